@@ -1,0 +1,110 @@
+import { z } from 'zod'
+
+export type AttributeType =
+	| 'string'
+	| 'boolean'
+	| 'decimal'
+	| 'integer'
+	| 'dateTime'
+	| 'binary'
+	| 'reference'
+	| 'complex'
+
+/** The characteristics of RFC 7643 section 7, as they are declared beside an attribute; the defaults are those of section 2.2. */
+export type Characteristics = {
+	readonly description: string
+	readonly required?: boolean
+	readonly caseExact?: boolean
+	readonly mutability?: 'readOnly' | 'readWrite' | 'immutable' | 'writeOnly'
+	readonly returned?: 'always' | 'never' | 'default' | 'request'
+	readonly uniqueness?: 'none' | 'server' | 'global'
+	readonly canonicalValues?: readonly string[]
+	readonly referenceTypes?: readonly string[]
+}
+
+/** One attribute with all its characteristics. `subAttributes` is empty unless `type` is complex. */
+export type Attribute = Required<Omit<Characteristics, 'canonicalValues' | 'referenceTypes'>> & {
+	readonly name: string
+	readonly type: AttributeType
+	readonly multiValued: boolean
+	readonly canonicalValues: readonly string[]
+	readonly referenceTypes: readonly string[]
+	readonly subAttributes: Attributes
+	/** Accepts one value of the attribute: one element where it is multi-valued. */
+	readonly schema: z.ZodType
+}
+
+/** Attributes by lower-case name, since names are case-insensitive (RFC 7643 section 2.1); iteration is in declared order. */
+export type Attributes = ReadonlyMap<string, Attribute>
+
+const declared = z.registry<Characteristics & { readonly type: AttributeType }>()
+
+const text = (type: AttributeType) => (characteristics: Characteristics) =>
+	z
+		.string()
+		.register(declared, { ...characteristics, type })
+		.optional()
+
+export const string = text('string')
+export const dateTime = text('dateTime')
+export const binary = text('binary')
+export const reference = text('reference')
+
+export const boolean = (characteristics: Characteristics) =>
+	z
+		.boolean()
+		.register(declared, { ...characteristics, type: 'boolean' })
+		.optional()
+
+/** A single complex value, such as `name`. */
+export const complex = <S extends z.ZodRawShape>(shape: S, characteristics: Characteristics) =>
+	z
+		.object(shape)
+		.register(declared, { ...characteristics, type: 'complex' })
+		.optional()
+
+/** A list of plain strings, such as `schemas`. */
+export const strings = (characteristics: Characteristics) =>
+	z
+		.array(z.string())
+		.register(declared, { ...characteristics, type: 'string' })
+		.optional()
+
+/** A list of complex values, such as `emails`. */
+export const multiValued = <S extends z.ZodRawShape>(shape: S, characteristics: Characteristics) =>
+	z
+		.array(z.object(shape))
+		.register(declared, { ...characteristics, type: 'complex' })
+		.optional()
+
+/** Reads the attributes and their characteristics off the zod object that declares them. */
+export function attributesOf(schema: z.ZodObject): Attributes {
+	return new Map(Object.entries(schema.shape).map(([name, field]) => [name.toLowerCase(), describe(name, field)]))
+}
+
+function describe(name: string, field: unknown): Attribute {
+	const schema = field instanceof z.ZodOptional ? field.unwrap() : field
+	const characteristics = schema instanceof z.ZodType ? declared.get(schema) : undefined
+	if (!(schema instanceof z.ZodType) || characteristics === undefined) {
+		throw new TypeError(`attribute ${name} is declared without its characteristics`)
+	}
+	const element = schema instanceof z.ZodArray ? schema.element : schema
+	return {
+		required: false,
+		caseExact: false,
+		mutability: 'readWrite',
+		returned: 'default',
+		uniqueness: 'none',
+		canonicalValues: [],
+		referenceTypes: [],
+		...characteristics,
+		name,
+		multiValued: schema instanceof z.ZodArray,
+		subAttributes: element instanceof z.ZodObject ? attributesOf(element) : new Map(),
+		schema: element as z.ZodType, // sound: zod types an array's element as its internal base type, and every element here is made by this file
+	}
+}
+
+/** The attribute called `name` in any letter case, or undefined. */
+export const findAttribute = (attributes: Attributes, name: string): Attribute | undefined =>
+	attributes.get(name.toLowerCase())

@@ -1,0 +1,34 @@
+import type { AttributePath } from '../resource-type.ts'
+
+/** RFC 7644 table 3, without `pr`. */
+export type CompareOperator = 'eq' | 'ne' | 'co' | 'sw' | 'ew' | 'gt' | 'ge' | 'lt' | 'le'
+
+/** The `compValue` of RFC 7644 figure 1. */
+export type CompareValue = string | number | boolean | null
+
+/** A filter expression of RFC 7644 section 3.4.2.2. */
+export type Filter = AttributeExpression | PresentExpression | LogicalExpression | NotExpression | ValuePath
+
+/** `userName eq "bjensen"` */
+export type AttributeExpression = {
+	readonly kind: 'attributeExpression'
+	readonly path: AttributePath
+	readonly operator: CompareOperator
+	readonly value: CompareValue
+}
+
+/** `title pr` */
+export type PresentExpression = { readonly kind: 'presentExpression'; readonly path: AttributePath }
+
+/** `a eq 1 and b eq 2`: the operands of one operator, in order, two or more. */
+export type LogicalExpression = {
+	readonly kind: 'logicalExpression'
+	readonly operator: 'and' | 'or'
+	readonly operands: readonly Filter[]
+}
+
+/** `not (a eq 1)` */
+export type NotExpression = { readonly kind: 'notExpression'; readonly operand: Filter }
+
+/** `emails[type eq "work"]`; the paths inside are sub-attributes of the attribute outside. */
+export type ValuePath = { readonly kind: 'valuePath'; readonly path: AttributePath; readonly filter: Filter }

@@ -1,0 +1,95 @@
+import { type Attribute, type Attributes, attributesOf, findAttribute } from './attribute.ts'
+import { enterpriseUser } from './enterprise-user.ts'
+import { group } from './group.ts'
+import { commonAttributes } from './resource.ts'
+import { urn } from './urn.ts'
+import { user } from './user.ts'
+
+/** A schema of RFC 7643 section 7: its URN and the attributes below it. */
+export type Schema = {
+	readonly urn: string
+	readonly name: string
+	readonly description: string
+	readonly attributes: Attributes
+}
+
+/** RFC 7643 section 6. `endpoint` is relative to the tenant's base URL. */
+export type ResourceType = {
+	readonly name: 'User' | 'Group'
+	readonly endpoint: '/Users' | '/Groups'
+	readonly description: string
+	readonly schema: Schema
+	readonly extensions: readonly Schema[]
+}
+
+const enterpriseUserSchema: Schema = {
+	urn: urn.enterpriseUser,
+	name: 'EnterpriseUser',
+	description: 'Enterprise User',
+	attributes: attributesOf(enterpriseUser),
+}
+
+export const userType: ResourceType = {
+	name: 'User',
+	endpoint: '/Users',
+	description: 'User Account',
+	schema: { urn: urn.user, name: 'User', description: 'User Account', attributes: attributesOf(user) },
+	extensions: [enterpriseUserSchema],
+}
+
+export const groupType: ResourceType = {
+	name: 'Group',
+	endpoint: '/Groups',
+	description: 'Group',
+	schema: { urn: urn.group, name: 'Group', description: 'Group', attributes: attributesOf(group) },
+	extensions: [],
+}
+
+export const resourceTypes: readonly ResourceType[] = [userType, groupType]
+
+/** An attribute's name as a client writes it: `urn:…:User:name.givenName` is uri `urn:…:User`, name `name`, sub `givenName`. */
+export type AttributePath = {
+	readonly uri?: string
+	readonly name: string
+	readonly sub?: string
+}
+
+/** What an AttributePath means for one resource type. `extension` is set where the value lives below an extension's URN. */
+export type ResolvedAttribute = {
+	readonly extension?: Schema
+	readonly attribute: Attribute
+	readonly subAttribute?: Attribute
+}
+
+/**
+ * Finds the attribute that a path names, in any letter case, or undefined.
+ *
+ * A bare name is looked up in the core schema, then among the common attributes, then in the extensions: Entra writes
+ * `manager` for the enterprise extension's attribute
+ * (https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups).
+ */
+export function resolveAttribute(type: ResourceType, path: AttributePath): ResolvedAttribute | undefined {
+	for (const { extension, attributes } of scopesOf(type, path.uri)) {
+		const attribute = findAttribute(attributes, path.name)
+		if (attribute === undefined) continue
+		const subAttribute = path.sub === undefined ? undefined : findAttribute(attribute.subAttributes, path.sub)
+		if (path.sub !== undefined && subAttribute === undefined) return undefined
+		return { ...(extension && { extension }), attribute, ...(subAttribute && { subAttribute }) }
+	}
+	return undefined
+}
+
+/** The extension whose URN this is, in any letter case, or undefined. */
+export const findExtension = (type: ResourceType, uri: string): Schema | undefined =>
+	type.extensions.find((extension) => sameUrn(extension.urn, uri))
+
+export const sameUrn = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
+
+type Scope = { readonly extension?: Schema; readonly attributes: Attributes }
+
+function scopesOf(type: ResourceType, uri: string | undefined): readonly Scope[] {
+	const core = [{ attributes: type.schema.attributes }, { attributes: commonAttributes }]
+	const extensions = type.extensions.map((extension) => ({ extension, attributes: extension.attributes }))
+	if (uri === undefined) return [...core, ...extensions]
+	return sameUrn(type.schema.urn, uri) ? core : extensions.filter(({ extension }) => sameUrn(extension.urn, uri))
+}

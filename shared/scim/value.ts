@@ -1,0 +1,180 @@
+import { type Attribute, findAttribute } from './attribute.ts'
+import {
+	booleanFromString,
+	complexFromString,
+	displayFromDisplayName,
+	roleFromJson,
+	singleFromList,
+} from './dialect.ts'
+import { invalidSyntax, invalidValue } from './error.ts'
+import type { AttributeValues } from './resource.ts'
+import { findExtension, type ResolvedAttribute, type ResourceType, resolveAttribute } from './resource-type.ts'
+
+/** A JSON object of a client, its names in any letter case. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export const isObject = (value: unknown): value is JsonObject =>
+	typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Null, "" and [] leave an attribute unassigned (RFC 7643 section 2.5; Entra clears an attribute with ""). */
+export const isUnassigned = (value: unknown): boolean =>
+	value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
+
+/**
+ * The attributes of a resource in a POST or PUT body. Unknown names, and attributes that only the service provider
+ * writes, are ignored (RFC 7644 sections 3.3 and 3.5.1). A group's members are among them.
+ *
+ * @throws ScimError 400 `invalidSyntax` for a body of the wrong shape, `invalidValue` for a value of the wrong type
+ */
+export function parseResource(type: ResourceType, body: unknown): AttributeValues {
+	if (!isObject(body)) throw invalidSyntax('the body must be a JSON object')
+	const values: Record<string, unknown> = {}
+	const extensions: Record<string, Record<string, unknown>> = {}
+	for (const { extension, attribute, input, at } of assignmentsOf(type, body)) {
+		if (attribute.mutability === 'readOnly') continue
+		const value = parseValue(attribute, input, at)
+		if (value === undefined) continue
+		const container = extension === undefined ? values : (extensions[extension.urn] ??= {})
+		if (Object.hasOwn(container, attribute.name)) throw invalidSyntax(`${at} is given twice`)
+		container[attribute.name] = value
+	}
+	const resource = prune(type, { ...values, ...extensions })
+	requirePrimaryOnce(type, resource)
+	requireAssigned(type, resource)
+	return resource
+}
+
+/** One name of a JSON object and what it names: `input` is the value, unread, and `at` says where it stands. */
+export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly at: string }
+
+/** What the names of an object stand for, below an extension's URN too. Unknown names are left out. */
+export function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assignment> {
+	for (const [name, input] of Object.entries(object)) {
+		const extension = findExtension(type, name)
+		if (extension !== undefined) {
+			if (isUnassigned(input)) continue
+			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object`)
+			for (const [inner, value] of Object.entries(input)) {
+				const attribute = findAttribute(extension.attributes, inner)
+				if (attribute !== undefined)
+					yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
+			}
+			continue
+		}
+		const resolved = resolveAttribute(type, { name })
+		if (resolved !== undefined) yield { ...resolved, input, at: resolved.attribute.name }
+	}
+}
+
+/**
+ * One attribute's value as it is stored; undefined where it is unassigned. `at` names the value in error details.
+ *
+ * @throws ScimError 400 `invalidValue`
+ */
+export function parseValue(attribute: Attribute, input: unknown, at: string): unknown {
+	if (isUnassigned(input)) return undefined
+	if (!attribute.multiValued) {
+		return parseElement(attribute, attribute.type === 'complex' ? singleFromList(input) : input, at)
+	}
+	const elements = Array.isArray(input)
+		? input.map((element, index) => parseElement(attribute, element, `${at}[${index}]`))
+		: [parseElement(attribute, input, at)]
+	const assigned = elements.filter((element) => element !== undefined)
+	return assigned.length === 0 ? undefined : assigned
+}
+
+/**
+ * One value of an attribute: one element where it is multi-valued.
+ *
+ * @throws ScimError 400 `invalidValue`
+ */
+export function parseElement(attribute: Attribute, input: unknown, at: string): unknown {
+	if (isUnassigned(input)) return undefined
+	if (attribute.type === 'complex') return parseComplex(attribute, input, at)
+	const value = attribute.type === 'boolean' ? booleanFromString(input) : input
+	if (!attribute.schema.safeParse(value).success) throw invalidValue(`${at} must be a ${attribute.type}`)
+	if (typeof value === 'string') requireStorable(value, at)
+	return value
+}
+
+function parseComplex(attribute: Attribute, input: unknown, at: string): JsonObject | undefined {
+	const object = complexFromString(attribute, input)
+	if (!isObject(object)) throw invalidValue(`${at} must be an object`)
+	const values: Record<string, unknown> = {}
+	for (const [name, inner] of Object.entries(roleFromJson(attribute, object))) {
+		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name))
+		if (subAttribute === undefined || subAttribute.mutability === 'readOnly') continue
+		const value = parseValue(subAttribute, inner, `${at}.${subAttribute.name}`)
+		if (value === undefined) continue
+		if (Object.hasOwn(values, subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
+		values[subAttribute.name] = value
+	}
+	for (const { name, required } of attribute.subAttributes.values()) {
+		if (required && !Object.hasOwn(values, name)) throw invalidValue(`${at}.${name} is required`)
+	}
+	return Object.keys(values).length === 0 ? undefined : values
+}
+
+/** Table Storage cannot hold NUL in every place a value goes to, and UTF-8 cannot carry half a surrogate pair. */
+function requireStorable(value: string, at: string): void {
+	if (value.includes('\0')) throw invalidValue(`${at} must not contain the character U+0000`)
+	if (!value.isWellFormed()) throw invalidValue(`${at} must not contain half of a surrogate pair`)
+}
+
+/**
+ * Leaves out what says nothing: elements of a list that have a label but no value (`{"type": "work"}`), then empty
+ * lists, complex values and extensions. Returns the same object where there is nothing to leave out.
+ */
+export function prune(type: ResourceType, values: AttributeValues): AttributeValues {
+	let changed = false
+	const kept: Record<string, unknown> = {}
+	for (const [name, value] of Object.entries(values)) {
+		const extension = type.extensions.find(({ urn }) => urn === name)
+		const pruned = extension !== undefined && isObject(value) ? pruneObject(value) : pruneValue(value)
+		if (pruned !== value) changed = true
+		if (pruned !== undefined) kept[name] = pruned
+	}
+	return changed ? kept : values
+}
+
+function pruneObject(object: JsonObject): JsonObject | undefined {
+	const entries = Object.entries(object)
+	const kept = entries
+		.map(([name, value]) => [name, pruneValue(value)] as const)
+		.filter(([, value]) => value !== undefined)
+	if (kept.length === 0) return undefined
+	const same = kept.length === entries.length && kept.every(([name, value]) => value === object[name])
+	return same ? object : Object.fromEntries(kept)
+}
+
+function pruneValue(value: unknown): unknown {
+	if (isObject(value)) return Object.keys(value).length === 0 ? undefined : value
+	if (!Array.isArray(value)) return value
+	const kept = value.filter((element) => !isObject(element) || Object.keys(element).some((name) => !labels.has(name)))
+	if (kept.length === 0) return undefined
+	return kept.length === value.length ? value : kept
+}
+
+const labels = new Set(['type', 'primary'])
+
+/** RFC 7643 section 2.4: "The primary attribute value 'true' MUST appear no more than once." */
+function requirePrimaryOnce(type: ResourceType, values: AttributeValues): void {
+	for (const { name } of type.schema.attributes.values()) {
+		const value = values[name]
+		if (!Array.isArray(value)) continue
+		if (value.filter((element) => isObject(element) && element.primary === true).length > 1) {
+			throw invalidValue(`${name}: more than one value has primary true`)
+		}
+	}
+}
+
+/**
+ * Every required attribute of the resource type must have a value.
+ *
+ * @throws ScimError 400 `invalidValue`
+ */
+export function requireAssigned(type: ResourceType, values: AttributeValues): void {
+	for (const attribute of type.schema.attributes.values()) {
+		if (attribute.required && isUnassigned(values[attribute.name])) throw invalidValue(`${attribute.name} is required`)
+	}
+}

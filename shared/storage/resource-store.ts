@@ -1,0 +1,85 @@
+import type { Filter } from '../scim/filter/ast.ts'
+import type { AttributeValues, Member, ResourceId, StoredResource } from '../scim/resource.ts'
+import type { AttributePath, ResourceType } from '../scim/resource-type.ts'
+
+/**
+ * The directory of one tenant.
+ *
+ * - Every method is atomic: it has happened whole when its promise resolves, or not at all when it rejects. (A change of
+ *   more members than one transaction holds is made in several.)
+ * - Absence is a value, never an exception. A rejection is a ScimError for what the client did (409 `uniqueness`, 400
+ *   `invalidValue` for an unknown member, 413 for a resource too large), a ScimError 503 when the table cannot be
+ *   reached or is too busy after bounded retries, or a fault of ours.
+ * - A lost answer of the table service is resolved before the promise settles, so nothing is done twice.
+ */
+export type ResourceStore = {
+	/** Stores a new resource under a new id. `members` are users, each once. One transaction for up to 32 of them. */
+	create(type: ResourceType, draft: Draft): Promise<StoredResource>
+
+	/** Reads one resource; `include` says what is read along with it. */
+	get(type: ResourceType, id: string, include?: Include): Promise<StoredResource | undefined>
+
+	/** The resources that match, in the order asked for, and how many there are in all. */
+	query(type: ResourceType, query: Query): Promise<QueryResult>
+
+	/**
+	 * Reads a resource, hands it to `revise` and stores what that returns. `revise` must be pure: it is called again
+	 * with the newer resource when somebody else came first. Where it returns undefined nothing is written and the
+	 * resource is answered as it is.
+	 */
+	update(type: ResourceType, id: string, options: UpdateOptions): Promise<StoredResource | 'absent' | 'stale'>
+
+	/**
+	 * Adds and removes members of a group without reading it. Adding a member again or removing an absent one is no
+	 * change; a change of nothing moves no version. Resolves to the group's version.
+	 */
+	changeMembers(
+		groupId: string,
+		change: MembershipChange,
+		condition?: VersionCondition,
+	): Promise<{ readonly version: string } | 'absent' | 'stale'>
+
+	/** Deletes a resource and all its memberships. */
+	delete(type: ResourceType, id: string, condition?: VersionCondition): Promise<'deleted' | 'absent' | 'stale'>
+}
+
+export type Draft = { readonly attributes: AttributeValues; readonly members?: readonly Member[] }
+
+export type Include = { readonly members?: boolean; readonly groups?: boolean }
+
+/** Says whether a stored version is one that the client will accept; `stale` is answered where it is not. */
+export type VersionCondition = (version: string) => boolean
+
+/** Members to add, each once, and ids to remove, none of them added too. */
+export type MembershipChange = { readonly add: readonly Member[]; readonly remove: readonly ResourceId[] }
+
+export type UpdateOptions = {
+	readonly include?: Include
+	readonly condition?: VersionCondition
+	readonly revise: (current: StoredResource) => Revision | undefined
+}
+
+/** The whole of the new attributes; of the members only what changes. */
+export type Revision = { readonly attributes: AttributeValues; readonly membership?: MembershipChange }
+
+export type Query = {
+	readonly filter?: Filter
+	readonly sort?: { readonly by: AttributePath; readonly descending: boolean }
+	readonly page: Page
+	readonly include?: Include
+}
+
+/**
+ * Which part of the result: `startIndex` counts from 1 (RFC 7644 section 3.4.2.4); `after` is the `next` of an earlier
+ * result, or '' for the beginning (RFC 9865). `count` 0 asks for the total alone.
+ */
+export type Page =
+	| { readonly startIndex: number; readonly count: number }
+	| { readonly after: string; readonly count: number }
+
+/** `next` is where the following page begins; absent at the end, and where the query was not by `after`. */
+export type QueryResult = {
+	readonly resources: readonly StoredResource[]
+	readonly totalResults: number
+	readonly next?: string
+}
