@@ -34,7 +34,8 @@ export function parseResource(type: ResourceType, body: unknown): AttributeValue
 		if (attribute.mutability === 'readOnly') continue
 		const value = parseValue(attribute, input, at)
 		if (value === undefined) continue
-		const container = extension === undefined ? values : (extensions[extension.urn] ??= {})
+		if (extension !== undefined) extensions[extension.urn] ??= {}
+		const container = extensions[extension?.urn ?? ''] ?? values
 		if (Object.hasOwn(container, attribute.name)) throw invalidSyntax(`${at} is given twice`)
 		container[attribute.name] = value
 	}
