@@ -1,4 +1,5 @@
 import type { Attribute } from './attribute.ts'
+import type { CompareValue, Filter } from './filter/ast.ts'
 
 // What clients send that RFC 7643 and RFC 7644 do not allow and that we understand all the same. One function each.
 
@@ -21,11 +22,17 @@ export function complexFromString(attribute: Attribute, value: unknown): unknown
 }
 
 /**
- * Entra writes a single complex value as a list of one: `"manager": [{"value": "2819c223"}]`.
+ * Entra writes a single complex value as a list of one: `"manager": [{"value": "2819c223"}]`, and in older jobs a
+ * simple one too: `"displayName": [{"$ref": null, "value": "Babs"}]`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+ * https://github.com/jelhub/scimgateway
  */
-export const singleFromList = (value: unknown): unknown =>
-	Array.isArray(value) && value.length === 1 ? value[0] : value
+export function singleFromList(attribute: Attribute, value: unknown): unknown {
+	if (!Array.isArray(value) || value.length !== 1) return value
+	const element: unknown = value[0]
+	if (attribute.type === 'complex') return element
+	return typeof element === 'object' && element !== null && 'value' in element ? element.value : value
+}
 
 /**
  * Entra's AppRoleAssignmentsComplex writes a role as JSON inside a string:
@@ -38,7 +45,10 @@ export function roleFromJson(
 ): Readonly<Record<string, unknown>> {
 	if (attribute.name !== 'roles' || typeof element.value !== 'string' || !element.value.startsWith('{')) return element
 	const role = parsedObject(element.value)
-	return role === undefined ? element : { ...element, ...role }
+	// A role that only looks like one in JSON is a plain string.
+	if (typeof role?.value !== 'string') return element
+	const { displayName, ...rest } = role
+	return { ...element, ...rest, ...(displayName !== undefined && { display: displayName }) }
 }
 
 /**
@@ -52,12 +62,54 @@ export const displayFromDisplayName = (attribute: Attribute, name: string): stri
 		? 'display'
 		: name
 
+/**
+ * Entra writes the operations `Add`, `Replace` and `Remove`.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
+ */
+export const operationInAnyCase = (op: string): string => op.toLowerCase()
+
+/**
+ * The reference client writes names in any letter case, and others write `operations` for `Operations`.
+ * https://github.com/AzureAD/SCIMReferenceCode
+ */
+export const namesInAnyCase = (object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+	Object.fromEntries(Object.entries(object).map(([name, value]) => [name.toLowerCase(), value]))
+
+/**
+ * Entra adds and replaces through a filter that nothing matches yet, and expects the element to be made:
+ * `{"op": "Add", "path": "emails[type eq \"work\"].value", "value": "a@b.c"}`. RFC 7644 section 3.5.2.3 says `noTarget`.
+ * What the filter says about the element to make, or undefined where it is more than `eq` and `and`.
+ * https://learn.microsoft.com/answers/questions/120490/patch-request-in-scim-with-azure-ad
+ */
+export function elementFromFilter(filter: Filter): Readonly<Record<string, CompareValue>> | undefined {
+	if (filter.kind === 'attributeExpression') {
+		const isLiteral = filter.operator === 'eq' && filter.path.sub === undefined
+		return isLiteral ? { [filter.path.name]: filter.value } : undefined
+	}
+	if (filter.kind !== 'logicalExpression' || filter.operator !== 'and') return undefined
+	const element: Record<string, CompareValue> = {}
+	for (const operand of filter.operands) {
+		const part = elementFromFilter(operand)
+		if (part === undefined) return undefined
+		Object.assign(element, part)
+	}
+	return element
+}
+
+/**
+ * Entra removes values by naming them instead of by a filter:
+ * `{"op": "Remove", "path": "members", "value": [{"value": "2819c223"}]}`. RFC 7644 section 3.5.2.2 knows no value there
+ * and would remove them all.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
+ */
+export const namesValuesToRemove = (operation: { readonly value?: unknown }): boolean =>
+	operation.value !== undefined && operation.value !== null && operation.value !== ''
+
 function parsedObject(json: string): Readonly<Record<string, unknown>> | undefined {
 	try {
 		const value: unknown = JSON.parse(json)
 		return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
 	} catch (error) {
-		// A role that only looks like JSON is a plain string.
 		if (error instanceof SyntaxError) return undefined
 		throw error
 	}

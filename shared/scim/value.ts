@@ -6,7 +6,7 @@ import {
 	roleFromJson,
 	singleFromList,
 } from './dialect.ts'
-import { invalidSyntax, invalidValue } from './error.ts'
+import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
 import { findExtension, type ResolvedAttribute, type ResourceType, resolveAttribute } from './resource-type.ts'
 
@@ -73,15 +73,20 @@ export function* assignmentsOf(type: ResourceType, object: JsonObject): Generato
  * @throws ScimError 400 `invalidValue`
  */
 export function parseValue(attribute: Attribute, input: unknown, at: string): unknown {
+	if (!attribute.multiValued) return parseElement(attribute, singleFromList(attribute, input), at)
 	if (isUnassigned(input)) return undefined
-	if (!attribute.multiValued) {
-		return parseElement(attribute, attribute.type === 'complex' ? singleFromList(input) : input, at)
-	}
 	const elements = Array.isArray(input)
-		? input.map((element, index) => parseElement(attribute, element, `${at}[${index}]`))
-		: [parseElement(attribute, input, at)]
+		? input.map((element, index) => parseListed(attribute, element, `${at}[${index}]`))
+		: [parseListed(attribute, input, at)]
 	const assigned = elements.filter((element) => element !== undefined)
 	return assigned.length === 0 ? undefined : assigned
+}
+
+/** An element of nothing is left out, but not where it must be something: `[null]` would else empty a group. */
+function parseListed(attribute: Attribute, input: unknown, at: string): unknown {
+	const value = parseElement(attribute, input, at)
+	if (value === undefined) requireSubAttributes(attribute, {}, at)
+	return value
 }
 
 /**
@@ -99,21 +104,42 @@ export function parseElement(attribute: Attribute, input: unknown, at: string): 
 }
 
 function parseComplex(attribute: Attribute, input: unknown, at: string): JsonObject | undefined {
+	const values: Record<string, unknown> = {}
+	for (const [name, value] of parseSubAttributes(attribute, input, at)) {
+		if (value !== undefined) values[name] = value
+	}
+	requireSubAttributes(attribute, values, at)
+	return Object.keys(values).length === 0 ? undefined : values
+}
+
+/**
+ * What an object says about the sub-attributes of a complex attribute: their values by declared name, undefined where
+ * it unassigns one (`{"givenName": null}`). Unknown and read-only names are left out.
+ *
+ * @throws ScimError 400 `invalidValue`, `invalidSyntax` for a name given twice
+ */
+export function parseSubAttributes(attribute: Attribute, input: unknown, at: string): ReadonlyMap<string, unknown> {
 	const object = complexFromString(attribute, input)
 	if (!isObject(object)) throw invalidValue(`${at} must be an object`)
-	const values: Record<string, unknown> = {}
+	const values = new Map<string, unknown>()
 	for (const [name, inner] of Object.entries(roleFromJson(attribute, object))) {
 		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name))
 		if (subAttribute === undefined || subAttribute.mutability === 'readOnly') continue
-		const value = parseValue(subAttribute, inner, `${at}.${subAttribute.name}`)
-		if (value === undefined) continue
-		if (Object.hasOwn(values, subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
-		values[subAttribute.name] = value
+		if (values.has(subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
+		values.set(subAttribute.name, parseValue(subAttribute, inner, `${at}.${subAttribute.name}`))
 	}
+	return values
+}
+
+/**
+ * Every required sub-attribute of a complex value must have a value.
+ *
+ * @throws ScimError 400 `invalidValue`
+ */
+export function requireSubAttributes(attribute: Attribute, values: JsonObject, at: string): void {
 	for (const { name, required } of attribute.subAttributes.values()) {
 		if (required && !Object.hasOwn(values, name)) throw invalidValue(`${at}.${name} is required`)
 	}
-	return Object.keys(values).length === 0 ? undefined : values
 }
 
 /** Table Storage cannot hold NUL in every place a value goes to, and UTF-8 cannot carry half a surrogate pair. */
@@ -162,12 +188,13 @@ const labels = new Set(['type', 'primary'])
 function requirePrimaryOnce(type: ResourceType, values: AttributeValues): void {
 	for (const { name } of type.schema.attributes.values()) {
 		const value = values[name]
-		if (!Array.isArray(value)) continue
-		if (value.filter((element) => isObject(element) && element.primary === true).length > 1) {
-			throw invalidValue(`${name}: more than one value has primary true`)
-		}
+		if (Array.isArray(value) && value.filter(isPrimary).length > 1) throw severalPrimary(name)
 	}
 }
+
+export const isPrimary = (element: unknown): element is JsonObject => isObject(element) && element.primary === true
+
+export const severalPrimary = (name: string): ScimError => invalidValue(`${name}: more than one value has primary true`)
 
 /**
  * Every required attribute of the resource type must have a value.
@@ -178,4 +205,18 @@ export function requireAssigned(type: ResourceType, values: AttributeValues): vo
 	for (const attribute of type.schema.attributes.values()) {
 		if (attribute.required && isUnassigned(values[attribute.name])) throw invalidValue(`${attribute.name} is required`)
 	}
+}
+
+/** Says whether two JSON values are the same, whatever the order of names in their objects. */
+export function sameValue(a: unknown, b: unknown): boolean {
+	if (a === b) return true
+	if (Array.isArray(a)) {
+		return Array.isArray(b) && a.length === b.length && a.every((element, index) => sameValue(element, b[index]))
+	}
+	if (!isObject(a) || !isObject(b)) return false
+	const names = Object.keys(a)
+	return (
+		names.length === Object.keys(b).length &&
+		names.every((name) => Object.hasOwn(b, name) && sameValue(a[name], b[name]))
+	)
 }
