@@ -1,0 +1,104 @@
+import type { Attribute } from '../attribute.ts'
+import { booleanFromString } from '../dialect.ts'
+import { foldCase, keepCase } from '../fold-case.ts'
+import { isUnassigned } from '../value.ts'
+import type { CompareOperator, CompareValue } from './ast.ts'
+
+/** A comparison of RFC 7644 table 3; `attribute` is absent where the resource type does not have it. */
+export type Comparison = {
+	readonly operator: CompareOperator
+	readonly value: CompareValue
+	readonly attribute?: Attribute
+}
+
+/**
+ * Says whether an attribute's type can take a comparison. Order is not for booleans and binaries, and parts are for what
+ * is text. A number or a literal may stand where a string must: `employeeNumber eq 701984` has lost its quotes.
+ */
+export function isComparable({ type }: Attribute, operator: CompareOperator, value: CompareValue): boolean {
+	if (value === null) return isEquality(operator)
+	switch (type) {
+		case 'boolean':
+			return isEquality(operator) && typeof booleanFromString(value) === 'boolean'
+		case 'integer':
+		case 'decimal':
+			return !isSubstring(operator) && typeof value !== 'boolean' && Number.isFinite(Number(value))
+		case 'binary':
+			return isEquality(operator) || isSubstring(operator)
+		default:
+			return true
+	}
+}
+
+/** Compares one value that a resource has, undefined where it has none, with the filter's. */
+export function compare(actual: unknown, { operator, value, attribute }: Comparison): boolean {
+	// `eq null` and `eq ""` ask for what is not assigned (RFC 7643 section 2.5).
+	if (isEquality(operator) && isUnassigned(value)) return (operator === 'eq') === isUnassigned(actual)
+	if (attribute === undefined || isUnassigned(actual)) return operator === 'ne'
+	if (value === null) return false
+	switch (attribute.type) {
+		case 'boolean':
+			return isEquality(operator) && (actual === booleanFromString(value)) === (operator === 'eq')
+		case 'integer':
+		case 'decimal':
+			return compareOrdered(operator, Number(actual), Number(value))
+		case 'dateTime':
+			return compareTimes(operator, String(actual), String(value))
+		default:
+			return compareText(operator, inCaseOf(attribute, String(actual)), inCaseOf(attribute, String(value)))
+	}
+}
+
+const isEquality = (operator: CompareOperator): boolean => operator === 'eq' || operator === 'ne'
+
+const isSubstring = (operator: CompareOperator): boolean => operator === 'co' || operator === 'sw' || operator === 'ew'
+
+const inCaseOf = ({ caseExact }: Attribute, text: string): string => (caseExact ? keepCase(text) : foldCase(text))
+
+/** As instants where both are, whatever their offsets; otherwise, and for parts of them (`sw "2026-11"`), as text. */
+function compareTimes(operator: CompareOperator, actual: string, value: string): boolean {
+	const [left, right] = [instantOf(actual), instantOf(value)]
+	if (left === undefined || right === undefined || isSubstring(operator)) return compareText(operator, actual, value)
+	return compareOrdered(operator, left, right)
+}
+
+const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?<offset>Z|[+-]\d\d:\d\d)?$/i
+
+/** Milliseconds since 1970 of an xsd:dateTime, which is UTC where it does not say; undefined for any other text. */
+function instantOf(text: string): number | undefined {
+	const match = dateTime.exec(text)
+	const instant = match === null ? Number.NaN : Date.parse(match.groups?.offset === undefined ? `${text}Z` : text)
+	return Number.isNaN(instant) ? undefined : instant
+}
+
+function compareText(operator: CompareOperator, actual: string, value: string): boolean {
+	switch (operator) {
+		case 'co':
+			return actual.includes(value)
+		case 'sw':
+			return actual.startsWith(value)
+		case 'ew':
+			return actual.endsWith(value)
+		default:
+			return compareOrdered(operator, actual, value)
+	}
+}
+
+function compareOrdered<T extends string | number>(operator: CompareOperator, actual: T, value: T): boolean {
+	switch (operator) {
+		case 'eq':
+			return actual === value
+		case 'ne':
+			return actual !== value
+		case 'gt':
+			return actual > value
+		case 'ge':
+			return actual >= value
+		case 'lt':
+			return actual < value
+		case 'le':
+			return actual <= value
+		default:
+			return false
+	}
+}

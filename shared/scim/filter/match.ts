@@ -1,0 +1,152 @@
+import { type Attribute, findAttribute } from '../attribute.ts'
+import { invalidFilter } from '../error.ts'
+import type { AttributeValues } from '../resource.ts'
+import { type AttributePath, type ResourceType, resolveAttribute } from '../resource-type.ts'
+import { isObject, isUnassigned } from '../value.ts'
+import type { AttributeExpression, Filter } from './ast.ts'
+import { compare, isComparable } from './compare.ts'
+import { printAttributePath } from './print.ts'
+
+/**
+ * Says whether a resource is one that the filter is looking for (RFC 7644 section 3.4.2.2). The resource has its
+ * attributes by their declared names, an extension's below its URN, and `id`, `meta`, `members` and `groups` where the
+ * filter names them. An attribute that the resource type does not have counts as unassigned.
+ *
+ * Of several values one that matches is enough. A complex value is compared through its `value`:
+ * `manager eq "2819c223"`, `members eq "2819c223"`.
+ */
+export const matches = (filter: Filter, resource: AttributeValues, type: ResourceType): boolean =>
+	evaluate(filter, (path) => valuesOf(resource, type, path))
+
+/** Says the same of one element of a complex attribute and the filter inside the brackets: `emails[type eq "work"]`. */
+export const matchesElement = (filter: Filter, element: unknown, attribute: Attribute): boolean =>
+	evaluate(filter, (path) => subValueOf(element, attribute, path))
+
+/** What a path leads to: one value for each element, undefined where there is none. */
+type Values = { readonly attribute: Attribute; readonly values: readonly unknown[] }
+
+type Lookup = (path: AttributePath) => Values | undefined
+
+function evaluate(filter: Filter, lookup: Lookup): boolean {
+	switch (filter.kind) {
+		case 'logicalExpression': {
+			const holds = (operand: Filter): boolean => evaluate(operand, lookup)
+			return filter.operator === 'and' ? filter.operands.every(holds) : filter.operands.some(holds)
+		}
+		case 'notExpression':
+			return !evaluate(filter.operand, lookup)
+		case 'presentExpression':
+			return lookup(filter.path)?.values.some(isPresent) ?? false
+		case 'attributeExpression':
+			return compareAny(filter, lookup(filter.path))
+		case 'valuePath': {
+			const { attribute, values = [] } = lookup(filter.path) ?? {}
+			return (
+				attribute !== undefined &&
+				values.some((element) => isObject(element) && matchesElement(filter.filter, element, attribute))
+			)
+		}
+	}
+}
+
+function valuesOf(resource: AttributeValues, type: ResourceType, path: AttributePath): Values | undefined {
+	const resolved = resolveAttribute(type, path)
+	if (resolved === undefined) return undefined
+	const { extension, attribute, subAttribute } = resolved
+	const elements = elementsOf(property(extension === undefined ? resource : resource[extension.urn], attribute))
+	if (subAttribute === undefined) return { attribute, values: elements }
+	return { attribute: subAttribute, values: elements.map((element) => property(element, subAttribute)) }
+}
+
+function subValueOf(element: unknown, { subAttributes }: Attribute, path: AttributePath): Values | undefined {
+	const attribute = findSubAttribute(subAttributes, path)
+	return attribute && { attribute, values: elementsOf(property(element, attribute)) }
+}
+
+const findSubAttribute = (subAttributes: Attribute['subAttributes'], { uri, name, sub }: AttributePath) =>
+	uri === undefined && sub === undefined ? findAttribute(subAttributes, name) : undefined
+
+const property = (container: unknown, { name }: Attribute): unknown =>
+	isObject(container) ? container[name] : undefined
+
+const elementsOf = (value: unknown): readonly unknown[] =>
+	isUnassigned(value) ? [undefined] : Array.isArray(value) ? value : [value]
+
+/** RFC 7644 table 3: `pr` matches "a non-empty or non-null value" or "a non-empty node for complex attributes". */
+const isPresent = (value: unknown): boolean =>
+	isObject(value) ? Object.values(value).some(isPresent) : !isUnassigned(value)
+
+function compareAny({ operator, value }: AttributeExpression, found: Values | undefined): boolean {
+	if (found === undefined) return compare(undefined, { operator, value })
+	const attribute = comparedAttribute(found.attribute)
+	if (attribute === undefined) return false
+	const values =
+		attribute === found.attribute ? found.values : found.values.map((element) => property(element, attribute))
+	return values.some((actual) => compare(actual, { operator, value, attribute }))
+}
+
+/** The attribute that holds what is compared: `value` of a complex attribute; undefined where it has none. */
+const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
+	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
+
+/**
+ * Refuses what can only be a mistake: an attribute that none of the resource types has, or a comparison that its type
+ * cannot take. An empty answer instead would make a client create what is there already.
+ *
+ * @throws ScimError 400 `invalidFilter`
+ */
+export const checkFilter = (filter: Filter, ...types: readonly ResourceType[]): void =>
+	check(filter, {
+		owner: types.map(({ name }) => name).join(' or '),
+		find: (path) =>
+			types
+				.map((type) => resolveAttribute(type, path))
+				.flatMap((resolved) => resolved?.subAttribute ?? resolved?.attribute ?? []),
+	})
+
+/**
+ * Refuses the same inside the brackets of a value path.
+ *
+ * @throws ScimError 400 `invalidFilter`
+ */
+export const checkElementFilter = (filter: Filter, attribute: Attribute): void =>
+	check(filter, { owner: attribute.name, find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [] })
+
+type Scope = { readonly owner: string; readonly find: (path: AttributePath) => Attribute | readonly Attribute[] }
+
+function check(filter: Filter, scope: Scope): void {
+	switch (filter.kind) {
+		case 'logicalExpression':
+			for (const operand of filter.operands) check(operand, scope)
+			return
+		case 'notExpression':
+			check(filter.operand, scope)
+			return
+		case 'presentExpression':
+			known(filter.path, scope)
+			return
+		case 'attributeExpression':
+			for (const attribute of known(filter.path, scope)) checkComparison(filter, attribute)
+			return
+		case 'valuePath':
+			for (const attribute of known(filter.path, scope)) checkElementFilter(filter.filter, attribute)
+			return
+	}
+}
+
+function known(path: AttributePath, { owner, find }: Scope): readonly Attribute[] {
+	const attributes = [find(path)].flat()
+	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${printAttributePath(path)}`)
+	return attributes
+}
+
+function checkComparison({ path, operator, value }: AttributeExpression, named: Attribute): void {
+	const name = printAttributePath(path)
+	const attribute = comparedAttribute(named)
+	if (attribute === undefined) throw invalidFilter(`filter: ${name} is complex; compare one of its sub-attributes`)
+	if (!isComparable(attribute, operator, value)) {
+		throw invalidFilter(
+			`filter: ${name} is a ${attribute.type} and cannot be compared by ${operator} with ${JSON.stringify(value)}`,
+		)
+	}
+}
