@@ -1,0 +1,24 @@
+import type { Send, TableRequest, TableResponse } from '../../shared/storage/tables.ts'
+
+/** What happens to one request: the service's own answer, no answer though it was done, not sent at all, or this answer. */
+export type Fate = 'answered' | 'lost' | 'unsent' | TableResponse
+
+/** Makes requests to the table service fail; `fateOf` is asked about each of them in turn. */
+export const withFaults =
+	(fateOf: (request: TableRequest) => Fate) =>
+	(send: Send): Send =>
+	async (request) => {
+		const fate = fateOf(request)
+		if (typeof fate === 'object') return fate
+		if (fate === 'unsent') throw new Error('connect ECONNREFUSED 127.0.0.1')
+		const response = await send(request)
+		if (fate === 'lost') throw new Error('read ECONNRESET')
+		return response
+	}
+
+/** The table service's refusal of everything while it is too busy. */
+export const serverBusy: TableResponse = {
+	status: 503,
+	headers: { get: () => undefined },
+	text: '{"odata.error":{"code":"ServerBusy","message":{"lang":"en-US","value":"The server is busy."}}}',
+}
