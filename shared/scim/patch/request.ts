@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { namesInAnyCase, operationInAnyCase } from '../dialect.ts'
+import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payloadTooLarge, ScimError } from '../error.ts'
+import { checkElementFilter } from '../filter/match.ts'
+import { parsePath } from '../path.ts'
+import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUrn } from '../resource-type.ts'
+import { urn } from '../urn.ts'
+import { isObject, isUnassigned, type JsonObject } from '../value.ts'
+import type { PatchOperation, Target } from './operation.ts'
+
+/** The most changes that one request may ask for. Those of a value without a path count one by one. */
+export const maxOperations = 1000
+
+const withNamesInAnyCase = <S extends z.ZodType>(schema: S) =>
+	z.preprocess((input) => (isObject(input) ? namesInAnyCase(input) : input), schema)
+
+const operationSchema = z.object(
+	{
+		op: z
+			.string({ error: 'must be add, replace or remove' })
+			.transform(operationInAnyCase)
+			.pipe(z.enum(['add', 'replace', 'remove'], { error: 'must be add, replace or remove' })),
+		path: z.string({ error: 'must be a string' }).nullish(),
+		value: z.unknown().optional(),
+	},
+	{ error: 'must be an object' },
+)
+
+type Operation = z.infer<typeof operationSchema>
+
+const messageSchema = z.object(
+	{
+		schemas: z
+			.array(z.unknown(), { error: 'must be an array' })
+			.refine((schemas) => schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)), {
+				error: `must have ${urn.patchOp}`,
+			})
+			.nullish(),
+		operations: z.array(withNamesInAnyCase(operationSchema), { error: 'must be an array' }),
+	},
+	{ error: 'must be an object' },
+)
+
+const bodySchema = withNamesInAnyCase(messageSchema)
+
+/**
+ * The operations of a PATCH message (RFC 7644 section 3.5.2) in order, those without a path split into one for each
+ * attribute that their value names. A message without `schemas` is understood.
+ *
+ * @throws ScimError 400 `invalidSyntax`, `invalidPath`, `invalidValue`, `noTarget`, `mutability`, and 413
+ */
+export function parsePatch(body: unknown, type: ResourceType): readonly PatchOperation[] {
+	const message = bodySchema.safeParse(body)
+	if (!message.success) throw refusal(message.error)
+	requireFew(message.data.operations.length)
+	const operations = message.data.operations.flatMap((operation, index) =>
+		parseOperation(operation, type, `Operations[${index}]`),
+	)
+	requireFew(operations.length)
+	return operations
+}
+
+function refusal(error: z.ZodError): ScimError {
+	const [issue] = error.issues
+	const where = z.core.toDotPath(issue?.path ?? []).replace('operations', 'Operations')
+	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
+}
+
+function requireFew(count: number): void {
+	if (count > maxOperations) throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
+}
+
+function parseOperation(operation: Operation, type: ResourceType, at: string): readonly PatchOperation[] {
+	const { op, path, value } = operation
+	const hasValue = Object.hasOwn(operation, 'value')
+	if (op !== 'remove' && !hasValue) throw invalidValue(`${at}: ${op} must have a value`)
+	if (isUnassigned(path) || typeof path !== 'string') {
+		if (op === 'remove') throw noTarget(`${at}: remove must have a path`)
+		if (!isObject(value)) throw invalidValue(`${at}.value must be an object, since there is no path`)
+		return operationsByPath(op, value, type)
+	}
+	const extension = findExtension(type, path)
+	if (extension !== undefined) return extensionOperations(operation, extension, type)
+	const target = requireTarget(type, path)
+	return op === 'remove' ? [{ op, target, ...(hasValue && { value }) }] : [{ op, target, value }]
+}
+
+/**
+ * The names in a value without a path are themselves paths: Entra writes `name.givenName` and
+ * `urn:…:enterprise:2.0:User:department` there (RFC 7644 has attribute names alone). Those that name nothing, and what
+ * only the service provider writes, are left out as in a POST body.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
+ */
+function operationsByPath(op: 'add' | 'replace', values: JsonObject, type: ResourceType): readonly PatchOperation[] {
+	return Object.entries(values).flatMap(([name, value]) => {
+		const extension = findExtension(type, name)
+		if (extension !== undefined) return extensionOperations({ op, value }, extension, type)
+		const target = findWritable(type, name)
+		return target === undefined ? [] : [{ op, target, value }]
+	})
+}
+
+/** The path of an extension alone stands for all its attributes. */
+function extensionOperations(
+	{ op, value }: Pick<Operation, 'op' | 'value'>,
+	extension: Schema,
+	type: ResourceType,
+): readonly PatchOperation[] {
+	if (op === 'remove' || (op === 'replace' && isUnassigned(value))) {
+		return [...extension.attributes.values()].map((attribute) => ({
+			op: 'remove',
+			target: { extension, attribute, text: `${extension.urn}:${attribute.name}` },
+		}))
+	}
+	if (isUnassigned(value)) return []
+	if (!isObject(value)) throw invalidValue(`${extension.urn} must be an object`)
+	const entries = Object.entries(value).map(([name, inner]) => [`${extension.urn}:${name}`, inner] as const)
+	return operationsByPath(op, Object.fromEntries(entries), type)
+}
+
+function findWritable(type: ResourceType, name: string): Target | undefined {
+	try {
+		const target = findTarget(type, name)
+		return target !== undefined && !isReadOnly(target) ? requireMutable(target) : undefined
+	} catch (error) {
+		// A name that cannot be a path is unknown, like `@odata.type`; one with a filter was meant to be a path.
+		if (error instanceof ScimError && error.scimType === 'invalidPath' && !name.includes('[')) return undefined
+		throw error
+	}
+}
+
+function requireTarget(type: ResourceType, path: string): Target {
+	const target = findTarget(type, path)
+	if (target === undefined) throw invalidPath(`${type.name} has no attribute "${path}"`)
+	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
+	return requireMutable(target)
+}
+
+function findTarget(type: ResourceType, text: string): Target | undefined {
+	const { path, filter } = parsePath(text)
+	const resolved = resolveAttribute(type, path)
+	if (resolved === undefined || filter === undefined) return resolved && { ...resolved, text }
+	if (resolved.attribute.type !== 'complex')
+		throw invalidPath(`${text}: ${resolved.attribute.name} has no sub-attributes`)
+	checkElementFilter(filter, resolved.attribute)
+	return { ...resolved, filter, text }
+}
+
+const isReadOnly = ({ attribute, subAttribute }: Target): boolean =>
+	attribute.mutability === 'readOnly' || subAttribute?.mutability === 'readOnly'
+
+function requireMutable(target: Target): Target {
+	if (target.subAttribute?.mutability === 'immutable') throw mutability(`${target.text} cannot be changed`)
+	return target
+}

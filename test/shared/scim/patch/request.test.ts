@@ -1,0 +1,288 @@
+import { describe, expect, it } from 'vitest'
+import { ScimError } from '../../../../shared/scim/error.ts'
+import { printFilter } from '../../../../shared/scim/filter/print.ts'
+import type { PatchOperation } from '../../../../shared/scim/patch/operation.ts'
+import { maxOperations, parsePatch } from '../../../../shared/scim/patch/request.ts'
+import { groupType, type ResourceType, userType } from '../../../../shared/scim/resource-type.ts'
+import { urn } from '../../../../shared/scim/urn.ts'
+
+const enterprise = urn.enterpriseUser
+
+/** `add enterprise:manager.value "x"`: the operation with its target in declared names. */
+function shown(operation: PatchOperation): string {
+	const { extension, attribute, filter, subAttribute } = operation.target
+	const prefix = extension === undefined ? '' : 'enterprise:'
+	const brackets = filter === undefined ? '' : `[${printFilter(filter)}]`
+	const sub = subAttribute === undefined ? '' : `.${subAttribute.name}`
+	const value = Object.hasOwn(operation, 'value') ? ` ${JSON.stringify(operation.value)}` : ''
+	return `${operation.op} ${prefix}${attribute.name}${brackets}${sub}${value}`
+}
+
+const message = (...operations: unknown[]) => ({ schemas: [urn.patchOp], Operations: operations })
+
+const parsed = (operation: unknown, type: ResourceType = userType) => parsePatch(message(operation), type).map(shown)
+
+function refusal(body: unknown, type: ResourceType = userType): string {
+	try {
+		return parsePatch(body, type).map(shown).join('; ')
+	} catch (error) {
+		if (!(error instanceof ScimError)) throw error
+		return `${error.status} ${error.scimType}: ${error.message}`
+	}
+}
+
+describe('a PATCH message', () => {
+	it('without operations asks for nothing', () => {
+		expect(parsePatch(message(), userType)).toEqual([])
+	})
+
+	it.each([
+		['op in any letter case', { op: 'Add', path: 'nickName', value: 'Babs' }, 'add nickName "Babs"'],
+		['op in capitals', { op: 'REPLACE', path: 'title', value: 'x' }, 'replace title "x"'],
+		['unknown keys', { op: 'add', path: 'title', value: 'x', name: 'addMember' }, 'add title "x"'],
+		['keys in any letter case', { Op: 'remove', Path: 'title' }, 'remove title'],
+		['a value beside a remove', { op: 'Remove', path: 'title', value: 'x' }, 'remove title "x"'],
+		['null as a value', { op: 'Replace', path: 'title', value: null }, 'replace title null'],
+	])('may have %s', (_, operation, expected) => {
+		expect(parsed(operation)).toEqual([expected])
+	})
+
+	it.each([
+		['no schemas', { Operations: [{ op: 'remove', path: 'title' }] }],
+		['null for schemas', { schemas: null, Operations: [{ op: 'remove', path: 'title' }] }],
+		[
+			'its names in any letter case',
+			{ Schemas: [urn.patchOp.toUpperCase()], operations: [{ op: 'remove', path: 'title' }] },
+		],
+		['further schemas', { schemas: ['urn:x', urn.patchOp], Operations: [{ op: 'remove', path: 'title' }] }],
+	])('may have %s', (_, body) => {
+		expect(parsePatch(body, userType).map(shown)).toEqual(['remove title'])
+	})
+
+	it.each([
+		['a string', 'PATCH', '400 invalidSyntax: the body must be an object'],
+		['nothing', null, '400 invalidSyntax: the body must be an object'],
+		['a list', [], '400 invalidSyntax: the body must be an object'],
+		['no Operations', { schemas: [urn.patchOp] }, '400 invalidSyntax: Operations must be an array'],
+		['Operations that are an object', { Operations: {} }, '400 invalidSyntax: Operations must be an array'],
+		['another schema', { schemas: [urn.user], Operations: [] }, `400 invalidSyntax: schemas must have ${urn.patchOp}`],
+		['no schema', { schemas: [], Operations: [] }, `400 invalidSyntax: schemas must have ${urn.patchOp}`],
+		['schemas in a string', { schemas: urn.patchOp, Operations: [] }, '400 invalidSyntax: schemas must be an array'],
+		[
+			'an operation that is null',
+			message({ op: 'remove', path: 'title' }, null),
+			'400 invalidSyntax: Operations[1] must be an object',
+		],
+		['no op', message({ path: 'title' }), '400 invalidSyntax: Operations[0].op must be add, replace or remove'],
+		[
+			'another op',
+			message({ op: 'move', path: 'title' }),
+			'400 invalidSyntax: Operations[0].op must be add, replace or remove',
+		],
+		[
+			'an op that is a number',
+			message({ op: 1, path: 'title' }),
+			'400 invalidSyntax: Operations[0].op must be add, replace or remove',
+		],
+		[
+			'a path that is a number',
+			message({ op: 'add', path: 1, value: 1 }),
+			'400 invalidSyntax: Operations[0].path must be a string',
+		],
+		[
+			'an add without a value',
+			message({ op: 'add', path: 'title' }),
+			'400 invalidValue: Operations[0]: add must have a value',
+		],
+		[
+			'a replace without a value',
+			message({ op: 'replace', path: 'members' }),
+			'400 invalidValue: Operations[0]: replace must have a value',
+		],
+		['a remove without a path', message({ op: 'remove' }), '400 noTarget: Operations[0]: remove must have a path'],
+		[
+			'a remove with an empty path',
+			message({ op: 'remove', path: '' }),
+			'400 noTarget: Operations[0]: remove must have a path',
+		],
+		[
+			'a remove of a value object',
+			message({ op: 'remove', value: { title: 'x' } }),
+			'400 noTarget: Operations[0]: remove must have a path',
+		],
+		[
+			'a bare value without a path',
+			message({ op: 'add', value: 'x' }),
+			'400 invalidValue: Operations[0].value must be an object, since there is no path',
+		],
+		[
+			'a list without a path',
+			message({ op: 'add', path: null, value: [] }),
+			'400 invalidValue: Operations[0].value must be an object, since there is no path',
+		],
+	])('is refused for %s', (_, body, expected) => {
+		expect(refusal(body)).toBe(expected)
+	})
+
+	it('makes a bounded number of changes', () => {
+		const many = (count: number) => Array.from({ length: count }, () => ({ op: 'remove', path: 'title' }))
+		const names = Array.from({ length: 501 }, (_, index) => [`emails[type eq "${index}"].value`, 'x'] as const)
+		const wide = { op: 'add', value: Object.fromEntries(names) }
+		expect(parsePatch(message(...many(maxOperations)), userType)).toHaveLength(1000)
+		expect(refusal(message(...many(maxOperations + 1)))).toBe('413 undefined: a PATCH may make at most 1000 changes')
+		expect(refusal(message(wide, wide))).toBe('413 undefined: a PATCH may make at most 1000 changes')
+	})
+})
+
+describe('a path', () => {
+	it.each([
+		['displayName', 'displayName'],
+		['DISPLAYNAME', 'displayName'],
+		['name.GivenName', 'name.givenName'],
+		['externalId', 'externalId'],
+		[`${urn.user}:displayName`, 'displayName'],
+		[`${urn.user}:name.familyName`, 'name.familyName'],
+		['emails', 'emails'],
+		['emails.value', 'emails.value'],
+		['emails[type eq "work"]', 'emails[type eq "work"]'],
+		['emails[type eq "work"].Value', 'emails[type eq "work"].value'],
+		['roles[primary eq "True"].value', 'roles[primary eq "True"].value'],
+		[
+			'addresses[type eq "work" and primary eq true].formatted',
+			'addresses[type eq "work" and primary eq true].formatted',
+		],
+		[`${enterprise}:employeeNumber`, 'enterprise:employeeNumber'],
+		[`${enterprise.toLowerCase()}:EMPLOYEENUMBER`, 'enterprise:employeeNumber'],
+		[`${enterprise}:manager`, 'enterprise:manager'],
+		[`${enterprise}:manager.value`, 'enterprise:manager.value'],
+		['manager', 'enterprise:manager'],
+		['manager[value eq "x"]', 'enterprise:manager[value eq "x"]'],
+	])('%s is %s', (path, expected) => {
+		expect(parsed({ op: 'remove', path })).toEqual([`remove ${expected}`])
+	})
+
+	it.each([
+		['members', 'members'],
+		['members[value eq "7f4bc1a3"]', 'members[value eq "7f4bc1a3"]'],
+	])('of a group, %s, is %s', (path, expected) => {
+		expect(parsed({ op: 'remove', path }, groupType)).toEqual([`remove ${expected}`])
+	})
+
+	it('that is an extension alone stands for its attributes', () => {
+		expect(
+			parsed({ op: 'add', path: enterprise, value: { department: 'a', 'manager.value': 'b', unknown: 1 } }),
+		).toEqual(['add enterprise:department "a"', 'add enterprise:manager.value "b"'])
+		const all = ['employeeNumber', 'costCenter', 'organization', 'division', 'department', 'manager']
+		const removed = all.map((name) => `remove enterprise:${name}`)
+		expect(parsed({ op: 'remove', path: enterprise.toUpperCase() })).toEqual(removed)
+		expect(parsed({ op: 'replace', path: enterprise, value: null })).toEqual(removed)
+		expect(parsed({ op: 'add', path: enterprise, value: null })).toEqual([])
+		expect(refusal(message({ op: 'add', path: enterprise, value: 'x' }))).toBe(
+			`400 invalidValue: ${enterprise} must be an object`,
+		)
+	})
+
+	it.each([
+		['favoriteColor', '400 invalidPath: User has no attribute "favoriteColor"'],
+		['name.nick', '400 invalidPath: User has no attribute "name.nick"'],
+		['members', '400 invalidPath: User has no attribute "members"'],
+		[`${urn.user}:manager`, `400 invalidPath: User has no attribute "${urn.user}:manager"`],
+		[`${enterprise}:userName`, `400 invalidPath: User has no attribute "${enterprise}:userName"`],
+		['urn:example:2.0:User:color', '400 invalidPath: User has no attribute "urn:example:2.0:User:color"'],
+		['emails[type eq "work"].color', '400 invalidPath: User has no attribute "emails[type eq "work"].color"'],
+		['userName[value eq "x"]', '400 invalidPath: userName[value eq "x"]: userName has no sub-attributes'],
+		['emails[color eq "x"]', '400 invalidFilter: filter: emails has no attribute color'],
+		['id', '400 mutability: id is read-only'],
+		['Meta', '400 mutability: Meta is read-only'],
+		['meta.created', '400 mutability: meta.created is read-only'],
+		['schemas', '400 mutability: schemas is read-only'],
+		['groups', '400 mutability: groups is read-only'],
+		['groups[value eq "x"]', '400 mutability: groups[value eq "x"] is read-only'],
+		['manager.displayName', '400 mutability: manager.displayName is read-only'],
+	])('is refused: %s', (path, expected) => {
+		expect(refusal(message({ op: 'remove', path }))).toBe(expected)
+		expect(refusal(message({ op: 'add', path, value: 'x' }))).toBe(expected)
+	})
+
+	it.each([
+		['members[value eq "x"].display', '400 mutability: members[value eq "x"].display cannot be changed'],
+		['members.value', '400 mutability: members.value cannot be changed'],
+	])('of a group is refused: %s', (path, expected) => {
+		expect(refusal(message({ op: 'replace', path, value: 'x' }), groupType)).toBe(expected)
+	})
+
+	it.each(['emails[type eq "work"', 'emails[]', 'na me', 'emails[type eq "work"].value.x', '.value'])(
+		'that cannot be parsed is refused: %s',
+		(path) => {
+			expect(refusal(message({ op: 'remove', path }))).toMatch(/^400 invalidPath: /)
+		},
+	)
+})
+
+describe('a value without a path', () => {
+	it('names paths, as Entra and the validator write them', () => {
+		const value = {
+			displayName: 'Bjfe',
+			'name.givenName': 'Kkom',
+			'name.familyName': 'Unua',
+			[`${enterprise}:employeeNumber`]: 'Aklq',
+			'emails[type eq "work"].value': 'a@b.c',
+			manager: 'x',
+			[`${urn.user}:title`]: 't',
+		}
+		expect(parsed({ op: 'replace', value })).toEqual([
+			'replace displayName "Bjfe"',
+			'replace name.givenName "Kkom"',
+			'replace name.familyName "Unua"',
+			'replace enterprise:employeeNumber "Aklq"',
+			'replace emails[type eq "work"].value "a@b.c"',
+			'replace enterprise:manager "x"',
+			'replace title "t"',
+		])
+	})
+
+	it('may nest', () => {
+		const value = { name: { givenName: 'a' }, [enterprise]: { department: 'b', manager: { value: 'c' } } }
+		expect(parsed({ op: 'Add', value })).toEqual([
+			'add name {"givenName":"a"}',
+			'add enterprise:department "b"',
+			'add enterprise:manager {"value":"c"}',
+		])
+	})
+
+	it('may clear an extension', () => {
+		expect(parsed({ op: 'replace', value: { [enterprise]: null } })).toContain('remove enterprise:manager')
+	})
+
+	it('may name what is read-only or unknown, which is ignored', () => {
+		const value = {
+			schemas: [urn.user],
+			id: '7',
+			meta: { resourceType: 'User' },
+			groups: [],
+			'meta.created': 'x',
+			'@odata.type': '#User',
+			'': 1,
+			'two words': 1,
+			'urn:example:2.0:User:color': 'red',
+			'emails[type eq "work"].color': 'red',
+			'manager.displayName': 'x',
+			['__proto__']: 1,
+			constructor: 1,
+			title: 't',
+		}
+		expect(parsed({ op: 'add', value })).toEqual(['add title "t"'])
+	})
+
+	it.each([
+		[{ 'emails[type eq "work].value': 'x' }, userType, /^400 invalidPath: /],
+		[
+			{ 'members[value eq "x"].display': 'x' },
+			groupType,
+			/^400 mutability: members\[value eq "x"\].display cannot be changed$/,
+		],
+		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object$/],
+	])('%j is answered by what it says', (value, type, expected) => {
+		expect(refusal(message({ op: 'replace', value }), type)).toMatch(expected)
+	})
+})
