@@ -1,0 +1,158 @@
+import type { Attribute } from '../attribute.ts'
+import { namesValuesToRemove } from '../dialect.ts'
+import { invalidValue } from '../error.ts'
+import type { Filter } from '../filter/ast.ts'
+import { kindOfId } from '../id.ts'
+import type { Member, ResourceId } from '../resource.ts'
+import { isObject, parseValue } from '../value.ts'
+import type { PatchOperation } from './operation.ts'
+
+/** What a PATCH does to a group, its members apart. With base `none` the group is left with `add` alone. */
+export type MemberChange = {
+	/** The operations on other attributes. */
+	readonly rest: readonly PatchOperation[]
+	readonly base: 'current' | 'none'
+	/** Each once, and none of them removed too. */
+	readonly add: readonly Member[]
+	readonly remove: readonly ResourceId[]
+}
+
+/** What one operation does to the members: `all` are removed, or those in `remove`; then `add` are added. */
+export type MemberEffect = {
+	readonly all: boolean
+	readonly add: readonly Member[]
+	readonly remove: readonly ResourceId[]
+}
+
+/** Says whether an attribute is the `members` of a group, which are kept apart from its other values. */
+export const isMembers = (attribute: Attribute): boolean => attribute.name === 'members'
+
+/**
+ * Adds up what the operations do to the members of a group that nobody has read. Undefined where that depends on them,
+ * as for `members[display co "x"]`.
+ *
+ * @throws ScimError 400 `invalidValue` for a member that cannot be one
+ */
+export function memberChange(operations: readonly PatchOperation[]): MemberChange | undefined {
+	const rest: PatchOperation[] = []
+	const add = new Map<ResourceId, Member>()
+	const remove = new Set<ResourceId>()
+	let base: MemberChange['base'] = 'current'
+	for (const operation of operations) {
+		if (!isMembers(operation.target.attribute)) {
+			rest.push(operation)
+			continue
+		}
+		const effect = memberEffect(operation)
+		if (effect === undefined) return undefined
+		if (effect.all) {
+			const staying = new Set(effect.add.map(({ value }) => value))
+			for (const id of add.keys()) if (!staying.has(id)) add.delete(id)
+			remove.clear()
+			base = 'none'
+		}
+		for (const id of effect.remove) {
+			add.delete(id)
+			if (base === 'current') remove.add(id)
+		}
+		for (const member of effect.add) {
+			remove.delete(member.value)
+			if (!add.has(member.value)) add.set(member.value, member)
+		}
+	}
+	return { rest, base, add: [...add.values()], remove: [...remove] }
+}
+
+/**
+ * What one operation on `members` does, whoever they are; undefined where it depends on them.
+ *
+ * @throws ScimError 400 `invalidValue` for a member that cannot be one
+ */
+export function memberEffect(operation: PatchOperation): MemberEffect | undefined {
+	const { attribute, filter, subAttribute, text } = operation.target
+	if (subAttribute !== undefined) return undefined
+	if (filter !== undefined) {
+		const values = operation.op === 'remove' ? valuesInFilter(filter) : undefined
+		return values && { all: false, add: [], remove: values.filter(isUserId) }
+	}
+	if (operation.op !== 'remove') {
+		const add = toMembers(parseValue(attribute, operation.value, text))
+		return { all: operation.op === 'replace', add, remove: [] }
+	}
+	if (!Object.hasOwn(operation, 'value')) return { all: true, add: [], remove: [] }
+	// A value that is there but names nobody is refused: nothing but its absence may empty a group.
+	if (!namesValuesToRemove(operation)) throw invalidValue(`${text}: the value of a remove must name members`)
+	const named = parseValue(attribute, operation.value, text)
+	return { all: false, add: [], remove: Array.isArray(named) ? named.map(idOf).filter(isUserId) : [] }
+}
+
+/** The members after one operation, in their order, new ones last. A member that stays keeps its display. */
+export function withMembers(current: readonly unknown[], { all, add, remove }: MemberEffect): readonly unknown[] {
+	const added = new Map<unknown, Member>(add.map((member) => [member.value, member]))
+	const removed = new Set<unknown>(remove)
+	const kept = current.filter((member) => {
+		const value = idOf(member)
+		return added.delete(value) || !(all || removed.has(value))
+	})
+	return [...kept, ...added.values()]
+}
+
+/**
+ * The members that an attribute value stands for, as parseValue returns it; the first of several with one id.
+ *
+ * @throws ScimError 400 `invalidValue` for a group, and for what cannot be the id of a user
+ */
+export function toMembers(value: unknown): readonly Member[] {
+	const members = new Map<ResourceId, Member>()
+	const elements: readonly unknown[] = Array.isArray(value) ? value : []
+	for (const [index, element] of elements.entries()) {
+		const member = toMember(element, `members[${index}].value`)
+		if (!members.has(member.value)) members.set(member.value, member)
+	}
+	return [...members.values()]
+}
+
+/** What makes one list of members into another. The display of a member that stays is not changed. */
+export function diffMembers(
+	current: readonly Member[],
+	wanted: readonly Member[],
+): { readonly add: readonly Member[]; readonly remove: readonly ResourceId[] } {
+	const before = new Set(current.map(({ value }) => value))
+	const after = new Set(wanted.map(({ value }) => value))
+	return {
+		add: wanted.filter(({ value }) => !before.has(value)),
+		remove: [...before].filter((value) => !after.has(value)),
+	}
+}
+
+function toMember(element: unknown, at: string): Member {
+	const { value, type, display }: Readonly<Record<string, unknown>> = isObject(element) ? element : {}
+	if (typeof value !== 'string') throw invalidValue(`${at} is required`)
+	const isGroup = typeof type === 'string' && type.toLowerCase() === 'group'
+	if (isGroup || kindOfId(value) === 'Group') {
+		throw invalidValue(`${at}: "${value}" is a group, and nested groups are not supported`)
+	}
+	if (!isUserId(value)) throw invalidValue(`${at}: no user has the id "${value}"`)
+	return { value, ...(typeof display === 'string' && { display }) }
+}
+
+/** The ids in `members[value eq "a" or value eq "b"]`; undefined for any other filter. */
+function valuesInFilter(filter: Filter): readonly string[] | undefined {
+	if (filter.kind === 'attributeExpression') {
+		const { path, operator, value } = filter
+		const namesValue = path.name.toLowerCase() === 'value' && path.sub === undefined && operator === 'eq'
+		return namesValue && typeof value === 'string' ? [value] : undefined
+	}
+	if (filter.kind !== 'logicalExpression' || filter.operator !== 'or') return undefined
+	const values: string[] = []
+	for (const operand of filter.operands) {
+		const part = valuesInFilter(operand)
+		if (part === undefined) return undefined
+		values.push(...part)
+	}
+	return values
+}
+
+const idOf = (member: unknown): unknown => (isObject(member) ? member.value : undefined)
+
+const isUserId = (value: unknown): value is ResourceId => typeof value === 'string' && kindOfId(value) === 'User'
