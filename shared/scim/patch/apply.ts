@@ -1,0 +1,235 @@
+import type { Attribute } from '../attribute.ts'
+import { elementFromFilter, namesValuesToRemove, singleFromList } from '../dialect.ts'
+import { invalidValue, mutability, noTarget } from '../error.ts'
+import { matchesElement } from '../filter/match.ts'
+import type { AttributeValues } from '../resource.ts'
+import type { ResourceType } from '../resource-type.ts'
+import {
+	isObject,
+	isPrimary,
+	isUnassigned,
+	type JsonObject,
+	parseSubAttributes,
+	parseValue,
+	prune,
+	requireSubAttributes,
+	sameValue,
+	severalPrimary,
+} from '../value.ts'
+import { isMembers, memberEffect, toMembers, withMembers } from './members.ts'
+import type { PatchOperation } from './operation.ts'
+
+/**
+ * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself where nothing has
+ * changed in effect. The members of a group are changed where `values` has them.
+ *
+ * @throws ScimError 400 `invalidValue`, `noTarget`, `mutability`
+ */
+export function applyPatch(
+	values: AttributeValues,
+	operations: readonly PatchOperation[],
+	type: ResourceType,
+): AttributeValues {
+	const patched = prune(type, operations.reduce(applyOperation, values))
+	requireStillAssigned(patched, operations, type)
+	return sameValue(patched, values) ? values : patched
+}
+
+function applyOperation(values: AttributeValues, operation: PatchOperation): AttributeValues {
+	const { extension, attribute } = operation.target
+	if (extension === undefined) return assign(values, attribute.name, nextValue(operation, values[attribute.name]))
+	const current = objectOf(values[extension.urn])
+	const next = assign(current, attribute.name, nextValue(operation, current[attribute.name]))
+	return assign(values, extension.urn, next)
+}
+
+function assign(object: JsonObject, name: string, value: unknown): JsonObject {
+	if (value === object[name]) return object
+	if (value !== undefined) return { ...object, [name]: value }
+	const { [name]: _, ...rest } = object
+	return rest
+}
+
+function nextValue(operation: PatchOperation, current: unknown): unknown {
+	const { attribute, filter, text } = operation.target
+	if (attribute.multiValued) return nextElements(operation, Array.isArray(current) ? current : [])
+	if (filter === undefined) return nextSingle(operation, current)
+	// Entra filters a single value as if it were a list: `manager[value eq "2819c223"]`
+	// (https://github.com/thomaspoignant/scim-patch/issues/453).
+	const [next, other] = nextElements(operation, current === undefined ? [] : [current])
+	if (other !== undefined) throw noTarget(`${text}: the value of ${attribute.name} does not match`)
+	return next
+}
+
+function nextSingle(operation: PatchOperation, current: unknown): unknown {
+	const { attribute, text } = operation.target
+	if (clearsWhole(operation)) return undefined
+	if (attribute.type !== 'complex') return parseValue(attribute, operation.value, text)
+	return merge(attribute, objectOf(current), changesOf(operation))
+}
+
+function nextElements(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+	const { attribute, filter, subAttribute } = operation.target
+	const effect = isMembers(attribute) ? memberEffect(operation) : undefined
+	if (effect !== undefined) return withMembers(current, effect)
+	const isWhole = filter === undefined && subAttribute === undefined
+	const next = isWhole ? nextList(operation, current) : nextMatching(operation, current)
+	return settlePrimary(attribute, current, next)
+}
+
+/** Where the path is a multi-valued attribute alone, such as `emails`. */
+function nextList(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+	const { attribute, text } = operation.target
+	if (operation.op === 'remove' && !namesValuesToRemove(operation)) return []
+	const given = parseValue(attribute, operation.value, text)
+	const elements: readonly unknown[] = Array.isArray(given) ? given : []
+	switch (operation.op) {
+		case 'add':
+			return append(attribute, current, elements)
+		case 'replace':
+			return append(attribute, [], elements)
+		case 'remove':
+			return current.filter((element) => !elements.some((named) => isNamedBy(named, element)))
+	}
+}
+
+/** Where the path selects elements, such as `emails[type eq "work"]` and `emails.value`, which selects all. */
+function nextMatching(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+	const { attribute, filter, subAttribute } = operation.target
+	const matches = (element: unknown) => filter === undefined || matchesElement(filter, objectOf(element), attribute)
+	if (clearsWhole(operation)) return operation.op === 'add' ? current : current.filter((element) => !matches(element))
+	const changes = changesOf(operation)
+	if (!current.some(matches)) return [...current, ...missingElement(operation, changes)]
+	const isSwap = operation.op === 'replace' && subAttribute === undefined
+	const next = (element: unknown) =>
+		isSwap ? describedElement(operation, changes) : revise(operation, objectOf(element), changes)
+	return append(
+		attribute,
+		[],
+		current.map((element) => (matches(element) ? next(element) : element)),
+	)
+}
+
+/** Says whether the operation leaves nothing of its target, which is not a sub-attribute. */
+const clearsWhole = ({ op, target, value }: PatchOperation): boolean =>
+	target.subAttribute === undefined && (op === 'remove' || isUnassigned(value))
+
+/** The sub-attributes that the operation sets, by name; undefined for those that it unassigns. */
+function changesOf(operation: PatchOperation): ReadonlyMap<string, unknown> {
+	const { attribute, subAttribute, text } = operation.target
+	if (subAttribute === undefined) {
+		return parseSubAttributes(attribute, singleFromList(attribute, operation.value), text)
+	}
+	if (operation.op === 'remove') return new Map([[subAttribute.name, undefined]])
+	const at = text.slice(0, text.lastIndexOf('.'))
+	return parseSubAttributes(attribute, { [subAttribute.name]: operation.value }, at)
+}
+
+/** RFC 7644 section 3.5.2.3: "Sub-attributes that are not specified SHALL be left unchanged." */
+function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
+	// What stood beside the id of another manager says nothing about the new one.
+	const isOther = !attribute.multiValued && changes.has('value')
+	const merged: Record<string, unknown> = isOther ? {} : { ...current }
+	for (const [name, value] of changes) {
+		if (value === undefined) delete merged[name]
+		else merged[name] = value
+	}
+	return merged
+}
+
+function revise(operation: PatchOperation, element: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
+	const { attribute, text } = operation.target
+	const revised = merge(attribute, element, changes)
+	for (const subAttribute of attribute.subAttributes.values()) {
+		const { name } = subAttribute
+		if (subAttribute.mutability === 'immutable' && revised[name] !== element[name]) {
+			throw mutability(`${text}: ${name} cannot be changed`)
+		}
+	}
+	return revised
+}
+
+/** The element to make where none matches; none where the operation would leave it empty. */
+function missingElement(operation: PatchOperation, changes: ReadonlyMap<string, unknown>): readonly JsonObject[] {
+	if ([...changes.values()].every((value) => value === undefined)) return []
+	const { attribute, filter, text } = operation.target
+	const literals = filter === undefined ? {} : elementFromFilter(filter)
+	const element = literals && describedElement(operation, changes)
+	if (element === undefined || (filter !== undefined && !matchesElement(filter, element, attribute))) {
+		throw noTarget(`${text}: no value of ${attribute.name} matches`)
+	}
+	return [element]
+}
+
+/** An element of what the filter says and the operation sets. */
+function describedElement(operation: PatchOperation, changes: ReadonlyMap<string, unknown>): JsonObject {
+	const { attribute, filter, text } = operation.target
+	const described = (filter && elementFromFilter(filter)) ?? {}
+	const literals = merge(attribute, {}, parseSubAttributes(attribute, described, text))
+	const element = merge(attribute, literals, changes)
+	requireSubAttributes(attribute, element, text)
+	const [member] = isMembers(attribute) ? toMembers([element]) : []
+	return member ?? element
+}
+
+/** Adds the elements that are not there yet. Only `primary` may differ: given again as true, it becomes true. */
+function append(attribute: Attribute, current: readonly unknown[], added: readonly unknown[]): readonly unknown[] {
+	const next = [...current]
+	const positions = new Map(current.map((element, position) => [identityOf(attribute, element), position]))
+	for (const element of added) {
+		const identity = identityOf(attribute, element)
+		const position = positions.get(identity)
+		if (position === undefined) {
+			positions.set(identity, next.length)
+			next.push(element)
+		} else if (isPrimary(element)) {
+			next[position] = element
+		}
+	}
+	return next
+}
+
+/** What two values of an attribute differ in where they are not the same (RFC 7643 section 2.4). */
+function identityOf(attribute: Attribute, element: unknown): string {
+	if (!isObject(element)) return JSON.stringify(element)
+	const { primary: _, ...rest } = element
+	return JSON.stringify([...attribute.subAttributes.values()].map(({ name }) => rest[name]))
+}
+
+/** A value to remove names every element that has all of its sub-attributes. */
+const isNamedBy = (named: unknown, element: unknown): boolean =>
+	isObject(named) && isObject(element)
+		? Object.entries(named).every(([name, value]) => sameValue(element[name], value))
+		: sameValue(named, element)
+
+/** RFC 7644 section 3.5.2: setting `primary` to true sets it to false for all other values. */
+function settlePrimary(
+	attribute: Attribute,
+	current: readonly unknown[],
+	next: readonly unknown[],
+): readonly unknown[] {
+	const before = new Set(current)
+	const [primary, other] = next.filter((element) => isPrimary(element) && !before.has(element))
+	if (other !== undefined) throw severalPrimary(attribute.name)
+	if (primary === undefined) return next
+	return next.map((element) => (element !== primary && isPrimary(element) ? { ...element, primary: false } : element))
+}
+
+/**
+ * RFC 7644 section 3.5.2.2 names the error of a required attribute that is removed `mutability`; table 9 that of one
+ * without a value `invalidValue`.
+ */
+function requireStillAssigned(
+	values: AttributeValues,
+	operations: readonly PatchOperation[],
+	type: ResourceType,
+): void {
+	for (const attribute of type.schema.attributes.values()) {
+		if (!attribute.required || !isUnassigned(values[attribute.name])) continue
+		const isRemoved = operations.some(({ op, target }) => op === 'remove' && target.attribute === attribute)
+		const refusal = isRemoved ? mutability : invalidValue
+		throw refusal(`${attribute.name} is required`)
+	}
+}
+
+const objectOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
