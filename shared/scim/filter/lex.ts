@@ -51,12 +51,10 @@ export class Lexer {
 	/** `attrPath` of RFC 7644 figure 1: `urn:…:User:name.givenName`. */
 	attributePath(): AttributePath {
 		const start = this.#at
-		const { uri, name, sub } = attributePath.exec(this.take(word) ?? '')?.groups ?? {}
-		if (name === undefined) {
-			this.#at = start
-			throw this.unexpected('an attribute name')
-		}
-		return { ...(uri !== undefined && { uri }), name, ...(sub !== undefined && { sub }) }
+		const path = readAttributePath(this.take(word) ?? '')
+		if (path !== undefined) return path
+		this.#at = start
+		throw this.unexpected('an attribute name')
 	}
 
 	/** The `.value` that may follow the closing bracket of a value path, without its dot. */
@@ -119,6 +117,13 @@ export class Lexer {
 		if (taken !== undefined) this.#at += taken.length
 		return taken
 	}
+}
+
+/** Reads an attribute's name with its URN and sub-attribute; undefined where the text is none. */
+export function readAttributePath(text: string): AttributePath | undefined {
+	const { uri, name, sub } = attributePath.exec(text)?.groups ?? {}
+	if (name === undefined) return undefined
+	return { ...(uri !== undefined && { uri }), name, ...(sub !== undefined && { sub }) }
 }
 
 /**
