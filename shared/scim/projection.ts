@@ -26,7 +26,7 @@ type Names = string | readonly string[] | undefined
  * a URN, a sub-attribute, or be an extension's whole URN, in any letter case. Unknown names are ignored: of two resource
  * types that are searched at once, one may have the attribute.
  *
- * @throws ScimError 400 `invalidValue` for both at once, which are "mutually exclusive" (RFC 7644 section 3.9)
+ * @throws ScimError 400 `invalidValue` for both at once: they are mutually exclusive (RFC 7644 section 3.9)
  */
 export function parseSelection(
 	parameters: { readonly attributes?: Names; readonly excludedAttributes?: Names },

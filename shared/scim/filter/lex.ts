@@ -15,7 +15,8 @@ const quoted = /"[^"\\]*(?:\\.[^"\\]*)*"/y
 // An apostrophe at the beginning is a client that quotes in the wrong way: better refused than compared literally.
 const bare = /[^ \t\r\n()[\]"'][^ \t\r\n)\]"]*/y
 const snippet = /[^ \t\r\n]{1,32}/uy
-const name = String.raw`\$?[a-z][\w-]*`
+// RFC 7643 section 2.1 allows a dollar sign anywhere but in front, where its own $ref has it.
+const name = String.raw`\$?[a-z][\w$-]*`
 const attributePath = new RegExp(`^(?:(?<uri>.+):)?(?<name>${name})(?:\\.(?<sub>${name}))?$`, 'i')
 const subAttribute = new RegExp(`\\.${name}`, 'iy')
 const operators: ReadonlySet<string> = new Set(['pr', 'eq', 'ne', 'co', 'sw', 'ew', 'gt', 'ge', 'lt', 'le'])

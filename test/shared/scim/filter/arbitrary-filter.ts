@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { CompareOperator, CompareValue, Filter } from '../../../../shared/scim/filter/ast.ts'
 import type { AttributePath } from '../../../../shared/scim/resource-type.ts'
 
-const name = fc.stringMatching(/^\$?[a-zA-Z][a-zA-Z0-9_-]{0,8}$/)
+const name = fc.stringMatching(/^\$?[a-zA-Z][a-zA-Z0-9_$-]{0,8}$/)
 const uri = fc.constantFrom(
 	'urn:ietf:params:scim:schemas:core:2.0:User',
 	'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User',

@@ -59,7 +59,7 @@ describe('the grammar of RFC 7644 section 3.4.2.2', () => {
 		['title eq null', compare(at('title'), 'eq', null)],
 		['$ref pr', present(at('$ref'))],
 		['members.$ref eq "x"', compare(at('members', '$ref'), 'eq', 'x')],
-		['my-attr_2.sub-attr_3 pr', present(at('my-attr_2', 'sub-attr_3'))],
+		['my-attr_2.sub$attr-3 pr', present(at('my-attr_2', 'sub$attr-3'))],
 		['title pr and userType eq "Employee"', and(present(at('title')), compare(at('userType'), 'eq', 'Employee'))],
 		['a pr or b pr', or(a, b)],
 		['a pr AND b pr aNd c pr', and(a, b, c)],
