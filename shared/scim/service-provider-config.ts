@@ -1,0 +1,91 @@
+import { urn } from './urn.ts'
+
+/** What the service provider advertises and enforces. */
+export type Limits = {
+	/** Resources in one answer. */
+	readonly maxResults: number
+	/** Resources in one answer where the client does not say. */
+	readonly defaultCount: number
+	/** Operations in one bulk request. */
+	readonly maxOperations: number
+	/** Bytes in the body of one request. */
+	readonly maxPayloadSize: number
+	/** Seconds in which a cursor may be used. */
+	readonly cursorTimeout: number
+}
+
+export const limits = {
+	maxResults: 1000,
+	defaultCount: 100,
+	maxOperations: 1000,
+	maxPayloadSize: 4_194_304,
+	cursorTimeout: 3600,
+} as const satisfies Limits
+
+/** RFC 7643 section 5, with the pagination of RFC 9865 section 4. */
+export type ServiceProviderConfig = {
+	readonly schemas: readonly [typeof urn.serviceProviderConfig]
+	readonly documentationUri?: string
+	readonly patch: Supported
+	readonly bulk: Supported & Pick<Limits, 'maxOperations' | 'maxPayloadSize'>
+	readonly filter: Supported & Pick<Limits, 'maxResults'>
+	readonly changePassword: Supported
+	readonly sort: Supported
+	readonly etag: Supported
+	readonly pagination: Pagination
+	readonly authenticationSchemes: readonly AuthenticationScheme[]
+	readonly meta: { readonly resourceType: 'ServiceProviderConfig'; readonly location: string }
+}
+
+type Supported = { readonly supported: boolean }
+
+type Pagination = {
+	readonly cursor: boolean
+	readonly index: boolean
+	readonly defaultPaginationMethod: 'cursor' | 'index'
+	readonly defaultPageSize: number
+	readonly maxPageSize: number
+	readonly cursorTimeout: number
+}
+
+type AuthenticationScheme = {
+	readonly type: 'oauthbearertoken'
+	readonly name: string
+	readonly description: string
+	readonly specUri: string
+	readonly primary: boolean
+}
+
+const bearerToken: AuthenticationScheme = {
+	type: 'oauthbearertoken',
+	name: 'OAuth Bearer Token',
+	description: 'The secret token of the tenant, in the Authorization header.',
+	specUri: 'https://www.rfc-editor.org/info/rfc6750',
+	primary: true,
+}
+
+/** Writes the document. `baseUrl` is the tenant's, without a slash at the end. */
+export const serviceProviderConfig = (
+	baseUrl: string,
+	{ maxResults, defaultCount, maxOperations, maxPayloadSize, cursorTimeout }: Limits,
+	documentationUri?: string,
+): ServiceProviderConfig => ({
+	schemas: [urn.serviceProviderConfig],
+	...(documentationUri !== undefined && { documentationUri }),
+	patch: { supported: true },
+	bulk: { supported: true, maxOperations, maxPayloadSize },
+	filter: { supported: true, maxResults },
+	changePassword: { supported: false },
+	sort: { supported: true },
+	etag: { supported: true },
+	pagination: {
+		cursor: true,
+		index: true,
+		defaultPaginationMethod: 'index',
+		defaultPageSize: defaultCount,
+		maxPageSize: maxResults,
+		cursorTimeout,
+	},
+	authenticationSchemes: [bearerToken],
+	meta: { resourceType: 'ServiceProviderConfig', location: `${baseUrl}/ServiceProviderConfig` },
+})
