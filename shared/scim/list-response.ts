@@ -1,0 +1,51 @@
+import { limits } from './service-provider-config.ts'
+import { urn } from './urn.ts'
+
+/** The message of RFC 7644 section 3.4.2; `nextCursor` is that of RFC 9865 section 2. */
+export type ListResponse = {
+	readonly schemas: readonly [typeof urn.listResponse]
+	readonly totalResults: number
+	readonly startIndex?: number
+	readonly itemsPerPage: number
+	readonly nextCursor?: string
+	readonly Resources: readonly unknown[]
+}
+
+type ListResult = Pick<ListResponse, 'totalResults' | 'itemsPerPage'> & {
+	readonly resources: readonly unknown[]
+	readonly startIndex?: number | undefined
+	readonly nextCursor?: string | undefined
+}
+
+/** Writes one page of a result. `Resources` is there even when it is empty: Entra reads its length. */
+export const listResponse = ({
+	resources,
+	totalResults,
+	startIndex,
+	itemsPerPage,
+	nextCursor,
+}: ListResult): ListResponse => ({
+	schemas: [urn.listResponse],
+	totalResults,
+	...(startIndex !== undefined && { startIndex }),
+	itemsPerPage,
+	...(nextCursor !== undefined && { nextCursor }),
+	Resources: resources,
+})
+
+/**
+ * Which resources a client asks for by `startIndex` and `count`, both integers (RFC 7644 section 3.4.2.4): "A value less
+ * than 1 SHALL be interpreted as 1", "A negative value SHALL be interpreted as 0", and no more than the limit at once.
+ */
+export const pageByIndex = ({
+	startIndex = 1,
+	count,
+}: Asked): { readonly startIndex: number; readonly count: number } => ({
+	startIndex: Math.max(startIndex, 1),
+	count: pageSize(count),
+})
+
+type Asked = { readonly startIndex?: number | undefined; readonly count?: number | undefined }
+
+/** How many resources a page has at most, for a client that asks for `count`. */
+export const pageSize = (count: number = limits.defaultCount): number => Math.min(Math.max(count, 0), limits.maxResults)
