@@ -97,6 +97,12 @@ export function elementFromFilter(filter: Filter): Readonly<Record<string, Compa
 }
 
 /**
+ * Entra filters a single value as if it were a list: `{"op": "remove", "path": "manager[value eq \"2819c223\"]"}`.
+ * https://github.com/thomaspoignant/scim-patch/issues/453
+ */
+export const listOfSingle = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
+
+/**
  * Entra removes values by naming them instead of by a filter:
  * `{"op": "Remove", "path": "members", "value": [{"value": "2819c223"}]}`. RFC 7644 section 3.5.2.2 knows no value there
  * and would remove them all.

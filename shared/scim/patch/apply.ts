@@ -1,5 +1,5 @@
 import type { Attribute } from '../attribute.ts'
-import { elementFromFilter, namesValuesToRemove, singleFromList } from '../dialect.ts'
+import { elementFromFilter, listOfSingle, namesValuesToRemove, singleFromList } from '../dialect.ts'
 import { invalidValue, mutability, noTarget } from '../error.ts'
 import { matchesElement } from '../filter/match.ts'
 import type { AttributeValues } from '../resource.ts'
@@ -23,7 +23,7 @@ import type { PatchOperation } from './operation.ts'
  * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself where nothing has
  * changed in effect. The members of a group are changed where `values` has them.
  *
- * @throws ScimError 400 `invalidValue`, `noTarget`, `mutability`
+ * @throws ScimError 400 `invalidValue`, `noTarget`, `mutability`, `invalidSyntax` for a name given twice
  */
 export function applyPatch(
 	values: AttributeValues,
@@ -44,7 +44,6 @@ function applyOperation(values: AttributeValues, operation: PatchOperation): Att
 }
 
 function assign(object: JsonObject, name: string, value: unknown): JsonObject {
-	if (value === object[name]) return object
 	if (value !== undefined) return { ...object, [name]: value }
 	const { [name]: _, ...rest } = object
 	return rest
@@ -54,9 +53,7 @@ function nextValue(operation: PatchOperation, current: unknown): unknown {
 	const { attribute, filter, text } = operation.target
 	if (attribute.multiValued) return nextElements(operation, Array.isArray(current) ? current : [])
 	if (filter === undefined) return nextSingle(operation, current)
-	// Entra filters a single value as if it were a list: `manager[value eq "2819c223"]`
-	// (https://github.com/thomaspoignant/scim-patch/issues/453).
-	const [next, other] = nextElements(operation, current === undefined ? [] : [current])
+	const [next, other] = nextElements(operation, listOfSingle(current))
 	if (other !== undefined) throw noTarget(`${text}: the value of ${attribute.name} does not match`)
 	return next
 }
@@ -208,10 +205,11 @@ function settlePrimary(
 	current: readonly unknown[],
 	next: readonly unknown[],
 ): readonly unknown[] {
+	const primaries = next.filter(isPrimary)
+	if (primaries.length < 2) return next
 	const before = new Set(current)
-	const [primary, other] = next.filter((element) => isPrimary(element) && !before.has(element))
+	const [primary, other] = primaries.filter((element) => !before.has(element))
 	if (other !== undefined) throw severalPrimary(attribute.name)
-	if (primary === undefined) return next
 	return next.map((element) => (element !== primary && isPrimary(element) ? { ...element, primary: false } : element))
 }
 

@@ -69,8 +69,7 @@ export function memberChange(operations: readonly PatchOperation[]): MemberChang
  * @throws ScimError 400 `invalidValue` for a member that cannot be one
  */
 export function memberEffect(operation: PatchOperation): MemberEffect | undefined {
-	const { attribute, filter, subAttribute, text } = operation.target
-	if (subAttribute !== undefined) return undefined
+	const { attribute, filter, text } = operation.target
 	if (filter !== undefined) {
 		const values = operation.op === 'remove' ? valuesInFilter(filter) : undefined
 		return values && { all: false, add: [], remove: values.filter(isUserId) }

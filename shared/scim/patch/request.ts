@@ -52,11 +52,10 @@ const bodySchema = withNamesInAnyCase(messageSchema)
 export function parsePatch(body: unknown, type: ResourceType): readonly PatchOperation[] {
 	const message = bodySchema.safeParse(body)
 	if (!message.success) throw refusal(message.error)
-	requireFew(message.data.operations.length)
 	const operations = message.data.operations.flatMap((operation, index) =>
 		parseOperation(operation, type, `Operations[${index}]`),
 	)
-	requireFew(operations.length)
+	if (operations.length > maxOperations) throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
 	return operations
 }
 
@@ -66,15 +65,11 @@ function refusal(error: z.ZodError): ScimError {
 	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
 }
 
-function requireFew(count: number): void {
-	if (count > maxOperations) throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
-}
-
 function parseOperation(operation: Operation, type: ResourceType, at: string): readonly PatchOperation[] {
 	const { op, path, value } = operation
 	const hasValue = Object.hasOwn(operation, 'value')
 	if (op !== 'remove' && !hasValue) throw invalidValue(`${at}: ${op} must have a value`)
-	if (isUnassigned(path) || typeof path !== 'string') {
+	if (!path) {
 		if (op === 'remove') throw noTarget(`${at}: remove must have a path`)
 		if (!isObject(value)) throw invalidValue(`${at}.value must be an object, since there is no path`)
 		return operationsByPath(op, value, type)

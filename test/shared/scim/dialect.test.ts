@@ -5,6 +5,7 @@ import {
 	complexFromString,
 	displayFromDisplayName,
 	elementFromFilter,
+	listOfSingle,
 	namesInAnyCase,
 	namesValuesToRemove,
 	operationInAnyCase,
@@ -45,7 +46,7 @@ describe('a complex value in a string', () => {
 		['manager', { value: 'x' }, { value: 'x' }],
 		['manager', 7, 7],
 	])('%s: %j is %j', (name, value, expected) => {
-		expect(complexFromString(attribute(name), value)).toEqual(expected)
+		expect(complexFromString(attribute(name), value)).toStrictEqual(expected)
 	})
 })
 
@@ -62,7 +63,7 @@ describe('a single value in a list', () => {
 		['displayName', [null], [null]],
 		['displayName', 'Babs', 'Babs'],
 	])('%s: %j is %j', (name, value, expected) => {
-		expect(singleFromList(attribute(name), value)).toEqual(expected)
+		expect(singleFromList(attribute(name), value)).toStrictEqual(expected)
 	})
 })
 
@@ -83,7 +84,7 @@ describe('a role in JSON', () => {
 		['roles', { value: 'Admin' }, { value: 'Admin' }],
 		['emails', role, role],
 	])('%s: %j is %j', (name, element, expected) => {
-		expect(roleFromJson(attribute(name), element)).toEqual(expected)
+		expect(roleFromJson(attribute(name), element)).toStrictEqual(expected)
 	})
 })
 
@@ -102,12 +103,12 @@ describe('displayName for display', () => {
 
 describe('names and operations', () => {
 	it('are known in any letter case', () => {
-		expect(namesInAnyCase({ Op: 'Add', PATH: 'title', value: { Kept: 1 } })).toEqual({
+		expect(namesInAnyCase({ Op: 'Add', PATH: 'title', value: { Kept: 1 } })).toStrictEqual({
 			op: 'Add',
 			path: 'title',
 			value: { Kept: 1 },
 		})
-		expect(['Add', 'REPLACE', 'remove'].map(operationInAnyCase)).toEqual(['add', 'replace', 'remove'])
+		expect(['Add', 'REPLACE', 'remove'].map(operationInAnyCase)).toStrictEqual(['add', 'replace', 'remove'])
 	})
 
 	it('do not reach the prototype', () => {
@@ -152,7 +153,14 @@ describe('the element that a filter describes', () => {
 		['type pr', { kind: 'presentExpression', path: { name: 'type' } }, undefined],
 		['not (type eq "work")', { kind: 'notExpression', operand: eq('type', 'work') }, undefined],
 	])('%s', (_, filter, expected) => {
-		expect(elementFromFilter(filter)).toEqual(expected)
+		expect(elementFromFilter(filter)).toStrictEqual(expected)
+	})
+})
+
+describe('a single value that is filtered', () => {
+	it('is a list of one, or of none', () => {
+		expect(listOfSingle({ value: 'x' })).toStrictEqual([{ value: 'x' }])
+		expect(listOfSingle(undefined)).toStrictEqual([])
 	})
 })
 

@@ -33,13 +33,18 @@ describe('the attributes in a body', () => {
 			roles: [],
 		}
 		const { schemas, meta, roles, ...attributes } = body
-		expect(parseResource(userType, body)).toEqual(attributes)
+		expect(parseResource(userType, body)).toStrictEqual(attributes)
 	})
 
 	it.each([
 		['explicit nulls', { addresses: null, title: null, department: null, manager: null, name: null }, {}],
 		['empty strings and lists', { title: '', emails: [], nickName: '' }, {}],
 		['read-only and unknown names', { id: '7', meta: {}, groups: [{ value: '1' }], favoriteColor: 'red' }, {}],
+		[
+			'read-only sub-attributes',
+			{ manager: { value: 'x', displayName: 'X' } },
+			{ [urn.enterpriseUser]: { manager: { value: 'x' } } },
+		],
 		['booleans in strings', { active: 'True' }, { active: true }],
 		[
 			'names in any letter case',
@@ -100,7 +105,10 @@ describe('the attributes in a body', () => {
 			{ locale: 'PUWGYNUKSGVE', profileUrl: 'RVSZJGLGMDLF' },
 		],
 	])('are read from %s', (_, body, expected) => {
-		expect(parseResource(userType, { userName: 'bjensen', ...body })).toEqual({ userName: 'bjensen', ...expected })
+		expect(parseResource(userType, { userName: 'bjensen', ...body })).toStrictEqual({
+			userName: 'bjensen',
+			...expected,
+		})
 	})
 
 	it.each([

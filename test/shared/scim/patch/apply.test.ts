@@ -44,7 +44,7 @@ type Row = readonly [title: string, before: AttributeValues, operations: readonl
 
 const rows = (...table: readonly Row[]) =>
 	it.each(table)('%s', (_, before, operations, after) => {
-		expect(patchUser(before, operations)).toEqual(after)
+		expect(patchUser(before, operations)).toStrictEqual(after)
 	})
 
 const work = { type: 'work', value: 'w' }
@@ -96,6 +96,15 @@ describe('an update by Entra', () => {
 			{ emails: [home] },
 		],
 		['removes a value', { title: 'x', nickName: 'y' }, [{ op: 'Remove', path: 'title' }], { nickName: 'y' }],
+		[
+			'removes a sub-attribute and keeps the others',
+			{ name: { givenName: 'a', familyName: 'b' }, emails: [{ ...work, display: 'W' }] },
+			[
+				{ op: 'Remove', path: 'name.givenName' },
+				{ op: 'Remove', path: 'emails[type eq "work"].value' },
+			],
+			{ name: { familyName: 'b' }, emails: [{ type: 'work', display: 'W' }] },
+		],
 		['removes a value whatever value it names', { title: 'x' }, [{ op: 'Remove', path: 'title', value: 'y' }], {}],
 		[
 			'removes what is absent',
@@ -135,18 +144,56 @@ describe('an update by Entra', () => {
 		['false', false, false],
 		['true', true, true],
 	])('disables and restores by %s', (_, value, active) => {
-		expect(patchUser({ active: !active }, [{ op: 'Replace', path: 'active', value }])).toEqual({ active })
-		expect(patchUser({ active: !active }, [{ op: 'replace', value: { active: value } }])).toEqual({ active })
+		expect(patchUser({ active: !active }, [{ op: 'Replace', path: 'active', value }])).toStrictEqual({ active })
+		expect(patchUser({ active: !active }, [{ op: 'replace', value: { active: value } }])).toStrictEqual({ active })
 	})
 
 	it('changes the userName', () => {
-		expect(patch({ userName: 'a' }, [{ op: 'Replace', path: 'userName', value: 'new@testuser.com' }])).toEqual({
+		expect(patch({ userName: 'a' }, [{ op: 'Replace', path: 'userName', value: 'new@testuser.com' }])).toStrictEqual({
 			userName: 'new@testuser.com',
 		})
-		expect(patch({ userName: 'a' }, [{ op: 'replace', value: { userName: 'emilio@hermann.uk' } }])).toEqual({
+		expect(patch({ userName: 'a' }, [{ op: 'replace', value: { userName: 'emilio@hermann.uk' } }])).toStrictEqual({
 			userName: 'emilio@hermann.uk',
 		})
 	})
+})
+
+describe('the examples of RFC 7644 section 3.5.2', () => {
+	const address = { type: 'work', streetAddress: '100 Universal City Plaza', primary: true }
+	const moved = { type: 'work', streetAddress: '911 Universal City Plaza', locality: 'Hollywood', primary: true }
+
+	rows(
+		[
+			'add several attributes',
+			{ emails: [work] },
+			[{ op: 'add', value: { emails: [{ value: 'babs@jensen.org', type: 'home' }], nickname: 'Babs' } }],
+			{ emails: [work, { value: 'babs@jensen.org', type: 'home' }], nickName: 'Babs' },
+		],
+		[
+			'remove by a conjunction',
+			{ emails: [{ type: 'work', value: 'babs@example.com' }, work] },
+			[{ op: 'remove', path: 'emails[type eq "work" and value ew "example.com"]' }],
+			{ emails: [work] },
+		],
+		[
+			'replace the work address',
+			{ addresses: [address] },
+			[{ op: 'replace', path: 'addresses[type eq "work"]', value: moved }],
+			{ addresses: [moved] },
+		],
+		[
+			'change the street of the work address',
+			{ addresses: [address] },
+			[{ op: 'replace', path: 'addresses[type eq "work"].streetAddress', value: '1010 Broadway Ave' }],
+			{ addresses: [{ ...address, streetAddress: '1010 Broadway Ave' }] },
+		],
+		[
+			'replace all addresses and the nickname',
+			{ emails: [work, home], nickName: 'Babs' },
+			[{ op: 'replace', value: { emails: [{ value: 'bjensen@example.com', primary: true }], nickname: 'Barb' } }],
+			{ emails: [{ value: 'bjensen@example.com', primary: true }], nickName: 'Barb' },
+		],
+	)
 })
 
 describe('an add or replace through a filter that nothing matches', () => {
@@ -246,8 +293,8 @@ describe('an add or replace through a filter that nothing matches', () => {
 		const refused = `400 noTarget: ${path}: no value of emails matches`
 		expect(refusal(() => patchUser(values, [{ op: 'add', path, value: 'x' }]))).toBe(refused)
 		expect(refusal(() => patchUser(values, [{ op: 'replace', path, value: 'x' }]))).toBe(refused)
-		expect(patchUser(values, [{ op: 'replace', path, value: null }])).toEqual(values)
-		expect(patchUser(values, [{ op: 'remove', path }])).toEqual(values)
+		expect(patchUser(values, [{ op: 'replace', path, value: null }])).toStrictEqual(values)
+		expect(patchUser(values, [{ op: 'remove', path }])).toStrictEqual(values)
 	})
 })
 
@@ -378,7 +425,7 @@ describe('a replace by nothing', () => {
 	it.each([[''], [null], [[]]])('%j unassigns, and again', (value) => {
 		const operations = [...paths, ...extended].map((path) => ({ op: 'replace', path, value }))
 		const once = patch({ userName: 'b', ...full }, operations)
-		expect(once).toEqual({ userName: 'b' })
+		expect(once).toStrictEqual({ userName: 'b' })
 		expect(patch(once, operations)).toBe(once)
 	})
 
@@ -388,8 +435,8 @@ describe('a replace by nothing', () => {
 			{ op: 'replace', path: 'emails[type eq "work"].value', value },
 			{ op: 'replace', value: Object.fromEntries(names.map((name) => [name, value])) },
 		]
-		expect(patchUser(full, operations)).toEqual({})
-		expect(patchUser({}, operations)).toEqual({})
+		expect(patchUser(full, operations)).toStrictEqual({})
+		expect(patchUser({}, operations)).toStrictEqual({})
 	})
 
 	rows(
@@ -422,6 +469,12 @@ describe('a replace by nothing', () => {
 			{ emails: [work, home] },
 			[{ op: 'replace', path: 'emails[type eq "work"]', value: null }],
 			{ emails: [home] },
+		],
+		[
+			'and an add of nothing to a single value unassigns it, being a replace',
+			{ title: 't', nickName: 'n' },
+			[{ op: 'add', path: 'title', value: '' }],
+			{ nickName: 'n' },
 		],
 		[
 			'and an add of nothing to a list adds nothing',
@@ -584,6 +637,12 @@ describe('a manager', () => {
 			[{ op: 'Add', path: 'manager', value: [{ $ref: 'http://x/scim/Users/00aa', value: '00aa' }] }],
 			{ [enterprise]: { manager: { $ref: 'http://x/scim/Users/00aa', value: '00aa' } } },
 		],
+		[
+			'is not called anything by the client',
+			{},
+			[{ op: 'Add', path, value: { value: 'x', displayName: 'X' } }],
+			of('x'),
+		],
 		['is removed by an empty value', of('old'), [{ op: 'replace', path, value: { value: '' } }], {}],
 		['is removed by an empty string', of('old'), [{ op: 'replace', path, value: '' }], {}],
 		['is removed', beside, [{ op: 'remove', path }], { [enterprise]: { department: 'd' } }],
@@ -731,7 +790,7 @@ describe('a group', () => {
 			{ displayName: 'a', externalId: 'x' },
 		],
 	])('is changed by %j', (operation, after) => {
-		expect(patch({ displayName: 'a' }, [operation], groupType)).toEqual(after)
+		expect(patch({ displayName: 'a' }, [operation], groupType)).toStrictEqual(after)
 	})
 })
 
@@ -778,7 +837,7 @@ describe('the members of a group that were read', () => {
 			[members[0], { value: eve }],
 		],
 	])('change: %s', (_, operations, after) => {
-		expect(patch(group, operations, groupType)).toEqual({ displayName: 'g', ...(after && { members: after }) })
+		expect(patch(group, operations, groupType)).toStrictEqual({ displayName: 'g', ...(after && { members: after }) })
 	})
 
 	it.each([
@@ -800,6 +859,15 @@ describe('the members of a group that were read', () => {
 		],
 	])('are protected from %j', (operation, refused) => {
 		expect(refusal(() => patch(group, [operation], groupType))).toBe(refused)
+	})
+})
+
+describe('fifty thousand values', () => {
+	it('are added in one operation', () => {
+		const many = Array.from({ length: 50_000 }, () => ({ value: newId('User') }))
+		const group = { displayName: 'g', members: many.slice(0, 25_000) }
+		expect(patch(group, [{ op: 'add', path: 'members', value: many }], groupType).members).toHaveLength(50_000)
+		expect(patchUser({ emails: [work] }, [{ op: 'add', path: 'emails', value: many }]).emails).toHaveLength(50_001)
 	})
 })
 
@@ -871,7 +939,15 @@ describe('a refusal', () => {
 			{ op: 'remove', path: 'userName' },
 			{ op: 'add', path: 'userName', value: 'c' },
 		]
-		expect(patch({ userName: 'b' }, operations)).toEqual({ userName: 'c' })
+		expect(patch({ userName: 'b' }, operations)).toStrictEqual({ userName: 'c' })
+	})
+
+	it('of an empty required value is not one of a removed value', () => {
+		const operations = [
+			{ op: 'remove', path: 'title' },
+			{ op: 'replace', path: 'userName', value: '' },
+		]
+		expect(refusal(() => patch({ userName: 'b' }, operations))).toBe('400 invalidValue: userName is required')
 	})
 
 	it('protects the name of a group', () => {
@@ -893,6 +969,7 @@ const element = fc.record(
 	{ requiredKeys: ['value'] },
 )
 const emails = fc.uniqueArray(element, { selector: ({ value }) => value, maxLength: 3 })
+const emailsOfDifferentTypes = fc.uniqueArray(element, { selector: ({ type }) => type })
 const user = fc
 	.record({ title: text, name: fc.record({ givenName: text, familyName: text }), emails }, { requiredKeys: [] })
 	.map(({ emails: values = [], ...rest }) => ({ userName: 'u', ...rest, ...(values.length > 0 && { emails: values }) }))
@@ -906,7 +983,7 @@ const subPath = fc
 const removal = fc.record({ op: fc.constant('Remove'), path: fc.oneof(simplePath, subPath, fc.constant('emails')) })
 const replacement = fc.oneof(
 	fc.record({ op: fc.constant('Replace'), path: fc.oneof(simplePath, subPath), value: fc.oneof(text, nothing) }),
-	fc.record({ op: fc.constant('Replace'), path: fc.constant('emails'), value: emails }),
+	fc.record({ op: fc.constant('Replace'), path: fc.constant('emails'), value: emailsOfDifferentTypes }),
 	fc.record({
 		op: fc.constant('Replace'),
 		path: label.map((type) => `emails[type eq "${type}"].primary`),

@@ -150,13 +150,19 @@ describe('the change of members', () => {
 			{ base: 'none', add: [{ value: bob }] },
 		],
 	])('is known for %s', (_, operations, expected) => {
-		expect(change(...operations)).toEqual({ ...unchanged, ...expected })
+		expect(change(...operations)).toStrictEqual({ ...unchanged, ...expected })
 	})
 
 	it('leaves the other operations', () => {
 		const rename = { op: 'Replace', path: 'displayName', value: 'x' }
 		const operations = [rename, { op: 'add', path: 'members', value: ann }]
-		expect(change(...operations)).toEqual({ ...unchanged, rest: parse([rename]), add: [{ value: ann }] })
+		expect(change(...operations)).toStrictEqual({ ...unchanged, rest: parse([rename]), add: [{ value: ann }] })
+	})
+
+	it('is known for fifty thousand at once', () => {
+		const many = Array.from({ length: 50_000 }, () => ({ value: newId('User') }))
+		const changed = change({ op: 'add', path: 'members', value: many }, { op: 'remove', path: 'members', value: many })
+		expect(changed?.remove).toHaveLength(50_000)
 	})
 
 	it.each([
@@ -164,6 +170,7 @@ describe('the change of members', () => {
 		{ op: 'remove', path: `members[value ne "${ann}"]` },
 		{ op: 'remove', path: `members[value eq "${ann}" and display eq "x"]` },
 		{ op: 'remove', path: `members[value eq "${ann}" or display eq "x"]` },
+		{ op: 'remove', path: `members[value eq "${ann}" and value eq "${bob}"]` },
 		{ op: 'remove', path: 'members[value pr]' },
 		{ op: 'add', path: `members[value eq "${ann}"]`, value: { display: 'x' } },
 		{ op: 'replace', path: `members[value eq "${ann}"]`, value: { value: bob } },
@@ -230,7 +237,7 @@ describe('the members in a body', () => {
 			[{ value: ann }, { value: bob }],
 		],
 	])('%j are read each once', (members, expected) => {
-		expect(membersOf(members)).toEqual(expected)
+		expect(membersOf(members)).toStrictEqual(expected)
 	})
 
 	it.each([
@@ -252,8 +259,8 @@ describe('the difference of members', () => {
 	it('is who comes and who goes; who stays keeps the display', () => {
 		const current = [{ value: ann, display: 'Ann' }, { value: bob }]
 		const wanted = [{ value: eve }, { value: ann, display: 'Other' }]
-		expect(diffMembers(current, wanted)).toEqual({ add: [{ value: eve }], remove: [bob] })
-		expect(diffMembers(current, current)).toEqual({ add: [], remove: [] })
+		expect(diffMembers(current, wanted)).toStrictEqual({ add: [{ value: eve }], remove: [bob] })
+		expect(diffMembers(current, current)).toStrictEqual({ add: [], remove: [] })
 	})
 })
 

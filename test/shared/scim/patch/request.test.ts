@@ -33,7 +33,7 @@ function refusal(body: unknown, type: ResourceType = userType): string {
 
 describe('a PATCH message', () => {
 	it('without operations asks for nothing', () => {
-		expect(parsePatch(message(), userType)).toEqual([])
+		expect(parsePatch(message(), userType)).toStrictEqual([])
 	})
 
 	it.each([
@@ -44,7 +44,7 @@ describe('a PATCH message', () => {
 		['a value beside a remove', { op: 'Remove', path: 'title', value: 'x' }, 'remove title "x"'],
 		['null as a value', { op: 'Replace', path: 'title', value: null }, 'replace title null'],
 	])('may have %s', (_, operation, expected) => {
-		expect(parsed(operation)).toEqual([expected])
+		expect(parsed(operation)).toStrictEqual([expected])
 	})
 
 	it.each([
@@ -56,7 +56,7 @@ describe('a PATCH message', () => {
 		],
 		['further schemas', { schemas: ['urn:x', urn.patchOp], Operations: [{ op: 'remove', path: 'title' }] }],
 	])('may have %s', (_, body) => {
-		expect(parsePatch(body, userType).map(shown)).toEqual(['remove title'])
+		expect(parsePatch(body, userType).map(shown)).toStrictEqual(['remove title'])
 	})
 
 	it.each([
@@ -158,25 +158,25 @@ describe('a path', () => {
 		['manager', 'enterprise:manager'],
 		['manager[value eq "x"]', 'enterprise:manager[value eq "x"]'],
 	])('%s is %s', (path, expected) => {
-		expect(parsed({ op: 'remove', path })).toEqual([`remove ${expected}`])
+		expect(parsed({ op: 'remove', path })).toStrictEqual([`remove ${expected}`])
 	})
 
 	it.each([
 		['members', 'members'],
 		['members[value eq "7f4bc1a3"]', 'members[value eq "7f4bc1a3"]'],
 	])('of a group, %s, is %s', (path, expected) => {
-		expect(parsed({ op: 'remove', path }, groupType)).toEqual([`remove ${expected}`])
+		expect(parsed({ op: 'remove', path }, groupType)).toStrictEqual([`remove ${expected}`])
 	})
 
 	it('that is an extension alone stands for its attributes', () => {
 		expect(
 			parsed({ op: 'add', path: enterprise, value: { department: 'a', 'manager.value': 'b', unknown: 1 } }),
-		).toEqual(['add enterprise:department "a"', 'add enterprise:manager.value "b"'])
+		).toStrictEqual(['add enterprise:department "a"', 'add enterprise:manager.value "b"'])
 		const all = ['employeeNumber', 'costCenter', 'organization', 'division', 'department', 'manager']
 		const removed = all.map((name) => `remove enterprise:${name}`)
-		expect(parsed({ op: 'remove', path: enterprise.toUpperCase() })).toEqual(removed)
-		expect(parsed({ op: 'replace', path: enterprise, value: null })).toEqual(removed)
-		expect(parsed({ op: 'add', path: enterprise, value: null })).toEqual([])
+		expect(parsed({ op: 'remove', path: enterprise.toUpperCase() })).toStrictEqual(removed)
+		expect(parsed({ op: 'replace', path: enterprise, value: null })).toStrictEqual(removed)
+		expect(parsed({ op: 'add', path: enterprise, value: null })).toStrictEqual([])
 		expect(refusal(message({ op: 'add', path: enterprise, value: 'x' }))).toBe(
 			`400 invalidValue: ${enterprise} must be an object`,
 		)
@@ -230,7 +230,7 @@ describe('a value without a path', () => {
 			manager: 'x',
 			[`${urn.user}:title`]: 't',
 		}
-		expect(parsed({ op: 'replace', value })).toEqual([
+		expect(parsed({ op: 'replace', value })).toStrictEqual([
 			'replace displayName "Bjfe"',
 			'replace name.givenName "Kkom"',
 			'replace name.familyName "Unua"',
@@ -243,7 +243,7 @@ describe('a value without a path', () => {
 
 	it('may nest', () => {
 		const value = { name: { givenName: 'a' }, [enterprise]: { department: 'b', manager: { value: 'c' } } }
-		expect(parsed({ op: 'Add', value })).toEqual([
+		expect(parsed({ op: 'Add', value })).toStrictEqual([
 			'add name {"givenName":"a"}',
 			'add enterprise:department "b"',
 			'add enterprise:manager {"value":"c"}',
@@ -271,7 +271,7 @@ describe('a value without a path', () => {
 			constructor: 1,
 			title: 't',
 		}
-		expect(parsed({ op: 'add', value })).toEqual(['add title "t"'])
+		expect(parsed({ op: 'add', value })).toStrictEqual(['add title "t"'])
 	})
 
 	it.each([
