@@ -65,16 +65,11 @@ export type Table = {
 	transaction(operations: readonly Operation[]): Promise<Outcome>
 }
 
-/** A row as it is read. `etag` is there after `get`, and in a range where it was asked for. Binary is base64. */
-export type Row = { readonly RowKey: string; readonly etag?: string; readonly [property: string]: unknown }
+/** A row as it is read. Binary properties are base64. */
+export type Row = { readonly RowKey: string; readonly [property: string]: unknown }
 
-/** Keys from `from` up to but not including `to`. `select` names the properties to read; all of them without it. */
-export type Range = {
-	readonly from: string
-	readonly to: string
-	readonly select?: readonly string[]
-	readonly etags?: boolean
-}
+/** Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags. */
+export type Range = { readonly from: string; readonly to: string; readonly select?: readonly string[] }
 
 /**
  * How a transaction ended: it is `done`; or nothing was written, since the operation at `index` inserts what exists,
@@ -85,6 +80,15 @@ export type Outcome =
 	| { readonly kind: 'exists' | 'missing' | 'conflict'; readonly index: number }
 	| { readonly kind: 'unknown'; readonly cause: unknown }
 
+const etagProperty = 'odata.etag'
+
+/** The ETag of a row that was read whole. */
+export function etagOf(row: Row): string {
+	const etag = row[etagProperty]
+	if (typeof etag !== 'string') throw new TypeError(`row ${row.RowKey} was read without its ETag`)
+	return etag
+}
+
 /** Connects to a storage account; nothing is sent yet. Made once and shared, since it keeps the connections open. */
 export function connectTables(account: Account, options: ConnectOptions = {}): Tables {
 	const pause = options.pause ?? backoff(sleep, Math.random)
@@ -94,7 +98,7 @@ export function connectTables(account: Account, options: ConnectOptions = {}): T
 		pause,
 		table: (name, partitionKey) => tableOf(client, name, partitionKey),
 		createTable: (name) => createTable(client, name),
-		everyRow: (name) => pagesOf(client, `${name}()`),
+		everyRow: (name) => pagesOf(client, `${name}()`, bare),
 	}
 }
 
@@ -137,7 +141,10 @@ function sender(account: Account): { endpoint: string; send: Send } {
 
 const protocol = { 'x-ms-version': '2019-02-02', DataServiceVersion: '3.0' }
 const bare = { ...protocol, Accept: 'application/json;odata=nometadata' }
-/** The least that tells the ETags of a range's rows. */
+/**
+ * The least that tells the ETags of a range's rows.
+ * https://github.com/Azure/azure-sdk-for-python/issues/18918
+ */
 const annotated = { ...protocol, Accept: 'application/json;odata=minimalmetadata' }
 
 async function createTable(client: Client, name: string): Promise<void> {
@@ -153,12 +160,12 @@ async function createTable(client: Client, name: string): Promise<void> {
 }
 
 function tableOf(client: Client, name: string, partitionKey: string): Table {
-	const pages = ({ from, to, select, etags }: Range, top?: number) => {
+	const pages = ({ from, to, select }: Range, top?: number) => {
 		const filter = odata`PartitionKey eq ${partitionKey} and RowKey ge ${from} and RowKey lt ${to}`
 		const path = `${name}()?$filter=${encodeURIComponent(filter)}`
 			.concat(top === undefined ? '' : `&$top=${top}`)
 			.concat(select === undefined ? '' : `&$select=${select.join()}`)
-		return pagesOf(client, path, etags)
+		return pagesOf(client, path, select === undefined ? annotated : bare)
 	}
 	return {
 		get: (key) => getRow(client, `${name}(${keyPredicate(partitionKey, key)})`),
@@ -180,23 +187,27 @@ const pageSize = 1000
 
 async function getRow(client: Client, path: string): Promise<Row | undefined> {
 	const { status, headers, text } = await answerOf(client, { method: 'GET', path, headers: bare })
-	if (status === 200) return { ...JSON.parse(text), etag: headers.get('etag') }
+	if (status === 200) return { ...JSON.parse(text), [etagProperty]: headers.get('etag') }
 	const error = serviceError(status, text)
 	if (error.code === 'ResourceNotFound') return undefined
 	throw faultOf(error)
 }
 
-async function* pagesOf(client: Client, path: string, etags = false): AsyncGenerator<readonly Row[]> {
+async function* pagesOf(
+	client: Client,
+	path: string,
+	headers: TableRequest['headers'],
+): AsyncGenerator<readonly Row[]> {
 	let next = ''
 	do {
 		const response = await answerOf(client, {
 			method: 'GET',
 			path: next === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${next}`,
-			headers: etags ? annotated : bare,
+			headers,
 		})
 		if (response.status !== 200) throw faultOf(serviceError(response.status, response.text))
 		const { value }: { value: Row[] } = JSON.parse(response.text)
-		yield etags ? value.map((row) => ({ ...row, etag: String(row['odata.etag']) })) : value
+		yield value
 		next = continuationOf(response)
 	} while (next !== '')
 }

@@ -1,0 +1,57 @@
+import type { ResourceType } from '../scim/resource-type.ts'
+import { insert, type Operation } from './batch.ts'
+import { feedKey } from './keys.ts'
+import { attempts, tableUnavailable } from './retry.ts'
+import type { Outcome, Table, Tables } from './tables.ts'
+
+/** An entry in the feed of changes: what happened to which resource, and to which of its attributes or members. */
+export type FeedEntry = {
+	readonly kind: 'create' | 'update' | 'members' | 'unlink' | 'delete'
+	readonly type: ResourceType
+	readonly id: string
+	readonly changed?: readonly string[]
+}
+
+/** One attempt to change the directory. `operation` is an id of its own, which becomes the version of what it writes. */
+export type Change = {
+	readonly operation: string
+	readonly entry: FeedEntry
+	readonly operations: readonly Operation[]
+}
+
+/** How a change ended; `index` is that of the failing one among its operations. */
+export type Committed = Exclude<Outcome, { kind: 'unknown' }>
+
+/** A transaction holds 100 operations and the first one is the feed entry. */
+export const maxOperations = 99
+
+/**
+ * Commits a change in one transaction. The feed entry is its first operation and tells that the change was done: it is
+ * looked up where no answer came, and where the transaction is sent again and an earlier copy was done after all, it is
+ * what fails, so that nobody hears of a uniqueness conflict with themselves.
+ *
+ * @throws ScimError 503 where the service stays away; then the change may still be done a little later
+ */
+export async function commit(table: Table, pause: Tables['pause'], change: Change): Promise<Committed> {
+	const { operation, entry, operations } = change
+	const marker = insert(feedKey(operation), feedProperties(entry))
+	for (let attempt = 1; ; attempt++) {
+		const outcome = await table.transaction([marker, ...operations])
+		const resent = attempt > 1
+		if (outcome.kind === 'done') return outcome
+		if (outcome.kind === 'exists' && outcome.index === 0) return { kind: 'done' }
+		if ((outcome.kind === 'unknown' || resent) && (await table.get(feedKey(operation))) !== undefined) {
+			return { kind: 'done' }
+		}
+		if (outcome.kind !== 'unknown') return { ...outcome, index: outcome.index - 1 }
+		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
+		await pause(attempt)
+	}
+}
+
+const feedProperties = ({ kind, type, id, changed = [] }: FeedEntry) => ({
+	k: kind,
+	rt: type.name,
+	id,
+	chg: changed.join(' '),
+})

@@ -1,0 +1,135 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { invalidValue, payloadTooLarge } from '../scim/error.ts'
+import { foldCase, keepCase } from '../scim/fold-case.ts'
+import type { AttributeValues, ResourceId, StoredResource } from '../scim/resource.ts'
+import type { ResourceType } from '../scim/resource-type.ts'
+import { urn } from '../scim/urn.ts'
+import { isObject } from '../scim/value.ts'
+import type { Properties } from './batch.ts'
+import { indexesOf, indexKey, valuesOf } from './indexes.ts'
+import { encode, resourceKey } from './keys.ts'
+import type { Row } from './tables.ts'
+
+/** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
+export type ResourceRows = {
+	readonly key: string
+	readonly properties: Properties
+	readonly index: ReadonlyMap<string, Properties>
+}
+
+/**
+ * A user's index rows hold the whole user, so that a match is one read; a group's hold its id alone, since every change
+ * of a member moves the group's version.
+ *
+ * @throws ScimError 413 for a resource too large, 400 `invalidValue` for too many e-mail addresses
+ */
+export function rowsOf(type: ResourceType, resource: StoredResource): ResourceRows {
+	const content = contentOf(resource)
+	const isGroup = type.name === 'Group'
+	const copy = isGroup ? { id: resource.id } : copyOf(content)
+	return {
+		key: resourceKey(type, resource.id),
+		properties: {
+			...content,
+			...promoted(resource.attributes, type),
+			...(isGroup && { mv: resource.version, pend: '' }),
+		},
+		index: new Map(indexKeysOf(type, resource).map((key) => [key, copy])),
+	}
+}
+
+const maxEmails = 20
+
+/** The keys of the index rows that lead to a resource. */
+export function indexKeysOf(type: ResourceType, { id, attributes }: StoredResource): readonly string[] {
+	return indexesOf(type).flatMap((index) => {
+		const keys = [...new Set(valuesOf(index, attributes).map((value) => indexKey(index, value, id)))]
+		// A user and all its index rows, old and new, are changed in one transaction of 100 operations.
+		if (keys.length > maxEmails) {
+			throw invalidValue(`${index.attribute.name}: ${keys.length} different values; the limit is ${maxEmails}`)
+		}
+		return keys
+	})
+}
+
+type Content = { readonly id: string; readonly v: string; readonly cr: string; readonly lm: string } & Properties
+
+/** A string property holds 32,768 UTF-16 code units, a binary one 64 KiB, a row 1 MiB. */
+const maxStringLength = 30_000
+const chunkSize = 65_536
+const maxCompressedSize = 900 * 1024
+
+function contentOf({ id, version, created, lastModified, attributes }: StoredResource): Content {
+	const json = JSON.stringify(attributes)
+	const facts = { id, v: version, cr: created, lm: lastModified }
+	return json.length <= maxStringLength ? { ...facts, j: json } : { ...facts, ...chunksOf(json) }
+}
+
+function chunksOf(json: string): Properties {
+	const compressed = deflateRawSync(json)
+	if (compressed.length > maxCompressedSize) {
+		throw payloadTooLarge(
+			`the resource takes ${compressed.length} bytes when compressed; the limit is ${maxCompressedSize}`,
+		)
+	}
+	const chunks: Record<string, Buffer> = {}
+	for (let start = 0; start < compressed.length; start += chunkSize) {
+		chunks[`b${start / chunkSize}`] = compressed.subarray(start, start + chunkSize)
+	}
+	return chunks
+}
+
+/** What an index row holds of a user: all of it, or of a large one where it is. */
+const copyOf = (content: Content): Properties => (content.j === undefined ? { id: content.id, big: true } : content)
+
+/** Columns for queries on other attributes: strings as the keys have them, so that they compare as the attribute does. */
+function promoted(attributes: AttributeValues, { name }: ResourceType): Properties {
+	const columns: Record<string, string | boolean> = {}
+	const promote = (column: string, value: unknown, fold = foldCase) => {
+		if (typeof value === 'string') columns[column] = encode(fold(value))
+	}
+	promote('dn', attributes.displayName)
+	if (name === 'Group') return columns
+	promote('un', attributes.userName)
+	promote('eu', attributes.externalId, keepCase)
+	promote('ti', attributes.title)
+	promote('ut', attributes.userType)
+	if (isObject(attributes.name)) {
+		promote('fn', attributes.name.familyName)
+		promote('gn', attributes.name.givenName)
+	}
+	const enterprise = attributes[urn.enterpriseUser]
+	if (isObject(enterprise)) promote('dep', enterprise.department)
+	if (typeof attributes.active === 'boolean') columns.ac = attributes.active
+	return columns
+}
+
+/** Whether a row, its own or a copy, holds the resource and does not only say which one it leads to. */
+export const isWhole = (row: Row): boolean => row.j !== undefined || row.b0 !== undefined
+
+/** The resource that a row holds. */
+export const resourceOf = (row: Row): StoredResource => ({
+	id: idOf(row),
+	attributes: JSON.parse(jsonOf(row)),
+	version: textOf(row, row.mv === undefined ? 'v' : 'mv'),
+	created: textOf(row, 'cr'),
+	lastModified: textOf(row, 'lm'),
+})
+
+function jsonOf(row: Row): string {
+	if (row.b0 === undefined) return textOf(row, 'j')
+	const chunks: Buffer[] = []
+	for (let name = 'b0'; row[name] !== undefined; name = `b${chunks.length}`) {
+		chunks.push(Buffer.from(textOf(row, name), 'base64'))
+	}
+	return inflateRawSync(Buffer.concat(chunks)).toString('utf8')
+}
+
+/** The id of the resource that a row is about. */
+export const idOf = (row: Row): ResourceId => textOf(row, 'id') as ResourceId // sound: rows get their ids from resources
+
+export function textOf(row: Row, property: string): string {
+	const value = row[property]
+	if (typeof value !== 'string') throw new TypeError(`row ${row.RowKey} has no ${property}`)
+	return value
+}

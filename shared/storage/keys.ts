@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import type { ResourceType } from '../scim/resource-type.ts'
+import type { Range } from './tables.ts'
+
+// Row keys. All rows of a tenant lie in one partition, so that one transaction can change any of them together.
+// `|` separates the parts of a key; it sorts after everything that a part may hold.
+
+const letters = { User: 'u', Group: 'g' } as const satisfies Record<ResourceType['name'], string>
+
+/** `u|<id>`, `g|<id>`: a resource. */
+export const resourceKey = (type: ResourceType, id: string): string => `${resourcePrefix(type)}${id}`
+
+export const resourcePrefix = ({ name }: ResourceType): string => `${letters[name]}|`
+
+/** `r|<id>|`: exists as long as the resource does, and changes whenever a group takes it in. Sorts before its links. */
+export const anchorKey = (id: string): string => `r|${id}|`
+
+/** `r|<member>|<group>`: the membership, from the member's side. */
+export const reverseKey = (memberId: string, groupId: string): string => `r|${memberId}|${groupId}`
+
+/** `m|<group>|<member>`: the membership, from the group's side. */
+export const memberKey = (groupId: string, memberId: string): string => `m|${groupId}|${memberId}`
+
+/** `k|<group>`: exists as long as members may be changed without reading the group. */
+export const gateKey = (groupId: string): string => `k|${groupId}`
+
+/** `c|<operation>`: the entry in the feed of changes, which also tells that the operation was done. */
+export const feedKey = (operation: string): string => `c|${operation}`
+
+/** `j|dg|<group>`: a deleted group whose memberships are still being removed. */
+export const deletionKey = (groupId: string): string => `j|dg|${groupId}`
+
+/** `n|u|!base`: how many there are, but for the deltas. */
+export const countKey = ({ name }: ResourceType): string => `n|${letters[name]}|!base`
+
+/** `n|u|+<operation>`: one more or one less than the count. */
+export const deltaKey = ({ name }: ResourceType, operation: string): string => `n|${letters[name]}|+${operation}`
+
+export const countRange = ({ name }: ResourceType): Range => within(`n|${letters[name]}|`)
+
+/** All keys that begin with `prefix`. */
+export const within = (prefix: string): Range => ({
+	from: prefix,
+	to: prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1),
+})
+
+/** The least key that may follow `key`: no key of ours ends with `!`. */
+export const after = (key: string): string => `${key}!`
+
+const limit = 200
+const kept = 150
+
+/**
+ * Writes any text as a part of a key: in printable ASCII without what a key or a URL cannot hold, and such that texts
+ * and their encodings have the same order (that of UTF-16 code units, as `<` has it).
+ *
+ * A character that must not stand in a key is written as one that sorts just before it, `~`, and its code, or after
+ * `!` or `{` at the ends of the alphabet: `a/b c` is `a.~2fb!20c`. Of an encoding longer than 200 characters the first
+ * 150 are kept, followed by `=` and a digest.
+ */
+export function encode(text: string): string {
+	const encoded = text.replace(/[^-.0-9@A-Z_a-z]/g, escaped)
+	if (encoded.length <= limit) return encoded
+	return `${encoded.slice(0, kept)}=${createHash('sha256').update(text).digest('base64url')}`
+}
+
+function escaped(character: string): string {
+	const code = character.charCodeAt(0)
+	if (code < 0x2d) return `!${hex(code, 2)}`
+	if (code > 0x7a) return `{${hex(code, 4)}`
+	const before = code === 0x2f ? '.' : code < 0x40 ? '9' : code < 0x5f ? 'Z' : '_'
+	return `${before}~${hex(code, 2)}`
+}
+
+const hex = (code: number, digits: number): string => code.toString(16).padStart(digits, '0')

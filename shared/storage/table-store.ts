@@ -1,0 +1,26 @@
+import { changeMembers } from './change-members.ts'
+import { create } from './create.ts'
+import { deleteResource } from './delete.ts'
+import type { Directory } from './directory.ts'
+import { read } from './read.ts'
+import type { ResourceStore } from './resource-store.ts'
+import type { Tables } from './tables.ts'
+import type { Tenant } from './tenants.ts'
+import { update } from './update.ts'
+
+export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
+	readonly tables: Tables
+	readonly tenant: Pick<Tenant, 'name' | 'table'>
+}
+
+/** The directory of one tenant in its table, whose one partition has the tenant's name. */
+export function openDirectory({ tables, tenant, ...options }: DirectoryOptions): Omit<ResourceStore, 'query'> {
+	const directory = { ...options, table: tables.table(tenant.table, tenant.name), pause: tables.pause }
+	return {
+		create: (type, draft) => create(directory, type, draft),
+		get: async (type, id, include) => (await read(directory, type, id, include))?.resource,
+		update: (type, id, options) => update(directory, type, id, options),
+		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),
+		delete: (type, id, condition) => deleteResource(directory, type, id, condition),
+	}
+}

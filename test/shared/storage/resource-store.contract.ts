@@ -1,0 +1,575 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import type { AttributeValues, Member, ResourceId, StoredResource } from '../../../shared/scim/resource.ts'
+import { groupType, userType } from '../../../shared/scim/resource-type.ts'
+import { urn } from '../../../shared/scim/urn.ts'
+import type { ResourceStore as Whole } from '../../../shared/storage/resource-store.ts'
+import { sequenceOfIds } from '../../support/sequence.ts'
+
+type ResourceStore = Omit<Whole, 'query'>
+
+const ids = sequenceOfIds()
+const unknownUser = ids('User')
+const unknownGroup = ids('Group')
+
+const babs: AttributeValues = {
+	userName: 'Babs.Jensen@example.com',
+	externalId: '701984',
+	name: { familyName: 'Jensen', givenName: 'Barbara' },
+	displayName: 'Babs Jensen',
+	active: true,
+	emails: [
+		{ value: 'babs@example.com', type: 'work', primary: true },
+		{ value: 'babs@jensen.org', type: 'home' },
+	],
+	[urn.enterpriseUser]: { department: 'Tour Operations', manager: { value: unknownUser } },
+}
+
+/** Users that differ, in the order of their creation. */
+export const createUsers = async (store: ResourceStore, count: number): Promise<readonly StoredResource[]> => {
+	const users: StoredResource[] = []
+	for (let index = 0; index < count; index++) {
+		users.push(await store.create(userType, { attributes: { userName: `user${index}@example.com` } }))
+	}
+	return users
+}
+
+const asMember = ({ id }: StoredResource): Member => ({ value: id })
+
+const createGroup = (store: ResourceStore, displayName: string, members: readonly Member[] = []) =>
+	store.create(groupType, { attributes: { displayName }, members })
+
+const expectFound = (resource: StoredResource | 'absent' | 'stale' | undefined): StoredResource => {
+	if (typeof resource !== 'object') throw new Error(`found ${resource}`)
+	return resource
+}
+
+const memberIds = async (store: ResourceStore, groupId: string): Promise<readonly ResourceId[] | undefined> =>
+	(await store.get(groupType, groupId, { members: true }))?.members?.map(({ value }) => value)
+
+const groupIds = async (store: ResourceStore, userId: string): Promise<readonly ResourceId[] | undefined> =>
+	(await store.get(userType, userId, { groups: true }))?.groups?.map(({ value }) => value)
+
+/** What every ResourceStore does. `open` makes an empty one. */
+export function describeResourceStore(open: () => Promise<ResourceStore>): void {
+	describe('create and get', () => {
+		test('a user is read back as it was created', async () => {
+			const store = await open()
+			const created = await store.create(userType, { attributes: babs })
+			expect(created).toEqual({
+				id: expect.stringMatching(/^[0-9a-f]{32}$/),
+				attributes: babs,
+				version: expect.stringMatching(/^[0-9a-f]+$/),
+				created: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+				lastModified: created.created,
+			})
+			expect(await store.get(userType, created.id)).toEqual(created)
+		})
+
+		test('a group is read back with its members in the order of their ids, and without them', async () => {
+			const store = await open()
+			const [a, b, c] = await createUsers(store, 3)
+			const members = [c, a, b].map((user) => asMember(expectFound(user)))
+			const attributes = { displayName: 'Tour Guides', externalId: 'G-1' }
+			const created = await store.create(groupType, { attributes, members })
+			const inOrder = [a, b, c].map((user) => asMember(expectFound(user)))
+			expect(created.members).toEqual(inOrder)
+			expect(await store.get(groupType, created.id, { members: true })).toEqual(created)
+			const { members: _, ...bare } = created
+			expect(await store.get(groupType, created.id)).toEqual(bare)
+		})
+
+		test('a member keeps the name that the client gave it', async () => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const member = { value: expectFound(user).id, display: 'Bábs “the boss”' }
+			const group = await createGroup(store, 'Named', [member])
+			expect((await store.get(groupType, group.id, { members: true }))?.members).toEqual([member])
+		})
+
+		test('a user is read with its groups by their present names', async () => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const { id } = expectFound(user)
+			const first = await createGroup(store, 'First', [{ value: id }])
+			const second = await createGroup(store, 'Second', [{ value: id }])
+			await createGroup(store, 'Third')
+			await store.update(groupType, first.id, { revise: () => ({ attributes: { displayName: 'Renamed' } }) })
+			expect((await store.get(userType, id, { groups: true }))?.groups).toEqual([
+				{ value: first.id, display: 'Renamed' },
+				{ value: second.id, display: 'Second' },
+			])
+		})
+
+		test.each([
+			['an id that was never given', () => unknownUser],
+			['the id of a group', async (store: ResourceStore) => (await createGroup(store, 'Not a user')).id],
+			['what is no id', () => "x' or RowKey ne '"],
+			['nothing', () => ''],
+		])('%s is absent', async (_, idIn) => {
+			const store = await open()
+			const id = await idIn(store)
+			expect(await store.get(userType, id)).toBeUndefined()
+			expect(await store.update(userType, id, { revise: () => ({ attributes: babs }) })).toBe('absent')
+			expect(await store.delete(userType, id)).toBe('absent')
+		})
+
+		test.each([
+			['letter case', 'BABS.JENSEN@EXAMPLE.COM'],
+			['composition', 'Babs.Jensén@example.com', 'babs.jense\u0301n@example.com'],
+			['characters that keys cannot hold', "a/b\\c#d?e%f'g+h|i j", "A/B\\C#D?E%F'G+H|I J"],
+			['nothing of 300 characters', 'ü'.repeat(300), 'Ü'.repeat(300)],
+		])('a userName that differs in %s is taken', async (_, userName, other = babs.userName) => {
+			const store = await open()
+			const first = await store.create(userType, { attributes: { ...babs, userName: other } })
+			await expect(store.create(userType, { attributes: { userName } })).rejects.toMatchObject({
+				status: 409,
+				scimType: 'uniqueness',
+				message: `userName ${JSON.stringify(userName)} is already taken`,
+			})
+			expect(await store.get(userType, first.id)).toEqual(first)
+		})
+
+		test('names that differ only where keys are cut are two names', async () => {
+			const store = await open()
+			const long = 'x'.repeat(400)
+			const first = await store.create(userType, { attributes: { userName: `${long}1` } })
+			const second = await store.create(userType, { attributes: { userName: `${long}2` } })
+			expect(await store.get(userType, first.id)).toEqual(first)
+			expect(await store.get(userType, second.id)).toEqual(second)
+		})
+
+		test('an externalId, an e-mail address and a name may be those of several users', async () => {
+			const store = await open()
+			const first = await store.create(userType, { attributes: babs })
+			const second = await store.create(userType, { attributes: { ...babs, userName: 'other' } })
+			expect(await store.get(userType, first.id)).toEqual(first)
+			expect(await store.get(userType, second.id)).toEqual(second)
+		})
+
+		test('the displayName of a group is taken in any letter case, that of a user is not', async () => {
+			const store = await open()
+			await store.create(userType, { attributes: { userName: 'x', displayName: 'Tour Guides' } })
+			await createGroup(store, 'Tour Guides')
+			await expect(createGroup(store, 'TOUR guides')).rejects.toMatchObject({
+				status: 409,
+				scimType: 'uniqueness',
+				message: 'displayName "TOUR guides" is already taken',
+			})
+		})
+
+		test.each([
+			['an unknown user', unknownUser],
+			['a group', unknownGroup],
+			['what is no id', 'bob|x'],
+		])('%s as a member is refused and no group is made', async (_, value) => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const members = [asMember(expectFound(user)), { value: value as ResourceId }] // sound: the point is that it is none
+			await expect(createGroup(store, 'Refused', members)).rejects.toMatchObject({
+				status: 400,
+				scimType: 'invalidValue',
+				message: `members[value eq "${value}"]: no user has this id`,
+			})
+			expect(await groupIds(store, expectFound(user).id)).toEqual([])
+			await createGroup(store, 'Refused')
+		})
+
+		test('a group with more members than one transaction holds has them all', async () => {
+			const store = await open()
+			const users = await createUsers(store, 70)
+			const group = await createGroup(store, 'Seventy', users.map(asMember))
+			const stored = await store.get(groupType, group.id, { members: true })
+			expect(stored?.members).toEqual(users.map(asMember))
+			expect(stored?.version).toBe(group.version)
+		})
+
+		test('of many members one that is unknown is refused and nothing is made', async () => {
+			const store = await open()
+			const users = await createUsers(store, 70)
+			const members = [...users.map(asMember), { value: unknownUser }]
+			await expect(createGroup(store, 'Refused', members)).rejects.toMatchObject({
+				status: 400,
+				message: `members[value eq "${unknownUser}"]: no user has this id`,
+			})
+			await createGroup(store, 'Refused')
+			expect(await groupIds(store, expectFound(users[0]).id)).toEqual([])
+		})
+
+		test('a user with more e-mail addresses than can be found is refused', async () => {
+			const store = await open()
+			const emails = Array.from({ length: 21 }, (_, index) => ({ value: `${index}@example.com` }))
+			await expect(store.create(userType, { attributes: { ...babs, emails } })).rejects.toMatchObject({
+				status: 400,
+				scimType: 'invalidValue',
+				message: 'emails: 21 different values; the limit is 20',
+			})
+			const twice = [
+				...emails.slice(0, 20),
+				...emails.slice(0, 20).map(({ value }) => ({ value: value.toUpperCase() })),
+			]
+			await store.create(userType, { attributes: { ...babs, emails: twice } })
+		})
+
+		test.each([
+			['just what one property holds', 'x'.repeat(29_980)],
+			['more than one property holds', 'x'.repeat(100_000)],
+			['much text that is not ASCII', '😀é\u2028"\\'.repeat(8_000)],
+		])('a user with %s is read back', async (_, nickName) => {
+			const store = await open()
+			const created = await store.create(userType, { attributes: { ...babs, nickName } })
+			expect(await store.get(userType, created.id)).toEqual(created)
+		})
+
+		test('a user too large to store is refused with the limit', async () => {
+			const store = await open()
+			const digest = (index: number) => createHash('sha256').update(`${index}`).digest('base64')
+			const nickName = Array.from({ length: 40_000 }, (_, index) => digest(index)).join('')
+			await expect(store.create(userType, { attributes: { ...babs, nickName } })).rejects.toMatchObject({
+				status: 413,
+				message: expect.stringMatching(/^the resource takes \d+ bytes when compressed; the limit is 921600$/),
+			})
+			await store.create(userType, { attributes: babs })
+		})
+	})
+
+	describe('update', () => {
+		test('a revision is stored under a new version', async () => {
+			const store = await open()
+			const created = await store.create(userType, { attributes: babs })
+			const attributes = { ...babs, title: 'Guide', emails: [{ value: 'new@example.com' }] }
+			const updated = expectFound(await store.update(userType, created.id, { revise: () => ({ attributes }) }))
+			expect(updated).toEqual({ ...created, attributes, version: updated.version, lastModified: updated.lastModified })
+			expect(updated.version).not.toBe(created.version)
+			expect(await store.get(userType, created.id)).toEqual(updated)
+		})
+
+		test('no revision leaves everything as it is', async () => {
+			const store = await open()
+			const created = await store.create(userType, { attributes: babs })
+			expect(await store.update(userType, created.id, { revise: () => undefined })).toEqual(created)
+			expect(await store.get(userType, created.id)).toEqual(created)
+		})
+
+		test('what revise throws is thrown and nothing changes', async () => {
+			const store = await open()
+			const created = await store.create(userType, { attributes: babs })
+			const revise = () => {
+				throw new RangeError('no')
+			}
+			await expect(store.update(userType, created.id, { revise })).rejects.toThrow(new RangeError('no'))
+			expect(await store.get(userType, created.id)).toEqual(created)
+		})
+
+		test('a version that the client does not accept is stale and revise is not asked', async () => {
+			const store = await open()
+			const created = await store.create(userType, { attributes: babs })
+			const asked: string[] = []
+			const condition = (version: string) => {
+				asked.push(version)
+				return false
+			}
+			const revise = () => {
+				throw new Error('asked')
+			}
+			expect(await store.update(userType, created.id, { condition, revise })).toBe('stale')
+			expect(asked).toEqual([created.version])
+		})
+
+		test('a new userName frees the old one, in another letter case too', async () => {
+			const store = await open()
+			const { id } = await store.create(userType, { attributes: { userName: 'old' } })
+			const rename = (userName: string) =>
+				store.update(userType, id, { revise: ({ attributes }) => ({ attributes: { ...attributes, userName } }) })
+			expectFound(await rename('OLD'))
+			await expect(store.create(userType, { attributes: { userName: 'old' } })).rejects.toMatchObject({ status: 409 })
+			expectFound(await rename('new'))
+			const other = await store.create(userType, { attributes: { userName: 'Old' } })
+			await expect(rename('OLD')).rejects.toMatchObject({ status: 409, message: 'userName "OLD" is already taken' })
+			expect((await store.get(userType, id))?.attributes.userName).toBe('new')
+			expect(await store.get(userType, other.id)).toEqual(other)
+		})
+
+		test('a group is renamed and its members changed at once', async () => {
+			const store = await open()
+			const [a, b, c] = (await createUsers(store, 3)).map(asMember)
+			if (!(a && b && c)) throw new Error('three')
+			const group = await createGroup(store, 'Before', [a, b])
+			const updated = expectFound(
+				await store.update(groupType, group.id, {
+					include: { members: true },
+					revise: ({ members }) => {
+						expect(members).toEqual([a, b])
+						return { attributes: { displayName: 'After' }, membership: { add: [c], remove: [a.value] } }
+					},
+				}),
+			)
+			expect(updated.members).toEqual([b, c])
+			expect(await store.get(groupType, group.id, { members: true })).toEqual(updated)
+			expect(await groupIds(store, a.value)).toEqual([])
+			expect(await groupIds(store, c.value)).toEqual([group.id])
+			await createGroup(store, 'Before')
+		})
+
+		test('members that are there and members that are not are no change beside one that is', async () => {
+			const store = await open()
+			const [a, b, c] = (await createUsers(store, 3)).map(asMember)
+			if (!(a && b && c)) throw new Error('three')
+			const group = await createGroup(store, 'Group', [a])
+			const membership = { add: [a, b], remove: [c.value] }
+			const updated = await store.update(groupType, group.id, {
+				revise: ({ attributes }) => ({ attributes, membership }),
+			})
+			expect(expectFound(updated).version).not.toBe(group.version)
+			expect(await memberIds(store, group.id)).toEqual([a.value, b.value])
+			const again = await store.update(groupType, group.id, {
+				revise: ({ attributes }) => ({ attributes, membership }),
+			})
+			expect(again).toEqual(updated)
+		})
+
+		test('a group taking 100 members and losing 100 has the right ones', async () => {
+			const store = await open()
+			const users = (await createUsers(store, 200)).map(asMember)
+			const [old, young] = [users.slice(0, 100), users.slice(100)]
+			const group = await createGroup(store, 'Hundred', old)
+			const updated = await store.update(groupType, group.id, {
+				include: { members: true },
+				revise: () => ({
+					attributes: { displayName: 'Other hundred' },
+					membership: { add: young, remove: old.map(({ value }) => value) },
+				}),
+			})
+			expect(expectFound(updated).members).toEqual(young)
+			expect(await memberIds(store, group.id)).toEqual(young.map(({ value }) => value))
+			expect((await store.get(groupType, group.id))?.version).toBe(expectFound(updated).version)
+		})
+
+		test('an unknown member is refused and nothing else of the revision happens', async () => {
+			const store = await open()
+			const group = await createGroup(store, 'Before')
+			const revise = () => ({
+				attributes: { displayName: 'After' },
+				membership: { add: [{ value: unknownUser }], remove: [] },
+			})
+			await expect(store.update(groupType, group.id, { revise })).rejects.toMatchObject({ status: 400 })
+			const { members: _, ...bare } = group
+			expect(await store.get(groupType, group.id)).toEqual(bare)
+		})
+
+		test('of 50 updates with one condition one is made and 49 are stale', async () => {
+			const store = await open()
+			const created = await store.create(userType, { attributes: babs })
+			const results = await Promise.all(
+				Array.from({ length: 50 }, (_, index) =>
+					store.update(userType, created.id, {
+						condition: (version) => version === created.version,
+						revise: ({ attributes }) => ({ attributes: { ...attributes, title: `${index}` } }),
+					}),
+				),
+			)
+			const made = results.filter((result) => typeof result === 'object')
+			expect(made).toHaveLength(1)
+			expect(results.filter((result) => result === 'stale')).toHaveLength(49)
+			expect(await store.get(userType, created.id)).toEqual(made[0])
+		})
+
+		test('updates without a condition that meet are all made', async () => {
+			const store = await open()
+			const { id } = await store.create(userType, { attributes: { userName: 'x', roles: [] } })
+			await Promise.all(
+				Array.from({ length: 4 }, (_, index) =>
+					store.update(userType, id, {
+						revise: ({ attributes }) => ({
+							attributes: { ...attributes, roles: [...rolesOf(attributes), { value: `${index}` }] },
+						}),
+					}),
+				),
+			)
+			const stored = await store.get(userType, id)
+			expect(
+				rolesOf(stored?.attributes ?? {})
+					.map(({ value }) => value)
+					.sort(),
+			).toEqual(['0', '1', '2', '3'])
+		})
+	})
+
+	describe('changeMembers', () => {
+		test('adds and removes on both sides and answers the version', async () => {
+			const store = await open()
+			const [a, b] = (await createUsers(store, 2)).map(asMember)
+			if (!(a && b)) throw new Error('two')
+			const group = await createGroup(store, 'Group', [a])
+			const change = { add: [{ ...b, display: 'Bee' }], remove: [a.value] }
+			const answer = await store.changeMembers(group.id, change)
+			const stored = await store.get(groupType, group.id, { members: true })
+			expect(answer).toEqual({ version: stored?.version })
+			expect(stored?.version).not.toBe(group.version)
+			expect(stored?.members).toEqual([{ ...b, display: 'Bee' }])
+			expect(await groupIds(store, a.value)).toEqual([])
+			expect(await groupIds(store, b.value)).toEqual([group.id])
+		})
+
+		test.each([
+			['nothing at all', { add: [], remove: [] }],
+			['a member again', { add: ['a'], remove: [] }],
+			['nobody away', { add: [], remove: ['b'] }],
+			['a member again and nobody away', { add: ['a'], remove: ['b'] }],
+		] as const)('of %s moves no version', async (_, { add, remove }) => {
+			const store = await open()
+			const [a, b] = (await createUsers(store, 2)).map(({ id }) => id)
+			if (!(a && b)) throw new Error('two')
+			const named = { a, b }
+			const group = await createGroup(store, 'Group', [{ value: a }])
+			const change = { add: add.map((name) => ({ value: named[name] })), remove: remove.map((name) => named[name]) }
+			expect(await store.changeMembers(group.id, change)).toEqual({ version: group.version })
+			expect(await store.changeMembers(group.id, change, () => true)).toEqual({ version: group.version })
+			expect(await store.get(groupType, group.id, { members: true })).toEqual(group)
+		})
+
+		test('ids that no user can have are no members to remove', async () => {
+			const store = await open()
+			const group = await createGroup(store, 'Group')
+			const remove = [unknownUser, unknownGroup, "x'|y" as ResourceId] // sound: the point is that it is none
+			expect(await store.changeMembers(group.id, { add: [], remove })).toEqual({ version: group.version })
+		})
+
+		test('an unknown member is refused and the others are not added either', async () => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const group = await createGroup(store, 'Group')
+			const add = [asMember(expectFound(user)), { value: unknownUser }]
+			await expect(store.changeMembers(group.id, { add, remove: [] })).rejects.toMatchObject({
+				status: 400,
+				scimType: 'invalidValue',
+				message: `members[value eq "${unknownUser}"]: no user has this id`,
+			})
+			expect(await memberIds(store, group.id)).toEqual([])
+		})
+
+		test('an unknown group is absent, with a condition too', async () => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const change = { add: [asMember(expectFound(user))], remove: [] }
+			expect(await store.changeMembers(unknownGroup, change)).toBe('absent')
+			expect(await store.changeMembers(unknownGroup, change, () => true)).toBe('absent')
+			expect(await store.changeMembers(unknownGroup, { add: [], remove: [] })).toBe('absent')
+			expect(await store.changeMembers(expectFound(user).id, change)).toBe('absent')
+			expect(await groupIds(store, expectFound(user).id)).toEqual([])
+		})
+
+		test('of 20 changes with one condition one is made and 19 are stale', async () => {
+			const store = await open()
+			const users = await createUsers(store, 20)
+			const group = await createGroup(store, 'Group')
+			const condition = (version: string) => version === group.version
+			const results = await Promise.all(
+				users.map((user) => store.changeMembers(group.id, { add: [asMember(user)], remove: [] }, condition)),
+			)
+			expect(results.filter((result) => result === 'stale')).toHaveLength(19)
+			expect(await memberIds(store, group.id)).toHaveLength(1)
+		})
+
+		test('of 200 changes of one member at once none is lost', async () => {
+			const store = await open()
+			const users = await createUsers(store, 200)
+			const [staying, leaving] = [users.slice(0, 100), users.slice(100)]
+			const group = await createGroup(store, 'Group', leaving.map(asMember))
+			await Promise.all([
+				...staying.map((user) => store.changeMembers(group.id, { add: [asMember(user)], remove: [] })),
+				...leaving.map(({ id }) => store.changeMembers(group.id, { add: [], remove: [id] })),
+			])
+			expect(await memberIds(store, group.id)).toEqual(staying.map(({ id }) => id))
+		})
+
+		test('100 members are added and removed in one call', async () => {
+			const store = await open()
+			const users = await createUsers(store, 100)
+			const group = await createGroup(store, 'Group')
+			const added = await store.changeMembers(group.id, { add: users.map(asMember), remove: [] })
+			expect(await memberIds(store, group.id)).toEqual(users.map(({ id }) => id))
+			expect(added).toEqual({ version: (await store.get(groupType, group.id))?.version })
+			await store.changeMembers(group.id, { add: [], remove: users.map(({ id }) => id) })
+			expect(await memberIds(store, group.id)).toEqual([])
+		})
+
+		test('of 100 members to add one that is unknown is refused and none is added', async () => {
+			const store = await open()
+			const users = await createUsers(store, 100)
+			const group = await createGroup(store, 'Group')
+			const add = [...users.map(asMember), { value: unknownUser }]
+			await expect(store.changeMembers(group.id, { add, remove: [] })).rejects.toMatchObject({ status: 400 })
+			expect(await store.get(groupType, group.id, { members: true })).toEqual(group)
+		})
+	})
+
+	describe('delete', () => {
+		test('a deleted user is absent, in no group, and its userName is free', async () => {
+			const store = await open()
+			const user = await store.create(userType, { attributes: babs })
+			const group = await createGroup(store, 'Group', [asMember(user)])
+			expect(await store.delete(userType, user.id)).toBe('deleted')
+			expect(await store.get(userType, user.id)).toBeUndefined()
+			expect(await store.delete(userType, user.id)).toBe('absent')
+			const stored = await store.get(groupType, group.id, { members: true })
+			expect(stored?.members).toEqual([])
+			expect(stored?.version).not.toBe(group.version)
+			await store.create(userType, { attributes: babs })
+		})
+
+		test('a deleted group is absent, its members have left it, and its name is free', async () => {
+			const store = await open()
+			const users = await createUsers(store, 120)
+			const group = await createGroup(store, 'Group', users.map(asMember))
+			expect(await store.delete(groupType, group.id)).toBe('deleted')
+			expect(await store.get(groupType, group.id)).toBeUndefined()
+			expect(await store.delete(groupType, group.id)).toBe('absent')
+			expect(await groupIds(store, expectFound(users[119]).id)).toEqual([])
+			expect(await store.changeMembers(group.id, { add: users.slice(0, 1).map(asMember), remove: [] })).toBe('absent')
+			await createGroup(store, 'Group')
+		})
+
+		test('a user in 80 groups leaves them all', async () => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const member = asMember(expectFound(user))
+			const groups = []
+			for (let index = 0; index < 80; index++) groups.push(await createGroup(store, `Group ${index}`, [member]))
+			expect(await store.delete(userType, member.value)).toBe('deleted')
+			for (const { id, version } of groups) {
+				const stored = await store.get(groupType, id, { members: true })
+				expect(stored?.members).toEqual([])
+				expect(stored?.version).not.toBe(version)
+			}
+		})
+
+		test.each([userType, groupType])('a $name of a version that the client does not accept stays', async (type) => {
+			const store = await open()
+			const attributes = type === userType ? babs : { displayName: 'Group' }
+			const created = await store.create(type, { attributes })
+			expect(await store.delete(type, created.id, (version) => version !== created.version)).toBe('stale')
+			expect(await store.get(type, created.id)).toEqual(created)
+			expect(await store.delete(type, created.id, (version) => version === created.version)).toBe('deleted')
+		})
+
+		test('a user who is deleted while being added is in no group', async () => {
+			const store = await open()
+			const users = await createUsers(store, 20)
+			const group = await createGroup(store, 'Group')
+			const outcomes = await Promise.allSettled(
+				users.flatMap((user) => [
+					store.changeMembers(group.id, { add: [asMember(user)], remove: [] }),
+					store.delete(userType, user.id),
+				]),
+			)
+			for (const outcome of outcomes) {
+				if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ status: 400 })
+			}
+			expect(await memberIds(store, group.id)).toEqual([])
+		})
+	})
+}
+
+const rolesOf = (attributes: AttributeValues): readonly { readonly value: string }[] =>
+	Array.isArray(attributes.roles) ? attributes.roles : []
