@@ -26,14 +26,15 @@ type Names = string | readonly string[] | undefined
  * a URN, a sub-attribute, or be an extension's whole URN, in any letter case. Unknown names are ignored: of two resource
  * types that are searched at once, one may have the attribute.
  *
- * @throws ScimError 400 `invalidValue` for both at once: they are mutually exclusive (RFC 7644 section 3.9)
+ * @throws ScimError 400 `invalidValue` for both at once, since they are mutually exclusive (RFC 7644 section 3.9), and for
+ * more than 1,000 names
  */
 export function parseSelection(
 	parameters: { readonly attributes?: Names; readonly excludedAttributes?: Names },
 	types: readonly ResourceType[],
 ): Selection {
-	const only = namesOf(parameters.attributes)
-	const except = namesOf(parameters.excludedAttributes)
+	const only = namesOf('attributes', parameters.attributes)
+	const except = namesOf('excludedAttributes', parameters.excludedAttributes)
 	if (only.length > 0 && except.length > 0) {
 		throw invalidValue('attributes and excludedAttributes are mutually exclusive: send one of them')
 	}
@@ -47,13 +48,18 @@ export function parseSelection(
  */
 const withoutValueFilters = (names: string): string => names.replace(/\[[^[\]]*\]/g, '')
 
-const namesOf = (names: Names = []): readonly string[] =>
-	[names].flat().flatMap((text) =>
-		withoutValueFilters(text)
-			.split(',')
-			.map((name) => name.trim())
-			.filter((name) => name !== ''),
-	)
+// The body of a search request has room for a million names.
+const maxNames = 1000
+
+function namesOf(parameter: string, given: Names = []): readonly string[] {
+	const names = [given]
+		.flat()
+		.flatMap((text) => withoutValueFilters(text).split(','))
+		.map((name) => name.trim())
+		.filter((name) => name !== '')
+	if (names.length > maxNames) throw invalidValue(`${parameter} has more than ${maxNames} names`)
+	return names
+}
 
 const attributesNamed = (names: readonly string[], types: readonly ResourceType[]): ReadonlySet<Attribute> =>
 	new Set(types.flatMap((type) => names.flatMap((name) => attributesOfName(name, type))))
@@ -109,9 +115,12 @@ function projectValue(value: unknown, attribute: Attribute, selection: Selection
 	const { mode, named } = selection
 	const isWhole = mode === 'only' && (named.has(attribute) || !isNamedInPart(attribute, named))
 	const inner = isWhole ? { mode: 'default' as const, named } : selection
+	const wanted = new Set(
+		[...attribute.subAttributes.values()].filter((sub) => isSelected(sub, inner)).map(({ name }) => name),
+	)
 	const project = (element: unknown): unknown => {
-		const projected = isObject(element) ? projectValues(element, attribute.subAttributes, inner) : {}
-		return isEmpty(projected) ? undefined : projected
+		const kept = isObject(element) ? Object.entries(element).filter(([name]) => wanted.has(name)) : []
+		return kept.length === 0 ? undefined : Object.fromEntries(kept)
 	}
 	if (!Array.isArray(value)) return project(value)
 	const elements = value.map(project).filter((element) => element !== undefined)

@@ -33,13 +33,10 @@ export class Lexer {
 		if (text.length > language.maxLength) throw this.tooMuch(`longer than ${language.maxLength} characters`)
 	}
 
-	/** Takes what the sticky pattern matches after any spaces; undefined, and nothing taken, where it does not match. */
+	/** Takes what the sticky pattern matches after any spaces; undefined where it does not match. */
 	take(pattern: RegExp): string | undefined {
-		const start = this.#at
 		this.#takeHere(space)
-		const taken = this.#takeHere(pattern)
-		if (taken === undefined) this.#at = start
-		return taken
+		return this.#takeHere(pattern)
 	}
 
 	/** Takes what must come now; `what` names it in the refusal. */

@@ -110,6 +110,18 @@ test('both parameters at once are refused', () => {
 	)
 })
 
+test.each(['attributes', 'excludedAttributes'])('%s may have a thousand names and no more', (parameter) => {
+	const names = (count: number) => ({ [parameter]: Array.from({ length: count }, (_, index) => `a${index}`) })
+	expect(select(names(1000)).named.size).toBe(0)
+	expect(() => select(names(1001))).toThrow(
+		expect.objectContaining({
+			status: 400,
+			scimType: 'invalidValue',
+			message: `${parameter} has more than 1000 names`,
+		}),
+	)
+})
+
 test('a selection for two resource types serves each', () => {
 	const guides: Projection = {
 		schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
