@@ -17,7 +17,7 @@ export async function create(directory: Directory, type: ResourceType, draft: Dr
 	requireUserIds(members)
 	const operation = ids('Operation')
 	const time = timestamp(directory)
-	const resource = { id: ids(type.name), attributes, version: operation, created: time, lastModified: time }
+	const resource = { id: draft.id ?? ids(type.name), attributes, version: operation, created: time, lastModified: time }
 	const own = creationOf(type, resource)
 	const [first, rest] = splitChange({ add: members, remove: [] }, maxOperations - own.length)
 	if (!isEmpty(rest)) await requireUsers(table, pause, members)

@@ -13,7 +13,7 @@ import type { AttributePath, ResourceType } from '../scim/resource-type.ts'
  * - A lost answer of the table service is resolved before the promise settles, so nothing is done twice.
  */
 export type ResourceStore = {
-	/** Stores a new resource under a new id. `members` are users, each once. One transaction for up to 32 of them. */
+	/** Stores a new resource under a new id, or the one that `ids` gave the caller for it. `members` are users, each once. One transaction for up to 32 of them. */
 	create(type: ResourceType, draft: Draft): Promise<StoredResource>
 
 	/** Reads one resource; `include` says what is read along with it. */
@@ -43,7 +43,11 @@ export type ResourceStore = {
 	delete(type: ResourceType, id: string, condition?: VersionCondition): Promise<'deleted' | 'absent' | 'stale'>
 }
 
-export type Draft = { readonly attributes: AttributeValues; readonly members?: readonly Member[] }
+export type Draft = {
+	readonly id?: ResourceId
+	readonly attributes: AttributeValues
+	readonly members?: readonly Member[]
+}
 
 export type Include = { readonly members?: boolean; readonly groups?: boolean }
 

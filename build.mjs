@@ -1,0 +1,45 @@
+// Bundles the Functions app into dist/app, a folder to deploy as it is, and the loopback host into dist/local.
+// One file instead of 1,500 halves the time from a cold instance to its first answer.
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { build } from 'esbuild'
+
+const { name, version, license } = JSON.parse(await readFile('package.json', 'utf8'))
+
+const bundle = {
+	bundle: true,
+	platform: 'node',
+	target: 'node20',
+	format: 'esm',
+	legalComments: 'none',
+	logLevel: 'warning',
+	// The packages inside are CommonJS and call require, which an ES module does not have.
+	banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+}
+
+await rm('dist', { recursive: true, force: true })
+await mkdir('dist/app', { recursive: true })
+
+await Promise.all([
+	build({
+		...bundle,
+		entryPoints: { index: 'functions/index.ts' },
+		outdir: 'dist/app',
+		// Identity and vault clients are loaded when they are first needed; each in a chunk of its own.
+		splitting: true,
+		minify: true,
+		// Exists only inside the Functions worker.
+		external: ['@azure/functions-core'],
+	}),
+	build({
+		...bundle,
+		entryPoints: { main: 'local/main.ts' },
+		outdir: 'dist/local',
+		splitting: true,
+		external: ['@azure/functions-core', 'azurite'],
+	}),
+	cp('host.json', 'dist/app/host.json'),
+	writeFile(
+		'dist/app/package.json',
+		`${JSON.stringify({ name, version, license, type: 'module', main: 'index.js' }, null, 2)}\n`,
+	),
+])

@@ -1,0 +1,219 @@
+import { z } from 'zod'
+import {
+	invalidPath,
+	invalidSyntax,
+	invalidValue,
+	methodNotAllowed,
+	payloadTooLarge,
+	ScimError,
+} from '../shared/scim/error.ts'
+import { locationOf } from '../shared/scim/represent.ts'
+import type { ResourceId } from '../shared/scim/resource.ts'
+import { type ResourceType, resourceTypes } from '../shared/scim/resource-type.ts'
+import { limits } from '../shared/scim/service-provider-config.ts'
+import { urn } from '../shared/scim/urn.ts'
+import { isObject } from '../shared/scim/value.ts'
+import type { Call, Handler } from './call.ts'
+import { createResource, deleteResource, patchResource, replaceResource } from './resources.ts'
+
+const bulkOperation = z.object({
+	method: z
+		.string()
+		.toUpperCase()
+		.pipe(z.enum(['POST', 'PUT', 'PATCH', 'DELETE'])),
+	path: z.string().max(1024),
+	bulkId: z.string().min(1).max(256).optional(),
+	version: z.string().max(256).optional(),
+	data: z.unknown(),
+})
+
+const bulkRequest = z.object({
+	schemas: z.array(z.string()).optional(),
+	failOnErrors: z.int().min(1).optional(),
+	Operations: z.array(bulkOperation),
+})
+
+type BulkOperation = z.infer<typeof bulkOperation>
+
+/** One operation's part of the response (RFC 7644 section 3.7.3). */
+type BulkResult = Pick<BulkOperation, 'method' | 'bulkId'> & {
+	readonly status: string
+	readonly location?: string
+	readonly version?: string
+	readonly response?: unknown
+}
+
+/**
+ * RFC 7644 section 3.7: operations run one after another, those that others refer to by `bulkId` first. Every resource
+ * gets its id before anything runs, so references may go in a circle.
+ */
+export const bulk: Handler = async (call) => {
+	const { failOnErrors = Number.POSITIVE_INFINITY, Operations } = parse(await call.body())
+	const references = idsOf(call, Operations)
+	const results = new Map<BulkOperation, BulkResult>()
+	const failed = new Set<string>()
+	let errors = 0
+	for (const operation of inOrderOfReferences(Operations)) {
+		const result = await run(call, operation, references, failed)
+		results.set(operation, result)
+		if (Number(result.status) < 400) continue
+		if (operation.bulkId !== undefined) failed.add(operation.bulkId)
+		if (++errors >= failOnErrors) break
+	}
+	return {
+		status: 200,
+		body: {
+			schemas: [urn.bulkResponse],
+			Operations: Operations.flatMap((operation) => results.get(operation) ?? []),
+		},
+	}
+}
+
+function parse(body: unknown): z.infer<typeof bulkRequest> {
+	const parsed = bulkRequest.safeParse(body)
+	if (!parsed.success) {
+		const [issue] = parsed.error.issues
+		throw invalidSyntax(`the bulk request: ${issue?.path.join('.')}: ${issue?.message}`, parsed.error)
+	}
+	const { Operations } = parsed.data
+	if (Operations.length > limits.maxOperations) {
+		throw payloadTooLarge(`the bulk request has ${Operations.length} operations: ${limits.maxOperations} are allowed`)
+	}
+	return parsed.data
+}
+
+/** Bulk ids and the ids that their resources will have. */
+type References = ReadonlyMap<string, ResourceId>
+
+function idsOf({ ids }: Call, operations: readonly BulkOperation[]): References {
+	const references = new Map<string, ResourceId>()
+	for (const { method, path, bulkId } of operations) {
+		if (method !== 'POST') continue
+		if (bulkId === undefined) throw invalidValue('a POST in a bulk request needs a bulkId')
+		if (references.has(bulkId)) throw invalidValue(`the bulkId "${bulkId}" is given twice`)
+		references.set(bulkId, ids(/^\/?groups$/i.test(path) ? 'Group' : 'User'))
+	}
+	return references
+}
+
+/** Depth first: what an operation refers to runs before it, except on the way round a circle. */
+function inOrderOfReferences(operations: readonly BulkOperation[]): readonly BulkOperation[] {
+	const byBulkId = new Map(
+		operations.flatMap((operation) => (operation.method === 'POST' ? [[operation.bulkId, operation]] : [])),
+	)
+	const ordered = new Set<BulkOperation>()
+	const visited = new Set<BulkOperation>()
+	const visit = (start: BulkOperation): void => {
+		const stack = [{ operation: start, expanded: false }]
+		for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
+			const { operation, expanded } = entry
+			if (expanded) {
+				ordered.add(operation)
+				continue
+			}
+			if (visited.has(operation)) continue
+			visited.add(operation)
+			stack.push({ operation, expanded: true })
+			for (const bulkId of referencesIn(operation)) {
+				const referred = byBulkId.get(bulkId)
+				if (referred !== undefined) stack.push({ operation: referred, expanded: false })
+			}
+		}
+	}
+	for (const operation of operations) visit(operation)
+	return [...ordered]
+}
+
+async function run(
+	call: Call,
+	operation: BulkOperation,
+	references: References,
+	failed: ReadonlySet<string>,
+): Promise<BulkResult> {
+	const { method, bulkId } = operation
+	const result = { method, ...(bulkId !== undefined && { bulkId }) }
+	try {
+		const missing = referencesIn(operation).find((reference) => failed.has(reference))
+		if (missing !== undefined) throw invalidValue(`bulkId:${missing} was not created`)
+		const { type, id } = targetOf(operation, references)
+		const reply = await handlerOf(type, id, method)(callOf(call, operation, { id, references }))
+		const location = reply.headers?.Location ?? (id === '' ? undefined : locationOf(type, id, call.baseUrl))
+		const version = reply.headers?.ETag
+		return {
+			...result,
+			...(version !== undefined && { version }),
+			...(location !== undefined && { location }),
+			status: String(reply.status),
+		}
+	} catch (error) {
+		if (!(error instanceof ScimError)) throw error
+		return { ...result, status: String(error.status), response: error.toMessage() }
+	}
+}
+
+function handlerOf(type: ResourceType, id: string, method: BulkOperation['method']): Handler {
+	if ((method === 'POST') !== (id === '')) throw methodNotAllowed(`${method} is not supported on this path`, [])
+	switch (method) {
+		case 'POST':
+			return createResource(type)
+		case 'PUT':
+			return replaceResource(type)
+		case 'PATCH':
+			return patchResource(type)
+		case 'DELETE':
+			return deleteResource(type)
+	}
+}
+
+function callOf(
+	{ ifMatch, ifNoneMatch, ...call }: Call,
+	{ bulkId, data, version }: BulkOperation,
+	{ id, references }: { readonly id: string; readonly references: References },
+): Call {
+	const newId = id === '' && bulkId !== undefined ? references.get(bulkId) : undefined
+	return {
+		...call,
+		params: { id },
+		query: new URLSearchParams(),
+		body: async () => resolve(data, references),
+		...(newId !== undefined && { newId }),
+		...(version !== undefined && { ifMatch: version }),
+	}
+}
+
+type Target = { readonly type: ResourceType; readonly id: string }
+
+/** `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`, the last with the id that the bulkId stands for. */
+function targetOf({ path }: Pick<BulkOperation, 'path'>, references: References = new Map()): Target {
+	const [endpoint = '', id = '', ...rest] = path.replace(/^\//, '').split('/')
+	const type = resourceTypes.find((candidate) => candidate.endpoint.toLowerCase() === `/${endpoint}`.toLowerCase())
+	if (type === undefined || rest.length > 0) throw invalidPath(`the path "${path}" is not one of a user or group`)
+	return { type, id: resolveReference(id, references) }
+}
+
+const prefix = 'bulkId:'
+
+/** The bulk ids that an operation refers to, in its path and in its data. */
+function referencesIn({ path, data }: BulkOperation): readonly string[] {
+	const found: string[] = []
+	const visit = (value: unknown): void => {
+		if (typeof value === 'string' && value.startsWith(prefix)) found.push(value.slice(prefix.length))
+		else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit)
+	}
+	visit([path.split('/').at(-1), data])
+	return found
+}
+
+function resolve(value: unknown, references: References): unknown {
+	if (typeof value === 'string') return resolveReference(value, references)
+	if (Array.isArray(value)) return value.map((element) => resolve(element, references))
+	if (!isObject(value)) return value
+	return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, resolve(inner, references)]))
+}
+
+function resolveReference(value: string, references: References): string {
+	if (!value.startsWith(prefix)) return value
+	const id = references.get(value.slice(prefix.length))
+	if (id === undefined) throw invalidValue(`no POST of this request has the ${value}`)
+	return id
+}

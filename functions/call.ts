@@ -1,0 +1,34 @@
+import type { IdGenerator } from '../shared/scim/id.ts'
+import type { ResourceId } from '../shared/scim/resource.ts'
+import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { Tenant } from '../shared/storage/tenants.ts'
+
+/** An authenticated request of one tenant, without the transport it came by. */
+export type Call = {
+	readonly tenant: Tenant
+	readonly store: ResourceStore
+	readonly ids: IdGenerator
+	/** `https://<host>/scim/<tenant>`, without a slash at the end. */
+	readonly baseUrl: string
+	/** The variable segments of the path, decoded. */
+	readonly params: Readonly<Record<string, string>>
+	readonly query: URLSearchParams
+	/** The id of the resource that a POST in a bulk request creates, given beforehand so that others can refer to it. */
+	readonly newId?: ResourceId
+	/** Reads the JSON body; rejects with a ScimError 400, 411, 413 or 415. */
+	readonly body: () => Promise<unknown>
+	readonly ifMatch?: string
+	readonly ifNoneMatch?: string
+	/** Milliseconds since 1970. */
+	readonly now: number
+}
+
+/** `body` is JSON to be; absent where the response has none. */
+export type Reply = {
+	readonly status: number
+	readonly headers?: Readonly<Record<string, string>>
+	readonly body?: unknown
+}
+
+/** Answers a call, or throws a ScimError. */
+export type Handler = (call: Call) => Promise<Reply>

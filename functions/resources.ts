@@ -1,0 +1,179 @@
+import { parseQuery } from '../shared/http/query.ts'
+import { notFound, preconditionFailed } from '../shared/scim/error.ts'
+import { applyPatch } from '../shared/scim/patch/apply.ts'
+import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
+import type { PatchOperation } from '../shared/scim/patch/operation.ts'
+import { parsePatch } from '../shared/scim/patch/request.ts'
+import { parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
+import { locationOf, represent } from '../shared/scim/represent.ts'
+import type { AttributeValues, StoredResource } from '../shared/scim/resource.ts'
+import type { ResourceType } from '../shared/scim/resource-type.ts'
+import { parseResource, sameValue } from '../shared/scim/value.ts'
+import { accepts, etag, isNotModified } from '../shared/scim/version.ts'
+import type { Draft, Include, Revision, UpdateOptions } from '../shared/storage/resource-store.ts'
+import type { Call, Handler, Reply } from './call.ts'
+
+/** RFC 7644 section 3.3. */
+export const createResource =
+	(type: ResourceType): Handler =>
+	async (call) => {
+		const selection = selectionOf(call, type)
+		const draft = draftOf(parseResource(type, await call.body()))
+		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
+		return resourceReply(201, { call, type, selection, stored })
+	}
+
+/** RFC 7644 section 3.4.1. */
+export const getResource =
+	(type: ResourceType): Handler =>
+	async (call) => {
+		const selection = selectionOf(call, type)
+		const stored = await call.store.get(type, idOf(call), includeOf(selection, type))
+		if (stored === undefined) throw absent(call, type)
+		if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
+		return resourceReply(200, { call, type, selection, stored })
+	}
+
+/** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. */
+export const replaceResource =
+	(type: ResourceType): Handler =>
+	async (call) => {
+		const selection = selectionOf(call, type)
+		const { attributes, members = [] } = draftOf(parseResource(type, await call.body()))
+		const stored = await update(call, type, {
+			include: { ...includeOf(selection, type), members: type.name === 'Group' },
+			revise: (current) => revision(current, attributes, current.members && diffMembers(current.members, members)),
+		})
+		return resourceReply(200, { call, type, selection, stored })
+	}
+
+/** RFC 7644 section 3.5.2. A user is answered whole; a group with no body, since its members would be the most of it. */
+export const patchResource =
+	(type: ResourceType): Handler =>
+	async (call) => {
+		const selection = selectionOf(call, type)
+		const operations = parsePatch(await call.body(), type)
+		if (type.name === 'User') return patchUser(call, { type, selection, operations })
+		const version = await patchGroup(call, type, operations)
+		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
+		return selection.mode === 'only' ? getResource(type)(withoutConditions(call)) : noContent(version)
+	}
+
+/** RFC 7644 section 3.6. */
+export const deleteResource =
+	(type: ResourceType): Handler =>
+	async (call) => {
+		const outcome = await call.store.delete(type, idOf(call), conditionOf(call))
+		if (outcome === 'absent') throw absent(call, type)
+		if (outcome === 'stale') throw stale()
+		return { status: 204 }
+	}
+
+type Patch = {
+	readonly type: ResourceType
+	readonly selection: Selection
+	readonly operations: readonly PatchOperation[]
+}
+
+async function patchUser(call: Call, { type, selection, operations }: Patch): Promise<Reply> {
+	const stored = await update(call, type, {
+		include: includeOf(selection, type),
+		revise: (current) => revision(current, applyPatch(current.attributes, operations, type)),
+	})
+	return resourceReply(200, { call, type, selection, stored })
+}
+
+/**
+ * Members are added and removed without reading the group where the operations say by themselves who comes and goes;
+ * that is what Entra sends. Everything else is worked out on the group as it is.
+ */
+async function patchGroup(call: Call, type: ResourceType, operations: readonly PatchOperation[]): Promise<string> {
+	const change = memberChange(operations)
+	if (change?.base === 'current' && change.rest.length === 0) {
+		return required(call, type, await call.store.changeMembers(idOf(call), change, conditionOf(call))).version
+	}
+	const revise = (current: StoredResource): Revision | undefined => {
+		if (change === undefined) return reviseWithMembers(current, type, operations)
+		const attributes = applyPatch(current.attributes, change.rest, type)
+		const membership = change.base === 'current' ? change : diffMembers(current.members ?? [], change.add)
+		return revision(current, attributes, membership)
+	}
+	const stored = await update(call, type, { include: { members: change?.base !== 'current' }, revise })
+	return stored.version
+}
+
+function reviseWithMembers(
+	current: StoredResource,
+	type: ResourceType,
+	operations: readonly PatchOperation[],
+): Revision | undefined {
+	const before = { ...current.attributes, members: current.members }
+	const { attributes, members = [] } = draftOf(applyPatch(before, operations, type))
+	return revision(current, attributes, diffMembers(current.members ?? [], members))
+}
+
+/** What is to be written; undefined where nothing changes, so that no version moves. */
+function revision(
+	current: StoredResource,
+	attributes: AttributeValues,
+	membership?: Revision['membership'],
+): Revision | undefined {
+	const isMembership = membership !== undefined && membership.add.length + membership.remove.length > 0
+	if (!isMembership && sameValue(attributes, current.attributes)) return undefined
+	return { attributes, ...(isMembership && { membership }) }
+}
+
+const update = async (call: Call, type: ResourceType, options: UpdateOptions): Promise<StoredResource> =>
+	required(call, type, await call.store.update(type, idOf(call), { ...conditional(call), ...options }))
+
+/** A resource's members are stored apart from its other attributes. */
+function draftOf({ members, ...attributes }: AttributeValues): Draft {
+	return members === undefined ? { attributes } : { attributes, members: toMembers(members) }
+}
+
+const idOf = ({ params }: Call): string => params.id ?? ''
+
+const selectionOf = ({ query }: Call, type: ResourceType): Selection => parseSelection(parseQuery(query), [type])
+
+/** What has to be read for a selection. */
+export const includeOf = (selection: Selection, type: ResourceType): Include => ({
+	members: selects(selection, type, 'members'),
+	groups: selects(selection, type, 'groups'),
+})
+
+const conditionOf = ({ ifMatch }: Call) =>
+	ifMatch === undefined ? undefined : (version: string): boolean => accepts(ifMatch, version)
+
+const conditional = (call: Call): Pick<UpdateOptions, 'condition'> => {
+	const condition = conditionOf(call)
+	return condition === undefined ? {} : { condition }
+}
+
+const withoutConditions = ({ ifMatch, ifNoneMatch, ...call }: Call): Call => call
+
+function required<T>(call: Call, type: ResourceType, outcome: T | 'absent' | 'stale'): T {
+	if (outcome === 'absent') throw absent(call, type)
+	if (outcome === 'stale') throw stale()
+	return outcome
+}
+
+const absent = (call: Call, type: ResourceType) => notFound(`there is no ${type.name} with the id "${idOf(call)}"`)
+
+const stale = () => preconditionFailed('the resource has another version than If-Match asks for')
+
+const noContent = (version: string): Reply => ({ status: 204, headers: { ETag: etag(version) } })
+
+type Answer = {
+	readonly call: Call
+	readonly type: ResourceType
+	readonly selection: Selection
+	readonly stored: StoredResource
+}
+
+function resourceReply(status: 200 | 201, { call, type, selection, stored }: Answer): Reply {
+	return {
+		status,
+		headers: { Location: locationOf(type, stored.id, call.baseUrl), ETag: etag(stored.version) },
+		body: project(represent(stored, type, call.baseUrl), type, selection),
+	}
+}

@@ -1,0 +1,137 @@
+import type { HttpRequest, HttpResponseInit } from '@azure/functions'
+import { parseBearer } from '../shared/auth/bearer.ts'
+import { readJson } from '../shared/http/body.ts'
+import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import { parseTenantName } from '../shared/storage/tenants.ts'
+import type { Call, Handler, Reply } from './call.ts'
+import { type Match, matchPath } from './match.ts'
+import type { Method, Route } from './routes.ts'
+import type { Services } from './services.ts'
+
+/** What one request came to. No token, no name, no value of a resource is ever in it. */
+export type RequestEvent = {
+	readonly requestId: string
+	readonly method: string
+	readonly status: number
+	readonly milliseconds: number
+	readonly tenant?: string
+	readonly route?: string
+	readonly scimType?: string
+	/** The fault behind a 5xx. */
+	readonly error?: unknown
+}
+
+/** Answers one request and tells `log` what came of it. */
+export type Respond = (
+	request: HttpRequest,
+	requestId: string,
+	log: (event: RequestEvent) => void,
+) => Promise<HttpResponseInit>
+
+/** Answers requests. The only place where a thrown error becomes a response; nothing is ever thrown out of it. */
+export const respondWith =
+	(services: Services): Respond =>
+	async (request, requestId, log) => {
+		const started = services.now()
+		const seen: { tenant?: string; route?: string } = {}
+		const outcome = await answer(request, services, seen).catch((error: unknown) => refuse(error, requestId))
+		log({
+			requestId,
+			method: request.method,
+			status: outcome.reply.status,
+			milliseconds: services.now() - started,
+			...seen,
+			...outcome.cause,
+		})
+		return response(outcome.reply, request.method)
+	}
+
+type Outcome = { readonly reply: Reply; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
+
+async function answer(
+	request: HttpRequest,
+	services: Services,
+	seen: { tenant?: string; route?: string },
+): Promise<Outcome> {
+	const url = new URL(request.url)
+	const match = matchPath(url.pathname)
+	const name = match && parseTenantName(match.tenant)
+	if (match === undefined || name === undefined)
+		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
+	const tenant = await authenticate(request, services, name)
+	seen.tenant = name
+	if (match.route !== undefined) seen.route = match.route.name
+	const handler = handlerOf(match, request.method, url.pathname)
+	return { reply: await handler(callOf(request, { url, tenant, services, match })) }
+}
+
+/** An unknown tenant and a wrong token are one and the same to whoever asks. */
+async function authenticate(request: HttpRequest, services: Services, name: string) {
+	const token = parseBearer(request.headers.get('authorization'))
+	const [tenant, isAccepted] = await Promise.all([services.tenants.getTenant(name), services.accepts(name, token)])
+	if (tenant === undefined || !isAccepted) {
+		throw unauthorized('the token is not one of this tenant', 'Bearer realm="scim", error="invalid_token"')
+	}
+	return tenant
+}
+
+function handlerOf({ route }: Match, method: string, pathname: string): Handler {
+	if (route === undefined) throw notFound(`there is no endpoint ${pathname.slice(0, 200)}`)
+	const handler = (route.handlers as Readonly<Record<string, Handler | undefined>>)[method === 'HEAD' ? 'GET' : method] // sound: a method that is no key of it is answered 405
+	if (handler === undefined) throw methodNotAllowed(`${method} is not supported here`, allowed(route))
+	return handler
+}
+
+const allowed = ({ handlers }: Route): readonly string[] => [
+	...(Object.keys(handlers) as Method[]), // sound: the keys of a record of methods
+	...(handlers.GET === undefined ? [] : ['HEAD']),
+]
+
+type Context = {
+	readonly url: URL
+	readonly tenant: Call['tenant']
+	readonly services: Services
+	readonly match: Match
+}
+
+function callOf(request: HttpRequest, { url, tenant, services, match }: Context): Call {
+	const ifMatch = request.headers.get('if-match')
+	const ifNoneMatch = request.headers.get('if-none-match')
+	return {
+		tenant,
+		store: services.open(tenant),
+		ids: services.ids,
+		baseUrl: `${url.origin}/scim/${tenant.name}`,
+		params: match.params,
+		query: url.searchParams,
+		body: () => readJson(request),
+		...(ifMatch !== null && { ifMatch }),
+		...(ifNoneMatch !== null && { ifNoneMatch }),
+		now: services.now(),
+	}
+}
+
+function refuse(error: unknown, requestId: string): Outcome {
+	if (!(error instanceof ScimError)) {
+		const fault = new ScimError(500, `Something failed on our side. It is logged as request ${requestId}.`)
+		return { reply: refusal(fault), cause: { error } }
+	}
+	const cause = {
+		...(error.scimType !== undefined && { scimType: error.scimType }),
+		...(error.status >= 500 && { error: error.cause ?? error }),
+	}
+	return { reply: refusal(error), cause }
+}
+
+/** The reply that tells a client of an error (RFC 7644 section 3.12). */
+export const refusal = (error: ScimError): Reply => ({
+	status: error.status,
+	headers: error.headers,
+	body: error.toMessage(),
+})
+
+function response({ status, headers, body }: Reply, method: string): HttpResponseInit {
+	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
+	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
+	return { status, headers: { ...type, ...headers }, body: JSON.stringify(body) }
+}

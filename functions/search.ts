@@ -1,0 +1,130 @@
+import { openCursor, sealCursor } from '../shared/http/cursor.ts'
+import { parseQuery, parseSearchRequest, type QueryParameters } from '../shared/http/query.ts'
+import { invalidValue } from '../shared/scim/error.ts'
+import type { Filter } from '../shared/scim/filter/ast.ts'
+import { checkFilter } from '../shared/scim/filter/match.ts'
+import { parseFilter } from '../shared/scim/filter/parse.ts'
+import { listResponse, pageByIndex, pageSize } from '../shared/scim/list-response.ts'
+import { parseAttributePath } from '../shared/scim/path.ts'
+import { parseSelection, project, type Selection } from '../shared/scim/projection.ts'
+import { represent } from '../shared/scim/represent.ts'
+import { type ResourceType, resolveAttribute } from '../shared/scim/resource-type.ts'
+import type { Query } from '../shared/storage/resource-store.ts'
+import type { Call, Handler, Reply } from './call.ts'
+import { includeOf } from './resources.ts'
+
+/** GET of resources of these types (RFC 7644 section 3.4.2). */
+export const listResources =
+	(...types: readonly ResourceType[]): Handler =>
+	async (call) =>
+		search(call, types, parseQuery(call.query))
+
+/** POST to .search (RFC 7644 section 3.4.3). */
+export const searchResources =
+	(...types: readonly ResourceType[]): Handler =>
+	async (call) =>
+		search(call, types, parseSearchRequest(await call.body()))
+
+/** What is asked of every type alike. */
+type Search = { readonly selection: Selection } & Pick<Query, 'filter' | 'sort'>
+
+type Found = { readonly resources: readonly unknown[]; readonly totalResults: number; readonly next?: string }
+
+async function search(call: Call, types: readonly ResourceType[], parameters: QueryParameters): Promise<Reply> {
+	if (parameters.cursor !== undefined && parameters.startIndex !== undefined) {
+		throw invalidValue('cursor and startIndex are two ways to page: send one of them')
+	}
+	const asked: Search = {
+		selection: parseSelection(parameters, types),
+		...filterOf(types, parameters.filter),
+		...sortOf(types, parameters),
+	}
+	const message =
+		parameters.cursor === undefined
+			? await pageFromIndex(call, types, asked, parameters)
+			: await pageFromCursor(call, types, asked, { ...parameters, cursor: parameters.cursor })
+	return { status: 200, body: message }
+}
+
+async function pageFromIndex(call: Call, types: readonly ResourceType[], asked: Search, parameters: QueryParameters) {
+	const page = pageByIndex(parameters)
+	const resources: unknown[] = []
+	let totalResults = 0
+	// One type's resources come after the other's, as if they stood in one list.
+	for (const type of types) {
+		const startIndex = Math.max(page.startIndex - totalResults, 1)
+		const count = page.count - resources.length
+		const found = await find(call, type, asked, { startIndex, count })
+		resources.push(...found.resources)
+		totalResults += found.totalResults
+	}
+	return listResponse({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })
+}
+
+/** A page has resources of one type; the position in a cursor is the type's name and the place among its resources. */
+async function pageFromCursor(
+	call: Call,
+	types: readonly ResourceType[],
+	asked: Search,
+	{ cursor, count, ...parameters }: QueryParameters & { readonly cursor: string },
+) {
+	const scope = {
+		key: call.tenant.cursorKey,
+		query: JSON.stringify([types.map(({ name }) => name), parameters.filter, parameters.sortBy, parameters.sortOrder]),
+		now: call.now,
+	}
+	const [name, after] = cursor === '' ? [types[0]?.name ?? '', ''] : split(openCursor(cursor, scope))
+	let totalResults = 0
+	let page: Found = { resources: [], totalResults: 0 }
+	let next: string | undefined
+	for (const [index, type] of types.entries()) {
+		const isHere = type.name === name
+		const found = await find(call, type, asked, { after: isHere ? after : '', count: isHere ? pageSize(count) : 0 })
+		totalResults += found.totalResults
+		if (!isHere) continue
+		page = found
+		const following = types[index + 1]
+		next = found.next !== undefined ? `${type.name} ${found.next}` : following && `${following.name} `
+	}
+	return listResponse({
+		resources: page.resources,
+		totalResults,
+		itemsPerPage: page.resources.length,
+		nextCursor: next === undefined ? undefined : sealCursor(next, scope),
+	})
+}
+
+function split(position: string): [name: string, after: string] {
+	const space = position.indexOf(' ')
+	return [position.slice(0, space), position.slice(space + 1)]
+}
+
+async function find(
+	call: Call,
+	type: ResourceType,
+	{ selection, ...query }: Search,
+	page: Query['page'],
+): Promise<Found> {
+	const { resources, ...result } = await call.store.query(type, { ...query, page, include: includeOf(selection, type) })
+	return {
+		...result,
+		resources: resources.map((stored) => project(represent(stored, type, call.baseUrl), type, selection)),
+	}
+}
+
+function filterOf(types: readonly ResourceType[], text: string | undefined): { filter?: Filter } {
+	if (text === undefined) return {}
+	const filter = parseFilter(text)
+	checkFilter(filter, ...types)
+	return { filter }
+}
+
+function sortOf(types: readonly ResourceType[], { sortBy, sortOrder }: QueryParameters): Pick<Query, 'sort'> {
+	if (sortBy === undefined) return {}
+	const by = parseAttributePath(sortBy)
+	const attributes = types.map((type) => resolveAttribute(type, by))
+	if (attributes.every((attribute) => attribute === undefined)) {
+		throw invalidValue(`sortBy: there is no attribute "${sortBy}"`)
+	}
+	return { sort: { by, descending: sortOrder === 'descending' } }
+}

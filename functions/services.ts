@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import { fileSource } from '../shared/auth/file-source.ts'
+import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
+import { tokenVerifier } from '../shared/auth/tokens.ts'
+import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
+import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import { openDirectory } from '../shared/storage/table-store.ts'
+import { type Account, type ConnectOptions, connectTables } from '../shared/storage/tables.ts'
+import { openTenants, type Tenant, type Tenants } from '../shared/storage/tenants.ts'
+import type { Settings } from './settings.ts'
+
+/** What requests are answered with. Made once and shared. */
+export type Services = {
+	readonly tenants: Tenants
+	/** Says whether a token is one of the tenant's. Rejects with a ScimError 503 where nobody can tell. */
+	readonly accepts: (tenant: string, token: string) => Promise<boolean>
+	/** The directory of a tenant. */
+	readonly open: (tenant: Tenant) => ResourceStore
+	readonly ids: IdGenerator
+	/** Milliseconds since 1970. */
+	readonly now: () => number
+}
+
+/** Puts the services together; nothing is sent yet. */
+export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
+	const now = Date.now
+	const ids = idGenerator(now, randomHex)
+	const tables = connectTables(await accountOf(settings), options)
+	const source =
+		'file' in settings.tokens
+			? fileSource(settings.tokens.file)
+			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
+	const directories = new Map<string, ResourceStore>()
+	return {
+		tenants: openTenants({ tables, ids, now, randomBytes }),
+		accepts: tokenVerifier({ source, now }),
+		open(tenant) {
+			const opened = directories.get(tenant.table) ?? openDirectory({ tables, tenant, ids, now, random: Math.random })
+			directories.set(tenant.table, opened)
+			return opened
+		},
+		ids,
+		now,
+	}
+}
+
+async function accountOf(settings: Settings): Promise<Account> {
+	if ('connectionString' in settings.tables) return settings.tables
+	const { ManagedIdentityCredential } = await import('@azure/identity')
+	return { endpoint: settings.tables.endpoint, credential: new ManagedIdentityCredential(identityOf(settings)) }
+}
+
+const identityOf = ({ clientId }: Settings): { clientId?: string } => (clientId === undefined ? {} : { clientId })
+
+// Random bytes are bought in bulk: one call for each id costs more than all the rest of it.
+let pool = ''
+
+function randomHex(digits: number): string {
+	if (pool.length < digits) pool = randomBytes(4096).toString('hex')
+	const taken = pool.slice(0, digits)
+	pool = pool.slice(digits)
+	return taken
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+
+/** Where the data and the tokens are. Each has a form for Azure and a form for a laptop. */
+export type Settings = {
+	readonly tables: { readonly endpoint: string } | { readonly connectionString: string }
+	readonly tokens: { readonly vaultUrl: string } | { readonly file: string }
+	/** The client id of the user-assigned managed identity, where there is one. */
+	readonly clientId?: string
+}
+
+const environment = z.object({
+	ROLLCALL_TABLES_ENDPOINT: z.url().optional(),
+	ROLLCALL_TABLES_CONNECTION_STRING: z.string().min(1).optional(),
+	ROLLCALL_KEY_VAULT_URL: z.url().optional(),
+	ROLLCALL_TOKENS_FILE: z.string().min(1).optional(),
+	AZURE_CLIENT_ID: z.string().min(1).optional(),
+})
+
+/**
+ * Reads the app settings.
+ *
+ * @throws Error that names the setting at fault; the worker does not start with it
+ */
+export function parseSettings(variables: Readonly<Record<string, string | undefined>>): Settings {
+	const parsed = environment.safeParse(variables)
+	if (!parsed.success) {
+		throw new Error(`app setting ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
+	}
+	const { AZURE_CLIENT_ID: clientId, ...given } = parsed.data
+	return {
+		tables: oneOf(
+			['ROLLCALL_TABLES_ENDPOINT', given.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
+			[
+				'ROLLCALL_TABLES_CONNECTION_STRING',
+				given.ROLLCALL_TABLES_CONNECTION_STRING,
+				(connectionString) => ({ connectionString }),
+			],
+		),
+		tokens: oneOf(
+			['ROLLCALL_KEY_VAULT_URL', given.ROLLCALL_KEY_VAULT_URL, (vaultUrl) => ({ vaultUrl })],
+			['ROLLCALL_TOKENS_FILE', given.ROLLCALL_TOKENS_FILE, (file) => ({ file })],
+		),
+		...(clientId !== undefined && { clientId }),
+	}
+}
+
+type Choice<T> = readonly [name: string, value: string | undefined, read: (value: string) => T]
+
+function oneOf<A, B>(first: Choice<A>, second: Choice<B>): A | B {
+	const [firstName, firstValue, readFirst] = first
+	const [secondName, secondValue, readSecond] = second
+	if ((firstValue === undefined) === (secondValue === undefined)) {
+		throw new Error(`set one of the app settings ${firstName} and ${secondName}`)
+	}
+	return firstValue === undefined ? readSecond(secondValue ?? '') : readFirst(firstValue)
+}

@@ -1,0 +1,77 @@
+import { invalidSyntax } from '../scim/error.ts'
+
+/** Deeper than any SCIM message, shallow enough for every recursion that follows. */
+const maxDepth = 32
+
+/**
+ * Reads JSON text that means one thing only: a name given twice in one object, which parsers answer differently, is
+ * refused, and so is `__proto__`.
+ *
+ * @throws ScimError 400 `invalidSyntax`
+ */
+export function parseJson(text: string): unknown {
+	const value = parse(text)
+	requireOneMeaning(text)
+	return value
+}
+
+function parse(text: string): unknown {
+	try {
+		return JSON.parse(text)
+	} catch (error) {
+		throw invalidSyntax(`the body is not JSON: ${error instanceof Error ? error.message : ''}`, error)
+	}
+}
+
+/** Walks the text of valid JSON. */
+function requireOneMeaning(text: string): void {
+	// One entry for each open object or list: the names seen in it, or undefined for a list.
+	const open: (Set<string> | undefined)[] = []
+	let isName = false
+	for (let position = 0; position < text.length; position++) {
+		switch (text[position]) {
+			case '{':
+			case '[':
+				open.push(text[position] === '{' ? new Set() : undefined)
+				isName = text[position] === '{'
+				if (open.length > maxDepth) throw invalidSyntax(`the body is nested deeper than ${maxDepth} levels`)
+				break
+			case '}':
+			case ']':
+				open.pop()
+				isName = false
+				break
+			case ',':
+				isName = open.at(-1) !== undefined
+				break
+			case '"': {
+				const end = endOfString(text, position)
+				if (isName) requireNewName(open.at(-1), text.slice(position, end + 1))
+				isName = false
+				position = end
+				break
+			}
+			default:
+		}
+	}
+}
+
+function endOfString(text: string, start: number): number {
+	let end = text.indexOf('"', start + 1)
+	while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+	return end
+}
+
+function isEscaped(text: string, position: number): boolean {
+	let backslashes = 0
+	while (text[position - 1 - backslashes] === '\\') backslashes++
+	return backslashes % 2 === 1
+}
+
+function requireNewName(names: Set<string> | undefined, quoted: string): void {
+	const name = String(JSON.parse(quoted))
+	if (name === '__proto__') throw invalidSyntax('the body has the name "__proto__"')
+	if (names?.has(name))
+		throw invalidSyntax(`the body has the name ${JSON.stringify(name.slice(0, 100))} twice in one object`)
+	names?.add(name)
+}

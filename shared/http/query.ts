@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { invalidSyntax, invalidValue } from '../scim/error.ts'
+import { isObject } from '../scim/value.ts'
+
+/** The parameters of a query as the client gave them (RFC 7644 sections 3.4.2 and 3.9, RFC 9865 section 2). */
+export type QueryParameters = z.infer<typeof queryParameters>
+
+const integer = z
+	.union([z.number(), z.string().regex(/^[+-]?\d{1,15}$/)])
+	.transform(Number)
+	.pipe(z.int())
+const names = z.union([z.string(), z.array(z.string())])
+
+const queryParameters = z
+	.object({
+		attributes: names,
+		excludedAttributes: names,
+		filter: z.string(),
+		sortBy: z.string(),
+		sortOrder: z
+			.string()
+			.toLowerCase()
+			.pipe(z.enum(['ascending', 'descending'])),
+		startIndex: integer,
+		count: integer,
+		cursor: z.string(),
+	})
+	.partial()
+
+const canonicalNames = new Map(Object.keys(queryParameters.shape).map((name) => [name.toLowerCase(), name]))
+
+/**
+ * Reads the query of a URL. Names are taken in any letter case, as Microsoft's inbound client sends `startindex`; names
+ * that mean nothing here are ignored, such as Entra's feature flags.
+ *
+ * @throws ScimError 400 `invalidValue`, `invalidSyntax` for a parameter given twice
+ */
+export function parseQuery(search: URLSearchParams): QueryParameters {
+	const given: Record<string, string> = {}
+	for (const [name, value] of search) {
+		const canonical = canonicalNames.get(name.toLowerCase())
+		if (canonical === undefined) continue
+		if (Object.hasOwn(given, canonical)) throw invalidSyntax(`the query has ${canonical} twice`)
+		// An empty cursor asks for the first page; any other parameter without a value says nothing.
+		if (value !== '' || canonical === 'cursor') given[canonical] = value
+	}
+	return validate(given)
+}
+
+/**
+ * Reads the SearchRequest message (RFC 7644 section 3.4.3), which has the same parameters.
+ *
+ * @throws ScimError 400 `invalidSyntax`, `invalidValue`
+ */
+export function parseSearchRequest(body: unknown): QueryParameters {
+	if (!isObject(body)) throw invalidSyntax('the search request must be a JSON object')
+	const given = Object.entries(body).flatMap(([name, value]) => {
+		const canonical = canonicalNames.get(name.toLowerCase())
+		return canonical === undefined || value === null ? [] : [[canonical, value] as const]
+	})
+	return validate(Object.fromEntries(given))
+}
+
+function validate(given: unknown): QueryParameters {
+	const parsed = queryParameters.safeParse(given)
+	if (parsed.success) return parsed.data
+	const [issue] = parsed.error.issues
+	throw invalidValue(`${issue?.path.join('.')}: ${expectation(String(issue?.path[0]))}`, parsed.error)
+}
+
+function expectation(name: string): string {
+	switch (name) {
+		case 'startIndex':
+		case 'count':
+			return 'must be an integer'
+		case 'sortOrder':
+			return 'must be "ascending" or "descending"'
+		default:
+			return 'must be a string'
+	}
+}

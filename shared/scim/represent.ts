@@ -1,0 +1,48 @@
+import type { AttributeValues, Resource, StoredResource } from './resource.ts'
+import type { ResourceType } from './resource-type.ts'
+import { etag } from './version.ts'
+
+/** Writes a stored resource as it stands on the wire. `baseUrl` is the tenant's, without a slash at the end. */
+export function represent(stored: StoredResource, type: ResourceType, baseUrl: string): Resource {
+	const { id, attributes, version, created, lastModified, members, groups } = stored
+	return {
+		schemas: schemasOf(type, attributes),
+		id,
+		...attributes,
+		...(members !== undefined &&
+			members.length > 0 && {
+				members: members.map((member) => ({
+					value: member.value,
+					$ref: `${baseUrl}/Users/${member.value}`,
+					type: 'User',
+					...(member.display !== undefined && { display: member.display }),
+				})),
+			}),
+		...(groups !== undefined &&
+			groups.length > 0 && {
+				groups: groups.map(({ value, display }) => ({
+					value,
+					$ref: `${baseUrl}/Groups/${value}`,
+					display,
+					type: 'direct',
+				})),
+			}),
+		meta: {
+			resourceType: type.name,
+			created,
+			lastModified,
+			location: locationOf(type, id, baseUrl),
+			version: etag(version),
+		},
+	}
+}
+
+/** The address of a resource (RFC 7644 section 3.1). */
+export const locationOf = (type: ResourceType, id: string, baseUrl: string): string =>
+	`${baseUrl}${type.endpoint}/${id}`
+
+/** An extension's URN stands there only while the resource has values of it (RFC 7643 section 3). */
+const schemasOf = (type: ResourceType, attributes: AttributeValues): readonly string[] => [
+	type.schema.urn,
+	...type.extensions.map(({ urn }) => urn).filter((urn) => attributes[urn] !== undefined),
+]
