@@ -66,6 +66,7 @@ describe('attributes selects those alone, with id and schemas', () => {
 		['manager.$ref', { [enterprise]: { manager: { $ref: '../Users/26118915' } } }],
 		[enterprise, { [enterprise]: rest[enterprise] }],
 		['groups', { groups }],
+		['groups.type', {}],
 		['groups.display', { groups: [{ display: 'Tour Guides' }] }],
 		['phoneNumbers,title,members', {}],
 		['nonsense,1x,a.b.c,[[,:', {}],
@@ -153,6 +154,7 @@ describe('the characteristic `returned`', () => {
 		z.object({
 			pin: string({ description: '', returned: 'never' }),
 			badge: string({ description: '', returned: 'always' }),
+			office: complex({ room: string({ description: '' }) }, { description: '', returned: 'always' }),
 			desk: complex(
 				{
 					floor: string({ description: '' }),
@@ -165,20 +167,22 @@ describe('the characteristic `returned`', () => {
 		}),
 	)
 	const type: ResourceType = { ...userType, schema: { ...userType.schema, attributes }, extensions: [] }
+	const always = { badge: 'B1', office: { room: '4' } }
 	const desk = { floor: '2', lock: '0000', number: '17', plan: 'A' }
-	const resource: Projection = { ...identity, pin: '1234', badge: 'B1', desk, undeclared: 'x' }
+	const resource: Projection = { ...identity, pin: '1234', ...always, desk, undeclared: 'x' }
 
 	test.each<[Parameters<typeof parseSelection>[0], object]>([
-		[{}, { badge: 'B1', desk: { floor: '2', number: '17' } }],
-		[{ attributes: 'pin,undeclared' }, { badge: 'B1' }],
-		[{ attributes: 'desk' }, { badge: 'B1', desk: { floor: '2', number: '17' } }],
-		[{ attributes: 'desk,desk.plan' }, { badge: 'B1', desk: { floor: '2', number: '17', plan: 'A' } }],
-		[{ attributes: 'desk.plan' }, { badge: 'B1', desk: { number: '17', plan: 'A' } }],
-		[{ attributes: 'desk.lock' }, { badge: 'B1', desk: { number: '17' } }],
-		[{ excludedAttributes: 'badge,desk.number,desk.plan' }, { badge: 'B1', desk: { floor: '2', number: '17' } }],
-		[{ excludedAttributes: 'desk' }, { badge: 'B1' }],
+		[{}, { desk: { floor: '2', number: '17' } }],
+		[{ attributes: 'pin,undeclared' }, {}],
+		[{ attributes: 'office.room' }, {}],
+		[{ attributes: 'desk' }, { desk: { floor: '2', number: '17' } }],
+		[{ attributes: 'desk,desk.plan' }, { desk: { floor: '2', number: '17', plan: 'A' } }],
+		[{ attributes: 'desk.plan' }, { desk: { number: '17', plan: 'A' } }],
+		[{ attributes: 'desk.lock' }, { desk: { number: '17' } }],
+		[{ excludedAttributes: 'badge,office,desk.number,desk.plan' }, { desk: { floor: '2', number: '17' } }],
+		[{ excludedAttributes: 'desk' }, {}],
 	])('%j', (parameters, returned) => {
-		expect(project(resource, type, parseSelection(parameters, [type]))).toEqual({ ...identity, ...returned })
+		expect(project(resource, type, parseSelection(parameters, [type]))).toEqual({ ...identity, ...always, ...returned })
 	})
 })
 

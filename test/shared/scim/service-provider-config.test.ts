@@ -4,7 +4,7 @@ import { limits, serviceProviderConfig } from '../../../shared/scim/service-prov
 const baseUrl = 'https://rollcall.example/scim/contoso'
 
 test('the configuration says what is supported and up to where', () => {
-	expect(serviceProviderConfig(baseUrl, limits)).toEqual({
+	expect(serviceProviderConfig(baseUrl, limits)).toStrictEqual({
 		schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],
 		patch: { supported: true },
 		bulk: { supported: true, maxOperations: 1000, maxPayloadSize: 4_194_304 },

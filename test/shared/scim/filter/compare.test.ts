@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Attribute, AttributeType } from '../../../../shared/scim/attribute.ts'
 import type { CompareOperator, CompareValue } from '../../../../shared/scim/filter/ast.ts'
 import { compare, isComparable } from '../../../../shared/scim/filter/compare.ts'
@@ -75,6 +75,17 @@ test.each<[string, CompareValue, string]>([
 	['yesterday', 'yesterday', 'eq co sw ew ge le'],
 ])('dateTime %j with %j: %s', (actual, value, operators) => {
 	expect(holding(attributeOf('dateTime'), actual, value)).toBe(operators)
+})
+
+describe('a time without an offset is UTC', () => {
+	afterEach(() => {
+		vi.unstubAllEnvs()
+	})
+
+	test.each(['UTC', 'America/Los_Angeles', 'Asia/Kolkata'])('also on a machine in %s', (zone) => {
+		vi.stubEnv('TZ', zone)
+		expect(holding(attributeOf('dateTime'), '2026-11-01T12:00:00.000Z', '2026-11-01T12:00:00')).toBe('eq co sw ge le')
+	})
 })
 
 test.each([undefined, null, '', []])('%j is unassigned: equal to null and to "", different from the rest', (actual) => {

@@ -192,6 +192,7 @@ describe('what can only be a mistake is refused', () => {
 		['mails[type eq "work"]', 'filter: User has no attribute mails'],
 		['emails[kind eq "work"]', 'filter: emails has no attribute kind'],
 		['emails[type eq "work"].address eq "x"', 'filter: emails has no attribute address'],
+		['emails[type.kind pr]', 'filter: emails has no attribute type.kind'],
 		['emails[emails.type pr]', 'filter: emails has no attribute emails.type'],
 		['userName[value pr]', 'filter: userName has no attribute value'],
 		['name eq "Babs"', 'filter: name is complex; compare one of its sub-attributes'],

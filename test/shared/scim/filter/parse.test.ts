@@ -193,6 +193,8 @@ describe('a filter that is none is refused with invalidFilter, and where', () =>
 		['a eq "b"c', 'character 9: expected "and", "or" or the end, found c'],
 		['a eq "b" xor c pr', 'character 10: expected "and", "or" or the end, found xor'],
 		['a eq Mary Ann', 'character 11: expected "and", "or" or the end, found Ann'],
+		['a pr orb pr', 'character 6: expected "and", "or" or the end, found orb'],
+		['a pr andb pr', 'character 6: expected "and", "or" or the end, found andb'],
 		['a pr b pr', 'character 6: expected "and", "or" or the end, found b'],
 		['a pr and', 'character 9: expected an attribute name, found the end'],
 		['a pr or or b pr', `character 12: expected an operator ${operators}, found b`],
