@@ -15,11 +15,12 @@ const quoted = /"[^"\\]*(?:\\.[^"\\]*)*"/y
 // An apostrophe at the beginning is a client that quotes in the wrong way: better refused than compared literally.
 const bare = /[^ \t\r\n()[\]"'][^ \t\r\n)\]"]*/y
 const snippet = /[^ \t\r\n]{1,32}/uy
-// RFC 7643 section 2.1 allows a dollar sign anywhere but in front, where its own $ref has it.
+// RFC 7643 section 2.1 allows a dollar sign after the first letter only, yet its own $ref begins with one.
 const name = String.raw`\$?[a-z][\w$-]*`
 const attributePath = new RegExp(`^(?:(?<uri>.+):)?(?<name>${name})(?:\\.(?<sub>${name}))?$`, 'i')
 const subAttribute = new RegExp(`\\.${name}`, 'iy')
 const operators: ReadonlySet<string> = new Set(['pr', 'eq', 'ne', 'co', 'sw', 'ew', 'gt', 'ge', 'lt', 'le'])
+const expectedValue = 'a value: a string in double quotes, a number, true, false or null'
 
 /** Reads a filter or a path from left to right, one token of RFC 7644 figure 1 at a time. */
 export class Lexer {
@@ -77,8 +78,7 @@ export class Lexer {
 	value(): CompareValue {
 		const start = this.#at
 		const text = this.take(quoted)
-		if (text === undefined)
-			return literal(this.expect(bare, 'a value: a string in double quotes, a number, true, false or null'))
+		if (text === undefined) return literal(this.expect(bare, expectedValue))
 		try {
 			return String(JSON.parse(text))
 		} catch (error) {
