@@ -1,8 +1,12 @@
 // Bundles the Functions app into dist/app, a folder to deploy as it is, and the loopback host into dist/local.
+// `node build.mjs FOLDER` builds there instead of in dist.
 // One file instead of 1,500 halves the time from a cold instance to its first answer.
+
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { build } from 'esbuild'
 
+const dist = process.argv[2] ?? 'dist'
 const { name, version, license } = JSON.parse(await readFile('package.json', 'utf8'))
 
 const bundle = {
@@ -16,14 +20,14 @@ const bundle = {
 	banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
 }
 
-await rm('dist', { recursive: true, force: true })
-await mkdir('dist/app', { recursive: true })
+await rm(dist, { recursive: true, force: true })
+await mkdir(join(dist, 'app'), { recursive: true })
 
 await Promise.all([
 	build({
 		...bundle,
 		entryPoints: { index: 'functions/index.ts' },
-		outdir: 'dist/app',
+		outdir: join(dist, 'app'),
 		// Identity and vault clients are loaded when they are first needed; each in a chunk of its own.
 		splitting: true,
 		minify: true,
@@ -33,13 +37,13 @@ await Promise.all([
 	build({
 		...bundle,
 		entryPoints: { main: 'local/main.ts' },
-		outdir: 'dist/local',
+		outdir: join(dist, 'local'),
 		splitting: true,
 		external: ['@azure/functions-core', 'azurite'],
 	}),
-	cp('host.json', 'dist/app/host.json'),
+	cp('host.json', join(dist, 'app/host.json')),
 	writeFile(
-		'dist/app/package.json',
+		join(dist, 'app/package.json'),
 		`${JSON.stringify({ name, version, license, type: 'module', main: 'index.js' }, null, 2)}\n`,
 	),
 ])

@@ -22,8 +22,8 @@ function log({ error, ...event }: RequestEvent, logger: Logger): void {
 	if (error !== undefined) logger.error(error)
 }
 
-// The host answers 404 for a method that is not listed, so all of them are, and 405 is ours to say.
-const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'] as const
+// The host answers 404 for a method that is not listed, so all are that a request can be made of, and 405 is ours to say.
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 for (const { name, path } of routes) {
 	app.http(name, {

@@ -1,6 +1,7 @@
-import type { HttpRequest, HttpResponseInit } from '@azure/functions'
+import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
 import { readJson } from '../shared/http/body.ts'
+import type { ScimRequest } from '../shared/http/request.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { parseTenantName } from '../shared/storage/tenants.ts'
 import type { Call, Handler, Reply } from './call.ts'
@@ -23,7 +24,7 @@ export type RequestEvent = {
 
 /** Answers one request and tells `log` what came of it. */
 export type Respond = (
-	request: HttpRequest,
+	request: ScimRequest,
 	requestId: string,
 	log: (event: RequestEvent) => void,
 ) => Promise<HttpResponseInit>
@@ -49,7 +50,7 @@ export const respondWith =
 type Outcome = { readonly reply: Reply; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
 
 async function answer(
-	request: HttpRequest,
+	request: ScimRequest,
 	services: Services,
 	seen: { tenant?: string; route?: string },
 ): Promise<Outcome> {
@@ -66,7 +67,7 @@ async function answer(
 }
 
 /** An unknown tenant and a wrong token are one and the same to whoever asks. */
-async function authenticate(request: HttpRequest, services: Services, name: string) {
+async function authenticate(request: ScimRequest, services: Services, name: string) {
 	const token = parseBearer(request.headers.get('authorization'))
 	const [tenant, isAccepted] = await Promise.all([services.tenants.getTenant(name), services.accepts(name, token)])
 	if (tenant === undefined || !isAccepted) {
@@ -94,7 +95,7 @@ type Context = {
 	readonly match: Match
 }
 
-function callOf(request: HttpRequest, { url, tenant, services, match }: Context): Call {
+function callOf(request: ScimRequest, { url, tenant, services, match }: Context): Call {
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
 	return {

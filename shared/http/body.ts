@@ -1,14 +1,14 @@
-import type { HttpRequest } from '@azure/functions'
 import { invalidSyntax, lengthRequired, payloadTooLarge, unsupportedMediaType } from '../scim/error.ts'
 import { limits } from '../scim/service-provider-config.ts'
 import { parseJson } from './json.ts'
+import type { ScimRequest } from './request.ts'
 
 /**
  * Reads the JSON body of a request. A byte order mark is passed over, as RFC 8259 section 8.1 allows.
  *
  * @throws ScimError 400 `invalidSyntax`, 411, 413, 415
  */
-export async function readJson(request: HttpRequest): Promise<unknown> {
+export async function readJson(request: ScimRequest): Promise<unknown> {
 	requireJson(request.headers.get('content-type'))
 	requireNoEncoding(request.headers.get('content-encoding'))
 	const declared = Number(request.headers.get('content-length') ?? 0)

@@ -1,0 +1,34 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+
+/** A process of the bench that has said that it is ready. */
+export type Child<T> = {
+	readonly ready: T
+	/** Sends a message and resolves to the answer. */
+	ask(): Promise<unknown>
+	stop(): void
+}
+
+/** Starts a script beside this one and waits for its first message. */
+export async function startChild<T>(
+	script: string,
+	{ args, read }: { readonly args: readonly string[]; readonly read: (message: unknown) => T },
+): Promise<Child<T>> {
+	const child = fork(new URL(script, import.meta.url), args)
+	return {
+		ready: read(await nextMessage(child)),
+		ask() {
+			child.send('')
+			return nextMessage(child)
+		},
+		stop: () => void child.kill(),
+	}
+}
+
+async function nextMessage(child: ChildProcess): Promise<unknown> {
+	const failed = once(child, 'exit').then(([code]) => {
+		throw new Error(`${child.spawnfile} ended with ${code}`)
+	})
+	const [message] = await Promise.race([once(child, 'message'), failed])
+	return message
+}

@@ -1,0 +1,11 @@
+import { traffic } from './traffic.ts'
+
+/** The benches by the word behind `npm run bench --`. */
+const benches: Readonly<Record<string, () => Promise<void>>> = { traffic }
+
+const [name = 'traffic'] = process.argv.slice(2)
+const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
+if (bench === undefined) {
+	console.error(`error: there is no bench "${name}"\nhint: ${Object.keys(benches).join(', ')}`)
+	process.exitCode = 2
+} else await bench()

@@ -1,0 +1,51 @@
+/** What a number of equal operations took. Milliseconds. */
+export type Timing = {
+	readonly perSecond: number
+	readonly p50: number
+	readonly p95: number
+	readonly p99: number
+}
+
+export type Work = (index: number) => Promise<unknown>
+
+/**
+ * Runs `count` operations with at most `concurrency` under way.
+ *
+ * @param timed runs one of them and says what it took; by default the time until it ends
+ */
+export async function measure(
+	count: number,
+	concurrency: number,
+	work: Work,
+	timed: (index: number, work: Work) => Promise<number> = untilDone,
+): Promise<Timing> {
+	const times: number[] = []
+	let next = 0
+	const worker = async (): Promise<void> => {
+		for (let index = next++; index < count; index = next++) times.push(await timed(index, work))
+	}
+	const started = performance.now()
+	await Promise.all(Array.from({ length: concurrency }, worker))
+	const elapsed = performance.now() - started
+	times.sort((a, b) => a - b)
+	const at = (share: number): number => times[Math.min(Math.floor(times.length * share), times.length - 1)] ?? 0
+	return { perSecond: (count / elapsed) * 1000, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
+}
+
+async function untilDone(index: number, work: Work): Promise<number> {
+	const started = performance.now()
+	await work(index)
+	return performance.now() - started
+}
+
+/** Prints rows in columns, the first to the left and the others to the right. */
+export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+	const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
+	for (const row of [head, ...rows]) {
+		console.log(
+			row
+				.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+				.join('  '),
+		)
+	}
+}

@@ -1,0 +1,250 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { createServices, type Services } from '../functions/services.ts'
+import { addToken } from '../shared/auth/file-source.ts'
+import { parseFilter } from '../shared/scim/filter/parse.ts'
+import type { ResourceId, StoredResource } from '../shared/scim/resource.ts'
+import { groupType, userType } from '../shared/scim/resource-type.ts'
+import { urn } from '../shared/scim/urn.ts'
+import type { ResourceStore, Revision } from '../shared/storage/resource-store.ts'
+import type { Tenant } from '../shared/storage/tenants.ts'
+import { startChild } from './child.ts'
+import { measure, printTable, type Timing, type Work } from './measure.ts'
+
+/** What Entra sends, over HTTP to the host, beside the same work on the storage alone: what its requests take. */
+type Operation = {
+	readonly name: string
+	readonly count: number
+	readonly http: Work
+	readonly storage: Work
+}
+
+const bigGroup = 2000
+
+/** Prints what requests cost as a ratio to the raw cost of their storage calls in the same run. */
+export async function traffic(): Promise<void> {
+	const folder = await mkdtemp(join(tmpdir(), 'rollcall-bench-'))
+	const tokens = join(folder, 'tokens.json')
+	const token = 'a-token-for-the-bench-alone'
+	await addToken(tokens, 'bench', { value: token, created: new Date().toISOString() })
+	const azurite = await startChild('./azurite.js', { args: [], read: z.object({ connectionString: z.string() }).parse })
+	const host = await startChild('./host.js', {
+		args: [azurite.ready.connectionString, tokens],
+		read: z.object({ url: z.url() }).parse,
+	})
+	const cpu = async () => z.object({ cpuMilliseconds: z.number() }).parse(await host.ask()).cpuMilliseconds
+	try {
+		const { services, storageTime } = await timedServices(azurite.ready.connectionString, tokens)
+		const direct = await services.tenants.createTenant({ name: 'direct', mode: 'store', settings: {} })
+		const served = await services.tenants.createTenant({ name: 'bench', mode: 'store', settings: {} })
+		if (direct === 'exists' || served === 'exists') throw new Error('the tenants exist')
+		const client = createClient(`${host.ready.url}/scim/bench`, token)
+		const rows: string[][] = []
+		for (const concurrency of [1, 16]) {
+			for (const operation of await operations({ services, direct, served, client, concurrency })) {
+				const raw = await measure(operation.count, concurrency, operation.storage, storageTime)
+				const before = await cpu()
+				const whole = await measure(operation.count, concurrency, operation.http)
+				rows.push(row(operation, concurrency, { raw, whole, cpu: (await cpu()) - before }))
+			}
+		}
+		printTable(
+			['operation', 'at once', 'requests/s', 'p50 ms', 'p95', 'p99', 'storage p50', 'ratio', 'host CPU ms'],
+			rows,
+		)
+	} finally {
+		host.stop()
+		azurite.stop()
+		await rm(folder, { recursive: true })
+	}
+}
+
+type Measured = { readonly raw: Timing; readonly whole: Timing; readonly cpu: number }
+
+const row = ({ name, count }: Operation, concurrency: number, { raw, whole, cpu }: Measured): string[] => [
+	name,
+	String(concurrency),
+	whole.perSecond.toFixed(0),
+	whole.p50.toFixed(2),
+	whole.p95.toFixed(2),
+	whole.p99.toFixed(2),
+	raw.p50.toFixed(2),
+	(whole.p50 / raw.p50).toFixed(2),
+	(cpu / count).toFixed(2),
+]
+
+/** Services that know how long the storage calls of each piece of work took, one after another. */
+async function timedServices(connectionString: string, tokens: string) {
+	const clock = new AsyncLocalStorage<{ milliseconds: number }>()
+	const services = await createServices(
+		{ tables: { connectionString }, tokens: { file: tokens } },
+		{
+			intercept: (send) => async (storageRequest) => {
+				const started = performance.now()
+				const response = await send(storageRequest)
+				const spent = clock.getStore()
+				if (spent !== undefined) spent.milliseconds += performance.now() - started
+				return response
+			},
+		},
+	)
+	const storageTime = (index: number, work: Work): Promise<number> =>
+		clock.run({ milliseconds: 0 }, async () => {
+			await work(index)
+			return clock.getStore()?.milliseconds ?? 0
+		})
+	return { services, storageTime }
+}
+
+type Client = (method: string, path: string, body?: unknown) => Promise<{ readonly id: string }>
+
+function createClient(baseUrl: string, token: string): Client {
+	const agent = new Agent({ keepAlive: true })
+	const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' }
+	return (method, path, body) =>
+		new Promise((resolve, reject) => {
+			const content = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
+			const sent = request(`${baseUrl}${path}`, {
+				method,
+				agent,
+				headers: content === undefined ? headers : { ...headers, 'content-length': content.length },
+			})
+			sent.on('error', reject)
+			sent.on('response', (response) => {
+				const chunks: Buffer[] = []
+				response.on('data', (chunk: Buffer) => chunks.push(chunk))
+				response.on('end', () => {
+					const text = Buffer.concat(chunks).toString()
+					if ((response.statusCode ?? 500) >= 400)
+						reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`))
+					else resolve(text === '' ? { id: '' } : JSON.parse(text))
+				})
+			})
+			sent.end(content)
+		})
+}
+
+type Setting = {
+	readonly services: Services
+	readonly direct: Tenant
+	readonly served: Tenant
+	readonly client: Client
+	readonly concurrency: number
+}
+
+/** The operations in the order of a provisioning cycle, each on people and groups of its own concurrency. */
+async function operations({ services, direct, served, client, concurrency }: Setting): Promise<readonly Operation[]> {
+	const count = 400
+	const store = services.open(direct)
+	const behind = services.open(served)
+	const [own, theirs] = [await populate(store, concurrency, count), await populate(behind, concurrency, count)]
+	const revise =
+		(change: Record<string, unknown>) =>
+		(current: StoredResource): Revision => ({
+			attributes: { ...current.attributes, ...change },
+		})
+	const patch = (path: string, value: unknown) => ({
+		schemas: [urn.patchOp],
+		Operations: [{ op: 'Replace', path, value }],
+	})
+	const memberPatch = (op: string, id: string) => ({
+		schemas: [urn.patchOp],
+		Operations: [{ op, path: 'members', value: [{ $ref: null, value: id }] }],
+	})
+	const add = (name: string, group: 'empty' | 'big'): Operation => ({
+		name,
+		count,
+		http: (i) => client('PATCH', `/Groups/${theirs[group]}`, memberPatch('Add', at(theirs.users, i))),
+		storage: (i) => store.changeMembers(own[group], { add: [{ value: at(own.users, i) }], remove: [] }),
+	})
+	return [
+		{
+			name: 'create user',
+			count,
+			http: (i) => client('POST', '/Users', { schemas: [urn.user], ...person(`new-${concurrency}-${i}`) }),
+			storage: (i) => store.create(userType, { attributes: person(`new-${concurrency}-${i}`) }),
+		},
+		{
+			name: 'match userName',
+			count,
+			http: (i) => client('GET', `/Users?filter=userName+eq+%22new-${concurrency}-${i}@EXAMPLE.com%22`),
+			storage: (i) =>
+				store.query(userType, {
+					filter: parseFilter(`userName eq "new-${concurrency}-${i}@EXAMPLE.com"`),
+					page: { startIndex: 1, count: 100 },
+				}),
+		},
+		{
+			name: 'patch user',
+			count,
+			http: (i) => client('PATCH', `/Users/${at(theirs.users, i)}`, patch('title', `Title ${i}`)),
+			storage: (i) => store.update(userType, at(own.users, i), { revise: revise({ title: `Title ${i}` }) }),
+		},
+		add('add member to an empty group', 'empty'),
+		add(`add member to a group of ${bigGroup}`, 'big'),
+		{
+			name: 'remove member',
+			count,
+			http: (i) => client('PATCH', `/Groups/${theirs.big}`, memberPatch('Remove', at(theirs.users, i))),
+			storage: (i) => store.changeMembers(own.big, { add: [], remove: [at(own.users, i)] }),
+		},
+		{
+			name: 'list 100 users',
+			count: 20,
+			http: () => client('GET', '/Users?startIndex=1&count=100'),
+			storage: () => store.query(userType, { page: { startIndex: 1, count: 100 } }),
+		},
+		{
+			name: 'disable user',
+			count,
+			http: (i) => client('PATCH', `/Users/${at(theirs.users, i)}`, patch('active', 'False')),
+			storage: (i) => store.update(userType, at(own.users, i), { revise: revise({ active: false }) }),
+		},
+		{
+			name: 'delete user',
+			count,
+			http: (i) => client('DELETE', `/Users/${at(theirs.users, i)}`),
+			storage: (i) => store.delete(userType, at(own.users, i)),
+		},
+	]
+}
+
+const at = (ids: readonly ResourceId[], index: number): ResourceId => ids[index] ?? ids[0] ?? ('' as ResourceId) // sound: there are as many as are asked for
+
+/** Users to work on, an empty group and a big one. */
+async function populate(store: ResourceStore, round: number, count: number) {
+	const users: ResourceId[] = []
+	for (let i = 0; i < count; i++) {
+		users.push((await store.create(userType, { attributes: person(`user-${round}-${i}`) })).id)
+	}
+	const members: { value: ResourceId }[] = []
+	while (members.length < bigGroup) {
+		const userName = `member-${round}-${members.length}@example.com`
+		members.push({ value: (await store.create(userType, { attributes: { userName } })).id })
+	}
+	const empty = await store.create(groupType, { attributes: { displayName: `Empty ${round}` } })
+	const big = await store.create(groupType, { attributes: { displayName: `Big ${round}` }, members })
+	return { users, empty: empty.id, big: big.id }
+}
+
+/** A user as Entra's default mapping makes one. */
+const person = (name: string) => ({
+	userName: `${name}@example.com`,
+	externalId: `external-${name}`,
+	active: true,
+	displayName: `Person ${name}`,
+	title: 'Engineer',
+	name: { givenName: 'Given', familyName: name, formatted: `Given ${name}` },
+	emails: [{ type: 'work', value: `${name}@example.com`, primary: true }],
+	phoneNumbers: [
+		{ type: 'work', value: '+49 89 1234567' },
+		{ type: 'mobile', value: '+49 170 1234567' },
+	],
+	addresses: [{ type: 'work', streetAddress: '1 Long Street', locality: 'Munich', postalCode: '80331', country: 'DE' }],
+	preferredLanguage: 'de-DE',
+	[urn.enterpriseUser]: { employeeNumber: '701984', department: 'Operations' },
+})

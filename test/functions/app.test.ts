@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { routes } from '../../functions/routes.ts'
+import { createServices } from '../../functions/services.ts'
+import { addToken } from '../../shared/auth/file-source.ts'
+import { startAzurite } from '../support/azurite.ts'
+
+const token = 'a-token-for-this-test-alone'
+
+let folder: string
+let worker: ChildProcess
+let lines: AsyncIterator<string>
+let azurite: Awaited<ReturnType<typeof startAzurite>>
+let registered: readonly {
+	name: string
+	bindings: { httpTrigger: { route: string; methods: string[]; authLevel: string } }
+}[]
+
+const nextLine = async () => JSON.parse((await lines.next()).value)
+
+async function run(command: string, args: readonly string[]): Promise<void> {
+	const [code] = await once(spawn(command, args, { stdio: 'inherit' }), 'exit')
+	if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}`)
+}
+
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-app-'))
+	await run(process.execPath, ['build.mjs', folder])
+	azurite = await startAzurite()
+	const tokensFile = join(folder, 'tokens.json')
+	await addToken(tokensFile, 'demo', { value: token, created: new Date().toISOString() })
+	const { connectionString } = azurite
+	const services = await createServices({ tables: { connectionString }, tokens: { file: tokensFile } })
+	await services.tenants.createTenant({ name: 'demo', mode: 'store', settings: {} })
+	worker = spawn(process.execPath, ['test/support/functions-worker.cjs', join(folder, 'app')], {
+		env: { ROLLCALL_TABLES_CONNECTION_STRING: connectionString, ROLLCALL_TOKENS_FILE: tokensFile },
+		stdio: ['pipe', 'pipe', 'inherit'],
+	})
+	if (worker.stdout === null) throw new Error('the worker has no output')
+	lines = createInterface({ input: worker.stdout })[Symbol.asyncIterator]()
+	registered = (await nextLine()).functions
+})
+
+afterAll(async () => {
+	worker.kill()
+	await azurite.stop()
+	await rm(folder, { recursive: true })
+})
+
+type Answer = {
+	http: { statusCode: string; headers: Record<string, string>; body: { bytes: { data: number[] } } }
+	logs: { message: string }[]
+}
+
+/** An HTTP request as the Functions host hands it to its worker. */
+async function invoke(functionName: string, method: string, path: string, body?: unknown) {
+	const http = {
+		method,
+		url: `https://rollcall.azurewebsites.net${path}`,
+		headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' },
+		...(body !== undefined && { body: { string: JSON.stringify(body) } }),
+	}
+	worker.stdin?.write(`${JSON.stringify({ functionName, invocationId: 'c0ffee', http })}\n`)
+	const answer: Answer = await nextLine()
+	const text = Buffer.from(answer.http.body.bytes.data).toString()
+	return {
+		...answer.http,
+		body: text === '' ? undefined : JSON.parse(text),
+		logs: answer.logs.map(({ message }) => message),
+	}
+}
+
+describe('the built app, under the Functions programming model', () => {
+	it('is a folder of bundled files, host.json and package.json', async () => {
+		const files = await readdir(join(folder, 'app'))
+		expect(files).toEqual(expect.arrayContaining(['host.json', 'index.js', 'package.json']))
+		expect(files.filter((file) => !/^(host\.json|package\.json|index\.js|[\w.-]+\.js)$/.test(file))).toEqual([])
+		expect(JSON.parse(await readFile(join(folder, 'app', 'package.json'), 'utf8'))).toMatchObject({ main: 'index.js' })
+	})
+
+	it('registers a trigger for every route, and one for everything else that sorts last', () => {
+		const names = registered.map(({ name }) => name)
+		expect(new Set(names)).toEqual(new Set([...routes.map(({ name }) => name), 'wildcard']))
+		expect([...names].sort().at(-1)).toBe('wildcard')
+		for (const { bindings } of registered) {
+			expect(bindings.httpTrigger).toMatchObject({
+				authLevel: 'anonymous',
+				methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+			})
+		}
+		expect(registered.find(({ name }) => name === 'user')?.bindings.httpTrigger.route).toBe('scim/{tenant}/Users/{id}')
+		expect(registered.find(({ name }) => name === 'root')?.bindings.httpTrigger.route).toBe('scim/{tenant}')
+	})
+
+	it('creates a user and finds it again', async () => {
+		const created = await invoke('users', 'POST', '/scim/demo/Users', { userName: 'joy@example.com' })
+		expect(created).toMatchObject({
+			statusCode: '201',
+			headers: { 'content-type': 'application/scim+json; charset=utf-8' },
+			body: { userName: 'joy@example.com' },
+		})
+		expect(created.headers.location).toBe(`https://rollcall.azurewebsites.net/scim/demo/Users/${created.body.id}`)
+		const found = await invoke('users', 'GET', '/scim/demo/Users?filter=userName+eq+%22JOY@example.com%22')
+		expect(found).toMatchObject({ statusCode: '200', body: { totalResults: 1, Resources: [{ id: created.body.id }] } })
+	})
+
+	it('answers a doubled slash through the trigger for everything else', async () => {
+		expect(await invoke('wildcard', 'GET', '/scim/demo//Users')).toMatchObject({ statusCode: '200' })
+		expect(await invoke('wildcard', 'GET', '/favicon.ico')).toMatchObject({
+			statusCode: '404',
+			body: { status: '404' },
+		})
+	})
+
+	it('logs one line a request, without the token or a value', async () => {
+		const { logs } = await invoke('users', 'POST', '/scim/demo/Users', { userName: 'joy@example.com' })
+		expect(logs).toHaveLength(1)
+		expect(JSON.parse(logs[0] ?? '')).toEqual({
+			requestId: 'c0ffee',
+			method: 'POST',
+			status: 409,
+			milliseconds: expect.any(Number),
+			tenant: 'demo',
+			route: 'users',
+			scimType: 'uniqueness',
+		})
+	})
+})

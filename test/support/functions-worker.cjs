@@ -1,0 +1,58 @@
+// Plays the Node worker of Azure Functions for a built app: gives it `@azure/functions-core`, which only the worker has,
+// loads the `main` of its package.json, and runs invocations through the programming model that the app brings along.
+// One JSON value a line: first the registered functions, then for each invocation that is written to it the response.
+const Module = require('node:module')
+const { join } = require('node:path')
+const { createInterface } = require('node:readline')
+const { pathToFileURL } = require('node:url')
+
+const folder = process.argv[2]
+const functions = new Map()
+let model
+
+const core = {
+	version: '3.12.0',
+	hostVersion: '4.1044.0',
+	log() {},
+	setProgrammingModel(given) {
+		model = given
+	},
+	registerFunction(metadata, callback) {
+		functions.set(metadata.name, { metadata, callback })
+	},
+	registerHook: () => ({ dispose() {} }),
+}
+
+const load = Module._load
+Module._load = (request, ...rest) => (request === '@azure/functions-core' ? core : load(request, ...rest))
+
+async function invoke({ functionName, invocationId, http }) {
+	const { metadata, callback } = functions.get(functionName)
+	const logs = []
+	const invocation = model.getInvocationModel({
+		invocationId,
+		metadata,
+		request: { invocationId, inputData: [{ name: 'httpTrigger', data: { http } }], triggerMetadata: {} },
+		log: (level, category, message) => logs.push({ level, category, message }),
+		state: undefined,
+	})
+	const { context, inputs } = await invocation.getArguments()
+	const result = await invocation.invokeFunction(context, inputs, callback)
+	const { returnValue } = await invocation.getResponse(context, result)
+	return { http: returnValue.http, logs }
+}
+
+const write = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
+
+async function main() {
+	const { main: entry } = require(join(folder, 'package.json'))
+	await import(pathToFileURL(join(folder, entry)).href)
+	const capabilities = await model.getCapabilities({})
+	write({ capabilities, functions: [...functions.values()].map(({ metadata }) => metadata) })
+	for await (const line of createInterface({ input: process.stdin })) write(await invoke(JSON.parse(line)))
+}
+
+main().catch((error) => {
+	process.stderr.write(`${error.stack}\n`)
+	process.exitCode = 1
+})
