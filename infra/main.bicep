@@ -1,0 +1,277 @@
+metadata name = 'Rollcall'
+metadata description = 'Everything that Rollcall runs on in Azure. No key or token is a parameter or an output.'
+
+import { relayTenant } from 'modules/relay.bicep'
+
+@description('Optional. Beginning of the names of all resources; a suffix that is the same for every deployment to this resource group follows.')
+@minLength(3)
+@maxLength(10)
+param name string = 'rollcall'
+
+@description('Optional. Region; one that has Flex Consumption.')
+param location string = resourceGroup().location
+
+@description('Optional. Tags for all resources.')
+param tags { *: string } = {}
+
+@description('Optional. Object id of the user, group or service principal that adds tenants; none by default. Gets the right to write tables and secrets, which ownership of the subscription does not include.')
+param administratorId string = ''
+
+@description('Optional. What the administrator is.')
+param administratorType 'Group' | 'ServicePrincipal' | 'User' = 'User'
+
+@description('Optional. Memory of an instance in megabytes; the processor comes in proportion.')
+param instanceMemoryMB 512 | 2048 | 4096 = 2048
+
+@description('Optional. The most instances there may be at once: what a flood of requests can cost.')
+@minValue(40)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Optional. Instances that wait for requests all the time and are paid for all the time; none by default.')
+@minValue(0)
+@maxValue(20)
+param alwaysReadyInstances int = 0
+
+@description('Optional. Spread app and storage over the zones of a region that has them. Decide at the first deployment.')
+param zoneRedundant bool = false
+
+@description('Optional. Keep anybody from removing a deleted vault for good before 90 days are over. It can be switched on later, never off.')
+param purgeProtection bool = true
+
+@description('Optional. Days for which logs are kept; the first 30 cost nothing.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+
+@description('Optional. Gigabytes of logs a day after which no more are taken until the next day; -1 takes all.')
+@minValue(-1)
+param dailyLogQuotaGb int = 5
+
+@description('Optional. Log every access to the tables: who, from where, what. Some kilobytes a request.')
+param auditTables bool = false
+
+@description('Optional. E-mail addresses that are told of failures, of bursts of refused tokens and of missing agents. Without any there are no alerts.')
+param alertEmails string[] = []
+
+@description('Optional. Tenants whose SCIM server only their own network reaches. Without any there is no relay.')
+param relayTenants relayTenant[] = []
+
+@description('Optional. Reach storage and vault through a virtual network only. The app itself stays public: identity providers call it.')
+param privateNetworking bool = false
+
+@description('Optional. Public IPv4 addresses from which administrators reach storage and vault in spite of private networking.')
+param allowedIpAddresses string[] = []
+
+var suffix = uniqueString(resourceGroup().id)
+var names = {
+  app: '${name}-${suffix}'
+  storage: '${name}${suffix}'
+  vault: '${name}-${suffix}'
+  relay: '${name}-relay-${suffix}'
+}
+
+module identity 'modules/identity.bicep' = {
+  params: {
+    name: names.app
+    location: location
+    tags: tags
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  params: {
+    name: names.app
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+    dailyQuotaGb: dailyLogQuotaGb
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  params: {
+    name: names.storage
+    location: location
+    tags: tags
+    zoneRedundant: zoneRedundant
+    isPrivate: privateNetworking
+    allowedIpAddresses: allowedIpAddresses
+    auditTables: auditTables
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module vault 'modules/key-vault.bicep' = {
+  params: {
+    name: names.vault
+    location: location
+    tags: tags
+    purgeProtection: purgeProtection
+    isPrivate: privateNetworking
+    allowedIpAddresses: allowedIpAddresses
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetworking) {
+  params: {
+    name: names.app
+    location: location
+    tags: tags
+  }
+}
+
+module endpoints 'modules/private-endpoint.bicep' = [
+  for service in ['blob', 'table', 'vault']: if (privateNetworking) {
+    params: {
+      name: '${names.app}-${service}'
+      location: location
+      tags: tags
+      networkId: network!.outputs.id
+      subnetId: network!.outputs.endpointSubnetId
+      targetId: service == 'vault' ? vault.outputs.id : storage.outputs.id
+      service: service
+    }
+  }
+]
+
+module alerts 'modules/alerts.bicep' = if (!empty(alertEmails)) {
+  params: {
+    name: names.app
+    location: location
+    tags: tags
+    emails: alertEmails
+    componentId: monitoring.outputs.componentId
+  }
+}
+
+module relay 'modules/relay.bicep' = if (!empty(relayTenants)) {
+  params: {
+    name: names.relay
+    location: location
+    tags: tags
+    tenants: relayTenants
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module agentAlerts 'modules/relay-alerts.bicep' = if (!empty(relayTenants) && !empty(alertEmails)) {
+  dependsOn: [relay]
+  params: {
+    name: names.relay
+    tags: tags
+    tenants: relayTenants
+    actionGroupId: alerts!.outputs.actionGroupId
+  }
+}
+
+// The host keeps its locks in blobs and creates their containers, hence the whole account; tenants added later have
+// tables of their own, hence all tables.
+var appGrants = concat(
+  [
+    { role: 'Storage Blob Data Owner', on: { type: 'storageAccount', name: names.storage } }
+    { role: 'Storage Table Data Contributor', on: { type: 'storageAccount', name: names.storage } }
+    { role: 'Key Vault Secrets User', on: { type: 'vault', name: names.vault } }
+    { role: 'Monitoring Metrics Publisher', on: { type: 'component', name: names.app } }
+  ],
+  map(relayTenants, each => {
+    role: 'Azure Relay Sender'
+    on: { type: 'hybridConnection', name: '${names.relay}/${each.tenant}' }
+  })
+)
+
+module appAccess 'modules/role-assignment.bicep' = [
+  for grant in appGrants: {
+    dependsOn: [monitoring, relay, storage, vault]
+    params: {
+      role: grant.role
+      on: grant.on
+      principalId: identity.outputs.principalId
+      assignee: names.app
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+var administratorGrants = empty(administratorId)
+  ? []
+  : [
+      { role: 'Storage Table Data Contributor', on: { type: 'storageAccount', name: names.storage } }
+      { role: 'Key Vault Secrets Officer', on: { type: 'vault', name: names.vault } }
+    ]
+
+module administratorAccess 'modules/role-assignment.bicep' = [
+  for grant in administratorGrants: {
+    dependsOn: [storage, vault]
+    params: {
+      role: grant.role
+      on: grant.on
+      principalId: administratorId
+      assignee: administratorId
+      principalType: administratorType
+    }
+  }
+]
+
+var agents = flatten(map(
+  relayTenants,
+  each => map(each.agentPrincipalIds, id => { principalId: id, connection: '${names.relay}/${each.tenant}' })
+))
+
+module agentAccess 'modules/role-assignment.bicep' = [
+  for agent in agents: {
+    dependsOn: [relay]
+    params: {
+      role: 'Azure Relay Listener'
+      on: { type: 'hybridConnection', name: agent.connection }
+      principalId: agent.principalId
+      assignee: agent.principalId
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+module app 'modules/function-app.bicep' = {
+  dependsOn: [appAccess, endpoints]
+  params: {
+    name: names.app
+    location: location
+    tags: tags
+    identityName: names.app
+    packageUrl: storage.outputs.packageUrl
+    scale: {
+      instanceMemoryMB: instanceMemoryMB
+      maximumInstanceCount: maximumInstanceCount
+      alwaysReadyInstances: alwaysReadyInstances
+      zoneRedundant: zoneRedundant
+    }
+    subnetId: network.?outputs.appSubnetId
+  }
+}
+
+module appSettings 'modules/app-settings.bicep' = {
+  dependsOn: [app]
+  params: {
+    appName: names.app
+    identityName: names.app
+    componentName: names.app
+    storageAccountName: names.storage
+    keyVaultName: names.vault
+  }
+}
+
+@description('Name of the function app, which packages are published to.')
+output appName string = names.app
+
+@description('Host name of the function app; a Tenant URL is https://<host>/scim/<tenant>.')
+output hostName string = app.outputs.hostName
+
+@description('Name of the storage account, which tenants are rows and tables of.')
+output storageAccountName string = names.storage
+
+@description('Name of the vault, which tokens are secrets of.')
+output keyVaultName string = names.vault
+
+@description('Host name of the relay namespace, which agents listen at; null without relay.')
+output relayHostName string? = relay.?outputs.hostName

@@ -1,0 +1,81 @@
+metadata description = 'Who is told, and of which requests. Both rules count requests in Application Insights, where host.json keeps them from being sampled.'
+
+@description('Required. Beginning of the names of the rules.')
+param name string
+
+@description('Required. Region.')
+param location string
+
+@description('Required. Tags.')
+param tags { *: string }
+
+@description('Required. Addresses that mail is sent to.')
+param emails string[]
+
+@description('Required. Resource id of Application Insights.')
+param componentId string
+
+var rules = [
+  {
+    name: 'failures'
+    description: 'Five or more requests in five minutes were answered 5xx. Provisioning clients come back; somebody should look at the exceptions.'
+    condition: 'toint(resultCode) >= 500'
+    threshold: 5
+    minutes: 5
+    severity: 1
+  }
+  {
+    name: 'refusals'
+    description: 'Fifty or more requests in fifteen minutes were answered 401: a client with a token that has run out, or somebody who guesses.'
+    condition: 'resultCode == "401"'
+    threshold: 50
+    minutes: 15
+    severity: 2
+  }
+]
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: name
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'rollcall'
+    enabled: true
+    emailReceivers: [for email in emails: { name: email, emailAddress: email, useCommonAlertSchema: true }]
+  }
+}
+
+resource alert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for rule in rules: {
+    name: '${name}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: '${name}: ${rule.name}'
+      description: rule.description
+      enabled: true
+      severity: rule.severity
+      scopes: [componentId]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT${rule.minutes}M'
+      criteria: {
+        allOf: [
+          {
+            query: 'requests | where ${rule.condition}'
+            timeAggregation: 'Count'
+            operator: 'GreaterThanOrEqual'
+            threshold: rule.threshold
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: {
+        actionGroups: [actionGroup.id]
+      }
+    }
+  }
+]
+
+@description('Resource id of the group of people who are told.')
+output actionGroupId string = actionGroup.id

@@ -1,0 +1,44 @@
+metadata description = 'The settings of the function app: those that functions/settings.ts reads, and those of the Functions host.'
+
+@description('Required. Name of the app.')
+param appName string
+
+@description('Required. Name of the identity that the app acts as.')
+param identityName string
+
+@description('Required. Name of Application Insights.')
+param componentName string
+
+@description('Required. Name of the storage account.')
+param storageAccountName string
+
+@description('Required. Name of the vault with the tokens.')
+param keyVaultName string
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: identityName
+}
+
+resource component 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: componentName
+}
+
+resource app 'Microsoft.Web/sites@2025-03-01' existing = {
+  name: appName
+}
+
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: {
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+    APPLICATIONINSIGHTS_CONNECTION_STRING: component.properties.ConnectionString
+    AZURE_CLIENT_ID: identity.properties.clientId
+    AzureWebJobsDisableHomepage: 'true'
+    AzureWebJobsStorage__accountName: storageAccountName
+    AzureWebJobsStorage__clientId: identity.properties.clientId
+    AzureWebJobsStorage__credential: 'managedidentity'
+    ROLLCALL_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
+    ROLLCALL_TABLES_ENDPOINT: 'https://${storageAccountName}.table.${environment().suffixes.storage}'
+  }
+}

@@ -1,0 +1,110 @@
+metadata description = 'The function app on Flex Consumption, and its plan.'
+
+@description('Required. Name of the app, the first part of its address.')
+param name string
+
+@description('Required. Region.')
+param location string
+
+@description('Required. Tags.')
+param tags { *: string }
+
+@description('Required. Name of the identity that the app acts as.')
+param identityName string
+
+@description('Required. Address of the container that the app is started from.')
+param packageUrl string
+
+@description('Required. How much of it there is: megabytes of memory an instance, the most instances at once, instances that wait for requests all the time, spread over zones or not.')
+param scale {
+  instanceMemoryMB: int
+  maximumInstanceCount: int
+  alwaysReadyInstances: int
+  zoneRedundant: bool
+}
+
+@description('Required. Resource id of the subnet that the app reaches storage and vault through; null for none.')
+param subnetId string?
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: identityName
+}
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: {
+    name: 'FC1'
+    tier: 'FlexConsumption'
+  }
+  properties: {
+    reserved: true
+    zoneRedundant: scale.zoneRedundant
+  }
+}
+
+resource app 'Microsoft.Web/sites@2025-03-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identity.id}': {}
+    }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    virtualNetworkSubnetId: subnetId
+    siteConfig: {
+      ftpsState: 'Disabled'
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+    }
+    functionAppConfig: {
+      runtime: {
+        name: 'node'
+        version: '24'
+      }
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: packageUrl
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identity.id
+          }
+        }
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: scale.instanceMemoryMB
+        maximumInstanceCount: scale.maximumInstanceCount
+        alwaysReady: scale.alwaysReadyInstances == 0
+          ? []
+          : [{ name: 'http', instanceCount: scale.alwaysReadyInstances }]
+      }
+    }
+  }
+
+  // Publishing takes an Entra token; the passwords of the publishing profile would be a second way in.
+  resource ftpPassword 'basicPublishingCredentialsPolicies' = {
+    name: 'ftp'
+    properties: {
+      allow: false
+    }
+  }
+
+  resource scmPassword 'basicPublishingCredentialsPolicies' = {
+    name: 'scm'
+    properties: {
+      allow: false
+    }
+  }
+}
+
+@description('Host name of the app.')
+output hostName string = app.properties.defaultHostName

@@ -1,0 +1,55 @@
+metadata description = 'A virtual network: one subnet that the app sends from, one with the private endpoints it sends to.'
+
+@description('Required. Name of the network.')
+param name string
+
+@description('Required. Region.')
+param location string
+
+@description('Required. Tags.')
+param tags { *: string }
+
+resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    addressSpace: {
+      addressPrefixes: ['10.117.0.0/24']
+    }
+  }
+
+  resource app 'subnets' = {
+    name: 'app'
+    properties: {
+      addressPrefix: '10.117.0.0/25'
+      delegations: [
+        {
+          name: 'app'
+          properties: {
+            serviceName: 'Microsoft.App/environments'
+          }
+        }
+      ]
+    }
+  }
+
+  resource endpoints 'subnets' = {
+    name: 'endpoints'
+    // Azure refuses two changes of one network at once.
+    dependsOn: [app]
+    properties: {
+      addressPrefix: '10.117.0.128/27'
+      defaultOutboundAccess: false
+    }
+  }
+}
+
+@description('Resource id of the network.')
+output id string = network.id
+
+@description('Resource id of the subnet of the app.')
+output appSubnetId string = network::app.id
+
+@description('Resource id of the subnet of the private endpoints.')
+output endpointSubnetId string = network::endpoints.id

@@ -1,0 +1,71 @@
+metadata description = 'A relay namespace with one hybrid connection for each tenant whose SCIM server only its own network reaches. Roles let agents listen; no key rule is made.'
+
+@description('A tenant that is reached through the relay.')
+@export()
+type relayTenant = {
+  @description('Name of the tenant, and of its hybrid connection.')
+  @minLength(2)
+  @maxLength(77)
+  tenant: string
+
+  @description('Object ids of the identities that agents of this tenant listen with.')
+  agentPrincipalIds: string[]
+
+  @description('Agents that are expected to listen at any time; an alert tells when there are fewer.')
+  @minValue(1)
+  @maxValue(25)
+  listeners: int
+}
+
+@description('Required. Name of the namespace.')
+@minLength(6)
+@maxLength(50)
+param name string
+
+@description('Required. Region.')
+param location string
+
+@description('Required. Tags.')
+param tags { *: string }
+
+@description('Required. The tenants.')
+param tenants relayTenant[]
+
+@description('Required. Resource id of the workspace that logs are sent to.')
+param workspaceId string
+
+resource namespace 'Microsoft.Relay/namespaces@2024-01-01' = {
+  name: name
+  location: location
+  tags: tags
+  sku: {
+    name: 'Standard'
+    tier: 'Standard'
+  }
+
+  resource connections 'hybridConnections' = [
+    for tenant in tenants: {
+      name: tenant.tenant
+      properties: {
+        requiresClientAuthorization: true
+      }
+    }
+  ]
+}
+
+resource events 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: namespace
+  name: 'events'
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        category: 'HybridConnectionsEvent'
+        enabled: true
+      }
+    ]
+  }
+}
+
+@description('Host name of the namespace.')
+output hostName string = parseUri(namespace.properties.serviceBusEndpoint).host

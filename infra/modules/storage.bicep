@@ -1,0 +1,89 @@
+metadata description = 'One storage account: the tables of the directory, and the container that the app is started from. It has keys, but does not take them.'
+
+@description('Required. Name of the account.')
+@minLength(3)
+@maxLength(24)
+param name string
+
+@description('Required. Region.')
+param location string
+
+@description('Required. Tags.')
+param tags { *: string }
+
+@description('Required. Keep copies in three zones of the region instead of one. Azure does not change this later by deploying.')
+param zoneRedundant bool
+
+@description('Required. Close the public endpoint but for the addresses allowed.')
+param isPrivate bool
+
+@description('Required. Public IPv4 addresses that may reach a private account.')
+param allowedIpAddresses string[]
+
+@description('Required. Log every access to the tables.')
+param auditTables bool
+
+@description('Required. Resource id of the workspace that logs are sent to.')
+param workspaceId string
+
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: {
+    name: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+  }
+  properties: {
+    accessTier: 'Hot'
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    publicNetworkAccess: isPrivate && empty(allowedIpAddresses) ? 'Disabled' : 'Enabled'
+    networkAcls: {
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      bypass: 'None'
+      ipRules: map(allowedIpAddresses, address => { value: address, action: 'Allow' })
+    }
+  }
+
+  resource blobs 'blobServices' = {
+    name: 'default'
+
+    resource package 'containers' = {
+      name: 'package'
+    }
+  }
+
+  resource tables 'tableServices' = {
+    name: 'default'
+
+    // The tenants are rows of this table; each of them has a table of its own, made when the tenant is added.
+    resource tenants 'tables' = {
+      name: 'tenants'
+    }
+  }
+}
+
+resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (auditTables) {
+  scope: account::tables
+  name: 'audit'
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        categoryGroup: 'audit'
+        enabled: true
+      }
+    ]
+  }
+}
+
+@description('Resource id of the account.')
+output id string = account.id
+
+@description('Address of the container that the app is started from.')
+output packageUrl string = 'https://${name}.blob.${environment().suffixes.storage}/${account::blobs::package.name}'

@@ -1,0 +1,406 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { parseSettings } from '../../functions/settings.ts'
+import { hasDotnet, restoreBicep } from './bicep-compiler.ts'
+import {
+	all,
+	type Deployment,
+	deployment,
+	grants,
+	inPublicAzure,
+	scopeOf,
+	settingsOf,
+	type Template,
+	template,
+	templates,
+	the,
+} from './predicted.ts'
+
+const infra = fileURLToPath(new URL('../../infra', import.meta.url))
+const modules = readdirSync(join(infra, 'modules')).map((file) => `modules/${file}`)
+const examples = readdirSync(infra).filter((file) => file.endsWith('.bicepparam'))
+
+/** A GUID that is nobody's. */
+const id = (digit: number): string => `00000000-0000-0000-0000-00000000000${digit}`
+
+test('the Bicep compiler is at hand', (context) => {
+	// CI has the .NET SDK: there, files that nobody compiled are a failure.
+	if (!hasDotnet && process.env.CI === undefined) {
+		context.skip('there is no .NET SDK to restore the Bicep compiler with: NO BICEP FILE WAS COMPILED')
+	}
+	expect(hasDotnet, 'dotnet --version').toBe(true)
+})
+
+describe.skipIf(!hasDotnet)('the Bicep files', () => {
+	// uniqueString of the resource group's id, as the compiler evaluates it.
+	const suffix = 'mfk2nabumbtl2'
+	const appName = `rollcall-${suffix}`
+	const storageName = `rollcall${suffix}`
+	let folder = ''
+	let compiler = ''
+
+	beforeAll(() => {
+		compiler = restoreBicep()
+		folder = mkdtempSync(join(tmpdir(), 'rollcall-infra-'))
+		cpSync(infra, folder, { recursive: true })
+	})
+	afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+	const bicep = (args: readonly string[], env: Readonly<Record<string, string>> = {}): SpawnSyncReturns<string> =>
+		spawnSync(compiler, args, { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env } })
+
+	/** The standard output of a command that has nothing to warn of. */
+	const clean = (args: readonly string[], env: Readonly<Record<string, string>> = {}): string => {
+		const { status, stdout, stderr } = bicep(args, env)
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+		return stdout
+	}
+
+	/** One run of the compiler takes a second or two, so each answer is kept. */
+	const answers = new Map<string, unknown>()
+	const once = <T>(name: string, ask: () => T): T => {
+		if (!answers.has(name)) answers.set(name, ask())
+		return answers.get(name) as T // sound: a name is only ever asked for in one way
+	}
+
+	const compiled = (): Template =>
+		once('compiled', () => template.parse(JSON.parse(clean(['build', 'main.bicep', '--stdout']))))
+
+	const place = ['--tenant-id', id(1), '--subscription-id', id(2), '--resource-group', 'rg', '--location', 'westeurope']
+
+	/** What Azure would be asked for: the parameters and all expressions evaluated, as far as they are known before. */
+	const predict = (example: string, ...parameters: readonly string[]): Deployment => {
+		const text = [readFileSync(join(infra, `${example}.bicepparam`), 'utf8'), ...parameters].join('\n')
+		return once(text, () => {
+			writeFileSync(join(folder, 'predicted.bicepparam'), text)
+			clean(['snapshot', 'predicted.bicepparam', '--mode', 'overwrite', ...place])
+			return deployment.parse(JSON.parse(readFileSync(join(folder, 'predicted.snapshot.json'), 'utf8')))
+		})
+	}
+
+	test('compile without a warning', () => {
+		clean(['lint', '--pattern', '**/*.bicep'])
+		clean(['build-params', '--pattern', '*.bicepparam'])
+	})
+
+	test('are formatted', () => {
+		const files = ['main.bicep', ...modules, ...examples]
+		const formatted = join(folder, 'formatted')
+		for (const file of files) cpSync(join(infra, file), join(formatted, file))
+		clean(['format', '--pattern', 'formatted/**/*.bicep'])
+		clean(['format', '--pattern', 'formatted/*.bicepparam'])
+		const read = (base: string) => files.map((file) => [file, readFileSync(join(base, file), 'utf8')])
+		expect(read(formatted)).toEqual(read(infra))
+	})
+
+	test('are all part of the deployment', () => {
+		const included = /modules\/[\w-]+\.bicep/g
+		const used = readFileSync(join(infra, 'main.bicep'), 'utf8').match(included)
+		expect(new Set(used)).toEqual(new Set(modules))
+	})
+
+	test('the linter refuses an output with a key', () => {
+		writeFileSync(
+			join(folder, 'leaky.bicep'),
+			`resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
+  name: 'account'
+}
+
+@description('A key.')
+output key string = account.listKeys().keys[0].value
+`,
+		)
+		const { status, stderr } = bicep(['build', 'leaky.bicep', '--stdout'])
+		expect({ status, stderr }).toEqual({
+			status: 1,
+			stderr: expect.stringContaining('Error outputs-should-not-contain-secrets'),
+		})
+	})
+
+	test('no secret is a parameter, an output, or asked of Azure', () => {
+		const parameters = templates(compiled()).flatMap((each) => Object.values(each.parameters))
+		expect(parameters.filter(({ type = '' }) => /secure/i.test(type))).toEqual([])
+		const outputs = templates(compiled()).flatMap((each) => Object.keys(each.outputs))
+		expect(new Set(outputs)).toEqual(
+			new Set([
+				...['principalId', 'clientId', 'workspaceId', 'componentId', 'actionGroupId', 'id', 'packageUrl'],
+				...['appSubnetId', 'endpointSubnetId', 'hostName'],
+				...['appName', 'storageAccountName', 'keyVaultName', 'relayHostName'],
+			]),
+		)
+		expect(JSON.stringify(compiled())).not.toMatch(/\blist[A-Z]\w*\(|getSecret/)
+	})
+
+	test('every parameter and output is described, and says whether it has a default', () => {
+		for (const { parameters, outputs } of templates(compiled())) {
+			for (const [name, { defaultValue, metadata }] of Object.entries(parameters)) {
+				expect(`${name}: ${metadata?.description}`).toMatch(
+					defaultValue === undefined ? /: Required\. .+\.$/ : /: Optional\. .+\.$/,
+				)
+			}
+			for (const { metadata } of Object.values(outputs)) expect(metadata?.description).toMatch(/.\.$/)
+		}
+	})
+
+	test('az can give the administrator beside a parameter file', () => {
+		const overrides = JSON.stringify({ administratorId: id(7) })
+		const built = clean(['build-params', 'small.bicepparam', '--stdout'], { BICEP_PARAMETERS_OVERRIDES: overrides })
+		const { parametersJson } = z.object({ parametersJson: z.string() }).parse(JSON.parse(built))
+		expect(JSON.parse(parametersJson).parameters).toEqual({
+			instanceMemoryMB: { value: 512 },
+			purgeProtection: { value: false },
+			dailyLogQuotaGb: { value: 1 },
+			administratorId: { value: id(7) },
+		})
+	})
+
+	describe('the small example', () => {
+		test('is what it is made of, and no more', () => {
+			expect(predict('small').predictedResources.map(({ type }) => type)).toEqual([
+				'Microsoft.ManagedIdentity/userAssignedIdentities',
+				'Microsoft.OperationalInsights/workspaces',
+				'Microsoft.Insights/components',
+				'Microsoft.Storage/storageAccounts',
+				'Microsoft.Storage/storageAccounts/blobServices',
+				'Microsoft.Storage/storageAccounts/blobServices/containers',
+				'Microsoft.Storage/storageAccounts/tableServices',
+				'Microsoft.Storage/storageAccounts/tableServices/tables',
+				'Microsoft.KeyVault/vaults',
+				'Microsoft.Insights/diagnosticSettings',
+				...Array(4).fill('Microsoft.Authorization/roleAssignments'),
+				'Microsoft.Web/serverfarms',
+				'Microsoft.Web/sites',
+				'Microsoft.Web/sites/basicPublishingCredentialsPolicies',
+				'Microsoft.Web/sites/basicPublishingCredentialsPolicies',
+				'Microsoft.Web/sites/config',
+			])
+		})
+
+		test('takes no keys, no passwords and no old TLS', () => {
+			const deployed = predict('small')
+			expect(the(deployed, 'Microsoft.Storage/storageAccounts').properties).toMatchObject({
+				allowBlobPublicAccess: false,
+				allowCrossTenantReplication: false,
+				allowSharedKeyAccess: false,
+				minimumTlsVersion: 'TLS1_2',
+				supportsHttpsTrafficOnly: true,
+			})
+			expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({
+				tenantId: id(1),
+				enableRbacAuthorization: true,
+				enableSoftDelete: true,
+				softDeleteRetentionInDays: 90,
+			})
+			expect(the(deployed, 'Microsoft.Insights/components').properties).toMatchObject({ DisableLocalAuth: true })
+			expect(the(deployed, 'Microsoft.OperationalInsights/workspaces').properties).toMatchObject({
+				features: { disableLocalAuth: true },
+			})
+			expect(the(deployed, 'Microsoft.Web/sites').properties).toMatchObject({
+				httpsOnly: true,
+				siteConfig: { ftpsState: 'Disabled', minTlsVersion: '1.2', scmMinTlsVersion: '1.2' },
+			})
+			expect(
+				all(deployed, 'Microsoft.Web/sites/basicPublishingCredentialsPolicies').map(({ name, properties }) => [
+					name.split('/')[1],
+					properties,
+				]),
+			).toEqual([
+				['ftp', { allow: false }],
+				['scm', { allow: false }],
+			])
+		})
+
+		test('runs Node 24 as its identity, from a package in the account', () => {
+			const { identity, properties } = the(predict('small'), 'Microsoft.Web/sites')
+			const identityId = `/subscriptions/${id(2)}/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${appName}`
+			expect(identity).toEqual({ type: 'UserAssigned', userAssignedIdentities: { [identityId]: {} } })
+			expect(properties.functionAppConfig).toMatchObject({
+				runtime: { name: 'node', version: '24' },
+				deployment: {
+					storage: {
+						type: 'blobContainer',
+						authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId },
+					},
+				},
+				scaleAndConcurrency: { instanceMemoryMB: 512, maximumInstanceCount: 40, alwaysReady: [] },
+			})
+		})
+
+		test('sets what functions/settings.ts reads, what the host needs, and nothing else', () => {
+			const settings = settingsOf(predict('small'))
+			expect(Object.keys(settings).sort()).toEqual([
+				'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
+				'APPLICATIONINSIGHTS_CONNECTION_STRING',
+				'AZURE_CLIENT_ID',
+				'AzureWebJobsDisableHomepage',
+				'AzureWebJobsStorage__accountName',
+				'AzureWebJobsStorage__clientId',
+				'AzureWebJobsStorage__credential',
+				'ROLLCALL_KEY_VAULT_URL',
+				'ROLLCALL_TABLES_ENDPOINT',
+			])
+			expect(settings).toMatchObject({
+				AzureWebJobsDisableHomepage: 'true',
+				AzureWebJobsStorage__accountName: storageName,
+				AzureWebJobsStorage__credential: 'managedidentity',
+			})
+			const read = new Set<string>()
+			const values = Object.entries(settings).map(([name, value]) => [name, inPublicAzure(value)] as const)
+			const variables = new Proxy(Object.fromEntries(values), {
+				get(target, name) {
+					read.add(String(name))
+					return Reflect.get(target, name)
+				},
+			})
+			expect(parseSettings(variables)).toEqual({
+				tables: { endpoint: `https://${storageName}.table.core.windows.net` },
+				tokens: { vaultUrl: `https://${appName}.vault.azure.net` },
+				clientId: expect.stringContaining(appName),
+			})
+			const own = Object.keys(settings).filter((name) => /^(ROLLCALL|AZURE)_/.test(name))
+			expect(own.filter((name) => !read.has(name))).toEqual([])
+		})
+	})
+
+	describe('roles', () => {
+		test('the app may do what it must, on that resource alone', () => {
+			expect(grants(predict('small'))).toEqual([
+				{ role: 'Storage Blob Data Owner', on: `storageAccounts/${storageName}`, to: 'app' },
+				{ role: 'Storage Table Data Contributor', on: `storageAccounts/${storageName}`, to: 'app' },
+				{ role: 'Key Vault Secrets User', on: `vaults/${appName}`, to: 'app' },
+				{ role: 'Monitoring Metrics Publisher', on: `components/${appName}`, to: 'app' },
+			])
+		})
+
+		test('the administrator may write tables and secrets', () => {
+			const deployed = predict('small', `param administratorId = '${id(7)}'`)
+			expect(grants(deployed).slice(4)).toEqual([
+				{ role: 'Storage Table Data Contributor', on: `storageAccounts/${storageName}`, to: `User ${id(7)}` },
+				{ role: 'Key Vault Secrets Officer', on: `vaults/${appName}`, to: `User ${id(7)}` },
+			])
+		})
+
+		test('with a relay the app may send and agents may listen, on one hybrid connection each', () => {
+			const connection = `namespaces/rollcall-relay-${suffix}/hybridConnections/headquarters`
+			expect(grants(predict('relay')).slice(4)).toEqual([
+				{ role: 'Azure Relay Sender', on: connection, to: 'app' },
+				{ role: 'Azure Relay Listener', on: connection, to: `ServicePrincipal ${id(1)}` },
+				{ role: 'Azure Relay Listener', on: connection, to: `ServicePrincipal ${id(2)}` },
+			])
+		})
+
+		test('are there before the app starts', () => {
+			const { app, appSettings } = compiled().resources
+			expect(app?.dependsOn).toContain('appAccess')
+			expect(appSettings?.dependsOn).toContain('app')
+		})
+	})
+
+	test('the production example stays awake, survives a zone, keeps its vault and tells somebody', () => {
+		const deployed = predict('production')
+		expect(the(deployed, 'Microsoft.Storage/storageAccounts').sku).toEqual({ name: 'Standard_ZRS' })
+		expect(the(deployed, 'Microsoft.Web/serverfarms').properties).toMatchObject({ zoneRedundant: true })
+		expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({ enablePurgeProtection: true })
+		expect(the(deployed, 'Microsoft.Web/sites').properties.functionAppConfig).toMatchObject({
+			scaleAndConcurrency: { alwaysReady: [{ name: 'http', instanceCount: 1 }] },
+		})
+		expect(all(deployed, 'Microsoft.Insights/diagnosticSettings').map((each) => scopeOf(each))).toEqual([
+			`storageAccounts/${storageName}/tableServices/default`,
+			`vaults/${appName}`,
+		])
+		expect(
+			all(deployed, 'Microsoft.Insights/scheduledQueryRules').map(({ name, properties }) => [
+				name,
+				z.object({ criteria: z.object({ allOf: z.array(z.record(z.string(), z.unknown())) }) }).parse(properties)
+					.criteria.allOf,
+			]),
+		).toEqual([
+			[`${appName}-failures`, [alertOn('requests | where toint(resultCode) >= 500', 5)]],
+			[`${appName}-refusals`, [alertOn('requests | where resultCode == "401"', 50)]],
+		])
+		expect(all(deployed, 'Microsoft.Relay/namespaces')).toEqual([])
+	})
+
+	test('the relay example has one hybrid connection a tenant, without a key rule, and misses its agents', () => {
+		const deployed = predict('relay')
+		expect(
+			deployed.predictedResources.map(({ type }) => type).filter((type) => type.startsWith('Microsoft.Relay/')),
+		).toEqual(['Microsoft.Relay/namespaces', 'Microsoft.Relay/namespaces/hybridConnections'])
+		expect(the(deployed, 'Microsoft.Relay/namespaces/hybridConnections')).toMatchObject({
+			name: `rollcall-relay-${suffix}/headquarters`,
+			properties: { requiresClientAuthorization: true },
+		})
+		expect(the(deployed, 'Microsoft.Insights/metricAlerts').properties.criteria).toMatchObject({
+			allOf: [
+				{
+					metricName: 'ActiveListeners',
+					dimensions: [{ name: 'EntityName', operator: 'Include', values: ['headquarters'] }],
+					operator: 'LessThan',
+					threshold: 2,
+				},
+			],
+		})
+	})
+
+	test('without addresses nobody is told, of agents neither', () => {
+		const types = predict(
+			'small',
+			"param relayTenants = [{ tenant: 'acme', agentPrincipalIds: [], listeners: 1 }]",
+		).predictedResources.map(({ type }) => type)
+		expect(types).toContain('Microsoft.Relay/namespaces')
+		expect(types.filter((type) => /actionGroups|scheduledQueryRules|metricAlerts/.test(type))).toEqual([])
+	})
+
+	describe('private networking', () => {
+		const on = 'param privateNetworking = true'
+
+		test('storage and vault are reached through endpoints inside the network only', () => {
+			const deployed = predict('small', on)
+			for (const type of ['Microsoft.Storage/storageAccounts', 'Microsoft.KeyVault/vaults']) {
+				expect(the(deployed, type).properties).toMatchObject({
+					publicNetworkAccess: 'Disabled',
+					networkAcls: { defaultAction: 'Deny', bypass: 'None', ipRules: [] },
+				})
+			}
+			expect(all(deployed, 'Microsoft.Network/privateDnsZones').map(({ name }) => inPublicAzure(name))).toEqual([
+				'privatelink.blob.core.windows.net',
+				'privatelink.table.core.windows.net',
+				'privatelink.vaultcore.azure.net',
+			])
+			expect(all(deployed, 'Microsoft.Network/privateEndpoints')).toHaveLength(3)
+			expect(
+				all(deployed, 'Microsoft.Network/virtualNetworks/subnets').map(({ properties }) => properties),
+			).toMatchObject([
+				{ delegations: [{ properties: { serviceName: 'Microsoft.App/environments' } }] },
+				{ defaultOutboundAccess: false },
+			])
+			expect(the(deployed, 'Microsoft.Web/sites').properties.virtualNetworkSubnetId).toContain('appSubnetId')
+			expect(compiled().resources.app?.dependsOn).toContain('endpoints')
+		})
+
+		test('an address that is allowed opens them for that address', () => {
+			const deployed = predict('small', on, "param allowedIpAddresses = ['203.0.113.7']")
+			expect(the(deployed, 'Microsoft.Storage/storageAccounts').properties).toMatchObject({
+				publicNetworkAccess: 'Enabled',
+				networkAcls: { defaultAction: 'Deny', ipRules: [{ value: '203.0.113.7', action: 'Allow' }] },
+			})
+			expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({
+				publicNetworkAccess: 'Enabled',
+				networkAcls: { defaultAction: 'Deny', ipRules: [{ value: '203.0.113.7' }] },
+			})
+		})
+	})
+})
+
+/** The one condition of an alert on requests. */
+const alertOn = (query: string, threshold: number) => ({
+	query,
+	timeAggregation: 'Count',
+	operator: 'GreaterThanOrEqual',
+	threshold,
+})

@@ -1,0 +1,125 @@
+import { z } from 'zod'
+
+const resource = z.object({
+	id: z.string(),
+	type: z.string(),
+	name: z.string(),
+	sku: z.unknown().optional(),
+	identity: z.unknown().optional(),
+	properties: z.record(z.string(), z.unknown()).default({}),
+})
+
+/** A resource as it would be asked of Azure. */
+export type Resource = z.infer<typeof resource>
+
+/** What `bicep snapshot` predicts of a deployment. Expressions that only Azure can evaluate stay as they are, in `[…]`. */
+export const deployment = z.object({ predictedResources: z.array(resource) })
+
+export type Deployment = z.infer<typeof deployment>
+
+/** All resources of a type. */
+export const all = ({ predictedResources }: Deployment, type: string): readonly Resource[] =>
+	predictedResources.filter((each) => each.type === type)
+
+/** The one resource of a type. */
+export function the(deployed: Deployment, type: string): Resource {
+	const [found, second] = all(deployed, type)
+	if (found === undefined || second !== undefined) throw new Error(`there is not one ${type}`)
+	return found
+}
+
+/** What an extension resource belongs to, such as `vaults/rollcall`. */
+export function scopeOf({ id }: Resource): string {
+	const scope = /^.*\/providers\/Microsoft\.\w+\/(.+)\/providers\/Microsoft\.\w+\/[^/]+\/[^/]+$/.exec(id)?.[1]
+	if (scope === undefined) throw new Error(`${id} belongs to no other resource`)
+	return scope
+}
+
+/** https://learn.microsoft.com/azure/role-based-access-control/built-in-roles */
+const roles: Readonly<Record<string, string>> = {
+	'0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3': 'Storage Table Data Contributor',
+	'26baccc8-eea7-41f1-98f4-1762cc7f685d': 'Azure Relay Sender',
+	'26e0b698-aa6d-4085-9386-aadae190014d': 'Azure Relay Listener',
+	'3913510d-42f4-4e42-8a64-420c390055eb': 'Monitoring Metrics Publisher',
+	'4633458b-17de-408a-b874-0445c86b69e6': 'Key Vault Secrets User',
+	'b7e6dc6d-f1e8-4753-8033-0f276bb0955b': 'Storage Blob Data Owner',
+	'b86a8fe4-44ce-4948-aee5-eccb2c155cd7': 'Key Vault Secrets Officer',
+}
+
+const assignment = z.object({ principalId: z.string(), principalType: z.string(), roleDefinitionId: z.string() })
+
+/** Every role assignment: which role, on what, to whom. */
+export const grants = (deployed: Deployment): readonly { role: string | undefined; on: string; to: string }[] =>
+	all(deployed, 'Microsoft.Authorization/roleAssignments').map((each) => {
+		const { principalId, principalType, roleDefinitionId } = assignment.parse(each.properties)
+		const isApp = principalType === 'ServicePrincipal' && principalId.includes('outputs.principalId')
+		return {
+			role: roles[roleDefinitionId.split('/').at(-1) ?? ''],
+			on: scopeOf(each),
+			to: isApp ? 'app' : `${principalType} ${principalId}`,
+		}
+	})
+
+/** The app settings. */
+export const settingsOf = (deployed: Deployment): Readonly<Record<string, string>> =>
+	z.record(z.string(), z.string()).parse(the(deployed, 'Microsoft.Web/sites/config').properties)
+
+const publicAzure: readonly (readonly [expression: string, value: string])[] = [
+	["replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')", '.vaultcore.azure.net'],
+	['environment().suffixes.keyvaultDns', '.vault.azure.net'],
+	['environment().suffixes.storage', 'core.windows.net'],
+]
+
+/** Evaluates what is the same for everybody in public Azure: `[format('https://{0}{1}', 'x', environment()…)]`. */
+export function inPublicAzure(expression: string): string {
+	const known = publicAzure.reduce((text, [from, to]) => text.replaceAll(from, `'${to}'`), expression)
+	const format = /^\[format\('([^']*)', ('.*')\)\]$/.exec(known)
+	if (format === null) return expression
+	const [, text = '', list = ''] = format
+	const values = list.slice(1, -1).split("', '")
+	return text.replace(/\{(\d)\}/g, (_, index) => values[Number(index)] ?? '')
+}
+
+const described = z.object({
+	type: z.string().optional(),
+	defaultValue: z.unknown().optional(),
+	metadata: z.object({ description: z.string() }).optional(),
+})
+
+/** A resource of a template; a module is one that holds a template. */
+type Part = {
+	readonly dependsOn: readonly string[]
+	readonly properties?: string | { readonly template?: Template | undefined } | undefined
+}
+
+export type Template = {
+	readonly parameters: Readonly<Record<string, z.infer<typeof described>>>
+	readonly outputs: Readonly<Record<string, z.infer<typeof described>>>
+	/** By their symbolic names; a template without any has numbers. */
+	readonly resources: Readonly<Record<string, Part>>
+}
+
+const part: z.ZodType<Part> = z.lazy(() =>
+	z.object({
+		dependsOn: z.array(z.string()).default([]),
+		properties: z.union([z.string(), z.object({ template: template.optional() })]).optional(),
+	}),
+)
+
+/** A compiled template. */
+export const template: z.ZodType<Template> = z.object({
+	parameters: z.record(z.string(), described).default({}),
+	outputs: z.record(z.string(), described).default({}),
+	resources: z.union([
+		z.record(z.string(), part),
+		z.array(part).transform((parts) => Object.fromEntries(parts.map((each, index) => [String(index), each]))),
+	]),
+})
+
+/** A template and all those inside it. */
+export const templates = (outer: Template): readonly Template[] => [
+	outer,
+	...Object.values(outer.resources).flatMap(({ properties }) =>
+		typeof properties === 'object' && properties.template !== undefined ? templates(properties.template) : [],
+	),
+]
