@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Removes Rollcall from Azure: the resource group with everything in it, all tenants and all tokens. Asks before.
+#
+#   infra/destroy.sh --resource-group GROUP
+set -euo pipefail
+# shellcheck source=azure.sh
+source "$(dirname "${BASH_SOURCE[0]}")/azure.sh"
+
+group=''
+while [ $# -gt 0 ]; do
+	case $1 in
+		--resource-group) group=$(value "$@") && shift ;;
+		--help) manual && exit ;;
+		*) misused "there is no option $1" ;;
+	esac
+	shift
+done
+[ -n "$group" ] || misused '--resource-group is needed'
+
+require_azure
+vault=$(output_of keyVaultName)
+show_vault() {
+	az keyvault show --resource-group "$group" --name "$vault" --query "$1" --output tsv
+}
+protected=$(show_vault properties.enablePurgeProtection)
+location=$(show_vault location)
+
+az resource list --resource-group "$group" --query '[].{type:type, name:name}' --output table
+printf '\nAll of this is removed, and no table can be brought back. Type the name of the resource group to go on: '
+read -r answer || true
+[ "$answer" = "$group" ] || fail 'nothing was removed'
+
+az group delete --name "$group" --yes --output none
+# A deleted vault keeps its name for 90 days, so that this group could not be deployed again.
+if [ "$protected" = true ]; then
+	printf 'Removed. The vault %s is protected and stays deleted for 90 days, and so does its name.\n' "$vault"
+	printf 'To deploy to a group of this name before that, set another name in the parameter file.\n'
+else
+	az keyvault purge --name "$vault" --location "$location" --output none
+	printf 'Removed.\n'
+fi

@@ -1,0 +1,397 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TableClient } from '@azure/data-tables'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { parseBearer } from '../../shared/auth/bearer.ts'
+import { connectTables } from '../../shared/storage/tables.ts'
+import { openTenants, parseTenantName } from '../../shared/storage/tenants.ts'
+import { useAzurite } from '../support/azurite.ts'
+import { sequenceOfIds } from '../support/sequence.ts'
+
+const infra = fileURLToPath(new URL('../../infra', import.meta.url))
+const stub = fileURLToPath(new URL('./stub.mjs', import.meta.url))
+
+/** What stub.mjs knows of Azure: a new subscription, or what a test makes of it. */
+const newSubscription = {
+	azVersion: '2.60.0',
+	signedIn: true,
+	userType: 'user',
+	groups: {} as Record<string, string>, // sound: empty, and filled with locations alone
+	deployed: false,
+	publishFailures: 0,
+	publishError: '',
+	queryFailures: 0,
+	queryError: '',
+	pollsUntilUp: 0,
+	answerBefore: ['503', 'urn:ietf:params:scim:api:messages:2.0:Error'],
+	purgeProtection: false,
+	tables: [] as string[], // sound: empty
+	rows: [] as Record<string, string>[], // sound: empty
+	secrets: {} as Record<string, { value: string; mode: string }[]>, // sound: empty
+	published: undefined as string[] | undefined, // sound: not yet
+	purged: false,
+}
+
+const deployedBefore = { groups: { rollcall: 'westeurope' }, deployed: true }
+
+let root = ''
+beforeEach(() => {
+	root = mkdtempSync(join(tmpdir(), 'rollcall-scripts-'))
+	cpSync(infra, join(root, 'infra'), { recursive: true })
+	mkdirSync(join(root, 'bin'))
+	for (const tool of ['az', 'npm', 'curl']) install(tool, `exec '${process.execPath}' '${stub}' ${tool} "$@"`)
+	install('sleep', `printf '["sleep","%s"]\\n' "$1" >>"$STUB_CALLS"`)
+})
+afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+type Given = Partial<typeof newSubscription> & { readonly input?: string }
+
+function install(tool: string, script: string): void {
+	const path = join(root, 'bin', tool)
+	writeFileSync(path, `#!/bin/sh\n${script}\n`)
+	chmodSync(path, 0o755)
+}
+
+/** Runs a script of infra/ where az, npm, curl and sleep are stubs. */
+function run(command: string, { input = '', ...subscription }: Given = {}) {
+	const [script = '', ...args] = command.split(' ')
+	const state = join(root, 'state.json')
+	const calls = join(root, 'calls')
+	writeFileSync(state, JSON.stringify({ ...newSubscription, ...subscription }))
+	rmSync(calls, { force: true })
+	const { status, stdout, stderr } = spawnSync(join(root, 'infra', script), args, {
+		cwd: root,
+		encoding: 'utf8',
+		input,
+		env: {
+			...process.env,
+			PATH: [join(root, 'bin'), process.env.PATH].join(delimiter),
+			STUB_STATE: state,
+			STUB_CALLS: calls,
+			TMPDIR: root,
+		},
+	})
+	const lines = existsSync(calls) ? readFileSync(calls, 'utf8').trim().split('\n') : []
+	return {
+		status,
+		stdout,
+		stderr,
+		calls: lines.map((line) =>
+			JSON.parse(line)
+				.join(' ')
+				.replaceAll(root, '.')
+				.replace(/tmp\.\w+/, 'tmp'),
+		),
+		after: JSON.parse(readFileSync(state, 'utf8')) as typeof newSubscription, // sound: written by stub.mjs
+	}
+}
+
+const callsOf = (calls: readonly string[], beginning: string) => calls.filter((call) => call.startsWith(beginning))
+
+const deploy = 'deploy.sh --resource-group rollcall --parameters infra/small.bicepparam'
+
+describe('deploy.sh', () => {
+	test('deploys into a new group, publishes, waits, and says what is next', () => {
+		const { status, stdout, stderr, calls, after } = run(`${deploy} --location westeurope`, { pollsUntilUp: 2 })
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+		const output = (name: string) =>
+			`az deployment group show --resource-group rollcall --name rollcall --query properties.outputs.${name}.value --output tsv`
+		const ask =
+			'curl --silent --max-time 30 --output ./tmp/answer --write-out %{http_code} --header Authorization: Bearer nobody https://rollcall-abc.azurewebsites.net/scim/deploy-check/ServiceProviderConfig'
+		expect(calls).toEqual([
+			'az version --query "azure-cli" --output tsv',
+			'az account show --query id --output tsv',
+			'npm ci --no-audit --no-fund',
+			'npm run build',
+			'az group exists --name rollcall',
+			'az group create --name rollcall --location westeurope --output none',
+			'az account show --query user.type --output tsv',
+			'az ad signed-in-user show --query id --output tsv',
+			'az deployment group create --resource-group rollcall --name rollcall --parameters infra/small.bicepparam administratorId=user-object-id --output none',
+			output('appName'),
+			output('hostName'),
+			'az functionapp deployment source config-zip --resource-group rollcall --name rollcall-abc --src ./tmp/app.zip --build-remote false --timeout 600 --output none',
+			ask,
+			'sleep 10',
+			ask,
+			'sleep 10',
+			ask,
+		])
+		expect(after.published).toEqual(['host.json', 'index.js', 'package.json'])
+		expect(stdout).toContain('Rollcall works at https://rollcall-abc.azurewebsites.net\n')
+		expect(stdout).toContain('infra/add-tenant.sh --resource-group rollcall --tenant NAME\n')
+	})
+
+	test('upgrades what is there', () => {
+		const { status, stderr, calls, after } = run(deploy, deployedBefore)
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+		expect(callsOf(calls, 'az group create')).toEqual([])
+		expect(callsOf(calls, 'az deployment group create')).toHaveLength(1)
+		expect(after.published).toEqual(['host.json', 'index.js', 'package.json'])
+	})
+
+	test('previews without building or changing anything', () => {
+		const { status, stdout, calls, after } = run(`${deploy} --what-if`, { groups: { rollcall: 'westeurope' } })
+		expect({ status, stdout }).toEqual({ status: 0, stdout: 'Resource changes: 17 to create.\n' })
+		expect(callsOf(calls, 'npm')).toEqual([])
+		expect(after).toMatchObject({ deployed: false })
+		expect(after.published).toBeUndefined()
+	})
+
+	test.each([
+		[{ signedIn: false }, 'error: az is not signed in\nhint: run: az login\n'],
+		[{ azVersion: '2.59.9' }, 'error: az is 2.59.9; 2.60 or newer is needed\nhint: run: az upgrade\n'],
+		[{ azVersion: '1.99.0' }, 'error: az is 1.99.0; 2.60 or newer is needed\nhint: run: az upgrade\n'],
+	])('with %j it stops before anything else', (subscription, refusal) => {
+		const { status, stderr, calls } = run(`${deploy} --location westeurope`, subscription)
+		expect({ status, stderr }).toEqual({ status: 1, stderr: refusal })
+		expect(calls.filter((call) => !/^az (version|account show)/.test(call))).toEqual([])
+	})
+
+	test('takes an az of a later major version', () => {
+		expect(run(deploy, { ...deployedBefore, azVersion: '3.0.1' }).status).toBe(0)
+	})
+
+	const roleError =
+		'Failed to upload because Azure Storage responded with Forbidden : Response status code does not indicate success: 403'
+
+	test('publishes again while a new role does not work yet', () => {
+		const { status, stdout, stderr, calls } = run(deploy, {
+			...deployedBefore,
+			publishFailures: 2,
+			publishError: roleError,
+		})
+		expect(status).toBe(0)
+		expect(stderr).toContain(roleError)
+		expect(callsOf(calls, 'az functionapp deployment source config-zip')).toHaveLength(3)
+		expect(callsOf(calls, 'sleep')).toEqual(['sleep 30', 'sleep 30'])
+		expect(stdout).toContain('Rollcall works at')
+	})
+
+	test('gives up on a role that never works', () => {
+		const { status, stderr, calls } = run(deploy, { ...deployedBefore, publishFailures: 99, publishError: roleError })
+		expect(status).toBe(1)
+		expect(callsOf(calls, 'az functionapp deployment source config-zip')).toHaveLength(11)
+		expect(stderr).toContain('error: az functionapp deployment is still refused after five minutes\n')
+	})
+
+	test('does not repeat what fails for another reason', () => {
+		const { status, stderr, calls } = run(deploy, {
+			...deployedBefore,
+			publishFailures: 1,
+			publishError: 'InvalidPackageContentException: request 4035',
+		})
+		expect({ status, stderr }).toEqual({
+			status: 1,
+			stderr: 'ERROR: InvalidPackageContentException: request 4035\nerror: az functionapp deployment failed\n',
+		})
+		expect(callsOf(calls, 'sleep')).toEqual([])
+	})
+
+	test('gives up on an app that does not work, with its last answer', () => {
+		const { status, stderr, calls } = run(deploy, { ...deployedBefore, pollsUntilUp: 99 })
+		expect(status).toBe(1)
+		expect(callsOf(calls, 'curl')).toHaveLength(60)
+		expect(stderr).toContain('does not work after ten minutes; the last status was 503\n')
+		expect(stderr).toContain('{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"]}')
+	})
+
+	test('a 401 that is not ours is no sign of life', () => {
+		const { stdout, calls } = run(deploy, {
+			...deployedBefore,
+			pollsUntilUp: 1,
+			answerBefore: ['401', 'somebody else'],
+		})
+		expect(callsOf(calls, 'curl')).toHaveLength(2)
+		expect(stdout).toContain('Rollcall works at')
+	})
+
+	test('leaves the administrator to a parameter file that names one', () => {
+		writeFileSync(join(root, 'infra/own.bicepparam'), "using 'main.bicep'\nparam administratorId = 'group'\n")
+		const { status, calls } = run(
+			'deploy.sh --resource-group rollcall --parameters infra/own.bicepparam',
+			deployedBefore,
+		)
+		expect(status).toBe(0)
+		expect(callsOf(calls, 'az deployment group create')).toEqual([
+			'az deployment group create --resource-group rollcall --name rollcall --parameters infra/own.bicepparam --output none',
+		])
+	})
+
+	test('says that a service principal does not become the administrator', () => {
+		const { status, stderr, calls } = run(deploy, { ...deployedBefore, userType: 'servicePrincipal' })
+		expect({ status, stderr }).toEqual({
+			status: 0,
+			stderr: 'Not signed in as a user: set administratorId in infra/small.bicepparam to whoever is to add tenants.\n',
+		})
+		expect(callsOf(calls, 'az deployment group create')[0]).not.toContain('administratorId')
+	})
+
+	test.each([
+		['deploy.sh', '--resource-group is needed'],
+		['deploy.sh --resource-group', '--resource-group needs a value'],
+		['deploy.sh --resource-group rollcall', '--parameters is needed'],
+		['deploy.sh --resource-group rollcall --parameters nowhere', 'there is no file nowhere'],
+		['deploy.sh --force', 'there is no option --force'],
+		[deploy, 'there is no resource group rollcall yet: --location is needed to create it'],
+		['destroy.sh', '--resource-group is needed'],
+		['add-tenant.sh --tenant acme', '--resource-group is needed'],
+	])('%s is answered with what is wrong, and the manual', (command, message) => {
+		const { status, stdout, stderr } = run(command)
+		expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+		expect(stderr).toContain(`error: ${message}\n\n`)
+		expect(stderr).toContain(`infra/${command.split(' ')[0]} --resource-group GROUP`)
+	})
+
+	test('does not preview in a group that is not there', () => {
+		const { status, stderr } = run(`${deploy} --what-if`)
+		expect({ status, stderr }).toEqual({
+			status: 1,
+			stderr:
+				'error: there is no resource group rollcall; a preview needs it\nhint: run: az group create --name rollcall --location REGION\n',
+		})
+	})
+})
+
+describe('add-tenant.sh', () => {
+	const azurite = useAzurite()
+	const add = 'add-tenant.sh --resource-group rollcall --tenant acme'
+
+	test('adds a tenant that the app finds, with a token that it takes', async () => {
+		const { status, stdout, stderr, calls, after } = run(add, deployedBefore)
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+		const token = /^Secret Token {2}(.*)$/m.exec(stdout)?.[1] ?? ''
+		expect(stdout).toBe(`Tenant URL    https://rollcall-abc.azurewebsites.net/scim/acme\nSecret Token  ${token}\n`)
+		expect(parseBearer(`Bearer ${token}`)).toMatch(/^[\w-]{43}$/)
+		expect(after.secrets).toEqual({ 'scim-token-acme': [{ value: token, mode: '600' }] })
+
+		const tenant = await readBack(azurite().connectionString, after.rows)
+		expect(tenant).toEqual({
+			name: 'acme',
+			mode: 'store',
+			table: expect.stringMatching(/^t[0-9a-f]{32}$/),
+			settings: {},
+			cursorKey: expect.stringMatching(/^[\w-]{43}$/),
+			created: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/),
+		})
+		expect(after.tables).toEqual([tenant?.table])
+		for (const secret of [token, tenant?.cursorKey ?? '']) expect(calls.join('\n')).not.toContain(secret)
+		expect(callsOf(calls, 'az storage').filter((call) => !call.includes('--auth-mode login'))).toEqual([])
+	})
+
+	test('run again it changes nothing', () => {
+		const first = run(add, deployedBefore).after
+		const { status, stdout, calls, after } = run(add, first)
+		expect({ status, stdout }).toEqual({
+			status: 0,
+			stdout:
+				'Tenant URL    https://rollcall-abc.azurewebsites.net/scim/acme\nThe tenant has a token already. Another one: add --new-token.\n',
+		})
+		expect(calls.filter((call) => / (create|insert|set) /.test(call))).toEqual([])
+		expect(after).toEqual(first)
+	})
+
+	test('run again after it was interrupted it adds the token that is missing', () => {
+		const { rows, tables } = run(add, deployedBefore).after
+		const { stdout, after } = run(add, { ...deployedBefore, rows, tables })
+		expect(stdout).toContain('Secret Token  ')
+		expect(after).toMatchObject({ rows, tables, secrets: { 'scim-token-acme': [{ mode: '600' }] } })
+	})
+
+	test('adds another token when asked to', () => {
+		const first = run(add, deployedBefore).after
+		const { stdout, after } = run(`${add} --new-token`, first)
+		const [old, added] = after.secrets['scim-token-acme'] ?? []
+		expect(old).toEqual(first.secrets['scim-token-acme']?.[0])
+		expect(stdout).toContain(`Secret Token  ${added?.value}\n`)
+		expect(after.rows).toEqual(first.rows)
+	})
+
+	test('waits for a new role, and adds nothing when it cannot look', () => {
+		const queryError = 'You do not have the required permissions needed: AuthorizationPermissionMismatch'
+		const late = run(add, { ...deployedBefore, queryFailures: 1, queryError })
+		expect({ status: late.status, rows: late.after.rows.length }).toEqual({ status: 0, rows: 1 })
+		expect(callsOf(late.calls, 'sleep')).toEqual(['sleep 30'])
+		const away = run(add, { ...deployedBefore, queryFailures: 1, queryError: 'Failed to resolve the name' })
+		expect({ status: away.status, stdout: away.stdout, rows: away.after.rows, secrets: away.after.secrets }).toEqual({
+			status: 1,
+			stdout: '',
+			rows: [],
+			secrets: {},
+		})
+	})
+
+	test('says so where nothing is deployed', () => {
+		const { status, stderr } = run(add, { groups: { rollcall: 'westeurope' } })
+		expect(status).toBe(1)
+		expect(stderr).toContain('error: the resource group rollcall holds no deployment of Rollcall\n')
+	})
+
+	const names = [
+		...['acme', 'a1', '0x', 'acme-west-2', 'x'.repeat(39)],
+		...['a', 'Acme', '-acme', 'acme-', 'a--b', 'a_b', 'ácme', 'a/b', "a'b", 'x'.repeat(40), `a${'-x'.repeat(39)}`],
+		...'admin api health oauth2 runtime scim v1 v2 users groups me bulk schemas'.split(' '),
+		...['resourcetypes', 'serviceproviderconfig', 'entra'],
+	]
+
+	test.each(names)('takes the name %s where the app does', (name) => {
+		const { status, stderr, calls } = run(`add-tenant.sh --resource-group rollcall --tenant ${name}`, deployedBefore)
+		if (parseTenantName(name) === undefined) {
+			expect({ status, calls }).toEqual({ status: 2, calls: [] })
+			expect(stderr).toContain(`error: a tenant cannot be named '${name}': `)
+		} else {
+			expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+		}
+	})
+})
+
+/** The tenant that the app reads from such rows. */
+async function readBack(connectionString: string, rows: readonly Record<string, string>[]) {
+	const client = TableClient.fromConnectionString(connectionString, 'tenants', { allowInsecureConnection: true })
+	await client.createTable()
+	for (const { PartitionKey = '', RowKey = '', ...properties } of rows) {
+		await client.createEntity({ partitionKey: PartitionKey, rowKey: RowKey, ...properties })
+	}
+	const tables = connectTables({ connectionString })
+	const unused = () => Buffer.alloc(0)
+	return openTenants({ tables, ids: sequenceOfIds(), now: Date.now, randomBytes: unused }).getTenant('acme')
+}
+
+describe('destroy.sh', () => {
+	const destroy = 'destroy.sh --resource-group rollcall'
+
+	test.each(['', '\n', 'yes\n', 'Rollcall\n'])('removes nothing when the answer is %j', (input) => {
+		const { status, stdout, stderr, calls, after } = run(destroy, { ...deployedBefore, input })
+		expect({ status, stderr }).toEqual({ status: 1, stderr: 'error: nothing was removed\n' })
+		expect(stdout).toContain('Type the name of the resource group to go on: ')
+		expect(callsOf(calls, 'az group delete')).toEqual([])
+		expect(after.groups).toEqual(deployedBefore.groups)
+	})
+
+	test('removes the group and purges the vault', () => {
+		const { status, stdout, calls, after } = run(destroy, { ...deployedBefore, input: 'rollcall\n' })
+		expect(status).toBe(0)
+		expect(calls.slice(-2)).toEqual([
+			'az group delete --name rollcall --yes --output none',
+			'az keyvault purge --name rollcall-abc --location westeurope --output none',
+		])
+		expect(after).toMatchObject({ groups: {}, purged: true })
+		expect(stdout).toMatch(/Removed\.\n$/)
+	})
+
+	test('leaves a protected vault to its 90 days', () => {
+		const { status, stdout, after } = run(destroy, { ...deployedBefore, input: 'rollcall\n', purgeProtection: true })
+		expect(status).toBe(0)
+		expect(after).toMatchObject({ groups: {}, purged: false })
+		expect(stdout).toContain('The vault rollcall-abc is protected and stays deleted for 90 days')
+	})
+
+	test('does not touch a group that Rollcall was not deployed to', () => {
+		const { status, calls } = run(destroy, { groups: { rollcall: 'westeurope' }, input: 'rollcall\n' })
+		expect(status).toBe(1)
+		expect(callsOf(calls, 'az group delete')).toEqual([])
+	})
+})

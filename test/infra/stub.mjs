@@ -1,0 +1,200 @@
+// Stands in for az, npm and curl: `node stub.mjs TOOL ARGUMENT...`. Answers from a small model of a subscription in
+// the file $STUB_STATE, changes it, and appends each call to the file $STUB_CALLS. Refuses what the real az would refuse:
+// commands and options that it does not have, and missing ones that it needs.
+
+import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+
+const [tool, ...args] = process.argv.slice(2)
+const state = JSON.parse(readFileSync(process.env.STUB_STATE, 'utf8'))
+appendFileSync(process.env.STUB_CALLS, `${JSON.stringify([tool, ...args])}\n`)
+
+class Refusal extends Error {
+	constructor(message, status = 1) {
+		super(message)
+		this.status = status
+	}
+}
+
+const data = { required: ['--account-name'], optional: ['--auth-mode'] }
+
+/** From `az COMMAND --help`. An option takes one value, but for the flags and lists below. */
+const commands = {
+	version: {},
+	'account show': {},
+	'ad signed-in-user show': {},
+	'group exists': { required: ['--name'] },
+	'group create': { required: ['--name', '--location'], optional: ['--tags'] },
+	'group delete': { required: ['--name'], optional: ['--yes', '--no-wait'] },
+	'resource list': { optional: ['--resource-group'] },
+	'deployment group create': {
+		required: ['--resource-group', '--parameters'],
+		optional: ['--name', '--template-file', '--what-if', '--mode'],
+	},
+	'deployment group show': { required: ['--resource-group', '--name'] },
+	'functionapp deployment source config-zip': {
+		required: ['--resource-group', '--name', '--src'],
+		optional: ['--build-remote', '--timeout', '--slot'],
+	},
+	'storage table create': { required: ['--name', ...data.required], optional: data.optional },
+	'storage entity query': {
+		required: ['--table-name', ...data.required],
+		optional: ['--filter', '--select', ...data.optional],
+	},
+	'storage entity insert': {
+		required: ['--table-name', '--entity', ...data.required],
+		optional: ['--if-exists', ...data.optional],
+	},
+	'keyvault show': { required: ['--name'], optional: ['--resource-group'] },
+	'keyvault purge': { required: ['--name'], optional: ['--location'] },
+	'keyvault secret list': { required: ['--vault-name'] },
+	'keyvault secret set': {
+		required: ['--vault-name', '--name'],
+		optional: ['--file', '--encoding', '--value', '--expires'],
+	},
+}
+const flags = new Set(['--yes', '--no-wait', '--what-if'])
+const lists = new Set(['--parameters', '--entity', '--tags'])
+
+function parse() {
+	const words = args.findIndex((each) => each.startsWith('--'))
+	const command = args.slice(0, words === -1 ? args.length : words).join(' ')
+	const known = commands[command]
+	if (known === undefined) throw new Refusal(`'${command}' is misspelled or not recognized by the system.`, 2)
+	const options = {}
+	for (const each of args.slice(command.split(' ').length)) {
+		const name = Object.keys(options).at(-1)
+		if (each.startsWith('--')) options[each] = []
+		else if (name === undefined || flags.has(name) || (options[name].length > 0 && !lists.has(name)))
+			throw new Refusal(`unrecognized arguments: ${each}`, 2)
+		else options[name].push(each)
+	}
+	const { required = [], optional = [] } = known
+	const allowed = new Set([...required, ...optional, '--query', '--output'])
+	for (const [name, values] of Object.entries(options)) {
+		if (!allowed.has(name)) throw new Refusal(`unrecognized arguments: ${name}`, 2)
+		if (!flags.has(name) && values.length === 0) throw new Refusal(`argument ${name}: expected one argument`, 2)
+	}
+	for (const name of required) {
+		if (options[name] === undefined) throw new Refusal(`the following arguments are required: ${name}`, 2)
+	}
+	return {
+		command,
+		option: (name) => options[name]?.[0],
+		list: (name) => options[name] ?? [],
+		has: (name) => name in options,
+	}
+}
+
+/** az takes the value of `name=@path` from the file. */
+const expand = (argument) =>
+	argument.replace(/^([^=]*=)@(.*)$/s, (_, name, path) => name + readFileSync(path, 'utf8').replace(/\n+$/, ''))
+
+/** The names of the files in a zip archive, from its central directory. */
+function namesInZip(path) {
+	const zip = readFileSync(path)
+	const names = []
+	for (let at = zip.indexOf('PK\x01\x02'); at !== -1; at = zip.indexOf('PK\x01\x02', at + 4)) {
+		names.push(zip.toString('utf8', at + 46, at + 46 + zip.readUInt16LE(at + 28)))
+	}
+	return names.filter((name) => !name.endsWith('/')).sort()
+}
+
+function failWhile(count, message) {
+	if (state[count] === 0) return
+	state[count]--
+	throw new Refusal(message)
+}
+
+const answers = {
+	version: () => state.azVersion,
+	'account show': ({ option }) => {
+		if (!state.signedIn) throw new Refusal("Please run 'az login' to setup account.")
+		return option('--query') === 'user.type' ? state.userType : 'subscription'
+	},
+	'ad signed-in-user show': () => 'user-object-id',
+	'group exists': ({ option }) => String(option('--name') in state.groups),
+	'group create': ({ option }) => {
+		state.groups[option('--name')] = option('--location')
+	},
+	'group delete': ({ option }) => {
+		delete state.groups[option('--name')]
+	},
+	'resource list': () => 'Type  Name',
+	'deployment group create': ({ option, list, has }) => {
+		if (!(option('--resource-group') in state.groups)) throw new Refusal('ResourceGroupNotFound')
+		const [file, ...inline] = list('--parameters')
+		readFileSync(file)
+		if (inline.some((each) => !each.includes('='))) throw new Refusal('Unable to parse parameter')
+		if (has('--what-if')) return 'Resource changes: 17 to create.'
+		state.deployed = true
+	},
+	'deployment group show': ({ option }) => {
+		if (!state.deployed) throw new Refusal('DeploymentNotFound', 3)
+		const outputs = {
+			appName: 'rollcall-abc',
+			hostName: 'rollcall-abc.azurewebsites.net',
+			keyVaultName: 'rollcall-abc',
+			storageAccountName: 'rollcallabc',
+		}
+		return outputs[/^properties\.outputs\.(\w+)\.value$/.exec(option('--query'))[1]]
+	},
+	'functionapp deployment source config-zip': ({ option }) => {
+		failWhile('publishFailures', state.publishError)
+		state.published = namesInZip(option('--src'))
+	},
+	'storage table create': ({ option }) => {
+		state.tables.push(option('--name'))
+	},
+	'storage entity query': ({ option }) => {
+		failWhile('queryFailures', state.queryError)
+		const [, partition, row] = /^PartitionKey eq '(.*)' and RowKey eq '(.*)'$/.exec(option('--filter'))
+		return state.rows.find((each) => each.PartitionKey === partition && each.RowKey === row)?.table
+	},
+	'storage entity insert': ({ list }) => {
+		state.rows.push(Object.fromEntries(list('--entity').map((each) => /^([^=]*)=(.*)$/s.exec(expand(each)).slice(1))))
+	},
+	'keyvault show': ({ option }) =>
+		option('--query') === 'location' ? 'westeurope' : state.purgeProtection ? 'true' : undefined,
+	'keyvault purge': () => {
+		state.purged = true
+	},
+	'keyvault secret list': ({ option }) => {
+		const [, name] = /^\[\?name=='(.*)'\]\.name$/.exec(option('--query'))
+		return name in state.secrets ? name : undefined
+	},
+	'keyvault secret set': ({ option }) => {
+		const file = option('--file')
+		const version = { value: readFileSync(file, 'utf8'), mode: (statSync(file).mode & 0o777).toString(8) }
+		state.secrets[option('--name')] = [...(state.secrets[option('--name')] ?? []), version]
+	},
+}
+
+function az() {
+	const call = parse()
+	const answer = answers[call.command](call)
+	return call.option('--output') === 'none' || answer === undefined ? '' : `${answer}\n`
+}
+
+function npm() {
+	if (args.join(' ') === 'run build') {
+		mkdirSync('dist/app', { recursive: true })
+		for (const name of ['index.js', 'host.json', 'package.json']) writeFileSync(`dist/app/${name}`, name)
+	}
+	return ''
+}
+
+function curl() {
+	const isUp = state.pollsUntilUp-- <= 0
+	const [status, schema] = isUp ? ['401', 'urn:ietf:params:scim:api:messages:2.0:Error'] : state.answerBefore
+	writeFileSync(args[args.indexOf('--output') + 1], JSON.stringify({ schemas: [schema] }))
+	return status
+}
+
+try {
+	process.stdout.write({ az, npm, curl }[tool]())
+} catch (error) {
+	if (!(error instanceof Refusal)) throw error
+	process.stderr.write(`ERROR: ${error.message}\n`)
+	process.exitCode = error.status
+}
+writeFileSync(process.env.STUB_STATE, JSON.stringify(state))
