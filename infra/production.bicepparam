@@ -1,7 +1,8 @@
-// For an identity provider that people depend on: one instance is always awake, two zones may fail, somebody is told.
+// For an identity provider that people depend on: two instances are always awake, a zone may fail, somebody is told.
 using 'main.bicep'
 
-param alwaysReadyInstances = 1
+// Azure keeps two where an app is spread over zones.
+param alwaysReadyInstances = 2
 param zoneRedundant = true
 param logRetentionDays = 90
 param dailyLogQuotaGb = -1

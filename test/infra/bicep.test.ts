@@ -36,7 +36,7 @@ test('the Bicep compiler is at hand', (context) => {
 	expect(hasDotnet, 'dotnet --version').toBe(true)
 })
 
-describe.skipIf(!hasDotnet)('the Bicep files', () => {
+describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 	// uniqueString of the resource group's id, as the compiler evaluates it.
 	const suffix = 'mfk2nabumbtl2'
 	const appName = `rollcall-${suffix}`
@@ -307,7 +307,7 @@ output key string = account.listKeys().keys[0].value
 		expect(the(deployed, 'Microsoft.Web/serverfarms').properties).toMatchObject({ zoneRedundant: true })
 		expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({ enablePurgeProtection: true })
 		expect(the(deployed, 'Microsoft.Web/sites').properties.functionAppConfig).toMatchObject({
-			scaleAndConcurrency: { alwaysReady: [{ name: 'http', instanceCount: 1 }] },
+			scaleAndConcurrency: { alwaysReady: [{ name: 'http', instanceCount: 2 }] },
 		})
 		expect(all(deployed, 'Microsoft.Insights/diagnosticSettings').map((each) => scopeOf(each))).toEqual([
 			`storageAccounts/${storageName}/tableServices/default`,

@@ -192,11 +192,15 @@ describe('deploy.sh', () => {
 	})
 
 	test('gives up on an app that does not work, with its last answer', () => {
-		const { status, stderr, calls } = run(deploy, { ...deployedBefore, pollsUntilUp: 99 })
+		install('curl', 'while [ "$1" != --output ]; do shift; done; echo "tables are away" >"$2"; printf 503')
+		const { status, stderr, calls } = run(deploy, deployedBefore)
 		expect(status).toBe(1)
-		expect(callsOf(calls, 'curl')).toHaveLength(60)
-		expect(stderr).toContain('does not work after ten minutes; the last status was 503\n')
-		expect(stderr).toContain('{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"]}')
+		expect(callsOf(calls, 'sleep')).toEqual(Array(60).fill('sleep 10'))
+		expect(stderr).toBe(
+			'tables are away\n' +
+				'error: https://rollcall-abc.azurewebsites.net does not work after ten minutes; the last status was 503\n' +
+				'hint: look at the failures in Application Insights\n',
+		)
 	})
 
 	test('a 401 that is not ours is no sign of life', () => {
@@ -394,4 +398,14 @@ describe('destroy.sh', () => {
 		expect(status).toBe(1)
 		expect(callsOf(calls, 'az group delete')).toEqual([])
 	})
+})
+
+test('the commands in docs/deploy.md are ones that the scripts take', () => {
+	const text = readFileSync(fileURLToPath(new URL('../../docs/deploy.md', import.meta.url)), 'utf8')
+	const commands = new Set(text.match(/^infra\/.*$/gm))
+	expect(commands.size).toBe(5)
+	for (const command of commands) {
+		const { status, stderr } = run(command.replace('infra/', ''), { ...deployedBefore, input: 'rollcall\n' })
+		expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: '' })
+	}
 })
