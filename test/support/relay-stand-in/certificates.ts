@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export type Certificate = { readonly cert: string; readonly key: string }
+
+export type Authority = Certificate & {
+	/** Issues a certificate for these names, such as `DNS:localhost` or `IP:127.0.0.1`. */
+	issue(names: readonly string[], days?: number): Certificate
+}
+
+const algorithm = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+
+/** Runs openssl in a folder of its own, with these files in it. */
+function openssl(files: Readonly<Record<string, string>>, commands: readonly (readonly string[])[]): Certificate {
+	const folder = mkdtempSync(join(tmpdir(), 'rollcall-certificate-'))
+	try {
+		for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+		for (const command of commands) execFileSync('openssl', command, { cwd: folder, stdio: 'pipe' })
+		return { cert: readFileSync(join(folder, 'cert.pem'), 'utf8'), key: readFileSync(join(folder, 'key.pem'), 'utf8') }
+	} finally {
+		rmSync(folder, { recursive: true })
+	}
+}
+
+/** A certificate that nobody but itself vouches for. */
+export const selfSigned = (names: readonly string[] = [], commonName = 'localhost'): Certificate =>
+	openssl({}, [
+		[
+			...[
+				'req',
+				'-x509',
+				...algorithm,
+				'-keyout',
+				'key.pem',
+				'-out',
+				'cert.pem',
+				'-days',
+				'2',
+				'-subj',
+				`/CN=${commonName}`,
+			],
+			...(names.length > 0 ? ['-addext', `subjectAltName=${names.join(',')}`] : []),
+		],
+	])
+
+/** A certificate authority that lives as long as the test. */
+export function authority(name = 'Lab'): Authority {
+	const own = openssl({}, [
+		[...['req', '-x509', ...algorithm, '-keyout', 'key.pem', '-out', 'cert.pem', '-days', '2', '-subj', `/CN=${name}`]],
+	])
+	return { ...own, issue: (names, days = 2) => issue(own, names, days) }
+}
+
+const issue = (issuer: Certificate, names: readonly string[], days: number): Certificate =>
+	openssl({ 'ca.pem': issuer.cert, 'ca.key': issuer.key, 'names.cnf': `subjectAltName=${names.join(',')}` }, [
+		['req', '-new', ...algorithm, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', '/CN=leaf'],
+		[
+			...['x509', '-req', '-in', 'request.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'],
+			...['-days', String(days), '-extfile', 'names.cnf', '-out', 'cert.pem'],
+		],
+	])

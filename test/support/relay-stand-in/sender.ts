@@ -1,0 +1,49 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import { type Agent, request } from 'node:https'
+
+export type Sent = {
+	readonly port: number
+	readonly ca: string
+	readonly path: string
+	readonly method?: string
+	readonly headers?: OutgoingHttpHeaders
+	readonly body?: Buffer | string
+	readonly agent?: Agent
+}
+
+export type Received = {
+	readonly status: number
+	readonly reason: string
+	readonly headers: IncomingHttpHeaders
+	readonly body: Buffer
+}
+
+/** One HTTPS request to this machine; the path goes out as it is. */
+export const sendTo = ({ port, ca, path, method = 'GET', headers = {}, body, agent }: Sent): Promise<Received> =>
+	new Promise((resolve, reject) => {
+		const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
+		const options = {
+			host: '127.0.0.1',
+			servername: 'localhost',
+			port,
+			ca,
+			path,
+			method,
+			headers: { ...length, ...headers },
+		}
+		const outgoing = request({ ...options, ...(agent && { agent }) }, (response) => {
+			const chunks: Buffer[] = []
+			response.on('data', (chunk: Buffer) => chunks.push(chunk))
+			response.on('error', reject)
+			response.on('end', () =>
+				resolve({
+					status: response.statusCode ?? 0,
+					reason: response.statusMessage ?? '',
+					headers: response.headers,
+					body: Buffer.concat(chunks),
+				}),
+			)
+		})
+		outgoing.on('error', reject)
+		outgoing.end(body)
+	})
