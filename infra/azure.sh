@@ -67,7 +67,7 @@ patiently() {
 	for ((attempt = 1; ; attempt++)); do
 		if "$@" 2>"$log"; then return; fi
 		cat "$log" >&2
-		grep -Eqiw '403|forbidden|not authorized|AuthorizationFailure|AuthorizationPermissionMismatch|BlobUploadFailed\w*' "$log" ||
+		grep -Eqiw '403|forbidden|not authorized|AuthorizationFailure|AuthorizationPermissionMismatch|BlobUploadFailed(Exception)?' "$log" ||
 			fail "$1 $2 $3 failed"
 		[ "$attempt" -lt 11 ] || fail "$1 $2 $3 is still refused after five minutes" 'look at the role assignments of the resource in the portal'
 		printf 'A new role takes some minutes to work; trying again in 30 seconds (%s of 10).\n' "$attempt" >&2

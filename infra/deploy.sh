@@ -50,7 +50,7 @@ ensure_group() {
 # Ownership of the subscription does not include tables and secrets, so somebody needs roles for them.
 administrator() {
 	local kind user
-	if grep -Eq '^param administratorId\b' "$parameters"; then return; fi
+	if grep -Eq '^param administratorId( |=)' "$parameters"; then return; fi
 	kind=$(az account show --query user.type --output tsv) || fail 'az does not say who is signed in'
 	if [ "$kind" != user ]; then
 		printf 'Not signed in as a user: set administratorId in %s to whoever is to add tenants.\n' "$parameters" >&2

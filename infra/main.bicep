@@ -3,7 +3,7 @@ metadata description = 'Everything that Rollcall runs on in Azure. No key or tok
 
 import { relayTenant } from 'modules/relay.bicep'
 
-@description('Optional. Beginning of the names of all resources; a suffix that is the same for every deployment to this resource group follows.')
+@description('Optional. Beginning of the names of all resources: lower-case letters and digits, a letter first. A suffix that is the same for every deployment to this resource group follows.')
 @minLength(3)
 @maxLength(10)
 param name string = 'rollcall'
@@ -122,6 +122,8 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   }
 }
 
+// One after the other: Azure refuses two changes of one network at once.
+@batchSize(1)
 module endpoints 'modules/private-endpoint.bicep' = [
   for service in ['blob', 'table', 'vault']: if (privateNetworking) {
     params: {

@@ -17,31 +17,38 @@ resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
     addressSpace: {
       addressPrefixes: ['10.117.0.0/24']
     }
-  }
-
-  resource app 'subnets' = {
-    name: 'app'
-    properties: {
-      addressPrefix: '10.117.0.0/25'
-      delegations: [
-        {
-          name: 'app'
-          properties: {
-            serviceName: 'Microsoft.App/environments'
-          }
+    // Inside the network: as resources of their own, a second deployment could take them for removed.
+    subnets: [
+      {
+        name: 'app'
+        properties: {
+          addressPrefix: '10.117.0.0/25'
+          delegations: [
+            {
+              name: 'app'
+              properties: {
+                serviceName: 'Microsoft.App/environments'
+              }
+            }
+          ]
         }
-      ]
-    }
+      }
+      {
+        name: 'endpoints'
+        properties: {
+          addressPrefix: '10.117.0.128/27'
+          defaultOutboundAccess: false
+        }
+      }
+    ]
   }
 
-  resource endpoints 'subnets' = {
+  resource app 'subnets' existing = {
+    name: 'app'
+  }
+
+  resource endpoints 'subnets' existing = {
     name: 'endpoints'
-    // Azure refuses two changes of one network at once.
-    dependsOn: [app]
-    properties: {
-      addressPrefix: '10.117.0.128/27'
-      defaultOutboundAccess: false
-    }
   }
 }
 

@@ -44,22 +44,23 @@ var assignment = {
   roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds[role])
 }
 
-// Azure looks at the names of all four, also of those that are not meant.
+// Azure looks for none of the four but the one that is meant, yet at the names of all.
+// https://github.com/Azure/bicep/issues/12204
 var plainName = on.type == 'hybridConnection' ? 'none' : on.name
 
-resource component 'Microsoft.Insights/components@2020-02-02' existing = {
+resource component 'Microsoft.Insights/components@2020-02-02' existing = if (on.type == 'component') {
   name: plainName
 }
 
-resource hybridConnection 'Microsoft.Relay/namespaces/hybridConnections@2024-01-01' existing = {
+resource hybridConnection 'Microsoft.Relay/namespaces/hybridConnections@2024-01-01' existing = if (on.type == 'hybridConnection') {
   name: on.type == 'hybridConnection' ? on.name : 'none/none'
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = if (on.type == 'storageAccount') {
   name: plainName
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = if (on.type == 'vault') {
   name: plainName
 }
 

@@ -13,7 +13,10 @@ const resource = z.object({
 export type Resource = z.infer<typeof resource>
 
 /** What `bicep snapshot` predicts of a deployment. Expressions that only Azure can evaluate stay as they are, in `[…]`. */
-export const deployment = z.object({ predictedResources: z.array(resource) })
+export const deployment = z.object({
+	predictedResources: z.array(resource),
+	diagnostics: z.array(z.unknown()).length(0),
+})
 
 export type Deployment = z.infer<typeof deployment>
 
