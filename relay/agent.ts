@@ -1,0 +1,120 @@
+import { type Clock, pause } from '../shared/relay/clock.ts'
+import { cached } from '../shared/relay/token-cache.ts'
+import { delayBefore, type Trouble } from './backoff.ts'
+import { HandshakeError } from './channel.ts'
+import { type Config, readText } from './config.ts'
+import { tokenSource } from './credentials.ts'
+import { dispatcher } from './dispatch.ts'
+import { forwardTo } from './forward.ts'
+import { briefly, type Log } from './log.ts'
+import { ProxyError, proxyAgent } from './proxy.ts'
+import { type End, openSession, type Session, type SessionSetting, TokenError } from './session.ts'
+
+export type Surroundings = {
+	readonly clock: Clock
+	readonly log: Log
+	readonly random: () => number
+}
+
+export type Agent = {
+	/** Resolves when the agent listens for the first time. */
+	readonly online: Promise<void>
+	/** Stops listening and finishes what is under way, turning away what still comes; for the end of the process. */
+	drain(): Promise<void>
+	/** The same while serving what still comes; for when another agent of this process has taken over. */
+	retire(): Promise<void>
+}
+
+const hour = 3_600_000
+const stableAfter = 60_000
+const drainWithin = 25_000
+
+/** Listens until it is told to stop, whatever the network does. Throws a UsageError when a file that it needs is wrong. */
+export function startAgent(config: Config, { clock, log, random }: Surroundings): Agent {
+	const { caFile, proxy } = config.relay
+	const source = tokenSource(config, clock)
+	const requests = dispatcher({ config, clock, log, forward: forwardTo(config, clock) })
+	const stopping = new AbortController()
+	const setting: Omit<SessionSetting, 'isPongOnly'> = {
+		config,
+		clock,
+		log,
+		token: cached(source, clock),
+		receive: requests.receive,
+		ca: caFile === undefined ? undefined : readText(caFile, 'relay.caFile is a PEM file.'),
+		proxy: proxy === undefined ? undefined : proxyAgent(proxy),
+	}
+	let current: Session | undefined
+	let isOnline = () => {}
+	const online = new Promise<void>((resolve) => {
+		isOnline = resolve
+	})
+
+	async function run(): Promise<void> {
+		let attempt = 0
+		let trouble: Trouble = 'network'
+		let shortAfterPing = 0
+		let old: Session | undefined
+		while (!stopping.signal.aborted) {
+			try {
+				const session = await openSession({ ...setting, isPongOnly: shortAfterPing >= 2 }, trouble === 'auth_failed')
+				current = session
+				const opened = clock.now()
+				trouble = 'network'
+				log('online', { agent: config.agentId, hybridConnection: config.relay.hybridConnection })
+				isOnline()
+				void old?.retire()
+				const end = await lifeOf(session)
+				old = end === undefined ? session : undefined
+				if (end === undefined) continue
+				if (clock.now() - opened > stableAfter) attempt = 0
+				shortAfterPing = end.isAfterPing ? shortAfterPing + 1 : 0
+				log('closed', { code: end.code, reason: end.reason })
+				if (end.code === 1008) trouble = 'auth_failed'
+				await pause(clock, delayBefore(attempt++, 'network', random), stopping.signal)
+			} catch (error) {
+				trouble = troubleOf(error)
+				const delay = delayBefore(attempt++, trouble, random)
+				log('offline', { trouble, detail: briefly(error), retryIn: Math.round(delay), ...proxyStatus(error) })
+				await pause(clock, delay, stopping.signal)
+			}
+		}
+	}
+
+	/** How the session ended; undefined when it is time for the next one, the service drops each after a day. */
+	async function lifeOf(session: Session): Promise<End | undefined> {
+		const due = new AbortController()
+		const age = pause(clock, (19 + 2 * random()) * hour, AbortSignal.any([stopping.signal, due.signal]))
+		const end = await Promise.race([session.ended, age.then(() => undefined)])
+		due.abort()
+		if (end === undefined && !stopping.signal.aborted) log('recycle')
+		return end
+	}
+
+	const running = run()
+	const stop = async () => {
+		stopping.abort()
+		await Promise.race([requests.idle(), pause(clock, drainWithin)])
+		await current?.retire()
+		await Promise.race([requests.idle(), pause(clock, drainWithin / 5)])
+		await running
+	}
+	return {
+		online,
+		retire: stop,
+		drain: () => {
+			requests.refuse()
+			return stop()
+		},
+	}
+}
+
+function troubleOf(error: unknown): Trouble {
+	if (error instanceof TokenError) return 'auth_failed'
+	if (!(error instanceof HandshakeError)) return 'network'
+	if (error.status === 401 || error.status === 403) return 'auth_failed'
+	if (error.status === 404) return 'entity_missing'
+	return error.status === 503 && /quota|MaximumListeners/i.test(error.message) ? 'quota' : 'network'
+}
+
+const proxyStatus = (error: unknown) => (error instanceof ProxyError ? { proxyStatus: error.status } : {})

@@ -1,0 +1,128 @@
+import type { Agent } from 'node:https'
+import { type RawData, WebSocket } from 'ws'
+import { z } from 'zod'
+import { type Clock, systemClock } from '../shared/relay/clock.ts'
+
+/** What a listener sends for one request. */
+export type Answer = {
+	readonly status: number
+	readonly headers: Readonly<Record<string, string>>
+	readonly body: Buffer
+}
+
+const request = z.object({
+	id: z.string(),
+	requestTarget: z.string(),
+	method: z.string(),
+	requestHeaders: z.record(z.string(), z.string()).default({}),
+	body: z.boolean().default(false),
+	address: z.string().optional(),
+})
+
+const message = z.union([
+	z.object({ request }),
+	z.object({ request: z.object({ address: z.string() }) }),
+	z.object({ accept: z.object({ address: z.string() }) }),
+	z.record(z.string(), z.unknown()).transform((value) => ({ unknown: Object.keys(value) })),
+])
+
+export type Message = z.infer<typeof message>
+export type RelayRequest = z.infer<typeof request>
+
+/** The service refused a WebSocket; its reason carries the tracking id that support asks for. */
+export class HandshakeError extends Error {
+	override readonly name = 'HandshakeError'
+	readonly status: number
+	readonly headers: Readonly<Record<string, unknown>>
+
+	constructor(status: number, reason: string, headers: Readonly<Record<string, unknown>>) {
+		super(`${status} ${reason}`)
+		this.status = status
+		this.headers = headers
+	}
+}
+
+export type Connection = {
+	readonly headers?: Readonly<Record<string, string>>
+	readonly ca?: string | undefined
+	readonly agent?: Agent | undefined
+	readonly maxPayload: number
+	readonly clock?: Clock
+}
+
+const handshakeLimit = 10_000
+
+/** Opens a WebSocket. Throws a HandshakeError when the other side answers with anything but 101. */
+export function open(
+	url: string,
+	{ headers, ca, agent, maxPayload, clock = systemClock }: Connection,
+): Promise<WebSocket> {
+	return new Promise((resolve, reject) => {
+		const socket = new WebSocket(url, {
+			...(headers && { headers }),
+			...(ca !== undefined && { ca }),
+			...(agent && { agent }),
+			perMessageDeflate: false,
+			followRedirects: false,
+			maxPayload,
+		})
+		const cancel = clock.after(handshakeLimit, () => {
+			reject(new Error(`no handshake within ${handshakeLimit} ms`))
+			socket.terminate()
+		})
+		socket.once('open', () => {
+			cancel()
+			resolve(socket)
+		})
+		socket.once('unexpected-response', (outgoing, response) => {
+			cancel()
+			reject(new HandshakeError(response.statusCode ?? 0, response.statusMessage ?? '', response.headers))
+			outgoing.destroy()
+		})
+		// Stays for the life of the socket: an error that nobody listens to would end the process.
+		socket.on('error', (error) => {
+			cancel()
+			reject(error)
+		})
+	})
+}
+
+type Reader = {
+	received(message: Message, body: Buffer): void
+	/** What came is not the protocol; whoever reads cannot tell where the next message begins. */
+	broken(what: string): void
+}
+
+/** Reads texts, each with the binary message that it announces. */
+export function read(socket: WebSocket, { received, broken }: Reader): void {
+	let expecting: Message | undefined
+	socket.on('message', (bytes: RawData, isBinary: boolean) => {
+		if (isBinary !== (expecting !== undefined))
+			return broken(isBinary ? 'a body that was not announced' : 'no body where one was announced')
+		if (expecting !== undefined) {
+			const complete = expecting
+			expecting = undefined
+			return received(complete, bytes as Buffer) // sound: binaryType is nodebuffer
+		}
+		const parsed = parse(String(bytes))
+		if (parsed === undefined) return broken('a text that is no message')
+		if ('request' in parsed && 'body' in parsed.request && parsed.request.body) expecting = parsed
+		else received(parsed, Buffer.alloc(0))
+	})
+}
+
+function parse(text: string): Message | undefined {
+	try {
+		return message.safeParse(JSON.parse(text)).data
+	} catch (error) {
+		if (error instanceof SyntaxError) return undefined
+		throw error
+	}
+}
+
+/** Sends head and body in one go: whatever came between them would be taken for the body. */
+export function sendAnswer(socket: WebSocket, requestId: string, { status, headers, body }: Answer): void {
+	const response = { requestId, statusCode: status, responseHeaders: headers, body: body.length > 0 }
+	socket.send(JSON.stringify({ response }))
+	if (body.length > 0) socket.send(body, { binary: true })
+}

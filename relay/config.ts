@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { z } from 'zod'
+import { nearest } from './nearest.ts'
+import { UsageError } from './usage-error.ts'
+
+const text = z.string().min(1)
+
+const credentials = z.discriminatedUnion('type', [
+	z.strictObject({ type: z.literal('sas'), keyName: text, keyFile: text }),
+	z.strictObject({ type: z.literal('arc') }),
+	z.strictObject({
+		type: z.literal('certificate'),
+		tenantId: text,
+		clientId: text,
+		certificateFile: text,
+		keyFile: text,
+		authority: z.url({ protocol: /^https$/ }).default('https://login.microsoftonline.com'),
+	}),
+])
+
+const tls = z.discriminatedUnion('mode', [
+	z.strictObject({ mode: z.literal('system'), serverName: text.optional() }),
+	z.strictObject({ mode: z.literal('ca'), caFile: text, serverName: text.optional() }),
+	z.strictObject({ mode: z.literal('pin'), certificateFile: text, serverName: text.optional() }),
+])
+
+const authorization = z.discriminatedUnion('type', [
+	z.strictObject({ type: z.literal('bearer'), tokenFile: text }),
+	z.strictObject({ type: z.literal('passThrough') }),
+	z.strictObject({ type: z.literal('clientCertificate') }),
+])
+
+const schema = z.strictObject({
+	relay: z.strictObject({
+		namespace: z.string().regex(/^[a-z0-9.-]+(:\d+)?$/i, 'is a host name such as contoso.servicebus.windows.net'),
+		hybridConnection: z.string().regex(/^[\w.-]+(\/[\w.-]+)*$/, 'is the name of a hybrid connection'),
+		rendezvousSuffix: z.string().startsWith('.').default('.servicebus.windows.net'),
+		audience: z.url().default('https://relay.azure.net/'),
+		caFile: text.optional(),
+		proxy: z.url({ protocol: /^http$/ }).optional(),
+	}),
+	credentials,
+	origin: z.strictObject({
+		url: z.string().regex(/^https:\/\/[^/?#@]+(\/[\w.~-]+)*\/scim\/?$/, 'is an https address that ends in /scim'),
+		tls: tls.default({ mode: 'system' }),
+		clientCertificate: z.strictObject({ certificateFile: text, keyFile: text }).optional(),
+		authorization,
+	}),
+	agentId: z.guid().optional(),
+	concurrency: z.int().min(1).max(256).default(16),
+})
+
+/** Settings of the agent as its file has them; file names are resolved against the file's folder. */
+export type Config = z.infer<typeof schema> & { readonly agentId: string }
+
+const known = [
+	...['relay', 'credentials', 'origin', 'agentId', 'concurrency', 'namespace', 'hybridConnection', 'rendezvousSuffix'],
+	...[
+		'audience',
+		'caFile',
+		'proxy',
+		'type',
+		'keyName',
+		'keyFile',
+		'tenantId',
+		'clientId',
+		'certificateFile',
+		'authority',
+	],
+	...['url', 'tls', 'mode', 'serverName', 'clientCertificate', 'authorization', 'tokenFile'],
+]
+
+/** Reads and checks a configuration file. Throws a UsageError that names what is wrong with it. */
+export function readConfig(file: string): Config {
+	const value = parse(readText(file, 'Name the configuration file: --config FILE.'), file)
+	const parsed = schema.safeParse(value)
+	if (!parsed.success) throw refusal(file, parsed.error.issues[0])
+	const { agentId, ...settings } = parsed.data
+	return withFolder(
+		{ ...settings, agentId: agentId ?? identity(settings.relay.hybridConnection) },
+		dirname(resolve(file)),
+	)
+}
+
+/** Reads a file that the configuration names. */
+export function readText(file: string, hint: string): string {
+	try {
+		return readFileSync(file, 'utf8')
+	} catch (error) {
+		throw new UsageError(`${file} cannot be read: ${(error as Error).message}`, { hint, cause: error }) // sound: fs throws errors
+	}
+}
+
+function parse(json: string, file: string): unknown {
+	try {
+		return JSON.parse(json)
+	} catch (error) {
+		throw new UsageError(`${file} is not JSON: ${String(error)}`, {
+			hint: 'Compare it with docs/relay.md.',
+			cause: error,
+		})
+	}
+}
+
+function refusal(file: string, issue: z.core.$ZodIssue | undefined): UsageError {
+	const path = issue?.path.join('.') ?? ''
+	if (issue?.code !== 'unrecognized_keys')
+		return new UsageError(`${file}: ${path || 'the file'}: ${issue?.message}`, {
+			hint: 'Compare it with docs/relay.md.',
+		})
+	const [key = ''] = issue.keys
+	const guess = nearest(key, known)
+	const hint = guess === undefined ? 'Remove it.' : `Did you mean ${guess}?`
+	return new UsageError(`${file}: ${[...issue.path, key].join('.')} is no setting`, { hint })
+}
+
+/** The same on every start of this machine, so that the service and the logs know an agent again. */
+function identity(hybridConnection: string): string {
+	const hash = createHash('sha256').update(`${hostname()}\n${hybridConnection}`).digest('hex')
+	return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`
+}
+
+/** Every setting whose name ends in File is a file name. */
+function withFolder<T>(settings: T, folder: string): T {
+	const text = JSON.stringify(settings)
+	return JSON.parse(text, (name: string, value: unknown) =>
+		/file$/i.test(name) && typeof value === 'string' ? resolve(folder, value) : value,
+	)
+}

@@ -1,0 +1,106 @@
+import { createHash, createPrivateKey, randomUUID, sign, X509Certificate } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { isAbsolute, join, normalize } from 'node:path'
+import { z } from 'zod'
+import type { Clock } from '../shared/relay/clock.ts'
+import { type RelayToken, sasToken } from '../shared/relay/sas.ts'
+import type { TokenSource } from '../shared/relay/token-cache.ts'
+import { type Config, readText } from './config.ts'
+import { readSecret } from './secret-file.ts'
+
+type Credentials = Config['credentials']
+type Of<Type extends Credentials['type']> = Extract<Credentials, { type: Type }>
+
+/** The agent's way to tokens that let it listen. */
+export function tokenSource({ credentials, relay }: Config, clock: Clock): TokenSource {
+	switch (credentials.type) {
+		case 'sas':
+			return () => Promise.resolve(listenKey(credentials, relay, clock))
+		case 'arc':
+			return () => arcIdentity(relay.audience, clock)
+		case 'certificate':
+			return () => clientCertificate(credentials, relay.audience, clock)
+	}
+}
+
+function listenKey({ keyName, keyFile }: Of<'sas'>, relay: Config['relay'], clock: Clock): RelayToken {
+	const [host] = relay.namespace.split(':')
+	const uri = `http://${host}/${relay.hybridConnection}`
+	return sasToken({ uri, keyName, key: readSecret(keyFile), expires: clock.now() + 3_600_000 })
+}
+
+const answer = z.object({
+	access_token: z.string(),
+	expires_in: z.coerce.number().optional(),
+	expires_on: z.coerce.number().optional(),
+})
+
+async function tokenOf(response: Response, clock: Clock): Promise<RelayToken> {
+	if (!response.ok)
+		throw new Error(`${new URL(response.url).host} answered ${response.status}: ${brief(await response.text())}`)
+	const { access_token, expires_in = 3600, expires_on } = answer.parse(await response.json())
+	return { token: access_token, expiresOnTimestamp: expires_on ? expires_on * 1000 : clock.now() + expires_in * 1000 }
+}
+
+const brief = (body: string) => body.replaceAll(/\s+/g, ' ').slice(0, 300)
+
+/**
+ * A token of the machine's managed identity. Azure Arc proves that the caller may read a file of the machine:
+ * https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication
+ */
+async function arcIdentity(audience: string, clock: Clock): Promise<RelayToken> {
+	const endpoint = process.env.IDENTITY_ENDPOINT ?? 'http://127.0.0.1:40342/metadata/identity/oauth2/token'
+	const url = `${endpoint}?api-version=2019-11-01&resource=${encodeURIComponent(audience)}`
+	const ask = (headers: Readonly<Record<string, string>>) =>
+		fetch(url, { headers: { Metadata: 'true', ...headers }, signal: AbortSignal.timeout(10_000), redirect: 'error' })
+	const challenge = await ask({})
+	if (challenge.status !== 401) return tokenOf(challenge, clock)
+	const file = /^Basic realm=(.+)$/.exec(challenge.headers.get('www-authenticate') ?? '')?.[1]
+	return tokenOf(await ask({ Authorization: `Basic ${challengeKey(file)}` }), clock)
+}
+
+/** The challenge names a file; only one where Arc keeps its keys is read, and none that is longer than they are. */
+function challengeKey(file = ''): string {
+	const folder = process.env.IDENTITY_KEY_FOLDER ?? arcKeyFolder()
+	if (!isAbsolute(file) || normalize(join(folder, file.slice(folder.length))) !== file || !file.endsWith('.key'))
+		throw new Error(`Azure Arc named a key file outside of ${folder}: ${file.slice(0, 200)}`)
+	if (statSync(file).size > 4096) throw new Error(`the key file of Azure Arc is longer than a key: ${file}`)
+	return readText(
+		file,
+		'The agent must run as a member of himds (Linux) or Hybrid Agent Extension Applications (Windows).',
+	)
+}
+
+const arcKeyFolder = () =>
+	process.platform === 'win32'
+		? join(process.env.ProgramData ?? 'C:\\ProgramData', 'AzureConnectedMachineAgent', 'Tokens')
+		: '/var/opt/azcmagent/tokens'
+
+/** A token of a service principal that proves itself with a certificate (RFC 7523). */
+async function clientCertificate(credentials: Of<'certificate'>, audience: string, clock: Clock): Promise<RelayToken> {
+	const url = `${credentials.authority}/${credentials.tenantId}/oauth2/v2.0/token`
+	const response = await fetch(url, {
+		method: 'POST',
+		body: new URLSearchParams({
+			grant_type: 'client_credentials',
+			client_id: credentials.clientId,
+			scope: `${audience}/.default`,
+			client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+			client_assertion: assertion(credentials, url, clock),
+		}),
+		signal: AbortSignal.timeout(10_000),
+		redirect: 'error',
+	})
+	return tokenOf(response, clock)
+}
+
+function assertion({ certificateFile, keyFile, clientId }: Of<'certificate'>, audience: string, clock: Clock): string {
+	const certificate = new X509Certificate(readText(certificateFile, 'credentials.certificateFile is a PEM file.'))
+	const thumbprint = createHash('sha256').update(certificate.raw).digest('base64url')
+	const now = Math.floor(clock.now() / 1000)
+	const claims = { aud: audience, iss: clientId, sub: clientId, jti: randomUUID(), nbf: now - 60, exp: now + 600 }
+	const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+	const unsigned = `${encode({ alg: 'PS256', typ: 'JWT', 'x5t#S256': thumbprint })}.${encode(claims)}`
+	const key = { key: createPrivateKey(readSecret(keyFile)), padding: 6, saltLength: 32 } // 6: RSA_PKCS1_PSS_PADDING
+	return `${unsigned}.${sign('sha256', Buffer.from(unsigned), key).toString('base64url')}`
+}

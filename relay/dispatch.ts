@@ -1,0 +1,232 @@
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { Clock } from '../shared/relay/clock.ts'
+import {
+	type AgentErrorCode,
+	agentErrors,
+	bodyLimit,
+	contractVersion,
+	header,
+	type Outcome,
+	reserved,
+} from '../shared/relay/contract.ts'
+import { ScimError } from '../shared/scim/error.ts'
+import type { Answer, RelayRequest } from './channel.ts'
+import type { Config } from './config.ts'
+import { type Forward, type OriginAnswer, originOf } from './forward.ts'
+import { gate } from './gate.ts'
+import { kept } from './kept.ts'
+import { briefly, type Log } from './log.ts'
+import { originTarget } from './target.ts'
+
+/** Largest body on the control channel; a larger one needs a rendezvous. */
+export const controlLimit = 65_536
+
+export type Delivery = {
+	readonly request: RelayRequest
+	readonly body: Buffer
+	/** Aborted when the sender is known to be gone. */
+	readonly signal?: AbortSignal
+	/** Sends the answer and says which way it went. */
+	answer(answer: Answer): Promise<string>
+}
+
+export type Dispatcher = {
+	receive(delivery: Delivery): void
+	/** From now on requests are turned away, for another agent to take. */
+	refuse(): void
+	/** Resolves when no request is under way. */
+	idle(): Promise<void>
+}
+
+type Reply = Answer & { readonly outcome: Outcome; readonly error?: AgentErrorCode }
+
+type Setting = { readonly config: Config; readonly clock: Clock; readonly log: Log; readonly forward: Forward }
+
+const deadlineLimit = 45_000
+const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
+const headerLimit = 16_384
+const waiting = 64
+const compress = promisify(gzip)
+
+/** Takes requests off the relay, asks the SCIM server and answers, each request once. */
+export function dispatcher({ config, clock, log, forward }: Setting): Dispatcher {
+	const { basePath } = originOf(config)
+	const { hybridConnection: entity } = config.relay
+	const delivered = kept<true>(clock, { most: 10_000, milliseconds: 300_000 })
+	const replies = kept<Promise<Reply>>(clock, { most: 1000, milliseconds: 600_000 })
+	const { enter } = gate(config.concurrency, waiting)
+	const idling = new Set<() => void>()
+	let underway = 0
+	let isRefusing = false
+
+	async function serve(delivery: Delivery): Promise<void> {
+		const started = clock.now()
+		const { request } = delivery
+		const headers = lowerCase(request.requestHeaders)
+		const reply = await replyTo(delivery, headers).catch((error: unknown) => refusal('agent_failed', briefly(error)))
+		const way = await delivery.answer(await marked(reply, headers))
+		log('request', {
+			requestId: headers[header.requestId],
+			serviceId: request.id,
+			method: request.method,
+			endpoint: endpointOf(request.requestTarget),
+			status: reply.status,
+			outcome: reply.outcome,
+			...(reply.error !== undefined && { error: reply.error, detail: detailOf(reply) }),
+			milliseconds: Math.round(clock.now() - started),
+			bytes: reply.body.length,
+			way,
+		})
+	}
+
+	async function replyTo(delivery: Delivery, headers: Record<string, string>): Promise<Reply> {
+		const { request, body } = delivery
+		const target = exactTarget(request.requestTarget, headers[header.target], log)
+		if (target.startsWith(`/${entity}${reserved.outcome}`))
+			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
+		if (isRefusing) return refusal('draining', 'the agent is stopping')
+		if (target === `/${entity}${reserved.health}`) return health()
+		if (!methods.has(request.method))
+			return refusal('method_refused', `the method ${request.method.slice(0, 20)} is refused`)
+		const path = originTarget(target, { entity, basePath })
+		if (path === undefined) return refusal('path_refused', 'only paths below /scim reach the SCIM server')
+		if (body.length > bodyLimit) return refusal('body_too_large', `the body is longer than ${bodyLimit} bytes`)
+		if (JSON.stringify(headers).length > headerLimit)
+			return refusal('header_too_large', `the headers are longer than ${headerLimit} bytes`)
+		return once(headers[header.key], request.method, () => ask(delivery, headers, path))
+	}
+
+	/** The same key is one request of one client: it waits for the answer that is under way, or gets the one that was given. */
+	function once(key: string | undefined, method: string, run: () => Promise<Reply>): Promise<Reply> {
+		if (key === undefined || method === 'GET') return run()
+		const known = replies.get(key)
+		if (known !== undefined) return known
+		const reply = run()
+		replies.set(key, reply)
+		return reply.then((answered) => {
+			if (answered.outcome !== 'completed' || answered.body.length > controlLimit) replies.delete(key)
+			return answered
+		})
+	}
+
+	async function ask(
+		{ request, body, signal }: Delivery,
+		headers: Record<string, string>,
+		path: string,
+	): Promise<Reply> {
+		const asked = clock.now()
+		const limit = Math.min(Number(headers[header.deadline]) || deadlineLimit, deadlineLimit)
+		const answer = enter<OriginAnswer>(() => {
+			const deadline = limit - (clock.now() - asked)
+			if (deadline <= 0) return Promise.resolve({ fault: 'agent_busy', detail: 'its turn did not come in time' })
+			const { method } = request
+			return forward({ method, path, headers, body, deadline, ...(signal && method === 'GET' && { signal }) })
+		})
+		if (answer === undefined)
+			return refusal('agent_busy', `${config.concurrency} requests are under way and ${waiting} wait`)
+		const settled = await answer
+		const reply = replyOf(settled)
+		return {
+			...reply,
+			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - asked)) },
+		}
+	}
+
+	async function outcomeOf(key: string): Promise<Reply> {
+		return (await replies.get(key)) ?? refusal('outcome_unknown', 'the agent knows no answer under this key')
+	}
+
+	/** Tells the cloud how the agent finds the SCIM server. */
+	async function health(): Promise<Reply> {
+		const path = `${basePath}/ServiceProviderConfig`
+		const answer = await forward({
+			method: 'GET',
+			path,
+			headers: { accept: 'application/scim+json' },
+			body: Buffer.alloc(0),
+			deadline: 10_000,
+		})
+		const origin = 'fault' in answer ? { fault: answer.fault, detail: answer.detail } : { status: answer.status }
+		const body = Buffer.from(JSON.stringify({ agent: config.agentId, hybridConnection: entity, origin }))
+		return { status: 200, headers: { 'content-type': 'application/json' }, body, outcome: 'completed' }
+	}
+
+	/** Adds what makes it an answer of an agent, and packs a large one when the cloud can unpack it. */
+	async function marked(reply: Reply, headers: Record<string, string>): Promise<Answer> {
+		const isPacked = reply.body.length > controlLimit && /\bgzip\b/.test(headers['accept-encoding'] ?? '')
+		return {
+			status: reply.status,
+			headers: {
+				...reply.headers,
+				...(isPacked && { 'content-encoding': 'gzip' }),
+				[header.agent]: `${config.agentId};v=${contractVersion};hc=${entity}`,
+				[header.outcome]: reply.outcome,
+				[header.base]: basePath,
+				...(reply.error !== undefined && { [header.error]: reply.error }),
+			},
+			body: isPacked ? await compress(reply.body) : reply.body,
+		}
+	}
+
+	return {
+		receive: (delivery) => {
+			if (delivered.get(delivery.request.id)) return log('duplicate', { serviceId: delivery.request.id })
+			delivered.set(delivery.request.id, true)
+			underway++
+			serve(delivery)
+				.catch((error: unknown) => log('response_lost', { serviceId: delivery.request.id, detail: briefly(error) }))
+				.finally(() => {
+					underway--
+					if (underway === 0) for (const resolve of idling) resolve()
+				})
+		},
+		refuse: () => {
+			isRefusing = true
+		},
+		idle: () =>
+			new Promise((resolve) => {
+				if (underway === 0) return resolve()
+				idling.add(resolve)
+			}),
+	}
+}
+
+/** An answer of the agent's own, in the shape of RFC 7644 section 3.12. */
+export function refusal(code: AgentErrorCode, detail: string, originStatus?: number): Reply {
+	const { status, outcome } = agentErrors[code]
+	const error = new ScimError(status, `The on-premises agent answers ${code}: ${detail}.`)
+	return {
+		status,
+		headers: {
+			'content-type': 'application/scim+json',
+			...(status === 503 && { 'retry-after': code === 'agent_busy' ? '1' : '30' }),
+			...(originStatus !== undefined && { [header.originStatus]: String(originStatus) }),
+		},
+		body: Buffer.from(JSON.stringify(error.toMessage())),
+		outcome,
+		error: code,
+	}
+}
+
+const replyOf = (answer: OriginAnswer): Reply =>
+	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
+
+const detailOf = ({ body }: Reply): string => JSON.parse(body.toString()).detail
+
+const lowerCase = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+	Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+/** What the cloud asked for before the service rewrote it, if it is that: hex digits of either case are the same. */
+function exactTarget(received: string, sent: string | undefined, log: Log): string {
+	if (sent === undefined) return received
+	const target = Buffer.from(sent, 'base64url').toString()
+	if (upperCaseHex(target) === upperCaseHex(received)) return target
+	log('target_mismatch')
+	return received
+}
+
+const upperCaseHex = (target: string): string => target.replaceAll(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase())
+
+/** `Users` of `/demo/scim/Users/2819c223?...`: ids and filters are people's. */
+const endpointOf = (target: string): string => /\/scim\/(\.?\w{1,40})/.exec(target)?.[1] ?? '-'

@@ -1,0 +1,12 @@
+/** An event for the log: no body, no token, no address of a rendezvous is ever in it. */
+export type Log = (event: string, details?: Readonly<Record<string, unknown>>) => void
+
+/** Writes one line of JSON for each event. */
+export const jsonLog =
+	(write: (line: string) => void, now: () => number): Log =>
+	(event, details = {}) =>
+		write(`${JSON.stringify({ time: new Date(now()).toISOString(), event, ...details })}\n`)
+
+/** An error in one line; addresses in it are cut, since that of a rendezvous opens it. */
+export const briefly = (error: unknown): string =>
+	(error instanceof Error ? error.message : String(error)).replaceAll(/wss?:\/\/\S+/g, 'wss://…').slice(0, 300)

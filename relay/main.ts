@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { systemClock } from '../shared/relay/clock.ts'
+import { startAgent } from './agent.ts'
+import { type Config, readConfig } from './config.ts'
+import { briefly, jsonLog } from './log.ts'
+import { UsageError } from './usage-error.ts'
+
+// Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 used or configured wrongly.
+
+const usage = `rollcall-relay connects a SCIM server that only its own network reaches to Rollcall, dialling out only.
+
+  rollcall-relay run --config FILE       listen until SIGTERM; SIGHUP reads FILE again
+  rollcall-relay version                 print the version
+
+See docs/relay.md for the settings.
+`
+
+const print = (text: string) => process.stdout.write(text)
+const log = jsonLog((line) => process.stderr.write(line), Date.now)
+const surroundings = { clock: systemClock, log, random: Math.random }
+
+async function main(args: readonly string[]): Promise<number> {
+	const { positionals, values } = parse(args)
+	const [command] = positionals
+	if (values.help || command === 'help') return done(usage)
+	switch (command) {
+		case 'run':
+			return run(configFile(values.config))
+		case 'version':
+			return done(`${version()}\n`)
+		default:
+			throw new UsageError(command === undefined ? 'no command' : `unknown command ${command}`, {
+				hint: 'rollcall-relay --help',
+			})
+	}
+}
+
+function parse(args: readonly string[]) {
+	try {
+		const options = { help: { type: 'boolean', short: 'h' }, config: { type: 'string', short: 'c' } } as const
+		return parseArgs({ args: [...args], options, allowPositionals: true })
+	} catch (error) {
+		throw new UsageError(briefly(error), { hint: 'rollcall-relay --help', cause: error })
+	}
+}
+
+function done(text: string): number {
+	print(text)
+	return 0
+}
+
+function configFile(file: string | undefined): string {
+	if (file === undefined) throw new UsageError('no configuration', { hint: 'Name it: --config FILE' })
+	return file
+}
+
+/** The package.json beside the bundle, or that of the sources. */
+function version(): string {
+	for (const place of ['./package.json', '../package.json']) {
+		try {
+			return JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')).version
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // sound: fs throws errors with codes
+		}
+	}
+	return 'unknown'
+}
+
+async function run(file: string): Promise<number> {
+	let agent = startAgent(readConfig(file), surroundings)
+	process.on('SIGHUP', () => {
+		const next = reload(file)
+		if (next === undefined) return
+		const old = agent
+		agent = next
+		next.online.then(() => old.retire()).catch((error: unknown) => log('retire_failed', { detail: briefly(error) }))
+	})
+	await new Promise<void>((resolve) => {
+		for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve())
+	})
+	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
+	log('draining')
+	await agent.drain()
+	log('stopped')
+	return 0
+}
+
+/** A broken file changes nothing. */
+function reload(file: string) {
+	try {
+		const config: Config = readConfig(file)
+		log('config_reloaded')
+		return startAgent(config, surroundings)
+	} catch (error) {
+		log('config_refused', { detail: briefly(error), ...(error instanceof UsageError && { hint: error.hint }) })
+		return undefined
+	}
+}
+
+main(process.argv.slice(2)).then(
+	(code) => process.exit(code),
+	(error: unknown) => {
+		const isUsage = error instanceof UsageError
+		process.stderr.write(`error: ${briefly(error)}\n${isUsage ? `hint: ${error.hint}\n` : ''}`)
+		process.exit(isUsage ? 2 : 1)
+	},
+)

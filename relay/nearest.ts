@@ -1,0 +1,20 @@
+/** The known name that needs the fewest edits to become `name`, if it is close at all. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+	const [best] = known
+		.map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))
+		.sort((one, other) => one.distance - other.distance)
+	return best !== undefined && best.distance <= Math.max(2, name.length / 3) ? best.candidate : undefined
+}
+
+function distance(from: string, to: string): number {
+	let row = Array.from({ length: to.length + 1 }, (_, at) => at)
+	for (const [at, character] of [...from].entries()) {
+		const next = [at + 1]
+		for (const [column, other] of [...to].entries()) {
+			const kept = (row[column] ?? 0) + (character === other ? 0 : 1)
+			next.push(Math.min(kept, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1))
+		}
+		row = next
+	}
+	return row[to.length] ?? 0
+}

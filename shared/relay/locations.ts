@@ -1,0 +1,21 @@
+type Bases = { readonly from: string; readonly to: string }
+
+/** A `$ref` or `location` and its value in JSON. Inside of a string its quotes would be escaped, so that only names match. */
+const reference = /("(?:\$ref|location)"\s*:\s*)("(?:[^"\\]|\\.)*")/g
+
+/**
+ * The public address of a resource for the one that the SCIM server gives it; anything else is returned as it is.
+ * @example publicLocation('https://localhost:11015/scim/Users/1', { from: '/scim', to: 'https://host/scim/demo' })
+ */
+export function publicLocation(location: string, { from, to }: Bases): string {
+	const path = location.replace(/^https?:\/\/[^/?#]*/i, '')
+	return path.startsWith(`${from}/`) ? `${to}${path.slice(from.length)}` : location
+}
+
+/** JSON with public addresses; every other byte is left as it was. */
+export const withPublicLocations = (json: string, bases: Bases): string =>
+	json.replace(reference, (whole, name: string, quoted: string) => {
+		const location: string = JSON.parse(quoted)
+		const rewritten = publicLocation(location, bases)
+		return rewritten === location ? whole : `${name}${JSON.stringify(rewritten)}`
+	})

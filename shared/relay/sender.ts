@@ -1,0 +1,293 @@
+import { randomUUID } from 'node:crypto'
+import { payloadTooLarge, ScimError, unavailable } from '../scim/error.ts'
+import { type Clock, pause, systemClock } from './clock.ts'
+import {
+	agentErrors,
+	answerHeaders,
+	bodyLimit,
+	contractVersion,
+	header,
+	type Outcome,
+	requestHeaders,
+	reserved,
+} from './contract.ts'
+import { type Exchange, exchangeWith, type Received } from './exchange.ts'
+import { publicLocation, withPublicLocations } from './locations.ts'
+import { cached, type TokenSource } from './token-cache.ts'
+
+export type RelaySetting = {
+	/** `contoso.servicebus.windows.net` */
+	readonly namespace: string
+	readonly hybridConnection: string
+	/** Gets tokens that may send: `() => credential.getToken('https://relay.azure.net/.default')`, or one of `sasToken`. */
+	readonly token: TokenSource
+	/** Ids of the agents that are trusted; any agent when left out. */
+	readonly agents?: readonly string[]
+	/** The agent lets the client's own Authorization through to the SCIM server. */
+	readonly isAuthorizationPassed?: boolean
+	readonly clock?: Clock
+	readonly ca?: string
+}
+
+export type RelayedRequest = {
+	readonly method: string
+	/** Path and query below the tenant, `/Users?count=1`. */
+	readonly path: string
+	readonly headers: Iterable<readonly [string, string]>
+	readonly body?: Uint8Array
+	readonly requestId: string
+	/** `https://host/scim/demo`, for the locations in the answer. */
+	readonly publicBase: string
+}
+
+export type RelayedAnswer = {
+	readonly status: number
+	readonly headers: Readonly<Record<string, string>>
+	readonly body: Buffer
+}
+
+/** Sends a request to the SCIM server behind a hybrid connection. Throws a ScimError for whatever is not that server's answer. */
+export type SendRelayed = (request: RelayedRequest) => Promise<RelayedAnswer>
+
+type Agent = {
+	readonly id: string
+	readonly outcome: Outcome
+	readonly error: string | undefined
+	readonly base: string
+}
+
+/** How one attempt ended. */
+type Seen =
+	| { readonly as: 'answered'; readonly agent: Agent; readonly received: Whole }
+	| { readonly as: 'unauthorized' | 'no_agent'; readonly why: string }
+	| { readonly as: 'not-sent' | 'unknown'; readonly why: string; readonly agent?: Agent; readonly received?: Whole }
+
+type Whole = Exclude<Received, { lost: string }>
+
+const patience = 50_000
+const resendAfter = [250, 1000, 2000]
+const breakAfter = 5
+const breakFor = 5000
+const retryAfterSeconds = 30
+
+export function relaySender(setting: RelaySetting): SendRelayed {
+	const { clock = systemClock } = setting
+	const exchange = exchangeWith(setting.namespace, setting.ca)
+	const token = cached(setting.token, clock)
+	const breaker = { failures: 0, until: 0 }
+	return async (request) => {
+		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
+		if (clock.now() < breaker.until) throw noAgent('none was connected a moment ago')
+		const seen = await settle({ request, setting, exchange, token, clock, key: randomUUID() })
+		breaker.failures = seen.as === 'no_agent' ? breaker.failures + 1 : 0
+		if (breaker.failures >= breakAfter) breaker.until = clock.now() + breakFor
+		return answerTo(request, seen)
+	}
+}
+
+type Attempts = {
+	readonly request: RelayedRequest
+	readonly setting: RelaySetting
+	readonly exchange: Exchange
+	readonly token: (fresh?: boolean) => Promise<{ readonly token: string }>
+	readonly clock: Clock
+	readonly key: string
+}
+
+/** Repeats what may be repeated: what never reached the SCIM server always, a write that may have reached it never blindly. */
+async function settle(attempts: Attempts): Promise<Seen> {
+	const { request, clock } = attempts
+	const ends = clock.now() + patience
+	const attempt = (more: More = {}) => send(attempts, { ends, ...more })
+	let seen = await attempt()
+	if (seen.as === 'unauthorized') seen = await attempt({ isTokenFresh: true })
+	for (const delay of resendAfter) {
+		if (seen.as !== 'no_agent' || clock.now() + delay > ends) break
+		await pause(clock, delay)
+		seen = await attempt()
+	}
+	if (seen.as === 'not-sent' && seen.agent !== undefined) {
+		const other = await attempt({ headers: { 'Microsoft-Relay-DisallowedListeners': seen.agent.id } })
+		if (other.as !== 'no_agent') seen = other
+	}
+	if (seen.as !== 'unknown') return seen
+	if (request.method === 'POST' || request.method === 'PATCH') return (await lookUp(attempts, seen, ends)) ?? seen
+	const again = await attempt()
+	const isDeleted = request.method === 'DELETE' && again.as === 'answered' && again.received.status === 404
+	return isDeleted ? { ...again, received: { ...again.received, status: 204, body: Buffer.alloc(0) } } : again
+}
+
+/** Asks the agents whether the write was answered after all. */
+async function lookUp(
+	attempts: Attempts,
+	{ agent }: Extract<Seen, { as: 'unknown' | 'not-sent' }>,
+	ends: number,
+): Promise<Seen | undefined> {
+	const path = `${reserved.outcome}${attempts.key}`
+	const allowed = agent === undefined ? undefined : { 'Microsoft-Relay-AllowedListeners': agent.id }
+	const first = await send(attempts, { ends, path, method: 'GET', ...(allowed && { headers: allowed }) })
+	if (first.as === 'answered') return first
+	// With several agents the one that answers may not be the one that acted.
+	const other =
+		'agent' in first && first.agent !== undefined
+			? { 'Microsoft-Relay-DisallowedListeners': first.agent.id }
+			: undefined
+	if (other === undefined || agent !== undefined) return undefined
+	const second = await send(attempts, { ends, path, method: 'GET', headers: other })
+	return second.as === 'answered' ? second : undefined
+}
+
+type More = {
+	readonly isTokenFresh?: boolean
+	readonly headers?: Readonly<Record<string, string>>
+	readonly path?: string
+	readonly method?: string
+}
+
+async function send(attempts: Attempts, more: More & { readonly ends: number }): Promise<Seen> {
+	const { setting, request, exchange, clock } = attempts
+	const remaining = more.ends - clock.now()
+	if (remaining <= 0) return { as: 'unknown', why: `no answer within ${patience / 1000} s` }
+	const held = await attempts.token(more.isTokenFresh).catch((error: unknown) => {
+		throw refused('relay_token', 'no token for the relay could be had', error)
+	})
+	const isOwn = more.path !== undefined
+	const path = more.path ?? `/scim${escaped(request.path)}`
+	const target = `/${setting.hybridConnection}${path}`
+	const body = isOwn ? undefined : request.body
+	const controller = new AbortController()
+	const cancel = clock.after(remaining, () => controller.abort())
+	try {
+		const received = await exchange({
+			method: more.method ?? request.method,
+			path: target,
+			headers: {
+				...passed(request, setting),
+				...(body !== undefined && { 'content-length': String(body.length) }),
+				'accept-encoding': 'gzip',
+				servicebusauthorization: held.token,
+				[header.version]: contractVersion,
+				[header.requestId]: request.requestId,
+				[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
+				[header.key]: attempts.key,
+				[header.target]: Buffer.from(target).toString('base64url'),
+				...more.headers,
+			},
+			body,
+			signal: controller.signal,
+		})
+		return judge(received, setting)
+	} finally {
+		cancel()
+	}
+}
+
+/** The client's headers that concern the SCIM server. The relay itself understands some; none of those is let through. */
+function passed({ headers }: RelayedRequest, { isAuthorizationPassed = false }: RelaySetting): Record<string, string> {
+	const entries = [...headers].map(([name, value]) => [name.toLowerCase(), value] as const)
+	return Object.fromEntries(
+		entries.filter(([name]) => requestHeaders.has(name) && (name !== 'authorization' || isAuthorizationPassed)),
+	)
+}
+
+/** The service rewrites what is not strictly escaped. */
+const escaped = (path: string): string =>
+	path
+		.replaceAll(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase())
+		.replaceAll(/[^\w.~!$&'()*+,;=:@/?%-]/gu, (character) => encodeURIComponent(character))
+
+/** Only what carries an agent's mark and came through the relay is an answer of the SCIM server. */
+function judge(received: Received, setting: RelaySetting): Seen {
+	if ('lost' in received) return { as: 'unknown', why: `the connection to the relay broke: ${received.lost}` }
+	const agent = agentOf(received)
+	const { status, reason } = received
+	if (agent === undefined) return judgeRelay(status, reason)
+	const trust = distrust(received.headers[header.agent] ?? '', agent.id, setting)
+	if (trust !== undefined) throw refused('unknown_agent', trust)
+	const why = agent.error ?? agent.outcome
+	if (agent.error === 'rendezvous_failed') return { as: 'unknown', why, agent, received }
+	return agent.outcome === 'completed'
+		? { as: 'answered', agent, received }
+		: { as: agent.outcome, why, agent, received }
+}
+
+function judgeRelay(status: number, reason: string): Seen {
+	const why = `the relay answered ${status} ${reason}`.slice(0, 300)
+	if (status === 401) return { as: 'unauthorized', why }
+	if (status === 403) throw refused('relay_refused', why)
+	if (status === 404 || status === 502 || status === 503) return { as: 'no_agent', why }
+	return { as: 'unknown', why }
+}
+
+function agentOf({ headers }: Whole): Agent | undefined {
+	const mark = headers[header.agent]
+	const outcome = headers[header.outcome]
+	if (mark === undefined || headers.via === undefined || !isOutcome(outcome)) return undefined
+	const [id = ''] = mark.split(';')
+	return { id, outcome, error: headers[header.error], base: headers[header.base] ?? '' }
+}
+
+const isOutcome = (value: string | undefined): value is Outcome =>
+	value === 'completed' || value === 'not-sent' || value === 'unknown'
+
+function distrust(mark: string, id: string, { agents, hybridConnection }: RelaySetting): string | undefined {
+	if (agents !== undefined && !agents.includes(id)) return `the agent ${id} is not one of this tenant`
+	return mark.split(';').includes(`hc=${hybridConnection}`)
+		? undefined
+		: `the agent ${id} serves another hybrid connection`
+}
+
+const refused = (code: string, why: string, cause?: unknown): ScimError =>
+	unavailable(`The SCIM server cannot be reached (${code}): ${why}.`, retryAfterSeconds, cause)
+
+const noAgent = (why: string): ScimError => refused('no_agent', `no on-premises agent is connected: ${why}`)
+
+function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
+	switch (seen.as) {
+		case 'answered':
+			return published(seen.received, { from: seen.agent.base, to: publicBase })
+		case 'unauthorized':
+			throw refused('relay_unauthorized', seen.why)
+		case 'no_agent':
+			throw noAgent(seen.why)
+		case 'not-sent':
+		case 'unknown':
+			throw failure(seen)
+	}
+}
+
+/** The agent's own refusals of a request keep their status; whatever failed is 503. */
+function failure({ as, why, received, agent }: Extract<Seen, { as: 'not-sent' | 'unknown' }>): ScimError {
+	const detail = received === undefined ? why : detailOf(received.body)
+	if (
+		agent?.error !== undefined &&
+		Object.hasOwn(agentErrors, agent.error) &&
+		received !== undefined &&
+		received.status < 500
+	)
+		return new ScimError(received.status, detail)
+	if (as === 'not-sent') return refused(why, detail)
+	return refused('outcome_unknown', `whether the request was carried out is unknown: ${detail}`)
+}
+
+function detailOf(body: Buffer): string {
+	try {
+		return String(JSON.parse(body.toString()).detail).replace(/\.$/, '')
+	} catch (error) {
+		if (error instanceof SyntaxError) return 'the agent gave no reason'
+		throw error
+	}
+}
+
+function published(
+	{ status, headers, body }: Whole,
+	bases: { readonly from: string; readonly to: string },
+): RelayedAnswer {
+	const kept = Object.entries(headers).filter(([name]) => answerHeaders.has(name))
+	const { location, ...others } = Object.fromEntries(kept)
+	return {
+		status,
+		headers: { ...others, ...(location !== undefined && { location: publicLocation(location, bases) }) },
+		body: Buffer.from(withPublicLocations(body.toString(), bases)),
+	}
+}

@@ -1,0 +1,25 @@
+import type { Clock } from './clock.ts'
+import type { RelayToken } from './sas.ts'
+
+export type TokenSource = () => Promise<RelayToken>
+
+/**
+ * Keeps a token for three quarters of its life and asks for the next one once, however many wait for it.
+ * `fresh` asks in any case, for when the service has refused the kept one.
+ */
+export function cached(source: TokenSource, clock: Clock): (fresh?: boolean) => Promise<RelayToken> {
+	let kept: { readonly token: RelayToken; readonly until: number } | undefined
+	let asked: Promise<RelayToken> | undefined
+	const ask = async () => {
+		const token = await source()
+		kept = { token, until: clock.now() + (token.expiresOnTimestamp - clock.now()) * 0.75 }
+		return token
+	}
+	return (fresh = false) => {
+		if (!fresh && kept !== undefined && clock.now() < kept.until) return Promise.resolve(kept.token)
+		asked ??= ask().finally(() => {
+			asked = undefined
+		})
+		return asked
+	}
+}

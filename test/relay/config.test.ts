@@ -1,0 +1,77 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readConfig } from '../../relay/config.ts'
+import { readSecret } from '../../relay/secret-file.ts'
+import { settings } from '../support/relay-stand-in/lab.ts'
+
+let folder = ''
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'rollcall-config-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const good = settings({ host: 'contoso.servicebus.windows.net' }, { port: 11015 })
+const read = (value: unknown) => {
+	const file = join(folder, 'relay.json')
+	writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value))
+	return readConfig(file)
+}
+
+test('file names are resolved against the folder of the configuration, defaults filled in', () => {
+	expect(read(good)).toEqual({
+		relay: {
+			namespace: 'contoso.servicebus.windows.net',
+			hybridConnection: 'demo',
+			rendezvousSuffix: '.servicebus.windows.net',
+			audience: 'https://relay.azure.net/',
+			caFile: join(folder, 'ca.pem'),
+		},
+		credentials: { type: 'sas', keyName: 'listen', keyFile: join(folder, 'listen.key') },
+		origin: {
+			url: 'https://localhost:11015/scim',
+			tls: { mode: 'ca', caFile: join(folder, 'ca.pem') },
+			authorization: { type: 'bearer', tokenFile: join(folder, 'origin.token') },
+		},
+		agentId: good.agentId,
+		concurrency: 16,
+	})
+})
+
+test('an agent without an id has the same one at every start', () => {
+	const { agentId: _, ...others } = good
+	expect(read(others).agentId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
+	expect(read(others).agentId).toBe(read(others).agentId)
+})
+
+test.each([
+	['{', /is not JSON/, 'Compare it with docs/relay.md.'],
+	[{ ...good, concurency: 2 }, /concurency is no setting$/, 'Did you mean concurrency?'],
+	[{ ...good, relay: { ...good.relay, nameSpace: 'x' } }, /relay\.nameSpace is no setting$/, 'Did you mean namespace?'],
+	[{ ...good, rejectUnauthorized: false }, /rejectUnauthorized is no setting$/, 'Remove it.'],
+	[
+		{ ...good, origin: { ...good.origin, url: 'http://localhost/scim' } },
+		/origin\.url: .*is an https address that ends in \/scim/,
+		'Compare it with docs/relay.md.',
+	],
+	[
+		{ ...good, origin: { ...good.origin, url: 'https://localhost/x' } },
+		/origin\.url: /,
+		'Compare it with docs/relay.md.',
+	],
+	[{ ...good, origin: { ...good.origin, tls: { mode: 'off' } } }, /origin\.tls/, 'Compare it with docs/relay.md.'],
+])('%j is refused by name', (value, message, hint) => {
+	expect(() => read(value)).toThrow(
+		expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(message), hint }),
+	)
+})
+
+test('a secret that others can read is not used', () => {
+	const file = join(folder, 'secret')
+	writeFileSync(file, 'secret\n')
+	chmodSync(file, 0o640)
+	expect(() => readSecret(file)).toThrow(expect.objectContaining({ hint: `chmod 600 ${file}` }))
+	chmodSync(file, 0o600)
+	expect(readSecret(file)).toBe('secret')
+})

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+
+let folder = ''
+let lab: Lab
+
+beforeAll(async () => {
+	folder = mkdtempSync(join(tmpdir(), 'rollcall-main-'))
+	const banner =
+		"import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);"
+	await build({
+		entryPoints: ['relay/main.ts'],
+		outfile: join(folder, 'main.mjs'),
+		bundle: true,
+		platform: 'node',
+		format: 'esm',
+		banner: { js: banner },
+	})
+	lab = await startLab()
+})
+afterAll(async () => {
+	await lab.stop()
+	rmSync(folder, { recursive: true })
+})
+
+/** The command as an administrator starts it. */
+function start(...args: string[]) {
+	const child: ChildProcess = spawn(process.execPath, [join(folder, 'main.mjs'), ...args])
+	const seen = { out: '', err: '' }
+	const waiting = new Set<() => void>()
+	child.stdout?.on('data', (text) => (seen.out += text))
+	child.stderr?.on('data', (text) => {
+		seen.err += text
+		for (const look of waiting) look()
+	})
+	const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)))
+	const logged = (event: string, times = 1) =>
+		new Promise<void>((resolve) => {
+			const look = () => seen.err.split(`"event":"${event}"`).length > times && resolve()
+			waiting.add(look)
+			look()
+		})
+	return { child, exited, logged, seen }
+}
+
+describe('rollcall-relay', () => {
+	test.each([
+		[['--help'], 0, /run --config FILE/, /^$/],
+		[['version'], 0, /^\S+\n$/, /^$/],
+		[[], 2, /^$/, /^error: no command\nhint: rollcall-relay --help\n$/],
+		[['dance'], 2, /^$/, /^error: unknown command dance\nhint: /],
+		[['run'], 2, /^$/, /^error: no configuration\nhint: Name it: --config FILE\n$/],
+		[['run', '--konfig', 'x'], 2, /^$/, /^error: Unknown option '--konfig'/],
+		[['run', '--config', '/absent.json'], 2, /^$/, /^error: \/absent.json cannot be read: .*\nhint: /],
+	])('%j exits with %i', async (args, code, out, err) => {
+		const { exited, seen } = start(...args)
+		expect(await exited).toBe(code)
+		expect(seen.out).toMatch(out)
+		expect(seen.err).toMatch(err)
+	})
+
+	test('run listens, keeps its configuration when the new one is broken, takes a good one, and ends on SIGTERM', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const { child, exited, logged, seen } = start('run', '--config', file)
+		await logged('online')
+		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+
+		lab.write('relay.json', '{"relay":')
+		child.kill('SIGHUP')
+		await logged('config_refused')
+		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+
+		lab.write('relay.json', JSON.stringify({ ...settings(lab.standIn, lab.origin), concurrency: 4 }))
+		child.kill('SIGHUP')
+		await logged('online', 2)
+		await lab.standIn.journal.until('left')
+		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+
+		child.kill('SIGTERM')
+		expect(await exited).toBe(0)
+		const events = seen.err
+			.trim()
+			.split('\n')
+			.map((line) => JSON.parse(line).event)
+		expect(events.slice(-2)).toEqual(['draining', 'stopped'])
+		expect(seen.err).not.toMatch(/listenkey|origin-secret|SharedAccessSignature|sb-hc-id/)
+	})
+})

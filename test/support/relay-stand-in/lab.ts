@@ -1,0 +1,124 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { ServerOptions } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Agent, startAgent } from '../../../relay/agent.ts'
+import { type Config, readConfig } from '../../../relay/config.ts'
+import { sasToken } from '../../../shared/relay/sas.ts'
+import {
+	type RelayedAnswer,
+	type RelayedRequest,
+	type RelaySetting,
+	relaySender,
+	type SendRelayed,
+} from '../../../shared/relay/sender.ts'
+import type { ScimError } from '../../../shared/scim/error.ts'
+import { authority } from './certificates.ts'
+import { type Journal, journal } from './journal.ts'
+import { type Origin, startOrigin } from './origin.ts'
+import { scaledClock } from './scaled-clock.ts'
+import { type StandIn, startStandIn } from './stand-in.ts'
+
+export const ca = authority()
+export const certificate = ca.issue(['DNS:localhost', 'IP:127.0.0.1'])
+
+/** A minute in a second. */
+export const clock = scaledClock(60)
+
+type Settings = { readonly [name: string]: unknown }
+
+export type Lab = {
+	readonly standIn: StandIn
+	readonly origin: Origin
+	/** What the agents logged. */
+	readonly log: Journal
+	/** Writes a file into the folder of the configuration and returns its whole name. */
+	write(name: string, text: string): string
+	config(more?: Settings): Config
+	/** Starts an agent and waits until it listens. */
+	agent(more?: Settings): Promise<Agent>
+	/** Starts an agent that may never come to listen. */
+	start(more?: Settings): Agent
+	sender(more?: Partial<RelaySetting>): SendRelayed
+	stop(): Promise<void>
+}
+
+/** A stand-in, a SCIM server and what agents and senders need to talk to them. */
+export async function startLab({ originOptions = {} }: { originOptions?: ServerOptions } = {}): Promise<Lab> {
+	const folder = mkdtempSync(join(tmpdir(), 'rollcall-relay-'))
+	const standIn = await startStandIn({ certificate, clock })
+	const origin = await startOrigin({ ...certificate, ...originOptions })
+	const log = journal()
+	const agents: Agent[] = []
+	const write = (name: string, text: string) => {
+		const file = join(folder, name)
+		writeFileSync(file, text)
+		chmodSync(file, 0o600)
+		return file
+	}
+	write('listen.key', 'listenkey\n')
+	write('origin.token', 'origin-secret\n')
+	write('ca.pem', ca.cert)
+	const config = (more: Settings = {}) =>
+		readConfig(write('relay.json', JSON.stringify({ ...settings(standIn, origin), ...more })))
+	const start = (more: Settings = {}) => {
+		const agent = startAgent(config(more), { clock, log: log.write, random: () => 0.5 })
+		agents.push(agent)
+		return agent
+	}
+	return {
+		standIn,
+		origin,
+		log,
+		write,
+		config,
+		start,
+		agent: async (more) => {
+			const agent = start(more)
+			await agent.online
+			return agent
+		},
+		sender: (more) =>
+			relaySender({
+				namespace: standIn.host,
+				hybridConnection: 'demo',
+				token: async () =>
+					sasToken({ uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey', expires: clock.now() + 3_600_000 }),
+				ca: ca.cert,
+				clock,
+				...more,
+			}),
+		stop: async () => {
+			await Promise.all([...agents.map((agent) => agent.drain()), standIn.stop(), origin.stop()])
+			rmSync(folder, { recursive: true })
+		},
+	}
+}
+
+/** Settings as an administrator would write them. */
+export const settings = (standIn: { host: string }, origin: { port: number }) => ({
+	relay: { namespace: standIn.host, hybridConnection: 'demo', caFile: 'ca.pem' },
+	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
+	origin: {
+		url: `https://localhost:${origin.port}/scim`,
+		tls: { mode: 'ca', caFile: 'ca.pem' },
+		authorization: { type: 'bearer', tokenFile: 'origin.token' },
+	},
+	agentId: '11111111-1111-4111-8111-111111111111',
+})
+
+export const request = (more: Partial<RelayedRequest> = {}): RelayedRequest => ({
+	method: 'GET',
+	path: '/Users',
+	headers: [],
+	requestId: 'request-1',
+	publicBase: 'https://rollcall.test/scim/demo',
+	...more,
+})
+
+/** An answer, or the error in its place, as a client would see it. */
+export const outcome = (answer: Promise<RelayedAnswer>) =>
+	answer.then(
+		({ status, body }) => ({ status, body: body.length > 0 ? JSON.parse(body.toString()) : undefined }),
+		(error: ScimError) => ({ status: error.status, detail: error.message, headers: error.headers }),
+	)
