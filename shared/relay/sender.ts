@@ -62,6 +62,8 @@ type Seen =
 	| { readonly as: 'unauthorized' | 'no_agent'; readonly why: string }
 	| { readonly as: 'not-sent' | 'unknown'; readonly why: string; readonly agent?: Agent; readonly received?: Whole }
 
+type Failed = Extract<Seen, { as: 'not-sent' | 'unknown' }>
+
 type Whole = Exclude<Received, { lost: string }>
 
 const patience = 50_000
@@ -96,44 +98,43 @@ type Attempts = {
 
 /** Repeats what may be repeated: what never reached the SCIM server always, a write that may have reached it never blindly. */
 async function settle(attempts: Attempts): Promise<Seen> {
-	const { request, clock } = attempts
-	const ends = clock.now() + patience
-	const attempt = (more: More = {}) => send(attempts, { ends, ...more })
-	let seen = await attempt()
-	if (seen.as === 'unauthorized') seen = await attempt({ isTokenFresh: true })
-	for (const delay of resendAfter) {
-		if (seen.as !== 'no_agent' || clock.now() + delay > ends) break
-		await pause(clock, delay)
-		seen = await attempt()
-	}
+	const ends = attempts.clock.now() + patience
+	let seen = await route(attempts, { ends })
 	if (seen.as === 'not-sent' && seen.agent !== undefined) {
-		const other = await attempt({ headers: { 'Microsoft-Relay-DisallowedListeners': seen.agent.id } })
+		const other = await send(attempts, { ends, headers: ruledOut(seen.agent) })
 		if (other.as !== 'no_agent') seen = other
 	}
 	if (seen.as !== 'unknown') return seen
-	if (request.method === 'POST' || request.method === 'PATCH') return (await lookUp(attempts, seen, ends)) ?? seen
-	const again = await attempt()
-	const isDeleted = request.method === 'DELETE' && again.as === 'answered' && again.received.status === 404
+	const { method } = attempts.request
+	if (method === 'POST' || method === 'PATCH') return (await lookUp(attempts, seen, ends)) ?? seen
+	const again = await route(attempts, { ends })
+	const isDeleted = method === 'DELETE' && again.as === 'answered' && again.received.status === 404
 	return isDeleted ? { ...again, received: { ...again.received, status: 204, body: Buffer.alloc(0) } } : again
 }
 
-/** Asks the agents whether the write was answered after all. */
-async function lookUp(
-	attempts: Attempts,
-	{ agent }: Extract<Seen, { as: 'unknown' | 'not-sent' }>,
-	ends: number,
-): Promise<Seen | undefined> {
-	const path = `${reserved.outcome}${attempts.key}`
-	const allowed = agent === undefined ? undefined : { 'Microsoft-Relay-AllowedListeners': agent.id }
-	const first = await send(attempts, { ends, path, method: 'GET', ...(allowed && { headers: allowed }) })
-	if (first.as === 'answered') return first
-	// With several agents the one that answers may not be the one that acted.
-	const other =
-		'agent' in first && first.agent !== undefined
-			? { 'Microsoft-Relay-DisallowedListeners': first.agent.id }
-			: undefined
-	if (other === undefined || agent !== undefined) return undefined
-	const second = await send(attempts, { ends, path, method: 'GET', headers: other })
+/** Sends until the relay takes it to an agent: a token it refuses is replaced once, an agent may be about to come back. */
+async function route(attempts: Attempts, more: More & { readonly ends: number }): Promise<Seen> {
+	const { clock } = attempts
+	let seen = await send(attempts, more)
+	if (seen.as === 'unauthorized') seen = await send(attempts, { ...more, isTokenFresh: true })
+	for (const delay of resendAfter) {
+		if (seen.as !== 'no_agent' || clock.now() + delay > more.ends) break
+		await pause(clock, delay)
+		seen = await send(attempts, more)
+	}
+	return seen
+}
+
+const ruledOut = ({ id }: Agent) => ({ 'Microsoft-Relay-DisallowedListeners': id })
+
+/** Asks the agents whether the write was answered after all; with two of them, the first asked may not be the one that acted. */
+async function lookUp(attempts: Attempts, { agent }: Failed, ends: number): Promise<Seen | undefined> {
+	const question = { ends, path: `${reserved.outcome}${attempts.key}`, method: 'GET' }
+	const allowed = agent === undefined ? {} : { 'Microsoft-Relay-AllowedListeners': agent.id }
+	const first = await route(attempts, { ...question, headers: allowed })
+	if (first.as !== 'unknown') return first.as === 'answered' ? first : undefined
+	if (agent !== undefined || first.agent === undefined) return undefined
+	const second = await send(attempts, { ...question, headers: ruledOut(first.agent) })
 	return second.as === 'answered' ? second : undefined
 }
 
@@ -257,7 +258,7 @@ function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
 }
 
 /** The agent's own refusals of a request keep their status; whatever failed is 503. */
-function failure({ as, why, received, agent }: Extract<Seen, { as: 'not-sent' | 'unknown' }>): ScimError {
+function failure({ as, why, received, agent }: Failed): ScimError {
 	const detail = received === undefined ? why : detailOf(received.body)
 	if (
 		agent?.error !== undefined &&

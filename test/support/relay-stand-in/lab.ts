@@ -22,8 +22,8 @@ import { type StandIn, startStandIn } from './stand-in.ts'
 export const ca = authority()
 export const certificate = ca.issue(['DNS:localhost', 'IP:127.0.0.1'])
 
-/** A minute in a second. */
-export const clock = scaledClock(60)
+/** The clock of the service: a minute in three seconds. */
+export const clock = scaledClock(20)
 
 type Settings = { readonly [name: string]: unknown }
 
@@ -40,6 +40,8 @@ export type Lab = {
 	/** Starts an agent that may never come to listen. */
 	start(more?: Settings): Agent
 	sender(more?: Partial<RelaySetting>): SendRelayed
+	/** Lets time pass for agents and senders, but not for the service. */
+	clockForward(milliseconds: number): void
 	stop(): Promise<void>
 }
 
@@ -49,6 +51,7 @@ export async function startLab({ originOptions = {} }: { originOptions?: ServerO
 	const standIn = await startStandIn({ certificate, clock })
 	const origin = await startOrigin({ ...certificate, ...originOptions })
 	const log = journal()
+	const own = scaledClock(20)
 	const agents: Agent[] = []
 	const write = (name: string, text: string) => {
 		const file = join(folder, name)
@@ -62,7 +65,7 @@ export async function startLab({ originOptions = {} }: { originOptions?: ServerO
 	const config = (more: Settings = {}) =>
 		readConfig(write('relay.json', JSON.stringify({ ...settings(standIn, origin), ...more })))
 	const start = (more: Settings = {}) => {
-		const agent = startAgent(config(more), { clock, log: log.write, random: () => 0.5 })
+		const agent = startAgent(config(more), { clock: own, log: log.write, random: () => 0.5 })
 		agents.push(agent)
 		return agent
 	}
@@ -71,6 +74,7 @@ export async function startLab({ originOptions = {} }: { originOptions?: ServerO
 		origin,
 		log,
 		write,
+		clockForward: own.forward,
 		config,
 		start,
 		agent: async (more) => {
@@ -83,9 +87,9 @@ export async function startLab({ originOptions = {} }: { originOptions?: ServerO
 				namespace: standIn.host,
 				hybridConnection: 'demo',
 				token: async () =>
-					sasToken({ uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey', expires: clock.now() + 3_600_000 }),
+					sasToken({ uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey', expires: own.now() + 3_600_000 }),
 				ca: ca.cert,
-				clock,
+				clock: own,
 				...more,
 			}),
 		stop: async () => {

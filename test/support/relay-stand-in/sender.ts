@@ -21,7 +21,8 @@ export type Received = {
 /** One HTTPS request to this machine; the path goes out as it is. */
 export const sendTo = ({ port, ca, path, method = 'GET', headers = {}, body, agent }: Sent): Promise<Received> =>
 	new Promise((resolve, reject) => {
-		const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
+		const length =
+			body === undefined || 'Transfer-Encoding' in headers ? {} : { 'content-length': Buffer.byteLength(body) }
 		const options = {
 			host: '127.0.0.1',
 			servername: 'localhost',

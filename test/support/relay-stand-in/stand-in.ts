@@ -58,8 +58,8 @@ export type StandIn = {
 	drop(code: number, reason: string): void
 	/** Cuts the connections of control channels. */
 	reset(): void
-	/** Nothing more is read from or written to the control channels that are open now. */
-	freeze(): void
+	/** Nothing more is read from or written to the control channels that are open now, until the result is called. */
+	freeze(): () => void
 	/** Sends a text to every listener. */
 	say(text: string): void
 	stop(): Promise<void>
@@ -538,6 +538,10 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 			for (const listener of listeners) {
 				listener.isFrozen = true
 				listener.socket.pause()
+			}
+			const frozen = [...listeners]
+			return () => {
+				for (const { socket } of frozen) socket.resume()
 			}
 		},
 		say: (text) => {
