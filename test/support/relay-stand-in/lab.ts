@@ -30,6 +30,8 @@ type Settings = { readonly [name: string]: unknown }
 export type Lab = {
 	readonly standIn: StandIn
 	readonly origin: Origin
+	/** The authority that vouches for all of the lab's servers. */
+	readonly ca: string
 	/** What the agents logged. */
 	readonly log: Journal
 	/** Writes a file into the folder of the configuration and returns its whole name. */
@@ -72,6 +74,7 @@ export async function startLab({ originOptions = {} }: { originOptions?: ServerO
 	return {
 		standIn,
 		origin,
+		ca: ca.cert,
 		log,
 		write,
 		clockForward: own.forward,
