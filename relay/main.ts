@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../shared/relay/clock.ts'
 import { startAgent } from './agent.ts'
 import { type Config, readConfig } from './config.ts'
+import { diagnose, report } from './doctor/doctor.ts'
+import { showCertificate } from './doctor/origin.ts'
 import { briefly, jsonLog } from './log.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -11,6 +13,9 @@ import { UsageError } from './usage-error.ts'
 const usage = `rollcall-relay connects a SCIM server that only its own network reaches to Rollcall, dialling out only.
 
   rollcall-relay run --config FILE       listen until SIGTERM; SIGHUP reads FILE again
+  rollcall-relay doctor --config FILE    check everything the agent needs, say what is wrong and what would help
+      --json                             the same for programs
+      --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
   rollcall-relay version                 print the version
 
 See docs/relay.md for the settings.
@@ -27,6 +32,8 @@ async function main(args: readonly string[]): Promise<number> {
 	switch (command) {
 		case 'run':
 			return run(configFile(values.config))
+		case 'doctor':
+			return doctor(configFile(values.config), values)
 		case 'version':
 			return done(`${version()}\n`)
 		default:
@@ -38,7 +45,12 @@ async function main(args: readonly string[]): Promise<number> {
 
 function parse(args: readonly string[]) {
 	try {
-		const options = { help: { type: 'boolean', short: 'h' }, config: { type: 'string', short: 'c' } } as const
+		const options = {
+			help: { type: 'boolean', short: 'h' },
+			config: { type: 'string', short: 'c' },
+			json: { type: 'boolean' },
+			'save-certificate': { type: 'string' },
+		} as const
 		return parseArgs({ args: [...args], options, allowPositionals: true })
 	} catch (error) {
 		throw new UsageError(briefly(error), { hint: 'rollcall-relay --help', cause: error })
@@ -53,6 +65,22 @@ function done(text: string): number {
 function configFile(file: string | undefined): string {
 	if (file === undefined) throw new UsageError('no configuration', { hint: 'Name it: --config FILE' })
 	return file
+}
+
+type DoctorOptions = { readonly json?: boolean | undefined; readonly 'save-certificate'?: string | undefined }
+
+async function doctor(file: string, { json = false, 'save-certificate': pem }: DoctorOptions): Promise<number> {
+	if (pem !== undefined) return saveCertificate(file, pem)
+	const findings = await diagnose(file, systemClock)
+	print(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings))
+	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0
+}
+
+async function saveCertificate(file: string, pem: string): Promise<number> {
+	const shown = await showCertificate(readConfig(file))
+	if (shown === undefined) throw new Error('the SCIM server shows no certificate')
+	writeFileSync(pem, shown.pem)
+	return done(`${shown.text}\n`)
 }
 
 /** The package.json beside the bundle, or that of the sources. */

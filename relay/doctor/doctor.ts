@@ -1,0 +1,61 @@
+import type { Clock } from '../../shared/relay/clock.ts'
+import { type Config, readConfig } from '../config.ts'
+import { briefly } from '../log.ts'
+import { readSecret } from '../secret-file.ts'
+import { UsageError } from '../usage-error.ts'
+import { type Finding, fail, pass } from './check.ts'
+import { originFindings } from './origin.ts'
+import { relayFindings } from './relay.ts'
+
+/** Checks everything that the agent needs, each with what was seen and what to do about it. */
+export async function diagnose(file: string, clock: Clock): Promise<readonly Finding[]> {
+	const config = read(file)
+	if ('verdict' in config) return [config]
+	const secrets = secretsOf(config).map(secret)
+	const host = pass('H1', `Node ${process.versions.node} on ${process.platform}`)
+	const start = [pass('C1', `${file} is understood`), ...secrets, host]
+	const relay = await relayFindings(config, clock)
+	if (secrets.some(({ verdict }) => verdict === 'FAIL')) return [...start, ...relay]
+	return [...start, ...relay, ...(await originFindings(config).catch(unreadable))]
+}
+
+function read(file: string): Config | Finding {
+	try {
+		return readConfig(file)
+	} catch (error) {
+		if (error instanceof UsageError) return fail('C1', error.message, error.hint)
+		throw error
+	}
+}
+
+/** A certificate file that is missing stops the origin's checks before the first. */
+function unreadable(error: unknown): readonly Finding[] {
+	return [fail('C2', briefly(error), error instanceof UsageError ? error.hint : 'Is it a PEM file?')]
+}
+
+function secretsOf({ credentials, origin }: Config): readonly string[] {
+	return [
+		...('keyFile' in credentials ? [credentials.keyFile] : []),
+		...(origin.authorization.type === 'bearer' ? [origin.authorization.tokenFile] : []),
+		...(origin.clientCertificate === undefined ? [] : [origin.clientCertificate.keyFile]),
+	]
+}
+
+function secret(file: string): Finding {
+	try {
+		readSecret(file)
+		return pass('C2', `${file} is readable, by its owner alone`)
+	} catch (error) {
+		if (error instanceof UsageError) return fail('C2', error.message, error.hint)
+		throw error
+	}
+}
+
+/** The findings for people: one line each, with the remedy below. */
+export const report = (findings: readonly Finding[]): string =>
+	findings
+		.map(
+			({ code, verdict, seen, remedy }) =>
+				`${verdict} ${code}  ${seen}\n${remedy === undefined ? '' : `          ${remedy}\n`}`,
+		)
+		.join('')
