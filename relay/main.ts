@@ -1,4 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../shared/relay/clock.ts'
 import { startAgent } from './agent.ts'
@@ -6,6 +8,7 @@ import { type Config, readConfig } from './config.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { showCertificate } from './doctor/origin.ts'
 import { briefly, jsonLog } from './log.ts'
+import { definition, install, status, thisMachine, uninstall } from './service.ts'
 import { UsageError } from './usage-error.ts'
 
 // Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 used or configured wrongly.
@@ -16,6 +19,9 @@ const usage = `rollcall-relay connects a SCIM server that only its own network r
   rollcall-relay doctor --config FILE    check everything the agent needs, say what is wrong and what would help
       --json                             the same for programs
       --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
+  rollcall-relay service install --config FILE --user NAME
+      --dry-run                          print the definition, change nothing
+  rollcall-relay service uninstall | status
   rollcall-relay version                 print the version
 
 See docs/relay.md for the settings.
@@ -34,6 +40,8 @@ async function main(args: readonly string[]): Promise<number> {
 			return run(configFile(values.config))
 		case 'doctor':
 			return doctor(configFile(values.config), values)
+		case 'service':
+			return service(positionals[1], values)
 		case 'version':
 			return done(`${version()}\n`)
 		default:
@@ -50,6 +58,8 @@ function parse(args: readonly string[]) {
 			config: { type: 'string', short: 'c' },
 			json: { type: 'boolean' },
 			'save-certificate': { type: 'string' },
+			user: { type: 'string' },
+			'dry-run': { type: 'boolean' },
 		} as const
 		return parseArgs({ args: [...args], options, allowPositionals: true })
 	} catch (error) {
@@ -81,6 +91,28 @@ async function saveCertificate(file: string, pem: string): Promise<number> {
 	if (shown === undefined) throw new Error('the SCIM server shows no certificate')
 	writeFileSync(pem, shown.pem)
 	return done(`${shown.text}\n`)
+}
+
+type ServiceOptions = {
+	readonly config?: string | undefined
+	readonly user?: string | undefined
+	readonly 'dry-run'?: boolean | undefined
+}
+
+function service(action: string | undefined, { config, user, 'dry-run': isDry = false }: ServiceOptions): number {
+	if (action === 'status') return done(status(thisMachine))
+	if (action === 'uninstall') {
+		uninstall(thisMachine)
+		return done('uninstalled\n')
+	}
+	if (action !== 'install')
+		throw new UsageError('service does install, uninstall or status', { hint: 'rollcall-relay --help' })
+	const file = configFile(config)
+	readConfig(file)
+	const wanted = { node: process.execPath, program: fileURLToPath(import.meta.url), config: resolve(file), user }
+	if (isDry) return done(definition(wanted, thisMachine))
+	install(wanted, thisMachine)
+	return done('installed and started\n')
 }
 
 /** The package.json beside the bundle, or that of the sources. */

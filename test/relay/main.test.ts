@@ -55,6 +55,8 @@ describe('rollcall-relay', () => {
 		[[], 2, /^$/, /^error: no command\nhint: rollcall-relay --help\n$/],
 		[['dance'], 2, /^$/, /^error: unknown command dance\nhint: /],
 		[['run'], 2, /^$/, /^error: no configuration\nhint: Name it: --config FILE\n$/],
+		[['service'], 2, /^$/, /^error: service does install, uninstall or status\n/],
+		[['doctor', '--config', '/absent.json'], 1, /^FAIL C1 {2}\/absent.json cannot be read/, /^$/],
 		[['run', '--konfig', 'x'], 2, /^$/, /^error: Unknown option '--konfig'/],
 		[['run', '--config', '/absent.json'], 2, /^$/, /^error: \/absent.json cannot be read: .*\nhint: /],
 	])('%j exits with %i', async (args, code, out, err) => {
