@@ -30,10 +30,12 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		'file' in settings.tokens
 			? fileSource(settings.tokens.file)
 			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
+	const tenants = openTenants({ tables, ids, now, randomBytes })
+	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
 	const directories = new Map<string, ResourceStore>()
 	return {
-		tenants: openTenants({ tables, ids, now, randomBytes }),
-		accepts: tokenVerifier({ source, now }),
+		tenants,
+		accepts: tokenVerifier({ source, isTenant, now }),
 		open(tenant) {
 			const opened = directories.get(tenant.table) ?? openDirectory({ tables, tenant, ids, now, random: Math.random })
 			directories.set(tenant.table, opened)

@@ -1,0 +1,258 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { type Token, type TokenSource, tokenVerifier } from '../../../shared/auth/tokens.ts'
+
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+const start = Date.UTC(2026, 0, 1)
+
+/** A token that came to be so many hours after the beginning of 2026. */
+const token = (value: string, hours = 0, dates: Pick<Token, 'notBefore' | 'expires'> = {}): Token => ({
+	value,
+	created: start + hours * hour,
+	...dates,
+})
+
+/** A verifier over tokens that a test changes, with a clock that a test moves. */
+function open(tenants: Record<string, readonly Token[]> = { acme: [token('secret')] }) {
+	const stored = new Map(Object.entries(tenants))
+	const state = { time: start + 48 * hour, isAway: false, gate: Promise.resolve() }
+	const asked: string[] = []
+	const source: TokenSource = async (tenant) => {
+		asked.push(tenant)
+		await state.gate
+		if (state.isAway) throw new Error('the vault is away')
+		return stored.get(tenant) ?? []
+	}
+	const isTenant = async (name: string) => stored.has(name)
+	const verify = tokenVerifier({ source, isTenant, now: () => state.time })
+	const accepts = async (tenant: string, value: string) => {
+		const isAccepted = await verify(tenant, value)
+		// What goes on in the background ends, unless the source is held.
+		await turn()
+		return isAccepted
+	}
+	return { state, stored, asked, accepts }
+}
+
+/** Lets the source answer when the test says so. */
+function hold(state: { gate: Promise<void> }): () => void {
+	let release = () => {}
+	state.gate = new Promise((resolve) => {
+		release = resolve
+	})
+	return release
+}
+
+const unavailable = (seconds: number) => ({
+	status: 503,
+	message: 'the tokens cannot be read at the moment',
+	headers: { 'Retry-After': String(seconds) },
+	cause: new Error('the vault is away'),
+})
+
+describe('a token', () => {
+	test("is accepted where it is the tenant's, and nowhere else", async () => {
+		const { accepts } = open({ acme: [token('one'), token('two')], globex: [token('three')] })
+		const values = ['one', 'two', 'three', 'four', '', 'one ', 'ONE']
+		expect(await Promise.all(values.map((value) => accepts('acme', value)))).toEqual([
+			...[true, true],
+			...[false, false, false, false, false],
+		])
+		expect(await Promise.all(values.map((value) => accepts('globex', value)))).toEqual([
+			...[false, false, true],
+			...[false, false, false, false],
+		])
+	})
+
+	test('counts from its first millisecond up to its last one, without being read again', async () => {
+		const from = start + 48 * hour + 10 * second
+		const { accepts, state, asked } = open({
+			acme: [token('secret', 0, { notBefore: from, expires: from + 10 * second })],
+		})
+		const seen: boolean[] = []
+		for (const time of [from - 10 * second, from - 1, from, from + 10 * second - 1, from + 10 * second]) {
+			state.time = time
+			seen.push(await accepts('acme', 'secret'))
+		}
+		expect(seen).toEqual([false, false, true, true, false])
+		expect(asked).toEqual(['acme'])
+	})
+
+	test('is one of the newest four that are in date', async () => {
+		const expired = token('expired', 9, { expires: start + 48 * hour })
+		const coming = [10, 11, 12, 13].map((hours) => token(`coming-${hours}`, hours, { notBefore: start + 99 * hour }))
+		const usual = [2, 5, 1, 4, 3].map((hours) => token(`usual-${hours}`, hours))
+		const { accepts } = open({ acme: [...coming, ...usual, expired] })
+		const accepted = []
+		for (const { value } of [...usual, ...coming, expired]) if (await accepts('acme', value)) accepted.push(value)
+		expect(accepted).toEqual(['usual-2', 'usual-5', 'usual-4', 'usual-3'])
+	})
+
+	test('that comes into date takes the place of the oldest of four', async () => {
+		const usual = [1, 2, 3, 4].map((hours) => token(`usual-${hours}`, hours))
+		const { accepts, state } = open({ acme: [...usual, token('coming', 5, { notBefore: start + 49 * hour })] })
+		expect(await accepts('acme', 'usual-1')).toBe(true)
+		state.time = start + 49 * hour
+		expect(await accepts('acme', 'usual-1')).toBe(false)
+		expect(await accepts('acme', 'usual-2')).toBe(true)
+		expect(await accepts('acme', 'coming')).toBe(true)
+	})
+})
+
+describe('the tokens of a tenant', () => {
+	test('are read once, however many requests wait for them', async () => {
+		const { accepts, asked } = open()
+		const answers = await Promise.all(
+			Array.from({ length: 50 }, (_, index) => accepts('acme', index % 2 ? 'secret' : 'x')),
+		)
+		expect(answers.filter((isAccepted) => isAccepted)).toHaveLength(25)
+		expect(asked).toEqual(['acme'])
+	})
+
+	test('are read again after five minutes, while those that are known are used', async () => {
+		const { accepts, state, stored, asked } = open()
+		await accepts('acme', 'secret')
+		stored.set('acme', [token('next', 1)])
+		state.time += 5 * minute - 1
+		expect(await accepts('acme', 'secret')).toBe(true)
+		expect(asked).toHaveLength(1)
+
+		const release = hold(state)
+		state.time += 1
+		expect(await Promise.all([accepts('acme', 'secret'), accepts('acme', 'secret')])).toEqual([true, true])
+		expect(asked).toHaveLength(2)
+		release()
+		expect(await accepts('acme', 'next')).toBe(true)
+		expect(await accepts('acme', 'secret')).toBe(false)
+		expect(asked).toHaveLength(2)
+	})
+
+	test('are read again for a token that is not known, once in thirty seconds', async () => {
+		const { accepts, state, stored, asked } = open()
+		await accepts('acme', 'secret')
+		stored.set('acme', [token('secret'), token('next', 1)])
+		state.time += 30 * second - 1
+		expect(await accepts('acme', 'next')).toBe(false)
+		expect(asked).toHaveLength(1)
+		state.time += 1
+		expect(await Promise.all(['next', 'wrong', 'secret'].map((value) => accepts('acme', value)))).toEqual([
+			...[true, false, true],
+		])
+		expect(await accepts('acme', 'wrong')).toBe(false)
+		expect(asked).toHaveLength(2)
+	})
+
+	test('are forgotten only when ten thousand others have been used since', async () => {
+		const names = Array.from({ length: 10_001 }, (_, index) => `tenant-${index}`)
+		const { accepts, asked } = open(Object.fromEntries(names.map((name) => [name, [token(name)]])))
+		await Promise.all(names.slice(0, 10_000).map((name) => accepts(name, name)))
+		await accepts('tenant-0', 'tenant-0')
+		await accepts('tenant-10000', 'tenant-10000')
+		expect(asked).toHaveLength(10_001)
+		await accepts('tenant-0', 'tenant-0')
+		expect(asked).toHaveLength(10_001)
+		await accepts('tenant-1', 'tenant-1')
+		expect(asked.slice(10_001)).toEqual(['tenant-1'])
+	})
+})
+
+describe('while the source is away', () => {
+	test('nothing that is not known is refused: it is a 503, and the source is asked every five seconds', async () => {
+		const { accepts, state, asked } = open()
+		state.isAway = true
+		await expect(accepts('acme', 'secret')).rejects.toMatchObject(unavailable(5))
+		state.time += 3500
+		await expect(accepts('acme', 'wrong')).rejects.toMatchObject(unavailable(2))
+		expect(asked).toHaveLength(1)
+		state.isAway = false
+		state.time += 1500
+		expect(await accepts('acme', 'secret')).toBe(true)
+		expect(asked).toHaveLength(2)
+	})
+
+	test('a known token is accepted for a day, and the source asked every thirty seconds', async () => {
+		const { accepts, state, asked } = open()
+		await accepts('acme', 'secret')
+		state.isAway = true
+		state.time += 5 * minute
+		expect(await accepts('acme', 'secret')).toBe(true)
+		state.time += 30 * second - 1
+		expect(await accepts('acme', 'secret')).toBe(true)
+		expect(asked).toHaveLength(2)
+		state.time += 1
+		expect(await accepts('acme', 'secret')).toBe(true)
+		expect(asked).toHaveLength(3)
+
+		state.time = start + 72 * hour - 1
+		expect(await accepts('acme', 'secret')).toBe(true)
+		state.time += 5 * second
+		await expect(accepts('acme', 'secret')).rejects.toMatchObject(unavailable(5))
+	})
+
+	test('a token that is not known may be new, so it is a 503 every time', async () => {
+		const { accepts, state, stored, asked } = open()
+		await accepts('acme', 'secret')
+		stored.set('acme', [token('secret'), token('next', 1)])
+		state.isAway = true
+		state.time += 30 * second
+		await expect(accepts('acme', 'next')).rejects.toMatchObject(unavailable(30))
+		state.time += 10 * second
+		await expect(accepts('acme', 'next')).rejects.toMatchObject(unavailable(20))
+		expect(await accepts('acme', 'secret')).toBe(true)
+		expect(asked).toHaveLength(2)
+		state.isAway = false
+		state.time += 20 * second
+		expect(await accepts('acme', 'next')).toBe(true)
+	})
+
+	test('a token expires as it would otherwise', async () => {
+		const { accepts, state } = open({ acme: [token('secret', 0, { expires: start + 49 * hour })] })
+		await accepts('acme', 'secret')
+		state.isAway = true
+		state.time = start + 49 * hour - 1
+		expect(await accepts('acme', 'secret')).toBe(true)
+		state.time += 30 * second
+		await expect(accepts('acme', 'secret')).rejects.toMatchObject(unavailable(30))
+	})
+})
+
+describe('a name that no tenant has', () => {
+	test('is answered and looked up as a wrong token is', async () => {
+		const { accepts, state, asked } = open()
+		const probe = async () => [await accepts('acme', 'wrong'), await accepts('nobody', 'wrong')]
+		expect(await probe()).toEqual([false, false])
+		expect(asked).toEqual(['acme', 'nobody'])
+		state.time += 30 * second - 1
+		expect(await probe()).toEqual([false, false])
+		expect(asked).toHaveLength(2)
+		state.time += 1
+		expect(await probe()).toEqual([false, false])
+		expect(asked).toEqual(['acme', 'nobody', 'acme', 'nobody'])
+	})
+
+	test('has the source asked sixty times a minute, however many are made up, and shuts no tenant out', async () => {
+		const { accepts, state, asked } = open()
+		const flood = async (round: number) => {
+			const names = Array.from({ length: 1000 }, (_, index) => `made-up-${round}-${index}`)
+			return Promise.all(names.map((name) => accepts(name, 'secret')))
+		}
+		expect(new Set(await flood(1))).toEqual(new Set([false]))
+		expect(asked).toHaveLength(60)
+		expect(await accepts('acme', 'wrong')).toBe(false)
+		expect(await accepts('acme', 'secret')).toBe(true)
+		expect(asked.slice(60)).toEqual(['acme'])
+		state.time += minute
+		expect(new Set(await flood(2))).toEqual(new Set([false]))
+		expect(asked).toHaveLength(121)
+	})
+
+	test('becomes a tenant when it gets its first token', async () => {
+		const { accepts, state, stored } = open({})
+		expect(await accepts('acme', 'secret')).toBe(false)
+		stored.set('acme', [token('secret')])
+		state.time += 30 * second
+		expect(await accepts('acme', 'secret')).toBe(true)
+	})
+})
