@@ -5,7 +5,9 @@ import { z } from 'zod'
 import type { Clock } from '../shared/relay/clock.ts'
 import { type RelayToken, sasToken } from '../shared/relay/sas.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
+import { ask, type Reply } from './ask.ts'
 import { type Config, readText } from './config.ts'
+import { proxyAgent } from './proxy.ts'
 import { readSecret } from './secret-file.ts'
 
 type Credentials = Config['credentials']
@@ -19,7 +21,7 @@ export function tokenSource({ credentials, relay }: Config, clock: Clock): Token
 		case 'arc':
 			return () => arcIdentity(relay.audience, clock)
 		case 'certificate':
-			return () => clientCertificate(credentials, relay.audience, clock)
+			return () => clientCertificate(credentials, relay, clock)
 	}
 }
 
@@ -35,10 +37,9 @@ const answer = z.object({
 	expires_on: z.coerce.number().optional(),
 })
 
-async function tokenOf(response: Response, clock: Clock): Promise<RelayToken> {
-	if (!response.ok)
-		throw new Error(`${new URL(response.url).host} answered ${response.status}: ${brief(await response.text())}`)
-	const { access_token, expires_in = 3600, expires_on } = answer.parse(await response.json())
+function tokenOf({ status, text }: Reply, url: string, clock: Clock): RelayToken {
+	if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}: ${brief(text)}`)
+	const { access_token, expires_in = 3600, expires_on } = answer.parse(JSON.parse(text))
 	return { token: access_token, expiresOnTimestamp: expires_on ? expires_on * 1000 : clock.now() + expires_in * 1000 }
 }
 
@@ -51,12 +52,11 @@ const brief = (body: string) => body.replaceAll(/\s+/g, ' ').slice(0, 300)
 async function arcIdentity(audience: string, clock: Clock): Promise<RelayToken> {
 	const endpoint = process.env.IDENTITY_ENDPOINT ?? 'http://127.0.0.1:40342/metadata/identity/oauth2/token'
 	const url = `${endpoint}?api-version=2019-11-01&resource=${encodeURIComponent(audience)}`
-	const ask = (headers: Readonly<Record<string, string>>) =>
-		fetch(url, { headers: { Metadata: 'true', ...headers }, signal: AbortSignal.timeout(10_000), redirect: 'error' })
-	const challenge = await ask({})
-	if (challenge.status !== 401) return tokenOf(challenge, clock)
-	const file = /^Basic realm=(.+)$/.exec(challenge.headers.get('www-authenticate') ?? '')?.[1]
-	return tokenOf(await ask({ Authorization: `Basic ${challengeKey(file)}` }), clock)
+	const asked = (headers: Readonly<Record<string, string>>) => ask(url, { headers: { Metadata: 'true', ...headers } })
+	const first = await asked({})
+	if (first.status !== 401) return tokenOf(first, url, clock)
+	const file = /^Basic realm=(.+)$/.exec(first.challenge)?.[1]
+	return tokenOf(await asked({ Authorization: `Basic ${challengeKey(file)}` }), url, clock)
 }
 
 /** The challenge names a file; only one where Arc keeps its keys is read, and none that is longer than they are. */
@@ -77,21 +77,27 @@ const arcKeyFolder = () =>
 		: '/var/opt/azcmagent/tokens'
 
 /** A token of a service principal that proves itself with a certificate (RFC 7523). */
-async function clientCertificate(credentials: Of<'certificate'>, audience: string, clock: Clock): Promise<RelayToken> {
+async function clientCertificate(
+	credentials: Of<'certificate'>,
+	relay: Config['relay'],
+	clock: Clock,
+): Promise<RelayToken> {
 	const url = `${credentials.authority}/${credentials.tenantId}/oauth2/v2.0/token`
-	const response = await fetch(url, {
-		method: 'POST',
-		body: new URLSearchParams({
-			grant_type: 'client_credentials',
-			client_id: credentials.clientId,
-			scope: `${audience}/.default`,
-			client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-			client_assertion: assertion(credentials, url, clock),
-		}),
-		signal: AbortSignal.timeout(10_000),
-		redirect: 'error',
+	const form = new URLSearchParams({
+		grant_type: 'client_credentials',
+		client_id: credentials.clientId,
+		scope: `${relay.audience}/.default`,
+		client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+		client_assertion: assertion(credentials, url, clock),
 	})
-	return tokenOf(response, clock)
+	const reply = await ask(url, {
+		method: 'POST',
+		headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+		body: form.toString(),
+		agent: relay.proxy === undefined ? undefined : proxyAgent(relay.proxy),
+		ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile is a PEM file.'),
+	})
+	return tokenOf(reply, url, clock)
 }
 
 function assertion({ certificateFile, keyFile, clientId }: Of<'certificate'>, audience: string, clock: Clock): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { sasToken } from '../../../shared/relay/sas.ts'
 import { type Lab, outcome, request, startLab } from '../../support/relay-stand-in/lab.ts'
 import { json } from '../../support/relay-stand-in/origin.ts'
 
@@ -86,4 +87,70 @@ test('without an agent it is 503 with the reason, never 404', async () => {
 		detail: expect.stringMatching(/^The SCIM server cannot be reached \(no_agent\): no on-premises agent is connected/),
 		headers: { 'Retry-After': '30' },
 	})
+})
+
+test('a token that the relay refuses is replaced once', async () => {
+	await lab.agent()
+	let asked = 0
+	const token = async () => {
+		const key = asked++ === 0 ? 'outdated' : 'sendkey'
+		return sasToken({ uri: 'http://localhost/demo', keyName: 'send', key, expires: Date.now() + 3_600_000 })
+	}
+	expect(await outcome(lab.sender({ token })(request()))).toMatchObject({ status: 200 })
+	expect(asked).toBe(2)
+})
+
+test.each([
+	[
+		'refused for good',
+		async () => ({ token: 'x', expiresOnTimestamp: 1 }),
+		/\(relay_unauthorized\): the relay answered 401 /,
+	],
+	['not to be had', () => Promise.reject(new Error('the identity is away')), /\(relay_token\)/],
+	[
+		'without the right',
+		async () =>
+			sasToken({ uri: 'http://localhost/demo', keyName: 'listen', key: 'listenkey', expires: Date.now() + 1e6 }),
+		/\(relay_refused\): the relay answered 403/,
+	],
+])('a token that is %s is 503, never 401', async (_, token, detail) => {
+	expect(await outcome(lab.sender({ token })(request()))).toEqual({
+		status: 503,
+		detail: expect.stringMatching(detail),
+		headers: { 'Retry-After': '30' },
+	})
+})
+
+test('a DELETE whose answer was lost is repeated, and found deleted', async () => {
+	await lab.agent()
+	let isThere = true
+	lab.origin.answer = (incoming, response) => {
+		if (!isThere) return json(response, 404, {})
+		isThere = false
+		return incoming.socket.destroy()
+	}
+	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({
+		status: 204,
+		body: undefined,
+	})
+	expect(lab.origin.requests.length).toBe(2)
+})
+
+test('a write whose answer was cut on its way is not repeated: the agent still has the answer', async () => {
+	await lab.agent()
+	lab.standIn.faults.cutAnswerAt = 5
+	const sent = outcome(lab.sender()(request({ method: 'POST', body: Buffer.from('{}') })))
+	await lab.standIn.journal.until('answer')
+	lab.standIn.faults.cutAnswerAt = undefined
+	expect(await sent).toEqual({ status: 200, body: { method: 'POST', target: '/scim/Users', length: 2 } })
+	expect(lab.origin.requests.length).toBe(1)
+})
+
+test('what the service rewrites in a target arrives as the client sent it', async () => {
+	await lab.agent()
+	lab.standIn.faults.mangle = true
+	const path = '/Users?filter=userName eq "a%26b<ø"'
+	await lab.sender()(request({ path }))
+	expect(lab.origin.requests[0]?.target).toBe('/scim/Users?filter=userName%20eq%20%22a%26b%3C%C3%B8%22')
+	expect(lab.log.count('target_mismatch')).toBe(0)
 })
