@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { isInDate, newest, type Token, type TokenSource } from './tokens.ts'
+
+const time = z.iso.datetime({ offset: true })
+
+const listed = z.strictObject({
+	value: z.string().min(1),
+	created: time,
+	enabled: z.boolean().optional(),
+	notBefore: time.optional(),
+	expires: time.optional(),
+})
+
+const tokensFile = z.strictObject({ tokens: z.record(z.string(), z.array(listed)) })
+
+type ListedToken = z.infer<typeof listed>
+
+/**
+ * Tokens in a file, for one's own machine: `{"tokens": {"demo": [{"value": "…", "created": "2026-01-01T00:00:00Z"}]}}`.
+ * `enabled`, `notBefore` and `expires` are optional. The file is read anew for every lookup, of which there are few.
+ *
+ * @throws Error inside Azure, where tokens belong into a vault
+ */
+export function fileSource(path: string, environment: NodeJS.ProcessEnv = process.env): TokenSource {
+	// The platform sets one or both of them on every plan, the local tools neither.
+	if (environment.WEBSITE_SITE_NAME !== undefined || environment.WEBSITE_INSTANCE_ID !== undefined) {
+		throw new Error('tokens are not read from a file inside Azure: set ROLLCALL_KEY_VAULT_URL instead')
+	}
+	return async (tenant, now) => newest((await readTokens(path)).get(tenant)?.flatMap(tokenOf) ?? [], now)
+}
+
+/** The values of the tokens in a file that a tenant can use at the time `now`, the newest first; none where there is no file. */
+export async function tokensIn(path: string, tenant: string, now: number): Promise<readonly string[]> {
+	const tokens = (await readOrEmpty(path)).get(tenant)?.flatMap(tokenOf) ?? []
+	return newest(tokens, now)
+		.filter((token) => isInDate(token, now))
+		.map(({ value }) => value)
+}
+
+/** Adds a token to a tenant; the file is made where it is missing, and is its owner's alone to read. */
+export async function addToken(path: string, tenant: string, token: ListedToken): Promise<void> {
+	const tokens = await readOrEmpty(path)
+	tokens.set(tenant, [...(tokens.get(tenant) ?? []), token])
+	const text = JSON.stringify({ tokens: Object.fromEntries(tokens) }, null, '\t')
+	// Whoever reads meanwhile sees the old file or the new one.
+	const draft = `${path}.${randomBytes(4).toString('hex')}`
+	try {
+		await writeFile(draft, `${text}\n`, { mode: 0o600, flag: 'wx' })
+		await rename(draft, path)
+	} finally {
+		await rm(draft, { force: true })
+	}
+}
+
+const tokenOf = ({ value, created, enabled = true, notBefore, expires }: ListedToken): readonly Token[] => {
+	const dates = {
+		created: Date.parse(created),
+		...(notBefore !== undefined && { notBefore: Date.parse(notBefore) }),
+		...(expires !== undefined && { expires: Date.parse(expires) }),
+	}
+	return enabled ? [{ ...dates, value }] : []
+}
+
+type TokensFile = Map<string, readonly ListedToken[]>
+
+async function readOrEmpty(path: string): Promise<TokensFile> {
+	try {
+		return await readTokens(path)
+	} catch (error) {
+		if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map()
+		throw error
+	}
+}
+
+/** Tenants may have names such as "constructor", so they are not looked up in an object. */
+async function readTokens(path: string): Promise<TokensFile> {
+	const parsed = tokensFile.safeParse(parseJson(await readFile(path, 'utf8'), path))
+	if (!parsed.success) throw new Error(`${path}: ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
+	return new Map(Object.entries(parsed.data.tokens))
+}
+
+function parseJson(text: string, path: string): unknown {
+	try {
+		return JSON.parse(text)
+	} catch (error) {
+		if (!(error instanceof SyntaxError)) throw error
+		// biome-ignore lint/style/useErrorCause: it quotes the text, which has tokens in it, and errors are logged
+		throw new Error(`${path} is not JSON`)
+	}
+}

@@ -1,0 +1,107 @@
+import type { TokenCredential } from '@azure/identity'
+import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
+import { z } from 'zod'
+import { newest, type Token, type TokenSource } from './tokens.ts'
+
+export type VaultOptions = {
+	/** `https://<vault>.vault.azure.net` */
+	readonly vaultUrl: string
+	/** The client id of a user-assigned managed identity. */
+	readonly clientId?: string
+	/** Stands in for the managed identity. */
+	readonly credential?: TokenCredential
+	readonly client?: SecretClientOptions
+	/** Made for each lookup, which is given up when it aborts. */
+	readonly deadline?: () => AbortSignal
+}
+
+/**
+ * A SCIM client waits for the lookup, so there are few and quick retries, and an end to them: a vault that is too busy may
+ * ask for a long pause, and an identity endpoint need not answer at all.
+ */
+const retryOptions = { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 1000 }
+const fiveSeconds = () => AbortSignal.timeout(5000)
+
+/**
+ * The tokens of a tenant are the enabled versions of the secret `scim-token-<tenant>`: a version is added and the old one
+ * disabled later, so that a rotation has no gap.
+ */
+export function keyVaultSource(options: VaultOptions): TokenSource {
+	const deadline = options.deadline ?? fiveSeconds
+	let connecting: Promise<SecretClient> | undefined
+	return (tenant, now) => {
+		const abortSignal = deadline()
+		connecting ??= connect(options)
+		const reading = connecting.then((client) => readTokens({ client, name: `scim-token-${tenant}`, abortSignal }, now))
+		return Promise.race([reading, aborted(abortSignal)])
+	}
+}
+
+/** Both packages are loaded when a token is looked up for the first time: they are most of what a cold start would load. */
+async function connect({ vaultUrl, clientId, credential, client }: VaultOptions): Promise<SecretClient> {
+	const [{ SecretClient }, { ManagedIdentityCredential }] = await Promise.all([
+		import('@azure/keyvault-secrets'),
+		import('@azure/identity'),
+	])
+	const identity = credential ?? new ManagedIdentityCredential(clientId === undefined ? {} : { clientId })
+	return new SecretClient(vaultUrl, identity, { retryOptions, ...client })
+}
+
+type LookUp = {
+	readonly client: SecretClient
+	readonly name: string
+	readonly abortSignal: AbortSignal
+}
+
+async function readTokens(lookUp: LookUp, now: number): Promise<readonly Token[]> {
+	const versions = newest(await versionsOf(lookUp), now)
+	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
+	return tokens.flat()
+}
+
+type Version = Omit<Token, 'value'> & { readonly version: string }
+
+/** The enabled versions; none where there is no such secret. All other errors are thrown: they do not mean that there are none. */
+async function versionsOf({ client, name, abortSignal }: LookUp): Promise<readonly Version[]> {
+	const versions: Version[] = []
+	try {
+		for await (const properties of client.listPropertiesOfSecretVersions(name, { abortSignal })) {
+			if (properties.enabled !== false) versions.push(versionOf(properties))
+		}
+	} catch (error) {
+		if (isGone(error)) return []
+		throw error
+	}
+	return versions
+}
+
+const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProperties): Version => ({
+	version,
+	created: createdOn?.getTime() ?? 0,
+	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
+	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
+})
+
+/** One token; none where the version was disabled or deleted after it was listed. */
+async function tokenOf({ client, name, abortSignal }: LookUp, { version, ...dates }: Version): Promise<Token[]> {
+	try {
+		const { value } = await client.getSecret(name, { version, abortSignal })
+		return value === undefined ? [] : [{ ...dates, value }]
+	} catch (error) {
+		if (isGone(error)) return []
+		throw error
+	}
+}
+
+/** A 404 or 403 alone does not tell: the identity endpoint and a firewall answer with them too. */
+const gone = z.union([
+	z.object({ code: z.literal('SecretNotFound') }),
+	z.object({ details: z.object({ error: z.object({ innerError: z.object({ code: z.literal('SecretDisabled') }) }) }) }),
+])
+
+const isGone = (error: unknown): boolean => gone.safeParse(error).success
+
+const aborted = (signal: AbortSignal): Promise<never> =>
+	new Promise((_, reject) => {
+		signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+	})

@@ -1,0 +1,137 @@
+import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { addToken, fileSource, tokensIn } from '../../../shared/auth/file-source.ts'
+
+const now = Date.UTC(2026, 0, 2)
+const created = '2026-01-01T00:00:00Z'
+let folder = ''
+let path = ''
+
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-tokens-'))
+	path = join(folder, 'tokens.json')
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const write = (tokens: unknown) => writeFile(path, JSON.stringify({ tokens }))
+const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
+
+describe('tokens in a file', () => {
+	test('are those of one tenant that are enabled and not expired, the newest first, with their times', async () => {
+		await write({
+			demo: [
+				{ value: 'plain', created },
+				{ value: 'disabled', created, enabled: false },
+				{ value: 'expired', created, expires: '2026-01-02T00:00:00Z' },
+				{
+					value: 'dated',
+					created: '2026-01-01T01:00:00+01:00',
+					notBefore: '2026-01-03T00:00:00Z',
+					expires: '2026-01-04T00:00:00.5Z',
+				},
+				{ value: 'newer', created: '2026-01-01T00:00:01Z', enabled: true },
+			],
+			other: [{ value: 'other', created }],
+		})
+		expect(await fileSource(path, {})('demo', now)).toEqual([
+			{ value: 'newer', created: Date.UTC(2026, 0, 1, 0, 0, 1) },
+			{ value: 'plain', created: Date.UTC(2026, 0, 1) },
+			{
+				value: 'dated',
+				created: Date.UTC(2026, 0, 1),
+				notBefore: Date.UTC(2026, 0, 3),
+				expires: Date.UTC(2026, 0, 4, 0, 0, 0, 500),
+			},
+		])
+		expect(await tokensIn(path, 'demo', now)).toEqual(['newer', 'plain'])
+	})
+
+	test.each(['nobody', 'constructor', '__proto__'])('are none for %s', async (tenant) => {
+		await write({ demo: [{ value: 'plain', created }] })
+		expect(await fileSource(path, {})(tenant, now)).toEqual([])
+	})
+
+	test('are read anew, even when the file has its old size and time', async () => {
+		const source = fileSource(path, {})
+		await write({ demo: [{ value: 'one', created }] })
+		const { atime, mtime } = await stat(path)
+		expect(valuesOf(await source('demo', now))).toEqual(['one'])
+		await write({ demo: [{ value: 'two', created }] })
+		await utimes(path, atime, mtime)
+		expect(valuesOf(await source('demo', now))).toEqual(['two'])
+	})
+
+	test.each([
+		['nothing', '', 'is not JSON'],
+		['half a file', '{"tokens": {"demo": [{"value": "top-secret"', 'is not JSON'],
+		['no tokens', '{}', 'tokens'],
+		['a bare token', '{"tokens": {"demo": ["top-secret"]}}', 'tokens.demo[0]'],
+		['an empty token', `{"tokens": {"demo": [{"value": "", "created": "${created}"}]}}`, 'tokens.demo[0].value'],
+		['no time', '{"tokens": {"demo": [{"value": "top-secret"}]}}', 'tokens.demo[0].created'],
+		['a bad time', '{"tokens": {"demo": [{"value": "top-secret", "created": "now"}]}}', 'tokens.demo[0].created'],
+		[
+			'a misspelt member',
+			`{"tokens": {"demo": [{"value": "top-secret", "created": "${created}", "expire": "${created}"}]}}`,
+			'"expire"',
+		],
+	])(
+		'are none that are known where the file has %s, and the error does not give a token away',
+		async (_, text, word) => {
+			await writeFile(path, text)
+			const error = await fileSource(path, {})('demo', now).catch((thrown: unknown) => thrown)
+			expect(error).toBeInstanceOf(Error)
+			expect(inspect(error)).toContain(path)
+			expect(inspect(error)).toContain(word)
+			expect(inspect(error)).not.toContain('top-secret')
+		},
+	)
+
+	test('are not said to be none where the file is missing, unless a start without one is what is wanted', async () => {
+		await expect(fileSource(path, {})('demo', now)).rejects.toMatchObject({ code: 'ENOENT' })
+		expect(await tokensIn(path, 'demo', now)).toEqual([])
+	})
+
+	test.each([
+		{ WEBSITE_INSTANCE_ID: '4f1', FUNCTIONS_WORKER_RUNTIME: 'node' },
+		{ WEBSITE_SITE_NAME: 'rollcall', FUNCTIONS_WORKER_RUNTIME: 'node' },
+	])('are refused inside Azure, which is where there is %j', (environment) => {
+		expect(() => fileSource(path, environment)).toThrow(
+			'tokens are not read from a file inside Azure: set ROLLCALL_KEY_VAULT_URL instead',
+		)
+	})
+
+	test('are fine under the local Functions host', () => {
+		expect(fileSource(path, { FUNCTIONS_WORKER_RUNTIME: 'node', WEBSITE_HOSTNAME: 'localhost:7071' })).toBeTypeOf(
+			'function',
+		)
+	})
+})
+
+describe('a token that is added', () => {
+	test('is there beside the others, in a file that only its owner can read, and nothing else is left', async () => {
+		await addToken(path, 'demo', { value: 'one', created })
+		await chmod(path, 0o644)
+		await addToken(path, 'constructor', { value: 'two', created })
+		await addToken(path, 'demo', { value: 'three', created, expires: '2027-01-01T00:00:00Z' })
+		expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({
+			tokens: {
+				demo: [
+					{ value: 'one', created },
+					{ value: 'three', created, expires: '2027-01-01T00:00:00Z' },
+				],
+				constructor: [{ value: 'two', created }],
+			},
+		})
+		expect((await stat(path)).mode & 0o777).toBe(0o600)
+		expect(await readdir(folder)).toEqual(['tokens.json'])
+	})
+
+	test('leaves a file that cannot be read as it is', async () => {
+		await writeFile(path, '{"tokens": ')
+		await expect(addToken(path, 'demo', { value: 'one', created })).rejects.toThrow(`${path} is not JSON`)
+		expect(await readFile(path, 'utf8')).toBe('{"tokens": ')
+	})
+})

@@ -1,0 +1,198 @@
+import { inspect } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { keyVaultSource, type VaultOptions } from '../../../shared/auth/key-vault-source.ts'
+import { tokenVerifier } from '../../../shared/auth/tokens.ts'
+import { accessToken, type Fault, useKeyVault } from '../../support/key-vault.ts'
+
+const keyVault = useKeyVault()
+const secret = 'scim-token-acme'
+const start = Date.UTC(2026, 0, 1)
+/** So many seconds after the beginning of 2026, as Key Vault counts them. */
+const at = (seconds: number) => start / 1000 + seconds
+
+/** The source with the real client over a new vault, and a verifier on top of it whose clock a test moves. */
+function open(options: Partial<VaultOptions> = {}) {
+	const vault = keyVault()
+	const clock = { time: start + 3600_000 }
+	const source = keyVaultSource({
+		vaultUrl: vault.url,
+		credential: vault.credential,
+		client: {
+			disableChallengeResourceVerification: true,
+			tlsOptions: { ca: vault.certificate },
+			retryOptions: { maxRetries: 2, retryDelayInMs: 0, maxRetryDelayInMs: 0 },
+		},
+		...options,
+	})
+	const verify = tokenVerifier({ source, isTenant: async () => true, now: () => clock.time })
+	return { vault, clock, source, accepts: (token: string) => verify('acme', token) }
+}
+
+const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
+
+describe('the tokens of a tenant in Key Vault', () => {
+	test('are the versions of its secret with their times, each read by its own name', async () => {
+		const { vault, source } = open()
+		const first = vault.add(secret, { value: 'first', created: at(0), notBefore: at(10), expires: at(7200) })
+		const second = vault.add(secret, { value: 'second', created: at(20) })
+		vault.add('scim-token-globex', { value: 'third', created: at(0) })
+		expect(await source('acme', start + 3600_000)).toEqual([
+			{ value: 'second', created: start + 20_000 },
+			{ value: 'first', created: start, notBefore: start + 10_000, expires: start + 7200_000 },
+		])
+		expect(vault.requests[0]).toBe(`/secrets/${secret}/versions`)
+		expect(new Set(vault.requests.slice(1))).toEqual(
+			new Set([`/secrets/${secret}/${first}`, `/secrets/${secret}/${second}`]),
+		)
+	})
+
+	test.each([
+		['disabled', { enabled: false }],
+		['expired', { expires: at(3600) }],
+	])('are without a version that is %s, which is not even read', async (_, state) => {
+		const { vault, source } = open()
+		vault.add(secret, { value: 'good', created: at(0) })
+		const bad = vault.add(secret, { value: 'bad', created: at(1), ...state })
+		expect(valuesOf(await source('acme', start + 3600_000))).toEqual(['good'])
+		expect(vault.requests).not.toContain(`/secrets/${secret}/${bad}`)
+	})
+
+	test('are the newest four of however many there have been, on however many pages', async () => {
+		const { vault, source } = open()
+		for (const seconds of [3, 8, 1, 6, 4, 9, 2, 7, 5]) {
+			vault.add(secret, { value: `token-${seconds}`, created: at(seconds) })
+		}
+		expect(valuesOf(await source('acme', start + 3600_000))).toEqual(['token-9', 'token-8', 'token-7', 'token-6'])
+		expect(vault.requests.filter((path) => path.endsWith('/versions'))).toHaveLength(5)
+		expect(vault.requests).toHaveLength(9)
+	})
+
+	test.each<[string, Fault | undefined]>([
+		['has an empty list', undefined],
+		['is said not to exist', { status: 404, code: 'SecretNotFound' }],
+	])('are none where the secret %s', async (_, fault) => {
+		const { vault, source } = open()
+		vault.faultOf = () => fault
+		expect(await source('acme', start)).toEqual([])
+		expect(vault.requests).toEqual([`/secrets/${secret}/versions`])
+	})
+
+	test.each<[string, Fault]>([
+		['disabled', { status: 403, code: 'Forbidden', innerCode: 'SecretDisabled' }],
+		['deleted', { status: 404, code: 'SecretNotFound' }],
+	])('are without a version that is %s after it was listed', async (_, fault) => {
+		const { vault, source } = open()
+		vault.add(secret, { value: 'good', created: at(0) })
+		const bad = vault.add(secret, { value: 'bad', created: at(1) })
+		vault.faultOf = (path) => (path.endsWith(bad) ? fault : undefined)
+		expect(valuesOf(await source('acme', start))).toEqual(['good'])
+	})
+})
+
+describe('a rotation', () => {
+	test('has no gap: both tokens are accepted until the old one is disabled', async () => {
+		const { vault, clock, accepts } = open()
+		const old = vault.add(secret, { value: 'old', created: at(0) })
+		expect(await accepts('old')).toBe(true)
+
+		vault.add(secret, { value: 'new', created: at(3600) })
+		clock.time += 30_000
+		expect(await accepts('new')).toBe(true)
+		expect(await accepts('old')).toBe(true)
+
+		vault.secrets.get(secret)?.set(old, { value: 'old', created: at(0), enabled: false })
+		clock.time += 24 * 3600_000
+		expect(await accepts('old')).toBe(false)
+		expect(await accepts('new')).toBe(true)
+	})
+
+	test('may be laid out for later', async () => {
+		const { vault, clock, accepts } = open()
+		vault.add(secret, { value: 'old', created: at(0), expires: at(7200) })
+		vault.add(secret, { value: 'new', created: at(1), notBefore: at(7000) })
+		const seen = []
+		for (const seconds of [3600, 6999, 7000, 7199, 7200]) {
+			clock.time = at(seconds) * 1000
+			seen.push([await accepts('old'), await accepts('new')])
+		}
+		expect(seen).toEqual([
+			[true, false],
+			[true, false],
+			[true, true],
+			[true, true],
+			[false, true],
+		])
+	})
+})
+
+describe('an outage', () => {
+	const faults: readonly (readonly [string, Fault, number])[] = [
+		['a broken connection', 'reset', 3],
+		['a vault that is throttled', { status: 429, code: 'Throttled', headers: { 'Retry-After': '0' } }, 3],
+		['a vault that is down', { status: 503, code: 'ServiceUnavailable' }, 3],
+		['a fault of the vault', { status: 500, code: 'InternalServerError' }, 3],
+		['an identity without the role', { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' }, 1],
+		['a firewall', { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByFirewall' }, 1],
+		['a 404 of something else', { status: 404, code: 'NotFound' }, 1],
+	]
+
+	test.each(faults)('such as %s is a 503, and over when it is over', async (_, fault, attempts) => {
+		const { vault, clock, accepts } = open()
+		vault.add(secret, { value: 'good', created: at(0) })
+		vault.faultOf = () => fault
+		await expect(accepts('good')).rejects.toMatchObject({ status: 503, headers: { 'Retry-After': '5' } })
+		expect(vault.requests).toHaveLength(attempts)
+		vault.faultOf = () => undefined
+		clock.time += 5000
+		expect(await accepts('good')).toBe(true)
+	})
+
+	test.each(faults)('such as %s leaves what is known as it was', async (_, fault) => {
+		const { vault, clock, accepts } = open()
+		vault.add(secret, { value: 'good', created: at(0) })
+		expect(await accepts('good')).toBe(true)
+		vault.faultOf = () => fault
+		clock.time += 23 * 3600_000
+		expect(await accepts('good')).toBe(true)
+		await expect(accepts('other')).rejects.toMatchObject({ status: 503, headers: { 'Retry-After': '30' } })
+	})
+
+	test('of one attempt is not noticed', async () => {
+		const { vault, accepts } = open()
+		vault.add(secret, { value: 'good', created: at(0) })
+		const faults: Fault[] = ['reset', { status: 503, code: 'ServiceUnavailable' }]
+		vault.faultOf = () => faults.pop()
+		expect(await accepts('good')).toBe(true)
+	})
+
+	test('names what is wrong to whoever reads the log, without the access token', async () => {
+		const { vault, accepts } = open()
+		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
+		const error = await accepts('good').catch((thrown: unknown) => thrown)
+		expect(error).toMatchObject({ cause: { statusCode: 403, code: 'Forbidden' } })
+		expect(inspect(error, { depth: 20 })).not.toContain(accessToken)
+	})
+
+	test.each<[string, Fault]>([
+		['a vault that does not answer', 'silent'],
+		['a vault that asks for a long pause', { status: 429, code: 'Throttled', headers: { 'Retry-After': '3600' } }],
+	])('such as %s ends at the deadline', async (_, fault) => {
+		const deadline = new AbortController()
+		const { vault, accepts } = open({ deadline: () => deadline.signal })
+		vault.faultOf = () => {
+			setImmediate(() => deadline.abort(new Error('too late')))
+			return fault
+		}
+		await expect(accepts('good')).rejects.toMatchObject({ status: 503, cause: { message: 'too late' } })
+	})
+
+	test('such as an identity endpoint that does not answer ends at the deadline', async () => {
+		const deadline = new AbortController()
+		const getToken = () => {
+			deadline.abort(new Error('too late'))
+			return new Promise<never>(() => {})
+		}
+		const { accepts } = open({ deadline: () => deadline.signal, credential: { getToken } })
+		await expect(accepts('good')).rejects.toMatchObject({ status: 503, cause: { message: 'too late' } })
+	})
+})

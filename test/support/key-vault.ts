@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { TokenCredential } from '@azure/identity'
+import { afterAll, beforeAll } from 'vitest'
+import { selfSigned } from './relay-stand-in/certificates.ts'
+
+/** One version of a secret. Times are seconds since 1970, as they are on the wire. */
+export type SecretVersion = {
+	readonly value: string
+	readonly created: number
+	readonly enabled?: boolean
+	readonly notBefore?: number
+	readonly expires?: number
+}
+
+/** What becomes of a request: the connection breaks, there is no answer ever, or an error of Key Vault's. */
+export type Fault =
+	| 'reset'
+	| 'silent'
+	| {
+			readonly status: number
+			readonly code: string
+			readonly innerCode?: string
+			readonly headers?: Readonly<Record<string, string>>
+	  }
+
+/** A Key Vault on loopback that speaks the part of its REST protocol that reads secrets, over TLS, to the letter. */
+export type KeyVault = {
+	readonly url: string
+	/** The certificate that it is known by, in PEM. */
+	readonly certificate: string
+	readonly credential: TokenCredential
+	/** The versions of the secrets, by name and version. */
+	readonly secrets: Map<string, Map<string, SecretVersion>>
+	/** The paths of all requests with a bearer token, in order. */
+	readonly requests: string[]
+	/** Is asked about every request with a bearer token. */
+	faultOf: (path: string) => Fault | undefined
+	/** Adds a version to a secret and returns its name. */
+	add(name: string, version: SecretVersion): string
+	close(): Promise<void>
+}
+
+const apiVersions = ['2025-07-01', '2026-04-01']
+/** Real pages have up to 25 items. */
+const pageSize = 2
+export const accessToken = 'an-access-token'
+const authority = 'https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555'
+
+export async function startKeyVault(): Promise<KeyVault> {
+	const { cert, key } = selfSigned(['IP:127.0.0.1'])
+	let count = 0
+	const server = createServer({ cert, key }, (request, response) => send(answerTo(vault, request), response))
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	const { port } = server.address() as AddressInfo // sound: it listens on a port
+	const vault: KeyVault = {
+		url: `https://127.0.0.1:${port}`,
+		certificate: cert,
+		credential: { getToken },
+		secrets: new Map(),
+		requests: [],
+		faultOf: () => undefined,
+		add(name, version) {
+			// Versions are hexadecimal and listed by their names, which says nothing about their age.
+			const id = createHash('md5').update(`${++count}`).digest('hex')
+			vault.secrets.set(name, new Map([...(vault.secrets.get(name) ?? []), [id, version]]))
+			return id
+		},
+		close: () =>
+			new Promise((resolve) => {
+				server.close(() => resolve())
+				server.closeAllConnections()
+			}),
+	}
+	return vault
+}
+
+/** One vault for a test file, without its secrets and faults from one test to the next; call the result inside a test. */
+export function useKeyVault(): () => KeyVault {
+	let running: KeyVault | undefined
+	beforeAll(async () => {
+		running = await startKeyVault()
+	})
+	afterAll(() => running?.close())
+	return () => {
+		if (running === undefined) throw new Error('the vault runs only while tests run')
+		running.secrets.clear()
+		running.requests.length = 0
+		running.faultOf = () => undefined
+		return running
+	}
+}
+
+/** Gives the access token away only to who has read the challenge. */
+const getToken: TokenCredential['getToken'] = async (scopes, { tenantId } = {}) => {
+	const asked = JSON.stringify([scopes, tenantId])
+	const expected = JSON.stringify([['https://vault.azure.net/.default'], authority.split('/').at(-1)])
+	if (asked !== expected) throw new Error(`an access token for ${asked} instead of ${expected}`)
+	return { token: accessToken, expiresOnTimestamp: Date.now() + 3_600_000 }
+}
+
+type Answer = Fault | { readonly status: 200; readonly body: unknown }
+
+const refusal = (status: number, code: string, innerCode?: string): Fault =>
+	innerCode === undefined ? { status, code } : { status, code, innerCode }
+
+const challenge = {
+	...{ status: 401, code: 'Unauthorized' },
+	headers: { 'WWW-Authenticate': `Bearer authorization="${authority}", resource="https://vault.azure.net"` },
+}
+
+function answerTo(vault: KeyVault, { method, url: target = '/', headers }: IncomingMessage): Answer {
+	const url = new URL(target, vault.url)
+	if (headers.authorization !== `Bearer ${accessToken}`) return challenge
+	vault.requests.push(url.pathname)
+	const fault = vault.faultOf(url.pathname)
+	if (fault !== undefined) return fault
+	const isKnown = method === 'GET' && apiVersions.includes(url.searchParams.get('api-version') ?? '')
+	return isKnown ? read(vault, url) : refusal(400, 'BadParameter')
+}
+
+function read(vault: KeyVault, url: URL): Answer {
+	const path = /^\/secrets\/([0-9a-zA-Z-]{1,127})\/([0-9a-f]{32}|versions)$/.exec(url.pathname)
+	if (path === null) return refusal(400, 'BadParameter')
+	const [, name = '', version = ''] = path
+	// A secret that there is not has an empty list of versions.
+	const versions = vault.secrets.get(name) ?? new Map<string, SecretVersion>()
+	if (version === 'versions') return { status: 200, body: page(vault, { name, url, versions }) }
+	const secret = versions.get(version)
+	if (secret === undefined) return refusal(404, 'SecretNotFound')
+	if (secret.enabled === false) return refusal(403, 'Forbidden', 'SecretDisabled')
+	return { status: 200, body: { value: secret.value, ...item(vault, `${name}/${version}`, secret) } }
+}
+
+type Listing = { readonly name: string; readonly url: URL; readonly versions: ReadonlyMap<string, SecretVersion> }
+
+function page(vault: KeyVault, { name, url, versions }: Listing) {
+	const from = Number(url.searchParams.get('$skiptoken') ?? '0')
+	const sorted = [...versions].sort(([a], [b]) => (a < b ? -1 : 1))
+	const next = new URL(url)
+	next.searchParams.set('$skiptoken', String(from + pageSize))
+	return {
+		value: sorted.slice(from, from + pageSize).map(([version, secret]) => item(vault, `${name}/${version}`, secret)),
+		nextLink: from + pageSize < sorted.length ? next.href : null,
+	}
+}
+
+const item = (vault: KeyVault, path: string, { created, enabled = true, notBefore, expires }: SecretVersion) => ({
+	id: `${vault.url}/secrets/${path}`,
+	attributes: { enabled, created, updated: created, nbf: notBefore, exp: expires, recoveryLevel: 'Recoverable' },
+})
+
+function send(answer: Answer, response: ServerResponse): void {
+	if (answer === 'silent') return
+	if (answer === 'reset') {
+		response.destroy()
+		return
+	}
+	const type = { 'Content-Type': 'application/json' }
+	if ('body' in answer) {
+		response.writeHead(200, type).end(JSON.stringify(answer.body))
+		return
+	}
+	const { status, code, innerCode, headers } = answer
+	const innererror = innerCode === undefined ? undefined : { code: innerCode }
+	const error = { code, message: `the stand-in says ${code}`, innererror }
+	response.writeHead(status, { ...headers, ...type }).end(JSON.stringify({ error }))
+}
