@@ -185,6 +185,7 @@ async function tokenFrom({ token }: SessionSetting, isRefused: boolean): Promise
 
 /** The service sends listeners to other hosts of its own, and nowhere else. */
 function isTrusted(address: string, { relay }: Config): boolean {
+	if (!URL.canParse(address)) return false
 	const { protocol, host, hostname } = new URL(address)
 	return protocol === 'wss:' && (host === relay.namespace.toLowerCase() || hostname.endsWith(relay.rendezvousSuffix))
 }

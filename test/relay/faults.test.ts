@@ -373,6 +373,13 @@ describe('the SCIM server', () => {
 		['expired', ca.issue(['DNS:localhost'], -1), { mode: 'ca', caFile: 'ca.pem' }, {}, 'origin_tls_expired'],
 		['not the pinned one', other, { mode: 'pin', certificateFile: 'own.pem' }, {}, 'origin_tls_pin'],
 		[
+			'issued by the pinned one',
+			ca.issue(['DNS:localhost']),
+			{ mode: 'pin', certificateFile: 'ca.pem' },
+			{},
+			'origin_tls_pin',
+		],
+		[
 			'shown by an old protocol',
 			own,
 			{ mode: 'pin', certificateFile: 'own.pem' },
@@ -536,6 +543,25 @@ describe('a request', () => {
 			expect([path, status, headers['x-scim-relay-error']]).toEqual([path, 400, 'path_refused'])
 		}
 		expect(lab.origin.requests).toEqual([])
+	})
+
+	test('29: that is to be fetched from another host is not', async () => {
+		await lab.agent()
+		let connections = 0
+		const port = await listen(
+			createTcp((socket) => {
+				connections++
+				socket.destroy()
+			}),
+		)
+		const address = `wss://127.0.0.1:${port}/$hc/demo?sb-hc-action=request&sb-hc-id=1`
+		lab.standIn.say(JSON.stringify({ accept: { address } }))
+		lab.standIn.say(JSON.stringify({ accept: { address: 'no address' } }))
+		lab.standIn.say(JSON.stringify({ request: { address } }))
+		lab.standIn.say(JSON.stringify({ request: { address: 'no address' } }))
+		await lab.log.until('rendezvous_failed', 2)
+		expect(await outcome(lab.sender()(request()))).toEqual(answered)
+		expect(connections).toBe(0)
 	})
 
 	test('29: of a method that SCIM does not have is refused', async () => {

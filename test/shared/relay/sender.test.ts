@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { sasToken } from '../../../shared/relay/sas.ts'
 import { type Lab, outcome, request, startLab } from '../../support/relay-stand-in/lab.ts'
 import { json } from '../../support/relay-stand-in/origin.ts'
@@ -153,4 +154,35 @@ test('what the service rewrites in a target arrives as the client sent it', asyn
 	await lab.sender()(request({ path }))
 	expect(lab.origin.requests[0]?.target).toBe('/scim/Users?filter=userName%20eq%20%22a%26b%3C%C3%B8%22')
 	expect(lab.log.count('target_mismatch')).toBe(0)
+})
+
+test.each([
+	['no mark', {}, /outcome_unknown/],
+	['an outcome but no mark', { 'x-scim-relay-outcome': 'completed' }, /outcome_unknown/],
+	['a mark but no outcome', { 'x-scim-relay-agent': 'a;v=1;hc=demo' }, /outcome_unknown/],
+	[
+		'the mark of another connection',
+		{ 'x-scim-relay-agent': 'a;v=1;hc=other', 'x-scim-relay-outcome': 'completed' },
+		/unknown_agent.*another hybrid connection/,
+	],
+])('an answer with %s is none of the SCIM server', async (_, responseHeaders, detail) => {
+	const { token } = sasToken({
+		uri: 'http://localhost/demo',
+		keyName: 'listen',
+		key: 'listenkey',
+		expires: Date.now() + 3_600_000,
+	})
+	const url = `wss://${lab.standIn.host}/$hc/demo?sb-hc-action=listen`
+	const socket = new WebSocket(url, { ca: lab.ca, headers: { ServiceBusAuthorization: token } })
+	socket.on('message', (text) => {
+		const { id } = JSON.parse(String(text)).request
+		socket.send(JSON.stringify({ response: { requestId: id, statusCode: 200, responseHeaders, body: false } }))
+	})
+	await lab.standIn.journal.until('listening')
+	expect(await outcome(lab.sender()(request()))).toEqual({
+		status: 503,
+		detail: expect.stringMatching(detail),
+		headers: { 'Retry-After': '30' },
+	})
+	socket.terminate()
 })
