@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { isInDate, newest, type Token, type TokenSource } from './tokens.ts'
 
@@ -46,12 +46,8 @@ export async function addToken(path: string, tenant: string, token: ListedToken)
 	const text = JSON.stringify({ tokens: Object.fromEntries(tokens) }, null, '\t')
 	// Whoever reads meanwhile sees the old file or the new one.
 	const draft = `${path}.${randomBytes(4).toString('hex')}`
-	try {
-		await writeFile(draft, `${text}\n`, { mode: 0o600, flag: 'wx' })
-		await rename(draft, path)
-	} finally {
-		await rm(draft, { force: true })
-	}
+	await writeFile(draft, `${text}\n`, { mode: 0o600 })
+	await rename(draft, path)
 }
 
 const tokenOf = ({ value, created, enabled = true, notBefore, expires }: ListedToken): readonly Token[] => {

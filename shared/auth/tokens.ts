@@ -162,10 +162,8 @@ function pauseLeft({ read, asked }: Entry, now: number): number {
 }
 
 /** Whether to ask the source would be to ask for a name that is not known to have tokens. */
-function isStranger(entry: Entry | undefined, now: number): boolean {
-	if (entry === undefined) return true
-	return entry.asking === undefined && pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0
-}
+const isStranger = (entry: Entry | undefined, now: number): boolean =>
+	entry === undefined || (pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0)
 
 /** Says yes so many times a minute. */
 function allowance(perMinute: number, now: () => number): () => boolean {

@@ -38,6 +38,8 @@ export type KeyVault = {
 	readonly requests: string[]
 	/** Is asked about every request with a bearer token. */
 	faultOf: (path: string) => Fault | undefined
+	/** Is called when a client hangs up before it has an answer. */
+	onHangUp: () => void
 	/** Adds a version to a secret and returns its name. */
 	add(name: string, version: SecretVersion): string
 	close(): Promise<void>
@@ -52,7 +54,10 @@ const authority = 'https://login.microsoftonline.com/11111111-2222-3333-4444-555
 export async function startKeyVault(): Promise<KeyVault> {
 	const { cert, key } = selfSigned(['IP:127.0.0.1'])
 	let count = 0
-	const server = createServer({ cert, key }, (request, response) => send(answerTo(vault, request), response))
+	const server = createServer({ cert, key }, (request, response) => {
+		response.on('close', () => response.writableFinished || vault.onHangUp())
+		send(answerTo(vault, request), response)
+	})
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 	const { port } = server.address() as AddressInfo // sound: it listens on a port
 	const vault: KeyVault = {
@@ -62,6 +67,7 @@ export async function startKeyVault(): Promise<KeyVault> {
 		secrets: new Map(),
 		requests: [],
 		faultOf: () => undefined,
+		onHangUp: () => {},
 		add(name, version) {
 			// Versions are hexadecimal and listed by their names, which says nothing about their age.
 			const id = createHash('md5').update(`${++count}`).digest('hex')
@@ -89,6 +95,7 @@ export function useKeyVault(): () => KeyVault {
 		running.secrets.clear()
 		running.requests.length = 0
 		running.faultOf = () => undefined
+		running.onHangUp = () => {}
 		return running
 	}
 }

@@ -92,6 +92,7 @@ describe('tokens in a file', () => {
 	test('are not said to be none where the file is missing, unless a start without one is what is wanted', async () => {
 		await expect(fileSource(path, {})('demo', now)).rejects.toMatchObject({ code: 'ENOENT' })
 		expect(await tokensIn(path, 'demo', now)).toEqual([])
+		await expect(tokensIn(folder, 'demo', now)).rejects.toMatchObject({ code: 'EISDIR' })
 	})
 
 	test.each([

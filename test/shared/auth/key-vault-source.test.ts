@@ -173,15 +173,39 @@ describe('an outage', () => {
 		expect(inspect(error, { depth: 20 })).not.toContain(accessToken)
 	})
 
-	test.each<[string, Fault]>([
-		['a vault that does not answer', 'silent'],
-		['a vault that asks for a long pause', { status: 429, code: 'Throttled', headers: { 'Retry-After': '3600' } }],
-	])('such as %s ends at the deadline', async (_, fault) => {
+	test('of the versions alone is one too', async () => {
+		const { vault, accepts } = open()
+		const version = vault.add(secret, { value: 'good', created: at(0) })
+		vault.faultOf = (path) =>
+			path.endsWith(version) ? { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' } : undefined
+		await expect(accepts('good')).rejects.toMatchObject({ status: 503, cause: { statusCode: 403, code: 'Forbidden' } })
+	})
+
+	test.each(['versions', '[0-9a-f]{32}'])(
+		'such as a vault that does not answer for %s ends at the deadline',
+		async (last) => {
+			const deadline = new AbortController()
+			const { vault, accepts } = open({ deadline: () => deadline.signal })
+			vault.add(secret, { value: 'good', created: at(0) })
+			const hungUp = new Promise<void>((resolve) => {
+				vault.onHangUp = resolve
+			})
+			vault.faultOf = (path) => {
+				if (!new RegExp(`/${last}$`).test(path)) return undefined
+				deadline.abort(new Error('too late'))
+				return 'silent'
+			}
+			await expect(accepts('good')).rejects.toMatchObject({ status: 503, cause: { message: 'too late' } })
+			await hungUp
+		},
+	)
+
+	test('such as a vault that asks for a long pause ends at the deadline', async () => {
 		const deadline = new AbortController()
 		const { vault, accepts } = open({ deadline: () => deadline.signal })
 		vault.faultOf = () => {
 			setImmediate(() => deadline.abort(new Error('too late')))
-			return fault
+			return { status: 429, code: 'Throttled', headers: { 'Retry-After': '3600' } }
 		}
 		await expect(accepts('good')).rejects.toMatchObject({ status: 503, cause: { message: 'too late' } })
 	})

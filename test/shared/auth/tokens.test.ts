@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { type Token, type TokenSource, tokenVerifier } from '../../../shared/auth/tokens.ts'
+import { newest, type Token, type TokenSource, tokenVerifier } from '../../../shared/auth/tokens.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -102,6 +102,15 @@ describe('a token', () => {
 })
 
 describe('the tokens of a tenant', () => {
+	test('of which a source reads no more than eight are four that are in date and four whose time is yet to come', () => {
+		const now = start + 48 * hour
+		const usual = [1, 2, 3, 4, 5].map((hours) => token('usual', 2 * hours))
+		const coming = [1, 2, 3, 4, 5].map((hours) => token('coming', 2 * hours + 1, { notBefore: now + 1 }))
+		const expired = token('expired', 12, { expires: now })
+		const hours = newest([...usual, expired, ...coming], now).map(({ created }) => (created - start) / hour)
+		expect(hours).toEqual([11, 10, 9, 8, 7, 6, 5, 4])
+	})
+
 	test('are read once, however many requests wait for them', async () => {
 		const { accepts, asked } = open()
 		const answers = await Promise.all(
@@ -147,13 +156,15 @@ describe('the tokens of a tenant', () => {
 	test('are forgotten only when ten thousand others have been used since', async () => {
 		const names = Array.from({ length: 10_001 }, (_, index) => `tenant-${index}`)
 		const { accepts, asked } = open(Object.fromEntries(names.map((name) => [name, [token(name)]])))
-		await Promise.all(names.slice(0, 10_000).map((name) => accepts(name, name)))
-		await accepts('tenant-0', 'tenant-0')
-		await accepts('tenant-10000', 'tenant-10000')
+		const use = (from: number, to: number) => Promise.all(names.slice(from, to).map((name) => accepts(name, name)))
+		await use(0, 9_999)
+		await use(0, 1)
+		await use(9_999, 10_001)
 		expect(asked).toHaveLength(10_001)
-		await accepts('tenant-0', 'tenant-0')
+		await use(0, 1)
+		await use(2, 10_001)
 		expect(asked).toHaveLength(10_001)
-		await accepts('tenant-1', 'tenant-1')
+		await use(1, 2)
 		expect(asked.slice(10_001)).toEqual(['tenant-1'])
 	})
 })
@@ -168,6 +179,7 @@ describe('while the source is away', () => {
 		expect(asked).toHaveLength(1)
 		state.isAway = false
 		state.time += 1500
+		expect(await accepts('acme', 'wrong')).toBe(false)
 		expect(await accepts('acme', 'secret')).toBe(true)
 		expect(asked).toHaveLength(2)
 	})
@@ -246,6 +258,20 @@ describe('a name that no tenant has', () => {
 		state.time += minute
 		expect(new Set(await flood(2))).toEqual(new Set([false]))
 		expect(asked).toHaveLength(121)
+	})
+
+	test('is one of the sixty once, and a tenant with tokens is none of them', async () => {
+		const tenants = Array.from({ length: 100 }, (_, index) => `tenant-${index}`)
+		const { accepts, state, asked } = open(Object.fromEntries(tenants.map((name) => [name, [token(name)]])))
+		await Promise.all(tenants.map((name) => accepts(name, name)))
+		state.time += 30 * second
+		await Promise.all(tenants.map((name) => accepts(name, 'wrong')))
+		state.time += 30 * second
+		await Promise.all(tenants.map((name) => accepts(name, 'wrong')))
+		expect(asked).toHaveLength(300)
+		for (let attempt = 0; attempt < 100; attempt++) await accepts('nobody', 'wrong')
+		await Promise.all(Array.from({ length: 100 }, (_, index) => accepts(`made-up-${index}`, 'wrong')))
+		expect(asked).toHaveLength(360)
 	})
 
 	test('becomes a tenant when it gets its first token', async () => {
