@@ -35,7 +35,9 @@ const second = 1000
 const minute = 60 * second
 /** Tokens are read again after this time, while those that are known will do. */
 const fresh = 5 * minute
-/** They will do for this long where they cannot be read again. */
+/** After this time they are not used before they are read again: one may have been disabled since. */
+const overdue = 10 * minute
+/** Where they cannot be read again they will do for this long. */
 const usable = 24 * 60 * minute
 /** A token that is not known has the tenant's read again this often, so that one just made works soon. */
 const rereadPause = 30 * second
@@ -106,17 +108,17 @@ export function tokenVerifier({ source, isTenant, now }: Options): TokenVerifier
 	return async (tenant, token) => {
 		const digest = digestOf(token)
 		const seen = entries.get(tenant)
-		if (isAccepted(seen, digest, now())) {
-			const entry = entryOf(tenant)
-			if (now() - entry.read >= fresh && pauseLeft(entry, now()) <= 0) void ask(tenant, entry)
-			return true
-		}
+		const isKnown = isAccepted(seen, digest, now())
 		if (isStranger(seen, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
 		const entry = entryOf(tenant)
-		if (entry.asking !== undefined || pauseLeft(entry, now()) <= 0) await ask(tenant, entry)
+		const age = now() - entry.read
+		if (isKnown && age < fresh) return true
+		const asking = entry.asking !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
+		if (isKnown && age < overdue) return true
+		await asking
 		if (isAccepted(entry, digest, now())) return true
 		if (entry.failure === undefined) return false
-		// It may be a new token or a wrong one.
+		// It may be a new token as well as a wrong one.
 		const seconds = Math.max(1, Math.ceil(pauseLeft(entry, now()) / second))
 		throw unavailable('the tokens cannot be read at the moment', seconds, entry.failure.cause)
 	}

@@ -138,6 +138,21 @@ describe('the tokens of a tenant', () => {
 		expect(asked).toHaveLength(2)
 	})
 
+	test('are not used for more than ten minutes without a look whether one has been disabled', async () => {
+		const { accepts, state, stored, asked } = open({ acme: [token('old'), token('new', 1)] })
+		await accepts('acme', 'old')
+		stored.set('acme', [token('new', 1)])
+		state.time += 10 * minute
+		expect(await Promise.all([accepts('acme', 'old'), accepts('acme', 'new')])).toEqual([false, true])
+		expect(asked).toHaveLength(2)
+
+		stored.set('acme', [])
+		state.time += 10 * minute - 1
+		expect(await accepts('acme', 'new')).toBe(true)
+		expect(await accepts('acme', 'new')).toBe(false)
+		expect(asked).toHaveLength(3)
+	})
+
 	test('are read again for a token that is not known, once in thirty seconds', async () => {
 		const { accepts, state, stored, asked } = open()
 		await accepts('acme', 'secret')
