@@ -155,7 +155,7 @@ function describe(
 }
 
 /** One sentence and, where a setting is wrong, the line that puts it right. */
-export function remedyFor(fault: AgentErrorCode, { origin }: Config, shown: Shown | undefined): string {
+function remedyFor(fault: AgentErrorCode, { origin }: Config, shown: Shown | undefined): string {
 	const pin =
 		'rollcall-relay doctor --save-certificate origin.pem, compare its SHA-256 with the server, then set "tls": { "mode": "pin", "certificateFile": "origin.pem" }'
 	switch (fault) {
