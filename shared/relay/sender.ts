@@ -33,7 +33,7 @@ export type RelayedRequest = {
 	readonly method: string
 	/** Path and query below the tenant, `/Users?count=1`. */
 	readonly path: string
-	readonly headers: Iterable<readonly [string, string]>
+	readonly headers: { get(name: string): string | null }
 	readonly body?: Uint8Array
 	readonly requestId: string
 	/** `https://host/scim/demo`, for the locations in the answer. */
@@ -185,9 +185,12 @@ async function send(attempts: Attempts, more: More & { readonly ends: number }):
 
 /** The client's headers that concern the SCIM server. The relay itself understands some; none of those is let through. */
 function passed({ headers }: RelayedRequest, { isAuthorizationPassed = false }: RelaySetting): Record<string, string> {
-	const entries = [...headers].map(([name, value]) => [name.toLowerCase(), value] as const)
+	const names = [...requestHeaders].filter((name) => name !== 'authorization' || isAuthorizationPassed)
 	return Object.fromEntries(
-		entries.filter(([name]) => requestHeaders.has(name) && (name !== 'authorization' || isAuthorizationPassed)),
+		names.flatMap((name) => {
+			const value = headers.get(name)
+			return value === null ? [] : [[name, value]]
+		}),
 	)
 }
 

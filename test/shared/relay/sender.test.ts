@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { sasToken } from '../../../shared/relay/sas.ts'
-import { type Lab, outcome, request, startLab } from '../../support/relay-stand-in/lab.ts'
+import { type Lab, outcome, request, settings, startLab } from '../../support/relay-stand-in/lab.ts'
 import { json } from '../../support/relay-stand-in/origin.ts'
 
 let lab: Lab
@@ -31,12 +31,12 @@ describe('through the relay', () => {
 			request({
 				method: 'POST',
 				path: '/Users?attributes=userName%2cid',
-				headers: [
+				headers: new Headers([
 					['Content-Type', 'application/scim+json'],
 					['Authorization', 'Bearer client'],
 					['Cookie', 'no'],
 					['X-Forwarded-For', '1.2.3.4'],
-				],
+				]),
 				body: Buffer.from('{"userName":"a"}'),
 			}),
 		)
@@ -186,3 +186,16 @@ test.each([
 	})
 	socket.terminate()
 })
+
+test.each([
+	[true, 'passThrough', 'Bearer client'],
+	[false, 'passThrough', undefined],
+	[true, 'clientCertificate', undefined],
+])(
+	'the authorization of the client is passed only when both ends are told so (%s, %s)',
+	async (isAuthorizationPassed, type, expected) => {
+		await lab.agent({ origin: { ...settings(lab.standIn, lab.origin).origin, authorization: { type } } })
+		await lab.sender({ isAuthorizationPassed })(request({ headers: new Headers({ authorization: 'Bearer client' }) }))
+		expect(lab.origin.requests[0]?.headers.authorization).toBe(expected)
+	},
+)

@@ -117,7 +117,7 @@ export const settings = (standIn: { host: string }, origin: { port: number }) =>
 export const request = (more: Partial<RelayedRequest> = {}): RelayedRequest => ({
 	method: 'GET',
 	path: '/Users',
-	headers: [],
+	headers: new Headers(),
 	requestId: 'request-1',
 	publicBase: 'https://rollcall.test/scim/demo',
 	...more,

@@ -399,7 +399,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	async function send(request: IncomingMessage, response: ServerResponse): Promise<void> {
 		const target = request.url ?? '/'
 		const url = new URL(target.replace(/^\/+/, '/'), `https://${host}`)
-		const entity = entityOf(url.pathname)
+		const entity = entityOf(target.replace(/\?.*/, ''))
 		if (entity === undefined) return refuse(response, 404, 'EntityNotFound: The hybrid connection does not exist.')
 		const { servicebusauthorization, authorization } = request.headers
 		const own = servicebusauthorization?.toString() ?? url.searchParams.get('sb-hc-token') ?? undefined
