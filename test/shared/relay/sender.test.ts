@@ -199,3 +199,16 @@ test.each([
 		expect(lab.origin.requests[0]?.headers.authorization).toBe(expected)
 	},
 )
+
+test.each([
+	['GET', 504, 200, 1],
+	['PUT', 500, 200, 1],
+	['POST', 504, 503, 0],
+	['PATCH', 500, 503, 0],
+	['POST', 502, 200, 1],
+])('%s of which the relay says %i is answered %i', async (method, fate, status, asked) => {
+	await lab.agent()
+	lab.standIn.faults.nextSends = [fate]
+	expect(await outcome(lab.sender()(request({ method })))).toMatchObject({ status })
+	expect(lab.origin.requests.length).toBe(asked)
+})

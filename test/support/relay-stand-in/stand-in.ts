@@ -33,8 +33,6 @@ export type Faults = {
 	keepRendezvous: boolean
 	/** The answer is cut off after so many bytes. */
 	cutAnswerAt: number | undefined
-	/** The listener's answer never reaches the sender, whose connection is reset instead. */
-	resetSender: boolean
 }
 
 type Options = {
@@ -126,7 +124,6 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		mangle: false,
 		keepRendezvous: true,
 		cutAnswerAt: undefined,
-		resetSender: false,
 	}
 	const listeners = new Set<Listener>()
 	const exchanges = new Map<string, Exchange>()
@@ -327,10 +324,6 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	function reply({ response, message }: Exchange, head: Head, body: Buffer) {
 		if (response.destroyed) return
 		const { statusCode, statusDescription = '', responseHeaders = {} } = head
-		if (faults.resetSender) {
-			response.socket?.destroy()
-			return
-		}
 		const headers = { ...responseHeaders, Via: `1.1 ${host}`, 'Content-Length': String(body.length) }
 		if (Number(statusCode) === 204 || Number(statusCode) === 304) Reflect.deleteProperty(headers, 'Content-Length')
 		response.writeHead(Number(statusCode), statusDescription, headers)
