@@ -1,0 +1,130 @@
+import { parseArgs } from 'node:util'
+import { parseTenantName } from '../shared/storage/tenants.ts'
+import { UsageError } from './usage-error.ts'
+
+export type Options = {
+	/** 0 takes any free port. */
+	readonly port: number
+	/** The folder for data and tokens; undefined keeps them in memory. */
+	readonly data: string | undefined
+	readonly tenants: readonly string[]
+	readonly token: string | undefined
+	readonly tls: { readonly cert: string; readonly key: string } | undefined
+}
+
+export const help = `Serves SCIM on this machine.
+
+npm start -- [options]
+  --port N          the port on 127.0.0.1 (default 7071; 0 takes any that is free)
+  --data DIR        where data and tokens are kept (default ./data)
+  --ephemeral       keep everything in memory and forget it at the end
+  --tenant NAME     a tenant to serve; may be given several times (default demo)
+  --token T         accept this token too, for every tenant
+  --tls-cert FILE   serve HTTPS with this certificate (PEM), together with
+  --tls-key FILE    its private key (PEM)
+  --help            print this`
+
+const defaultTenants: string[] = ['demo']
+
+const declared = {
+	port: { type: 'string', default: '7071' },
+	data: { type: 'string' },
+	ephemeral: { type: 'boolean', default: false },
+	tenant: { type: 'string', multiple: true, default: defaultTenants },
+	token: { type: 'string' },
+	'tls-cert': { type: 'string' },
+	'tls-key': { type: 'string' },
+	help: { type: 'boolean', default: false },
+} as const
+
+/**
+ * Reads the command line; 'help' where that is asked for.
+ *
+ * @throws UsageError that names the option at fault
+ */
+export function parseOptions(args: readonly string[]): Options | 'help' {
+	const { values } = parse(args)
+	if (values.help) return 'help'
+	return {
+		port: portOf(values.port),
+		data: dataOf(values),
+		tenants: [...new Set(values.tenant.map(tenantOf))],
+		token: tokenOf(values.token),
+		tls: tlsOf(values['tls-cert'], values['tls-key']),
+	}
+}
+
+function parse(args: readonly string[]) {
+	try {
+		return parseArgs({ args: [...args], options: declared })
+	} catch (error) {
+		const [message = ''] = String(error instanceof Error ? error.message : error).split('\n')
+		const unknown = /^Unknown option '(--?[^']+)'/.exec(message)?.[1]
+		const close = unknown === undefined ? undefined : nearest(unknown)
+		throw new UsageError(unknown === undefined ? message : `unknown option ${unknown}`, {
+			hint: close === undefined ? 'npm start -- --help lists the options' : `did you mean ${close}?`,
+			cause: error,
+		})
+	}
+}
+
+function dataOf({ data, ephemeral }: { readonly data?: string; readonly ephemeral: boolean }): string | undefined {
+	if (data === '') throw new UsageError('--data names no folder', { hint: 'leave it out for ./data' })
+	if (ephemeral && data !== undefined) {
+		throw new UsageError('--ephemeral and --data exclude each other', { hint: 'leave out one of them' })
+	}
+	return ephemeral ? undefined : (data ?? 'data')
+}
+
+function portOf(text: string): number {
+	const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+	if (!(port <= 65_535)) throw new UsageError(`--port ${text} is not a port`, { hint: 'give a number from 0 to 65535' })
+	return port
+}
+
+function tenantOf(text: string): string {
+	const name = parseTenantName(text)
+	if (name === undefined) {
+		throw new UsageError(`--tenant ${text} cannot be the name of a tenant`, {
+			hint: 'use 2 to 39 lower-case letters, digits and single hyphens; words like "users" are taken',
+		})
+	}
+	return name
+}
+
+function tokenOf(text: string | undefined): string | undefined {
+	if (text === undefined || /^[A-Za-z0-9\-._~+/]{16,}=*$/.test(text)) return text
+	throw new UsageError('--token is not a token', {
+		hint: 'use 16 or more letters, digits and - . _ ~ + /, for instance from: openssl rand -hex 24',
+	})
+}
+
+function tlsOf(cert: string | undefined, key: string | undefined): Options['tls'] {
+	if (cert !== undefined && key !== undefined) return { cert, key }
+	if (cert === undefined && key === undefined) return undefined
+	throw new UsageError('--tls-cert and --tls-key belong together', {
+		hint: `add ${cert === undefined ? '--tls-cert' : '--tls-key'}`,
+	})
+}
+
+/** The option that a misspelt one is, if it is close to any. */
+function nearest(option: string): string | undefined {
+	const [best] = Object.keys(declared)
+		.map((name) => ({ name: `--${name}`, edits: distance(option, `--${name}`) }))
+		.sort((a, b) => a.edits - b.edits)
+	return best !== undefined && best.edits <= option.length / 3 ? best.name : undefined
+}
+
+/** Levenshtein's distance: how many letters to add, drop or change. */
+function distance(from: string, to: string): number {
+	let row = Array.from({ length: to.length + 1 }, (_, column) => column)
+	for (const [index, letter] of [...from].entries()) {
+		const next = [index + 1]
+		for (const [column, other] of [...to].entries()) {
+			const changed = (row[column] ?? 0) + (letter === other ? 0 : 1)
+			next.push(Math.min(changed, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1))
+		}
+		row = next
+	}
+	return row[to.length] ?? 0
+}

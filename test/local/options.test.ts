@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest'
+import { help, parseOptions } from '../../local/options.ts'
+
+describe('the command line', () => {
+	test('may be empty', () => {
+		expect(parseOptions([])).toEqual({
+			port: 7071,
+			data: 'data',
+			tenants: ['demo'],
+			token: undefined,
+			tls: undefined,
+		})
+	})
+
+	test('may have every option', () => {
+		const args = [
+			...['--port', '0', '--data', '/srv/scim', '--token=AZaz09-._~+/AZaz=='],
+			...['--tenant', 'acme', '--tenant', 'globex-2', '--tenant', 'acme'],
+			...['--tls-cert', 'cert.pem', '--tls-key', 'key.pem'],
+		]
+		expect(parseOptions(args)).toEqual({
+			port: 0,
+			data: '/srv/scim',
+			tenants: ['acme', 'globex-2'],
+			token: 'AZaz09-._~+/AZaz==',
+			tls: { cert: 'cert.pem', key: 'key.pem' },
+		})
+	})
+
+	test('may ask for memory alone, or for the highest port', () => {
+		expect(parseOptions(['--ephemeral', '--port', '65535'])).toMatchObject({ data: undefined, port: 65_535 })
+	})
+
+	test('may ask for help, which names every option', () => {
+		expect(parseOptions(['--port', '1', '--help'])).toBe('help')
+		const named = [...help.matchAll(/^ +(--[a-z-]+)/gm)].map(([, option]) => option)
+		expect(named).toEqual([
+			...['--port', '--data', '--ephemeral', '--tenant', '--token', '--tls-cert', '--tls-key', '--help'],
+		])
+	})
+
+	const list = 'npm start -- --help lists the options'
+	const port = 'give a number from 0 to 65535'
+	const tenant = 'use 2 to 39 lower-case letters, digits and single hyphens; words like "users" are taken'
+	const token = 'use 16 or more letters, digits and - . _ ~ + /, for instance from: openssl rand -hex 24'
+	test.each([
+		[['--prot', '80'], 'unknown option --prot', 'did you mean --port?'],
+		[['--epheremal'], 'unknown option --epheremal', 'did you mean --ephemeral?'],
+		[['--tlscert', 'x'], 'unknown option --tlscert', 'did you mean --tls-cert?'],
+		[['--tenants=x'], 'unknown option --tenants', 'did you mean --tenant?'],
+		[['--verbose'], 'unknown option --verbose', list],
+		[['-p', '80'], 'unknown option -p', list],
+		[['demo'], "Unexpected argument 'demo'. This command does not take positional arguments", list],
+		[['--port'], "Option '--port <value>' argument missing", list],
+		[['--port', '--ephemeral'], "Option '--port' argument is ambiguous.", list],
+		[['--ephemeral=yes'], "Option '--ephemeral' does not take an argument", list],
+		[['--port', '65536'], '--port 65536 is not a port', port],
+		[['--port', '80a'], '--port 80a is not a port', port],
+		[['--port='], '--port  is not a port', port],
+		[['--port', '1e3'], '--port 1e3 is not a port', port],
+		[['--data', ''], '--data names no folder', 'leave it out for ./data'],
+		[['--data', 'x', '--ephemeral'], '--ephemeral and --data exclude each other', 'leave out one of them'],
+		[['--tenant', 'Acme'], '--tenant Acme cannot be the name of a tenant', tenant],
+		[['--tenant', 'demo', '--tenant', 'users'], '--tenant users cannot be the name of a tenant', tenant],
+		[['--token', 'fifteen-letters'], '--token is not a token', token],
+		[['--token', 'sixteen letters and spaces'], '--token is not a token', token],
+		[['--token', '=================='], '--token is not a token', token],
+		[['--tls-cert', 'x'], '--tls-cert and --tls-key belong together', 'add --tls-key'],
+		[['--tls-key', 'x'], '--tls-cert and --tls-key belong together', 'add --tls-cert'],
+	])('%j is refused', (args, message, hint) => {
+		expect(() => parseOptions(args)).toThrow(expect.objectContaining({ name: 'UsageError', message, hint }))
+	})
+})
