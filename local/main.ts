@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type RequestEvent, respondWith } from '../functions/respond.ts'
+import { createServices } from '../functions/services.ts'
+import { addToken, tokensIn } from '../shared/auth/file-source.ts'
+import { startAzurite } from './azurite.ts'
+import { readCertificate } from './certificate.ts'
+import { howTo } from './how-to.ts'
+import { help, type Options, parseOptions } from './options.ts'
+import { type RunningServer, type ServerOptions, startServer } from './server.ts'
+import { codeOf, explained, UsageError } from './usage-error.ts'
+
+// Standard output has the how-to and one line a request; errors go to standard error as `error: …` and `hint: …`.
+// Exit codes: 0 stopped, 1 failed, 2 something to put right.
+
+try {
+	const options = parseOptions(process.argv.slice(2))
+	if (options === 'help') console.log(help)
+	else await serve(options)
+} catch (error) {
+	if (error instanceof UsageError) console.error(`error: ${error.message}\nhint: ${error.hint}`)
+	else console.error(error)
+	process.exit(error instanceof UsageError ? 2 : 1)
+}
+
+async function serve(options: Options): Promise<void> {
+	const tls = options.tls && (await readCertificate(options.tls))
+	const place = await placeOf(options)
+	const azurite = await startAzurite(place.isKept ? { folder: place.folder } : { memory: true })
+	const stop = async (server?: RunningServer): Promise<void> => {
+		await server?.close()
+		await azurite.close()
+		await place.leave()
+	}
+	try {
+		const file = join(place.folder, 'tokens.json')
+		const tenants = await provideTokens(file, options)
+		const { connectionString } = azurite
+		const services = await createServices({ tables: { connectionString }, tokens: { file } })
+		for (const { name } of tenants) await services.tenants.createTenant({ name, mode: 'store', settings: {} })
+		const respond = respondWith(services)
+		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
+		stopOnSignal(() => stop(server))
+		console.log(howTo({ url: server.url, tenants, data: place.isKept ? place.folder : undefined }))
+	} catch (error) {
+		await stop()
+		throw error
+	}
+}
+
+type Place = { readonly folder: string; readonly isKept: boolean; leave(): Promise<void> }
+
+/** The folder for data and tokens; one of its own for the tokens alone where nothing is to be kept. */
+async function placeOf({ data }: Options): Promise<Place> {
+	if (data !== undefined) return { folder: resolve(data), isKept: true, leave: async () => {} }
+	const folder = await mkdtemp(join(tmpdir(), 'rollcall-'))
+	return { folder, isKept: false, leave: () => rm(folder, { recursive: true, force: true }) }
+}
+
+/** Every tenant has at least one token; the newest one is shown. */
+function provideTokens(file: string, { tenants, token }: Options) {
+	const provide = async (name: string) => {
+		const now = Date.now()
+		const known = await tokensIn(file, name, now)
+		const shown = token ?? known[0] ?? randomBytes(32).toString('base64url')
+		if (!known.includes(shown)) await addToken(file, name, { value: shown, created: new Date(now).toISOString() })
+		return { name, token: shown }
+	}
+	return explained('the tokens cannot be used', 'correct the file, or choose another folder with --data', async () => {
+		const provided = []
+		for (const name of tenants) provided.push(await provide(name))
+		return provided
+	})
+}
+
+async function listen(options: ServerOptions): Promise<RunningServer> {
+	try {
+		return await startServer(options)
+	} catch (error) {
+		const problem = { EADDRINUSE: 'is taken', EACCES: 'needs more rights' }[String(codeOf(error))]
+		if (problem === undefined) throw error
+		throw new UsageError(`port ${options.port} ${problem}`, { hint: 'choose another one with --port', cause: error })
+	}
+}
+
+/** The first signal lets requests under way end; a second one does not wait. */
+function stopOnSignal(stop: () => Promise<void>): void {
+	let isStopping = false
+	const onSignal = (): void => {
+		if (isStopping) process.exit(1)
+		isStopping = true
+		stop().then(
+			() => process.exit(0),
+			(error: unknown) => {
+				console.error(error)
+				process.exit(1)
+			},
+		)
+	}
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+}
+
+function logLine({ requestId, method, tenant, route, status, scimType, milliseconds, error }: RequestEvent): void {
+	const parts = [method, tenant ?? '-', route ?? '-', status, ...(scimType === undefined ? [] : [scimType])]
+	console.log(`${parts.join(' ')} ${milliseconds} ms`)
+	if (error !== undefined) console.error(`request ${requestId}:`, error)
+}
