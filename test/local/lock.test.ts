@@ -22,15 +22,18 @@ describe('the lock of a folder', () => {
 		expect(existsSync(join(folder, 'lock'))).toBe(false)
 	})
 
-	test('keeps out of a folder that a running process has', async () => {
+	test.each([
+		['our parent', process.ppid],
+		['the first one, which may be of another account', 1],
+	])('keeps out of a folder that a running process has, such as %s', async (_, owner) => {
 		const path = join(parent, 'lock')
-		await writeFile(path, String(process.ppid))
+		await writeFile(path, String(owner))
 		await expect(lockFolder(parent)).rejects.toMatchObject({
 			name: 'UsageError',
-			message: `process ${process.ppid} already serves the folder ${parent}`,
+			message: `process ${owner} already serves the folder ${parent}`,
 			hint: `stop it, choose another folder with --data, or delete ${path} if that process is something else`,
 		})
-		expect(await readFile(path, 'utf8')).toBe(String(process.ppid))
+		expect(await readFile(path, 'utf8')).toBe(String(owner))
 	})
 
 	test.each([

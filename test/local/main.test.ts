@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -73,6 +72,15 @@ async function serve(...args: string[]) {
 	return { ...program, url, token, call }
 }
 
+const canConnect = (port: number, hostname: string): Promise<boolean> =>
+	new Promise((resolveConnected) => {
+		const socket = connect(port, hostname, () => {
+			socket.destroy()
+			resolveConnected(true)
+		})
+		socket.on('error', () => resolveConnected(false))
+	})
+
 const idIn = async (response: Response) => z.object({ id: z.string() }).parse(await response.json()).id
 const totalIn = async (response: Response) =>
 	z.object({ totalResults: z.int() }).parse(await response.json()).totalResults
@@ -89,6 +97,7 @@ describe('npm start', () => {
 		const program = await serve('--ephemeral')
 		expect(program.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/scim\/demo$/)
 		expect(program.token).toMatch(/^[A-Za-z0-9_-]{43}$/)
+		expect(program.seen.out).toContain('\nThe data is in memory and gone at the end.\n')
 		const { length } = program.seen.out
 		expect((await program.call('/Users', joy)).status).toBe(201)
 		expect(await totalIn(await program.call('/Users?filter=userName+eq+"JOY@example.com"'))).toBe(1)
@@ -111,11 +120,36 @@ describe('npm start', () => {
 		const id = await idIn(await first.call('/Users', joy))
 		expect(await endOf(first, signal)).toBe(0)
 		expect((await readdir(data)).sort()).toEqual(['tables.json', 'tokens.json'])
+		const tokens = await readFile(join(data, 'tokens.json'), 'utf8')
 
 		const second = await serve('--data', data)
 		expect(second.token).toBe(first.token)
+		expect(second.seen.out).toContain(`\nThe data is in ${data}.\n`)
+		expect(await readFile(join(data, 'tokens.json'), 'utf8')).toBe(tokens)
 		expect(await (await second.call(`/Users/${id}`)).json()).toMatchObject({ userName: 'joy@example.com' })
 		expect(await endOf(second, 'SIGTERM')).toBe(0)
+	})
+
+	test('answers what is under way when a signal comes', async () => {
+		const program = await serve('--data', folder)
+		const { hostname, port } = new URL(program.url)
+		const user = JSON.stringify({ userName: 'joy@example.com' })
+		const headers = [
+			...['POST /scim/demo/Users HTTP/1.1', `Host: ${hostname}`, `Authorization: Bearer ${program.token}`],
+			...['Content-Type: application/scim+json', `Content-Length: ${user.length}`, 'Expect: 100-continue'],
+		]
+		const socket = connect(Number(port), hostname)
+		socket.write(`${headers.join('\r\n')}\r\n\r\n`)
+		const [interim] = await once(socket, 'data')
+		expect(String(interim)).toMatch(/^HTTP\/1\.1 100 /)
+
+		program.child.kill('SIGTERM')
+		while (await canConnect(Number(port), hostname));
+		socket.write(user)
+		const [response] = await once(socket, 'data')
+		expect(String(response)).toMatch(/^HTTP\/1\.1 201 /)
+		expect(await program.exited).toBe(0)
+		expect(await readFile(join(folder, 'tables.json'), 'utf8')).toContain('joy@example.com')
 	})
 
 	test('comes up after kill -9 with what it had written before', async () => {

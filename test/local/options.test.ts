@@ -48,6 +48,7 @@ describe('the command line', () => {
 		[['--epheremal'], 'unknown option --epheremal', 'did you mean --ephemeral?'],
 		[['--tlscert', 'x'], 'unknown option --tlscert', 'did you mean --tls-cert?'],
 		[['--tenants=x'], 'unknown option --tenants', 'did you mean --tenant?'],
+		[['--hots'], 'unknown option --hots', list],
 		[['--verbose'], 'unknown option --verbose', list],
 		[['-p', '80'], 'unknown option -p', list],
 		[['demo'], "Unexpected argument 'demo'. This command does not take positional arguments", list],
