@@ -14,10 +14,10 @@ const account = { name: 'rollcall', key: randomBytes(64).toString('base64') }
 /**
  * Starts a table service inside this process, with its data in a folder or in memory.
  *
- * It is Azurite's way to write the folder every five seconds while there is something new, and when it is closed. A process
- * that is killed loses what came after the last time, and nothing else: the new file takes the old one's place when it is
- * whole. Measured with kill -9: of 2,000 rows none were there again when it came 3 seconds after the last one, all when
- * it came after 6; of 60,000 rows, written within 11 seconds, the first 58,600 when it came at once.
+ * Azurite writes the folder every five seconds while there is something new, and when it is closed. A process that is
+ * killed loses what came after the last time, and nothing else: a new file takes the old one's place when it is whole.
+ * Measured with kill -9: of 2,000 rows none were back when it came 3 seconds after the last one, all when it came after
+ * 6 seconds; of 60,000 rows written within 11 seconds, the first 58,600 were back when it came at once.
  *
  * @throws UsageError for a folder that cannot be used
  */

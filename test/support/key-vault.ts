@@ -51,7 +51,7 @@ const pageSize = 2
 export const accessToken = 'an-access-token'
 const authority = 'https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555'
 
-export async function startKeyVault(): Promise<KeyVault> {
+async function startKeyVault(): Promise<KeyVault> {
 	const { cert, key } = selfSigned(['IP:127.0.0.1'])
 	let count = 0
 	const server = createServer({ cert, key }, (request, response) => {
