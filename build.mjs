@@ -17,7 +17,7 @@ const bundle = {
 	legalComments: 'none',
 	logLevel: 'warning',
 	// The packages inside are CommonJS and call require, which an ES module does not have.
-	banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+	banner: { js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);" },
 }
 
 await rm(dist, { recursive: true, force: true })

@@ -44,7 +44,7 @@ export const respondWith =
 			...seen,
 			...outcome.cause,
 		})
-		return response(outcome.reply, request.method)
+		return responseOf(outcome.reply, request.method)
 	}
 
 type Outcome = { readonly reply: Reply; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
@@ -131,7 +131,8 @@ export const refusal = (error: ScimError): Reply => ({
 	body: error.toMessage(),
 })
 
-function response({ status, headers, body }: Reply, method: string): HttpResponseInit {
+/** A reply as it goes over the wire. Errors and lists are nobody's to cache. */
+export function responseOf({ status, headers, body }: Reply, method = 'GET'): HttpResponseInit {
 	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
 	return { status, headers: { ...type, ...headers }, body: JSON.stringify(body) }

@@ -2,6 +2,7 @@ import { changeMembers } from './change-members.ts'
 import { create } from './create.ts'
 import { deleteResource } from './delete.ts'
 import type { Directory } from './directory.ts'
+import { query } from './query.ts'
 import { read } from './read.ts'
 import type { ResourceStore } from './resource-store.ts'
 import type { Tables } from './tables.ts'
@@ -14,11 +15,12 @@ export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
 }
 
 /** The directory of one tenant in its table, whose one partition has the tenant's name. */
-export function openDirectory({ tables, tenant, ...options }: DirectoryOptions): Omit<ResourceStore, 'query'> {
+export function openDirectory({ tables, tenant, ...options }: DirectoryOptions): ResourceStore {
 	const directory = { ...options, table: tables.table(tenant.table, tenant.name), pause: tables.pause }
 	return {
 		create: (type, draft) => create(directory, type, draft),
 		get: async (type, id, include) => (await read(directory, type, id, include))?.resource,
+		query: (type, asked) => query(directory, type, asked),
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),
 		delete: (type, id, condition) => deleteResource(directory, type, id, condition),

@@ -1,0 +1,177 @@
+import type { Filter } from '../scim/filter/ast.ts'
+import { matches } from '../scim/filter/match.ts'
+import { kindOfId } from '../scim/id.ts'
+import type { ResourceId, StoredResource } from '../scim/resource.ts'
+import { groupType, type ResourceType, resolveAttribute, userType } from '../scim/resource-type.ts'
+import { countOf } from './counts.ts'
+import type { Directory } from './directory.ts'
+import { idOf, isWhole, resourceOf } from './entity.ts'
+import { type Index, indexedValue, indexesOf, indexKey } from './indexes.ts'
+import { after, resourceKey, resourcePrefix, within } from './keys.ts'
+import { linkRows } from './links.ts'
+import { lastPart } from './membership.ts'
+import { collectPage, pageOf, parsePosition, type Sort, sortKey } from './order.ts'
+import { withInclude, withLinks } from './page-links.ts'
+import { inParallel } from './parallel.ts'
+import { type Access, accessOf, linkNeedOf } from './plan.ts'
+import type { Page, Query, QueryResult } from './resource-store.ts'
+import type { Range, Row, Table } from './tables.ts'
+import { viewOf } from './view.ts'
+
+/**
+ * Finds resources. What a filter looks for is looked up by an index where one of its `and` operands has one; otherwise
+ * all resources are looked at, a thousand a request.
+ */
+export async function query(directory: Directory, type: ResourceType, asked: Query): Promise<QueryResult> {
+	const { filter, sort, page, include = {} } = asked
+	const isWholeList = filter === undefined && sort === undefined
+	const result = await (isWholeList
+		? listAll(directory, type, page)
+		: isUserNameOrder(type, asked)
+			? listByUserName(directory, page)
+			: collect(directory, type, asked))
+	const resources = await withInclude(directory, type, result.resources, { include, isRange: isWholeList })
+	return { ...result, resources }
+}
+
+/** All resources in the order of their ids. The total and the page are read at the same time. */
+async function listAll({ table }: Directory, type: ResourceType, page: Page): Promise<QueryResult> {
+	const [totalResults, rows] = await Promise.all([countOf(table, type), rowsOfPage(table, type, page)])
+	const entries = rows.map((row) => ({ key: '', resource: resourceOf(row) }))
+	return { ...pageOf(page, entries), totalResults }
+}
+
+async function rowsOfPage(table: Table, type: ResourceType, page: Page): Promise<readonly Row[]> {
+	if (page.count === 0) return []
+	const range = within(resourcePrefix(type))
+	if ('after' in page) {
+		const from = page.after === '' ? range.from : after(resourceKey(type, parsePosition(page.after).id))
+		// One more tells whether there is a next page.
+		return table.first({ ...range, from }, page.count + 1)
+	}
+	const skipped = page.startIndex - 1
+	if (skipped + page.count <= pageLimit) return (await table.first(range, skipped + page.count)).slice(skipped)
+	const from = await keyAt(table, range, skipped)
+	return from === undefined ? [] : table.first({ ...range, from }, page.count)
+}
+
+/** Rows in one page of the table service. */
+const pageLimit = 1000
+
+/** The key at a position of a range, counted from 0; undefined behind its end. Only keys are read. */
+async function keyAt(table: Table, range: Range, position: number): Promise<string | undefined> {
+	let passed = 0
+	for await (const rows of table.pages({ ...range, select: ['RowKey'] })) {
+		const row = rows[position - passed]
+		if (row !== undefined) return row.RowKey
+		passed += rows.length
+	}
+	return undefined
+}
+
+/** The index of userNames is all users in order already. */
+function isUserNameOrder(type: ResourceType, { filter, sort }: Query): boolean {
+	if (type.name !== 'User' || filter !== undefined || sort === undefined || sort.descending) return false
+	return resolveAttribute(type, sort.by)?.attribute === userNames.attribute
+}
+
+const [userNames] = indexesOf(userType) as readonly [Index] // sound: the first index of users is the one of userName
+
+async function listByUserName({ table }: Directory, page: Page): Promise<QueryResult> {
+	const range = within(userNames.prefix)
+	const from =
+		'after' in page && page.after !== '' ? after(`${userNames.prefix}${parsePosition(page.after).key}`) : range.from
+	const skipped = 'after' in page ? 0 : page.startIndex - 1
+	const wanted = page.count === 0 ? 0 : skipped + page.count + 1
+	const [totalResults, rows] = await Promise.all([
+		countOf(table, userType),
+		wanted === 0 ? [] : table.first({ ...range, from }, wanted),
+	])
+	const entries = await inParallel(rows.slice(skipped), async (row) => {
+		const resource = await wholeOf(table, userType, row)
+		return resource === undefined ? [] : [{ key: row.RowKey.slice(userNames.prefix.length), resource }]
+	})
+	return { ...pageOf(page, entries.flat()), totalResults }
+}
+
+/** Looks at candidates one after another and keeps those of the page. */
+async function collect(directory: Directory, type: ResourceType, { filter, sort, page }: Query): Promise<QueryResult> {
+	const keyOf = sort === undefined ? () => '' : sortKey(type, sort)
+	const collected = collectPage(page, isDescending(sort))
+	for await (const candidates of candidatesOf(directory, type, filter)) {
+		for (const candidate of candidates) {
+			if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) continue
+			const { members, groups, ...resource } = candidate
+			collected.add({ key: keyOf(candidate), resource })
+		}
+	}
+	return collected.result()
+}
+
+const isDescending = (sort: Sort | undefined): boolean => sort?.descending ?? false
+
+/** The resources among which are all that the filter is looking for, with as much of their memberships as it looks at. */
+async function* candidatesOf(
+	directory: Directory,
+	type: ResourceType,
+	filter: Filter | undefined,
+): AsyncGenerator<readonly StoredResource[]> {
+	const { table } = directory
+	const need = filter === undefined ? [] : linkNeedOf(type, filter)
+	const access = filter === undefined ? undefined : accessOf(type, filter)
+	if (access?.kind === 'id') {
+		// The resource and its memberships are read at the same time, whether or not it exists.
+		if (kindOfId(access.id) !== type.name) return
+		const [row, [linked]] = await Promise.all([
+			table.get(resourceKey(type, access.id)),
+			withLinks(directory, type, [{ id: access.id as ResourceId }], need), // sound: its kind has been looked at
+		])
+		if (row !== undefined) yield [{ ...resourceOf(row), ...linked }]
+		return
+	}
+	const pages = access === undefined ? scan(table, type) : lookUp(table, type, access)
+	for await (const resources of pages) yield withLinks(directory, type, resources, need)
+}
+
+async function* scan(table: Table, type: ResourceType): AsyncGenerator<readonly StoredResource[]> {
+	for await (const rows of table.pages(within(resourcePrefix(type)))) yield rows.map(resourceOf)
+}
+
+async function* lookUp(
+	table: Table,
+	type: ResourceType,
+	access: Exclude<Access, { kind: 'id' }>,
+): AsyncGenerator<readonly StoredResource[]> {
+	for await (const rows of access.kind === 'index' ? indexRows(table, access) : linkedRows(table, type, access.id)) {
+		const resources = await inParallel(rows, (row) => wholeOf(table, type, row))
+		yield resources.filter((resource) => resource !== undefined)
+	}
+}
+
+async function* indexRows(
+	table: Table,
+	{ index, value }: { readonly index: Index; readonly value: string },
+): AsyncGenerator<readonly Row[]> {
+	if (!index.unique) return yield* table.pages(within(`${index.prefix}${indexedValue(index, value)}|`))
+	const row = await table.get(indexKey(index, value, ''))
+	if (row !== undefined) yield [row]
+}
+
+/** Rows that name the groups of a user or the users of a group. A group that is being deleted has none any more. */
+async function* linkedRows(table: Table, type: ResourceType, id: string): AsyncGenerator<readonly Row[]> {
+	// Nobody can be linked to what is no id.
+	if (kindOfId(id) === undefined) return
+	const named = (rows: readonly Row[]) =>
+		rows.map((row) => ({ ...row, id: lastPart(row.RowKey) })).filter((row) => row.id !== '')
+	if (type.name === 'Group') yield named(await linkRows(table, id))
+	else if ((await table.get(resourceKey(groupType, id))) !== undefined) {
+		for await (const rows of table.pages(within(`m|${id}|`))) yield named(rows)
+	}
+}
+
+/** The resource that a row is a copy of, or only names; undefined where it has been deleted meanwhile. */
+async function wholeOf(table: Table, type: ResourceType, row: Row): Promise<StoredResource | undefined> {
+	if (isWhole(row)) return resourceOf(row)
+	const whole = await table.get(resourceKey(type, idOf(row)))
+	return whole && resourceOf(whole)
+}
