@@ -17,7 +17,9 @@ const bundle = {
 	legalComments: 'none',
 	logLevel: 'warning',
 	// The packages inside are CommonJS and call require, which an ES module does not have.
-	banner: { js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);" },
+	banner: {
+		js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
+	},
 }
 
 await rm(dist, { recursive: true, force: true })
@@ -41,9 +43,25 @@ await Promise.all([
 		splitting: true,
 		external: ['@azure/functions-core', 'azurite'],
 	}),
+	build({
+		...bundle,
+		entryPoints: { main: 'relay/main.ts' },
+		outdir: join(dist, 'relay'),
+		banner: { js: `#!/usr/bin/env node\n${bundle.banner.js}` },
+	}),
+	build({
+		...bundle,
+		entryPoints: ['bench/main.ts', 'bench/host.ts', 'bench/azurite.ts'],
+		outdir: join(dist, 'bench'),
+		splitting: true,
+		external: ['@azure/functions-core', 'azurite'],
+	}),
 	cp('host.json', join(dist, 'app/host.json')),
-	writeFile(
-		join(dist, 'app/package.json'),
-		`${JSON.stringify({ name, version, license, type: 'module', main: 'index.js' }, null, 2)}\n`,
-	),
+	writePackage('app', { name, version, license, type: 'module', main: 'index.js' }),
+	writePackage('relay', { name: 'rollcall-relay', version, license, type: 'module', bin: 'main.js' }),
 ])
+
+async function writePackage(folder, content) {
+	await mkdir(join(dist, folder), { recursive: true })
+	await writeFile(join(dist, folder, 'package.json'), `${JSON.stringify(content, null, 2)}\n`)
+}

@@ -20,5 +20,3 @@ export const enterpriseUser = z.object({
 		{ description: 'The manager.' },
 	),
 })
-
-export type EnterpriseUser = z.infer<typeof enterpriseUser>

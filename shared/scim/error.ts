@@ -64,7 +64,6 @@ export const invalidPath = badRequest('invalidPath')
 export const invalidValue = badRequest('invalidValue')
 export const noTarget = badRequest('noTarget')
 export const mutability = badRequest('mutability')
-export const tooMany = badRequest('tooMany')
 export const invalidCursor = badRequest('invalidCursor')
 export const expiredCursor = badRequest('expiredCursor')
 

@@ -19,5 +19,3 @@ export const group = z.object({
 		{ description: 'The members of the group.' },
 	),
 })
-
-export type Group = z.infer<typeof group>

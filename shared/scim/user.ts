@@ -95,5 +95,3 @@ export const user = z.object({
 		{ description: 'Certificates.' },
 	),
 })
-
-export type User = z.infer<typeof user>

@@ -49,7 +49,7 @@ export function parseResource(type: ResourceType, body: unknown): AttributeValue
 export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly at: string }
 
 /** What the names of an object stand for, below an extension's URN too. Unknown names are left out. */
-export function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assignment> {
+function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assignment> {
 	for (const [name, input] of Object.entries(object)) {
 		const extension = findExtension(type, name)
 		if (extension !== undefined) {
@@ -94,7 +94,7 @@ function parseListed(attribute: Attribute, input: unknown, at: string): unknown 
  *
  * @throws ScimError 400 `invalidValue`
  */
-export function parseElement(attribute: Attribute, input: unknown, at: string): unknown {
+function parseElement(attribute: Attribute, input: unknown, at: string): unknown {
 	if (isUnassigned(input)) return undefined
 	if (attribute.type === 'complex') return parseComplex(attribute, input, at)
 	const value = attribute.type === 'boolean' ? booleanFromString(input) : input
@@ -201,7 +201,7 @@ export const severalPrimary = (name: string): ScimError => invalidValue(`${name}
  *
  * @throws ScimError 400 `invalidValue`
  */
-export function requireAssigned(type: ResourceType, values: AttributeValues): void {
+function requireAssigned(type: ResourceType, values: AttributeValues): void {
 	for (const attribute of type.schema.attributes.values()) {
 		if (attribute.required && isUnassigned(values[attribute.name])) throw invalidValue(`${attribute.name} is required`)
 	}

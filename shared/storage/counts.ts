@@ -52,7 +52,7 @@ export async function foldNowAndThen({ table, random }: Directory, type: Resourc
  * Folds deltas into the base row. It may be left undone, and done by several at once: the base row's ETag lets one of
  * them through, and the sum is the same before and after.
  */
-export async function foldCounts(table: Table, type: ResourceType): Promise<void> {
+async function foldCounts(table: Table, type: ResourceType): Promise<void> {
 	try {
 		const rows = await table.first(countRange(type), foldAtMost + 1)
 		const deltas = rows.filter(({ RowKey }) => RowKey !== countKey(type)).slice(0, foldAtMost)

@@ -12,7 +12,7 @@ const refusals: readonly [text: string, detail: RegExp][] = [
 	['{"__proto__":{"admin":true}}', /__proto__/],
 	['{"x":{"__pro\\u0074o__":1}}', /__proto__/],
 	['['.repeat(33) + ']'.repeat(33), /deeper than 32/],
-	['{"a":'.repeat(10_000) + '1' + '}'.repeat(10_000), /deeper than 32/],
+	[`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`, /deeper than 32/],
 	['['.repeat(1_000_000), /not JSON|deeper/],
 ]
 

@@ -26,7 +26,7 @@ const babs: AttributeValues = {
 }
 
 /** Users that differ, in the order of their creation. */
-export const createUsers = async (store: ResourceStore, count: number): Promise<readonly StoredResource[]> => {
+const createUsers = async (store: ResourceStore, count: number): Promise<readonly StoredResource[]> => {
 	const users: StoredResource[] = []
 	for (let index = 0; index < count; index++) {
 		users.push(await store.create(userType, { attributes: { userName: `user${index}@example.com` } }))

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export type Origin = {
 	readonly port: number
@@ -23,7 +24,7 @@ export const json = (response: ServerResponse, status: number, value: unknown, h
 
 /** A SCIM server on loopback that does what a test says; by default it echoes. */
 export async function startOrigin(options: ServerOptions): Promise<Origin> {
-	const sockets = new Set<Socket>()
+	const sockets = new Set<Duplex>()
 	let inside = 0
 	let peak = 0
 	const server = createServer(options, async (request, response) => {
