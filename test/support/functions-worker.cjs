@@ -26,20 +26,25 @@ const core = {
 const load = Module._load
 Module._load = (request, ...rest) => (request === '@azure/functions-core' ? core : load(request, ...rest))
 
+/** The binding that the library names by itself. */
+const triggerOf = ({ bindings }) => Object.entries(bindings).find(([, { type }]) => type === 'httpTrigger')
+
 async function invoke({ functionName, invocationId, http }) {
 	const { metadata, callback } = functions.get(functionName)
+	const [name] = triggerOf(metadata)
 	const logs = []
 	const invocation = model.getInvocationModel({
 		invocationId,
 		metadata,
-		request: { invocationId, inputData: [{ name: 'httpTrigger', data: { http } }], triggerMetadata: {} },
+		request: { invocationId, inputData: [{ name, data: { http } }], triggerMetadata: {} },
 		log: (level, category, message) => logs.push({ level, category, message }),
 		state: undefined,
 	})
 	const { context, inputs } = await invocation.getArguments()
 	const result = await invocation.invokeFunction(context, inputs, callback)
 	const { returnValue } = await invocation.getResponse(context, result)
-	return { http: returnValue.http, logs }
+	const { statusCode, headers, body } = returnValue.http
+	return { statusCode, headers, body: Buffer.from(body.bytes).toString(), logs }
 }
 
 const write = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
@@ -48,7 +53,13 @@ async function main() {
 	const { main: entry } = require(join(folder, 'package.json'))
 	await import(pathToFileURL(join(folder, entry)).href)
 	const capabilities = await model.getCapabilities({})
-	write({ capabilities, functions: [...functions.values()].map(({ metadata }) => metadata) })
+	write({
+		capabilities,
+		functions: [...functions.values()].map(({ metadata }) => ({
+			name: metadata.name,
+			trigger: triggerOf(metadata)[1],
+		})),
+	})
 	for await (const line of createInterface({ input: process.stdin })) write(await invoke(JSON.parse(line)))
 }
 

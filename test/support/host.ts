@@ -1,0 +1,110 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
+import { type RequestEvent, respondWith } from '../../functions/respond.ts'
+import { createServices } from '../../functions/services.ts'
+import { type RunningServer, startServer } from '../../local/server.ts'
+import { addToken } from '../../shared/auth/file-source.ts'
+import type { Send } from '../../shared/storage/tables.ts'
+import { startAzurite } from './azurite.ts'
+import { createMeter, type Meter } from './meter.ts'
+
+export type ScimAnswer = {
+	readonly status: number
+	readonly headers: Headers
+	/** The JSON of the body; undefined where there is none. */
+	// biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
+	readonly body: any
+}
+
+export type RequestOptions = {
+	/** A value is sent as JSON, text as it is. */
+	readonly body?: unknown
+	readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A tenant of its own on the running loopback host. */
+export type Host = {
+	/** `http://127.0.0.1:<port>/scim/<tenant>` */
+	readonly baseUrl: string
+	readonly token: string
+	/** What the host has logged of this tenant. */
+	readonly events: readonly RequestEvent[]
+	/** Counts the requests to the table service, of all tenants. */
+	readonly meter: Meter
+	/** Sends one request; `path` is below the base URL and goes out as it is. */
+	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
+	/** Creates a resource and answers it. */
+	create(endpoint: '/Users' | '/Groups', body: unknown): Promise<ScimAnswer['body']>
+}
+
+type Options = { readonly intercept?: (send: Send) => Send }
+
+/** The loopback host on an emulated table service, for a test file; each call of the result makes a new tenant. */
+export function useHost({ intercept = (send) => send }: Options = {}): () => Promise<Host> {
+	const meter = createMeter()
+	const events: RequestEvent[] = []
+	let running: { folder: string; server: RunningServer; azurite: Awaited<ReturnType<typeof startAzurite>> } | undefined
+	let services: Awaited<ReturnType<typeof createServices>> | undefined
+	let tenants = 0
+
+	beforeAll(async () => {
+		const folder = await mkdtemp(join(tmpdir(), 'rollcall-test-'))
+		const azurite = await startAzurite()
+		const settings = {
+			tables: { connectionString: azurite.connectionString },
+			tokens: { file: join(folder, 'tokens.json') },
+		}
+		services = await createServices(settings, { intercept: (send) => meter.intercept(intercept(send)) })
+		const server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
+		running = { folder, server, azurite }
+	})
+
+	afterAll(async () => {
+		await running?.server.close()
+		await running?.azurite.stop()
+		if (running !== undefined) await rm(running.folder, { recursive: true })
+	})
+
+	return async () => {
+		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
+		const name = `tenant-${++tenants}`
+		const token = `a-token-of-${name}`
+		await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: new Date().toISOString() })
+		await services.tenants.createTenant({ name, mode: 'store', settings: {} })
+		const baseUrl = `${running.server.url}/scim/${name}`
+		const request: Host['request'] = (method, path, options = {}) =>
+			send(`${baseUrl}${path}`, { method, token, ...options })
+		return {
+			baseUrl,
+			token,
+			get events() {
+				return events.filter(({ tenant }) => tenant === name)
+			},
+			meter,
+			request,
+			async create(endpoint, body) {
+				const created = await request('POST', endpoint, { body })
+				if (created.status !== 201) throw new Error(`${endpoint}: ${created.status} ${JSON.stringify(created.body)}`)
+				return created.body
+			},
+		}
+	}
+}
+
+type Sent = RequestOptions & { readonly method: string; readonly token: string }
+
+async function send(url: string, { method, token, body, headers = {} }: Sent): Promise<ScimAnswer> {
+	const response = await fetch(url, {
+		method,
+		headers: {
+			authorization: `Bearer ${token}`,
+			...(body !== undefined && { 'content-type': 'application/scim+json; charset=utf-8' }),
+			...headers,
+		},
+		...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+	})
+	const text = await response.text()
+	return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+}
