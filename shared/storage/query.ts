@@ -130,7 +130,20 @@ async function* candidatesOf(
 		return
 	}
 	const pages = access === undefined ? scan(table, type) : lookUp(table, type, access)
-	for await (const resources of pages) yield withLinks(directory, type, resources, need)
+	const isKnown = access?.kind === 'links' && need !== 'all' && need.every((id) => id === access.id)
+	for await (const resources of pages) {
+		yield isKnown
+			? resources.map((found) => linkedTo(type, found, access.id))
+			: withLinks(directory, type, resources, need)
+	}
+}
+
+/** What was found by a membership has that one, and the filter looks at no other. */
+function linkedTo(type: ResourceType, resource: StoredResource, id: string): StoredResource {
+	const value = id as ResourceId // sound: rows that name it were found
+	return type.name === 'Group'
+		? { ...resource, members: [{ value }] }
+		: { ...resource, groups: [{ value, display: '' }] }
 }
 
 async function* scan(table: Table, type: ResourceType): AsyncGenerator<readonly StoredResource[]> {
