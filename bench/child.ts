@@ -26,9 +26,16 @@ export async function startChild<T>(
 }
 
 async function nextMessage(child: ChildProcess): Promise<unknown> {
-	const failed = once(child, 'exit').then(([code]) => {
-		throw new Error(`${child.spawnfile} ended with ${code}`)
+	const waiting = new AbortController()
+	const { signal } = waiting
+	const failed = once(child, 'exit', { signal }).then(([code]) => {
+		throw new Error(`${child.spawnargs.at(-1)} ended with ${code}`)
 	})
-	const [message] = await Promise.race([once(child, 'message'), failed])
-	return message
+	try {
+		const [message] = await Promise.race([once(child, 'message', { signal }), failed])
+		return message
+	} finally {
+		failed.catch((error: unknown) => error)
+		waiting.abort()
+	}
 }

@@ -114,6 +114,7 @@ function requestOf(
 
 /** The body, cut off behind the limit: what is too large is so whatever follows. */
 async function readBody(incoming: IncomingMessage): Promise<ArrayBuffer> {
+	if (!hasBody(incoming)) return new ArrayBuffer(0)
 	const chunks: Buffer[] = []
 	let size = 0
 	for await (const chunk of incoming as AsyncIterable<Buffer>) {
@@ -131,6 +132,10 @@ async function readBody(incoming: IncomingMessage): Promise<ArrayBuffer> {
 	}
 	return body
 }
+
+/** Most requests have no body, and to wait for the end of nothing costs a tenth of a millisecond. */
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+	headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 
 function send(outgoing: ServerResponse, { method, complete }: IncomingMessage, response: HttpResponseInit): void {
 	const { status = 200, headers = {}, body } = response
