@@ -6,6 +6,7 @@ import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/s
 import { parseTenantName } from '../shared/storage/tenants.ts'
 import type { Call, Handler, Reply } from './call.ts'
 import { type Match, matchPath } from './match.ts'
+import { relay } from './relay.ts'
 import type { Method, Route } from './routes.ts'
 import type { Services } from './services.ts'
 
@@ -35,25 +36,32 @@ export const respondWith =
 	async (request, requestId, log) => {
 		const started = services.now()
 		const seen: { tenant?: string; route?: string } = {}
-		const outcome = await answer(request, services, seen).catch((error: unknown) => refuse(error, requestId))
+		const outcome = await answer(request, { services, requestId, seen }).catch((error: unknown) =>
+			refuse(error, { requestId, method: request.method }),
+		)
 		log({
 			requestId,
 			method: request.method,
-			status: outcome.reply.status,
+			status: outcome.response.status,
 			milliseconds: services.now() - started,
 			...seen,
 			...outcome.cause,
 		})
-		return responseOf(outcome.reply, request.method)
+		return outcome.response
 	}
 
-type Outcome = { readonly reply: Reply; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
+type Response = HttpResponseInit & { readonly status: number }
 
-async function answer(
-	request: ScimRequest,
-	services: Services,
-	seen: { tenant?: string; route?: string },
-): Promise<Outcome> {
+type Outcome = { readonly response: Response; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
+
+type Answering = {
+	readonly services: Services
+	readonly requestId: string
+	/** What of the request is known so far, for the log. */
+	readonly seen: { tenant?: string; route?: string }
+}
+
+async function answer(request: ScimRequest, { services, requestId, seen }: Answering): Promise<Outcome> {
 	const url = new URL(request.url)
 	const match = matchPath(url.pathname)
 	const name = match && parseTenantName(match.tenant)
@@ -62,8 +70,12 @@ async function answer(
 	const tenant = await authenticate(request, services, name)
 	seen.tenant = name
 	if (match.route !== undefined) seen.route = match.route.name
+	if (tenant.mode === 'relay') {
+		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
+	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	return { reply: await handler(callOf(request, { url, tenant, services, match })) }
+	const reply = await handler(callOf(request, { url, tenant, services, match }))
+	return { response: responseOf(reply, request.method) }
 }
 
 /** An unknown tenant and a wrong token are one and the same to whoever asks. */
@@ -112,16 +124,16 @@ function callOf(request: ScimRequest, { url, tenant, services, match }: Context)
 	}
 }
 
-function refuse(error: unknown, requestId: string): Outcome {
+function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): Outcome {
 	if (!(error instanceof ScimError)) {
 		const fault = new ScimError(500, `Something failed on our side. It is logged as request ${requestId}.`)
-		return { reply: refusal(fault), cause: { error } }
+		return { response: responseOf(refusal(fault), method), cause: { error } }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
 		...(error.status >= 500 && { error: error.cause ?? error }),
 	}
-	return { reply: refusal(error), cause }
+	return { response: responseOf(refusal(error), method), cause }
 }
 
 /** The reply that tells a client of an error (RFC 7644 section 3.12). */
@@ -132,7 +144,7 @@ export const refusal = (error: ScimError): Reply => ({
 })
 
 /** A reply as it goes over the wire. Errors and lists are nobody's to cache. */
-export function responseOf({ status, headers, body }: Reply, method = 'GET'): HttpResponseInit {
+export function responseOf({ status, headers, body }: Reply, method = 'GET'): Response {
 	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
 	return { status, headers: { ...type, ...headers }, body: JSON.stringify(body) }

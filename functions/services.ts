@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { fileSource } from '../shared/auth/file-source.ts'
 import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
 import { tokenVerifier } from '../shared/auth/tokens.ts'
+import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/tables.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/storage/tenants.ts'
+import { openRelay, type SenderOf } from './relay.ts'
 import type { Settings } from './settings.ts'
 
 /** What requests are answered with. Made once and shared. */
@@ -16,6 +18,8 @@ export type Services = {
 	readonly accepts: (tenant: string, token: string) => Promise<boolean>
 	/** The directory of a tenant. */
 	readonly open: (tenant: Tenant) => ResourceStore
+	/** The way to the SCIM server of a tenant whose mode is `relay`. */
+	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
 	/** Milliseconds since 1970. */
 	readonly now: () => number
@@ -41,6 +45,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 			directories.set(tenant.table, opened)
 			return opened
 		},
+		senderOf: openRelay(settings.relay, relayToken(settings)),
 		ids,
 		now,
 	}
@@ -48,8 +53,21 @@ export async function createServices(settings: Settings, options: ConnectOptions
 
 async function accountOf(settings: Settings): Promise<Account> {
 	if ('connectionString' in settings.tables) return settings.tables
+	return { endpoint: settings.tables.endpoint, credential: await managedIdentity(settings) }
+}
+
+/** Tokens of Azure Relay for the managed identity, whose client is loaded with the first one. */
+function relayToken(settings: Settings): TokenSource {
+	let credential: ReturnType<typeof managedIdentity> | undefined
+	return async () => {
+		credential ??= managedIdentity(settings)
+		return (await credential).getToken('https://relay.azure.net/.default')
+	}
+}
+
+async function managedIdentity(settings: Settings) {
 	const { ManagedIdentityCredential } = await import('@azure/identity')
-	return { endpoint: settings.tables.endpoint, credential: new ManagedIdentityCredential(identityOf(settings)) }
+	return new ManagedIdentityCredential(identityOf(settings))
 }
 
 const identityOf = ({ clientId }: Settings): { clientId?: string } => (clientId === undefined ? {} : { clientId })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { RelaySettings } from './relay.ts'
 
 /** Where the data and the tokens are. Each has a form for Azure and a form for a laptop. */
 export type Settings = {
@@ -6,6 +7,8 @@ export type Settings = {
 	readonly tokens: { readonly vaultUrl: string } | { readonly file: string }
 	/** The client id of the user-assigned managed identity, where there is one. */
 	readonly clientId?: string
+	/** Absent where no tenant is behind a relay. */
+	readonly relay?: RelaySettings
 }
 
 const environment = z.object({
@@ -13,6 +16,12 @@ const environment = z.object({
 	ROLLCALL_TABLES_CONNECTION_STRING: z.string().min(1).optional(),
 	ROLLCALL_KEY_VAULT_URL: z.url().optional(),
 	ROLLCALL_TOKENS_FILE: z.string().min(1).optional(),
+	ROLLCALL_RELAY_NAMESPACE: z
+		.string()
+		.regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?$/i, 'is a host name such as contoso.servicebus.windows.net')
+		.optional(),
+	ROLLCALL_RELAY_KEY_NAME: z.string().min(1).optional(),
+	ROLLCALL_RELAY_KEY: z.string().min(1).optional(),
 	AZURE_CLIENT_ID: z.string().min(1).optional(),
 })
 
@@ -41,7 +50,20 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 			['ROLLCALL_TOKENS_FILE', given.ROLLCALL_TOKENS_FILE, (file) => ({ file })],
 		),
 		...(clientId !== undefined && { clientId }),
+		...relayOf(given),
 	}
+}
+
+function relayOf(given: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID'>): Pick<Settings, 'relay'> {
+	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = given
+	if ((keyName === undefined) !== (key === undefined)) {
+		throw new Error('the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together')
+	}
+	if (namespace === undefined) {
+		if (key === undefined) return {}
+		throw new Error('the app setting ROLLCALL_RELAY_KEY needs ROLLCALL_RELAY_NAMESPACE')
+	}
+	return { relay: { namespace, ...(keyName !== undefined && key !== undefined && { sas: { keyName, key } }) } }
 }
 
 type Choice<T> = readonly [name: string, value: string | undefined, read: (value: string) => T]

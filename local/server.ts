@@ -139,7 +139,7 @@ const hasBody = ({ headers }: IncomingMessage): boolean =>
 
 function send(outgoing: ServerResponse, { method, complete }: IncomingMessage, response: HttpResponseInit): void {
 	const { status = 200, headers = {}, body } = response
-	const content = typeof body === 'string' ? Buffer.from(body) : undefined
+	const content = typeof body === 'string' || body instanceof Uint8Array ? Buffer.from(body) : undefined
 	outgoing.writeHead(status, {
 		...(headers as Record<string, string>), // sound: respond writes plain objects
 		...(content !== undefined && { 'Content-Length': content.length }),

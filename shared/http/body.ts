@@ -11,6 +11,17 @@ import type { ScimRequest } from './request.ts'
 export async function readJson(request: ScimRequest): Promise<unknown> {
 	requireJson(request.headers.get('content-type'))
 	requireNoEncoding(request.headers.get('content-encoding'))
+	const bytes = await readBytes(request)
+	if (bytes.byteLength === 0) throw invalidSyntax('the request has no body')
+	return parseJson(decode(bytes))
+}
+
+/**
+ * Reads the body of a request, whatever it is; empty where there is none.
+ *
+ * @throws ScimError 411, 413
+ */
+export async function readBytes(request: ScimRequest): Promise<ArrayBuffer> {
 	const declared = Number(request.headers.get('content-length') ?? 0)
 	if (declared > limits.maxPayloadSize) throw tooLarge()
 	const bytes = await request.arrayBuffer()
@@ -19,8 +30,7 @@ export async function readJson(request: ScimRequest): Promise<unknown> {
 	if (bytes.byteLength === 0 && request.headers.has('transfer-encoding')) {
 		throw lengthRequired('send the body with a Content-Length instead of Transfer-Encoding: chunked')
 	}
-	if (bytes.byteLength === 0) throw invalidSyntax('the request has no body')
-	return parseJson(decode(bytes))
+	return bytes
 }
 
 const tooLarge = () => payloadTooLarge(`the body is larger than ${limits.maxPayloadSize} bytes`)

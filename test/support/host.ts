@@ -2,11 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
+import type { RelaySettings } from '../../functions/relay.ts'
 import { type RequestEvent, respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import type { Send } from '../../shared/storage/tables.ts'
+import type { Tenant } from '../../shared/storage/tenants.ts'
 import { startAzurite } from './azurite.ts'
 import { createMeter, type Meter } from './meter.ts'
 
@@ -39,10 +41,16 @@ export type Host = {
 	create(endpoint: '/Users' | '/Groups', body: unknown): Promise<ScimAnswer['body']>
 }
 
-type Options = { readonly intercept?: (send: Send) => Send }
+type Options = {
+	readonly intercept?: (send: Send) => Send
+	/** Asked when the host starts. */
+	readonly relay?: () => RelaySettings
+}
+
+type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
 
 /** The loopback host on an emulated table service, for a test file; each call of the result makes a new tenant. */
-export function useHost({ intercept = (send) => send }: Options = {}): () => Promise<Host> {
+export function useHost({ intercept = (send) => send, relay }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
 	const events: RequestEvent[] = []
 	let running: { folder: string; server: RunningServer; azurite: Awaited<ReturnType<typeof startAzurite>> } | undefined
@@ -55,6 +63,7 @@ export function useHost({ intercept = (send) => send }: Options = {}): () => Pro
 		const settings = {
 			tables: { connectionString: azurite.connectionString },
 			tokens: { file: join(folder, 'tokens.json') },
+			...(relay && { relay: relay() }),
 		}
 		services = await createServices(settings, { intercept: (send) => meter.intercept(intercept(send)) })
 		const server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
@@ -67,12 +76,12 @@ export function useHost({ intercept = (send) => send }: Options = {}): () => Pro
 		if (running !== undefined) await rm(running.folder, { recursive: true })
 	})
 
-	return async () => {
+	return async ({ mode = 'store', settings = {} } = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++tenants}`
 		const token = `a-token-of-${name}`
 		await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: new Date().toISOString() })
-		await services.tenants.createTenant({ name, mode: 'store', settings: {} })
+		await services.tenants.createTenant({ name, mode, settings })
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
 			send(`${baseUrl}${path}`, { method, token, ...options })
