@@ -11,22 +11,24 @@ export type Settings = {
 	readonly relay?: RelaySettings
 }
 
+const optional = <T extends z.ZodType>(schema: T) =>
+	z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
+
 const environment = z.object({
-	ROLLCALL_TABLES_ENDPOINT: z.url().optional(),
-	ROLLCALL_TABLES_CONNECTION_STRING: z.string().min(1).optional(),
-	ROLLCALL_KEY_VAULT_URL: z.url().optional(),
-	ROLLCALL_TOKENS_FILE: z.string().min(1).optional(),
-	ROLLCALL_RELAY_NAMESPACE: z
-		.string()
-		.regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?$/i, 'is a host name such as contoso.servicebus.windows.net')
-		.optional(),
-	ROLLCALL_RELAY_KEY_NAME: z.string().min(1).optional(),
-	ROLLCALL_RELAY_KEY: z.string().min(1).optional(),
-	AZURE_CLIENT_ID: z.string().min(1).optional(),
+	ROLLCALL_TABLES_ENDPOINT: optional(z.url()),
+	ROLLCALL_TABLES_CONNECTION_STRING: optional(z.string()),
+	ROLLCALL_KEY_VAULT_URL: optional(z.url()),
+	ROLLCALL_TOKENS_FILE: optional(z.string()),
+	ROLLCALL_RELAY_NAMESPACE: optional(
+		z.string().regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?$/i, 'is a host name such as contoso.servicebus.windows.net'),
+	),
+	ROLLCALL_RELAY_KEY_NAME: optional(z.string()),
+	ROLLCALL_RELAY_KEY: optional(z.string()),
+	AZURE_CLIENT_ID: optional(z.string()),
 })
 
 /**
- * Reads the app settings.
+ * Reads the app settings. An empty one counts as none, which is how infrastructure leaves one out.
  *
  * @throws Error that names the setting at fault; the worker does not start with it
  */

@@ -260,6 +260,7 @@ module appSettings 'modules/app-settings.bicep' = {
     componentName: names.app
     storageAccountName: names.storage
     keyVaultName: names.vault
+    relayHostName: relay.?outputs.hostName ?? ''
   }
 }
 

@@ -15,6 +15,9 @@ param storageAccountName string
 @description('Required. Name of the vault with the tokens.')
 param keyVaultName string
 
+@description('Optional. Host name of the relay namespace; empty where no tenant is behind a relay.')
+param relayHostName string = ''
+
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
 }
@@ -39,6 +42,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__clientId: identity.properties.clientId
     AzureWebJobsStorage__credential: 'managedidentity'
     ROLLCALL_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
+    ROLLCALL_RELAY_NAMESPACE: relayHostName
     ROLLCALL_TABLES_ENDPOINT: 'https://${storageAccountName}.table.${environment().suffixes.storage}'
   }
 }

@@ -242,6 +242,7 @@ output key string = account.listKeys().keys[0].value
 				'AzureWebJobsStorage__clientId',
 				'AzureWebJobsStorage__credential',
 				'ROLLCALL_KEY_VAULT_URL',
+				'ROLLCALL_RELAY_NAMESPACE',
 				'ROLLCALL_TABLES_ENDPOINT',
 			])
 			expect(settings).toMatchObject({
@@ -264,6 +265,11 @@ output key string = account.listKeys().keys[0].value
 			})
 			const own = Object.keys(settings).filter((name) => /^(ROLLCALL|AZURE)_/.test(name))
 			expect(own.filter((name) => !read.has(name))).toEqual([])
+		})
+
+		test('tells the app of the relay where there is one', () => {
+			expect(settingsOf(predict('small')).ROLLCALL_RELAY_NAMESPACE).toBe('')
+			expect(settingsOf(predict('relay')).ROLLCALL_RELAY_NAMESPACE).toContain('hostName')
 		})
 	})
 
