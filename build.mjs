@@ -51,6 +51,12 @@ await Promise.all([
 	}),
 	build({
 		...bundle,
+		entryPoints: ['demo/relay.ts'],
+		outdir: join(dist, 'demo'),
+		external: ['@azure/functions-core', 'azurite'],
+	}),
+	build({
+		...bundle,
 		entryPoints: ['bench/main.ts', 'bench/host.ts', 'bench/azurite.ts'],
 		outdir: join(dist, 'bench'),
 		splitting: true,

@@ -44,7 +44,12 @@ const schema = z.strictObject({
 	}),
 	credentials,
 	origin: z.strictObject({
-		url: z.string().regex(/^https:\/\/[^/?#@]+(\/[\w.~-]+)*\/scim\/?$/, 'is an https address that ends in /scim'),
+		url: z
+			.string()
+			.regex(
+				/^https:\/\/[^/?#@]+(\/[\w.~-]+)*\/scim(\/[\w.~-]+)*\/?$/,
+				'is an https address such as https://localhost:11015/scim',
+			),
 		tls: tls.default({ mode: 'system' }),
 		clientCertificate: z.strictObject({ certificateFile: text, keyFile: text }).optional(),
 		authorization,

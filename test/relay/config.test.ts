@@ -52,7 +52,7 @@ test.each([
 	[{ ...good, rejectUnauthorized: false }, /rejectUnauthorized is no setting$/, 'Remove it.'],
 	[
 		{ ...good, origin: { ...good.origin, url: 'http://localhost/scim' } },
-		/origin\.url: .*is an https address that ends in \/scim/,
+		/origin\.url: .*is an https address such as https:\/\/localhost:11015\/scim/,
 		'Compare it with docs/relay.md.',
 	],
 	[
