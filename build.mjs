@@ -62,8 +62,16 @@ await Promise.all([
 		splitting: true,
 		external: ['@azure/functions-core', 'azurite'],
 	}),
+	build({
+		...bundle,
+		entryPoints: { index: 'bench/hello.ts' },
+		outdir: join(dist, 'bench/hello'),
+		minify: true,
+		external: ['@azure/functions-core'],
+	}),
 	cp('host.json', join(dist, 'app/host.json')),
 	writePackage('app', { name, version, license, type: 'module', main: 'index.js' }),
+	writePackage('bench/hello', { name: 'hello', version, type: 'module', main: 'index.js' }),
 	writePackage('relay', { name: 'rollcall-relay', version, license, type: 'module', bin: 'main.js' }),
 ])
 

@@ -1,7 +1,8 @@
+import { cold } from './cold.ts'
 import { traffic } from './traffic.ts'
 
 /** The benches by the word behind `npm run bench --`. */
-const benches: Readonly<Record<string, () => Promise<void>>> = { traffic }
+const benches: Readonly<Record<string, () => Promise<void>>> = { cold, traffic }
 
 const [name = 'traffic'] = process.argv.slice(2)
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined

@@ -34,8 +34,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 build() {
-	(cd "$root" && npm ci --no-audit --no-fund && npm run build)
-	(cd "$root/dist/app" && zip --quiet --recurse-paths "$work/app.zip" .)
+	(cd "$root" && npm ci --no-audit --no-fund && npm run package)
 }
 
 ensure_group() {
@@ -86,7 +85,7 @@ await_app() {
 
 require_azure
 if [ "$preview" = no ]; then
-	require node npm zip curl
+	require node npm curl
 	at_least "$(node --print process.versions.node)" 20.19 || fail "node is $(node --version); 20.19 or newer is needed"
 	build
 fi
@@ -97,7 +96,7 @@ deploy_resources
 app=$(output_of appName)
 host=$(output_of hostName)
 printf 'Publishing to %s\n' "$app"
-patiently az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$work/app.zip" \
+patiently az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$root/dist/rollcall.zip" \
 	--build-remote false --timeout 600 --output none
 printf 'Waiting for https://%s\n' "$host"
 await_app

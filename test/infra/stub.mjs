@@ -3,6 +3,7 @@
 // commands and options that it does not have, and missing ones that it needs.
 
 import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { strToU8, unzipSync, zipSync } from 'fflate'
 
 const [tool, ...args] = process.argv.slice(2)
 const state = JSON.parse(readFileSync(process.env.STUB_STATE, 'utf8'))
@@ -89,15 +90,8 @@ function parse() {
 const expand = (argument) =>
 	argument.replace(/^([^=]*=)@(.*)$/s, (_, name, path) => name + readFileSync(path, 'utf8').replace(/\n+$/, ''))
 
-/** The names of the files in a zip archive, from its central directory. */
-function namesInZip(path) {
-	const zip = readFileSync(path)
-	const names = []
-	for (let at = zip.indexOf('PK\x01\x02'); at !== -1; at = zip.indexOf('PK\x01\x02', at + 4)) {
-		names.push(zip.toString('utf8', at + 46, at + 46 + zip.readUInt16LE(at + 28)))
-	}
-	return names.filter((name) => !name.endsWith('/')).sort()
-}
+/** The names of the files in a zip archive. */
+const namesInZip = (path) => Object.keys(unzipSync(readFileSync(path))).sort()
 
 function failWhile(count, message) {
 	if (state[count] === 0) return
@@ -176,9 +170,10 @@ function az() {
 }
 
 function npm() {
-	if (args.join(' ') === 'run build') {
-		mkdirSync('dist/app', { recursive: true })
-		for (const name of ['index.js', 'host.json', 'package.json']) writeFileSync(`dist/app/${name}`, name)
+	if (args.join(' ') === 'run package') {
+		mkdirSync('dist', { recursive: true })
+		const names = ['index.js', 'host.json', 'package.json']
+		writeFileSync('dist/rollcall.zip', zipSync(Object.fromEntries(names.map((name) => [name, strToU8(name)]))))
 	}
 	return ''
 }

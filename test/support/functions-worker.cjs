@@ -1,6 +1,6 @@
 // Plays the Node worker of Azure Functions for a built app: gives it `@azure/functions-core`, which only the worker has,
 // loads the `main` of its package.json, and runs invocations through the programming model that the app brings along.
-// One JSON value a line: first the registered functions, then for each invocation that is written to it the response.
+// One JSON value a line: first how long loading took and the registered functions, then for each invocation that is written to it the response.
 const Module = require('node:module')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')
@@ -51,9 +51,12 @@ const write = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
 
 async function main() {
 	const { main: entry } = require(join(folder, 'package.json'))
+	const started = performance.now()
 	await import(pathToFileURL(join(folder, entry)).href)
+	const loadMilliseconds = performance.now() - started
 	const capabilities = await model.getCapabilities({})
 	write({
+		loadMilliseconds,
 		capabilities,
 		functions: [...functions.values()].map(({ metadata }) => ({
 			name: metadata.name,
