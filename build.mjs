@@ -9,7 +9,18 @@ import { build } from 'esbuild'
 const dist = process.argv[2] ?? 'dist'
 const { name, version, license } = JSON.parse(await readFile('package.json', 'utf8'))
 
+/** zod brings its messages in fifty languages along: a third of the app, and never spoken. */
+const englishOnly = {
+	name: 'english-only',
+	setup({ onResolve }) {
+		onResolve({ filter: /\/locales\/index\.js$/ }, ({ path, resolveDir }) => ({
+			path: join(resolveDir, path.replace(/index\.js$/, 'en.js')),
+		}))
+	},
+}
+
 const bundle = {
+	plugins: [englishOnly],
 	bundle: true,
 	platform: 'node',
 	target: 'node20',

@@ -6,6 +6,9 @@ const { join } = require('node:path')
 const { createInterface } = require('node:readline')
 const { pathToFileURL } = require('node:url')
 
+// The real worker speaks gRPC to its host, so an app finds these loaded.
+for (const name of ['http', 'http2', 'https', 'tls', 'zlib']) require(`node:${name}`)
+
 const folder = process.argv[2]
 const functions = new Map()
 let model
