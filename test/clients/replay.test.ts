@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { useHost } from '../support/host.ts'
+import { createPlaceholders } from './placeholders.ts'
+import { send } from './wire.ts'
+
+/** A conversation of one client with an empty tenant, in order. */
+type Recording = {
+	readonly about: string
+	readonly sources: readonly string[]
+	readonly exchanges: readonly Exchange[]
+}
+
+type Exchange = {
+	readonly name: string
+	/** What `{{…}}` stands for the body of the answer from here on. */
+	readonly keep?: string
+	/** `line` is method and path: `GET /Users?count=1`. */
+	readonly request: {
+		readonly line: string
+		readonly headers?: Readonly<Record<string, string>>
+		readonly body?: unknown
+	}
+	/** All that is answered but for the headers of every answer. */
+	readonly response: {
+		readonly status: number
+		readonly headers?: Readonly<Record<string, string>>
+		readonly body?: unknown
+	}
+}
+
+const headersOfEveryAnswer = {
+	'content-type': 'application/scim+json; charset=utf-8',
+	'cache-control': 'no-store',
+}
+
+const host = useHost()
+
+const folder = fileURLToPath(new URL('.', import.meta.url))
+
+const recordings = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+	.filter((file) => file.endsWith('.json'))
+	.sort()
+
+const read = (file: string): Recording => JSON.parse(readFileSync(join(folder, file), 'utf8'))
+
+/** An administrator may have put a feature flag of Entra's behind the Tenant URL. */
+const flagged = (path: string) => `${path}${path.includes('?') ? '&' : '?'}aadOptscim062020`
+
+async function replay({ exchanges }: Recording, withFlags: (path: string) => string) {
+	const tenant = await host()
+	const placeholders = createPlaceholders()
+	placeholders.set('base', tenant.baseUrl)
+	for (const { name, keep, request, response } of exchanges) {
+		const { line, ...sent } = placeholders.fill(request)
+		const [method = '', path = ''] = line.split(/ (.*)/)
+		const received = await send(tenant, { method, path: withFlags(path), ...sent })
+		const expected = { body: undefined, ...response, headers: { ...headersOfEveryAnswer, ...response.headers } }
+		expect(received, name).toEqual(placeholders.settle(expected, received))
+		if (keep !== undefined) placeholders.set(keep, received.body)
+	}
+}
+
+describe.each(recordings)('%s', (file) => {
+	it('is answered as recorded', () => replay(read(file), (path) => path))
+
+	it('is answered alike with a feature flag in the query', () => replay(read(file), flagged))
+})
