@@ -5,9 +5,10 @@ import type { ScimRequest } from '../shared/http/request.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { parseTenantName } from '../shared/storage/tenants.ts'
 import type { Call, Handler, Reply } from './call.ts'
+import { alive } from './health.ts'
 import { type Match, matchPath } from './match.ts'
 import { relay } from './relay.ts'
-import type { Method, Route } from './routes.ts'
+import { healthRoute, type Method, type Route } from './routes.ts'
 import type { Services } from './services.ts'
 
 /** What one request came to. No token, no name, no value of a resource is ever in it. */
@@ -17,7 +18,10 @@ export type RequestEvent = {
 	readonly status: number
 	readonly milliseconds: number
 	readonly tenant?: string
-	readonly route?: string
+	/** The template of the path below the tenant, `/Users/{id}`. */
+	readonly path?: string
+	/** Requests to the table service that it took. */
+	readonly storageRequests?: number
 	readonly scimType?: string
 	/** The fault behind a 5xx. */
 	readonly error?: unknown
@@ -35,15 +39,17 @@ export const respondWith =
 	(services: Services): Respond =>
 	async (request, requestId, log) => {
 		const started = services.now()
-		const seen: { tenant?: string; route?: string } = {}
-		const outcome = await answer(request, { services, requestId, seen }).catch((error: unknown) =>
-			refuse(error, { requestId, method: request.method }),
-		)
+		const seen: Seen = {}
+		const used = { storageRequests: 0 }
+		const outcome = await services.usage
+			.run(used, () => answer(request, { services, requestId, seen }))
+			.catch((error: unknown) => refuse(error, { requestId, method: request.method }))
 		log({
 			requestId,
 			method: request.method,
 			status: outcome.response.status,
 			milliseconds: services.now() - started,
+			...used,
 			...seen,
 			...outcome.cause,
 		})
@@ -57,24 +63,28 @@ type Outcome = { readonly response: Response; readonly cause?: Pick<RequestEvent
 type Answering = {
 	readonly services: Services
 	readonly requestId: string
-	/** What of the request is known so far, for the log. */
-	readonly seen: { tenant?: string; route?: string }
+	readonly seen: Seen
 }
+
+/** What of a request is known so far, for the log. */
+type Seen = { tenant?: string; path?: string }
 
 async function answer(request: ScimRequest, { services, requestId, seen }: Answering): Promise<Outcome> {
 	const url = new URL(request.url)
+	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
+		return { response: responseOf(liveness(request.method), request.method) }
 	const match = matchPath(url.pathname)
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
 	const tenant = await authenticate(request, services, name)
 	seen.tenant = name
-	if (match.route !== undefined) seen.route = match.route.name
-	if (tenant.mode === 'relay') {
+	if (match.route !== undefined) seen.path = `/${match.route.path}`
+	if (tenant.mode === 'relay' && match.route !== healthRoute) {
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
 	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	const reply = await handler(callOf(request, { url, tenant, services, match }))
+	const reply = await handler(callOf(request, { url, tenant, services, match, requestId }))
 	return { response: responseOf(reply, request.method) }
 }
 
@@ -105,16 +115,32 @@ type Context = {
 	readonly tenant: Call['tenant']
 	readonly services: Services
 	readonly match: Match
+	readonly requestId: string
 }
 
-function callOf(request: ScimRequest, { url, tenant, services, match }: Context): Call {
+function liveness(method: string): Reply {
+	if (method === 'GET' || method === 'HEAD') return alive
+	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
+}
+
+function callOf(request: ScimRequest, { url, tenant, services, match, requestId }: Context): Call {
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
+	const baseUrl = `${url.origin}/scim/${tenant.name}`
+	const { headers } = request
 	return {
 		tenant,
 		store: services.open(tenant),
 		ids: services.ids,
-		baseUrl: `${url.origin}/scim/${tenant.name}`,
+		checks: () =>
+			services.checks(tenant, {
+				method: 'GET',
+				path: '/ServiceProviderConfig',
+				headers,
+				requestId,
+				publicBase: baseUrl,
+			}),
+		baseUrl,
 		params: match.params,
 		query: url.searchParams,
 		body: () => readJson(request),
@@ -126,8 +152,7 @@ function callOf(request: ScimRequest, { url, tenant, services, match }: Context)
 
 function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): Outcome {
 	if (!(error instanceof ScimError)) {
-		const fault = new ScimError(500, `Something failed on our side. It is logged as request ${requestId}.`)
-		return { response: responseOf(refusal(fault), method), cause: { error } }
+		return { response: responseOf(refusal(fault(requestId)), method), cause: { error } }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
@@ -135,6 +160,10 @@ function refuse(error: unknown, { requestId, method }: { requestId: string; meth
 	}
 	return { response: responseOf(refusal(error), method), cause }
 }
+
+/** What a client is told of an error that is not its own. */
+export const fault = (requestId: string): ScimError =>
+	new ScimError(500, `Something failed on our side. It is logged as request ${requestId}.`)
 
 /** The reply that tells a client of an error (RFC 7644 section 3.12). */
 export const refusal = (error: ScimError): Reply => ({

@@ -11,7 +11,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HttpResponseInit } from '@azure/functions'
-import { type RequestEvent, type Respond, refusal, responseOf } from '../functions/respond.ts'
+import { fault, type RequestEvent, type Respond, refusal, responseOf } from '../functions/respond.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import { invalidSyntax, methodNotAllowed, ScimError } from '../shared/scim/error.ts'
 import { limits } from '../shared/scim/service-provider-config.ts'
@@ -36,28 +36,27 @@ export type RunningServer = {
 const maxHeaderSize = 32 * 1024
 const requestTimeout = 60_000
 
-/** What is read and thrown away of a body that is too large, so that its sender gets to see the answer. */
-const maxDiscarded = 64 * 1024 * 1024
-
 /**
  * Plays the Functions host on 127.0.0.1: every request goes to `respond`.
  *
  * @throws Error with the code EADDRINUSE for a port that is taken
  */
 export async function startServer({ port, tls, respond, log = () => {} }: ServerOptions): Promise<RunningServer> {
+	const host: Host = { scheme: tls === undefined ? 'http' : 'https', respond, log, isClosing: () => !server.listening }
+	const underWay = new WeakMap<Duplex, ServerResponse>()
 	const listener: RequestListener = (incoming, outgoing) => {
-		answer(incoming, { scheme: tls === undefined ? 'http' : 'https', respond, log })
-			.then((response) => {
-				// A connection that stays open would keep a server that closes from ending.
-				if (!server.listening) outgoing.shouldKeepAlive = false
-				send(outgoing, incoming, response)
-			})
-			// The client has gone away in the middle of its request: nobody is left to be told.
-			.catch((error: unknown) => outgoing.destroy(error instanceof Error ? error : undefined))
+		underWay.set(incoming.socket, outgoing)
+		void exchange(incoming, outgoing, host)
 	}
-	const options = { maxHeaderSize, requestTimeout, keepAliveTimeout: 120_000 }
+	// RFC 9112 section 3.2 has a missing Host refused, which Node would do without a body.
+	const options = { maxHeaderSize, requestTimeout, keepAliveTimeout: 120_000, requireHostHeader: false }
 	const server = tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener)
-	server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseRaw(socket, clientErrorOf(error)))
+	server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+		const outgoing = underWay.get(socket)
+		// What is no HTTP came after a whole request, whose answer is then the last one.
+		if (outgoing?.req.complete && !outgoing.headersSent) outgoing.shouldKeepAlive = false
+		else refuseRaw(socket, clientErrorOf(error))
+	})
 	server.on('connect', (_, socket) => refuseRaw(socket, methodNotAllowed('CONNECT is not supported here', [])))
 	await listen(server, port)
 	const address = server.address() as AddressInfo // sound: it listens on a port, not on a pipe
@@ -85,16 +84,45 @@ const close = (server: Server): Promise<void> =>
 type Host = Pick<ServerOptions, 'respond'> & {
 	readonly scheme: 'http' | 'https'
 	readonly log: (event: RequestEvent) => void
+	readonly isClosing: () => boolean
 }
 
-async function answer(incoming: IncomingMessage, { scheme, respond, log }: Host): Promise<HttpResponseInit> {
-	const body = await readBody(incoming)
-	const url = urlOf(incoming, scheme)
+/** nginx's number for a request whose client went away before it had the answer; it is only ever logged. */
+const clientClosedRequest = 499
+
+/** Answers one request. What fails here fails for this request alone, and is logged. */
+async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, host: Host): Promise<void> {
+	const started = Date.now()
+	const requestId = randomUUID()
+	const tell = (status: number, error?: unknown): void =>
+		host.log({
+			...{ requestId, method: incoming.method ?? '', status, milliseconds: Date.now() - started },
+			...(error !== undefined && { error }),
+		})
+	try {
+		const body = await readBody(incoming)
+		if (body === 'gone') return tell(clientClosedRequest)
+		const response = await answer(incoming, { body, requestId, host })
+		// A connection that stays open would keep a server that closes from ending.
+		if (host.isClosing()) outgoing.shouldKeepAlive = false
+		await send(outgoing, incoming, response)
+	} catch (error) {
+		tell(500, error)
+		if (outgoing.headersSent) outgoing.destroy()
+		else await send(outgoing, incoming, responseOf(refusal(fault(requestId))))
+	}
+}
+
+type Answering = { readonly body: ArrayBuffer; readonly requestId: string; readonly host: Host }
+
+async function answer(incoming: IncomingMessage, { body, requestId, host }: Answering): Promise<HttpResponseInit> {
+	const url = urlOf(incoming, host.scheme)
 	if (url === undefined) return responseOf(refusal(invalidSyntax('the request target or the Host header is malformed')))
-	return respond(requestOf(incoming, { url, body }), randomUUID(), log)
+	return host.respond(requestOf(incoming, { url, body }), requestId, host.log)
 }
 
-function urlOf({ url = '/', headers }: IncomingMessage, scheme: string): string | undefined {
+function urlOf({ url = '/', headers, httpVersion }: IncomingMessage, scheme: string): string | undefined {
+	if (headers.host === undefined && httpVersion !== '1.0') return undefined
 	const origin = `${scheme}://${headers.host ?? '127.0.0.1'}`
 	// A target that begins with two slashes would be read as another host.
 	const target = url.startsWith('/') ? `${origin}${url}` : url
@@ -112,40 +140,56 @@ function requestOf(
 	return { method, url, headers: { get, has: (name) => get(name) !== null }, arrayBuffer: async () => body }
 }
 
-/** The body, cut off behind the limit: what is too large is so whatever follows. */
-async function readBody(incoming: IncomingMessage): Promise<ArrayBuffer> {
-	if (!hasBody(incoming)) return new ArrayBuffer(0)
-	const chunks: Buffer[] = []
-	let size = 0
-	for await (const chunk of incoming as AsyncIterable<Buffer>) {
-		// sound: no encoding is set, so the chunks are buffers
-		if (size <= limits.maxPayloadSize) chunks.push(chunk)
-		size += chunk.length
-		if (size > maxDiscarded) break
-	}
-	const body = new ArrayBuffer(chunks.reduce((total, chunk) => total + chunk.length, 0))
-	const bytes = new Uint8Array(body)
+/**
+ * The body, or as much of it as tells that it is too large: its sender is answered at once, and the rest is read and
+ * thrown away. `gone` where the client went away in the middle.
+ */
+function readBody(incoming: IncomingMessage): Promise<ArrayBuffer | 'gone'> {
+	if (!hasBody(incoming)) return Promise.resolve(new ArrayBuffer(0))
+	return new Promise((resolve) => {
+		const chunks: Buffer[] = []
+		let size = 0
+		incoming.on('data', (chunk: Buffer) => {
+			if (size > limits.maxPayloadSize) return
+			size += chunk.length
+			chunks.push(chunk)
+			if (size > limits.maxPayloadSize) resolve(joined(chunks.splice(0), size))
+		})
+		incoming.on('end', () => resolve(joined(chunks, size)))
+		incoming.on('close', () => resolve('gone'))
+	})
+}
+
+function joined(chunks: readonly Buffer[], size: number): ArrayBuffer {
+	const bytes = new Uint8Array(size)
 	let offset = 0
 	for (const chunk of chunks) {
 		bytes.set(chunk, offset)
 		offset += chunk.length
 	}
-	return body
+	return bytes.buffer
 }
 
 /** Most requests have no body, and to wait for the end of nothing costs a tenth of a millisecond. */
 const hasBody = ({ headers }: IncomingMessage): boolean =>
 	headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 
-function send(outgoing: ServerResponse, { method, complete }: IncomingMessage, response: HttpResponseInit): void {
+async function send(outgoing: ServerResponse, incoming: IncomingMessage, response: HttpResponseInit): Promise<void> {
 	const { status = 200, headers = {}, body } = response
 	const content = typeof body === 'string' || body instanceof Uint8Array ? Buffer.from(body) : undefined
+	const isUnread = hasBody(incoming) && !incoming.complete && !incoming.destroyed
 	outgoing.writeHead(status, {
 		...(headers as Record<string, string>), // sound: respond writes plain objects
 		...(content !== undefined && { 'Content-Length': content.length }),
-		...(!complete && { Connection: 'close' }),
+		...(isUnread && { Connection: 'close' }),
 	})
-	outgoing.end(method === 'HEAD' ? undefined : content)
+	const sent = incoming.method === 'HEAD' ? undefined : content
+	if (isUnread) {
+		// To end now would reset the connection, and the answer would be lost on a client that is still sending.
+		outgoing.write(sent ?? '')
+		await new Promise<void>((resolve) => incoming.on('end', resolve).on('close', resolve))
+		outgoing.end()
+	} else outgoing.end(sent)
 }
 
 function clientErrorOf({ code }: NodeJS.ErrnoException): ScimError {
@@ -159,9 +203,11 @@ function clientErrorOf({ code }: NodeJS.ErrnoException): ScimError {
 	}
 }
 
-/** Answers where no request came to be. */
+/** Answers where no request came to be. What follows is thrown away, so that the answer is not lost on its sender. */
 function refuseRaw(socket: Duplex, error: ScimError): void {
-	if (!socket.writable) return void socket.destroy()
+	if (!socket.writable) return
+	// The socket of a CONNECT has nobody else who listens to its errors.
+	socket.on('error', () => socket.destroy())
 	const { status = 400, headers = {}, body } = responseOf(refusal(error))
 	const content = Buffer.from(typeof body === 'string' ? body : '')
 	const fields = Object.entries({ ...headers, 'Content-Length': content.length, Connection: 'close' })
