@@ -2,12 +2,15 @@ import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/storage/tenants.ts'
+import type { Check } from './health.ts'
 
 /** An authenticated request of one tenant, without the transport it came by. */
 export type Call = {
 	readonly tenant: Tenant
 	readonly store: ResourceStore
 	readonly ids: IdGenerator
+	/** Looks at what the tenant's requests need. Never rejects. */
+	readonly checks: () => Promise<readonly Check[]>
 	/** `https://<host>/scim/<tenant>`, without a slash at the end. */
 	readonly baseUrl: string
 	/** The variable segments of the path, decoded. */

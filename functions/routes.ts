@@ -2,6 +2,7 @@ import { groupType, resourceTypes, userType } from '../shared/scim/resource-type
 import { bulk } from './bulk.ts'
 import type { Handler } from './call.ts'
 import { getResourceType, getSchema, getServiceProviderConfig, listResourceTypes, listSchemas } from './discovery.ts'
+import { health } from './health.ts'
 import { me } from './me.ts'
 import { createResource, deleteResource, getResource, patchResource, replaceResource } from './resources.ts'
 import { listResources, searchResources } from './search.ts'
@@ -15,6 +16,9 @@ export type Route = {
 	readonly handlers: Readonly<Partial<Record<Method, Handler>>>
 }
 
+/** The only endpoint that is ours also where the others are those of a SCIM server behind a relay. */
+export const healthRoute: Route = { name: 'health', path: 'health', handlers: { GET: health } }
+
 /**
  * Every endpoint. The Functions host tries triggers in the alphabetical order of their names and takes the first whose
  * route fits, so `Users/.search` must come before `Users/{id}`: hence `dotSearch…`.
@@ -26,6 +30,7 @@ export const routes: readonly Route[] = [
 	{ name: 'dotSearchUsers', path: 'Users/.search', handlers: { POST: searchResources(userType) } },
 	{ name: 'group', path: 'Groups/{id}', handlers: resource(groupType) },
 	{ name: 'groups', path: 'Groups', handlers: { GET: listResources(groupType), POST: createResource(groupType) } },
+	healthRoute,
 	{ name: 'me', path: 'Me', handlers: { GET: me, POST: me, PUT: me, PATCH: me, DELETE: me } },
 	{ name: 'resourceType', path: 'ResourceTypes/{id}', handlers: { GET: getResourceType } },
 	{ name: 'resourceTypes', path: 'ResourceTypes', handlers: { GET: listResourceTypes } },

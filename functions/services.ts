@@ -1,15 +1,22 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { fileSource } from '../shared/auth/file-source.ts'
 import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
 import { tokenVerifier } from '../shared/auth/tokens.ts'
+import type { RelayedRequest } from '../shared/relay/sender.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
+import { userType } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
-import { type Account, type ConnectOptions, connectTables } from '../shared/storage/tables.ts'
+import { type Account, type ConnectOptions, connectTables, type Send } from '../shared/storage/tables.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/storage/tenants.ts'
+import { type Check, check } from './health.ts'
 import { openRelay, type SenderOf } from './relay.ts'
 import type { Settings } from './settings.ts'
+
+/** What a request has used: requests to the table service. */
+export type Usage = { storageRequests: number }
 
 /** What requests are answered with. Made once and shared. */
 export type Services = {
@@ -21,6 +28,10 @@ export type Services = {
 	/** The way to the SCIM server of a tenant whose mode is `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
+	/** What the current request has used so far. */
+	readonly usage: AsyncLocalStorage<Usage>
+	/** Looks at what a tenant's requests need. */
+	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly Check[]>
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 }
@@ -29,7 +40,8 @@ export type Services = {
 export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
 	const now = Date.now
 	const ids = idGenerator(now, randomHex)
-	const tables = connectTables(await accountOf(settings), options)
+	const usage = new AsyncLocalStorage<Usage>()
+	const tables = connectTables(await accountOf(settings), { ...options, intercept: counted(usage, options.intercept) })
 	const source =
 		'file' in settings.tokens
 			? fileSource(settings.tokens.file)
@@ -37,19 +49,40 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
 	const directories = new Map<string, ResourceStore>()
+	const open = (tenant: Tenant): ResourceStore => {
+		const opened = directories.get(tenant.table) ?? openDirectory({ tables, tenant, ids, now, random: Math.random })
+		directories.set(tenant.table, opened)
+		return opened
+	}
+	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
 		accepts: tokenVerifier({ source, isTenant, now }),
-		open(tenant) {
-			const opened = directories.get(tenant.table) ?? openDirectory({ tables, tenant, ids, now, random: Math.random })
-			directories.set(tenant.table, opened)
-			return opened
-		},
-		senderOf: openRelay(settings.relay, relayToken(settings)),
+		open,
+		senderOf,
+		usage,
+		checks: (tenant, ask) =>
+			Promise.all([
+				check('tables', () => open(tenant).get(userType, ids('User')), now),
+				check('tokens', () => source(tenant.name, now()), now),
+				...(tenant.mode === 'relay' ? [check('scimServer', () => senderOf(tenant)(ask), now)] : []),
+			]),
 		ids,
 		now,
 	}
 }
+
+/** Counts the requests of whoever asks; what others watch them for is left to those. */
+const counted =
+	(usage: AsyncLocalStorage<Usage>, intercept: ConnectOptions['intercept'] = (send) => send) =>
+	(send: Send): Send => {
+		const watched = intercept(send)
+		return (request) => {
+			const used = usage.getStore()
+			if (used !== undefined) used.storageRequests++
+			return watched(request)
+		}
+	}
 
 async function accountOf(settings: Settings): Promise<Account> {
 	if ('connectionString' in settings.tables) return settings.tables

@@ -102,8 +102,8 @@ function stopOnSignal(stop: () => Promise<void>): void {
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
 }
 
-function logLine({ requestId, method, tenant, route, status, scimType, milliseconds, error }: RequestEvent): void {
-	const parts = [method, tenant ?? '-', route ?? '-', status, ...(scimType === undefined ? [] : [scimType])]
+function logLine({ requestId, method, tenant, path, status, scimType, milliseconds, error }: RequestEvent): void {
+	const parts = [method, tenant ?? '-', path ?? '-', status, ...(scimType === undefined ? [] : [scimType])]
 	console.log(`${parts.join(' ')} ${milliseconds} ms`)
 	if (error !== undefined) console.error(`request ${requestId}:`, error)
 }

@@ -116,7 +116,8 @@ describe('the built app, under the Functions programming model', () => {
 			status: 409,
 			milliseconds: expect.any(Number),
 			tenant: 'demo',
-			route: 'users',
+			path: '/Users',
+			storageRequests: 1,
 			scimType: 'uniqueness',
 		})
 	})

@@ -50,7 +50,7 @@ describe('a tenant of mode relay', () => {
 				body: Buffer.from('{"userName":"joy"}'),
 			},
 		])
-		expect(tenant.events).toEqual([expect.objectContaining({ method: 'POST', route: 'users', status: 201 })])
+		expect(tenant.events).toEqual([expect.objectContaining({ method: 'POST', path: '/Users', status: 201 })])
 	})
 
 	test.each([

@@ -106,7 +106,7 @@ describe('npm start', () => {
 		expect(await endOf(program, 'SIGTERM')).toBe(0)
 		expect(program.seen.out.slice(length).replaceAll(/\d+ ms/g, 'n ms')).toBe(
 			[
-				...['POST demo users 201 n ms', 'GET demo users 200 n ms', 'POST demo users 409 uniqueness n ms'],
+				...['POST demo /Users 201 n ms', 'GET demo /Users 200 n ms', 'POST demo /Users 409 uniqueness n ms'],
 				...['GET - - 401 n ms', ''],
 			].join('\n'),
 		)

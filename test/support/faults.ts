@@ -15,3 +15,10 @@ export const withFaults =
 		if (fate === 'lost') throw new Error('read ECONNRESET')
 		return response
 	}
+
+/** The table service's refusal of everything while it is too busy. */
+export const serverBusy: TableResponse = {
+	status: 503,
+	headers: { get: () => undefined },
+	text: '{"odata.error":{"code":"ServerBusy","message":{"lang":"en-US","value":"The server is busy."}}}',
+}
