@@ -4,6 +4,7 @@ import { readBytes } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import { sasToken } from '../shared/relay/sas.ts'
 import { type RelaySetting, relaySender, type SendRelayed } from '../shared/relay/sender.ts'
+import { relaySettings } from '../shared/relay/tenant-settings.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { unavailable } from '../shared/scim/error.ts'
 import type { Tenant } from '../shared/storage/tenants.ts'
@@ -17,13 +18,6 @@ export type RelaySettings = {
 	/** The authority to trust instead of the public ones, in PEM. */
 	readonly ca?: string
 }
-
-/** What a tenant of mode `relay` may set. */
-const tenantSettings = z.object({
-	hybridConnection: z.string().min(1).optional(),
-	agents: z.array(z.guid()).min(1).optional(),
-	authorization: z.enum(['onPremises', 'passThrough']).default('onPremises'),
-})
 
 /** The sender of a tenant: the same one for all its requests, since it keeps connections, a token and what it knows of the agents. */
 export type SenderOf = (tenant: Tenant) => SendRelayed
@@ -47,7 +41,7 @@ function settingOf(
 	identityToken: TokenSource,
 ): RelaySetting {
 	if (relay === undefined) throw misconfigured('the app setting ROLLCALL_RELAY_NAMESPACE is missing')
-	const parsed = tenantSettings.safeParse(settings)
+	const parsed = relaySettings.safeParse(settings)
 	if (!parsed.success) throw misconfigured(`the settings of the tenant: ${z.prettifyError(parsed.error)}`)
 	const { hybridConnection = name, agents, authorization } = parsed.data
 	const { namespace, sas, ca } = relay

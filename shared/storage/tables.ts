@@ -13,7 +13,7 @@ export type Account =
 
 /** One request to the table service; `path` is relative to the endpoint. */
 export type TableRequest = {
-	readonly method: 'GET' | 'POST'
+	readonly method: 'GET' | 'POST' | 'DELETE'
 	readonly path: string
 	readonly headers: Readonly<Record<string, string>>
 	readonly body?: string
@@ -40,6 +40,8 @@ export type Tables = {
 	table(name: string, partitionKey: string): Table
 	/** Creates a table; one that exists is left as it is. */
 	createTable(name: string): Promise<void>
+	/** Deletes a table with all its rows; it may be gone already. */
+	deleteTable(name: string): Promise<void>
 	/** Every row of a table, whatever its partition, page by page. */
 	everyRow(name: string): AsyncGenerator<readonly Row[]>
 	readonly pause: Pause
@@ -98,6 +100,7 @@ export function connectTables(account: Account, options: ConnectOptions = {}): T
 		pause,
 		table: (name, partitionKey) => tableOf(client, name, partitionKey),
 		createTable: (name) => createTable(client, name),
+		deleteTable: (name) => deleteTable(client, name),
 		everyRow: (name) => pagesOf(client, `${name}()`, bare),
 	}
 }
@@ -173,6 +176,13 @@ async function createTable(client: Client, name: string): Promise<void> {
 	if (status < 300) return
 	const error = serviceError(status, text)
 	if (error.code !== 'TableAlreadyExists') throw faultOf(error)
+}
+
+async function deleteTable(client: Client, name: string): Promise<void> {
+	const { status, text } = await answerOf(client, { method: 'DELETE', path: `Tables('${name}')`, headers: bare })
+	if (status < 300) return
+	const error = serviceError(status, text)
+	if (!['ResourceNotFound', 'TableNotFound', 'TableBeingDeleted'].includes(error.code)) throw faultOf(error)
 }
 
 function tableOf(client: Client, name: string, partitionKey: string): Table {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { IdGenerator } from '../scim/id.ts'
-import { insert } from './batch.ts'
-import { attempts, tableUnavailable } from './retry.ts'
-import type { Row, Table, Tables } from './tables.ts'
+import { insert, merge, remove } from './batch.ts'
+import { attempts, tableUnavailable, untilAnswered } from './retry.ts'
+import { etagOf, type Row, type Table, type Tables } from './tables.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
 export type Tenant = {
@@ -29,6 +29,16 @@ export type Tenants = {
 
 	/** All tenants by name, as they are stored now. */
 	listTenants(): Promise<readonly Tenant[]>
+
+	/** Gives a tenant other settings; `revise` is called again where somebody else came first. */
+	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
+
+	/**
+	 * Deletes a tenant and its table. The row goes last, so that what fails on the way can be done again.
+	 *
+	 * Other processes may take the tenant for being there for a minute.
+	 */
+	deleteTenant(name: string): Promise<'deleted' | 'absent'>
 }
 
 export type TenantsOptions = {
@@ -49,7 +59,8 @@ const reserved: ReadonlySet<string> = new Set(
 export const parseTenantName = (text: string): string | undefined =>
 	/^[a-z0-9](-?[a-z0-9]){1,38}$/.test(text) && !reserved.has(text) ? text : undefined
 
-const tableName = 'tenants'
+/** The table of all tenants. */
+export const tenantsTable = 'tenants'
 const cacheFor = 60_000
 const cacheSize = 10_000
 
@@ -88,7 +99,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 
 		async createTenant({ name, mode, settings }) {
 			if (parseTenantName(name) === undefined) throw new TypeError(`${name} cannot be the name of a tenant`)
-			await tables.createTable(tableName)
+			await tables.createTable(tenantsTable)
 			if ((await read(name)) !== undefined) return 'exists'
 			const tenant: Tenant = {
 				name,
@@ -107,15 +118,41 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 
 		async listTenants() {
 			const tenants: Tenant[] = []
-			for await (const rows of tables.everyRow(tableName)) tenants.push(...rows.map(tenantOf))
+			for await (const rows of tables.everyRow(tenantsTable)) tenants.push(...rows.map(tenantOf))
 			return tenants.sort((a, b) => (a.name < b.name ? -1 : 1))
+		},
+
+		async updateSettings(name, revise) {
+			const table = partitionOf(tables, name)
+			cache.delete(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const settings = revise(tenant.settings)
+				// Where no answer came the row tells, and to write the same settings twice changes nothing.
+				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
+			})
+		},
+
+		async deleteTenant(name) {
+			const tenant = await read(name)
+			cache.delete(name)
+			if (tenant === undefined) return 'absent'
+			await tables.deleteTable(tenant.table)
+			const table = partitionOf(tables, name)
+			return untilAnswered(tables.pause, async () => {
+				const outcome = await table.transaction([remove(name)])
+				return outcome.kind === 'done' || outcome.kind === 'missing' ? 'deleted' : undefined
+			})
 		},
 	}
 }
 
 /** The tenants are spread over partitions, since all requests of all tenants read this table. */
 const partitionOf = (tables: Tables, name: string): Table =>
-	tables.table(tableName, createHash('sha256').update(name).digest('hex').slice(0, 2))
+	tables.table(tenantsTable, createHash('sha256').update(name).digest('hex').slice(0, 2))
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { connectTables, type TableRequest } from '../../../shared/storage/tables.ts'
-import { openTenants, parseTenantName } from '../../../shared/storage/tenants.ts'
+import { openTenants, parseTenantName, type TenantSettings } from '../../../shared/storage/tenants.ts'
 import { startAzurite, useAzurite } from '../../support/azurite.ts'
 import { type Fate, withFaults } from '../../support/faults.ts'
 import { createMeter } from '../../support/meter.ts'
@@ -102,6 +102,46 @@ describe('tenants', () => {
 			}
 			expect((await tenants.listTenants()).map(({ name }) => name)).toEqual(['acme', 'globex', 'initech'])
 		})
+	})
+
+	test('settings are revised as they are stored, also where another came first or the answer was lost', async () => {
+		const name = 'revised'
+		await open().tenants.createTenant({ name, mode: 'relay', settings: { count: 1 } })
+		const counted = ({ count }: TenantSettings) => ({ count: Number(count) + 1 })
+		const { tenants } = open()
+		await tenants.getTenant(name)
+		expect(await tenants.updateSettings(name, counted)).toMatchObject({ name, mode: 'relay', settings: { count: 2 } })
+		expect(await tenants.getTenant(name)).toMatchObject({ settings: { count: 2 } })
+		await Promise.all(Array.from({ length: 4 }, () => open().tenants.updateSettings(name, counted)))
+		expect(await open().tenants.getTenant(name)).toMatchObject({ settings: { count: 6 } })
+		const fates: Fate[] = ['lost']
+		const unheard = open({ fateOf: ({ path }) => (path === '$batch' ? (fates.pop() ?? 'answered') : 'answered') })
+		expect(await unheard.tenants.updateSettings(name, () => ({ count: 0 }))).toMatchObject({ settings: { count: 0 } })
+		expect(await open().tenants.updateSettings('absent', counted)).toBe('absent')
+	})
+
+	test('a deleted tenant is gone with its table, and another of the same name begins empty', async () => {
+		const { tenants, tables } = open()
+		const draft = { name: 'leaving', mode: 'store', settings: {} } as const
+		const first = await tenants.createTenant(draft)
+		if (first === 'exists') throw new Error('it is new')
+		expect(await tenants.deleteTenant('leaving')).toBe('deleted')
+		expect(await tenants.getTenant('leaving')).toBeUndefined()
+		await expect(tables.table(first.table, 'leaving').get('x')).rejects.toMatchObject({ status: 503 })
+		expect(await tenants.deleteTenant('leaving')).toBe('absent')
+		const second = await tenants.createTenant(draft)
+		if (second === 'exists') throw new Error('the first one is gone')
+		expect(second.table).not.toBe(first.table)
+		expect(await tables.table(second.table, 'leaving').get('x')).toBeUndefined()
+	})
+
+	test('a deletion that failed after the table had gone can be done again', async () => {
+		await open().tenants.createTenant({ name: 'halfway', mode: 'store', settings: {} })
+		const { tenants } = open({ fateOf: ({ path }) => (path === '$batch' ? 'unsent' : 'answered') })
+		await expect(tenants.deleteTenant('halfway')).rejects.toMatchObject({ status: 503 })
+		expect(await open().tenants.getTenant('halfway')).toMatchObject({ name: 'halfway' })
+		expect(await open().tenants.deleteTenant('halfway')).toBe('deleted')
+		expect(await open().tenants.getTenant('halfway')).toBeUndefined()
 	})
 
 	test('a tenant and an absent one are read once a minute', async () => {
