@@ -62,6 +62,15 @@ await Promise.all([
 	}),
 	build({
 		...bundle,
+		entryPoints: { main: 'cli/main.ts' },
+		outdir: join(dist, 'cli'),
+		// The clients of Azure, and Azurite, are loaded by the commands that need them.
+		splitting: true,
+		banner: { js: `#!/usr/bin/env node\n${bundle.banner.js}` },
+		external: ['azurite'],
+	}),
+	build({
+		...bundle,
 		entryPoints: ['demo/relay.ts'],
 		outdir: join(dist, 'demo'),
 		external: ['@azure/functions-core', 'azurite'],

@@ -15,7 +15,8 @@ const listed = z.strictObject({
 
 const tokensFile = z.strictObject({ tokens: z.record(z.string(), z.array(listed)) })
 
-type ListedToken = z.infer<typeof listed>
+/** A token as it stands in a file; its times are RFC 3339. */
+export type ListedToken = z.infer<typeof listed>
 
 /**
  * Tokens in a file, for one's own machine: `{"tokens": {"demo": [{"value": "…", "created": "2026-01-01T00:00:00Z"}]}}`.
@@ -39,11 +40,25 @@ export async function tokensIn(path: string, tenant: string, now: number): Promi
 		.map(({ value }) => value)
 }
 
+/** All tokens of a tenant as they stand in a file, whether or not they are of use; none where there is no file. */
+export const listTokens = async (path: string, tenant: string): Promise<readonly ListedToken[]> =>
+	(await readOrEmpty(path)).get(tenant) ?? []
+
 /** Adds a token to a tenant; the file is made where it is missing, and is its owner's alone to read. */
-export async function addToken(path: string, tenant: string, token: ListedToken): Promise<void> {
-	const tokens = await readOrEmpty(path)
-	tokens.set(tenant, [...(tokens.get(tenant) ?? []), token])
-	const text = JSON.stringify({ tokens: Object.fromEntries(tokens) }, null, '\t')
+export const addToken = (path: string, tenant: string, token: ListedToken): Promise<void> =>
+	changeTokens(path, tenant, (tokens) => [...tokens, token])
+
+/** Changes the tokens of a tenant, which is taken out of the file where none are left. */
+export async function changeTokens(
+	path: string,
+	tenant: string,
+	change: (tokens: readonly ListedToken[]) => readonly ListedToken[],
+): Promise<void> {
+	const all = await readOrEmpty(path)
+	const tokens = change(all.get(tenant) ?? [])
+	all.delete(tenant)
+	if (tokens.length > 0) all.set(tenant, tokens)
+	const text = JSON.stringify({ tokens: Object.fromEntries(all) }, null, '\t')
 	// Whoever reads meanwhile sees the old file or the new one.
 	const draft = `${path}.${randomBytes(4).toString('hex')}`
 	await writeFile(draft, `${text}\n`, { mode: 0o600 })

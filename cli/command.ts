@@ -1,0 +1,53 @@
+import type { Readable } from 'node:stream'
+import type { parseArgs } from 'node:util'
+import type { Place } from './place.ts'
+
+/** Every option of every command. */
+export const declared = {
+	help: { type: 'boolean', short: 'h' },
+	json: { type: 'boolean' },
+	data: { type: 'string' },
+	mode: { type: 'string' },
+	'hybrid-connection': { type: 'string' },
+	agent: { type: 'string', multiple: true },
+	authorization: { type: 'string' },
+} as const
+
+export type Option = keyof typeof declared
+
+/** The options as they were given. */
+export type Values = ReturnType<typeof parseArgs<{ options: typeof declared }>>['values']
+
+/** What a command came to: `text` for people, `json` for programs. */
+export type Result = { readonly text: string; readonly json: unknown; readonly isFailure?: boolean }
+
+export type Invocation = {
+	/** One for each parameter of the command. */
+	readonly args: readonly string[]
+	readonly values: Values
+	readonly surroundings: Surroundings
+}
+
+/** What surrounds a command: where it writes, and what it may read. */
+export type Surroundings = {
+	readonly out: (text: string) => void
+	readonly err: (text: string) => void
+	readonly input: Readable
+	/** Whether somebody watches standard error, who likes to see that there is progress. */
+	readonly isWatched: boolean
+	readonly env: Readonly<Record<string, string | undefined>>
+}
+
+export type Command = {
+	/** What the user types, such as `tenant add`. */
+	readonly words: string
+	/** What follows; all of them are needed. */
+	readonly parameters: readonly string[]
+	/** Besides --json and --help, which all commands have. */
+	readonly options: readonly Option[]
+	readonly summary: string
+	run(invocation: Invocation): Promise<Result>
+}
+
+/** A command that works where tenants are: it looks at its arguments before that place is opened. */
+export type AtPlace = (invocation: Invocation) => (place: Place) => Promise<Result>

@@ -1,0 +1,43 @@
+import type { AtPlace, Command, Option } from './command.ts'
+import { openFolder } from './place.ts'
+import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
+
+const placeOptions = ['data'] as const satisfies readonly Option[]
+const relayOptions = ['hybrid-connection', 'agent', 'authorization'] as const satisfies readonly Option[]
+
+type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isMade?: boolean }
+
+/** A command that opens the place where tenants are, and closes it whatever happens. */
+const placed = ({ work, isMade = false, ...command }: Placed): Command => ({
+	...command,
+	options: [...command.options, ...placeOptions],
+	async run(invocation) {
+		const ready = work(invocation)
+		const place = await openFolder(invocation.values.data ?? 'data', { isMade })
+		try {
+			return await ready(place)
+		} finally {
+			await place.close()
+		}
+	},
+})
+
+export const commands: readonly Command[] = [
+	placed({
+		words: 'tenant add',
+		parameters: ['NAME'],
+		options: ['mode', ...relayOptions],
+		summary: 'make a tenant, and print its Tenant URL and Secret Token',
+		work: addTenant,
+		isMade: true,
+	}),
+	placed({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
+	placed({ words: 'tenant show', parameters: ['NAME'], options: [], summary: 'show a tenant', work: showTenant }),
+	placed({
+		words: 'tenant set',
+		parameters: ['NAME'],
+		options: relayOptions,
+		summary: 'change the settings of a tenant of mode relay',
+		work: setTenant,
+	}),
+]

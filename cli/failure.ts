@@ -1,0 +1,10 @@
+/** What could not be done, although the command line was right; `hint` says what would help. */
+export class Failure extends Error {
+	override readonly name = 'Failure'
+	readonly hint: string
+
+	constructor(message: string, { hint, cause }: { readonly hint: string; readonly cause?: unknown }) {
+		super(message, cause === undefined ? undefined : { cause })
+		this.hint = hint
+	}
+}

@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+import { changeTokens, type ListedToken, listTokens } from '../shared/auth/file-source.ts'
+import type { TokenStore, TokenVersion } from './token-store.ts'
+
+/** The tokens in the file of a data folder. A version is the beginning of the token's SHA-256. */
+export function fileTokens(path: string, now: () => number): TokenStore {
+	return {
+		async list(tenant) {
+			const tokens = await listTokens(path, tenant)
+			return tokens.map(versionOf).sort((a, b) => b.created - a.created)
+		},
+		async add(tenant, value) {
+			const token = { value, created: new Date(now()).toISOString() }
+			await changeTokens(path, tenant, (tokens) => [...tokens, token])
+			return versionOf(token)
+		},
+		change: (tenant, version, change) =>
+			changeTokens(path, tenant, (tokens) =>
+				tokens.map((token) => (nameOf(token) === version ? { ...token, ...listed(change) } : token)),
+			),
+		remove: (tenant) => changeTokens(path, tenant, () => []),
+	}
+}
+
+const nameOf = ({ value }: ListedToken): string => createHash('sha256').update(value).digest('hex').slice(0, 12)
+
+const versionOf = (token: ListedToken): TokenVersion => ({
+	version: nameOf(token),
+	created: Date.parse(token.created),
+	enabled: token.enabled ?? true,
+	...(token.notBefore !== undefined && { notBefore: Date.parse(token.notBefore) }),
+	...(token.expires !== undefined && { expires: Date.parse(token.expires) }),
+})
+
+const listed = (change: Parameters<TokenStore['change']>[2]): Partial<ListedToken> =>
+	'expires' in change ? { expires: new Date(change.expires).toISOString() } : change

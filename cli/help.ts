@@ -1,0 +1,38 @@
+import type { Command, Option } from './command.ts'
+
+const descriptions: Readonly<Record<Option, readonly [value: string, text: string]>> = {
+	data: ['DIR', 'the folder of npm start (default ./data)'],
+	mode: ['store|relay', 'where the directory is: here, or a SCIM server behind Azure Relay (default store)'],
+	'hybrid-connection': ['NAME', 'mode relay: the hybrid connection, where it is not called as the tenant'],
+	agent: ['ID', 'mode relay: an agent to trust, where not every one is; may be given several times'],
+	authorization: ['onPremises|passThrough', "mode relay: whether the SCIM server gets the client's own token"],
+	json: ['', 'print JSON'],
+	help: ['', 'print this'],
+}
+
+/** All commands. */
+export function help(commands: readonly Command[]): string {
+	const lines = commands.map((command) => [usageOf(command), command.summary] as const)
+	return `Administers the tenants of Rollcall and their tokens.
+
+${columns(lines)}
+
+rollcall COMMAND --help lists the options of a command. See docs/cli.md.`
+}
+
+/** One command with its options. */
+export function commandHelp(command: Command): string {
+	const options: readonly Option[] = [...command.options, 'json', 'help']
+	const lines = options.map((option) => {
+		const [value, text] = descriptions[option]
+		return [`--${option} ${value}`.trim(), text] as const
+	})
+	return `${usageOf(command)}\n${command.summary}\n\n${columns(lines)}`
+}
+
+const usageOf = ({ words, parameters }: Command): string => ['rollcall', words, ...parameters].join(' ')
+
+function columns(lines: readonly (readonly [string, string])[]): string {
+	const width = Math.max(...lines.map(([left]) => left.length))
+	return lines.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+}

@@ -1,0 +1,27 @@
+import type { Command, Surroundings } from './command.ts'
+import { parseCommandLine } from './command-line.ts'
+import { explain } from './explain.ts'
+
+/** Does what a command line asks for, and answers the exit code: 0 done, 1 failed, 2 used wrongly. */
+export async function run(
+	args: readonly string[],
+	commands: readonly Command[],
+	surroundings: Surroundings,
+): Promise<number> {
+	const { out, err } = surroundings
+	try {
+		const parsed = parseCommandLine(args, commands)
+		if ('print' in parsed) {
+			out(`${parsed.print}\n`)
+			return 0
+		}
+		const { command, args: given, values } = parsed
+		const { text, json, isFailure = false } = await command.run({ args: given, values, surroundings })
+		out(`${values.json ? JSON.stringify(json, null, 2) : text}\n`)
+		return isFailure ? 1 : 0
+	} catch (error) {
+		const { lines, code } = explain(error)
+		err(`${lines.join('\n')}\n`)
+		return code
+	}
+}

@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto'
+import { UsageError } from '../local/usage-error.ts'
+import { relaySettings } from '../shared/relay/tenant-settings.ts'
+import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
+import { parseTenantName, type Tenant, type TenantSettings } from '../shared/storage/tenants.ts'
+import type { AtPlace, Values } from './command.ts'
+import { Failure } from './failure.ts'
+import type { Place } from './place.ts'
+import { table } from './table.ts'
+import { statesOf } from './token-store.ts'
+
+/** 32 random bytes: what an identity provider is given as the Secret Token. */
+const newToken = (): string => randomBytes(32).toString('base64url')
+
+export const addTenant: AtPlace = ({ args: [given = ''], values }) => {
+	const name = nameOf(given)
+	const mode = modeOf(values)
+	const settings = settingsOf(values)
+	if (mode === 'store') refuseSettings(settings)
+	return async (place) => {
+		const tenant = await place.tenants.createTenant({ name, mode, settings: assigned(settings) })
+		if (tenant === 'exists') {
+			throw new Failure(`there is a tenant ${name} already`, {
+				hint: `another token for it: rollcall token add ${name}`,
+			})
+		}
+		const token = newToken()
+		const { version } = await place.tokens.add(name, token).catch((cause: unknown) => {
+			const hint = `when that is put right: rollcall token add ${name}`
+			throw new Failure(`the tenant ${name} is made, but its token is not: ${reasonOf(cause)}`, { hint, cause })
+		})
+		const url = place.urlOf(name)
+		return {
+			text: `Tenant URL    ${url}\nSecret Token  ${token}`,
+			json: { name, mode, url, token, version },
+		}
+	}
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+export const listTenants: AtPlace = () => async (place) => {
+	const tenants = await place.tenants.listTenants()
+	return {
+		text:
+			tenants.length === 0
+				? 'There are no tenants.'
+				: table([['NAME', 'MODE', 'CREATED'], ...tenants.map(({ name, mode, created }) => [name, mode, created])]),
+		json: tenants.map(({ name, mode, created }) => ({ name, mode, created, url: place.urlOf(name) })),
+	}
+}
+
+export const showTenant: AtPlace =
+	({ args: [name = ''] }) =>
+	async (place) => {
+		const tenant = await tenantNamed(place, name)
+		const { mode, settings, created } = tenant
+		const states = statesOf(await place.tokens.list(name), Date.now())
+		const accepted = states.filter((state) => state === 'accepted').length
+		const counts = mode === 'store' ? await countsOf(place, tenant) : {}
+		const url = place.urlOf(name)
+		return {
+			text: table([
+				['Tenant URL', url],
+				['Mode', mode],
+				...cellsOf(settings),
+				['Created', created],
+				...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
+				['Tokens', `${accepted} accepted, ${states.length} in all`],
+			]),
+			json: {
+				name,
+				mode,
+				url,
+				settings,
+				created,
+				table: tenant.table,
+				...counts,
+				tokens: { accepted, all: states.length },
+			},
+		}
+	}
+
+async function countsOf(place: Place, tenant: Tenant) {
+	const store = place.open(tenant)
+	const count = async (type: ResourceType) =>
+		(await store.query(type, { page: { startIndex: 1, count: 0 } })).totalResults
+	const [users, groups] = await Promise.all([count(userType), count(groupType)])
+	return { users, groups }
+}
+
+export const setTenant: AtPlace = ({ args: [name = ''], values }) => {
+	const given = settingsOf(values)
+	if (Object.keys(given).length === 0) {
+		throw new UsageError('nothing to set', { hint: 'rollcall tenant set --help lists the settings' })
+	}
+	return async (place) => {
+		const { mode } = await tenantNamed(place, name)
+		if (mode === 'store') refuseSettings(given)
+		const tenant = await place.tenants.updateSettings(name, (settings) => assigned({ ...settings, ...given }))
+		if (tenant === 'absent') throw noTenant(name)
+		const { settings } = tenant
+		return { text: table(cellsOf(settings)), json: { name, mode, settings } }
+	}
+}
+
+const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])[] =>
+	Object.entries(settings).map(([setting, value]) => [setting, String(value)])
+
+/** @throws Failure where there is no such tenant */
+async function tenantNamed(place: Place, name: string): Promise<Tenant> {
+	const tenant = await place.tenants.getTenant(name)
+	if (tenant === undefined) throw noTenant(name)
+	return tenant
+}
+
+const noTenant = (name: string): Failure =>
+	new Failure(`there is no tenant ${name}`, { hint: 'rollcall tenant list shows those that there are' })
+
+function nameOf(text: string): string {
+	const name = parseTenantName(text)
+	if (name === undefined) {
+		throw new UsageError(`${text} cannot be the name of a tenant`, {
+			hint: 'use 2 to 39 lower-case letters, digits and single hyphens; words like "users" are taken',
+		})
+	}
+	return name
+}
+
+function modeOf({ mode = 'store' }: Values): Tenant['mode'] {
+	if (mode === 'store' || mode === 'relay') return mode
+	throw new UsageError(`--mode ${mode} is not a mode`, { hint: 'it is store or relay' })
+}
+
+/** The settings of a relay that were given; one that was given empty is undefined. */
+function settingsOf(values: Values): TenantSettings {
+	const given = {
+		...(values['hybrid-connection'] !== undefined && { hybridConnection: values['hybrid-connection'] || undefined }),
+		...(values.agent !== undefined && { agents: values.agent.join() === '' ? undefined : values.agent }),
+		...(values.authorization !== undefined && { authorization: values.authorization || undefined }),
+	}
+	const parsed = relaySettings.safeParse(given)
+	if (parsed.success) return given
+	const [issue] = parsed.error.issues
+	const option = optionOf.get(String(issue?.path[0]))
+	throw new UsageError(`${option}: ${issue?.message}`, { hint: 'rollcall tenant set --help', cause: parsed.error })
+}
+
+const assigned = (settings: TenantSettings): TenantSettings =>
+	Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+
+const optionOf: ReadonlyMap<string, string> = new Map([
+	['hybridConnection', '--hybrid-connection'],
+	['agents', '--agent'],
+	['authorization', '--authorization'],
+])
+
+function refuseSettings(settings: TenantSettings): void {
+	const [setting] = Object.keys(settings)
+	if (setting === undefined) return
+	throw new UsageError(`${optionOf.get(setting)} is for tenants of mode relay`, {
+		hint: 'leave it out, or make one with --mode relay',
+	})
+}

@@ -1,0 +1,157 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { respondWith } from '../../functions/respond.ts'
+import { createServices } from '../../functions/services.ts'
+import { startAzurite } from '../../local/azurite.ts'
+import { startServer } from '../../local/server.ts'
+import { jsonOf, rollcall, useBuiltRollcall } from '../support/rollcall.ts'
+
+const built = useBuiltRollcall()
+let folder = ''
+let data = ''
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-cli-'))
+	data = join(folder, 'data')
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const run = (line: string) => rollcall([...line.split(' '), '--data', data])
+const json = async (line: string) => jsonOf(await run(`${line} --json`))
+
+/** Serves the data folder, as npm start does, while the work is done. */
+async function served<T>(work: (url: string) => Promise<T>): Promise<T> {
+	const azurite = await startAzurite({ folder: data })
+	const tokens = { file: join(data, 'tokens.json') }
+	const services = await createServices({ tables: { connectionString: azurite.connectionString }, tokens })
+	const server = await startServer({ port: 0, respond: respondWith(services), log: () => {} })
+	try {
+		return await work(server.url)
+	} finally {
+		await server.close()
+		await azurite.close()
+	}
+}
+
+const statusOf = async (url: string, token: string): Promise<number> =>
+	(await fetch(url, { headers: { Authorization: `Bearer ${token}` } })).status
+
+describe('rollcall tenant', () => {
+	test('add makes the folder, and a tenant that is served with the token that it prints', async () => {
+		const { code, out, err } = await run('tenant add acme')
+		expect({ code, err }).toEqual({ code: 0, err: '' })
+		const [, token = ''] =
+			/^Tenant URL {4}http:\/\/127\.0\.0\.1:7071\/scim\/acme\nSecret Token {2}([\w-]{43})\n$/.exec(out) ?? []
+		expect(token).not.toBe('')
+		await served(async (url) => {
+			expect(await statusOf(`${url}/scim/acme/Users`, token)).toBe(200)
+			expect(await statusOf(`${url}/scim/acme/Users`, `${token}x`)).toBe(401)
+		})
+		expect(existsSync(join(data, 'lock'))).toBe(false)
+	})
+
+	test('add refuses a second tenant of the same name', async () => {
+		await run('tenant add acme')
+		expect(await run('tenant add acme')).toEqual({
+			...{ code: 1, out: '' },
+			err: 'error: there is a tenant acme already\nhint: another token for it: rollcall token add acme\n',
+		})
+	})
+
+	test('list has them by name, and none where there are none', async () => {
+		await run('tenant add globex')
+		await run('tenant add acme --mode relay')
+		expect((await run('tenant list')).out).toMatch(
+			/^NAME {4}MODE {3}CREATED\nacme {4}relay {2}20.*Z\nglobex {2}store {2}20.*Z\n$/,
+		)
+		expect(await json('tenant list')).toEqual([
+			{ name: 'acme', mode: 'relay', created: expect.any(String), url: 'http://127.0.0.1:7071/scim/acme' },
+			{ name: 'globex', mode: 'store', created: expect.any(String), url: 'http://127.0.0.1:7071/scim/globex' },
+		])
+	})
+
+	test('show says how many users, groups and tokens a tenant has', async () => {
+		const { token } = await json('tenant add acme')
+		await served((url) =>
+			fetch(`${url}/scim/acme/Users`, {
+				method: 'POST',
+				headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/scim+json' },
+				body: JSON.stringify({ userName: 'joy@example.com' }),
+			}),
+		)
+		const shown = await run('tenant show acme')
+		expect(shown.out).toMatch(
+			/^Tenant URL {2}http:\S+\/acme\nMode {8}store\nCreated {5}20\S+\nUsers {7}1\nGroups {6}0\nTokens {6}1 accepted, 1 in all\n$/,
+		)
+		const { cursorKey, ...tenant } = await json('tenant show acme')
+		expect(cursorKey).toBeUndefined()
+		expect(tenant).toMatchObject({ name: 'acme', users: 1, groups: 0, tokens: { accepted: 1, all: 1 } })
+	})
+
+	test('set changes one setting of a relay and keeps the others; an empty one is taken away', async () => {
+		const agent = '11111111-2222-3333-4444-555555555555'
+		await run(`tenant add acme --mode relay --hybrid-connection floor-2 --agent ${agent}`)
+		expect(await json('tenant set acme --authorization passThrough')).toEqual({
+			...{ name: 'acme', mode: 'relay' },
+			settings: { hybridConnection: 'floor-2', agents: [agent], authorization: 'passThrough' },
+		})
+		expect((await json('tenant set acme --agent= --hybrid-connection=')).settings).toEqual({
+			authorization: 'passThrough',
+		})
+		expect((await json('tenant show acme')).settings).toEqual({ authorization: 'passThrough' })
+	})
+
+	test.each([
+		['tenant add Acme', 'Acme cannot be the name of a tenant'],
+		['tenant add acme --mode rely', '--mode rely is not a mode'],
+		['tenant add acme --agent x', '--agent: Invalid GUID'],
+		['tenant add acme --hybrid-connection x', '--hybrid-connection is for tenants of mode relay'],
+		['tenant set acme', 'nothing to set'],
+	])('refuses %s, and makes nothing', async (line, message) => {
+		const { code, out, err } = await run(line)
+		expect({ code, out }).toEqual({ code: 2, out: '' })
+		expect(err).toMatch(new RegExp(`^error: ${message}\nhint: .+\n$`))
+		expect(existsSync(data)).toBe(false)
+	})
+})
+
+describe('rollcall on a data folder', () => {
+	test('says that the folder is not there, and makes none', async () => {
+		expect(await run('tenant list')).toEqual({
+			...{ code: 1, out: '' },
+			err: `error: there is no folder ${data}\nhint: name the one that npm start uses with --data, or a deployment with --resource-group\n`,
+		})
+		expect(existsSync(data)).toBe(false)
+	})
+
+	test('says that there is no such tenant', async () => {
+		await run('tenant add acme')
+		expect(await run('tenant show acne')).toEqual({
+			...{ code: 1, out: '' },
+			err: 'error: there is no tenant acne\nhint: rollcall tenant list shows those that there are\n',
+		})
+	})
+
+	test('works as the program that is built, whose exit codes tell what came of it', async () => {
+		const added = await built(['tenant', 'add', 'acme', '--data', data])
+		expect(added).toEqual({ code: 0, out: expect.stringMatching(/^Tenant URL .*\nSecret Token .*\n$/), err: '' })
+		expect(await built(['tenant', 'add', 'acme', '--data', data])).toMatchObject({ code: 1, out: '' })
+		expect(await built(['tenat', 'add', 'acme'])).toEqual({
+			...{ code: 2, out: '' },
+			err: 'error: unknown command tenat\nhint: did you mean rollcall tenant?\n',
+		})
+	})
+
+	test('keeps away from a folder that is being served', async () => {
+		await run('tenant add acme')
+		await served(async () => {
+			const { code, out, err } = await built(['tenant', 'list', '--data', data])
+			expect({ code, out }).toEqual({ code: 2, out: '' })
+			expect(err).toBe(
+				`error: process ${process.pid} already serves the folder ${data}\nhint: stop it, choose another folder with --data, or delete ${join(data, 'lock')} if that process is something else\n`,
+			)
+		})
+	})
+})

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { commands } from '../../cli/commands.ts'
+import { run } from '../../cli/run.ts'
+
+export type Run = { readonly code: number | null; readonly out: string; readonly err: string }
+
+export type RunOptions = {
+	readonly env?: Readonly<Record<string, string>>
+	/** What is typed. */
+	readonly input?: string
+	readonly isWatched?: boolean
+}
+
+/** The command line in this process. */
+export async function rollcall(
+	args: readonly string[],
+	{ env = {}, input = '', isWatched = false }: RunOptions = {},
+): Promise<Run> {
+	const seen = { out: '', err: '' }
+	const code = await run(args, commands, {
+		out: (text) => {
+			seen.out += text
+		},
+		err: (text) => {
+			seen.err += text
+		},
+		input: Readable.from([input]),
+		...{ isWatched, env },
+	})
+	return { code, ...seen }
+}
+
+/** What a successful run printed, as the JSON that it is. */
+export function jsonOf({ code, out, err }: Run) {
+	expect({ code, err }).toEqual({ code: 0, err: '' })
+	return JSON.parse(out)
+}
+
+/** The command line as it is built and started, for a test file. */
+export function useBuiltRollcall(): (args: readonly string[], options?: Omit<RunOptions, 'isWatched'>) => Promise<Run> {
+	let built = ''
+	beforeAll(async () => {
+		// Beside the packages, so that Azurite, which is not bundled, is found from there.
+		await mkdir('node_modules/.cache', { recursive: true })
+		built = await mkdtemp(resolve('node_modules/.cache/rollcall-cli-'))
+		const [code] = await once(spawn(process.execPath, ['build.mjs', built], { stdio: 'inherit' }), 'exit')
+		expect(code).toBe(0)
+	})
+	afterAll(() => rm(built, { recursive: true }))
+	return async (args, { env = {}, input = '' } = {}) => {
+		const child = spawn(process.execPath, [join(built, 'cli/main.js'), ...args], { env: { ...process.env, ...env } })
+		const seen = { out: '', err: '' }
+		child.stdout.on('data', (text) => {
+			seen.out += text
+		})
+		child.stderr.on('data', (text) => {
+			seen.err += text
+		})
+		child.stdin.end(input)
+		const [code] = await once(child, 'close')
+		return { code, ...seen }
+	}
+}
