@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { useHost } from '../support/host.ts'
 import { createPlaceholders } from './placeholders.ts'
+import { headersOfEveryAnswer } from './scim.ts'
 import { send } from './wire.ts'
 
 /** A conversation of one client with an empty tenant, in order. */
@@ -29,11 +30,6 @@ type Exchange = {
 		readonly headers?: Readonly<Record<string, string>>
 		readonly body?: unknown
 	}
-}
-
-const headersOfEveryAnswer = {
-	'content-type': 'application/scim+json; charset=utf-8',
-	'cache-control': 'no-store',
 }
 
 const host = useHost()
