@@ -10,7 +10,7 @@ import {
 	isEmpty,
 	isMembership,
 	membershipOperations,
-	requireUserIds,
+	requireStorable,
 	requireUsers,
 	splitChange,
 	touchedMember,
@@ -33,7 +33,7 @@ export async function changeMembers(
 	condition?: VersionCondition,
 ): Promise<Answer> {
 	if (kindOfId(groupId) !== 'Group') return 'absent'
-	requireUserIds(change.add)
+	requireStorable(change.add)
 	const remove = change.remove.filter((id) => kindOfId(id) === 'User')
 	const [first, rest] = splitChange({ add: change.add, remove }, room)
 	if (!isEmpty(rest)) await requireUsers(directory.table, directory.pause, change.add)

@@ -7,14 +7,14 @@ import { countBy, foldNowAndThen } from './counts.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { rowsOf } from './entity.ts'
 import { anchorKey, gateKey } from './keys.ts'
-import { applyChange, isEmpty, membershipOperations, requireUserIds, requireUsers, splitChange } from './membership.ts'
+import { applyChange, isEmpty, membershipOperations, requireStorable, requireUsers, splitChange } from './membership.ts'
 import { failedOperation, refusalOf } from './refusal.ts'
 import type { Draft } from './resource-store.ts'
 
 export async function create(directory: Directory, type: ResourceType, draft: Draft): Promise<StoredResource> {
 	const { table, pause, ids } = directory
 	const { attributes, members = [] } = draft
-	requireUserIds(members)
+	requireStorable(members)
 	const operation = ids('Operation')
 	const time = timestamp(directory)
 	const resource = { id: draft.id ?? ids(type.name), attributes, version: operation, created: time, lastModified: time }

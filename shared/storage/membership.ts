@@ -42,9 +42,19 @@ export const touchedMember = ({ key }: Operation): string | undefined => (isAnch
 export const unknownMember = (id: string): ScimError =>
 	invalidValue(`members[value eq ${JSON.stringify(id)}]: no user has this id`)
 
-/** @throws ScimError 400 `invalidValue` for an id that no user can have */
-export function requireUserIds(members: readonly Member[]): void {
-	for (const { value } of members) if (kindOfId(value) !== 'User') throw unknownMember(value)
+/** A string property holds 32,768 UTF-16 code units. */
+const maxDisplayLength = 30_000
+
+/** @throws ScimError 400 `invalidValue` for an id that no user can have, and for a name that no row can hold */
+export function requireStorable(members: readonly Member[]): void {
+	for (const { value, display = '' } of members) {
+		if (kindOfId(value) !== 'User') throw unknownMember(value)
+		if (display.length > maxDisplayLength) {
+			throw invalidValue(
+				`members[value eq ${JSON.stringify(value)}].display: ${display.length} characters; the limit is ${maxDisplayLength}`,
+			)
+		}
+	}
 }
 
 /**

@@ -15,7 +15,7 @@ import {
 	isMembership,
 	membershipOperations,
 	noChange,
-	requireUserIds,
+	requireStorable,
 	requireUsers,
 	splitChange,
 } from './membership.ts'
@@ -42,7 +42,7 @@ export async function update(
 		const revision = revise(found.resource)
 		if (revision === undefined) return found.resource
 		const { attributes, membership = noChange } = revision
-		requireUserIds(membership.add)
+		requireStorable(membership.add)
 		const change = narrowed ? await effectiveChange(table, id, membership) : membership
 		if (attributes === found.resource.attributes && isEmpty(change)) return found.resource
 		const answer = await revised(directory, type, found, { attributes, change })

@@ -87,6 +87,24 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect((await store.get(groupType, group.id, { members: true }))?.members).toEqual([member])
 		})
 
+		test('a member whose name no row can hold is refused, however it comes into the group', async () => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const { id } = expectFound(user)
+			const members = [{ value: id, display: 'x'.repeat(30_001) }]
+			const refusal = {
+				status: 400,
+				scimType: 'invalidValue',
+				message: `members[value eq "${id}"].display: 30001 characters; the limit is 30000`,
+			}
+			await expect(createGroup(store, 'Refused', members)).rejects.toMatchObject(refusal)
+			const group = await createGroup(store, 'Refused', [{ value: id, display: 'é'.repeat(30_000) }])
+			await expect(store.changeMembers(group.id, { add: members, remove: [] })).rejects.toMatchObject(refusal)
+			const revise = () => ({ attributes: group.attributes, membership: { add: members, remove: [] } })
+			await expect(store.update(groupType, group.id, { revise })).rejects.toMatchObject(refusal)
+			expect(await store.get(groupType, group.id, { members: true })).toEqual(group)
+		})
+
 		test('a user is read with its groups by their present names', async () => {
 			const store = await open()
 			const [user] = await createUsers(store, 1)
