@@ -517,6 +517,12 @@ describe('a manager', () => {
 		)
 		expect((await get(tenant, path)).body).toEqual(body)
 	})
+
+	it('stays where a remove with a filter means somebody else', async () => {
+		const { tenant, user, path } = await withUser({ [urn.enterprise]: { manager: 'manager-id' } })
+		const operation = { op: 'remove', path: 'manager[value eq "somebody-else"]' }
+		expect(await patch(tenant, path, operation)).toEqual(answer(200, user))
+	})
 })
 
 describe('roles', () => {
@@ -681,6 +687,13 @@ describe('a body', () => {
 			const changed = await send(tenant, { method: 'PATCH', path, headers, body: change })
 			expect(changed).toEqual(answer(200, { ...created.body, title: 'Zoë', meta: changed.body.meta }))
 		}
+	})
+
+	it('that is not JSON is refused', async () => {
+		const tenant = await host()
+		const { body, ...received } = await send(tenant, { method: 'POST', path: '/Users', body: '{ "acve": tre }' })
+		expect({ ...received, body }).toEqual(answer(400, errorOf(400, body.detail, 'invalidSyntax')))
+		expect(body.detail).toMatch(/^the body is not JSON: /)
 	})
 
 	it('of another type is refused', async () => {
