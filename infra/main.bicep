@@ -89,6 +89,13 @@ module monitoring 'modules/monitoring.bicep' = {
   }
 }
 
+module queries 'modules/queries.bicep' = {
+  dependsOn: [monitoring]
+  params: {
+    workspaceName: names.app
+  }
+}
+
 module storage 'modules/storage.bicep' = {
   params: {
     name: names.storage

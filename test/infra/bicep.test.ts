@@ -165,6 +165,7 @@ output key string = account.listKeys().keys[0].value
 				'Microsoft.ManagedIdentity/userAssignedIdentities',
 				'Microsoft.OperationalInsights/workspaces',
 				'Microsoft.Insights/components',
+				...Array(5).fill('Microsoft.OperationalInsights/workspaces/savedSearches'),
 				'Microsoft.Storage/storageAccounts',
 				'Microsoft.Storage/storageAccounts/blobServices',
 				'Microsoft.Storage/storageAccounts/blobServices/containers',
@@ -179,6 +180,14 @@ output key string = account.listKeys().keys[0].value
 				'Microsoft.Web/sites/basicPublishingCredentialsPolicies',
 				'Microsoft.Web/sites/config',
 			])
+		})
+
+		test('saves every query of infra/queries in the workspace', () => {
+			const saved = all(predict('small'), 'Microsoft.OperationalInsights/workspaces/savedSearches')
+			const files = readdirSync(join(infra, 'queries'))
+			expect(saved.map(({ properties }) => properties.query).sort()).toEqual(
+				files.map((file) => readFileSync(join(infra, 'queries', file), 'utf8')).sort(),
+			)
 		})
 
 		test('takes no keys, no passwords and no old TLS', () => {

@@ -1,0 +1,37 @@
+metadata description = 'Questions that administrators ask of the logs, saved in the workspace: one file of infra/queries each.'
+
+@description('Required. Name of the Log Analytics workspace.')
+param workspaceName string
+
+var queries = [
+  { name: 'failures', title: 'Rollcall: who failed and why', text: loadTextContent('../queries/failures.kql') }
+  { name: 'latency', title: 'Rollcall: latency and storage requests', text: loadTextContent('../queries/latency.kql') }
+  { name: 'throttling', title: 'Rollcall: outages and throttling', text: loadTextContent('../queries/throttling.kql') }
+  {
+    name: 'quarantine-risk'
+    title: 'Rollcall: jobs that may go into quarantine'
+    text: loadTextContent('../queries/quarantine-risk.kql')
+  }
+  {
+    name: 'exceptions'
+    title: 'Rollcall: what was behind an error'
+    text: loadTextContent('../queries/exceptions.kql')
+  }
+]
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
+  name: workspaceName
+}
+
+resource saved 'Microsoft.OperationalInsights/workspaces/savedSearches@2025-07-01' = [
+  for query in queries: {
+    parent: workspace
+    name: 'rollcall-${query.name}'
+    properties: {
+      category: 'Rollcall'
+      displayName: query.title
+      query: query.text
+      version: 2
+    }
+  }
+]
