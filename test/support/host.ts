@@ -21,7 +21,7 @@ export type ScimAnswer = {
 }
 
 export type RequestOptions = {
-	/** A value is sent as JSON, text as it is. */
+	/** A value is sent as JSON, text and bytes as they are. */
 	readonly body?: unknown
 	readonly headers?: Readonly<Record<string, string>>
 }
@@ -112,8 +112,13 @@ async function send(url: string, { method, token, body, headers = {} }: Sent): P
 			...(body !== undefined && { 'content-type': 'application/scim+json; charset=utf-8' }),
 			...headers,
 		},
-		...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+		...(body !== undefined && { body: contentOf(body) }),
 	})
 	const text = await response.text()
 	return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) }
+}
+
+function contentOf(body: unknown): string | Uint8Array<ArrayBuffer> {
+	if (body instanceof Uint8Array) return new Uint8Array(body)
+	return typeof body === 'string' ? body : JSON.stringify(body)
 }

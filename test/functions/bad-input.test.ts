@@ -1,0 +1,719 @@
+import { request as send } from 'node:http'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { limits } from '../../shared/scim/service-provider-config.ts'
+import { type Host, type RequestOptions, useHost } from '../support/host.ts'
+
+const host = useHost()
+let tenant: Host
+let joy: string
+let ops: string
+let before: unknown
+
+/** All that is stored, as clients see it. */
+async function stored() {
+	const users = await tenant.request('GET', '/Users?count=1000')
+	const memberships = await tenant.request('GET', '/Users?count=1000&attributes=groups')
+	const groups = await tenant.request('GET', '/Groups?count=1000')
+	return [users.body, memberships.body, groups.body]
+}
+
+beforeAll(async () => {
+	tenant = await host()
+	joy = (await tenant.create('/Users', { userName: 'joy@example.com', title: 'Dr', emails: [{ value: 'joy@home' }] }))
+		.id
+	ops = (await tenant.create('/Groups', { displayName: 'Ops', members: [{ value: joy }] })).id
+	before = await stored()
+})
+
+/** How a request is refused; `detail` whole, or what it must have. */
+type Refusal = readonly [status: number, scimType: string | undefined, detail: string | RegExp]
+
+async function expectRefusal(method: string, path: string, options: RequestOptions, refusal: Refusal): Promise<void> {
+	const [status, scimType, detail] = refusal
+	const where = path.replaceAll('<joy>', joy).replaceAll('<ops>', ops)
+	const { headers, body, ...answer } = await tenant.request(method, where, placed(options))
+	expect(answer.status).toBe(status)
+	expect(headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
+	expect(body).toEqual({
+		schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+		status: String(status),
+		...(scimType !== undefined && { scimType }),
+		detail:
+			typeof detail === 'string'
+				? detail.replaceAll('<joy>', joy).replaceAll('<ops>', ops)
+				: expect.stringMatching(detail),
+	})
+	expect(await stored()).toEqual(before)
+}
+
+function placed({ body, ...options }: RequestOptions): RequestOptions {
+	if (body === undefined) return options
+	if (body instanceof Uint8Array) return { ...options, body }
+	const text = typeof body === 'string' ? body : JSON.stringify(body)
+	return { ...options, body: text.replaceAll('<joy>', joy).replaceAll('<ops>', ops) }
+}
+
+const patch = (...Operations: unknown[]) => ({
+	schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+	Operations,
+})
+const title = { op: 'replace', path: 'title', value: 'Prof' }
+const repeat = <T>(count: number, make: (index: number) => T): T[] =>
+	Array.from({ length: count }, (_, index) => make(index))
+const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+/** Three bytes of what an id may be for every three of text, so that it does not compress. */
+const noise = (length: number) => {
+	let state = 1
+	return repeat(length, () => {
+		state = (state * 48_271) % 2_147_483_647
+		return String.fromCharCode(0x4e00 + (state % 20_000))
+	}).join('')
+}
+
+describe('a body', () => {
+	const invalid = (detail: string | RegExp): Refusal => [400, 'invalidSyntax', detail]
+
+	it.each<[string, unknown, Refusal]>([
+		['of nothing', '', invalid('the request has no body')],
+		['of white space', ' \n', invalid(/^the body is not JSON: /)],
+		['that is cut off', '{"userName": "a"', invalid(/^the body is not JSON: .*position 16/)],
+		[
+			'that is cut off in a string',
+			'{"userName": "a',
+			invalid(/^the body is not JSON: Unterminated string .*position 15/),
+		],
+		['with more behind it', '{"userName": "a"} {}', invalid(/^the body is not JSON: .*position 18/)],
+		['with single quotes', "{'userName': 'a'}", invalid(/^the body is not JSON: .*position 1/)],
+		['with a raw control character', '{"userName": "a\nb"}', invalid(/^the body is not JSON: .*position 15/)],
+		['of XML', '<user/>', invalid(/^the body is not JSON: .*</)],
+		['of NaN', 'NaN', invalid(/^the body is not JSON: .*N/)],
+		['of null', null, invalid('the body must be a JSON object')],
+		['of a list', [{ userName: 'a' }], invalid('the body must be a JSON object')],
+		['of a string', '"a"', invalid('the body must be a JSON object')],
+		['of a number', '1e400', invalid('the body must be a JSON object')],
+		[
+			'with a name twice',
+			'{"userName": "a", "userName": "b"}',
+			invalid('the body has the name "userName" twice in one object'),
+		],
+		[
+			'with a name twice, once escaped',
+			'{"userName": "a", "\\u0075serName": "b"}',
+			invalid('the body has the name "userName" twice in one object'),
+		],
+		[
+			'with a name twice in another letter case',
+			'{"userName": "a", "USERNAME": "b"}',
+			invalid('userName is given twice'),
+		],
+		[
+			'with a sub-attribute twice',
+			'{"userName": "a", "name": {"givenName": "b", "GivenName": "c"}}',
+			invalid('name.givenName is given twice'),
+		],
+		[
+			'with __proto__',
+			'{"userName": "a", "__proto__": {"active": true}}',
+			invalid('the body has the name "__proto__"'),
+		],
+		[
+			'with __proto__ far inside, escaped',
+			'{"userName": "a", "name": {"x": [{"\\u005f_proto__": 1}]}}',
+			invalid('the body has the name "__proto__"'),
+		],
+		['of 10,000 lists in one another', nested(10_000), invalid('the body is nested deeper than 32 levels')],
+		[
+			'of 10,000 lists in one another in an attribute',
+			`{"userName": "a", "x": ${nested(10_000)}}`,
+			invalid('the body is nested deeper than 32 levels'),
+		],
+		['of 100,000 objects that never end', '{"a":'.repeat(100_000), invalid(/^the body is not JSON: /)],
+		['that is not UTF-8', Buffer.from('{"userName": "\xff"}', 'latin1'), invalid('the body is not UTF-8')],
+		['with half a character', Buffer.from('{"userName": "é"}').subarray(0, 15), invalid('the body is not UTF-8')],
+		['with an encoded surrogate', Buffer.from('7b2261223a22eda080227d', 'hex'), invalid('the body is not UTF-8')],
+		['in UTF-16', Buffer.from('{"userName": "a"}', 'utf16le'), invalid(/^the body is not JSON: /)],
+		[
+			'that is too large',
+			' '.repeat(limits.maxPayloadSize + 1),
+			[413, undefined, 'the body is larger than 4194304 bytes'],
+		],
+	])('%s is refused', (_, body, refusal) => expectRefusal('POST', '/Users', { body }, refusal))
+
+	it.each<[string, Record<string, string>, string]>([
+		['text', { 'content-type': 'text/plain' }, 'the Content-Type is text/plain: send application/scim+json'],
+		[
+			'a form',
+			{ 'content-type': 'application/x-www-form-urlencoded' },
+			'the Content-Type is application/x-www-form-urlencoded: send application/scim+json',
+		],
+		[
+			'almost JSON',
+			{ 'content-type': 'application/jsonp' },
+			'the Content-Type is application/jsonp: send application/scim+json',
+		],
+		['JSON in UTF-16', { 'content-type': 'application/json; charset=UTF-16' }, 'the charset is utf-16: send utf-8'],
+		['compressed', { 'content-encoding': 'gzip' }, 'the Content-Encoding is gzip: send the body as it is'],
+	])('that says it is %s is refused', (_, headers, detail) =>
+		expectRefusal('POST', '/Users', { body: { userName: 'a' }, headers }, [415, undefined, detail]),
+	)
+
+	it('in chunks of nothing, as the Functions host hands on any that is in chunks, is refused', async () => {
+		const { status, body } = await sendInChunks('POST', '/Users')
+		expect(status).toBe(411)
+		expect(body).toEqual({
+			schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+			status: '411',
+			detail: 'send the body with a Content-Length instead of Transfer-Encoding: chunked',
+		})
+	})
+})
+
+function sendInChunks(method: string, path: string): Promise<{ status: number | undefined; body: unknown }> {
+	return new Promise((resolve, reject) => {
+		const headers = { authorization: `Bearer ${tenant.token}`, 'transfer-encoding': 'chunked' }
+		send(`${tenant.baseUrl}${path}`, { method, headers }, async (response) => {
+			let text = ''
+			for await (const chunk of response) text += chunk
+			resolve({ status: response.statusCode, body: JSON.parse(text) })
+		})
+			.on('error', reject)
+			.end()
+	})
+}
+
+describe('a user or group', () => {
+	const enterprise = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'
+	const invalid = (detail: string | RegExp): Refusal => [400, 'invalidValue', detail]
+	const stranger = '0198aa00aaaa7000800000000000abcd'
+
+	it.each<[string, string, unknown, Refusal]>([
+		['without its name', '/Users', {}, invalid('userName is required')],
+		['with an empty name', '/Users', { userName: '' }, invalid('userName is required')],
+		['with a number for a name', '/Users', { userName: 1 }, invalid('userName must be a string')],
+		['with an object for a name', '/Users', { userName: { value: 'a' } }, invalid('userName must be a string')],
+		['with NUL in its name', '/Users', { userName: 'a\0' }, invalid('userName must not contain the character U+0000')],
+		[
+			'with half a surrogate pair',
+			'/Users',
+			'{"userName": "a\\udc00"}',
+			invalid('userName must not contain half of a surrogate pair'),
+		],
+		[
+			'with NUL far inside',
+			'/Users',
+			{ userName: 'a', emails: [{ value: 'a' }, { value: 'b\0' }] },
+			invalid('emails[1].value must not contain the character U+0000'),
+		],
+		['with a word for a boolean', '/Users', { userName: 'a', active: 'perhaps' }, invalid('active must be a boolean')],
+		['with a number for an object', '/Users', { userName: 'a', name: 1 }, invalid('name must be an object')],
+		[
+			'with a list in a list',
+			'/Users',
+			{ userName: 'a', emails: [[{ value: 'b' }]] },
+			invalid('emails[0] must be an object'),
+		],
+		[
+			'with two primary values',
+			'/Users',
+			{
+				userName: 'a',
+				emails: [
+					{ value: 'b', primary: true },
+					{ value: 'c', primary: true },
+				],
+			},
+			invalid('emails: more than one value has primary true'),
+		],
+		[
+			'with an extension that is no object',
+			'/Users',
+			{ userName: 'a', [enterprise]: 'b' },
+			invalid(`${enterprise} must be an object`),
+		],
+		[
+			'with too many addresses',
+			'/Users',
+			{ userName: 'a', emails: repeat(20_000, (index) => ({ value: `${index}` })) },
+			invalid('emails: 20000 different values; the limit is 20'),
+		],
+		[
+			'that is taken',
+			'/Users',
+			{ userName: 'JOY@example.com' },
+			[409, 'uniqueness', 'userName "JOY@example.com" is already taken'],
+		],
+		[
+			'that is too large',
+			'/Users',
+			{ userName: 'a', title: noise(600_000) },
+			[413, undefined, /^the resource takes \d+ bytes when compressed; the limit is 921600$/],
+		],
+		['of a group without its name', '/Groups', { members: [{ value: '<joy>' }] }, invalid('displayName is required')],
+		[
+			'of a group that is taken',
+			'/Groups',
+			{ displayName: 'oPS' },
+			[409, 'uniqueness', 'displayName "oPS" is already taken'],
+		],
+		[
+			'with nobody for a member',
+			'/Groups',
+			{ displayName: 'a', members: [null] },
+			invalid('members[0].value is required'),
+		],
+		[
+			'with a stranger for a member',
+			'/Groups',
+			{ displayName: 'a', members: [{ value: '<joy>' }, { value: stranger }] },
+			invalid(`members[value eq "${stranger}"]: no user has this id`),
+		],
+		[
+			'with a group for a member',
+			'/Groups',
+			{ displayName: 'a', members: [{ value: '<ops>' }] },
+			invalid('members[0].value: "<ops>" is a group, and nested groups are not supported'),
+		],
+		[
+			'with a key of the table for a member',
+			'/Groups',
+			{ displayName: 'a', members: [{ value: "a/b\\c#d?e'f\t" }] },
+			invalid(`members[0].value: no user has the id "a/b\\c#d?e'f\t"`),
+		],
+		[
+			'with a member that has a huge name',
+			'/Groups',
+			{ displayName: 'a', members: [{ value: '<joy>', display: 'x'.repeat(2_000_000) }] },
+			invalid('members[value eq "<joy>"].display: 2000000 characters; the limit is 30000'),
+		],
+	])('%s is refused', (_, path, body, refusal) => expectRefusal('POST', path, { body }, refusal))
+
+	it.each<[string, string, unknown, Refusal]>([
+		['without its name', '/Users/<joy>', { title: 'Prof' }, invalid('userName is required')],
+		[
+			'with a stranger for a member',
+			'/Groups/<ops>',
+			{ displayName: 'Dev', members: [{ value: stranger }] },
+			invalid(`members[value eq "${stranger}"]: no user has this id`),
+		],
+		[
+			'that is not there',
+			`/Users/${stranger}`,
+			{ userName: 'a' },
+			[404, undefined, `there is no User with the id "${stranger}"`],
+		],
+	])('put %s is refused', (_, path, body, refusal) => expectRefusal('PUT', path, { body }, refusal))
+
+	it.each<[string, string, unknown[], Refusal]>([
+		[
+			'of no such op',
+			'/Users/<joy>',
+			[title, { op: 'jump', path: 'title' }],
+			[400, 'invalidSyntax', 'Operations[1].op must be add, replace or remove'],
+		],
+		[
+			'of no such attribute',
+			'/Users/<joy>',
+			[title, { op: 'replace', path: 'nope', value: 'x' }],
+			[400, 'invalidPath', 'User has no attribute "nope"'],
+		],
+		[
+			'of an attribute of every object',
+			'/Users/<joy>',
+			[title, { op: 'add', path: 'constructor', value: 'x' }],
+			[400, 'invalidPath', 'User has no attribute "constructor"'],
+		],
+		[
+			'of __proto__',
+			'/Users/<joy>',
+			[title, { op: 'add', path: '__proto__.title', value: 'x' }],
+			[400, 'invalidPath', 'path, character 1: expected an attribute name, found __proto__.title'],
+		],
+		[
+			'without a path',
+			'/Users/<joy>',
+			[title, { op: 'remove' }],
+			[400, 'noTarget', 'Operations[1]: remove must have a path'],
+		],
+		[
+			'of a path that breaks off',
+			'/Users/<joy>',
+			[title, { op: 'remove', path: 'emails[type eq "work"' }],
+			[400, 'invalidPath', /^path, character 22: expected /],
+		],
+		[
+			'of a huge path',
+			'/Users/<joy>',
+			[title, { op: 'remove', path: 'a'.repeat(100_000) }],
+			[400, 'invalidPath', 'the path is longer than 1024 characters'],
+		],
+		[
+			'of a path with NUL',
+			'/Users/<joy>',
+			[title, { op: 'remove', path: 'title\0' }],
+			[400, 'invalidPath', 'path, character 1: expected an attribute name, found title\0'],
+		],
+		[
+			'of what only we write',
+			'/Users/<joy>',
+			[title, { op: 'replace', path: 'id', value: 'x' }],
+			[400, 'mutability', 'id is read-only'],
+		],
+		[
+			'of a required attribute',
+			'/Users/<joy>',
+			[title, { op: 'remove', path: 'userName' }],
+			[400, 'mutability', 'userName is required'],
+		],
+		[
+			'of NUL',
+			'/Users/<joy>',
+			[title, { op: 'replace', path: 'nickName', value: '\0' }],
+			invalid('nickName must not contain the character U+0000'),
+		],
+		['too often', '/Users/<joy>', repeat(1001, () => title), [413, undefined, 'a PATCH may make at most 1000 changes']],
+		[
+			'that makes it too large',
+			'/Users/<joy>',
+			[{ ...title, value: noise(600_000) }],
+			[413, undefined, /^the resource takes /],
+		],
+		[
+			'of a name and a stranger',
+			'/Groups/<ops>',
+			[
+				{ op: 'replace', path: 'displayName', value: 'Dev' },
+				{ op: 'add', path: 'members', value: [{ value: stranger }] },
+			],
+			invalid(`members[value eq "${stranger}"]: no user has this id`),
+		],
+		[
+			'of members that comes to a stranger',
+			'/Groups/<ops>',
+			[
+				{ op: 'remove', path: 'members' },
+				{ op: 'add', path: 'members', value: [{ value: 'a#b' }] },
+			],
+			invalid('members[0].value: no user has the id "a#b"'),
+		],
+		[
+			'of members that are none',
+			'/Groups/<ops>',
+			[
+				{ op: 'remove', path: 'members[value eq "<joy>"]' },
+				{ op: 'add', path: 'members', value: 1 },
+			],
+			invalid('members must be an object'),
+		],
+	])('patched %s is refused whole', (_, path, operations, refusal) =>
+		expectRefusal('PATCH', path, { body: patch(...operations) }, refusal),
+	)
+
+	it.each<[string, unknown, Refusal]>([
+		['no operations', {}, [400, 'invalidSyntax', 'Operations must be an array']],
+		['an operation that is none', patch('x'), [400, 'invalidSyntax', 'Operations[0] must be an object']],
+		[
+			'another message',
+			{ schemas: ['urn:x'], Operations: [title] },
+			[400, 'invalidSyntax', 'schemas must have urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+		],
+	])('patched with %s is refused', (_, body, refusal) => expectRefusal('PATCH', '/Users/<joy>', { body }, refusal))
+})
+
+describe('a path', () => {
+	const absent = (id: string): Refusal => [404, undefined, `there is no User with the id "${id}"`]
+	const broken = (segment: string): Refusal => [
+		400,
+		'invalidSyntax',
+		`the path has a broken percent encoding: ${segment}`,
+	]
+
+	const paths: [string, Refusal][] = [
+		['/Users/%00', absent('\0')],
+		['/Users/%2F', absent('/')],
+		['/Users/a%5Cb%23c%3Fd', absent('a\\b#c?d')],
+		['/Users/%0D%0Ax%3A%20y%7F', absent('\r\nx: y\x7f')],
+		['/Users/%E2%80%A8', absent('\u2028')],
+		["/Users/x')%20or%20(RowKey%20ne%20'", absent("x') or (RowKey ne '")],
+		['/Users/u%7C<joy>', absent('u|<joy>')],
+		['/Users/<ops>', absent('<ops>')],
+		['/Users/__proto__', absent('__proto__')],
+		[`/Users/${'x'.repeat(16_000)}`, absent('x'.repeat(16_000))],
+		['/Users/%', broken('%')],
+		['/Users/%zz', broken('%zz')],
+		['/Users/%C3%28', broken('%C3%28')],
+		['/Users/%ED%A0%80', broken('%ED%A0%80')],
+	]
+	it.each(
+		paths.flatMap(([path, refusal]) => (['GET', 'DELETE'] as const).map((method) => [method, path, refusal] as const)),
+	)('%s %s is refused', (method, path, refusal) => expectRefusal(method, path, {}, refusal))
+
+	it.each<[string, string, Refusal]>([
+		['GET', '/Nope', [404, undefined, /^there is no endpoint \/scim\/tenant-\d+\/Nope$/]],
+		[
+			'GET',
+			'/Users/<joy>/emails',
+			[404, undefined, /^there is no endpoint \/scim\/tenant-\d+\/Users\/[0-9a-f]{32}\/emails$/],
+		],
+		['DELETE', '/Users/..%2F..%2FUsers/<joy>', [404, undefined, /^there is no endpoint /]],
+		['GET', '/Me', [501, undefined, '/Me is not supported: a token does not belong to a user']],
+		['POST', '/Me', [501, undefined, '/Me is not supported: a token does not belong to a user']],
+	])('%s %s is no endpoint', (method, path, refusal) => expectRefusal(method, path, {}, refusal))
+
+	it.each([
+		...['DELETE', 'PUT', 'PATCH', 'OPTIONS', 'PROPFIND'].map(
+			(method) => [method, '/Users', 'GET, POST, HEAD'] as const,
+		),
+		['POST', '/Users/<joy>', 'GET, PUT, PATCH, DELETE, HEAD'],
+		['GET', '/Bulk', 'POST'],
+		['GET', '/.search', 'POST'],
+		['HEAD', '/Groups/.search', 'POST'],
+		['POST', '/Schemas', 'GET, HEAD'],
+		['DELETE', '/ServiceProviderConfig', 'GET, HEAD'],
+		['PUT', '/ResourceTypes/User', 'GET, HEAD'],
+		['POST', '', 'GET, HEAD'],
+	] as const)('cannot be asked for by %s: %s', async (method, path, allow) => {
+		const { status, headers, body } = await tenant.request(method, path.replace('<joy>', joy))
+		expect([status, headers.get('allow')]).toEqual([405, allow])
+		if (method !== 'HEAD') expect(body).toMatchObject({ status: '405', detail: `${method} is not supported here` })
+		expect(await stored()).toEqual(before)
+	})
+})
+
+describe('a query', () => {
+	const value = (detail: string): Refusal => [400, 'invalidValue', detail]
+	const filter = (detail: string | RegExp): Refusal => [400, 'invalidFilter', detail]
+	const conditions = (count: number) => repeat(count, () => 'title pr').join(' or ')
+
+	it.each<[string, Refusal]>([
+		['startIndex=x', value('startIndex: must be an integer')],
+		['startIndex=1.5', value('startIndex: must be an integer')],
+		['count=1e3', value('count: must be an integer')],
+		['count=99999999999999999999', value('count: must be an integer')],
+		['count=0x10', value('count: must be an integer')],
+		['count=1&COUNT=2', [400, 'invalidSyntax', 'the query has count twice']],
+		['cursor=abc', [400, 'invalidCursor', 'the cursor is not one of this query: begin again with an empty cursor']],
+		['cursor=%00%FF', [400, 'invalidCursor', 'the cursor is not one of this query: begin again with an empty cursor']],
+		['cursor=&startIndex=1', value('cursor and startIndex are two ways to page: send one of them')],
+		['sortBy=nope', value('sortBy: there is no attribute "nope"')],
+		['sortBy=constructor', value('sortBy: there is no attribute "constructor"')],
+		['sortBy=%00', [400, 'invalidPath', 'path, character 1: expected an attribute name, found \0']],
+		['sortBy=userName&sortOrder=sideways', value('sortOrder: must be "ascending" or "descending"')],
+		[
+			'attributes=title&excludedAttributes=name',
+			value('attributes and excludedAttributes are mutually exclusive: send one of them'),
+		],
+		[`attributes=${'a,'.repeat(1001)}`, value('attributes has more than 1000 names')],
+		['filter=userName', filter(/^filter, character 9: expected an operator /)],
+		['filter=userName eq', filter(/^filter, character 12: expected a value/)],
+		['filter=(userName pr', filter('filter, character 13: expected "and", "or" or ")", found the end')],
+		['filter=nope pr', filter('filter: User has no attribute nope')],
+		['filter=title like "D"', filter(/^filter, character 7: expected an operator .* found like$/)],
+		['filter=active gt true', filter('filter: active is a boolean and cannot be compared by gt with true')],
+		['filter=title eq "\0"', filter('filter, character 10: expected a string that is valid JSON, found "\0"')],
+		["filter=title eq 'Dr'", filter(/^filter, character 10: expected a value/)],
+		[`filter=${'('.repeat(1000)}`, filter('the filter is nested deeper than 32 parentheses and brackets')],
+		[`filter=${'not('.repeat(1000)}title pr`, filter('the filter is nested deeper than 32 parentheses and brackets')],
+		[`filter=title eq "${'x'.repeat(9000)}"`, filter('the filter is longer than 8192 characters')],
+		[`filter=${conditions(300)}`, filter('the filter is longer than 256 expressions')],
+	])('of %s is refused', async (query, refusal) => {
+		const encoded = query.replace(/(?<=filter=).*/s, encodeURIComponent)
+		await expectRefusal('GET', `/Users?${encoded}`, {}, refusal)
+	})
+
+	it.each<[string, unknown, Refusal]>([
+		['a list', [], [400, 'invalidSyntax', 'the search request must be a JSON object']],
+		['a count that is none', { count: '1e3' }, value('count: must be an integer')],
+		['a count beyond all', { count: 1e300 }, value('count: must be an integer')],
+		['a filter that is none', { filter: ['title pr'] }, value('filter: must be a string')],
+		[
+			'a huge filter',
+			{ filter: `title eq "${'x'.repeat(3_000_000)}"` },
+			filter('the filter is longer than 8192 characters'),
+		],
+		['names that are none', { attributes: [1] }, value('attributes: must be a string')],
+		[
+			'a million names',
+			{ excludedAttributes: repeat(300_000, () => 'title') },
+			value('excludedAttributes has more than 1000 names'),
+		],
+		['a broken filter', { filter: 'title' }, filter(/^filter, character 6: /)],
+	])('to .search of %s is refused', (_, body, refusal) => expectRefusal('POST', '/Users/.search', { body }, refusal))
+
+	it.each([
+		['startIndex=0&count=-1', { startIndex: 1, itemsPerPage: 0, totalResults: 1 }],
+		['startIndex=999999999999999', { startIndex: 999999999999999, itemsPerPage: 0, totalResults: 1 }],
+		['count=999999999999999', { startIndex: 1, itemsPerPage: 1, totalResults: 1 }],
+		['filter=&sortBy=&startIndex=', { startIndex: 1, itemsPerPage: 1, totalResults: 1 }],
+		['filter=title%20eq%20%22%5Cud800%22', { itemsPerPage: 0, totalResults: 0 }],
+		[`filter=userName%20eq%20%22${'%2F'.repeat(4000)}%22`, { itemsPerPage: 0, totalResults: 0 }],
+		['attributes=%00,[[,nope', { itemsPerPage: 1, totalResults: 1 }],
+		['constructor=1&__proto__=2&toString=3', { itemsPerPage: 1, totalResults: 1 }],
+	])('of %s is odd, and answered', async (query, expected) => {
+		const { status, body } = await tenant.request('GET', `/Users?${query}`)
+		expect([status, body]).toEqual([200, expect.objectContaining(expected)])
+	})
+})
+
+describe('a bulk request', () => {
+	const creation = { method: 'POST', path: '/Users', bulkId: 'a', data: { userName: 'new' } }
+
+	it.each<[string, unknown, Refusal]>([
+		['no operations', { failOnErrors: 1 }, [400, 'invalidSyntax', /^the bulk request: Operations: /]],
+		[
+			'an operation that is none',
+			{ Operations: [creation, 'x'] },
+			[400, 'invalidSyntax', /^the bulk request: Operations\.1: /],
+		],
+		[
+			'an unknown method',
+			{ Operations: [creation, { method: 'GET', path: '/Users' }] },
+			[400, 'invalidSyntax', /^the bulk request: Operations\.1\.method: /],
+		],
+		[
+			'a huge path',
+			{ Operations: [creation, { method: 'DELETE', path: 'x'.repeat(2000) }] },
+			[400, 'invalidSyntax', /^the bulk request: Operations\.1\.path: /],
+		],
+		[
+			'a limit of no errors',
+			{ failOnErrors: 0, Operations: [creation] },
+			[400, 'invalidSyntax', /^the bulk request: failOnErrors: /],
+		],
+		[
+			'a POST without a bulkId',
+			{ Operations: [creation, { ...creation, bulkId: undefined }] },
+			[400, 'invalidValue', 'a POST in a bulk request needs a bulkId'],
+		],
+		['a bulkId twice', { Operations: [creation, creation] }, [400, 'invalidValue', 'the bulkId "a" is given twice']],
+		[
+			'too many operations',
+			{ Operations: repeat(1001, (index) => ({ ...creation, bulkId: `${index}` })) },
+			[413, undefined, 'the bulk request has 1001 operations: 1000 are allowed'],
+		],
+		[
+			'too much',
+			{ Operations: [creation], x: 'x'.repeat(limits.maxPayloadSize) },
+			[413, undefined, 'the body is larger than 4194304 bytes'],
+		],
+	])('with %s is refused whole', (_, body, refusal) => expectRefusal('POST', '/Bulk', { body }, refusal))
+})
+
+describe('whatever is sent', () => {
+	const word = fc.constantFrom(
+		...[
+			'userName',
+			'displayName',
+			'members',
+			'value',
+			'emails',
+			'active',
+			'name',
+			'schemas',
+			'Operations',
+			'op',
+			'path',
+		],
+		...[
+			'add',
+			'remove',
+			'replace',
+			'title',
+			'filter',
+			'count',
+			'meta',
+			'id',
+			'toString',
+			'method',
+			'bulkId',
+			'data',
+			'/Users',
+		],
+		...['members[value eq "x"]', 'emails[type eq "work"].value', 'bulkId:x', '\0', '\ud800', '', 'é\u0301'],
+	)
+	const { json } = fc.letrec((tie) => ({
+		json: fc.oneof(
+			{ maxDepth: 4, withCrossShrink: true },
+			word,
+			fc.oneof(fc.boolean(), fc.constant(null), fc.integer(), fc.double(), fc.string({ unit: 'binary', maxLength: 8 })),
+			fc.array(tie('json'), { maxLength: 4 }),
+			fc.dictionary(word, tie('json'), { maxKeys: 5 }),
+		),
+	}))
+	const attribute = fc.constantFrom('title', 'displayName', 'active', 'emails', 'name.givenName', 'members', 'userName')
+	const operation = fc.record(
+		{ op: fc.constantFrom('add', 'Remove', 'replace'), path: fc.oneof(attribute, word), value: json },
+		{ requiredKeys: ['op'] },
+	)
+	const resource = fc.record(
+		{
+			userName: word,
+			displayName: word,
+			active: json,
+			emails: json,
+			members: fc.array(json, { maxLength: 2 }),
+			x: json,
+		},
+		{ requiredKeys: ['userName', 'displayName'] },
+	)
+	const bulkOperation = fc.record({
+		method: fc.constantFrom('POST', 'PUT', 'PATCH', 'DELETE', 'GET'),
+		path: fc.oneof(fc.constantFrom('/Users', '/Groups', '/Users/bulkId:a'), word),
+		bulkId: fc.constantFrom('a', 'b', undefined),
+		data: fc.oneof(resource, json),
+	})
+	const targets = {
+		resource: ['POST /Users', 'POST /Groups', 'PUT /Users/<user>', 'PUT /Groups/<group>'],
+		patch: ['PATCH /Users/<user>', 'PATCH /Groups/<group>'],
+		bulk: ['POST /Bulk'],
+		search: ['POST /Users/.search', 'POST /.search'],
+	}
+	const to = (kind: keyof typeof targets) => fc.constantFrom(...targets[kind])
+	const operations = (each: fc.Arbitrary<unknown>) =>
+		fc.record({ Operations: fc.array(each, { minLength: 1, maxLength: 2 }) })
+	const request = fc.oneof(
+		fc.tuple(to('resource'), resource),
+		fc.tuple(to('patch'), operations(operation)),
+		fc.tuple(to('bulk'), operations(bulkOperation)),
+		fc.tuple(fc.constantFrom(...Object.values(targets).flat()), json),
+	)
+	const whole = request.map(([target, message]) => [target, JSON.stringify(message)] as const)
+	const broken = fc.tuple(request, fc.nat(200), fc.string({ maxLength: 3 })).map(([[target, message], at, noise]) => {
+		const text = JSON.stringify(message)
+		return [target, text.slice(0, at) + noise + text.slice(at + noise.length)] as const
+	})
+	const bytes = fc.tuple(to('resource'), fc.uint8Array({ maxLength: 40 }))
+	const anything = fc.oneof({ weight: 6, arbitrary: whole }, broken, bytes)
+
+	it('is done, or refused with a SCIM error and nothing done', async () => {
+		const fuzzed = await host()
+		const user = await fuzzed.create('/Users', { userName: 'fuzzed' })
+		const group = await fuzzed.create('/Groups', { displayName: 'fuzzed', members: [{ value: user.id }] })
+		const all = async () => {
+			const { body: users } = await fuzzed.request('GET', '/Users?count=1000')
+			const { body: groups } = await fuzzed.request('GET', '/Groups?count=1000')
+			return JSON.stringify([users, groups])
+		}
+		let last = await all()
+		await fc.assert(
+			fc.asyncProperty(anything, async ([target, content]) => {
+				const [method = '', path = ''] = target.split(' ')
+				const where = path.replace('<user>', user.id).replace('<group>', group.id)
+				const answer = await fuzzed.request(method, where, { body: content })
+				const now = await all()
+				expect(answer.status).toBeLessThan(500)
+				if (answer.status >= 400) {
+					expect(answer.headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
+					expect(answer.body).toMatchObject({
+						schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+						status: String(answer.status),
+						detail: expect.stringMatching(/./),
+					})
+					expect(now).toBe(last)
+				}
+				last = now
+			}),
+			{ numRuns: 300, interruptAfterTimeLimit: 8000 },
+		)
+	})
+})
