@@ -11,6 +11,7 @@ export const declared = {
 	'hybrid-connection': { type: 'string' },
 	agent: { type: 'string', multiple: true },
 	authorization: { type: 'string' },
+	overlap: { type: 'string' },
 } as const
 
 export type Option = keyof typeof declared

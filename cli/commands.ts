@@ -1,6 +1,7 @@
 import type { AtPlace, Command, Option } from './command.ts'
 import { openFolder } from './place.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
+import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 
 const placeOptions = ['data'] as const satisfies readonly Option[]
 const relayOptions = ['hybrid-connection', 'agent', 'authorization'] as const satisfies readonly Option[]
@@ -39,5 +40,33 @@ export const commands: readonly Command[] = [
 		options: relayOptions,
 		summary: 'change the settings of a tenant of mode relay',
 		work: setTenant,
+	}),
+	placed({
+		words: 'token add',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'add a token to a tenant, and print it this once',
+		work: addToken,
+	}),
+	placed({
+		words: 'token list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the tokens of a tenant, but for their values',
+		work: listTokens,
+	}),
+	placed({
+		words: 'token disable',
+		parameters: ['NAME', 'VERSION'],
+		options: [],
+		summary: 'disable a token for good',
+		work: disableToken,
+	}),
+	placed({
+		words: 'token rotate',
+		parameters: ['NAME'],
+		options: ['overlap'],
+		summary: 'add a token, and let the older ones end by themselves',
+		work: rotateToken,
 	}),
 ]

@@ -10,7 +10,7 @@ import { table } from './table.ts'
 import { statesOf } from './token-store.ts'
 
 /** 32 random bytes: what an identity provider is given as the Secret Token. */
-const newToken = (): string => randomBytes(32).toString('base64url')
+export const newToken = (): string => randomBytes(32).toString('base64url')
 
 export const addTenant: AtPlace = ({ args: [given = ''], values }) => {
 	const name = nameOf(given)
@@ -108,7 +108,7 @@ const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])
 	Object.entries(settings).map(([setting, value]) => [setting, String(value)])
 
 /** @throws Failure where there is no such tenant */
-async function tenantNamed(place: Place, name: string): Promise<Tenant> {
+export async function tenantNamed(place: Place, name: string): Promise<Tenant> {
 	const tenant = await place.tenants.getTenant(name)
 	if (tenant === undefined) throw noTenant(name)
 	return tenant

@@ -1,0 +1,13 @@
+const units: ReadonlyMap<string, number> = new Map([
+	['s', 1000],
+	['m', 60_000],
+	['h', 3_600_000],
+	['d', 86_400_000],
+])
+
+/** Milliseconds, or undefined for what is no duration. @example parseDuration('24h') // 86_400_000 */
+export function parseDuration(text: string): number | undefined {
+	const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+	const size = units.get(unit)
+	return size === undefined ? undefined : Number(count) * size
+}

@@ -1,0 +1,119 @@
+import { UsageError } from '../local/usage-error.ts'
+import type { AtPlace } from './command.ts'
+import { parseDuration } from './duration.ts'
+import { Failure } from './failure.ts'
+import type { Place } from './place.ts'
+import { table } from './table.ts'
+import { newToken, tenantNamed } from './tenant.ts'
+import { statesOf, type TokenVersion } from './token-store.ts'
+
+export const addToken: AtPlace =
+	({ args: [name = ''] }) =>
+	async (place) => {
+		await tenantNamed(place, name)
+		return shown(place, name, await add(place, name))
+	}
+
+export const listTokens: AtPlace =
+	({ args: [name = ''] }) =>
+	async (place) => {
+		await tenantNamed(place, name)
+		const tokens = await place.tokens.list(name)
+		const states = statesOf(tokens, Date.now())
+		const listed = tokens.map((token, index) => ({ ...datesOf(token), state: states[index] ?? '' }))
+		const rows = listed.map(({ version, state, created, notBefore = '', expires = '' }) => [
+			...[version, state, created, notBefore, expires],
+		])
+		return {
+			text:
+				rows.length === 0
+					? `The tenant ${name} has no tokens.`
+					: table([['VERSION', 'STATE', 'CREATED', 'NOT BEFORE', 'EXPIRES'], ...rows]),
+			json: listed,
+		}
+	}
+
+export const disableToken: AtPlace =
+	({ args: [name = '', version = ''] }) =>
+	async (place) => {
+		await tenantNamed(place, name)
+		const tokens = await place.tokens.list(name)
+		if (!tokens.some((token) => token.version === version)) {
+			throw new Failure(`the tenant ${name} has no token ${version}`, {
+				hint: `rollcall token list ${name} shows them`,
+			})
+		}
+		await place.tokens.change(name, version, { enabled: false })
+		const left = tokens.map((token) => (token.version === version ? { ...token, enabled: false } : token))
+		const accepted = statesOf(left, Date.now()).filter((state) => state === 'accepted').length
+		const none = accepted === 0 ? `\nThe tenant ${name} has no token now that is accepted.` : ''
+		return {
+			text: `The token ${version} is disabled. A host that runs refuses it within ten minutes.${none}`,
+			json: { name, version, state: 'disabled', accepted },
+		}
+	}
+
+/** Adds a token and gives those before it an end, so that nobody has to come back to disable them. */
+export const rotateToken: AtPlace = ({ args: [name = ''], values }) => {
+	const overlap = overlapOf(values.overlap)
+	return async (place) => {
+		await tenantNamed(place, name)
+		const end = Math.ceil((Date.now() + overlap) / 1000) * 1000
+		const before = await place.tokens.list(name)
+		const ending = before.filter(({ enabled, expires = Number.POSITIVE_INFINITY }) => enabled && expires > end)
+		const added = await add(place, name)
+		const { text, json } = shown(place, name, added)
+		try {
+			for (const { version } of ending) await place.tokens.change(name, version, { expires: end })
+		} catch (cause) {
+			// The token is shown this once, whatever else fails.
+			throw new Failure(`the older tokens have not all been given an end: ${String(cause)}`, {
+				hint: `the new token is ${added.value}; disable the others when it is in use: rollcall token list ${name}`,
+				cause,
+			})
+		}
+		const ends = new Date(end).toISOString()
+		return {
+			text: `${text}${ending.map(({ version }) => `\nThe token ${version} ends at ${ends}.`).join('')}`,
+			json: { ...json, ending: ending.map(({ version }) => ({ version, expires: ends })) },
+		}
+	}
+}
+
+/** Hosts accept this many tokens of a tenant at a time. */
+const maxAccepted = 4
+
+async function add(place: Place, name: string): Promise<TokenVersion & { readonly value: string }> {
+	const states = statesOf(await place.tokens.list(name), Date.now())
+	if (states.filter((state) => state === 'accepted').length >= maxAccepted) {
+		throw new Failure(`the tenant ${name} has ${maxAccepted} tokens, and only the newest ${maxAccepted} are accepted`, {
+			hint: `disable one that is not in use any more: rollcall token list ${name}`,
+		})
+	}
+	const value = newToken()
+	return { ...(await place.tokens.add(name, value)), value }
+}
+
+function shown(place: Place, name: string, { value, version }: { readonly value: string; readonly version: string }) {
+	const url = place.urlOf(name)
+	return {
+		text: `Tenant URL    ${url}\nSecret Token  ${value}`,
+		json: { name, url, token: value, version },
+	}
+}
+
+const datesOf = ({ version, created, notBefore, expires }: TokenVersion) => ({
+	version,
+	created: new Date(created).toISOString(),
+	...(notBefore !== undefined && { notBefore: new Date(notBefore).toISOString() }),
+	...(expires !== undefined && { expires: new Date(expires).toISOString() }),
+})
+
+const defaultOverlap = '24h'
+const longestOverlap = '90d'
+
+function overlapOf(text = defaultOverlap): number {
+	const overlap = parseDuration(text)
+	if (overlap !== undefined && overlap <= (parseDuration(longestOverlap) ?? 0)) return overlap
+	throw new UsageError(`--overlap ${text} is not a time`, { hint: `give 30m, 24h, 7d, up to ${longestOverlap}, or 0s` })
+}

@@ -1,0 +1,125 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { fileSource } from '../../shared/auth/file-source.ts'
+import { tokenVerifier } from '../../shared/auth/tokens.ts'
+import { jsonOf, rollcall } from '../support/rollcall.ts'
+
+let folder = ''
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-cli-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const run = (line: string) => rollcall([...line.split(' '), '--data', folder])
+const json = async (line: string) => jsonOf(await run(`${line} --json`))
+
+/** Asks what a host that starts at this time would ask. */
+const accepts = (token: string, time = Date.now()) =>
+	tokenVerifier({
+		source: fileSource(join(folder, 'tokens.json'), {}),
+		isTenant: async () => true,
+		now: () => time,
+	})('acme', token)
+
+const hour = 3_600_000
+
+describe('rollcall token', () => {
+	test('add prints a token that is accepted beside the first one', async () => {
+		const first = await json('tenant add acme')
+		const { code, out, err } = await run('token add acme')
+		expect({ code, err }).toEqual({ code: 0, err: '' })
+		const [, token = ''] = /^Tenant URL {4}\S+\/scim\/acme\nSecret Token {2}([\w-]{43})\n$/.exec(out) ?? []
+		expect(await Promise.all([accepts(token), accepts(first.token)])).toEqual([true, true])
+	})
+
+	test('list has the newest first, and no values', async () => {
+		const first = await json('tenant add acme')
+		const second = await json('token add acme')
+		await run(`token disable acme ${first.version}`)
+		const listed = await run('token list acme')
+		expect(listed.out).toMatch(
+			new RegExp(
+				`^VERSION +STATE +CREATED +NOT BEFORE +EXPIRES\n${second.version} +accepted +20\\S+Z\n${first.version} +disabled +20\\S+Z\n$`,
+			),
+		)
+		expect(await json('token list acme')).toEqual([
+			{ version: second.version, state: 'accepted', created: expect.any(String) },
+			{ version: first.version, state: 'disabled', created: expect.any(String) },
+		])
+	})
+
+	test('disable ends one token and leaves the other, and says when none is left', async () => {
+		const first = await json('tenant add acme')
+		const second = await json('token add acme')
+		expect((await run(`token disable acme ${first.version}`)).out).toBe(
+			`The token ${first.version} is disabled. A host that runs refuses it within ten minutes.\n`,
+		)
+		expect(await Promise.all([accepts(first.token), accepts(second.token)])).toEqual([false, true])
+		expect((await run(`token disable acme ${second.version}`)).out).toMatch(
+			/\nThe tenant acme has no token now that is accepted\.\n$/,
+		)
+		expect(await run('token disable acme nothing')).toEqual({
+			...{ code: 1, out: '' },
+			err: 'error: the tenant acme has no token nothing\nhint: rollcall token list acme shows them\n',
+		})
+	})
+
+	test('rotate lets the older tokens end by themselves when the overlap is over', async () => {
+		const first = await json('tenant add acme')
+		const started = Date.now()
+		const { out } = await run('token rotate acme --overlap 2h')
+		const [, token = '', version = '', end = ''] =
+			/^Tenant URL .*\nSecret Token {2}(\S+)\nThe token (\S+) ends at (\S+)\.\n$/.exec(out) ?? []
+		expect(version).toBe(first.version)
+		expect(Date.parse(end) - started).toBeGreaterThanOrEqual(2 * hour)
+		expect(Date.parse(end) - started).toBeLessThan(2 * hour + 60_000)
+		expect(await accepts(first.token, Date.parse(end) - 1)).toBe(true)
+		expect(await accepts(first.token, Date.parse(end))).toBe(false)
+		expect(await accepts(token, Date.parse(end) + 1000 * hour)).toBe(true)
+	})
+
+	test('rotate puts no end off: one that comes sooner stays, and so does what is disabled', async () => {
+		const first = await json('tenant add acme')
+		const second = await json('token add acme')
+		await run(`token disable acme ${second.version}`)
+		const { ending } = await json('token rotate acme --overlap 1h')
+		expect(ending).toEqual([{ version: first.version, expires: expect.any(String) }])
+		const again = await json('token rotate acme')
+		expect(again.ending).toHaveLength(1)
+		expect((await json('token list acme')).map(({ state }: { state: string }) => state)).toEqual([
+			...['accepted', 'accepted', 'disabled', 'accepted'],
+		])
+		const { tokens } = JSON.parse(await readFile(join(folder, 'tokens.json'), 'utf8'))
+		expect(tokens.acme[0].expires).toBe(ending[0].expires)
+		expect(tokens.acme[1].expires).toBeUndefined()
+	})
+
+	test('a fifth token is refused, since it would put the first one out of use', async () => {
+		await run('tenant add acme')
+		for (const _ of [2, 3, 4]) await run('token add acme')
+		const refused = {
+			...{ code: 1, out: '' },
+			err: 'error: the tenant acme has 4 tokens, and only the newest 4 are accepted\nhint: disable one that is not in use any more: rollcall token list acme\n',
+		}
+		expect(await run('token add acme')).toEqual(refused)
+		expect(await run('token rotate acme')).toEqual(refused)
+		expect(await json('token list acme')).toHaveLength(4)
+	})
+
+	test.each(['add', 'list', 'rotate', 'disable'])('%s says that there is no such tenant', async (verb) => {
+		await run('tenant add acme')
+		expect(await run(`token ${verb} acne${verb === 'disable' ? ' x' : ''}`)).toMatchObject({
+			code: 1,
+			err: 'error: there is no tenant acne\nhint: rollcall tenant list shows those that there are\n',
+		})
+	})
+
+	test.each(['1', '91d', 'soon'])('rotate refuses the overlap %s', async (overlap) => {
+		expect(await run(`token rotate acme --overlap ${overlap}`)).toEqual({
+			...{ code: 2, out: '' },
+			err: `error: --overlap ${overlap} is not a time\nhint: give 30m, 24h, 7d, up to 90d, or 0s\n`,
+		})
+	})
+})
