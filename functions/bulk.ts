@@ -24,7 +24,7 @@ const bulkOperation = z.object({
 	path: z.string().max(1024),
 	bulkId: z.string().min(1).max(256).optional(),
 	version: z.string().max(256).optional(),
-	data: z.unknown(),
+	data: z.unknown().optional(),
 })
 
 const bulkRequest = z.object({
@@ -132,24 +132,28 @@ async function run(
 ): Promise<BulkResult> {
 	const { method, bulkId } = operation
 	const result = { method, ...(bulkId !== undefined && { bulkId }) }
+	// "REQUIRED in a response, except in the event of a POST failure."
+	let location: string | undefined
 	try {
 		const missing = referencesIn(operation).find((reference) => failed.has(reference))
 		if (missing !== undefined) throw invalidValue(`bulkId:${missing} was not created`)
 		const { type, id } = targetOf(operation, references)
-		const reply = await handlerOf(type, id, method)(callOf(call, operation, { id, references }))
-		const location = reply.headers?.Location ?? (id === '' ? undefined : locationOf(type, id, call.baseUrl))
-		const version = reply.headers?.ETag
+		if (id !== '') location = locationOf(type, id, call.baseUrl)
+		const { status, headers } = await handlerOf(type, id, method)(callOf(call, operation, { id, references }))
 		return {
 			...result,
-			...(version !== undefined && { version }),
-			...(location !== undefined && { location }),
-			status: String(reply.status),
+			...(headers?.ETag !== undefined && { version: headers.ETag }),
+			...placeOf(headers?.Location ?? location),
+			status: String(status),
 		}
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
-		return { ...result, status: String(error.status), response: error.toMessage() }
+		return { ...result, ...placeOf(location), status: String(error.status), response: error.toMessage() }
 	}
 }
+
+const placeOf = (location: string | undefined): Pick<BulkResult, 'location'> =>
+	location === undefined ? {} : { location }
 
 function handlerOf(type: ResourceType, id: string, method: BulkOperation['method']): Handler {
 	if ((method === 'POST') !== (id === '')) throw methodNotAllowed(`${method} is not supported on this path`, [])

@@ -62,7 +62,7 @@ const title = { op: 'replace', path: 'title', value: 'Prof' }
 const repeat = <T>(count: number, make: (index: number) => T): T[] =>
 	Array.from({ length: count }, (_, index) => make(index))
 const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
-/** Three bytes of what an id may be for every three of text, so that it does not compress. */
+/** Text that does not compress, the same in every run. */
 const noise = (length: number) => {
 	let state = 1
 	return repeat(length, () => {
