@@ -55,7 +55,7 @@ describe('through the relay', () => {
 			target: '/scim/Users?attributes=userName%2Cid',
 			headers: {
 				host: `localhost:${lab.origin.port}`,
-				connection: 'close',
+				connection: 'keep-alive',
 				'accept-encoding': 'identity',
 				'content-type': 'application/scim+json',
 				'content-length': '16',
