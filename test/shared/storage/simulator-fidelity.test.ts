@@ -1,0 +1,154 @@
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { insert, merge, type Operation, remove, replace, upsert } from '../../../shared/storage/batch.ts'
+import {
+	connectTables,
+	etagOf,
+	type Outcome,
+	type Row,
+	type Table,
+	type Tables,
+} from '../../../shared/storage/tables.ts'
+import { useAzurite } from '../../support/azurite.ts'
+import { connectionString, simulateTableService } from '../../support/simulator/table-service.ts'
+
+// The simulator is held to Azurite: the same work on both has the same outcome.
+
+const azurite = useAzurite()
+let services: readonly Tables[]
+beforeAll(() => {
+	const { send } = simulateTableService()
+	services = [
+		connectTables({ connectionString: azurite().connectionString }),
+		connectTables({ connectionString }, { intercept: () => send }),
+	]
+})
+
+let tables = 0
+
+const newTable = async (service: Tables): Promise<Table> => {
+	const name = `fidelity${++tables}`
+	await service.createTable(name)
+	return service.table(name, "part'ition")
+}
+
+/** Every key that is not like another, also those that need quoting. */
+const key = fc.constantFrom('a', 'b', "c'c", 'd d', 'e|~', 'f%20')
+const properties = fc.dictionary(
+	fc.constantFrom('one', 'two', 'three'),
+	fc.oneof(
+		fc.string({ maxLength: 5 }),
+		fc.integer({ min: -1000, max: 1000 }),
+		fc.boolean(),
+		fc.uint8Array({ maxLength: 9 }).map((bytes) => Buffer.from(bytes)),
+	),
+)
+
+type EtagKind = 'any' | 'current' | 'stale'
+type Step = {
+	readonly kind: Operation['kind']
+	readonly key: string
+	readonly properties: Record<string, string | number | boolean | Buffer>
+	readonly etag: EtagKind
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+	kind: fc.constantFrom('insert', 'upsert', 'replace', 'merge', 'delete'),
+	key,
+	properties,
+	etag: fc.constantFrom<EtagKind>('any', 'current', 'stale'),
+})
+const transaction = fc.uniqueArray(step, { selector: ({ key }) => key, minLength: 1, maxLength: 4 })
+
+const staleEtag = `W/"datetime'2020-01-01T00%3A00%3A00.0000000Z'"`
+
+async function operationOf(table: Table, { kind, key, properties, etag }: Step): Promise<Operation> {
+	const row = etag === 'current' ? await table.get(key) : undefined
+	const condition = row !== undefined ? etagOf(row) : etag === 'stale' ? staleEtag : '*'
+	switch (kind) {
+		case 'insert':
+			return insert(key, properties)
+		case 'upsert':
+			return upsert(key, properties)
+		case 'replace':
+			return replace(key, properties, condition)
+		case 'merge':
+			return merge(key, properties, condition)
+		case 'delete':
+			return remove(key, condition)
+	}
+}
+
+/**
+ * What can be compared: Azurite tells a time of its own, etags are nobody's business, and a selected property that an
+ * entity does not have is null in the real service and the simulator, absent in Azurite.
+ */
+const comparable = ({ Timestamp, ...row }: Row): Record<string, unknown> =>
+	Object.fromEntries(Object.entries(row).filter(([name, value]) => !name.includes('odata') && value !== null))
+
+async function rowsOf(table: Table, select?: readonly string[]): Promise<unknown[]> {
+	const rows: unknown[] = []
+	const range = { from: 'a', to: 'f', ...(select && { select }) }
+	for await (const page of table.pages(range)) rows.push(...page.map(comparable))
+	return rows
+}
+
+async function run(service: Tables, transactions: readonly (readonly Step[])[]): Promise<unknown> {
+	const table = await newTable(service)
+	const outcomes: (Outcome | string)[] = []
+	for (const steps of transactions) {
+		const operations: Operation[] = []
+		for (const each of steps) operations.push(await operationOf(table, each))
+		outcomes.push(await table.transaction(operations).catch(String))
+	}
+	const found: unknown[] = []
+	for (const name of ['a', "c'c", 'f%20']) {
+		const row = await table.get(name)
+		found.push(row && comparable(row))
+	}
+	return { outcomes, found, rows: await rowsOf(table), selected: await rowsOf(table, ['RowKey', 'one']) }
+}
+
+describe('the simulator', () => {
+	test('has for any transactions the outcomes and the rows that Azurite has', async () => {
+		await fc.assert(
+			fc.asyncProperty(fc.array(transaction, { minLength: 1, maxLength: 6 }), async (transactions) => {
+				const [real, simulated] = await Promise.all(services.map((service) => run(service, transactions)))
+				expect(simulated).toEqual(real)
+			}),
+			{ numRuns: 60 },
+		)
+	})
+
+	test('says as Azurite does that a table is missing', async () => {
+		for (const service of services) {
+			await expect(service.table('nowhere', 'p').get('a')).rejects.toMatchObject({ name: 'ScimError', status: 503 })
+			await service.deleteTable('nowhere')
+		}
+	})
+
+	test('refuses what only the real service refuses', async () => {
+		const [, simulated] = services
+		if (simulated === undefined) throw new Error('there is no simulator')
+		const table = await newTable(simulated)
+		const many = Object.fromEntries(Array.from({ length: 253 }, (_, index) => [`p${index}`, 1]))
+		const large = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`p${index}`, 'x'.repeat(30_000)]))
+		const refusals = [
+			insert('a', many),
+			insert('a', large),
+			insert('a', { long: 'x'.repeat(33_000) }),
+			insert('a/b', {}),
+			insert('k'.repeat(513), {}),
+		]
+		const said = await Promise.all(
+			refusals.map((each) => table.transaction([each]).catch((error: Error) => error.message)),
+		)
+		expect(said.map((text) => /\b[A-Z]\w+(?=:)/.exec(String(text))?.[0])).toEqual([
+			'TooManyProperties',
+			'EntityTooLarge',
+			'PropertyValueTooLarge',
+			'InvalidInput',
+			'KeyValueTooLarge',
+		])
+	})
+})

@@ -1,0 +1,274 @@
+import type { Send, TableRequest, TableResponse } from '../../../shared/storage/tables.ts'
+import { type Keys, type Part, readBatch, target } from './batch.ts'
+import { checkKey, checkSize, type Entity, readEntity, ServiceRefusal } from './entity.ts'
+import { type OrderedMap, orderedMap } from './ordered-map.ts'
+
+type Stored = { readonly entity: Entity; readonly etag: string }
+
+/** One table: its partitions by key. */
+type TableRows = Map<string, OrderedMap<Stored>>
+
+/** What may befall a request, each with its share of all requests, between 0 and 1. */
+export type Shares = {
+	/** Refused as too busy, and not done. */
+	readonly busy: number
+	/** Never arrives. */
+	readonly unsent: number
+	/** Done, but its answer is lost. */
+	readonly lost: number
+	/** Its answer is lost, and it is done only after other requests: a commit after the client has given up. */
+	readonly late: number
+	/** A page ends early, or is empty, though more follow. */
+	readonly shortPage: number
+}
+
+export type SimulatorOptions = {
+	/** The same seed and the same requests have the same fate. */
+	readonly seed?: number
+	readonly shares?: Partial<Shares>
+	/** Requests under way overtake each other. */
+	readonly isInterleaved?: boolean
+}
+
+/** A table service inside this process, with the limits of the real one, most of which Azurite does not have. */
+export type TableService = {
+	readonly send: Send
+	/** Does what is late. */
+	settle(): void
+	/** How many entities a table has. */
+	size(table: string): number
+}
+
+/** For `connectTables`, whose requests go to `send` instead. */
+export const connectionString =
+	'DefaultEndpointsProtocol=http;AccountName=simulator;AccountKey=c2ltdWxhdG9y;TableEndpoint=http://127.0.0.1:1/simulator'
+
+const maxPage = 1000
+
+/** Simulates the table service as far as our client uses it; anything else that is asked of it is refused. */
+export function simulateTableService(options: SimulatorOptions = {}): TableService {
+	const { seed = 1, shares = {}, isInterleaved = false } = options
+	const random = randomFrom(seed)
+	const tables = new Map<string, TableRows>()
+	const late: (() => void)[] = []
+	let version = 0
+
+	const happens = (fault: keyof Shares): boolean => {
+		const share = shares[fault] ?? 0
+		return share > 0 && random() < share
+	}
+
+	const turn = async (): Promise<void> => {
+		for (let turns = Math.floor(random() * 4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+	}
+
+	const rowsOf = (table: string): TableRows => {
+		const rows = tables.get(table)
+		if (rows === undefined) throw new ServiceRefusal(404, 'TableNotFound')
+		return rows
+	}
+
+	const partitionOf = (table: string, partitionKey: string): OrderedMap<Stored> => {
+		const rows = rowsOf(table)
+		const partition = rows.get(partitionKey) ?? orderedMap()
+		rows.set(partitionKey, partition)
+		return partition
+	}
+
+	const nextEtag = (): string => `W/"datetime'${(++version).toString(16).padStart(12, '0')}'"`
+
+	function respond(request: TableRequest): TableResponse {
+		const { method, path, headers, body = '' } = request
+		if (method === 'POST' && path === '$batch') return batch(body, headers['Content-Type'] ?? '')
+		if (method === 'POST' && path === 'Tables') return createTable(JSON.parse(body).TableName)
+		const [resource = '', query = ''] = path.split('?')
+		if (method === 'DELETE') return deleteTable(/^Tables\('(\w+)'\)$/.exec(resource)?.[1] ?? '')
+		const { table, keys } = target(resource)
+		const isAnnotated = headers.Accept?.includes('minimalmetadata') ?? false
+		return keys === undefined ? list(table, new URLSearchParams(query), isAnnotated) : get(table, keys)
+	}
+
+	function createTable(name: string): TableResponse {
+		if (!/^[A-Za-z][A-Za-z0-9]{2,62}$/.test(name)) throw new ServiceRefusal(400, 'InvalidResourceName')
+		if (tables.has(name)) throw new ServiceRefusal(409, 'TableAlreadyExists')
+		tables.set(name, new Map())
+		return answer(204)
+	}
+
+	function deleteTable(name: string): TableResponse {
+		if (!tables.delete(name)) throw new ServiceRefusal(404, 'ResourceNotFound')
+		return answer(204)
+	}
+
+	function get(table: string, { partitionKey, rowKey }: Keys): TableResponse {
+		const stored = rowsOf(table).get(partitionKey)?.get(rowKey)
+		if (stored === undefined) throw new ServiceRefusal(404, 'ResourceNotFound')
+		return answer(200, JSON.stringify(told(partitionKey, rowKey, stored.entity)), { etag: stored.etag })
+	}
+
+	function list(table: string, query: URLSearchParams, isAnnotated: boolean): TableResponse {
+		const rows = rowsOf(table)
+		const range = rangeOf(query.get('$filter'))
+		const select = query.get('$select')?.split(',')
+		const top = Number(query.get('$top') ?? maxPage)
+		if (!(top >= 1 && top <= maxPage)) throw new ServiceRefusal(400, 'InvalidInput')
+		const size = happens('shortPage') ? Math.floor(random() * Math.min(top, 5)) : top
+		const start = { partition: query.get('NextPartitionKey') ?? '', row: query.get('NextRowKey') ?? '' }
+		const value: unknown[] = []
+		for (const partitionKey of range === undefined ? [...rows.keys()].sort() : [range.partitionKey]) {
+			if (partitionKey < start.partition) continue
+			const partition = rows.get(partitionKey)
+			const from = partitionKey === start.partition && start.row > (range?.from ?? '') ? start.row : (range?.from ?? '')
+			for (const rowKey of partition?.keysFrom(from) ?? []) {
+				if (range !== undefined && rowKey >= range.to) break
+				if (value.length >= size) return page(value, { partitionKey, rowKey })
+				const stored = partition?.get(rowKey)
+				if (stored === undefined) continue
+				value.push({
+					...(isAnnotated && { 'odata.etag': stored.etag }),
+					...told(partitionKey, rowKey, stored.entity, select),
+				})
+			}
+		}
+		return page(value)
+	}
+
+	function batch(body: string, contentType: string): TableResponse {
+		let index = 0
+		try {
+			const parts = readBatch(body, contentType)
+			const writes: (() => void)[] = []
+			const seen = new Set<string>()
+			const partitions = new Set<string>()
+			for (const part of parts) {
+				const { keys, write } = prepare(part)
+				if (seen.size === seen.add(keys.rowKey).size) throw new ServiceRefusal(400, 'InvalidDuplicateRow')
+				if (partitions.add(`${part.table}/${keys.partitionKey}`).size > 1)
+					throw new ServiceRefusal(400, 'CommandsInBatchActOnDifferentPartitions')
+				writes.push(write)
+				index++
+			}
+			for (const write of writes) write()
+			return answer(202, parts.map(() => changed('HTTP/1.1 204 No Content\r\n\r\n')).join(''))
+		} catch (error) {
+			if (!(error instanceof ServiceRefusal)) throw error
+			if (error.status === 413) return refusal(error)
+			const { status, text } = refusal(error, index)
+			return answer(202, changed(`HTTP/1.1 ${status} Refused\r\n\r\n${text}`))
+		}
+	}
+
+	/** Checks one operation against what is stored, and says how to do it. */
+	function prepare({ method, table, keys, ifMatch, json }: Part): { keys: Keys; write: () => void } {
+		if (method === 'POST') {
+			const { partitionKey, rowKey, entity } = readEntity(json)
+			const partition = partitionOf(table, partitionKey)
+			if (partition.get(rowKey) !== undefined) throw new ServiceRefusal(409, 'EntityAlreadyExists')
+			return { keys: { partitionKey, rowKey }, write: () => partition.set(rowKey, { entity, etag: nextEtag() }) }
+		}
+		if (keys === undefined) throw new ServiceRefusal(400, 'InvalidInput')
+		const { partitionKey, rowKey } = keys
+		checkKey(rowKey)
+		const partition = partitionOf(table, partitionKey)
+		const stored = partition.get(rowKey)
+		if (ifMatch !== undefined && stored === undefined) throw new ServiceRefusal(404, 'ResourceNotFound')
+		if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== stored?.etag)
+			throw new ServiceRefusal(412, 'UpdateConditionNotSatisfied')
+		if (method === 'DELETE') {
+			if (ifMatch === undefined) throw new ServiceRefusal(400, 'MissingRequiredHeader')
+			return { keys, write: () => partition.delete(rowKey) }
+		}
+		const { entity } = readEntity(json)
+		const next = method === 'MERGE' && stored !== undefined ? merged(stored.entity, entity) : entity
+		checkSize({ partitionKey, rowKey, entity: next })
+		return { keys, write: () => partition.set(rowKey, { entity: next, etag: nextEtag() }) }
+	}
+
+	function serve(request: TableRequest): TableResponse {
+		try {
+			return respond(request)
+		} catch (error) {
+			if (!(error instanceof ServiceRefusal)) throw error
+			return refusal(error)
+		}
+	}
+
+	const settle = (): void => {
+		for (const run of late.splice(0)) run()
+	}
+
+	return {
+		async send(request) {
+			if (isInterleaved) await turn()
+			if (happens('unsent')) throw new Error('connect ECONNREFUSED')
+			if (happens('busy')) return refusal(new ServiceRefusal(503, 'ServerBusy'))
+			if (late.length > 0 && random() < 0.2) late.shift()?.()
+			if (happens('late')) {
+				late.push(() => serve(request))
+				throw new Error('the operation timed out')
+			}
+			const response = serve(request)
+			if (isInterleaved) await turn()
+			if (happens('lost')) throw new Error('read ECONNRESET')
+			return response
+		},
+		settle,
+		size: (table) => [...rowsOf(table).values()].reduce((total, { size }) => total + size, 0),
+	}
+}
+
+const answer = (status: number, text = '', headers: Readonly<Record<string, string>> = {}): TableResponse => ({
+	status,
+	text,
+	headers: { get: (name) => headers[name.toLowerCase()] },
+})
+
+function page(value: readonly unknown[], next?: Keys): TableResponse {
+	const headers = next && {
+		'x-ms-continuation-nextpartitionkey': next.partitionKey,
+		'x-ms-continuation-nextrowkey': next.rowKey,
+	}
+	return answer(200, JSON.stringify({ value }), headers)
+}
+
+const changed = (response: string): string =>
+	`--changesetresponse_1\r\nContent-Type: application/http\r\n\r\n${response}\r\n`
+
+function refusal({ status, code }: ServiceRefusal, index?: number): TableResponse {
+	const value = index === undefined ? code : `${index}:${code}`
+	return answer(status, JSON.stringify({ 'odata.error': { code, message: { lang: 'en-US', value } } }))
+}
+
+function told(partitionKey: string, rowKey: string, { properties }: Entity, select?: readonly string[]) {
+	const all: Readonly<Record<string, unknown>> = { PartitionKey: partitionKey, RowKey: rowKey, ...properties }
+	if (select === undefined) return all
+	return Object.fromEntries(select.map((name) => [name, all[name] ?? null]))
+}
+
+const merged = (old: Entity, added: Entity): Entity => ({
+	properties: { ...old.properties, ...added.properties },
+	binary: new Set([...old.binary, ...added.binary]),
+})
+
+/** Reads the one form of filter that our client writes: a range of one partition; undefined for no filter. */
+function rangeOf(filter: string | null): { partitionKey: string; from: string; to: string } | undefined {
+	if (filter === null) return undefined
+	const literal = "'((?:[^']|'')*)'"
+	const form = new RegExp(`^PartitionKey eq ${literal} and RowKey ge ${literal} and RowKey lt ${literal}$`)
+	const [, partitionKey, from, to] = form.exec(filter) ?? []
+	if (partitionKey === undefined || from === undefined || to === undefined)
+		throw new ServiceRefusal(400, 'InvalidInput')
+	const unquoted = (text: string) => text.replaceAll("''", "'")
+	return { partitionKey: unquoted(partitionKey), from: unquoted(from), to: unquoted(to) }
+}
+
+/** Mulberry32: numbers in [0, 1) that a seed determines. */
+function randomFrom(seed: number): () => number {
+	let state = seed >>> 0
+	return () => {
+		state = (state + 0x6d2b79f5) >>> 0
+		let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+		mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+		return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+	}
+}
