@@ -1,6 +1,7 @@
 import { groupType, resourceTypes, userType } from '../shared/scim/resource-type.ts'
 import { bulk } from './bulk.ts'
 import type { Handler } from './call.ts'
+import { listChanges } from './changes.ts'
 import { getResourceType, getSchema, getServiceProviderConfig, listResourceTypes, listSchemas } from './discovery.ts'
 import { health } from './health.ts'
 import { me } from './me.ts'
@@ -25,6 +26,7 @@ export const healthRoute: Route = { name: 'health', path: 'health', handlers: { 
  */
 export const routes: readonly Route[] = [
 	{ name: 'bulk', path: 'Bulk', handlers: { POST: bulk } },
+	{ name: 'changes', path: 'Changes', handlers: { GET: listChanges } },
 	{ name: 'dotSearch', path: '.search', handlers: { POST: searchResources(...resourceTypes) } },
 	{ name: 'dotSearchGroups', path: 'Groups/.search', handlers: { POST: searchResources(groupType) } },
 	{ name: 'dotSearchUsers', path: 'Users/.search', handlers: { POST: searchResources(userType) } },

@@ -38,7 +38,7 @@ export type Services = {
 
 /** Puts the services together; nothing is sent yet. */
 export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
-	const now = Date.now
+	const now = () => Date.now()
 	const ids = idGenerator(now, randomHex)
 	const usage = new AsyncLocalStorage<Usage>()
 	const tables = connectTables(await accountOf(settings), { ...options, intercept: counted(usage, options.intercept) })

@@ -24,7 +24,7 @@ export const limits = {
 
 /** RFC 7643 section 5, with the pagination of RFC 9865 section 4. */
 export type ServiceProviderConfig = {
-	readonly schemas: readonly [typeof urn.serviceProviderConfig]
+	readonly schemas: readonly [typeof urn.serviceProviderConfig, typeof urn.changes]
 	readonly documentationUri?: string
 	readonly patch: Supported
 	readonly bulk: Supported & Pick<Limits, 'maxOperations' | 'maxPayloadSize'>
@@ -34,6 +34,8 @@ export type ServiceProviderConfig = {
 	readonly etag: Supported
 	readonly pagination: Pagination
 	readonly authenticationSchemes: readonly AuthenticationScheme[]
+	/** An extension of ours: the feed of changes. */
+	readonly [urn.changes]: Supported & { readonly endpoint: string }
 	readonly meta: { readonly resourceType: 'ServiceProviderConfig'; readonly location: string }
 }
 
@@ -70,7 +72,7 @@ export const serviceProviderConfig = (
 	{ maxResults, defaultCount, maxOperations, maxPayloadSize, cursorTimeout }: Limits,
 	documentationUri?: string,
 ): ServiceProviderConfig => ({
-	schemas: [urn.serviceProviderConfig],
+	schemas: [urn.serviceProviderConfig, urn.changes],
 	...(documentationUri !== undefined && { documentationUri }),
 	patch: { supported: true },
 	bulk: { supported: true, maxOperations, maxPayloadSize },
@@ -87,5 +89,6 @@ export const serviceProviderConfig = (
 		cursorTimeout,
 	},
 	authenticationSchemes: [bearerToken],
+	[urn.changes]: { supported: true, endpoint: `${baseUrl}/Changes` },
 	meta: { resourceType: 'ServiceProviderConfig', location: `${baseUrl}/ServiceProviderConfig` },
 })

@@ -12,4 +12,7 @@ export const urn = {
 	bulkRequest: 'urn:ietf:params:scim:api:messages:2.0:BulkRequest',
 	bulkResponse: 'urn:ietf:params:scim:api:messages:2.0:BulkResponse',
 	error: 'urn:ietf:params:scim:api:messages:2.0:Error',
+	/** Ours: the feed of changes. */
+	changeList: 'urn:rollcall:params:scim:api:messages:1.0:ChangeList',
+	changes: 'urn:rollcall:params:scim:extension:1.0:Changes',
 } as const

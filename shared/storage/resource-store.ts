@@ -1,6 +1,7 @@
 import type { Filter } from '../scim/filter/ast.ts'
 import type { AttributeValues, Member, ResourceId, StoredResource } from '../scim/resource.ts'
 import type { AttributePath, ResourceType } from '../scim/resource-type.ts'
+import type { ChangeEntry } from './changes.ts'
 
 /**
  * The directory of one tenant.
@@ -38,6 +39,9 @@ export type ResourceStore = {
 		change: MembershipChange,
 		condition?: VersionCondition,
 	): Promise<{ readonly version: string } | 'absent' | 'stale'>
+
+	/** The next `count` changes after an operation, or from the beginning for ''. They are told a minute after they happened. */
+	changes(operation: string, count: number): Promise<readonly ChangeEntry[]>
 
 	/** Deletes a resource and all its memberships. */
 	delete(type: ResourceType, id: string, condition?: VersionCondition): Promise<'deleted' | 'absent' | 'stale'>

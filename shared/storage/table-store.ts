@@ -1,4 +1,5 @@
 import { changeMembers } from './change-members.ts'
+import { changesAfter } from './changes.ts'
 import { create } from './create.ts'
 import { deleteResource } from './delete.ts'
 import type { Directory } from './directory.ts'
@@ -23,6 +24,7 @@ export function openDirectory({ tables, tenant, ...options }: DirectoryOptions):
 		query: (type, asked) => query(directory, type, asked),
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),
+		changes: (operation, count) => changesAfter(directory, operation, count),
 		delete: (type, id, condition) => deleteResource(directory, type, id, condition),
 	}
 }

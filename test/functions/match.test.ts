@@ -29,6 +29,7 @@ const addresses: readonly [path: string, name: string][] = [
 	['scim/demo/Groups/.search', 'dotSearchGroups'],
 	['scim/demo/.search', 'dotSearch'],
 	['scim/demo/Bulk', 'bulk'],
+	['scim/demo/Changes', 'changes'],
 	['scim/demo/health', 'health'],
 	['scim/demo/Me', 'me'],
 	['scim/demo/Schemas', 'schemas'],

@@ -5,7 +5,14 @@ const baseUrl = 'https://rollcall.example/scim/contoso'
 
 test('the configuration says what is supported and up to where', () => {
 	expect(serviceProviderConfig(baseUrl, limits)).toStrictEqual({
-		schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],
+		schemas: [
+			'urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig',
+			'urn:rollcall:params:scim:extension:1.0:Changes',
+		],
+		'urn:rollcall:params:scim:extension:1.0:Changes': {
+			supported: true,
+			endpoint: 'https://rollcall.example/scim/contoso/Changes',
+		},
 		patch: { supported: true },
 		bulk: { supported: true, maxOperations: 1000, maxPayloadSize: 4_194_304 },
 		filter: { supported: true, maxResults: 1000 },

@@ -1,0 +1,45 @@
+import { parseQuery } from '../shared/http/query.ts'
+import { invalidCursor } from '../shared/scim/error.ts'
+import { kindOfId } from '../shared/scim/id.ts'
+import { pageSize } from '../shared/scim/list-response.ts'
+import { urn } from '../shared/scim/urn.ts'
+import type { ChangeEntry } from '../shared/storage/changes.ts'
+import type { Handler } from './call.ts'
+
+/**
+ * `GET /Changes`, an extension of ours: what has happened to users and groups since `cursor`, in order. The answer always
+ * has a `nextCursor` to go on with, now or next month; there is nothing new as long as it comes without changes.
+ */
+export const listChanges: Handler = async ({ store, query, baseUrl }) => {
+	const { cursor = '', count } = parseQuery(query)
+	if (cursor !== '' && kindOfId(cursor) !== 'Operation') {
+		throw invalidCursor('the cursor is not one of /Changes: begin again with an empty cursor')
+	}
+	const changes = await store.changes(cursor, pageSize(count))
+	return {
+		status: 200,
+		body: {
+			schemas: [urn.changeList],
+			itemsPerPage: changes.length,
+			nextCursor: changes.at(-1)?.operation ?? cursor,
+			changes: changes.map((entry) => changeOf(entry, baseUrl)),
+		},
+	}
+}
+
+function changeOf({ operation, time, kind, resourceType, id, changed }: ChangeEntry, baseUrl: string) {
+	const isGroup = resourceType === 'Group'
+	const marked = (mark: string) => changed.filter((name) => name.startsWith(mark)).map((name) => name.slice(1))
+	return {
+		id: operation,
+		timestamp: new Date(time).toISOString(),
+		operation: kind === 'create' || kind === 'delete' ? kind : 'update',
+		resourceType,
+		resourceId: id,
+		...(kind !== 'delete' && { $ref: `${baseUrl}/${resourceType}s/${id}` }),
+		...(kind === 'update' && { attributes: changed.filter((name) => !/^[+-]/.test(name)) }),
+		...(isGroup && marked('+').length > 0 && { addedMembers: marked('+') }),
+		...(isGroup && marked('-').length > 0 && { removedMembers: marked('-') }),
+		...(!isGroup && (kind === 'unlink' || kind === 'delete') && { leftGroups: changed }),
+	}
+}

@@ -1,0 +1,100 @@
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { type Host, useHost } from '../support/host.ts'
+
+const newHost = useHost()
+
+/** The host's clock is this process's: changes are told when they are a minute old. */
+const minuteLater = () => vi.setSystemTime(Date.now() + 61_000)
+afterEach(() => void vi.useRealTimers())
+
+const patchOp = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'
+const patch = (tenant: Host, path: string, ...Operations: unknown[]) =>
+	tenant.request('PATCH', path, { body: { schemas: [patchOp], Operations } })
+
+const changes = async (tenant: Host, query = '') => (await tenant.request('GET', `/Changes${query}`)).body
+
+describe('GET /Changes', () => {
+	test('tells what happened to whom, in order', async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		const tenant = await newHost()
+		const joy = (await tenant.create('/Users', { userName: 'joy' })).id
+		const ann = (await tenant.create('/Users', { userName: 'ann' })).id
+		const group = (await tenant.create('/Groups', { displayName: 'Staff', members: [{ value: joy }] })).id
+		await patch(
+			tenant,
+			`/Users/${joy}`,
+			{ op: 'replace', path: 'active', value: false },
+			{ op: 'add', path: 'title', value: 'x' },
+		)
+		await patch(tenant, `/Groups/${group}`, { op: 'add', path: 'members', value: [{ value: ann }] })
+		await patch(tenant, `/Groups/${group}`, { op: 'remove', path: `members[value eq "${joy}"]` })
+		await patch(tenant, `/Groups/${group}`, { op: 'remove', path: `members[value eq "${joy}"]` })
+		await tenant.request('DELETE', `/Users/${ann}`)
+		await tenant.request('DELETE', `/Groups/${group}`)
+		minuteLater()
+		const told = await changes(tenant)
+		const common = { id: expect.stringMatching(/^[0-9a-f]{32}$/), timestamp: expect.stringMatching(/^20.*Z$/) }
+		const user = (id: string) => ({ ...common, resourceType: 'User', resourceId: id })
+		const team = { ...common, resourceType: 'Group', resourceId: group }
+		const $ref = (endpoint: string, id: string) => ({ $ref: `${tenant.baseUrl}/${endpoint}/${id}` })
+		expect(told).toEqual({
+			schemas: ['urn:rollcall:params:scim:api:messages:1.0:ChangeList'],
+			itemsPerPage: 8,
+			nextCursor: told.changes[7].id,
+			changes: [
+				{ ...user(joy), ...$ref('Users', joy), operation: 'create' },
+				{ ...user(ann), ...$ref('Users', ann), operation: 'create' },
+				{ ...team, ...$ref('Groups', group), operation: 'create' },
+				{ ...user(joy), ...$ref('Users', joy), operation: 'update', attributes: ['active', 'title'] },
+				{ ...team, ...$ref('Groups', group), operation: 'update', addedMembers: [ann] },
+				{ ...team, ...$ref('Groups', group), operation: 'update', removedMembers: [joy] },
+				{ ...user(ann), operation: 'delete', leftGroups: [group] },
+				{ ...team, operation: 'delete' },
+			],
+		})
+	})
+
+	test('goes on where the cursor is, and is done when nothing comes any more', async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		const tenant = await newHost()
+		for (const name of ['a', 'b', 'c']) await tenant.create('/Users', { userName: name })
+		minuteLater()
+		const first = await changes(tenant, '?count=2')
+		const second = await changes(tenant, `?count=2&cursor=${first.nextCursor}`)
+		const third = await changes(tenant, `?cursor=${second.nextCursor}`)
+		expect([first, second, third].map(({ itemsPerPage }) => itemsPerPage)).toEqual([2, 1, 0])
+		expect(third.nextCursor).toBe(second.nextCursor)
+		await tenant.create('/Users', { userName: 'd' })
+		minuteLater()
+		expect(await changes(tenant, `?cursor=${third.nextCursor}`)).toMatchObject({ itemsPerPage: 1 })
+	})
+
+	test('keeps a change back until everything that belongs before it must have come', async () => {
+		const tenant = await newHost()
+		await tenant.create('/Users', { userName: 'joy' })
+		expect(await changes(tenant)).toMatchObject({ itemsPerPage: 0, nextCursor: '', changes: [] })
+	})
+
+	test('takes 1 request to storage', async () => {
+		const tenant = await newHost()
+		await changes(tenant)
+		expect(await tenant.meter.measure(() => changes(tenant))).toMatchObject({ requests: 1 })
+	})
+
+	test.each(['nonsense', '01a214972b2e700182471521e32e49d3'])('refuses the cursor %s', async (cursor) => {
+		const tenant = await newHost()
+		expect(await tenant.request('GET', `/Changes?cursor=${cursor}`)).toMatchObject({
+			status: 400,
+			body: { scimType: 'invalidCursor' },
+		})
+	})
+
+	test('is announced as an extension', async () => {
+		const tenant = await newHost()
+		const { body } = await tenant.request('GET', '/ServiceProviderConfig')
+		expect(body['urn:rollcall:params:scim:extension:1.0:Changes']).toEqual({
+			supported: true,
+			endpoint: `${tenant.baseUrl}/Changes`,
+		})
+	})
+})
