@@ -7,6 +7,7 @@ import { tokenSource } from './credentials.ts'
 import { dispatcher } from './dispatch.ts'
 import { forwardTo } from './forward.ts'
 import { briefly, type Log } from './log.ts'
+import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
 import { type End, openSession, type Session, type SessionSetting, TokenError } from './session.ts'
 
@@ -16,6 +17,19 @@ export type Surroundings = {
 	readonly random: () => number
 }
 
+export type AgentStatus = {
+	readonly state: 'connecting' | 'online' | 'draining' | 'stopped'
+	readonly agent: string
+	readonly namespace: string
+	readonly hybridConnection: string
+	/** Control channels that are open; for a moment two when one takes over from the other. */
+	readonly channels: number
+	/** Requests that are being answered. */
+	readonly underway: number
+	/** Why it does not listen, while it does not. */
+	readonly trouble?: { readonly kind: Trouble; readonly detail: string }
+}
+
 export type Agent = {
 	/** Resolves when the agent listens for the first time. */
 	readonly online: Promise<void>
@@ -23,6 +37,9 @@ export type Agent = {
 	drain(): Promise<void>
 	/** The same while serving what still comes; for when another agent of this process has taken over. */
 	retire(): Promise<void>
+	status(): AgentStatus
+	/** Asks how the SCIM server does. */
+	readonly probe: Probe
 }
 
 const hour = 3_600_000
@@ -33,7 +50,10 @@ const drainWithin = 25_000
 export function startAgent(config: Config, { clock, log, random }: Surroundings): Agent {
 	const { caFile, proxy } = config.relay
 	const source = tokenSource(config, clock)
-	const requests = dispatcher({ config, clock, log, forward: forwardTo(config, clock) })
+	const forward = forwardTo(config, clock)
+	const probe = probeOf(forward, config, clock)
+	const requests = dispatcher({ config, clock, log, forward, probe })
+	const channels = new Set<Session>()
 	const stopping = new AbortController()
 	const setting: Omit<SessionSetting, 'isPongOnly'> = {
 		config,
@@ -45,6 +65,8 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		proxy: proxy === undefined ? undefined : proxyAgent(proxy),
 	}
 	let current: Session | undefined
+	let isStopped = false
+	let hindrance: AgentStatus['trouble']
 	let isOnline = () => {}
 	const online = new Promise<void>((resolve) => {
 		isOnline = resolve
@@ -59,6 +81,9 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 			try {
 				const session = await openSession({ ...setting, isPongOnly: shortAfterPing >= 2 }, trouble === 'auth_failed')
 				current = session
+				hindrance = undefined
+				channels.add(session)
+				void session.ended.then(() => channels.delete(session))
 				const opened = clock.now()
 				trouble = 'network'
 				log('online', { agent: config.agentId, hybridConnection: config.relay.hybridConnection })
@@ -74,6 +99,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 				await pause(clock, delayBefore(attempt++, 'network', random), stopping.signal)
 			} catch (error) {
 				trouble = troubleOf(error)
+				hindrance = { kind: trouble, detail: briefly(error) }
 				const delay = delayBefore(attempt++, trouble, random)
 				log('offline', { trouble, detail: briefly(error), retryIn: Math.round(delay), ...proxyStatus(error) })
 				await pause(clock, delay, stopping.signal)
@@ -98,9 +124,25 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		await current?.retire()
 		await Promise.race([requests.idle(), pause(clock, drainWithin / 5)])
 		await running
+		isStopped = true
 	}
+
+	function status(): AgentStatus {
+		const { namespace, hybridConnection } = config.relay
+		const own = { agent: config.agentId, namespace, hybridConnection, channels: channels.size }
+		return { state: state(), ...own, underway: requests.underway(), ...(hindrance && { trouble: hindrance }) }
+	}
+
+	function state(): AgentStatus['state'] {
+		if (isStopped) return 'stopped'
+		if (stopping.signal.aborted) return 'draining'
+		return channels.size > 0 ? 'online' : 'connecting'
+	}
+
 	return {
 		online,
+		status,
+		probe,
 		retire: stop,
 		drain: () => {
 			requests.refuse()

@@ -56,6 +56,7 @@ const schema = z.strictObject({
 	}),
 	agentId: z.guid().optional(),
 	concurrency: z.int().min(1).max(256).default(16),
+	admin: z.strictObject({ port: z.int().min(1).max(65_535) }).optional(),
 })
 
 /** Settings of the agent as its file has them; file names are resolved against the file's folder. */
@@ -75,7 +76,7 @@ const known = [
 		'certificateFile',
 		'authority',
 	],
-	...['url', 'tls', 'mode', 'serverName', 'clientCertificate', 'authorization', 'tokenFile'],
+	...['url', 'tls', 'mode', 'serverName', 'clientCertificate', 'authorization', 'tokenFile', 'admin', 'port'],
 ]
 
 /** Reads and checks a configuration file. Throws a UsageError that names what is wrong with it. */

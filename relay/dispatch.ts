@@ -17,6 +17,7 @@ import { type Forward, type OriginAnswer, originOf } from './forward.ts'
 import { gate } from './gate.ts'
 import { kept } from './kept.ts'
 import { briefly, type Log } from './log.ts'
+import type { Probe } from './probe.ts'
 import { originTarget } from './target.ts'
 
 /** Largest body on the control channel; a larger one needs a rendezvous. */
@@ -35,22 +36,31 @@ export type Dispatcher = {
 	receive(delivery: Delivery): void
 	/** From now on requests are turned away, for another agent to take. */
 	refuse(): void
+	/** How many requests are under way. */
+	underway(): number
 	/** Resolves when no request is under way. */
 	idle(): Promise<void>
 }
 
 type Reply = Answer & { readonly outcome: Outcome; readonly error?: AgentErrorCode }
 
-type Setting = { readonly config: Config; readonly clock: Clock; readonly log: Log; readonly forward: Forward }
+type Setting = {
+	readonly config: Config
+	readonly clock: Clock
+	readonly log: Log
+	readonly forward: Forward
+	readonly probe: Probe
+}
 
 const deadlineLimit = 45_000
-const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
+/** The methods of SCIM (RFC 7644 section 3.2). */
+export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
 const headerLimit = 16_384
 const waiting = 64
 const compress = promisify(gzip)
 
 /** Takes requests off the relay, asks the SCIM server and answers, each request once. */
-export function dispatcher({ config, clock, log, forward }: Setting): Dispatcher {
+export function dispatcher({ config, clock, log, forward, probe }: Setting): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
 	const delivered = kept<true>(clock, { most: 10_000, milliseconds: 300_000 })
@@ -139,16 +149,8 @@ export function dispatcher({ config, clock, log, forward }: Setting): Dispatcher
 
 	/** Tells the cloud how the agent finds the SCIM server. */
 	async function health(): Promise<Reply> {
-		const path = `${basePath}/ServiceProviderConfig`
-		const answer = await forward({
-			method: 'GET',
-			path,
-			headers: { accept: 'application/scim+json' },
-			body: Buffer.alloc(0),
-			deadline: 10_000,
-		})
-		const origin = 'fault' in answer ? { fault: answer.fault, detail: answer.detail } : { status: answer.status }
-		const body = Buffer.from(JSON.stringify({ agent: config.agentId, hybridConnection: entity, origin }))
+		const state = { agent: config.agentId, hybridConnection: entity, origin: await probe() }
+		const body = Buffer.from(JSON.stringify(state))
 		return { status: 200, headers: { 'content-type': 'application/json' }, body, outcome: 'completed' }
 	}
 
@@ -184,6 +186,7 @@ export function dispatcher({ config, clock, log, forward }: Setting): Dispatcher
 		refuse: () => {
 			isRefusing = true
 		},
+		underway: () => underway,
 		idle: () =>
 			new Promise((resolve) => {
 				if (underway === 0) return resolve()

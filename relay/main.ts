@@ -3,11 +3,11 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../shared/relay/clock.ts'
-import { startAgent } from './agent.ts'
-import { type Config, readConfig } from './config.ts'
+import { readConfig } from './config.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { showCertificate } from './doctor/origin.ts'
 import { briefly, jsonLog } from './log.ts'
+import { run } from './run.ts'
 import { definition, install, status, thisMachine, uninstall } from './service.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -29,7 +29,6 @@ See docs/relay.md for the settings.
 
 const print = (text: string) => process.stdout.write(text)
 const log = jsonLog((line) => process.stderr.write(line), Date.now)
-const surroundings = { clock: systemClock, log, random: Math.random }
 
 async function main(args: readonly string[]): Promise<number> {
 	const { positionals, values } = parse(args)
@@ -37,7 +36,7 @@ async function main(args: readonly string[]): Promise<number> {
 	if (values.help || command === 'help') return done(usage)
 	switch (command) {
 		case 'run':
-			return run(configFile(values.config))
+			return run(configFile(values.config), { log, version: version() })
 		case 'doctor':
 			return doctor(configFile(values.config), values)
 		case 'service':
@@ -125,37 +124,6 @@ function version(): string {
 		}
 	}
 	return 'unknown'
-}
-
-async function run(file: string): Promise<number> {
-	let agent = startAgent(readConfig(file), surroundings)
-	process.on('SIGHUP', () => {
-		const next = reload(file)
-		if (next === undefined) return
-		const old = agent
-		agent = next
-		next.online.then(() => old.retire()).catch((error: unknown) => log('retire_failed', { detail: briefly(error) }))
-	})
-	await new Promise<void>((resolve) => {
-		for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve())
-	})
-	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
-	log('draining')
-	await agent.drain()
-	log('stopped')
-	return 0
-}
-
-/** A broken file changes nothing. */
-function reload(file: string) {
-	try {
-		const config: Config = readConfig(file)
-		log('config_reloaded')
-		return startAgent(config, surroundings)
-	} catch (error) {
-		log('config_refused', { detail: briefly(error), ...(error instanceof UsageError && { hint: error.hint }) })
-		return undefined
-	}
 }
 
 main(process.argv.slice(2)).then(

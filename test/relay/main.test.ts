@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -48,6 +49,17 @@ function start(...args: string[]) {
 	return { child, exited, logged, seen }
 }
 
+/** A port that nothing listens on. */
+async function freePort(): Promise<number> {
+	const server = createServer()
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	const { port } = server.address() as AddressInfo // sound: it listens on TCP
+	await new Promise((resolve) => server.close(resolve))
+	return port
+}
+
+const ready = (port: number) => fetch(`http://127.0.0.1:${port}/ready`).then(({ status }) => status)
+
 describe('rollcall-relay', () => {
 	test.each([
 		[['--help'], 0, /run --config FILE/, /^$/],
@@ -91,5 +103,36 @@ describe('rollcall-relay', () => {
 			.map((line) => JSON.parse(line).event)
 		expect(events.slice(-2)).toEqual(['draining', 'stopped'])
 		expect(seen.err).not.toMatch(/listenkey|origin-secret|SharedAccessSignature|sb-hc-id/)
+	})
+
+	test('run tells on its port how it does, moves to another one and goes from it as its settings say', async () => {
+		const [one, other] = [await freePort(), await freePort()]
+		const use = (more: object) =>
+			lab.write('relay.json', JSON.stringify({ ...settings(lab.standIn, lab.origin), ...more }))
+		const { child, exited, logged } = start('run', '--config', use({ admin: { port: one } }))
+		await logged('online')
+		expect(await ready(one)).toBe(200)
+
+		const taken = start('run', '--config', use({ admin: { port: one } }))
+		expect(await taken.exited).toBe(2)
+		expect(taken.seen.err).toMatch(/^error: admin\.port \d+ cannot be listened on: EADDRINUSE\nhint: Choose another/)
+
+		use({ admin: { port: other } })
+		child.kill('SIGHUP')
+		await logged('online', 2)
+		expect(await ready(other)).toBe(200)
+		await expect(ready(one)).rejects.toThrow('fetch failed')
+
+		use({ admin: { port: one }, credentials: { type: 'sas', keyName: 'listen', keyFile: 'absent.key' } })
+		child.kill('SIGHUP')
+		await logged('offline')
+		expect(await ready(one)).toBe(503)
+
+		use({})
+		child.kill('SIGHUP')
+		await logged('online', 3)
+		await expect(ready(one)).rejects.toThrow('fetch failed')
+		child.kill('SIGTERM')
+		expect(await exited).toBe(0)
 	})
 })
