@@ -1,9 +1,9 @@
 import type { AtPlace, Command, Option } from './command.ts'
-import { openFolder } from './place.ts'
+import { openPlace } from './place.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
 import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
+import { whereOf, whereOptions } from './where.ts'
 
-const placeOptions = ['data'] as const satisfies readonly Option[]
 const relayOptions = ['hybrid-connection', 'agent', 'authorization'] as const satisfies readonly Option[]
 
 type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isMade?: boolean }
@@ -11,10 +11,10 @@ type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isMade?:
 /** A command that opens the place where tenants are, and closes it whatever happens. */
 const placed = ({ work, isMade = false, ...command }: Placed): Command => ({
 	...command,
-	options: [...command.options, ...placeOptions],
+	options: [...command.options, ...whereOptions],
 	async run(invocation) {
 		const ready = work(invocation)
-		const place = await openFolder(invocation.values.data ?? 'data', { isMade })
+		const place = await openPlace(whereOf(invocation.values), { isMade })
 		try {
 			return await ready(place)
 		} finally {

@@ -1,7 +1,15 @@
 import type { Command, Option } from './command.ts'
 
 const descriptions: Readonly<Record<Option, readonly [value: string, text: string]>> = {
-	data: ['DIR', 'the folder of npm start (default ./data)'],
+	data: ['DIR', 'work on the folder of npm start (default ./data)'],
+	azure: [
+		'',
+		'work on a deployment in Azure, as whoever is signed in to az; goes without saying with the next options',
+	],
+	'resource-group': ['GROUP', 'work on what infra/deploy.sh deployed to this resource group'],
+	'tables-endpoint': ['URL', 'or on these: https://NAME.table.core.windows.net'],
+	'vault-url': ['URL', 'https://NAME.vault.azure.net'],
+	'app-host': ['HOST', 'the host name of the function app, for the Tenant URL'],
 	mode: ['store|relay', 'where the directory is: here, or a SCIM server behind Azure Relay (default store)'],
 	'hybrid-connection': ['NAME', 'mode relay: the hybrid connection, where it is not called as the tenant'],
 	agent: ['ID', 'mode relay: an agent to trust, where not every one is; may be given several times'],

@@ -7,9 +7,12 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { type Account, connectTables } from '../shared/storage/tables.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/storage/tenants.ts'
+import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import type { TokenStore } from './token-store.ts'
+import { vaultTokens } from './vault-tokens.ts'
+import type { Where } from './where.ts'
 
 /** Where tenants are: a deployment in Azure, or the data folder of `npm start`. */
 export type Place = {
@@ -24,8 +27,28 @@ export type Place = {
 
 type Parts = Pick<Place, 'tokens' | 'close'> & { readonly account: Account; readonly origin: string }
 
-/** Opens a data folder, which nothing else uses meanwhile. */
-export async function openFolder(data: string, { isMade }: { readonly isMade: boolean }): Promise<Place> {
+/** Opens the place where a command works. A data folder that is missing is made where the command may begin one. */
+export async function openPlace(where: Where, { isMade }: { readonly isMade: boolean }): Promise<Place> {
+	if ('folder' in where) return openFolder(where.folder, isMade)
+	return openDeployment('resourceGroup' in where ? await findDeployment(where.resourceGroup) : where)
+}
+
+/** A deployment, as whoever is signed in to `az`. */
+async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment): Promise<Place> {
+	const { AzureCliCredential } = await import('@azure/identity')
+	const credential = new AzureCliCredential()
+	return placeOf({
+		account: { endpoint: tablesEndpoint, credential },
+		tokens: vaultTokens({
+			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential),
+		}),
+		origin: `https://${appHost}`,
+		close: async () => {},
+	})
+}
+
+/** A data folder, which nothing else uses meanwhile. */
+async function openFolder(data: string, isMade: boolean): Promise<Place> {
 	const folder = resolve(data)
 	if (!isMade && !existsSync(folder)) {
 		throw new Failure(`there is no folder ${folder}`, {

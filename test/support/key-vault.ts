@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { TokenCredential } from '@azure/identity'
 import { afterAll, beforeAll } from 'vitest'
+import { z } from 'zod'
 import { selfSigned } from './relay-stand-in/certificates.ts'
 
 /** One version of a secret. Times are seconds since 1970, as they are on the wire. */
@@ -26,7 +28,10 @@ export type Fault =
 			readonly headers?: Readonly<Record<string, string>>
 	  }
 
-/** A Key Vault on loopback that speaks the part of its REST protocol that reads secrets, over TLS, to the letter. */
+/**
+ * A Key Vault on loopback that speaks the part of its REST protocol that reads, writes, deletes and recovers secrets, over
+ * TLS, to the letter. It also answers to names in `vault.azure.net`.
+ */
 export type KeyVault = {
 	readonly url: string
 	/** The certificate that it is known by, in PEM. */
@@ -34,6 +39,8 @@ export type KeyVault = {
 	readonly credential: TokenCredential
 	/** The versions of the secrets, by name and version. */
 	readonly secrets: Map<string, Map<string, SecretVersion>>
+	/** Those that were deleted and can be recovered. */
+	readonly deleted: Map<string, Map<string, SecretVersion>>
 	/** The paths of all requests with a bearer token, in order. */
 	readonly requests: string[]
 	/** Is asked about every request with a bearer token. */
@@ -52,11 +59,11 @@ export const accessToken = 'an-access-token'
 const authority = 'https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555'
 
 async function startKeyVault(): Promise<KeyVault> {
-	const { cert, key } = selfSigned(['IP:127.0.0.1'])
+	const { cert, key } = selfSigned(['IP:127.0.0.1', 'DNS:*.vault.azure.net'])
 	let count = 0
-	const server = createServer({ cert, key }, (request, response) => {
+	const server = createServer({ cert, key }, async (request, response) => {
 		response.on('close', () => response.writableFinished || vault.onHangUp())
-		send(answerTo(vault, request), response)
+		send(answerTo(vault, request, await text(request)), response)
 	})
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 	const { port } = server.address() as AddressInfo // sound: it listens on a port
@@ -65,6 +72,7 @@ async function startKeyVault(): Promise<KeyVault> {
 		certificate: cert,
 		credential: { getToken },
 		secrets: new Map(),
+		deleted: new Map(),
 		requests: [],
 		faultOf: () => undefined,
 		onHangUp: () => {},
@@ -93,6 +101,7 @@ export function useKeyVault(): () => KeyVault {
 	return () => {
 		if (running === undefined) throw new Error('the vault runs only while tests run')
 		running.secrets.clear()
+		running.deleted.clear()
 		running.requests.length = 0
 		running.faultOf = () => undefined
 		running.onHangUp = () => {}
@@ -118,44 +127,114 @@ const challenge = {
 	headers: { 'WWW-Authenticate': `Bearer authorization="${authority}", resource="https://vault.azure.net"` },
 }
 
-function answerTo(vault: KeyVault, { method, url: target = '/', headers }: IncomingMessage): Answer {
-	const url = new URL(target, vault.url)
+function answerTo(vault: KeyVault, { method, url: target = '/', headers }: IncomingMessage, body: string): Answer {
+	const url = new URL(target, `https://${headers.host}`)
 	if (headers.authorization !== `Bearer ${accessToken}`) return challenge
 	vault.requests.push(url.pathname)
 	const fault = vault.faultOf(url.pathname)
 	if (fault !== undefined) return fault
-	const isKnown = method === 'GET' && apiVersions.includes(url.searchParams.get('api-version') ?? '')
-	return isKnown ? read(vault, url) : refusal(400, 'BadParameter')
+	if (!apiVersions.includes(url.searchParams.get('api-version') ?? '')) return refusal(400, 'BadParameter')
+	const path = /^\/(secrets|deletedsecrets)\/([0-9a-zA-Z-]{1,127})(\/[0-9a-z]*)?$/.exec(url.pathname)
+	if (path === null) return refusal(400, 'BadParameter')
+	const [, collection = '', name = '', rest = ''] = path
+	const asked = { name, url, version: rest.slice(1), body }
+	switch (`${method} ${collection}`) {
+		case 'GET secrets':
+			return read(vault, asked)
+		case 'PUT secrets':
+			return set(vault, asked)
+		case 'PATCH secrets':
+			return update(vault, asked)
+		case 'DELETE secrets':
+			return move(asked, vault.secrets, vault.deleted)
+		case 'GET deletedsecrets':
+			return vault.deleted.has(name) ? bundle(asked, '', {}) : refusal(404, 'SecretNotFound')
+		case 'POST deletedsecrets':
+			return asked.version === 'recover' ? move(asked, vault.deleted, vault.secrets) : refusal(400, 'BadParameter')
+		default:
+			return refusal(400, 'BadParameter')
+	}
 }
 
-function read(vault: KeyVault, url: URL): Answer {
-	const path = /^\/secrets\/([0-9a-zA-Z-]{1,127})\/([0-9a-f]{32}|versions)$/.exec(url.pathname)
-	if (path === null) return refusal(400, 'BadParameter')
-	const [, name = '', version = ''] = path
+type Asked = { readonly name: string; readonly url: URL; readonly version: string; readonly body: string }
+
+function read(vault: KeyVault, asked: Asked): Answer {
+	const { name, url, version } = asked
 	// A secret that there is not has an empty list of versions.
 	const versions = vault.secrets.get(name) ?? new Map<string, SecretVersion>()
-	if (version === 'versions') return { status: 200, body: page(vault, { name, url, versions }) }
-	const secret = versions.get(version)
+	if (version === 'versions') return { status: 200, body: page({ name, url, versions }) }
+	const latest = [...versions.keys()].at(-1)
+	const secret = versions.get(version || (latest ?? ''))
 	if (secret === undefined) return refusal(404, 'SecretNotFound')
 	if (secret.enabled === false) return refusal(403, 'Forbidden', 'SecretDisabled')
-	return { status: 200, body: { value: secret.value, ...item(vault, `${name}/${version}`, secret) } }
+	return bundle(asked, version, secret)
+}
+
+/** What a request may say about a version; times in seconds. */
+const sent = z.strictObject({
+	value: z.string().optional(),
+	attributes: z
+		.strictObject({ enabled: z.boolean().optional(), nbf: z.int().optional(), exp: z.int().optional() })
+		.optional(),
+})
+
+function set(vault: KeyVault, asked: Asked): Answer {
+	if (vault.deleted.has(asked.name)) return refusal(409, 'Conflict', 'ObjectIsDeletedButRecoverable')
+	const { value, attributes } = sent.parse(JSON.parse(asked.body))
+	if (value === undefined || asked.version !== '') return refusal(400, 'BadParameter')
+	const secret = changed({ value, created: Math.floor(Date.now() / 1000) }, attributes)
+	return bundle(asked, vault.add(asked.name, secret), secret)
+}
+
+function update(vault: KeyVault, asked: Asked): Answer {
+	const secret = vault.secrets.get(asked.name)?.get(asked.version)
+	if (secret === undefined) return refusal(404, 'SecretNotFound')
+	const next = changed(secret, sent.parse(JSON.parse(asked.body)).attributes)
+	vault.secrets.get(asked.name)?.set(asked.version, next)
+	return { status: 200, body: item(asked.url, `${asked.name}/${asked.version}`, next) }
+}
+
+const changed = (secret: SecretVersion, attributes: z.infer<typeof sent>['attributes'] = {}): SecretVersion => ({
+	...secret,
+	...(attributes.enabled !== undefined && { enabled: attributes.enabled }),
+	...(attributes.nbf !== undefined && { notBefore: attributes.nbf }),
+	...(attributes.exp !== undefined && { expires: attributes.exp }),
+})
+
+/** Deletes or recovers a secret with all its versions. */
+function move(asked: Asked, from: KeyVault['secrets'], to: KeyVault['secrets']): Answer {
+	const versions = from.get(asked.name)
+	if (versions === undefined) return refusal(404, 'SecretNotFound')
+	from.delete(asked.name)
+	to.set(asked.name, versions)
+	return bundle(asked, '', {})
+}
+
+function bundle({ name, url }: Asked, version: string, secret: Partial<SecretVersion>): Answer {
+	const { value } = secret
+	const recoveryId = `${url.origin}/deletedsecrets/${name}`
+	return { status: 200, body: { value, recoveryId, ...item(url, `${name}/${version}`, { created: 0, ...secret }) } }
 }
 
 type Listing = { readonly name: string; readonly url: URL; readonly versions: ReadonlyMap<string, SecretVersion> }
 
-function page(vault: KeyVault, { name, url, versions }: Listing) {
+function page({ name, url, versions }: Listing) {
 	const from = Number(url.searchParams.get('$skiptoken') ?? '0')
 	const sorted = [...versions].sort(([a], [b]) => (a < b ? -1 : 1))
 	const next = new URL(url)
 	next.searchParams.set('$skiptoken', String(from + pageSize))
 	return {
-		value: sorted.slice(from, from + pageSize).map(([version, secret]) => item(vault, `${name}/${version}`, secret)),
+		value: sorted.slice(from, from + pageSize).map(([version, secret]) => item(url, `${name}/${version}`, secret)),
 		nextLink: from + pageSize < sorted.length ? next.href : null,
 	}
 }
 
-const item = (vault: KeyVault, path: string, { created, enabled = true, notBefore, expires }: SecretVersion) => ({
-	id: `${vault.url}/secrets/${path}`,
+const item = (
+	{ origin }: URL,
+	path: string,
+	{ created, enabled = true, notBefore, expires }: Omit<SecretVersion, 'value'>,
+) => ({
+	id: `${origin}/secrets/${path}`,
 	attributes: { enabled, created, updated: created, nbf: notBefore, exp: expires, recoveryLevel: 'Recoverable' },
 })
 

@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { codeOf } from '../local/usage-error.ts'
+import { Failure } from './failure.ts'
+
+/** What of a deployment has to be known to administer it. */
+export type Deployment = {
+	/** `https://<account>.table.core.windows.net` */
+	readonly tablesEndpoint: string
+	/** `https://<vault>.vault.azure.net` */
+	readonly vaultUrl: string
+	/** The host name of the function app. */
+	readonly appHost: string
+}
+
+const outputs = z.object({
+	hostName: z.object({ value: z.string() }),
+	storageAccountName: z.object({ value: z.string() }),
+	keyVaultName: z.object({ value: z.string() }),
+})
+
+/** Asks Azure, as whoever is signed in to `az`, what infra/deploy.sh deployed to a resource group. */
+export async function findDeployment(group: string): Promise<Deployment> {
+	const parsed = outputs.safeParse(JSON.parse(await az(group)))
+	if (!parsed.success) {
+		throw new Failure(`the deployment in the resource group ${group} has no outputs of Rollcall`, {
+			hint: 'deploy again with infra/deploy.sh, or name --tables-endpoint, --vault-url and --app-host',
+			cause: parsed.error,
+		})
+	}
+	const { hostName, storageAccountName, keyVaultName } = parsed.data
+	return {
+		tablesEndpoint: `https://${storageAccountName.value}.table.core.windows.net`,
+		vaultUrl: `https://${keyVaultName.value}.vault.azure.net`,
+		appHost: hostName.value,
+	}
+}
+
+/** The name that infra/deploy.sh gives its deployment. */
+const deployment = 'rollcall'
+
+async function az(group: string): Promise<string> {
+	const args = ['deployment', 'group', 'show', '--resource-group', group, '--name', deployment]
+	try {
+		const { stdout } = await promisify(execFile)('az', [...args, '--query', 'properties.outputs', '--output', 'json'], {
+			// On Windows az is a batch file, which only a shell runs.
+			shell: process.platform === 'win32',
+		})
+		return stdout
+	} catch (cause) {
+		if (codeOf(cause) === 'ENOENT') {
+			const hint = 'install it, or work in Azure Cloud Shell: https://learn.microsoft.com/cli/azure/install-azure-cli'
+			throw new Failure('az, the command line of Azure, is not installed', { hint, cause })
+		}
+		const said = saidBy(cause)
+		if (/az login/.test(said)) throw new Failure('az is not signed in', { hint: 'az login', cause })
+		throw new Failure(`the resource group ${group} shows no deployment of Rollcall: ${said}`, {
+			hint: `az deployment group list --resource-group ${group} --output table`,
+			cause,
+		})
+	}
+}
+
+/** The first line of what a command has said before it failed. */
+function saidBy(error: unknown): string {
+	const stderr = z.object({ stderr: z.string() }).safeParse(error).data?.stderr ?? String(error)
+	return stderr.trim().split('\n')[0] ?? ''
+}

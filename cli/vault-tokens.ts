@@ -1,0 +1,103 @@
+import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
+import { z } from 'zod'
+import type { TokenStore, TokenVersion } from './token-store.ts'
+
+export type VaultTokensOptions = {
+	/** Asked for the client when it is first needed. */
+	readonly connect: () => Promise<SecretClient>
+	/** Between two looks at whether a secret is deleted or recovered. */
+	readonly pollMilliseconds?: number
+}
+
+/** Tokens as versions of the secret `scim-token-<tenant>` in Key Vault. */
+export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOptions): TokenStore {
+	let connecting: Promise<SecretClient> | undefined
+	const connected = (): Promise<SecretClient> => {
+		connecting ??= connect()
+		return connecting
+	}
+	const polling = { intervalInMs: pollMilliseconds }
+
+	/** The secret that was removed comes back, but none of its tokens does. */
+	const recover = async (client: SecretClient, name: string): Promise<void> => {
+		await (await client.beginRecoverDeletedSecret(name, polling)).pollUntilDone()
+		await disableAll(client, name)
+	}
+
+	return {
+		async list(tenant) {
+			return versionsOf(await connected(), nameOf(tenant))
+		},
+
+		async add(tenant, value) {
+			const client = await connected()
+			const name = nameOf(tenant)
+			try {
+				return versionOf((await client.setSecret(name, value)).properties)
+			} catch (error) {
+				if (!isDeleted(error)) throw error
+				await recover(client, name)
+				return versionOf((await client.setSecret(name, value)).properties)
+			}
+		},
+
+		async change(tenant, version, change) {
+			const properties = 'expires' in change ? { expiresOn: new Date(change.expires) } : change
+			await (await connected()).updateSecretProperties(nameOf(tenant), version, properties)
+		},
+
+		async remove(tenant) {
+			const client = await connected()
+			const name = nameOf(tenant)
+			// The vault keeps a deleted secret for weeks, and whoever recovers it is not to bring its tokens back to life.
+			await disableAll(client, name)
+			try {
+				await (await client.beginDeleteSecret(name, polling)).pollUntilDone()
+			} catch (error) {
+				if (!isAbsent(error)) throw error
+			}
+		},
+	}
+}
+
+const nameOf = (tenant: string): string => `scim-token-${tenant}`
+
+async function disableAll(client: SecretClient, name: string): Promise<void> {
+	for (const { version, enabled } of await versionsOf(client, name)) {
+		if (enabled) await client.updateSecretProperties(name, version, { enabled: false })
+	}
+}
+
+async function versionsOf(client: SecretClient, name: string): Promise<readonly TokenVersion[]> {
+	const versions: TokenVersion[] = []
+	try {
+		for await (const properties of client.listPropertiesOfSecretVersions(name)) versions.push(versionOf(properties))
+	} catch (error) {
+		if (!isAbsent(error)) throw error
+	}
+	return versions.sort((a, b) => b.created - a.created)
+}
+
+const versionOf = ({
+	version = '',
+	enabled = true,
+	createdOn,
+	notBefore,
+	expiresOn,
+}: SecretProperties): TokenVersion => ({
+	...{ version, enabled, created: createdOn?.getTime() ?? 0 },
+	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
+	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
+})
+
+/** A 404 alone does not tell that there is no such secret. */
+const absent = z.object({ code: z.literal('SecretNotFound') })
+
+const deleted = z.object({
+	details: z.object({
+		error: z.object({ innerError: z.object({ code: z.literal('ObjectIsDeletedButRecoverable') }) }),
+	}),
+})
+
+const isAbsent = (error: unknown): boolean => absent.safeParse(error).success
+const isDeleted = (error: unknown): boolean => deleted.safeParse(error).success

@@ -1,0 +1,73 @@
+import { UsageError } from '../local/usage-error.ts'
+import type { Option, Values } from './command.ts'
+
+/** Where a command works, as the command line has it. */
+export type Where =
+	| { readonly folder: string }
+	| { readonly resourceGroup: string }
+	| { readonly tablesEndpoint: string; readonly vaultUrl: string; readonly appHost: string }
+
+const endpointOptions = ['tables-endpoint', 'vault-url', 'app-host'] as const
+const azureOptions = ['azure', 'resource-group', ...endpointOptions] as const
+
+/** The options that say where. */
+export const whereOptions = ['data', ...azureOptions] as const satisfies readonly Option[]
+
+/** @throws UsageError where the options leave open, or contradict each other about, where to work */
+export function whereOf(values: Values): Where {
+	const [azure] = azureOptions.filter((option) => values[option] !== undefined)
+	if (azure === undefined) return { folder: folderOf(values.data) }
+	if (values.data !== undefined) throw exclusive('data', azure)
+	const [endpoint] = endpointOptions.filter((option) => values[option] !== undefined)
+	const group = values['resource-group']
+	if (group !== undefined) {
+		if (endpoint !== undefined) throw exclusive('resource-group', endpoint)
+		return { resourceGroup: groupOf(group) }
+	}
+	if (endpoint === undefined) {
+		throw new UsageError('--azure does not say where in Azure', { hint: 'add --resource-group GROUP' })
+	}
+	return {
+		tablesEndpoint: urlOf(values, 'tables-endpoint'),
+		vaultUrl: urlOf(values, 'vault-url'),
+		appHost: hostOf(values),
+	}
+}
+
+const exclusive = (one: Option, other: Option): UsageError =>
+	new UsageError(`--${one} and --${other} exclude each other`, { hint: 'leave out one of them' })
+
+function folderOf(data = 'data'): string {
+	if (data === '') throw new UsageError('--data names no folder', { hint: 'leave it out for ./data' })
+	return data
+}
+
+function groupOf(group: string): string {
+	// https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources
+	if (/^[\p{L}\p{N}_.()-]{0,89}[\p{L}\p{N}_()-]$/u.test(group)) return group
+	throw new UsageError(`--resource-group ${group} cannot be the name of a resource group`, {
+		hint: 'az group list --output table',
+	})
+}
+
+function given(values: Values, option: (typeof endpointOptions)[number]): string {
+	const value = values[option]
+	if (value !== undefined) return value
+	throw new UsageError(`--${option} is missing`, {
+		hint: `${endpointOptions.map((each) => `--${each}`).join(', ')} belong together; or give --resource-group`,
+	})
+}
+
+function urlOf(values: Values, option: 'tables-endpoint' | 'vault-url'): string {
+	const text = given(values, option)
+	const url = URL.canParse(text) ? new URL(text) : undefined
+	if (url?.protocol === 'https:') return text.replace(/\/$/, '')
+	const example = option === 'vault-url' ? 'https://NAME.vault.azure.net' : 'https://NAME.table.core.windows.net'
+	throw new UsageError(`--${option} ${text} is not the address of one`, { hint: `it looks like ${example}` })
+}
+
+function hostOf(values: Values): string {
+	const host = given(values, 'app-host')
+	if (/^[a-z0-9.-]+(:\d+)?$/i.test(host)) return host
+	throw new UsageError(`--app-host ${host} is not a host name`, { hint: 'it looks like NAME.azurewebsites.net' })
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { useAzure } from '../support/azure/azure.ts'
+import { jsonOf, useBuiltRollcall } from '../support/rollcall.ts'
+
+const azure = useAzure()
+const rollcall = useBuiltRollcall()
+
+const run = (line: string, env = azure().env) => rollcall(line.split(' '), { env })
+
+describe('rollcall on a deployment in Azure', () => {
+	test('adds a tenant and a token as whoever is signed in to az, and shows them', async () => {
+		const { env, vault } = azure()
+		const added = await run('tenant add acme --resource-group rollcall', env)
+		const [, token = ''] =
+			/^Tenant URL {4}https:\/\/rollcall-app\.azurewebsites\.net\/scim\/acme\nSecret Token {2}([\w-]{43})\n$/.exec(
+				added.out,
+			) ?? []
+		expect({ code: added.code, err: added.err }).toEqual({ code: 0, err: '' })
+		const [[version, stored] = ['', undefined]] = vault.secrets.get('scim-token-acme') ?? []
+		expect(stored).toMatchObject({ value: token })
+
+		const endpoints =
+			'--tables-endpoint https://rollcallaccount.table.core.windows.net/ --vault-url https://rollcallvault.vault.azure.net --app-host scim.example.com'
+		expect(jsonOf(await run(`tenant show acme --azure ${endpoints} --json`, env))).toMatchObject({
+			...{ name: 'acme', mode: 'store', url: 'https://scim.example.com/scim/acme' },
+			...{ users: 0, groups: 0, tokens: { accepted: 1, all: 1 } },
+		})
+		const rotated = jsonOf(await run(`token rotate acme --json ${endpoints}`, env))
+		expect(rotated.ending).toEqual([{ version, expires: expect.any(String) }])
+		expect(vault.secrets.get('scim-token-acme')?.get(version)?.expires).toBe(
+			Date.parse(rotated.ending[0].expires) / 1000,
+		)
+	})
+
+	test('says what is wrong between the administrator and Azure, and what helps', async () => {
+		const { env, signedOut, vault } = azure()
+		expect(await run('tenant list --resource-group rollcall', signedOut)).toEqual({
+			...{ code: 1, out: '' },
+			err: 'error: az is not signed in\nhint: az login\n',
+		})
+		expect(await run('tenant list --resource-group other', env)).toEqual({
+			...{ code: 1, out: '' },
+			err: "error: the resource group other shows no deployment of Rollcall: ERROR: (ResourceGroupNotFound) Resource group 'other' could not be found.\nhint: az deployment group list --resource-group other --output table\n",
+		})
+		expect(await run('tenant list --resource-group rollcall', { ...env, PATH: '' })).toEqual({
+			...{ code: 1, out: '' },
+			err: expect.stringMatching(/^error: az, the command line of Azure, is not installed\nhint: install it/),
+		})
+		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
+		const refused = await run('tenant add globex --resource-group rollcall', env)
+		expect(refused).toEqual({
+			...{ code: 1, out: '' },
+			err: 'error: the tenant globex is made, but its token is not: the stand-in says Forbidden\nhint: when that is put right: rollcall token add globex\n',
+		})
+		expect(await run('token list globex --resource-group rollcall', env)).toEqual({
+			...{ code: 1, out: '' },
+			err: expect.stringMatching(/^error: the vault refuses: .*\nhint: you need the role Key Vault Secrets Officer /),
+		})
+	})
+
+	test('says that az gives no token where the addresses are known', async () => {
+		const { err, code } = await run(
+			'tenant list --tables-endpoint https://rollcallaccount.table.core.windows.net --vault-url https://rollcallvault.vault.azure.net --app-host scim.example.com',
+			azure().signedOut,
+		)
+		expect({ code, err }).toEqual({
+			code: 1,
+			err: expect.stringMatching(/^error: az gives no token: .*\nhint: az login\n$/),
+		})
+	})
+})

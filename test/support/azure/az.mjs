@@ -1,0 +1,27 @@
+// Stands in for az, as far as the command line and AzureCliCredential ask it: `node az.mjs ARGUMENT...`.
+// What it knows is in the environment: AZ_OUTPUTS, the outputs of the deployment in the group `rollcall`, and AZ_TOKENS,
+// access tokens by resource. Without AZ_TOKENS nobody is signed in.
+
+const args = process.argv.slice(2)
+const valueAfter = (option) => args[args.indexOf(option) + 1]
+
+function fail(message) {
+	process.stderr.write(`ERROR: ${message}\n`)
+	process.exit(1)
+}
+
+if (process.env.AZ_TOKENS === undefined) fail("Please run 'az login' to setup account.")
+if (args.join(' ').startsWith('account get-access-token --output json --resource ')) {
+	const accessToken = JSON.parse(process.env.AZ_TOKENS)[valueAfter('--resource')]
+	if (accessToken === undefined) fail(`no token for ${valueAfter('--resource')}`)
+	process.stdout.write(JSON.stringify({ accessToken, expires_on: Math.floor(Date.now() / 1000) + 3600 }))
+} else if (args.join(' ') === expectedShow()) {
+	if (valueAfter('--resource-group') !== 'rollcall')
+		fail(`(ResourceGroupNotFound) Resource group '${valueAfter('--resource-group')}' could not be found.`)
+	process.stdout.write(process.env.AZ_OUTPUTS)
+} else fail(`'${args.join(' ')}' is misspelled or not recognized by the system.`)
+
+function expectedShow() {
+	const group = valueAfter('--resource-group')
+	return `deployment group show --resource-group ${group} --name rollcall --query properties.outputs --output json`
+}

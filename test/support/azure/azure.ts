@@ -1,0 +1,117 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, request, type Server } from 'node:https'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll } from 'vitest'
+import { accessToken, type KeyVault, useKeyVault } from '../key-vault.ts'
+import { type Certificate, selfSigned } from '../relay-stand-in/certificates.ts'
+
+const require = createRequire(import.meta.url)
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+
+/** A deployment on this machine under the names that it has in Azure, for programs that are started with `env`. */
+export type Azure = {
+	readonly vault: KeyVault
+	readonly env: Readonly<Record<string, string>>
+	/** The same without anybody signed in. */
+	readonly signedOut: Readonly<Record<string, string>>
+}
+
+const account = 'rollcallaccount'
+const key = Buffer.alloc(64, 7).toString('base64')
+
+/** A table service that takes access tokens for storage, over TLS, and nothing else. */
+async function startTables(folder: string) {
+	const certificate = selfSigned(['IP:127.0.0.1', 'DNS:*.table.core.windows.net'])
+	writeFileSync(join(folder, 'tables.pem'), certificate.cert)
+	writeFileSync(join(folder, 'tables.key'), certificate.key)
+	// Azurite exports no server class, so it is reached inside the package; the version is pinned.
+	const TableServer = require('azurite/dist/src/table/TableServer').default
+	const TableConfiguration = require('azurite/dist/src/table/TableConfiguration').default
+	process.env.AZURITE_ACCOUNTS = `${account}:${key}`
+	const keepAliveSeconds = 120
+	const azurite = new TableServer(
+		new TableConfiguration(
+			...['127.0.0.1', 0, keepAliveSeconds, 'unused.json', false, false, undefined, undefined],
+			...[false, true, join(folder, 'tables.pem'), join(folder, 'tables.key'), '', 'basic', true, true],
+		),
+	)
+	await azurite.start()
+	const front = createFront(certificate, `${azurite.getHttpServerAddress()}/${account}`)
+	await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
+	const { port } = front.address() as AddressInfo // sound: it listens on a port
+	return {
+		...{ cert: certificate.cert, port },
+		async stop() {
+			front.close()
+			front.closeAllConnections()
+			await azurite.close()
+		},
+	}
+}
+
+/** Azurite 3.37 finds no table in a transaction whose URLs have the account in the host name. */
+function createFront(certificate: Certificate, endpoint: string): Server {
+	return createServer(certificate, async (incoming, outgoing) => {
+		const { method = '', url = '', headers } = incoming
+		const body = (await text(incoming)).replaceAll(`https://${headers.host}`, endpoint)
+		const options = { method, headers: { ...headers, 'content-length': Buffer.byteLength(body) }, ca: certificate.cert }
+		request(`${endpoint}${url}`, options, (answer) => {
+			outgoing.writeHead(answer.statusCode ?? 500, answer.headers)
+			answer.pipe(outgoing)
+		}).end(body)
+	})
+}
+
+/** An access token for storage, unsigned. */
+function storageToken(): string {
+	const now = Math.floor(Date.now() / 1000)
+	const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+	const times = { iat: now, nbf: now - 60, exp: now + 3600 }
+	const claims = { aud: 'https://storage.azure.com', iss: 'https://sts.windows.net/a-directory/', ...times }
+	return `${part({ alg: 'RS256', typ: 'JWT' })}.${part(claims)}.c2lnbmF0dXJl`
+}
+
+/** One deployment for a test file; call the result inside a test. Its tables stay from one test to the next. */
+export function useAzure(): () => Azure {
+	const keyVault = useKeyVault()
+	let folder = ''
+	let tables: Awaited<ReturnType<typeof startTables>> | undefined
+	beforeAll(async () => {
+		folder = mkdtempSync(join(tmpdir(), 'rollcall-azure-'))
+		mkdirSync(join(folder, 'bin'))
+		writeFileSync(join(folder, 'bin/az'), `#!/bin/sh\nexec '${process.execPath}' '${here('az.mjs')}' "$@"\n`)
+		chmodSync(join(folder, 'bin/az'), 0o755)
+		tables = await startTables(folder)
+	})
+	afterAll(async () => {
+		await tables?.stop()
+		rmSync(folder, { recursive: true })
+	})
+	return () => {
+		if (tables === undefined) throw new Error('the deployment runs only while tests run')
+		const vault = keyVault()
+		const authorities = join(folder, 'authorities.pem')
+		writeFileSync(authorities, `${tables.cert}\n${vault.certificate}`)
+		const signedOut = {
+			PATH: `${join(folder, 'bin')}${delimiter}${process.env.PATH}`,
+			NODE_EXTRA_CA_CERTS: authorities,
+			NODE_OPTIONS: `--require ${here('redirect.cjs')}`,
+			REDIRECT: JSON.stringify({
+				[`${account}.table.core.windows.net`]: tables.port,
+				'rollcallvault.vault.azure.net': Number(new URL(vault.url).port),
+			}),
+			AZ_OUTPUTS: JSON.stringify({
+				hostName: { type: 'String', value: 'rollcall-app.azurewebsites.net' },
+				storageAccountName: { type: 'String', value: account },
+				keyVaultName: { type: 'String', value: 'rollcallvault' },
+			}),
+		}
+		const tokens = { 'https://storage.azure.com': storageToken(), 'https://vault.azure.net': accessToken }
+		return { vault, signedOut, env: { ...signedOut, AZ_TOKENS: JSON.stringify(tokens) } }
+	}
+}

@@ -1,0 +1,14 @@
+// Loaded before a program: takes its TLS connections to the names in REDIRECT to ports of the loopback interface, and
+// refuses all others, as a network without Azure in it. Names and certificates stay what they are.
+
+const tls = require('node:tls')
+
+const ports = JSON.parse(process.env.REDIRECT)
+const { connect } = tls
+
+tls.connect = (options, ...rest) => {
+	const port = ports[options.host]
+	if (port === undefined && options.host !== '127.0.0.1') throw new Error(`${options.host} is not on this machine`)
+	const servername = options.servername || options.host
+	return connect(port === undefined ? options : { ...options, host: '127.0.0.1', port, servername }, ...rest)
+}
