@@ -1,0 +1,320 @@
+import { describe, expect, it } from 'vitest'
+import { type Host, useHost } from '../support/host.ts'
+
+const host = useHost()
+
+const urn = (name: string) => `urn:ietf:params:scim:${name}`
+const enterprise = urn('schemas:extension:enterprise:2.0:User')
+const patch = (...Operations: unknown[]) => ({ body: { schemas: [urn('api:messages:2.0:PatchOp')], Operations } })
+const rename = patch({ op: 'replace', path: 'displayName', value: 'Bábs' })
+const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+const etag = expect.stringMatching(/^W\/"[0-9a-f]{32}"$/)
+
+const babs = {
+	schemas: [urn('schemas:core:2.0:User'), enterprise],
+	userName: 'bjensen@example.com',
+	externalId: '701984',
+	name: { formatted: 'Ms. Barbara J Jensen, III', familyName: 'Jensen', givenName: 'Barbara' },
+	displayName: 'Babs Jensen',
+	active: true,
+	emails: [
+		{ value: 'bjensen@example.com', type: 'work', primary: true },
+		{ value: 'babs@jensen.org', type: 'home' },
+	],
+	[enterprise]: { employeeNumber: '701984', department: 'Tour Operations' },
+}
+
+const errorOf = (status: string, detail: string) => ({ schemas: [urn('api:messages:2.0:Error')], status, detail })
+const stale = errorOf('412', 'the resource has another version than If-Match asks for')
+
+/** Babs and a group that she is in. */
+async function populated() {
+	const tenant = await host()
+	const user = await tenant.create('/Users', babs)
+	const group = await tenant.create('/Groups', {
+		displayName: 'Guides',
+		members: [{ value: user.id, display: 'Babs' }],
+	})
+	return { tenant, user, group, at: { user: `/Users/${user.id}`, group: `/Groups/${group.id}` } }
+}
+
+describe('POST', () => {
+	it('answers a user as it is stored, and where it is', async () => {
+		const tenant = await host()
+		const { status, headers, body } = await tenant.request('POST', '/Users', {
+			body: { ...babs, id: 'mine', meta: {}, x: 1 },
+		})
+		const location = `${tenant.baseUrl}/Users/${body.id}`
+		expect(status).toBe(201)
+		expect(body).toEqual({
+			...babs,
+			id: expect.stringMatching(/^[0-9a-f]{32}$/),
+			meta: { resourceType: 'User', created: timestamp, lastModified: body.meta.created, location, version: etag },
+		})
+		expect(Object.fromEntries(headers)).toMatchObject({
+			'content-type': 'application/scim+json; charset=utf-8',
+			'cache-control': 'no-store',
+			location,
+			etag: body.meta.version,
+		})
+		const found = await tenant.request('GET', `/Users/${body.id}`)
+		expect([found.status, found.body, found.headers.get('etag')]).toEqual([200, body, body.meta.version])
+		expect(found.headers.get('location')).toBe(location)
+	})
+
+	it('answers what is asked for', async () => {
+		const tenant = await host()
+		const { body } = await tenant.request('POST', '/Users?attributes=userName', { body: babs })
+		expect(body).toEqual({ schemas: babs.schemas, id: expect.any(String), userName: babs.userName })
+	})
+
+	it('never stores a password', async () => {
+		const tenant = await host()
+		const { id } = await tenant.create('/Users', { userName: 'joy', password: 'open sesame' })
+		const { body } = await tenant.request('GET', `/Users/${id}?attributes=password,userName`)
+		expect(body).toEqual({ schemas: [urn('schemas:core:2.0:User')], id, userName: 'joy' })
+	})
+})
+
+describe('GET', () => {
+	it('is a 404 for nobody, for a resource of the other type, and for one of another tenant', async () => {
+		const { tenant, user, group } = await populated()
+		const other = await host()
+		for (const [asked, path, detail] of [
+			[tenant, '/Users/nobody', 'there is no User with the id "nobody"'],
+			[tenant, `/Users/${group.id}`, `there is no User with the id "${group.id}"`],
+			[tenant, `/Groups/${user.id}`, `there is no Group with the id "${user.id}"`],
+			[other, `/Users/${user.id}`, `there is no User with the id "${user.id}"`],
+		] as const) {
+			const { status, body } = await asked.request('GET', path)
+			expect([status, body]).toEqual([404, errorOf('404', detail)])
+		}
+	})
+
+	it.each<[string, (version: string) => string, number]>([
+		['the version', (version) => version, 304],
+		['the version among others', (version) => `W/"1", ${version}`, 304],
+		['the version as a strong tag', (version) => version.slice(2), 304],
+		['anything', () => '*', 304],
+		['another version', () => 'W/"1"', 200],
+		['no tag at all', () => 'x', 200],
+	])('with If-None-Match of %s', async (_, tag, status) => {
+		const { tenant, user, at } = await populated()
+		const answer = await tenant.request('GET', at.user, { headers: { 'If-None-Match': tag(user.meta.version) } })
+		expect([answer.status, answer.headers.get('etag')]).toEqual([status, user.meta.version])
+		expect(answer.body).toEqual(status === 304 ? undefined : user)
+	})
+
+	it('answers by HEAD what it does, without the body', async () => {
+		const { tenant, user, at } = await populated()
+		const { status, headers, body } = await tenant.request('HEAD', at.user)
+		expect([status, headers.get('etag'), body]).toEqual([200, user.meta.version, undefined])
+		expect((await tenant.request('HEAD', '/Users/nobody')).status).toBe(404)
+	})
+
+	it.each<[string, string, object]>([
+		['user', 'attributes=userName', { userName: babs.userName }],
+		['user', 'attributes=USERNAME, name.familyName', { userName: babs.userName, name: { familyName: 'Jensen' } }],
+		['user', `attributes=${urn('schemas:core:2.0:User')}:displayName`, { displayName: babs.displayName }],
+		['user', `attributes=${enterprise}:department`, { [enterprise]: { department: 'Tour Operations' } }],
+		['user', `attributes=${enterprise}`, { [enterprise]: babs[enterprise] }],
+		['user', 'attributes=emails.type', { emails: [{ type: 'work' }, { type: 'home' }] }],
+		['user', 'attributes=nope', {}],
+		[
+			'user',
+			`excludedAttributes=emails,name,meta,externalId,active,${enterprise}`,
+			{ userName: babs.userName, displayName: babs.displayName },
+		],
+		[
+			'user',
+			`excludedAttributes=id,schemas,userName,emails,name.formatted,meta,externalId,active,${enterprise}`,
+			{ name: { familyName: 'Jensen', givenName: 'Barbara' }, displayName: babs.displayName },
+		],
+		[
+			'user',
+			'attributes=groups',
+			{ groups: [{ value: '<group>', $ref: '<base>/Groups/<group>', display: 'Guides', type: 'direct' }] },
+		],
+		['group', 'attributes=displayName', { displayName: 'Guides' }],
+		['group', 'excludedAttributes=members,meta', { displayName: 'Guides' }],
+		[
+			'group',
+			'attributes=members',
+			{ members: [{ value: '<user>', $ref: '<base>/Users/<user>', type: 'User', display: 'Babs' }] },
+		],
+		['group', 'attributes=members.value', { members: [{ value: '<user>' }] }],
+	])('of a %s with %s', async (kind, query, expected) => {
+		const { tenant, user, group, at } = await populated()
+		const [resource, path] = kind === 'user' ? [user, at.user] : [group, at.group]
+		const { status, body } = await tenant.request('GET', `${path}?${query}`)
+		const placed = JSON.stringify(expected)
+			.replaceAll('<user>', user.id)
+			.replaceAll('<group>', group.id)
+			.replaceAll('<base>', tenant.baseUrl)
+		expect([status, body]).toEqual([200, { schemas: resource.schemas, id: resource.id, ...JSON.parse(placed) }])
+	})
+})
+
+describe('PUT', () => {
+	it('clears what it leaves out, and keeps what only we write', async () => {
+		const { tenant, user, at } = await populated()
+		const replaced = {
+			userName: 'BJensen@example.com',
+			id: 'mine',
+			groups: [],
+			meta: { created: '1970-01-01T00:00:00Z' },
+		}
+		const { status, headers, body } = await tenant.request('PUT', at.user, { body: replaced })
+		expect([status, body]).toEqual([
+			200,
+			{
+				schemas: [urn('schemas:core:2.0:User')],
+				...{ id: user.id, userName: 'BJensen@example.com' },
+				meta: { ...user.meta, lastModified: timestamp, version: etag },
+			},
+		])
+		expect(body.meta.version).not.toBe(user.meta.version)
+		expect([headers.get('etag'), headers.get('location')]).toEqual([body.meta.version, user.meta.location])
+		const { body: found } = await tenant.request('GET', `${at.user}?attributes=userName,groups`)
+		expect(found).toMatchObject({ userName: 'BJensen@example.com', groups: [{ display: 'Guides' }] })
+	})
+
+	it('of the same moves no version', async () => {
+		const { tenant, user, group, at } = await populated()
+		expect((await tenant.request('PUT', at.user, { body: user })).body).toEqual(user)
+		expect((await tenant.request('PUT', at.group, { body: group })).body).toEqual(group)
+	})
+
+	it('of a group leaves it with the members it names', async () => {
+		const { tenant, user, group, at } = await populated()
+		const other = await tenant.create('/Users', { userName: 'joy' })
+		const put = async (...members: string[]) =>
+			(
+				await tenant.request('PUT', at.group, {
+					body: { displayName: 'Guides', members: members.map((value) => ({ value })) },
+				})
+			).body
+		const valuesIn = ({ members = [] }: { members?: { value: string }[] }) => members.map(({ value }) => value)
+		const replaced = await put(other.id)
+		expect(valuesIn(replaced)).toEqual([other.id])
+		expect(replaced.meta.version).not.toBe(group.meta.version)
+		expect(valuesIn(await put(user.id, other.id))).toEqual([user.id, other.id])
+		expect(valuesIn(await put())).toEqual([])
+		expect((await tenant.request('GET', at.group)).body.members).toBeUndefined()
+	})
+})
+
+describe('PATCH', () => {
+	it('answers a user whole, or what is asked for of it', async () => {
+		const { tenant, user, at } = await populated()
+		const { status, headers, body } = await tenant.request('PATCH', at.user, rename)
+		expect([status, body]).toEqual([
+			200,
+			{ ...user, displayName: 'Bábs', meta: { ...user.meta, lastModified: timestamp, version: etag } },
+		])
+		expect([headers.get('etag'), headers.get('location')]).toEqual([body.meta.version, user.meta.location])
+		const some = await tenant.request(
+			'PATCH',
+			`${at.user}?attributes=title`,
+			patch({ op: 'add', path: 'title', value: 'Dr' }),
+		)
+		expect([some.status, some.body]).toEqual([200, { schemas: user.schemas, id: user.id, title: 'Dr' }])
+	})
+
+	it('answers a group with its new version, and with more only where it is asked for', async () => {
+		const { tenant, group, at } = await populated()
+		const { status, headers, body } = await tenant.request('PATCH', at.group, rename)
+		expect([status, body]).toEqual([204, undefined])
+		const { body: found } = await tenant.request('GET', at.group)
+		expect(found).toEqual({
+			...{ ...group, displayName: 'Bábs' },
+			meta: { ...group.meta, lastModified: timestamp, version: headers.get('etag') },
+		})
+		expect(found.meta.version).not.toBe(group.meta.version)
+		const some = await tenant.request('PATCH', `${at.group}?attributes=displayName`, rename)
+		expect([some.status, some.body]).toEqual([200, { schemas: group.schemas, id: group.id, displayName: 'Bábs' }])
+	})
+})
+
+describe('DELETE', () => {
+	it('takes a user out of its groups, frees its name, and is done once', async () => {
+		const { tenant, at } = await populated()
+		const { status, body } = await tenant.request('DELETE', at.user)
+		expect([status, body]).toEqual([204, undefined])
+		for (const method of ['GET', 'DELETE', 'PUT', 'PATCH']) {
+			const options = method === 'PUT' ? { body: babs } : method === 'PATCH' ? rename : {}
+			expect((await tenant.request(method, at.user, options)).status, method).toBe(404)
+		}
+		expect((await tenant.request('GET', at.group)).body.members).toBeUndefined()
+		await tenant.create('/Users', babs)
+	})
+
+	it('takes a group from its members, and frees its name', async () => {
+		const { tenant, at } = await populated()
+		expect((await tenant.request('DELETE', at.group)).status).toBe(204)
+		expect((await tenant.request('GET', `${at.user}?attributes=groups`)).body.groups).toBeUndefined()
+		await tenant.create('/Groups', { displayName: 'guides' })
+	})
+})
+
+describe('If-Match', () => {
+	type Change = (tenant: Host, path: string, headers: Record<string, string>) => ReturnType<Host['request']>
+	const changes: [string, 'user' | 'group', Change, number][] = [
+		[
+			'PUT of a user',
+			'user',
+			(tenant, path, headers) => tenant.request('PUT', path, { body: { userName: 'joy' }, headers }),
+			200,
+		],
+		['PATCH of a user', 'user', (tenant, path, headers) => tenant.request('PATCH', path, { ...rename, headers }), 200],
+		['DELETE of a user', 'user', (tenant, path, headers) => tenant.request('DELETE', path, { headers }), 204],
+		[
+			'PUT of a group',
+			'group',
+			(tenant, path, headers) => tenant.request('PUT', path, { body: { displayName: 'Joys' }, headers }),
+			200,
+		],
+		[
+			'PATCH of a group',
+			'group',
+			(tenant, path, headers) => tenant.request('PATCH', path, { ...rename, headers }),
+			204,
+		],
+		[
+			'PATCH of members',
+			'group',
+			(tenant, path, headers) =>
+				tenant.request('PATCH', path, { ...patch({ op: 'remove', path: 'members' }), headers }),
+			204,
+		],
+		['DELETE of a group', 'group', (tenant, path, headers) => tenant.request('DELETE', path, { headers }), 204],
+	]
+
+	it.each(changes)('of another version stops a %s', async (_, kind, change) => {
+		const { tenant, at, ...resources } = await populated()
+		for (const tag of ['W/"1"', 'W/"1", "2"', 'x', '']) {
+			const { status, body } = await change(tenant, at[kind], { 'If-Match': tag })
+			expect([status, body], tag).toEqual([412, stale])
+		}
+		expect((await tenant.request('GET', at[kind])).body).toEqual(resources[kind])
+	})
+
+	it.each(changes)('of the version, or of any, lets a %s through', async (_, kind, change, success) => {
+		for (const tagOf of [(version: string) => version, (version: string) => `"1", ${version.slice(2)}`, () => '*']) {
+			const { tenant, at, ...resources } = await populated()
+			const { status } = await change(tenant, at[kind], { 'If-Match': tagOf(resources[kind].meta.version) })
+			expect(status).toBe(success)
+			expect((await tenant.request('GET', at[kind])).body).not.toEqual(resources[kind])
+		}
+	})
+
+	it('follows the versions: one that a change of members moved is stale', async () => {
+		const { tenant, user, group, at } = await populated()
+		const remove = patch({ op: 'remove', path: `members[value eq "${user.id}"]` })
+		const { headers } = await tenant.request('PATCH', at.group, remove)
+		const before = { 'If-Match': group.meta.version }
+		expect((await tenant.request('PATCH', at.group, { ...rename, headers: before })).status).toBe(412)
+		const after = { 'If-Match': headers.get('etag') ?? '' }
+		expect((await tenant.request('PATCH', at.group, { ...rename, headers: after })).status).toBe(204)
+	})
+})
