@@ -70,6 +70,8 @@ export const expiredCursor = badRequest('expiredCursor')
 export const unauthorized = (detail: string, challenge: string): ScimError =>
 	new ScimError(401, detail, { headers: { 'WWW-Authenticate': challenge } })
 
+export const forbidden = (detail: string): ScimError => new ScimError(403, detail)
+
 export const notFound = (detail: string): ScimError => new ScimError(404, detail)
 
 export const methodNotAllowed = (detail: string, allow: readonly string[]): ScimError =>
