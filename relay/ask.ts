@@ -7,14 +7,19 @@ type Question = {
 	readonly body?: string
 	readonly agent?: Agent | undefined
 	readonly ca?: string | undefined
+	/** Milliseconds until it is given up. */
+	readonly limit?: number
 }
 
 export type Reply = { readonly status: number; readonly challenge: string; readonly text: string }
 
-const limit = 10_000
+const usualLimit = 10_000
 
 /** Asks for something small, following no redirect; unlike fetch by the proxy and the authorities that the settings name. */
-export const ask = (url: string, { method = 'GET', headers = {}, body, agent, ca }: Question): Promise<Reply> =>
+export const ask = (
+	url: string,
+	{ method = 'GET', headers = {}, body, agent, ca, limit = usualLimit }: Question,
+): Promise<Reply> =>
 	new Promise((resolve, reject) => {
 		const isSecure = url.startsWith('https:')
 		const options = { method, headers, signal: AbortSignal.timeout(limit) }

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
+import { writeBundle } from './doctor/bundle.ts'
+import type { Cloud } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { showCertificate } from './doctor/origin.ts'
 import { briefly, jsonLog } from './log.ts'
@@ -18,6 +20,8 @@ const usage = `rollcall-relay connects a SCIM server that only its own network r
   rollcall-relay run --config FILE       listen until SIGTERM; SIGHUP reads FILE again
   rollcall-relay doctor --config FILE    check everything the agent needs, say what is wrong and what would help
       --json                             the same for programs
+      --cloud URL --token-file FILE      go the whole way too, from https://HOST/scim/TENANT with a client's token
+      --bundle FILE                      write findings, settings without secrets, versions and the log into a file
       --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
   rollcall-relay service install --config FILE --user NAME
       --dry-run                          print the definition, change nothing
@@ -57,6 +61,9 @@ function parse(args: readonly string[]) {
 			config: { type: 'string', short: 'c' },
 			json: { type: 'boolean' },
 			'save-certificate': { type: 'string' },
+			cloud: { type: 'string' },
+			'token-file': { type: 'string' },
+			bundle: { type: 'string' },
 			user: { type: 'string' },
 			'dry-run': { type: 'boolean' },
 		} as const
@@ -76,13 +83,30 @@ function configFile(file: string | undefined): string {
 	return file
 }
 
-type DoctorOptions = { readonly json?: boolean | undefined; readonly 'save-certificate'?: string | undefined }
+type DoctorOptions = {
+	readonly json?: boolean | undefined
+	readonly 'save-certificate'?: string | undefined
+	readonly cloud?: string | undefined
+	readonly 'token-file'?: string | undefined
+	readonly bundle?: string | undefined
+}
 
-async function doctor(file: string, { json = false, 'save-certificate': pem }: DoctorOptions): Promise<number> {
+async function doctor(file: string, options: DoctorOptions): Promise<number> {
+	const { json = false, 'save-certificate': pem, bundle } = options
 	if (pem !== undefined) return saveCertificate(file, pem)
-	const findings = await diagnose(file, systemClock)
+	const findings = await diagnose(file, { clock: systemClock, machine: thisMachine, cloud: cloudOf(options) })
 	print(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings))
+	if (bundle !== undefined) writeBundle(bundle, { config: file, findings, machine: thisMachine, version: version() })
 	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0
+}
+
+function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorOptions): Cloud | undefined {
+	if (url === undefined && tokenFile === undefined) return undefined
+	if (url === undefined || tokenFile === undefined)
+		throw new UsageError('--cloud and --token-file belong together', { hint: 'rollcall-relay --help' })
+	if (!/^https:\/\/|^http:\/\/(127\.0\.0\.1|localhost)[:/]/.test(url) || !URL.canParse(url))
+		throw new UsageError(`--cloud ${url} is not the address of a tenant`, { hint: 'https://HOST/scim/TENANT' })
+	return { url, tokenFile }
 }
 
 async function saveCertificate(file: string, pem: string): Promise<number> {

@@ -25,7 +25,8 @@ const name = 'rollcall-relay'
 export const thisMachine: Machine = {
 	platform: process.platform,
 	folder: process.platform === 'win32' ? (process.env.TEMP ?? '.') : '/etc/systemd/system',
-	run: (program, args) => execFileSync(program, args, { encoding: 'utf8' }),
+	// What it says on stderr is in the error that is thrown.
+	run: (program, args) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
 }
 
 /** The definition that `install` writes. Throws a UsageError where no service can be made. */

@@ -1,22 +1,45 @@
+import { readFileSync } from 'node:fs'
 import type { Clock } from '../../shared/relay/clock.ts'
 import { type Config, readConfig } from '../config.ts'
-import { briefly } from '../log.ts'
+import { briefly, codeOf } from '../log.ts'
 import { readSecret } from '../secret-file.ts'
+import type { Machine } from '../service.ts'
 import { UsageError } from '../usage-error.ts'
+import { agentFinding } from './agent.ts'
 import { type Finding, fail, pass } from './check.ts'
+import { type Cloud, cloudFinding } from './cloud.ts'
+import { nodeVersion, openFiles, service } from './host.ts'
 import { originFindings } from './origin.ts'
 import { relayFindings } from './relay.ts'
 
+export type Examination = {
+	readonly clock: Clock
+	readonly machine: Machine
+	/** The way in from the cloud, when it is to be gone. */
+	readonly cloud?: Cloud | undefined
+}
+
 /** Checks everything that the agent needs, each with what was seen and what to do about it. */
-export async function diagnose(file: string, clock: Clock): Promise<readonly Finding[]> {
+export async function diagnose(file: string, { clock, machine, cloud }: Examination): Promise<readonly Finding[]> {
 	const config = read(file)
 	if ('verdict' in config) return [config]
 	const secrets = secretsOf(config).map(secret)
-	const host = pass('H1', `Node ${process.versions.node} on ${process.platform}`)
-	const start = [pass('C1', `${file} is understood`), ...secrets, host]
-	const relay = await relayFindings(config, clock)
-	if (secrets.some(({ verdict }) => verdict === 'FAIL')) return [...start, ...relay]
-	return [...start, ...relay, ...(await originFindings(config).catch(unreadable))]
+	const host = [nodeVersion(), service(machine), openFiles(limits(), config)]
+	const start = [pass('C1', `${file} is understood`), ...secrets, ...host]
+	const relay = [...(await relayFindings(config, clock)), await agentFinding(config)]
+	const end = await cloudFinding(cloud, config)
+	if (secrets.some(({ verdict }) => verdict === 'FAIL')) return [...start, ...relay, end]
+	return [...start, ...relay, ...(await originFindings(config).catch(unreadable)), end]
+}
+
+/** What the system lets this process have. */
+function limits(): string | undefined {
+	try {
+		return readFileSync('/proc/self/limits', 'utf8')
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return undefined
+		throw error
+	}
 }
 
 function read(file: string): Config | Finding {

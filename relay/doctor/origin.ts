@@ -3,6 +3,7 @@ import { connect, type PeerCertificate } from 'node:tls'
 import { type Clock, systemClock } from '../../shared/relay/clock.ts'
 import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
+import { controlLimit } from '../dispatch.ts'
 import { forwardTo, type OriginAnswer, originOf } from '../forward.ts'
 import { briefly } from '../log.ts'
 import { type Finding, fail, pass, skip, warn } from './check.ts'
@@ -71,6 +72,7 @@ async function answers(
 		answer('O4', '/ServiceProviderConfig', first, config),
 		answer('O5', '/Users?count=1', users, config),
 		await speed(ask),
+		await size(ask),
 	]
 }
 
@@ -108,6 +110,16 @@ async function speed(ask: (path: string) => Promise<OriginAnswer>): Promise<Find
 	return (times.at(-1) ?? 0) > 5000
 		? warn('O6', seen, 'The relay gives up after 60 s; find out why the SCIM server is slow.')
 		: pass('O6', seen)
+}
+
+/** More than fits the control channel goes another way, which is only gone where there is something that large. */
+async function size(ask: (path: string) => Promise<OriginAnswer>): Promise<Finding> {
+	const answer = await ask('/Schemas')
+	if ('fault' in answer) return skip('O7', `GET /Schemas: ${answer.fault}: ${answer.detail}`)
+	const seen = `GET /Schemas: ${answer.status}, ${answer.body.length} bytes`
+	return answer.body.length > controlLimit
+		? pass('O7', `${seen}, which goes packed or by a rendezvous`)
+		: skip('O7', `${seen}, which is too little to need a rendezvous`)
 }
 
 /** Looks at the certificate only: nothing is asked, and nothing is sent after the handshake. */

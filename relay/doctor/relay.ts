@@ -17,8 +17,23 @@ export async function relayFindings(config: Config, clock: Clock): Promise<reado
 		proxy === undefined
 			? await directWay(config)
 			: [skip('N1', 'the proxy looks names up'), skip('N2', 'the proxy connects')]
-	if (way.some(({ verdict }) => verdict === 'FAIL')) return [...way, await token(config, clock)]
-	return [...way, ...(await handshake(config, proxy, clock)), await token(config, clock)]
+	const isOpen = !way.some(({ verdict }) => verdict === 'FAIL')
+	const answers = isOpen ? await handshake(config, proxy, clock) : []
+	return [...way, ...answers, otherHosts(config), ...(await token(config, clock))]
+}
+
+/** The service takes large requests to other hosts of its own; a firewall that lets only the namespace through cuts them off. */
+function otherHosts({ relay }: Config): Finding {
+	const { namespace, rendezvousSuffix } = relay
+	const [host = ''] = namespace.split(':')
+	const seen = `large requests come by any host below ${rendezvousSuffix}, port 443, which this machine must reach`
+	if (host.endsWith(rendezvousSuffix)) return pass('N6', seen)
+	const suffix = host.replace(/^[^.]*/, '') || '.servicebus.windows.net'
+	return warn(
+		'N6',
+		`${seen}; ${host} is not below it`,
+		`In a sovereign cloud: "rendezvousSuffix": "${suffix}" in relay.`,
+	)
 }
 
 const placeOf = ({ relay }: Config) => {
@@ -139,13 +154,34 @@ function clockSkew(date: unknown, clock: Clock): Finding {
 	return seconds > 60 ? warn('H2', seen, remedy) : pass('H2', seen)
 }
 
-async function token(config: Config, clock: Clock): Promise<Finding> {
+async function token(config: Config, clock: Clock): Promise<readonly Finding[]> {
 	const { type } = config.credentials
 	try {
-		const { expiresOnTimestamp } = await tokenSource(config, clock)()
-		return pass('A1', `a token by ${type}, good for ${Math.round((expiresOnTimestamp - clock.now()) / 60_000)} minutes`)
+		const { token, expiresOnTimestamp } = await tokenSource(config, clock)()
+		const minutes = Math.round((expiresOnTimestamp - clock.now()) / 60_000)
+		return [pass('A1', `a token by ${type}, good for ${minutes} minutes`), audience(token, config)]
 	} catch (error) {
-		return fail('A1', briefly(error), tokenRemedy(config))
+		return [fail('A1', briefly(error), tokenRemedy(config))]
+	}
+}
+
+/** Whom a token of Entra is for and whose it is. What its owner may do is not in it: roles are looked up by the service. */
+function audience(token: string, { relay, credentials }: Config): Finding {
+	if (credentials.type === 'sas') return pass('A2', `it is signed with the key ${credentials.keyName}`)
+	const claims = claimsOf(token)
+	if (claims === undefined) return skip('A2', 'the token cannot be looked into')
+	const seen = `it is for ${claims.aud}, of the identity ${claims.oid}`
+	if (claims.aud?.replace(/\/$/, '') === relay.audience.replace(/\/$/, ''))
+		return pass('A2', `${seen}, which needs the role Azure Relay Listener on ${relay.hybridConnection}`)
+	return fail('A2', seen, `The service wants one for "audience": "${relay.audience}" in relay.`)
+}
+
+function claimsOf(token: string): { readonly aud?: string; readonly oid?: string } | undefined {
+	try {
+		return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+	} catch (error) {
+		if (error instanceof SyntaxError) return undefined
+		throw error
 	}
 }
 

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../shared/relay/clock.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 
 let folder = ''
@@ -22,7 +23,7 @@ beforeAll(async () => {
 		format: 'esm',
 		banner: { js: banner },
 	})
-	lab = await startLab()
+	lab = await startLab({ serviceClock: systemClock })
 })
 afterAll(async () => {
 	await lab.stop()
@@ -69,6 +70,18 @@ describe('rollcall-relay', () => {
 		[['run'], 2, /^$/, /^error: no configuration\nhint: Name it: --config FILE\n$/],
 		[['service'], 2, /^$/, /^error: service does install, uninstall or status\n/],
 		[['doctor', '--config', '/absent.json'], 1, /^FAIL C1 {2}\/absent.json cannot be read/, /^$/],
+		[
+			['doctor', '--config', 'x', '--cloud', 'https://host/scim/demo'],
+			2,
+			/^$/,
+			/^error: --cloud and --token-file belong together\n/,
+		],
+		[
+			['doctor', '--config', 'x', '--cloud', 'http://host/scim/demo', '--token-file', 'x'],
+			2,
+			/^$/,
+			/^error: --cloud http:\/\/host\/scim\/demo is not the address of a tenant\nhint: https:\/\/HOST/,
+		],
 		[['run', '--konfig', 'x'], 2, /^$/, /^error: Unknown option '--konfig'/],
 		[['run', '--config', '/absent.json'], 2, /^$/, /^error: \/absent.json cannot be read: .*\nhint: /],
 	])('%j exits with %i', async (args, code, out, err) => {
@@ -76,6 +89,16 @@ describe('rollcall-relay', () => {
 		expect(await exited).toBe(code)
 		expect(seen.out).toMatch(out)
 		expect(seen.err).toMatch(err)
+	})
+
+	test('doctor exits with 0 when nothing is wrong, says it to programs too and writes it into a file', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const bundle = join(folder, 'bundle.json')
+		const { exited, seen } = start('doctor', '--config', file, '--json', '--bundle', bundle)
+		expect(await exited).toBe(0)
+		const findings: { readonly verdict: string }[] = JSON.parse(seen.out)
+		expect(findings.map(({ verdict }) => verdict)).toContain('WARN')
+		expect(JSON.parse(readFileSync(bundle, 'utf8')).findings).toEqual(findings)
 	})
 
 	test('run listens, keeps its configuration when the new one is broken, takes a good one, and ends on SIGTERM', async () => {

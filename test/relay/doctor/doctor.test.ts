@@ -1,7 +1,9 @@
-import { chmodSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync } from 'node:fs'
 import { createServer as createPlain } from 'node:http'
 import { type AddressInfo, createServer as createTcp, type Server } from 'node:net'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { writeBundle } from '../../../relay/doctor/bundle.ts'
 import type { Finding } from '../../../relay/doctor/check.ts'
 import { diagnose, report } from '../../../relay/doctor/doctor.ts'
 import { systemClock } from '../../../shared/relay/clock.ts'
@@ -13,15 +15,20 @@ let lab: Lab
 const running: { stop(): unknown }[] = []
 
 beforeEach(async () => {
-	lab = await startLab()
+	lab = await startLab({ serviceClock: systemClock })
 })
 afterEach(async () => {
 	await lab.stop()
 	for (const { stop } of running.splice(0)) await stop()
 })
 
-const diagnosed = (more = {}) =>
-	diagnose(lab.write('relay.json', JSON.stringify({ ...settings(lab.standIn, lab.origin), ...more })), systemClock)
+/** A machine on which nothing is installed. */
+const machine = { platform: 'linux', folder: '/absent', run: () => 'LoadState=not-found\n' }
+const examination = { clock: systemClock, machine }
+
+const configured = (more = {}) =>
+	lab.write('relay.json', JSON.stringify({ ...settings(lab.standIn, lab.origin), ...more }))
+const diagnosed = (more = {}, how = {}) => diagnose(configured(more), { ...examination, ...how })
 const wrong = (findings: readonly Finding[]) => findings.filter(({ verdict }) => verdict === 'FAIL')
 
 test('with nothing wrong, nothing is found wrong, and nothing has listened', async () => {
@@ -32,15 +39,20 @@ test('with nothing wrong, nothing is found wrong, and nothing has listened', asy
 			'PASS C2',
 			'PASS C2',
 			'PASS H1',
+			'SKIP H3',
+			'PASS H4',
 			'PASS N1',
 			'PASS N2',
 			'PASS N3',
 			'PASS N4',
 			'PASS N5',
 			'PASS H2',
+			'WARN N6',
 			'PASS A1',
+			'PASS A2',
+			'SKIP A3',
 		],
-		...['PASS O1', 'PASS O3', 'WARN O3', 'PASS O4', 'PASS O5', 'PASS O6'],
+		...['PASS O1', 'PASS O3', 'WARN O3', 'PASS O4', 'PASS O5', 'PASS O6', 'SKIP O7', 'SKIP E1'],
 	])
 	expect(lab.standIn.journal.count('listening')).toBe(0)
 	expect(report(findings)).toMatch(/^PASS C1 {2}.*\n/)
@@ -99,16 +111,14 @@ describe('what is wrong with the way to the service', () => {
 
 	test('a key that others can read', async () => {
 		chmodSync(lab.write('listen.key', 'listenkey'), 0o644)
-		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
-		expect(wrong(await diagnose(file, systemClock))).toContainEqual(
+		expect(wrong(await diagnosed())).toContainEqual(
 			expect.objectContaining({ code: 'C2', remedy: expect.stringMatching(/^chmod 600 .*listen\.key$/) }),
 		)
 	})
 
 	test('a clock that is ten minutes off', async () => {
 		const ahead = { ...systemClock, now: () => Date.now() + 600_000 }
-		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
-		expect(wrong(await diagnose(file, ahead))).toEqual([
+		expect(wrong(await diagnosed({}, { clock: ahead }))).toEqual([
 			{
 				code: 'H2',
 				verdict: 'FAIL',
@@ -238,6 +248,81 @@ describe('what is wrong with the SCIM server', () => {
 			['O4', expect.stringMatching(/^What answers is not SCIM/)],
 			['O5', expect.stringMatching(/^What answers is not SCIM/)],
 		])
+	})
+})
+
+test('large requests come by other hosts, which are named', async () => {
+	const { relay } = settings(lab.standIn, lab.origin)
+	const n6 = async (more: object) =>
+		(await diagnosed({ relay: { ...relay, ...more } })).filter(({ code }) => code === 'N6')
+	const seen = 'large requests come by any host below .servicebus.windows.net, port 443, which this machine must reach'
+	expect(await n6({ namespace: 'absent.servicebus.windows.net', proxy: 'http://127.0.0.1:1' })).toEqual([
+		{ code: 'N6', verdict: 'PASS', seen },
+	])
+	expect(await n6({ namespace: 'absent.servicebus.chinacloudapi.cn', proxy: 'http://127.0.0.1:1' })).toEqual([
+		{
+			code: 'N6',
+			verdict: 'WARN',
+			seen: `${seen}; absent.servicebus.chinacloudapi.cn is not below it`,
+			remedy: 'In a sovereign cloud: "rendezvousSuffix": ".servicebus.chinacloudapi.cn" in relay.',
+		},
+	])
+})
+
+test.each([
+	['https://relay.azure.net/', 'PASS', /of the identity agent-1, which needs the role Azure Relay Listener on demo$/],
+	['https://management.azure.com/', 'FAIL', /^it is for https:\/\/management\.azure\.com\/, of the identity agent-1$/],
+])('a token for %s: %s', async (aud, verdict, seen) => {
+	const claims = Buffer.from(JSON.stringify({ aud, oid: 'agent-1' })).toString('base64url')
+	const arc = createPlain((_, response) =>
+		response.end(JSON.stringify({ access_token: `x.${claims}.x`, expires_on: '1900000000' })),
+	)
+	process.env.IDENTITY_ENDPOINT = `http://127.0.0.1:${await listen(arc)}/`
+	const findings = await diagnosed({ credentials: { type: 'arc' } })
+	Reflect.deleteProperty(process.env, 'IDENTITY_ENDPOINT')
+	expect(findings.find(({ code }) => code === 'A2')).toMatchObject({ verdict, seen: expect.stringMatching(seen) })
+})
+
+test('schemas that are too large for the control channel are seen', async () => {
+	lab.origin.answer = (incoming, response) =>
+		json(response, 200, { text: incoming.url === '/scim/Schemas' ? 'x'.repeat(65_536) : '' })
+	expect((await diagnosed()).find(({ code }) => code === 'O7')).toEqual({
+		code: 'O7',
+		verdict: 'PASS',
+		seen: 'GET /Schemas: 200, 65547 bytes, which goes packed or by a rendezvous',
+	})
+})
+
+describe('a bundle for somebody else', () => {
+	const bundle = async (more: object, run: () => string) => {
+		const config = configured(more)
+		const file = join(dirname(config), 'bundle.json')
+		const findings = await diagnose(config, examination)
+		writeBundle(file, { config, findings, machine: { ...machine, run }, version: '1.2.3' })
+		expect(statSync(file).mode & 0o777).toBe(0o600)
+		const text = readFileSync(file, 'utf8')
+		expect(text).not.toMatch(/listenkey|origin-secret|pass-word/)
+		return { ...JSON.parse(text), all: findings }
+	}
+
+	test('has settings, findings, versions and the log, and no secret', async () => {
+		const { relay } = settings(lab.standIn, lab.origin)
+		const proxy = 'http://user:pass-word@127.0.0.1:1'
+		const { versions, config, findings, log, all } = await bundle({ relay: { ...relay, proxy } }, () => 'one\ntwo')
+		expect(versions).toMatchObject({ 'rollcall-relay': '1.2.3', node: process.versions.node })
+		expect(config.relay.proxy).toBe('http://…@127.0.0.1:1')
+		expect(config.origin.authorization.tokenFile).toMatch(/origin\.token$/)
+		expect(findings).toEqual(all)
+		expect(log).toEqual(['one', 'two'])
+	})
+
+	test('says what it lacks', async () => {
+		const { config, log, findings } = await bundle({ concurency: 1 }, () => {
+			throw new Error('no journalctl')
+		})
+		expect(config).toEqual({ missing: expect.stringContaining('concurency is no setting') })
+		expect(log).toEqual({ missing: 'no journalctl' })
+		expect(findings).toMatchObject([{ code: 'C1', verdict: 'FAIL' }])
 	})
 })
 

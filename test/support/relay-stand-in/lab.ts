@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Agent, startAgent } from '../../../relay/agent.ts'
 import { type Config, readConfig } from '../../../relay/config.ts'
+import type { Clock } from '../../../shared/relay/clock.ts'
 import { sasToken } from '../../../shared/relay/sas.ts'
 import {
 	type RelayedAnswer,
@@ -47,10 +48,16 @@ export type Lab = {
 	stop(): Promise<void>
 }
 
+type LabOptions = {
+	readonly originOptions?: ServerOptions
+	/** The clock of the service; that of the machine for agents in processes of their own. */
+	readonly serviceClock?: Clock
+}
+
 /** A stand-in, a SCIM server and what agents and senders need to talk to them. */
-export async function startLab({ originOptions = {} }: { originOptions?: ServerOptions } = {}): Promise<Lab> {
+export async function startLab({ originOptions = {}, serviceClock = clock }: LabOptions = {}): Promise<Lab> {
 	const folder = mkdtempSync(join(tmpdir(), 'rollcall-relay-'))
-	const standIn = await startStandIn({ certificate, clock })
+	const standIn = await startStandIn({ certificate, clock: serviceClock })
 	const origin = await startOrigin({ ...certificate, ...originOptions })
 	const log = journal()
 	const own = scaledClock(20)

@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import { ask } from '../ask.ts'
+import type { Trouble } from '../backoff.ts'
+import type { Config } from '../config.ts'
+import { briefly } from '../log.ts'
+import { type Finding, fail, pass, skip, warn } from './check.ts'
+
+const status = z.object({
+	state: z.enum(['connecting', 'online', 'degraded', 'draining', 'stopped']),
+	agent: z.string(),
+	hybridConnection: z.string(),
+	channels: z.int(),
+	trouble: z
+		.object({ kind: z.enum(['network', 'auth_failed', 'entity_missing', 'quota']), detail: z.string() })
+		.optional(),
+})
+
+/** Does the agent of this machine listen? It is asked: a listener that only looks would get requests that are not its own. */
+export async function agentFinding(config: Config): Promise<Finding> {
+	if (config.admin === undefined)
+		return skip('A3', 'the running agent cannot be asked: there is no "admin": { "port": 9110 } in the settings')
+	const { port } = config.admin
+	try {
+		const { text } = await ask(`http://127.0.0.1:${port}/status`, {})
+		return judge(status.parse(JSON.parse(text)), config)
+	} catch (error) {
+		if (error instanceof SyntaxError || error instanceof z.ZodError)
+			return fail('A3', `what answers on 127.0.0.1:${port} is no agent`, 'Choose another port in admin.port.')
+		return skip('A3', `no agent runs here: ${briefly(error)}`)
+	}
+}
+
+function judge({ state, agent, hybridConnection, channels, trouble }: z.infer<typeof status>, config: Config): Finding {
+	const seen = `the agent ${agent} is ${state} on ${hybridConnection}, control channels: ${channels}`
+	if (agent !== config.agentId || hybridConnection !== config.relay.hybridConnection)
+		return warn('A3', `${seen}; the settings name ${config.agentId}`, 'It runs with other settings: restart it.')
+	switch (state) {
+		case 'online':
+		case 'degraded':
+			return pass('A3', seen)
+		case 'draining':
+		case 'stopped':
+			return warn('A3', seen, 'It is being stopped: start it again.')
+		case 'connecting':
+			return fail(
+				'A3',
+				trouble === undefined ? seen : `${seen}; ${trouble.kind}: ${trouble.detail}`,
+				remedyFor(trouble?.kind, config),
+			)
+	}
+}
+
+function remedyFor(trouble: Trouble | undefined, { relay, credentials }: Config): string {
+	switch (trouble) {
+		case 'auth_failed':
+			return credentials.type === 'sas'
+				? `The service refuses the key: "keyName": "${credentials.keyName}" must have the right Listen on ${relay.hybridConnection}.`
+				: `The identity needs the role Azure Relay Listener on ${relay.hybridConnection}; a new one takes up to 5 minutes to work.`
+		case 'entity_missing':
+			return `Create the hybrid connection ${relay.hybridConnection}, or correct relay.hybridConnection.`
+		case 'quota':
+			return 'There are 25 listeners already: stop those that are not needed.'
+		default:
+			return 'The checks of the network above say where it ends.'
+	}
+}

@@ -1,0 +1,91 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Admin, startAdmin } from '../../../relay/admin.ts'
+import type { Agent } from '../../../relay/agent.ts'
+import { agentFinding } from '../../../relay/doctor/agent.ts'
+import { metricsOf } from '../../../relay/metrics.ts'
+import { type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
+
+let lab: Lab
+let admin: Admin
+let agent: Agent | undefined
+const id = '11111111-1111-4111-8111-111111111111'
+
+beforeEach(async () => {
+	lab = await startLab()
+	admin = await startAdmin(0, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
+})
+afterEach(async () => {
+	await admin.close()
+	await lab.stop()
+})
+
+const found = (more = {}) => agentFinding(lab.config({ admin: { port: admin.port }, ...more }))
+
+test('an agent that listens says so', async () => {
+	agent = await lab.agent()
+	const seen = `the agent ${id} is online on demo, control channels: 1`
+	expect(await found()).toEqual({ code: 'A3', verdict: 'PASS', seen })
+})
+
+test('an agent that runs with other settings is told from one of these', async () => {
+	agent = await lab.agent()
+	const other = '22222222-2222-4222-8222-222222222222'
+	expect(await found({ agentId: other })).toEqual({
+		code: 'A3',
+		verdict: 'WARN',
+		seen: `the agent ${id} is online on demo, control channels: 1; the settings name ${other}`,
+		remedy: 'It runs with other settings: restart it.',
+	})
+})
+
+test('an agent that was stopped says so', async () => {
+	agent = await lab.agent()
+	await agent.drain()
+	expect(await found()).toMatchObject({ verdict: 'WARN', seen: expect.stringContaining(' is stopped on demo') })
+})
+
+const trouble = 'is connecting on demo, control channels: 0; '
+const named = { ...settings({ host: '' }, { port: 0 }).credentials, keyName: 'listen' }
+
+test.each([
+	[
+		401,
+		'auth_failed',
+		`The service refuses the key: "keyName": "${named.keyName}" must have the right Listen on demo.`,
+	],
+	[404, 'entity_missing', 'Create the hybrid connection demo, or correct relay.hybridConnection.'],
+	[500, 'network', 'The checks of the network above say where it ends.'],
+])('an agent that is refused with %i says why, and what helps', async (status, kind, remedy) => {
+	lab.standIn.faults.nextListens = Array(100).fill(status)
+	agent = lab.start()
+	await lab.log.until('offline')
+	expect(await found()).toEqual({
+		code: 'A3',
+		verdict: 'FAIL',
+		seen: expect.stringContaining(`${trouble}${kind}: ${status} Refused as told.`),
+		remedy,
+	})
+})
+
+test('without an agent, or a way to ask it, nothing is wrong', async () => {
+	const skipped = { code: 'A3', verdict: 'SKIP' }
+	const off = expect.stringMatching(/^the running agent cannot be asked: there is no "admin"/)
+	expect(await found({ admin: undefined })).toEqual({ ...skipped, seen: off })
+	await admin.close()
+	expect(await found()).toEqual({ ...skipped, seen: expect.stringMatching(/^no agent runs here: .*ECONNREFUSED/) })
+})
+
+test('what is no agent is told from one', async () => {
+	const server = createServer((_, response) => response.end('<p>Hello'))
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	const { port } = server.address() as AddressInfo // sound: it listens on TCP
+	expect(await found({ admin: { port } })).toEqual({
+		code: 'A3',
+		verdict: 'FAIL',
+		seen: `what answers on 127.0.0.1:${port} is no agent`,
+		remedy: 'Choose another port in admin.port.',
+	})
+	server.close()
+})
