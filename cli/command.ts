@@ -17,6 +17,8 @@ export const declared = {
 	agent: { type: 'string', multiple: true },
 	authorization: { type: 'string' },
 	overlap: { type: 'string' },
+	out: { type: 'string' },
+	yes: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared
@@ -24,7 +26,7 @@ export type Option = keyof typeof declared
 /** The options as they were given. */
 export type Values = ReturnType<typeof parseArgs<{ options: typeof declared }>>['values']
 
-/** What a command came to: `text` for people, `json` for programs. */
+/** What a command came to: `text` for people, `json` for programs; nothing where it has written its answer itself. */
 export type Result = { readonly text: string; readonly json: unknown; readonly isFailure?: boolean }
 
 export type Invocation = {
@@ -36,7 +38,8 @@ export type Invocation = {
 
 /** What surrounds a command: where it writes, and what it may read. */
 export type Surroundings = {
-	readonly out: (text: string) => void
+	/** Resolves when there is room for more. */
+	readonly out: (text: string) => Promise<void>
 	readonly err: (text: string) => void
 	readonly input: Readable
 	/** Whether somebody watches standard error, who likes to see that there is progress. */
@@ -52,8 +55,8 @@ export type Command = {
 	/** Besides --json and --help, which all commands have. */
 	readonly options: readonly Option[]
 	readonly summary: string
-	run(invocation: Invocation): Promise<Result>
+	run(invocation: Invocation): Promise<Result | undefined>
 }
 
 /** A command that works where tenants are: it looks at its arguments before that place is opened. */
-export type AtPlace = (invocation: Invocation) => (place: Place) => Promise<Result>
+export type AtPlace = (invocation: Invocation) => (place: Place) => Promise<Result | undefined>

@@ -1,7 +1,10 @@
 import type { AtPlace, Command, Option } from './command.ts'
 import { openPlace } from './place.ts'
+import { removeTenant } from './remove.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
 import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
+import { exportTenant } from './transfer/export.ts'
+import { importTenant } from './transfer/import.ts'
 import { whereOf, whereOptions } from './where.ts'
 
 const relayOptions = ['hybrid-connection', 'agent', 'authorization'] as const satisfies readonly Option[]
@@ -42,6 +45,13 @@ export const commands: readonly Command[] = [
 		work: setTenant,
 	}),
 	placed({
+		words: 'tenant remove',
+		parameters: ['NAME'],
+		options: ['out', 'yes'],
+		summary: 'export a tenant, and remove it with its directory and its tokens',
+		work: removeTenant,
+	}),
+	placed({
 		words: 'token add',
 		parameters: ['NAME'],
 		options: [],
@@ -68,5 +78,19 @@ export const commands: readonly Command[] = [
 		options: ['overlap'],
 		summary: 'add a token, and let the older ones end by themselves',
 		work: rotateToken,
+	}),
+	placed({
+		words: 'export',
+		parameters: ['NAME'],
+		options: ['out'],
+		summary: 'write the users, groups and memberships of a tenant, a line each (NDJSON)',
+		work: exportTenant,
+	}),
+	placed({
+		words: 'import',
+		parameters: ['NAME', 'FILE'],
+		options: [],
+		summary: 'make what a file from export has and the tenant has not, with the same ids',
+		work: importTenant,
 	}),
 ]

@@ -15,6 +15,8 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 	agent: ['ID', 'mode relay: an agent to trust, where not every one is; may be given several times'],
 	authorization: ['onPremises|passThrough', "mode relay: whether the SCIM server gets the client's own token"],
 	overlap: ['TIME', 'how long the older tokens go on to be accepted, such as 30m or 7d (default 24h)'],
+	out: ['FILE', 'write the export to this new file'],
+	yes: ['', 'do not ask'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this'],
 }

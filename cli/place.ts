@@ -19,7 +19,7 @@ export type Place = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
 	/** The directory of a tenant. */
-	open(tenant: Tenant): ResourceStore
+	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	close(): Promise<void>

@@ -12,12 +12,14 @@ export async function run(
 	try {
 		const parsed = parseCommandLine(args, commands)
 		if ('print' in parsed) {
-			out(`${parsed.print}\n`)
+			await out(`${parsed.print}\n`)
 			return 0
 		}
 		const { command, args: given, values } = parsed
-		const { text, json, isFailure = false } = await command.run({ args: given, values, surroundings })
-		out(`${values.json ? JSON.stringify(json, null, 2) : text}\n`)
+		const result = await command.run({ args: given, values, surroundings })
+		if (result === undefined) return 0
+		const { text, json, isFailure = false } = result
+		await out(`${values.json ? JSON.stringify(json, null, 2) : text}\n`)
 		return isFailure ? 1 : 0
 	} catch (error) {
 		const { lines, code } = explain(error)

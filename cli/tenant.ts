@@ -81,7 +81,8 @@ export const showTenant: AtPlace =
 		}
 	}
 
-async function countsOf(place: Place, tenant: Tenant) {
+/** How many users and groups there are. */
+export async function countsOf(place: Place, tenant: Tenant) {
 	const store = place.open(tenant)
 	const count = async (type: ResourceType) =>
 		(await store.query(type, { page: { startIndex: 1, count: 0 } })).totalResults
@@ -112,6 +113,15 @@ export async function tenantNamed(place: Place, name: string): Promise<Tenant> {
 	const tenant = await place.tenants.getTenant(name)
 	if (tenant === undefined) throw noTenant(name)
 	return tenant
+}
+
+/** @throws Failure where there is no such tenant, or where its directory is not here */
+export async function storeTenantNamed(place: Place, name: string): Promise<Tenant> {
+	const tenant = await tenantNamed(place, name)
+	if (tenant.mode === 'store') return tenant
+	throw new Failure(`the tenant ${name} has no directory here`, {
+		hint: 'its mode is relay: users and groups are in the SCIM server behind it',
+	})
 }
 
 const noTenant = (name: string): Failure =>

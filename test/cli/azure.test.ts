@@ -1,3 +1,6 @@
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { useAzure } from '../support/azure/azure.ts'
 import { jsonOf, useBuiltRollcall } from '../support/rollcall.ts'
@@ -29,6 +32,26 @@ describe('rollcall on a deployment in Azure', () => {
 		expect(rotated.ending).toEqual([{ version, expires: expect.any(String) }])
 		expect(vault.secrets.get('scim-token-acme')?.get(version)?.expires).toBe(
 			Date.parse(rotated.ending[0].expires) / 1000,
+		)
+	})
+
+	test('removes a tenant, whose name and secret can be used again while its old tokens cannot', async () => {
+		const { env, vault } = azure()
+		const where = '--resource-group rollcall'
+		await run(`tenant add initech ${where}`, env)
+		const removed = await run(
+			`tenant remove initech --yes --out ${join(tmpdir(), `initech-${process.pid}`)} ${where}`,
+			env,
+		)
+		await rm(join(tmpdir(), `initech-${process.pid}`))
+		expect(removed).toEqual({ code: 0, err: '', out: expect.stringMatching(/\nThe tenant initech is removed\.\n$/) })
+		expect([...vault.secrets.keys(), ...vault.deleted.keys()]).toEqual(['scim-token-initech'])
+		const { version } = jsonOf(await run(`tenant add initech ${where} --json`, env))
+		expect(jsonOf(await run(`token list initech ${where} --json`, env))).toEqual(
+			expect.arrayContaining([
+				{ version, state: 'accepted', created: expect.any(String) },
+				{ version: expect.any(String), state: 'disabled', created: expect.any(String) },
+			]),
 		)
 	})
 

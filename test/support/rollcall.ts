@@ -23,7 +23,7 @@ export async function rollcall(
 ): Promise<Run> {
 	const seen = { out: '', err: '' }
 	const code = await run(args, commands, {
-		out: (text) => {
+		out: async (text) => {
 			seen.out += text
 		},
 		err: (text) => {

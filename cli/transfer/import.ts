@@ -1,0 +1,181 @@
+import { isDeepStrictEqual } from 'node:util'
+import { ScimError } from '../../shared/scim/error.ts'
+import type { Member, ResourceId } from '../../shared/scim/resource.ts'
+import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import { parseResource } from '../../shared/scim/value.ts'
+import { inParallel } from '../../shared/storage/parallel.ts'
+import type { ResourceStore } from '../../shared/storage/resource-store.ts'
+import type { AtPlace } from '../command.ts'
+import { table } from '../table.ts'
+import { storeTenantNamed } from '../tenant.ts'
+import { withProgress } from './progress.ts'
+import { type ExportRecord, type Line, readRecords } from './records.ts'
+
+/** What became of a record: made now, there before with the same content, or why it is neither. */
+type Outcome = 'created' | 'present' | { readonly conflict: string }
+
+type Kind = 'User' | 'Group' | 'Membership'
+type Conflict = { readonly line: number; readonly what: string; readonly detail: string }
+type Tally = Record<Kind, { created: number; present: number }>
+
+export const importTenant: AtPlace =
+	({ args: [name = '', file = ''], surroundings }) =>
+	async (place) => {
+		const store = place.open(await storeTenantNamed(place, name))
+		const tally: Tally = {
+			...{ User: { created: 0, present: 0 }, Group: { created: 0, present: 0 } },
+			Membership: { created: 0, present: 0 },
+		}
+		const conflicts: Conflict[] = []
+		let isWhole = false
+		const importBatch = importer(store)
+		await withProgress(surroundings, async (show) => {
+			for await (const lines of batches(readRecords(file))) {
+				for (const { line, kind, what, outcome } of await importBatch(lines)) {
+					if (typeof outcome === 'string') tally[kind][outcome]++
+					else conflicts.push({ line, what, detail: outcome.conflict })
+				}
+				isWhole ||= lines.some(({ record }) => record.type === 'End')
+				show(`line ${lines.at(-1)?.number}`)
+			}
+		})
+		return {
+			text: [
+				summary(tally),
+				...conflicts.map(inWords),
+				...(isWhole ? [] : [`${file} is not whole: its last line is missing.`]),
+			].join('\n'),
+			json: { name, users: tally.User, groups: tally.Group, memberships: tally.Membership, conflicts, isWhole },
+			isFailure: conflicts.length > 0 || !isWhole,
+		}
+	}
+
+const summary = ({ User, Group, Membership }: Tally): string =>
+	table(
+		Object.entries({ Users: User, Groups: Group, Memberships: Membership }).map(([what, { created, present }]) => [
+			...[what, `${created.toLocaleString('en')} created`, `${present.toLocaleString('en')} there before`],
+		]),
+	)
+
+const inWords = ({ line, what, detail }: Conflict): string => `conflict in line ${line}, ${what}: ${detail}`
+
+/** Records of one kind, and memberships of one group, are imported together. */
+async function* batches(lines: AsyncIterable<Line>): AsyncGenerator<readonly Line[]> {
+	let batch: Line[] = []
+	for await (const line of lines) {
+		const [first] = batch
+		if (first !== undefined && (batch.length === batchSize || sortOf(first.record) !== sortOf(line.record))) {
+			yield batch
+			batch = []
+		}
+		batch.push(line)
+	}
+	if (batch.length > 0) yield batch
+}
+
+const batchSize = 200
+const sortOf = (record: ExportRecord): string => (record.type === 'Membership' ? record.group : record.type)
+
+type Imported = { readonly line: number; readonly kind: Kind; readonly what: string; readonly outcome: Outcome }
+
+/** Imports batch after batch; it remembers the members of the group that it is at. */
+function importer(store: ResourceStore): (lines: readonly Line[]) => Promise<readonly Imported[]> {
+	const importMembers = memberImporter(store)
+	return async (lines) => {
+		const imported = await inParallel(lines, async ({ number: line, record }): Promise<readonly Imported[]> => {
+			if (record.type !== 'User' && record.type !== 'Group') return []
+			const type = record.type === 'User' ? userType : groupType
+			const outcome = await importResource(store, type, record)
+			return [{ line, kind: record.type, what: `${record.type} ${record.id}`, outcome }]
+		})
+		const memberships = lines.flatMap(({ number: line, record }) =>
+			record.type === 'Membership' ? [{ line, record }] : [],
+		)
+		const [first] = memberships
+		if (first === undefined) return imported.flat()
+		const { group } = first.record
+		const members = memberships.map(({ record: { member, display } }) => ({
+			...{ value: member },
+			...(display !== undefined && { display }),
+		}))
+		const outcomes = await importMembers(group, members)
+		return memberships.map(({ line, record: { member } }) => ({
+			...{ line, kind: 'Membership' as const, what: `Membership of ${member} in ${group}` },
+			outcome: outcomes.get(member) ?? 'present',
+		}))
+	}
+}
+
+type Described = { readonly id: ResourceId; readonly attributes: Readonly<Record<string, unknown>> }
+
+async function importResource(
+	store: ResourceStore,
+	type: ResourceType,
+	{ id, attributes }: Described,
+): Promise<Outcome> {
+	return orConflict(async () => {
+		const wanted = parseResource(type, attributes)
+		const present = await store.get(type, id)
+		if (present === undefined) {
+			await store.create(type, { id, attributes: wanted })
+			return 'created'
+		}
+		const names = [...new Set([...Object.keys(present.attributes), ...Object.keys(wanted)])]
+		const different = names.filter((name) => !isDeepStrictEqual(present.attributes[name], wanted[name]))
+		return different.length === 0 ? 'present' : { conflict: `it is there with another ${different.join(', ')}` }
+	})
+}
+
+/** What the directory refuses is a conflict; that it is away is a reason to stop. */
+async function orConflict(work: () => Promise<Outcome>): Promise<Outcome> {
+	try {
+		return await work()
+	} catch (error) {
+		if (error instanceof ScimError && error.status < 500) return { conflict: error.message }
+		throw error
+	}
+}
+
+type MemberImporter = (group: ResourceId, members: readonly Member[]) => Promise<ReadonlyMap<ResourceId, Outcome>>
+
+function memberImporter(store: ResourceStore): MemberImporter {
+	let current: { readonly group: ResourceId; readonly present: ReadonlySet<ResourceId> | undefined } | undefined
+	return async (group, members) => {
+		if (current?.group !== group) {
+			const stored = await store.get(groupType, group, { members: true })
+			current = { group, present: stored && new Set(stored.members?.map(({ value }) => value)) }
+		}
+		const { present } = current
+		if (present === undefined) return all(members, { conflict: 'there is no such group' })
+		const missing = members.filter(({ value }) => !present.has(value))
+		if (missing.length === 0) return new Map()
+		return addMembers(store, group, missing)
+	}
+}
+
+const all = (members: readonly Member[], outcome: Outcome): ReadonlyMap<ResourceId, Outcome> =>
+	new Map(members.map(({ value }) => [value, outcome]))
+
+async function addMembers(
+	store: ResourceStore,
+	group: ResourceId,
+	members: readonly Member[],
+): Promise<ReadonlyMap<ResourceId, Outcome>> {
+	const add = async (some: readonly Member[]) => {
+		const changed = await store.changeMembers(group, { add: some, remove: [] })
+		return all(some, changed === 'absent' ? { conflict: 'there is no such group' } : 'created')
+	}
+	try {
+		return await add(members)
+	} catch (error) {
+		if (!(error instanceof ScimError && error.scimType === 'invalidValue')) throw error
+		// One unknown user keeps all the others of a change out.
+		const known = await inParallel(members, async ({ value }) => (await store.get(userType, value)) !== undefined)
+		const users = members.filter((_, index) => known[index])
+		const strangers = members.filter((_, index) => !known[index])
+		return new Map([
+			...all(strangers, { conflict: 'there is no such user' }),
+			...(users.length > 0 ? await add(users) : []),
+		])
+	}
+}

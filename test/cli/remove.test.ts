@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openPlace, type Place } from '../../cli/place.ts'
+import { startAzurite } from '../../local/azurite.ts'
+import { userType } from '../../shared/scim/resource-type.ts'
+import { connectTables } from '../../shared/storage/tables.ts'
+import { jsonOf, type RunOptions, rollcall } from '../support/rollcall.ts'
+
+let folder = ''
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-cli-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const run = (line: string, options: RunOptions = {}) =>
+	rollcall([...line.split(' '), '--data', join(folder, 'data')], options)
+const json = async (line: string) => jsonOf(await run(`${line} --json`))
+const file = (name: string) => join(folder, name)
+
+async function atPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
+	const place = await openPlace({ folder: join(folder, 'data') }, { isMade: false })
+	try {
+		return await work(place)
+	} finally {
+		await place.close()
+	}
+}
+
+const tenantIn = async (place: Place) => {
+	const tenant = await place.tenants.getTenant('acme')
+	if (tenant === undefined) throw new Error('it is there')
+	return tenant
+}
+
+const createUser = () =>
+	atPlace(async (place) => place.open(await tenantIn(place)).create(userType, { attributes: { userName: 'joy' } }))
+
+const question = 'The tenant acme has 1 user, 0 groups. It is removed for good.\nType its name to go on: '
+
+describe('rollcall tenant remove', () => {
+	test('exports the tenant and removes its row, its table and its tokens, once its name is typed', async () => {
+		await run('tenant add acme')
+		await run('tenant add globex')
+		const { table } = await json('tenant show acme')
+		const { id } = await createUser()
+		expect(await run(`tenant remove acme --out ${file('acme.ndjson')}`, { input: 'acme\n' })).toEqual({
+			...{ code: 0, err: question },
+			out: `Exported 1 user, 0 groups, 0 memberships to ${file('acme.ndjson')}\nThe tenant acme is removed.\n`,
+		})
+		expect(await readFile(file('acme.ndjson'), 'utf8')).toContain(id)
+		expect((await json('tenant list')).map(({ name }: { name: string }) => name)).toEqual(['globex'])
+		const left = await atPlace((place) => place.open({ name: 'acme', table }).get(userType, id).catch(String))
+		expect(left).toMatch(/not available/)
+		expect(Object.keys(JSON.parse(await readFile(file('data/tokens.json'), 'utf8')).tokens)).toEqual(['globex'])
+	})
+
+	test('gives a new tenant of that name another table, into which the export goes back', async () => {
+		await run('tenant add acme')
+		const { table } = await json('tenant show acme')
+		const { id } = await createUser()
+		await run(`tenant remove acme --yes --out ${file('acme.ndjson')}`)
+		await run('tenant add acme')
+		expect(await json('tenant show acme')).toMatchObject({ users: 0, tokens: { all: 1 } })
+		expect((await json('tenant show acme')).table).not.toBe(table)
+		await run(`import acme ${file('acme.ndjson')}`)
+		await atPlace(async (place) => {
+			expect(await place.open(await tenantIn(place)).get(userType, id)).toMatchObject({
+				attributes: { userName: 'joy' },
+			})
+		})
+	})
+
+	test.each(['acne\n', '\n', ''])('removes nothing where %j is typed', async (input) => {
+		await run('tenant add acme')
+		await createUser()
+		expect(await run(`tenant remove acme --out ${file('acme.ndjson')}`, { input })).toEqual({
+			...{ code: 1, out: '' },
+			err: `${question}error: nothing is removed: ${JSON.stringify(input.trim())} is not the name\nhint: type acme, or give --yes\n`,
+		})
+		expect(existsSync(file('acme.ndjson'))).toBe(false)
+		expect(await json('tenant show acme')).toMatchObject({ users: 1, tokens: { accepted: 1 } })
+	})
+
+	test('removes nothing where the export cannot be written', async () => {
+		await run('tenant add acme')
+		expect(await run(`tenant remove acme --yes --out ${file('no/folder')}`)).toMatchObject({ code: 1 })
+		expect(await json('tenant show acme')).toMatchObject({ tokens: { accepted: 1 } })
+	})
+
+	test('ends what an earlier removal has begun, and removes a relay, without an export', async () => {
+		await run('tenant add acme')
+		await run('tenant add globex --mode relay')
+		const { table } = await json('tenant show acme')
+		const { connectionString, close } = await startAzurite({ folder: file('data') })
+		await connectTables({ connectionString }).deleteTable(table)
+		await close()
+		for (const name of ['acme', 'globex']) {
+			expect(await run(`tenant remove ${name} --yes --out ${file('none')}`)).toEqual({
+				...{ code: 0, err: '' },
+				out: `The tenant ${name} is removed.\n`,
+			})
+		}
+		expect(await readdir(folder)).toEqual(['data'])
+		expect(await json('tenant list')).toEqual([])
+	})
+})

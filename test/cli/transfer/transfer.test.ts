@@ -1,0 +1,226 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openPlace } from '../../../cli/place.ts'
+import type { ResourceId } from '../../../shared/scim/resource.ts'
+import { groupType, userType } from '../../../shared/scim/resource-type.ts'
+import { urn } from '../../../shared/scim/urn.ts'
+import { inParallel } from '../../../shared/storage/parallel.ts'
+import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
+import { jsonOf, type RunOptions, rollcall } from '../../support/rollcall.ts'
+
+let folder = ''
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-cli-'))
+	for (const name of ['acme', 'globex']) await run(`tenant add ${name}`)
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const run = (line: string, options: RunOptions = {}) =>
+	rollcall([...line.split(' '), '--data', join(folder, 'data')], options)
+const json = async (line: string) => jsonOf(await run(`${line} --json`))
+const file = (name: string) => join(folder, name)
+
+/** Works on the directory of a tenant. */
+async function within<T>(tenant: string, work: (store: ResourceStore) => Promise<T>): Promise<T> {
+	const place = await openPlace({ folder: join(folder, 'data') }, { isMade: false })
+	try {
+		const found = await place.tenants.getTenant(tenant)
+		if (found === undefined) throw new Error(`there is no ${tenant}`)
+		return await work(place.open(found))
+	} finally {
+		await place.close()
+	}
+}
+
+const joy = {
+	...{ userName: 'joy@example.com', active: false, name: { familyName: 'Ünal', givenName: 'Joy\u2028"' } },
+	emails: [{ value: 'joy@example.com', type: 'work', primary: true }],
+	[urn.enterpriseUser]: { department: 'R&D', manager: { value: 'nobody' } },
+}
+
+/** Two users and two groups, of which one has both users and the other none. */
+const populate = (tenant: string) =>
+	within(tenant, async (store) => {
+		const { id: joyId } = await store.create(userType, { attributes: joy })
+		const { id: kimId } = await store.create(userType, { attributes: { userName: 'kim@example.com' } })
+		const members = [{ value: joyId, display: 'Joy' }, { value: kimId }]
+		const { id: staffId } = await store.create(groupType, { attributes: { displayName: 'Staff' }, members })
+		const { id: emptyId } = await store.create(groupType, { attributes: { displayName: 'Empty' } })
+		return { joyId, kimId, staffId, emptyId }
+	})
+
+/** The lines of an export without what every export has of its own. */
+async function linesOf(name: string) {
+	const lines = (await readFile(file(name), 'utf8')).trimEnd().split('\n')
+	return lines.map((line) => {
+		const { exported, tenant, created, lastModified, ...rest } = JSON.parse(line)
+		return rest
+	})
+}
+
+const tally = (created: number, present: number) => ({ created, present })
+
+describe('rollcall export', () => {
+	test('writes users, groups and memberships, a line each, to a file for its owner alone', async () => {
+		const { joyId, kimId, staffId, emptyId } = await populate('acme')
+		const { code, out, err } = await run(`export acme --out ${file('acme.ndjson')}`)
+		expect({ code, out, err }).toEqual({
+			...{ code: 0, err: '' },
+			out: `Exported 2 users, 2 groups, 2 memberships to ${file('acme.ndjson')}\n`,
+		})
+		expect(await linesOf('acme.ndjson')).toEqual([
+			{ type: 'Export', format: 1 },
+			{ type: 'User', id: joyId, attributes: joy },
+			{ type: 'User', id: kimId, attributes: { userName: 'kim@example.com' } },
+			{ type: 'Group', id: staffId, attributes: { displayName: 'Staff' } },
+			{ type: 'Group', id: emptyId, attributes: { displayName: 'Empty' } },
+			{ type: 'Membership', group: staffId, member: joyId, display: 'Joy' },
+			{ type: 'Membership', group: staffId, member: kimId },
+			{ type: 'End', users: 2, groups: 2, memberships: 2 },
+		])
+		expect((await stat(file('acme.ndjson'))).mode & 0o777).toBe(0o600)
+	})
+
+	test('writes to standard output where no file is named, with progress where somebody watches', async () => {
+		await populate('acme')
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		const { code, out, err } = await run('export acme', { isWatched: true })
+		expect(code).toBe(0)
+		await writeFile(file('out.ndjson'), out)
+		expect(await linesOf('out.ndjson')).toEqual(await linesOf('acme.ndjson'))
+		expect(err.split('\r\u001b[K').slice(0, 2)).toEqual(['', '0 users, 0 groups, 0 memberships'])
+		expect(err.endsWith('\r\u001b[K')).toBe(true)
+	})
+
+	test('overwrites nothing, and leaves nothing where it fails', async () => {
+		await writeFile(file('mine'), 'mine')
+		expect(await run(`export acme --out ${file('mine')}`)).toEqual({
+			...{ code: 1, out: '' },
+			err: `error: ${file('mine')} is there already\nhint: name another file with --out\n`,
+		})
+		expect(await readFile(file('mine'), 'utf8')).toBe('mine')
+		expect(await run(`export acme --out ${file('no/such/folder')}`)).toMatchObject({
+			...{ code: 1, out: '' },
+			err: expect.stringMatching(/^error: \S+ cannot be written: ENOENT.*\nhint: /),
+		})
+	})
+
+	test.each(['export initech', 'import initech x'])(
+		'%s says that the directory of a relay is elsewhere',
+		async (line) => {
+			await run('tenant add initech --mode relay')
+			expect(await run(line)).toEqual({
+				...{ code: 1, out: '' },
+				err: 'error: the tenant initech has no directory here\nhint: its mode is relay: users and groups are in the SCIM server behind it\n',
+			})
+		},
+	)
+})
+
+describe('rollcall import', () => {
+	test('makes in another tenant what was exported, with the same ids, and nothing the second time', async () => {
+		await populate('acme')
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		expect((await run(`import globex ${file('acme.ndjson')}`)).out).toBe(
+			'Users        2 created  0 there before\nGroups       2 created  0 there before\nMemberships  2 created  0 there before\n',
+		)
+		await run(`export globex --out ${file('globex.ndjson')}`)
+		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
+		expect(await json(`import globex ${file('acme.ndjson')}`)).toEqual({
+			...{ name: 'globex', users: tally(0, 2), groups: tally(0, 2), memberships: tally(0, 2) },
+			...{ conflicts: [], isWhole: true },
+		})
+	})
+
+	test('goes on where it was interrupted, and says of half a file that it is not whole', async () => {
+		await populate('acme')
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		const lines = (await readFile(file('acme.ndjson'), 'utf8')).split('\n')
+		await writeFile(file('half.ndjson'), lines.slice(0, 6).join('\n'))
+		const half = await run(`import globex ${file('half.ndjson')}`)
+		expect(half).toEqual({
+			...{ code: 1, err: '' },
+			out: `Users        2 created  0 there before\nGroups       2 created  0 there before\nMemberships  1 created  0 there before\n${file('half.ndjson')} is not whole: its last line is missing.\n`,
+		})
+		expect(await json(`import globex ${file('acme.ndjson')}`)).toMatchObject({
+			...{ users: tally(0, 2), groups: tally(0, 2), memberships: tally(1, 1) },
+		})
+	})
+
+	test('says what conflicts, changes none of that, and imports the rest', async () => {
+		const { joyId, kimId, staffId, emptyId } = await populate('acme')
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		const kim = await within('globex', async (store) => {
+			await store.create(userType, { id: joyId, attributes: { ...joy, active: true, title: 'Dr' } })
+			await store.create(groupType, { attributes: { displayName: 'empty' } })
+			return store.create(userType, { attributes: { userName: 'KIM@example.com' } })
+		})
+		const membership = JSON.stringify({ type: 'Membership', group: emptyId, member: joyId })
+		const text = (await readFile(file('acme.ndjson'), 'utf8')).replace('{"type":"End"', `${membership}\n{"type":"End"`)
+		await writeFile(file('acme.ndjson'), text)
+		const { code, out } = await run(`import globex ${file('acme.ndjson')}`)
+		expect(code).toBe(1)
+		expect(out.split('\n').slice(3)).toEqual([
+			`conflict in line 2, User ${joyId}: it is there with another active, title`,
+			`conflict in line 3, User ${kimId}: userName "kim@example.com" is already taken`,
+			`conflict in line 5, Group ${emptyId}: displayName "Empty" is already taken`,
+			`conflict in line 7, Membership of ${kimId} in ${staffId}: there is no such user`,
+			`conflict in line 8, Membership of ${joyId} in ${emptyId}: there is no such group`,
+			'',
+		])
+		await within('globex', async (store) => {
+			expect((await store.get(userType, joyId))?.attributes).toMatchObject({ active: true, title: 'Dr' })
+			expect((await store.get(userType, kim.id))?.attributes).toEqual({ userName: 'KIM@example.com' })
+			expect((await store.get(groupType, staffId, { members: true }))?.members).toEqual([
+				{ value: joyId, display: 'Joy' },
+			])
+		})
+	})
+
+	test('takes more than a page of users and a batch of members', async () => {
+		const count = 501
+		await within('acme', async (store) => {
+			const users = await inParallel(
+				Array.from({ length: count }, (_, index) => index),
+				(index) => store.create(userType, { attributes: { userName: `user-${index}@example.com` } }),
+			)
+			const members = users.map(({ id }) => ({ value: id }))
+			await store.create(groupType, { attributes: { displayName: 'All' }, members })
+		})
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		expect(await json(`import globex ${file('acme.ndjson')}`)).toMatchObject({
+			...{ users: tally(count, 0), groups: tally(1, 0), memberships: tally(count, 0), conflicts: [] },
+		})
+		await run(`export globex --out ${file('globex.ndjson')}`)
+		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
+	})
+
+	const header = '{"type":"Export","format":1,"tenant":"acme","exported":"2026-01-01T00:00:00Z"}'
+	const id = '01a214aa48e97000812345678901234a' as ResourceId // sound: it looks like one
+	test.each([
+		[`${header}\nnot JSON`, /:2 is not a line of an export: .*not valid JSON/],
+		['{"type":"Export","format":2,"tenant":"a","exported":""}', /:1 is not a line of an export: format: /],
+		[`${header}\n{"type":"Membership","group":"${id}","member":"${id}"}`, /:2 .*: group: is not the id of a Group$/],
+		[`${header}\n\n{"type":"User","id":"${id}"}`, /:3 .*: attributes: /],
+		[undefined, / cannot be read: ENOENT/],
+	])('refuses %j', async (text, message) => {
+		if (text !== undefined) await writeFile(file('bad'), text)
+		const { code, out, err } = await run(`import acme ${file('bad')}`)
+		expect({ code, out }).toEqual({ code: 1, out: '' })
+		const [error = '', hint] = err.split('\n')
+		expect(error).toMatch(/^error: \S+bad/)
+		expect(error).toMatch(message)
+		expect(hint).toMatch(/^hint: ./)
+	})
+
+	test('takes no value that the schema refuses', async () => {
+		const user = { type: 'User', id, attributes: { userName: 7 }, created: '', lastModified: '' }
+		await writeFile(
+			file('bad'),
+			`${header}\n${JSON.stringify(user)}\n{"type":"End","users":1,"groups":0,"memberships":0}`,
+		)
+		expect((await run(`import acme ${file('bad')}`)).out).toMatch(/\nconflict in line 2, User \w+: userName/)
+	})
+})
