@@ -43,7 +43,7 @@ function settingOf(
 	if (relay === undefined) throw misconfigured('the app setting ROLLCALL_RELAY_NAMESPACE is missing')
 	const parsed = relaySettings.safeParse(settings)
 	if (!parsed.success) throw misconfigured(`the settings of the tenant: ${z.prettifyError(parsed.error)}`)
-	const { hybridConnection = name, agents, authorization } = parsed.data
+	const { hybridConnection = name, agents, authorization, patchAsPost } = parsed.data
 	const { namespace, sas, ca } = relay
 	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
 	return {
@@ -51,6 +51,7 @@ function settingOf(
 		hybridConnection,
 		token: sas === undefined ? identityToken : sasSource({ ...sas, uri }),
 		isAuthorizationPassed: authorization === 'passThrough',
+		isPatchSentAsPost: patchAsPost,
 		...(agents !== undefined && { agents }),
 		...(ca !== undefined && { ca }),
 	}

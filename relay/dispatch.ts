@@ -72,9 +72,11 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 
 	async function serve(delivery: Delivery): Promise<void> {
 		const started = clock.now()
-		const { request } = delivery
-		const headers = lowerCase(request.requestHeaders)
-		const reply = await replyTo(delivery, headers).catch((error: unknown) => refusal('agent_failed', briefly(error)))
+		const headers = lowerCase(delivery.request.requestHeaders)
+		const request = { ...delivery.request, method: methodOf(delivery.request, headers) }
+		const reply = await replyTo({ ...delivery, request }, headers).catch((error: unknown) =>
+			refusal('agent_failed', briefly(error)),
+		)
 		const way = await delivery.answer(await marked(reply, headers))
 		log('request', {
 			requestId: headers[header.requestId],
@@ -216,6 +218,13 @@ const replyOf = (answer: OriginAnswer): Reply =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
 
 const detailOf = ({ body }: Reply): string => JSON.parse(body.toString()).detail
+
+/** The method that is meant. Only a PATCH travels as another, and as a POST alone: everything that looks at methods sees a write. */
+function methodOf({ method }: RelayRequest, headers: Readonly<Record<string, string>>): string {
+	const meant = headers[header.method]
+	if (meant === undefined || (method === 'POST' && meant === 'PATCH')) return meant ?? method
+	return `${meant} by ${method}`
+}
 
 const lowerCase = (headers: Readonly<Record<string, string>>): Record<string, string> =>
 	Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))

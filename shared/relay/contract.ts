@@ -11,6 +11,8 @@ export const header = {
 	key: 'x-scim-relay-key',
 	/** Path and query in base64url, because the service rewrites some characters. */
 	target: 'x-scim-relay-target',
+	/** The method that is meant: a PATCH may travel as a POST, since whether the service lets PATCH pass is not documented. */
+	method: 'x-scim-relay-method',
 	/** The agent's id, `<guid>;v=1;hc=<hybrid connection>`. What lacks it is no answer of a SCIM server. */
 	agent: 'x-scim-relay-agent',
 	outcome: 'x-scim-relay-outcome',

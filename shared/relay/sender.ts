@@ -25,6 +25,8 @@ export type RelaySetting = {
 	readonly agents?: readonly string[]
 	/** The agent lets the client's own Authorization through to the SCIM server. */
 	readonly isAuthorizationPassed?: boolean
+	/** PATCH travels as POST, for a service that does not let it pass. */
+	readonly isPatchSentAsPost?: boolean
 	readonly clock?: Clock
 	readonly ca?: string
 }
@@ -156,11 +158,13 @@ async function send(attempts: Attempts, more: More & { readonly ends: number }):
 	const path = more.path ?? `/scim${escaped(request.path)}`
 	const target = `/${setting.hybridConnection}${path}`
 	const body = isOwn ? undefined : request.body
+	const method = more.method ?? request.method
+	const isTunnelled = method === 'PATCH' && setting.isPatchSentAsPost === true
 	const controller = new AbortController()
 	const cancel = clock.after(remaining, () => controller.abort())
 	try {
 		const received = await exchange({
-			method: more.method ?? request.method,
+			method: isTunnelled ? 'POST' : method,
 			path: target,
 			headers: {
 				...passed(request, setting),
@@ -172,6 +176,7 @@ async function send(attempts: Attempts, more: More & { readonly ends: number }):
 				[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
 				[header.key]: attempts.key,
 				[header.target]: Buffer.from(target).toString('base64url'),
+				...(isTunnelled && { [header.method]: method }),
 				...more.headers,
 			},
 			body,

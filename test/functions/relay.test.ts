@@ -72,6 +72,15 @@ describe('a tenant of mode relay', () => {
 		expect(await tenant.request('DELETE', '/Users/7')).toMatchObject({ status: 204, body: undefined })
 	})
 
+	test('sends PATCH as POST where its settings say so, and its SCIM server gets a PATCH', async () => {
+		const tenant = await newHost({ mode: 'relay', settings: { hybridConnection: 'demo', patchAsPost: true } })
+		lab.origin.answer = (_, response) => json(response, 200, {})
+		lab.standIn.faults.refusePatch = true
+		expect(await tenant.request('PATCH', '/Users/7', { body: {} })).toMatchObject({ status: 200 })
+		lab.standIn.faults.refusePatch = false
+		expect(lab.origin.requests).toMatchObject([{ method: 'PATCH', target: '/scim/Users/7' }])
+	})
+
 	test('asks its SCIM server nothing for a wrong token', async () => {
 		const tenant = await newTenant()
 		const answer = await tenant.request('GET', '/Users', { headers: { authorization: 'Bearer wrong-wrong-wrong' } })

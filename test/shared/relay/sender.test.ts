@@ -4,6 +4,7 @@ import { WebSocket } from 'ws'
 import { sasToken } from '../../../shared/relay/sas.ts'
 import { type Lab, outcome, request, settings, startLab } from '../../support/relay-stand-in/lab.ts'
 import { json } from '../../support/relay-stand-in/origin.ts'
+import { sendTo } from '../../support/relay-stand-in/sender.ts'
 
 let lab: Lab
 
@@ -211,4 +212,56 @@ test.each([
 	lab.standIn.faults.nextSends = [fate]
 	expect(await outcome(lab.sender()(request({ method })))).toMatchObject({ status })
 	expect(lab.origin.requests.length).toBe(asked)
+})
+
+describe('PATCH', () => {
+	const patch = () => request({ method: 'PATCH', path: '/Users/1', body: Buffer.from('{"Operations":[]}') })
+	const done = { status: 200, body: { method: 'PATCH', target: '/scim/Users/1', length: 17 } }
+
+	test('passes as it is where the service lets it', async () => {
+		await lab.agent()
+		expect(await outcome(lab.sender()(patch()))).toEqual(done)
+		expect(lab.standIn.journal.entries.find(({ event }) => event === 'request')?.method).toBe('PATCH')
+	})
+
+	test('travels as POST where it is told to, and is a PATCH again at the SCIM server and in the log', async () => {
+		await lab.agent()
+		lab.standIn.faults.refusePatch = true
+		expect(await outcome(lab.sender()(patch()))).toMatchObject({ status: 503, detail: expect.stringMatching(/405/) })
+		expect(lab.origin.requests).toEqual([])
+		const send = lab.sender({ isPatchSentAsPost: true })
+		expect(await outcome(send(patch()))).toEqual(done)
+		expect(await outcome(send(request()))).toMatchObject({ body: { method: 'GET' } })
+		expect(lab.origin.requests[0]?.headers).not.toHaveProperty('x-scim-relay-method')
+		expect(lab.log.entries).toContainEqual(expect.objectContaining({ method: 'PATCH', status: 200 }))
+		expect(lab.standIn.journal.violations()).toEqual([])
+	})
+
+	test('that travels as POST is not repeated when its answer is lost, but asked about', async () => {
+		await lab.agent()
+		lab.origin.answer = (incoming) => incoming.socket.destroy()
+		expect(await outcome(lab.sender({ isPatchSentAsPost: true })(patch()))).toMatchObject({ status: 503 })
+		expect(lab.origin.requests.length).toBe(1)
+	})
+
+	test.each([
+		['GET', 'PATCH'],
+		['POST', 'DELETE'],
+		['POST', 'BREW'],
+		['PATCH', 'POST'],
+	])('%s does not travel for %s', async (method, meant) => {
+		await lab.agent()
+		const { token } = sasToken({
+			uri: 'http://localhost/demo',
+			keyName: 'send',
+			key: 'sendkey',
+			expires: Date.now() + 36_000_000,
+		})
+		const { status, headers } = await sendTo({
+			...{ port: lab.standIn.port, ca: lab.ca, method, path: '/demo/scim/Users' },
+			headers: { ServiceBusAuthorization: token, 'x-scim-relay-method': meant },
+		})
+		expect([status, headers['x-scim-relay-error']]).toEqual([405, 'method_refused'])
+		expect(lab.origin.requests).toEqual([])
+	})
 })

@@ -21,6 +21,8 @@ export type Faults = {
 	rendezvous: 'open' | 'refuse' | 'expire' | 'hang'
 	/** Fate of the next senders' requests, in turn. */
 	nextSends: number[]
+	/** PATCH does not pass. */
+	refusePatch: boolean
 	/** Each request is delivered twice. */
 	duplicate: boolean
 	/** Bodies go out in frames of this length. */
@@ -118,6 +120,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		nextListens: [],
 		rendezvous: 'open',
 		nextSends: [],
+		refusePatch: false,
 		duplicate: false,
 		fragment: undefined,
 		omitBody: false,
@@ -402,6 +405,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		const body = await readAll(request)
 		const fate = faults.nextSends.shift()
 		if (fate !== undefined) return refuse(response, fate, 'Refused as told.')
+		if (faults.refusePatch && request.method === 'PATCH') return refuse(response, 405, 'Method Not Allowed')
 		const channel = kept.get(request.socket)
 		const listener = channel?.listener ?? choose(request, response, entity)
 		if (listener === undefined) return
