@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
 import type { RelaySettings } from '../../functions/relay.ts'
 import { type RequestEvent, respondWith } from '../../functions/respond.ts'
-import { createServices } from '../../functions/services.ts'
+import { createServices, type Services } from '../../functions/services.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
+import { keyVaultSource } from '../../shared/auth/key-vault-source.ts'
+import { tokenVerifier } from '../../shared/auth/tokens.ts'
+import type { Pause } from '../../shared/storage/retry.ts'
 import type { Send } from '../../shared/storage/tables.ts'
 import type { Tenant } from '../../shared/storage/tenants.ts'
 import { startAzurite } from './azurite.ts'
+import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
 
 export type ScimAnswer = {
@@ -45,16 +49,25 @@ type Options = {
 	readonly intercept?: (send: Send) => Send
 	/** Asked when the host starts. */
 	readonly relay?: () => RelaySettings
+	/** Instead of the waits before the table service is asked again. */
+	readonly pause?: Pause
+	/** Where the tokens are, instead of in a file; asked when the host starts. */
+	readonly vault?: () => KeyVault
 }
 
 type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
 
 /** The loopback host on an emulated table service, for a test file; each call of the result makes a new tenant. */
-export function useHost({ intercept = (send) => send, relay }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
+export function useHost({
+	intercept = (send) => send,
+	relay,
+	pause,
+	vault,
+}: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
 	const events: RequestEvent[] = []
 	let running: { folder: string; server: RunningServer; azurite: Awaited<ReturnType<typeof startAzurite>> } | undefined
-	let services: Awaited<ReturnType<typeof createServices>> | undefined
+	let services: Services | undefined
 	let tenants = 0
 
 	beforeAll(async () => {
@@ -65,7 +78,11 @@ export function useHost({ intercept = (send) => send, relay }: Options = {}): (d
 			tokens: { file: join(folder, 'tokens.json') },
 			...(relay && { relay: relay() }),
 		}
-		services = await createServices(settings, { intercept: (send) => meter.intercept(intercept(send)) })
+		const created = await createServices(settings, {
+			intercept: (send) => meter.intercept(intercept(send)),
+			...(pause && { pause }),
+		})
+		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
 		running = { folder, server, azurite }
 	})
@@ -80,7 +97,10 @@ export function useHost({ intercept = (send) => send, relay }: Options = {}): (d
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++tenants}`
 		const token = `a-token-of-${name}`
-		await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: new Date().toISOString() })
+		const now = new Date()
+		if (vault === undefined) {
+			await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: now.toISOString() })
+		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
@@ -100,6 +120,17 @@ export function useHost({ intercept = (send) => send, relay }: Options = {}): (d
 			},
 		}
 	}
+}
+
+/** Verifies tokens as the app does in Azure, but for the identity of the vault and of who asks it. */
+function verifierOf({ url, certificate, credential }: KeyVault, { tenants, now }: Services) {
+	const client = {
+		disableChallengeResourceVerification: true,
+		tlsOptions: { ca: certificate },
+		retryOptions: { maxRetries: 2, retryDelayInMs: 0, maxRetryDelayInMs: 0 },
+	}
+	const source = keyVaultSource({ vaultUrl: url, credential, client })
+	return tokenVerifier({ source, isTenant: async (name) => (await tenants.getTenant(name)) !== undefined, now })
 }
 
 type Sent = RequestOptions & { readonly method: string; readonly token: string }

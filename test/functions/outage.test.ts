@@ -1,0 +1,236 @@
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { TableRequest } from '../../shared/storage/tables.ts'
+import { type Fate, serverBusy, withFaults } from '../support/faults.ts'
+import { type Host, type RequestOptions, useHost } from '../support/host.ts'
+import { type KeyVault, useKeyVault } from '../support/key-vault.ts'
+
+const useVault = useKeyVault()
+let vault: KeyVault
+beforeAll(() => {
+	vault = useVault()
+})
+
+let fateOf: (request: TableRequest) => Fate
+beforeEach(() => {
+	fateOf = () => 'answered'
+	vault.faultOf = () => undefined
+})
+
+const host = useHost({
+	intercept: withFaults((request) => fateOf(request)),
+	pause: async () => {},
+	vault: () => vault,
+})
+
+const error = 'urn:ietf:params:scim:api:messages:2.0:Error'
+const patch = (...Operations: unknown[]) => ({
+	body: { schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations },
+})
+
+const unavailable = (detail: string) => ({ schemas: [error], status: '503', detail })
+
+/** A group with one of two users in it. */
+async function populated() {
+	const tenant = await host()
+	const { id: ann } = await tenant.create('/Users', { userName: 'ann', title: 'Dr' })
+	const { id: joy } = await tenant.create('/Users', { userName: 'joy' })
+	const { id: ops } = await tenant.create('/Groups', { displayName: 'Ops', members: [{ value: ann }] })
+	const place = (text: string) => text.replaceAll('<ann>', ann).replaceAll('<joy>', joy).replaceAll('<ops>', ops)
+	return {
+		tenant,
+		ask: (method: string, path: string, { body, ...options }: RequestOptions = {}) =>
+			tenant.request(method, place(path), {
+				...options,
+				...(body !== undefined && { body: place(JSON.stringify(body)) }),
+			}),
+	}
+}
+
+async function stored(tenant: Host): Promise<unknown> {
+	const users = await tenant.request('GET', '/Users?attributes=userName,title,groups,meta.version')
+	const groups = await tenant.request('GET', '/Groups')
+	return [users.body, groups.body]
+}
+
+type Row = [method: string, path: string, options: RequestOptions]
+
+const reads: Row[] = [
+	['GET', '/Users/<ann>', {}],
+	['GET', '/Users', {}],
+	['GET', '/Users?filter=userName+eq+%22ann%22', {}],
+	['GET', '/Users?filter=title+co+%22D%22&sortBy=title', {}],
+	['GET', '/Groups?filter=members.value+eq+%22<ann>%22', {}],
+	['POST', '/.search', { body: { count: 1 } }],
+]
+const writes: Row[] = [
+	['POST', '/Users', { body: { userName: 'new' } }],
+	['POST', '/Groups', { body: { displayName: 'new', members: [{ value: '<joy>' }] } }],
+	['PUT', '/Users/<ann>', { body: { userName: 'anna' } }],
+	['PUT', '/Groups/<ops>', { body: { displayName: 'Dev', members: [{ value: '<joy>' }] } }],
+	['PATCH', '/Users/<ann>', patch({ op: 'replace', path: 'title', value: 'Prof' })],
+	['PATCH', '/Groups/<ops>', patch({ op: 'add', path: 'members', value: [{ value: '<joy>' }] })],
+	['PATCH', '/Groups/<ops>', patch({ op: 'remove', path: 'members[value eq "<ann>"]' })],
+	['PATCH', '/Groups/<ops>', patch({ op: 'replace', path: 'displayName', value: 'Dev' })],
+	['DELETE', '/Users/<ann>', {}],
+	['DELETE', '/Groups/<ops>', {}],
+]
+
+const rowsWith = <T>(values: readonly T[]) =>
+	[...reads, ...writes].flatMap((row) => values.map((value) => [...row, value] as const))
+
+describe('while the table service is away', () => {
+	it.each(rowsWith(['busy', 'unsent'] as const))('%s %s %j is a 503 after a few attempts (%s)', async (...row) => {
+		const [method, path, options, reason] = row
+		const { tenant, ask } = await populated()
+		const before = await stored(tenant)
+		fateOf = () => (reason === 'busy' ? serverBusy : reason)
+		const { result, requests } = await tenant.meter.measure(() => ask(method, path, options))
+		fateOf = () => 'answered'
+		expect(result.status).toBe(503)
+		expect(result.headers.get('retry-after')).toBe('5')
+		expect(result.headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
+		expect(result.body).toEqual(unavailable('the directory is not available at the moment'))
+		expect(requests).toBeGreaterThanOrEqual(4)
+		expect(requests).toBeLessThanOrEqual(16)
+		expect(tenant.events.find(({ status }) => status === 503)).toMatchObject({ method, error: expect.anything() })
+		expect(await stored(tenant)).toEqual(before)
+	})
+
+	it.each(rowsWith([1, 3]))('%s %s %j works after %i attempts that fail', async (method, path, options, failing) => {
+		const { tenant, ask } = await populated()
+		let failed = 0
+		fateOf = () => (failed++ < failing ? serverBusy : 'answered')
+		expect((await ask(method, path, options)).status).toBeLessThan(300)
+		fateOf = () => 'answered'
+		expect(await stored(tenant)).toEqual(await withoutFaults([method, path, options], tenant))
+	})
+
+	it('a bulk request has a 503 for each operation', async () => {
+		const { tenant, ask } = await populated()
+		fateOf = ({ path }) => (path === '$batch' ? serverBusy : 'answered')
+		const { status, body } = await ask('POST', '/Bulk', {
+			body: { Operations: [{ method: 'DELETE', path: '/Users/<ann>' }] },
+		})
+		fateOf = () => 'answered'
+		expect(status).toBe(200)
+		expect(body.Operations).toMatchObject([
+			{ status: '503', response: unavailable('the directory is not available at the moment') },
+		])
+		expect((await tenant.request('GET', '/Users')).body.totalResults).toBe(2)
+	})
+
+	it('neither a known nor an unknown tenant has a 401', async () => {
+		const { tenant } = await populated()
+		fateOf = () => serverBusy
+		const nobody = await fetch(tenant.baseUrl.replace(/tenant-\d+$/, 'nobody'), {
+			headers: { authorization: 'Bearer x' },
+		})
+		expect([nobody.status, nobody.headers.get('retry-after')]).toEqual([503, '5'])
+	})
+})
+
+/** What is stored after the same request in a tenant where nothing fails, in the words of this one. */
+async function withoutFaults([method, path, options]: Row, tenant: Host): Promise<unknown> {
+	const other = await populated()
+	await other.ask(method, path, options)
+	return alike(await stored(other.tenant), await stored(tenant))
+}
+
+/** `expected` with the ids, versions and addresses of `actual`. */
+function alike(expected: unknown, actual: unknown): unknown {
+	const shape = (value: unknown) =>
+		JSON.stringify(value).replaceAll(/[0-9a-f]{32}|tenant-\d+|"\d{4}-\d\d-\d\dT[^"]*"/g, '…')
+	return shape(expected) === shape(actual) ? actual : expected
+}
+
+describe('an answer of the table service that is lost', () => {
+	it.each(rowsWith([1, 2]))('%s %s %j is done once, %i times over', async (method, path, options, losses) => {
+		const { tenant, ask } = await populated()
+		let lost = 0
+		fateOf = (request) => {
+			const isMeant = method === 'GET' || path === '/.search' || request.path === '$batch'
+			return isMeant && lost++ < losses ? 'lost' : 'answered'
+		}
+		const { status } = await ask(method, path, options)
+		fateOf = () => 'answered'
+		expect(lost).toBeGreaterThan(0)
+		expect(status).toBe(
+			{ POST: path === '/.search' ? 200 : 201, DELETE: 204 }[method] ??
+				(path.startsWith('/Groups/') && method === 'PATCH' ? 204 : 200),
+		)
+		expect(await stored(tenant)).toEqual(await withoutFaults([method, path, options], tenant))
+	})
+
+	it('of a creation is no conflict with itself, yet one with the client that sends it again', async () => {
+		const tenant = await host()
+		let lost = 0
+		fateOf = ({ path }) => (path === '$batch' && lost++ === 0 ? 'lost' : 'answered')
+		const user = { body: { userName: 'joy' } }
+		const statuses = [
+			(await tenant.request('POST', '/Users', user)).status,
+			(await tenant.request('POST', '/Users', user)).status,
+		]
+		expect(statuses).toEqual([201, 409])
+		expect((await tenant.request('GET', '/Users')).body.totalResults).toBe(1)
+	})
+})
+
+describe('a table service that refuses', () => {
+	const refusal = (status: number, code: string): Fate => ({
+		status,
+		headers: { get: () => undefined },
+		text: JSON.stringify({ 'odata.error': { code, message: { lang: 'en-US', value: 'a secret of the service' } } }),
+	})
+
+	it.each([...reads, ...writes])('because the table is gone is a 503 and never a 404: %s %s %j', async (...row) => {
+		const { ask } = await populated()
+		fateOf = () => refusal(404, 'TableNotFound')
+		const { status, headers, body } = await ask(...row)
+		expect([status, headers.get('retry-after')]).toEqual([503, '5'])
+		expect(body).toEqual(unavailable('the directory is not available at the moment'))
+	})
+
+	it('because of the credentials is a constant 500 and a line in the log', async () => {
+		const { tenant, ask } = await populated()
+		fateOf = () => refusal(403, 'AuthorizationFailure')
+		const { status, body } = await ask('GET', '/Users/<ann>')
+		const event = tenant.events.at(-1)
+		expect(event).toMatchObject({
+			...{ method: 'GET', status: 500 },
+			error: expect.objectContaining({ message: expect.stringContaining('AuthorizationFailure') }),
+		})
+		expect([status, body]).toEqual([
+			500,
+			{
+				...{ schemas: [error], status: '500' },
+				detail: `Something failed on our side. It is logged as request ${event?.requestId}.`,
+			},
+		])
+	})
+})
+
+describe('while Key Vault is away', () => {
+	const away = unavailable('the tokens cannot be read at the moment')
+
+	it.each<[string, ReturnType<KeyVault['faultOf']>]>([
+		['breaks connections', 'reset'],
+		['is too busy', { status: 429, code: 'Throttled' }],
+		['fails', { status: 500, code: 'InternalServerError' }],
+		['is shut to us', { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' }],
+	])('and %s, a tenant whose tokens were never read has a 503, and others go on', async (_, fault) => {
+		const [known, fresh] = [await host(), await host()]
+		expect((await known.request('GET', '/Users')).status).toBe(200)
+		vault.faultOf = () => fault
+		for (const token of [fresh.token, 'wrong']) {
+			const { status, headers, body } = await fresh.request('GET', '/Users', {
+				headers: { authorization: `Bearer ${token}` },
+			})
+			expect([status, headers.get('www-authenticate'), body]).toEqual([503, null, away])
+			expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+		}
+		expect((await known.request('GET', '/Users')).status).toBe(200)
+		vault.faultOf = () => undefined
+		const later = await host()
+		expect((await later.request('GET', '/Users')).status).toBe(200)
+	})
+})
