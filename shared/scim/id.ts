@@ -34,6 +34,9 @@ export function idGenerator(now: () => number, randomHex: (digits: number) => st
 	}
 }
 
+/** When an id was made, in milliseconds since 1970. */
+export const timeOfId = (id: string): number => Number.parseInt(id.slice(0, 12), 16)
+
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0')
 
 const pattern = /^[0-9a-f]{12}7[0-9a-f]{3}([8ab])[0-9a-f]{15}$/

@@ -2,16 +2,21 @@
 export type Properties = Readonly<Record<string, string | number | boolean | Buffer>>
 
 /**
- * One operation of an entity group transaction. `etag` '*' means any version of a row that exists; an upsert takes a
- * row that does not exist, too.
+ * One operation of an entity group transaction. `etag` '*' means any version of a row that exists; what has none makes
+ * a row that does not exist.
  */
 export type Operation =
-	| { readonly kind: 'insert' | 'upsert'; readonly key: string; readonly properties: Properties }
+	| { readonly kind: 'insert' | 'upsert' | 'insertOrMerge'; readonly key: string; readonly properties: Properties }
 	| { readonly kind: 'replace' | 'merge'; readonly key: string; readonly properties: Properties; readonly etag: string }
 	| { readonly kind: 'delete'; readonly key: string; readonly etag: string }
 
 export const insert = (key: string, properties: Properties): Operation => ({ kind: 'insert', key, properties })
 export const upsert = (key: string, properties: Properties): Operation => ({ kind: 'upsert', key, properties })
+export const insertOrMerge = (key: string, properties: Properties): Operation => ({
+	kind: 'insertOrMerge',
+	key,
+	properties,
+})
 export const replace = (key: string, properties: Properties, etag: string): Operation => ({
 	kind: 'replace',
 	key,
@@ -50,6 +55,7 @@ export function batchBody(place: Place, operations: readonly Operation[]): strin
 const verbs = {
 	insert: 'POST',
 	upsert: 'PUT',
+	insertOrMerge: 'MERGE',
 	replace: 'PUT',
 	merge: 'MERGE',
 	delete: 'DELETE',

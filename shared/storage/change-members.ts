@@ -1,25 +1,27 @@
 import { kindOfId } from '../scim/id.ts'
 import { groupType } from '../scim/resource-type.ts'
 import { merge } from './batch.ts'
-import { commit, maxOperations } from './commit.ts'
+import { type Change, type Committed, commit, maxOperations } from './commit.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { textOf } from './entity.ts'
-import { gateKey, resourceKey } from './keys.ts'
+import { abandonIfPossible, closingGate, prepare } from './intent.ts'
+import { gateKey, type Intent, resourceKey } from './keys.ts'
 import {
 	effectiveChange,
+	fits,
+	isEffective,
 	isEmpty,
 	isMembership,
 	membershipOperations,
 	requireStorable,
-	requireUsers,
-	splitChange,
 	touchedMember,
 	unknownMember,
 } from './membership.ts'
 import { failedOperation } from './refusal.ts'
 import type { MembershipChange, VersionCondition } from './resource-store.ts'
 import { untilAnswered } from './retry.ts'
-import { etagOf } from './tables.ts'
+import { applyCommitted, settleGroup } from './roll-forward.ts'
+import { etagOf, type Row } from './tables.ts'
 
 type Answer = { readonly version: string } | 'absent' | 'stale'
 
@@ -29,75 +31,47 @@ const room = maxOperations - 2
 export async function changeMembers(
 	directory: Directory,
 	groupId: string,
-	change: MembershipChange,
+	asked: MembershipChange,
 	condition?: VersionCondition,
 ): Promise<Answer> {
 	if (kindOfId(groupId) !== 'Group') return 'absent'
-	requireStorable(change.add)
-	const remove = change.remove.filter((id) => kindOfId(id) === 'User')
-	const [first, rest] = splitChange({ add: change.add, remove }, room)
-	if (!isEmpty(rest)) await requireUsers(directory.table, directory.pause, change.add)
-	const answer = await changeOnce(directory, groupId, first, { condition })
-	if (typeof answer === 'string') return answer
-	return { version: (await changeRest(directory, groupId, rest)) ?? answer.version }
+	requireStorable(asked.add)
+	const change = { add: asked.add, remove: asked.remove.filter((id) => kindOfId(id) === 'User') }
+	return (fits(change, room) ? changeFew : changeMany)(directory, groupId, change, condition)
 }
-
-/**
- * Makes what did not fit into the transaction of a request, in as many as it takes, and answers the group's version
- * after the last one; undefined where there was nothing to make. A user who was deleted since the request was looked at
- * is left out, and a group that was deleted has no members to change any more.
- */
-export async function changeRest(
-	directory: Directory,
-	groupId: string,
-	change: MembershipChange,
-): Promise<string | undefined> {
-	let version: string | undefined
-	for (let left = change; !isEmpty(left); ) {
-		const [next, rest] = splitChange(left, room)
-		const answer = await changeOnce(directory, groupId, next, { leaveOutUnknown: true })
-		if (typeof answer === 'string') break
-		version = answer.version
-		left = rest
-	}
-	return version
-}
-
-type OnceOptions = { readonly condition?: VersionCondition | undefined; readonly leaveOutUnknown?: boolean }
 
 /**
  * Makes a change that fits into one transaction: without a condition at first without reading anything. Where the
  * transaction fails because somebody is a member already, or is none, the change is narrowed to what would change
  * anything, and where nothing would, nothing is written.
  */
-async function changeOnce(
+async function changeFew(
 	directory: Directory,
 	groupId: string,
 	asked: MembershipChange,
-	{ condition, leaveOutUnknown = false }: OnceOptions,
+	condition?: VersionCondition,
 ): Promise<Answer> {
 	const { table, pause, ids } = directory
-	let wanted = asked
 	let narrowed = isEmpty(asked)
 	return untilAnswered(pause, async function attempt(): Promise<Answer | undefined> {
 		const looks = narrowed || condition !== undefined
 		const [header, change] = await Promise.all([
 			looks ? table.get(resourceKey(groupType, groupId)) : undefined,
-			narrowed ? effectiveChange(table, groupId, wanted) : wanted,
+			narrowed ? effectiveChange(table, groupId, asked) : asked,
 		])
 		if (looks) {
 			if (header === undefined) return 'absent'
+			if (isUnsettled(header)) {
+				await settleGroup(directory, groupId)
+				return undefined
+			}
 			const version = textOf(header, 'mv')
 			if (condition !== undefined && !condition(version)) return 'stale'
 			if (isEmpty(change)) return { version }
 		}
 		const operation = ids('Operation')
 		const operations = [
-			merge(
-				resourceKey(groupType, groupId),
-				{ mv: operation, lm: timestamp(directory) },
-				condition === undefined || header === undefined ? '*' : etagOf(header),
-			),
+			touch(directory, { groupId, operation }, condition && header),
 			merge(gateKey(groupId), {}),
 			...membershipOperations(groupId, change),
 		]
@@ -107,21 +81,89 @@ async function changeOnce(
 			operations,
 		})
 		if (outcome.kind === 'done') return { version: operation }
-		if (outcome.kind === 'missing' && outcome.index === 0) return 'absent'
+		if (isHeaderMissing(outcome)) return 'absent'
 		const failed = failedOperation(outcome, operations)
 		const unknown = touchedMember(failed)
-		if (unknown !== undefined) {
-			if (!leaveOutUnknown) throw unknownMember(unknown)
-			wanted = { ...wanted, add: wanted.add.filter(({ value }) => value !== unknown) }
-			return attempt()
-		}
+		if (unknown !== undefined) throw unknownMember(unknown)
 		if (isMembership(failed) && !narrowed) {
 			narrowed = true
 			return attempt()
 		}
+		if (failed.key === gateKey(groupId)) await settleGroup(directory, groupId)
 		return undefined
 	})
 }
+
+/** Makes a change of any size: it is prepared, then committed in one transaction, then applied. */
+async function changeMany(
+	directory: Directory,
+	groupId: string,
+	change: MembershipChange,
+	condition?: VersionCondition,
+): Promise<Answer> {
+	const { table, pause, ids } = directory
+	return untilAnswered(pause, async () => {
+		const [header, isAny] = await Promise.all([
+			table.get(resourceKey(groupType, groupId)),
+			isEffective(table, groupId, change),
+		])
+		if (header === undefined) return 'absent'
+		if (isUnsettled(header)) {
+			await settleGroup(directory, groupId)
+			return undefined
+		}
+		const version = textOf(header, 'mv')
+		if (condition !== undefined && !condition(version)) return 'stale'
+		if (!isAny) return { version }
+		const intent = { groupId, operation: ids('Operation') }
+		const outcome = await commitPrepared(directory, intent, change, {
+			operation: intent.operation,
+			entry: { kind: 'members', type: groupType, id: groupId, changed: ['members'] },
+			operations: [touch(directory, intent, condition && header, { pend: intent.operation }), ...closingGate(intent)],
+		})
+		if (outcome?.kind === 'done') return { version: intent.operation }
+		return outcome !== undefined && isHeaderMissing(outcome) ? 'absent' : undefined
+	})
+}
+
+/**
+ * Prepares a change of many members, commits it with `commitment` and applies it. Where it is not committed nothing of
+ * it is left; undefined where somebody stopped it.
+ */
+export async function commitPrepared(
+	directory: Directory,
+	intent: Intent,
+	change: MembershipChange,
+	commitment: Change,
+): Promise<Committed | undefined> {
+	if (!(await prepare(directory, intent, change))) {
+		await abandonIfPossible(directory, intent)
+		return undefined
+	}
+	const outcome = await commit(directory.table, directory.pause, commitment)
+	if (outcome.kind === 'done') await applyCommitted(directory, intent)
+	else await abandonIfPossible(directory, intent)
+	return outcome
+}
+
+/** Moves the group's version; the row that was read must still be the same. */
+const touch = (
+	directory: Directory,
+	{ groupId, operation }: Intent,
+	header: Row | undefined,
+	properties: { readonly pend?: string } = {},
+) =>
+	merge(
+		resourceKey(groupType, groupId),
+		{ mv: operation, lm: timestamp(directory), ...properties },
+		header === undefined ? '*' : etagOf(header),
+	)
+
+/** Whether a group is in the middle of a change of many members. */
+export const isUnsettled = (header: Row): boolean => textOf(header, 'pend') !== ''
+
+const isHeaderMissing = ({ kind, ...outcome }: Committed): boolean =>
+	kind === 'missing' && 'index' in outcome && outcome.index === 0
 
 /** `+<id>` for a member that was added and `-<id>` for one that was removed. */
 export const changedMembers = ({ add, remove }: MembershipChange): readonly string[] => [

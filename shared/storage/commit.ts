@@ -1,5 +1,6 @@
 import type { ResourceType } from '../scim/resource-type.ts'
 import { insert, type Operation } from './batch.ts'
+import type { Directory } from './directory.ts'
 import { feedKey } from './keys.ts'
 import { attempts, tableUnavailable } from './retry.ts'
 import type { Outcome, Table, Tables } from './tables.ts'
@@ -44,6 +45,21 @@ export async function commit(table: Table, pause: Tables['pause'], change: Chang
 			return { kind: 'done' }
 		}
 		if (outcome.kind !== 'unknown') return { ...outcome, index: outcome.index - 1 }
+		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
+		await pause(attempt)
+	}
+}
+
+/**
+ * Sends a step that has no entry in the feed until there is an answer. Where it was done by an attempt that was not
+ * answered, the next one fails, and so would a copy that comes late: the step has to be one that cannot be done twice.
+ *
+ * @throws ScimError 503 where the service stays away
+ */
+export async function settled({ table, pause }: Directory, operations: readonly Operation[]): Promise<Committed> {
+	for (let attempt = 1; ; attempt++) {
+		const outcome = await table.transaction(operations)
+		if (outcome.kind !== 'unknown') return outcome
 		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
 		await pause(attempt)
 	}

@@ -48,25 +48,35 @@ export async function foldNowAndThen({ table, random }: Directory, type: Resourc
 	if (random() < 1 / 48) await foldCounts(table, type)
 }
 
-/**
- * Folds deltas into the base row. It may be left undone, and done by several at once: the base row's ETag lets one of
- * them through, and the sum is the same before and after.
- */
+/** Folds until there is next to nothing to fold, or somebody else does. */
+export async function foldAll(table: Table, type: ResourceType): Promise<void> {
+	while ((await fold(table, type)) === foldAtMost);
+}
+
 async function foldCounts(table: Table, type: ResourceType): Promise<void> {
 	try {
-		const rows = await table.first(countRange(type), foldAtMost + 1)
-		const deltas = rows.filter(({ RowKey }) => RowKey !== countKey(type)).slice(0, foldAtMost)
-		if (deltas.length === 0) return
-		const base = rows.find(({ RowKey }) => RowKey === countKey(type))
-		const n = [...(base === undefined ? [] : [base]), ...deltas].reduce((sum, row) => sum + differenceIn(row), 0)
-		await table.transaction([
-			base === undefined ? insert(countKey(type), { n }) : replace(base.RowKey, { n }, etagOf(base)),
-			...deltas.map(({ RowKey }) => remove(RowKey)),
-		])
+		await fold(table, type)
 	} catch (error) {
 		// The service is away: whoever comes next folds, and nobody's request is to fail for it.
 		if (!(error instanceof ScimError)) throw error
 	}
+}
+
+/**
+ * Folds deltas into the base row and answers how many. It may be left undone, and done by several at once: the base
+ * row's ETag lets one of them through, and the sum is the same before and after.
+ */
+async function fold(table: Table, type: ResourceType): Promise<number> {
+	const rows = await table.first(countRange(type), foldAtMost + 1)
+	const deltas = rows.filter(({ RowKey }) => RowKey !== countKey(type)).slice(0, foldAtMost)
+	if (deltas.length === 0) return 0
+	const base = rows.find(({ RowKey }) => RowKey === countKey(type))
+	const n = [...(base === undefined ? [] : [base]), ...deltas].reduce((sum, row) => sum + differenceIn(row), 0)
+	const outcome = await table.transaction([
+		base === undefined ? insert(countKey(type), { n }) : replace(base.RowKey, { n }, etagOf(base)),
+		...deltas.map(({ RowKey }) => remove(RowKey)),
+	])
+	return outcome.kind === 'done' ? deltas.length : 0
 }
 
 function differenceIn(row: Row): number {

@@ -3,17 +3,30 @@ import { kindOfId } from '../scim/id.ts'
 import type { ResourceId } from '../scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../scim/resource-type.ts'
 import { insert, merge, type Operation, remove } from './batch.ts'
-import { commit, maxOperations } from './commit.ts'
+import { isUnsettled } from './change-members.ts'
+import { commit, maxOperations, settled } from './commit.ts'
 import { countBy, foldNowAndThen } from './counts.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { indexKeysOf, resourceOf } from './entity.ts'
-import { anchorKey, deletionKey, gateKey, resourceKey, within } from './keys.ts'
-import { linkRows } from './links.ts'
-import { effectiveChange, lastPart, unlinkOperations } from './membership.ts'
+import { abandon } from './intent.ts'
+import {
+	anchorKey,
+	gateKey,
+	groupDeletionKey,
+	memberKey,
+	resourceKey,
+	reverseKey,
+	userDeletionKey,
+	within,
+} from './keys.ts'
+import { linksOf, type Note } from './links.ts'
+import { lastPart, unlinkOperations } from './membership.ts'
 import { chunked, inParallel } from './parallel.ts'
 import { failedOperation } from './refusal.ts'
+import { removeRows } from './remove-rows.ts'
 import type { VersionCondition } from './resource-store.ts'
 import { untilAnswered } from './retry.ts'
+import { settleGroup } from './roll-forward.ts'
 import { etagOf } from './tables.ts'
 
 type Answer = 'deleted' | 'absent' | 'stale'
@@ -36,44 +49,59 @@ const width = 4
 
 /**
  * Everything that is the user goes in one transaction, which fails where a group takes the user in at the same time: the
- * anchor has then changed. Memberships that do not fit are removed before.
+ * anchor has then changed. Memberships that do not fit are marked before and removed after it; from a marked one the
+ * user is gone when the anchor is.
  */
 async function deleteUser(directory: Directory, id: string, condition?: VersionCondition): Promise<Answer> {
 	const { table, pause } = directory
 	const leaving = { directory, userId: id, gone: new Set<string>() }
 	return untilAnswered(pause, async () => {
-		const [row, [anchor, ...links]] = await Promise.all([table.get(resourceKey(userType, id)), linkRows(table, id)])
+		const [row, { anchor, groupIds, notes }] = await Promise.all([
+			table.get(resourceKey(userType, id)),
+			linksOf(table, id),
+		])
 		if (row === undefined) return 'absent'
 		const resource = resourceOf(row)
 		if (condition !== undefined && !condition(resource.version)) return 'stale'
-		if (anchor?.RowKey !== anchorKey(id)) return undefined
+		if (notes.length > 0) {
+			for (const note of notes) await settleNote(directory, note)
+			return undefined
+		}
+		if (anchor === undefined) return undefined
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(anchor.RowKey, etagOf(anchor)),
 			...indexKeysOf(userType, resource).map((key) => remove(key)),
 		]
-		const groupIds = links.map(({ RowKey }) => lastPart(RowKey))
-		const fitting = Math.floor((maxOperations - own.length - 1) / 3)
-		const chunks = chunked(groupIds.slice(fitting), Math.floor(maxOperations / 3))
-		const left = await inParallel(chunks, (chunk) => leave(leaving, chunk), width)
-		const goes = left.every((done) => done) && (await leave(leaving, groupIds.slice(0, fitting), own))
-		return goes ? 'deleted' : undefined
+		if (4 * groupIds.length <= maxOperations - own.length - 1) {
+			return (await leave(leaving, groupIds, own)) ? 'deleted' : undefined
+		}
+		const isMarked = await inParallel(chunked(groupIds, 49), (some) => mark(leaving, some), width)
+		if (!isMarked.every((isDone) => isDone)) return undefined
+		if (!(await leave(leaving, [], [...own, insert(userDeletionKey(id), {})]))) return undefined
+		await finishIfPossible(() => finishUserDeletion(directory, id))
+		return 'deleted'
 	})
+}
+
+/** A change of many members that is to add the user is stopped, or else applied. */
+async function settleNote(directory: Directory, { groupId, operation }: Note): Promise<void> {
+	if (!(await abandon(directory, { groupId, operation }))) await settleGroup(directory, groupId)
 }
 
 type Leaving = {
 	readonly directory: Directory
 	readonly userId: string
-	/** Groups that turned out to be deleted: their memberships are still there, their headers are not. */
+	/** Groups that turned out to be deleted: their memberships are still there, their rows are not. */
 	readonly gone: Set<string>
 }
 
-/** Takes a user out of groups in one transaction, and out of the directory where `own` removes the user's own rows. */
-async function leave(
-	{ directory, userId, gone }: Leaving,
-	groupIds: readonly ResourceId[],
-	own: readonly Operation[] = [],
-): Promise<boolean> {
+/**
+ * Takes a user out of groups in one transaction, and out of the directory where `own` removes the user's own rows. A
+ * group must not be in the middle of a change of many members, which would put the user back.
+ */
+async function leave(leaving: Leaving, groupIds: readonly ResourceId[], own: readonly Operation[]): Promise<boolean> {
+	const { directory, userId, gone } = leaving
 	const { table, pause, ids } = directory
 	const isDeletion = own.length > 0
 	for (;;) {
@@ -85,6 +113,7 @@ async function leave(
 			...groupIds.flatMap((groupId) => [
 				...unlinkOperations(groupId, userId),
 				...(gone.has(groupId) ? [] : [merge(resourceKey(groupType, groupId), touched)]),
+				...(gone.has(groupId) || !isDeletion ? [] : [merge(gateKey(groupId), {})]),
 			]),
 		]
 		const outcome = await commit(table, pause, {
@@ -93,11 +122,48 @@ async function leave(
 			operations,
 		})
 		if (outcome.kind === 'done') return true
-		const { key } = failedOperation(outcome, operations)
-		const groupId = groupIds.find((each) => key === resourceKey(groupType, each))
-		if (groupId === undefined) return false
-		gone.add(groupId)
+		if (!(await isMended(leaving, groupIds, failedOperation(outcome, operations)))) return false
 	}
+}
+
+/** Marks memberships of a user who is about to be deleted. */
+async function mark(leaving: Leaving, groupIds: readonly ResourceId[]): Promise<boolean> {
+	const { directory, userId, gone } = leaving
+	for (;;) {
+		const operations = groupIds
+			.filter((groupId) => !gone.has(groupId))
+			.flatMap((groupId) => [merge(memberKey(groupId, userId), { x: true }), merge(gateKey(groupId), {})])
+		if (operations.length === 0) return true
+		const outcome = await settled(directory, operations)
+		if (outcome.kind === 'done') return true
+		if (!(await isMended(leaving, groupIds, failedOperation(outcome, operations)))) return false
+	}
+}
+
+/** What failed was that a group is deleted, which is known from then on; or else that it was in the middle of a change. */
+async function isMended(
+	{ directory, gone }: Leaving,
+	groupIds: readonly ResourceId[],
+	{ key }: Operation,
+): Promise<boolean> {
+	const groupId = groupIds.find((each) => key === resourceKey(groupType, each) || key === gateKey(each))
+	if (groupId === undefined) return false
+	const group = await directory.table.get(resourceKey(groupType, groupId))
+	if (group === undefined) gone.add(groupId)
+	else if (isUnsettled(group)) await settleGroup(directory, groupId)
+	return group === undefined
+}
+
+/** Removes what is left of a deleted user, and then the note that there is something left. */
+export async function finishUserDeletion(directory: Directory, userId: string): Promise<void> {
+	const { table, pause } = directory
+	const leaving = { directory, userId, gone: new Set<string>() }
+	await untilAnswered(pause, async () => {
+		const { groupIds } = await linksOf(table, userId)
+		const isLeft = await inParallel(chunked(groupIds, 33), (some) => leave(leaving, some, []), width)
+		return isLeft.every((isDone) => isDone) || undefined
+	})
+	await settled(directory, [remove(userDeletionKey(userId))])
 }
 
 /** The group goes in one transaction, from which on nobody sees its memberships; they are removed after it. */
@@ -107,6 +173,10 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 		const row = await table.get(resourceKey(groupType, id))
 		if (row === undefined) return 'absent'
 		const resource = resourceOf(row)
+		if (isUnsettled(row)) {
+			await settleGroup(directory, id)
+			return undefined
+		}
 		if (condition !== undefined && !condition(resource.version)) return 'stale'
 		const operation = ids('Operation')
 		const outcome = await commit(table, pause, {
@@ -118,37 +188,33 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 				remove(gateKey(id)),
 				...indexKeysOf(groupType, resource).map((key) => remove(key)),
 				countBy(groupType, operation, -1),
-				insert(deletionKey(id), { op: operation }),
+				insert(groupDeletionKey(id), {}),
 			],
 		})
 		return outcome.kind === 'done' ? 'deleted' : undefined
 	})
-	if (answer === 'deleted') await removeMemberships(directory, id)
+	if (answer === 'deleted') await finishIfPossible(() => finishGroupDeletion(directory, id))
 	return answer
 }
 
 /** Removes what is left of a deleted group, and then the note that there is something left. */
-async function removeMemberships(directory: Directory, groupId: string): Promise<void> {
+export async function finishGroupDeletion(directory: Directory, groupId: string): Promise<void> {
 	const { table } = directory
-	try {
-		for await (const rows of table.pages({ ...within(`m|${groupId}|`), select: ['RowKey'] })) {
-			const memberIds = rows.map(({ RowKey }) => lastPart(RowKey))
-			await inParallel(chunked(memberIds, 50), (chunk) => unlink(directory, groupId, chunk), width)
-		}
-		await table.transaction([remove(deletionKey(groupId))])
-	} catch (error) {
-		// The group is deleted all the same, and the note stays with what is left.
-		if (!(error instanceof ScimError)) throw error
+	for await (const rows of table.pages({ ...within(`m|${groupId}|`), select: ['RowKey'] })) {
+		const memberIds = rows.map(({ RowKey }) => lastPart(RowKey))
+		await removeRows(
+			directory,
+			memberIds.flatMap((memberId) => [memberKey(groupId, memberId), reverseKey(memberId, groupId)]),
+		)
 	}
+	await settled(directory, [remove(groupDeletionKey(groupId))])
 }
 
-async function unlink({ table, pause }: Directory, groupId: string, memberIds: readonly ResourceId[]): Promise<void> {
-	let left = memberIds
-	await untilAnswered(pause, async () => {
-		const outcome = await table.transaction(left.flatMap((memberId) => unlinkOperations(groupId, memberId)))
-		if (outcome.kind === 'done') return 'done'
-		// Some were removed already, with their users or by an attempt that was not answered.
-		left = (await effectiveChange(table, groupId, { add: [], remove: left })).remove
-		return left.length === 0 ? 'done' : undefined
-	})
+/** The resource is deleted all the same, and the note stays with what is left. */
+async function finishIfPossible(finish: () => Promise<void>): Promise<void> {
+	try {
+		await finish()
+	} catch (error) {
+		if (!(error instanceof ScimError)) throw error
+	}
 }

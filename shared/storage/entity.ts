@@ -60,10 +60,16 @@ const chunkSize = 65_536
 const maxCompressedSize = 900 * 1024
 
 function contentOf({ id, version, created, lastModified, attributes }: StoredResource): Content {
-	const json = JSON.stringify(attributes)
-	const facts = { id, v: version, cr: created, lm: lastModified }
-	return json.length <= maxStringLength ? { ...facts, j: json } : { ...facts, ...chunksOf(json) }
+	return { id, v: version, cr: created, lm: lastModified, ...jsonProperties(JSON.stringify(attributes)) }
 }
+
+/**
+ * The properties of a row that hold a JSON text: `j`, or `b0`, `b1`, … compressed where it is long.
+ *
+ * @throws ScimError 413 for one too large
+ */
+export const jsonProperties = (json: string): Properties =>
+	json.length <= maxStringLength ? { j: json } : chunksOf(json)
 
 function chunksOf(json: string): Properties {
 	const compressed = deflateRawSync(json)
@@ -116,7 +122,8 @@ export const resourceOf = (row: Row): StoredResource => ({
 	lastModified: textOf(row, 'lm'),
 })
 
-function jsonOf(row: Row): string {
+/** The JSON text that a row holds. */
+export function jsonOf(row: Row): string {
 	if (row.b0 === undefined) return textOf(row, 'j')
 	const chunks: Buffer[] = []
 	for (let name = 'b0'; row[name] !== undefined; name = `b${chunks.length}`) {

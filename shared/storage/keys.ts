@@ -27,8 +27,42 @@ export const gateKey = (groupId: string): string => `k|${groupId}`
 /** `c|<operation>`: the entry in the feed of changes, which also tells that the operation was done. */
 export const feedKey = (operation: string): string => `c|${operation}`
 
+/** The feed's entries of operations that were begun before a time, in milliseconds since 1970. */
+export const feedBefore = (time: number): Range => ({
+	from: 'c|',
+	to: `c|${time.toString(16).padStart(12, '0')}`,
+	select: ['RowKey'],
+})
+
 /** `j|dg|<group>`: a deleted group whose memberships are still being removed. */
-export const deletionKey = (groupId: string): string => `j|dg|${groupId}`
+export const groupDeletionKey = (groupId: string): string => `j|dg|${groupId}`
+
+/** `j|du|<user>`: a deleted user whose memberships are still being removed. */
+export const userDeletionKey = (userId: string): string => `j|du|${userId}`
+
+/** All work that somebody has begun and not finished. */
+export const jobs: Range = { from: 'j|', to: 'j}' }
+
+/** A change of many members of a group. `operation` is its own. */
+export type Intent = { readonly groupId: string; readonly operation: string }
+
+/** `j|gp|<group>|<operation>`: exists as long as a change of many members is being prepared. */
+export const preparedKey = ({ groupId, operation }: Intent): string => `j|gp|${groupId}|${operation}`
+
+/** `j|gm|<group>|<operation>`: exists from when a change of many members is committed until all of it is applied. */
+export const intentKey = ({ groupId, operation }: Intent): string => `j|gm|${groupId}|${operation}`
+
+/** `j|gi|<group>|<operation>|<number>`: a part of what a change of many members is to do. */
+export const partKey = (intent: Intent, number: number): string =>
+	`${partPrefix(intent)}${String(number).padStart(6, '0')}`
+
+export const partPrefix = ({ groupId, operation }: Intent): string => `j|gi|${groupId}|${operation}|`
+
+/** `m|<group>|!<operation>`: tells those who read the members, before them, that the rows are not all that counts. */
+export const markerKey = ({ groupId, operation }: Intent): string => `m|${groupId}|!${operation}`
+
+/** `r|<user>|!<operation>`: tells those who read a user's groups that a change of many members will add one. */
+export const noteKey = (userId: string, operation: string): string => `r|${userId}|!${operation}`
 
 /** `n|u|!base`: how many there are, but for the deltas. */
 export const countKey = ({ name }: ResourceType): string => `n|${letters[name]}|!base`

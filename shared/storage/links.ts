@@ -1,51 +1,81 @@
 import type { ResourceId, StoredResource } from '../scim/resource.ts'
 import { groupType } from '../scim/resource-type.ts'
-import { resourceOf } from './entity.ts'
+import { resourceOf, textOf } from './entity.ts'
 import { resourceKey, within } from './keys.ts'
+import { isMember } from './members.ts'
 import { lastPart } from './membership.ts'
 import { inParallel } from './parallel.ts'
 import type { Row, Table } from './tables.ts'
 
-export type GroupReferences = NonNullable<StoredResource['groups']>
+// The groups of a user are its rows `r|`, and those that a committed change of many members is still to make. The group's
+// row tells which change that is, and has to be read anyway, since a membership may outlive its group a little.
 
-/** The displayName of a group, each read once; undefined for a group that is gone. */
-export type GroupNames = (groupId: string) => Promise<string | undefined>
+type GroupReferences = NonNullable<StoredResource['groups']>
 
-export function groupNames(table: Table): GroupNames {
-	const names = new Map<string, Promise<string | undefined>>()
+/** The row of a group, each read once; undefined for a group that is gone. */
+export type GroupRows = (groupId: string) => Promise<Row | undefined>
+
+export function groupRows(table: Table): GroupRows {
+	const rows = new Map<string, Promise<Row | undefined>>()
 	return (groupId) => {
-		const name = names.get(groupId) ?? readName(table, groupId)
-		names.set(groupId, name)
-		return name
+		const row = rows.get(groupId) ?? table.get(resourceKey(groupType, groupId))
+		rows.set(groupId, row)
+		return row
 	}
 }
 
-async function readName(table: Table, groupId: string): Promise<string | undefined> {
-	const row = await table.get(resourceKey(groupType, groupId))
-	return row && String(resourceOf(row).attributes.displayName)
+/** The rows `r|<user>|…`. Without the anchor the user does not exist. */
+export type Links = {
+	readonly anchor: Row | undefined
+	readonly groupIds: readonly ResourceId[]
+	/** Changes that will, or may, add the user to a group. */
+	readonly notes: readonly Note[]
 }
 
-/** The rows of a user's memberships; the anchor comes first where the user exists. */
-export async function linkRows(table: Table, userId: string): Promise<readonly Row[]> {
+export type Note = { readonly groupId: ResourceId; readonly operation: string }
+
+export async function linksOf(table: Table, userId: string): Promise<Links> {
 	const rows: Row[] = []
 	for await (const page of table.pages(within(`r|${userId}|`))) rows.push(...page)
-	return rows
+	return linksIn(rows)
 }
 
-/** The groups that a user is a member of. */
-export async function groupsOf(table: Table, userId: string, names: GroupNames): Promise<GroupReferences> {
-	const rows = await linkRows(table, userId)
-	return referencesTo(
-		rows.map(({ RowKey }) => lastPart(RowKey)).filter((id) => id !== ''),
-		names,
-	)
+/** Tells apart the rows of one user. */
+export function linksIn(rows: readonly Row[]): Links {
+	const parts = rows.map((row) => ({ row, last: lastPart(row.RowKey) }))
+	return {
+		anchor: parts.find(({ last }) => last === '')?.row,
+		groupIds: parts.map(({ last }) => last).filter((last) => last !== '' && !last.startsWith('!')),
+		notes: parts
+			.filter(({ last }) => last.startsWith('!'))
+			.map(({ row, last }) => ({ groupId: textOf(row, 'g') as ResourceId, operation: last.slice(1) })), // sound: notes get it from a group
+	}
 }
 
-/** Groups by their names. Memberships of a group that is gone may outlive it a little and are left out. */
-export async function referencesTo(groupIds: readonly ResourceId[], names: GroupNames): Promise<GroupReferences> {
-	const references = await inParallel(groupIds, async (value) => {
-		const display = await names(value)
-		return display === undefined ? [] : [{ value, display }]
+/** The rows of the groups that a user is a member of, in the order of their ids. */
+export async function groupsAmong(
+	table: Table,
+	{ userId, links, rows }: { readonly userId: string; readonly links: Links; readonly rows: GroupRows },
+): Promise<readonly Row[]> {
+	const { anchor, groupIds, notes } = links
+	if (anchor === undefined) return []
+	const linked = new Set(groupIds)
+	const noted = new Set(notes.map(({ groupId }) => groupId))
+	const found = await inParallel([...new Set([...linked, ...noted])].sort(), async (groupId) => {
+		const row = await rows(groupId)
+		if (row === undefined) return []
+		const pend = textOf(row, 'pend')
+		const isCertain = pend === '' && !noted.has(groupId)
+		return isCertain || (await isMember(table, { groupId, memberId: userId, pend })) ? [row] : []
 	})
-	return references.flat()
+	return found.flat()
 }
+
+/** A user's groups by their names. */
+export async function groupsOf(table: Table, userId: string, rows: GroupRows): Promise<GroupReferences> {
+	return referencesTo(await groupsAmong(table, { userId, links: await linksOf(table, userId), rows }))
+}
+
+/** Groups as a user's `groups` has them. */
+export const referencesTo = (rows: readonly Row[]): GroupReferences =>
+	rows.map(resourceOf).map(({ id, attributes }) => ({ value: id, display: String(attributes.displayName) }))

@@ -1,11 +1,10 @@
 import { invalidValue, type ScimError } from '../scim/error.ts'
 import { kindOfId } from '../scim/id.ts'
 import type { Member, ResourceId } from '../scim/resource.ts'
-import { insert, merge, type Operation, remove } from './batch.ts'
-import { anchorKey, memberKey, reverseKey, within } from './keys.ts'
-import { chunked, inParallel } from './parallel.ts'
+import { insert, merge, type Operation, type Properties, remove } from './batch.ts'
+import { anchorKey, memberKey, reverseKey } from './keys.ts'
+import { inParallel } from './parallel.ts'
 import type { MembershipChange } from './resource-store.ts'
-import { attempts, type Pause, tableUnavailable } from './retry.ts'
 import type { Row, Table } from './tables.ts'
 
 export const noChange: MembershipChange = { add: [], remove: [] }
@@ -19,11 +18,17 @@ export const membershipOperations = (groupId: string, change: MembershipChange):
 ]
 
 /** Touching the anchor fails where the user is gone, and makes a deletion of the user that is under way look again. */
-const linkOperations = (groupId: string, { value, display }: Member): readonly Operation[] => [
-	insert(memberKey(groupId, value), { t: 'u', ...(display !== undefined && { d: display }) }),
-	insert(reverseKey(value, groupId), {}),
-	merge(anchorKey(value), { t: 'u' }),
+const linkOperations = (groupId: string, member: Member): readonly Operation[] => [
+	merge(anchorKey(member.value), { t: 'u' }),
+	insert(memberKey(groupId, member.value), memberProperties(member)),
+	insert(reverseKey(member.value, groupId), {}),
 ]
+
+/** What a row `m|` has beside its key. */
+export const memberProperties = ({ display }: Member): Properties => ({
+	t: 'u',
+	...(display !== undefined && { d: display }),
+})
 
 export const unlinkOperations = (groupId: string, memberId: string): readonly Operation[] => [
 	remove(memberKey(groupId, memberId)),
@@ -57,39 +62,9 @@ export function requireStorable(members: readonly Member[]): void {
 	}
 }
 
-/**
- * Splits a change into what fits beside other operations in one transaction and the rest.
- *
- * @param room how many operations there is room for
- */
-export function splitChange(change: MembershipChange, room: number): [first: MembershipChange, rest: MembershipChange] {
-	const adds = Math.min(change.add.length, Math.floor(room / 3))
-	const removes = Math.min(change.remove.length, Math.floor((room - 3 * adds) / 2))
-	return [
-		{ add: change.add.slice(0, adds), remove: change.remove.slice(0, removes) },
-		{ add: change.add.slice(adds), remove: change.remove.slice(removes) },
-	]
-}
-
-/**
- * Makes sure that all the users exist before the first of several transactions is made, without reading any of them.
- *
- * @throws ScimError 400 `invalidValue` that names the first one that does not
- */
-export async function requireUsers(table: Table, pause: Pause, members: readonly Member[]): Promise<void> {
-	await inParallel(chunked(members, 100), (chunk) => requireChunk(table, pause, chunk), 4)
-}
-
-async function requireChunk(table: Table, pause: Pause, members: readonly Member[]): Promise<void> {
-	const touches = members.map(({ value }) => merge(anchorKey(value), { t: 'u' }))
-	for (let attempt = 1; ; attempt++) {
-		const outcome = await table.transaction(touches)
-		if (outcome.kind === 'done') return
-		if (outcome.kind === 'missing') throw unknownMember(members[outcome.index]?.value ?? '')
-		if (attempt === attempts.outage) throw tableUnavailable('cause' in outcome ? outcome.cause : outcome)
-		await pause(attempt)
-	}
-}
+/** Whether a change can be made beside other operations in one transaction that has room for so many more. */
+export const fits = ({ add, remove: removed }: MembershipChange, room: number): boolean =>
+	3 * add.length + 2 * removed.length <= room
 
 /** What of a change would change anything: members to add that are none, members to remove that are some. */
 export async function effectiveChange(
@@ -98,26 +73,30 @@ export async function effectiveChange(
 	change: MembershipChange,
 ): Promise<MembershipChange> {
 	const ids = [...change.add.map(({ value }) => value), ...change.remove]
-	const rows = await inParallel(ids, (id) => table.get(memberKey(groupId, id)))
-	const present = new Set(ids.filter((_, index) => rows[index] !== undefined))
+	const found = await inParallel(ids, async (id) => {
+		const row = await table.get(memberKey(groupId, id))
+		return row !== undefined && isAlive(table, row)
+	})
+	const present = new Set(ids.filter((_, index) => found[index]))
 	return {
 		add: change.add.filter(({ value }) => !present.has(value)),
 		remove: change.remove.filter((id) => present.has(id)),
 	}
 }
 
-/** All members of a group in the order of their ids. */
-export async function membersOf(table: Table, groupId: string): Promise<readonly Member[]> {
-	const members: Member[] = []
-	for await (const rows of table.pages(within(`m|${groupId}|`))) members.push(...rows.map(memberIn))
-	return members
+/** Whether anything of a change would change anything. Mostly a few members tell. */
+export async function isEffective(table: Table, groupId: string, { add, remove }: MembershipChange): Promise<boolean> {
+	const few = { add: add.slice(0, 16), remove: remove.slice(0, 16) }
+	if (!isEmpty(await effectiveChange(table, groupId, few))) return true
+	return !isEmpty(await effectiveChange(table, groupId, { add: add.slice(16), remove: remove.slice(16) }))
 }
 
-/** The member in a row `m|<group>|<member>`. */
-export const memberIn = (row: Row): Member => ({
-	value: lastPart(row.RowKey),
-	...(typeof row.d === 'string' && { display: row.d }),
-})
+/** Whether the row of a member is marked, as it is before the user is deleted. */
+export const isLeaving = (row: Row): boolean => row.x === true
+
+/** Whether the user of a member's row exists; where it is marked the anchor tells. */
+export const isAlive = async (table: Table, row: Row): Promise<boolean> =>
+	!isLeaving(row) || (await table.get(anchorKey(lastPart(row.RowKey)))) !== undefined
 
 /** The id at the end of a membership's key. */
 export const lastPart = (key: string): ResourceId => key.slice(key.lastIndexOf('|') + 1) as ResourceId // sound: membership keys end with an id

@@ -2,9 +2,10 @@ import { kindOfId } from '../scim/id.ts'
 import type { ResourceId, StoredResource } from '../scim/resource.ts'
 import { groupType, type ResourceType } from '../scim/resource-type.ts'
 import type { Directory } from './directory.ts'
-import { memberKey, resourceKey, reverseKey, within } from './keys.ts'
-import { type GroupNames, groupNames, groupsOf, referencesTo } from './links.ts'
-import { lastPart, memberIn, membersOf } from './membership.ts'
+import { textOf } from './entity.ts'
+import { resourceKey, reverseKey, within } from './keys.ts'
+import { type GroupRows, groupRows, groupsAmong, groupsOf, linksIn, referencesTo } from './links.ts'
+import { isMember, living, membersOf, openOperation } from './members.ts'
 import { inParallel } from './parallel.ts'
 import type { LinkNeed } from './plan.ts'
 import type { Include } from './resource-store.ts'
@@ -12,7 +13,8 @@ import type { Row, Table } from './tables.ts'
 
 // Memberships beside a number of resources: a group's members, a user's groups.
 
-type Identified = { readonly id: ResourceId }
+/** `pend` is that of a group's row. */
+type Identified = { readonly id: ResourceId; readonly pend?: string }
 type Links = Pick<StoredResource, 'members' | 'groups'>
 
 type Asked = {
@@ -47,25 +49,36 @@ export async function withLinks<R extends Identified>(
 	if (need === 'all' || !isFew) return withAll(table, type, resources, !isFew)
 	return inParallel(resources, async (resource) => ({
 		...resource,
-		...(await linksAmong(table, type, resource.id, need)),
+		...(await linksAmong(table, type, resource, need)),
 	}))
 }
 
 /** Which of these members a group has, or of these groups a user is in. */
-async function linksAmong(table: Table, type: ResourceType, id: ResourceId, need: readonly string[]): Promise<Links> {
+async function linksAmong(
+	table: Table,
+	type: ResourceType,
+	{ id, pend = '' }: Identified,
+	need: readonly string[],
+): Promise<Links> {
 	const isGroup = type.name === 'Group'
-	const ids = need.filter((other) => kindOfId(other) !== undefined)
-	const linked = await inParallel(ids, async (other) => {
-		const [link, group] = await Promise.all([
-			table.get(isGroup ? memberKey(id, other) : reverseKey(id, other)),
-			isGroup || table.get(resourceKey(groupType, other)),
-		])
-		return link !== undefined && group !== undefined ? [lastPart(link.RowKey)] : []
-	})
-	const values = linked.flat().filter((value) => value !== '')
+	const ids = need.filter((other) => kindOfId(other) === (isGroup ? 'User' : 'Group')) as ResourceId[] // sound: looked at
+	const linked = await inParallel(ids, (other) =>
+		isGroup ? isMember(table, { groupId: id, memberId: other, pend }) : isIn(table, id, other),
+	)
+	const values = ids.filter((_, index) => linked[index])
 	return isGroup
 		? { members: values.map((value) => ({ value })) }
 		: { groups: values.map((value) => ({ value, display: '' })) }
+}
+
+async function isIn(table: Table, userId: string, groupId: string): Promise<boolean> {
+	const [link, group] = await Promise.all([
+		table.get(reverseKey(userId, groupId)),
+		table.get(resourceKey(groupType, groupId)),
+	])
+	if (group === undefined) return false
+	const pend = textOf(group, 'pend')
+	return pend === '' ? link !== undefined : isMember(table, { groupId, memberId: userId, pend })
 }
 
 async function withAll<R extends Identified>(
@@ -74,21 +87,23 @@ async function withAll<R extends Identified>(
 	resources: readonly R[],
 	isRange: boolean,
 ): Promise<readonly (R & Links)[]> {
-	const names = groupNames(table)
-	const rows = isRange ? await rowsByOwner(table, type, resources) : undefined
+	const groups = groupRows(table)
+	const byOwner = isRange ? await rowsByOwner(table, type, resources) : undefined
 	return inParallel(resources, async (resource) => ({
 		...resource,
-		...(await linksOf(table, type, resource.id, { names, rows: rows && (rows.get(resource.id) ?? []) })),
+		...(await linksOf(table, type, resource.id, { groups, rows: byOwner && (byOwner.get(resource.id) ?? []) })),
 	}))
 }
 
-type Known = { readonly names: GroupNames; readonly rows: readonly Row[] | undefined }
+type Known = { readonly groups: GroupRows; readonly rows: readonly Row[] | undefined }
 
-async function linksOf(table: Table, type: ResourceType, id: ResourceId, { names, rows }: Known): Promise<Links> {
-	if (type.name === 'Group') return { members: rows?.map(memberIn) ?? (await membersOf(table, id)) }
-	if (rows === undefined) return { groups: await groupsOf(table, id, names) }
-	const groupIds = rows.map(({ RowKey }) => lastPart(RowKey)).filter((groupId) => groupId !== '')
-	return { groups: await referencesTo(groupIds, names) }
+async function linksOf(table: Table, type: ResourceType, id: ResourceId, { groups, rows }: Known): Promise<Links> {
+	if (type.name === 'Group') {
+		const isSettled = rows !== undefined && openOperation(rows) === undefined
+		return { members: isSettled ? await living(table, rows) : await membersOf(table, id) }
+	}
+	if (rows === undefined) return { groups: await groupsOf(table, id, groups) }
+	return { groups: referencesTo(await groupsAmong(table, { userId: id, links: linksIn(rows), rows: groups })) }
 }
 
 /** The membership rows of all the resources from the first to the last one, read in one range. */

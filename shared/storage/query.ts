@@ -7,9 +7,9 @@ import { countOf } from './counts.ts'
 import type { Directory } from './directory.ts'
 import { idOf, isWhole, resourceOf } from './entity.ts'
 import { type Index, indexedValue, indexesOf, indexKey } from './indexes.ts'
-import { after, resourceKey, resourcePrefix, within } from './keys.ts'
-import { linkRows } from './links.ts'
-import { lastPart } from './membership.ts'
+import { after, memberKey, resourceKey, resourcePrefix, within } from './keys.ts'
+import { groupRows, groupsAmong, linksOf } from './links.ts'
+import { memberPages } from './members.ts'
 import { collectPage, pageOf, parsePosition, type Sort, sortKey } from './order.ts'
 import { withInclude, withLinks } from './page-links.ts'
 import { inParallel } from './parallel.ts'
@@ -101,7 +101,7 @@ async function collect(directory: Directory, type: ResourceType, { filter, sort,
 	for await (const candidates of candidatesOf(directory, type, filter)) {
 		for (const candidate of candidates) {
 			if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) continue
-			const { members, groups, ...resource } = candidate
+			const { members, groups, pend, ...resource } = candidate
 			collected.add({ key: keyOf(candidate), resource })
 		}
 	}
@@ -110,12 +110,20 @@ async function collect(directory: Directory, type: ResourceType, { filter, sort,
 
 const isDescending = (sort: Sort | undefined): boolean => sort?.descending ?? false
 
+/** `pend` is that of a group's row. */
+type Candidate = StoredResource & { readonly pend?: string }
+
+const candidateIn = (row: Row): Candidate => ({
+	...resourceOf(row),
+	...(typeof row.pend === 'string' && { pend: row.pend }),
+})
+
 /** The resources among which are all that the filter is looking for, with as much of their memberships as it looks at. */
 async function* candidatesOf(
 	directory: Directory,
 	type: ResourceType,
 	filter: Filter | undefined,
-): AsyncGenerator<readonly StoredResource[]> {
+): AsyncGenerator<readonly Candidate[]> {
 	const { table } = directory
 	const need = filter === undefined ? [] : linkNeedOf(type, filter)
 	const access = filter === undefined ? undefined : accessOf(type, filter)
@@ -126,7 +134,10 @@ async function* candidatesOf(
 			table.get(resourceKey(type, access.id)),
 			withLinks(directory, type, [{ id: access.id as ResourceId }], need), // sound: its kind has been looked at
 		])
-		if (row !== undefined) yield [{ ...resourceOf(row), ...linked }]
+		if (row === undefined) return
+		const candidate = candidateIn(row)
+		// In the middle of a large change, memberships that were read without knowing that may be old.
+		yield candidate.pend ? withLinks(directory, type, [candidate], need) : [{ ...candidate, ...linked }]
 		return
 	}
 	const pages = access === undefined ? scan(table, type) : lookUp(table, type, access)
@@ -139,22 +150,22 @@ async function* candidatesOf(
 }
 
 /** What was found by a membership has that one, and the filter looks at no other. */
-function linkedTo(type: ResourceType, resource: StoredResource, id: string): StoredResource {
+function linkedTo(type: ResourceType, resource: Candidate, id: string): Candidate {
 	const value = id as ResourceId // sound: rows that name it were found
 	return type.name === 'Group'
 		? { ...resource, members: [{ value }] }
 		: { ...resource, groups: [{ value, display: '' }] }
 }
 
-async function* scan(table: Table, type: ResourceType): AsyncGenerator<readonly StoredResource[]> {
-	for await (const rows of table.pages(within(resourcePrefix(type)))) yield rows.map(resourceOf)
+async function* scan(table: Table, type: ResourceType): AsyncGenerator<readonly Candidate[]> {
+	for await (const rows of table.pages(within(resourcePrefix(type)))) yield rows.map(candidateIn)
 }
 
 async function* lookUp(
 	table: Table,
 	type: ResourceType,
 	access: Exclude<Access, { kind: 'id' }>,
-): AsyncGenerator<readonly StoredResource[]> {
+): AsyncGenerator<readonly Candidate[]> {
 	for await (const rows of access.kind === 'index' ? indexRows(table, access) : linkedRows(table, type, access.id)) {
 		const resources = await inParallel(rows, (row) => wholeOf(table, type, row))
 		yield resources.filter((resource) => resource !== undefined)
@@ -170,21 +181,22 @@ async function* indexRows(
 	if (row !== undefined) yield [row]
 }
 
-/** Rows that name the groups of a user or the users of a group. A group that is being deleted has none any more. */
+/** The rows of the groups of a user, or rows that name the users of a group. A group that is being deleted has none any more. */
 async function* linkedRows(table: Table, type: ResourceType, id: string): AsyncGenerator<readonly Row[]> {
 	// Nobody can be linked to what is no id.
 	if (kindOfId(id) === undefined) return
-	const named = (rows: readonly Row[]) =>
-		rows.map((row) => ({ ...row, id: lastPart(row.RowKey) })).filter((row) => row.id !== '')
-	if (type.name === 'Group') yield named(await linkRows(table, id))
-	else if ((await table.get(resourceKey(groupType, id))) !== undefined) {
-		for await (const rows of table.pages(within(`m|${id}|`))) yield named(rows)
+	if (type.name === 'Group') {
+		yield groupsAmong(table, { userId: id, links: await linksOf(table, id), rows: groupRows(table) })
+	} else if ((await table.get(resourceKey(groupType, id))) !== undefined) {
+		for await (const members of memberPages(table, id)) {
+			yield members.map(({ value }) => ({ RowKey: memberKey(id, value), id: value }))
+		}
 	}
 }
 
 /** The resource that a row is a copy of, or only names; undefined where it has been deleted meanwhile. */
-async function wholeOf(table: Table, type: ResourceType, row: Row): Promise<StoredResource | undefined> {
-	if (isWhole(row)) return resourceOf(row)
+async function wholeOf(table: Table, type: ResourceType, row: Row): Promise<Candidate | undefined> {
+	if (isWhole(row)) return candidateIn(row)
 	const whole = await table.get(resourceKey(type, idOf(row)))
-	return whole && resourceOf(whole)
+	return whole && candidateIn(whole)
 }

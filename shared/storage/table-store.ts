@@ -15,12 +15,18 @@ export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
 	readonly tenant: Pick<Tenant, 'name' | 'table'>
 }
 
+export const directoryOf = ({ tables, tenant, ...options }: DirectoryOptions): Directory => ({
+	...options,
+	table: tables.table(tenant.table, tenant.name),
+	pause: tables.pause,
+})
+
 /** The directory of one tenant in its table, whose one partition has the tenant's name. */
-export function openDirectory({ tables, tenant, ...options }: DirectoryOptions): ResourceStore {
-	const directory = { ...options, table: tables.table(tenant.table, tenant.name), pause: tables.pause }
+export function openDirectory(options: DirectoryOptions): ResourceStore {
+	const directory = directoryOf(options)
 	return {
 		create: (type, draft) => create(directory, type, draft),
-		get: async (type, id, include) => (await read(directory, type, id, include))?.resource,
+		get: (type, id, include) => read(directory, type, id, include),
 		query: (type, asked) => query(directory, type, asked),
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),

@@ -3,26 +3,28 @@ import { kindOfId } from '../scim/id.ts'
 import type { AttributeValues, StoredResource } from '../scim/resource.ts'
 import type { ResourceType } from '../scim/resource-type.ts'
 import { insert, merge, type Operation, remove, replace, upsert } from './batch.ts'
-import { changedMembers, changeRest } from './change-members.ts'
+import { changedMembers, commitPrepared } from './change-members.ts'
 import { commit, maxOperations } from './commit.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { indexKeysOf, rowsOf } from './entity.ts'
-import { gateKey } from './keys.ts'
+import { closingGate } from './intent.ts'
+import { gateKey, type Intent } from './keys.ts'
 import {
 	applyChange,
 	effectiveChange,
+	fits,
+	isEffective,
 	isEmpty,
 	isMembership,
 	membershipOperations,
 	noChange,
 	requireStorable,
-	requireUsers,
-	splitChange,
 } from './membership.ts'
-import { type Found, read } from './read.ts'
+import { type Found, readForChange } from './read.ts'
 import { failedOperation, refusalOf } from './refusal.ts'
 import type { MembershipChange, UpdateOptions } from './resource-store.ts'
 import { untilAnswered } from './retry.ts'
+import { settleGroup } from './roll-forward.ts'
 
 type Answer = StoredResource | 'absent' | 'stale'
 
@@ -36,8 +38,12 @@ export async function update(
 	const { table, pause } = directory
 	let narrowed = false
 	return untilAnswered(pause, async function attempt(): Promise<Answer | undefined> {
-		const found = await read(directory, type, id, include)
+		const found = await readForChange(directory, type, id, include)
 		if (found === undefined) return 'absent'
+		if (found.isUnsettled) {
+			await settleGroup(directory, id)
+			return undefined
+		}
 		if (condition !== undefined && !condition(found.resource.version)) return 'stale'
 		const revision = revise(found.resource)
 		if (revision === undefined) return found.resource
@@ -68,36 +74,54 @@ async function revised(
 	const operation = ids('Operation')
 	const resource = { ...found.resource, attributes, version: operation, lastModified: timestamp(directory) }
 	const own = replacementOf(type, found, resource)
-	const [first, rest] = splitChange(change, maxOperations - own.length)
-	if (!isEmpty(rest)) await requireUsers(table, pause, change.add)
-	const operations = [...own, ...membershipOperations(resource.id, first)]
-	const changed = [...changedNames(found.resource.attributes, attributes), ...changedMembers(first)]
-	const outcome = await commit(table, pause, {
-		operation,
-		entry: { kind: 'update', type, id: resource.id, changed },
-		operations,
-	})
-	if (outcome.kind === 'done') {
-		const version = (await changeRest(directory, resource.id, rest)) ?? operation
-		const { members } = resource
-		return { ...resource, version, ...(members && { members: applyChange(members, change) }) }
+	const isWhole = fits(change, maxOperations - own.length)
+	const intent = { groupId: resource.id, operation }
+	if (!isWhole && attributes === found.resource.attributes && !(await isEffective(table, resource.id, change))) {
+		return found.resource
 	}
-	const failed = failedOperation(outcome, operations)
+	const names = changedNames(found.resource.attributes, attributes)
+	const commitment = {
+		operation,
+		entry: {
+			kind: 'update',
+			type,
+			id: resource.id,
+			changed: [...names, ...(isWhole ? changedMembers(change) : ['members'])],
+		},
+		operations: isWhole
+			? [...own, ...membershipOperations(resource.id, change)]
+			: replacementOf(type, found, resource, intent),
+	} as const
+	const outcome = isWhole
+		? await commit(table, pause, commitment)
+		: await commitPrepared(directory, intent, change, commitment)
+	if (outcome === undefined) return undefined
+	if (outcome.kind === 'done') {
+		const { members } = resource
+		return { ...resource, ...(members && { members: applyChange(members, change) }) }
+	}
+	const failed = failedOperation(outcome, commitment.operations)
 	if (isMembership(failed)) return 'narrow'
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	// An update of the same resource that came first may have put the value there.
 	if (refusal !== undefined && (await table.get(failed.key))?.id !== resource.id) throw refusal
 	return undefined
 }
-
-function replacementOf(type: ResourceType, found: Found, resource: StoredResource): readonly Operation[] {
+/** Where many members change with it, `intent` says so. */
+function replacementOf(
+	type: ResourceType,
+	found: Found,
+	resource: StoredResource,
+	intent?: Intent,
+): readonly Operation[] {
 	const { key, properties, index } = rowsOf(type, resource)
 	const isGroup = type.name === 'Group'
+	const gate = isGroup ? [merge(gateKey(resource.id), {})] : []
 	const before = new Set(indexKeysOf(type, found.resource))
 	const kept = [...index].filter(([indexKey]) => before.has(indexKey))
 	return [
-		replace(key, properties, found.etag),
-		...(isGroup ? [merge(gateKey(resource.id), {})] : []),
+		replace(key, intent === undefined ? properties : { ...properties, pend: intent.operation }, found.etag),
+		...(intent === undefined ? gate : closingGate(intent)),
 		...[...before].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),
 		...[...index].filter(([indexKey]) => !before.has(indexKey)).map(([indexKey, copy]) => insert(indexKey, copy)),
 		...(isGroup ? [] : kept.map(([indexKey, copy]) => upsert(indexKey, copy))),
