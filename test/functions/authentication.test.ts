@@ -1,0 +1,172 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type Host, type ScimAnswer, useHost } from '../support/host.ts'
+import { type KeyVault, useKeyVault } from '../support/key-vault.ts'
+
+const useVault = useKeyVault()
+let vault: KeyVault
+beforeAll(() => {
+	vault = useVault()
+})
+const host = useHost({ vault: () => vault })
+
+const errorOf = (detail: string) => ({
+	...{ schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'], status: '401', detail },
+})
+const missing = {
+	challenge: 'Bearer realm="scim"',
+	body: errorOf('the request has no bearer token: send "Authorization: Bearer", a space and the token'),
+}
+const malformed = {
+	challenge: 'Bearer realm="scim", error="invalid_token"',
+	body: errorOf(
+		'what follows "Bearer" in the Authorization header is not a token: it has letters, digits and - . _ ~ + / only',
+	),
+}
+const wrong = {
+	challenge: 'Bearer realm="scim", error="invalid_token"',
+	body: errorOf('the token is not one of this tenant'),
+}
+
+const asked = ({ status, headers, body }: ScimAnswer) => ({ status, challenge: headers.get('www-authenticate'), body })
+
+/** Asks by whatever is in the Authorization header. */
+const by = async (tenant: Host, authorization: string, path = '/Users') =>
+	asked(await tenant.request('GET', path, { headers: { authorization } }))
+
+/** All of an answer but when it was made. */
+const withoutDate = ({ status, headers, body }: ScimAnswer) => ({
+	...{ status, body },
+	headers: Object.fromEntries([...headers].filter(([name]) => name !== 'date')),
+})
+
+describe('the Authorization header', () => {
+	it.each<[string, (token: string) => string, typeof missing]>([
+		['that is empty', () => '', missing],
+		['of the scheme alone', () => 'Bearer', malformed],
+		['of the token alone', (token) => token, missing],
+		['of another scheme', () => `Basic ${Buffer.from('scim:secret').toString('base64')}`, missing],
+		['of a scheme that begins alike', (token) => `Bearers ${token}`, missing],
+		['of a token in quotes', (token) => `Bearer "${token}"`, malformed],
+		['of a token behind a tab', (token) => `Bearer\t${token}`, missing],
+		['of two tokens', (token) => `Bearer ${token} ${token}`, malformed],
+		['of a token and more', (token) => `Bearer ${token}, Basic x`, malformed],
+		['of the beginning of the token', (token) => `Bearer ${token.slice(0, -1)}`, wrong],
+		['of more than the token', (token) => `Bearer ${token}x`, wrong],
+		['of the token in capitals', (token) => `Bearer ${token.toUpperCase()}`, wrong],
+		['of a huge token', () => `Bearer ${'x'.repeat(20_000)}`, wrong],
+	])('%s is a 401 with a challenge', async (_, header, expected) => {
+		const tenant = await host()
+		expect(await by(tenant, header(tenant.token))).toEqual({ status: 401, ...expected })
+	})
+
+	it('that is not there is a 401 with a challenge', async () => {
+		const { baseUrl } = await host()
+		const response = await fetch(`${baseUrl}/Users`)
+		expect(response.headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
+		const { status, headers } = response
+		expect(asked({ status, headers, body: await response.json() })).toEqual({ status: 401, ...missing })
+	})
+
+	it.each(['Bearer', 'bearer', 'BEARER', 'Bearer  '])('has its scheme as %s', async (scheme) => {
+		const tenant = await host()
+		expect((await by(tenant, `${scheme} ${tenant.token}`)).status).toBe(200)
+	})
+})
+
+describe('a token', () => {
+	it('is good for its tenant alone', async () => {
+		const [mine, theirs] = [await host(), await host()]
+		expect(await by(theirs, `Bearer ${mine.token}`)).toEqual({ status: 401, ...wrong })
+		expect((await by(mine, `Bearer ${mine.token}`)).status).toBe(200)
+	})
+
+	it('is not told from an unknown tenant, whatever is asked for', async () => {
+		const [stored, relayed] = [await host(), await host({ mode: 'relay' })]
+		const nobody = stored.baseUrl.replace(/tenant-\d+$/, 'no-such-tenant')
+		for (const [method, path] of [
+			['GET', '/Users'],
+			['DELETE', '/Users/x'],
+			['GET', '/Nope'],
+			['PROPFIND', '/Users'],
+			['HEAD', '/Users'],
+		] as const) {
+			const headers = { authorization: 'Bearer wrong' }
+			const ofStored = withoutDate(await stored.request(method, path, { headers }))
+			const ofRelayed = withoutDate(await relayed.request(method, path, { headers }))
+			const ofNobody = withoutDate(
+				await stored.request(method, nobody.slice(stored.baseUrl.length) + path, { headers }),
+			)
+			expect(ofStored.status).toBe(401)
+			expect(ofRelayed).toEqual(ofStored)
+			expect(ofNobody).toEqual(ofStored)
+		}
+	})
+
+	it('comes before everything else that may be wrong', async () => {
+		const tenant = await host()
+		const headers = { authorization: 'Bearer wrong' }
+		for (const [method, path, options] of [
+			['GET', '/Nope', {}],
+			['DELETE', '/Users', {}],
+			['GET', '/Users?filter=(', {}],
+			['POST', '/Users', { body: '{' }],
+			['POST', '/Users', { body: 'x', headers: { 'content-type': 'text/plain' } }],
+			['GET', '/Me', {}],
+		] as const) {
+			const answer = await tenant.request(method, path, {
+				...options,
+				headers: { ...('headers' in options && options.headers), ...headers },
+			})
+			expect(asked(answer), path).toEqual({ status: 401, ...wrong })
+		}
+	})
+
+	it('may be any of the versions in the vault that are enabled and in date', async () => {
+		const tenant = await host()
+		const name = `scim-token-${tenant.baseUrl.split('/').at(-1)}`
+		const created = Math.floor(Date.now() / 1000) - 1000
+		vault.add(name, { value: 'an-older-one', created })
+		vault.add(name, { value: 'a-disabled-one', created, enabled: false })
+		vault.add(name, { value: 'an-expired-one', created, expires: created + 500 })
+		vault.add(name, { value: 'a-coming-one', created, notBefore: created + 5000 })
+		const statuses: Record<string, number> = {}
+		for (const token of [tenant.token, 'an-older-one', 'a-disabled-one', 'an-expired-one', 'a-coming-one']) {
+			statuses[token] = (await by(tenant, `Bearer ${token}`)).status
+		}
+		expect(statuses).toEqual({
+			...{ [tenant.token]: 200, 'an-older-one': 200 },
+			...{ 'a-disabled-one': 401, 'an-expired-one': 401, 'a-coming-one': 401 },
+		})
+	})
+
+	it('is in no line of the log, right or wrong', async () => {
+		const tenant = await host()
+		await by(tenant, `Bearer ${tenant.token}`)
+		await by(tenant, 'Bearer a-wrong-token')
+		await by(tenant, 'Basic a-password')
+		const logged = JSON.stringify(tenant.events)
+		expect(tenant.events).toHaveLength(1)
+		expect(logged).not.toMatch(new RegExp(`${tenant.token}|a-wrong-token|a-password`))
+	})
+})
+
+describe('an address of no tenant', () => {
+	it.each([
+		'/',
+		'/scim',
+		'/scim/',
+		'/favicon.ico',
+		'/scim/Users',
+		'/scim/v2/Users',
+		'/scim/A-Tenant',
+		'/scim/x%00/Users',
+	])('is a 404 that asks for nothing: %s', async (path) => {
+		const { baseUrl } = await host()
+		const response = await fetch(`${new URL(baseUrl).origin}${path}`)
+		expect([response.status, response.headers.get('www-authenticate')]).toEqual([404, null])
+		expect(await response.json()).toEqual({
+			schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+			...{ status: '404', detail: `the address is not /scim/<tenant>/…: ${path}` },
+		})
+	})
+})
