@@ -15,13 +15,15 @@ export type Journal = {
 export function journal(): Journal {
 	const entries: Entry[] = []
 	const waiting = new Set<() => void>()
-	const count = (event: string) => entries.filter((entry) => entry.event === event).length
+	const counts = new Map<string, number>()
+	const count = (event: string) => counts.get(event) ?? 0
 	return {
 		entries,
 		count,
 		violations: () => entries.filter(({ event }) => event === 'violation'),
 		write: (event, details = {}) => {
 			entries.push({ event, ...details })
+			counts.set(event, count(event) + 1)
 			for (const look of waiting) look()
 		},
 		until: (event, times = 1) =>

@@ -1,0 +1,16 @@
+import { startAgent } from '../../../relay/agent.ts'
+import { readConfig } from '../../../relay/config.ts'
+import { scaledClock } from './scaled-clock.ts'
+
+// An agent in a process of its own, to be killed: node agent-process.mjs CONFIG FACTOR NOW, on a clock that began elsewhere.
+
+const [file = '', factor = '1', now = ''] = process.argv.slice(2)
+const clock = scaledClock(Number(factor), Number(now))
+const agent = startAgent(readConfig(file), { clock, log: () => undefined, random: Math.random })
+
+process.on('SIGTERM', () => {
+	agent.drain().then(
+		() => process.exit(0),
+		() => process.exit(1),
+	)
+})
