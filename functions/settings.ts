@@ -14,10 +14,15 @@ export type Settings = {
 const optional = <T extends z.ZodType>(schema: T) =>
 	z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
 
+/** Tokens of the managed identity are sent there. */
+const azureAddress = z.url({ protocol: /^https$/, error: 'is not an https address' })
+
 const environment = z.object({
-	ROLLCALL_TABLES_ENDPOINT: optional(z.url()),
-	ROLLCALL_TABLES_CONNECTION_STRING: optional(z.string()),
-	ROLLCALL_KEY_VAULT_URL: optional(z.url()),
+	ROLLCALL_TABLES_ENDPOINT: optional(azureAddress),
+	ROLLCALL_TABLES_CONNECTION_STRING: optional(
+		z.string().regex(/(^|;)\s*(AccountKey|UseDevelopmentStorage)=/i, 'is not a connection string with an account key'),
+	),
+	ROLLCALL_KEY_VAULT_URL: optional(azureAddress),
 	ROLLCALL_TOKENS_FILE: optional(z.string()),
 	ROLLCALL_RELAY_NAMESPACE: optional(
 		z.string().regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?$/i, 'is a host name such as contoso.servicebus.windows.net'),

@@ -1,0 +1,140 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { createServices } from '../../functions/services.ts'
+import { parseSettings } from '../../functions/settings.ts'
+
+const key = Buffer.from('an account key').toString('base64')
+const connectionString = `DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=${key};EndpointSuffix=core.windows.net`
+const azure = {
+	ROLLCALL_TABLES_ENDPOINT: 'https://acme.table.core.windows.net',
+	ROLLCALL_KEY_VAULT_URL: 'https://acme.vault.azure.net',
+}
+const laptop = { ROLLCALL_TABLES_CONNECTION_STRING: connectionString, ROLLCALL_TOKENS_FILE: '/data/tokens.json' }
+const relay = {
+	ROLLCALL_RELAY_NAMESPACE: 'acme.servicebus.windows.net',
+	ROLLCALL_RELAY_KEY_NAME: 'send',
+	ROLLCALL_RELAY_KEY: 'a key of the relay',
+}
+
+type Variables = Readonly<Record<string, string>>
+
+describe('app settings', () => {
+	it.each<[string, Variables, ReturnType<typeof parseSettings>]>([
+		[
+			'in Azure',
+			{ ...azure, AZURE_CLIENT_ID: 'c0ffee' },
+			{
+				tables: { endpoint: 'https://acme.table.core.windows.net' },
+				tokens: { vaultUrl: 'https://acme.vault.azure.net' },
+				clientId: 'c0ffee',
+			},
+		],
+		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' } }],
+		[
+			'for the emulator, others empty',
+			{
+				...azure,
+				...laptop,
+				ROLLCALL_TABLES_CONNECTION_STRING: 'UseDevelopmentStorage=true',
+				ROLLCALL_TABLES_ENDPOINT: '',
+				ROLLCALL_KEY_VAULT_URL: '',
+				AZURE_CLIENT_ID: '',
+			},
+			{ tables: { connectionString: 'UseDevelopmentStorage=true' }, tokens: { file: '/data/tokens.json' } },
+		],
+		[
+			'with a relay for the identity',
+			{ ...laptop, ROLLCALL_RELAY_NAMESPACE: 'localhost:8443' },
+			{
+				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				relay: { namespace: 'localhost:8443' },
+			},
+		],
+		[
+			'with a relay and its key',
+			{ ...laptop, ...relay },
+			{
+				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				relay: { namespace: 'acme.servicebus.windows.net', sas: { keyName: 'send', key: 'a key of the relay' } },
+			},
+		],
+	])('%s are read', (_, variables, settings) => {
+		expect(parseSettings({ PATH: '/bin', ...variables })).toEqual(settings)
+	})
+
+	const tables = 'set one of the app settings ROLLCALL_TABLES_ENDPOINT and ROLLCALL_TABLES_CONNECTION_STRING'
+	const tokens = 'set one of the app settings ROLLCALL_KEY_VAULT_URL and ROLLCALL_TOKENS_FILE'
+	const wrong = (name: string, problem: string) => `app setting ✖ ${problem}\n  → at ${name}`
+
+	it.each<[string, Variables, string]>([
+		['nothing', {}, tables],
+		['no tables', { ...azure, ROLLCALL_TABLES_ENDPOINT: '' }, tables],
+		['tables twice', { ...azure, ROLLCALL_TABLES_CONNECTION_STRING: connectionString }, tables],
+		['no tokens', { ...laptop, ROLLCALL_TOKENS_FILE: '' }, tokens],
+		['tokens twice', { ...laptop, ...azure, ROLLCALL_TABLES_ENDPOINT: '' }, tokens],
+		[
+			'an address that is none',
+			{ ...azure, ROLLCALL_TABLES_ENDPOINT: 'acme' },
+			wrong('ROLLCALL_TABLES_ENDPOINT', 'is not an https address'),
+		],
+		[
+			'an address in the clear',
+			{ ...azure, ROLLCALL_TABLES_ENDPOINT: 'http://acme.table.core.windows.net' },
+			wrong('ROLLCALL_TABLES_ENDPOINT', 'is not an https address'),
+		],
+		[
+			'a vault in the clear',
+			{ ...azure, ROLLCALL_KEY_VAULT_URL: 'http://acme.vault.azure.net' },
+			wrong('ROLLCALL_KEY_VAULT_URL', 'is not an https address'),
+		],
+		[
+			'a connection string that is none',
+			{ ...laptop, ROLLCALL_TABLES_CONNECTION_STRING: 'a secret' },
+			wrong('ROLLCALL_TABLES_CONNECTION_STRING', 'is not a connection string with an account key'),
+		],
+		[
+			'a shared access signature',
+			{
+				...laptop,
+				ROLLCALL_TABLES_CONNECTION_STRING:
+					'TableEndpoint=https://acme.table.core.windows.net/;SharedAccessSignature=sv=1&sig=a secret',
+			},
+			wrong('ROLLCALL_TABLES_CONNECTION_STRING', 'is not a connection string with an account key'),
+		],
+		[
+			'a namespace that is an address',
+			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: 'https://acme.servicebus.windows.net' },
+			wrong('ROLLCALL_RELAY_NAMESPACE', 'is a host name such as contoso.servicebus.windows.net'),
+		],
+		[
+			'a key without its name',
+			{ ...laptop, ...relay, ROLLCALL_RELAY_KEY_NAME: '' },
+			'the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together',
+		],
+		[
+			'a name without its key',
+			{ ...laptop, ...relay, ROLLCALL_RELAY_KEY: '' },
+			'the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together',
+		],
+		[
+			'a key without a namespace',
+			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: '' },
+			'the app setting ROLLCALL_RELAY_KEY needs ROLLCALL_RELAY_NAMESPACE',
+		],
+	])('with %s are refused by name, without a value', (_, variables, message) => {
+		expect(() => parseSettings(variables)).toThrow(expect.objectContaining({ message }))
+	})
+})
+
+describe('the services', () => {
+	afterEach(() => vi.unstubAllEnvs())
+
+	it.each(['WEBSITE_SITE_NAME', 'WEBSITE_INSTANCE_ID'])(
+		'take no tokens from a file where %s says Azure',
+		async (name) => {
+			vi.stubEnv(name, 'acme')
+			await expect(
+				createServices({ tables: { connectionString }, tokens: { file: '/data/tokens.json' } }),
+			).rejects.toThrow('tokens are not read from a file inside Azure: set ROLLCALL_KEY_VAULT_URL instead')
+		},
+	)
+})
