@@ -19,6 +19,8 @@ export const declared = {
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },
+	'token-file': { type: 'string' },
+	write: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

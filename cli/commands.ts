@@ -1,3 +1,4 @@
+import { check } from './check/check.ts'
 import type { AtPlace, Command, Option } from './command.ts'
 import { openPlace } from './place.ts'
 import { removeTenant } from './remove.ts'
@@ -93,4 +94,11 @@ export const commands: readonly Command[] = [
 		summary: 'make what a file from export has and the tenant has not, with the same ids',
 		work: importTenant,
 	}),
+	{
+		words: 'check',
+		parameters: ['URL'],
+		options: ['token-file', 'write'],
+		summary: "try a Tenant URL as Entra's Test Connection does, and Microsoft's SCIM Validator",
+		run: check,
+	},
 ]

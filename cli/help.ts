@@ -17,6 +17,8 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 	overlap: ['TIME', 'how long the older tokens go on to be accepted, such as 30m or 7d (default 24h)'],
 	out: ['FILE', 'write the export to this new file'],
 	yes: ['', 'do not ask'],
+	'token-file': ['FILE', 'the file that holds the Secret Token; or it is in the variable ROLLCALL_TOKEN'],
+	write: ['', 'make, change and delete a user and a group of its own, too'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this'],
 }

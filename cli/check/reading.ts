@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto'
+import { urn } from '../../shared/scim/urn.ts'
+import { isObject } from '../../shared/scim/value.ts'
+import type { Answer, Client } from './client.ts'
+import { expectError, expectList, expectStatus } from './expect.ts'
+import { Shortfall } from './finding.ts'
+
+/** A check: it answers what it has seen, and throws a Shortfall where that is not as it should be. */
+export type Check = { readonly name: string; run(client: Client): Promise<string> }
+
+export const quoted = (value: string): string => encodeURIComponent(`"${value}"`)
+
+/** What Entra asks at Test Connection, and at the beginning of every cycle. */
+export const testConnection: Check = {
+	name: 'Test Connection',
+	async run({ send }) {
+		const started = Date.now()
+		const answer = await send('GET', `/Users?filter=userName+eq+${quoted(randomUUID())}`)
+		const elapsed = Date.now() - started
+		if (answer.status === 404) {
+			throw new Shortfall(
+				'404 for /Users',
+				'correct the path: the Tenant URL of Rollcall is https://HOST/scim/TENANT, without /Users',
+			)
+		}
+		const { totalResults } = expectList(
+			answer,
+			'answer a filter that nobody matches with 200 and an empty ListResponse',
+		)
+		if (totalResults !== 0) {
+			throw new Shortfall(
+				`${totalResults} users for a userName that nobody has`,
+				'apply the filter: Entra would take a stranger for the user that it looks for',
+			)
+		}
+		return `200 and an empty list for a user that nobody is, in ${elapsed} ms`
+	},
+}
+
+/** Read-only, and safe at any time. */
+export const readingChecks: readonly Check[] = [
+	{
+		name: 'request without a token',
+		async run({ send }) {
+			return refused(await send('GET', '/Users?count=1', { token: undefined }))
+		},
+	},
+	{
+		name: 'request with a wrong token',
+		async run({ send }) {
+			return refused(await send('GET', '/Users?count=1', { token: randomUUID() }))
+		},
+	},
+	{
+		name: 'group that nobody is in',
+		async run({ send }) {
+			const path = `/Groups?excludedAttributes=members&filter=displayName+eq+${quoted(randomUUID())}`
+			const { totalResults } = expectList(
+				await send('GET', path),
+				'answer /Groups with 200 and an empty ListResponse, also where there are no groups: Test Connection asks for them',
+			)
+			if (totalResults !== 0) {
+				throw new Shortfall(`${totalResults} groups for a displayName that none has`, 'apply the filter')
+			}
+			return '200 and an empty list'
+		},
+	},
+	{
+		name: 'user that does not exist',
+		async run({ send }) {
+			expectError(
+				await send('GET', `/Users/${randomUUID()}`),
+				404,
+				'answer 404 and a SCIM error (RFC 7644 section 3.12)',
+			)
+			return '404 and a SCIM error'
+		},
+	},
+	{
+		name: 'filter that is none',
+		async run({ send }) {
+			const answer = await send('GET', '/Users?count=1&filter=userName+is+%22x%22')
+			expectStatus(answer, [400], 'refuse what cannot be understood: a filter that is ignored finds everybody')
+			return '400'
+		},
+	},
+	{
+		name: 'page of users',
+		async run({ send }) {
+			const { totalResults, Resources } = expectList(
+				await send('GET', '/Users?startIndex=1&count=1'),
+				'answer with 200 and a ListResponse (RFC 7644 section 3.4.2.4)',
+			)
+			if (Resources.length > 1)
+				throw new Shortfall(`${Resources.length} users for count=1`, 'return no more than count')
+			return `${Resources.length} of ${totalResults}`
+		},
+	},
+	{
+		name: 'media type',
+		async run({ send }) {
+			const { type } = await send('GET', '/Users?count=1')
+			const { type: ofError } = await send('GET', `/Users/${randomUUID()}`)
+			const others = [type, ofError].filter((each) => each !== 'application/scim+json')
+			if (others.length === 0) return 'application/scim+json, also of an error'
+			const isJson = others.every((each) => each === 'application/json')
+			throw new Shortfall(`${others[0] || 'none'}`, 'answer with Content-Type: application/scim+json, errors too', {
+				isWarning: isJson,
+			})
+		},
+	},
+	{
+		name: 'ServiceProviderConfig',
+		async run({ send }) {
+			const answer = await send('GET', '/ServiceProviderConfig')
+			expectStatus(answer, [200], optional)
+			if (!hasPatch(answer.body))
+				throw new Shortfall('patch.supported is not true', 'support PATCH: Entra updates with nothing else')
+			return 'PATCH is supported'
+		},
+	},
+	{
+		name: 'ResourceTypes',
+		async run({ send }) {
+			const { Resources } = expectList(await send('GET', '/ResourceTypes'), optional)
+			const endpoints = Resources.map(({ endpoint }) => String(endpoint))
+			if (!endpoints.includes('/Users')) throw new Shortfall(`/Users is not among ${endpoints.join(', ')}`, optional)
+			return endpoints.join(', ')
+		},
+	},
+	{
+		name: 'Schemas',
+		async run({ send }) {
+			const { Resources } = expectList(await send('GET', '/Schemas'), optional)
+			const ids = Resources.map(({ id }) => String(id))
+			if (!ids.includes(urn.user)) throw new Shortfall(`${urn.user} is not among them`, optional)
+			return `${ids.length} schemas, the one of users among them`
+		},
+	},
+]
+
+const optional =
+	'answer with 200 and the document of RFC 7644 section 4: the SCIM Validator and the application gallery ask for it'
+
+function refused(answer: Answer): string {
+	if (answer.status === 401) return '401'
+	throw new Shortfall(
+		`${answer.status} instead of 401`,
+		answer.status < 300
+			? 'anybody can read this directory: refuse requests without a token of its own'
+			: 'answer 401, so that Entra can tell what is wrong',
+	)
+}
+
+const hasPatch = (body: unknown): boolean => isObject(body) && isObject(body.patch) && body.patch.supported === true

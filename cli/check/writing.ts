@@ -1,0 +1,306 @@
+import { randomUUID } from 'node:crypto'
+import { urn } from '../../shared/scim/urn.ts'
+import { isObject } from '../../shared/scim/value.ts'
+import type { Answer, Client } from './client.ts'
+import { expectError, expectList, expectResource, expectStatus, type Shown } from './expect.ts'
+import { type Finding, findingOf, Shortfall } from './finding.ts'
+import { quoted } from './reading.ts'
+
+/** A user and a group made for the checks; `made` are the paths of what is still there. */
+type Lab = {
+	readonly client: Client
+	readonly userName: string
+	readonly displayName: string
+	user: string | undefined
+	group: string | undefined
+	readonly made: Set<string>
+}
+
+type Stage = {
+	readonly name: string
+	/** What must have been made before; without it there is nothing to see. */
+	readonly needs: readonly ('user' | 'group')[]
+	run(lab: Lab): Promise<string>
+}
+
+/** What the SCIM Validator does with users and groups, on a user and a group of our own, which are deleted at the end. */
+export async function writingFindings(client: Client): Promise<readonly Finding[]> {
+	const mark = randomUUID()
+	const lab: Lab = {
+		...{ client, userName: `rollcall-check-${mark}@example.com`, displayName: `Rollcall check (${mark})` },
+		...{ user: undefined, group: undefined, made: new Set() },
+	}
+	const findings: Finding[] = []
+	try {
+		for (const { name, needs, run } of stages) {
+			if (needs.every((need) => lab[need] !== undefined)) findings.push(await findingOf(name, () => run(lab)))
+		}
+	} finally {
+		if (lab.made.size > 0) findings.push(await findingOf('clean up', () => cleanUp(lab)))
+	}
+	return findings
+}
+
+const stages: readonly Stage[] = [
+	{
+		name: 'create a user',
+		needs: [],
+		async run(lab) {
+			const { client, userName } = lab
+			const answer = await client.send('POST', '/Users', { body: userOf(userName) })
+			const path = keep(lab, '/Users', answer)
+			const shown = expectResource(answer, [201], 'answer a POST with 201 and the whole user, its id included')
+			lab.user = path
+			expectValue('userName', shown.userName, userName)
+			expectValue('emails[type eq "work"].value', workEmail(shown), userName)
+			expectValue('active', shown.active, true)
+			if (answer.location === undefined) {
+				throw new Shortfall('201 without Location', 'send the address of the new user (RFC 7644 section 3.3)', {
+					isWarning: true,
+				})
+			}
+			return '201, the whole user and its Location'
+		},
+	},
+	{
+		name: 'create the same user again',
+		needs: ['user'],
+		async run(lab) {
+			const answer = await lab.client.send('POST', '/Users', { body: userOf(lab.userName) })
+			keep(lab, '/Users', answer)
+			return expectConflict(answer, 'userName')
+		},
+	},
+	{
+		name: 'match the user, in other letters',
+		needs: ['user'],
+		async run({ client, userName, user }) {
+			const answer = await client.send('GET', `/Users?filter=userName+eq+${quoted(userName.toUpperCase())}`)
+			return expectFound(expectList(answer, 'answer with 200 and a ListResponse').Resources, user, 'userName')
+		},
+	},
+	{
+		name: 'match the user by e-mail address',
+		needs: ['user'],
+		async run({ client, userName, user }) {
+			const filter = `${encodeURIComponent('emails[type eq "work"].value eq ')}${quoted(userName)}`
+			const answer = await client.send('GET', `/Users?filter=${filter}`)
+			return expectFound(
+				expectList(answer, 'take filters of the form emails[type eq "work"].value').Resources,
+				user,
+				'address',
+			)
+		},
+	},
+	{
+		name: 'replace attributes',
+		needs: ['user'],
+		async run(lab) {
+			await patch(lab, lab.user, [
+				{ op: 'Replace', path: 'name.familyName', value: 'Replaced' },
+				{ op: 'Replace', path: 'emails[type eq "work"].value', value: `2-${lab.userName}` },
+				{ op: 'replace', value: { displayName: 'Replaced too', 'name.givenName': 'Given' } },
+			])
+			const shown = await read(lab, lab.user)
+			expectValue('name.familyName', member(shown.name, 'familyName'), 'Replaced')
+			expectValue('emails[type eq "work"].value', workEmail(shown), `2-${lab.userName}`)
+			expectValue('displayName', shown.displayName, 'Replaced too')
+			expectValue('name.givenName', member(shown.name, 'givenName'), 'Given')
+			return 'each in its place, with and without a path'
+		},
+	},
+	{
+		name: 'add attributes that were not there',
+		needs: ['user'],
+		async run(lab) {
+			await patch(lab, lab.user, [
+				{ op: 'Add', path: 'phoneNumbers[type eq "mobile"].value', value: '+1 555 0100' },
+				{ op: 'Add', path: `${urn.enterpriseUser}:department`, value: 'Checks' },
+			])
+			const shown = await read(lab, lab.user)
+			expectValue('phoneNumbers[type eq "mobile"].value', mobile(shown), '+1 555 0100')
+			expectValue('department', enterprise(shown, 'department'), 'Checks')
+			return 'a telephone number by its type, and an enterprise attribute'
+		},
+	},
+	{
+		name: 'set and remove the manager',
+		needs: ['user'],
+		async run(lab) {
+			const path = `${urn.enterpriseUser}:manager`
+			await patch(lab, lab.user, [{ op: 'Add', path, value: 'a-manager' }])
+			expectValue('manager.value', managerOf(await read(lab, lab.user)), 'a-manager')
+			await patch(lab, lab.user, [{ op: 'Replace', path, value: '' }])
+			if (managerOf(await read(lab, lab.user)) !== undefined)
+				throw new Shortfall('the manager is still there', 'take a replace with "" for a removal of the manager')
+			return 'set by a string, removed by an empty one'
+		},
+	},
+	{
+		name: 'disable the user',
+		needs: ['user'],
+		async run(lab) {
+			await patch(lab, lab.user, [{ op: 'Replace', path: 'active', value: 'False' }])
+			expectValue('active', (await read(lab, lab.user)).active, false)
+			const answer = await lab.client.send('GET', `/Users?filter=userName+eq+${quoted(lab.userName)}`)
+			const [shown = {}] = expectList(answer, 'return disabled users too').Resources
+			expectValue('active', shown.active, false)
+			return 'active is false, also where the user is searched for'
+		},
+	},
+	{
+		name: 'create a group',
+		needs: [],
+		async run(lab) {
+			const answer = await lab.client.send('POST', '/Groups', { body: groupOf(lab.displayName) })
+			const path = keep(lab, '/Groups', answer)
+			expectResource(answer, [201], 'answer a POST with 201 and the group')
+			lab.group = path
+			return '201 and the group'
+		},
+	},
+	{
+		name: 'create the same group again',
+		needs: ['group'],
+		async run(lab) {
+			const answer = await lab.client.send('POST', '/Groups', { body: groupOf(lab.displayName) })
+			keep(lab, '/Groups', answer)
+			return expectConflict(answer, 'displayName')
+		},
+	},
+	{
+		name: 'match the group, in other letters',
+		needs: ['group'],
+		async run({ client, displayName, group }) {
+			const filter = `displayName+eq+${quoted(displayName.toUpperCase())}`
+			const answer = await client.send('GET', `/Groups?excludedAttributes=members&filter=${filter}`)
+			return expectFound(expectList(answer, 'answer with 200 and a ListResponse').Resources, group, 'displayName')
+		},
+	},
+	{
+		name: 'add a member',
+		needs: ['user', 'group'],
+		async run(lab) {
+			const id = lab.user?.slice('/Users/'.length)
+			await patch(lab, lab.group, [{ op: 'Add', path: 'members', value: [{ value: id }] }])
+			expectValue('members', memberIds(await read(lab, lab.group))[0], id)
+			const bare = await read(lab, `${lab.group}?excludedAttributes=members`)
+			if ('members' in bare) {
+				throw new Shortfall(
+					'members in spite of excludedAttributes=members',
+					'leave them out: Entra reads groups like that, however large',
+				)
+			}
+			return 'is a member, and is left out by excludedAttributes=members'
+		},
+	},
+	{
+		name: 'remove the member',
+		needs: ['user', 'group'],
+		async run(lab) {
+			const id = lab.user?.slice('/Users/'.length)
+			await patch(lab, lab.group, [{ op: 'Remove', path: `members[value eq "${id}"]` }])
+			if (memberIds(await read(lab, lab.group)).length > 0)
+				throw new Shortfall('the member is still there', 'take a remove whose path is members[value eq "…"]')
+			return 'by members[value eq "…"]'
+		},
+	},
+	{
+		name: 'rename the group',
+		needs: ['group'],
+		async run(lab) {
+			const displayName = `${lab.displayName} renamed`
+			await patch(lab, lab.group, [{ op: 'Replace', value: { displayName } }])
+			expectValue('displayName', (await read(lab, lab.group)).displayName, displayName)
+			return 'without a path'
+		},
+	},
+	{ name: 'delete the group', needs: ['group'], run: (lab) => deletion(lab, lab.group) },
+	{ name: 'delete the user', needs: ['user'], run: (lab) => deletion(lab, lab.user) },
+]
+
+const userOf = (userName: string) => ({
+	schemas: [urn.user, urn.enterpriseUser],
+	...{ userName, externalId: userName, displayName: 'Rollcall check', active: true },
+	name: { givenName: 'Rollcall', familyName: 'Check' },
+	emails: [{ type: 'work', value: userName, primary: true }],
+	[urn.enterpriseUser]: { employeeNumber: '7' },
+})
+
+const groupOf = (displayName: string) => ({ schemas: [urn.group], displayName, externalId: displayName })
+
+const workEmail = (user: Shown): unknown => member(ofType(user.emails, 'work'), 'value')
+const mobile = (user: Shown): unknown => member(ofType(user.phoneNumbers, 'mobile'), 'value')
+const enterprise = (user: Shown, name: string): unknown => member(user[urn.enterpriseUser], name)
+
+/** Absent, null and "" are all what a removed manager may look like. */
+const managerOf = (user: Shown): unknown => member(enterprise(user, 'manager'), 'value') || undefined
+
+const memberIds = ({ members }: Shown): readonly unknown[] =>
+	Array.isArray(members) ? members.map((each) => member(each, 'value')) : []
+
+const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined)
+
+const ofType = (values: unknown, type: string): unknown =>
+	Array.isArray(values) ? values.find((each) => member(each, 'type') === type) : undefined
+
+function expectValue(name: string, value: unknown, expected: unknown): void {
+	if (value === expected) return
+	const shown = value === undefined ? 'absent' : JSON.stringify(value)
+	throw new Shortfall(
+		`${name} is ${shown} instead of ${JSON.stringify(expected)}`,
+		'store what is sent, and return it as it was sent',
+	)
+}
+
+type PatchOperation = { readonly op: string; readonly path?: string; readonly value?: unknown }
+
+async function patch({ client }: Lab, path = '', operations: readonly PatchOperation[]): Promise<void> {
+	const answer = await client.send('PATCH', path, { body: { schemas: [urn.patchOp], Operations: operations } })
+	expectStatus(answer, [200, 204], 'take PATCH as Entra sends it, with operations in any letter case')
+}
+
+const read = async ({ client }: Lab, path = ''): Promise<Shown> =>
+	expectResource(await client.send('GET', path), [200], 'return it by its id')
+
+/** Remembers what a POST has made, whether or not it should have, so that it is deleted at the end. */
+function keep({ made }: Lab, endpoint: string, { status, body }: Answer): string {
+	const id = member(body, 'id')
+	const path = `${endpoint}/${encodeURIComponent(String(id))}`
+	if (status < 300 && id !== undefined) made.add(path)
+	return path
+}
+
+function expectConflict(answer: Answer, attribute: string): string {
+	const remedy = `answer 409 where the ${attribute} is taken: Entra makes duplicates otherwise`
+	const { scimType } = expectError(answer, 409, remedy)
+	if (scimType === 'uniqueness') return '409, uniqueness'
+	throw new Shortfall(`409 without scimType`, 'name the reason: "scimType": "uniqueness"', { isWarning: true })
+}
+
+function expectFound(resources: readonly unknown[], path = '', attribute: string): string {
+	const ids = resources.map((each) => encodeURIComponent(String(member(each, 'id'))))
+	if (ids.length === 1 && path.endsWith(`/${ids[0]}`)) return 'the one that was made'
+	throw new Shortfall(
+		`${ids.length} found instead of the one that was made`,
+		`compare ${attribute} in any letter case: Entra would make a duplicate`,
+	)
+}
+
+async function deletion({ client, made }: Lab, path = ''): Promise<string> {
+	expectStatus(await client.send('DELETE', path), [204], 'answer a DELETE with 204')
+	made.delete(path)
+	expectStatus(await client.send('GET', path), [404], 'answer 404 for what is deleted')
+	expectStatus(await client.send('DELETE', path), [404], 'answer 404 for what is deleted already')
+	return '204, then 404'
+}
+
+async function cleanUp({ client, made }: Lab): Promise<string> {
+	const left: string[] = []
+	for (const path of made) {
+		const { status } = await client.send('DELETE', path)
+		if (status !== 204 && status !== 404) left.push(path)
+	}
+	if (left.length === 0) return `${made.size} deleted`
+	throw new Shortfall(`left behind: ${left.join(', ')}`, 'delete it by hand')
+}

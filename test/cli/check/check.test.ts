@@ -1,0 +1,340 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo, Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Host, useHost } from '../../support/host.ts'
+import { selfSigned } from '../../support/relay-stand-in/certificates.ts'
+import { rollcall } from '../../support/rollcall.ts'
+
+const newTenant = useHost()
+
+/** Answers a request in the place of the service, or leaves it to the service by answering undefined. */
+type Breach = (request: {
+	readonly method: string
+	readonly path: string
+	readonly query: URLSearchParams
+	readonly authorization: string | undefined
+	readonly body: string
+}) => Reply | undefined | Promise<Reply | undefined>
+type Reply = { readonly status: number; readonly body?: unknown; readonly type?: string; readonly location?: string }
+
+let breach: Breach = () => undefined
+let host: Host
+let front: Server
+let url = ''
+
+/** The service behind something that breaks it. */
+async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+	const { method = '', url: target = '', headers } = incoming
+	const body = await text(incoming)
+	const { pathname, searchParams: query } = new URL(target, 'http://front')
+	const path = pathname.replace(/^\/scim\/[^/]+/, '')
+	const reply = await breach({ method, path, query, authorization: headers.authorization, body })
+	if (reply !== undefined) {
+		const { status, body: content = '', type = 'application/scim+json', location } = reply
+		outgoing.writeHead(status, { 'Content-Type': type, ...(location !== undefined && { Location: location }) })
+		outgoing.end(typeof content === 'string' ? content : JSON.stringify(content))
+		return
+	}
+	request(`${new URL(host.baseUrl).origin}${target}`, { method, headers }, (response) => {
+		outgoing.writeHead(response.statusCode ?? 500, response.headers)
+		response.pipe(outgoing)
+	}).end(body)
+}
+
+let folder = ''
+beforeAll(async () => {
+	front = createServer(answer).listen(0, '127.0.0.1')
+	await new Promise((resolve) => front.once('listening', resolve))
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-check-'))
+})
+afterAll(async () => {
+	front.close()
+	await rm(folder, { recursive: true })
+})
+beforeEach(async () => {
+	host = await newTenant()
+	const { port } = front.address() as AddressInfo // sound: it listens on a port
+	url = `http://127.0.0.1:${port}${new URL(host.baseUrl).pathname}`
+})
+afterEach(() => {
+	breach = () => undefined
+})
+
+const check = (...options: string[]) => rollcall(['check', url, ...options], { env: { ROLLCALL_TOKEN: host.token } })
+
+type Shown = { readonly verdict: string; readonly name: string; readonly seen: string; readonly remedy?: string }
+
+/** The checks that did not pass, but for the one of the address, which is loopback here. */
+async function troubles(...options: string[]): Promise<readonly string[]> {
+	const { out, code } = await check('--json', ...options)
+	const { findings }: { findings: readonly Shown[] } = JSON.parse(out)
+	const found = findings.filter(({ name, verdict }) => verdict !== 'PASS' && name !== 'address')
+	expect(code).toBe(found.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0)
+	return found.map(({ verdict, name, seen, remedy }) => `${verdict} ${name}: ${seen}: ${remedy}`)
+}
+
+const totalOf = async (endpoint: string): Promise<number> =>
+	(await host.request('GET', `${endpoint}?count=0`)).body.totalResults
+
+const listOf = (...Resources: unknown[]) => ({
+	schemas: ['urn:ietf:params:scim:api:messages:2.0:ListResponse'],
+	...{ totalResults: Resources.length, Resources },
+})
+
+describe('rollcall check', () => {
+	test('finds nothing wrong with a tenant of Rollcall, a line a check, and changes nothing', async () => {
+		await host.create('/Users', { userName: 'joy@example.com' })
+		const { code, out, err } = await check()
+		expect({ code, err }).toEqual({ code: 0, err: '' })
+		expect(out.replace(/\d+ ms/, 'n ms')).toBe(`\
+WARN  address                     http: to let Entra reach it, serve HTTPS: docs/entra.md
+PASS  Test Connection             200 and an empty list for a user that nobody is, in n ms
+PASS  request without a token     401
+PASS  request with a wrong token  401
+PASS  group that nobody is in     200 and an empty list
+PASS  user that does not exist    404 and a SCIM error
+PASS  filter that is none         400
+PASS  page of users               1 of 1
+PASS  media type                  application/scim+json, also of an error
+PASS  ServiceProviderConfig       PATCH is supported
+PASS  ResourceTypes               /Users, /Groups
+PASS  Schemas                     3 schemas, the one of users among them
+
+Entra can work with this.
+`)
+		expect(host.events.map(({ method }) => method)).not.toContain('PATCH')
+		expect(await totalOf('/Users')).toBe(1)
+	})
+
+	test('with --write makes and deletes a user and a group, with and without a flag on the URL', async () => {
+		expect(await troubles('--write')).toEqual([])
+		url = `${url}/?aadOptscim062020`
+		const { out } = await check('--write')
+		expect(out).toMatch(/\nPASS {2}delete the user +204, then 404\n\nEntra can work with this\.\n$/)
+		expect(out.match(/^PASS/gm)).toHaveLength(27)
+		expect(await Promise.all([totalOf('/Users'), totalOf('/Groups')])).toEqual([0, 0])
+	})
+
+	test('reads the token from a file', async () => {
+		await writeFile(join(folder, 'token'), `${host.token}\n`)
+		expect(await rollcall(['check', url, '--token-file', join(folder, 'token')])).toMatchObject({ code: 0 })
+	})
+})
+
+describe('rollcall check says what is wrong, and what helps', () => {
+	test.each<[string, Breach, RegExp]>([
+		[
+			'a token of somebody else',
+			() => undefined,
+			/^FAIL Test Connection: 401 instead of 200 \(".*"\): the token is not one of this tenant's/,
+		],
+		[
+			'a wrong path',
+			() => ({ status: 404, type: 'text/html', body: '<h1>' }),
+			/^FAIL Test Connection: 404 for \/Users: correct the path/,
+		],
+		[
+			'a page of HTML',
+			() => ({ status: 200, type: 'text/html', body: '<h1>' }),
+			/^FAIL Test Connection: 200, but no ListResponse: the body is not JSON, but text\/html: /,
+		],
+		[
+			'a redirection',
+			() => ({ status: 301, location: 'https://x' }),
+			/^FAIL Test Connection: 301 instead of 200: use the address that it redirects to/,
+		],
+		[
+			'a firewall',
+			() => ({ status: 403, type: 'text/html' }),
+			/^FAIL Test Connection: 403 instead of 200: something in front .* User-Agent/,
+		],
+		['a broken service', () => ({ status: 500 }), /^FAIL Test Connection: 500 instead of 200: look at the log/],
+		[
+			'a filter that is ignored',
+			() => ({ status: 200, body: listOf({}, {}) }),
+			/^FAIL Test Connection: 2 users for a userName that nobody has: apply the filter/,
+		],
+	])('%s ends it', async (name, each, expected) => {
+		breach = each
+		if (name.startsWith('a token')) host = { ...host, token: 'not-a-token-of-this-tenant' }
+		const found = await troubles('--write')
+		expect(found).toEqual([expect.stringMatching(expected)])
+	})
+
+	test.each<[string, Breach, readonly RegExp[]]>([
+		[
+			'a directory that is open to anybody',
+			({ authorization = '', query }) =>
+				!authorization.includes(host.token) && query.has('count') ? { status: 200, body: listOf() } : undefined,
+			[
+				/^FAIL request without a token: 200 instead of 401: anybody can read this directory/,
+				/^FAIL request with a wrong token: 200 instead of 401: anybody/,
+			],
+		],
+		[
+			'no groups',
+			({ path }) => (path === '/Groups' ? { status: 404 } : undefined),
+			[/^FAIL group that nobody is in: 404 instead of 200: answer \/Groups with 200 and an empty ListResponse/],
+		],
+		[
+			'errors that are not SCIM',
+			({ path }) => (path.startsWith('/Users/') ? { status: 404, type: 'text/plain', body: 'no' } : undefined),
+			[
+				/^FAIL user that does not exist: 404, but no SCIM error: the body is not JSON/,
+				/^FAIL media type: text\/plain: /,
+			],
+		],
+		[
+			'a status that is a number',
+			({ path }) =>
+				path.startsWith('/Users/')
+					? { status: 404, body: { schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'], status: 404 } }
+					: undefined,
+			[/^FAIL user that does not exist: 404, but no SCIM error: status: /],
+		],
+		[
+			'plain JSON',
+			({ path, query }) =>
+				path === '/Users' && query.has('count') ? { status: 200, type: 'application/json', body: listOf() } : undefined,
+			[
+				/^FAIL request without a token: /,
+				/^FAIL request with a wrong token: /,
+				/^FAIL filter that is none: 200 instead of 400: refuse what cannot be understood/,
+				/^WARN media type: application\/json: /,
+			],
+		],
+		[
+			'no discovery',
+			({ path }) =>
+				/^\/(Schemas|ResourceTypes|ServiceProviderConfig)$/.test(path) ? { status: 200, body: {} } : undefined,
+			[
+				/^FAIL ServiceProviderConfig: patch.supported is not true: support PATCH/,
+				/^FAIL ResourceTypes: 200, but no ListResponse: /,
+				/^FAIL Schemas: 200, but no ListResponse: /,
+			],
+		],
+	])('%s', async (_, each, expected) => {
+		breach = each
+		expect(await troubles()).toEqual(expected.map((pattern) => expect.stringMatching(pattern)))
+	})
+
+	test.each<[string, Breach, readonly RegExp[]]>([
+		[
+			'a service that refuses users',
+			({ method, path }) => (method === 'POST' && path === '/Users' ? { status: 400 } : undefined),
+			[/^FAIL create a user: 400 instead of 201: /],
+		],
+		[
+			'PATCH that changes nothing',
+			({ method, path }) => (method === 'PATCH' && path.startsWith('/Users/') ? { status: 204 } : undefined),
+			[
+				/^FAIL replace attributes: name.familyName is "Check" instead of "Replaced": store what is sent/,
+				/^FAIL add attributes that were not there: phoneNumbers\[type eq "mobile"\].value is absent instead of /,
+				/^FAIL set and remove the manager: manager.value is absent instead of "a-manager"/,
+				/^FAIL disable the user: active is true instead of false/,
+			],
+		],
+		[
+			'PATCH of members that changes nothing',
+			({ method, body }) => (method === 'PATCH' && body.includes('members') ? { status: 204 } : undefined),
+			[/^FAIL add a member: members is absent instead of /],
+		],
+		[
+			'DELETE that is refused, of which it says what is left',
+			({ method }) => (method === 'DELETE' ? { status: 405 } : undefined),
+			[
+				/^FAIL delete the group: 405 instead of 204/,
+				/^FAIL delete the user: 405 instead of 204/,
+				/^FAIL clean up: left behind: \/Users\/\w+, \/Groups\/\w+: delete it by hand$/,
+			],
+		],
+	])('%s', async (_, each, expected) => {
+		breach = each
+		expect(await troubles('--write')).toEqual(expected.map((pattern) => expect.stringMatching(pattern)))
+	})
+
+	test('duplicates, which it deletes again', async () => {
+		const seen = new Set<string>()
+		breach = async ({ method, path, body }) => {
+			if (method !== 'POST' || !seen.has(path)) {
+				if (method === 'POST') seen.add(path)
+				return undefined
+			}
+			const { userName, displayName } = JSON.parse(body)
+			return {
+				status: 201,
+				body: await (path === '/Users'
+					? host.create(path, { userName: `2-${userName}` })
+					: host.create('/Groups', { displayName: `2-${displayName}` })),
+			}
+		}
+		expect(await troubles('--write')).toEqual([
+			expect.stringMatching(
+				/^FAIL create the same user again: 201 instead of 409: answer 409 where the userName is taken/,
+			),
+			expect.stringMatching(
+				/^FAIL create the same group again: 201 instead of 409: answer 409 where the displayName is taken/,
+			),
+		])
+		expect(await Promise.all([totalOf('/Users'), totalOf('/Groups')])).toEqual([0, 0])
+	})
+})
+
+describe('rollcall check on an address', () => {
+	const toAddress = async (address: string, token = 'a-token') => {
+		const { code, out } = await rollcall(['check', address, '--json'], { env: { ROLLCALL_TOKEN: token } })
+		const { findings } = JSON.parse(out)
+		return { code, last: findings.at(-1) }
+	}
+
+	test('says that nothing listens', async () => {
+		const closed = createServer().listen(0, '127.0.0.1')
+		await new Promise((resolve) => closed.once('listening', resolve))
+		const { port } = closed.address() as AddressInfo // sound: it listens on a port
+		await new Promise((resolve) => closed.close(resolve))
+		expect(await toAddress(`http://127.0.0.1:${port}/scim/acme`)).toEqual({
+			code: 1,
+			last: {
+				...{ name: 'Test Connection', verdict: 'FAIL', seen: expect.stringMatching(/ECONNREFUSED/) },
+				remedy: `nothing listens on port ${port} of 127.0.0.1: start it, or correct the port`,
+			},
+		})
+	})
+
+	test('says that Entra will not trust the certificate', async () => {
+		const server = createTlsServer(selfSigned(['IP:127.0.0.1'])).listen(0, '127.0.0.1')
+		await new Promise((resolve) => server.once('listening', resolve))
+		const { port } = server.address() as AddressInfo // sound: it listens on a port
+		expect(await toAddress(`https://127.0.0.1:${port}/scim/acme`)).toMatchObject({
+			code: 1,
+			last: { verdict: 'FAIL', remedy: expect.stringMatching(/^Entra trusts public authorities only/) },
+		})
+		server.close()
+	})
+
+	test('takes http for no address that Entra could call', async () => {
+		const { out } = await rollcall(['check', 'http://scim.invalid/scim/acme'], { env: { ROLLCALL_TOKEN: 'x' } })
+		expect(out).toMatch(
+			/^FAIL {2}address +http: Entra takes https alone: serve HTTPS\nFAIL {2}Test Connection +scim\.invalid: /,
+		)
+		expect(out).toMatch(/\n\n2 of 2 checks failed\.\n$/)
+	})
+
+	test.each([
+		[['check', 'acme'], {}, 'acme is not a URL'],
+		[['check', 'ftp://host/scim/acme'], {}, 'ftp://host/scim/acme is not a URL'],
+		[['check', 'https://host/scim/acme'], {}, 'no token'],
+		[['check', 'https://host/scim/acme'], { ROLLCALL_TOKEN: 'Bearer x' }, 'what ROLLCALL_TOKEN holds is not a token'],
+		[['check', 'https://host/scim/acme', '--token-file', '/dev/null'], {}, '/dev/null is empty'],
+		[['check', 'https://host/scim/acme', '--token-file', '/absent'], {}, '/absent cannot be read: ENOENT.*'],
+	])('%j with %j is refused: %s', async (args, env, message) => {
+		const { code, out, err } = await rollcall(args, { env })
+		expect({ code, out }).toEqual({ code: 2, out: '' })
+		expect(err).toMatch(new RegExp(`^error: ${message}\nhint: .+\n$`))
+	})
+})
