@@ -21,7 +21,7 @@ export type ChangeEntry = {
  * every one that belongs before it has been written: clocks differ by seconds, we give up after 10 s, and the service may
  * still do within 30 s what we have given up. So a reader that goes on from where it was misses none.
  */
-export const settledAfter = 60_000
+const settledAfter = 60_000
 
 /** The next `count` changes after an operation, or from the beginning for ''. */
 export async function changesAfter(

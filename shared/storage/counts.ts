@@ -2,40 +2,47 @@ import { ScimError } from '../scim/error.ts'
 import type { ResourceType } from '../scim/resource-type.ts'
 import { insert, type Operation, remove, replace } from './batch.ts'
 import type { Directory } from './directory.ts'
+import { type Delta, type Fences, fenceProperties, fencesIn, noFences, withDeltas } from './fences.ts'
 import { countKey, countRange, deltaKey } from './keys.ts'
 import { etagOf, type Row, type Table } from './tables.ts'
 
-// The count of a type is its base row and the sum of its delta rows. Every creation and deletion writes a delta in its
-// own transaction, so that none waits for another; now and then deltas are folded into the base row.
+// The count of a type is its base row and its delta rows. Every creation and deletion writes a delta in its own
+// transaction, so that none waits for another; now and then deltas are folded into the base row. The base row has fences,
+// which say how many resources lie between two ids, and so where the page at any position begins.
 
 /** Counts one more, or one less, in the transaction of `operation`. */
-export const countBy = (type: ResourceType, operation: string, difference: 1 | -1): Operation =>
-	insert(deltaKey(type, operation), { d: difference })
+export const countBy = (
+	type: ResourceType,
+	{ operation, id, difference }: { readonly operation: string; readonly id: string; readonly difference: 1 | -1 },
+): Operation => insert(deltaKey(type, operation), { id, d: difference })
 
 const foldAbove = 64
 /** With the base row they fill one transaction. */
 const foldAtMost = 98
 
-/** How many resources of a type there are. Folds where many deltas have gathered. */
-export async function countOf(table: Table, type: ResourceType): Promise<number> {
-	let count = await readCount(table, type)
+/** How many resources of a type there are, and where. Folds where many deltas have gathered. */
+export async function countsOf(table: Table, type: ResourceType): Promise<Fences> {
+	let counts = await readCounts(table, type)
 	// A fold between two pages would hide what it moved from the second to the first.
-	while (count.pages > 1 && (await baseEtag(table, type)) !== count.etag) count = await readCount(table, type)
-	if (count.rows > foldAbove) await foldCounts(table, type)
-	return count.total
+	while (counts.pages > 1 && (await baseEtag(table, type)) !== counts.etag) counts = await readCounts(table, type)
+	if (counts.deltas.length > foldAbove) await foldCounts(table, type)
+	return withDeltas(counts.base, counts.deltas)
 }
 
-type Count = { total: number; rows: number; pages: number; etag?: string | undefined }
+type Counts = { base: Fences; readonly deltas: Delta[]; pages: number; etag?: string | undefined }
 
-async function readCount(table: Table, type: ResourceType): Promise<Count> {
-	const count: Count = { total: 0, rows: 0, pages: 0 }
+async function readCounts(table: Table, type: ResourceType): Promise<Counts> {
+	const counts: Counts = { base: noFences, deltas: [], pages: 0 }
 	for await (const page of table.pages(countRange(type))) {
-		count.pages++
-		count.rows += page.length
-		if (page[0]?.RowKey === countKey(type)) count.etag = etagOf(page[0])
-		for (const row of page) count.total += differenceIn(row)
+		counts.pages++
+		for (const row of page) {
+			if (row.RowKey === countKey(type)) {
+				counts.etag = etagOf(row)
+				counts.base = fencesIn(row)
+			} else counts.deltas.push(deltaIn(row))
+		}
 	}
-	return count
+	return counts
 }
 
 async function baseEtag(table: Table, type: ResourceType): Promise<string | undefined> {
@@ -64,23 +71,22 @@ async function foldCounts(table: Table, type: ResourceType): Promise<void> {
 
 /**
  * Folds deltas into the base row and answers how many. It may be left undone, and done by several at once: the base
- * row's ETag lets one of them through, and the sum is the same before and after.
+ * row's ETag lets one of them through, and the counts are the same before and after.
  */
 async function fold(table: Table, type: ResourceType): Promise<number> {
 	const rows = await table.first(countRange(type), foldAtMost + 1)
 	const deltas = rows.filter(({ RowKey }) => RowKey !== countKey(type)).slice(0, foldAtMost)
 	if (deltas.length === 0) return 0
 	const base = rows.find(({ RowKey }) => RowKey === countKey(type))
-	const n = [...(base === undefined ? [] : [base]), ...deltas].reduce((sum, row) => sum + differenceIn(row), 0)
+	const properties = fenceProperties(withDeltas(base === undefined ? noFences : fencesIn(base), deltas.map(deltaIn)))
 	const outcome = await table.transaction([
-		base === undefined ? insert(countKey(type), { n }) : replace(base.RowKey, { n }, etagOf(base)),
+		base === undefined ? insert(countKey(type), properties) : replace(base.RowKey, properties, etagOf(base)),
 		...deltas.map(({ RowKey }) => remove(RowKey)),
 	])
 	return outcome.kind === 'done' ? deltas.length : 0
 }
 
-function differenceIn(row: Row): number {
-	const value = row.n ?? row.d
-	if (typeof value !== 'number') throw new TypeError(`row ${row.RowKey} counts nothing`)
-	return value
+function deltaIn({ RowKey, id, d }: Row): Delta {
+	if (typeof id !== 'string' || typeof d !== 'number') throw new TypeError(`row ${RowKey} counts nothing`)
+	return { id, difference: d }
 }

@@ -47,6 +47,6 @@ function creationOf(type: ResourceType, resource: StoredResource, gate: 'open' |
 		...[...index].map(([indexKey, copy]) => insert(indexKey, copy)),
 		insert(anchorKey(resource.id), { t: isGroup ? 'g' : 'u' }),
 		...(isGroup && gate === 'open' ? [insert(gateKey(resource.id), {})] : []),
-		countBy(type, resource.version, 1),
+		countBy(type, { operation: resource.version, id: resource.id, difference: 1 }),
 	]
 }

@@ -109,7 +109,7 @@ async function leave(leaving: Leaving, groupIds: readonly ResourceId[], own: rea
 		const touched = { mv: operation, lm: timestamp(directory) }
 		const operations = [
 			...own,
-			...(isDeletion ? [countBy(userType, operation, -1)] : []),
+			...(isDeletion ? [countBy(userType, { operation, id: userId, difference: -1 })] : []),
 			...groupIds.flatMap((groupId) => [
 				...unlinkOperations(groupId, userId),
 				...(gone.has(groupId) ? [] : [merge(resourceKey(groupType, groupId), touched)]),
@@ -187,7 +187,7 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 				remove(anchorKey(id)),
 				remove(gateKey(id)),
 				...indexKeysOf(groupType, resource).map((key) => remove(key)),
-				countBy(groupType, operation, -1),
+				countBy(groupType, { operation, id, difference: -1 }),
 				insert(groupDeletionKey(id), {}),
 			],
 		})

@@ -3,9 +3,10 @@ import { matches } from '../scim/filter/match.ts'
 import { kindOfId } from '../scim/id.ts'
 import type { ResourceId, StoredResource } from '../scim/resource.ts'
 import { groupType, type ResourceType, resolveAttribute, userType } from '../scim/resource-type.ts'
-import { countOf } from './counts.ts'
+import { countsOf } from './counts.ts'
 import type { Directory } from './directory.ts'
 import { idOf, isWhole, resourceOf } from './entity.ts'
+import { type Fences, locate, totalOf } from './fences.ts'
 import { type Index, indexedValue, indexesOf, indexKey } from './indexes.ts'
 import { after, memberKey, resourceKey, resourcePrefix, within } from './keys.ts'
 import { groupRows, groupsAmong, linksOf } from './links.ts'
@@ -15,7 +16,7 @@ import { withInclude, withLinks } from './page-links.ts'
 import { inParallel } from './parallel.ts'
 import { type Access, accessOf, linkNeedOf } from './plan.ts'
 import type { Page, Query, QueryResult } from './resource-store.ts'
-import type { Range, Row, Table } from './tables.ts'
+import type { Row, Table } from './tables.ts'
 import { viewOf } from './view.ts'
 
 /**
@@ -36,7 +37,11 @@ export async function query(directory: Directory, type: ResourceType, asked: Que
 
 /** All resources in the order of their ids. The total and the page are read at the same time. */
 async function listAll({ table }: Directory, type: ResourceType, page: Page): Promise<QueryResult> {
-	const [totalResults, rows] = await Promise.all([countOf(table, type), rowsOfPage(table, type, page)])
+	const isFar = 'startIndex' in page && page.startIndex - 1 + page.count > pageLimit && page.count > 0
+	const [counts, rows] = isFar
+		? await rowsFarOn(table, type, page)
+		: await Promise.all([countsOf(table, type), rowsOfPage(table, type, page)])
+	const totalResults = totalOf(counts)
 	const entries = rows.map((row) => ({ key: '', resource: resourceOf(row) }))
 	return { ...pageOf(page, entries), totalResults }
 }
@@ -50,23 +55,25 @@ async function rowsOfPage(table: Table, type: ResourceType, page: Page): Promise
 		return table.first({ ...range, from }, page.count + 1)
 	}
 	const skipped = page.startIndex - 1
-	if (skipped + page.count <= pageLimit) return (await table.first(range, skipped + page.count)).slice(skipped)
-	const from = await keyAt(table, range, skipped)
-	return from === undefined ? [] : table.first({ ...range, from }, page.count)
+	return (await table.first(range, skipped + page.count)).slice(skipped)
 }
 
 /** Rows in one page of the table service. */
 const pageLimit = 1000
 
-/** The key at a position of a range, counted from 0; undefined behind its end. Only keys are read. */
-async function keyAt(table: Table, range: Range, position: number): Promise<string | undefined> {
-	let passed = 0
-	for await (const rows of table.pages({ ...range, select: ['RowKey'] })) {
-		const row = rows[position - passed]
-		if (row !== undefined) return row.RowKey
-		passed += rows.length
-	}
-	return undefined
+/** A page that begins far from the beginning: the fences say where, so that nothing before it is read. */
+async function rowsFarOn(
+	table: Table,
+	type: ResourceType,
+	{ startIndex, count }: Extract<Page, { startIndex: number }>,
+): Promise<[Fences, readonly Row[]]> {
+	const counts = await countsOf(table, type)
+	const start = locate(counts, startIndex - 1)
+	if (start === undefined) return [counts, []]
+	const range = within(resourcePrefix(type))
+	const from = start.from === '' ? range.from : resourceKey(type, start.from)
+	const rows = await table.first({ ...range, from }, start.skip + count)
+	return [counts, rows.slice(start.skip)]
 }
 
 /** The index of userNames is all users in order already. */
@@ -83,15 +90,15 @@ async function listByUserName({ table }: Directory, page: Page): Promise<QueryRe
 		'after' in page && page.after !== '' ? after(`${userNames.prefix}${parsePosition(page.after).key}`) : range.from
 	const skipped = 'after' in page ? 0 : page.startIndex - 1
 	const wanted = page.count === 0 ? 0 : skipped + page.count + 1
-	const [totalResults, rows] = await Promise.all([
-		countOf(table, userType),
+	const [counts, rows] = await Promise.all([
+		countsOf(table, userType),
 		wanted === 0 ? [] : table.first({ ...range, from }, wanted),
 	])
 	const entries = await inParallel(rows.slice(skipped), async (row) => {
 		const resource = await wholeOf(table, userType, row)
 		return resource === undefined ? [] : [{ key: row.RowKey.slice(userNames.prefix.length), resource }]
 	})
-	return { ...pageOf(page, entries.flat()), totalResults }
+	return { ...pageOf(page, entries.flat()), totalResults: totalOf(counts) }
 }
 
 /** Looks at candidates one after another and keeps those of the page. */

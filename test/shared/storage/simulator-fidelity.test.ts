@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { insert, merge, type Operation, remove, replace, upsert } from '../../../shared/storage/batch.ts'
+import { insert, insertOrMerge, merge, type Operation, remove, replace, upsert } from '../../../shared/storage/batch.ts'
 import {
 	connectTables,
 	etagOf,
@@ -53,7 +53,7 @@ type Step = {
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
-	kind: fc.constantFrom('insert', 'upsert', 'replace', 'merge', 'delete'),
+	kind: fc.constantFrom('insert', 'upsert', 'insertOrMerge', 'replace', 'merge', 'delete'),
 	key,
 	properties,
 	etag: fc.constantFrom<EtagKind>('any', 'current', 'stale'),
@@ -70,6 +70,8 @@ async function operationOf(table: Table, { kind, key, properties, etag }: Step):
 			return insert(key, properties)
 		case 'upsert':
 			return upsert(key, properties)
+		case 'insertOrMerge':
+			return insertOrMerge(key, properties)
 		case 'replace':
 			return replace(key, properties, condition)
 		case 'merge':

@@ -1,0 +1,70 @@
+import { beforeEach, expect, test } from 'vitest'
+import type { ResourceId } from '../../../shared/scim/resource.ts'
+import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
+import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
+import { openDirectory } from '../../../shared/storage/table-store.ts'
+import { connectTables } from '../../../shared/storage/tables.ts'
+import { createMeter, type Meter } from '../../support/meter.ts'
+import { sequenceOfIds } from '../../support/sequence.ts'
+import { connectionString, simulateTableService } from '../../support/simulator/table-service.ts'
+
+const ids = sequenceOfIds()
+let store: ResourceStore
+let meter: Meter
+
+beforeEach(async () => {
+	const { send } = simulateTableService()
+	meter = createMeter()
+	const tables = connectTables({ connectionString }, { intercept: () => meter.intercept(send) })
+	const tenant = { name: 'acme', table: `t${ids('Operation')}` }
+	await tables.createTable(tenant.table)
+	store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
+})
+
+const draft = (type: ResourceType, index: number) => ({
+	attributes: type.name === 'User' ? { userName: `user-${index}` } : { displayName: `group-${index}` },
+})
+
+async function create(type: ResourceType, count: number, from = 0): Promise<ResourceId[]> {
+	const created: ResourceId[] = []
+	for (let index = from; index < from + count; index++) created.push((await store.create(type, draft(type, index))).id)
+	return created
+}
+
+const page = async (type: ResourceType, startIndex: number, count: number) => {
+	const { resources, totalResults } = await store.query(type, { page: { startIndex, count } })
+	return { totalResults, ids: resources.map(({ id }) => id) }
+}
+
+test.each([userType, groupType])('a page of $name anywhere is what stands there, in 2 requests', async (type) => {
+	const created = await create(type, 3000)
+	const gone = created.filter((_, index) => index % 7 === 3)
+	for (const id of gone) await store.delete(type, id)
+	const left = created.filter((id) => !gone.includes(id))
+	for (const startIndex of [1, 950, 1001, 1999, 2500, left.length - 50, left.length + 1, 90_000]) {
+		// The first one to come may fold counts, which are two requests more.
+		await page(type, startIndex, 100)
+		const { result, requests } = await meter.measure(() => page(type, startIndex, 100))
+		expect(result).toEqual({ totalResults: left.length, ids: left.slice(startIndex - 1, startIndex + 99) })
+		expect(requests).toBeLessThanOrEqual(2)
+	}
+})
+
+test('a walk by cursor sees everybody once who is there throughout, while others come and go', async () => {
+	const staying = await create(userType, 4000)
+	const passing = await create(userType, 1000, 4000)
+	const seen: ResourceId[] = []
+	let next: string | undefined = ''
+	let made = 5000
+	while (next !== undefined) {
+		const found = await store.query(userType, { page: { after: next, count: 100 } })
+		seen.push(...found.resources.map(({ id }) => id))
+		next = found.next
+		for (const id of passing.splice(0, 7)) await store.delete(userType, id)
+		if (made < 5300) await create(userType, 10, made)
+		made += 10
+	}
+	expect(new Set(seen).size).toBe(seen.length)
+	const found = new Set(seen)
+	expect(staying.filter((id) => !found.has(id))).toEqual([])
+})
