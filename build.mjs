@@ -77,7 +77,7 @@ await Promise.all([
 	}),
 	build({
 		...bundle,
-		entryPoints: ['bench/main.ts', 'bench/host.ts', 'bench/azurite.ts', 'bench/hop.ts'],
+		entryPoints: ['bench/main.ts', 'bench/host.ts', 'bench/azurite.ts', 'bench/simulator.ts', 'bench/hop.ts'],
 		outdir: join(dist, 'bench'),
 		splitting: true,
 		external: ['@azure/functions-core', 'azurite'],

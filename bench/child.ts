@@ -5,20 +5,24 @@ import { once } from 'node:events'
 export type Child<T> = {
 	readonly ready: T
 	/** Sends a message and resolves to the answer. */
-	ask(): Promise<unknown>
+	ask(message?: unknown): Promise<unknown>
 	stop(): void
 }
 
+type Start<T> = {
+	readonly args: readonly string[]
+	readonly read: (message: unknown) => T
+	/** Options of Node itself. */
+	readonly execArgv?: readonly string[]
+}
+
 /** Starts a script beside this one and waits for its first message. */
-export async function startChild<T>(
-	script: string,
-	{ args, read }: { readonly args: readonly string[]; readonly read: (message: unknown) => T },
-): Promise<Child<T>> {
-	const child = fork(new URL(script, import.meta.url), args)
+export async function startChild<T>(script: string, { args, read, execArgv = [] }: Start<T>): Promise<Child<T>> {
+	const child = fork(new URL(script, import.meta.url), args, { execArgv: [...execArgv] })
 	return {
 		ready: read(await nextMessage(child)),
-		ask() {
-			child.send('')
+		ask(message = '') {
+			child.send(JSON.stringify(message))
 			return nextMessage(child)
 		},
 		stop: () => void child.kill(),

@@ -9,6 +9,6 @@ const { url } = await startServer({ port: 0, respond: respondWith(services) })
 
 process.on('message', () => {
 	const { user, system } = process.cpuUsage()
-	process.send?.({ cpuMilliseconds: (user + system) / 1000 })
+	process.send?.({ cpuMilliseconds: (user + system) / 1000, peakMegabytes: process.resourceUsage().maxRSS / 1024 })
 })
 process.send?.({ url })

@@ -1,9 +1,10 @@
 import { cold } from './cold.ts'
+import { growth } from './growth.ts'
 import { relay } from './relay.ts'
 import { traffic } from './traffic.ts'
 
 /** The benches by the word behind `npm run bench --`. */
-const benches: Readonly<Record<string, () => Promise<void>>> = { cold, relay, traffic }
+const benches: Readonly<Record<string, () => Promise<void>>> = { cold, growth, relay, traffic }
 
 const [name = 'traffic'] = process.argv.slice(2)
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined

@@ -14,6 +14,7 @@ import type { ResourceStore, Revision } from '../shared/storage/resource-store.t
 import type { Tenant } from '../shared/storage/tenants.ts'
 import { startChild } from './child.ts'
 import { measure, printTable, type Timing, type Work } from './measure.ts'
+import { person } from './person.ts'
 
 /** What Entra sends, over HTTP to the host, beside the same work on the storage alone: what its requests take. */
 type Operation = {
@@ -244,21 +245,3 @@ async function populate(store: ResourceStore, round: number, count: number) {
 	const big = await store.create(groupType, { attributes: { displayName: `Big ${round}` }, members })
 	return { users, empty: empty.id, big: big.id }
 }
-
-/** A user as Entra's default mapping makes one. */
-const person = (name: string) => ({
-	userName: `${name}@example.com`,
-	externalId: `external-${name}`,
-	active: true,
-	displayName: `Person ${name}`,
-	title: 'Engineer',
-	name: { givenName: 'Given', familyName: name, formatted: `Given ${name}` },
-	emails: [{ type: 'work', value: `${name}@example.com`, primary: true }],
-	phoneNumbers: [
-		{ type: 'work', value: '+49 89 1234567' },
-		{ type: 'mobile', value: '+49 170 1234567' },
-	],
-	addresses: [{ type: 'work', streetAddress: '1 Long Street', locality: 'Munich', postalCode: '80331', country: 'DE' }],
-	preferredLanguage: 'de-DE',
-	[urn.enterpriseUser]: { employeeNumber: '701984', department: 'Operations' },
-})

@@ -1,0 +1,252 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { createServices } from '../functions/services.ts'
+import { addToken } from '../shared/auth/file-source.ts'
+import { parseFilter } from '../shared/scim/filter/parse.ts'
+import type { ResourceId } from '../shared/scim/resource.ts'
+import { groupType, userType } from '../shared/scim/resource-type.ts'
+import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { Tenant } from '../shared/storage/tenants.ts'
+import { chart, type Point } from './chart.ts'
+import { type Child, startChild } from './child.ts'
+import { printTable } from './measure.ts'
+import { person } from './person.ts'
+
+/** Does operations grow with the directory? Prints what each costs at each size, and draws it. */
+export async function growth(): Promise<void> {
+	const points = [
+		...(await onAzurite([1000, 10_000], [0, 1000, 10_000])),
+		...(await onSimulator([1000, 10_000, 50_000, 200_000], [0, 1000, 10_000, 100_000, 1_000_000])),
+	]
+	await writeFile('docs/growth.svg', chart(points))
+	console.log('\ndrawn: docs/growth.svg')
+}
+
+const ready = z.object({ connectionString: z.string() }).parse
+
+async function onAzurite(users: readonly number[], members: readonly number[]): Promise<readonly Point[]> {
+	console.log('Azurite, which looks at every row of a table for each query\n')
+	const child = await startChild('./azurite.js', { args: [], read: ready })
+	try {
+		const world = await open(child.ready.connectionString)
+		const fillUsers = async (count: number) => {
+			for (let done = 0; done < count; done += 16) {
+				await Promise.all(
+					Array.from({ length: Math.min(16, count - done) }, (_, index) =>
+						world.store.create(userType, { attributes: person(`filled-${world.created++}-${index}`) }),
+					),
+				)
+			}
+		}
+		const fillGroup = async (id: ResourceId, count: number) => {
+			let after = ''
+			for (let left = count; left > 0; ) {
+				const { resources, next = '' } = await world.store.query(userType, {
+					page: { after, count: Math.min(left, 1000) },
+				})
+				await world.store.changeMembers(id, { add: resources.map((user) => ({ value: user.id })), remove: [] })
+				left -= resources.length
+				after = next
+			}
+		}
+		return await measureAll('Azurite', world, { users, members, fillUsers, fillGroup })
+	} finally {
+		child.stop()
+	}
+}
+
+async function onSimulator(users: readonly number[], members: readonly number[]): Promise<readonly Point[]> {
+	console.log('\nThe simulator of the table service\n')
+	const execArgv = ['--max-old-space-size=12000']
+	const child = await startChild('./simulator.js', { args: [], read: ready, execArgv })
+	try {
+		const world = await open(child.ready.connectionString)
+		const tenant = { name: world.tenant.name, table: world.tenant.table }
+		const fillUsers = (count: number) => child.ask({ tenant, users: count })
+		const fillGroup = (id: ResourceId, count: number) => child.ask({ tenant, group: { id, members: count } })
+		const points = await measureAll('simulator', world, { users, members, fillUsers, fillGroup })
+		await measureMemory(child, child.ready.connectionString)
+		return points
+	} finally {
+		child.stop()
+	}
+}
+
+type World = {
+	readonly store: ResourceStore
+	readonly tenant: Tenant
+	/** Requests to the table service so far, and the milliseconds spent on them. */
+	readonly spent: { requests: number; milliseconds: number }
+	created: number
+}
+
+async function open(connectionString: string): Promise<World> {
+	const spent = { requests: 0, milliseconds: 0 }
+	const services = await createServices(
+		{ tables: { connectionString }, tokens: { file: 'unused' } },
+		{
+			intercept: (send) => async (request) => {
+				const started = performance.now()
+				spent.requests++
+				const response = await send(request)
+				spent.milliseconds += performance.now() - started
+				return response
+			},
+		},
+	)
+	const tenant = await services.tenants.createTenant({ name: 'growth', mode: 'store', settings: {} })
+	if (tenant === 'exists') throw new Error('the tenant exists')
+	return { store: services.open(tenant), tenant, spent, created: 0 }
+}
+
+type Plan = {
+	readonly users: readonly number[]
+	readonly members: readonly number[]
+	readonly fillUsers: (count: number) => Promise<unknown>
+	readonly fillGroup: (id: ResourceId, count: number) => Promise<unknown>
+}
+
+type Work = readonly [name: string, work: (index: number) => Promise<unknown>]
+
+async function measureAll(where: string, world: World, plan: Plan): Promise<readonly Point[]> {
+	const { store } = world
+	const points: Point[] = []
+	const own: ResourceId[] = []
+	let size = 0
+	for (const users of plan.users) {
+		await plan.fillUsers(users - size)
+		size = users
+		const page = (startIndex: number) => store.query(userType, { page: { startIndex, count: 100 } })
+		const works: readonly Work[] = [
+			[
+				'create a user',
+				async () => own.push((await store.create(userType, { attributes: person(`own-${world.created++}`) })).id),
+			],
+			['match by userName', (index) => find(store, `own-${world.created - 1 - index}@EXAMPLE.com`)],
+			['change a user', (index) => rename(store, own.at(-1 - index), `Title ${index}`)],
+			['page at the beginning', () => page(1)],
+			['page in the middle', () => page(Math.floor(users / 2))],
+			['page at the end', () => page(users - 100)],
+		]
+		points.push(...(await measureWorks(works, world, { where, by: 'users', size: users })))
+	}
+	for (const members of plan.members) {
+		const group = await store.create(groupType, { attributes: { displayName: `Group of ${members}` } })
+		await plan.fillGroup(group.id, members)
+		const change = (add: readonly ResourceId[], remove: readonly ResourceId[]) =>
+			store.changeMembers(group.id, { add: add.map((value) => ({ value })), remove })
+		const works: readonly Work[] = [
+			['add a member', (index) => change(at(own, index), [])],
+			['is it a member?', (index) => isMember(store, group.id, at(own, index)[0])],
+			['remove a member', (index) => change([], at(own, index))],
+			['read the group without members', () => store.get(groupType, group.id)],
+		]
+		points.push(...(await measureWorks(works, world, { where, by: 'members', size: members })))
+	}
+	report(points)
+	return points
+}
+
+const find = (store: ResourceStore, userName: string) =>
+	store.query(userType, { filter: parseFilter(`userName eq "${userName}"`), page: { startIndex: 1, count: 100 } })
+
+const rename = (store: ResourceStore, id: ResourceId | undefined, title: string) =>
+	store.update(userType, id ?? '', { revise: ({ attributes }) => ({ attributes: { ...attributes, title } }) })
+
+const isMember = (store: ResourceStore, groupId: string, userId = '') =>
+	store.query(groupType, {
+		filter: parseFilter(`id eq "${groupId}" and members[value eq "${userId}"]`),
+		page: { startIndex: 1, count: 1 },
+	})
+
+/** One of our own users, the newest first, as a list. None of them is in a group before. */
+const at = (ids: readonly ResourceId[], index: number): readonly ResourceId[] => ids.slice(-1 - index).slice(0, 1)
+
+const repeats = 60
+
+async function measureWorks(
+	works: readonly Work[],
+	{ spent }: World,
+	place: Pick<Point, 'where' | 'by' | 'size'>,
+): Promise<readonly Point[]> {
+	const points: Point[] = []
+	for (const [operation, work] of works) {
+		const seen: { requests: number; whole: number; raw: number }[] = []
+		for (let index = 0; index < repeats; index++) {
+			const before = { ...spent }
+			const started = performance.now()
+			await work(index)
+			const whole = performance.now() - started
+			seen.push({ requests: spent.requests - before.requests, whole, raw: spent.milliseconds - before.milliseconds })
+		}
+		const sorted = (read: (each: (typeof seen)[number]) => number) => seen.map(read).sort((a, b) => a - b)
+		const p = (values: readonly number[], share: number) => values[Math.floor(values.length * share)] ?? Number.NaN
+		points.push({
+			...place,
+			operation,
+			requests: p(
+				sorted(({ requests }) => requests),
+				0.5,
+			),
+			p50: p(
+				sorted(({ whole }) => whole),
+				0.5,
+			),
+			p95: p(
+				sorted(({ whole }) => whole),
+				0.95,
+			),
+			ratio: p(
+				sorted(({ whole, raw }) => whole / raw),
+				0.5,
+			),
+		})
+	}
+	return points
+}
+
+function report(points: readonly Point[]): void {
+	const rows = points.map(({ operation, by, size, requests, p50, p95, ratio }) => [
+		operation,
+		`${size.toLocaleString('en')} ${by}`,
+		String(requests),
+		p50.toFixed(2),
+		p95.toFixed(2),
+		ratio.toFixed(2),
+	])
+	printTable(['operation', 'at', 'requests', 'p50 ms', 'p95', 'to raw'], rows)
+}
+
+const largeGroup = 100_000
+
+/** How much memory the host takes at most while it answers with a large group, beside what it takes anyway. */
+async function measureMemory(simulator: Child<unknown>, connectionString: string): Promise<void> {
+	const folder = await mkdtemp(join(tmpdir(), 'rollcall-growth-'))
+	const file = join(folder, 'tokens.json')
+	const token = 'a-token-for-the-bench-alone'
+	await addToken(file, 'large', { value: token, created: new Date().toISOString() })
+	const host = await startChild('./host.js', { args: [connectionString, file], read: z.object({ url: z.url() }).parse })
+	const peak = async () => z.object({ peakMegabytes: z.number() }).parse(await host.ask()).peakMegabytes
+	try {
+		const services = await createServices({ tables: { connectionString }, tokens: { file } })
+		const tenant = await services.tenants.createTenant({ name: 'large', mode: 'store', settings: {} })
+		if (tenant === 'exists') throw new Error('the tenant exists')
+		const { id } = await services.open(tenant).create(groupType, { attributes: { displayName: 'Everybody' } })
+		await simulator.ask({ tenant: { name: tenant.name, table: tenant.table }, group: { id, members: largeGroup } })
+		const ask = (query: string) =>
+			fetch(`${host.ready.url}/scim/large/Groups/${id}${query}`, { headers: { authorization: `Bearer ${token}` } })
+		await (await ask('?excludedAttributes=members')).text()
+		const idle = await peak()
+		const started = performance.now()
+		const text = await (await ask('')).text()
+		const seconds = (performance.now() - started) / 1000
+		console.log(
+			`\nGET of a group of ${largeGroup.toLocaleString('en')}: ${(text.length / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s, host at most ${(await peak()).toFixed(0)} MB (${idle.toFixed(0)} MB before)`,
+		)
+	} finally {
+		host.stop()
+		await rm(folder, { recursive: true })
+	}
+}

@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { z } from 'zod'
+import { idGenerator } from '../shared/scim/id.ts'
+import { userType } from '../shared/scim/resource-type.ts'
+import { anchorKey, memberKey, reverseKey } from '../shared/storage/keys.ts'
+import { openDirectory } from '../shared/storage/table-store.ts'
+import { connectTables, type TableRequest } from '../shared/storage/tables.ts'
+import { connectionString, simulateTableService } from '../test/support/simulator/table-service.ts'
+import { person } from './person.ts'
+
+// The simulated table service behind HTTP, in a process of its own. It fills its tables itself when it is asked to.
+
+const service = simulateTableService()
+const ids = idGenerator(Date.now, (digits) => randomBytes(16).toString('hex').slice(0, digits))
+
+const server = createServer(async (incoming, outgoing) => {
+	const chunks: Buffer[] = []
+	for await (const chunk of incoming) chunks.push(chunk)
+	const headers = {
+		Accept: String(incoming.headers.accept),
+		'Content-Type': String(incoming.headers['content-type']),
+	}
+	const response = await service.send({
+		method: incoming.method as TableRequest['method'], // sound: our client knows no other
+		path: (incoming.url ?? '').replace(/^\/simulator\//, ''),
+		headers,
+		body: Buffer.concat(chunks).toString(),
+	})
+	const names = ['etag', 'x-ms-continuation-nextpartitionkey', 'x-ms-continuation-nextrowkey']
+	const told = names.flatMap((name) => {
+		const value = response.headers.get(name)
+		return value === undefined ? [] : [[name, value]]
+	})
+	const content = Buffer.from(response.text)
+	outgoing.writeHead(response.status, { ...Object.fromEntries(told), 'Content-Length': content.length }).end(content)
+})
+server.listen(0, '127.0.0.1', () => {
+	const { port } = server.address() as AddressInfo // sound: it listens on TCP
+	process.send?.({ connectionString: connectionString.replace('127.0.0.1:1/', `127.0.0.1:${port}/`) })
+})
+
+const order = z.object({
+	tenant: z.object({ name: z.string(), table: z.string() }),
+	/** Users to create. */
+	users: z.number().optional(),
+	/** A group to add members to whose users have no more than their anchors. */
+	group: z.object({ id: z.string(), members: z.number() }).optional(),
+})
+
+process.on('message', async (message) => {
+	const { tenant, users = 0, group } = order.parse(JSON.parse(String(message)))
+	const tables = connectTables({ connectionString }, { intercept: () => service.send })
+	const store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
+	for (let index = 0; index < users; index++) {
+		await store.create(userType, {
+			attributes: person(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`),
+		})
+	}
+	if (group !== undefined) {
+		const partitionKey = tenant.name
+		const linked = { t: 'u' }
+		const nothing = {}
+		for (let index = 0; index < group.members; index++) {
+			const id = ids('User')
+			service.load(tenant.table, { partitionKey, rowKey: anchorKey(id) }, linked)
+			service.load(tenant.table, { partitionKey, rowKey: memberKey(group.id, id) }, linked)
+			service.load(tenant.table, { partitionKey, rowKey: reverseKey(id, group.id) }, nothing)
+		}
+	}
+	process.send?.({ entities: service.size(tenant.table) })
+})
