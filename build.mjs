@@ -71,6 +71,11 @@ await Promise.all([
 	}),
 	build({
 		...bundle,
+		entryPoints: { main: 'relay/conformance/main.ts' },
+		outdir: join(dist, 'conformance'),
+	}),
+	build({
+		...bundle,
 		entryPoints: ['demo/relay.ts'],
 		outdir: join(dist, 'demo'),
 		external: ['@azure/functions-core', 'azurite'],

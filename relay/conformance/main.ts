@@ -1,0 +1,80 @@
+import { parseArgs } from 'node:util'
+import { systemClock } from '../../shared/relay/clock.ts'
+import { readText } from '../config.ts'
+import { briefly } from '../log.ts'
+import { UsageError } from '../usage-error.ts'
+import { examine, type Seen } from './examine.ts'
+import type { Place } from './rig.ts'
+
+// Findings go to stdout, errors to stderr. Exit codes: 0 all as assumed, 1 something else was seen, 2 used wrongly.
+
+const usage = `Asks Azure Relay what its documents leave open, and says where it is not as agent and sender assume.
+
+npm run relay:conformance -- --namespace HOST --hybrid-connection NAME
+  --namespace HOST            contoso.servicebus.windows.net
+  --hybrid-connection NAME    one that nothing else uses: requests of others would be answered "ok"
+  --listen-key-name NAME      a rule with the right Listen (default listen), its key in ROLLCALL_LISTEN_KEY
+  --send-key-name NAME        a rule with the right Send (default send), its key in ROLLCALL_SEND_KEY
+  --slow                      also what takes minutes
+  --json                      the same for programs
+  --ca FILE                   trust this authority, for a stand-in
+`
+
+const options = {
+	namespace: { type: 'string' },
+	'hybrid-connection': { type: 'string' },
+	'listen-key-name': { type: 'string', default: 'listen' },
+	'send-key-name': { type: 'string', default: 'send' },
+	slow: { type: 'boolean', default: false },
+	json: { type: 'boolean', default: false },
+	ca: { type: 'string' },
+	help: { type: 'boolean', default: false },
+} as const
+
+async function main(args: readonly string[]): Promise<number> {
+	const { values } = parse(args)
+	if (values.help) {
+		process.stdout.write(usage)
+		return 0
+	}
+	const place: Place = {
+		namespace: required('--namespace', values.namespace),
+		hybridConnection: required('--hybrid-connection', values['hybrid-connection']),
+		listen: { name: values['listen-key-name'], key: required('ROLLCALL_LISTEN_KEY', process.env.ROLLCALL_LISTEN_KEY) },
+		send: { name: values['send-key-name'], key: required('ROLLCALL_SEND_KEY', process.env.ROLLCALL_SEND_KEY) },
+		ca: values.ca === undefined ? undefined : readText(values.ca, 'Name a PEM file.'),
+	}
+	const tell = values.json ? () => undefined : (seen: Seen) => process.stdout.write(line(seen))
+	const all = await examine(place, { clock: systemClock, isSlow: values.slow, tell })
+	const others = all.filter(({ isAsAssumed }) => !isAsAssumed).length
+	process.stdout.write(
+		values.json ? `${JSON.stringify(all, null, 2)}\n` : `\n${all.length} asked, ${others} not as assumed\n`,
+	)
+	return others === 0 ? 0 : 1
+}
+
+const line = ({ question, assumed, seen, isAsAssumed }: Seen): string =>
+	`${isAsAssumed ? 'as assumed' : 'DIFFERENT '}  ${question}\n            ${seen}\n${isAsAssumed ? '' : `            assumed: ${assumed}\n`}`
+
+function required(name: string, value: string | undefined): string {
+	if (value === undefined || value === '')
+		throw new UsageError(`${name} is missing`, { hint: 'npm run relay:conformance -- --help' })
+	return value
+}
+
+function parse(args: readonly string[]) {
+	try {
+		return parseArgs({ args: [...args], options })
+	} catch (error) {
+		throw new UsageError(briefly(error), { hint: 'npm run relay:conformance -- --help', cause: error })
+	}
+}
+
+main(process.argv.slice(2)).then(
+	(code) => process.exit(code),
+	(error: unknown) => {
+		const isUsage = error instanceof UsageError
+		process.stderr.write(`error: ${briefly(error)}\n${isUsage ? `hint: ${error.hint}\n` : ''}`)
+		process.exit(isUsage ? 2 : 1)
+	},
+)

@@ -1,0 +1,338 @@
+import { pause } from '../../shared/relay/clock.ts'
+import type { Received } from '../../shared/relay/exchange.ts'
+import type { Answer } from '../channel.ts'
+import { briefly } from '../log.ts'
+import type { Attempt, Delivery, Listener, Listening, Rig } from './rig.ts'
+
+/** Something that the documents leave open. */
+export type Question = {
+	readonly name: string
+	/** What agent and sender go by. */
+	readonly assumed: string
+	/** Whether what was seen is that. */
+	readonly fits: RegExp
+	/** Takes minutes, and is asked only where that is wanted. */
+	readonly isSlow?: true
+	ask(rig: Rig): Promise<string>
+}
+
+const minute = 60_000
+const ok: Answer = { status: 200, headers: { 'content-type': 'text/plain' }, body: Buffer.from('ok') }
+
+export const questions: readonly Question[] = [
+	{
+		name: 'nobody listens',
+		assumed: '404, 502 or 503, without Via',
+		fits: /^(404|502|503) .*, no Via$/,
+		ask: async (rig) => told(await rig.sender()({})),
+	},
+	{
+		name: 'listening with a wrong key',
+		assumed: '401',
+		fits: /^401 /,
+		ask: (rig) => handshake(rig, { key: 'wrong' }),
+	},
+	{
+		name: 'listening where there is nothing',
+		assumed: '404, or 401 for a token of another',
+		fits: /^40[14] /,
+		ask: (rig) => handshake(rig, { hybridConnection: 'rollcall-is-not-here' }),
+	},
+	{
+		name: 'a request as it comes to a listener',
+		assumed: 'Via, Authorization, no token of the service, headers joined',
+		fits: /^Host \S+, Via 1\.1 \S+, Authorization Bearer app, token gone, X-Two a, b; answered with Via 1\.1 /,
+		ask: headersSeen,
+	},
+	{
+		name: 'Authorization alone',
+		assumed: '401, the service takes it for its own',
+		fits: /^401 /,
+		ask: async (rig) => {
+			await rig.listen()
+			return told(await rig.sender()({ headers: { authorization: 'Bearer app' }, isAnonymous: true }))
+		},
+	},
+	...['PATCH', 'DELETE'].map((method) => ({
+		name: `${method} with a body`,
+		assumed: 'arrives as it is',
+		fits: new RegExp(`^${method} with "body", answered 200`),
+		ask: async (rig: Rig) => {
+			const { delivery, reply } = await passed(rig, { method, body: Buffer.from('body') })
+			if (delivery === undefined) return told(reply)
+			return `${delivery.request.method} with "${delivery.body}", answered ${told(reply)}`
+		},
+	})),
+	{
+		name: 'a small chunked body',
+		assumed: 'either way, whole',
+		fits: /^(control|rendezvous), 4 bytes/,
+		ask: async (rig) => {
+			const chunked = { method: 'POST', headers: { 'transfer-encoding': 'chunked' }, body: Buffer.from('body') }
+			const { delivery, reply } = await passed(rig, chunked)
+			return delivery === undefined ? told(reply) : `${delivery.way}, ${delivery.body.length} bytes`
+		},
+	},
+	{
+		name: 'the way of a request by its size',
+		assumed: 'control up to 64 kB with headers, then rendezvous',
+		fits: /^60000 control, .*65537 rendezvous$/,
+		ask: (rig) =>
+			each([60_000, 65_000, 65_536, 65_537], async (size) => {
+				const { delivery, reply } = await passed(rig, { method: 'POST', body: Buffer.alloc(size, 'x') })
+				return delivery?.way ?? told(reply)
+			}),
+	},
+	{
+		name: 'an answer on the control channel by its size',
+		assumed: '65536 bytes pass',
+		fits: /65536 200, /,
+		ask: (rig) =>
+			each([65_536, 65_537], async (size) => {
+				const { reply } = await passed(rig, {}, { ...ok, body: Buffer.alloc(size, 'x') })
+				return statusOf(reply)
+			}),
+	},
+	{
+		name: 'the next request after one by rendezvous',
+		assumed: 'either way',
+		fits: /^(control|rendezvous), 200$/,
+		ask: nextAfterRendezvous,
+	},
+	{
+		name: 'a ping of the listener',
+		assumed: 'is answered, and the channel stays',
+		fits: /^pong, open$/,
+		ask: ping,
+	},
+	{
+		name: 'a second channel under the same id',
+		assumed: 'both are open',
+		fits: /^both open$/,
+		ask: async (rig) => {
+			const first = await rig.listen()
+			const second = await rig.listen({ id: first.id })
+			await pause(rig.clock, 5000)
+			const isOpen = ({ socket }: Listener) => socket.readyState === socket.OPEN
+			if (isOpen(first) && isOpen(second)) return 'both open'
+			return `the first is ${isOpen(first) ? 'open' : 'closed'}, the second is ${isOpen(second) ? 'open' : 'closed'}`
+		},
+	},
+	{
+		name: 'Microsoft-Relay-AllowedListeners',
+		assumed: 'chooses the listener',
+		fits: /^8 of 8 to the one that was asked for$/,
+		ask: (rig) => chosen(rig, (_, wanted) => ({ 'microsoft-relay-allowedlisteners': wanted.id })),
+	},
+	{
+		name: 'Microsoft-Relay-DisallowedListeners',
+		assumed: 'chooses the other listener',
+		fits: /^8 of 8 to the one that was asked for$/,
+		ask: (rig) => chosen(rig, (other) => ({ 'microsoft-relay-disallowedlisteners': other.id })),
+	},
+	{
+		name: 'every listener ruled out',
+		assumed: '404, 502 or 503, without Via',
+		fits: /^(404|502|503) .*, no Via$/,
+		ask: async (rig) => {
+			const { id } = await rig.listen()
+			return told(await rig.sender()({ headers: { 'microsoft-relay-disallowedlisteners': id } }))
+		},
+	},
+	{
+		name: 'characters in the path',
+		assumed: 'arrive as they are, or are refused',
+		fits: /^\/a%2Fb (as it is|4\d\d), \/a%00b (as it is|4\d\d), \/a\/\/b (as it is|4\d\d), \/%c3%b8 (as it is|\S+%C3%B8|4\d\d)$/,
+		ask: (rig) => each(['/a%2Fb', '/a%00b', '/a//b', '/%c3%b8'], async (path) => targetOf(rig, `/conformance${path}`)),
+	},
+	{
+		name: 'characters in the query',
+		assumed: 'hex digits and quotes may be rewritten, sb-hc-* is gone',
+		fits: /^\S+\?a=(%c3%b8|%C3%B8)&b=("|%22)x("|%22)&c=\+&d=%2B&&$|^as it is$/,
+		ask: (rig) => targetOf(rig, '/conformance?a=%c3%b8&b="x"&c=+&d=%2B&sb-hc-x=1&&'),
+	},
+	{
+		name: 'the length of a URL',
+		assumed: '4000 pass',
+		fits: /4000 200/,
+		ask: (rig) =>
+			each([1000, 2000, 4000, 8000, 12_000], async (length) => {
+				const { reply } = await passed(rig, { path: `/conformance?${'x'.repeat(length)}` })
+				return statusOf(reply)
+			}),
+	},
+	{
+		name: 'statuses of a listener',
+		assumed: '503 passes with Via',
+		fits: /503 503 with Via/,
+		ask: (rig) =>
+			each([204, 404, 502, 503, 504], async (status) => {
+				const { reply } = await passed(rig, {}, { ...ok, status, body: Buffer.from(status === 204 ? '' : 'ok') })
+				return `${statusOf(reply)} ${viaOf(reply) === undefined ? 'without' : 'with'} Via`
+			}),
+	},
+	{
+		name: 'an answer by rendezvous after the control channel was closed',
+		assumed: '200, otherwise an agent that stops loses what is under way',
+		fits: /^200 /,
+		ask: async (rig) => {
+			const listener = await rig.listen()
+			const sent = rig.sender()({ method: 'POST', body: Buffer.from('body') })
+			const delivery = await listener.next()
+			listener.socket.close(1000)
+			await new Promise((resolve) => listener.socket.once('close', resolve))
+			await delivery.answerByRendezvous(ok)
+			return told(await sent)
+		},
+	},
+	{
+		name: 'a listener that is lost with a request',
+		assumed: 'no answer with Via: 5xx, or the connection breaks',
+		fits: /^(5\d\d .*, no Via|lost: .*) after \d+ s$/,
+		ask: async (rig) => {
+			const listener = await rig.listen()
+			const sent = timed(rig, {})
+			await listener.next()
+			listener.socket.terminate()
+			return sent
+		},
+	},
+	{
+		name: 'a listener that never answers',
+		assumed: '504 after 60 s',
+		fits: /^504 .*, no Via after (59|6\d) s$/,
+		ask: async (rig) => {
+			const listener = await rig.listen()
+			const sent = timed(rig, {})
+			await listener.next()
+			return sent
+		},
+	},
+	{
+		name: 'a token that has ended',
+		assumed: 'the channel is closed with 1008, at the end or within 10 minutes',
+		fits: /^1008 .* after \d+ s$/,
+		isSlow: true,
+		ask: async ({ listen, clock }) => {
+			const expires = clock.now() + minute
+			const { socket } = await listen({ expires })
+			const closed = new Promise<string>((resolve) =>
+				socket.once('close', (code, reason) =>
+					resolve(`${code} ${untraced(String(reason))} after ${seconds(clock.now() - expires)} s`),
+				),
+			)
+			return Promise.race([closed, pause(clock, 11 * minute).then(() => 'still open after 10 minutes')])
+		},
+	},
+]
+
+type Passed = { readonly delivery?: Delivery; readonly reply: Received }
+
+/** Sends by a new listener, which answers; without a delivery where the service did not take it there. */
+async function passed(rig: Rig, attempt: Attempt, answer = ok): Promise<Passed> {
+	const listener = await rig.listen()
+	try {
+		const sent = rig.sender()(attempt)
+		const first = await Promise.race([listener.next(), sent])
+		if (!('answer' in first)) return { reply: first }
+		first.answer(answer)
+		return { delivery: first, reply: await sent }
+	} finally {
+		await rig.close()
+	}
+}
+
+/** What came of each of some cases, in one line. */
+async function each<T>(cases: readonly T[], ask: (item: T) => Promise<string>): Promise<string> {
+	const seen: string[] = []
+	for (const item of cases) seen.push(`${item} ${await ask(item)}`)
+	return seen.join(', ')
+}
+
+const viaOf = (reply: Received): string | undefined => ('lost' in reply ? undefined : reply.headers.via)
+const statusOf = (reply: Received): string => ('lost' in reply ? `lost: ${reply.lost}` : String(reply.status))
+const untraced = (reason: string): string => reason.replace(/\s*TrackingId:.*/, '').slice(0, 120)
+const seconds = (milliseconds: number): number => Math.round(milliseconds / 1000)
+
+function told(reply: Received): string {
+	if ('lost' in reply) return `lost: ${reply.lost}`
+	const via = viaOf(reply)
+	return `${reply.status} ${untraced(reply.reason)}, ${via === undefined ? 'no Via' : `Via ${via}`}`
+}
+
+async function timed(rig: Rig, attempt: Attempt): Promise<string> {
+	const started = rig.clock.now()
+	const reply = await rig.sender()(attempt)
+	return `${told(reply)} after ${seconds(rig.clock.now() - started)} s`
+}
+
+async function handshake(rig: Rig, listening: Listening): Promise<string> {
+	try {
+		await rig.listen(listening)
+		return 'let in'
+	} catch (error) {
+		return untraced(briefly(error))
+	}
+}
+
+async function headersSeen(rig: Rig): Promise<string> {
+	const headers = { authorization: 'Bearer app', 'x-two': 'a, b' }
+	const { delivery, reply } = await passed(rig, { headers })
+	if (delivery === undefined) return told(reply)
+	const came = Object.fromEntries(
+		Object.entries(delivery.request.requestHeaders).map(([name, value]) => [name.toLowerCase(), value]),
+	)
+	const token = came.servicebusauthorization === undefined ? 'token gone' : 'token there'
+	return `Host ${came.host}, Via ${came.via}, Authorization ${came.authorization}, ${token}, X-Two ${came['x-two']}; answered with Via ${viaOf(reply)}`
+}
+
+/** Two requests by one connection, the first too large for the control channel. */
+async function nextAfterRendezvous(rig: Rig): Promise<string> {
+	const listener = await rig.listen()
+	const send = rig.sender()
+	const first = send({ method: 'POST', body: Buffer.alloc(100_000, 'x') })
+	const large = await listener.next()
+	large.answer(ok)
+	await first
+	const second = send({})
+	const small = await Promise.race([listener.next(), second])
+	if (!('answer' in small)) return told(small)
+	small.answer(ok)
+	return `${small.way}, ${statusOf(await second)}`
+}
+
+async function ping({ listen, clock }: Rig): Promise<string> {
+	const { socket } = await listen()
+	const pong = new Promise<string>((resolve) => socket.once('pong', () => resolve('pong')))
+	socket.ping()
+	const heard = await Promise.race([pong, pause(clock, 10_000).then(() => 'no pong within 10 s')])
+	await pause(clock, 5000)
+	return `${heard}, ${socket.readyState === socket.OPEN ? 'open' : 'closed'}`
+}
+
+/** Eight requests with two listeners, and how many came to the one that was wanted. */
+async function chosen(
+	rig: Rig,
+	headersFor: (other: Listener, wanted: Listener) => Readonly<Record<string, string>>,
+): Promise<string> {
+	const [other, wanted] = [await rig.listen(), await rig.listen()]
+	let right = 0
+	for (let round = 0; round < 8; round++) {
+		const sent = rig.sender()({ headers: headersFor(other, wanted) })
+		const [delivery, at] = await Promise.race([
+			wanted.next().then((came) => [came, wanted] as const),
+			other.next().then((came) => [came, other] as const),
+		])
+		delivery.answer(ok)
+		await sent
+		if (at === wanted) right++
+	}
+	return `${right} of 8 to the one that was asked for`
+}
+
+async function targetOf(rig: Rig, path: string): Promise<string> {
+	const { delivery, reply } = await passed(rig, { path })
+	if (delivery === undefined) return told(reply)
+	const { requestTarget } = delivery.request
+	return requestTarget.endsWith(path) ? 'as it is' : requestTarget
+}

@@ -1,0 +1,178 @@
+import { randomUUID } from 'node:crypto'
+import type { WebSocket } from 'ws'
+import { type Clock, pause } from '../../shared/relay/clock.ts'
+import { bodyLimit } from '../../shared/relay/contract.ts'
+import { exchangeWith, type Received } from '../../shared/relay/exchange.ts'
+import { sasToken } from '../../shared/relay/sas.ts'
+import { type Answer, open, type RelayRequest, read, sendAnswer } from '../channel.ts'
+
+/** A hybrid connection that nobody else uses, and keys for both of its ends. */
+export type Place = {
+	readonly namespace: string
+	readonly hybridConnection: string
+	readonly listen: Key
+	readonly send: Key
+	readonly ca?: string | undefined
+}
+
+type Key = { readonly name: string; readonly key: string }
+
+/** A request as it came to a listener. */
+export type Delivery = {
+	readonly request: RelayRequest
+	readonly body: Buffer
+	readonly way: 'control' | 'rendezvous'
+	/** Answers on the channel that it came by. */
+	answer(answer: Answer): void
+	/** Answers by a rendezvous of its own. */
+	answerByRendezvous(answer: Answer): Promise<void>
+}
+
+export type Listener = {
+	readonly id: string
+	readonly socket: WebSocket
+	/** The next request. Rejects when none comes within 20 s. */
+	next(): Promise<Delivery>
+}
+
+export type Attempt = {
+	readonly method?: string
+	/** Below the hybrid connection; no agent would pass on what is not below /scim. */
+	readonly path?: string
+	readonly headers?: Readonly<Record<string, string>>
+	readonly body?: Buffer
+	/** Sent without a token of the service. */
+	readonly isAnonymous?: true
+}
+
+export type Send = (attempt: Attempt) => Promise<Received>
+
+export type Listening = {
+	readonly id?: string
+	/** When the token ends, in milliseconds since 1970. */
+	readonly expires?: number
+	readonly hybridConnection?: string
+	readonly key?: string
+}
+
+export type Rig = {
+	readonly clock: Clock
+	listen(more?: Listening): Promise<Listener>
+	/** A sender with connections of its own. */
+	sender(): Send
+	/** Closes every listener. */
+	close(): Promise<void>
+}
+
+const patience = 20_000
+const answerLimit = 90_000
+const closeWithin = 5000
+
+/** Both ends of a hybrid connection, to see what the service makes of what goes in at one of them. */
+export function rigOf(place: Place, clock: Clock): Rig {
+	const { namespace, hybridConnection, ca } = place
+	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
+	const tokenOf = ({ name, key }: Key, expires = clock.now() + 3_600_000) =>
+		sasToken({ uri, keyName: name, key, expires }).token
+	const sockets = new Set<WebSocket>()
+
+	async function connect(url: string, headers?: Readonly<Record<string, string>>): Promise<WebSocket> {
+		const socket = await open(url, { ...(headers && { headers }), ca, maxPayload: bodyLimit, clock })
+		sockets.add(socket)
+		socket.once('close', () => sockets.delete(socket))
+		return socket
+	}
+
+	function attend(socket: WebSocket, way: Delivery['way'], arrive: Arrive): void {
+		read(socket, {
+			broken: () => socket.terminate(),
+			received: (message, body) => {
+				if (!('request' in message)) return
+				const { request } = message
+				if ('id' in request) return arrive(() => delivery(socket, { request, body, way }))
+				connect(request.address).then(
+					(rendezvous) => attend(rendezvous, 'rendezvous', arrive),
+					(error: unknown) =>
+						arrive(() => {
+							throw error
+						}),
+				)
+			},
+		})
+	}
+
+	const delivery = (socket: WebSocket, came: Pick<Delivery, 'request' | 'body' | 'way'>): Delivery => ({
+		...came,
+		answer: (answer) => sendAnswer(socket, came.request.id, answer),
+		answerByRendezvous: async (answer) => {
+			if (came.request.address === undefined) throw new Error('the request came without an address')
+			sendAnswer(await connect(came.request.address), came.request.id, answer)
+		},
+	})
+
+	async function listen(more: Listening = {}): Promise<Listener> {
+		const { id = randomUUID(), expires, hybridConnection: entity = hybridConnection, key = place.listen.key } = more
+		const url = `wss://${namespace}/$hc/${entity}?sb-hc-action=listen&sb-hc-id=${id}`
+		const token = tokenOf({ ...place.listen, key }, expires)
+		const socket = await connect(url, { ServiceBusAuthorization: token })
+		const { arrive, next } = queue(clock)
+		attend(socket, 'control', arrive)
+		return { id, socket, next }
+	}
+
+	function sender(): Send {
+		const exchange = exchangeWith(namespace, ca)
+		return async ({ method = 'GET', path = '/conformance', headers = {}, body, isAnonymous }) => {
+			const controller = new AbortController()
+			const cancel = clock.after(answerLimit, () => controller.abort())
+			const isChunked = 'transfer-encoding' in headers
+			const length = body === undefined || isChunked ? {} : { 'content-length': String(body.length) }
+			try {
+				return await exchange({
+					method,
+					path: `/${hybridConnection}${path}`,
+					headers: { ...(!isAnonymous && { servicebusauthorization: tokenOf(place.send) }), ...length, ...headers },
+					body,
+					signal: controller.signal,
+				})
+			} finally {
+				cancel()
+			}
+		}
+	}
+
+	async function close(): Promise<void> {
+		const closed = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+		for (const socket of sockets) socket.close(1000)
+		await Promise.race([Promise.all(closed), pause(clock, closeWithin)])
+		for (const socket of sockets) socket.terminate()
+	}
+
+	return { clock, listen, sender, close }
+}
+
+/** Takes a request, or throws why it could not be fetched. */
+type Arrive = (delivery: () => Delivery) => void
+
+/** What arrived is kept until it is asked for. */
+function queue(clock: Clock): { readonly arrive: Arrive; readonly next: Listener['next'] } {
+	const arrived: (() => Delivery)[] = []
+	let look = () => {}
+	const next = (): Promise<Delivery> =>
+		new Promise((resolve, reject) => {
+			const cancel = clock.after(patience, () => reject(new Error(`no request within ${patience / 1000} s`)))
+			look = () => {
+				const first = arrived.shift()
+				if (first === undefined) return
+				cancel()
+				look = () => {}
+				resolve(Promise.resolve().then(first))
+			}
+			look()
+		})
+	const arrive = (delivery: () => Delivery) => {
+		arrived.push(delivery)
+		look()
+	}
+	return { arrive, next }
+}
