@@ -16,6 +16,7 @@ export const declared = {
 	'hybrid-connection': { type: 'string' },
 	agent: { type: 'string', multiple: true },
 	authorization: { type: 'string' },
+	'patch-as-post': { type: 'string' },
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },

@@ -8,7 +8,12 @@ import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
 import { whereOf, whereOptions } from './where.ts'
 
-const relayOptions = ['hybrid-connection', 'agent', 'authorization'] as const satisfies readonly Option[]
+const relayOptions = [
+	'hybrid-connection',
+	'agent',
+	'authorization',
+	'patch-as-post',
+] as const satisfies readonly Option[]
 
 type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isMade?: boolean }
 

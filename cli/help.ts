@@ -14,6 +14,7 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 	'hybrid-connection': ['NAME', 'mode relay: the hybrid connection, where it is not called as the tenant'],
 	agent: ['ID', 'mode relay: an agent to trust, where not every one is; may be given several times'],
 	authorization: ['onPremises|passThrough', "mode relay: whether the SCIM server gets the client's own token"],
+	'patch-as-post': ['true|false', 'mode relay: whether PATCH travels as POST, where the relay lets no PATCH pass'],
 	overlap: ['TIME', 'how long the older tokens go on to be accepted, such as 30m or 7d (default 24h)'],
 	out: ['FILE', 'write the export to this new file'],
 	yes: ['', 'do not ask'],

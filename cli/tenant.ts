@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import type { z } from 'zod'
 import { UsageError } from '../local/usage-error.ts'
 import { relaySettings } from '../shared/relay/tenant-settings.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/storage/tenants.ts'
-import type { AtPlace, Values } from './command.ts'
+import type { AtPlace, Option, Values } from './command.ts'
 import { Failure } from './failure.ts'
 import type { Place } from './place.ts'
 import { table } from './table.ts'
@@ -142,33 +143,48 @@ function modeOf({ mode = 'store' }: Values): Tenant['mode'] {
 	throw new UsageError(`--mode ${mode} is not a mode`, { hint: 'it is store or relay' })
 }
 
+/** Each setting of a relay with its option and what the text of that means. */
+const relayOptions = [
+	{ setting: 'hybridConnection', option: 'hybrid-connection', read: (text: string): unknown => text },
+	{ setting: 'agents', option: 'agent', read: (text: string): unknown => text.split(',') },
+	{ setting: 'authorization', option: 'authorization', read: (text: string): unknown => text },
+	{ setting: 'patchAsPost', option: 'patch-as-post', read: (text: string): unknown => truths.get(text) ?? text },
+] as const satisfies readonly {
+	readonly setting: keyof z.infer<typeof relaySettings>
+	readonly option: Option
+	read: unknown
+}[]
+
+const truths: ReadonlyMap<string, boolean> = new Map([
+	['true', true],
+	['false', false],
+])
+
 /** The settings of a relay that were given; one that was given empty is undefined. */
 function settingsOf(values: Values): TenantSettings {
-	const given = {
-		...(values['hybrid-connection'] !== undefined && { hybridConnection: values['hybrid-connection'] || undefined }),
-		...(values.agent !== undefined && { agents: values.agent.join() === '' ? undefined : values.agent }),
-		...(values.authorization !== undefined && { authorization: values.authorization || undefined }),
+	const given: Record<string, unknown> = {}
+	for (const { setting, option, read } of relayOptions) {
+		const value = values[option]
+		if (value !== undefined) given[setting] = String(value) === '' ? undefined : read(String(value))
 	}
-	const parsed = relaySettings.safeParse(given)
-	if (parsed.success) return given
-	const [issue] = parsed.error.issues
-	const option = optionOf.get(String(issue?.path[0]))
-	throw new UsageError(`${option}: ${issue?.message}`, { hint: 'rollcall tenant set --help', cause: parsed.error })
+	const { error } = relaySettings.safeParse(given)
+	if (error === undefined) return given
+	const [issue] = error.issues
+	throw new UsageError(`${optionOf(String(issue?.path[0]))}: ${issue?.message}`, {
+		hint: 'rollcall tenant set --help',
+		cause: error,
+	})
 }
+
+const optionOf = (name: string): string => `--${relayOptions.find(({ setting }) => setting === name)?.option}`
 
 const assigned = (settings: TenantSettings): TenantSettings =>
 	Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 
-const optionOf: ReadonlyMap<string, string> = new Map([
-	['hybridConnection', '--hybrid-connection'],
-	['agents', '--agent'],
-	['authorization', '--authorization'],
-])
-
 function refuseSettings(settings: TenantSettings): void {
 	const [setting] = Object.keys(settings)
 	if (setting === undefined) return
-	throw new UsageError(`${optionOf.get(setting)} is for tenants of mode relay`, {
+	throw new UsageError(`${optionOf(setting)} is for tenants of mode relay`, {
 		hint: 'leave it out, or make one with --mode relay',
 	})
 }

@@ -92,21 +92,24 @@ describe('rollcall tenant', () => {
 
 	test('set changes one setting of a relay and keeps the others; an empty one is taken away', async () => {
 		const agent = '11111111-2222-3333-4444-555555555555'
-		await run(`tenant add acme --mode relay --hybrid-connection floor-2 --agent ${agent}`)
+		const other = '66666666-7777-8888-9999-000000000000'
+		await run(`tenant add acme --mode relay --hybrid-connection floor-2 --agent ${agent} --agent ${other}`)
 		expect(await json('tenant set acme --authorization passThrough')).toEqual({
 			...{ name: 'acme', mode: 'relay' },
-			settings: { hybridConnection: 'floor-2', agents: [agent], authorization: 'passThrough' },
+			settings: { hybridConnection: 'floor-2', agents: [agent, other], authorization: 'passThrough' },
 		})
-		expect((await json('tenant set acme --agent= --hybrid-connection=')).settings).toEqual({
-			authorization: 'passThrough',
-		})
-		expect((await json('tenant show acme')).settings).toEqual({ authorization: 'passThrough' })
+		const settings = { authorization: 'passThrough', patchAsPost: true }
+		expect((await json('tenant set acme --agent= --hybrid-connection= --patch-as-post true')).settings).toEqual(
+			settings,
+		)
+		expect((await json('tenant show acme')).settings).toEqual(settings)
 	})
 
 	test.each([
 		['tenant add Acme', 'Acme cannot be the name of a tenant'],
 		['tenant add acme --mode rely', '--mode rely is not a mode'],
 		['tenant add acme --agent x', '--agent: Invalid GUID'],
+		['tenant set acme --patch-as-post yes', '--patch-as-post: Invalid input: .*'],
 		['tenant add acme --hybrid-connection x', '--hybrid-connection is for tenants of mode relay'],
 		['tenant set acme', 'nothing to set'],
 	])('refuses %s, and makes nothing', async (line, message) => {
