@@ -5,7 +5,7 @@ import { type Change, type Committed, commit, maxOperations } from './commit.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { textOf } from './entity.ts'
 import { abandonIfPossible, closingGate, prepare } from './intent.ts'
-import { gateKey, type Intent, resourceKey } from './keys.ts'
+import { gateKey, type Intent, preparedKey, resourceKey } from './keys.ts'
 import {
 	effectiveChange,
 	fits,
@@ -141,9 +141,12 @@ export async function commitPrepared(
 		return undefined
 	}
 	const outcome = await commit(directory.table, directory.pause, commitment)
-	if (outcome.kind === 'done') await applyCommitted(directory, intent)
-	else await abandonIfPossible(directory, intent)
-	return outcome
+	if (outcome.kind === 'done') {
+		await applyCommitted(directory, intent)
+		return outcome
+	}
+	await abandonIfPossible(directory, intent)
+	return failedOperation(outcome, commitment.operations).key === preparedKey(intent) ? undefined : outcome
 }
 
 /** Moves the group's version; the row that was read must still be the same. */

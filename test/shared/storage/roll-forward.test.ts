@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'vitest'
+import { parseFilter } from '../../../shared/scim/filter/parse.ts'
+import type { Member, ResourceId, StoredResource } from '../../../shared/scim/resource.ts'
+import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
+import type { MembershipChange, ResourceStore } from '../../../shared/storage/resource-store.ts'
+import { violationsIn } from '../../support/audit.ts'
+import { newDirectory, type TestDirectory } from '../../support/directory.ts'
+import { withFaults } from '../../support/faults.ts'
+import { simulateTableService } from '../../support/simulator/table-service.ts'
+
+const later = 20 * 60_000
+
+type Last = 'unsent' | 'lost'
+
+/** The same directory in a process that dies: its `at`th write is not sent, or not answered, and it sends nothing more. */
+function dying(directory: TestDirectory, at: number, last: Last) {
+	let writes = 0
+	const store = directory.open(
+		withFaults(({ method }) => {
+			if (writes >= at) return 'unsent'
+			if (method === 'POST') writes++
+			return writes === at ? last : 'answered'
+		}),
+	)
+	return { store, isDead: () => writes >= at }
+}
+
+async function newWorld(size: number) {
+	const directory = await newDirectory(simulateTableService({ isInterleaved: true, shares: { shortPage: 0.1 } }))
+	const create = (index: number) => directory.store.create(userType, { attributes: { userName: `user${index}` } })
+	const users: StoredResource[] = []
+	for (let index = 0; index < size; index++) users.push(await create(index))
+	return { directory, users }
+}
+
+const asMember = ({ id }: { readonly id: ResourceId }): Member => ({ value: id })
+const everything = { startIndex: 1, count: 10_000 }
+const idsOf = (resources: readonly StoredResource[]): readonly ResourceId[] => resources.map(({ id }) => id)
+
+type Seen = { readonly displayName: unknown; readonly version: string; readonly members: readonly Member[] }
+
+/** What every way of asking says about a group and who is in it; that they agree is asserted. */
+async function seen(store: ResourceStore, groupId: ResourceId, asked: readonly ResourceId[]): Promise<Seen | 'absent'> {
+	const group = await store.get(groupType, groupId, { members: true })
+	const members = group?.members ?? []
+	const ids = members.map(({ value }) => value)
+	const find = async (type: ResourceType, filter: string) =>
+		idsOf((await store.query(type, { filter: parseFilter(filter), page: everything })).resources)
+	for (const id of asked) {
+		const isMember = ids.includes(id)
+		const user = await store.get(userType, id, { groups: true })
+		expect(user?.groups?.some(({ value }) => value === groupId)).toBe(isMember)
+		const inGroup = await find(groupType, `id eq "${groupId}" and members eq "${id}"`)
+		expect(inGroup).toEqual(isMember ? [groupId] : [])
+		expect((await find(groupType, `members.value eq "${id}"`)).includes(groupId)).toBe(isMember)
+		const among = await find(userType, `id eq "${id}" and groups.value eq "${groupId}"`)
+		expect(among).toEqual(isMember ? [id] : [])
+	}
+	expect(await find(userType, `groups.value eq "${groupId}"`)).toEqual(ids)
+	// Looks at the memberships of all users, and at those of all groups.
+	expect(await find(userType, `groups.value eq "${groupId}" or userName eq "nobody"`)).toEqual(ids)
+	const listed = await store.query(groupType, { page: everything, include: { members: true } })
+	expect(listed.resources.find(({ id }) => id === groupId)?.members).toEqual(group?.members)
+	return group === undefined ? 'absent' : { displayName: group.attributes.displayName, version: group.version, members }
+}
+
+const change = (add: readonly StoredResource[], remove: readonly StoredResource[]): MembershipChange => ({
+	add: add.map(asMember),
+	remove: idsOf(remove),
+})
+
+type Scenario = {
+	readonly before: readonly Member[]
+	readonly after: Omit<Seen, 'version'> | 'absent'
+	readonly work: (store: ResourceStore, groupId: ResourceId) => Promise<unknown>
+}
+
+const named = (members: readonly Member[], displayName = 'before') => ({ displayName, members })
+
+const scenarios: [string, (users: readonly StoredResource[]) => Scenario][] = [
+	[
+		'an addition of many members, some of whom are members already',
+		(users) => ({
+			before: users.slice(0, 10).map(asMember),
+			after: named(users.slice(0, 70).map(asMember)),
+			work: (store, id) => store.changeMembers(id, change(users.slice(5, 70), [])),
+		}),
+	],
+	[
+		'a removal of many members, some of whom are none',
+		(users) => ({
+			before: users.slice(10, 75).map(asMember),
+			after: named(users.slice(70, 75).map(asMember)),
+			work: (store, id) => store.changeMembers(id, change([], users.slice(5, 70))),
+		}),
+	],
+	[
+		'a change in both directions with a condition',
+		(users) => {
+			const called = users.slice(40).map((user) => ({ ...asMember(user), display: `name of ${user.id}` }))
+			return {
+				before: users.slice(0, 40).map(asMember),
+				after: named(called),
+				work: (store, id) => store.changeMembers(id, { add: called, remove: idsOf(users.slice(0, 40)) }, () => true),
+			}
+		},
+	],
+	[
+		'a new name for a group and all its members',
+		(users) => ({
+			before: users.slice(0, 40).map(asMember),
+			after: named(users.slice(35).map(asMember), 'after'),
+			work: (store, id) =>
+				store.update(groupType, id, {
+					include: { members: true },
+					revise: ({ members }) => {
+						expect(members).toEqual(users.slice(0, 40).map(asMember))
+						return { attributes: { displayName: 'after' }, membership: change(users.slice(40), users.slice(0, 35)) }
+					},
+				}),
+		}),
+	],
+	[
+		'a deletion of a group',
+		(users) => ({
+			before: users.map(asMember),
+			after: 'absent',
+			work: (store, id) => store.delete(groupType, id),
+		}),
+	],
+]
+
+describe.each<Last>(['unsent', 'lost'])('whatever write of a process is its last and is %s,', (last) => {
+	test.each(scenarios)('%s is seen whole or not at all', async (_, scenarioOf) => {
+		const { directory, users } = await newWorld(75)
+		const { store } = directory
+		const { before, after, work } = scenarioOf(users)
+		const asked = idsOf([0, 9, 35, 40, 69, 70].flatMap((index) => users[index] ?? []))
+		const counts = { old: 0, new: 0 }
+		for (let at = 1, isDead = true; isDead; at++) {
+			const group = await store.create(groupType, { attributes: { displayName: 'before' }, members: before })
+			const process = dying(directory, at, last)
+			const answer = await work(process.store, group.id).catch((error) => error)
+			isDead = process.isDead()
+			const state = await seen(store, group.id, asked)
+			const isOld = typeof state === 'object' && state.version === group.version
+			const changed = after === 'absent' ? after : { ...after, version: expect.any(String) }
+			expect(state).toEqual(isOld ? { ...named(before), version: group.version } : changed)
+			counts[isOld ? 'old' : 'new']++
+			// What was answered as done is done.
+			if (!(answer instanceof Error)) expect(isOld).toBe(false)
+			// Sometimes the sweeper comes next, and sometimes another request.
+			if (at % 2 === 0) {
+				await directory.sweep(later)
+				expect(await seen(store, group.id, asked)).toEqual(state)
+			}
+			if (state === 'absent') continue
+			const [leaving] = state.members
+			const coming = users[at]
+			if (leaving === undefined || coming === undefined) throw new Error('there are too few')
+			await store.changeMembers(group.id, { add: [asMember(coming)], remove: [leaving.value] })
+			const left = state.members.slice(1).map(({ value }) => value)
+			const expected = [...new Set([...left, coming.id])].sort()
+			const { members } = (await store.get(groupType, group.id, { members: true })) ?? {}
+			expect(members?.map(({ value }) => value)).toEqual(expected)
+			await store.delete(groupType, group.id)
+		}
+		expect(counts.new).toBeGreaterThan(0)
+		if (last === 'unsent') expect(counts.old).toBeGreaterThan(0)
+		await directory.sweep(later)
+		expect(await violationsIn(directory.table)).toEqual([])
+	})
+
+	test('a creation of a group with many members is seen whole or not at all', async () => {
+		const { directory, users } = await newWorld(75)
+		const asked = idsOf(users.slice(0, 3))
+		const members = users.map(asMember)
+		for (let at = 1, isDead = true; isDead; at++) {
+			const process = dying(directory, at, last)
+			const draft = { id: directory.ids('Group'), attributes: { displayName: `group ${at}` }, members }
+			const answer = await process.store.create(groupType, draft).catch((error) => error)
+			isDead = process.isDead()
+			const state = await seen(directory.store, draft.id, asked)
+			const whole = { displayName: `group ${at}`, version: expect.any(String), members }
+			expect(state).toEqual(state === 'absent' ? 'absent' : whole)
+			if (!(answer instanceof Error)) expect(state).toEqual(whole)
+		}
+		await directory.sweep(later)
+		expect(await violationsIn(directory.table)).toEqual([])
+	})
+
+	test('a deletion of a user in many groups is seen by all of them or by none', async () => {
+		const { directory, users } = await newWorld(2)
+		const { store } = directory
+		const [other] = users.map(asMember)
+		if (other === undefined) throw new Error('there is nobody')
+		const groups: StoredResource[] = []
+		for (let index = 0; index < 40; index++) {
+			groups.push(await store.create(groupType, { attributes: { displayName: `${index}` }, members: [other] }))
+		}
+		for (let at = 1, isDead = true; isDead; at++) {
+			const { id } = await store.create(userType, { attributes: { userName: `leaving ${at}` } })
+			for (const group of groups) await store.changeMembers(group.id, { add: [{ value: id }], remove: [] })
+			const process = dying(directory, at, last)
+			const answer = await process.store.delete(userType, id).catch((error) => error)
+			isDead = process.isDead()
+			const isGone = (await store.get(userType, id)) === undefined
+			if (!(answer instanceof Error)) expect(isGone).toBe(true)
+			const { resources } = await store.query(groupType, { page: everything, include: { members: true } })
+			const expected = isGone ? [other] : [other, { value: id }]
+			expect(resources.map(({ members }) => members)).toEqual(groups.map(() => expected))
+			const filter = parseFilter(`members.value eq "${id}"`)
+			const found = await store.query(groupType, { filter, page: everything })
+			expect(idsOf(found.resources)).toEqual(isGone ? [] : idsOf(groups))
+			const again = { add: [{ value: id }], remove: [] }
+			const [group] = groups
+			if (group === undefined) throw new Error('there is no group')
+			if (isGone) await expect(store.changeMembers(group.id, again)).rejects.toMatchObject({ status: 400 })
+			if (at % 2 === 0) await directory.sweep(later)
+			expect(await store.delete(userType, id)).toBe(isGone ? 'absent' : 'deleted')
+		}
+		await directory.sweep(later)
+		expect(await violationsIn(directory.table)).toEqual([])
+	})
+})
+
+test('a change of thousands of members is seen whole wherever it stops', async () => {
+	const { directory, users } = await newWorld(1_050)
+	const { store } = directory
+	const asked = idsOf([0, 999, 1000, 1049].flatMap((index) => users[index] ?? []))
+	const members = users.map(asMember)
+	for (let at = 21, isDead = true; isDead; at += 17) {
+		const group = await store.create(groupType, { attributes: { displayName: 'before' } })
+		const process = dying(directory, at, 'unsent')
+		await process.store.changeMembers(group.id, { add: members, remove: [] }).catch(() => undefined)
+		isDead = process.isDead()
+		const state = await seen(store, group.id, asked)
+		const isOld = typeof state === 'object' && state.version === group.version
+		expect(state).toEqual({ displayName: 'before', version: expect.any(String), members: isOld ? [] : members })
+		await store.delete(groupType, group.id)
+	}
+	await directory.sweep(later)
+	expect(await violationsIn(directory.table)).toEqual([])
+})
