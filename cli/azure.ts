@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { codeOf } from '../local/usage-error.ts'
+import { codeOf } from '../shared/cli/usage-error.ts'
 import { Failure } from './failure.ts'
 
 /** What of a deployment has to be known to administer it. */

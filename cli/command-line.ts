@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { UsageError } from '../local/usage-error.ts'
-import { nearest } from '../relay/nearest.ts'
+import { nearest } from '../shared/cli/nearest.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { type Command, declared, type Invocation, type Option } from './command.ts'
 import { commandHelp, help } from './help.ts'
 

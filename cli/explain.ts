@@ -1,4 +1,4 @@
-import { UsageError } from '../local/usage-error.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import { Failure } from './failure.ts'
 

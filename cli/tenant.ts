@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { z } from 'zod'
-import { UsageError } from '../local/usage-error.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { relaySettings } from '../shared/relay/tenant-settings.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/storage/tenants.ts'

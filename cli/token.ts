@@ -1,4 +1,4 @@
-import { UsageError } from '../local/usage-error.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import type { AtPlace } from './command.ts'
 import { parseDuration } from './duration.ts'
 import { Failure } from './failure.ts'

@@ -1,4 +1,4 @@
-import { UsageError } from '../local/usage-error.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import type { Option, Values } from './command.ts'
 
 /** Where a command works, as the command line has it. */

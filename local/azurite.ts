@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { explained } from '../shared/cli/usage-error.ts'
 import { lockFolder } from './lock.ts'
-import { explained } from './usage-error.ts'
 
 const require = createRequire(import.meta.url)
 

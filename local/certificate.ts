@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import { explained } from './usage-error.ts'
+import { explained } from '../shared/cli/usage-error.ts'
 
 /** A certificate and its private key, in PEM. */
 export type Certificate = { readonly cert: Buffer; readonly key: Buffer }

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf, explained, UsageError } from './usage-error.ts'
+import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 
 /**
  * Makes a folder where it is missing and keeps other processes of ours out of it until the result is called. The lock of a

@@ -5,12 +5,12 @@ import { join, resolve } from 'node:path'
 import { type RequestEvent, respondWith } from '../functions/respond.ts'
 import { createServices } from '../functions/services.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
+import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
 import { howTo } from './how-to.ts'
 import { help, type Options, parseOptions } from './options.ts'
 import { type RunningServer, type ServerOptions, startServer } from './server.ts'
-import { codeOf, explained, UsageError } from './usage-error.ts'
 
 // Standard output has the how-to and one line a request; errors go to standard error as `error: …` and `hint: …`.
 // Exit codes: 0 stopped, 1 failed, 2 something to put right.

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
+import { nearest } from '../shared/cli/nearest.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { parseTenantName } from '../shared/storage/tenants.ts'
-import { UsageError } from './usage-error.ts'
 
 export type Options = {
 	/** 0 takes any free port. */
@@ -60,7 +61,8 @@ function parse(args: readonly string[]) {
 	} catch (error) {
 		const [message = ''] = String(error instanceof Error ? error.message : error).split('\n')
 		const unknown = /^Unknown option '(--?[^']+)'/.exec(message)?.[1]
-		const close = unknown === undefined ? undefined : nearest(unknown)
+		const known = Object.keys(declared).map((name) => `--${name}`)
+		const close = unknown === undefined ? undefined : nearest(unknown, known)
 		throw new UsageError(unknown === undefined ? message : `unknown option ${unknown}`, {
 			hint: close === undefined ? 'npm start -- --help lists the options' : `did you mean ${close}?`,
 			cause: error,
@@ -105,26 +107,4 @@ function tlsOf(cert: string | undefined, key: string | undefined): Options['tls'
 	throw new UsageError('--tls-cert and --tls-key belong together', {
 		hint: `add ${cert === undefined ? '--tls-cert' : '--tls-key'}`,
 	})
-}
-
-/** The option that a misspelt one is, if it is close to any. */
-function nearest(option: string): string | undefined {
-	const [best] = Object.keys(declared)
-		.map((name) => ({ name: `--${name}`, edits: distance(option, `--${name}`) }))
-		.sort((a, b) => a.edits - b.edits)
-	return best !== undefined && best.edits <= option.length / 3 ? best.name : undefined
-}
-
-/** Levenshtein's distance: how many letters to add, drop or change. */
-function distance(from: string, to: string): number {
-	let row = Array.from({ length: to.length + 1 }, (_, column) => column)
-	for (const [index, letter] of [...from].entries()) {
-		const next = [index + 1]
-		for (const [column, other] of [...to].entries()) {
-			const changed = (row[column] ?? 0) + (letter === other ? 0 : 1)
-			next.push(Math.min(changed, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1))
-		}
-		row = next
-	}
-	return row[to.length] ?? 0
 }

@@ -1,9 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import type { Agent } from './agent.ts'
-import { codeOf } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { isAnswering, type OriginState } from './probe.ts'
-import { UsageError } from './usage-error.ts'
 
 export type Admin = {
 	readonly port: number

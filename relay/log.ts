@@ -10,6 +10,3 @@ export const jsonLog =
 /** An error in one line; addresses in it are cut, since that of a rendezvous opens it. */
 export const briefly = (error: unknown): string =>
 	(error instanceof Error ? error.message : String(error)).replaceAll(/wss?:\/\/\S+/g, 'wss://…').slice(0, 300)
-
-/** The code of an error of the system, such as ENOENT. */
-export const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
@@ -11,7 +12,6 @@ import { showCertificate } from './doctor/origin.ts'
 import { briefly, jsonLog } from './log.ts'
 import { run } from './run.ts'
 import { definition, install, status, thisMachine, uninstall } from './service.ts'
-import { UsageError } from './usage-error.ts'
 
 // Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 used or configured wrongly.
 
@@ -144,7 +144,7 @@ function version(): string {
 		try {
 			return JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')).version
 		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // sound: fs throws errors with codes
+			if (codeOf(error) !== 'ENOENT') throw error
 		}
 	}
 	return 'unknown'

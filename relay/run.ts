@@ -1,10 +1,10 @@
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { type Admin, startAdmin } from './admin.ts'
 import { type Agent, startAgent } from './agent.ts'
 import { type Config, readConfig } from './config.ts'
 import { briefly, type Log } from './log.ts'
 import { metricsOf } from './metrics.ts'
-import { UsageError } from './usage-error.ts'
 
 type Setting = { readonly log: Log; readonly version: string }
 

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { readText } from './config.ts'
-import { UsageError } from './usage-error.ts'
 
 /** Reads a file that only its owner may read. Windows keeps no such bits; its access lists are not looked at. */
 export function readSecret(file: string): string {

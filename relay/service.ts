@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { UsageError } from './usage-error.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 
 /** The machine as `service` needs it. */
 export type Machine = {

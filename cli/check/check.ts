@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { UsageError } from '../../local/usage-error.ts'
+import { UsageError } from '../../shared/cli/usage-error.ts'
 import type { Invocation, Result } from '../command.ts'
 import { table } from '../table.ts'
 import { createClient } from './client.ts'

@@ -1,7 +1,7 @@
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
-import { codeOf } from '../../local/usage-error.ts'
+import { codeOf } from '../../shared/cli/usage-error.ts'
 import { Shortfall } from './finding.ts'
 
 export type Answer = {

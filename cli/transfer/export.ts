@@ -1,5 +1,5 @@
 import { open, rm } from 'node:fs/promises'
-import { codeOf } from '../../local/usage-error.ts'
+import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { StoredResource } from '../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
 import { chunked, inParallel } from '../../shared/storage/parallel.ts'

@@ -1,6 +1,6 @@
+import { UsageError } from '../../shared/cli/usage-error.ts'
 import type { Clock } from '../../shared/relay/clock.ts'
 import { briefly } from '../log.ts'
-import { UsageError } from '../usage-error.ts'
 import { type Question, questions } from './questions.ts'
 import { type Place, rigOf } from './rig.ts'
 

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
+import { UsageError } from '../../shared/cli/usage-error.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { readText } from '../config.ts'
 import { briefly } from '../log.ts'
-import { UsageError } from '../usage-error.ts'
 import { examine, type Seen } from './examine.ts'
 import type { Place } from './rig.ts'
 

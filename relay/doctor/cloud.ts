@@ -1,9 +1,9 @@
+import { UsageError } from '../../shared/cli/usage-error.ts'
 import { ask, type Reply } from '../ask.ts'
 import { type Config, readText } from '../config.ts'
 import { briefly } from '../log.ts'
 import { proxyAgent } from '../proxy.ts'
 import { readSecret } from '../secret-file.ts'
-import { UsageError } from '../usage-error.ts'
 import { type Finding, fail, pass, skip } from './check.ts'
 
 /** A tenant of Rollcall, and where the token is that a client of it has. */
