@@ -28,7 +28,7 @@ export const searchResources =
 /** What is asked of every type alike. */
 type Search = { readonly selection: Selection } & Pick<Query, 'filter' | 'sort'>
 
-type Found = { readonly resources: readonly unknown[]; readonly totalResults: number; readonly next?: string }
+type Found = { readonly resources: readonly unknown[]; readonly totalResults?: number; readonly next?: string }
 
 async function search(call: Call, types: readonly ResourceType[], parameters: QueryParameters): Promise<Reply> {
 	if (parameters.cursor !== undefined && parameters.startIndex !== undefined) {
@@ -56,7 +56,7 @@ async function pageFromIndex(call: Call, types: readonly ResourceType[], asked: 
 		const count = page.count - resources.length
 		const found = await find(call, type, asked, { startIndex, count })
 		resources.push(...found.resources)
-		totalResults += found.totalResults
+		totalResults += found.totalResults ?? 0
 	}
 	return listResponse({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })
 }
@@ -74,13 +74,13 @@ async function pageFromCursor(
 		now: call.now,
 	}
 	const [name, after] = cursor === '' ? [types[0]?.name ?? '', ''] : split(openCursor(cursor, scope))
-	let totalResults = 0
-	let page: Found = { resources: [], totalResults: 0 }
+	let totalResults: number | undefined = 0
+	let page: Found = { resources: [] }
 	let next: string | undefined
 	for (const [index, type] of types.entries()) {
 		const isHere = type.name === name
 		const found = await find(call, type, asked, { after: isHere ? after : '', count: isHere ? pageSize(count) : 0 })
-		totalResults += found.totalResults
+		totalResults = sum(totalResults, found.totalResults)
 		if (!isHere) continue
 		page = found
 		const following = types[index + 1]
@@ -93,6 +93,10 @@ async function pageFromCursor(
 		nextCursor: next === undefined ? undefined : sealCursor(next, scope),
 	})
 }
+
+/** What is not known of one type is not known of all of them. */
+const sum = (a: number | undefined, b: number | undefined): number | undefined =>
+	a === undefined || b === undefined ? undefined : a + b
 
 function split(position: string): [name: string, after: string] {
 	const space = position.indexOf(' ')

@@ -7,6 +7,8 @@ export type Settings = {
 	readonly tokens: { readonly vaultUrl: string } | { readonly file: string }
 	/** The client id of the user-assigned managed identity, where there is one. */
 	readonly clientId?: string
+	/** The most resources that may be looked through for one request. */
+	readonly scanLimit?: number
 	/** Absent where no tenant is behind a relay. */
 	readonly relay?: RelaySettings
 }
@@ -29,6 +31,7 @@ const environment = z.object({
 	),
 	ROLLCALL_RELAY_KEY_NAME: optional(z.string()),
 	ROLLCALL_RELAY_KEY: optional(z.string()),
+	ROLLCALL_SCAN_LIMIT: optional(z.coerce.number().int().min(1000)),
 	AZURE_CLIENT_ID: optional(z.string()),
 })
 
@@ -42,7 +45,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 	if (!parsed.success) {
 		throw new Error(`app setting ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
 	}
-	const { AZURE_CLIENT_ID: clientId, ...given } = parsed.data
+	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ...given } = parsed.data
 	return {
 		tables: oneOf(
 			['ROLLCALL_TABLES_ENDPOINT', given.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
@@ -57,11 +60,14 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 			['ROLLCALL_TOKENS_FILE', given.ROLLCALL_TOKENS_FILE, (file) => ({ file })],
 		),
 		...(clientId !== undefined && { clientId }),
+		...(scanLimit !== undefined && { scanLimit }),
 		...relayOf(given),
 	}
 }
 
-function relayOf(given: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID'>): Pick<Settings, 'relay'> {
+function relayOf(
+	given: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT'>,
+): Pick<Settings, 'relay'> {
 	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = given
 	if ((keyName === undefined) !== (key === undefined)) {
 		throw new Error('the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together')

@@ -4,14 +4,16 @@ import { urn } from './urn.ts'
 /** The message of RFC 7644 section 3.4.2; `nextCursor` is that of RFC 9865 section 2. */
 export type ListResponse = {
 	readonly schemas: readonly [typeof urn.listResponse]
-	readonly totalResults: number
+	/** Absent on a page by cursor whose total only a look at everything would tell, as RFC 9865 section 2 allows. */
+	readonly totalResults?: number
 	readonly startIndex?: number
 	readonly itemsPerPage: number
 	readonly nextCursor?: string
 	readonly Resources: readonly unknown[]
 }
 
-type ListResult = Pick<ListResponse, 'totalResults' | 'itemsPerPage'> & {
+type ListResult = Pick<ListResponse, 'itemsPerPage'> & {
+	readonly totalResults: number | undefined
 	readonly resources: readonly unknown[]
 	readonly startIndex?: number | undefined
 	readonly nextCursor?: string | undefined
@@ -26,7 +28,7 @@ export const listResponse = ({
 	nextCursor,
 }: ListResult): ListResponse => ({
 	schemas: [urn.listResponse],
-	totalResults,
+	...(totalResults !== undefined && { totalResults }),
 	...(startIndex !== undefined && { startIndex }),
 	itemsPerPage,
 	...(nextCursor !== undefined && { nextCursor }),

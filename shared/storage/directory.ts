@@ -11,6 +11,8 @@ export type Directory = {
 	readonly now: () => number
 	/** A number from 0 up to 1. */
 	readonly random: () => number
+	/** The most resources that may be looked at one by one for one request. */
+	readonly scanLimit: number
 }
 
 /** The present in RFC 3339. */

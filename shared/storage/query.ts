@@ -1,3 +1,4 @@
+import { tooMany } from '../scim/error.ts'
 import type { Filter } from '../scim/filter/ast.ts'
 import { matches } from '../scim/filter/match.ts'
 import { kindOfId } from '../scim/id.ts'
@@ -102,10 +103,19 @@ async function listByUserName({ table }: Directory, page: Page): Promise<QueryRe
 }
 
 /** Looks at candidates one after another and keeps those of the page. */
-async function collect(directory: Directory, type: ResourceType, { filter, sort, page }: Query): Promise<QueryResult> {
+async function collect(directory: Directory, type: ResourceType, asked: Query): Promise<QueryResult> {
+	const { filter, sort, page } = asked
 	const keyOf = sort === undefined ? () => '' : sortKey(type, sort)
 	const collected = collectPage(page, isDescending(sort))
+	const isBound = isScan(type, filter)
+	const isOnWay = 'after' in page && page.after !== ''
+	let looked = 0
+	if (isBound && isOnWay && (await isTooLarge(directory, type))) return walk(directory, type, asked)
 	for await (const candidates of candidatesOf(directory, type, filter)) {
+		// Most directories end with the first page of the service, and need not be counted.
+		const isSecond = looked > 0 && looked <= pageLimit && !isOnWay
+		if (isBound && isSecond && (await isTooLarge(directory, type))) return walk(directory, type, asked)
+		looked += candidates.length
 		for (const candidate of candidates) {
 			if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) continue
 			const { members, groups, pend, ...resource } = candidate
@@ -113,6 +123,46 @@ async function collect(directory: Directory, type: ResourceType, { filter, sort,
 		}
 	}
 	return collected.result()
+}
+
+const isScan = (type: ResourceType, filter: Filter | undefined): boolean =>
+	filter === undefined || accessOf(type, filter) === undefined
+
+const isTooLarge = async ({ table, scanLimit }: Directory, type: ResourceType): Promise<boolean> =>
+	totalOf(await countsOf(table, type)) > scanLimit
+
+/**
+ * A page by cursor of a directory that is too large to look through for each page: from where the last one ended, and no
+ * further than the limit, so that it may have few resources or none although more follow.
+ */
+async function walk(directory: Directory, type: ResourceType, { filter, sort, page }: Query): Promise<QueryResult> {
+	const { scanLimit } = directory
+	if (!('after' in page) || sort !== undefined) {
+		throw tooMany(
+			`there are more than ${scanLimit} resources to look through: filter by an attribute that has an index, or page by cursor without sortBy`,
+		)
+	}
+	if (page.count === 0) return { resources: [] }
+	const resources: StoredResource[] = []
+	let looked = 0
+	let next = page.after
+	for await (const candidates of scan(directory.table, type, page.after)) {
+		for (const candidate of await withLinks(
+			directory,
+			type,
+			candidates,
+			filter === undefined ? [] : linkNeedOf(type, filter),
+		)) {
+			if (resources.length === page.count) return { resources, next }
+			next = `|${candidate.id}`
+			if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) continue
+			const { members, groups, pend, ...resource } = candidate
+			resources.push(resource)
+		}
+		looked += candidates.length
+		if (looked >= scanLimit) return { resources, next }
+	}
+	return { resources }
 }
 
 const isDescending = (sort: Sort | undefined): boolean => sort?.descending ?? false
@@ -164,8 +214,10 @@ function linkedTo(type: ResourceType, resource: Candidate, id: string): Candidat
 		: { ...resource, groups: [{ value, display: '' }] }
 }
 
-async function* scan(table: Table, type: ResourceType): AsyncGenerator<readonly Candidate[]> {
-	for await (const rows of table.pages(within(resourcePrefix(type)))) yield rows.map(candidateIn)
+async function* scan(table: Table, type: ResourceType, position = ''): AsyncGenerator<readonly Candidate[]> {
+	const range = within(resourcePrefix(type))
+	const from = position === '' ? range.from : after(resourceKey(type, parsePosition(position).id))
+	for await (const rows of table.pages({ ...range, from })) yield rows.map(candidateIn)
 }
 
 async function* lookUp(

@@ -88,6 +88,7 @@ export type Page =
 /** `next` is where the following page begins; absent at the end, and where the query was not by `after`. */
 export type QueryResult = {
 	readonly resources: readonly StoredResource[]
-	readonly totalResults: number
+	/** Absent where a walk by cursor looks at more resources than may be looked at for one request. */
+	readonly totalResults?: number
 	readonly next?: string
 }

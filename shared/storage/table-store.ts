@@ -11,12 +11,15 @@ import type { Tenant } from './tenants.ts'
 import { update } from './update.ts'
 
 export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
+	/** 50,000 when left out. */
+	readonly scanLimit?: number
 	readonly tables: Tables
 	readonly tenant: Pick<Tenant, 'name' | 'table'>
 }
 
-export const directoryOf = ({ tables, tenant, ...options }: DirectoryOptions): Directory => ({
+export const directoryOf = ({ tables, tenant, scanLimit = 50_000, ...options }: DirectoryOptions): Directory => ({
 	...options,
+	scanLimit,
 	table: tables.table(tenant.table, tenant.name),
 	pause: tables.pause,
 })

@@ -1,7 +1,8 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { parseFilter } from '../../../shared/scim/filter/parse.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
-import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
+import type { Page, QueryResult, ResourceStore } from '../../../shared/storage/resource-store.ts'
 import { openDirectory } from '../../../shared/storage/table-store.ts'
 import { connectTables } from '../../../shared/storage/tables.ts'
 import { createMeter, type Meter } from '../../support/meter.ts'
@@ -10,6 +11,8 @@ import { connectionString, simulateTableService } from '../../support/simulator/
 
 const ids = sequenceOfIds()
 let store: ResourceStore
+/** The same directory, of which no more than 1,000 resources may be looked through for one request. */
+let limited: ResourceStore
 let meter: Meter
 
 beforeEach(async () => {
@@ -18,8 +21,15 @@ beforeEach(async () => {
 	const tables = connectTables({ connectionString }, { intercept: () => meter.intercept(send) })
 	const tenant = { name: 'acme', table: `t${ids('Operation')}` }
 	await tables.createTable(tenant.table)
-	store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
+	const options = { tables, tenant, ids, now: Date.now, random: Math.random }
+	store = openDirectory(options)
+	limited = openDirectory({ ...options, scanLimit: 1000 })
 })
+
+/** Reading a total folds up to 98 differences, which is two requests more than usual. */
+async function foldCounts(): Promise<void> {
+	for (let times = 0; times < 30; times++) await store.query(userType, { page: { startIndex: 1, count: 0 } })
+}
 
 const draft = (type: ResourceType, index: number) => ({
 	attributes: type.name === 'User' ? { userName: `user-${index}` } : { displayName: `group-${index}` },
@@ -48,6 +58,55 @@ test.each([userType, groupType])('a page of $name anywhere is what stands there,
 		expect(result).toEqual({ totalResults: left.length, ids: left.slice(startIndex - 1, startIndex + 99) })
 		expect(requests).toBeLessThanOrEqual(2)
 	}
+})
+
+describe('a directory of 2,500 users of whom 1,000 may be looked through', () => {
+	let users: readonly ResourceId[]
+	beforeEach(async () => {
+		users = await create(userType, 2500)
+		await foldCounts()
+	})
+	const filter = parseFilter('userName ew "7"')
+	const sevens = () => users.filter((_, index) => index % 10 === 7)
+
+	test.each([
+		['is filtered by what has no index', { filter }],
+		['is sorted by what has none', { sort: { by: { name: 'title' }, descending: false } }],
+	])('refuses a page by startIndex that %s, and says what would help', async (_, asked) => {
+		await expect(limited.query(userType, { ...asked, page: { startIndex: 1, count: 10 } })).rejects.toMatchObject({
+			status: 400,
+			scimType: 'tooMany',
+			message:
+				'there are more than 1000 resources to look through: filter by an attribute that has an index, or page by cursor without sortBy',
+		})
+	})
+
+	test('is walked by cursor nevertheless, with a bounded look each time and without a total', async () => {
+		const seen: ResourceId[] = []
+		let next: string | undefined = ''
+		while (next !== undefined) {
+			const page: Page = { after: next, count: 30 }
+			const asked = (): Promise<QueryResult> => limited.query(userType, { filter, page })
+			const { result, requests } = await meter.measure(asked)
+			expect(requests).toBeLessThanOrEqual(next === '' ? 5 : 3)
+			expect(result.totalResults).toBe(undefined)
+			seen.push(...result.resources.map(({ id }) => id))
+			next = result.next
+		}
+		expect(seen).toEqual(sevens())
+	})
+
+	test('answers what an index answers', async () => {
+		const found = await limited.query(userType, {
+			filter: parseFilter('userName eq "USER-77"'),
+			page: { startIndex: 1, count: 10 },
+		})
+		expect(found).toMatchObject({ totalResults: 1, resources: [{ id: users[77] }] })
+		expect(await limited.query(userType, { page: { startIndex: 2400, count: 1 } })).toMatchObject({
+			totalResults: 2500,
+			resources: [{ id: users[2399] }],
+		})
+	})
 })
 
 test('a walk by cursor sees everybody once who is there throughout, while others come and go', async () => {

@@ -269,7 +269,10 @@ describe('paging', () => {
 	]
 
 	test.each(asked)('of %s by startIndex shows each one once, in order', async (_, type, query) => {
-		const { resources: all, totalResults } = await directory.store.query(type, { ...query, page: everything })
+		const { resources: all, totalResults = Number.NaN } = await directory.store.query(type, {
+			...query,
+			page: everything,
+		})
 		expect(all).toHaveLength(totalResults)
 		const seen: StoredResource[] = []
 		for (let startIndex = 1; startIndex <= totalResults; startIndex += 7) {
@@ -283,7 +286,10 @@ describe('paging', () => {
 	})
 
 	test.each(asked)('of %s by cursor shows each one once, in order', async (_, type, query) => {
-		const { resources: all, totalResults } = await directory.store.query(type, { ...query, page: everything })
+		const { resources: all, totalResults = Number.NaN } = await directory.store.query(type, {
+			...query,
+			page: everything,
+		})
 		for (const count of [1, 7, totalResults - 1, totalResults]) {
 			const seen: StoredResource[] = []
 			let after: string | undefined = ''
@@ -331,7 +337,7 @@ describe('paging', () => {
 		}
 		all.sort((a, b) => (a.id < b.id ? -1 : 1))
 		// Reading the total folds deltas, so that the second time is the usual one.
-		await store.query(userType, { page: { startIndex: 1, count: 0 } })
+		for (let times = 0; times < 12; times++) await store.query(userType, { page: { startIndex: 1, count: 0 } })
 		const at = (startIndex: number, count: number) => store.query(userType, { page: { startIndex, count } })
 		expect(await at(1051, 40)).toEqual({ resources: all.slice(1050, 1090), totalResults: 1100 })
 		expect(await at(990, 20)).toEqual({ resources: all.slice(989, 1009), totalResults: 1100 })
@@ -339,7 +345,7 @@ describe('paging', () => {
 		const scan = { filter: parseFilter('userName pr'), page: { startIndex: 1095, count: 20 } }
 		const { result, requests } = await meter.measure(() => store.query(userType, scan))
 		expect(result).toEqual({ resources: all.slice(1094), totalResults: 1100 })
-		expect(requests).toBe(2)
+		expect(requests).toBe(3)
 	})
 })
 

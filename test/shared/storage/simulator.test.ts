@@ -21,4 +21,6 @@ describe('on a simulator whose requests overtake each other and whose pages end 
 	describeResourceStore(open({ seed: 7, isInterleaved: true, shares: { shortPage: 0.3 } })))
 
 describe('on a simulator that loses one answer in fifty and is too busy for as many', () =>
-	describeResourceStore(open({ seed: 11, isInterleaved: true, shares: { lost: 0.02, late: 0.01, busy: 0.02, unsent: 0.02 } })))
+	describeResourceStore(
+		open({ seed: 11, isInterleaved: true, shares: { lost: 0.02, late: 0.01, busy: 0.02, unsent: 0.02 } }),
+	))
