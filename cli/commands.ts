@@ -1,19 +1,13 @@
 import { check } from './check/check.ts'
-import type { AtPlace, Command, Option } from './command.ts'
+import type { AtPlace, Command } from './command.ts'
 import { openPlace } from './place.ts'
+import { relayOptions } from './relay-settings.ts'
 import { removeTenant } from './remove.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
 import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
 import { whereOf, whereOptions } from './where.ts'
-
-const relayOptions = [
-	'hybrid-connection',
-	'agent',
-	'authorization',
-	'patch-as-post',
-] as const satisfies readonly Option[]
 
 type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isMade?: boolean }
 

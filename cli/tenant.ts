@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { z } from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { relaySettings } from '../shared/relay/tenant-settings.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/storage/tenants.ts'
-import type { AtPlace, Option, Values } from './command.ts'
+import type { AtPlace, Values } from './command.ts'
 import { Failure } from './failure.ts'
 import type { Place } from './place.ts'
+import { assigned, refuseSettings, settingsOf } from './relay-settings.ts'
 import { table } from './table.ts'
 import { statesOf } from './token-store.ts'
 
@@ -141,50 +140,4 @@ function nameOf(text: string): string {
 function modeOf({ mode = 'store' }: Values): Tenant['mode'] {
 	if (mode === 'store' || mode === 'relay') return mode
 	throw new UsageError(`--mode ${mode} is not a mode`, { hint: 'it is store or relay' })
-}
-
-/** Each setting of a relay with its option and what the text of that means. */
-const relayOptions = [
-	{ setting: 'hybridConnection', option: 'hybrid-connection', read: (text: string): unknown => text },
-	{ setting: 'agents', option: 'agent', read: (text: string): unknown => text.split(',') },
-	{ setting: 'authorization', option: 'authorization', read: (text: string): unknown => text },
-	{ setting: 'patchAsPost', option: 'patch-as-post', read: (text: string): unknown => truths.get(text) ?? text },
-] as const satisfies readonly {
-	readonly setting: keyof z.infer<typeof relaySettings>
-	readonly option: Option
-	read: unknown
-}[]
-
-const truths: ReadonlyMap<string, boolean> = new Map([
-	['true', true],
-	['false', false],
-])
-
-/** The settings of a relay that were given; one that was given empty is undefined. */
-function settingsOf(values: Values): TenantSettings {
-	const given: Record<string, unknown> = {}
-	for (const { setting, option, read } of relayOptions) {
-		const value = values[option]
-		if (value !== undefined) given[setting] = String(value) === '' ? undefined : read(String(value))
-	}
-	const { error } = relaySettings.safeParse(given)
-	if (error === undefined) return given
-	const [issue] = error.issues
-	throw new UsageError(`${optionOf(String(issue?.path[0]))}: ${issue?.message}`, {
-		hint: 'rollcall tenant set --help',
-		cause: error,
-	})
-}
-
-const optionOf = (name: string): string => `--${relayOptions.find(({ setting }) => setting === name)?.option}`
-
-const assigned = (settings: TenantSettings): TenantSettings =>
-	Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
-
-function refuseSettings(settings: TenantSettings): void {
-	const [setting] = Object.keys(settings)
-	if (setting === undefined) return
-	throw new UsageError(`${optionOf(setting)} is for tenants of mode relay`, {
-		hint: 'leave it out, or make one with --mode relay',
-	})
 }

@@ -36,7 +36,7 @@ export const importTenant: AtPlace =
 					else conflicts.push({ line, what, detail: outcome.conflict })
 				}
 				isWhole ||= lines.some(({ record }) => record.type === 'End')
-				show(`line ${lines.at(-1)?.number}`)
+				show(`line ${lines.at(-1)?.number ?? 0}`)
 			}
 		})
 		return {
@@ -59,22 +59,29 @@ const summary = ({ User, Group, Membership }: Tally): string =>
 
 const inWords = ({ line, what, detail }: Conflict): string => `conflict in line ${line}, ${what}: ${detail}`
 
-/** Records of one kind, and memberships of one group, are imported together. */
+/** Records of one kind, and memberships of one group, are imported together, none of them twice. */
 async function* batches(lines: AsyncIterable<Line>): AsyncGenerator<readonly Line[]> {
-	let batch: Line[] = []
+	let batch = new Map<string, Line>()
+	let sort = ''
 	for await (const line of lines) {
-		const [first] = batch
-		if (first !== undefined && (batch.length === batchSize || sortOf(first.record) !== sortOf(line.record))) {
-			yield batch
-			batch = []
+		const [next, id] = sortOf(line.record)
+		if (batch.size === batchSize || next !== sort || batch.has(id)) {
+			yield [...batch.values()]
+			batch = new Map()
 		}
-		batch.push(line)
+		batch.set(id, line)
+		sort = next
 	}
-	if (batch.length > 0) yield batch
+	yield [...batch.values()]
 }
 
 const batchSize = 200
-const sortOf = (record: ExportRecord): string => (record.type === 'Membership' ? record.group : record.type)
+
+/** What records are imported together, and which of them this is. */
+function sortOf(record: ExportRecord): readonly [sort: string, id: string] {
+	if (record.type === 'Membership') return [record.group, record.member]
+	return [record.type, 'id' in record ? record.id : '']
+}
 
 type Imported = { readonly line: number; readonly kind: Kind; readonly what: string; readonly outcome: Outcome }
 
@@ -139,7 +146,7 @@ async function orConflict(work: () => Promise<Outcome>): Promise<Outcome> {
 type MemberImporter = (group: ResourceId, members: readonly Member[]) => Promise<ReadonlyMap<ResourceId, Outcome>>
 
 function memberImporter(store: ResourceStore): MemberImporter {
-	let current: { readonly group: ResourceId; readonly present: ReadonlySet<ResourceId> | undefined } | undefined
+	let current: { readonly group: ResourceId; readonly present: Set<ResourceId> | undefined } | undefined
 	return async (group, members) => {
 		if (current?.group !== group) {
 			const stored = await store.get(groupType, group, { members: true })
@@ -149,7 +156,9 @@ function memberImporter(store: ResourceStore): MemberImporter {
 		if (present === undefined) return all(members, { conflict: 'there is no such group' })
 		const missing = members.filter(({ value }) => !present.has(value))
 		if (missing.length === 0) return new Map()
-		return addMembers(store, group, missing)
+		const outcomes = await addMembers(store, group, missing)
+		for (const [member, outcome] of outcomes) if (outcome === 'created') present.add(member)
+		return outcomes
 	}
 }
 

@@ -197,6 +197,19 @@ describe('rollcall import', () => {
 		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
 	})
 
+	test('takes a line that is there twice for one that is there already', async () => {
+		await populate('acme')
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		const twice = (await readFile(file('acme.ndjson'), 'utf8')).replaceAll(
+			/^[^\n]*"type":"(User|Group|Membership)"[^\n]*\n/gm,
+			'$&$&',
+		)
+		await writeFile(file('twice.ndjson'), twice)
+		expect(await json(`import globex ${file('twice.ndjson')}`)).toMatchObject({
+			...{ users: tally(2, 2), groups: tally(2, 2), memberships: tally(2, 2), conflicts: [] },
+		})
+	})
+
 	const header = '{"type":"Export","format":1,"tenant":"acme","exported":"2026-01-01T00:00:00Z"}'
 	const id = '01a214aa48e97000812345678901234a' as ResourceId // sound: it looks like one
 	test.each([
