@@ -86,9 +86,9 @@ export async function effectiveChange(
 
 /** Whether anything of a change would change anything. Mostly a few members tell. */
 export async function isEffective(table: Table, groupId: string, { add, remove }: MembershipChange): Promise<boolean> {
-	const few = { add: add.slice(0, 16), remove: remove.slice(0, 16) }
+	const few = { add: add.slice(0, 4), remove: remove.slice(0, 4) }
 	if (!isEmpty(await effectiveChange(table, groupId, few))) return true
-	return !isEmpty(await effectiveChange(table, groupId, { add: add.slice(16), remove: remove.slice(16) }))
+	return !isEmpty(await effectiveChange(table, groupId, { add: add.slice(4), remove: remove.slice(4) }))
 }
 
 /** Whether the row of a member is marked, as it is before the user is deleted. */

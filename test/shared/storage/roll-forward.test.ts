@@ -6,7 +6,7 @@ import type { MembershipChange, ResourceStore } from '../../../shared/storage/re
 import { violationsIn } from '../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
 import { withFaults } from '../../support/faults.ts'
-import { simulateTableService } from '../../support/simulator/table-service.ts'
+import { type SimulatorOptions, simulateTableService } from '../../support/simulator/table-service.ts'
 
 const later = 20 * 60_000
 
@@ -25,8 +25,8 @@ function dying(directory: TestDirectory, at: number, last: Last) {
 	return { store, isDead: () => writes >= at }
 }
 
-async function newWorld(size: number) {
-	const directory = await newDirectory(simulateTableService({ isInterleaved: true, shares: { shortPage: 0.1 } }))
+async function newWorld(size: number, faults: SimulatorOptions = { isInterleaved: true, shares: { shortPage: 0.1 } }) {
+	const directory = await newDirectory(simulateTableService(faults))
 	const create = (index: number) => directory.store.create(userType, { attributes: { userName: `user${index}` } })
 	const users: StoredResource[] = []
 	for (let index = 0; index < size; index++) users.push(await create(index))
@@ -241,4 +241,37 @@ test('a change of thousands of members is seen whole wherever it stops', async (
 	}
 	await directory.sweep(later)
 	expect(await violationsIn(directory.table)).toEqual([])
+})
+
+describe('requests to storage', () => {
+	test.each([0, 2_000])('for a change of 100 members do not depend on how many there are: %i', async (size) => {
+		const { directory, users } = await newWorld(size + 100, {})
+		const { store, meter } = directory
+		const [outside, inside] = [users.slice(0, 100), users.slice(100)]
+		const attributes = { displayName: 'group' }
+		const { id } = await store.create(groupType, { attributes, members: inside.map(asMember) })
+		const costOf = async (asked: MembershipChange) => {
+			const { requests, waves } = await meter.measure(() => store.changeMembers(id, asked))
+			return { requests, waves }
+		}
+		// A look at the group and a few members, four transactions to prepare, one to commit, and to apply it five and three.
+		expect(await costOf(change(outside, []))).toEqual({ requests: 18, waves: 8 })
+		// Everybody is a member already: each is looked at.
+		expect(await costOf(change(outside, []))).toMatchObject({ requests: 101 })
+		expect(await costOf(change([], outside))).toEqual({ requests: 13, waves: 7 })
+	})
+
+	test.each([
+		[22, { requests: 3, waves: 2 }],
+		[24, { requests: 7, waves: 6 }],
+		[1000, { requests: 58, waves: 19 }],
+	])('to delete a user who is in %i groups', async (size, expected) => {
+		const { directory, users } = await newWorld(1, {})
+		const { store, meter } = directory
+		for (let index = 0; index < size; index++) {
+			await store.create(groupType, { attributes: { displayName: `${index}` }, members: users.map(asMember) })
+		}
+		const { requests, waves } = await meter.measure(() => store.delete(userType, users[0]?.id ?? ''))
+		expect({ requests, waves }).toEqual(expected)
+	})
 })
