@@ -8,6 +8,7 @@ import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { userType } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import { type Swept, sweep } from '../shared/storage/sweep.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { type Account, type ConnectOptions, connectTables, type Send } from '../shared/storage/tables.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/storage/tenants.ts'
@@ -28,6 +29,8 @@ export type Services = {
 	/** The way to the SCIM server of a tenant whose mode is `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
+	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
+	readonly sweep: (tenant: Tenant, until: number) => Promise<Swept>
 	/** What the current request has used so far. */
 	readonly usage: AsyncLocalStorage<Usage>
 	/** Looks at what a tenant's requests need. */
@@ -61,6 +64,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		tenants,
 		accepts: tokenVerifier({ source, isTenant, now }),
 		open,
+		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		senderOf,
 		usage,
 		checks: (tenant, ask) =>

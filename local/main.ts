@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type RequestEvent, respondWith } from '../functions/respond.ts'
-import { createServices } from '../functions/services.ts'
+import { createServices, type Services } from '../functions/services.ts'
+import { sweepAll, sweepEvery } from '../functions/sweep.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
@@ -41,6 +42,7 @@ async function serve(options: Options): Promise<void> {
 		const services = await createServices({ tables: { connectionString }, tokens: { file } })
 		for (const { name } of tenants) await services.tenants.createTenant({ name, mode: 'store', settings: {} })
 		const respond = respondWith(services)
+		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
 		stopOnSignal(() => stop(server))
 		console.log(howTo({ url: server.url, tenants, data: place.isKept ? place.folder : undefined }))
@@ -48,6 +50,17 @@ async function serve(options: Options): Promise<void> {
 		await stop()
 		throw error
 	}
+}
+
+/** As the timer does in Azure: what a killed process has left is finished when the next one starts. */
+function sweepNowAndThen(services: Services): void {
+	const sweep = (): void => {
+		sweepAll(services, ({ tenant, errors }) => {
+			for (const error of errors) console.error(`sweep of ${tenant}:`, error)
+		}).catch((error: unknown) => console.error('sweep:', error))
+	}
+	sweep()
+	setInterval(sweep, sweepEvery).unref()
 }
 
 type Place = { readonly folder: string; readonly isKept: boolean; leave(): Promise<void> }

@@ -75,14 +75,16 @@ describe('the built app, under the Functions programming model', () => {
 
 	it('registers a trigger for every route, and one for everything else that sorts last', () => {
 		const names = registered.map(({ name }) => name)
-		expect(new Set(names)).toEqual(new Set([...routes.map(({ name }) => name), 'wildcard']))
+		expect(new Set(names)).toEqual(new Set([...routes.map(({ name }) => name), 'sweep', 'wildcard']))
 		expect([...names].sort().at(-1)).toBe('wildcard')
-		for (const { trigger } of registered) {
+		for (const { name, trigger } of registered) {
+			if (name === 'sweep') continue
 			expect(trigger).toMatchObject({
 				authLevel: 'anonymous',
 				methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
 			})
 		}
+		expect(registered.find(({ name }) => name === 'sweep')?.trigger).toMatchObject({ schedule: '0 */15 * * * *' })
 		expect(registered.find(({ name }) => name === 'user')?.trigger.route).toBe('scim/{tenant}/Users/{id}')
 		expect(registered.find(({ name }) => name === 'root')?.trigger.route).toBe('scim/{tenant}')
 	})
@@ -105,6 +107,14 @@ describe('the built app, under the Functions programming model', () => {
 			statusCode: '404',
 			body: { status: '404' },
 		})
+	})
+
+	it('sweeps every directory when its time comes', async () => {
+		worker.stdin?.write(`${JSON.stringify({ functionName: 'sweep', invocationId: 'c0ffee' })}\n`)
+		const { logs } = await nextLine()
+		expect(logs.map(({ message }: { message: string }) => JSON.parse(message))).toEqual([
+			{ event: 'sweep', tenant: 'demo', finished: 0, feedEntriesRemoved: 0, milliseconds: expect.any(Number) },
+		])
 	})
 
 	it('logs one line a request, without the token or a value', async () => {

@@ -30,8 +30,9 @@ const load = Module._load
 Module._load = (request, ...rest) => (request === '@azure/functions-core' ? core : load(request, ...rest))
 
 /** The binding that the library names by itself. */
-const triggerOf = ({ bindings }) => Object.entries(bindings).find(([, { type }]) => type === 'httpTrigger')
+const triggerOf = ({ bindings }) => Object.entries(bindings).find(([, { type }]) => type.endsWith('Trigger'))
 
+/** `http` is a request; a timer has none. */
 async function invoke({ functionName, invocationId, http }) {
 	const { metadata, callback } = functions.get(functionName)
 	const [name] = triggerOf(metadata)
@@ -39,13 +40,14 @@ async function invoke({ functionName, invocationId, http }) {
 	const invocation = model.getInvocationModel({
 		invocationId,
 		metadata,
-		request: { invocationId, inputData: [{ name, data: { http } }], triggerMetadata: {} },
+		request: { invocationId, inputData: [{ name, data: http ? { http } : { json: '{"isPastDue":false}' } }], triggerMetadata: {} },
 		log: (level, category, message) => logs.push({ level, category, message }),
 		state: undefined,
 	})
 	const { context, inputs } = await invocation.getArguments()
 	const result = await invocation.invokeFunction(context, inputs, callback)
 	const { returnValue } = await invocation.getResponse(context, result)
+	if (!http) return { logs }
 	const { statusCode, headers, body } = returnValue.http
 	return { statusCode, headers, body: Buffer.from(body.bytes).toString(), logs }
 }
