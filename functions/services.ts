@@ -52,8 +52,12 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
 	const directories = new Map<string, ResourceStore>()
-	const { scanLimit } = settings
-	const opening = { tables, ids, now, random: Math.random, ...(scanLimit !== undefined && { scanLimit }) }
+	const { scanLimit, keepFeedFor } = settings
+	const opening = {
+		...{ tables, ids, now, random: Math.random },
+		...(scanLimit !== undefined && { scanLimit }),
+		...(keepFeedFor !== undefined && { keepFeedFor }),
+	}
 	const open = (tenant: Tenant): ResourceStore => {
 		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
 		directories.set(tenant.table, opened)

@@ -9,6 +9,8 @@ export type Settings = {
 	readonly clientId?: string
 	/** The most resources that may be looked through for one request. */
 	readonly scanLimit?: number
+	/** Milliseconds for which the feed of changes is kept. */
+	readonly keepFeedFor?: number
 	/** Absent where no tenant is behind a relay. */
 	readonly relay?: RelaySettings
 }
@@ -32,6 +34,7 @@ const environment = z.object({
 	ROLLCALL_RELAY_KEY_NAME: optional(z.string()),
 	ROLLCALL_RELAY_KEY: optional(z.string()),
 	ROLLCALL_SCAN_LIMIT: optional(z.coerce.number().int().min(1000)),
+	ROLLCALL_FEED_DAYS: optional(z.coerce.number().int().min(1).max(3650)),
 	AZURE_CLIENT_ID: optional(z.string()),
 })
 
@@ -45,7 +48,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 	if (!parsed.success) {
 		throw new Error(`app setting ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
 	}
-	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ...given } = parsed.data
+	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ROLLCALL_FEED_DAYS: days, ...given } = parsed.data
 	return {
 		tables: oneOf(
 			['ROLLCALL_TABLES_ENDPOINT', given.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
@@ -61,12 +64,13 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 		),
 		...(clientId !== undefined && { clientId }),
 		...(scanLimit !== undefined && { scanLimit }),
+		...(days !== undefined && { keepFeedFor: days * 24 * 60 * 60_000 }),
 		...relayOf(given),
 	}
 }
 
 function relayOf(
-	given: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT'>,
+	given: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>,
 ): Pick<Settings, 'relay'> {
 	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = given
 	if ((keyName === undefined) !== (key === undefined)) {

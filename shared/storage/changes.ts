@@ -1,4 +1,5 @@
-import { kindOfId } from '../scim/id.ts'
+import { expiredCursor } from '../scim/error.ts'
+import { kindOfId, timeOfId } from '../scim/id.ts'
 import type { Directory } from './directory.ts'
 import { after, feedKey, within } from './keys.ts'
 import type { Row } from './tables.ts'
@@ -23,12 +24,21 @@ export type ChangeEntry = {
  */
 const settledAfter = 60_000
 
-/** The next `count` changes after an operation, or from the beginning for ''. */
+/**
+ * The next `count` changes after an operation, or from the first that is kept for ''.
+ *
+ * @throws ScimError 400 `expiredCursor` where the entries behind the operation may be gone
+ */
 export async function changesAfter(
-	{ table, now }: Pick<Directory, 'table' | 'now'>,
+	{ table, now, keepFeedFor }: Pick<Directory, 'table' | 'now' | 'keepFeedFor'>,
 	operation: string,
 	count: number,
 ): Promise<readonly ChangeEntry[]> {
+	if (operation !== '' && timeOfId(operation) < now() - keepFeedFor) {
+		throw expiredCursor(
+			'what happened after this cursor is no longer kept: read everybody, and begin again with an empty cursor',
+		)
+	}
 	const settled = Math.max(now() - settledAfter, 0)
 		.toString(16)
 		.padStart(12, '0')
@@ -43,7 +53,7 @@ function entryOf({ RowKey, k, rt, id, chg }: Row): ChangeEntry {
 	if (kindOfId(operation) !== 'Operation') throw new TypeError(`row ${RowKey} is no entry of the feed`)
 	return {
 		operation,
-		time: Number.parseInt(operation.slice(0, 12), 16),
+		time: timeOfId(operation),
 		kind: k as ChangeEntry['kind'], // sound: commit writes no other
 		resourceType: String(rt),
 		id: String(id),

@@ -13,6 +13,8 @@ export type Directory = {
 	readonly random: () => number
 	/** The most resources that may be looked at one by one for one request. */
 	readonly scanLimit: number
+	/** Milliseconds for which entries of the feed of changes are kept. */
+	readonly keepFeedFor: number
 }
 
 /** The present in RFC 3339. */

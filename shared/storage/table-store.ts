@@ -13,13 +13,24 @@ import { update } from './update.ts'
 export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
 	/** 50,000 when left out. */
 	readonly scanLimit?: number
+	/** 30 days when left out. */
+	readonly keepFeedFor?: number
 	readonly tables: Tables
 	readonly tenant: Pick<Tenant, 'name' | 'table'>
 }
 
-export const directoryOf = ({ tables, tenant, scanLimit = 50_000, ...options }: DirectoryOptions): Directory => ({
+const day = 24 * 60 * 60_000
+
+export const directoryOf = ({
+	tables,
+	tenant,
+	scanLimit = 50_000,
+	keepFeedFor = 30 * day,
+	...options
+}: DirectoryOptions): Directory => ({
 	...options,
 	scanLimit,
+	keepFeedFor,
 	table: tables.table(tenant.table, tenant.name),
 	pause: tables.pause,
 })

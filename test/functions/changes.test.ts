@@ -89,6 +89,22 @@ describe('GET /Changes', () => {
 		})
 	})
 
+	test('says that a cursor is too old where changes behind it may be gone', async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		const tenant = await newHost()
+		await tenant.create('/Users', { userName: 'joy' })
+		// Ids never go back, and other tests have been in the future.
+		vi.setSystemTime(Date.now() + 60 * 60_000)
+		const { nextCursor } = await changes(tenant)
+		vi.setSystemTime(Date.now() + 29 * 24 * 60 * 60_000)
+		expect(await tenant.request('GET', `/Changes?cursor=${nextCursor}`)).toMatchObject({ status: 200 })
+		vi.setSystemTime(Date.now() + 2 * 24 * 60 * 60_000)
+		expect(await tenant.request('GET', `/Changes?cursor=${nextCursor}`)).toMatchObject({
+			status: 400,
+			body: { scimType: 'expiredCursor' },
+		})
+	})
+
 	test('is announced as an extension', async () => {
 		const tenant = await newHost()
 		const { body } = await tenant.request('GET', '/ServiceProviderConfig')

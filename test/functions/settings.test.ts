@@ -50,6 +50,14 @@ describe('app settings', () => {
 			},
 		],
 		[
+			'with limits of their own',
+			{ ...laptop, ROLLCALL_SCAN_LIMIT: '2000', ROLLCALL_FEED_DAYS: '7' },
+			{
+				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				...{ scanLimit: 2000, keepFeedFor: 604_800_000 },
+			},
+		],
+		[
 			'with a relay and its key',
 			{ ...laptop, ...relay },
 			{
