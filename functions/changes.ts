@@ -8,7 +8,7 @@ import type { Handler } from './call.ts'
 
 /**
  * `GET /Changes`, an extension of ours: what has happened to users and groups since `cursor`, in order. The answer always
- * has a `nextCursor` to go on with, now or next month; there is nothing new as long as it comes without changes.
+ * has a `nextCursor` to go on with; there is nothing new as long as it comes without changes.
  */
 export const listChanges: Handler = async ({ store, query, baseUrl }) => {
 	const { cursor = '', count } = parseQuery(query)

@@ -118,7 +118,7 @@ async function changeMany(
 		const intent = { groupId, operation: ids('Operation') }
 		const outcome = await commitPrepared(directory, intent, change, {
 			operation: intent.operation,
-			entry: { kind: 'members', type: groupType, id: groupId, changed: ['members'] },
+			entry: { kind: 'update', type: groupType, id: groupId, changed: ['members'] },
 			operations: [touch(directory, intent, condition && header, { pend: intent.operation }), ...closingGate(intent)],
 		})
 		if (outcome?.kind === 'done') return { version: intent.operation }

@@ -1,7 +1,7 @@
 import { expiredCursor } from '../scim/error.ts'
-import { kindOfId, timeOfId } from '../scim/id.ts'
+import { kindOfId } from '../scim/id.ts'
 import type { Directory } from './directory.ts'
-import { after, feedKey, within } from './keys.ts'
+import { feedKey, within } from './keys.ts'
 import type { Row } from './tables.ts'
 
 /** One entry of the feed of changes as it is read. */
@@ -25,27 +25,27 @@ export type ChangeEntry = {
 const settledAfter = 60_000
 
 /**
- * The next `count` changes after an operation, or from the first that is kept for ''.
+ * The next `count` changes after an operation, or from the beginning for ''.
  *
- * @throws ScimError 400 `expiredCursor` where the entries behind the operation may be gone
+ * @throws ScimError 400 `expiredCursor` where the entry of the operation is gone, and with it perhaps some after it
  */
 export async function changesAfter(
-	{ table, now, keepFeedFor }: Pick<Directory, 'table' | 'now' | 'keepFeedFor'>,
+	{ table, now }: Pick<Directory, 'table' | 'now'>,
 	operation: string,
 	count: number,
 ): Promise<readonly ChangeEntry[]> {
-	if (operation !== '' && timeOfId(operation) < now() - keepFeedFor) {
-		throw expiredCursor(
-			'what happened after this cursor is no longer kept: read everybody, and begin again with an empty cursor',
-		)
-	}
+	if (count === 0) return []
 	const settled = Math.max(now() - settledAfter, 0)
 		.toString(16)
 		.padStart(12, '0')
 	const to = feedKey(settled)
-	const from = operation === '' ? within(feedKey('')).from : after(feedKey(operation))
-	if (count === 0 || from >= to) return []
-	return (await table.first({ from, to }, count)).map(entryOf)
+	if (operation === '') return (await table.first({ from: within(feedKey('')).from, to }, count)).map(entryOf)
+	const from = feedKey(operation)
+	if (from >= to) return []
+	const [known, ...rows] = await table.first({ from, to }, count + 1)
+	// Entries go in their order, and never the last one: as long as one is there, so are all that follow.
+	if (known?.RowKey !== from) throw expiredCursor('the cursor is older than the changes that are kept: begin again')
+	return rows.map(entryOf)
 }
 
 function entryOf({ RowKey, k, rt, id, chg }: Row): ChangeEntry {
@@ -53,7 +53,7 @@ function entryOf({ RowKey, k, rt, id, chg }: Row): ChangeEntry {
 	if (kindOfId(operation) !== 'Operation') throw new TypeError(`row ${RowKey} is no entry of the feed`)
 	return {
 		operation,
-		time: timeOfId(operation),
+		time: Number.parseInt(operation.slice(0, 12), 16),
 		kind: k as ChangeEntry['kind'], // sound: commit writes no other
 		resourceType: String(rt),
 		id: String(id),

@@ -5,7 +5,7 @@ import { foldAll } from './counts.ts'
 import { finishGroupDeletion, finishUserDeletion } from './delete.ts'
 import type { Directory } from './directory.ts'
 import { abandon } from './intent.ts'
-import { feedBefore, type Intent, jobs } from './keys.ts'
+import { feedBefore, feedEnd, type Intent, jobs } from './keys.ts'
 import { removeRows } from './remove-rows.ts'
 import { rollForward } from './roll-forward.ts'
 import { type DirectoryOptions, directoryOf } from './table-store.ts'
@@ -25,10 +25,12 @@ export type Swept = {
 /** Longer than any request can take that may still be preparing a change. */
 const abandonedAfter = 15 * 60_000
 
+const keepFeedFor = 30 * 24 * 60 * 60_000
+
 /**
  * Tidies up one tenant's directory: finishes what requests have committed and not lived to finish, removes what they
- * have prepared and not committed, folds the counts, and removes old entries of the feed. Nothing of it is
- * visible to a client. It may run at any time, beside requests and beside itself.
+ * have prepared and not committed, folds the counts, and removes entries of the feed after 30 days. Nothing else of it
+ * is visible to a client. It may run at any time, beside requests and beside itself.
  *
  * @throws ScimError 503 where the service stays away
  * @example await sweep({ tables, tenant, ids, now: Date.now, random: Math.random, until: Date.now() + 240_000 })
@@ -85,15 +87,21 @@ async function giveUp(directory: Directory, intent: Intent, until: number): Prom
 	return (await abandon(directory, intent)) || rollForward(directory, intent, until)
 }
 
+/** Removes old entries, but not the newest one of all: it is how readers of the feed know that they have missed none. */
 async function trimFeed(directory: Directory, until: number): Promise<number> {
+	const { table, now } = directory
+	const old = feedBefore(now() - keepFeedFor)
+	const isLast = (await table.first({ from: old.to, to: feedEnd, select: ['RowKey'] }, 1)).length === 0
 	let removed = 0
-	for await (const rows of directory.table.pages(feedBefore(directory.now() - directory.keepFeedFor))) {
-		if (directory.now() >= until) break
-		await removeRows(
-			directory,
-			rows.map(({ RowKey }) => RowKey),
-		)
-		removed += rows.length
+	let kept: string | undefined
+	for await (const rows of table.pages(old)) {
+		if (now() >= until) return removed
+		const keys = [...(kept === undefined ? [] : [kept]), ...rows.map(({ RowKey }) => RowKey)]
+		kept = keys.pop()
+		await removeRows(directory, keys)
+		removed += keys.length
 	}
-	return removed
+	if (kept === undefined || isLast) return removed
+	await removeRows(directory, [kept])
+	return removed + 1
 }

@@ -150,12 +150,13 @@ describe('a sweep', () => {
 		expect(await directory.store.query(groupType, total)).toEqual({ resources: [], totalResults: 30 })
 	})
 
-	test('removes entries of the feed after 30 days, not before', async () => {
+	test('removes entries of the feed after 30 days, not before, and never the last', async () => {
 		const { directory } = await newWorld()
 		expect(await directory.sweep(30 * day - minute)).toMatchObject({ feedEntriesRemoved: 0 })
 		expect(await keysOf(directory, 'c|')).toHaveLength(80)
-		expect(await directory.sweep(30 * day + minute)).toMatchObject({ feedEntriesRemoved: 80 })
-		expect(await keysOf(directory, 'c|')).toEqual([])
+		expect(await directory.sweep(30 * day + minute)).toMatchObject({ feedEntriesRemoved: 79 })
+		expect(await keysOf(directory, 'c|')).toHaveLength(1)
+		expect(await directory.sweep(60 * day)).toMatchObject({ feedEntriesRemoved: 0 })
 	})
 
 	test('says what could not be finished and goes on with the rest', async () => {
