@@ -84,8 +84,11 @@ export const showTenant: AtPlace =
 /** How many users and groups there are. */
 export async function countsOf(place: Place, tenant: Tenant) {
 	const store = place.open(tenant)
-	const count = async (type: ResourceType) =>
-		(await store.query(type, { page: { startIndex: 1, count: 0 } })).totalResults
+	const count = async (type: ResourceType) => {
+		// Only a walk by cursor may be without a total.
+		const { totalResults = 0 } = await store.query(type, { page: { startIndex: 1, count: 0 } })
+		return totalResults
+	}
 	const [users, groups] = await Promise.all([count(userType), count(groupType)])
 	return { users, groups }
 }

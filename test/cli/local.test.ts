@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -61,6 +61,12 @@ describe('rollcall tenant', () => {
 	})
 
 	test('list has them by name, and none where there are none', async () => {
+		await mkdir(data)
+		expect(await run('tenant list')).toEqual({ code: 0, out: 'There are no tenants.\n', err: '' })
+		expect(await run('token list acme')).toMatchObject({
+			code: 1,
+			err: expect.stringContaining('there is no tenant acme'),
+		})
 		await run('tenant add globex')
 		await run('tenant add acme --mode relay')
 		expect((await run('tenant list')).out).toMatch(

@@ -113,8 +113,14 @@ Entra can work with this.
 
 	test('with --write makes and deletes a user and a group, with and without a flag on the URL', async () => {
 		expect(await troubles('--write')).toEqual([])
+		const flags = new Set<boolean>()
+		breach = ({ query }) => {
+			flags.add(query.has('aadOptscim062020'))
+			return undefined
+		}
 		url = `${url}/?aadOptscim062020`
 		const { out } = await check('--write')
+		expect([...flags]).toEqual([true])
 		expect(out).toMatch(/\nPASS {2}delete the user +204, then 404\n\nEntra can work with this\.\n$/)
 		expect(out.match(/^PASS/gm)).toHaveLength(27)
 		expect(await Promise.all([totalOf('/Users'), totalOf('/Groups')])).toEqual([0, 0])
