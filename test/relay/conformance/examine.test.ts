@@ -1,12 +1,16 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { examine, type Seen } from '../../../relay/conformance/examine.ts'
 import { questions } from '../../../relay/conformance/questions.ts'
-import { clock, type Lab, startLab } from '../../support/relay-stand-in/lab.ts'
+import { type Lab, startLab } from '../../support/relay-stand-in/lab.ts'
+import { scaledClock } from '../../support/relay-stand-in/scaled-clock.ts'
 
 let lab: Lab
+/** Half as fast as the lab's own: what a machine under load takes for a moment must not look like seconds. */
+const clock = scaledClock(10)
+vi.setConfig({ testTimeout: 90_000 })
 
 beforeEach(async () => {
-	lab = await startLab()
+	lab = await startLab({ serviceClock: clock })
 })
 afterEach(() => lab.stop())
 
