@@ -6,15 +6,15 @@ import type { ChangeEntry } from './changes.ts'
 /**
  * The directory of one tenant.
  *
- * - Every method is atomic: it has happened whole when its promise resolves, or not at all when it rejects. (A change of
- *   more members than one transaction holds is made in several.)
+ * - Every method is atomic: it happens whole or not at all, even where the process dies in the middle of it. It has
+ *   happened when its promise resolves and not when it rejects, but that after a 503 it may still happen a little later.
  * - Absence is a value, never an exception. A rejection is a ScimError for what the client did (409 `uniqueness`, 400
  *   `invalidValue` for an unknown member, 413 for a resource too large), a ScimError 503 when the table cannot be
  *   reached or is too busy after bounded retries, or a fault of ours.
  * - A lost answer of the table service is resolved before the promise settles, so nothing is done twice.
  */
 export type ResourceStore = {
-	/** Stores a new resource under a new id, or the one that `ids` gave the caller for it. `members` are users, each once. One transaction for up to 32 of them. */
+	/** Stores a new resource under a new id, or the one that `ids` gave the caller for it. `members` are users, each once. */
 	create(type: ResourceType, draft: Draft): Promise<StoredResource>
 
 	/** Reads one resource; `include` says what is read along with it. */

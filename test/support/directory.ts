@@ -17,7 +17,7 @@ export type TestDirectory = {
 	readonly ids: IdGenerator
 	readonly meter: Meter
 	/** Opens the same directory once more, as another process has it. */
-	open(intercept: (send: Send) => Send): ResourceStore
+	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
 	/** Sweeps as if it were later by so many milliseconds; `until` is when to stop. */
 	sweep(later?: number, intercept?: (send: Send) => Send, until?: number): Promise<Swept>
 }
@@ -49,7 +49,7 @@ export async function newDirectory(account: Azurite | TableService, options: Opt
 		tenant,
 		ids: directory.ids,
 		meter,
-		open: (around) => openDirectory({ ...directory, tables: connect(around) }),
+		open: (around, now = Date.now) => openDirectory({ ...directory, tables: connect(around), now }),
 		sweep: (later = 0, around = (send) => send, until = Number.POSITIVE_INFINITY) =>
 			sweep({ ...directory, tables: connect(around), now: () => Date.now() + later, until }),
 	}

@@ -3,6 +3,7 @@ import { parseFilter } from '../../../shared/scim/filter/parse.ts'
 import type { Member, ResourceId, StoredResource } from '../../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
 import type { MembershipChange, ResourceStore } from '../../../shared/storage/resource-store.ts'
+import type { Send } from '../../../shared/storage/tables.ts'
 import { violationsIn } from '../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
 import { withFaults } from '../../support/faults.ts'
@@ -241,6 +242,43 @@ test('a change of thousands of members is seen whole wherever it stops', async (
 	}
 	await directory.sweep(later)
 	expect(await violationsIn(directory.table)).toEqual([])
+})
+
+describe('a change that takes longer than a request may', () => {
+	/** A process for which three seconds pass with every request. */
+	function slow(directory: TestDirectory): ResourceStore {
+		let now = Date.now()
+		const tick = (send: Send): Send => {
+			return (request) => {
+				now += 3_000
+				return send(request)
+			}
+		}
+		return directory.open(tick, () => now)
+	}
+
+	test('is answered when it is committed; others help, are told to come again, and the sweep ends it', async () => {
+		const { directory, users } = await newWorld(300, {})
+		const { store } = directory
+		const { id } = await store.create(groupType, { attributes: { displayName: 'group' } })
+		const version = expect.any(String)
+		expect(await slow(directory).changeMembers(id, change(users, []))).toEqual({ version })
+		const whole = { displayName: 'group', version, members: users.map(asMember) }
+		expect(await seen(store, id, idsOf(users.slice(299)))).toEqual(whole)
+		const leaving = change([], users.slice(0, 1))
+		const refusal = {
+			status: 503,
+			message: 'the group is taking in a change of very many members',
+			headers: { 'Retry-After': '5' },
+		}
+		await expect(slow(directory).changeMembers(id, leaving)).rejects.toMatchObject(refusal)
+		await expect(slow(directory).delete(userType, users[299]?.id ?? '')).rejects.toMatchObject(refusal)
+		expect(await seen(store, id, [])).toEqual(whole)
+		expect(await directory.sweep()).toMatchObject({ finished: 1 })
+		expect(await seen(store, id, [])).toEqual(whole)
+		expect(await slow(directory).changeMembers(id, leaving)).toEqual({ version })
+		expect(await violationsIn(directory.table)).toEqual([])
+	})
 })
 
 describe('requests to storage', () => {
