@@ -40,7 +40,11 @@ async function invoke({ functionName, invocationId, http }) {
 	const invocation = model.getInvocationModel({
 		invocationId,
 		metadata,
-		request: { invocationId, inputData: [{ name, data: http ? { http } : { json: '{"isPastDue":false}' } }], triggerMetadata: {} },
+		request: {
+			invocationId,
+			inputData: [{ name, data: http ? { http } : { json: '{"isPastDue":false}' } }],
+			triggerMetadata: {},
+		},
 		log: (level, category, message) => logs.push({ level, category, message }),
 		state: undefined,
 	})
