@@ -20,6 +20,7 @@ const usage = `rollcall-relay connects a SCIM server that only its own network r
   rollcall-relay run --config FILE       listen until SIGTERM; SIGHUP reads FILE again
   rollcall-relay doctor --config FILE    check everything the agent needs, say what is wrong and what would help
       --json                             the same for programs
+      --listen                           where no agent can be asked, listen for a moment, serving what comes
       --cloud URL --token-file FILE      go the whole way too, from https://HOST/scim/TENANT with a client's token
       --bundle FILE                      write findings, settings without secrets, versions and the log into a file
       --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
@@ -61,6 +62,7 @@ function parse(args: readonly string[]) {
 			config: { type: 'string', short: 'c' },
 			json: { type: 'boolean' },
 			'save-certificate': { type: 'string' },
+			listen: { type: 'boolean' },
 			cloud: { type: 'string' },
 			'token-file': { type: 'string' },
 			bundle: { type: 'string' },
@@ -86,15 +88,17 @@ function configFile(file: string | undefined): string {
 type DoctorOptions = {
 	readonly json?: boolean | undefined
 	readonly 'save-certificate'?: string | undefined
+	readonly listen?: boolean | undefined
 	readonly cloud?: string | undefined
 	readonly 'token-file'?: string | undefined
 	readonly bundle?: string | undefined
 }
 
 async function doctor(file: string, options: DoctorOptions): Promise<number> {
-	const { json = false, 'save-certificate': pem, bundle } = options
+	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
 	if (pem !== undefined) return saveCertificate(file, pem)
-	const findings = await diagnose(file, { clock: systemClock, machine: thisMachine, cloud: cloudOf(options) })
+	const own = { clock: systemClock, machine: thisMachine }
+	const findings = await diagnose(file, { ...own, cloud: cloudOf(options), isListening: listen })
 	print(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings))
 	if (bundle !== undefined) writeBundle(bundle, { config: file, findings, machine: thisMachine, version: version() })
 	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0

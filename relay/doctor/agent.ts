@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { type Clock, pause } from '../../shared/relay/clock.ts'
+import { startAgent } from '../agent.ts'
 import { ask } from '../ask.ts'
-import type { Trouble } from '../backoff.ts'
 import type { Config } from '../config.ts'
-import { briefly } from '../log.ts'
+import { briefly, type Log } from '../log.ts'
 import { type Finding, fail, pass, skip, warn } from './check.ts'
 
 const status = z.object({
@@ -15,13 +16,45 @@ const status = z.object({
 		.optional(),
 })
 
-/** Does the agent of this machine listen? It is asked: a listener that only looks would get requests that are not its own. */
-export async function agentFinding(config: Config): Promise<Finding> {
+/** More than the agent takes to ask the SCIM server. */
+const askLimit = 15_000
+const listenLimit = 25_000
+
+/**
+ * Does the agent of this machine listen? It is asked. Only where none answers, and where that is wanted, one listens for
+ * a moment: it may get requests, and serves them as any other.
+ */
+export async function agentFinding(config: Config, isListening: boolean, clock: Clock): Promise<Finding> {
+	const asked = await askAgent(config)
+	return asked.verdict === 'SKIP' && isListening ? listen(config, clock) : asked
+}
+
+async function listen(config: Config, clock: Clock): Promise<Finding> {
+	const stopping = new AbortController()
+	let tell = (_: Finding) => {}
+	const heard = new Promise<Finding>((resolve) => {
+		tell = resolve
+	})
+	const log: Log = (event, { trouble, detail } = {}) => {
+		if (event === 'online') tell(pass('A3', `an agent listened for a moment as ${config.agentId}`))
+		if (event === 'offline') tell(fail('A3', `${trouble}: ${detail}`, remedyFor(trouble, config)))
+	}
+	const agent = startAgent(config, { clock, log, random: Math.random })
+	const late = pause(clock, listenLimit, stopping.signal).then(() =>
+		fail('A3', `no agent came to listen within ${listenLimit / 1000} s`, remedyFor(undefined, config)),
+	)
+	const finding = await Promise.race([heard, late])
+	stopping.abort()
+	await agent.drain()
+	return finding
+}
+
+async function askAgent(config: Config): Promise<Finding> {
 	if (config.admin === undefined)
 		return skip('A3', 'the running agent cannot be asked: there is no "admin": { "port": 9110 } in the settings')
 	const { port } = config.admin
 	try {
-		const { text } = await ask(`http://127.0.0.1:${port}/status`, {})
+		const { text } = await ask(`http://127.0.0.1:${port}/status`, { limit: askLimit })
 		return judge(status.parse(JSON.parse(text)), config)
 	} catch (error) {
 		if (error instanceof SyntaxError || error instanceof z.ZodError)
@@ -50,7 +83,7 @@ function judge({ state, agent, hybridConnection, channels, trouble }: z.infer<ty
 	}
 }
 
-function remedyFor(trouble: Trouble | undefined, { relay, credentials }: Config): string {
+function remedyFor(trouble: unknown, { relay, credentials }: Config): string {
 	switch (trouble) {
 		case 'auth_failed':
 			return credentials.type === 'sas'

@@ -17,18 +17,22 @@ export type Examination = {
 	readonly machine: Machine
 	/** The way in from the cloud, when it is to be gone. */
 	readonly cloud?: Cloud | undefined
+	/** Listen for a moment where no agent can be asked. */
+	readonly isListening?: boolean
 }
 
 /** Checks everything that the agent needs, each with what was seen and what to do about it. */
-export async function diagnose(file: string, { clock, machine, cloud }: Examination): Promise<readonly Finding[]> {
+export async function diagnose(file: string, examination: Examination): Promise<readonly Finding[]> {
+	const { clock, machine, cloud, isListening = false } = examination
 	const config = read(file)
 	if ('verdict' in config) return [config]
 	const secrets = secretsOf(config).map(secret)
+	const isComplete = !secrets.some(({ verdict }) => verdict === 'FAIL')
 	const host = [nodeVersion(), service(machine), openFiles(limits(), config)]
 	const start = [pass('C1', `${file} is understood`), ...secrets, ...host]
-	const relay = [...(await relayFindings(config, clock)), await agentFinding(config)]
+	const relay = [...(await relayFindings(config, clock)), await agentFinding(config, isListening && isComplete, clock)]
 	const end = await cloudFinding(cloud, config)
-	if (secrets.some(({ verdict }) => verdict === 'FAIL')) return [...start, ...relay, end]
+	if (!isComplete) return [...start, ...relay, end]
 	return [...start, ...relay, ...(await originFindings(config).catch(unreadable)), end]
 }
 

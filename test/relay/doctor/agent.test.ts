@@ -5,7 +5,7 @@ import { type Admin, startAdmin } from '../../../relay/admin.ts'
 import type { Agent } from '../../../relay/agent.ts'
 import { agentFinding } from '../../../relay/doctor/agent.ts'
 import { metricsOf } from '../../../relay/metrics.ts'
-import { type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
+import { clock, type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
 
 let lab: Lab
 let admin: Admin
@@ -21,7 +21,8 @@ afterEach(async () => {
 	await lab.stop()
 })
 
-const found = (more = {}) => agentFinding(lab.config({ admin: { port: admin.port }, ...more }))
+const found = (more = {}, isListening = false) =>
+	agentFinding(lab.config({ admin: { port: admin.port }, ...more }), isListening, clock)
 
 test('an agent that listens says so', async () => {
 	agent = await lab.agent()
@@ -88,4 +89,24 @@ test('what is no agent is told from one', async () => {
 		remedy: 'Choose another port in admin.port.',
 	})
 	server.close()
+})
+
+test('where no agent can be asked one listens for a moment, if that is wanted, and is gone again', async () => {
+	const seen = `an agent listened for a moment as ${id}`
+	expect(await found({ admin: undefined }, true)).toEqual({ code: 'A3', verdict: 'PASS', seen })
+	await lab.standIn.journal.until('left')
+	expect(lab.standIn.listeners()).toEqual([])
+	lab.standIn.faults.nextListens = Array(100).fill(403)
+	expect(await found({ admin: undefined }, true)).toEqual({
+		code: 'A3',
+		verdict: 'FAIL',
+		seen: expect.stringMatching(/^auth_failed: 403 Refused as told/),
+		remedy: expect.stringContaining('must have the right Listen on demo'),
+	})
+})
+
+test('where an agent answers no other one listens', async () => {
+	agent = await lab.agent()
+	expect(await found({}, true)).toMatchObject({ seen: expect.stringContaining('is online on demo') })
+	expect(lab.standIn.journal.count('listening')).toBe(1)
 })
