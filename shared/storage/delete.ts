@@ -26,7 +26,7 @@ import { failedOperation } from './refusal.ts'
 import { removeRows } from './remove-rows.ts'
 import type { VersionCondition } from './resource-store.ts'
 import { untilAnswered } from './retry.ts'
-import { settleGroup } from './roll-forward.ts'
+import { patience, settleGroup } from './roll-forward.ts'
 import { etagOf } from './tables.ts'
 
 type Answer = 'deleted' | 'absent' | 'stale'
@@ -79,7 +79,7 @@ async function deleteUser(directory: Directory, id: string, condition?: VersionC
 		const isMarked = await inParallel(chunked(groupIds, 49), (some) => mark(leaving, some), width)
 		if (!isMarked.every((isDone) => isDone)) return undefined
 		if (!(await leave(leaving, [], [...own, insert(userDeletionKey(id), {})]))) return undefined
-		await finishIfPossible(() => finishUserDeletion(directory, id))
+		await finishIfPossible(finishUserDeletion, directory, id)
 		return 'deleted'
 	})
 }
@@ -154,16 +154,27 @@ async function isMended(
 	return group === undefined
 }
 
-/** Removes what is left of a deleted user, and then the note that there is something left. */
-export async function finishUserDeletion(directory: Directory, userId: string): Promise<void> {
-	const { table, pause } = directory
+/**
+ * Removes what is left of a deleted user, and then the note that there is something left.
+ *
+ * @param until milliseconds since 1970 at which to stop
+ * @returns whether nothing is left
+ */
+export async function finishUserDeletion(directory: Directory, userId: string, until: number): Promise<boolean> {
+	const { table, pause, now } = directory
 	const leaving = { directory, userId, gone: new Set<string>() }
-	await untilAnswered(pause, async () => {
+	const isFinished = await untilAnswered(pause, async () => {
 		const { groupIds } = await linksOf(table, userId)
-		const isLeft = await inParallel(chunked(groupIds, 33), (some) => leave(leaving, some, []), width)
-		return isLeft.every((isDone) => isDone) || undefined
+		const isLeft = await inParallel(
+			chunked(groupIds, 33),
+			async (some) => now() < until && (await leave(leaving, some, [])),
+			width,
+		)
+		if (isLeft.every((isDone) => isDone)) return true
+		return now() < until ? undefined : false
 	})
-	await settled(directory, [remove(userDeletionKey(userId))])
+	if (isFinished) await settled(directory, [remove(userDeletionKey(userId))])
+	return isFinished
 }
 
 /** The group goes in one transaction, from which on nobody sees its memberships; they are removed after it. */
@@ -193,14 +204,15 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 		})
 		return outcome.kind === 'done' ? 'deleted' : undefined
 	})
-	if (answer === 'deleted') await finishIfPossible(() => finishGroupDeletion(directory, id))
+	if (answer === 'deleted') await finishIfPossible(finishGroupDeletion, directory, id)
 	return answer
 }
 
-/** Removes what is left of a deleted group, and then the note that there is something left. */
-export async function finishGroupDeletion(directory: Directory, groupId: string): Promise<void> {
-	const { table } = directory
+/** The same for a group. */
+export async function finishGroupDeletion(directory: Directory, groupId: string, until: number): Promise<boolean> {
+	const { table, now } = directory
 	for await (const rows of table.pages({ ...within(`m|${groupId}|`), select: ['RowKey'] })) {
+		if (now() >= until) return false
 		const memberIds = rows.map(({ RowKey }) => lastPart(RowKey))
 		await removeRows(
 			directory,
@@ -208,12 +220,13 @@ export async function finishGroupDeletion(directory: Directory, groupId: string)
 		)
 	}
 	await settled(directory, [remove(groupDeletionKey(groupId))])
+	return true
 }
 
 /** The resource is deleted all the same, and the note stays with what is left. */
-async function finishIfPossible(finish: () => Promise<void>): Promise<void> {
+async function finishIfPossible(finish: typeof finishGroupDeletion, directory: Directory, id: string): Promise<void> {
 	try {
-		await finish()
+		await finish(directory, id, directory.now() + patience)
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
 	}

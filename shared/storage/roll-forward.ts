@@ -25,8 +25,8 @@ import { untilAnswered } from './retry.ts'
 // sweeper; by several of them at once, too. Each transaction needs the row of the intent, so that one that comes late
 // does nothing; and each removes the notes of the users that it adds, so that none is done twice.
 
-/** A request that meets a large change works on it for so long, then it is answered. */
-const patience = 20_000
+/** Milliseconds that a request works on what may be left to others; then it is answered. */
+export const patience = 20_000
 
 /** Applies a change that has just been committed. The change is made, even where its application has to wait. */
 export async function applyCommitted(directory: Directory, intent: Intent): Promise<void> {

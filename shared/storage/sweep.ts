@@ -25,9 +25,11 @@ export type Swept = {
 /** Longer than any request can take that may still be preparing a change. */
 const abandonedAfter = 15 * 60_000
 
+const keepFeedFor = 30 * 24 * 60 * 60_000
+
 /**
  * Tidies up one tenant's directory: finishes what requests have committed and not lived to finish, removes what they
- * have prepared and not committed, folds the counts, and removes old entries of the feed. Nothing else of it
+ * have prepared and not committed, folds the counts, and removes entries of the feed after 30 days. Nothing else of it
  * is visible to a client. It may run at any time, beside requests and beside itself.
  *
  * @throws ScimError 503 where the service stays away
@@ -59,8 +61,8 @@ async function jobsIn(directory: Directory, until: number): Promise<readonly Job
 	for await (const rows of directory.table.pages({ ...jobs, select: ['RowKey'] })) {
 		for (const { RowKey } of rows) {
 			const [, kind = '', id = '', operation = ''] = RowKey.split('|')
-			if (kind === 'dg') work.push(() => done(finishGroupDeletion(directory, id)))
-			else if (kind === 'du') work.push(() => done(finishUserDeletion(directory, id)))
+			if (kind === 'dg') work.push(() => finishGroupDeletion(directory, id, until))
+			else if (kind === 'du') work.push(() => finishUserDeletion(directory, id, until))
 			else {
 				const intent = intents.get(operation) ?? { groupId: id, operation, states: new Set() }
 				intents.set(operation, intent)
@@ -74,11 +76,6 @@ async function jobsIn(directory: Directory, until: number): Promise<readonly Job
 	return work
 }
 
-const done = async (work: Promise<void>): Promise<true> => {
-	await work
-	return true
-}
-
 /** Removes a change that was never committed; one that has been committed meanwhile is applied. */
 async function giveUp(directory: Directory, intent: Intent, until: number): Promise<boolean> {
 	if (directory.now() - timeOfId(intent.operation) < abandonedAfter) return false
@@ -87,7 +84,7 @@ async function giveUp(directory: Directory, intent: Intent, until: number): Prom
 
 /** Removes old entries, but not the newest one of all: it is how readers of the feed know that they have missed none. */
 async function trimFeed(directory: Directory, until: number): Promise<number> {
-	const { table, now, keepFeedFor } = directory
+	const { table, now } = directory
 	const old = feedBefore(now() - keepFeedFor)
 	const isLast = (await table.first({ from: old.to, to: feedEnd, select: ['RowKey'] }, 1)).length === 0
 	let removed = 0

@@ -257,6 +257,25 @@ describe('a change that takes longer than a request may', () => {
 		return directory.open(tick, () => now)
 	}
 
+	test('is a deletion that is answered as well, and that nobody sees', async () => {
+		const { directory, users } = await newWorld(3_000, {})
+		const { store } = directory
+		const [user] = users
+		if (user === undefined) throw new Error('there is nobody')
+		const attributes = { displayName: 'group' }
+		const { id } = await store.create(groupType, { attributes, members: users.map(asMember) })
+		for (let index = 0; index < 600; index++) {
+			await store.create(groupType, { attributes: { displayName: `${index}` }, members: [asMember(user)] })
+		}
+		expect(await slow(directory).delete(groupType, id)).toBe('deleted')
+		expect(await seen(store, id, idsOf(users.slice(2998)))).toBe('absent')
+		expect(await slow(directory).delete(userType, user.id)).toBe('deleted')
+		const { resources } = await store.query(groupType, { page: everything, include: { members: true } })
+		expect(resources.flatMap(({ members }) => members)).toEqual([])
+		expect(await directory.sweep()).toMatchObject({ finished: 2 })
+		expect(await violationsIn(directory.table)).toEqual([])
+	})
+
 	test('is answered when it is committed; others help, are told to come again, and the sweep ends it', async () => {
 		const { directory, users } = await newWorld(300, {})
 		const { store } = directory
