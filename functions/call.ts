@@ -26,7 +26,7 @@ export type Call = {
 	readonly now: number
 }
 
-/** `body` is JSON to be; absent where the response has none. */
+/** `body` is JSON to be, or JSON in UTF-8 already; absent where the response has none. */
 export type Reply = {
 	readonly status: number
 	readonly headers?: Readonly<Record<string, string>>

@@ -1,12 +1,13 @@
 import { parseQuery } from '../shared/http/query.ts'
 import { notFound, preconditionFailed } from '../shared/scim/error.ts'
+import { kindOfId } from '../shared/scim/id.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
 import { parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
 import { locationOf, represent } from '../shared/scim/represent.ts'
-import type { AttributeValues, StoredResource } from '../shared/scim/resource.ts'
+import type { AttributeValues, ResourceId, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified } from '../shared/scim/version.ts'
@@ -28,7 +29,9 @@ export const getResource =
 	(type: ResourceType): Handler =>
 	async (call) => {
 		const selection = selectionOf(call, type)
-		const stored = await call.store.get(type, idOf(call), includeOf(selection, type))
+		const include = includeOf(selection, type)
+		if (type.name === 'Group' && include.members) return groupReply(call, type, selection)
+		const stored = await call.store.get(type, idOf(call), include)
 		if (stored === undefined) throw absent(call, type)
 		if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
 		return resourceReply(200, { call, type, selection, stored })
@@ -169,6 +172,38 @@ type Answer = {
 	readonly selection: Selection
 	readonly stored: StoredResource
 }
+
+/**
+ * A group with its members, of whom there may be a million: they go page by page from rows to bytes, and never stand in
+ * memory as objects all at once.
+ */
+async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<Reply> {
+	const id = idOf(call)
+	if (kindOfId(id) !== type.name) throw absent(call, type)
+	const [stored, members] = await Promise.all([call.store.get(type, id), memberBytes(call, type, selection)])
+	if (stored === undefined) throw absent(call, type)
+	if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
+	const reply = resourceReply(200, { call, type, selection, stored })
+	const group = JSON.stringify(reply.body)
+	const body = Buffer.concat([Buffer.from(group.slice(0, -1)), ...members, Buffer.from('}')])
+	return { ...reply, body }
+}
+
+/** `,"members":[…]` in pieces, or nothing where nothing of any member is to be told. */
+async function memberBytes({ store, params, baseUrl }: Call, type: ResourceType, selection: Selection) {
+	const pieces: Buffer[] = []
+	for await (const members of store.members(params.id ?? '')) {
+		const page = { ...nobody, members }
+		const projected: unknown = project(represent(page, type, baseUrl), type, selection).members
+		if (!Array.isArray(projected)) continue
+		const text = JSON.stringify(projected).slice(1, -1)
+		pieces.push(Buffer.from(pieces.length === 0 ? `,"members":[${text}` : `,${text}`))
+	}
+	return pieces.length === 0 ? [] : [...pieces, Buffer.from(']')]
+}
+
+/** A group of which only the members matter. */
+const nobody = { id: '' as ResourceId, attributes: {}, version: '', created: '', lastModified: '' } // sound: it is nobody's
 
 function resourceReply(status: 200 | 201, { call, type, selection, stored }: Answer): Reply {
 	return {

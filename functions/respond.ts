@@ -176,5 +176,5 @@ export const refusal = (error: ScimError): Reply => ({
 export function responseOf({ status, headers, body }: Reply, method = 'GET'): Response {
 	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
-	return { status, headers: { ...type, ...headers }, body: JSON.stringify(body) }
+	return { status, headers: { ...type, ...headers }, body: body instanceof Uint8Array ? body : JSON.stringify(body) }
 }

@@ -20,6 +20,9 @@ export type ResourceStore = {
 	/** Reads one resource; `include` says what is read along with it. */
 	get(type: ResourceType, id: string, include?: Include): Promise<StoredResource | undefined>
 
+	/** The members of a group, page by page, none where there is no such group. A later page may be of a later moment. */
+	members(groupId: string): AsyncGenerator<readonly Member[]>
+
 	/** The resources that match, in the order asked for, and how many there are in all. */
 	query(type: ResourceType, query: Query): Promise<QueryResult>
 

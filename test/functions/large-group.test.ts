@@ -1,0 +1,66 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type Host, useHost } from '../support/host.ts'
+import { simulateTableService } from '../support/simulator/table-service.ts'
+
+const service = simulateTableService({ seed: 3, shares: { shortPage: 0.1 } })
+const newHost = useHost({ intercept: () => service.send })
+
+const size = 2300
+let tenant: Host
+let ids: readonly string[]
+let group: string
+
+beforeAll(async () => {
+	tenant = await newHost()
+	const users: string[] = []
+	for (let index = 0; index < size; index++) {
+		users.push((await tenant.create('/Users', { userName: `user-${index}` })).id)
+	}
+	ids = users
+	group = (await tenant.create('/Groups', { displayName: 'Everybody', members: users.map((value) => ({ value })) })).id
+})
+
+const get = (query = '', headers = {}) => tenant.request('GET', `/Groups/${group}${query}`, { headers })
+
+describe('a group of more members than a page of the table service', () => {
+	test('is answered with all of them, as any other group', async () => {
+		const { body, headers } = await get()
+		expect(body.members).toEqual(
+			ids.map((value) => ({ value, $ref: `${tenant.baseUrl}/Users/${value}`, type: 'User' })),
+		)
+		const { members, ...rest } = body
+		expect(rest).toEqual((await get('?excludedAttributes=members')).body)
+		expect(headers.get('etag')).toBe(body.meta.version)
+		expect(headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
+	})
+
+	test('is answered with what is asked for of each', async () => {
+		const { body } = await get('?attributes=members.value')
+		expect(body).toEqual({
+			schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
+			id: group,
+			members: ids.map((value) => ({ value })),
+		})
+	})
+
+	test('is not sent again to who has it', async () => {
+		const { headers } = await get('?excludedAttributes=members')
+		expect(await get('', { 'if-none-match': headers.get('etag') })).toMatchObject({ status: 304, body: undefined })
+	})
+
+	test('has no body for HEAD', async () => {
+		expect(await tenant.request('HEAD', `/Groups/${group}`)).toMatchObject({ status: 200, body: undefined })
+	})
+})
+
+test('a group without members has none in its answer', async () => {
+	const { id } = await tenant.create('/Groups', { displayName: 'Nobody' })
+	const { body } = await tenant.request('GET', `/Groups/${id}`)
+	expect(Object.keys(body).sort()).toEqual(['displayName', 'id', 'meta', 'schemas'])
+})
+
+test('a group that is not there is absent, whatever is asked of it', async () => {
+	for (const id of ['nonsense', ids[0], group.replace(/.$/, group.endsWith('0') ? '1' : '0')]) {
+		expect(await tenant.request('GET', `/Groups/${id}`)).toMatchObject({ status: 404 })
+	}
+})
