@@ -1,4 +1,5 @@
 import type { CompareValue, Filter } from '../scim/filter/ast.ts'
+import { instantOf } from '../scim/filter/compare.ts'
 import {
 	type AttributePath,
 	type ResolvedAttribute,
@@ -7,6 +8,7 @@ import {
 } from '../scim/resource-type.ts'
 import { isUnassigned } from '../scim/value.ts'
 import { type Index, indexesOf } from './indexes.ts'
+import type { Least } from './tables.ts'
 
 /** How to find the few resources among which those are that a filter is looking for. */
 export type Access =
@@ -34,6 +36,23 @@ const rank = (type: ResourceType, access: Access): number => {
 		case 'links':
 			return indexesOf(type).length
 	}
+}
+
+const times: Readonly<Record<string, string>> = { created: 'cr', lastModified: 'lm' }
+
+/**
+ * What the table service itself can leave out of a scan: what is older than a filter asks for, which is how a client asks
+ * what is new since it last looked. The times of rows have all the same form, so that they compare as text.
+ */
+export function leastOf(type: ResourceType, filter: Filter): Least | undefined {
+	if (filter.kind === 'logicalExpression' && filter.operator === 'and') {
+		return filter.operands.map((operand) => leastOf(type, operand)).find((least) => least !== undefined)
+	}
+	if (filter.kind !== 'attributeExpression' || !['eq', 'ge', 'gt'].includes(filter.operator)) return undefined
+	const resolved = resolveAttribute(type, filter.path)
+	const property = resolved?.attribute.name === 'meta' ? times[resolved.subAttribute?.name ?? ''] : undefined
+	const time = typeof filter.value === 'string' ? instantOf(filter.value) : undefined
+	return property === undefined || time === undefined ? undefined : { property, value: new Date(time).toISOString() }
 }
 
 /** What must be equal to `value`: an attribute, or the `value` of a complex one. */

@@ -15,7 +15,7 @@ import { memberPages } from './members.ts'
 import { collectPage, pageOf, parsePosition, type Sort, sortKey } from './order.ts'
 import { withInclude, withLinks } from './page-links.ts'
 import { inParallel } from './parallel.ts'
-import { type Access, accessOf, linkNeedOf } from './plan.ts'
+import { type Access, accessOf, leastOf, linkNeedOf } from './plan.ts'
 import type { Page, Query, QueryResult } from './resource-store.ts'
 import type { Row, Table } from './tables.ts'
 import { viewOf } from './view.ts'
@@ -146,7 +146,7 @@ async function walk(directory: Directory, type: ResourceType, { filter, sort, pa
 	const resources: StoredResource[] = []
 	let looked = 0
 	let next = page.after
-	for await (const candidates of scan(directory.table, type, page.after)) {
+	for await (const candidates of scan(directory.table, type, { filter, after: page.after })) {
 		for (const candidate of await withLinks(
 			directory,
 			type,
@@ -197,7 +197,7 @@ async function* candidatesOf(
 		yield candidate.pend ? withLinks(directory, type, [candidate], need) : [{ ...candidate, ...linked }]
 		return
 	}
-	const pages = access === undefined ? scan(table, type) : lookUp(table, type, access)
+	const pages = access === undefined ? scan(table, type, { filter }) : lookUp(table, type, access)
 	const isKnown = access?.kind === 'links' && need !== 'all' && need.every((id) => id === access.id)
 	for await (const resources of pages) {
 		yield isKnown
@@ -214,10 +214,18 @@ function linkedTo(type: ResourceType, resource: Candidate, id: string): Candidat
 		: { ...resource, groups: [{ value, display: '' }] }
 }
 
-async function* scan(table: Table, type: ResourceType, position = ''): AsyncGenerator<readonly Candidate[]> {
+type Scan = { readonly filter?: Filter | undefined; readonly after?: string }
+
+/** All resources of a type, or at least those that can match; from behind a position. */
+async function* scan(
+	table: Table,
+	type: ResourceType,
+	{ filter, after: position = '' }: Scan,
+): AsyncGenerator<readonly Candidate[]> {
+	const least = filter && leastOf(type, filter)
 	const range = within(resourcePrefix(type))
 	const from = position === '' ? range.from : after(resourceKey(type, parsePosition(position).id))
-	for await (const rows of table.pages({ ...range, from })) yield rows.map(candidateIn)
+	for await (const rows of table.pages({ ...range, from, ...(least && { least }) })) yield rows.map(candidateIn)
 }
 
 async function* lookUp(

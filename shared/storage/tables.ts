@@ -70,8 +70,18 @@ export type Table = {
 /** A row as it is read. Binary properties are base64. */
 export type Row = { readonly RowKey: string; readonly [property: string]: unknown }
 
-/** Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags. */
-export type Range = { readonly from: string; readonly to: string; readonly select?: readonly string[] }
+/**
+ * Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags; of the rows
+ * only those are read whose property is a text that is not less than `least`.
+ */
+export type Range = {
+	readonly from: string
+	readonly to: string
+	readonly select?: readonly string[]
+	readonly least?: Least
+}
+
+export type Least = { readonly property: string; readonly value: string }
 
 /**
  * How a transaction ended: it is `done`; or nothing was written, since the operation at `index` inserts what exists,
@@ -186,8 +196,10 @@ async function deleteTable(client: Client, name: string): Promise<void> {
 }
 
 function tableOf(client: Client, name: string, partitionKey: string): Table {
-	const pages = ({ from, to, select }: Range, top?: number) => {
-		const filter = odata`PartitionKey eq ${partitionKey} and RowKey ge ${from} and RowKey lt ${to}`
+	const pages = ({ from, to, select, least }: Range, top?: number) => {
+		const filter = odata`PartitionKey eq ${partitionKey} and RowKey ge ${from} and RowKey lt ${to}`.concat(
+			least === undefined ? '' : ` and ${least.property} ${odata`ge ${least.value}`}`,
+		)
 		const path = `${name}()?$filter=${encodeURIComponent(filter)}`
 			.concat(top === undefined ? '' : `&$top=${top}`)
 			.concat(select === undefined ? '' : `&$select=${select.join()}`)

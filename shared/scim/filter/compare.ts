@@ -65,7 +65,7 @@ function compareTimes(operator: CompareOperator, actual: string, value: string):
 const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?<offset>Z|[+-]\d\d:\d\d)?$/i
 
 /** Milliseconds since 1970 of an xsd:dateTime, which is UTC where it does not say; undefined for any other text. */
-function instantOf(text: string): number | undefined {
+export function instantOf(text: string): number | undefined {
 	const match = dateTime.exec(text)
 	const instant = match === null ? Number.NaN : Date.parse(match.groups?.offset === undefined ? `${text}Z` : text)
 	return Number.isNaN(instant) ? undefined : instant

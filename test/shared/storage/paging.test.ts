@@ -109,6 +109,18 @@ describe('a directory of 2,500 users of whom 1,000 may be looked through', () =>
 	})
 })
 
+test('what is new is found without reading what is old', async () => {
+	await create(userType, 2200)
+	const since = new Date().toISOString()
+	while (new Date().toISOString() === since);
+	const fresh = await create(userType, 20, 2200)
+	const filter = parseFilter(`userName sw "user" and meta.lastModified gt "${since}"`)
+	const ask = () => store.query(userType, { filter, page: { startIndex: 1, count: 100 } })
+	const { result, requests } = await meter.measure(ask)
+	expect(result).toMatchObject({ totalResults: 20, resources: fresh.map((id) => ({ id })) })
+	expect(requests).toBe(1)
+})
+
 test('a walk by cursor sees everybody once who is there throughout, while others come and go', async () => {
 	const staying = await create(userType, 4000)
 	const passing = await create(userType, 1000, 4000)

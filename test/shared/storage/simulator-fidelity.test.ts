@@ -5,6 +5,7 @@ import {
 	connectTables,
 	etagOf,
 	type Outcome,
+	type Range,
 	type Row,
 	type Table,
 	type Tables,
@@ -88,12 +89,18 @@ async function operationOf(table: Table, { kind, key, properties, etag }: Step):
 const comparable = ({ Timestamp, ...row }: Row): Record<string, unknown> =>
 	Object.fromEntries(Object.entries(row).filter(([name, value]) => !name.includes('odata') && value !== null))
 
-async function rowsOf(table: Table, select?: readonly string[]): Promise<unknown[]> {
+async function rowsOf(table: Table, more: Pick<Range, 'select' | 'least'> = {}): Promise<unknown[]> {
 	const rows: unknown[] = []
-	const range = { from: 'a', to: 'f', ...(select && { select }) }
+	const range = { from: 'a', to: 'f', ...more }
 	for await (const page of table.pages(range)) rows.push(...page.map(comparable))
 	return rows
 }
+
+/** Parts of the rows: some properties, and those where a property is a text that is not less than another. */
+const parts = async (table: Table) => ({
+	selected: await rowsOf(table, { select: ['RowKey', 'one'] }),
+	greater: await rowsOf(table, { least: { property: 'one', value: "K'" } }),
+})
 
 async function run(service: Tables, transactions: readonly (readonly Step[])[]): Promise<unknown> {
 	const table = await newTable(service)
@@ -108,7 +115,7 @@ async function run(service: Tables, transactions: readonly (readonly Step[])[]):
 		const row = await table.get(name)
 		found.push(row && comparable(row))
 	}
-	return { outcomes, found, rows: await rowsOf(table), selected: await rowsOf(table, ['RowKey', 'one']) }
+	return { outcomes, found, rows: await rowsOf(table), ...(await parts(table)) }
 }
 
 describe('the simulator', () => {

@@ -125,7 +125,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 				if (range !== undefined && rowKey >= range.to) break
 				if (value.length >= size) return page(value, { partitionKey, rowKey })
 				const stored = partition?.get(rowKey)
-				if (stored === undefined) continue
+				if (stored === undefined || isLess(stored.entity, range)) continue
 				value.push({
 					...(isAnnotated && { 'odata.etag': stored.etag }),
 					...told(partitionKey, rowKey, stored.entity, select),
@@ -256,16 +256,33 @@ const merged = (old: Entity, added: Entity): Entity => ({
 	binary: new Set([...old.binary, ...added.binary]),
 })
 
+type Wanted = {
+	readonly partitionKey: string
+	readonly from: string
+	readonly to: string
+	readonly property: string | undefined
+	readonly least: string
+}
+
+/** An entity without the property, or with one of another type, matches no comparison with a text. */
+function isLess({ properties }: Entity, range: Wanted | undefined): boolean {
+	if (range?.property === undefined) return false
+	const value = properties[range.property]
+	return typeof value !== 'string' || value < range.least
+}
+
 /** Reads the one form of filter that our client writes: a range of one partition; undefined for no filter. */
-function rangeOf(filter: string | null): { partitionKey: string; from: string; to: string } | undefined {
+function rangeOf(filter: string | null): Wanted | undefined {
 	if (filter === null) return undefined
 	const literal = "'((?:[^']|'')*)'"
-	const form = new RegExp(`^PartitionKey eq ${literal} and RowKey ge ${literal} and RowKey lt ${literal}$`)
-	const [, partitionKey, from, to] = form.exec(filter) ?? []
+	const keys = `PartitionKey eq ${literal} and RowKey ge ${literal} and RowKey lt ${literal}`
+	const form = new RegExp(`^${keys}(?: and (\\w+) ge ${literal})?$`)
+	const [, partitionKey, from, to, property, least = ''] = form.exec(filter) ?? []
 	if (partitionKey === undefined || from === undefined || to === undefined)
 		throw new ServiceRefusal(400, 'InvalidInput')
 	const unquoted = (text: string) => text.replaceAll("''", "'")
-	return { partitionKey: unquoted(partitionKey), from: unquoted(from), to: unquoted(to) }
+	const keysOfRange = { partitionKey: unquoted(partitionKey), from: unquoted(from), to: unquoted(to) }
+	return { ...keysOfRange, property, least: unquoted(least) }
 }
 
 /** Mulberry32: numbers in [0, 1) that a seed determines. */
