@@ -191,15 +191,17 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 
 /** `,"members":[…]` in pieces, or nothing where nothing of any member is to be told. */
 async function memberBytes({ store, params, baseUrl }: Call, type: ResourceType, selection: Selection) {
-	const pieces: Buffer[] = []
-	for await (const members of store.members(params.id ?? '')) {
+	const pages = await store.mapMembers(params.id ?? '', (members) => {
 		const page = { ...nobody, members }
 		const projected: unknown = project(represent(page, type, baseUrl), type, selection).members
-		if (!Array.isArray(projected)) continue
-		const text = JSON.stringify(projected).slice(1, -1)
-		pieces.push(Buffer.from(pieces.length === 0 ? `,"members":[${text}` : `,${text}`))
-	}
-	return pieces.length === 0 ? [] : [...pieces, Buffer.from(']')]
+		return Buffer.from(Array.isArray(projected) ? JSON.stringify(projected).slice(1, -1) : '')
+	})
+	const pieces = pages.filter(({ length }) => length > 0)
+	if (pieces.length === 0) return []
+	return [
+		...pieces.flatMap((piece, index) => [Buffer.from(index === 0 ? ',"members":[' : ','), piece]),
+		Buffer.from(']'),
+	]
 }
 
 /** A group of which only the members matter. */

@@ -13,6 +13,8 @@ import {
 	anchorKey,
 	gateKey,
 	groupDeletionKey,
+	latestChange,
+	latestChangeKey,
 	memberKey,
 	resourceKey,
 	reverseKey,
@@ -213,12 +215,13 @@ export async function finishGroupDeletion(directory: Directory, groupId: string,
 	const { table, now } = directory
 	for await (const rows of table.pages({ ...within(`m|${groupId}|`), select: ['RowKey'] })) {
 		if (now() >= until) return false
-		const memberIds = rows.map(({ RowKey }) => lastPart(RowKey))
+		const memberIds = rows.map(({ RowKey }) => lastPart(RowKey)).filter((last) => last !== latestChange)
 		await removeRows(
 			directory,
 			memberIds.flatMap((memberId) => [memberKey(groupId, memberId), reverseKey(memberId, groupId)]),
 		)
 	}
+	await removeRows(directory, [latestChangeKey(groupId)])
 	await settled(directory, [remove(groupDeletionKey(groupId))])
 	return true
 }

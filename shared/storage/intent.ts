@@ -1,6 +1,6 @@
 import { ScimError } from '../scim/error.ts'
 import type { Member, ResourceId } from '../scim/resource.ts'
-import { insert, merge, type Operation, remove } from './batch.ts'
+import { insert, merge, type Operation, remove, upsert } from './batch.ts'
 import { settled } from './commit.ts'
 import type { Directory } from './directory.ts'
 import { jsonOf, jsonProperties } from './entity.ts'
@@ -9,7 +9,7 @@ import {
 	gateKey,
 	type Intent,
 	intentKey,
-	markerKey,
+	latestChangeKey,
 	noteKey,
 	partKey,
 	partPrefix,
@@ -78,7 +78,7 @@ async function prepareStep(directory: Directory, intent: Intent, step: readonly 
 export const opening = (intent: Intent): readonly Operation[] => [
 	remove(preparedKey(intent)),
 	insert(intentKey(intent), {}),
-	insert(markerKey(intent), {}),
+	upsert(latestChangeKey(intent.groupId), { op: intent.operation, open: true }),
 ]
 
 /** The same for a group that exists already: members can be changed in no other way until the gate is there again. */

@@ -61,8 +61,14 @@ export const partKey = (intent: Intent, number: number): string =>
 
 export const partPrefix = ({ groupId, operation }: Intent): string => `j|gi|${groupId}|${operation}|`
 
-/** `m|<group>|!<operation>`: tells those who read the members, before them, that the rows are not all that counts. */
-export const markerKey = ({ groupId, operation }: Intent): string => `m|${groupId}|!${operation}`
+/**
+ * `m|<group>|!`: the latest change of many members, for those who read the members after it: while it is open, their rows
+ * are not all that counts.
+ */
+export const latestChangeKey = (groupId: string): string => `m|${groupId}|${latestChange}`
+
+/** Stands in the place of a member's id and sorts before all of them. */
+export const latestChange = '!'
 
 /** `r|<user>|!<operation>`: tells those who read a user's groups that a change of many members will add one. */
 export const noteKey = (userId: string, operation: string): string => `r|${userId}|!${operation}`

@@ -10,7 +10,7 @@ import type { Row, Table } from './tables.ts'
 // The groups of a user are its rows `r|`, and those that a committed change of many members is still to make. The group's
 // row tells which change that is, and has to be read anyway, since a membership may outlive its group a little.
 
-type GroupReferences = NonNullable<StoredResource['groups']>
+export type GroupReferences = NonNullable<StoredResource['groups']>
 
 /** The row of a group, each read once; undefined for a group that is gone. */
 export type GroupRows = (groupId: string) => Promise<Row | undefined>

@@ -1,71 +1,112 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Member } from '../scim/resource.ts'
+import { textOf } from './entity.ts'
 import { type OpenChange, openChange } from './intent.ts'
-import { memberKey, within } from './keys.ts'
+import { type Intent, latestChange, latestChangeKey, memberKey, within } from './keys.ts'
 import { isAlive, isLeaving, lastPart } from './membership.ts'
 import { inParallel } from './parallel.ts'
+import { attempts, tooContended } from './retry.ts'
 import type { Row, Table } from './tables.ts'
 
 // The members of a group are its rows `m|`, and what a committed change of many members is still to do to them.
 
 /** All members of a group in the order of their ids. */
-export async function membersOf(table: Table, groupId: string): Promise<readonly Member[]> {
-	const members: Member[] = []
-	for await (const page of memberPages(table, groupId)) members.push(...page)
-	return members.sort((a, b) => (a.value < b.value ? -1 : 1))
+export const membersOf = async (table: Table, groupId: string): Promise<readonly Member[]> =>
+	(await mapMembers(table, groupId, (page) => page)).flat()
+
+/**
+ * What `write` makes of the members of a group, page by page in the order of their ids, so that not all of them need to be
+ * in memory at once. Every change of many members is in it whole or not at all: where one came in between, all is read
+ * and written again.
+ *
+ * @throws ScimError 503 where that happens again and again
+ */
+export async function mapMembers<T>(table: Table, groupId: string, write: Write<T>): Promise<readonly T[]> {
+	let known: Open | undefined
+	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
+		const result = await writeOnce(table, groupId, { known, write })
+		if ('written' in result) return result.written
+		known = result.open
+	}
+	throw tooContended()
 }
 
-const nothing: OpenChange = { add: new Map(), remove: new Set() }
+type Write<T> = (page: readonly Member[]) => T
 
-/** All members of a group, page by page; those that are still to be added come at the end. */
-export async function* memberPages(table: Table, groupId: string): AsyncGenerator<readonly Member[]> {
-	let change = nothing
-	for (let known = ''; ; ) {
-		const pages = table.pages(within(`m|${groupId}|`))
-		const first = await firstRows(pages)
-		const operation = openOperation(first)
-		if (operation !== undefined && operation !== known) {
-			// The change is read first and the rows after it, so that what it no longer says is in the rows.
-			change = await openChange(table, { groupId, operation })
-			known = operation
-			continue
+/** A change of many members that has been read and may not be in the rows yet. */
+type Open = { readonly operation: string; readonly change: OpenChange }
+
+type Once<T> = { readonly known: Open | undefined; readonly write: Write<T> }
+
+async function writeOnce<T>(
+	table: Table,
+	groupId: string,
+	{ known, write }: Once<T>,
+): Promise<{ readonly written: readonly T[] } | { readonly open: Open | undefined }> {
+	const written: T[] = []
+	let latest: Latest | undefined
+	let change: Overlay = (members) => members
+	let pages = 0
+	let isBegun = false
+	for await (const rows of table.pages(within(`m|${groupId}|`))) {
+		pages++
+		const last = rows.at(-1)
+		if (last === undefined) continue
+		if (!isBegun) {
+			isBegun = true
+			latest = latestIn(rows[0])
+			if (latest?.isOpen && latest.operation !== known?.operation) {
+				// The change is read first and the rows after it, so that what it no longer says is in the rows.
+				return { open: await open(table, { groupId, operation: latest.operation }) }
+			}
+			if (latest?.isOpen && known) change = overlay(known.change)
 		}
-		const left = new Map(operation === undefined ? [] : change.add)
-		const removed = operation === undefined ? nothing.remove : change.remove
-		for await (const rows of followedBy(first, pages)) {
-			const members = await living(table, rows)
-			yield members
-				.filter(({ value }) => !removed.has(value))
-				.map((member) => {
-					const added = left.get(member.value)
-					left.delete(member.value)
-					return { ...member, ...added }
-				})
+		written.push(write(change(await living(table, rows), lastPart(last.RowKey))))
+	}
+	const rest = change([], '~')
+	if (rest.length > 0) written.push(write(rest))
+	// One page is of one moment.
+	const isWhole = pages === 1 || isDeepStrictEqual(latest, latestIn(await table.get(latestChangeKey(groupId))))
+	return isWhole ? { written } : { open: known }
+}
+
+const open = async (table: Table, intent: Intent): Promise<Open> => ({
+	operation: intent.operation,
+	change: await openChange(table, intent),
+})
+
+/** Puts a change over the members of one page after another. Each page goes up to `last`; the rest is up to `~`. */
+type Overlay = (members: readonly Member[], last: string) => readonly Member[]
+
+function overlay({ add, remove }: OpenChange): Overlay {
+	const left = [...add.values()].sort(byId).values()
+	let next = left.next()
+	return (members, last) => {
+		const page = new Map(members.map((member) => [member.value, member]))
+		for (; !next.done && next.value.value <= last; next = left.next()) {
+			page.set(next.value.value, { ...page.get(next.value.value), ...next.value })
 		}
-		yield [...left.values()]
-		return
+		return [...page.values()].filter(({ value }) => !remove.has(value)).sort(byId)
 	}
 }
 
-async function firstRows(pages: AsyncGenerator<readonly Row[]>): Promise<readonly Row[]> {
-	for (let page = await pages.next(); !page.done; page = await pages.next()) {
-		if (page.value.length > 0) return page.value
-	}
-	return []
+const byId = (a: Member, b: Member): number => (a.value < b.value ? -1 : 1)
+
+type Latest = { readonly operation: string; readonly isOpen: boolean }
+
+function latestIn(row: Row | undefined): Latest | undefined {
+	if (row === undefined || !isLatest(row)) return undefined
+	return { operation: textOf(row, 'op'), isOpen: row.open === true }
 }
 
-async function* followedBy(first: readonly Row[], rest: AsyncGenerator<readonly Row[]>) {
-	yield first
-	yield* rest
-}
+const isLatest = ({ RowKey }: Row): boolean => lastPart(RowKey) === latestChange
 
-/** The operation of the change that the group is in the middle of, from the first rows of its members. */
-export const openOperation = (rows: readonly Row[]): string | undefined => rows.map(markedOperation).find(Boolean)
-
-const markedOperation = ({ RowKey }: Row): string | undefined => /\|!([^|]+)$/.exec(RowKey)?.[1]
+/** Whether there is more to the members in these rows than the rows. */
+export const isOpen = (rows: readonly Row[]): boolean => latestIn(rows[0])?.isOpen ?? false
 
 /** The members in rows `m|<group>|<member>`, without those who are being deleted. */
 export async function living(table: Table, rows: readonly Row[]): Promise<readonly Member[]> {
-	const members = rows.filter((row) => markedOperation(row) === undefined)
+	const members = rows.filter((row) => !isLatest(row))
 	if (!members.some(isLeaving)) return members.map(memberIn)
 	const alive = await inParallel(members, (row) => isAlive(table, row))
 	return members.filter((_, index) => alive[index]).map(memberIn)

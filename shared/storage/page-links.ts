@@ -1,11 +1,19 @@
 import { kindOfId } from '../scim/id.ts'
-import type { ResourceId, StoredResource } from '../scim/resource.ts'
+import type { Member, ResourceId, StoredResource } from '../scim/resource.ts'
 import { groupType, type ResourceType } from '../scim/resource-type.ts'
 import type { Directory } from './directory.ts'
 import { textOf } from './entity.ts'
 import { resourceKey, reverseKey, within } from './keys.ts'
-import { type GroupRows, groupRows, groupsAmong, groupsOf, linksIn, referencesTo } from './links.ts'
-import { isMember, living, membersOf, openOperation } from './members.ts'
+import {
+	type GroupReferences,
+	type GroupRows,
+	groupRows,
+	groupsAmong,
+	groupsOf,
+	linksIn,
+	referencesTo,
+} from './links.ts'
+import { isMember, isOpen, living, membersOf } from './members.ts'
 import { inParallel } from './parallel.ts'
 import type { LinkNeed } from './plan.ts'
 import type { Include } from './resource-store.ts'
@@ -91,38 +99,53 @@ async function withAll<R extends Identified>(
 	const byOwner = isRange ? await rowsByOwner(table, type, resources) : undefined
 	return inParallel(resources, async (resource) => ({
 		...resource,
-		...(await linksOf(table, type, resource.id, { groups, rows: byOwner && (byOwner.get(resource.id) ?? []) })),
+		...(type.name === 'Group'
+			? { members: await membersAmong(table, resource.id, byOwner) }
+			: { groups: await groupsFrom(table, resource.id, { groups, byOwner }) }),
 	}))
 }
 
-type Known = { readonly groups: GroupRows; readonly rows: readonly Row[] | undefined }
+function membersAmong(table: Table, id: string, byOwner: RowsByOwner | undefined): Promise<readonly Member[]> {
+	const rows = byOwner?.of(id) ?? []
+	const isWhole = byOwner !== undefined && !byOwner.isDivided(id) && !isOpen(rows)
+	return isWhole ? living(table, rows) : membersOf(table, id)
+}
 
-async function linksOf(table: Table, type: ResourceType, id: ResourceId, { groups, rows }: Known): Promise<Links> {
-	if (type.name === 'Group') {
-		const isSettled = rows !== undefined && openOperation(rows) === undefined
-		return { members: isSettled ? await living(table, rows) : await membersOf(table, id) }
-	}
-	if (rows === undefined) return { groups: await groupsOf(table, id, groups) }
-	return { groups: referencesTo(await groupsAmong(table, { userId: id, links: linksIn(rows), rows: groups })) }
+type Known = { readonly groups: GroupRows; readonly byOwner: RowsByOwner | undefined }
+
+async function groupsFrom(table: Table, id: string, { groups, byOwner }: Known): Promise<GroupReferences> {
+	if (byOwner === undefined) return groupsOf(table, id, groups)
+	return referencesTo(await groupsAmong(table, { userId: id, links: linksIn(byOwner.of(id)), rows: groups }))
+}
+
+type RowsByOwner = {
+	of(id: string): readonly Row[]
+	/** Whether the rows of an owner may be of several moments, because a page ends among them. */
+	isDivided(id: string): boolean
 }
 
 /** The membership rows of all the resources from the first to the last one, read in one range. */
-async function rowsByOwner(
-	table: Table,
-	type: ResourceType,
-	resources: readonly Identified[],
-): Promise<ReadonlyMap<string, readonly Row[]>> {
+async function rowsByOwner(table: Table, type: ResourceType, resources: readonly Identified[]): Promise<RowsByOwner> {
 	const prefix = type.name === 'Group' ? 'm' : 'r'
 	const byOwner = new Map<string, Row[]>()
-	const first = resources[0]?.id ?? ''
+	const divisions: { readonly from: string; readonly to: string }[] = []
 	const last = resources.at(-1)?.id ?? ''
-	for await (const rows of table.pages({ from: `${prefix}|${first}|`, to: within(`${prefix}|${last}|`).to })) {
+	let from = resources[0]?.id ?? ''
+	let isFirst = true
+	for await (const rows of table.pages({ from: `${prefix}|${from}|`, to: within(`${prefix}|${last}|`).to })) {
+		if (!isFirst) divisions.push({ from, to: rows[0] === undefined ? last : ownerOf(rows[0]) })
+		isFirst = false
 		for (const row of rows) {
-			const owner = row.RowKey.split('|')[1] ?? ''
-			const known = byOwner.get(owner)
-			if (known === undefined) byOwner.set(owner, [row])
+			from = ownerOf(row)
+			const known = byOwner.get(from)
+			if (known === undefined) byOwner.set(from, [row])
 			else known.push(row)
 		}
 	}
-	return byOwner
+	return {
+		of: (id) => byOwner.get(id) ?? [],
+		isDivided: (id) => divisions.some((division) => division.from <= id && id <= division.to),
+	}
 }
+
+const ownerOf = ({ RowKey }: Row): string => RowKey.split('|')[1] ?? ''

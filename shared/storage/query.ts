@@ -11,10 +11,10 @@ import { type Fences, locate, totalOf } from './fences.ts'
 import { type Index, indexedValue, indexesOf, indexKey } from './indexes.ts'
 import { after, memberKey, resourceKey, resourcePrefix, within } from './keys.ts'
 import { groupRows, groupsAmong, linksOf } from './links.ts'
-import { memberPages } from './members.ts'
+import { membersOf } from './members.ts'
 import { collectPage, pageOf, parsePosition, type Sort, sortKey } from './order.ts'
 import { withInclude, withLinks } from './page-links.ts'
-import { inParallel } from './parallel.ts'
+import { chunked, inParallel } from './parallel.ts'
 import { type Access, accessOf, leastOf, linkNeedOf } from './plan.ts'
 import type { Page, Query, QueryResult } from './resource-store.ts'
 import type { Row, Table } from './tables.ts'
@@ -255,7 +255,7 @@ async function* linkedRows(table: Table, type: ResourceType, id: string): AsyncG
 	if (type.name === 'Group') {
 		yield groupsAmong(table, { userId: id, links: await linksOf(table, id), rows: groupRows(table) })
 	} else if ((await table.get(resourceKey(groupType, id))) !== undefined) {
-		for await (const members of memberPages(table, id)) {
+		for (const members of chunked(await membersOf(table, id), pageLimit)) {
 			yield members.map(({ value }) => ({ RowKey: memberKey(id, value), id: value }))
 		}
 	}

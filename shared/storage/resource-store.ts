@@ -20,8 +20,11 @@ export type ResourceStore = {
 	/** Reads one resource; `include` says what is read along with it. */
 	get(type: ResourceType, id: string, include?: Include): Promise<StoredResource | undefined>
 
-	/** The members of a group, page by page, none where there is no such group. A later page may be of a later moment. */
-	members(groupId: string): AsyncGenerator<readonly Member[]>
+	/**
+	 * What `write` makes of the members of a group, page by page, so that not all of them are in memory at once; none where
+	 * there is no such group. `write` must be pure: it is called again from the first page where many members come or go.
+	 */
+	mapMembers<T>(groupId: string, write: (page: readonly Member[]) => T): Promise<readonly T[]>
 
 	/** The resources that match, in the order asked for, and how many there are in all. */
 	query(type: ResourceType, query: Query): Promise<QueryResult>

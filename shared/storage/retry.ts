@@ -24,7 +24,7 @@ export const tableUnavailable = (cause: unknown): ScimError =>
 	unavailable('the directory is not available at the moment', retryAfterSeconds, cause)
 
 /** Others changed the same resource again and again: 503 with Retry-After. */
-const tooContended = (): ScimError =>
+export const tooContended = (): ScimError =>
 	unavailable('the resource is being changed by too many requests at once', retryAfterSeconds)
 
 /**

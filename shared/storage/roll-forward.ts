@@ -10,7 +10,7 @@ import {
 	gateKey,
 	type Intent,
 	intentKey,
-	markerKey,
+	latestChangeKey,
 	memberKey,
 	noteKey,
 	resourceKey,
@@ -76,7 +76,7 @@ export async function rollForward(directory: Directory, intent: Intent, until: n
 	}
 	await settled(directory, [
 		remove(intentKey(intent)),
-		remove(markerKey(intent)),
+		upsert(latestChangeKey(intent.groupId), { op: intent.operation, open: false }),
 		merge(resourceKey(groupType, intent.groupId), { pend: '' }),
 		insert(gateKey(intent.groupId), {}),
 	])

@@ -16,7 +16,7 @@ export async function violationsIn(table: Table): Promise<readonly string[]> {
 	]
 }
 
-function violationsAt({ RowKey, pend }: Row, rows: Rows): readonly string[] {
+function violationsAt({ RowKey, pend, open }: Row, rows: Rows): readonly string[] {
 	const [kind, left = '', right = ''] = RowKey.split('|')
 	const without = (key: string) => (rows.has(key) ? [] : [`${RowKey} without ${key}`])
 	switch (kind) {
@@ -29,7 +29,7 @@ function violationsAt({ RowKey, pend }: Row, rows: Rows): readonly string[] {
 		case 'j':
 			return [`${RowKey} is unfinished`]
 		case 'm':
-			if (right.startsWith('!')) return [`${RowKey} is left`]
+			if (right === '!') return [...without(`g|${left}`), ...(open === false ? [] : [`${RowKey} is open`])]
 			return [`g|${left}`, `u|${right}`, `r|${right}|${left}`].flatMap(without)
 		case 'r':
 			if (right.startsWith('!')) return [`${RowKey} is left`]

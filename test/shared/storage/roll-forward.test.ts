@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { ScimError } from '../../../shared/scim/error.ts'
 import { parseFilter } from '../../../shared/scim/filter/parse.ts'
 import type { Member, ResourceId, StoredResource } from '../../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
@@ -297,6 +298,60 @@ describe('a change that takes longer than a request may', () => {
 		expect(await seen(store, id, [])).toEqual(whole)
 		expect(await slow(directory).changeMembers(id, leaving)).toEqual({ version })
 		expect(await violationsIn(directory.table)).toEqual([])
+	})
+})
+
+/** Lets others go on. */
+async function turns(count: number): Promise<void> {
+	for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('who reads while many members come and go', () => {
+	test('sees all of them or none, however many pages it takes, and in every list', async () => {
+		const shares = { shortPage: 0.7, lost: 0.01, busy: 0.01 }
+		const { directory, users } = await newWorld(60, { seed: 5, isInterleaved: true, shares })
+		const { store } = directory
+		const [small, large] = await Promise.all(
+			['small', 'large'].map((displayName) => store.create(groupType, { attributes: { displayName } })),
+		)
+		if (small === undefined || large === undefined) throw new Error('there are no groups')
+		await store.changeMembers(small.id, change(users.slice(0, 3), []))
+		const all = users.map(asMember)
+		const counts = { none: 0, all: 0 }
+		let isOver = false
+		const count = (members: readonly Member[] | undefined) => {
+			expect(members).toEqual(members?.length === 0 ? [] : all)
+			counts[members?.length === 0 ? 'none' : 'all']++
+		}
+		const write = async () => {
+			for (let turn = 0; turn < 60; turn++) {
+				await store.changeMembers(large.id, turn % 2 === 0 ? change(users, []) : change([], users))
+				await turns(turn * 5)
+			}
+			isOver = true
+		}
+		const read = async (reader: ResourceStore) => {
+			while (!isOver) {
+				try {
+					count((await reader.get(groupType, large.id, { members: true }))?.members)
+					const list = await reader.query(groupType, { page: everything, include: { members: true } })
+					count(list.resources.find(({ id }) => id === large.id)?.members)
+					const filter = parseFilter(`groups.value eq "${large.id}"`)
+					const found = await reader.query(userType, { filter, page: everything })
+					count(found.resources.map(asMember))
+				} catch (error) {
+					// Whoever is too slow to see it in one piece is told so.
+					if (!(error instanceof ScimError)) throw error
+				}
+			}
+		}
+		const slowly = directory.open((send) => async (request) => {
+			await turns(30)
+			return send(request)
+		})
+		await Promise.all([write(), read(store), read(slowly), read(slowly)])
+		expect(counts.none).toBeGreaterThan(10)
+		expect(counts.all).toBeGreaterThan(10)
 	})
 })
 
