@@ -5,16 +5,17 @@ import { groupType, type ResourceType, userType } from '../../../shared/scim/res
 import type { MembershipChange, ResourceStore } from '../../../shared/storage/resource-store.ts'
 import type { Send } from '../../../shared/storage/tables.ts'
 import { violationsIn } from '../../support/audit.ts'
+import { type Azurite, useAzurite } from '../../support/azurite.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
 import { withFaults } from '../../support/faults.ts'
-import { simulateTableService } from '../../support/simulator/table-service.ts'
+import { simulateTableService, type TableService } from '../../support/simulator/table-service.ts'
 
 // Two dozen processes work on one directory at random, lose answers, lose requests, are told to wait, see their writes
 // done late, and die. Afterwards everything must agree again. `SEED=17 npx vitest run …` repeats one run.
 
 const seeds = process.env.SEED === undefined ? [1, 2, 3, 4] : [Number(process.env.SEED)]
+const azurite = useAzurite()
 const workers = 24
-const stepsEach = 40
 const later = 20 * 60_000
 
 /** Numbers from 0 up to 1 that a seed determines (a linear congruential generator). */
@@ -153,11 +154,19 @@ type Run = {
 	readonly crashes: number
 }
 
-const shares = { lost: 0.03, unsent: 0.03, busy: 0.01, late: 0.005, shortPage: 0.1 }
+const simulated = (seed: number): TableService =>
+	simulateTableService({ seed, shares: { busy: 0.01, late: 0.005, shortPage: 0.1 }, isInterleaved: true })
 
-/** One run; `around` is what every process has between itself and the service. */
-async function runWith(seed: number, around: (send: Send) => Send = (send) => send): Promise<Run> {
-	const service = simulateTableService({ seed, shares, isInterleaved: true })
+type RunOptions = {
+	readonly service?: TableService | Azurite
+	/** How much each worker does. */
+	readonly stepsEach?: number
+	/** What every process has between itself and the service. */
+	readonly around?: (send: Send) => Send
+}
+
+async function runWith(seed: number, options: RunOptions = {}): Promise<Run> {
+	const { service = simulated(seed), stepsEach = 40, around = (send: Send) => send } = options
 	const directory = await newDirectory(service)
 	const chance = chanceOf(randomFrom(seed))
 	const crowd: Crowd = { users: new Set(), groups: new Set(), lasting: await lastingGroups(directory) }
@@ -180,7 +189,7 @@ async function runWith(seed: number, around: (send: Send) => Send = (send) => se
 
 	const owned = await inTurn(workers, (index) => ownUsers(directory, index))
 	await Promise.all(owned.map(work))
-	service.settle()
+	if ('settle' in service) service.settle()
 	// A change that somebody began late is as old as any other.
 	await inTurn(3, () => directory.sweep(later))
 	return { violations: await violationsIn(directory.table), lost: await lostIn(directory, owned), crashes }
@@ -200,12 +209,14 @@ async function inTurn<T>(count: number, make: (index: number) => Promise<T>): Pr
 	return made
 }
 
-/** A process that dies before one in eighty of its requests. */
+/** A process that loses three requests in a hundred and as many answers, and dies before one in eighty of its requests. */
 function begin(directory: TestDirectory, around: (send: Send) => Send, { below }: Chance) {
 	let isDead = false
 	const dies = withFaults(() => {
 		isDead ||= below(80) === 0
-		return isDead ? 'unsent' : 'answered'
+		if (isDead) return 'unsent'
+		const fate = below(100)
+		return fate < 3 ? 'unsent' : fate < 6 ? 'lost' : 'answered'
 	})
 	return { store: directory.open((send) => dies(around(send))), isDead: () => isDead }
 }
@@ -235,6 +246,12 @@ describe('after crashes, lost answers, and requests that came late or never', ()
 		expect(run).toEqual({ violations: [], lost: [] })
 		expect(crashes).toBeGreaterThan(workers)
 	})
+
+	test('the same is true on Azurite', async () => {
+		const { crashes, ...run } = await runWith(seeds[0] ?? 1, { service: azurite(), stepsEach: 12 })
+		expect(run).toEqual({ violations: [], lost: [] })
+		expect(crashes).toBeGreaterThan(workers)
+	})
 })
 
 /** Rewrites the transactions of a process, as if it were another program. */
@@ -256,7 +273,7 @@ const withoutGate = rewriting((body) =>
 
 describe('the same run without what it rests on', () => {
 	test('leaves things that do not agree, where deletions have no conditions', async () => {
-		const runs = await inTurn(3, (index) => runWith(index + 1, withoutDeleteConditions))
+		const runs = await inTurn(3, (index) => runWith(index + 1, { around: withoutDeleteConditions }))
 		expect(runs.flatMap(({ violations }) => violations)).not.toEqual([])
 	})
 })
