@@ -1,5 +1,5 @@
 import { ScimError } from '../scim/error.ts'
-import type { Member, ResourceId } from '../scim/resource.ts'
+import type { Member } from '../scim/resource.ts'
 import { insert, merge, type Operation, remove, upsert } from './batch.ts'
 import { settled } from './commit.ts'
 import type { Directory } from './directory.ts'
@@ -17,7 +17,7 @@ import {
 	within,
 } from './keys.ts'
 import { touchedMember, unknownMember } from './membership.ts'
-import { chunked, inParallel } from './parallel.ts'
+import { chunked, inParallel, packed } from './parallel.ts'
 import { failedOperation } from './refusal.ts'
 import { removeRows } from './remove-rows.ts'
 import type { MembershipChange } from './resource-store.ts'
@@ -28,9 +28,11 @@ import type { Row, Table } from './tables.ts'
 // on it counts for every reader, whether or not it has been applied. Nobody else can change the members in between: the
 // commit closes the group's gate, and the last step of the application opens it.
 
-const partSize = 1000
-/** With a display at its longest on top, ten parts are less than a transaction holds. */
-const partBytes = 100_000
+/**
+ * Ten parts are less than a transaction holds, even where each is one member with a display at its longest; and so is what
+ * applies a part.
+ */
+const partSize = { count: 1000, bytes: 100_000 }
 const partsAtOnce = 10
 /** A member takes two operations, and one is the fence. */
 const notesAtOnce = 49
@@ -87,22 +89,10 @@ export const closingGate = (intent: Intent): readonly Operation[] => [
 	...opening(intent),
 ]
 
-function partsOf({ add, remove: removed }: MembershipChange): readonly MembershipChange[] {
-	const parts: { add: Member[]; remove: ResourceId[] }[] = []
-	let room = { entries: 0, bytes: 0 }
-	const partFor = (entry: Member | ResourceId) => {
-		const bytes = Buffer.byteLength(JSON.stringify(entry)) + 1
-		if (room.entries < 1 || room.bytes < bytes) {
-			parts.push({ add: [], remove: [] })
-			room = { entries: partSize, bytes: Math.max(partBytes, bytes) }
-		}
-		room = { entries: room.entries - 1, bytes: room.bytes - bytes }
-		return parts.at(-1)
-	}
-	for (const member of add) partFor(member)?.add.push(member)
-	for (const id of removed) partFor(id)?.remove.push(id)
-	return parts
-}
+const partsOf = ({ add, remove: removed }: MembershipChange): readonly MembershipChange[] => [
+	...packed(add, partSize).map((some) => ({ add: some, remove: [] })),
+	...packed(removed, partSize).map((some) => ({ add: [], remove: some })),
+]
 
 /** What a part of a change is to do. */
 export const changeIn = (part: Row): MembershipChange => JSON.parse(jsonOf(part))

@@ -19,3 +19,24 @@ export async function inParallel<T, R>(
 /** Cuts a list into pieces of `size`. */
 export const chunked = <T>(items: readonly T[], size: number): readonly (readonly T[])[] =>
 	Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size))
+
+/** Cuts a list into pieces of up to `count` items and `bytes` as JSON; an item of more bytes is a piece of its own. */
+export function packed<T>(
+	items: readonly T[],
+	{ count, bytes }: { readonly count: number; readonly bytes: number },
+): readonly (readonly T[])[] {
+	const pieces: T[][] = []
+	let piece: T[] = []
+	let left = 0
+	for (const item of items) {
+		const size = Buffer.byteLength(JSON.stringify(item))
+		if (piece.length === 0 || piece.length === count || left < size) {
+			piece = []
+			pieces.push(piece)
+			left = bytes
+		}
+		piece.push(item)
+		left -= size
+	}
+	return pieces
+}

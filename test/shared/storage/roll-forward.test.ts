@@ -301,6 +301,17 @@ describe('a change that takes longer than a request may', () => {
 	})
 })
 
+test('members whose names are at their longest are no more than a transaction holds', async () => {
+	const { directory, users } = await newWorld(50, {})
+	const { store } = directory
+	// A separator takes twice as many bytes in a transaction as in a request.
+	const add = users.map((user) => ({ ...asMember(user), display: '\u2028'.repeat(30_000) }))
+	const { id } = await store.create(groupType, { attributes: { displayName: 'group' } })
+	await store.changeMembers(id, { add, remove: [] })
+	expect((await store.get(groupType, id, { members: true }))?.members).toEqual(add)
+	expect(await violationsIn(directory.table)).toEqual([])
+})
+
 /** Lets others go on. */
 async function turns(count: number): Promise<void> {
 	for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
