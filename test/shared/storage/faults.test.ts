@@ -250,7 +250,7 @@ describe('after crashes, lost answers, and requests that came late or never', ()
 	test('the same is true on Azurite', async () => {
 		const { crashes, ...run } = await runWith(seeds[0] ?? 1, { service: azurite(), stepsEach: 12 })
 		expect(run).toEqual({ violations: [], lost: [] })
-		expect(crashes).toBeGreaterThan(workers)
+		expect(crashes).toBeGreaterThan(0)
 	})
 })
 
