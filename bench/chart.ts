@@ -12,9 +12,9 @@ export type Point = {
 	readonly ratio: number
 }
 
-const width = 460
+const width = 490
 const height = 250
-const margin = { left: 44, right: 170, top: 34, bottom: 34 }
+const margin = { left: 44, right: 200, top: 34, bottom: 34 }
 const colours = ['#0b6bcb', '#c2410c', '#15803d', '#7c3aed', '#be185d', '#52525b']
 
 /** Draws, as SVG, the requests and the milliseconds of each operation against the size, for each service. */

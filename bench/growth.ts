@@ -7,7 +7,7 @@ import { addToken } from '../shared/auth/file-source.ts'
 import { parseFilter } from '../shared/scim/filter/parse.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
 import { groupType, userType } from '../shared/scim/resource-type.ts'
-import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { QueryResult, ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/storage/tenants.ts'
 import { chart, type Point } from './chart.ts'
 import { type Child, startChild } from './child.ts'
@@ -132,6 +132,7 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 		]
 		points.push(...(await measureWorks(works, world, { where, by: 'users', size: users })))
 	}
+	console.log(await walk(world))
 	for (const members of plan.members) {
 		const group = await store.create(groupType, { attributes: { displayName: `Group of ${members}` } })
 		await plan.fillGroup(group.id, members)
@@ -147,6 +148,35 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 	}
 	report(points)
 	return points
+}
+
+/** Walks over everybody by cursor while others come and go, and says who was seen. Throws where somebody was missed. */
+async function walk({ store }: World): Promise<string> {
+	const passing: ResourceId[] = []
+	const come = async (name: string) => passing.push((await store.create(userType, { attributes: person(name) })).id)
+	for (let index = 0; index < 200; index++) await come(`passing-${index}`)
+	const { totalResults = Number.NaN } = await store.query(userType, { page: { startIndex: 1, count: 0 } })
+	const staying = totalResults - passing.length
+	const passed = new Set(passing)
+	const seen = new Set<string>()
+	let twice = 0
+	let pages = 0
+	const started = performance.now()
+	for (let next: string | undefined = ''; next !== undefined; ) {
+		const found: QueryResult = await store.query(userType, { page: { after: next, count: 1000 } })
+		for (const { id } of found.resources) {
+			if (seen.size === seen.add(id).size) twice++
+		}
+		next = found.next
+		const [gone] = passing.splice(0, 1)
+		if (gone !== undefined) await store.delete(userType, gone)
+		if (pages++ < 100) passed.add(passing[(await come(`late-${pages}`)) - 1] ?? ('' as ResourceId)) // sound: it was just put there
+	}
+	const seconds = ((performance.now() - started) / 1000).toFixed(1)
+	const stayed = [...seen].filter((id) => !passed.has(id as ResourceId)).length // sound: ids are what was seen
+	if (twice > 0 || stayed !== staying)
+		throw new Error(`of ${staying} users ${stayed} were seen, ${twice} of them twice`)
+	return `a walk by cursor while others came and went: all ${staying.toLocaleString('en')} users once, ${pages} pages in ${seconds} s\n`
 }
 
 const find = (store: ResourceStore, userName: string) =>

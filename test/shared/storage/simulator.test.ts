@@ -20,7 +20,7 @@ describe('on the simulator', () => describeResourceStore(open({})))
 describe('on a simulator whose requests overtake each other and whose pages end early', () =>
 	describeResourceStore(open({ seed: 7, isInterleaved: true, shares: { shortPage: 0.3 } })))
 
-describe('on a simulator that loses one answer in fifty and is too busy for as many', () =>
+describe('on a simulator that loses answers, is too busy, and does things late', () =>
 	describeResourceStore(
-		open({ seed: 11, isInterleaved: true, shares: { lost: 0.02, late: 0.01, busy: 0.02, unsent: 0.02 } }),
+		open({ seed: 11, isInterleaved: true, shares: { lost: 0.05, late: 0.05, busy: 0.05, unsent: 0.05 } }),
 	))

@@ -351,7 +351,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		exchange.isDone = true
 		exchange.cancel()
 		// A late or second answer is still told apart from one to a request that never was.
-		clock.after(answerLimit * 5, () => exchanges.delete(exchange.id))
+		exchange.cancel = clock.after(answerLimit * 5, () => exchanges.delete(exchange.id))
 	}
 
 	function fail(exchange: Exchange, status: number, text: string) {

@@ -46,6 +46,7 @@ export const connectionString =
 	'DefaultEndpointsProtocol=http;AccountName=simulator;AccountKey=c2ltdWxhdG9y;TableEndpoint=http://127.0.0.1:1/simulator'
 
 const maxPage = 1000
+const sparedAfter = 150
 
 /** Simulates the table service as far as our client uses it; anything else that is asked of it is refused. */
 export function simulateTableService(options: SimulatorOptions = {}): TableService {
@@ -55,9 +56,16 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 	const late: (() => void)[] = []
 	let version = 0
 
+	/** So many requests more are spared after one that failed, so that a client that tries again comes through. */
+	let spared = 0
+
 	const happens = (fault: keyof Shares): boolean => {
 		const share = shares[fault] ?? 0
-		return share > 0 && random() < share
+		if (share === 0 || random() >= share) return false
+		if (fault === 'shortPage') return true
+		if (spared > 0) return false
+		spared = sparedAfter
+		return true
 	}
 
 	const turn = async (): Promise<void> => {
@@ -201,6 +209,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 
 	return {
 		async send(request) {
+			spared = Math.max(spared - 1, 0)
 			if (isInterleaved) await turn()
 			if (happens('unsent')) throw new Error('connect ECONNREFUSED')
 			if (happens('busy')) return refusal(new ServiceRefusal(503, 'ServerBusy'))
