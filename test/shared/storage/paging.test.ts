@@ -27,8 +27,8 @@ beforeEach(async () => {
 })
 
 /** Reading a total folds up to 98 differences, which is two requests more than usual. */
-async function foldCounts(): Promise<void> {
-	for (let times = 0; times < 30; times++) await store.query(userType, { page: { startIndex: 1, count: 0 } })
+async function foldCounts(type: ResourceType = userType): Promise<void> {
+	for (let times = 0; times < 60; times++) await store.query(type, { page: { startIndex: 1, count: 0 } })
 }
 
 const draft = (type: ResourceType, index: number) => ({
@@ -51,9 +51,8 @@ test.each([userType, groupType])('a page of $name anywhere is what stands there,
 	const gone = created.filter((_, index) => index % 7 === 3)
 	for (const id of gone) await store.delete(type, id)
 	const left = created.filter((id) => !gone.includes(id))
+	await foldCounts(type)
 	for (const startIndex of [1, 950, 1001, 1999, 2500, left.length - 50, left.length + 1, 90_000]) {
-		// The first one to come may fold counts, which are two requests more.
-		await page(type, startIndex, 100)
 		const { result, requests } = await meter.measure(() => page(type, startIndex, 100))
 		expect(result).toEqual({ totalResults: left.length, ids: left.slice(startIndex - 1, startIndex + 99) })
 		expect(requests).toBeLessThanOrEqual(2)
