@@ -2,36 +2,51 @@ import { spawn } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
+import * as z from 'zod'
 import { printTable } from './measure.ts'
 
 const rounds = 15
 
-/** Prints how long a worker takes to load the package, beside an app that only says hello, and how large the package is. */
+const apps = {
+	hello: { folder: '../bench/hello/', functionName: 'hello', path: '/api/hello' },
+	rollcall: { folder: '../app/', functionName: 'health', path: '/scim/health' },
+}
+
+type App = keyof typeof apps
+
+type Start = { readonly load: number; readonly answer: number }
+
+/**
+ * Prints how long a worker takes to load the package, and until it has given its first answer, beside an app that only
+ * says hello, and how large the package is.
+ */
 export async function cold(): Promise<void> {
-	const apps = { hello: '../bench/hello/', rollcall: '../app/' }
-	const times: Record<keyof typeof apps, number[]> = { hello: [], rollcall: [] }
+	const starts: Record<App, Start[]> = { hello: [], rollcall: [] }
 	for (let round = 0; round < rounds; round++) {
-		for (const name of ['hello', 'rollcall'] as const) times[name].push(await loadTime(apps[name]))
+		for (const name of ['hello', 'rollcall'] as const) starts[name].push(await start(name))
 	}
-	const median = (name: keyof typeof apps): number =>
-		times[name].sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
-	const rows = (['hello', 'rollcall'] as const).map((name) => [
-		name,
-		median(name).toFixed(0),
-		(times[name][0] ?? Number.NaN).toFixed(0),
-		(median(name) / median('hello')).toFixed(2),
-	])
-	printTable(['app', 'load ms, median', 'least', 'ratio'], rows)
+	const median = (name: App, of: keyof Start): number =>
+		starts[name].map((start) => start[of]).sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
+	const cells = (name: App, of: keyof Start) => [
+		median(name, of).toFixed(0),
+		(median(name, of) / median('hello', of)).toFixed(2),
+	]
+	const rows = (['hello', 'rollcall'] as const).map((name) => [name, ...cells(name, 'load'), ...cells(name, 'answer')])
+	printTable(['app', 'loaded ms', 'ratio', 'first answer ms', 'ratio'], rows)
 	const { size } = await stat(new URL('../rollcall.zip', import.meta.url))
 	console.log(`\npackage: ${(size / 1e6).toFixed(2)} MB`)
 }
 
-/** Milliseconds from nothing loaded to all functions registered, in a process of its own that plays the worker. */
-async function loadTime(app: string): Promise<number> {
+const loaded = z.object({ loadMilliseconds: z.number() })
+
+const answered = z.object({ statusCode: z.literal('200'), answeredMilliseconds: z.number() })
+
+/** Milliseconds from nothing loaded to all functions registered and to one answer, in a process that plays the worker. */
+async function start(name: App): Promise<Start> {
+	const { folder, functionName, path } = apps[name]
 	const child = spawn(
 		process.execPath,
-		['test/support/functions-worker.cjs', fileURLToPath(new URL(app, import.meta.url))],
+		['test/support/functions-worker.cjs', fileURLToPath(new URL(folder, import.meta.url))],
 		{
 			env: {
 				ROLLCALL_TABLES_ENDPOINT: 'https://nowhere.table.core.windows.net',
@@ -40,11 +55,14 @@ async function loadTime(app: string): Promise<number> {
 			stdio: ['pipe', 'pipe', 'inherit'],
 		},
 	)
+	const http = { method: 'GET', url: `https://rollcall.azurewebsites.net${path}`, headers: {} }
+	child.stdin.write(`${JSON.stringify({ functionName, invocationId: 'first', http })}\n`)
+	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+	const nextLine = async (): Promise<unknown> => JSON.parse((await lines.next()).value ?? 'null')
 	try {
-		for await (const line of createInterface({ input: child.stdout })) {
-			return z.object({ loadMilliseconds: z.number() }).parse(JSON.parse(line)).loadMilliseconds
-		}
-		throw new Error(`the worker has not loaded ${app}`)
+		const { loadMilliseconds: load } = loaded.parse(await nextLine())
+		const { answeredMilliseconds: answer } = answered.parse(await nextLine())
+		return { load, answer }
 	} finally {
 		child.kill()
 	}

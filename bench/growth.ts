@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { createServices } from '../functions/services.ts'
 import { addToken } from '../shared/auth/file-source.ts'
 import { parseFilter } from '../shared/scim/filter/parse.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import { idGenerator } from '../shared/scim/id.ts'
 import { userType } from '../shared/scim/resource-type.ts'
 import { anchorKey, memberKey, reverseKey } from '../shared/storage/keys.ts'

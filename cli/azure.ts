@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import { codeOf } from '../shared/cli/usage-error.ts'
 import { Failure } from './failure.ts'
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { relaySettings } from '../shared/relay/tenant-settings.ts'
 import type { TenantSettings } from '../shared/storage/tenants.ts'

@@ -1,5 +1,5 @@
 import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
 export type VaultTokensOptions = {

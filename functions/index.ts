@@ -1,24 +1,22 @@
+import { setImmediate } from 'node:timers/promises'
 import { app, type HttpHandler } from '@azure/functions'
-import { type RequestEvent, type Respond, respondWith } from './respond.ts'
+import type { RequestEvent } from './respond.ts'
 import { routes } from './routes.ts'
-import { createServices, type Services } from './services.ts'
 import { parseSettings } from './settings.ts'
-import { sweepAll, sweepEvery } from './sweep.ts'
+import { sweepEvery } from './sweep.ts'
 
 const settings = parseSettings(process.env)
 
-let serving: Promise<Services> | undefined
-let responding: Promise<Respond> | undefined
-
-const services = (): Promise<Services> => {
-	serving ??= createServices(settings)
-	return serving
-}
+// The host waits for the triggers alone, and registers them while the rest of the app loads.
+const serving = setImmediate()
+	.then(() => import('./serve.ts'))
+	.then(({ serve }) => serve(settings))
+// A failure is for the requests to tell: the worker would end of one that nobody waits for.
+serving.catch(() => undefined)
 
 /** Every trigger answers by the same route table; which of them the host has chosen only names the invocation. */
 const handler: HttpHandler = async (request, context) => {
-	responding ??= services().then(respondWith)
-	const respond = await responding
+	const { respond } = await serving
 	return respond(request, context.invocationId, (event) => log(event, context))
 }
 
@@ -32,7 +30,8 @@ function log({ error, ...event }: RequestEvent, logger: Logger): void {
 app.timer('sweep', {
 	schedule: `0 */${sweepEvery / 60_000} * * * *`,
 	handler: async (_, context) => {
-		await sweepAll(await services(), ({ errors, ...event }) => {
+		const { sweep } = await serving
+		await sweep(({ errors, ...event }) => {
 			context.log(JSON.stringify(event))
 			for (const error of errors) context.error(error)
 		})

@@ -1,5 +1,5 @@
 import type { HttpResponseInit } from '@azure/functions'
-import { z } from 'zod'
+import * as z from 'zod'
 import { readBytes } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import { sasToken } from '../shared/relay/sas.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { RelaySettings } from './relay.ts'
 
 /** Where the data and the tokens are. Each has a form for Azure and a form for a laptop. */

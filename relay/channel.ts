@@ -1,7 +1,7 @@
 import type { Agent } from 'node:https'
 import type { Socket } from 'node:net'
 import { type RawData, WebSocket } from 'ws'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Clock, systemClock } from '../shared/relay/clock.ts'
 
 /** What a listener sends for one request. */

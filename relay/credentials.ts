@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, randomUUID, sign, X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { isAbsolute, join, normalize } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Clock } from '../shared/relay/clock.ts'
 import { type RelayToken, sasToken } from '../shared/relay/sas.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { urn } from '../../shared/scim/urn.ts'
 import type { Answer } from './client.ts'
 import { Shortfall } from './finding.ts'

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { kindOfId } from '../../shared/scim/id.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { ResourceType } from '../../shared/scim/resource-type.ts'

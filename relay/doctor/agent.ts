@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Clock, pause } from '../../shared/relay/clock.ts'
 import { startAgent } from '../agent.ts'
 import { ask } from '../ask.ts'

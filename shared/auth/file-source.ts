@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { isInDate, newest, type Token, type TokenSource } from './tokens.ts'
 
 const time = z.iso.datetime({ offset: true })

@@ -1,6 +1,6 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
-import { z } from 'zod'
+import * as z from 'zod'
 import { newest, type Token, type TokenSource } from './tokens.ts'
 
 export type VaultOptions = {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidSyntax, invalidValue } from '../scim/error.ts'
 import { isObject } from '../scim/value.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * What a tenant of mode `relay` may set: the hybrid connection where it is not called as the tenant, the ids of the agents

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { complex, reference, string } from './attribute.ts'
 
 /** RFC 7643 section 4.3. */

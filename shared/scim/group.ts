@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { multiValued, reference, string } from './attribute.ts'
 
 /** RFC 7643 section 4.2. Members are users: nested groups are refused. */

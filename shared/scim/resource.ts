@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Attributes, attributesOf, complex, dateTime, reference, string, strings } from './attribute.ts'
 
 const given = { mutability: 'readOnly' } as const

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { binary, boolean, complex, multiValued, reference, string } from './attribute.ts'
 
 const display = string({ description: 'A human-readable name, for display only.' })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { IdGenerator } from '../scim/id.ts'
 import { insert, merge, remove } from './batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from './retry.ts'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseSettings } from '../../functions/settings.ts'
 import { hasDotnet, restoreBicep } from './bicep-compiler.ts'
 import {

@@ -1,6 +1,7 @@
 // Plays the Node worker of Azure Functions for a built app: gives it `@azure/functions-core`, which only the worker has,
 // loads the `main` of its package.json, and runs invocations through the programming model that the app brings along.
-// One JSON value a line: first how long loading took and the registered functions, then for each invocation that is written to it the response.
+// One JSON value a line: first how long loading took and the registered functions, then for each invocation that is written
+// to it the response, and how long after the start of loading it was there.
 const Module = require('node:module')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')
@@ -72,7 +73,10 @@ async function main() {
 			trigger: triggerOf(metadata)[1],
 		})),
 	})
-	for await (const line of createInterface({ input: process.stdin })) write(await invoke(JSON.parse(line)))
+	for await (const line of createInterface({ input: process.stdin })) {
+		const answer = await invoke(JSON.parse(line))
+		write({ ...answer, answeredMilliseconds: performance.now() - started })
+	}
 }
 
 main().catch((error) => {

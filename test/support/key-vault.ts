@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TokenCredential } from '@azure/identity'
 import { afterAll, beforeAll } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { selfSigned } from './relay-stand-in/certificates.ts'
 
 /** One version of a secret. Times are seconds since 1970, as they are on the wire. */

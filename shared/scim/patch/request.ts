@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { namesInAnyCase, operationInAnyCase } from '../dialect.ts'
 import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payloadTooLarge, ScimError } from '../error.ts'
 import { checkElementFilter } from '../filter/match.ts'
@@ -61,7 +61,8 @@ export function parsePatch(body: unknown, type: ResourceType): readonly PatchOpe
 
 function refusal(error: z.ZodError): ScimError {
 	const [issue] = error.issues
-	const where = z.core.toDotPath(issue?.path ?? []).replace('operations', 'Operations')
+	const steps = (issue?.path ?? []).map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
+	const where = steps.join('').slice(1).replace('operations', 'Operations')
 	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { attributesOf, complex, string } from '../../../shared/scim/attribute.ts'
 import { defaultSelection, type Projection, parseSelection, project, selects } from '../../../shared/scim/projection.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'

@@ -1,0 +1,15 @@
+import { type Respond, respondWith } from './respond.ts'
+import { createServices } from './services.ts'
+import type { Settings } from './settings.ts'
+import { type SweepEvent, sweepAll } from './sweep.ts'
+
+/** All that the triggers run, behind one import. */
+export type Serving = {
+	readonly respond: Respond
+	readonly sweep: (log: (event: SweepEvent) => void) => Promise<void>
+}
+
+export async function serve(settings: Settings): Promise<Serving> {
+	const services = await createServices(settings)
+	return { respond: respondWith(services), sweep: (log) => sweepAll(services, log) }
+}
