@@ -2,6 +2,7 @@ import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
+import type { Quirk } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { parseTenantName } from '../shared/storage/tenants.ts'
 import type { Call, Handler, Reply } from './call.ts'
@@ -10,6 +11,7 @@ import { alive } from './health.ts'
 import { type Match, matchPath } from './match.ts'
 import { relay } from './relay.ts'
 import type { Services } from './services.ts'
+import { counting, type Usage } from './usage.ts'
 
 /** What one request came to. No token, no name, no value of a resource is ever in it. */
 export type RequestEvent = {
@@ -22,6 +24,8 @@ export type RequestEvent = {
 	readonly path?: string
 	/** Requests to the table service that it took. */
 	readonly storageRequests?: number
+	/** What of it RFC 7643 and RFC 7644 do not allow and was understood all the same. */
+	readonly quirks?: readonly Quirk[]
 	readonly scimType?: string
 	/** The fault behind a 5xx. */
 	readonly error?: unknown
@@ -40,16 +44,17 @@ export const respondWith =
 	async (request, requestId, log) => {
 		const started = services.now()
 		const seen: Seen = {}
-		const used = { storageRequests: 0 }
-		const outcome = await services.usage
-			.run(used, () => answer(request, { services, requestId, seen }))
-			.catch((error: unknown) => refuse(error, { requestId, method: request.method }))
+		const used: Usage = { storageRequests: 0, quirks: new Set() }
+		const outcome = await counting(used, () => answer(request, { services, requestId, seen })).catch((error: unknown) =>
+			refuse(error, { requestId, method: request.method }),
+		)
 		log({
 			requestId,
 			method: request.method,
 			status: outcome.response.status,
 			milliseconds: services.now() - started,
-			...used,
+			storageRequests: used.storageRequests,
+			...(used.quirks.size > 0 && { quirks: [...used.quirks] }),
 			...seen,
 			...outcome.cause,
 		})

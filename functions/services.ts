@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { fileSource } from '../shared/auth/file-source.ts'
 import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
@@ -10,14 +9,12 @@ import { userType } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Swept, sweep } from '../shared/storage/sweep.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
-import { type Account, type ConnectOptions, connectTables, type Send } from '../shared/storage/tables.ts'
+import { type Account, type ConnectOptions, connectTables } from '../shared/storage/tables.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/storage/tenants.ts'
 import { type Check, check } from './health.ts'
 import { openRelay, type SenderOf } from './relay.ts'
 import type { Settings } from './settings.ts'
-
-/** What a request has used: requests to the table service. */
-export type Usage = { storageRequests: number }
+import { counted } from './usage.ts'
 
 /** What requests are answered with. Made once and shared. */
 export type Services = {
@@ -31,8 +28,6 @@ export type Services = {
 	readonly ids: IdGenerator
 	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<Swept>
-	/** What the current request has used so far. */
-	readonly usage: AsyncLocalStorage<Usage>
 	/** Looks at what a tenant's requests need. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly Check[]>
 	/** Milliseconds since 1970. */
@@ -43,8 +38,8 @@ export type Services = {
 export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
 	const now = () => Date.now()
 	const ids = idGenerator(now, randomHex)
-	const usage = new AsyncLocalStorage<Usage>()
-	const tables = connectTables(await accountOf(settings), { ...options, intercept: counted(usage, options.intercept) })
+	const { intercept = (send) => send } = options
+	const tables = connectTables(await accountOf(settings), { ...options, intercept: (send) => counted(intercept(send)) })
 	const source =
 		'file' in settings.tokens
 			? fileSource(settings.tokens.file)
@@ -70,7 +65,6 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		open,
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		senderOf,
-		usage,
 		checks: (tenant, ask) =>
 			Promise.all([
 				check('tables', () => open(tenant).get(userType, ids('User')), now),
@@ -81,18 +75,6 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		now,
 	}
 }
-
-/** Counts the requests of whoever asks; what others watch them for is left to those. */
-const counted =
-	(usage: AsyncLocalStorage<Usage>, intercept: ConnectOptions['intercept'] = (send) => send) =>
-	(send: Send): Send => {
-		const watched = intercept(send)
-		return (request) => {
-			const used = usage.getStore()
-			if (used !== undefined) used.storageRequests++
-			return watched(request)
-		}
-	}
 
 async function accountOf(settings: Settings): Promise<Account> {
 	if ('connectionString' in settings.tables) return settings.tables

@@ -13,6 +13,11 @@ var queries = [
     text: loadTextContent('../queries/quarantine-risk.kql')
   }
   {
+    name: 'quirks'
+    title: 'Rollcall: what clients send that RFC 7644 does not have'
+    text: loadTextContent('../queries/quirks.kql')
+  }
+  {
     name: 'exceptions'
     title: 'Rollcall: what was behind an error'
     text: loadTextContent('../queries/exceptions.kql')

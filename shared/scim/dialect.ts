@@ -3,6 +3,32 @@ import type { CompareValue, Filter } from './filter/ast.ts'
 
 // What clients send that RFC 7643 and RFC 7644 do not allow and that we understand all the same. One function each.
 
+/** A deviation that was tolerated, by the name of the function that understands it. */
+export type Quirk =
+	| 'booleanFromString'
+	| 'complexFromString'
+	| 'singleFromList'
+	| 'roleFromJson'
+	| 'displayFromDisplayName'
+	| 'operationInAnyCase'
+	| 'namesInAnyCase'
+	| 'elementFromFilter'
+	| 'listOfSingle'
+	| 'namesValuesToRemove'
+
+let tell: (quirk: Quirk) => void = () => undefined
+
+/** Has somebody told of every deviation as it is tolerated, within the call that tolerates it. */
+export function onTolerated(listener: (quirk: Quirk) => void): void {
+	tell = listener
+}
+
+/** What a value is understood as, which is a deviation where it is not the value itself. */
+function understood<T>(quirk: Quirk, value: unknown, meant: T): T {
+	if (meant !== value) tell(quirk)
+	return meant
+}
+
 /**
  * Entra writes booleans as strings: `"active": "False"`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
@@ -10,7 +36,7 @@ import type { CompareValue, Filter } from './filter/ast.ts'
 export function booleanFromString(value: unknown): unknown {
 	if (typeof value !== 'string') return value
 	const lower = value.toLowerCase()
-	return lower === 'true' ? true : lower === 'false' ? false : value
+	return understood('booleanFromString', value, lower === 'true' ? true : lower === 'false' ? false : value)
 }
 
 /**
@@ -18,7 +44,8 @@ export function booleanFromString(value: unknown): unknown {
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
  */
 export function complexFromString(attribute: Attribute, value: unknown): unknown {
-	return typeof value === 'string' && attribute.subAttributes.has('value') ? { value } : value
+	const isBare = typeof value === 'string' && attribute.subAttributes.has('value')
+	return understood('complexFromString', value, isBare ? { value } : value)
 }
 
 /**
@@ -30,8 +57,9 @@ export function complexFromString(attribute: Attribute, value: unknown): unknown
 export function singleFromList(attribute: Attribute, value: unknown): unknown {
 	if (!Array.isArray(value) || value.length !== 1) return value
 	const element: unknown = value[0]
-	if (attribute.type === 'complex') return element
-	return typeof element === 'object' && element !== null && 'value' in element ? element.value : value
+	const isElement = attribute.type === 'complex'
+	const isValueOf = !isElement && typeof element === 'object' && element !== null && 'value' in element
+	return understood('singleFromList', value, isElement ? element : isValueOf ? element.value : value)
 }
 
 /**
@@ -48,32 +76,39 @@ export function roleFromJson(
 	// A role that only looks like one in JSON is a plain string.
 	if (typeof role?.value !== 'string') return element
 	const { displayName, ...rest } = role
-	return { ...element, ...rest, ...(displayName !== undefined && { display: displayName }) }
+	const meant = { ...element, ...rest, ...(displayName !== undefined && { display: displayName }) }
+	return understood('roleFromJson', element, meant)
 }
 
 /**
  * Entra's roles and the reference client's members carry `displayName` where the attribute is called `display`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes
  */
-export const displayFromDisplayName = (attribute: Attribute, name: string): string =>
-	name.toLowerCase() === 'displayname' &&
-	attribute.subAttributes.has('display') &&
-	!attribute.subAttributes.has('displayname')
-		? 'display'
-		: name
+export function displayFromDisplayName(attribute: Attribute, name: string): string {
+	const { subAttributes } = attribute
+	const isDisplay =
+		name.toLowerCase() === 'displayname' && subAttributes.has('display') && !subAttributes.has('displayname')
+	return understood('displayFromDisplayName', name, isDisplay ? 'display' : name)
+}
 
 /**
  * Entra writes the operations `Add`, `Replace` and `Remove`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
-export const operationInAnyCase = (op: string): string => op.toLowerCase()
+export const operationInAnyCase = (op: string): string => understood('operationInAnyCase', op, op.toLowerCase())
 
 /**
  * The reference client writes names in any letter case, and others write `operations` for `Operations`.
  * https://github.com/AzureAD/SCIMReferenceCode
  */
-export const namesInAnyCase = (object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
-	Object.fromEntries(Object.entries(object).map(([name, value]) => [name.toLowerCase(), value]))
+export function namesInAnyCase(object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+	const entries = Object.entries(object).map(([name, value]) => {
+		const lower = name.toLowerCase()
+		understood('namesInAnyCase', name, lower === 'operations' ? 'Operations' : lower)
+		return [lower, value] as const
+	})
+	return Object.fromEntries(entries)
+}
 
 /**
  * Entra adds and replaces through a filter that nothing matches yet, and expects the element to be made:
@@ -82,17 +117,8 @@ export const namesInAnyCase = (object: Readonly<Record<string, unknown>>): Reado
  * https://learn.microsoft.com/answers/questions/120490/patch-request-in-scim-with-azure-ad
  */
 export function elementFromFilter(filter: Filter): Readonly<Record<string, CompareValue>> | undefined {
-	if (filter.kind === 'attributeExpression') {
-		const isLiteral = filter.operator === 'eq' && filter.path.sub === undefined
-		return isLiteral ? { [filter.path.name]: filter.value } : undefined
-	}
-	if (filter.kind !== 'logicalExpression' || filter.operator !== 'and') return undefined
-	const element: Record<string, CompareValue> = {}
-	for (const operand of filter.operands) {
-		const part = elementFromFilter(operand)
-		if (part === undefined) return undefined
-		Object.assign(element, part)
-	}
+	const element = literalsOf(filter)
+	if (element !== undefined) tell('elementFromFilter')
 	return element
 }
 
@@ -100,7 +126,8 @@ export function elementFromFilter(filter: Filter): Readonly<Record<string, Compa
  * Entra filters a single value as if it were a list: `{"op": "remove", "path": "manager[value eq \"2819c223\"]"}`.
  * https://github.com/thomaspoignant/scim-patch/issues/453
  */
-export const listOfSingle = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
+export const listOfSingle = (value: unknown): readonly unknown[] =>
+	understood('listOfSingle', value, value === undefined ? [] : [value])
 
 /**
  * Entra removes values by naming them instead of by a filter:
@@ -108,8 +135,24 @@ export const listOfSingle = (value: unknown): readonly unknown[] => (value === u
  * and would remove them all.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
-export const namesValuesToRemove = (operation: { readonly value?: unknown }): boolean =>
-	operation.value !== undefined && operation.value !== null && operation.value !== ''
+export function namesValuesToRemove({ value }: { readonly value?: unknown }): boolean {
+	return understood('namesValuesToRemove', false, value !== undefined && value !== null && value !== '')
+}
+
+function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | undefined {
+	if (filter.kind === 'attributeExpression') {
+		const isLiteral = filter.operator === 'eq' && filter.path.sub === undefined
+		return isLiteral ? { [filter.path.name]: filter.value } : undefined
+	}
+	if (filter.kind !== 'logicalExpression' || filter.operator !== 'and') return undefined
+	const element: Record<string, CompareValue> = {}
+	for (const operand of filter.operands) {
+		const part = literalsOf(operand)
+		if (part === undefined) return undefined
+		Object.assign(element, part)
+	}
+	return element
+}
 
 function parsedObject(json: string): Readonly<Record<string, unknown>> | undefined {
 	try {

@@ -104,3 +104,18 @@ test('the log has the template of the path and the requests to storage, and no v
 	})
 	expect(requests).toBe(1)
 })
+
+test.each([
+	[[{ op: 'replace', path: 'active', value: false }], undefined],
+	[[{ op: 'Replace', path: 'active', value: 'False' }], ['operationInAnyCase', 'booleanFromString']],
+	[[{ op: 'add', path: 'emails[type eq "work"].value', value: 'joy@example.com' }], ['elementFromFilter']],
+	[[{ op: 'replace', path: 'manager', value: [{ value: 'b1' }] }], ['singleFromList']],
+])('the log names what the operations %j have that RFC 7644 has not', async (operations, quirks) => {
+	const tenant = await newHost()
+	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
+	expect(tenant.events.at(-1)).not.toHaveProperty('quirks')
+	const schemas = ['urn:ietf:params:scim:api:messages:2.0:PatchOp']
+	const { status } = await tenant.request('PATCH', `/Users/${id}`, { body: { schemas, Operations: operations } })
+	expect(status).toBe(200)
+	expect(tenant.events.at(-1)?.quirks).toEqual(quirks)
+})

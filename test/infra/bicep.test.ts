@@ -165,7 +165,7 @@ output key string = account.listKeys().keys[0].value
 				'Microsoft.ManagedIdentity/userAssignedIdentities',
 				'Microsoft.OperationalInsights/workspaces',
 				'Microsoft.Insights/components',
-				...Array(5).fill('Microsoft.OperationalInsights/workspaces/savedSearches'),
+				...Array(6).fill('Microsoft.OperationalInsights/workspaces/savedSearches'),
 				'Microsoft.Storage/storageAccounts',
 				'Microsoft.Storage/storageAccounts/blobServices',
 				'Microsoft.Storage/storageAccounts/blobServices/containers',

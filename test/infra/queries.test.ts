@@ -10,7 +10,7 @@ const newHost = useHost()
 test.each(files)('%s asks for fields that the log has', async (file) => {
 	const tenant = await newHost()
 	await tenant.create('/Users', { userName: 'joy' })
-	await tenant.request('POST', '/Users', { body: { userName: 'joy' } })
+	await tenant.request('POST', '/Users', { body: { userName: 'joy', active: 'True' } })
 	const logged = JSON.stringify(tenant.events.at(-1))
 	const text = readFileSync(`${folder}${file}`, 'utf8')
 	for (const [, field = ''] of text.matchAll(/\bevent\.(\w+)/g)) expect(JSON.parse(logged)).toHaveProperty(field)

@@ -8,7 +8,9 @@ import {
 	listOfSingle,
 	namesInAnyCase,
 	namesValuesToRemove,
+	onTolerated,
 	operationInAnyCase,
+	type Quirk,
 	roleFromJson,
 	singleFromList,
 } from '../../../shared/scim/dialect.ts'
@@ -174,5 +176,56 @@ describe('a remove', () => {
 		[{}, false],
 	])('%j names values: %j', (operation, expected) => {
 		expect(namesValuesToRemove(operation)).toBe(expected)
+	})
+})
+
+describe('whoever listens', () => {
+	const told = (tolerate: () => unknown): readonly Quirk[] => {
+		const quirks: Quirk[] = []
+		onTolerated((quirk) => quirks.push(quirk))
+		tolerate()
+		onTolerated(() => undefined)
+		return quirks
+	}
+
+	const typeEq: Filter = { kind: 'attributeExpression', path: { name: 'type' }, operator: 'eq', value: 'work' }
+
+	it.each<[Quirk, () => unknown, () => unknown]>([
+		['booleanFromString', () => booleanFromString('True'), () => booleanFromString(true)],
+		[
+			'complexFromString',
+			() => complexFromString(attribute('manager'), 'x'),
+			() => complexFromString(attribute('manager'), { value: 'x' }),
+		],
+		[
+			'singleFromList',
+			() => singleFromList(attribute('manager'), [{ value: 'x' }]),
+			() => singleFromList(attribute('manager'), { value: 'x' }),
+		],
+		[
+			'roleFromJson',
+			() => roleFromJson(attribute('roles'), { value: '{"value":"25"}' }),
+			() => roleFromJson(attribute('roles'), { value: '25' }),
+		],
+		[
+			'displayFromDisplayName',
+			() => displayFromDisplayName(attribute('roles'), 'displayName'),
+			() => displayFromDisplayName(attribute('roles'), 'display'),
+		],
+		['operationInAnyCase', () => operationInAnyCase('Add'), () => operationInAnyCase('add')],
+		[
+			'namesInAnyCase',
+			() => namesInAnyCase({ operations: [] }),
+			() => namesInAnyCase({ schemas: [], Operations: [], op: 'add', path: 'x', value: 1 }),
+		],
+		['elementFromFilter', () => elementFromFilter(typeEq), () => elementFromFilter({ ...typeEq, operator: 'ne' })],
+		['namesValuesToRemove', () => namesValuesToRemove({ value: [{ value: 'x' }] }), () => namesValuesToRemove({})],
+	])('is told of %s where it applies', (quirk, deviating, allowed) => {
+		expect(told(deviating)).toEqual([quirk])
+		expect(told(allowed)).toEqual([])
+	})
+
+	it('is told of a single value that is filtered', () => {
+		expect(told(() => listOfSingle({ value: 'x' }))).toEqual(['listOfSingle'])
 	})
 })
