@@ -1,6 +1,7 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
 import * as z from 'zod'
+import { managedIdentity } from './managed-identity.ts'
 import { newest, type Token, type TokenSource } from './tokens.ts'
 
 export type VaultOptions = {
@@ -39,11 +40,10 @@ export function keyVaultSource(options: VaultOptions): TokenSource {
 
 /** Both packages are loaded when a token is looked up for the first time: they are most of what a cold start would load. */
 async function connect({ vaultUrl, clientId, credential, client }: VaultOptions): Promise<SecretClient> {
-	const [{ SecretClient }, { ManagedIdentityCredential }] = await Promise.all([
+	const [{ SecretClient }, identity] = await Promise.all([
 		import('@azure/keyvault-secrets'),
-		import('@azure/identity'),
+		credential ?? managedIdentity(clientId === undefined ? {} : { clientId }),
 	])
-	const identity = credential ?? new ManagedIdentityCredential(clientId === undefined ? {} : { clientId })
 	return new SecretClient(vaultUrl, identity, { retryOptions, ...client })
 }
 

@@ -3,20 +3,23 @@ import { describe, expect, test } from 'vitest'
 import { keyVaultSource, type VaultOptions } from '../../../shared/auth/key-vault-source.ts'
 import { tokenVerifier } from '../../../shared/auth/tokens.ts'
 import { accessToken, type Fault, useKeyVault } from '../../support/key-vault.ts'
+import { type Trouble, useManagedIdentity } from '../../support/managed-identity.ts'
 
 const keyVault = useKeyVault()
+const managedIdentity = useManagedIdentity()
 const secret = 'scim-token-acme'
 const start = Date.UTC(2026, 0, 1)
 /** So many seconds after the beginning of 2026, as Key Vault counts them. */
 const at = (seconds: number) => start / 1000 + seconds
 
-/** The source with the real client over a new vault, and a verifier on top of it whose clock a test moves. */
+/** The source with the real clients over a new vault and a new identity, and a verifier on top whose clock a test moves. */
 function open(options: Partial<VaultOptions> = {}) {
-	const vault = keyVault()
+	const [vault, identity] = [keyVault(), managedIdentity()]
+	const clientId = identity.newClientId()
 	const clock = { time: start + 3600_000 }
 	const source = keyVaultSource({
 		vaultUrl: vault.url,
-		credential: vault.credential,
+		clientId,
 		client: {
 			disableChallengeResourceVerification: true,
 			tlsOptions: { ca: vault.certificate },
@@ -25,7 +28,7 @@ function open(options: Partial<VaultOptions> = {}) {
 		...options,
 	})
 	const verify = tokenVerifier({ source, isTenant: async () => true, now: () => clock.time })
-	return { vault, clock, source, accepts: (token: string) => verify('acme', token) }
+	return { vault, identity, clientId, clock, source, accepts: (token: string) => verify('acme', token) }
 }
 
 const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
@@ -212,11 +215,62 @@ describe('an outage', () => {
 
 	test('such as an identity endpoint that does not answer ends at the deadline', async () => {
 		const deadline = new AbortController()
-		const getToken = () => {
+		const { identity, accepts } = open({ deadline: () => deadline.signal })
+		identity.troubleOf = () => {
 			deadline.abort(new Error('too late'))
-			return new Promise<never>(() => {})
+			return 'silent'
 		}
-		const { accepts } = open({ deadline: () => deadline.signal, credential: { getToken } })
 		await expect(accepts('good')).rejects.toMatchObject({ status: 503, cause: { message: 'too late' } })
+	})
+})
+
+describe('the managed identity', () => {
+	test('is asked once for an access token for the vault, by its client id', async () => {
+		const { vault, identity, clientId, source } = open()
+		vault.add(secret, { value: 'good', created: at(0) })
+		await source('acme', start)
+		expect(valuesOf(await source('acme', start))).toEqual(['good'])
+		expect(identity.requests).toEqual([`${clientId} https://vault.azure.net`])
+	})
+
+	test('is asked again when the access token comes to its end', async () => {
+		const { identity, source } = open()
+		identity.lifetime = 60
+		await source('acme', start)
+		await source('acme', start)
+		expect(identity.requests.length).toBeGreaterThan(1)
+	})
+
+	const troubles: readonly (readonly [string, Trouble, number])[] = [
+		['whose endpoint breaks connections', 'reset', 3],
+		['whose endpoint is down', { status: 500, message: 'Internal Server Error' }, 3],
+		['whose endpoint is not there yet', { status: 404, message: 'Not Found' }, 3],
+		['that the app does not have', { status: 400, message: 'No User Assigned Identity found' }, 1],
+	]
+
+	test.each(troubles)('%s is a 503, and works when it is there', async (_, trouble, attempts) => {
+		const { vault, identity, clock, accepts } = open()
+		vault.add(secret, { value: 'good', created: at(0) })
+		identity.troubleOf = () => trouble
+		const error = await accepts('good').catch((thrown: unknown) => thrown)
+		expect(error).toMatchObject({ status: 503, headers: { 'Retry-After': '5' } })
+		expect(inspect(error)).toContain('ManagedIdentityCredential')
+		expect(identity.requests).toHaveLength(attempts)
+		identity.troubleOf = () => undefined
+		clock.time += 5000
+		expect(await accepts('good')).toBe(true)
+	})
+
+	test.each(troubles)('%s leaves the tokens that are known', async (_, trouble) => {
+		const { vault, identity, clock, accepts } = open()
+		identity.lifetime = 0
+		vault.add(secret, { value: 'good', created: at(0) })
+		expect(await accepts('good')).toBe(true)
+		const asked = vault.requests.length
+		identity.troubleOf = () => trouble
+		clock.time += 23 * 3600_000
+		expect(await accepts('good')).toBe(true)
+		await expect(accepts('other')).rejects.toMatchObject({ status: 503 })
+		expect(vault.requests).toHaveLength(asked)
 	})
 })

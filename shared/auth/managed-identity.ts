@@ -1,0 +1,35 @@
+import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline'
+import type { TokenCredential } from '@azure/identity'
+
+export type IdentityOptions = {
+	/** The client id of a user-assigned identity. */
+	readonly clientId?: string
+	/** Milliseconds within which the endpoint is to answer. */
+	readonly timeout?: number
+}
+
+/**
+ * The identity that the app has in Azure. Its package is loaded here, when the identity is first needed.
+ *
+ * A SCIM client waits for the token. The package itself would try for a minute, and for ever where the endpoint does not
+ * answer, until the Functions host ends the whole worker.
+ */
+export async function managedIdentity({ clientId, timeout = 3000 }: IdentityOptions): Promise<TokenCredential> {
+	const { ManagedIdentityCredential } = await import('@azure/identity')
+	return new ManagedIdentityCredential({
+		...(clientId !== undefined && { clientId }),
+		retryOptions: { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 1000 },
+		httpClient: within(timeout),
+	})
+}
+
+/** Gives up what is not answered in time. */
+function within(timeout: number): HttpClient {
+	const client = createDefaultHttpClient()
+	return {
+		sendRequest(request) {
+			request.timeout = timeout
+			return client.sendRequest(request)
+		},
+	}
+}
