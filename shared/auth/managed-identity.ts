@@ -1,5 +1,4 @@
 import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline'
-import type { TokenCredential } from '@azure/identity'
 
 export type IdentityOptions = {
 	/** The client id of a user-assigned identity. */
@@ -14,7 +13,7 @@ export type IdentityOptions = {
  * A SCIM client waits for the token. The package itself would try for a minute, and for ever where the endpoint does not
  * answer, until the Functions host ends the whole worker.
  */
-export async function managedIdentity({ clientId, timeout = 3000 }: IdentityOptions): Promise<TokenCredential> {
+export async function managedIdentity({ clientId, timeout = 3000 }: IdentityOptions) {
 	const { ManagedIdentityCredential } = await import('@azure/identity')
 	return new ManagedIdentityCredential({
 		...(clientId !== undefined && { clientId }),

@@ -19,8 +19,8 @@ export type ManagedIdentity = {
 	readonly requests: string[]
 	/** Seconds for which tokens are good. */
 	lifetime: number
-	/** Is asked about every request. */
-	troubleOf: () => Trouble | undefined
+	/** Is asked about every request, by the resource that a token is wanted for. */
+	troubleOf: (resource: string) => Trouble | undefined
 	/** A client id that no token was asked for yet, since the client keeps tokens for as long as the process runs. */
 	newClientId(): string
 }
@@ -73,7 +73,7 @@ function answer(identity: ManagedIdentity, { url = '', headers }: IncomingMessag
 	const { pathname, searchParams } = new URL(url, 'http://localhost')
 	const [resource = '', clientId = ''] = ['resource', 'client_id'].map((name) => searchParams.get(name) ?? '')
 	identity.requests.push(`${clientId} ${resource}`)
-	const trouble = identity.troubleOf()
+	const trouble = identity.troubleOf(resource)
 	if (trouble === 'silent') return
 	if (trouble === 'reset') {
 		response.destroy()
