@@ -51,7 +51,7 @@ param dailyLogQuotaGb int = 5
 @description('Optional. Log every access to the tables: who, from where, what. Some kilobytes a request.')
 param auditTables bool = false
 
-@description('Optional. E-mail addresses that are told of failures, of bursts of refused tokens and of missing agents. Without any there are no alerts.')
+@description('Optional. E-mail addresses that are told of failures, of bursts of refused tokens and of too few or too many agents. Without any there are no alerts.')
 param alertEmails string[] = []
 
 @description('Optional. Tenants whose SCIM server only their own network reaches. Without any there is no relay.')

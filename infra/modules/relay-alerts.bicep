@@ -1,4 +1,4 @@
-metadata description = 'Tells when a tenant behind the relay has fewer agents than it should.'
+metadata description = 'Tells when a tenant behind the relay has fewer agents than it should, or more.'
 
 import { relayTenant } from 'relay.bicep'
 
@@ -18,13 +18,31 @@ resource namespace 'Microsoft.Relay/namespaces@2024-01-01' existing = {
   name: name
 }
 
-resource missing 'Microsoft.Insights/metricAlerts@2026-01-01' = [
-  for tenant in tenants: {
-    name: '${name}-${tenant.tenant}-agents'
+// Two rules a tenant, since the conditions of one must all be met.
+var rules = flatten(map(tenants, each => [
+  {
+    name: '${name}-${each.tenant}-agents'
+    description: 'Fewer than ${each.listeners} agents of the tenant ${each.tenant} are connected.'
+    tenant: each.tenant
+    operator: 'LessThan'
+    threshold: each.listeners
+  }
+  {
+    name: '${name}-${each.tenant}-surplus-agents'
+    description: 'More than ${each.listeners} agents of the tenant ${each.tenant} are connected. One that is not yours is sent requests of the tenant.'
+    tenant: each.tenant
+    operator: 'GreaterThan'
+    threshold: each.listeners
+  }
+]))
+
+resource agents 'Microsoft.Insights/metricAlerts@2026-01-01' = [
+  for rule in rules: {
+    name: rule.name
     location: 'global'
     tags: tags
     properties: {
-      description: 'Fewer than ${tenant.listeners} agents of the tenant ${tenant.tenant} are connected.'
+      description: rule.description
       enabled: true
       severity: 2
       scopes: [namespace.id]
@@ -37,11 +55,11 @@ resource missing 'Microsoft.Insights/metricAlerts@2026-01-01' = [
             name: 'agents'
             criterionType: 'StaticThresholdCriterion'
             metricName: 'ActiveListeners'
-            dimensions: [{ name: 'EntityName', operator: 'Include', values: [tenant.tenant] }]
+            dimensions: [{ name: 'EntityName', operator: 'Include', values: [rule.tenant] }]
             // The metric can only be summed up, and comes once a minute: over a longer window it would count minutes.
             timeAggregation: 'Total'
-            operator: 'LessThan'
-            threshold: tenant.listeners
+            operator: rule.operator
+            threshold: rule.threshold
           }
         ]
       }

@@ -11,7 +11,7 @@ type relayTenant = {
   @description('Object ids of the identities that agents of this tenant listen with.')
   agentPrincipalIds: string[]
 
-  @description('Agents that are expected to listen at any time; an alert tells when there are fewer.')
+  @description('Agents that are expected to listen at any time; an alert tells when there are fewer, or more.')
   @minValue(1)
   @maxValue(25)
   listeners: int

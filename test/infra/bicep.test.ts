@@ -199,7 +199,10 @@ output key string = account.listKeys().keys[0].value
 				minimumTlsVersion: 'TLS1_2',
 				supportsHttpsTrafficOnly: true,
 			})
-			expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({
+			const { properties: vault } = the(deployed, 'Microsoft.KeyVault/vaults')
+			// False is refused.
+			expect(vault.enablePurgeProtection ?? 'nothing').toBe('nothing')
+			expect(vault).toMatchObject({
 				tenantId: id(1),
 				enableRbacAuthorization: true,
 				enableSoftDelete: true,
@@ -328,21 +331,24 @@ output key string = account.listKeys().keys[0].value
 			`storageAccounts/${storageName}/tableServices/default`,
 			`vaults/${appName}`,
 		])
-		expect(
-			all(deployed, 'Microsoft.Insights/scheduledQueryRules').map(({ name, properties }) => [
-				name,
-				z.object({ criteria: z.object({ allOf: z.array(z.record(z.string(), z.unknown())) }) }).parse(properties)
-					.criteria.allOf,
-			]),
-		).toEqual([
-			[`${appName}-failures`, [alertOn('requests | where toint(resultCode) >= 500', 5)]],
-			[`${appName}-refusals`, [alertOn('requests | where resultCode == "401"', 50)]],
+		expect(all(deployed, 'Microsoft.Insights/scheduledQueryRules')).toMatchObject([
+			{
+				name: `${appName}-failures`,
+				properties: alertOn('requests | where toint(resultCode) >= 500 and resultCode != "501"', 5, 'PT5M'),
+			},
+			{
+				name: `${appName}-refusals`,
+				properties: alertOn('requests | where resultCode == "401"', 50, 'PT15M'),
+			},
 		])
+		expect(the(deployed, 'Microsoft.Insights/actionGroups').properties).toMatchObject({
+			emailReceivers: [{ emailAddress: 'identity-operations@example.com' }],
+		})
 		expect(all(deployed, 'Microsoft.Relay/namespaces')).toEqual([])
 		expect(grants(deployed)).toEqual(grants(predict('small')))
 	})
 
-	test('the relay example has one hybrid connection a tenant, without a key rule, and misses its agents', () => {
+	test('the relay example has one hybrid connection a tenant, without a key rule, and counts its agents', () => {
 		const deployed = predict('relay')
 		expect(
 			deployed.predictedResources.map(({ type }) => type).filter((type) => type.startsWith('Microsoft.Relay/')),
@@ -351,16 +357,32 @@ output key string = account.listKeys().keys[0].value
 			name: `rollcall-relay-${suffix}/headquarters`,
 			properties: { requiresClientAuthorization: true },
 		})
-		expect(the(deployed, 'Microsoft.Insights/metricAlerts').properties.criteria).toMatchObject({
-			allOf: [
-				{
-					metricName: 'ActiveListeners',
-					dimensions: [{ name: 'EntityName', operator: 'Include', values: ['headquarters'] }],
-					operator: 'LessThan',
-					threshold: 2,
+		expect(all(deployed, 'Microsoft.Insights/diagnosticSettings').map((each) => scopeOf(each))).toContain(
+			`namespaces/rollcall-relay-${suffix}`,
+		)
+		expect(all(deployed, 'Microsoft.Insights/metricAlerts')).toMatchObject(
+			[
+				['agents', 'LessThan'],
+				['surplus-agents', 'GreaterThan'],
+			].map(([name, operator]) => ({
+				name: `rollcall-relay-${suffix}-headquarters-${name}`,
+				properties: {
+					enabled: true,
+					windowSize: 'PT1M',
+					criteria: {
+						allOf: [
+							{
+								metricName: 'ActiveListeners',
+								dimensions: [{ name: 'EntityName', operator: 'Include', values: ['headquarters'] }],
+								timeAggregation: 'Total',
+								...{ operator, threshold: 2 },
+							},
+						],
+					},
+					actions: [{ actionGroupId: expect.stringContaining('actionGroupId') }],
 				},
-			],
-		})
+			})),
+		)
 	})
 
 	test('without addresses nobody is told, of agents neither', () => {
@@ -411,10 +433,10 @@ output key string = account.listKeys().keys[0].value
 	})
 })
 
-/** The one condition of an alert on requests. */
-const alertOn = (query: string, threshold: number) => ({
-	query,
-	timeAggregation: 'Count',
-	operator: 'GreaterThanOrEqual',
-	threshold,
+/** An alert on requests that is on, has one condition and tells somebody. */
+const alertOn = (query: string, threshold: number, windowSize: string) => ({
+	...{ enabled: true, evaluationFrequency: 'PT5M', windowSize },
+	scopes: [expect.stringContaining('componentId')],
+	criteria: { allOf: [{ query, timeAggregation: 'Count', operator: 'GreaterThanOrEqual', threshold }] },
+	actions: { actionGroups: [expect.stringMatching(/actionGroups/)] },
 })

@@ -18,3 +18,8 @@ test.each(files)('%s asks for fields that the log has', async (file) => {
 	if (prefix !== undefined) expect(logged.startsWith(prefix)).toBe(true)
 	expect(text).toMatch(/^\/\/ .+\n/)
 })
+
+test('what was behind an error is looked for among the lines of the log, where the worker sends it', () => {
+	const text = readFileSync(`${folder}exceptions.kql`, 'utf8')
+	expect(text).toMatch(/AppTraces\n +\| where .*SeverityLevel == 3/)
+})
