@@ -1,4 +1,6 @@
+import { inspect } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { RequestEvent } from '../../functions/respond.ts'
 import { type Host, type ScimAnswer, useHost } from '../support/host.ts'
 import { type KeyVault, useKeyVault } from '../support/key-vault.ts'
 
@@ -7,7 +9,8 @@ let vault: KeyVault
 beforeAll(() => {
 	vault = useVault()
 })
-const host = useHost({ vault: () => vault })
+const logged: RequestEvent[] = []
+const host = useHost({ vault: () => vault, log: (event) => logged.push(event) })
 
 const errorOf = (detail: string) => ({
 	...{ schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'], status: '401', detail },
@@ -139,14 +142,21 @@ describe('a token', () => {
 		})
 	})
 
-	it('is in no line of the log, right or wrong', async () => {
+	it('is in no line of the log, right or wrong, and neither is a name that may be made up', async () => {
 		const tenant = await host()
+		logged.length = 0
 		await by(tenant, `Bearer ${tenant.token}`)
 		await by(tenant, 'Bearer a-wrong-token')
 		await by(tenant, 'Basic a-password')
-		const logged = JSON.stringify(tenant.events)
-		expect(tenant.events).toHaveLength(1)
-		expect(logged).not.toMatch(new RegExp(`${tenant.token}|a-wrong-token|a-password`))
+		const nobody = tenant.baseUrl.replace(/tenant-\d+$/, 'no-such-tenant')
+		await fetch(`${nobody}/Users`, { headers: { authorization: 'Bearer a-wrong-token' } })
+		expect(logged.map(({ status, ...event }) => [status, event.tenant, event.path])).toEqual([
+			[200, tenant.baseUrl.split('/').at(-1), '/Users'],
+			...[401, 401, 401].map((status) => [status, undefined, undefined]),
+		])
+		expect(inspect(logged, { depth: 20 })).not.toMatch(
+			new RegExp(`${tenant.token}|a-wrong-token|a-password|no-such-tenant`),
+		)
 	})
 })
 

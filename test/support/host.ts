@@ -53,6 +53,8 @@ type Options = {
 	readonly pause?: Pause
 	/** Where the tokens are, instead of in a file; asked when the host starts. */
 	readonly vault?: () => KeyVault
+	/** Told of all that the host logs, also of what is no tenant's. */
+	readonly log?: (event: RequestEvent) => void
 }
 
 type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
@@ -63,9 +65,14 @@ export function useHost({
 	relay,
 	pause,
 	vault,
+	log = () => {},
 }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
 	const events: RequestEvent[] = []
+	const record = (event: RequestEvent): void => {
+		events.push(event)
+		log(event)
+	}
 	let running: { folder: string; server: RunningServer; azurite: Awaited<ReturnType<typeof startAzurite>> } | undefined
 	let services: Services | undefined
 	let tenants = 0
@@ -83,7 +90,7 @@ export function useHost({
 			...(pause && { pause }),
 		})
 		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
-		const server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
+		const server = await startServer({ port: 0, respond: respondWith(services), log: record })
 		running = { folder, server, azurite }
 	})
 
