@@ -33,16 +33,22 @@ function parse(args: readonly string[], commands: readonly Command[]) {
 		const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
 		return { values, positionals, given }
 	} catch (error) {
-		const [message = ''] = String(error instanceof Error ? error.message : error).split(/\. (?=To specify)|\n/)
-		const unknown = /^Unknown option '(--?[^']+)'/.exec(message)?.[1]
-		if (unknown === undefined) throw new UsageError(message, { hint: 'rollcall --help', cause: error })
+		const message = String(error instanceof Error ? error.message : error)
+		const [, option = ''] = /'(--?[^' ]+)/.exec(message) ?? []
 		const command = matching(
 			args.filter((arg) => !arg.startsWith('-')),
 			commands,
 		)
-		throw new UsageError(`unknown option ${unknown}`, { hint: hintFor(unknown, command), cause: error })
+		if (message.startsWith('Unknown option')) {
+			throw new UsageError(`unknown option ${option}`, { hint: hintFor(option, command), cause: error })
+		}
+		const problem = message.includes('does not take') ? 'takes no value' : 'needs a value'
+		throw new UsageError(`${option} ${problem}`, { hint: listing(command), cause: error })
 	}
 }
+
+const listing = (command: Command | undefined): string =>
+	command === undefined ? 'rollcall --help lists the commands' : `rollcall ${command.words} --help lists the options`
 
 /** Only an option that the command has is worth proposing. */
 function hintFor(option: string, command: Command | undefined): string {
@@ -52,7 +58,7 @@ function hintFor(option: string, command: Command | undefined): string {
 		known.map((name) => `--${name}`),
 	)
 	if (close !== undefined) return `did you mean ${close}?`
-	return `rollcall ${command === undefined ? '' : `${command.words} `}--help lists the options`
+	return listing(command)
 }
 
 const optionsOf = ({ options }: Command): readonly Option[] => [...options, 'json', 'help']
@@ -88,7 +94,7 @@ function refuseOptions(command: Command, given: readonly string[]): void {
 	const foreign = given.find((option) => !known.includes(option))
 	if (foreign === undefined) return
 	throw new UsageError(`rollcall ${command.words} has no option --${foreign}`, {
-		hint: `rollcall ${command.words} --help lists the options`,
+		hint: listing(command),
 	})
 }
 

@@ -47,7 +47,10 @@ describe('the command line', () => {
 		],
 		['tenant add', 'NAME is missing', 'rollcall tenant add NAME'],
 		['tenant add acme globex', 'globex is one argument too many', 'rollcall tenant add NAME'],
-		['tenant add acme --mode', "Option '--mode <value>' argument missing", 'rollcall --help'],
+		['tenant add acme --mode', '--mode needs a value', 'rollcall tenant add --help lists the options'],
+		['token rotate acme --overlap --json', '--overlap needs a value', 'rollcall token rotate --help lists the options'],
+		['tenant remove acme --yes=1', '--yes takes no value', 'rollcall tenant remove --help lists the options'],
+		['--mode', '--mode needs a value', 'rollcall --help lists the commands'],
 	])('%j is refused: %s', (line, message, hint) => {
 		expect(refusalOf(line)).toMatchObject({ name: 'UsageError', message, hint })
 	})
