@@ -73,12 +73,19 @@ export const rotateToken: AtPlace = ({ args: [name = ''], values }) => {
 			})
 		}
 		const ends = new Date(end).toISOString()
+		const isSoon = ending.length > 0 && overlap < noticed
 		return {
-			text: `${text}${ending.map(({ version }) => `\nThe token ${version} ends at ${ends}.`).join('')}`,
+			text: [
+				...[text, ...ending.map(({ version }) => `The token ${version} ends at ${ends}.`)],
+				...(isSoon ? ['A host that runs takes notice of that within ten minutes.'] : []),
+			].join('\n'),
 			json: { ...json, ending: ending.map(({ version }) => ({ version, expires: ends })) },
 		}
 	}
 }
+
+/** A host reads its tokens again after this time, in milliseconds. */
+const noticed = 10 * 60_000
 
 /** Hosts accept this many tokens of a tenant at a time. */
 const maxAccepted = 4

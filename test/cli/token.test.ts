@@ -80,6 +80,17 @@ describe('rollcall token', () => {
 		expect(await accepts(token, Date.parse(end) + 1000 * hour)).toBe(true)
 	})
 
+	test('rotate says that a host takes notice of a short overlap within ten minutes', async () => {
+		const { version } = await json('tenant add acme')
+		const { out } = await run('token rotate acme --overlap 0s')
+		expect(out).toMatch(
+			new RegExp(
+				`\\nThe token ${version} ends at 20\\S+Z\\.\\nA host that runs takes notice of that within ten minutes\\.\\n$`,
+			),
+		)
+		expect((await run('token rotate acme --overlap 10m')).out).not.toMatch(/notice/)
+	})
+
 	test('rotate puts no end off: one that comes sooner stays, and so does what is disabled', async () => {
 		const first = await json('tenant add acme')
 		const second = await json('token add acme')
