@@ -9,15 +9,15 @@ import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
 import { whereOf, whereOptions } from './where.ts'
 
-type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isMade?: boolean }
+type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isFirst?: boolean }
 
 /** A command that opens the place where tenants are, and closes it whatever happens. */
-const placed = ({ work, isMade = false, ...command }: Placed): Command => ({
+const placed = ({ work, isFirst = false, ...command }: Placed): Command => ({
 	...command,
 	options: [...command.options, ...whereOptions],
 	async run(invocation) {
 		const ready = work(invocation)
-		const place = await openPlace(whereOf(invocation.values), { isMade })
+		const place = await openPlace(whereOf(invocation.values), { isFirst, say: invocation.surroundings.err })
 		try {
 			return await ready(place)
 		} finally {
@@ -33,7 +33,7 @@ export const commands: readonly Command[] = [
 		options: ['mode', ...relayOptions],
 		summary: 'make a tenant, and print its Tenant URL and Secret Token',
 		work: addTenant,
-		isMade: true,
+		isFirst: true,
 	}),
 	placed({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
 	placed({ words: 'tenant show', parameters: ['NAME'], options: [], summary: 'show a tenant', work: showTenant }),

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
-import { type Account, connectTables } from '../shared/storage/tables.ts'
+import { type Account, type ConnectOptions, connectTables } from '../shared/storage/tables.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/storage/tenants.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
+import { type Patience, patience } from './patience.ts'
 import type { TokenStore } from './token-store.ts'
 import { vaultTokens } from './vault-tokens.ts'
 import type { Where } from './where.ts'
@@ -25,22 +27,35 @@ export type Place = {
 	close(): Promise<void>
 }
 
-type Parts = Pick<Place, 'tokens' | 'close'> & { readonly account: Account; readonly origin: string }
-
-/** Opens the place where a command works. A data folder that is missing is made where the command may begin one. */
-export async function openPlace(where: Where, { isMade }: { readonly isMade: boolean }): Promise<Place> {
-	if ('folder' in where) return openFolder(where.folder, isMade)
-	return openDeployment('resourceGroup' in where ? await findDeployment(where.resourceGroup) : where)
+type Parts = Pick<Place, 'tokens' | 'close'> & {
+	readonly account: Account
+	readonly options?: ConnectOptions
+	readonly origin: string
 }
 
+/**
+ * Opens the place where a command works. What may be the first command there makes a data folder that is missing, and
+ * waits for a role that is new, of which it tells `say`.
+ */
+export async function openPlace(where: Where, { isFirst, say }: Opening): Promise<Place> {
+	if ('folder' in where) return openFolder(where.folder, isFirst)
+	const deployment = 'resourceGroup' in where ? await findDeployment(where.resourceGroup) : where
+	return openDeployment(deployment, isFirst ? patience(say) : undefined)
+}
+
+type Opening = { readonly isFirst: boolean; readonly say: (text: string) => void }
+
 /** A deployment, as whoever is signed in to `az`. */
-async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment): Promise<Place> {
+async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment, waiting?: Patience): Promise<Place> {
 	const { AzureCliCredential } = await import('@azure/identity')
 	const credential = new AzureCliCredential()
+	const client: SecretClientOptions =
+		waiting === undefined ? {} : { additionalPolicies: [{ policy: waiting.vault, position: 'perCall' }] }
 	return placeOf({
 		account: { endpoint: tablesEndpoint, credential },
+		...(waiting && { options: { intercept: waiting.tables } }),
 		tokens: vaultTokens({
-			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential),
+			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client),
 		}),
 		origin: `https://${appHost}`,
 		close: async () => {},
@@ -65,10 +80,10 @@ async function openFolder(data: string, isMade: boolean): Promise<Place> {
 	return placeOf(parts)
 }
 
-async function placeOf({ account, tokens, origin, close }: Parts): Promise<Place> {
+async function placeOf({ account, options, tokens, origin, close }: Parts): Promise<Place> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
-	const tables = connectTables(account)
+	const tables = connectTables(account, options)
 	try {
 		// So that an account without tenants has none, and is not one that is broken.
 		await tables.createTable(tenantsTable)

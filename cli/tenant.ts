@@ -18,6 +18,8 @@ export const addTenant: AtPlace = ({ args: [given = ''], values }) => {
 	const settings = settingsOf(values)
 	if (mode === 'store') refuseSettings(settings)
 	return async (place) => {
+		// A vault that cannot be used says so before anything is made.
+		await place.tokens.list(name)
 		const tenant = await place.tenants.createTenant({ name, mode, settings: assigned(settings) })
 		if (tenant === 'exists') {
 			throw new Failure(`there is a tenant ${name} already`, {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What deploy.sh, add-tenant.sh and destroy.sh have in common. Sourced, not run.
+# What deploy.sh and destroy.sh have in common. Sourced, not run.
 
 # The deployment of main.bicep in its resource group; its outputs tell the scripts what is where.
 readonly deployment=rollcall

@@ -106,5 +106,5 @@ cat <<END
 Rollcall works at https://$host
 Now add a tenant, which prints the Tenant URL and the Secret Token that Entra asks for:
 
-    infra/add-tenant.sh --resource-group $group --tenant NAME
+    npm run rollcall -- tenant add NAME --resource-group $group
 END

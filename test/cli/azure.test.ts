@@ -35,6 +35,57 @@ describe('rollcall on a deployment in Azure', () => {
 		)
 	})
 
+	test('adds a tenant just after the deployment, while roles are on their way', async () => {
+		const { env, vault, tables } = azure()
+		tables.refusals = 2
+		let refusals = 3
+		vault.faultOf = () =>
+			refusals-- > 0 ? { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' } : undefined
+		const { code, out, err } = await run('tenant add umbrella --resource-group rollcall', env)
+		expect({ code, err }).toEqual({
+			code: 0,
+			err: [1, 2, 3, 4, 5]
+				.map((count) => `A new role takes some minutes to work; trying again in 30 seconds (${count} of 10).\n`)
+				.join(''),
+		})
+		expect(out).toMatch(/^Tenant URL .*\nSecret Token .*\n$/)
+		expect(jsonOf(await run('tenant show umbrella --resource-group rollcall --json', env)).tokens).toEqual({
+			...{ accepted: 1, all: 1 },
+		})
+	})
+
+	test('gives up on a role that never works, and makes nothing', async () => {
+		const { env, vault, tables } = azure()
+		tables.refusals = 99
+		const withoutTables = await run('tenant add hooli --resource-group rollcall', env)
+		expect({ refusals: tables.refusals, code: withoutTables.code, out: withoutTables.out }).toEqual({
+			...{ refusals: 99 - 11, code: 1, out: '' },
+		})
+		expect(withoutTables.err.split('\n').slice(9)).toEqual([
+			'A new role takes some minutes to work; trying again in 30 seconds (10 of 10).',
+			'error: the table service answered 403 AuthorizationPermissionMismatch: This request is not authorized to perform this operation using this permission.',
+			expect.stringMatching(/^hint: you need the role Storage Table Data Contributor /),
+			'',
+		])
+		tables.refusals = 0
+		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
+		const withoutVault = await run('tenant add hooli --resource-group rollcall', env)
+		expect(withoutVault.err).toMatch(/10 of 10\)\.\nerror: the vault refuses: .*\nhint: .*Key Vault Secrets Officer/)
+		expect(jsonOf(await run('tenant list --resource-group rollcall --json', env))).not.toContainEqual(
+			expect.objectContaining({ name: 'hooli' }),
+		)
+	})
+
+	test('does not wait for what is no role, nor where nothing is new', async () => {
+		const { env, vault, tables } = azure()
+		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByFirewall' })
+		const refused = await run('tenant add hooli --resource-group rollcall', env)
+		expect(refused).toEqual({ code: 1, out: '', err: expect.stringMatching(/^error: the vault refuses: /) })
+		tables.refusals = 1
+		const listed = await run('tenant list --resource-group rollcall', env)
+		expect(listed).toEqual({ code: 1, out: '', err: expect.stringMatching(/^error: the table service answered 403 /) })
+	})
+
 	test('removes a tenant, whose name and secret can be used again while its old tokens cannot', async () => {
 		const { env, vault } = azure()
 		const where = '--resource-group rollcall'
@@ -69,12 +120,14 @@ describe('rollcall on a deployment in Azure', () => {
 			...{ code: 1, out: '' },
 			err: expect.stringMatching(/^error: az, the command line of Azure, is not installed\nhint: install it/),
 		})
-		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
+		// It lists secrets and takes none.
+		vault.faultOf = (path) => (path.endsWith('/versions') ? undefined : { status: 400, code: 'BadParameter' })
 		const refused = await run('tenant add globex --resource-group rollcall', env)
 		expect(refused).toEqual({
 			...{ code: 1, out: '' },
-			err: 'error: the tenant globex is made, but its token is not: the stand-in says Forbidden\nhint: when that is put right: rollcall token add globex\n',
+			err: 'error: the tenant globex is made, but its token is not: the stand-in says BadParameter\nhint: when that is put right: rollcall token add globex\n',
 		})
+		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
 		expect(await run('token list globex --resource-group rollcall', env)).toEqual({
 			...{ code: 1, out: '' },
 			err: expect.stringMatching(/^error: the vault refuses: .*\nhint: you need the role Key Vault Secrets Officer /),

@@ -3,13 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { TableClient } from '@azure/data-tables'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { parseBearer } from '../../shared/auth/bearer.ts'
-import { connectTables } from '../../shared/storage/tables.ts'
-import { openTenants, parseTenantName } from '../../shared/storage/tenants.ts'
-import { useAzurite } from '../support/azurite.ts'
-import { sequenceOfIds } from '../support/sequence.ts'
 
 const infra = fileURLToPath(new URL('../../infra', import.meta.url))
 const stub = fileURLToPath(new URL('./stub.mjs', import.meta.url))
@@ -23,14 +17,9 @@ const newSubscription = {
 	deployed: false,
 	publishFailures: 0,
 	publishError: '',
-	queryFailures: 0,
-	queryError: '',
 	pollsUntilUp: 0,
 	answerBefore: ['503', 'urn:ietf:params:scim:api:messages:2.0:Error'],
 	purgeProtection: false,
-	tables: [] as string[], // sound: empty
-	rows: [] as Record<string, string>[], // sound: empty
-	secrets: {} as Record<string, { value: string; mode: string }[]>, // sound: empty
 	published: undefined as string[] | undefined, // sound: not yet
 	purged: false,
 }
@@ -122,7 +111,7 @@ describe('deploy.sh', () => {
 		])
 		expect(after.published).toEqual(['host.json', 'index.js', 'package.json'])
 		expect(stdout).toContain('Rollcall works at https://rollcall-abc.azurewebsites.net\n')
-		expect(stdout).toContain('infra/add-tenant.sh --resource-group rollcall --tenant NAME\n')
+		expect(stdout).toContain('npm run rollcall -- tenant add NAME --resource-group rollcall\n')
 	})
 
 	test('upgrades what is there', () => {
@@ -242,7 +231,6 @@ describe('deploy.sh', () => {
 		['deploy.sh --force', 'there is no option --force'],
 		[deploy, 'there is no resource group rollcall yet: --location is needed to create it'],
 		['destroy.sh', '--resource-group is needed'],
-		['add-tenant.sh --tenant acme', '--resource-group is needed'],
 	])('%s is answered with what is wrong, and the manual', (command, message) => {
 		const { status, stdout, stderr } = run(command)
 		expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
@@ -259,109 +247,6 @@ describe('deploy.sh', () => {
 		})
 	})
 })
-
-describe('add-tenant.sh', () => {
-	const azurite = useAzurite()
-	const add = 'add-tenant.sh --resource-group rollcall --tenant acme'
-
-	test('adds a tenant that the app finds, with a token that it takes', async () => {
-		const { status, stdout, stderr, calls, after } = run(add, deployedBefore)
-		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-		const token = /^Secret Token {2}(.*)$/m.exec(stdout)?.[1] ?? ''
-		expect(stdout).toBe(`Tenant URL    https://rollcall-abc.azurewebsites.net/scim/acme\nSecret Token  ${token}\n`)
-		expect(parseBearer(`Bearer ${token}`)).toMatch(/^[\w-]{43}$/)
-		expect(after.secrets).toEqual({ 'scim-token-acme': [{ value: token, mode: '600' }] })
-
-		const tenant = await readBack(azurite().connectionString, after.rows)
-		expect(tenant).toEqual({
-			name: 'acme',
-			mode: 'store',
-			table: expect.stringMatching(/^t[0-9a-f]{32}$/),
-			settings: {},
-			cursorKey: expect.stringMatching(/^[\w-]{43}$/),
-			created: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/),
-		})
-		expect(after.tables).toEqual([tenant?.table])
-		for (const secret of [token, tenant?.cursorKey ?? '']) expect(calls.join('\n')).not.toContain(secret)
-		expect(callsOf(calls, 'az storage').filter((call) => !call.includes('--auth-mode login'))).toEqual([])
-	})
-
-	test('run again it changes nothing', () => {
-		const first = run(add, deployedBefore).after
-		const { status, stdout, calls, after } = run(add, first)
-		expect({ status, stdout }).toEqual({
-			status: 0,
-			stdout:
-				'Tenant URL    https://rollcall-abc.azurewebsites.net/scim/acme\nThe tenant has a token already. Another one: add --new-token.\n',
-		})
-		expect(calls.filter((call) => / (create|insert|set) /.test(call))).toEqual([])
-		expect(after).toEqual(first)
-	})
-
-	test('run again after it was interrupted it adds the token that is missing', () => {
-		const { rows, tables } = run(add, deployedBefore).after
-		const { stdout, after } = run(add, { ...deployedBefore, rows, tables })
-		expect(stdout).toContain('Secret Token  ')
-		expect(after).toMatchObject({ rows, tables, secrets: { 'scim-token-acme': [{ mode: '600' }] } })
-	})
-
-	test('adds another token when asked to', () => {
-		const first = run(add, deployedBefore).after
-		const { stdout, after } = run(`${add} --new-token`, first)
-		const [old, added] = after.secrets['scim-token-acme'] ?? []
-		expect(old).toEqual(first.secrets['scim-token-acme']?.[0])
-		expect(stdout).toContain(`Secret Token  ${added?.value}\n`)
-		expect(after.rows).toEqual(first.rows)
-	})
-
-	test('waits for a new role, and adds nothing when it cannot look', () => {
-		const queryError = 'You do not have the required permissions needed: AuthorizationPermissionMismatch'
-		const late = run(add, { ...deployedBefore, queryFailures: 1, queryError })
-		expect({ status: late.status, rows: late.after.rows.length }).toEqual({ status: 0, rows: 1 })
-		expect(callsOf(late.calls, 'sleep')).toEqual(['sleep 30'])
-		const away = run(add, { ...deployedBefore, queryFailures: 1, queryError: 'Failed to resolve the name' })
-		expect({ status: away.status, stdout: away.stdout, rows: away.after.rows, secrets: away.after.secrets }).toEqual({
-			status: 1,
-			stdout: '',
-			rows: [],
-			secrets: {},
-		})
-	})
-
-	test('says so where nothing is deployed', () => {
-		const { status, stderr } = run(add, { groups: { rollcall: 'westeurope' } })
-		expect(status).toBe(1)
-		expect(stderr).toContain('error: the resource group rollcall holds no deployment of Rollcall\n')
-	})
-
-	const names = [
-		...['acme', 'a1', '0x', 'acme-west-2', 'x'.repeat(39)],
-		...['a', 'Acme', '-acme', 'acme-', 'a--b', 'a_b', 'ácme', 'a/b', "a'b", 'x'.repeat(40), `a${'-x'.repeat(39)}`],
-		...'admin api health oauth2 runtime scim v1 v2 users groups me bulk schemas'.split(' '),
-		...['resourcetypes', 'serviceproviderconfig', 'entra'],
-	]
-
-	test.each(names)('takes the name %s where the app does', (name) => {
-		const { stderr } = run(`add-tenant.sh --resource-group rollcall --tenant ${name}`, { signedIn: false })
-		expect(stderr.split('\n')[0]).toMatch(
-			parseTenantName(name) === undefined
-				? `error: a tenant cannot be named '${name}': `
-				: 'error: az is not signed in',
-		)
-	})
-})
-
-/** The tenant that the app reads from such rows. */
-async function readBack(connectionString: string, rows: readonly Record<string, string>[]) {
-	const client = TableClient.fromConnectionString(connectionString, 'tenants', { allowInsecureConnection: true })
-	await client.createTable()
-	for (const { PartitionKey = '', RowKey = '', ...properties } of rows) {
-		await client.createEntity({ partitionKey: PartitionKey, rowKey: RowKey, ...properties })
-	}
-	const tables = connectTables({ connectionString })
-	const unused = () => Buffer.alloc(0)
-	return openTenants({ tables, ids: sequenceOfIds(), now: Date.now, randomBytes: unused }).getTenant('acme')
-}
 
 describe('destroy.sh', () => {
 	const destroy = 'destroy.sh --resource-group rollcall'
@@ -402,7 +287,7 @@ describe('destroy.sh', () => {
 test('the commands in docs/deploy.md are ones that the scripts take', () => {
 	const text = readFileSync(fileURLToPath(new URL('../../docs/deploy.md', import.meta.url)), 'utf8')
 	const commands = new Set(text.match(/^infra\/.*$/gm))
-	expect(commands.size).toBe(5)
+	expect(commands.size).toBe(3)
 	for (const command of commands) {
 		const { status, stderr } = run(command.replace('infra/', ''), { ...deployedBefore, input: 'rollcall\n' })
 		expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: '' })

@@ -2,7 +2,7 @@
 // the file $STUB_STATE, changes it, and appends each call to the file $STUB_CALLS. Refuses what the real az would refuse:
 // commands and options that it does not have, and missing ones that it needs.
 
-import { appendFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { strToU8, unzipSync, zipSync } from 'fflate'
 
 const [tool, ...args] = process.argv.slice(2)
@@ -15,8 +15,6 @@ class Refusal extends Error {
 		this.status = status
 	}
 }
-
-const data = { required: ['--account-name'], optional: ['--auth-mode'] }
 
 /** From `az COMMAND --help`. An option takes one value, but for the flags and lists below. */
 const commands = {
@@ -36,25 +34,11 @@ const commands = {
 		required: ['--resource-group', '--name', '--src'],
 		optional: ['--build-remote', '--timeout', '--slot'],
 	},
-	'storage table create': { required: ['--name', ...data.required], optional: data.optional },
-	'storage entity query': {
-		required: ['--table-name', ...data.required],
-		optional: ['--filter', '--select', ...data.optional],
-	},
-	'storage entity insert': {
-		required: ['--table-name', '--entity', ...data.required],
-		optional: ['--if-exists', ...data.optional],
-	},
 	'keyvault show': { required: ['--name'], optional: ['--resource-group'] },
 	'keyvault purge': { required: ['--name'], optional: ['--location'] },
-	'keyvault secret list': { required: ['--vault-name'] },
-	'keyvault secret set': {
-		required: ['--vault-name', '--name'],
-		optional: ['--file', '--encoding', '--value', '--expires'],
-	},
 }
 const flags = new Set(['--yes', '--no-wait', '--what-if'])
-const lists = new Set(['--parameters', '--entity', '--tags'])
+const lists = new Set(['--parameters', '--tags'])
 
 function parse() {
 	const words = args.findIndex((each) => each.startsWith('--'))
@@ -85,10 +69,6 @@ function parse() {
 		has: (name) => name in options,
 	}
 }
-
-/** az takes the value of `name=@path` from the file. */
-const expand = (argument) =>
-	argument.replace(/^([^=]*=)@(.*)$/s, (_, name, path) => name + readFileSync(path, 'utf8').replace(/\n+$/, ''))
 
 /** The names of the files in a zip archive. */
 const namesInZip = (path) => Object.keys(unzipSync(readFileSync(path))).sort()
@@ -128,7 +108,6 @@ const answers = {
 			appName: 'rollcall-abc',
 			hostName: 'rollcall-abc.azurewebsites.net',
 			keyVaultName: 'rollcall-abc',
-			storageAccountName: 'rollcallabc',
 		}
 		return outputs[/^properties\.outputs\.(\w+)\.value$/.exec(option('--query'))[1]]
 	},
@@ -136,30 +115,10 @@ const answers = {
 		failWhile('publishFailures', state.publishError)
 		state.published = namesInZip(option('--src'))
 	},
-	'storage table create': ({ option }) => {
-		state.tables.push(option('--name'))
-	},
-	'storage entity query': ({ option }) => {
-		failWhile('queryFailures', state.queryError)
-		const [, partition, row] = /^PartitionKey eq '(.*)' and RowKey eq '(.*)'$/.exec(option('--filter'))
-		return state.rows.find((each) => each.PartitionKey === partition && each.RowKey === row)?.table
-	},
-	'storage entity insert': ({ list }) => {
-		state.rows.push(Object.fromEntries(list('--entity').map((each) => /^([^=]*)=(.*)$/s.exec(expand(each)).slice(1))))
-	},
 	'keyvault show': ({ option }) =>
 		option('--query') === 'location' ? 'westeurope' : state.purgeProtection ? 'true' : undefined,
 	'keyvault purge': () => {
 		state.purged = true
-	},
-	'keyvault secret list': ({ option }) => {
-		const [, name] = /^\[\?name=='(.*)'\]\.name$/.exec(option('--query'))
-		return name in state.secrets ? name : undefined
-	},
-	'keyvault secret set': ({ option }) => {
-		const file = option('--file')
-		const version = { value: readFileSync(file, 'utf8'), mode: (statSync(file).mode & 0o777).toString(8) }
-		state.secrets[option('--name')] = [...(state.secrets[option('--name')] ?? []), version]
 	},
 }
 

@@ -24,7 +24,7 @@ const file = (name: string) => join(folder, name)
 
 /** Works on the directory of a tenant. */
 async function within<T>(tenant: string, work: (store: ResourceStore) => Promise<T>): Promise<T> {
-	const place = await openPlace({ folder: join(folder, 'data') }, { isMade: false })
+	const place = await openPlace({ folder: join(folder, 'data') }, { isFirst: false, say: () => {} })
 	try {
 		const found = await place.tenants.getTenant(tenant)
 		if (found === undefined) throw new Error(`there is no ${tenant}`)
@@ -90,7 +90,10 @@ describe('rollcall export', () => {
 		expect(code).toBe(0)
 		await writeFile(file('out.ndjson'), out)
 		expect(await linesOf('out.ndjson')).toEqual(await linesOf('acme.ndjson'))
-		expect(err.split('\r\u001b[K').slice(0, 2)).toEqual(['', '0 users, 0 groups, 0 memberships'])
+		expect(err.split('\r\u001b[K').slice(0, 2)).toEqual([
+			'',
+			'[                    ]   0 %  0 users, 0 groups, 0 memberships',
+		])
 		expect(err.endsWith('\r\u001b[K')).toBe(true)
 	})
 

@@ -16,6 +16,8 @@ const here = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 /** A deployment on this machine under the names that it has in Azure, for programs that are started with `env`. */
 export type Azure = {
 	readonly vault: KeyVault
+	/** How many requests the tables go on to refuse, since a role has not reached them. */
+	readonly tables: { refusals: number }
 	readonly env: Readonly<Record<string, string>>
 	/** The same without anybody signed in. */
 	readonly signedOut: Readonly<Record<string, string>>
@@ -26,6 +28,7 @@ const key = Buffer.alloc(64, 7).toString('base64')
 
 /** A table service that takes access tokens for storage, over TLS, and nothing else. */
 async function startTables(folder: string) {
+	const role = { refusals: 0 }
 	const certificate = selfSigned(['IP:127.0.0.1', 'DNS:*.table.core.windows.net'])
 	writeFileSync(join(folder, 'tables.pem'), certificate.cert)
 	writeFileSync(join(folder, 'tables.key'), certificate.key)
@@ -41,11 +44,11 @@ async function startTables(folder: string) {
 		),
 	)
 	await azurite.start()
-	const front = createFront(certificate, `${azurite.getHttpServerAddress()}/${account}`)
+	const front = createFront(certificate, role, `${azurite.getHttpServerAddress()}/${account}`)
 	await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
 	const { port } = front.address() as AddressInfo // sound: it listens on a port
 	return {
-		...{ cert: certificate.cert, port },
+		...{ role, cert: certificate.cert, port },
 		async stop() {
 			front.close()
 			front.closeAllConnections()
@@ -55,8 +58,13 @@ async function startTables(folder: string) {
 }
 
 /** Azurite 3.37 finds no table in a transaction whose URLs have the account in the host name. */
-function createFront(certificate: Certificate, endpoint: string): Server {
+function createFront(certificate: Certificate, role: Azure['tables'], endpoint: string): Server {
 	return createServer(certificate, async (incoming, outgoing) => {
+		if (role.refusals > 0) {
+			role.refusals--
+			outgoing.writeHead(403, { 'content-type': 'application/json' }).end(JSON.stringify(mismatch))
+			return
+		}
 		const { method = '', url = '', headers } = incoming
 		const body = (await text(incoming)).replaceAll(`https://${headers.host}`, endpoint)
 		const options = { method, headers: { ...headers, 'content-length': Buffer.byteLength(body) }, ca: certificate.cert }
@@ -65,6 +73,16 @@ function createFront(certificate: Certificate, endpoint: string): Server {
 			answer.pipe(outgoing)
 		}).end(body)
 	})
+}
+
+const mismatch = {
+	'odata.error': {
+		code: 'AuthorizationPermissionMismatch',
+		message: {
+			lang: 'en-US',
+			value: 'This request is not authorized to perform this operation using this permission.',
+		},
+	},
 }
 
 /** An access token for storage, unsigned. */
@@ -95,6 +113,8 @@ export function useAzure(): () => Azure {
 	return () => {
 		if (tables === undefined) throw new Error('the deployment runs only while tests run')
 		const vault = keyVault()
+		const { role } = tables
+		role.refusals = 0
 		const authorities = join(folder, 'authorities.pem')
 		writeFileSync(authorities, `${tables.cert}\n${vault.certificate}`)
 		const signedOut = {
@@ -112,6 +132,6 @@ export function useAzure(): () => Azure {
 			}),
 		}
 		const tokens = { 'https://storage.azure.com': storageToken(), 'https://vault.azure.net': accessToken }
-		return { vault, signedOut, env: { ...signedOut, AZ_TOKENS: JSON.stringify(tokens) } }
+		return { vault, tables: role, signedOut, env: { ...signedOut, AZ_TOKENS: JSON.stringify(tokens) } }
 	}
 }

@@ -1,6 +1,8 @@
 // Loaded before a program: takes its TLS connections to the names in REDIRECT to ports of the loopback interface, and
-// refuses all others, as a network without Azure in it. Names and certificates stay what they are.
+// refuses all others, as a network without Azure in it. Names and certificates stay what they are. Nobody waits long.
 
+const { syncBuiltinESMExports } = require('node:module')
+const timers = require('node:timers/promises')
 const tls = require('node:tls')
 
 const ports = JSON.parse(process.env.REDIRECT)
@@ -12,3 +14,8 @@ tls.connect = (options, ...rest) => {
 	const servername = options.servername || options.host
 	return connect(port === undefined ? options : { ...options, host: '127.0.0.1', port, servername }, ...rest)
 }
+
+const { setTimeout: sleep } = timers
+
+timers.setTimeout = (milliseconds, ...rest) => sleep(Math.min(milliseconds, 100), ...rest)
+syncBuiltinESMExports()

@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest'
+import { patience } from '../../cli/patience.ts'
+
+/** Requests to tables that are answered with this text, and how long was waited. */
+async function ask(status: number, text: string) {
+	const waits: number[] = []
+	const { tables } = patience(
+		() => {},
+		async (milliseconds) => waits.push(milliseconds),
+	)
+	let requests = 0
+	const send = tables(async () => {
+		requests++
+		return { status, text, headers: { get: () => undefined } }
+	})
+	const first = await send({ method: 'POST', path: '$batch', headers: {} })
+	const after = { requests, seconds: waits.reduce((sum, each) => sum + each, 0) / 1000 }
+	await send({ method: 'POST', path: '$batch', headers: {} })
+	return { first: first.text, after, later: requests - after.requests }
+}
+
+const error = (code: string) => JSON.stringify({ 'odata.error': { code, message: { lang: 'en-US', value: 'x' } } })
+
+test.each([
+	[403, error('AuthorizationPermissionMismatch')],
+	[202, `HTTP/1.1 403 Forbidden\r\n\r\n${error('AuthorizationPermissionMismatch')}`],
+])('waits five minutes for a role, in an answer of %i, and once in all', async (status, text) => {
+	expect(await ask(status, text)).toEqual({ first: text, after: { requests: 11, seconds: 300 }, later: 1 })
+})
+
+test.each([
+	[403, error('AuthorizationFailure')],
+	[202, 'HTTP/1.1 204 No Content\r\n\r\n'],
+	[200, '{"value":[]}'],
+])('passes everything else on at once: %i %s', async (status, text) => {
+	expect(await ask(status, text)).toEqual({ first: text, after: { requests: 1, seconds: 0 }, later: 1 })
+})
