@@ -57,14 +57,16 @@ const deadlineLimit = 45_000
 export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
 const headerLimit = 16_384
 const waiting = 64
+/** What is kept of an answer beside its body, in bytes. */
+const replyWeight = 1024
 const compress = promisify(gzip)
 
 /** Takes requests off the relay, asks the SCIM server and answers, each request once. */
 export function dispatcher({ config, clock, log, forward, probe }: Setting): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
-	const delivered = kept<true>(clock, { most: 10_000, milliseconds: 300_000 })
-	const replies = kept<Promise<Reply>>(clock, { most: 1000, milliseconds: 600_000 })
+	const delivered = kept<true>(clock, { milliseconds: 300_000, room: 10_000 })
+	const replies = kept<Promise<Reply>>(clock, { milliseconds: 600_000, room: 32 * 2 ** 20 })
 	const { enter } = gate(config.concurrency, waiting)
 	const idling = new Set<() => void>()
 	let underway = 0
@@ -115,9 +117,10 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		const known = replies.get(key)
 		if (known !== undefined) return known
 		const reply = run()
-		replies.set(key, reply)
+		replies.set(key, reply, replyWeight)
 		return reply.then((answered) => {
 			if (answered.outcome !== 'completed' || answered.body.length > controlLimit) replies.delete(key)
+			else replies.set(key, reply, answered.body.length)
 			return answered
 		})
 	}
