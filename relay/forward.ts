@@ -1,5 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import { Agent, request } from 'node:https'
+import { readWhole } from '../shared/relay/body.ts'
 import type { Clock } from '../shared/relay/clock.ts'
 import { type AgentErrorCode, answerHeaders, bodyLimit, requestHeaders } from '../shared/relay/contract.ts'
 import type { Config } from './config.ts'
@@ -50,8 +51,9 @@ export function originOf({ origin }: Config): Origin & { readonly basePath: stri
 
 export function forwardTo(config: Config, clock: Clock): Forward {
 	const { host, port } = originOf(config)
-	const options = { host, port, ...originTls(config) }
-	const agent = new Agent({ keepAlive: true, maxSockets: config.concurrency, timeout: keptFor })
+	const { secureContext, ...tls } = originTls(config)
+	const options = { host, port, ...tls }
+	const agent = new Agent({ keepAlive: true, maxSockets: config.concurrency, timeout: keptFor, secureContext })
 	const authorization = authorizationOf(config)
 	const { mode } = config.origin.tls
 
@@ -95,7 +97,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 			outgoing.on('response', (response) => {
 				receive(response).then(finish, (error: Error) => fail(originFault(error, { mode, isSent }), briefly(error)))
 			})
-			outgoing.end(body)
+			outgoing.end(body.length > 0 ? body : undefined)
 		})
 }
 
@@ -127,15 +129,9 @@ const allowed = (headers: Readonly<Record<string, string>>): Record<string, stri
 	)
 
 async function receive(response: IncomingMessage): Promise<OriginAnswer> {
-	const chunks: Buffer[] = []
-	let length = 0
-	for await (const chunk of response) {
-		length += chunk.length
-		if (length > bodyLimit) return bad(response, `the answer is longer than ${bodyLimit} bytes`)
-		chunks.push(chunk)
-	}
+	const body = await readWhole(response, bodyLimit)
+	if (body === undefined) return bad(response, `the answer is longer than ${bodyLimit} bytes`)
 	const status = response.statusCode ?? 0
-	const body = Buffer.concat(chunks)
 	if (status === 502 || status === 504)
 		return { ...bad(response, 'a gateway before it failed'), fault: 'origin_unavailable' }
 	if (status < 200 || STATUS_CODES[status] === undefined) return bad(response, `the status is ${status}`)

@@ -1,12 +1,20 @@
 import { X509Certificate } from 'node:crypto'
-import type { RequestOptions } from 'node:https'
-import { checkServerIdentity, type PeerCertificate } from 'node:tls'
+import {
+	type ConnectionOptions,
+	checkServerIdentity,
+	createSecureContext,
+	type PeerCertificate,
+	type SecureContext,
+	type SecureContextOptions,
+} from 'node:tls'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import type { AgentErrorCode } from '../shared/relay/contract.ts'
 import { type Config, readText } from './config.ts'
+import { briefly } from './log.ts'
 import { readSecret } from './secret-file.ts'
 
-type TlsOptions = Pick<RequestOptions, 'ca' | 'cert' | 'key' | 'servername' | 'checkServerIdentity'> & {
-	readonly allowPartialTrustChain?: boolean
+type TlsOptions = Pick<ConnectionOptions, 'servername' | 'checkServerIdentity'> & {
+	readonly secureContext: SecureContext
 }
 
 const hint = 'Name a PEM file.'
@@ -16,32 +24,59 @@ class PinError extends Error {
 	readonly code = 'ORIGIN_PIN'
 }
 
-/** How the SCIM server's certificate is judged. There is no way not to. */
+/**
+ * How the SCIM server's certificate is judged. There is no way not to. Certificates are read into one context: given as
+ * options they would be read again for each connection, and are part of the name by which an agent finds a kept one.
+ */
 export function originTls({ origin }: Config): TlsOptions {
 	const { tls, clientCertificate } = origin
+	const own = clientCertificate !== undefined && {
+		cert: readText(clientCertificate.certificateFile, hint),
+		key: readSecret(clientCertificate.keyFile),
+	}
+	const name = tls.serverName !== undefined && { servername: tls.serverName }
+	if (tls.mode === 'pin') {
+		const pin = certificateIn(tls.certificateFile)
+		const trusted = { ca: pin.toString(), allowPartialTrustChain: true }
+		return { secureContext: contextOf({ ...own, ...trusted }), ...name, checkServerIdentity: isPinned(pin) }
+	}
+	const trusted = tls.mode === 'ca' && { ca: readText(tls.caFile, hint) }
 	return {
-		...(clientCertificate !== undefined && {
-			cert: readText(clientCertificate.certificateFile, hint),
-			key: readSecret(clientCertificate.keyFile),
-		}),
-		...(tls.serverName !== undefined && { servername: tls.serverName }),
-		...(tls.mode === 'ca' && { ca: readText(tls.caFile, hint) }),
-		...(tls.mode === 'pin' && pinned(new X509Certificate(readText(tls.certificateFile, hint)))),
-		...(tls.mode !== 'pin' && tls.serverName !== undefined && namedAs(tls.serverName)),
+		secureContext: contextOf({ ...own, ...trusted }),
+		...name,
+		...(tls.serverName !== undefined && { checkServerIdentity: isNamed(tls.serverName) }),
 	}
 }
 
-const namedAs = (name: string): TlsOptions => ({
-	checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
-})
+type Check = NonNullable<ConnectionOptions['checkServerIdentity']>
+
+const isNamed =
+	(name: string): Check =>
+	(_host, certificate) =>
+		checkServerIdentity(name, certificate)
 
 /** Only this certificate, whoever issued it and whatever it is named; its expiry still counts. */
-const pinned = (pin: X509Certificate): TlsOptions => ({
-	ca: pin.toString(),
-	allowPartialTrustChain: true,
-	checkServerIdentity: (_host, { fingerprint256 }: PeerCertificate) =>
-		fingerprint256 === pin.fingerprint256 ? undefined : new PinError(`the certificate is ${fingerprint256}`),
-})
+const isPinned =
+	(pin: X509Certificate): Check =>
+	(_host, { fingerprint256 }: PeerCertificate) =>
+		fingerprint256 === pin.fingerprint256 ? undefined : new PinError(`the certificate is ${fingerprint256}`)
+
+function contextOf(options: SecureContextOptions): SecureContext {
+	try {
+		return createSecureContext(options)
+	} catch (error) {
+		throw new UsageError(`origin.clientCertificate cannot be used: ${briefly(error)}`, { hint, cause: error })
+	}
+}
+
+function certificateIn(file: string): X509Certificate {
+	const pem = readText(file, hint)
+	try {
+		return new X509Certificate(pem)
+	} catch (error) {
+		throw new UsageError(`${file} is no certificate: ${briefly(error)}`, { hint, cause: error })
+	}
+}
 
 const byCode: Readonly<Record<string, AgentErrorCode>> = {
 	ENOTFOUND: 'origin_dns',

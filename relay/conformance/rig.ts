@@ -121,23 +121,17 @@ export function rigOf(place: Place, clock: Clock): Rig {
 	}
 
 	function sender(): Send {
-		const exchange = exchangeWith(namespace, ca)
-		return async ({ method = 'GET', path = '/conformance', headers = {}, body, isAnonymous }) => {
-			const controller = new AbortController()
-			const cancel = clock.after(answerLimit, () => controller.abort())
+		const exchange = exchangeWith(namespace, { ca, clock })
+		return ({ method = 'GET', path = '/conformance', headers = {}, body, isAnonymous }) => {
 			const isChunked = 'transfer-encoding' in headers
 			const length = body === undefined || isChunked ? {} : { 'content-length': String(body.length) }
-			try {
-				return await exchange({
-					method,
-					path: `/${hybridConnection}${path}`,
-					headers: { ...(!isAnonymous && { servicebusauthorization: tokenOf(place.send) }), ...length, ...headers },
-					body,
-					signal: controller.signal,
-				})
-			} finally {
-				cancel()
-			}
+			return exchange({
+				method,
+				path: `/${hybridConnection}${path}`,
+				headers: { ...(!isAnonymous && { servicebusauthorization: tokenOf(place.send) }), ...length, ...headers },
+				body,
+				limit: answerLimit,
+			})
 		}
 	}
 

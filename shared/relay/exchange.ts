@@ -1,6 +1,9 @@
 import { Agent, request } from 'node:https'
+import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import { readWhole } from './body.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { bodyLimit } from './contract.ts'
 
 export type Exchange = (attempt: {
@@ -8,7 +11,8 @@ export type Exchange = (attempt: {
 	readonly path: string
 	readonly headers: Readonly<Record<string, string>>
 	readonly body: Uint8Array | undefined
-	readonly signal: AbortSignal
+	/** Milliseconds until it is given up. */
+	readonly limit: number
 }) => Promise<Received>
 
 /** What came back, or that nothing whole did. */
@@ -21,30 +25,33 @@ export type Received =
 	  }
 	| { readonly lost: string }
 
+type Surroundings = { readonly ca?: string | undefined; readonly clock?: Clock | undefined }
+
 const unpack = promisify(gunzip)
 
 /** Exchanges requests with one namespace over connections that are kept: a new one costs a handshake and is billed as 64 kB. */
-export function exchangeWith(namespace: string, ca?: string): Exchange {
+export function exchangeWith(namespace: string, { ca, clock = systemClock }: Surroundings = {}): Exchange {
 	const [host = '', port = '443'] = namespace.split(':')
-	const agent = new Agent({ keepAlive: true, maxSockets: 32, ...(ca !== undefined && { ca }) })
-	return ({ method, path, headers, body, signal }) =>
+	const secureContext = createSecureContext(ca === undefined ? {} : { ca })
+	const agent = new Agent({ keepAlive: true, maxSockets: 32, secureContext })
+	return ({ method, path, headers, body, limit }) =>
 		new Promise((resolve) => {
-			const lose = (error: Error) => resolve({ lost: error.message })
-			const outgoing = request({ host, port: Number(port), method, path, agent, headers, signal })
+			const settle = (received: Received) => {
+				cancel()
+				resolve(received)
+			}
+			const lose = (error: Error) => settle({ lost: error.message })
+			const outgoing = request({ host, port: Number(port), method, path, agent, headers })
+			const giveUp = () => outgoing.destroy(new Error(`no answer within ${Math.round(limit / 1000)} s`))
+			const cancel = clock.after(limit, giveUp)
 			outgoing.on('error', lose)
 			outgoing.on('response', async (response) => {
 				try {
-					const chunks: Buffer[] = []
-					let length = 0
-					for await (const chunk of response) {
-						length += chunk.length
-						if (length > bodyLimit * 1.25) return outgoing.destroy(new Error('the answer is too long'))
-						chunks.push(chunk)
-					}
-					const whole = Buffer.concat(chunks)
+					const whole = await readWhole(response, bodyLimit * 1.25)
+					if (whole === undefined) return settle({ lost: 'the answer is too long' })
 					const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)] as const)
 					const isPacked = response.headers['content-encoding'] === 'gzip'
-					resolve({
+					settle({
 						status: response.statusCode ?? 0,
 						reason: response.statusMessage ?? '',
 						headers: Object.fromEntries(flat),
@@ -53,7 +60,6 @@ export function exchangeWith(namespace: string, ca?: string): Exchange {
 				} catch (error) {
 					lose(error as Error) // sound: streams and zlib throw errors
 				}
-				return undefined
 			})
 			outgoing.end(body)
 		})

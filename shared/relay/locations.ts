@@ -12,10 +12,20 @@ export function publicLocation(location: string, { from, to }: Bases): string {
 	return path.startsWith(`${from}/`) ? `${to}${path.slice(from.length)}` : location
 }
 
-/** JSON with public addresses; every other byte is left as it was. */
+/** JSON with public addresses; every other byte is left as it was, and so is what is no JSON. */
 export const withPublicLocations = (json: string, bases: Bases): string =>
 	json.replace(reference, (whole, name: string, quoted: string) => {
-		const location: string = JSON.parse(quoted)
-		const rewritten = publicLocation(location, bases)
+		const location = stringIn(quoted)
+		const rewritten = location && publicLocation(location, bases)
 		return rewritten === location ? whole : `${name}${JSON.stringify(rewritten)}`
 	})
+
+/** Text that only looks like a string of JSON may have escapes that JSON does not. */
+function stringIn(quoted: string): string | undefined {
+	try {
+		return JSON.parse(quoted)
+	} catch (error) {
+		if (error instanceof SyntaxError) return undefined
+		throw error
+	}
+}

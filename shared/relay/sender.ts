@@ -76,7 +76,7 @@ const retryAfterSeconds = 30
 
 export function relaySender(setting: RelaySetting): SendRelayed {
 	const { clock = systemClock } = setting
-	const exchange = exchangeWith(setting.namespace, setting.ca)
+	const exchange = exchangeWith(setting.namespace, { ca: setting.ca, clock })
 	const token = cached(setting.token, clock)
 	const breaker = { failures: 0, until: 0 }
 	return async (request) => {
@@ -160,32 +160,26 @@ async function send(attempts: Attempts, more: More & { readonly ends: number }):
 	const body = isOwn ? undefined : request.body
 	const method = more.method ?? request.method
 	const isTunnelled = method === 'PATCH' && setting.isPatchSentAsPost === true
-	const controller = new AbortController()
-	const cancel = clock.after(remaining, () => controller.abort())
-	try {
-		const received = await exchange({
-			method: isTunnelled ? 'POST' : method,
-			path: target,
-			headers: {
-				...passed(request, setting),
-				...(body !== undefined && { 'content-length': String(body.length) }),
-				'accept-encoding': 'gzip',
-				servicebusauthorization: held.token,
-				[header.version]: contractVersion,
-				[header.requestId]: request.requestId,
-				[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
-				[header.key]: attempts.key,
-				[header.target]: Buffer.from(target).toString('base64url'),
-				...(isTunnelled && { [header.method]: method }),
-				...more.headers,
-			},
-			body,
-			signal: controller.signal,
-		})
-		return judge(received, setting)
-	} finally {
-		cancel()
-	}
+	const received = await exchange({
+		method: isTunnelled ? 'POST' : method,
+		path: target,
+		headers: {
+			...passed(request, setting),
+			...(body !== undefined && { 'content-length': String(body.length) }),
+			'accept-encoding': 'gzip',
+			servicebusauthorization: held.token,
+			[header.version]: contractVersion,
+			[header.requestId]: request.requestId,
+			[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
+			[header.key]: attempts.key,
+			[header.target]: Buffer.from(target).toString('base64url'),
+			...(isTunnelled && { [header.method]: method }),
+			...more.headers,
+		},
+		body,
+		limit: remaining,
+	})
+	return judge(received, setting)
 }
 
 /** The client's headers that concern the SCIM server. The relay itself understands some; none of those is let through. */
@@ -294,9 +288,11 @@ function published(
 ): RelayedAnswer {
 	const kept = Object.entries(headers).filter(([name]) => answerHeaders.has(name))
 	const { location, ...others } = Object.fromEntries(kept)
+	const text = body.toString()
+	const publicText = withPublicLocations(text, bases)
 	return {
 		status,
 		headers: { ...others, ...(location !== undefined && { location: publicLocation(location, bases) }) },
-		body: Buffer.from(withPublicLocations(body.toString(), bases)),
+		body: publicText === text ? body : Buffer.from(publicText),
 	}
 }

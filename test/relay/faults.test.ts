@@ -402,6 +402,24 @@ describe('the SCIM server', () => {
 		expect(origin.requests).toEqual([])
 	})
 
+	test.each([
+		[{ mode: 'pin', certificateFile: 'origin.token' }, {}, /origin\.token is no certificate/],
+		[
+			{ mode: 'system' },
+			{ clientCertificate: { certificateFile: 'ca.pem', keyFile: 'origin.token' } },
+			/origin\.clientCertificate cannot be used/,
+		],
+	])('13: with files that are none of certificates it does not start', (tls, more, message) => {
+		const { url } = settings(lab.standIn, lab.origin).origin
+		expect(() => lab.start(at(url, tls, more))).toThrow(
+			expect.objectContaining({
+				name: 'UsageError',
+				message: expect.stringMatching(message),
+				hint: 'Name a PEM file.',
+			}),
+		)
+	})
+
 	test('13: without TLS it is not asked', async () => {
 		const port = await listen(createPlain((_, response) => response.end()))
 		await lab.agent(at(`https://localhost:${port}/scim`))

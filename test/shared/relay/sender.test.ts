@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { sasToken } from '../../../shared/relay/sas.ts'
-import { type Lab, outcome, request, settings, startLab } from '../../support/relay-stand-in/lab.ts'
+import { clock, type Lab, outcome, request, settings, startLab } from '../../support/relay-stand-in/lab.ts'
 import { json } from '../../support/relay-stand-in/origin.ts'
 import { sendTo } from '../../support/relay-stand-in/sender.ts'
 
@@ -155,6 +155,27 @@ test('what the service rewrites in a target arrives as the client sent it', asyn
 	await lab.sender()(request({ path }))
 	expect(lab.origin.requests[0]?.target).toBe('/scim/Users?filter=userName%20eq%20%22a%26b%3C%C3%B8%22')
 	expect(lab.log.count('target_mismatch')).toBe(0)
+})
+
+test('a relay that never answers is given up after 50 s', async () => {
+	await lab.agent()
+	const thaw = lab.standIn.freeze()
+	const before = clock.now()
+	expect(await outcome(lab.sender()(request({ method: 'POST' })))).toEqual({
+		status: 503,
+		detail: expect.stringMatching(/\(outcome_unknown\).*no answer within 50 s/),
+		headers: { 'Retry-After': '30' },
+	})
+	expect(clock.now() - before).toBeLessThan(58_000)
+	thaw()
+})
+
+test('a refusal of the SCIM server comes through though its text only looks like JSON', async () => {
+	await lab.agent()
+	const page = '<script>page = {"location": "\\x2fscim"}</script>'
+	lab.origin.answer = (_, response) => response.writeHead(403, { 'content-type': 'text/html' }).end(page)
+	const { status, body } = await lab.sender()(request())
+	expect([status, body.toString()]).toEqual([403, page])
 })
 
 test.each([
