@@ -3,10 +3,10 @@ export type Frame = { readonly opcode: number; readonly fin: boolean; readonly l
 
 /** Reads frame headers off a stream of bytes, because `ws` hides how a message was cut. */
 export function frameReader(seen: (frame: Frame) => void): (bytes: Buffer) => void {
-	let pending = Buffer.alloc(0)
+	let pending: Buffer = Buffer.alloc(0)
 	let skip = 0
 	return (bytes) => {
-		pending = Buffer.concat([pending, bytes])
+		pending = pending.length === 0 ? bytes : Buffer.concat([pending, bytes])
 		for (;;) {
 			const skipped = Math.min(skip, pending.length)
 			skip -= skipped

@@ -88,7 +88,11 @@ type Exchange = {
 	cancel: () => void
 }
 
+/** What an answer is judged by when the request itself is gone. */
+type Finished = Pick<Exchange, 'isPointer' | 'rendezvous'> & { readonly forget: () => void }
+
 type Head = {
+	readonly requestId: string
 	readonly statusCode: number | string
 	readonly statusDescription?: string
 	readonly responseHeaders?: Record<string, string>
@@ -130,6 +134,8 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	}
 	const listeners = new Set<Listener>()
 	const exchanges = new Map<string, Exchange>()
+	/** For a while, so that a late or second answer is told apart from one to a request that never was. */
+	const finished = new Map<string, Finished>()
 	const kept = new Map<Socket, { readonly channel: WebSocket; readonly listener: Listener }>()
 	const sockets = new Set<Duplex>()
 	let serial = 0
@@ -253,7 +259,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	}
 
 	function lose(exchange: Exchange) {
-		if (exchange.isDone || exchange.rendezvous !== undefined || faults.lostListener !== 'fail') return
+		if (exchange.rendezvous !== undefined || faults.lostListener !== 'fail') return
 		fail(exchange, 504, 'The listener is gone.')
 	}
 
@@ -261,7 +267,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 
 	/** Reads texts and the binary message that some of them announce. */
 	function reader(channel: WebSocket, other: (message: Record<string, unknown>) => void) {
-		let expected: { readonly exchange: Exchange | undefined; readonly head: Head } | undefined
+		let expected: Head | undefined
 		channel.on('message', (bytes: RawData, isBinary: boolean) => {
 			if (isBinary) {
 				const body = bytes as Buffer // sound: binaryType is nodebuffer
@@ -270,31 +276,26 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 					if (body.length > 0) seen.write('violation', { what: 'body that was not announced' })
 					return
 				}
-				const { exchange, head } = expected
+				const head = expected
 				expected = undefined
-				return settle({ exchange, head, body, channel })
+				return settle({ head, body, channel })
 			}
 			if (expected !== undefined) seen.write('violation', { what: 'text instead of the announced body' })
 			const message: Record<string, unknown> = JSON.parse(String(bytes))
 			if (!('response' in message)) return other(message)
-			const head = message.response as Head & { requestId: string } // sound: read from the wire of a lab; the journal holds what is wrong with it
-			const exchange = exchanges.get(head.requestId)
-			if (head.body) expected = { exchange, head }
-			else settle({ exchange, head, body: Buffer.alloc(0), channel })
+			const head = message.response as Head // sound: read from the wire of a lab; the journal holds what is wrong with it
+			if (head.body) expected = head
+			else settle({ head, body: Buffer.alloc(0), channel })
 		})
 	}
 
-	type Settlement = {
-		readonly exchange: Exchange | undefined
-		readonly head: Head
-		readonly body: Buffer
-		readonly channel: WebSocket
-	}
+	type Settlement = { readonly head: Head; readonly body: Buffer; readonly channel: WebSocket }
 
-	function settle({ exchange, head, body, channel }: Settlement) {
+	function settle({ head, body, channel }: Settlement) {
+		const exchange = exchanges.get(head.requestId)
 		const isControl = [...listeners].some((listener) => listener.channel === channel)
-		inspect({ exchange, head, body, isControl, channel })
-		if (exchange === undefined || exchange.isDone) return seen.write('late-answer', { status: head.statusCode })
+		inspect({ exchange: exchange ?? finished.get(head.requestId), head, body, isControl, channel })
+		if (exchange === undefined) return seen.write('late-answer', { status: head.statusCode })
 		if (isControl && body.length > controlLimit)
 			return fail(exchange, 502, 'The answer is too large for the control channel.')
 		finish(exchange)
@@ -309,7 +310,10 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		else if (!isControl) channel.close(1000)
 	}
 
-	type Inspected = Settlement & { readonly isControl: boolean }
+	type Inspected = Settlement & {
+		readonly exchange: Pick<Exchange, 'isPointer' | 'rendezvous'> | undefined
+		readonly isControl: boolean
+	}
 
 	function inspect({ exchange, head, body, isControl, channel }: Inspected) {
 		const headers = head.responseHeaders ?? {}
@@ -348,10 +352,12 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	}
 
 	function finish(exchange: Exchange) {
+		const { id, isPointer, rendezvous } = exchange
 		exchange.isDone = true
 		exchange.cancel()
-		// A late or second answer is still told apart from one to a request that never was.
-		exchange.cancel = clock.after(answerLimit * 5, () => exchanges.delete(exchange.id))
+		exchanges.delete(id)
+		const forget = clock.after(answerLimit * 5, () => finished.delete(id))
+		finished.set(id, { isPointer, rendezvous, forget })
 	}
 
 	function fail(exchange: Exchange, status: number, text: string) {
@@ -373,7 +379,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		if (faults.rendezvous === 'refuse') return refuseUpgrade(socket, 403, 'Forbidden: the address is not valid.')
 		const isExpired =
 			exchange !== undefined && (faults.rendezvous === 'expire' || clock.now() - exchange.created > rendezvousLife * 2)
-		if (exchange === undefined || exchange.isUsed || exchange.isDone || isExpired)
+		if (exchange === undefined || exchange.isUsed || isExpired)
 			return refuseUpgrade(socket, 403, 'Forbidden: the address was used or has expired.')
 		exchange.isUsed = true
 		webSockets.handleUpgrade(request, socket, head, (channel) => {
@@ -494,12 +500,14 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		if (faults.duplicate) deliver(listener.channel, exchange, { address })
 	}
 
-	function deliver(channel: WebSocket, { message, body }: Exchange, address: { readonly address?: string } = {}) {
+	function deliver(channel: WebSocket, exchange: Exchange, address: { readonly address?: string } = {}) {
+		const { message, body, listener } = exchange
+		listener.socket.cork()
 		channel.send(JSON.stringify({ request: { ...address, ...message } }))
-		if (body.length === 0 || faults.omitBody) return
 		const length = faults.fragment ?? body.length
-		for (let at = 0; at < body.length; at += length)
+		for (let at = 0; at < body.length && !faults.omitBody; at += length)
 			channel.send(body.subarray(at, at + length), { binary: true, fin: at + length >= body.length })
+		listener.socket.uncork()
 	}
 
 	/** The listener learns of a sender that went away only where there is a rendezvous. */
@@ -547,6 +555,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		stop: () =>
 			new Promise((resolve) => {
 				for (const exchange of exchanges.values()) exchange.cancel()
+				for (const { forget } of finished.values()) forget()
 				for (const socket of sockets) socket.destroy()
 				server.close(() => resolve())
 			}),
