@@ -8,7 +8,7 @@ import type { Tenant } from '../../shared/storage/tenants.ts'
 import type { AtPlace, Surroundings } from '../command.ts'
 import { Failure } from '../failure.ts'
 import type { Place } from '../place.ts'
-import { storeTenantNamed } from '../tenant.ts'
+import { countsOf, storeTenantNamed } from '../tenant.ts'
 import { withProgress } from './progress.ts'
 import type { Counts, ExportRecord } from './records.ts'
 
@@ -56,39 +56,44 @@ type Writing = { readonly write: (text: string) => Promise<void>; readonly surro
 
 const writeRecords = (place: Place, tenant: Tenant, { write, surroundings }: Writing): Promise<Counts> =>
 	withProgress(surroundings, async (show) => {
-		const counts = { users: 0, groups: 0, memberships: 0 }
-		for await (const records of recordsOf(place.open(tenant), tenant.name, counts)) {
+		const { users, groups } = await countsOf(place, tenant)
+		const walk: Walk = { counts: { users: 0, groups: 0, memberships: 0 }, steps: 0 }
+		for await (const records of recordsOf(place.open(tenant), tenant.name, walk)) {
 			for (const chunk of chunked(records, batch)) {
 				await write(chunk.map((record) => `${JSON.stringify(record)}\n`).join(''))
 			}
-			show(inWords(counts))
+			// Each group is a step twice: with its attributes, and with its members. A directory without anybody is done.
+			show(walk.steps / (users + 2 * groups || 1), inWords(walk.counts))
 		}
-		return counts
+		return walk.counts
 	})
+
+/** What a walk through a directory has come by. */
+type Walk = { readonly counts: { -readonly [What in keyof Counts]: number }; steps: number }
 
 /** Records are written so many at a time. */
 const batch = 500
 
 /** The records of a directory, which are counted on the way. */
-async function* recordsOf(
-	store: ResourceStore,
-	tenant: string,
-	counts: { -readonly [What in keyof Counts]: number },
-): AsyncGenerator<readonly ExportRecord[]> {
+async function* recordsOf(store: ResourceStore, tenant: string, walk: Walk): AsyncGenerator<readonly ExportRecord[]> {
+	const { counts } = walk
 	yield [{ type: 'Export', format: 1, tenant, exported: new Date().toISOString() }]
 	for await (const users of pagesOf(store, userType)) {
 		counts.users += users.length
+		walk.steps += users.length
 		yield users.map((user) => ({ type: 'User', ...recordOf(user) }))
 	}
 	const groupIds: StoredResource['id'][] = []
 	for await (const groups of pagesOf(store, groupType)) {
 		counts.groups += groups.length
+		walk.steps += groups.length
 		groupIds.push(...groups.map(({ id }) => id))
 		yield groups.map((group) => ({ type: 'Group', ...recordOf(group) }))
 	}
 	for (const ids of chunked(groupIds, groupsAtOnce)) {
 		for (const memberships of await inParallel(ids, (id) => membershipsOf(store, id))) {
 			counts.memberships += memberships.length
+			walk.steps++
 			yield memberships
 		}
 	}

@@ -36,7 +36,8 @@ export const importTenant: AtPlace =
 					else conflicts.push({ line, what, detail: outcome.conflict })
 				}
 				isWhole ||= lines.some(({ record }) => record.type === 'End')
-				show(`line ${lines.at(-1)?.number ?? 0}`)
+				const last = lines.at(-1)
+				if (last !== undefined) show(last.done, `line ${last.number.toLocaleString('en')}`)
 			}
 		})
 		return {

@@ -1,24 +1,32 @@
 import type { Surroundings } from '../command.ts'
 
-/** Milliseconds between two texts, which nobody could read any faster. */
+/** Milliseconds between two looks, of which nobody could follow any more. */
 const pause = 100
 
-/** Does work that shows, on a line of the terminal, how far it has come; where nobody watches it shows nothing. */
-export async function withProgress<T>(
-	{ err, isWatched }: Surroundings,
-	work: (show: (text: string) => void) => Promise<T>,
-): Promise<T> {
+/** Shows how much of the work is done, from 0 to 1, and in words what that is. */
+export type Show = (done: number, words: string) => void
+
+/** Does work that shows, as a bar on a line of the terminal, how far it has come; where nobody watches it shows nothing. */
+export async function withProgress<T>({ err, isWatched }: Surroundings, work: (show: Show) => Promise<T>): Promise<T> {
 	let shown = 0
-	const show = (text: string): void => {
+	const show: Show = (done, words) => {
 		if (!isWatched || Date.now() - shown < pause) return
 		shown = Date.now()
-		err(`${clear}${text}`)
+		err(`${clear}${bar(done)}  ${words}`)
 	}
 	try {
 		return await work(show)
 	} finally {
 		if (shown > 0) err(clear)
 	}
+}
+
+const width = 20
+
+/** What changes meanwhile may bring more than was counted. @example bar(0.4) // '[########            ]  40 %' */
+export function bar(done: number): string {
+	const share = Math.max(0, Math.min(1, done))
+	return `[${'#'.repeat(Math.floor(share * width)).padEnd(width)}] ${String(Math.floor(share * 100)).padStart(3)} %`
 }
 
 /** Back to the beginning of the line, and away with what is on it. */

@@ -38,16 +38,20 @@ export type ExportRecord = z.infer<typeof recordSchema>
 
 export type Counts = { readonly users: number; readonly groups: number; readonly memberships: number }
 
-export type Line = { readonly number: number; readonly record: ExportRecord }
+/** `done` is how much of the file it ends, from 0 to 1. */
+export type Line = { readonly number: number; readonly record: ExportRecord; readonly done: number }
 
 /** @throws Failure for a file that cannot be read, and for the first line that is not one of an export */
 export async function* readRecords(file: string): AsyncGenerator<Line> {
 	const handle = await openFile(file)
 	try {
-		let number = 0
+		const { size } = await handle.stat()
+		let [number, read] = [0, 0]
 		for await (const text of linesOf(handle)) {
 			number++
-			if (text !== '') yield { number, record: recordOf(text, `${file}:${number}`) }
+			read += Buffer.byteLength(text) + 1
+			// A pipe has no size.
+			if (text !== '') yield { number, record: recordOf(text, `${file}:${number}`), done: size === 0 ? 0 : read / size }
 		}
 	} finally {
 		await handle.close()
