@@ -44,15 +44,21 @@ function install(tool: string, script: string): void {
 	chmodSync(path, 0o755)
 }
 
-/** Runs a script of infra/ where az, npm, curl and sleep are stubs. */
-function run(command: string, { input = '', ...subscription }: Given = {}) {
+/** Runs a script of infra/. */
+function run(command: string, given?: Given) {
 	const [script = '', ...args] = command.split(' ')
+	return execute([join(root, 'infra', script), ...args], given)
+}
+
+/** Runs a program where az, npm, curl and sleep are stubs. */
+function execute([program = '', ...args]: readonly string[], { input = '', ...subscription }: Given = {}) {
 	const state = join(root, 'state.json')
 	const calls = join(root, 'calls')
 	writeFileSync(state, JSON.stringify({ ...newSubscription, ...subscription }))
 	rmSync(calls, { force: true })
-	const { status, stdout, stderr } = spawnSync(join(root, 'infra', script), args, {
+	const { status, stdout, stderr } = spawnSync(program, args, {
 		cwd: root,
+		timeout: 60_000,
 		encoding: 'utf8',
 		input,
 		env: {
@@ -284,12 +290,22 @@ describe('destroy.sh', () => {
 	})
 })
 
-test('the commands in docs/deploy.md are ones that the scripts take', () => {
+test('who types the az commands of docs/deploy.md does what deploy.sh does', () => {
 	const text = readFileSync(fileURLToPath(new URL('../../docs/deploy.md', import.meta.url)), 'utf8')
-	const commands = new Set(text.match(/^infra\/.*$/gm))
-	expect(commands.size).toBe(3)
-	for (const command of commands) {
-		const { status, stderr } = run(command.replace('infra/', ''), { ...deployedBefore, input: 'rollcall\n' })
-		expect({ command, status, stderr }).toEqual({ command, status: 0, stderr: '' })
-	}
+	const section = /^### The same with az alone$(.*?)^## /ms.exec(text)?.[1] ?? ''
+	const typed = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block).join('')
+	const byHand = execute(['bash', '-euc', typed], { pollsUntilUp: 1 })
+	expect({ status: byHand.status, stderr: byHand.stderr }).toEqual({ status: 0, stderr: '' })
+	const byScript = run(`${deploy} --location westeurope`, { pollsUntilUp: 1 })
+	expect({ ...byHand.after, pollsUntilUp: 0 }).toEqual({ ...byScript.after, pollsUntilUp: 0 })
+
+	const commandsOf = ({ calls }: ReturnType<typeof run>) => calls.filter((call) => /^(az|npm) /.test(call))
+	const decisions = ['az group exists --name rollcall', 'az account show --query user.type --output tsv']
+	expect(commandsOf(byHand).filter((call) => !call.endsWith(' --what-if'))).toEqual(
+		commandsOf(byScript)
+			.filter((call) => !decisions.includes(call))
+			.map((call) => call.replace(' ./dist', ' dist')),
+	)
+	expect(callsOf(byHand.calls, 'az deployment group create')[0]).toMatch(/ --what-if$/)
+	expect(callsOf(byHand.calls, 'curl')).toHaveLength(3)
 })

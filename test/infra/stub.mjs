@@ -140,7 +140,9 @@ function npm() {
 function curl() {
 	const isUp = state.pollsUntilUp-- <= 0
 	const [status, schema] = isUp ? ['401', 'urn:ietf:params:scim:api:messages:2.0:Error'] : state.answerBefore
-	writeFileSync(args[args.indexOf('--output') + 1], JSON.stringify({ schemas: [schema] }))
+	const body = JSON.stringify({ schemas: [schema], status })
+	if (!args.includes('--output')) return body
+	writeFileSync(args[args.indexOf('--output') + 1], body)
 	return status
 }
 
