@@ -56,7 +56,10 @@ const handshakeLimit = 10_000
 /** What a WebSocket writes to: head and body of an answer leave in one record of TLS, which saves a tenth of the agent's work. */
 const wires = new WeakMap<WebSocket, Socket>()
 
-/** Opens a WebSocket. Throws a HandshakeError when the other side answers with anything but 101. */
+/**
+ * Opens a WebSocket that waits to be read. Throws a HandshakeError when the other side answers with anything but 101.
+ * A message may come in one piece with the end of the handshake, before whoever waits for this has its turn.
+ */
 export function open(
 	url: string,
 	{ headers, ca, agent, maxPayload, clock = systemClock }: Connection,
@@ -77,6 +80,7 @@ export function open(
 		socket.once('upgrade', (response) => wires.set(socket, response.socket))
 		socket.once('open', () => {
 			cancel()
+			socket.pause()
 			resolve(socket)
 		})
 		socket.once('unexpected-response', (outgoing, response) => {
@@ -114,6 +118,7 @@ export function read(socket: WebSocket, { received, broken }: Reader): void {
 		if ('request' in parsed && 'body' in parsed.request && parsed.request.body) expecting = parsed
 		else received(parsed, Buffer.alloc(0))
 	})
+	socket.resume()
 }
 
 function parse(text: string): Message | undefined {

@@ -106,7 +106,9 @@ export function rigOf(place: Place, clock: Clock): Rig {
 		answer: (answer) => sendAnswer(socket, came.request.id, answer),
 		answerByRendezvous: async (answer) => {
 			if (came.request.address === undefined) throw new Error('the request came without an address')
-			sendAnswer(await connect(came.request.address), came.request.id, answer)
+			const rendezvous = await connect(came.request.address)
+			rendezvous.resume()
+			sendAnswer(rendezvous, came.request.id, answer)
 		},
 	})
 
