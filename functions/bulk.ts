@@ -91,7 +91,8 @@ function idsOf({ ids }: Call, operations: readonly BulkOperation[]): References 
 		if (method !== 'POST') continue
 		if (bulkId === undefined) throw invalidValue('a POST in a bulk request needs a bulkId')
 		if (references.has(bulkId)) throw invalidValue(`the bulkId "${bulkId}" is given twice`)
-		references.set(bulkId, ids(/^\/?groups$/i.test(path) ? 'Group' : 'User'))
+		// What is no endpoint of resources is refused when its turn comes, whatever the id.
+		references.set(bulkId, ids(typeNamedBy(segmentsIn(path))?.name ?? 'User'))
 	}
 	return references
 }
@@ -189,11 +190,17 @@ type Target = { readonly type: ResourceType; readonly id: string }
 
 /** `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`, the last with the id that the bulkId stands for. */
 function targetOf({ path }: Pick<BulkOperation, 'path'>, references: References = new Map()): Target {
-	const [endpoint = '', id = '', ...rest] = path.replace(/^\//, '').split('/')
-	const type = resourceTypes.find((candidate) => candidate.endpoint.toLowerCase() === `/${endpoint}`.toLowerCase())
+	const segments = segmentsIn(path)
+	const type = typeNamedBy(segments)
+	const [, id = '', ...rest] = segments
 	if (type === undefined || rest.length > 0) throw invalidPath(`the path "${path}" is not one of a user or group`)
 	return { type, id: resolveReference(id, references) }
 }
+
+const segmentsIn = (path: string): readonly string[] => path.replace(/^\//, '').split('/')
+
+const typeNamedBy = ([endpoint = '']: readonly string[]): ResourceType | undefined =>
+	resourceTypes.find((type) => type.endpoint.toLowerCase() === `/${endpoint}`.toLowerCase())
 
 const prefix = 'bulkId:'
 

@@ -79,6 +79,19 @@ describe('a bulk request', () => {
 		])
 	})
 
+	it.each([
+		['/Users/', { userName: 'joy' }],
+		['/Groups/', { displayName: 'Ops' }],
+		['groups/', { displayName: 'Ops' }],
+	])('creates at %s what is found at its location', async (path, data) => {
+		const tenant = await host()
+		const [result] = await bulk(tenant, [{ ...creation('a', data), path }])
+		expect(result).toMatchObject({ status: '201', location: expect.stringContaining(tenant.baseUrl) })
+		const at = result.location.slice(tenant.baseUrl.length)
+		expect(await tenant.request('GET', at)).toMatchObject({ status: 200, body: { id: idIn(result), ...data } })
+		expect((await tenant.request('DELETE', at)).status).toBe(204)
+	})
+
 	it('of nothing is answered with nothing, and one of a thousand operations is not too large', async () => {
 		const tenant = await host()
 		expect(await bulk(tenant, [])).toEqual([])
