@@ -41,8 +41,8 @@ export function jsonOf({ code, out, err }: Run) {
 	return JSON.parse(out)
 }
 
-/** The command line as it is built and started, for a test file. */
-export function useBuiltRollcall(): (args: readonly string[], options?: Omit<RunOptions, 'isWatched'>) => Promise<Run> {
+/** The path of the command line as it is built, for a test file; call the result inside a test. */
+export function useBuiltPath(): () => string {
 	let built = ''
 	beforeAll(async () => {
 		// Beside the packages, so that Azurite, which is not bundled, is found from there.
@@ -52,8 +52,15 @@ export function useBuiltRollcall(): (args: readonly string[], options?: Omit<Run
 		expect(code).toBe(0)
 	})
 	afterAll(() => rm(built, { recursive: true }))
+	return () => join(built, 'cli/main.js')
+}
+
+/** The command line as it is built and started, for a test file. */
+export function useBuiltRollcall(
+	path: () => string = useBuiltPath(),
+): (args: readonly string[], options?: Omit<RunOptions, 'isWatched'>) => Promise<Run> {
 	return async (args, { env = {}, input = '' } = {}) => {
-		const child = spawn(process.execPath, [join(built, 'cli/main.js'), ...args], { env: { ...process.env, ...env } })
+		const child = spawn(process.execPath, [path(), ...args], { env: { ...process.env, ...env } })
 		const seen = { out: '', err: '' }
 		child.stdout.on('data', (text) => {
 			seen.out += text
