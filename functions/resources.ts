@@ -110,7 +110,8 @@ function reviseWithMembers(
 	type: ResourceType,
 	operations: readonly PatchOperation[],
 ): Revision | undefined {
-	const before = { ...current.attributes, members: current.members }
+	// The operations look at the members as a GET shows them: `members[type eq "User"]`.
+	const before = { ...current.attributes, members: current.members?.map((member) => ({ ...member, type: 'User' })) }
 	const { attributes, members = [] } = draftOf(applyPatch(before, operations, type))
 	return revision(current, attributes, diffMembers(current.members ?? [], members))
 }

@@ -236,6 +236,27 @@ describe('PATCH', () => {
 	})
 })
 
+describe('PATCH of members by a filter', () => {
+	it.each<[string, object, string[]]>([
+		['their type', { op: 'remove', path: 'members[type eq "User"]' }, []],
+		['their type and more', { op: 'remove', path: 'members[type eq "User" and display eq "babs"]' }, ['joy']],
+		['another type', { op: 'remove', path: 'members[type ne "User"]' }, ['babs', 'joy']],
+		[
+			'what they are already',
+			{ op: 'add', path: 'members[value eq "<joy>"]', value: { value: '<joy>', type: 'User' } },
+			['babs', 'joy'],
+		],
+	])('sees in them what a GET shows: %s', async (_, operation, left) => {
+		const { tenant, user, at } = await populated()
+		const ids: Record<string, string> = { babs: user.id, joy: (await tenant.create('/Users', { userName: 'joy' })).id }
+		await tenant.request('PATCH', at.group, patch({ op: 'add', path: 'members', value: ids.joy }))
+		const sent = JSON.parse(JSON.stringify(operation).replaceAll('<joy>', ids.joy ?? ''))
+		expect((await tenant.request('PATCH', at.group, patch(sent))).status).toBe(204)
+		const { members = [] } = (await tenant.request('GET', at.group)).body
+		expect(members.map(({ value }: { value: string }) => value)).toEqual(left.map((name) => ids[name]))
+	})
+})
+
 describe('DELETE', () => {
 	it('takes a user out of its groups, frees its name, and is done once', async () => {
 		const { tenant, at } = await populated()
