@@ -45,6 +45,7 @@ export type Agent = {
 const hour = 3_600_000
 const stableAfter = 60_000
 const drainWithin = 25_000
+const leaveWithin = 5000
 
 /** Listens until it is told to stop, whatever the network does. Throws a UsageError when a file that it needs is wrong. */
 export function startAgent(config: Config, { clock, log, random }: Surroundings): Agent {
@@ -84,6 +85,8 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 				hindrance = undefined
 				channels.add(session)
 				void session.ended.then(() => channels.delete(session))
+				// Whoever told the agent to stop meanwhile did not know of this session.
+				if (stopping.signal.aborted) return await session.retire()
 				const opened = clock.now()
 				trouble = 'network'
 				log('online', { agent: config.agentId, hybridConnection: config.relay.hybridConnection })
@@ -121,10 +124,14 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	const stop = async () => {
 		stopping.abort()
 		await Promise.race([requests.idle(), pause(clock, drainWithin)])
-		await current?.retire()
-		await Promise.race([requests.idle(), pause(clock, drainWithin / 5)])
-		await running
+		await Promise.race([leave(), pause(clock, leaveWithin)])
 		isStopped = true
+	}
+
+	async function leave(): Promise<void> {
+		await current?.retire()
+		await requests.idle()
+		await running
 	}
 
 	function status(): AgentStatus {

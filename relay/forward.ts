@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import { Agent, request } from 'node:https'
 import { readWhole } from '../shared/relay/body.ts'
 import type { Clock } from '../shared/relay/clock.ts'
-import { type AgentErrorCode, answerHeaders, bodyLimit, requestHeaders } from '../shared/relay/contract.ts'
+import { type AgentErrorCode, answerHeaders, bodyLimit, isSound, requestHeaders } from '../shared/relay/contract.ts'
 import type { Config } from './config.ts'
 import { briefly } from './log.ts'
 import { originFault, originTls } from './origin-tls.ts'
@@ -53,7 +53,9 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 	const { host, port } = originOf(config)
 	const { secureContext, ...tls } = originTls(config)
 	const options = { host, port, ...tls }
-	const agent = new Agent({ keepAlive: true, maxSockets: config.concurrency, timeout: keptFor, secureContext })
+	// One more than requests, for the question how the SCIM server does, which would else wait for its turn among slow ones.
+	const maxSockets = config.concurrency + 1
+	const agent = new Agent({ keepAlive: true, maxSockets, timeout: keptFor, secureContext })
 	const authorization = authorizationOf(config)
 	const { mode } = config.origin.tls
 
@@ -117,9 +119,6 @@ function authorizationOf({
 			return () => ({})
 	}
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-const isSound = (value: string): boolean => !/[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/.test(value)
 
 const allowed = (headers: Readonly<Record<string, string>>): Record<string, string> =>
 	Object.fromEntries(

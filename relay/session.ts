@@ -31,6 +31,8 @@ export type Session = {
 const pingEvery = 20_000
 const pongWithin = 10_000
 const retireWithin = 10_000
+/** A rendezvous that nothing has come by for so long is left: of one that is cut off nobody is told. */
+const rendezvousIdle = 600_000
 const closeWithin = 5000
 const controlPayload = 256 * 1024
 
@@ -79,13 +81,23 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 	/** Serves what comes by a rendezvous for as long as the service keeps it, and answers there. */
 	function attend(socket: WebSocket): void {
 		const gone = new AbortController()
-		socket.on('close', () => gone.abort())
+		let cancel = () => {}
+		const stay = () => {
+			cancel()
+			cancel = clock.after(rendezvousIdle, () => socket.close(1000))
+		}
+		stay()
+		socket.on('close', () => {
+			cancel()
+			gone.abort()
+		})
 		read(socket, {
 			broken: (what) => {
 				log('protocol', { what, channel: 'rendezvous' })
 				socket.terminate()
 			},
 			received: (message, body) => {
+				stay()
 				if (!('request' in message) || !('id' in message.request)) return log('ignored', { channel: 'rendezvous' })
 				const { request } = message
 				setting.receive({

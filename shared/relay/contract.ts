@@ -62,6 +62,12 @@ export type AgentErrorCode = keyof typeof agentErrors
 /** Largest body either way, in bytes. */
 export const bodyLimit = 8 * 2 ** 20
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const unsound = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/
+
+/** Whether a header may have this value (RFC 9110 section 5.5). One that may not does not pass. */
+export const isSound = (value: string): boolean => !unsound.test(value)
+
 /** Request headers that reach the SCIM server; nothing else a client sends does. */
 export const requestHeaders: ReadonlySet<string> = new Set([
 	'accept',

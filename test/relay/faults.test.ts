@@ -73,6 +73,25 @@ describe('the control channel', () => {
 		expect(lab.log.count('offline')).toBe(0)
 	})
 
+	test('told to stop while it connects, it listens no more', async () => {
+		const agent = lab.start()
+		await agent.retire()
+		await lab.standIn.journal.until('left')
+		expect([lab.standIn.listeners(), agent.status()]).toEqual([
+			[],
+			expect.objectContaining({ state: 'stopped', channels: 0 }),
+		])
+	})
+
+	test('told to stop while nobody answers its handshake, it has stopped after half a minute', async () => {
+		lab.standIn.faults.nextListens = ['hang']
+		const agent = lab.start()
+		await lab.standIn.journal.until('hang')
+		const before = clock.now()
+		await agent.drain()
+		expect(clock.now() - before).toBeLessThan(9000)
+	})
+
 	test('3: reset with ten requests under way, they are answered by rendezvous', async () => {
 		await lab.agent()
 		const { letGo } = held()
@@ -221,6 +240,23 @@ describe('the answer', () => {
 			expect(lab.log.count('online')).toBe(1)
 		},
 	)
+
+	test('a rendezvous that nothing has come by for ten minutes is left, one that is used is not', async () => {
+		await lab.agent()
+		const noise = Array.from({ length: 120_000 }, () => Math.random().toString(36).slice(2, 4)).join('')
+		lab.origin.answer = (_, response) => json(response, 200, { noise })
+		const send = lab.sender()
+		await send(request())
+		for (let round = 0; round < 3; round++) {
+			lab.clockForward(5 * 60_000)
+			await send(request())
+		}
+		expect([lab.standIn.journal.count('rendezvous'), lab.standIn.journal.count('rendezvous-left')]).toEqual([1, 0])
+		lab.clockForward(11 * 60_000)
+		await lab.standIn.journal.until('rendezvous-left')
+		expect((await send(request())).status).toBe(200)
+		isClean()
+	})
 
 	test('10: slower than the deadline, it is given up and the write not repeated', async () => {
 		await lab.agent()
@@ -459,6 +495,17 @@ describe('the SCIM server', () => {
 		running.push(origin)
 		await lab.agent(at(`https://localhost:${origin.port}/scim`, tls, more))
 		expect(await outcome(lab.sender()(post()))).toEqual(made)
+	})
+
+	test('is found to be well though all that it may be asked at once is under way', async () => {
+		const agent = await lab.agent({ concurrency: 1 })
+		const { letGo } = held()
+		const sent = outcome(lab.sender()(post()))
+		await arrived(1)
+		lab.origin.answer = (_, response) => json(response, 200, {})
+		expect(await agent.probe()).toEqual({ status: 200 })
+		letGo()
+		expect(await sent).toMatchObject({ status: 200 })
 	})
 
 	test('20: two hundred at once are at most sixteen there, and none gets the answer of another', async () => {
