@@ -14,6 +14,13 @@ export const systemClock: Clock = {
 	},
 }
 
+/** What the work comes to, or an error after so many milliseconds. */
+export const within = <T>(clock: Clock, milliseconds: number, work: Promise<T>): Promise<T> =>
+	new Promise((resolve, reject) => {
+		const cancel = clock.after(milliseconds, () => reject(new Error(`nothing within ${milliseconds / 1000} s`)))
+		work.then(resolve, reject).finally(cancel)
+	})
+
 /** Resolves after so many milliseconds, or at once when the signal is aborted. */
 export const pause = (clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> =>
 	new Promise((resolve) => {

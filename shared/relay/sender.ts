@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import * as z from 'zod'
 import { payloadTooLarge, ScimError, unavailable } from '../scim/error.ts'
 import { type Clock, pause, systemClock } from './clock.ts'
 import {
@@ -7,6 +8,7 @@ import {
 	bodyLimit,
 	contractVersion,
 	header,
+	isSound,
 	type Outcome,
 	requestHeaders,
 	reserved,
@@ -67,6 +69,8 @@ type Seen =
 type Failed = Extract<Seen, { as: 'not-sent' | 'unknown' }>
 
 type Whole = Exclude<Received, { lost: string }>
+
+const scimError = z.object({ detail: z.string() })
 
 const patience = 50_000
 const resendAfter = [250, 1000, 2000]
@@ -188,7 +192,7 @@ function passed({ headers }: RelayedRequest, { isAuthorizationPassed = false }: 
 	return Object.fromEntries(
 		names.flatMap((name) => {
 			const value = headers.get(name)
-			return value === null ? [] : [[name, value]]
+			return value === null || !isSound(value) ? [] : [[name, value]]
 		}),
 	)
 }
@@ -275,9 +279,10 @@ function failure({ as, why, received, agent }: Failed): ScimError {
 
 function detailOf(body: Buffer): string {
 	try {
-		return String(JSON.parse(body.toString()).detail).replace(/\.$/, '')
+		const { detail } = scimError.parse(JSON.parse(body.toString()))
+		return detail.replace(/\.$/, '')
 	} catch (error) {
-		if (error instanceof SyntaxError) return 'the agent gave no reason'
+		if (error instanceof SyntaxError || error instanceof z.ZodError) return 'the agent gave no reason'
 		throw error
 	}
 }

@@ -1,7 +1,10 @@
-import type { Clock } from './clock.ts'
+import { type Clock, within } from './clock.ts'
 import type { RelayToken } from './sas.ts'
 
 export type TokenSource = () => Promise<RelayToken>
+
+/** However many wait for a source that has stopped answering, the next one asks it again. */
+const sourceLimit = 20_000
 
 /**
  * Keeps a token for three quarters of its life and asks for the next one once, however many wait for it.
@@ -11,7 +14,7 @@ export function cached(source: TokenSource, clock: Clock): (fresh?: boolean) => 
 	let kept: { readonly token: RelayToken; readonly until: number } | undefined
 	let asked: Promise<RelayToken> | undefined
 	const ask = async () => {
-		const token = await source()
+		const token = await within(clock, sourceLimit, source())
 		kept = { token, until: clock.now() + (token.expiresOnTimestamp - clock.now()) * 0.75 }
 		return token
 	}

@@ -123,6 +123,32 @@ test.each([
 	})
 })
 
+test('a source of tokens that never answers is given up, and asked again by the next request', async () => {
+	await lab.agent()
+	let asked = 0
+	const token = () =>
+		asked++ === 0
+			? new Promise<never>(() => undefined)
+			: Promise.resolve(
+					sasToken({ uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey', expires: Date.now() + 3_600_000 }),
+				)
+	const send = lab.sender({ token })
+	expect(await outcome(send(request()))).toMatchObject({
+		status: 503,
+		detail: expect.stringMatching(/\(relay_token\)/),
+	})
+	expect(await outcome(send(request()))).toMatchObject({ status: 200 })
+})
+
+test('a header whose value no header may have is left out', async () => {
+	await lab.agent()
+	const values: Record<string, string> = { 'user-agent': 'a\u0001b', accept: 'application/scim+json' }
+	const headers = { get: (name: string) => values[name] ?? null }
+	expect(await outcome(lab.sender()(request({ headers })))).toMatchObject({ status: 200 })
+	expect(lab.origin.requests[0]?.headers).toMatchObject({ accept: 'application/scim+json' })
+	expect(lab.origin.requests[0]?.headers).not.toHaveProperty('user-agent')
+})
+
 test('a DELETE whose answer was lost is repeated, and found deleted', async () => {
 	await lab.agent()
 	let isThere = true
@@ -178,16 +204,8 @@ test('a refusal of the SCIM server comes through though its text only looks like
 	expect([status, body.toString()]).toEqual([403, page])
 })
 
-test.each([
-	['no mark', {}, /outcome_unknown/],
-	['an outcome but no mark', { 'x-scim-relay-outcome': 'completed' }, /outcome_unknown/],
-	['a mark but no outcome', { 'x-scim-relay-agent': 'a;v=1;hc=demo' }, /outcome_unknown/],
-	[
-		'the mark of another connection',
-		{ 'x-scim-relay-agent': 'a;v=1;hc=other', 'x-scim-relay-outcome': 'completed' },
-		/unknown_agent.*another hybrid connection/,
-	],
-])('an answer with %s is none of the SCIM server', async (_, responseHeaders, detail) => {
+/** Whoever may listen and answers each request with these headers and this body. */
+async function impostor(responseHeaders: Readonly<Record<string, string>>, body?: string): Promise<WebSocket> {
 	const { token } = sasToken({
 		uri: 'http://localhost/demo',
 		keyName: 'listen',
@@ -198,9 +216,25 @@ test.each([
 	const socket = new WebSocket(url, { ca: lab.ca, headers: { ServiceBusAuthorization: token } })
 	socket.on('message', (text) => {
 		const { id } = JSON.parse(String(text)).request
-		socket.send(JSON.stringify({ response: { requestId: id, statusCode: 200, responseHeaders, body: false } }))
+		const response = { requestId: id, statusCode: 200, responseHeaders, body: body !== undefined }
+		socket.send(JSON.stringify({ response }))
+		if (body !== undefined) socket.send(Buffer.from(body))
 	})
 	await lab.standIn.journal.until('listening')
+	return socket
+}
+
+test.each([
+	['no mark', {}, /outcome_unknown/],
+	['an outcome but no mark', { 'x-scim-relay-outcome': 'completed' }, /outcome_unknown/],
+	['a mark but no outcome', { 'x-scim-relay-agent': 'a;v=1;hc=demo' }, /outcome_unknown/],
+	[
+		'the mark of another connection',
+		{ 'x-scim-relay-agent': 'a;v=1;hc=other', 'x-scim-relay-outcome': 'completed' },
+		/unknown_agent.*another hybrid connection/,
+	],
+])('an answer with %s is none of the SCIM server', async (_, responseHeaders, detail) => {
+	const socket = await impostor(responseHeaders)
 	expect(await outcome(lab.sender()(request()))).toEqual({
 		status: 503,
 		detail: expect.stringMatching(detail),
@@ -208,6 +242,20 @@ test.each([
 	})
 	socket.terminate()
 })
+
+test.each(['null', '7', '{"detail":7}', 'Bad Gateway'])(
+	'an agent that failed and says no more than %s is 503',
+	async (body) => {
+		const mark = { 'x-scim-relay-agent': 'a;v=1;hc=demo', 'x-scim-relay-outcome': 'unknown' }
+		const socket = await impostor(mark, body)
+		expect(await outcome(lab.sender()(request()))).toEqual({
+			status: 503,
+			detail: expect.stringMatching(/outcome_unknown.*the agent gave no reason/),
+			headers: { 'Retry-After': '30' },
+		})
+		socket.terminate()
+	},
+)
 
 test.each([
 	[true, 'passThrough', 'Bearer client'],
