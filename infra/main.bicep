@@ -57,6 +57,15 @@ param alertEmails string[] = []
 @description('Optional. Tenants whose SCIM server only their own network reaches. Without any there is no relay.')
 param relayTenants relayTenant[] = []
 
+@description('Optional. Days for which an application that follows /Changes can be away and miss nothing.')
+@minValue(1)
+@maxValue(3650)
+param feedDays int = 30
+
+@description('Optional. Users or groups that may be looked through for one request whose filter or sort has no index.')
+@minValue(1000)
+param scanLimit int = 50000
+
 @description('Optional. Reach storage and vault through a virtual network only. The app itself stays public: identity providers call it.')
 param privateNetworking bool = false
 
@@ -268,6 +277,8 @@ module appSettings 'modules/app-settings.bicep' = {
     storageAccountName: names.storage
     keyVaultName: names.vault
     relayHostName: relay.?outputs.hostName ?? ''
+    feedDays: feedDays
+    scanLimit: scanLimit
   }
 }
 

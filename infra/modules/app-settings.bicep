@@ -18,6 +18,12 @@ param keyVaultName string
 @description('Optional. Host name of the relay namespace; empty where no tenant is behind a relay.')
 param relayHostName string = ''
 
+@description('Required. Days for which the feed of changes is kept.')
+param feedDays int
+
+@description('Required. Users or groups that may be looked through for one request.')
+param scanLimit int
+
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
 }
@@ -41,8 +47,10 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__accountName: storageAccountName
     AzureWebJobsStorage__clientId: identity.properties.clientId
     AzureWebJobsStorage__credential: 'managedidentity'
+    ROLLCALL_FEED_DAYS: string(feedDays)
     ROLLCALL_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
     ROLLCALL_RELAY_NAMESPACE: relayHostName
+    ROLLCALL_SCAN_LIMIT: string(scanLimit)
     ROLLCALL_TABLES_ENDPOINT: 'https://${storageAccountName}.table.${environment().suffixes.storage}'
   }
 }

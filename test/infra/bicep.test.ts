@@ -253,8 +253,10 @@ output key string = account.listKeys().keys[0].value
 				'AzureWebJobsStorage__accountName',
 				'AzureWebJobsStorage__clientId',
 				'AzureWebJobsStorage__credential',
+				'ROLLCALL_FEED_DAYS',
 				'ROLLCALL_KEY_VAULT_URL',
 				'ROLLCALL_RELAY_NAMESPACE',
+				'ROLLCALL_SCAN_LIMIT',
 				'ROLLCALL_TABLES_ENDPOINT',
 			])
 			expect(settings).toMatchObject({
@@ -274,9 +276,16 @@ output key string = account.listKeys().keys[0].value
 				tables: { endpoint: `https://${storageName}.table.core.windows.net` },
 				tokens: { vaultUrl: `https://${appName}.vault.azure.net` },
 				clientId: expect.stringContaining(appName),
+				scanLimit: 50_000,
+				keepFeedFor: 30 * 24 * 60 * 60_000,
 			})
 			const own = Object.keys(settings).filter((name) => /^(ROLLCALL|AZURE)_/.test(name))
 			expect(own.filter((name) => !read.has(name))).toEqual([])
+		})
+
+		test('passes on what the parameters say of the feed and of searches', () => {
+			const settings = settingsOf(predict('small', 'param feedDays = 90', 'param scanLimit = 1000'))
+			expect(settings).toMatchObject({ ROLLCALL_FEED_DAYS: '90', ROLLCALL_SCAN_LIMIT: '1000' })
 		})
 
 		test('tells the app of the relay where there is one', () => {
