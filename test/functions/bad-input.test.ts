@@ -397,6 +397,12 @@ describe('a user or group', () => {
 			invalid('members[0].value: no user has the id "a#b"'),
 		],
 		[
+			'of members by their addresses',
+			'/Groups/<ops>',
+			[{ op: 'remove', path: 'members[$ref ne "x"]' }],
+			[400, 'invalidFilter', 'filter: $ref is an address that we write; compare the id'],
+		],
+		[
 			'of members that are none',
 			'/Groups/<ops>',
 			[
@@ -508,6 +514,7 @@ describe('a query', () => {
 		['filter=userName eq', filter(/^filter, character 12: expected a value/)],
 		['filter=(userName pr', filter('filter, character 13: expected "and", "or" or ")", found the end')],
 		['filter=nope pr', filter('filter: User has no attribute nope')],
+		['filter=meta.location pr', filter('filter: meta.location is an address that we write; compare the id')],
 		['filter=title like "D"', filter(/^filter, character 7: expected an operator .* found like$/)],
 		['filter=active gt true', filter('filter: active is a boolean and cannot be compared by gt with true')],
 		['filter=title eq "\0"', filter('filter, character 10: expected a string that is valid JSON, found "\0"')],

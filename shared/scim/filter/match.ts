@@ -90,8 +90,9 @@ const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
 	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
 
 /**
- * Refuses what can only be a mistake: an attribute that none of the resource types has, or a comparison that its type
- * cannot take. An empty answer instead would make a client create what is there already.
+ * Refuses what can only be a mistake, an attribute that none of the resource types has or a comparison that its type
+ * cannot take, and what cannot be answered: addresses of ours are not stored, since they begin as the client calls us.
+ * An empty answer instead would make a client create what is there already.
  *
  * @throws ScimError 400 `invalidFilter`
  */
@@ -136,9 +137,14 @@ function check(filter: Filter, scope: Scope): void {
 
 function known(path: AttributePath, { owner, find }: Scope): readonly Attribute[] {
 	const attributes = [find(path)].flat()
-	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${printAttributePath(path)}`)
+	const name = printAttributePath(path)
+	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${name}`)
+	if (attributes.some(isOwnAddress)) throw invalidFilter(`filter: ${name} is an address that we write; compare the id`)
 	return attributes
 }
+
+/** `meta.location`, and the `$ref` of members and groups; that of a manager is the client's. */
+const isOwnAddress = ({ type, mutability }: Attribute): boolean => type === 'reference' && mutability !== 'readWrite'
 
 function checkComparison({ path, operator, value }: AttributeExpression, named: Attribute): void {
 	const name = printAttributePath(path)

@@ -204,6 +204,9 @@ describe('what can only be a mistake is refused', () => {
 		['emails[primary eq 1]', 'filter: primary is a boolean and cannot be compared by eq with 1'],
 		['x509Certificates ge "TWFu"', 'filter: x509Certificates is a binary and cannot be compared by ge with "TWFu"'],
 		['userName co null', 'filter: userName is a string and cannot be compared by co with null'],
+		['meta.location ew "/Users/2819c223"', 'filter: meta.location is an address that we write; compare the id'],
+		['not (meta[location pr])', 'filter: location is an address that we write; compare the id'],
+		['groups.$ref pr', 'filter: groups.$ref is an address that we write; compare the id'],
 	])('%s', (text, message) => {
 		expect(() => checkFilter(parseFilter(text), userType)).toThrow(
 			expect.objectContaining({ status: 400, scimType: 'invalidFilter', message }),
@@ -222,12 +225,16 @@ describe('what can only be a mistake is refused', () => {
 
 	test('inside the brackets of a path', () => {
 		expect(() => checkElementFilter(parseFilter('type eq "work"'), attribute(userType, 'emails'))).not.toThrow()
+		const refusal = (message: string) => expect.objectContaining({ status: 400, scimType: 'invalidFilter', message })
 		expect(() => checkElementFilter(parseFilter('kind eq "work"'), attribute(userType, 'emails'))).toThrow(
-			expect.objectContaining({
-				status: 400,
-				scimType: 'invalidFilter',
-				message: 'filter: emails has no attribute kind',
-			}),
+			refusal('filter: emails has no attribute kind'),
 		)
+		expect(() => checkElementFilter(parseFilter('$ref ne "x"'), attribute(groupType, 'members'))).toThrow(
+			refusal('filter: $ref is an address that we write; compare the id'),
+		)
+	})
+
+	test('but not of an address that the client writes', () => {
+		expect(() => checkFilter(parseFilter('manager.$ref pr and photos[value sw "https:"]'), userType)).not.toThrow()
 	})
 })
