@@ -25,11 +25,9 @@ export type Swept = {
 /** Longer than any request can take that may still be preparing a change. */
 const abandonedAfter = 15 * 60_000
 
-const keepFeedFor = 30 * 24 * 60 * 60_000
-
 /**
  * Tidies up one tenant's directory: finishes what requests have committed and not lived to finish, removes what they
- * have prepared and not committed, folds the counts, and removes entries of the feed after 30 days. Nothing else of it
+ * have prepared and not committed, folds the counts, and removes old entries of the feed. Nothing else of it
  * is visible to a client. It may run at any time, beside requests and beside itself.
  *
  * @throws ScimError 503 where the service stays away
@@ -84,7 +82,7 @@ async function giveUp(directory: Directory, intent: Intent, until: number): Prom
 
 /** Removes old entries, but not the newest one of all: it is how readers of the feed know that they have missed none. */
 async function trimFeed(directory: Directory, until: number): Promise<number> {
-	const { table, now } = directory
+	const { table, now, keepFeedFor } = directory
 	const old = feedBefore(now() - keepFeedFor)
 	const isLast = (await table.first({ from: old.to, to: feedEnd, select: ['RowKey'] }, 1)).length === 0
 	let removed = 0

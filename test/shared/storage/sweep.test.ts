@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { StoredResource } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
+import { sweep } from '../../../shared/storage/sweep.ts'
 import type { TableRequest } from '../../../shared/storage/tables.ts'
 import { violationsIn } from '../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
@@ -157,6 +158,18 @@ describe('a sweep', () => {
 		expect(await directory.sweep(30 * day + minute)).toMatchObject({ feedEntriesRemoved: 79 })
 		expect(await keysOf(directory, 'c|')).toHaveLength(1)
 		expect(await directory.sweep(60 * day)).toMatchObject({ feedEntriesRemoved: 0 })
+	})
+
+	test('removes entries of the feed when the setting says so', async () => {
+		const { directory } = await newWorld()
+		const { tables, tenant, ids } = directory
+		const sweptAfter = (days: number) =>
+			sweep({
+				...{ tables, tenant, ids, random: () => 1, keepFeedFor: 7 * day },
+				now: () => Date.now() + days * day + minute,
+			})
+		expect(await sweptAfter(6)).toMatchObject({ feedEntriesRemoved: 0 })
+		expect(await sweptAfter(7)).toMatchObject({ feedEntriesRemoved: 79 })
 	})
 
 	test('says what could not be finished and goes on with the rest', async () => {
