@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { fileSource } from '../shared/auth/file-source.ts'
 import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
+import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { tokenVerifier } from '../shared/auth/tokens.ts'
 import type { RelayedRequest } from '../shared/relay/sender.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
@@ -78,21 +79,16 @@ export async function createServices(settings: Settings, options: ConnectOptions
 
 async function accountOf(settings: Settings): Promise<Account> {
 	if ('connectionString' in settings.tables) return settings.tables
-	return { endpoint: settings.tables.endpoint, credential: await managedIdentity(settings) }
+	return { endpoint: settings.tables.endpoint, credential: await managedIdentity(identityOf(settings)) }
 }
 
 /** Tokens of Azure Relay for the managed identity, whose client is loaded with the first one. */
 function relayToken(settings: Settings): TokenSource {
 	let credential: ReturnType<typeof managedIdentity> | undefined
 	return async () => {
-		credential ??= managedIdentity(settings)
+		credential ??= managedIdentity(identityOf(settings))
 		return (await credential).getToken('https://relay.azure.net/.default')
 	}
-}
-
-async function managedIdentity(settings: Settings) {
-	const { ManagedIdentityCredential } = await import('@azure/identity')
-	return new ManagedIdentityCredential(identityOf(settings))
 }
 
 const identityOf = ({ clientId }: Settings): { clientId?: string } => (clientId === undefined ? {} : { clientId })

@@ -138,4 +138,11 @@ describe('the built app with a managed identity', () => {
 		identity.troubleOf = () => undefined
 		await vi.waitFor(async () => expect((await ask(token)).statusCode).toBe('200'), { timeout: 15_000, interval: 500 })
 	})
+
+	test('answers 503 while the endpoint of the identity does not answer', async () => {
+		const { identity, start, token } = await deploy('umbrella')
+		identity.troubleOf = (resource) => (resource === 'https://storage.azure.com' ? 'silent' : undefined)
+		const ask = await start()
+		expect(await ask(token)).toMatchObject({ statusCode: '503', headers: { 'retry-after': '5' } })
+	})
 })
