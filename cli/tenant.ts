@@ -136,7 +136,7 @@ function nameOf(text: string): string {
 	const name = parseTenantName(text)
 	if (name === undefined) {
 		throw new UsageError(`${text} cannot be the name of a tenant`, {
-			hint: 'use 2 to 39 lower-case letters, digits and single hyphens; words like "users" are taken',
+			hint: 'use 2 to 39 lower-case letters and digits, with single hyphens between them; words like "users" are taken',
 		})
 	}
 	return name

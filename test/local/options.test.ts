@@ -41,7 +41,8 @@ describe('the command line', () => {
 
 	const list = 'npm start -- --help lists the options'
 	const port = 'give a number from 0 to 65535'
-	const tenant = 'use 2 to 39 lower-case letters, digits and single hyphens; words like "users" are taken'
+	const tenant =
+		'use 2 to 39 lower-case letters and digits, with single hyphens between them; words like "users" are taken'
 	const token = 'use 16 or more letters, digits and - . _ ~ + /, for instance from: openssl rand -hex 24'
 	test.each([
 		[['--prot', '80'], 'unknown option --prot', 'did you mean --port?'],
