@@ -4,27 +4,9 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { deployedBefore, newSubscription, type Subscription, stub } from './subscription.ts'
 
 const infra = fileURLToPath(new URL('../../infra', import.meta.url))
-const stub = fileURLToPath(new URL('./stub.mjs', import.meta.url))
-
-/** What stub.mjs knows of Azure: a new subscription, or what a test makes of it. */
-const newSubscription = {
-	azVersion: '2.60.0',
-	signedIn: true,
-	userType: 'user',
-	groups: {} as Record<string, string>, // sound: empty, and filled with locations alone
-	deployed: false,
-	publishFailures: 0,
-	publishError: '',
-	pollsUntilUp: 0,
-	answerBefore: ['503', 'urn:ietf:params:scim:api:messages:2.0:Error'],
-	purgeProtection: false,
-	published: undefined as string[] | undefined, // sound: not yet
-	purged: false,
-}
-
-const deployedBefore = { groups: { rollcall: 'westeurope' }, deployed: true }
 
 let root = ''
 beforeEach(() => {
@@ -36,7 +18,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-type Given = Partial<typeof newSubscription> & { readonly input?: string }
+type Given = Partial<Subscription> & { readonly input?: string }
 
 function install(tool: string, script: string): void {
 	const path = join(root, 'bin', tool)
@@ -80,7 +62,7 @@ function execute([program = '', ...args]: readonly string[], { input = '', ...su
 				.replaceAll(root, '.')
 				.replace(/tmp\.\w+/, 'tmp'),
 		),
-		after: JSON.parse(readFileSync(state, 'utf8')) as typeof newSubscription, // sound: written by stub.mjs
+		after: JSON.parse(readFileSync(state, 'utf8')) as Subscription, // sound: written by stub.mjs
 	}
 }
 

@@ -6,7 +6,8 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { strToU8, unzipSync, zipSync } from 'fflate'
 
 const [tool, ...args] = process.argv.slice(2)
-const state = JSON.parse(readFileSync(process.env.STUB_STATE, 'utf8'))
+const stored = readFileSync(process.env.STUB_STATE, 'utf8')
+const state = JSON.parse(stored)
 appendFileSync(process.env.STUB_CALLS, `${JSON.stringify([tool, ...args])}\n`)
 
 class Refusal extends Error {
@@ -19,7 +20,9 @@ class Refusal extends Error {
 /** From `az COMMAND --help`. An option takes one value, but for the flags and lists below. */
 const commands = {
 	version: {},
+	login: { optional: ['--tenant', '--use-device-code'] },
 	'account show': {},
+	'account get-access-token': { optional: ['--resource', '--scope', '--tenant'] },
 	'ad signed-in-user show': {},
 	'group exists': { required: ['--name'] },
 	'group create': { required: ['--name', '--location'], optional: ['--tags'] },
@@ -30,14 +33,22 @@ const commands = {
 		optional: ['--name', '--template-file', '--what-if', '--mode'],
 	},
 	'deployment group show': { required: ['--resource-group', '--name'] },
+	'functionapp list-flexconsumption-locations': {},
+	'functionapp list-flexconsumption-runtimes': { required: ['--location'], optional: ['--runtime'] },
 	'functionapp deployment source config-zip': {
 		required: ['--resource-group', '--name', '--src'],
 		optional: ['--build-remote', '--timeout', '--slot'],
 	},
 	'keyvault show': { required: ['--name'], optional: ['--resource-group'] },
 	'keyvault purge': { required: ['--name'], optional: ['--location'] },
+	'keyvault recover': { required: ['--name'], optional: ['--location', '--resource-group'] },
+	'lock create': {
+		required: ['--name', '--lock-type'],
+		optional: ['--resource-group', '--resource', '--resource-type', '--notes'],
+	},
+	'provider register': { required: ['--namespace'], optional: ['--wait'] },
 }
-const flags = new Set(['--yes', '--no-wait', '--what-if'])
+const flags = new Set(['--yes', '--no-wait', '--what-if', '--wait', '--use-device-code'])
 const lists = new Set(['--parameters', '--tags'])
 
 function parse() {
@@ -45,6 +56,7 @@ function parse() {
 	const command = args.slice(0, words === -1 ? args.length : words).join(' ')
 	const known = commands[command]
 	if (known === undefined) throw new Refusal(`'${command}' is misspelled or not recognized by the system.`, 2)
+	if (args.includes('--help')) return undefined
 	const options = {}
 	for (const each of args.slice(command.split(' ').length)) {
 		const name = Object.keys(options).at(-1)
@@ -85,6 +97,11 @@ const answers = {
 		if (!state.signedIn) throw new Refusal("Please run 'az login' to setup account.")
 		return option('--query') === 'user.type' ? state.userType : 'subscription'
 	},
+	'account get-access-token': ({ option }) => {
+		const accessToken = state.accessTokens[option('--resource')]
+		if (accessToken === undefined) throw new Refusal('Audience is not supported')
+		return JSON.stringify({ accessToken, expires_on: Math.floor(Date.now() / 1000) + 3600 })
+	},
 	'ad signed-in-user show': () => 'user-object-id',
 	'group exists': ({ option }) => String(option('--name') in state.groups),
 	'group create': ({ option }) => {
@@ -104,12 +121,8 @@ const answers = {
 	},
 	'deployment group show': ({ option }) => {
 		if (!state.deployed) throw new Refusal('DeploymentNotFound', 3)
-		const outputs = {
-			appName: 'rollcall-abc',
-			hostName: 'rollcall-abc.azurewebsites.net',
-			keyVaultName: 'rollcall-abc',
-		}
-		return outputs[/^properties\.outputs\.(\w+)\.value$/.exec(option('--query'))[1]]
+		const [, output] = /^properties\.outputs(?:\.(\w+)\.value)?$/.exec(option('--query'))
+		return output === undefined ? JSON.stringify(state.outputs) : state.outputs[output].value
 	},
 	'functionapp deployment source config-zip': ({ option }) => {
 		failWhile('publishFailures', state.publishError)
@@ -124,7 +137,8 @@ const answers = {
 
 function az() {
 	const call = parse()
-	const answer = answers[call.command](call)
+	if (call === undefined) return ''
+	const answer = answers[call.command]?.(call)
 	return call.option('--output') === 'none' || answer === undefined ? '' : `${answer}\n`
 }
 
@@ -153,4 +167,5 @@ try {
 	process.stderr.write(`ERROR: ${error.message}\n`)
 	process.exitCode = error.status
 }
-writeFileSync(process.env.STUB_STATE, JSON.stringify(state))
+// Two that only read may run at once.
+if (JSON.stringify(state) !== stored) writeFileSync(process.env.STUB_STATE, JSON.stringify(state))

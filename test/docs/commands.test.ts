@@ -1,0 +1,131 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { commands } from '../../cli/commands.ts'
+import { jsonOf, rollcall } from '../support/rollcall.ts'
+import { typedIn } from './typed.ts'
+import { useWorld } from './world.ts'
+
+const programs = [
+	...['az', 'curl', 'git', 'journalctl', 'node', 'npm', 'npx', 'openssl', 'rollcall', 'rollcall-relay', 'systemctl'],
+]
+
+/** Whether a text is a whole command line, and not the name of a program or of a file. */
+function isCommand(text: string): boolean {
+	const [first = '', second] = text.replace(/^([A-Z_]+=\S+ )+/, '').split(' ')
+	if (second === undefined) return false
+	return programs.includes(first) || /^infra\/.*\.sh$/.test(first) || isRollcall(text)
+}
+
+/** The page on `rollcall` leaves that word out. */
+const isRollcall = (text: string): boolean => commands.some(({ words }) => `${text} `.startsWith(`${words} `))
+
+const names = [
+	'README.md',
+	...(await readdir('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
+]
+const pages = await Promise.all(
+	names.map(async (name) => ({ name, ...typedIn(await readFile(name, 'utf8'), isCommand) })),
+)
+const world = useWorld()
+let count = 0
+
+/** Does what a page says, with something for each of its placeholders. A tenant that is not added there is there before. */
+async function follow(script: string): Promise<void> {
+	const { url, run } = world()
+	const tenant = `acme-${++count}`
+	let version = ''
+	if (/rollcall -- .*\b(acme|NAME)\b/.test(script) && !script.includes('tenant add')) {
+		const { status, out } = await run(`rollcall tenant add ${tenant} --json --resource-group rollcall`)
+		expect(status).toBe(0)
+		version = JSON.parse(out).version
+	}
+	const placeholders: Readonly<Record<string, string>> = {
+		...{ NAME: tenant, VERSION: version, GROUP: 'rollcall', COMMAND: 'tenant list', FILE: 'relay.json' },
+		...{ ACCOUNT: 'rollcallaccount', VAULT: 'rollcallvault', HOST: 'rollcall-app.azurewebsites.net' },
+	}
+	const filled = script
+		.replaceAll(/https?:\/\/(127\.0\.0\.1:7071|HOST)\/scim\/\w+/g, url)
+		.replaceAll('/etc/rollcall-relay/', './')
+		.replaceAll(/\bacme\b/g, tenant)
+		.replaceAll(/(?<![$\w])[A-Z]+(?![\w=])/g, (word) => placeholders[word] ?? word)
+	const isDeployed = !/infra\/deploy\.sh|az deployment group create/.test(script)
+	const { status, out, err } = await run(filled, { isDeployed })
+	expect(status, `${filled}\n${out}\n${err}`).toBe(0)
+}
+
+/** The same on a data folder of its own, for a command whose program is left out. */
+async function administer(line: string): Promise<void> {
+	const folder = await mkdtemp(join(tmpdir(), 'rollcall-docs-'))
+	const file = join(folder, 'acme.ndjson')
+	const run = (command: string) => rollcall([...command.split(' '), '--data', join(folder, 'data')], { input: 'acme' })
+	let version = ''
+	if (!line.startsWith('tenant add')) {
+		const mode = line.startsWith('tenant set') ? 'relay' : 'store'
+		version = jsonOf(await run(`tenant add acme --json --mode ${mode}`)).version
+	}
+	if (line.startsWith('import')) await run(`export acme --out ${file}`)
+	const { code, err } = await run(
+		line
+			.replace(/^tenant remove NAME$/, `$& --out ${file}`)
+			.replace('NAME', 'acme')
+			.replace('VERSION', version)
+			.replace('FILE', file)
+			.replace('ID', '11111111-1111-4111-8111-111111111111'),
+	)
+	await rm(folder, { recursive: true })
+	expect(code, err).toBe(0)
+}
+
+/** A test of this project is run by itself; the variable that is set for it has to be one that it reads. */
+const ownTest = /^([A-Z_]+)=\S+ npx vitest run (\S+)$/
+
+test.each(
+	pages.flatMap(({ name, scripts }) => [...scripts].map(([heading, script]) => [name, heading, script] as const)),
+)('%s: what is under "%s" can be typed', (_, __, script) => follow(script))
+
+test.each(pages.flatMap(({ name, lines }) => lines.map((line) => [name, line] as const)))(
+	'%s: %s can be typed',
+	async (_, line) => {
+		const [, variable, file = ''] = ownTest.exec(line) ?? []
+		if (variable !== undefined) expect(await readFile(file, 'utf8')).toContain(variable)
+		else if (isRollcall(line) && /[A-Z]/.test(line)) await administer(line)
+		else {
+			const command = isRollcall(line) ? `rollcall ${line}` : line.replace(/^npm run rollcall( -- |$)/, 'rollcall ')
+			// The name of a command is one that has help.
+			await follow(/^(az|rollcall)( [a-z-]+)*? ?$/.test(command) ? `${command} --help` : command)
+		}
+	},
+)
+
+test.each([
+	'npm ci',
+	'npm run build',
+	'npm test',
+	'npx tsc -p .',
+	'npx biome ci .',
+	'npx knip',
+	'node dist/demo/relay.js',
+])('.ci/run does %s, so that nothing here has to', async (command) =>
+	expect(await readFile('.ci/run', 'utf8')).toContain(command),
+)
+
+test.each([
+	'az group create --name rollcall --region westeurope',
+	'az grup create --name rollcall --location westeurope',
+	'az deployment gruop show --help',
+	'infra/deploy.sh --resource-group rollcall --parameters infra/smal.bicepparam',
+	'infra/destroy.sh --resourcegroup rollcall',
+	'npm run rolcall -- tenant list',
+	'npm run rollcall -- tenant add acme --resourcegroup rollcall',
+	'npm run rollcall -- tenant export acme --help',
+	'npm start -- --prot 8080',
+	'npm ci --no-adit',
+	'curl "$URL/Users"',
+	'openssl req -x508',
+	'rollcall-relay doctor --konfig relay.json',
+	'rollcall-relay version && apt-get install something',
+])('%s would be found wrong', async (script) => {
+	await expect(follow(script)).rejects.toThrow()
+})
