@@ -43,7 +43,7 @@ export async function changesAfter(
 	const from = feedKey(operation)
 	if (from >= to) return []
 	const [known, ...rows] = await table.first({ from, to }, count + 1)
-	// Entries go in their order, and never the last one: as long as one is there, so are all that follow.
+	// Entries go in their order, and the newest of the old ones stays: as long as one is there, so are all that follow.
 	if (known?.RowKey !== from) throw expiredCursor('the cursor is older than the changes that are kept: begin again')
 	return rows.map(entryOf)
 }

@@ -27,9 +27,6 @@ export const gateKey = (groupId: string): string => `k|${groupId}`
 /** `c|<operation>`: the entry in the feed of changes, which also tells that the operation was done. */
 export const feedKey = (operation: string): string => `c|${operation}`
 
-/** Behind all entries of the feed. */
-export const feedEnd = 'c}'
-
 /** The feed's entries of operations that were begun before a time, in milliseconds since 1970. */
 export const feedBefore = (time: number): Range => ({
 	from: 'c|',

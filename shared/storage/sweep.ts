@@ -5,7 +5,8 @@ import { foldAll } from './counts.ts'
 import { finishGroupDeletion, finishUserDeletion } from './delete.ts'
 import type { Directory } from './directory.ts'
 import { abandon } from './intent.ts'
-import { feedBefore, feedEnd, type Intent, jobs } from './keys.ts'
+import { feedBefore, type Intent, jobs } from './keys.ts'
+import { chunked } from './parallel.ts'
 import { removeRows } from './remove-rows.ts'
 import { rollForward } from './roll-forward.ts'
 import { type DirectoryOptions, directoryOf } from './table-store.ts'
@@ -80,21 +81,22 @@ async function giveUp(directory: Directory, intent: Intent, until: number): Prom
 	return (await abandon(directory, intent)) || rollForward(directory, intent, until)
 }
 
-/** Removes old entries, but not the newest one of all: it is how readers of the feed know that they have missed none. */
+/**
+ * Removes old entries one after another, but for the newest of them: readers of the feed know that they have missed none
+ * as long as the entry that they have come to is there.
+ */
 async function trimFeed(directory: Directory, until: number): Promise<number> {
 	const { table, now, keepFeedFor } = directory
-	const old = feedBefore(now() - keepFeedFor)
-	const isLast = (await table.first({ from: old.to, to: feedEnd, select: ['RowKey'] }, 1)).length === 0
 	let removed = 0
-	let kept: string | undefined
-	for await (const rows of table.pages(old)) {
-		if (now() >= until) return removed
-		const keys = [...(kept === undefined ? [] : [kept]), ...rows.map(({ RowKey }) => RowKey)]
-		kept = keys.pop()
-		await removeRows(directory, keys)
-		removed += keys.length
+	let newest: readonly string[] = []
+	for await (const rows of table.pages(feedBefore(now() - keepFeedFor))) {
+		const keys = [...newest, ...rows.map(({ RowKey }) => RowKey)]
+		newest = keys.splice(-1)
+		for (const some of chunked(keys, 100)) {
+			if (now() >= until) return removed
+			await removeRows(directory, some)
+			removed += some.length
+		}
 	}
-	if (kept === undefined || isLast) return removed
-	await removeRows(directory, [kept])
-	return removed + 1
+	return removed
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { idGenerator } from '../../../shared/scim/id.ts'
 import type { StoredResource } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
 import { sweep } from '../../../shared/storage/sweep.ts'
+import { openDirectory } from '../../../shared/storage/table-store.ts'
 import type { TableRequest } from '../../../shared/storage/tables.ts'
 import { violationsIn } from '../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
@@ -170,6 +172,30 @@ describe('a sweep', () => {
 			})
 		expect(await sweptAfter(6)).toMatchObject({ feedEntriesRemoved: 0 })
 		expect(await sweptAfter(7)).toMatchObject({ feedEntriesRemoved: 79 })
+	})
+
+	test('removes entries of the feed in their order, so that none is missing behind one that is there', async () => {
+		const { directory } = await newWorld()
+		for (let index = 0; index < 220; index++) {
+			await directory.store.create(userType, { attributes: { userName: `more${index}` } })
+		}
+		const entries = await keysOf(directory, 'c|')
+		const isOfFirst = does('DELETE', entries[0] ?? '')
+		const faulty = withFaults((request) => (isOfFirst(request) ? 'unsent' : 'answered'))
+		await expect(directory.sweep(31 * day, faulty)).rejects.toMatchObject({ status: 503 })
+		expect(await keysOf(directory, 'c|')).toEqual(entries)
+	})
+
+	test('leaves the entry of the feed that a reader has come to while nothing else happened', async () => {
+		const { directory } = await newWorld()
+		const [known] = (await keysOf(directory, 'c|')).slice(-1)
+		const inAMonth = () => Date.now() + 31 * day
+		const ids = idGenerator(inAMonth, (digits) => 'f'.repeat(digits))
+		const { tables, tenant } = directory
+		const then = openDirectory({ tables, tenant, ids, now: () => inAMonth() + 2 * minute, random: () => 1 })
+		const { version } = await then.create(userType, { attributes: { userName: 'new' } })
+		expect(await directory.sweep(31 * day)).toMatchObject({ feedEntriesRemoved: 79 })
+		expect(await then.changes(known?.slice(2) ?? '', 10)).toMatchObject([{ operation: version, kind: 'create' }])
 	})
 
 	test('says what could not be finished and goes on with the rest', async () => {
