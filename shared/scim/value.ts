@@ -75,11 +75,29 @@ function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assig
 export function parseValue(attribute: Attribute, input: unknown, at: string): unknown {
 	if (!attribute.multiValued) return parseElement(attribute, singleFromList(attribute, input), at)
 	if (isUnassigned(input)) return undefined
+	if (Array.isArray(input)) requireFew(attribute, input)
 	const elements = Array.isArray(input)
 		? input.map((element, index) => parseListed(attribute, element, `${at}[${index}]`))
 		: [parseListed(attribute, input, at)]
 	const assigned = elements.filter((element) => element !== undefined)
 	return assigned.length === 0 ? undefined : assigned
+}
+
+/** Says whether an attribute is the `members` of a group, which are kept apart from its other values. */
+export const isMembers = (attribute: Attribute): boolean => attribute.name === 'members'
+
+/** Every operation of a PATCH may look at every value: more of both than this would keep others waiting. */
+const maxValues = 1000
+
+/**
+ * An attribute, other than the members of a group, may have so many values and no more.
+ *
+ * @throws ScimError 400 `invalidValue`
+ */
+export function requireFew(attribute: Attribute, values: readonly unknown[]): void {
+	if (values.length > maxValues && !isMembers(attribute)) {
+		throw invalidValue(`${attribute.name}: ${values.length} values; the limit is ${maxValues}`)
+	}
 }
 
 /** An element of nothing is left out, but not where it must be something: `[null]` would else empty a group. */

@@ -234,8 +234,14 @@ describe('a user or group', () => {
 		[
 			'with too many addresses',
 			'/Users',
-			{ userName: 'a', emails: repeat(20_000, (index) => ({ value: `${index}` })) },
-			invalid('emails: 20000 different values; the limit is 20'),
+			{ userName: 'a', emails: repeat(21, (index) => ({ value: `${index}` })) },
+			invalid('emails: 21 different values; the limit is 20'),
+		],
+		[
+			'with too many of anything',
+			'/Users',
+			{ userName: 'a', phoneNumbers: repeat(1001, (index) => ({ value: `${index}` })) },
+			invalid('phoneNumbers: 1001 values; the limit is 1000'),
 		],
 		[
 			'that is taken',
@@ -370,6 +376,21 @@ describe('a user or group', () => {
 			'/Users/<joy>',
 			[title, { op: 'replace', path: 'nickName', value: '\0' }],
 			invalid('nickName must not contain the character U+0000'),
+		],
+		[
+			'to more values than may be',
+			'/Users/<joy>',
+			[
+				{ op: 'add', path: 'phoneNumbers', value: repeat(1000, (index) => ({ value: `${index}` })) },
+				{ op: 'add', path: 'phoneNumbers[type eq "fax"].value', value: 'one more' },
+			],
+			invalid('phoneNumbers: 1001 values; the limit is 1000'),
+		],
+		[
+			'of more values than may be named',
+			'/Users/<joy>',
+			[title, { op: 'remove', path: 'phoneNumbers', value: repeat(1001, (index) => `${index}`) }],
+			invalid('phoneNumbers: 1001 values; the limit is 1000'),
 		],
 		['too often', '/Users/<joy>', repeat(1001, () => title), [413, undefined, 'a PATCH may make at most 1000 changes']],
 		[

@@ -5,6 +5,7 @@ import { matchesElement } from '../filter/match.ts'
 import type { AttributeValues } from '../resource.ts'
 import type { ResourceType } from '../resource-type.ts'
 import {
+	isMembers,
 	isObject,
 	isPrimary,
 	isUnassigned,
@@ -12,11 +13,12 @@ import {
 	parseSubAttributes,
 	parseValue,
 	prune,
+	requireFew,
 	requireSubAttributes,
 	sameValue,
 	severalPrimary,
 } from '../value.ts'
-import { isMembers, memberEffect, toMembers, withMembers } from './members.ts'
+import { memberEffect, toMembers, withMembers } from './members.ts'
 import type { PatchOperation } from './operation.ts'
 
 /**
@@ -71,6 +73,7 @@ function nextElements(operation: PatchOperation, current: readonly unknown[]): r
 	if (effect !== undefined) return withMembers(current, effect)
 	const isWhole = filter === undefined && subAttribute === undefined
 	const next = isWhole ? nextList(operation, current) : nextMatching(operation, current)
+	requireFew(attribute, next)
 	return settlePrimary(attribute, current, next)
 }
 

@@ -1,10 +1,9 @@
-import type { Attribute } from '../attribute.ts'
 import { namesValuesToRemove } from '../dialect.ts'
 import { invalidValue } from '../error.ts'
 import type { Filter } from '../filter/ast.ts'
 import { kindOfId } from '../id.ts'
 import type { Member, ResourceId } from '../resource.ts'
-import { isObject, parseValue } from '../value.ts'
+import { isMembers, isObject, parseValue } from '../value.ts'
 import type { PatchOperation } from './operation.ts'
 
 /** What a PATCH does to a group, its members apart. With base `none` the group is left with `add` alone. */
@@ -23,9 +22,6 @@ export type MemberEffect = {
 	readonly add: readonly Member[]
 	readonly remove: readonly ResourceId[]
 }
-
-/** Says whether an attribute is the `members` of a group, which are kept apart from its other values. */
-export const isMembers = (attribute: Attribute): boolean => attribute.name === 'members'
 
 /**
  * Adds up what the operations do to the members of a group that nobody has read. Undefined where that depends on them,

@@ -862,12 +862,20 @@ describe('the members of a group that were read', () => {
 	})
 })
 
-describe('fifty thousand values', () => {
-	it('are added in one operation', () => {
+describe('many values', () => {
+	it('are added in one operation: fifty thousand members', () => {
 		const many = Array.from({ length: 50_000 }, () => ({ value: newId('User') }))
 		const group = { displayName: 'g', members: many.slice(0, 25_000) }
 		expect(patch(group, [{ op: 'add', path: 'members', value: many }], groupType).members).toHaveLength(50_000)
-		expect(patchUser({ emails: [work] }, [{ op: 'add', path: 'emails', value: many }]).emails).toHaveLength(50_001)
+	})
+
+	it('of any other attribute are a thousand at most', () => {
+		const many = Array.from({ length: 1000 }, (_, index) => ({ value: `${index}` }))
+		const added = { op: 'add', path: 'roles', value: many }
+		expect(patchUser({}, [added, added]).roles).toHaveLength(1000)
+		expect(refusal(() => patchUser({ roles: [{ value: 'other' }] }, [added]))).toBe(
+			'400 invalidValue: roles: 1001 values; the limit is 1000',
+		)
 	})
 })
 
