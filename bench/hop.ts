@@ -2,14 +2,19 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { respondWith } from '../functions/respond.ts'
+import { createServices } from '../functions/services.ts'
+import { startAzurite } from '../local/azurite.ts'
+import { startServer } from '../local/server.ts'
 import { startAgent } from '../relay/agent.ts'
 import { readConfig } from '../relay/config.ts'
+import { addToken } from '../shared/auth/file-source.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { startStandIn } from '../test/support/relay-stand-in/stand-in.ts'
 
 // One hop of a relay in a process of its own, which tells how much processor time it has used when it is asked.
 
-const [role = '', folder = ''] = process.argv.slice(2)
+const [role = '', folder = '', more = ''] = process.argv.slice(2)
 const fileOf = (name: string) => readFileSync(join(folder, name), 'utf8')
 
 /** A SCIM server that takes `?wait=` milliseconds to answer what it was sent, or a user. */
@@ -33,18 +38,36 @@ async function startOrigin(): Promise<number> {
 	return (server.address() as AddressInfo).port // sound: it listens on TCP
 }
 
-async function start(): Promise<number> {
+/** Rollcall itself as an application has it: over TLS, with its data in the tables of another process. */
+async function startRollcall(connectionString: string): Promise<number> {
+	const file = join(folder, 'tokens.json')
+	await addToken(file, 'app', { value: fileOf('origin.token'), created: new Date().toISOString() })
+	const services = await createServices({ tables: { connectionString }, tokens: { file } })
+	await services.tenants.createTenant({ name: 'app', mode: 'store', settings: {} })
+	const tls = { cert: Buffer.from(fileOf('cert.pem')), key: Buffer.from(fileOf('key.pem')) }
+	const { url } = await startServer({ port: 0, tls, respond: respondWith(services) })
+	return Number(new URL(url).port)
+}
+
+/** What others must know to reach it. */
+type Ready = { readonly port: number } | { readonly connectionString: string } | Record<never, never>
+
+async function start(): Promise<Ready> {
 	switch (role) {
 		case 'origin':
-			return startOrigin()
+			return { port: await startOrigin() }
+		case 'azurite':
+			return { connectionString: (await startAzurite({ memory: true })).connectionString }
+		case 'rollcall':
+			return { port: await startRollcall(more) }
 		case 'stand-in': {
 			const certificate = { cert: fileOf('cert.pem'), key: fileOf('key.pem') }
-			return (await startStandIn({ certificate, clock: systemClock })).port
+			return { port: (await startStandIn({ certificate, clock: systemClock, entities: more.split(',') })).port }
 		}
 		case 'agent': {
-			const config = readConfig(join(folder, 'relay.json'))
+			const config = readConfig(join(folder, more))
 			await startAgent(config, { clock: systemClock, log: () => undefined, random: Math.random }).online
-			return 0
+			return {}
 		}
 		default:
 			throw new Error(`${role} is no hop of a relay`)
@@ -55,4 +78,4 @@ process.on('message', () => {
 	const { user, system } = process.cpuUsage()
 	process.send?.({ cpuMilliseconds: (user + system) / 1000 })
 })
-process.send?.({ port: await start() })
+process.send?.(await start())

@@ -5,61 +5,107 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { sasToken } from '../shared/relay/sas.ts'
 import { relaySender } from '../shared/relay/sender.ts'
+import { urn } from '../shared/scim/urn.ts'
 import { authority } from '../test/support/relay-stand-in/certificates.ts'
 import { startChild } from './child.ts'
 import { measure, printTable, type Timing } from './measure.ts'
+import { person } from './person.ts'
 
-/** Sends one request and resolves when its answer is there. */
-type Send = (method: string, path: string, body?: Buffer) => Promise<void>
+/** Sends one request and resolves to the answer's body. */
+type Send = (method: string, path: string, body?: Buffer) => Promise<Buffer>
 
-const user = Buffer.from(
-	JSON.stringify({
-		schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'],
-		userName: 'bjensen@example.com',
-		externalId: '4c1f2a6e-0f5d-4b0e-9d3c-1d6f6a9d7a11',
-		active: true,
-		name: { givenName: 'Barbara', familyName: 'Jensen' },
-	}),
-)
+/** A process that a request goes through, and the processor time that it has used so far. */
+type Hop = { readonly name: string; cpu(): Promise<number> }
+
+/** A SCIM server, the two ways to it and the processes on each. */
+type Course = {
+	readonly direct: Way
+	readonly relayed: Way
+	readonly operations: readonly Operation[]
+}
+
+type Way = { readonly send: Send; readonly hops: readonly Hop[] }
+
+type Operation = { readonly name: string; readonly count: number; run(send: Send): Promise<unknown> }
 
 const steadyRate = 25
 const steadySeconds = 10
+const warmUp = 4000
+const rounds = 3
+const token = 'a-token-for-the-bench-alone'
 
 /**
- * Prints what the way through a relay costs as a ratio to asking the SCIM server directly in the same run, and the delay
- * that it adds at a steady 25 requests a second, which is what Entra sends at most. The relay is the stand-in of the
- * tests, so that what Azure's own network adds is not in it.
+ * Prints what the way through a relay costs as a ratio to asking the SCIM server directly in the same run, what processor
+ * time each process on it takes, and the delay that it adds at a steady 25 requests a second, which is what Entra sends
+ * at most. The relay is the stand-in of the tests, so that what Azure's own network adds is not in it.
  */
 export async function relay(): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-bench-'))
-	const ca = await prepare(folder)
 	const undo: (() => unknown)[] = [() => rm(folder, { recursive: true })]
-	const hop = async (role: string) => {
-		const child = await startChild('./hop.js', { args: [role, folder], read: z.object({ port: z.int() }).parse })
-		undo.push(() => child.stop())
-		const cpu = async () => z.object({ cpuMilliseconds: z.number() }).parse(await child.ask()).cpuMilliseconds
-		return { port: child.ready.port, cpu }
-	}
 	try {
-		const [origin, standIn] = [await hop('origin'), await hop('stand-in')]
-		await write(folder, 'relay.json', JSON.stringify(settings(standIn.port, origin.port)))
-		const agent = await hop('agent')
-		const direct = directSender(origin.port, ca)
-		const relayed = throughRelay(standIn.port, ca)
-		for (const send of [direct, relayed])
-			await measure(1000, 16, (i) => (i % 2 ? send('POST', '/Users', user) : send('GET', '/Users/1')))
-		await compare(direct, relayed, agent.cpu)
-		await hold(direct, relayed)
+		const courses = await prepare(folder, undo)
+		for (const course of courses) await warm(course)
+		await compare(courses)
+		await hold(courses)
 	} finally {
 		for (const step of undo.reverse()) await step()
 	}
 }
 
-const settings = (relayPort: number, originPort: number) => ({
-	relay: { namespace: `localhost:${relayPort}`, hybridConnection: 'demo', caFile: 'ca.pem' },
+async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonly Course[]> {
+	const ca = await writeFiles(folder)
+	const hop = async (name: string, role: string, ...more: string[]) => {
+		const child = await startChild('./hop.js', { args: [role, folder, ...more], read: ready.parse })
+		undo.push(() => child.stop())
+		const cpu = async () => z.object({ cpuMilliseconds: z.number() }).parse(await child.ask()).cpuMilliseconds
+		return { ...child.ready, name, cpu }
+	}
+	const standIn = await hop('stand-in', 'stand-in', 'plain,rollcall')
+	const course = async (
+		entity: string,
+		{ server, base, others }: { server: Hop & { readonly port: number }; base: string; others: readonly Hop[] },
+		operations: readonly Operation[],
+	): Promise<Course> => {
+		const file = `${entity}.json`
+		await write(folder, file, JSON.stringify(settings({ relayPort: standIn.port, entity, port: server.port, base })))
+		const agent = await hop('agent', 'agent', file)
+		return {
+			direct: { send: directSender(server.port, base, ca), hops: [client, server, ...others] },
+			relayed: { send: throughRelay(standIn.port, entity, ca), hops: [client, standIn, agent, server, ...others] },
+			operations,
+		}
+	}
+	const origin = await hop('server', 'origin')
+	const azurite = await hop('storage', 'azurite')
+	const rollcall = await hop('server', 'rollcall', azurite.connectionString)
+	return [
+		await course(
+			'rollcall',
+			{ server: rollcall, base: '/scim/app', others: [azurite] },
+			await ofRollcall(rollcall.port, ca),
+		),
+		await course('plain', { server: origin, base: '/scim', others: [] }, ofOrigin),
+	]
+}
+
+const ready = z.object({ port: z.int().default(0), connectionString: z.string().default('') })
+
+/** The process of the bench: the client, and on the way through the relay the sender of the Function too. */
+const client: Hop = {
+	name: 'client',
+	cpu: async () => {
+		const { user, system } = process.cpuUsage()
+		return (user + system) / 1000
+	},
+}
+
+type Place = { readonly relayPort: number; readonly entity: string; readonly port: number; readonly base: string }
+
+const settings = ({ relayPort, entity, port, base }: Place) => ({
+	relay: { namespace: `localhost:${relayPort}`, hybridConnection: entity, caFile: 'ca.pem' },
 	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
 	origin: {
-		url: `https://localhost:${originPort}/scim`,
+		url: `https://localhost:${port}${base}`,
 		tls: { mode: 'ca', caFile: 'ca.pem' },
 		authorization: { type: 'bearer', tokenFile: 'origin.token' },
 	},
@@ -70,80 +116,143 @@ async function write(folder: string, name: string, text: string): Promise<void> 
 	await chmod(join(folder, name), 0o600)
 }
 
-async function prepare(folder: string): Promise<string> {
+async function writeFiles(folder: string): Promise<string> {
 	const ca = authority('Rollcall bench')
 	const { cert, key } = ca.issue(['DNS:localhost', 'IP:127.0.0.1'])
-	const files = { 'ca.pem': ca.cert, 'cert.pem': cert, 'key.pem': key, 'listen.key': 'listenkey', 'origin.token': 'x' }
+	const files = {
+		'ca.pem': ca.cert,
+		'cert.pem': cert,
+		'key.pem': key,
+		'listen.key': 'listenkey',
+		'origin.token': token,
+	}
 	for (const [name, text] of Object.entries(files)) await write(folder, name, text)
 	return ca.cert
 }
 
-function directSender(port: number, ca: string): Send {
+function directSender(port: number, base: string, ca: string): Send {
 	const agent = new Agent({ keepAlive: true, ca })
 	return (method, path, body) =>
 		new Promise((resolve, reject) => {
-			const headers = body === undefined ? {} : { 'content-length': body.length }
-			const outgoing = request({ host: 'localhost', port, method, path: `/scim${path}`, agent, headers }, (response) =>
-				response.resume().on('end', resolve),
-			)
+			const length =
+				body === undefined ? {} : { 'content-type': 'application/scim+json', 'content-length': body.length }
+			const headers = { authorization: `Bearer ${token}`, ...length }
+			const outgoing = request({ host: 'localhost', port, method, path: `${base}${path}`, agent, headers })
 			outgoing.on('error', reject)
+			outgoing.on('response', (response) => {
+				const chunks: Buffer[] = []
+				response.on('data', (chunk: Buffer) => chunks.push(chunk))
+				response.on('end', () => resolve(sound(response.statusCode ?? 0, Buffer.concat(chunks))))
+			})
 			outgoing.end(body)
 		})
 }
 
-function throughRelay(port: number, ca: string): Send {
-	const rule = { uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey' }
+function throughRelay(port: number, entity: string, ca: string): Send {
+	const rule = { uri: `http://localhost/${entity}`, keyName: 'send', key: 'sendkey' }
 	const send = relaySender({
 		namespace: `localhost:${port}`,
-		hybridConnection: 'demo',
+		hybridConnection: entity,
 		token: async () => sasToken({ ...rule, expires: Date.now() + 3_600_000 }),
 		ca,
 	})
 	const headers = new Headers({ 'content-type': 'application/scim+json' })
 	const publicBase = 'https://rollcall.test/scim/demo'
 	return async (method, path, body) => {
-		await send({ method, path, headers, requestId: 'bench', publicBase, ...(body && { body }) })
+		const answer = await send({ method, path, headers, requestId: 'bench', publicBase, ...(body && { body }) })
+		return sound(answer.status, answer.body)
 	}
 }
 
-type Operation = { readonly name: string; readonly count: number; run(send: Send): Promise<void> }
+/** A refusal is quick, and would be measured as an answer. */
+function sound(status: number, body: Buffer): Buffer {
+	if (status >= 300) throw new Error(`the SCIM server answered ${status}: ${body}`)
+	return body
+}
 
-const operations: readonly Operation[] = [
-	{ name: 'read a user', count: 2000, run: (send) => send('GET', '/Users/1') },
-	{ name: 'create a user', count: 2000, run: (send) => send('POST', '/Users', user) },
-	{ name: 'read, answered in 10 ms', count: 1000, run: (send) => send('GET', '/Users/1?wait=10') },
-	{ name: 'create, answered in 10 ms', count: 1000, run: (send) => send('POST', '/Users?wait=10', user) },
+let serial = 0
+
+const create = (send: Send, path = '/Users') =>
+	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...person(`bench-${serial++}`) })))
+
+const ofOrigin: readonly Operation[] = [
+	{ name: 'instant: read', count: 2000, run: (send) => send('GET', '/Users/1') },
+	{ name: 'instant: create', count: 2000, run: (send) => create(send) },
+	{ name: 'after 10 ms: read', count: 1000, run: (send) => send('GET', '/Users/1?wait=10') },
+	{ name: 'after 10 ms: create', count: 1000, run: (send) => create(send, '/Users?wait=10') },
 ]
 
-async function compare(direct: Send, relayed: Send, agentCpu: () => Promise<number>): Promise<void> {
-	const rows: string[][] = []
+/** What a client asks of an application server, here of another Rollcall. */
+async function ofRollcall(port: number, ca: string): Promise<readonly Operation[]> {
+	const send = directSender(port, '/scim/app', ca)
+	const { id, userName } = z
+		.object({ id: z.string(), userName: z.string() })
+		.parse(JSON.parse(String(await create(send))))
+	const match = `/Users?filter=${encodeURIComponent(`userName eq "${userName}"`)}`
+	return [
+		{ name: 'Rollcall: read', count: 1000, run: (send) => send('GET', `/Users/${id}`) },
+		{ name: 'Rollcall: match', count: 1000, run: (send) => send('GET', match) },
+		{ name: 'Rollcall: create', count: 500, run: (send) => create(send) },
+	]
+}
+
+/** What runs for the first time is compiled first, which is not what a request costs. */
+async function warm({ direct, relayed, operations }: Course): Promise<void> {
+	const quick = operations.filter(({ name }) => !name.includes('ms'))
+	for (const { send } of [direct, relayed])
+		for (const { run } of quick) await measure(warmUp / quick.length, 16, () => run(send))
+}
+
+/** What one way took: its timing, and the milliseconds of each hop's processor for one request. */
+type Taken = { readonly timing: Timing; readonly cpu: ReadonlyMap<string, number> }
+
+async function take({ send, hops }: Way, { count, run }: Operation, concurrency: number): Promise<Taken> {
+	const before = await Promise.all(hops.map(({ cpu }) => cpu()))
+	const timing = await measure(count, concurrency, () => run(send))
+	const after = await Promise.all(hops.map(({ cpu }) => cpu()))
+	const cpu = hops.map(({ name }, at) => [name, ((after[at] ?? 0) - (before[at] ?? 0)) / count] as const)
+	return { timing, cpu: new Map(cpu) }
+}
+
+function middle(taken: readonly Taken[]): Taken {
+	const sorted = taken.toSorted((one, other) => one.timing.perSecond - other.timing.perSecond)
+	return sorted[sorted.length >> 1] as Taken // sound: there is at least one round
+}
+
+/** Both ways in turn, so that whatever else the machine does meets both; of the rounds the one in the middle counts. */
+async function compare(courses: readonly Course[]): Promise<void> {
+	const rates: string[][] = []
+	const costs: string[][] = []
 	for (const concurrency of [1, 16])
-		for (const { name, count, run } of operations) {
-			const of = concurrency === 1 ? count / 4 : count
-			const straight = await measure(of, concurrency, () => run(direct))
-			const before = await agentCpu()
-			const through = await measure(of, concurrency, () => run(relayed))
-			const cpu = ((await agentCpu()) - before) / of
-			rows.push([name, String(concurrency), ...versus(straight, through), cpu.toFixed(2)])
-		}
+		for (const { direct, relayed, operations } of courses)
+			for (const operation of operations) {
+				const sized = { ...operation, count: concurrency === 1 ? operation.count / 4 : operation.count }
+				const taken: (readonly [Taken, Taken])[] = []
+				for (let round = 0; round < rounds; round++)
+					taken.push([await take(direct, sized, concurrency), await take(relayed, sized, concurrency)])
+				const straight = middle(taken.map(([one]) => one))
+				const through = middle(taken.map(([, other]) => other))
+				rates.push([operation.name, String(concurrency), ...versus(straight.timing, through.timing)])
+				costs.push([operation.name, String(concurrency), ...shares(straight), ...shares(through, relayHops)])
+			}
+	printTable(
+		['operation', 'at once', 'direct/s', 'p50 ms', 'p95', 'p99', 'relay/s', 'p50 ms', 'p95', 'p99', 'ratio'],
+		rates,
+	)
+	console.log('\nMilliseconds of processor for one request, directly and through the relay')
 	printTable(
 		[
-			'operation',
-			'at once',
-			'direct/s',
-			'p50 ms',
-			'p95',
-			'p99',
-			'relay/s',
-			'p50 ms',
-			'p95',
-			'p99',
-			'ratio',
-			'agent CPU ms',
+			...['operation', 'at once', 'client', 'server', 'storage'],
+			...['client+sender', 'relay', 'agent', 'server', 'storage'],
 		],
-		rows,
+		costs,
 	)
 }
+
+const directHops = ['client', 'server', 'storage']
+const relayHops = ['client', 'stand-in', 'agent', 'server', 'storage']
+
+const shares = ({ cpu }: Taken, names = directHops): string[] => names.map((name) => cpu.get(name)?.toFixed(2) ?? '-')
 
 const times = ({ p50, p95, p99 }: Timing): string[] => [p50.toFixed(2), p95.toFixed(2), p99.toFixed(2)]
 
@@ -154,18 +263,19 @@ const versus = (direct: Timing, relayed: Timing): string[] => [
 ]
 
 /** The same requests at their appointed times, however long those before them take. */
-async function hold(direct: Send, relayed: Send): Promise<void> {
+async function hold(courses: readonly Course[]): Promise<void> {
 	const rows: string[][] = []
-	for (const { name, run } of operations) {
-		const straight = await steadily(() => run(direct))
-		const through = await steadily(() => run(relayed))
-		rows.push([name, ...times(straight), ...times(through), (through.p99 - straight.p99).toFixed(2)])
-	}
+	for (const { direct, relayed, operations } of courses)
+		for (const { name, run } of operations) {
+			const straight = await steadily(() => run(direct.send))
+			const through = await steadily(() => run(relayed.send))
+			rows.push([name, ...times(straight), ...times(through), (through.p99 - straight.p99).toFixed(2)])
+		}
 	console.log(`\n${steadyRate} requests a second for ${steadySeconds} s`)
 	printTable(['operation', 'direct p50', 'p95', 'p99', 'relay p50', 'p95', 'p99', 'added p99'], rows)
 }
 
-function steadily(work: () => Promise<void>): Promise<Timing> {
+function steadily(work: () => Promise<unknown>): Promise<Timing> {
 	const count = steadyRate * steadySeconds
 	const started = performance.now()
 	return measure(count, count, work, async (index) => {
