@@ -54,11 +54,14 @@ export function parseQuery(search: URLSearchParams): QueryParameters {
  */
 export function parseSearchRequest(body: unknown): QueryParameters {
 	if (!isObject(body)) throw invalidSyntax('the search request must be a JSON object')
-	const given = Object.entries(body).flatMap(([name, value]) => {
+	const given: Record<string, unknown> = {}
+	for (const [name, value] of Object.entries(body)) {
 		const canonical = canonicalNames.get(name.toLowerCase())
-		return canonical === undefined || value === null ? [] : [[canonical, value] as const]
-	})
-	return validate(Object.fromEntries(given))
+		if (canonical === undefined || value === null) continue
+		if (Object.hasOwn(given, canonical)) throw invalidSyntax(`the search request has ${canonical} twice`)
+		given[canonical] = value
+	}
+	return validate(given)
 }
 
 function validate(given: unknown): QueryParameters {

@@ -440,6 +440,16 @@ describe('a user or group', () => {
 		['no operations', {}, [400, 'invalidSyntax', 'Operations must be an array']],
 		['an operation that is none', patch('x'), [400, 'invalidSyntax', 'Operations[0] must be an object']],
 		[
+			'a name twice in another letter case',
+			patch({ ...title, OP: 'remove' }),
+			[400, 'invalidSyntax', 'the PATCH has the name "OP" twice in one object'],
+		],
+		[
+			'its operations twice',
+			{ ...patch(title), operations: [] },
+			[400, 'invalidSyntax', 'the PATCH has the name "operations" twice in one object'],
+		],
+		[
 			'another message',
 			{ schemas: ['urn:x'], Operations: [title] },
 			[400, 'invalidSyntax', 'schemas must have urn:ietf:params:scim:api:messages:2.0:PatchOp'],
@@ -552,6 +562,7 @@ describe('a query', () => {
 	it.each<[string, unknown, Refusal]>([
 		['a list', [], [400, 'invalidSyntax', 'the search request must be a JSON object']],
 		['a count that is none', { count: '1e3' }, value('count: must be an integer')],
+		['a count twice', { count: 1, COUNT: 2 }, [400, 'invalidSyntax', 'the search request has count twice']],
 		['a count beyond all', { count: 1e300 }, value('count: must be an integer')],
 		['a filter that is none', { filter: ['title pr'] }, value('filter: must be a string')],
 		[

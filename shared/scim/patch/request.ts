@@ -12,7 +12,19 @@ import type { PatchOperation, Target } from './operation.ts'
 export const maxOperations = 1000
 
 const withNamesInAnyCase = <S extends z.ZodType>(schema: S) =>
-	z.preprocess((input) => (isObject(input) ? namesInAnyCase(input) : input), schema)
+	z.preprocess((input) => (isObject(input) ? namesInAnyCase(withNamesOnce(input)) : input), schema)
+
+/** JSON has no name twice in one object; in another letter case it would leave open which one is meant. */
+function withNamesOnce(object: JsonObject): JsonObject {
+	const seen = new Set<string>()
+	for (const name of Object.keys(object)) {
+		const lower = name.toLowerCase()
+		if (seen.has(lower))
+			throw invalidSyntax(`the PATCH has the name ${JSON.stringify(name.slice(0, 100))} twice in one object`)
+		seen.add(lower)
+	}
+	return object
+}
 
 const operationSchema = z.object(
 	{
