@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { commands } from '../../cli/commands.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 import { typedIn } from './typed.ts'
@@ -28,6 +28,8 @@ const names = [
 const pages = await Promise.all(
 	names.map(async (name) => ({ name, ...typedIn(await readFile(name, 'utf8'), isCommand) })),
 )
+// Each command is a process or several, which take their time while other tests run, too.
+vi.setConfig({ testTimeout: 120_000 })
 const world = useWorld()
 let count = 0
 
