@@ -75,7 +75,7 @@ async function changeFew(
 			merge(gateKey(groupId), {}),
 			...membershipOperations(groupId, change),
 		]
-		const outcome = await commit(table, pause, {
+		const outcome = await commit(directory, {
 			operation,
 			entry: { kind: 'members', type: groupType, id: groupId, changed: changedMembers(change) },
 			operations,
@@ -116,37 +116,49 @@ async function changeMany(
 		if (condition !== undefined && !condition(version)) return 'stale'
 		if (!isAny) return { version }
 		const intent = { groupId, operation: ids('Operation') }
-		const outcome = await commitPrepared(directory, intent, change, {
-			operation: intent.operation,
+		const committed = await commitPrepared(directory, intent, change, (operation) => ({
+			operation,
 			entry: { kind: 'update', type: groupType, id: groupId, changed: ['members'] },
-			operations: [touch(directory, intent, condition && header, { pend: intent.operation }), ...closingGate(intent)],
-		})
-		if (outcome?.kind === 'done') return { version: intent.operation }
-		return outcome !== undefined && isHeaderMissing(outcome) ? 'absent' : undefined
+			operations: [
+				touch(directory, { groupId, operation }, condition && header, { pend: intent.operation }),
+				...closingGate(intent),
+			],
+		}))
+		if (committed === undefined) return undefined
+		const { outcome, commitment } = committed
+		if (outcome.kind === 'done') return { version: commitment.operation }
+		return isHeaderMissing(outcome) ? 'absent' : undefined
 	})
 }
 
+type Prepared<C> = { readonly commitment: C; readonly outcome: Committed }
+
 /**
- * Prepares a change of many members, commits it with `commitment` and applies it. Where it is not committed nothing of
- * it is left; undefined where somebody stopped it.
+ * Prepares a change of many members, commits it and applies it. Where it is not committed nothing of it is left;
+ * undefined where somebody stopped it.
+ *
+ * @param commitmentBy what commits it. Its operation is another than that of the intent, since the feed is in the order of
+ * operations: this one begins when the change is prepared, however long that took.
  */
-export async function commitPrepared(
+export async function commitPrepared<C extends Change>(
 	directory: Directory,
 	intent: Intent,
 	change: MembershipChange,
-	commitment: Change,
-): Promise<Committed | undefined> {
+	commitmentBy: (operation: string) => C,
+): Promise<Prepared<C> | undefined> {
 	if (!(await prepare(directory, intent, change))) {
 		await abandonIfPossible(directory, intent)
 		return undefined
 	}
-	const outcome = await commit(directory.table, directory.pause, commitment)
+	const commitment = commitmentBy(directory.ids('Operation'))
+	const outcome = await commit(directory, commitment)
 	if (outcome.kind === 'done') {
 		await applyCommitted(directory, intent)
-		return outcome
+		return { commitment, outcome }
 	}
 	await abandonIfPossible(directory, intent)
-	return failedOperation(outcome, commitment.operations).key === preparedKey(intent) ? undefined : outcome
+	const isStopped = failedOperation(outcome, commitment.operations).key === preparedKey(intent)
+	return isStopped ? undefined : { commitment, outcome }
 }
 
 /** Moves the group's version; the row that was read must still be the same. */

@@ -19,8 +19,9 @@ export type ChangeEntry = {
 
 /**
  * A change is told when it is this old, in milliseconds. Entries stand in the order of their writers' clocks; by then
- * every one that belongs before it has been written: clocks differ by seconds, we give up after 10 s, and the service may
- * still do within 30 s what we have given up. So a reader that goes on from where it was misses none.
+ * every one that belongs before it has been written: clocks differ by seconds, the last copy of a transaction is sent
+ * after 15 s and given up after 10 more, and the service may still do within 30 s what we have given up. So a reader that
+ * goes on from where it was misses none.
  */
 const settledAfter = 60_000
 
@@ -30,26 +31,37 @@ const settledAfter = 60_000
  * @throws ScimError 400 `expiredCursor` where the entry of the operation is gone, and with it perhaps some after it
  */
 export async function changesAfter(
-	{ table, now }: Pick<Directory, 'table' | 'now'>,
+	directory: Pick<Directory, 'table' | 'now'>,
 	operation: string,
 	count: number,
 ): Promise<readonly ChangeEntry[]> {
 	if (count === 0) return []
+	return (await rowsAfter(directory, operation, count)).map(entryOf)
+}
+
+async function rowsAfter(
+	{ table, now }: Pick<Directory, 'table' | 'now'>,
+	operation: string,
+	count: number,
+): Promise<readonly Row[]> {
 	const settled = Math.max(now() - settledAfter, 0)
 		.toString(16)
 		.padStart(12, '0')
 	const to = feedKey(settled)
-	if (operation === '') return (await table.first({ from: within(feedKey('')).from, to }, count)).map(entryOf)
+	if (operation === '') return table.first({ from: within(feedKey('')).from, to }, count)
 	const from = feedKey(operation)
 	if (from >= to) return []
 	const [known, ...rows] = await table.first({ from, to }, count + 1)
 	// Entries go in their order, and the newest of the old ones stays: as long as one is there, so are all that follow.
 	if (known?.RowKey !== from) throw expiredCursor('the cursor is older than the changes that are kept: begin again')
-	return rows.map(entryOf)
+	return rows
 }
 
-function entryOf({ RowKey, k, rt, id, chg }: Row): ChangeEntry {
-	const operation = RowKey.slice(feedKey('').length)
+const operationOf = ({ RowKey }: Row): string => RowKey.slice(feedKey('').length)
+
+function entryOf(row: Row): ChangeEntry {
+	const { RowKey, k, rt, id, chg } = row
+	const operation = operationOf(row)
 	if (kindOfId(operation) !== 'Operation') throw new TypeError(`row ${RowKey} is no entry of the feed`)
 	return {
 		operation,

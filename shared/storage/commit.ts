@@ -3,7 +3,7 @@ import { insert, type Operation } from './batch.ts'
 import type { Directory } from './directory.ts'
 import { feedKey } from './keys.ts'
 import { attempts, tableUnavailable } from './retry.ts'
-import type { Outcome, Table, Tables } from './tables.ts'
+import type { Outcome } from './tables.ts'
 
 /** An entry in the feed of changes: what happened to which resource, and to which of its attributes or members. */
 export type FeedEntry = {
@@ -27,25 +27,33 @@ export type Committed = Exclude<Outcome, { kind: 'unknown' }>
 export const maxOperations = 99
 
 /**
+ * For so many milliseconds a transaction without an answer is sent again. It may be half a minute longer under way; the
+ * feed waits for that.
+ */
+const resendFor = 15_000
+
+/**
  * Commits a change in one transaction. The feed entry is its first operation and tells that the change was done: it is
  * looked up where no answer came, and where the transaction is sent again and an earlier copy was done after all, it is
  * what fails, so that nobody hears of a uniqueness conflict with themselves.
  *
  * @throws ScimError 503 where the service stays away; then the change may still be done a little later
  */
-export async function commit(table: Table, pause: Tables['pause'], change: Change): Promise<Committed> {
+export async function commit(directory: Directory, change: Change): Promise<Committed> {
+	const { table, pause, now } = directory
 	const { operation, entry, operations } = change
 	const marker = insert(feedKey(operation), feedProperties(entry))
+	const begun = now()
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([marker, ...operations])
-		const resent = attempt > 1
 		if (outcome.kind === 'done') return outcome
 		if (outcome.kind === 'exists' && outcome.index === 0) return { kind: 'done' }
-		if ((outcome.kind === 'unknown' || resent) && (await table.get(feedKey(operation))) !== undefined) {
-			return { kind: 'done' }
+		if (outcome.kind !== 'unknown') {
+			const isDone = attempt > 1 && (await table.get(feedKey(operation))) !== undefined
+			return isDone ? { kind: 'done' } : { ...outcome, index: outcome.index - 1 }
 		}
-		if (outcome.kind !== 'unknown') return { ...outcome, index: outcome.index - 1 }
-		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
+		if ((await table.get(feedKey(operation))) !== undefined) return { kind: 'done' }
+		if (attempt === attempts.outage || now() - begun > resendFor) throw tableUnavailable(outcome.cause)
 		await pause(attempt)
 	}
 }

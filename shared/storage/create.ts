@@ -7,8 +7,8 @@ import { countBy, foldNowAndThen } from './counts.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { rowsOf } from './entity.ts'
 import { opening } from './intent.ts'
-import { anchorKey, gateKey } from './keys.ts'
-import { applyChange, fits, membershipOperations, requireStorable } from './membership.ts'
+import { anchorKey, gateKey, type Intent } from './keys.ts'
+import { applyChange, membershipOperations, requireStorable } from './membership.ts'
 import { failedOperation, refusalOf } from './refusal.ts'
 import type { Draft } from './resource-store.ts'
 import { untilAnswered } from './retry.ts'
@@ -27,36 +27,38 @@ async function createOnce(
 	type: ResourceType,
 	{ id, attributes, members }: Draft & { readonly id: ResourceId },
 ): Promise<StoredResource | undefined> {
-	const { table, pause, ids } = directory
-	const operation = ids('Operation')
-	const time = timestamp(directory)
-	const resource = { id, attributes, version: operation, created: time, lastModified: time }
 	const change = { add: members ?? [], remove: [] }
-	const own = creationOf(type, resource, 'open')
-	const isWhole = fits(change, maxOperations - own.length)
-	const intent = { groupId: id, operation }
-	const operations = isWhole
-		? [...own, ...membershipOperations(id, change)]
-		: [...creationOf(type, resource, 'closed'), ...opening(intent)]
-	const commitment = { operation, entry: { kind: 'create', type, id }, operations } as const
-	const outcome = isWhole
-		? await commit(table, pause, commitment)
-		: await commitPrepared(directory, intent, change, commitment)
-	if (outcome === undefined) return undefined
+	const creation = (operation: string, intent?: Intent) => {
+		const time = timestamp(directory)
+		const resource = { id, attributes, version: operation, created: time, lastModified: time }
+		const entry = { kind: 'create', type, id } as const
+		return { operation, entry, operations: creationOf(type, resource, intent), resource }
+	}
+	const bare = creation(directory.ids('Operation'))
+	const whole = { ...bare, operations: [...bare.operations, ...membershipOperations(id, change)] }
+	const intent = { groupId: id, operation: bare.operation }
+	const committed =
+		whole.operations.length <= maxOperations
+			? { commitment: whole, outcome: await commit(directory, whole) }
+			: await commitPrepared(directory, intent, change, (operation) => creation(operation, intent))
+	if (committed === undefined) return undefined
+	const { outcome, commitment } = committed
+	const { resource, operations } = commitment
 	if (outcome.kind === 'done') return { ...resource, ...(members && { members: applyChange([], change) }) }
 	const failed = failedOperation(outcome, operations)
 	throw refusalOf(outcome, failed, { type, resource }) ?? new Error(`creating met ${outcome.kind} at ${failed.key}`)
 }
 
-/** `gate` is open where the members are whole with this transaction. */
-function creationOf(type: ResourceType, resource: StoredResource, gate: 'open' | 'closed'): readonly Operation[] {
+/** Where many members come with it, `intent` says so. */
+function creationOf(type: ResourceType, resource: StoredResource, intent?: Intent): readonly Operation[] {
 	const { key, properties, index } = rowsOf(type, resource)
 	const isGroup = type.name === 'Group'
 	return [
-		insert(key, gate === 'open' ? properties : { ...properties, pend: resource.version }),
+		insert(key, intent === undefined ? properties : { ...properties, pend: intent.operation }),
 		...[...index].map(([indexKey, copy]) => insert(indexKey, copy)),
 		insert(anchorKey(resource.id), { t: isGroup ? 'g' : 'u' }),
-		...(isGroup && gate === 'open' ? [insert(gateKey(resource.id), {})] : []),
+		...(isGroup && intent === undefined ? [insert(gateKey(resource.id), {})] : []),
+		...(intent === undefined ? [] : opening(intent)),
 		countBy(type, { operation: resource.version, id: resource.id, difference: 1 }),
 	]
 }

@@ -104,7 +104,7 @@ type Leaving = {
  */
 async function leave(leaving: Leaving, groupIds: readonly ResourceId[], own: readonly Operation[]): Promise<boolean> {
 	const { directory, userId, gone } = leaving
-	const { table, pause, ids } = directory
+	const { ids } = directory
 	const isDeletion = own.length > 0
 	for (;;) {
 		const operation = ids('Operation')
@@ -118,7 +118,7 @@ async function leave(leaving: Leaving, groupIds: readonly ResourceId[], own: rea
 				...(gone.has(groupId) || !isDeletion ? [] : [merge(gateKey(groupId), {})]),
 			]),
 		]
-		const outcome = await commit(table, pause, {
+		const outcome = await commit(directory, {
 			operation,
 			entry: { kind: isDeletion ? 'delete' : 'unlink', type: userType, id: userId, changed: groupIds },
 			operations,
@@ -192,7 +192,7 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 		}
 		if (condition !== undefined && !condition(resource.version)) return 'stale'
 		const operation = ids('Operation')
-		const outcome = await commit(table, pause, {
+		const outcome = await commit(directory, {
 			operation,
 			entry: { kind: 'delete', type: groupType, id },
 			operations: [

@@ -12,7 +12,6 @@ import { gateKey, type Intent } from './keys.ts'
 import {
 	applyChange,
 	effectiveChange,
-	fits,
 	isEffective,
 	isEmpty,
 	isMembership,
@@ -70,43 +69,39 @@ async function revised(
 	found: Found,
 	{ attributes, change }: Revised,
 ): Promise<StoredResource | 'narrow' | undefined> {
-	const { table, pause, ids } = directory
-	const operation = ids('Operation')
-	const resource = { ...found.resource, attributes, version: operation, lastModified: timestamp(directory) }
-	const own = replacementOf(type, found, resource)
-	const isWhole = fits(change, maxOperations - own.length)
-	const intent = { groupId: resource.id, operation }
-	if (!isWhole && attributes === found.resource.attributes && !(await isEffective(table, resource.id, change))) {
+	const { id } = found.resource
+	const names = changedNames(found.resource.attributes, attributes)
+	const replacement = (operation: string, intent?: Intent) => {
+		const resource = { ...found.resource, attributes, version: operation, lastModified: timestamp(directory) }
+		const changed = [...names, ...(intent === undefined ? changedMembers(change) : ['members'])]
+		const entry = { kind: 'update', type, id, changed } as const
+		return { operation, entry, operations: replacementOf(type, found, resource, intent), resource }
+	}
+	const bare = replacement(directory.ids('Operation'))
+	const whole = { ...bare, operations: [...bare.operations, ...membershipOperations(id, change)] }
+	const isWhole = whole.operations.length <= maxOperations
+	if (!isWhole && attributes === found.resource.attributes && !(await isEffective(directory.table, id, change))) {
 		return found.resource
 	}
-	const names = changedNames(found.resource.attributes, attributes)
-	const commitment = {
-		operation,
-		entry: {
-			kind: 'update',
-			type,
-			id: resource.id,
-			changed: [...names, ...(isWhole ? changedMembers(change) : ['members'])],
-		},
-		operations: isWhole
-			? [...own, ...membershipOperations(resource.id, change)]
-			: replacementOf(type, found, resource, intent),
-	} as const
-	const outcome = isWhole
-		? await commit(table, pause, commitment)
-		: await commitPrepared(directory, intent, change, commitment)
-	if (outcome === undefined) return undefined
+	const intent = { groupId: id, operation: bare.operation }
+	const committed = isWhole
+		? { commitment: whole, outcome: await commit(directory, whole) }
+		: await commitPrepared(directory, intent, change, (operation) => replacement(operation, intent))
+	if (committed === undefined) return undefined
+	const { outcome, commitment } = committed
+	const { resource, operations } = commitment
 	if (outcome.kind === 'done') {
 		const { members } = resource
 		return { ...resource, ...(members && { members: applyChange(members, change) }) }
 	}
-	const failed = failedOperation(outcome, commitment.operations)
+	const failed = failedOperation(outcome, operations)
 	if (isMembership(failed)) return 'narrow'
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	// An update of the same resource that came first may have put the value there.
-	if (refusal !== undefined && (await table.get(failed.key))?.id !== resource.id) throw refusal
+	if (refusal !== undefined && (await directory.table.get(failed.key))?.id !== id) throw refusal
 	return undefined
 }
+
 /** Where many members change with it, `intent` says so. */
 function replacementOf(
 	type: ResourceType,
