@@ -1,5 +1,6 @@
 import { expiredCursor } from '../scim/error.ts'
 import { kindOfId } from '../scim/id.ts'
+import { withdrawn } from './commit.ts'
 import type { Directory } from './directory.ts'
 import { feedKey, within } from './keys.ts'
 import type { Row } from './tables.ts'
@@ -36,7 +37,14 @@ export async function changesAfter(
 	count: number,
 ): Promise<readonly ChangeEntry[]> {
 	if (count === 0) return []
-	return (await rowsAfter(directory, operation, count)).map(entryOf)
+	for (let after = operation; ; ) {
+		const rows = await rowsAfter(directory, after, count)
+		const changes = rows.filter(({ k }) => k !== withdrawn).map(entryOf)
+		const last = rows.at(-1)
+		// An answer without changes says that there are none.
+		if (changes.length > 0 || last === undefined) return changes
+		after = operationOf(last)
+	}
 }
 
 async function rowsAfter(

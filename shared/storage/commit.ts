@@ -49,14 +49,28 @@ export async function commit(directory: Directory, change: Change): Promise<Comm
 		if (outcome.kind === 'done') return outcome
 		if (outcome.kind === 'exists' && outcome.index === 0) return { kind: 'done' }
 		if (outcome.kind !== 'unknown') {
-			const isDone = attempt > 1 && (await table.get(feedKey(operation))) !== undefined
-			return isDone ? { kind: 'done' } : { ...outcome, index: outcome.index - 1 }
+			const isRefused = attempt === 1 || (await withdraw(directory, operation))
+			return isRefused ? { ...outcome, index: outcome.index - 1 } : { kind: 'done' }
 		}
 		if ((await table.get(feedKey(operation))) !== undefined) return { kind: 'done' }
 		if (attempt === attempts.outage || now() - begun > resendFor) throw tableUnavailable(outcome.cause)
 		await pause(attempt)
 	}
 }
+
+/**
+ * Takes the place of a change's feed entry: an earlier copy of its transaction, which was never answered, can then not be
+ * done any more, whatever the refusal of the last one makes its client do next.
+ *
+ * @returns false where one was done already
+ */
+async function withdraw(directory: Directory, operation: string): Promise<boolean> {
+	const outcome = await settled(directory, [insert(feedKey(operation), { k: withdrawn })])
+	return outcome.kind === 'done' || (await directory.table.get(feedKey(operation)))?.k === withdrawn
+}
+
+/** The kind of an entry of the feed that tells of nothing. */
+export const withdrawn = 'withdrawn'
 
 /**
  * Sends a step that has no entry in the feed until there is an answer. Where it was done by an attempt that was not

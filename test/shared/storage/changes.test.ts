@@ -99,3 +99,22 @@ describe('who reads the feed of changes all the time is told', () => {
 		expect(told()).toEqual(await allOf(world.store))
 	})
 })
+
+test('what was refused is not told, and what follows it is', async () => {
+	const world = await newWorld()
+	const first = await world.happen()
+	for (let times = 0; times < 5; times++) {
+		let transactions = 0
+		const forgetful = world.open((send) => async (request) => {
+			if (request.method === 'POST' && ++transactions === 1) throw new Error('the operation timed out')
+			return send(request)
+		})
+		const again = forgetful.create(userType, { attributes: { userName: 'OTHER0' } })
+		await expect(again).rejects.toMatchObject({ status: 409 })
+	}
+	const last = await world.happen()
+	world.pass(61 * second)
+	expect(await allOf(world.store)).toEqual([first.version, last.version])
+	expect(await world.store.changes('', 1)).toMatchObject([{ operation: first.version }])
+	expect(await world.store.changes(first.version, 1)).toMatchObject([{ operation: last.version }])
+})
