@@ -58,12 +58,21 @@ export async function prepare(directory: Directory, intent: Intent, change: Memb
 	const [first = [], ...rest] = parts
 	try {
 		await settled(directory, [insert(preparedKey(intent), {}), ...first])
-		const steps = await inParallel([...rest, ...notes], (step) => prepareStep(directory, intent, step), width)
-		return steps.every((isDone) => isDone)
+		// The parts tell which notes there may be, so they come first: whoever stops the preparation finds every note.
+		return (await prepareSteps(directory, intent, rest)) && (await prepareSteps(directory, intent, notes))
 	} catch (error) {
 		await abandonIfPossible(directory, intent)
 		throw error
 	}
+}
+
+async function prepareSteps(
+	directory: Directory,
+	intent: Intent,
+	steps: readonly (readonly Operation[])[],
+): Promise<boolean> {
+	const done = await inParallel(steps, (step) => prepareStep(directory, intent, step), width)
+	return done.every((isDone) => isDone)
 }
 
 async function prepareStep(directory: Directory, intent: Intent, step: readonly Operation[]): Promise<boolean> {

@@ -312,6 +312,20 @@ test('members whose names are at their longest are no more than a transaction ho
 	expect(await violationsIn(directory.table)).toEqual([])
 })
 
+test('a change that is not written down whole leaves nothing behind', async () => {
+	const { directory, users } = await newWorld(40, {})
+	const { store } = directory
+	const { id } = await store.create(groupType, { attributes: { displayName: 'group' } })
+	// Each of them is a part of its own, of which ten are written at first.
+	const add = users.map((user) => ({ ...asMember(user), display: '\u2028'.repeat(30_000) }))
+	const failing = directory.open(
+		withFaults(({ body = '' }) => (/"RowKey":"j\|gi\|[^"]*\|000010"/.test(body) ? 'unsent' : 'answered')),
+	)
+	await expect(failing.changeMembers(id, { add, remove: [] })).rejects.toMatchObject({ status: 503 })
+	expect(await violationsIn(directory.table)).toEqual([])
+	expect(await store.delete(userType, users[39]?.id ?? '')).toBe('deleted')
+})
+
 /** Lets others go on. */
 async function turns(count: number): Promise<void> {
 	for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
