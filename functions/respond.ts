@@ -163,7 +163,8 @@ function refuse(error: unknown, { requestId, method }: { requestId: string; meth
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
-		...(error.status >= 500 && { error: error.cause ?? error }),
+		// 501 says what is not offered; nothing has failed.
+		...(error.status >= 500 && error.status !== 501 && { error: error.cause ?? error }),
 	}
 	return { response: responseOf(refusal(error), method), cause }
 }

@@ -105,6 +105,13 @@ test('the log has the template of the path and the requests to storage, and no v
 	expect(requests).toBe(1)
 })
 
+test('the log of what is not offered has no fault', async () => {
+	const tenant = await newHost()
+	expect(await tenant.request('GET', '/Me')).toMatchObject({ status: 501 })
+	expect(tenant.events.at(-1)).toMatchObject({ status: 501 })
+	expect(tenant.events.at(-1)).not.toHaveProperty('error')
+})
+
 test.each([
 	[[{ op: 'replace', path: 'active', value: false }], undefined],
 	[[{ op: 'Replace', path: 'active', value: 'False' }], ['operationInAnyCase', 'booleanFromString']],
