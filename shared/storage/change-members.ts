@@ -14,6 +14,7 @@ import {
 	isMembership,
 	membershipOperations,
 	requireStorable,
+	stayOperations,
 	touchedMember,
 	unknownMember,
 } from './membership.ts'
@@ -54,12 +55,10 @@ async function changeFew(
 	const { table, pause, ids } = directory
 	let narrowed = isEmpty(asked)
 	return untilAnswered(pause, async function attempt(): Promise<Answer | undefined> {
-		const looks = narrowed || condition !== undefined
-		const [header, change] = await Promise.all([
-			looks ? table.get(resourceKey(groupType, groupId)) : undefined,
-			narrowed ? effectiveChange(table, groupId, asked) : asked,
-		])
-		if (looks) {
+		let change = asked
+		let header: Row | undefined
+		if (narrowed || condition !== undefined) {
+			header = await table.get(resourceKey(groupType, groupId))
 			if (header === undefined) return 'absent'
 			if (isUnsettled(header)) {
 				await settleGroup(directory, groupId)
@@ -67,13 +66,19 @@ async function changeFew(
 			}
 			const version = textOf(header, 'mv')
 			if (condition !== undefined && !condition(version)) return 'stale'
+			if (narrowed) change = await effectiveChange(table, groupId, asked)
 			if (isEmpty(change)) return { version }
 		}
+		// That somebody is no member is still true where the group's row is still the same.
+		const isFree = condition === undefined && change.remove.length === asked.remove.length
 		const operation = ids('Operation')
 		const operations = [
-			touch(directory, { groupId, operation }, condition && header),
+			touch(directory, { groupId, operation }, isFree ? undefined : header),
 			merge(gateKey(groupId), {}),
 			...membershipOperations(groupId, change),
+			...asked.add
+				.filter((member) => !change.add.includes(member))
+				.flatMap(({ value }) => stayOperations(groupId, value)),
 		]
 		const outcome = await commit(directory, {
 			operation,

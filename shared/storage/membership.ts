@@ -30,6 +30,12 @@ export const memberProperties = ({ display }: Member): Properties => ({
 	...(display !== undefined && { d: display }),
 })
 
+/** Fail where somebody is no member any more. */
+export const stayOperations = (groupId: string, memberId: string): readonly Operation[] => [
+	merge(anchorKey(memberId), { t: 'u' }),
+	merge(memberKey(groupId, memberId), {}),
+]
+
 export const unlinkOperations = (groupId: string, memberId: string): readonly Operation[] => [
 	remove(memberKey(groupId, memberId)),
 	remove(reverseKey(memberId, groupId)),

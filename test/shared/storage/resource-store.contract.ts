@@ -501,6 +501,22 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await memberIds(store, group.id)).toEqual(staying.map(({ id }) => id))
 		})
 
+		test('of changes that contradict each other all of one is made after all of the other', async () => {
+			const store = await open()
+			const users = (await createUsers(store, 8)).map(asMember)
+			const ids = users.map(({ value }) => value)
+			for (let times = 0; times < 10; times++) {
+				// Half of them are members, so that both changes have to look.
+				const group = await createGroup(store, `Group ${times}`, users.slice(4))
+				await Promise.all([
+					store.changeMembers(group.id, { add: users, remove: [] }),
+					store.changeMembers(group.id, { add: [], remove: ids }),
+				])
+				const left = await memberIds(store, group.id)
+				expect(left).toEqual(left?.length === 0 ? [] : ids)
+			}
+		})
+
 		test('100 members are added and removed in one call', async () => {
 			const store = await open()
 			const users = await createUsers(store, 100)
