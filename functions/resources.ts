@@ -181,9 +181,11 @@ type Answer = {
 async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<Reply> {
 	const id = idOf(call)
 	if (kindOfId(id) !== type.name) throw absent(call, type)
-	const [stored, members] = await Promise.all([call.store.get(type, id), memberBytes(call, type, selection)])
+	const stored = await call.store.get(type, id)
 	if (stored === undefined) throw absent(call, type)
 	if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
+	// Read after the version: a client that sends it in If-Match must not have seen members of before it.
+	const members = await memberBytes(call, type, selection)
 	const reply = resourceReply(200, { call, type, selection, stored })
 	const group = JSON.stringify(reply.body)
 	const body = Buffer.concat([Buffer.from(group.slice(0, -1)), ...members, Buffer.from('}')])

@@ -9,16 +9,15 @@ import { membersOf } from './members.ts'
 import type { Include } from './resource-store.ts'
 import { etagOf, type Table } from './tables.ts'
 
-/** Reads a resource and, at the same time, what is to be read along with it. */
+/** Reads a resource and what is to be read along with it. */
 export async function read(
-	{ table }: Directory,
+	directory: Directory,
 	type: ResourceType,
 	id: string,
 	include: Include = {},
 ): Promise<StoredResource | undefined> {
 	if (kindOfId(id) !== type.name) return undefined
-	const [row, links] = await Promise.all([table.get(resourceKey(type, id)), linksFor(table, type, id, include)])
-	return row && { ...resourceOf(row), ...links }
+	return (await readForChange(directory, type, id, include))?.resource
 }
 
 /** A resource and the ETag of its row, for a change that must not meet another. */
@@ -31,7 +30,7 @@ export type Found = {
 
 /**
  * Reads a resource that is to be changed on the condition that it still has its ETag. Members are read after the group's
- * row, so that they are the present ones for as long as that condition holds.
+ * row, so that they are the present ones for as long as that condition holds, or that of a client with the version.
  */
 export async function readForChange(
 	{ table }: Directory,

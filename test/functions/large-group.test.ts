@@ -3,7 +3,18 @@ import { type Host, useHost } from '../support/host.ts'
 import { simulateTableService } from '../support/simulator/table-service.ts'
 
 const service = simulateTableService({ seed: 3, shares: { shortPage: 0.1 } })
-const newHost = useHost({ intercept: () => service.send })
+/** Happens once, before the row of a group is read. */
+let before: (() => Promise<unknown>) | undefined
+const newHost = useHost({
+	intercept: () => async (request) => {
+		const happen = request.path.includes("RowKey='g%7C") ? before : undefined
+		if (happen !== undefined) {
+			before = undefined
+			await happen()
+		}
+		return service.send(request)
+	},
+})
 
 const size = 2300
 let tenant: Host
@@ -51,6 +62,17 @@ describe('a group of more members than a page of the table service', () => {
 	test('has no body for HEAD', async () => {
 		expect(await tenant.request('HEAD', `/Groups/${group}`)).toMatchObject({ status: 200, body: undefined })
 	})
+})
+
+test('a group is never answered with a version that is newer than its members', async () => {
+	const { id } = await tenant.create('/Groups', { displayName: 'Few', members: [{ value: ids[0] }] })
+	const schemas = ['urn:ietf:params:scim:api:messages:2.0:PatchOp']
+	const Operations = [{ op: 'add', path: 'members', value: [{ value: ids[1] }] }]
+	before = () => tenant.request('PATCH', `/Groups/${id}`, { body: { schemas, Operations } })
+	const { body } = await tenant.request('GET', `/Groups/${id}`)
+	const now = await tenant.request('GET', `/Groups/${id}`)
+	expect(now.body.members).toHaveLength(2)
+	expect(body).toEqual(now.body)
 })
 
 test('a group without members has none in its answer', async () => {

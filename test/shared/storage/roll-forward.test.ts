@@ -380,6 +380,24 @@ describe('who reads while many members come and go', () => {
 	})
 })
 
+test('a group is never read with a version that is newer than its members', async () => {
+	const { directory, users } = await newWorld(2, {})
+	const { store } = directory
+	const { id } = await store.create(groupType, { attributes: { displayName: 'group' } })
+	let isChanged = false
+	const reader = directory.open((send) => async (request) => {
+		if (!isChanged && request.path.includes("RowKey='g%7C")) {
+			isChanged = true
+			await turns(1)
+			await store.changeMembers(id, change(users, []))
+		}
+		return send(request)
+	})
+	const found = await reader.get(groupType, id, { members: true })
+	expect(found).toEqual(await store.get(groupType, id, { members: true }))
+	expect(found?.members).toEqual(users.map(asMember))
+})
+
 describe('requests to storage', () => {
 	test.each([0, 2_000])('for a change of 100 members do not depend on how many there are: %i', async (size) => {
 		const { directory, users } = await newWorld(size + 100, {})
