@@ -85,12 +85,16 @@ function isUserNameOrder(type: ResourceType, { filter, sort }: Query): boolean {
 
 const [userNames] = indexesOf(userType) as readonly [Index] // sound: the first index of users is the one of userName
 
-async function listByUserName({ table }: Directory, page: Page): Promise<QueryResult> {
+async function listByUserName(directory: Directory, page: Page): Promise<QueryResult> {
+	const { table, scanLimit } = directory
 	const range = within(userNames.prefix)
 	const from =
 		'after' in page && page.after !== '' ? after(`${userNames.prefix}${parsePosition(page.after).key}`) : range.from
 	const skipped = 'after' in page ? 0 : page.startIndex - 1
 	const wanted = page.count === 0 ? 0 : skipped + page.count + 1
+	if (skipped > scanLimit && (await isTooLarge(directory, userType))) {
+		throw tooMany(`there are more than ${scanLimit} resources before this page: page by cursor`)
+	}
 	const [counts, rows] = await Promise.all([
 		countsOf(table, userType),
 		wanted === 0 ? [] : table.first({ ...range, from }, wanted),

@@ -80,6 +80,24 @@ describe('a directory of 2,500 users of whom 1,000 may be looked through', () =>
 		})
 	})
 
+	test('refuses a page by startIndex far on in the order of userNames, which a cursor gets to', async () => {
+		const sort = { by: { name: 'userName' }, descending: false }
+		const at = (startIndex: number) => limited.query(userType, { sort, page: { startIndex, count: 10 } })
+		expect((await at(1001)).resources).toHaveLength(10)
+		await expect(at(1002)).rejects.toMatchObject({
+			status: 400,
+			scimType: 'tooMany',
+			message: 'there are more than 1000 resources before this page: page by cursor',
+		})
+		const seen: ResourceId[] = []
+		for (let next: string | undefined = ''; next !== undefined; ) {
+			const found: QueryResult = await limited.query(userType, { sort, page: { after: next, count: 500 } })
+			seen.push(...found.resources.map(({ id }) => id))
+			next = found.next
+		}
+		expect(seen.toSorted()).toEqual(users)
+	})
+
 	test('is walked by cursor nevertheless, with a bounded look each time and without a total', async () => {
 		const seen: ResourceId[] = []
 		let next: string | undefined = ''
