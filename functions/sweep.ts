@@ -17,16 +17,28 @@ export type SweepEvent = {
 	readonly errors: readonly unknown[]
 }
 
-/** Tidies up every directory, one after another, as far as there is time. A tenant that fails keeps no other from it. */
-export async function sweepAll(services: Services, log: (event: SweepEvent) => void): Promise<void> {
-	const until = services.now() + roundLimit
-	for (const tenant of await services.tenants.listTenants()) {
+type Sweeping = Pick<Services, 'now' | 'sweep'> & { readonly tenants: Pick<Services['tenants'], 'listTenants'> }
+
+/**
+ * Tidies up every directory, one after another, as far as there is time. A tenant that fails keeps no other from it, nor
+ * does one that takes all the time.
+ */
+export async function sweepAll(services: Sweeping, log: (event: SweepEvent) => void): Promise<void> {
+	const started = services.now()
+	const until = started + roundLimit
+	for (const tenant of fromAnywhere(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
 		if (services.now() >= until) return
 		if (tenant.mode === 'store') log(await sweepOne(services, tenant, until))
 	}
 }
 
-async function sweepOne({ sweep, now }: Services, tenant: Tenant, until: number): Promise<SweepEvent> {
+/** Begins with another one in each round. Steps by the golden ratio come near each of them soon, however many there are. */
+function fromAnywhere<T>(items: readonly T[], round: number): readonly T[] {
+	const start = Math.floor(((round * 0.618_034) % 1) * items.length)
+	return [...items.slice(start), ...items.slice(0, start)]
+}
+
+async function sweepOne({ sweep, now }: Sweeping, tenant: Tenant, until: number): Promise<SweepEvent> {
 	const started = now()
 	const outcome = await sweep(tenant, until).catch((error: unknown) => ({
 		finished: 0,
