@@ -417,6 +417,18 @@ describe('requests to storage', () => {
 	})
 
 	test.each([
+		[900, { requests: 2, waves: 2 }],
+		[2000, { requests: 5, waves: 5 }],
+	])('to read a group with %i members', async (size, expected) => {
+		const { directory, users } = await newWorld(size, {})
+		const { store, meter } = directory
+		const attributes = { displayName: 'group' }
+		const { id } = await store.create(groupType, { attributes, members: users.map(asMember) })
+		const { requests, waves } = await meter.measure(() => store.get(groupType, id, { members: true }))
+		expect({ requests, waves }).toEqual(expected)
+	})
+
+	test.each([
 		[22, { requests: 3, waves: 2 }],
 		[24, { requests: 7, waves: 6 }],
 		[1000, { requests: 58, waves: 19 }],
