@@ -44,6 +44,8 @@ async function startTables(folder: string) {
 		),
 	)
 	await azurite.start()
+	// Each minute it would look for its accounts again, where one of another test may stand meanwhile.
+	await azurite.accountDataStore.close()
 	const front = createFront(certificate, role, `${azurite.getHttpServerAddress()}/${account}`)
 	await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
 	const { port } = front.address() as AddressInfo // sound: it listens on a port
