@@ -81,7 +81,8 @@ const known = [
 
 /** Reads and checks a configuration file. Throws a UsageError that names what is wrong with it. */
 export function readConfig(file: string): Config {
-	const value = parse(readText(file, 'Name the configuration file: --config FILE.'), file)
+	// Notepad and PowerShell begin a file with a byte order mark.
+	const value = parse(readText(file, 'Name the configuration file: --config FILE.').replace(/^\ufeff/, ''), file)
 	const parsed = schema.safeParse(value)
 	if (!parsed.success) throw refusal(file, parsed.error.issues[0])
 	const { agentId, ...settings } = parsed.data

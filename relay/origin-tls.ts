@@ -107,6 +107,14 @@ const byWords: readonly (readonly [RegExp, AgentErrorCode])[] = [
 	],
 ]
 
+/** What tells of a request that has not arrived where it comes before the request, and nothing where it comes after. */
+const connecting: ReadonlySet<AgentErrorCode> = new Set([
+	'origin_dns',
+	'origin_refused',
+	'origin_connect_timeout',
+	'origin_not_tls',
+])
+
 /** The name of what failed between the agent and the SCIM server; `isSent` when the request was on its way. */
 export function originFault(
 	error: Error & { readonly code?: string },
@@ -117,7 +125,7 @@ export function originFault(
 	const fault = byCode[code] ?? words?.[1]
 	// A certificate that the pin does not vouch for is another certificate.
 	if (fault === 'origin_tls_untrusted' && mode === 'pin') return 'origin_tls_pin'
-	if (fault !== undefined) return fault
+	if (fault !== undefined) return isSent && connecting.has(fault) ? 'origin_reset' : fault
 	if (code.startsWith('HPE_')) return 'origin_bad_response'
 	return isSent ? 'origin_reset' : 'origin_refused'
 }

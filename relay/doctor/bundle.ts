@@ -36,5 +36,5 @@ function attempt<T>(get: () => T): T | { readonly missing: string } {
 /** Secrets are in files, whose names stay; but a proxy may have its password in its address. */
 const withoutSecrets = ({ relay, ...others }: Config) => ({
 	...others,
-	relay: { ...relay, ...(relay.proxy !== undefined && { proxy: relay.proxy.replace(/\/\/[^/@]*@/, '//…@') }) },
+	relay: { ...relay, ...(relay.proxy !== undefined && { proxy: relay.proxy.replace(/\/\/[^/]*@/, '//…@') }) },
 })

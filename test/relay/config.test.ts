@@ -19,6 +19,10 @@ const read = (value: unknown) => {
 	return readConfig(file)
 }
 
+test('a byte order mark before the settings is passed over', () => {
+	expect(read(`\ufeff${JSON.stringify(good)}`)).toEqual(read(good))
+})
+
 test('file names are resolved against the folder of the configuration, defaults filled in', () => {
 	expect(read(good)).toEqual({
 		relay: {
