@@ -15,7 +15,7 @@ export const enterpriseUser = z.object({
 				caseExact: true,
 			}),
 			$ref: reference({ description: "The address of the manager's User.", referenceTypes: ['User'] }),
-			displayName: string({ description: 'The displayName of the manager.', mutability: 'readOnly' }),
+			// Not displayName, which RFC 7643 section 4.3 leaves optional: it would be one more request for each user that is read.
 		},
 		{ description: 'The manager.' },
 	),

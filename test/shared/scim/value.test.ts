@@ -41,7 +41,7 @@ describe('the attributes in a body', () => {
 		['empty strings and lists', { title: '', emails: [], nickName: '' }, {}],
 		['read-only and unknown names', { id: '7', meta: {}, groups: [{ value: '1' }], favoriteColor: 'red' }, {}],
 		[
-			'read-only sub-attributes',
+			'sub-attributes that are not kept',
 			{ manager: { value: 'x', displayName: 'X' } },
 			{ [urn.enterpriseUser]: { manager: { value: 'x' } } },
 		],

@@ -92,7 +92,7 @@ describe('filters that find the user', () => {
 		'title eq ""',
 		'title ne "Vice President"',
 		'not (title eq "Vice President")',
-		'manager.displayName eq null',
+		'manager.$ref eq null',
 		// Of several values one that differs is enough, as one that is the same is.
 		'emails ne "babs@jensen.org"',
 		'emails.display ne "x"',
