@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import * as nodeTls from 'node:tls'
 import {
 	type ConnectionOptions,
 	checkServerIdentity,
@@ -40,12 +41,22 @@ export function originTls({ origin }: Config): TlsOptions {
 		const trusted = { ca: pin.toString(), allowPartialTrustChain: true }
 		return { secureContext: contextOf({ ...own, ...trusted }), ...name, checkServerIdentity: isPinned(pin) }
 	}
-	const trusted = tls.mode === 'ca' && { ca: readText(tls.caFile, hint) }
+	const ca = tls.mode === 'ca' ? readText(tls.caFile, hint) : usualAuthorities()
 	return {
-		secureContext: contextOf({ ...own, ...trusted }),
+		secureContext: contextOf({ ...own, ...(ca !== undefined && { ca }) }),
 		...name,
 		...(tls.serverName !== undefined && { checkServerIdentity: isNamed(tls.serverName) }),
 	}
+}
+
+/** From 22.15 on, Node tells which authorities the machine trusts; before, it knows those that come with it and no others. */
+export const readsTrustStore: boolean = 'getCACertificates' in nodeTls
+
+/** Those that come with Node, those of NODE_EXTRA_CA_CERTS, and those that were added to the machine. */
+function usualAuthorities(): string[] | undefined {
+	if (!readsTrustStore) return undefined
+	const { getCACertificates } = nodeTls
+	return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
 }
 
 type Check = NonNullable<ConnectionOptions['checkServerIdentity']>

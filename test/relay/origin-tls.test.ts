@@ -1,5 +1,25 @@
-import { expect, test } from 'vitest'
-import { originFault } from '../../relay/origin-tls.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { forwardTo } from '../../relay/forward.ts'
+import { originFault, readsTrustStore } from '../../relay/origin-tls.ts'
+import { systemClock } from '../../shared/relay/clock.ts'
+import { type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
+
+let lab: Lab
+
+beforeAll(async () => {
+	lab = await startLab()
+	// Where the machine keeps whom it trusts; Node reads it once.
+	process.env.SSL_CERT_FILE = lab.write('machine.pem', lab.ca)
+})
+afterAll(() => lab.stop())
+
+const get = { method: 'GET', path: '/scim/Users', headers: {}, body: Buffer.alloc(0), deadline: 10_000 }
+
+test('an authority that was added to the machine is trusted, where Node can tell', async () => {
+	const { origin } = settings(lab.standIn, lab.origin)
+	const forward = forwardTo(lab.config({ origin: { ...origin, tls: { mode: 'system' } } }), systemClock)
+	expect(await forward(get)).toMatchObject(readsTrustStore ? { status: 200 } : { fault: 'origin_tls_untrusted' })
+})
 
 const failing = (code: string, message = code) => Object.assign(new Error(message), { code })
 
