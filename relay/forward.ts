@@ -62,6 +62,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 	return ({ method, path, headers, body, deadline, signal }) =>
 		new Promise((resolve) => {
 			let isSent = false
+			let isAgreed = false
 			let isDone = false
 			const sent = { ...allowed(headers), ...authorization(headers), 'accept-encoding': 'identity' }
 			const length = body.length > 0 || method !== 'GET' ? { 'content-length': String(body.length) } : {}
@@ -93,11 +94,16 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 			)
 			outgoing.on('socket', (socket) => {
 				if (outgoing.reusedSocket) isSent = true
-				else socket.once('secureConnect', () => (isSent = true))
+				else {
+					// The first keys tell that both sides agree on protocol and cipher; nobody looks at them.
+					socket.once('keylog', () => (isAgreed = true))
+					socket.once('secureConnect', () => (isSent = true))
+				}
 			})
-			outgoing.on('error', (error) => fail(originFault(error, { mode, isSent }), briefly(error)))
+			const broken = (error: Error) => fail(originFault(error, { mode, isSent, isAgreed }), briefly(error))
+			outgoing.on('error', broken)
 			outgoing.on('response', (response) => {
-				receive(response).then(finish, (error: Error) => fail(originFault(error, { mode, isSent }), briefly(error)))
+				receive(response).then(finish, broken)
 			})
 			outgoing.end(body.length > 0 ? body : undefined)
 		})

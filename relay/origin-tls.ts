@@ -112,11 +112,14 @@ const byCode: Readonly<Record<string, AgentErrorCode>> = {
 const byWords: readonly (readonly [RegExp, AgentErrorCode])[] = [
 	[/certificate required|bad certificate|unknown ca|certificate unknown/i, 'origin_tls_client_cert'],
 	[/wrong version number|packet length too long|http request|record layer failure/i, 'origin_not_tls'],
-	[
-		/protocol version|unsupported protocol|no protocols available|handshake failure|no shared cipher/i,
-		'origin_tls_protocol',
-	],
+	[/protocol version|unsupported protocol|no protocols available|no shared cipher/i, 'origin_tls_protocol'],
 ]
+
+/** TLS 1.2 has one word for there being no cipher in common and, later, for a client that shows no certificate. */
+function failedHandshake(says: (words: RegExp) => boolean, isAgreed: boolean): AgentErrorCode | undefined {
+	if (!says(/handshake failure/i)) return undefined
+	return isAgreed ? 'origin_tls_client_cert' : 'origin_tls_protocol'
+}
 
 /** What tells of a request that has not arrived where it comes before the request, and nothing where it comes after. */
 const connecting: ReadonlySet<AgentErrorCode> = new Set([
@@ -126,14 +129,22 @@ const connecting: ReadonlySet<AgentErrorCode> = new Set([
 	'origin_not_tls',
 ])
 
-/** The name of what failed between the agent and the SCIM server; `isSent` when the request was on its way. */
+type Progress = {
+	readonly mode: string
+	/** Both sides had agreed on protocol and cipher. */
+	readonly isAgreed: boolean
+	/** The request was on its way. */
+	readonly isSent: boolean
+}
+
+/** The name of what failed between the agent and the SCIM server. */
 export function originFault(
 	error: Error & { readonly code?: string },
-	{ mode, isSent }: { mode: string; isSent: boolean },
+	{ mode, isAgreed, isSent }: Progress,
 ): AgentErrorCode {
 	const { code = '', message } = error
-	const words = byWords.find(([pattern]) => pattern.test(message) || pattern.test(code.replaceAll('_', ' ')))
-	const fault = byCode[code] ?? words?.[1]
+	const says = (words: RegExp) => words.test(message) || words.test(code.replaceAll('_', ' '))
+	const fault = byCode[code] ?? byWords.find(([words]) => says(words))?.[1] ?? failedHandshake(says, isAgreed)
 	// A certificate that the pin does not vouch for is another certificate.
 	if (fault === 'origin_tls_untrusted' && mode === 'pin') return 'origin_tls_pin'
 	if (fault !== undefined) return isSent && connecting.has(fault) ? 'origin_reset' : fault

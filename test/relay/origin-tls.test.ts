@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ServerOptions } from 'node:https'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { forwardTo } from '../../relay/forward.ts'
 import { originFault, readsTrustStore } from '../../relay/origin-tls.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
-import { type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { certificate, type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { startOrigin } from '../support/relay-stand-in/origin.ts'
 
 let lab: Lab
 
@@ -30,11 +32,31 @@ test.each([
 	['EPROTO', 'origin_not_tls', 'tls_validate_record_header:wrong version number'],
 ])('%s is %s, but nothing is known of a request that was on its way', (code, before, message = code) => {
 	const error = failing(code, message)
-	expect(originFault(error, { mode: 'ca', isSent: false })).toBe(before)
-	expect(originFault(error, { mode: 'ca', isSent: true })).toBe('origin_reset')
+	expect(originFault(error, { mode: 'ca', isAgreed: false, isSent: false })).toBe(before)
+	expect(originFault(error, { mode: 'ca', isAgreed: true, isSent: true })).toBe('origin_reset')
 })
 
 test('a server that wants a certificate says so after the handshake', () => {
 	const error = failing('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tlsv13 alert certificate required')
-	expect(originFault(error, { mode: 'ca', isSent: true })).toBe('origin_tls_client_cert')
+	expect(originFault(error, { mode: 'ca', isAgreed: true, isSent: true })).toBe('origin_tls_client_cert')
+})
+
+describe('a server that speaks TLS 1.2 alone', () => {
+	const asked = async (options: ServerOptions) => {
+		const server = await startOrigin({ ...certificate, maxVersion: 'TLSv1.2', ...options })
+		const { origin } = settings(lab.standIn, lab.origin)
+		const config = lab.config({ origin: { ...origin, url: `https://localhost:${server.port}/scim` } })
+		const answer = await forwardTo(config, systemClock)(get)
+		await server.stop()
+		return answer
+	}
+
+	test('and wants a certificate is not one of another protocol, though it has the same word for both', async () => {
+		const answer = await asked({ requestCert: true, rejectUnauthorized: true, ca: lab.ca })
+		expect(answer).toMatchObject({ fault: 'origin_tls_client_cert' })
+	})
+
+	test('and has no cipher in common wants no certificate', async () => {
+		expect(await asked({ ciphers: 'ECDHE-RSA-AES128-SHA' })).toMatchObject({ fault: 'origin_tls_protocol' })
+	})
 })
