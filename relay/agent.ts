@@ -4,12 +4,13 @@ import { delayBefore, type Trouble } from './backoff.ts'
 import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
 import { tokenSource } from './credentials.ts'
-import { dispatcher } from './dispatch.ts'
+import { type Dispatcher, dispatcher } from './dispatch.ts'
 import { forwardTo } from './forward.ts'
 import { briefly, type Log } from './log.ts'
 import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
 import { type End, openSession, type Session, type SessionSetting, TokenError } from './session.ts'
+import { tally } from './tally.ts'
 
 export type Surroundings = {
 	readonly clock: Clock
@@ -33,10 +34,16 @@ export type AgentStatus = {
 export type Agent = {
 	/** Resolves when the agent listens for the first time. */
 	readonly online: Promise<void>
-	/** Stops listening and finishes what is under way, turning away what still comes; for the end of the process. */
+	/**
+	 * Stops listening and finishes what is under way, turning away what still comes; for the end of the process. It takes at
+	 * most half a minute: senders leave a connection by which they were turned away, and soon one that is idle, whereas one
+	 * that is cut off takes along what its sender has just sent.
+	 */
 	drain(): Promise<void>
-	/** The same while serving what still comes; for when another agent of this process has taken over. */
-	retire(): Promise<void>
+	/** Stops listening because another agent of this process does, which serves what still comes by kept connections. */
+	retire(heir: Agent): Promise<void>
+	/** Takes over what was sent to an agent that retires. */
+	readonly receive: Dispatcher['receive']
 	status(): AgentStatus
 	/** Asks how the SCIM server does. */
 	readonly probe: Probe
@@ -44,8 +51,8 @@ export type Agent = {
 
 const hour = 3_600_000
 const stableAfter = 60_000
-const drainWithin = 25_000
-const leaveWithin = 5000
+const drainWithin = 20_000
+const leaveWithin = 9000
 
 /** Listens until it is told to stop, whatever the network does. Throws a UsageError when a file that it needs is wrong. */
 export function startAgent(config: Config, { clock, log, random }: Surroundings): Agent {
@@ -54,6 +61,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
 	const requests = dispatcher({ config, clock, log, forward, probe })
+	const kept = tally()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
 	const setting: Omit<SessionSetting, 'isPongOnly'> = {
@@ -61,11 +69,13 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		clock,
 		log,
 		token: cached(source, clock),
-		receive: requests.receive,
+		receive: (delivery) => (heir ?? requests).receive(delivery),
+		kept,
 		ca: caFile === undefined ? undefined : readText(caFile, 'relay.caFile is a PEM file.'),
 		proxy: proxy === undefined ? undefined : proxyAgent(proxy),
 	}
 	let current: Session | undefined
+	let heir: Agent | undefined
 	let isStopped = false
 	let hindrance: AgentStatus['trouble']
 	let isOnline = () => {}
@@ -121,10 +131,21 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	}
 
 	const running = run()
-	const stop = async () => {
+
+	async function drain(): Promise<void> {
+		requests.refuse()
 		stopping.abort()
 		await Promise.race([requests.idle(), pause(clock, drainWithin)])
 		await Promise.race([leave(), pause(clock, leaveWithin)])
+		isStopped = true
+	}
+
+	async function retire(next: Agent): Promise<void> {
+		const own = status()
+		const { namespace, hybridConnection } = next.status()
+		if (namespace === own.namespace && hybridConnection === own.hybridConnection) heir = next
+		stopping.abort()
+		await leave()
 		isStopped = true
 	}
 
@@ -132,6 +153,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		await current?.retire()
 		await requests.idle()
 		await running
+		await kept.empty()
 	}
 
 	function status(): AgentStatus {
@@ -146,16 +168,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		return channels.size > 0 ? 'online' : 'connecting'
 	}
 
-	return {
-		online,
-		status,
-		probe,
-		retire: stop,
-		drain: () => {
-			requests.refuse()
-			return stop()
-		},
-	}
+	return { online, status, probe, drain, retire, receive: requests.receive }
 }
 
 function troubleOf(error: unknown): Trouble {

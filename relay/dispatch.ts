@@ -18,6 +18,7 @@ import { gate } from './gate.ts'
 import { kept } from './kept.ts'
 import { briefly, type Log } from './log.ts'
 import type { Probe } from './probe.ts'
+import { tally } from './tally.ts'
 import { originTarget } from './target.ts'
 
 /** Largest body on the control channel; a larger one needs a rendezvous. */
@@ -33,7 +34,8 @@ export type Delivery = {
 }
 
 export type Dispatcher = {
-	receive(delivery: Delivery): void
+	/** Resolves when it is answered, or known to have been received before. */
+	receive(delivery: Delivery): Promise<void>
 	/** From now on requests are turned away, for another agent to take. */
 	refuse(): void
 	/** How many requests are under way. */
@@ -68,8 +70,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	const delivered = kept<true>(clock, { milliseconds: 300_000, room: 10_000 })
 	const replies = kept<Promise<Reply>>(clock, { milliseconds: 600_000, room: 32 * 2 ** 20 })
 	const { enter } = gate(config.concurrency, waiting)
-	const idling = new Set<() => void>()
-	let underway = 0
+	const underway = tally()
 	let isRefusing = false
 
 	async function serve(delivery: Delivery): Promise<void> {
@@ -177,26 +178,24 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	}
 
 	return {
-		receive: (delivery) => {
-			if (delivered.get(delivery.request.id)) return log('duplicate', { serviceId: delivery.request.id })
-			delivered.set(delivery.request.id, true)
-			underway++
-			serve(delivery)
-				.catch((error: unknown) => log('response_lost', { serviceId: delivery.request.id, detail: briefly(error) }))
-				.finally(() => {
-					underway--
-					if (underway === 0) for (const resolve of idling) resolve()
-				})
+		receive: async (delivery) => {
+			const { id } = delivery.request
+			if (delivered.get(id)) return log('duplicate', { serviceId: id })
+			delivered.set(id, true)
+			const leave = underway.enter()
+			try {
+				await serve(delivery)
+			} catch (error) {
+				log('response_lost', { serviceId: id, detail: briefly(error) })
+			} finally {
+				leave()
+			}
 		},
 		refuse: () => {
 			isRefusing = true
 		},
-		underway: () => underway,
-		idle: () =>
-			new Promise((resolve) => {
-				if (underway === 0) return resolve()
-				idling.add(resolve)
-			}),
+		underway: underway.count,
+		idle: underway.empty,
 	}
 }
 

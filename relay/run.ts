@@ -34,8 +34,13 @@ export async function run(file: string, setting: Setting): Promise<number> {
 
 	async function takeOver(agent: Agent): Promise<void> {
 		await agent.online
-		const others = agents.splice(0, Math.max(0, agents.indexOf(agent)))
-		await Promise.all(others.map((other) => other.retire()))
+		const others = agents.slice(0, Math.max(0, agents.indexOf(agent)))
+		await Promise.all(
+			others.map(async (other) => {
+				await other.retire(agent)
+				agents.splice(agents.indexOf(other), 1)
+			}),
+		)
 	}
 
 	/** Broken settings change nothing. */

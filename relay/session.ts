@@ -5,15 +5,18 @@ import { bodyLimit, header } from '../shared/relay/contract.ts'
 import type { RelayToken } from '../shared/relay/sas.ts'
 import { type Answer, type Message, open, type RelayRequest, read, sendAnswer } from './channel.ts'
 import type { Config } from './config.ts'
-import { controlLimit, type Delivery, refusal } from './dispatch.ts'
+import { controlLimit, type Dispatcher, refusal } from './dispatch.ts'
 import { briefly, type Log } from './log.ts'
+import { type Tally, tally } from './tally.ts'
 
 export type SessionSetting = {
 	readonly config: Config
 	readonly clock: Clock
 	readonly log: Log
 	readonly token: (fresh?: boolean) => Promise<RelayToken>
-	readonly receive: (delivery: Delivery) => void
+	readonly receive: Dispatcher['receive']
+	/** The rendezvous that are open, of this session and those before it: they outlive its control channel. */
+	readonly kept: Tally
 	readonly ca: string | undefined
 	readonly proxy: Agent | undefined
 	/** Sends pongs instead of pings and expects nothing, for a service that takes pings ill. */
@@ -45,7 +48,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 	const headers = { ServiceBusAuthorization: token.token, 'Relay-User-Agent': 'rollcall-relay' }
 	const control = await open(url, { headers, ca, agent: proxy, maxPayload: controlPayload, clock })
 	const over = new AbortController()
-	const underway = new Set<Promise<unknown>>()
+	const underway = tally()
 
 	const isOpen = () => control.readyState === WebSocket.OPEN
 	const rendezvous = (address: string) => {
@@ -87,9 +90,11 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 			cancel = clock.after(rendezvousIdle, () => socket.close(1000))
 		}
 		stay()
+		const leave = setting.kept.enter()
 		socket.on('close', () => {
 			cancel()
 			gone.abort()
+			leave()
 		})
 		read(socket, {
 			broken: (what) => {
@@ -100,7 +105,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 				stay()
 				if (!('request' in message) || !('id' in message.request)) return log('ignored', { channel: 'rendezvous' })
 				const { request } = message
-				setting.receive({
+				void setting.receive({
 					request,
 					body,
 					signal: gone.signal,
@@ -121,12 +126,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		if (!('request' in message)) return log('ignored', { channel: 'control', keys: message.unknown })
 		const { request } = message
 		if (!('id' in request)) return track(fetchRequest(request.address))
-		return track(
-			new Promise<void>((answered) => {
-				const reply = (response: Answer) => answer(request, response).finally(answered)
-				setting.receive({ request, body, answer: reply })
-			}),
-		)
+		return track(setting.receive({ request, body, answer: (response) => answer(request, response) }))
 	}
 
 	async function fetchRequest(address: string): Promise<void> {
@@ -149,8 +149,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 	}
 
 	function track(work: Promise<void>): void {
-		underway.add(work)
-		void work.finally(() => underway.delete(work))
+		void work.finally(underway.enter())
 	}
 
 	const ended = new Promise<End>((resolve) => {
@@ -173,7 +172,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 	return {
 		ended,
 		retire: async () => {
-			await Promise.race([Promise.all(underway), pause(clock, retireWithin)])
+			await Promise.race([underway.empty(), pause(clock, retireWithin)])
 			control.close(1000)
 			const cancel = clock.after(closeWithin, () => control.terminate())
 			await ended

@@ -63,7 +63,8 @@ type Agent = {
 /** How one attempt ended. */
 type Seen =
 	| { readonly as: 'answered'; readonly agent: Agent; readonly received: Whole }
-	| { readonly as: 'unauthorized' | 'no_agent'; readonly why: string }
+	| { readonly as: 'unauthorized'; readonly why: string }
+	| { readonly as: 'unrouted'; readonly code: 'no_agent' | 'relay_unreachable'; readonly why: string }
 	| { readonly as: 'not-sent' | 'unknown'; readonly why: string; readonly agent?: Agent; readonly received?: Whole }
 
 type Failed = Extract<Seen, { as: 'not-sent' | 'unknown' }>
@@ -85,9 +86,9 @@ export function relaySender(setting: RelaySetting): SendRelayed {
 	const breaker = { failures: 0, until: 0 }
 	return async (request) => {
 		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
-		if (clock.now() < breaker.until) throw noAgent('none was connected a moment ago')
+		if (clock.now() < breaker.until) throw unrouted('no_agent', 'none was connected a moment ago')
 		const seen = await settle({ request, setting, exchange, token, clock, key: randomUUID() })
-		breaker.failures = seen.as === 'no_agent' ? breaker.failures + 1 : 0
+		breaker.failures = seen.as === 'unrouted' ? breaker.failures + 1 : 0
 		if (breaker.failures >= breakAfter) breaker.until = clock.now() + breakFor
 		return answerTo(request, seen)
 	}
@@ -106,10 +107,7 @@ type Attempts = {
 async function settle(attempts: Attempts): Promise<Seen> {
 	const ends = attempts.clock.now() + patience
 	let seen = await route(attempts, { ends })
-	if (seen.as === 'not-sent' && seen.agent !== undefined) {
-		const other = await send(attempts, { ends, headers: ruledOut(seen.agent) })
-		if (other.as !== 'no_agent') seen = other
-	}
+	if (seen.as === 'not-sent' && seen.agent !== undefined) seen = await elsewhere(attempts, seen, ends)
 	if (seen.as !== 'unknown') return seen
 	const { method } = attempts.request
 	if (method === 'POST' || method === 'PATCH') return (await lookUp(attempts, seen, ends)) ?? seen
@@ -118,18 +116,37 @@ async function settle(attempts: Attempts): Promise<Seen> {
 	return isDeleted ? { ...again, received: { ...again.received, status: 204, body: Buffer.alloc(0) } } : again
 }
 
+/** Sends what one agent did not pass on to another; if there is none, one that is stopping may be about to come back. */
+async function elsewhere(attempts: Attempts, refused: Failed, ends: number): Promise<Seen> {
+	if (refused.agent === undefined) return refused
+	const other = await send(attempts, { ends, headers: ruledOut(refused.agent) })
+	if (!isUnrouted(other)) return other
+	return isDraining(refused) ? insist(attempts, { ends }, { seen: refused, whether: isAway }) : refused
+}
+
 /** Sends until the relay takes it to an agent: a token it refuses is replaced once, an agent may be about to come back. */
-async function route(attempts: Attempts, more: More & { readonly ends: number }): Promise<Seen> {
-	const { clock } = attempts
+async function route(attempts: Attempts, more: Limited): Promise<Seen> {
 	let seen = await send(attempts, more)
 	if (seen.as === 'unauthorized') seen = await send(attempts, { ...more, isTokenFresh: true })
+	return insist(attempts, more, { seen, whether: isUnrouted })
+}
+
+type Insisting = { readonly seen: Seen; readonly whether: (seen: Seen) => boolean }
+
+async function insist(attempts: Attempts, more: Limited, { seen: first, whether }: Insisting): Promise<Seen> {
+	const { clock } = attempts
+	let seen = first
 	for (const delay of resendAfter) {
-		if (seen.as !== 'no_agent' || clock.now() + delay > more.ends) break
+		if (!whether(seen) || clock.now() + delay > more.ends) break
 		await pause(clock, delay)
 		seen = await send(attempts, more)
 	}
 	return seen
 }
+
+const isUnrouted = (seen: Seen): boolean => seen.as === 'unrouted'
+const isDraining = (seen: Seen): boolean => seen.as === 'not-sent' && seen.agent?.error === 'draining'
+const isAway = (seen: Seen): boolean => isUnrouted(seen) || isDraining(seen)
 
 const ruledOut = ({ id }: Agent) => ({ 'Microsoft-Relay-DisallowedListeners': id })
 
@@ -151,12 +168,15 @@ type More = {
 	readonly method?: string
 }
 
-async function send(attempts: Attempts, more: More & { readonly ends: number }): Promise<Seen> {
+/** What is sent other than the client's request as it is, and when it is given up. */
+type Limited = More & { readonly ends: number }
+
+async function send(attempts: Attempts, more: Limited): Promise<Seen> {
 	const { setting, request, exchange, clock } = attempts
 	const remaining = more.ends - clock.now()
 	if (remaining <= 0) return { as: 'unknown', why: `no answer within ${patience / 1000} s` }
 	const held = await attempts.token(more.isTokenFresh).catch((error: unknown) => {
-		throw refused('relay_token', 'no token for the relay could be had', error)
+		throw refused('relay_token', 'no token for the relay could be had', { cause: error })
 	})
 	const isOwn = more.path !== undefined
 	const path = more.path ?? `/scim${escaped(request.path)}`
@@ -182,8 +202,9 @@ async function send(attempts: Attempts, more: More & { readonly ends: number }):
 		},
 		body,
 		limit: remaining,
+		isApart: more.headers !== undefined,
 	})
-	return judge(received, setting)
+	return judge(received, method, setting)
 }
 
 /** The client's headers that concern the SCIM server. The relay itself understands some; none of those is let through. */
@@ -204,11 +225,15 @@ const escaped = (path: string): string =>
 		.replaceAll(/[^\w.~!$&'()*+,;=:@/?%-]/gu, (character) => encodeURIComponent(character))
 
 /** Only what carries an agent's mark and came through the relay is an answer of the SCIM server. */
-function judge(received: Received, setting: RelaySetting): Seen {
-	if ('lost' in received) return { as: 'unknown', why: `the connection to the relay broke: ${received.lost}` }
+function judge(received: Received, method: string, setting: RelaySetting): Seen {
+	if ('lost' in received) {
+		const { lost, isSent } = received
+		return isSent
+			? { as: 'unknown', why: `the connection to the relay broke: ${lost}` }
+			: { as: 'unrouted', code: 'relay_unreachable', why: lost }
+	}
 	const agent = agentOf(received)
-	const { status, reason } = received
-	if (agent === undefined) return judgeRelay(status, reason)
+	if (agent === undefined) return judgeRelay(received, method)
 	const trust = distrust(received.headers[header.agent] ?? '', agent.id, setting)
 	if (trust !== undefined) throw refused('unknown_agent', trust)
 	const why = agent.error ?? agent.outcome
@@ -218,12 +243,16 @@ function judge(received: Received, setting: RelaySetting): Seen {
 		: { as: agent.outcome, why, agent, received }
 }
 
-function judgeRelay(status: number, reason: string): Seen {
+/**
+ * What the relay itself answers. That nobody listens is 404, 502 or 503, whichever document is asked; a gateway that has
+ * lost the listener in the middle says 502 as well, so that a write is not repeated after one.
+ */
+function judgeRelay({ status, reason }: Whole, method: string): Seen {
 	const why = `the relay answered ${status} ${reason}`.slice(0, 300)
 	if (status === 401) return { as: 'unauthorized', why }
 	if (status === 403) throw refused('relay_refused', why)
-	if (status === 404 || status === 502 || status === 503) return { as: 'no_agent', why }
-	return { as: 'unknown', why }
+	const isUnrouted = status === 404 || status === 503 || (status === 502 && method === 'GET')
+	return isUnrouted ? { as: 'unrouted', code: 'no_agent', why } : { as: 'unknown', why }
 }
 
 function agentOf({ headers }: Whole): Agent | undefined {
@@ -234,20 +263,30 @@ function agentOf({ headers }: Whole): Agent | undefined {
 	return { id, outcome, error: headers[header.error], base: headers[header.base] ?? '' }
 }
 
+const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
+
 const isOutcome = (value: string | undefined): value is Outcome =>
 	value === 'completed' || value === 'not-sent' || value === 'unknown'
 
+/** An id is the same in either case, and the name of a hybrid connection. */
 function distrust(mark: string, id: string, { agents, hybridConnection }: RelaySetting): string | undefined {
-	if (agents !== undefined && !agents.includes(id)) return `the agent ${id} is not one of this tenant`
-	return mark.split(';').includes(`hc=${hybridConnection}`)
+	if (agents !== undefined && !agents.some((known) => isSame(known, id)))
+		return `the agent ${id} is not one of this tenant`
+	return mark.split(';').some((part) => isSame(part, `hc=${hybridConnection}`))
 		? undefined
 		: `the agent ${id} serves another hybrid connection`
 }
 
-const refused = (code: string, why: string, cause?: unknown): ScimError =>
-	unavailable(`The SCIM server cannot be reached (${code}): ${why}.`, retryAfterSeconds, cause)
+type Refusal = { readonly cause?: unknown; readonly seconds?: number }
 
-const noAgent = (why: string): ScimError => refused('no_agent', `no on-premises agent is connected: ${why}`)
+const refused = (code: string, why: string, { cause, seconds = retryAfterSeconds }: Refusal = {}): ScimError =>
+	unavailable(`The SCIM server cannot be reached (${code}): ${why}.`, seconds, cause)
+
+const unrouted = (code: 'no_agent' | 'relay_unreachable', why: string): ScimError =>
+	refused(
+		code,
+		code === 'no_agent' ? `no on-premises agent is connected: ${why}` : `no connection to the relay: ${why}`,
+	)
 
 function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
 	switch (seen.as) {
@@ -255,8 +294,8 @@ function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
 			return published(seen.received, { from: seen.agent.base, to: publicBase })
 		case 'unauthorized':
 			throw refused('relay_unauthorized', seen.why)
-		case 'no_agent':
-			throw noAgent(seen.why)
+		case 'unrouted':
+			throw unrouted(seen.code, seen.why)
 		case 'not-sent':
 		case 'unknown':
 			throw failure(seen)
@@ -273,7 +312,10 @@ function failure({ as, why, received, agent }: Failed): ScimError {
 		received.status < 500
 	)
 		return new ScimError(received.status, detail)
-	if (as === 'not-sent') return refused(why, detail)
+	const seconds = Number(received?.headers['retry-after']) || retryAfterSeconds
+	if (as === 'not-sent') return refused(why, detail, { seconds })
+	if (agent?.outcome === 'completed')
+		return refused(why, `the request was carried out, but its answer is lost: ${detail}`)
 	return refused('outcome_unknown', `whether the request was carried out is unknown: ${detail}`)
 }
 

@@ -25,7 +25,7 @@ test('an answer is kept for ten minutes, though writes come at 25 a second', asy
 	const send = (method: string, target: string, key?: string) =>
 		new Promise<Answer>((resolve) => {
 			const requestHeaders = key === undefined ? {} : { [header.key]: key }
-			requests.receive({
+			void requests.receive({
 				request: { id: String(serial++), requestTarget: `/demo${target}`, method, requestHeaders, body: false },
 				body: Buffer.alloc(0),
 				answer: async (answer) => {

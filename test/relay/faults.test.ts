@@ -75,7 +75,7 @@ describe('the control channel', () => {
 
 	test('told to stop while it connects, it listens no more', async () => {
 		const agent = lab.start()
-		await agent.retire()
+		await agent.drain()
 		await lab.standIn.journal.until('left')
 		expect([lab.standIn.listeners(), agent.status()]).toEqual([
 			[],
@@ -232,7 +232,7 @@ describe('the answer', () => {
 			lab.standIn.faults.rendezvous = fate
 			const noise = Array.from({ length: 120_000 }, () => Math.random().toString(36).slice(2, 4)).join('')
 			lab.origin.answer = (_, response) => json(response, 201, { noise })
-			expect(await outcome(lab.sender()(post()))).toEqual(failed(/outcome_unknown.*rendezvous_failed/))
+			expect(await outcome(lab.sender()(post()))).toEqual(failed(/\(rendezvous_failed\): the request was carried out/))
 			expect(lab.origin.requests.length).toBe(1)
 			lab.standIn.faults.rendezvous = 'open'
 			lab.origin.answer = (_, response) => json(response, 200, {})

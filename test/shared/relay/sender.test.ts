@@ -275,12 +275,63 @@ test.each([
 	['PUT', 500, 200, 1],
 	['POST', 504, 503, 0],
 	['PATCH', 500, 503, 0],
-	['POST', 502, 200, 1],
+	['POST', 404, 200, 1],
+	['POST', 503, 200, 1],
+	['GET', 502, 200, 1],
+	['POST', 502, 503, 0],
+	['PATCH', 502, 503, 0],
 ])('%s of which the relay says %i is answered %i', async (method, fate, status, asked) => {
 	await lab.agent()
 	lab.standIn.faults.nextSends = [fate]
 	expect(await outcome(lab.sender()(request({ method })))).toMatchObject({ status })
 	expect(lab.origin.requests.length).toBe(asked)
+})
+
+test('a DELETE that may have been done before the listener was lost (502) is repeated, and found deleted', async () => {
+	await lab.agent()
+	lab.standIn.faults.nextSends = [502]
+	lab.origin.answer = (_, response) => json(response, 404, { detail: 'gone' })
+	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({ status: 204 })
+})
+
+test('a relay that cannot be connected to was sent nothing, and that is what is said', async () => {
+	const answer = await outcome(lab.sender({ namespace: 'localhost:1' })(request({ method: 'POST' })))
+	expect(answer).toMatchObject({ status: 503, detail: expect.stringMatching(/\(relay_unreachable\).*ECONNREFUSED/) })
+})
+
+test('a request that waited for a connection and was cut off there may have been carried out', async () => {
+	await lab.agent()
+	const { answer } = lab.origin
+	lab.origin.answer = (incoming, response, body) => {
+		if (lab.origin.requests.length > 32) lab.standIn.faults.cutAnswerAt = 0
+		answer(incoming, response, body)
+	}
+	const send = lab.sender()
+	const sent = Array.from({ length: 40 }, () => outcome(send(request({ method: 'POST' }))))
+	const failed = (await Promise.all(sent)).filter(({ status }) => status !== 200)
+	expect(failed.length).toBeGreaterThan(0)
+	for (const { detail } of failed as { detail: string }[]) expect(detail).toMatch(/outcome_unknown/)
+	expect(lab.origin.requests.length).toBe(40)
+})
+
+test('of an agent that has too much to do is said when to come again', async () => {
+	await lab.agent({ concurrency: 1 })
+	const waiting: (() => void)[] = []
+	lab.origin.answer = (_, response) => waiting.push(() => json(response, 200, {}))
+	const senders = [lab.sender(), lab.sender(), lab.sender()]
+	const sent = senders.flatMap((send) => Array.from({ length: 32 }, () => outcome(send(request()))))
+	const first = await Promise.race(sent)
+	expect(first).toMatchObject({ status: 503, detail: expect.stringMatching(/agent_busy/) })
+	expect(first).toMatchObject({ headers: { 'Retry-After': '1' } })
+	lab.origin.answer = (_, response) => json(response, 200, {})
+	for (const answer of waiting) answer()
+	await Promise.all(sent)
+})
+
+test('the id of an agent is the same in either case', async () => {
+	const id = 'aaaaaaaa-0000-4000-8000-00000000000a'
+	await lab.agent({ agentId: id })
+	expect(await outcome(lab.sender({ agents: [id.toUpperCase()] })(request()))).toMatchObject({ status: 200 })
 })
 
 describe('PATCH', () => {

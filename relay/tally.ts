@@ -1,0 +1,26 @@
+/** Counts what is under way, and tells when nothing is. */
+export type Tally = {
+	/** One more; the result, called once, is one less. */
+	enter(): () => void
+	count(): number
+	/** Resolves when nothing is under way. */
+	empty(): Promise<void>
+}
+
+export function tally(): Tally {
+	const waiting = new Set<() => void>()
+	let count = 0
+	return {
+		enter: () => {
+			count++
+			return () => {
+				count--
+				if (count > 0) return
+				for (const resolve of waiting) resolve()
+				waiting.clear()
+			}
+		},
+		count: () => count,
+		empty: () => (count === 0 ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve))),
+	}
+}
