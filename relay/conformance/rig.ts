@@ -62,6 +62,8 @@ export type Rig = {
 	sender(): Send
 	/** Closes every listener. */
 	close(): Promise<void>
+	/** Cuts off every listener, as one that is killed would be. */
+	cut(): void
 }
 
 const patience = 20_000
@@ -141,10 +143,14 @@ export function rigOf(place: Place, clock: Clock): Rig {
 		const closed = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
 		for (const socket of sockets) socket.close(1000)
 		await Promise.race([Promise.all(closed), pause(clock, closeWithin)])
+		cut()
+	}
+
+	function cut(): void {
 		for (const socket of sockets) socket.terminate()
 	}
 
-	return { clock, listen, sender, close }
+	return { clock, listen, sender, close, cut }
 }
 
 /** Takes a request, or throws why it could not be fetched. */

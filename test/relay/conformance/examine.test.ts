@@ -29,6 +29,8 @@ test('the stand-in is what agent and sender assume, in every question', async ()
 	const seen = await asked({ isSlow: true })
 	expect(seen.filter(({ isAsAssumed }) => !isAsAssumed)).toEqual([])
 	expect(seen.map(({ question }) => question)).toEqual(questions.map(({ name }) => name))
+	const next = seen.find(({ question }) => question === 'the next request after one by rendezvous')
+	expect(next?.seen).toBe('rendezvous, 200')
 })
 
 test('a service that is otherwise is told from it', async () => {
@@ -41,6 +43,7 @@ test('a service that is otherwise is told from it', async () => {
 		['the way of a request by its size', expect.stringMatching(/^error: 403 Forbidden/)],
 		['the next request after one by rendezvous', expect.stringMatching(/^error: 403 Forbidden/)],
 		['an answer by rendezvous after the control channel was closed', expect.stringMatching(/^error: 403 Forbidden/)],
+		['a listener that is lost with a large request', expect.stringMatching(/^error: 403 Forbidden/)],
 	])
 	expect(seen.length).toBe(questions.filter(({ isSlow }) => !isSlow).length)
 })
