@@ -16,7 +16,7 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 	authorization: ['onPremises|passThrough', "mode relay: whether the SCIM server gets the client's own token"],
 	'patch-as-post': ['true|false', 'mode relay: whether PATCH travels as POST, where the relay lets no PATCH pass'],
 	overlap: ['TIME', 'how long the older tokens go on to be accepted, such as 30m or 7d (default 24h)'],
-	out: ['FILE', 'write the export to this new file'],
+	out: ['FILE', 'write the export to this new file; an export that was interrupted goes on with it'],
 	yes: ['', 'do not ask'],
 	'token-file': ['FILE', 'the file that holds the Secret Token; or it is in the variable ROLLCALL_TOKEN'],
 	write: ['', 'make, change and delete a user and a group of its own, too'],

@@ -5,7 +5,7 @@ import type { AtPlace, Surroundings } from './command.ts'
 import { Failure } from './failure.ts'
 import type { Place } from './place.ts'
 import { countsOf, tenantNamed } from './tenant.ts'
-import { exportToFile, inWords } from './transfer/export.ts'
+import { exportAnew, inWords } from './transfer/export.ts'
 
 /**
  * Removes a tenant with its directory and its tokens, once its directory is in a file. Its tokens go first, so that nobody
@@ -17,7 +17,7 @@ export const removeTenant: AtPlace =
 		const tenant = await tenantNamed(place, name)
 		const content = await contentOf(place, tenant)
 		if (!yes) await confirm(name, content, surroundings)
-		const exported = content === undefined ? undefined : await exportToFile(place, tenant, { file, surroundings })
+		const exported = content === undefined ? undefined : await exportAnew(place, tenant, { file, surroundings })
 		await place.tokens.remove(name)
 		await place.tenants.deleteTenant(name)
 		const saved = exported === undefined ? '' : `Exported ${inWords(exported)} to ${file}\n`

@@ -13,23 +13,29 @@ export function lockFolder(folder: string): Promise<() => Promise<void>> {
 		// Only its owner is to see who is provisioned.
 		await mkdir(folder, { recursive: true, mode: 0o700 })
 		const path = join(folder, 'lock')
-		await takeLock(path, folder)
+		await takeLock(
+			path,
+			(owner) =>
+				new UsageError(`process ${owner} already serves the folder ${folder}`, {
+					hint: `stop it, choose another folder with --data, or delete ${path} if that process is something else`,
+				}),
+		)
 		return () => rm(path, { force: true })
 	})
 }
 
-async function takeLock(path: string, folder: string): Promise<void> {
+/**
+ * Makes a file that names this process. One of a process that is gone does not count.
+ *
+ * @param refusal what to throw where another process has it
+ */
+export async function takeLock(path: string, refusal: (owner: number) => Error): Promise<void> {
 	try {
 		await writeFile(path, String(process.pid), { flag: 'wx' })
 	} catch (error) {
 		if (codeOf(error) !== 'EEXIST') throw error
 		const owner = Number(await readFile(path, 'utf8'))
-		if (isAnother(owner)) {
-			throw new UsageError(`process ${owner} already serves the folder ${folder}`, {
-				hint: `stop it, choose another folder with --data, or delete ${path} if that process is something else`,
-				cause: error,
-			})
-		}
+		if (isAnother(owner)) throw refusal(owner)
 		await writeFile(path, String(process.pid))
 	}
 }

@@ -1,6 +1,4 @@
-import { open, rm } from 'node:fs/promises'
-import { codeOf } from '../../shared/cli/usage-error.ts'
-import type { StoredResource } from '../../shared/scim/resource.ts'
+import type { ResourceId, StoredResource } from '../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
 import { chunked, inParallel } from '../../shared/storage/parallel.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
@@ -9,6 +7,7 @@ import type { AtPlace, Surroundings } from '../command.ts'
 import { Failure } from '../failure.ts'
 import type { Place } from '../place.ts'
 import { countsOf, storeTenantNamed } from '../tenant.ts'
+import { nothing, openPart, type Part, type Reached } from './part.ts'
 import { withProgress } from './progress.ts'
 import type { Counts, ExportRecord } from './records.ts'
 
@@ -17,83 +16,108 @@ export const exportTenant: AtPlace =
 	async (place) => {
 		const tenant = await storeTenantNamed(place, name)
 		if (file === undefined) {
-			await writeRecords(place, tenant, { write: async (text) => surroundings.out(text), surroundings })
+			await writeRecords(place, tenant, { write: surroundings.out, reached: nothing(), surroundings })
 			return undefined
 		}
-		const counts = await exportToFile(place, tenant, { file, surroundings })
-		return { text: `Exported ${inWords(counts)} to ${file}`, json: { name, file, ...counts } }
+		const part = await openPart(file, tenant)
+		if (part.reached.began !== undefined) surroundings.err(goingOn(part))
+		try {
+			const counts = await complete(place, tenant, { part, surroundings })
+			return { text: `Exported ${inWords(counts)} to ${file}`, json: { name, file, ...counts } }
+		} catch (error) {
+			await part.abandon('kept')
+			surroundings.err(`What is exported so far is in ${part.path}; the same command goes on from there.\n`)
+			throw error
+		}
 	}
 
-/** Writes all of a tenant's directory to a new file, which is its owner's alone to read. */
-export async function exportToFile(
+const goingOn = ({ path, reached: { began, counts } }: Part): string =>
+	`Going on with ${path}, which was begun at ${began}. What it has stays as it was read: ${inWords(counts)}.\n`
+
+/**
+ * Writes all of a tenant's directory to a new file, as it is now: what an earlier export has left is not gone on with, since
+ * what it has read before may have changed.
+ */
+export async function exportAnew(
 	place: Place,
 	tenant: Tenant,
 	{ file, surroundings }: { readonly file: string; readonly surroundings: Surroundings },
 ): Promise<Counts> {
-	const handle = await open(file, 'wx', 0o600).catch((cause: unknown) => {
-		const isThere = codeOf(cause) === 'EEXIST'
-		const problem = isThere
-			? 'is there already'
-			: `cannot be written: ${cause instanceof Error ? cause.message : cause}`
-		throw new Failure(`${file} ${problem}`, { hint: 'name another file with --out', cause })
-	})
+	const part = await openPart(file, tenant)
+	if (part.reached.began !== undefined) {
+		await part.abandon('kept')
+		throw new Failure(`${part.path} is what an export has left that was interrupted`, {
+			hint: 'it may be out of date: delete it, or name another file with --out',
+		})
+	}
 	try {
-		const write = async (text: string): Promise<void> => {
-			await handle.writeFile(text)
-		}
-		const counts = await writeRecords(place, tenant, { write, surroundings })
-		await handle.sync()
-		await handle.close()
-		return counts
+		return await complete(place, tenant, { part, surroundings })
 	} catch (error) {
-		await handle.close()
-		await rm(file)
+		await part.abandon('removed')
 		throw error
 	}
 }
 
-type Writing = { readonly write: (text: string) => Promise<void>; readonly surroundings: Surroundings }
+type Completing = { readonly part: Part; readonly surroundings: Surroundings }
 
-const writeRecords = (place: Place, tenant: Tenant, { write, surroundings }: Writing): Promise<Counts> =>
+async function complete(place: Place, tenant: Tenant, { part, surroundings }: Completing): Promise<Counts> {
+	const { reached, write } = part
+	if (!reached.isWhole) await writeRecords(place, tenant, { write, reached, surroundings })
+	await part.finish()
+	return reached.counts
+}
+
+type Writing = {
+	readonly write: (text: string) => Promise<void>
+	/** What is written already; brought up to date on the way. */
+	readonly reached: Reached
+	readonly surroundings: Surroundings
+}
+
+const writeRecords = (place: Place, tenant: Tenant, { write, reached, surroundings }: Writing): Promise<void> =>
 	withProgress(surroundings, async (show) => {
 		const { users, groups } = await countsOf(place, tenant)
-		const walk: Walk = { counts: { users: 0, groups: 0, memberships: 0 }, steps: 0 }
-		for await (const records of recordsOf(place.open(tenant), tenant.name, walk)) {
+		for await (const records of recordsOf(place.open(tenant), tenant, reached)) {
 			for (const chunk of chunked(records, batch)) {
 				await write(chunk.map((record) => `${JSON.stringify(record)}\n`).join(''))
 			}
 			// Each group is a step twice: with its attributes, and with its members. A directory without anybody is done.
-			show(walk.steps / (users + 2 * groups || 1), inWords(walk.counts))
+			const steps = reached.counts.users + reached.counts.groups + reached.groupsDone
+			show(steps / (users + 2 * groups || 1), inWords(reached.counts))
 		}
-		return walk.counts
 	})
-
-/** What a walk through a directory has come by. */
-type Walk = { readonly counts: { -readonly [What in keyof Counts]: number }; steps: number }
 
 /** Records are written so many at a time. */
 const batch = 500
 
-/** The records of a directory, which are counted on the way. */
-async function* recordsOf(store: ResourceStore, tenant: string, walk: Walk): AsyncGenerator<readonly ExportRecord[]> {
-	const { counts } = walk
-	yield [{ type: 'Export', format: 1, tenant, exported: new Date().toISOString() }]
-	for await (const users of pagesOf(store, userType)) {
-		counts.users += users.length
-		walk.steps += users.length
-		yield users.map((user) => ({ type: 'User', ...recordOf(user) }))
+/** The records of a directory behind those that were reached before. */
+async function* recordsOf(
+	store: ResourceStore,
+	{ name, table }: Tenant,
+	reached: Reached,
+): AsyncGenerator<readonly ExportRecord[]> {
+	const { counts, groups } = reached
+	if (reached.began === undefined) {
+		yield [{ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() }]
 	}
-	const groupIds: StoredResource['id'][] = []
-	for await (const groups of pagesOf(store, groupType)) {
-		counts.groups += groups.length
-		walk.steps += groups.length
-		groupIds.push(...groups.map(({ id }) => id))
-		yield groups.map((group) => ({ type: 'Group', ...recordOf(group) }))
+	// Whatever was made meanwhile, groups come when there are no more users, and memberships when there are no more groups.
+	if (counts.groups === 0) {
+		for await (const page of pagesOf(store, userType, reached.user)) {
+			counts.users += page.length
+			yield page.map((user) => ({ type: 'User', ...recordOf(user) }))
+		}
 	}
-	for (const ids of chunked(groupIds, groupsAtOnce)) {
+	if (!reached.areGroupsWhole) {
+		for await (const page of pagesOf(store, groupType, groups.at(-1))) {
+			counts.groups += page.length
+			groups.push(...page.map(({ id }) => id))
+			yield page.map((group) => ({ type: 'Group', ...recordOf(group) }))
+		}
+	}
+	for (const ids of chunked(groups.slice(reached.groupsDone), groupsAtOnce)) {
 		for (const memberships of await inParallel(ids, (id) => membershipsOf(store, id))) {
 			counts.memberships += memberships.length
-			walk.steps++
+			reached.groupsDone++
 			yield memberships
 		}
 	}
@@ -104,8 +128,14 @@ async function* recordsOf(store: ResourceStore, tenant: string, walk: Walk): Asy
 const groupsAtOnce = 8
 const pageSize = 500
 
-async function* pagesOf(store: ResourceStore, type: ResourceType): AsyncGenerator<readonly StoredResource[]> {
-	let after: string | undefined = ''
+/** All resources of a type in the order of their ids, behind the one that was written last. */
+async function* pagesOf(
+	store: ResourceStore,
+	type: ResourceType,
+	last: ResourceId | undefined,
+): AsyncGenerator<readonly StoredResource[]> {
+	// Where a list in the order of ids goes on is told by the id before.
+	let after: string | undefined = last === undefined ? '' : `|${last}`
 	while (after !== undefined) {
 		const page: Awaited<ReturnType<ResourceStore['query']>> = await store.query(type, {
 			page: { after, count: pageSize },
@@ -119,7 +149,7 @@ const recordOf = ({ id, attributes, created, lastModified }: StoredResource) => 
 	...{ id, attributes, created, lastModified },
 })
 
-async function membershipsOf(store: ResourceStore, group: StoredResource['id']): Promise<readonly ExportRecord[]> {
+async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly ExportRecord[]> {
 	const { members = [] } = (await store.get(groupType, group, { members: true })) ?? {}
 	return members.map(({ value, display }) => ({
 		...{ type: 'Membership', group, member: value },

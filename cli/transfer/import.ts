@@ -9,7 +9,7 @@ import type { AtPlace } from '../command.ts'
 import { table } from '../table.ts'
 import { storeTenantNamed } from '../tenant.ts'
 import { withProgress } from './progress.ts'
-import { type ExportRecord, type Line, readRecords } from './records.ts'
+import { type ExportRecord, type ReadLine as Line, readRecords } from './records.ts'
 
 /** What became of a record: made now, there before with the same content, or why it is neither. */
 type Outcome = 'created' | 'present' | { readonly conflict: string }

@@ -16,7 +16,15 @@ const resource = {
 }
 
 const recordSchema = z.discriminatedUnion('type', [
-	z.strictObject({ type: z.literal('Export'), format: z.literal(1), tenant: z.string(), exported: z.string() }),
+	z.strictObject({
+		type: z.literal('Export'),
+		format: z.literal(1),
+		tenant: z.string(),
+		/** Tells a tenant from an earlier one of its name, so that the export of one is not gone on with for the other. */
+		table: z.string().optional(),
+		/** When the export began. */
+		exported: z.string(),
+	}),
 	z.strictObject({ type: z.literal('User'), id: idOf('User'), ...resource }),
 	z.strictObject({ type: z.literal('Group'), id: idOf('Group'), ...resource }),
 	z.strictObject({
@@ -38,35 +46,66 @@ export type ExportRecord = z.infer<typeof recordSchema>
 
 export type Counts = { readonly users: number; readonly groups: number; readonly memberships: number }
 
-/** `done` is how much of the file it ends, from 0 to 1. */
-export type Line = { readonly number: number; readonly record: ExportRecord; readonly done: number }
+/** `end` is the byte behind it. */
+export type Line = { readonly number: number; readonly record: ExportRecord; readonly end: number }
+
+type Reading = {
+	/** What the file is called, for messages. */
+	readonly name: string
+	/** What helps where a line is none of an export. */
+	readonly hint: string
+	/** Whether the last line counts although nothing tells that it is whole. */
+	readonly isLoose: boolean
+}
+
+/** @throws Failure for the first line that is not one of an export */
+export async function* recordsIn(handle: FileHandle, { name, hint, isLoose }: Reading): AsyncGenerator<Line> {
+	let number = 0
+	for await (const { bytes, end, isEnded } of linesOf(handle)) {
+		number++
+		if (bytes.length > 0 && (isEnded || isLoose)) {
+			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), end }
+		}
+	}
+}
+
+/** A line of an import; `done` is how much of the file it ends, from 0 to 1. */
+export type ReadLine = Line & { readonly done: number }
 
 /** @throws Failure for a file that cannot be read, and for the first line that is not one of an export */
-export async function* readRecords(file: string): AsyncGenerator<Line> {
+export async function* readRecords(file: string): AsyncGenerator<ReadLine> {
 	const handle = await openFile(file)
+	const hint = 'what comes before it is imported; correct the line and import the file again'
 	try {
 		const { size } = await handle.stat()
-		let [number, read] = [0, 0]
-		for await (const text of linesOf(handle)) {
-			number++
-			read += Buffer.byteLength(text) + 1
+		for await (const line of recordsIn(handle, { name: file, hint, isLoose: true })) {
 			// A pipe has no size.
-			if (text !== '') yield { number, record: recordOf(text, `${file}:${number}`), done: size === 0 ? 0 : read / size }
+			yield { ...line, done: size === 0 ? 0 : line.end / size }
 		}
 	} finally {
 		await handle.close()
 	}
 }
 
-/** Node's own lines end at U+2028 too, which JSON may hold as it is. */
-async function* linesOf(handle: FileHandle): AsyncGenerator<string> {
-	let rest = ''
-	for await (const chunk of handle.createReadStream({ encoding: 'utf8', autoClose: false })) {
-		const lines = `${rest}${chunk}`.split('\n')
-		rest = lines.pop() ?? ''
-		yield* lines
+type Bytes = { readonly bytes: Buffer; readonly end: number; readonly isEnded: boolean }
+
+const newline = 0x0a
+
+/** Node's own lines end at U+2028 too, which JSON may hold as it is; and they do not tell where they are. */
+async function* linesOf(handle: FileHandle): AsyncGenerator<Bytes> {
+	let rest = Buffer.alloc(0)
+	let begin = 0
+	for await (const chunk of handle.createReadStream({ autoClose: false })) {
+		const bytes = Buffer.concat([rest, chunk])
+		let from = 0
+		for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, from)) {
+			yield { bytes: bytes.subarray(from, at), end: begin + at + 1, isEnded: true }
+			from = at + 1
+		}
+		rest = bytes.subarray(from)
+		begin += from
 	}
-	yield rest
+	yield { bytes: rest, end: begin + rest.length, isEnded: false }
 }
 
 async function openFile(file: string): Promise<FileHandle> {
@@ -78,14 +117,14 @@ async function openFile(file: string): Promise<FileHandle> {
 	}
 }
 
-function recordOf(text: string, at: string): ExportRecord {
+/** What a broken disk or another encoding has made of a name is not to be taken for one. */
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+function recordOf(bytes: Buffer, { at, hint }: { readonly at: string; readonly hint: string }): ExportRecord {
 	try {
-		return recordSchema.parse(JSON.parse(text))
+		return recordSchema.parse(JSON.parse(utf8.decode(bytes)))
 	} catch (cause) {
-		throw new Failure(`${at} is not a line of an export: ${reasonOf(cause)}`, {
-			hint: 'what comes before it is imported; correct the line and import the file again',
-			cause,
-		})
+		throw new Failure(`${at} is not a line of an export: ${reasonOf(cause)}`, { hint, cause })
 	}
 }
 

@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createWriteStream, statSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { idGenerator } from '../../../shared/scim/id.ts'
 import { useAzure } from '../../support/azure/azure.ts'
@@ -13,22 +14,30 @@ const azure = useAzure()
 const path = useBuiltPath()
 const rollcall = useBuiltRollcall(path)
 
+const newFolder = () => mkdtemp(join(tmpdir(), 'rollcall-cli-'))
+
 const ids = idGenerator(Date.now, (digits) => 'f'.repeat(digits))
 const dates = { created: '', lastModified: '' }
 
-/** The lines of an export: so many users, and a group with all of them. */
-function linesOf(count: number): readonly string[] {
+/** The lines of an export: so many users, and groups of which each has an equal share of them. */
+function linesOf(count: number, groupCount = 1): readonly string[] {
 	const users = Array.from({ length: count }, (_, index) => ({
 		id: ids('User'),
 		attributes: { userName: `user-${index}` },
 	}))
-	const group = { id: ids('Group'), attributes: { displayName: 'All' } }
+	const groups = Array.from({ length: groupCount }, (_, index) => ({
+		id: ids('Group'),
+		attributes: { displayName: `Group ${index}` },
+	}))
+	const share = count / groupCount
 	return [
 		{ type: 'Export', format: 1, tenant: 'acme', exported: '' },
 		...users.map((user) => ({ type: 'User', ...user, ...dates })),
-		{ type: 'Group', ...group, ...dates },
-		...users.map(({ id }) => ({ type: 'Membership', group: group.id, member: id })),
-		{ type: 'End', users: count, groups: 1, memberships: count },
+		...groups.map((group) => ({ type: 'Group', ...group, ...dates })),
+		...groups.flatMap(({ id: group }, index) =>
+			users.slice(index * share, (index + 1) * share).map(({ id: member }) => ({ type: 'Membership', group, member })),
+		),
+		{ type: 'End', users: count, groups: groupCount, memberships: count },
 	].map((record) => `${JSON.stringify(record)}\n`)
 }
 
@@ -38,7 +47,7 @@ test.each([
 ])('an import that is killed among its %s goes on where it was', async (what, tenant, sent, expected) => {
 	const { env } = azure()
 	const run = (line: string) => rollcall([...line.split(' '), '--resource-group', 'rollcall'], { env })
-	const folder = await mkdtemp(join(tmpdir(), 'rollcall-cli-'))
+	const folder = await newFolder()
 	const [file, copy, pipe] = [join(folder, 'export'), join(folder, 'copy'), join(folder, 'pipe')]
 	const lines = linesOf(what === 'users' ? 400 : 250)
 	await writeFile(file, lines.join(''))
@@ -69,8 +78,52 @@ test.each([
 	const bare = async (name: string) =>
 		(await readFile(name, 'utf8'))
 			.split('\n')
-			.map((line) => line.replace(/"(exported|created|lastModified|tenant)":"[^"]*"/g, ''))
+			.map((line) => line.replace(/"(exported|created|lastModified|tenant|table)":"[^"]*",?/g, ''))
 			.sort()
 	expect(await bare(copy)).toEqual(await bare(file))
 	await rm(folder, { recursive: true })
 })
+
+test('an export that is killed again and again goes on where it was, and is what it would have been', async () => {
+	const { env } = azure()
+	const where = ['--resource-group', 'rollcall']
+	const run = (line: string) => rollcall([...line.split(' '), ...where], { env })
+	const folder = await newFolder()
+	const [made, whole, file] = [join(folder, 'made'), join(folder, 'whole'), join(folder, 'file')]
+	await writeFile(made, linesOf(540, 27).join(''))
+	await run('tenant add umbrella')
+	await run(`import umbrella ${made}`)
+	await run(`export umbrella --out ${whole}`)
+
+	/** Kills an export when it has come to this size; false where it has come to its end before that. */
+	const isKilledAt = async (size: number): Promise<boolean> => {
+		const child = spawn(process.execPath, [path(), 'export', 'umbrella', '--out', file, ...where], {
+			env: { ...process.env, ...env },
+			stdio: 'ignore',
+		})
+		const exited = once(child, 'exit')
+		while (child.exitCode === null && sizeOf(`${file}.part`) < size) await sleep(1)
+		child.kill('SIGKILL')
+		const [code] = await exited
+		return code === null
+	}
+	// Before and behind the first line, among users, groups and memberships, and before the file has its name.
+	const shares = [0, 1e-9, 0.4, 0.65, 0.8, 0.95, 1]
+	const kills: boolean[] = []
+	for (const share of shares) kills.push(await isKilledAt(share * sizeOf(whole)))
+	expect(kills.slice(0, -1)).toEqual(Array(shares.length - 1).fill(true))
+	if (kills.at(-1)) await run(`export umbrella --out ${file}`)
+	expect(await readdir(folder)).toEqual(['file', 'made', 'whole'])
+	const withoutTime = async (name: string) => (await readFile(name, 'utf8')).replace(/"exported":"[^"]*"/, '')
+	expect(await withoutTime(file)).toBe(await withoutTime(whole))
+
+	await run('tenant add tyrell')
+	expect(jsonOf(await run(`import tyrell ${file} --json`))).toEqual({
+		...{ name: 'tyrell', users: { created: 540, present: 0 }, groups: { created: 27, present: 0 } },
+		...{ memberships: { created: 540, present: 0 }, conflicts: [], isWhole: true },
+	})
+	await rm(folder, { recursive: true })
+}, 120_000)
+
+/** How many bytes a file has; -1 where there is none. */
+const sizeOf = (name: string): number => statSync(name, { throwIfNoEntry: false })?.size ?? -1

@@ -55,7 +55,7 @@ const populate = (tenant: string) =>
 async function linesOf(name: string) {
 	const lines = (await readFile(file(name), 'utf8')).trimEnd().split('\n')
 	return lines.map((line) => {
-		const { exported, tenant, created, lastModified, ...rest } = JSON.parse(line)
+		const { exported, tenant, table, created, lastModified, ...rest } = JSON.parse(line)
 		return rest
 	})
 }
@@ -220,6 +220,7 @@ describe('rollcall import', () => {
 		['{"type":"Export","format":2,"tenant":"a","exported":""}', /:1 is not a line of an export: format: /],
 		[`${header}\n{"type":"Membership","group":"${id}","member":"${id}"}`, /:2 .*: group: is not the id of a Group$/],
 		[`${header}\n\n{"type":"User","id":"${id}"}`, /:3 .*: attributes: /],
+		[Buffer.from(`${header}\n{"type":"End","users":"\xfc"}`, 'latin1'), /:2 .*: The encoded data was not valid/],
 		[undefined, / cannot be read: ENOENT/],
 	])('refuses %j', async (text, message) => {
 		if (text !== undefined) await writeFile(file('bad'), text)

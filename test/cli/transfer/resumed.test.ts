@@ -1,0 +1,310 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openPlace, type Place } from '../../../cli/place.ts'
+import { removeTenant } from '../../../cli/remove.ts'
+import { exportTenant } from '../../../cli/transfer/export.ts'
+import { unavailable } from '../../../shared/scim/error.ts'
+import type { ResourceId } from '../../../shared/scim/resource.ts'
+import { groupType, userType } from '../../../shared/scim/resource-type.ts'
+import { inParallel } from '../../../shared/storage/parallel.ts'
+import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
+import type { Tenant } from '../../../shared/storage/tenants.ts'
+
+let data = ''
+let place: Place
+beforeAll(async () => {
+	data = await mkdtemp(join(tmpdir(), 'rollcall-cli-data-'))
+	place = await openPlace({ folder: data }, { isFirst: true, say: () => {} })
+})
+afterAll(async () => {
+	await place.close()
+	await rm(data, { recursive: true })
+})
+
+let folder = ''
+let file = ''
+let part = ''
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'rollcall-cli-'))
+	file = join(folder, 'file')
+	part = `${file}.part`
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+let count = 0
+
+async function newTenant(name = `acme-${++count}`): Promise<Tenant> {
+	const tenant = await place.tenants.createTenant({ name, mode: 'store', settings: {} })
+	if (tenant === 'exists') throw new Error(`${name} is there`)
+	return tenant
+}
+
+type Named = readonly (readonly [name: string, members: readonly number[]])[]
+
+/** Users, and groups with those whose numbers are given. */
+async function populate(store: ResourceStore, userNames: readonly string[], groups: Named) {
+	const users: ResourceId[] = []
+	for (const userName of userNames) users.push((await store.create(userType, { attributes: { userName } })).id)
+	const ids: ResourceId[] = []
+	for (const [displayName, numbers] of groups) {
+		const members = numbers.flatMap((number) => users[number] ?? []).map((value) => ({ value }))
+		ids.push((await store.create(groupType, { attributes: { displayName }, members })).id)
+	}
+	return { users, groups: ids }
+}
+
+/** Exports to the file, or does something else with it, and answers what it says meanwhile. */
+async function work(name: string, command = exportTenant, at = place): Promise<string> {
+	let said = ''
+	const surroundings = {
+		out: async () => {},
+		err: (text: string) => {
+			said += text
+		},
+		...{ input: Readable.from([]), isWatched: false, env: {} },
+	}
+	await command({ args: [name], values: { out: file, yes: true }, surroundings })(at).catch((error: unknown) => {
+		if (!(error instanceof Error)) throw error
+		said += `${error.name}: ${error.message}\n${'hint' in error ? error.hint : ''}`
+	})
+	return said
+}
+
+const textOf = (name = file): Promise<string> => readFile(name, 'utf8')
+const withoutTime = (text: string): string => text.replace(/"exported":"[^"]*"/, '')
+
+/** The lines of the file but for its first one, each as its type and what it is of. */
+async function linesOf(): Promise<readonly string[]> {
+	const [, ...lines] = (await textOf()).trimEnd().split('\n')
+	return lines.map((line) => {
+		const { type, id, group, member, attributes, ...rest } = JSON.parse(line)
+		if (type === 'End') return `End ${Object.values(rest).join(' ')}`
+		return type === 'Membership' ? `${member} in ${group}` : `${id} ${attributes.userName ?? attributes.displayName}`
+	})
+}
+
+/** Leaves what an export leaves that is killed before a line of this type. */
+async function killBefore(type: string): Promise<void> {
+	const text = await textOf()
+	await writeFile(part, text.slice(0, text.indexOf(`{"type":"${type}"`)))
+	await rm(file)
+}
+
+describe('an export that was killed', () => {
+	test('is what it would have been, at whichever byte that was', async () => {
+		const tenant = await newTenant()
+		await populate(
+			place.open(tenant),
+			['joy', 'Ünal'],
+			[
+				['Empty', []],
+				['Staff', [0, 1]],
+				['Nobody', []],
+				['Board', [1]],
+			],
+		)
+		await work(tenant.name)
+		const whole = await readFile(file)
+		// The first and last bytes of every line, and some between.
+		const isTried = (size: number) => size % 29 === 0 || whole.subarray(Math.max(0, size - 2), size + 2).includes('\n')
+		for (const size of [...Array(whole.length + 1).keys()].filter(isTried)) {
+			await rm(file)
+			await writeFile(part, whole.subarray(0, size))
+			const said = await work(tenant.name)
+			expect([size, withoutTime(await textOf()), await readdir(folder)]).toEqual([
+				...[size, withoutTime(whole.toString()), ['file']],
+			])
+			const isBegun = size > whole.indexOf('\n')
+			expect(said).toMatch(isBegun ? /^Going on with \S+\.part, which was begun at 20\S+Z\. .*\.\n$/ : /^$/)
+		}
+	}, 120_000)
+
+	test('among more users than one page has, leaves out none and has none twice', async () => {
+		const tenant = await newTenant()
+		const store = place.open(tenant)
+		const numbers = [...Array(503).keys()]
+		await inParallel(numbers, (number) => store.create(userType, { attributes: { userName: `user-${number}` } }))
+		await work(tenant.name)
+		const whole = await textOf()
+		for (const kept of [2, 250, 500, 501, 502, 504, 505]) {
+			await rm(file)
+			await writeFile(part, whole.split('\n').slice(0, kept).concat('').join('\n'))
+			await work(tenant.name)
+			expect(withoutTime(await textOf())).toBe(withoutTime(whole))
+		}
+	}, 60_000)
+
+	test('says when it began and what it has, which stays', async () => {
+		const tenant = await newTenant()
+		await populate(place.open(tenant), ['joy', 'kim'], [['Staff', [0]]])
+		await work(tenant.name)
+		const [header = ''] = (await textOf()).split('\n')
+		await killBefore('Membership')
+		expect(await work(tenant.name)).toBe(
+			`Going on with ${part}, which was begun at ${JSON.parse(header).exported}. What it has stays as it was read: 2 users, 1 group, 0 memberships.\n`,
+		)
+		expect((await textOf()).startsWith(`${header}\n`)).toBe(true)
+		expect((await stat(file)).mode & 0o777).toBe(0o600)
+	})
+})
+
+describe('where the tenant has changed meanwhile', () => {
+	test('users that were written stay as they were, and those behind them are as they are now', async () => {
+		const tenant = await newTenant()
+		const store = place.open(tenant)
+		const { users } = await populate(store, ['ann', 'bob', 'cid'], [])
+		const [ann = '', bob = '', cid = ''] = users
+		await work(tenant.name)
+		const text = await textOf()
+		await writeFile(part, text.slice(0, text.indexOf(`{"type":"User","id":"${cid}"`)))
+		await rm(file)
+		await store.delete(userType, ann)
+		for (const [id, userName] of [
+			[bob, 'robert'],
+			[cid, 'cyd'],
+		] as const)
+			await store.update(userType, id, { revise: () => ({ attributes: { userName } }) })
+		const made = await populate(store, ['dan'], [['Staff', [0]]])
+		await work(tenant.name)
+		expect(await linesOf()).toEqual([
+			...[`${ann} ann`, `${bob} bob`, `${cid} cyd`, `${made.users[0]} dan`, `${made.groups[0]} Staff`],
+			...[`${made.users[0]} in ${made.groups[0]}`, 'End 4 1 1'],
+		])
+	})
+
+	test('what is made behind its kind is left out, and memberships are those of now', async () => {
+		const tenant = await newTenant()
+		const store = place.open(tenant)
+		const { users, groups } = await populate(
+			store,
+			['ann', 'bob'],
+			[
+				['Staff', [0, 1]],
+				['Board', [0]],
+				['Gone', [0]],
+			],
+		)
+		const [ann, bob] = users
+		const [staff = '', board = '', gone = ''] = groups
+		await work(tenant.name)
+		const text = await textOf()
+		// In the middle of the members of Staff, whose memberships are read again.
+		await writeFile(part, text.slice(0, text.indexOf(`"member":"${bob}"`)))
+		await rm(file)
+		if (ann === undefined) throw new Error('she is there')
+		await store.changeMembers(staff, { add: [], remove: [ann] })
+		await store.delete(groupType, gone)
+		const made = await populate(store, ['cid'], [['Late', [0]]])
+		const [cid] = made.users
+		if (cid === undefined) throw new Error('he is there')
+		await store.changeMembers(board, { add: [{ value: cid }], remove: [] })
+		await work(tenant.name)
+		expect(await linesOf()).toEqual([
+			...[`${ann} ann`, `${bob} bob`, `${staff} Staff`, `${board} Board`, `${gone} Gone`],
+			...[`${bob} in ${staff}`, `${ann} in ${board}`, `${cid} in ${board}`, 'End 2 3 3'],
+		])
+	})
+})
+
+describe('what is not gone on with', () => {
+	test('the export of another tenant, or of an earlier one of that name', async () => {
+		const { name } = await newTenant()
+		const other = await newTenant()
+		await work(name)
+		await killBefore('End')
+		const before = await textOf(part)
+		expect(await work(other.name)).toBe(
+			`Failure: ${part} is the beginning of an export of the tenant ${name}\ndelete ${part}, or name another file with --out`,
+		)
+		await place.tenants.deleteTenant(name)
+		await newTenant(name)
+		expect(await work(name)).toMatch(`Failure: ${part} is the beginning of an export of an earlier tenant ${name}\n`)
+		expect(await readdir(folder)).toEqual(['file.part'])
+		expect(await textOf(part)).toBe(before)
+	})
+
+	test.each([
+		['something else\n', /^Failure: \S+\.part:1 is not a line of an export: .*\ndelete \S+, and export again$/],
+		[
+			'{"type":"End","users":0,"groups":0,"memberships":0}\n',
+			/^Failure: \S+\.part is not the beginning of an export\n/,
+		],
+	])('a file with %j', async (content, said) => {
+		const { name } = await newTenant()
+		await writeFile(part, content)
+		expect(await work(name)).toMatch(said)
+		expect(await readdir(folder)).toEqual(['file.part'])
+		expect(await textOf(part)).toBe(content)
+	})
+
+	test('one whose groups are not those of its memberships', async () => {
+		const tenant = await newTenant()
+		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		await work(tenant.name)
+		await killBefore('End')
+		await writeFile(part, (await textOf(part)).replace(/^\{"type":"Group".*\n/m, ''))
+		expect(await work(tenant.name)).toMatch(/^Failure: \S+ has no line of the group \w{32}\ndelete /)
+	})
+
+	test('one that another process writes; what is left of a process that is gone does not count', async () => {
+		const { name } = await newTenant()
+		await writeFile(`${part}.lock`, String(process.ppid))
+		expect(await work(name)).toBe(
+			`Failure: process ${process.ppid} already writes ${part}\nwait for it, or delete ${part}.lock if that process is something else`,
+		)
+		expect(await readdir(folder)).toEqual(['file.part.lock'])
+		await writeFile(`${part}.lock`, String(spawnSync('true').pid))
+		expect(await work(name)).toBe('')
+		expect(await readdir(folder)).toEqual(['file'])
+	})
+
+	test('one before a tenant is removed, since users may have changed that it has', async () => {
+		const tenant = await newTenant()
+		await populate(place.open(tenant), ['ann'], [])
+		await work(tenant.name)
+		await killBefore('End')
+		expect(await work(tenant.name, removeTenant)).toBe(
+			`Failure: ${part} is what an export has left that was interrupted\nit may be out of date: delete it, or name another file with --out`,
+		)
+		expect(await place.open(tenant).query(userType, { page: { after: '', count: 1 } })).toMatchObject({
+			totalResults: 1,
+		})
+		await rm(part)
+		expect(await work(tenant.name, removeTenant)).toBe('')
+		expect(await linesOf()).toEqual([expect.stringMatching(/ ann$/), 'End 1 0 0'])
+	})
+})
+
+describe('an export that fails', () => {
+	/** The same place with groups whose members cannot be read. */
+	const broken = (): Place => ({
+		...place,
+		open: (tenant) => ({
+			...place.open(tenant),
+			get: () => Promise.reject(unavailable('the directory is not available just now', 5)),
+		}),
+	})
+
+	test('keeps what it has and says so, and goes on the next time', async () => {
+		const tenant = await newTenant()
+		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		expect(await work(tenant.name, exportTenant, broken())).toBe(
+			`What is exported so far is in ${part}; the same command goes on from there.\nScimError: the directory is not available just now\n`,
+		)
+		expect(await readdir(folder)).toEqual(['file.part'])
+		expect(await work(tenant.name)).toMatch(/: 1 user, 1 group, 0 memberships\.\n$/)
+		expect(await linesOf()).toHaveLength(4)
+	})
+
+	test('before a tenant is removed leaves nothing, and the tenant', async () => {
+		const tenant = await newTenant()
+		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		expect(await work(tenant.name, removeTenant, broken())).toMatch(/^ScimError: /)
+		expect(await readdir(folder)).toEqual([])
+		expect(await place.tenants.getTenant(tenant.name)).toBeDefined()
+	})
+})
