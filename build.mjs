@@ -27,6 +27,7 @@ const bundle = {
 	format: 'esm',
 	legalComments: 'none',
 	logLevel: 'warning',
+	define: { ROLLCALL_VERSION: JSON.stringify(version) },
 	// The packages inside are CommonJS and call require, which an ES module does not have.
 	banner: {
 		js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",

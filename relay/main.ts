@@ -1,8 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
@@ -12,47 +12,89 @@ import { showCertificate } from './doctor/origin.ts'
 import { briefly, jsonLog } from './log.ts'
 import { run } from './run.ts'
 import { definition, install, status, thisMachine, uninstall } from './service.ts'
+import { version } from './version.ts'
 
 // Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 used or configured wrongly.
 
+const help = {
+	run: `rollcall-relay run --config FILE
+
+Listens until SIGTERM or Ctrl+C, then finishes what is under way. SIGHUP reads FILE again.
+`,
+	doctor: `rollcall-relay doctor --config FILE
+
+Checks everything the agent needs, says what is wrong and what would help.
+
+  --json                             the same for programs
+  --listen                           where no agent can be asked, listen for a moment, serving what comes
+  --cloud URL --token-file FILE      go the whole way too, from https://HOST/scim/TENANT with a client's token
+  --bundle FILE                      write findings, settings without secrets, versions and the log into a file
+  --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
+`,
+	service: `rollcall-relay service install --config FILE --user NAME
+rollcall-relay service status
+rollcall-relay service uninstall
+
+Makes a service that starts with the machine.
+
+  --user NAME                        whom the service runs as
+  --dry-run                          print what would be installed, change nothing
+`,
+	version: `rollcall-relay version
+
+Prints the version.
+`,
+} as const
+
 const usage = `rollcall-relay connects a SCIM server that only its own network reaches to Rollcall, dialling out only.
 
-  rollcall-relay run --config FILE       listen until SIGTERM; SIGHUP reads FILE again
-  rollcall-relay doctor --config FILE    check everything the agent needs, say what is wrong and what would help
-      --json                             the same for programs
-      --listen                           where no agent can be asked, listen for a moment, serving what comes
-      --cloud URL --token-file FILE      go the whole way too, from https://HOST/scim/TENANT with a client's token
-      --bundle FILE                      write findings, settings without secrets, versions and the log into a file
-      --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
-  rollcall-relay service install --config FILE --user NAME
-      --dry-run                          print the definition, change nothing
-  rollcall-relay service uninstall | status
-  rollcall-relay version                 print the version
+  rollcall-relay run --config FILE         listen until SIGTERM
+  rollcall-relay doctor --config FILE      check everything the agent needs
+  rollcall-relay service install           run it as a service; also: status, uninstall
+  rollcall-relay version                   print the version
 
-See docs/relay.md for the settings.
+rollcall-relay COMMAND --help tells the options. See docs/relay.md for the settings.
 `
+
+/** The options of each command, beside --help. */
+const options = {
+	run: ['config'],
+	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	service: ['config', 'user', 'dry-run'],
+	version: [],
+} as const satisfies Record<keyof typeof help, readonly string[]>
 
 const print = (text: string) => process.stdout.write(text)
 const log = jsonLog((line) => process.stderr.write(line), Date.now)
 
 async function main(args: readonly string[]): Promise<number> {
 	const { positionals, values } = parse(args)
-	const [command] = positionals
-	if (values.help || command === 'help') return done(usage)
+	const [command, ...more] = positionals
+	if (command === undefined && !values.help) throw new UsageError('no command', { hint: 'rollcall-relay --help' })
+	if (command === undefined || command === 'help') return done(usage)
+	if (!isCommand(command)) throw new UsageError(`unknown command ${command}`, { hint: 'rollcall-relay --help' })
+	if (values.help) return done(help[command])
+	refuseOthers(command, Object.keys(values), command === 'service' ? more.slice(1) : more)
 	switch (command) {
 		case 'run':
-			return run(configFile(values.config), { log, version: version() })
+			return run(configFile(values.config), { log, version })
 		case 'doctor':
 			return doctor(configFile(values.config), values)
 		case 'service':
-			return service(positionals[1], values)
+			return service(more[0], values)
 		case 'version':
-			return done(`${version()}\n`)
-		default:
-			throw new UsageError(command === undefined ? 'no command' : `unknown command ${command}`, {
-				hint: 'rollcall-relay --help',
-			})
+			return done(`${version}\n`)
 	}
+}
+
+const isCommand = (word: string): word is keyof typeof help => Object.hasOwn(help, word)
+
+function refuseOthers(command: keyof typeof help, given: readonly string[], words: readonly string[]): void {
+	const known: readonly string[] = options[command]
+	const other = given.find((option) => !known.includes(option))
+	const what = other === undefined ? words[0] : `--${other}`
+	if (what === undefined) return
+	throw new UsageError(`${command} knows no ${what}`, { hint: `rollcall-relay ${command} --help` })
 }
 
 function parse(args: readonly string[]) {
@@ -100,7 +142,7 @@ async function doctor(file: string, options: DoctorOptions): Promise<number> {
 	const own = { clock: systemClock, machine: thisMachine }
 	const findings = await diagnose(file, { ...own, cloud: cloudOf(options), isListening: listen })
 	print(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings))
-	if (bundle !== undefined) writeBundle(bundle, { config: file, findings, machine: thisMachine, version: version() })
+	if (bundle !== undefined) writeBundle(bundle, { config: file, findings, machine: thisMachine, version })
 	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0
 }
 
@@ -133,25 +175,13 @@ function service(action: string | undefined, { config, user, 'dry-run': isDry = 
 		return done('uninstalled\n')
 	}
 	if (action !== 'install')
-		throw new UsageError('service does install, uninstall or status', { hint: 'rollcall-relay --help' })
+		throw new UsageError('service does install, uninstall or status', { hint: 'rollcall-relay service --help' })
 	const file = configFile(config)
 	readConfig(file)
 	const wanted = { node: process.execPath, program: fileURLToPath(import.meta.url), config: resolve(file), user }
 	if (isDry) return done(definition(wanted, thisMachine))
 	install(wanted, thisMachine)
 	return done('installed and started\n')
-}
-
-/** The package.json beside the bundle, or that of the sources. */
-function version(): string {
-	for (const place of ['./package.json', '../package.json']) {
-		try {
-			return JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')).version
-		} catch (error) {
-			if (codeOf(error) !== 'ENOENT') throw error
-		}
-	}
-	return 'unknown'
 }
 
 main(process.argv.slice(2)).then(

@@ -1,28 +1,22 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 let folder = ''
 let lab: Lab
 
+/** The agent's one file is copied to a server, and nothing with it. */
 beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'rollcall-main-'))
-	const banner =
-		"import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);"
-	await build({
-		entryPoints: ['relay/main.ts'],
-		outfile: join(folder, 'main.mjs'),
-		bundle: true,
-		platform: 'node',
-		format: 'esm',
-		banner: { js: banner },
-	})
+	execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')])
+	mkdirSync(join(folder, 'server'))
+	copyFileSync(join(folder, 'dist/relay/main.js'), join(folder, 'server/main.js'))
 	lab = await startLab({ serviceClock: systemClock })
 })
 afterAll(async () => {
@@ -32,7 +26,7 @@ afterAll(async () => {
 
 /** The command as an administrator starts it. */
 function start(...args: string[]) {
-	const child: ChildProcess = spawn(process.execPath, [join(folder, 'main.mjs'), ...args])
+	const child: ChildProcess = spawn(process.execPath, [join(folder, 'server/main.js'), ...args])
 	const seen = { out: '', err: '' }
 	const waiting = new Set<() => void>()
 	child.stdout?.on('data', (text) => (seen.out += text))
@@ -64,11 +58,21 @@ const ready = (port: number) => fetch(`http://127.0.0.1:${port}/ready`).then(({ 
 describe('rollcall-relay', () => {
 	test.each([
 		[['--help'], 0, /run --config FILE/, /^$/],
-		[['version'], 0, /^\S+\n$/, /^$/],
+		[['help'], 0, /run --config FILE/, /^$/],
+		[['run', '--help'], 0, /^rollcall-relay run --config FILE\n\nListens until SIGTERM/, /^$/],
+		[['doctor', '--help'], 0, /^rollcall-relay doctor --config FILE\n[\s\S]*--save-certificate PEM/, /^$/],
+		[['service', '--help'], 0, /^rollcall-relay service install [\s\S]*--dry-run/, /^$/],
+		[['service', 'install', '--help'], 0, /^rollcall-relay service install /, /^$/],
+		[['version', '--help'], 0, /^rollcall-relay version\n/, /^$/],
+		[['version'], 0, new RegExp(`^${version.replaceAll('.', '\\.')}\n$`), /^$/],
 		[[], 2, /^$/, /^error: no command\nhint: rollcall-relay --help\n$/],
 		[['dance'], 2, /^$/, /^error: unknown command dance\nhint: /],
 		[['run'], 2, /^$/, /^error: no configuration\nhint: Name it: --config FILE\n$/],
-		[['service'], 2, /^$/, /^error: service does install, uninstall or status\n/],
+		[['service'], 2, /^$/, /^error: service does install, uninstall or status\nhint: rollcall-relay service --help\n$/],
+		[['service', 'install'], 2, /^$/, /^error: no configuration\n/],
+		[['run', '--listen'], 2, /^$/, /^error: run knows no --listen\nhint: rollcall-relay run --help\n$/],
+		[['version', 'x'], 2, /^$/, /^error: version knows no x\n/],
+		[['service', 'status', 'x'], 2, /^$/, /^error: service knows no x\n/],
 		[['doctor', '--config', '/absent.json'], 1, /^FAIL C1 {2}\/absent.json cannot be read/, /^$/],
 		[
 			['doctor', '--config', 'x', '--cloud', 'https://host/scim/demo'],
