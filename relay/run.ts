@@ -8,14 +8,27 @@ import { metricsOf } from './metrics.ts'
 
 type Setting = { readonly log: Log; readonly version: string }
 
-/** Listens until SIGTERM; SIGHUP reads the settings again. The result is the exit code. */
+type Signals = { readonly stop: readonly NodeJS.Signals[]; readonly reload: readonly NodeJS.Signals[] }
+
+/**
+ * Ctrl+C is SIGINT, and how a service of Windows is stopped. There, SIGBREAK is Ctrl+Break, and SIGHUP says that the
+ * console is closed, which leaves some ten seconds: https://nodejs.org/api/process.html#signal-events
+ */
+export const signalsOn = (platform: string): Signals =>
+	platform === 'win32'
+		? { stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] }
+		: { stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] }
+
+/** Listens until it is told to stop, or to read the settings again. The result is the exit code. */
 export async function run(file: string, setting: Setting): Promise<number> {
 	const metrics = metricsOf(setting.log)
 	const surroundings = { clock: systemClock, log: metrics.log, random: Math.random }
 	/** The one with the newest settings is the last; those before it listen until it does. */
 	const agents: Agent[] = []
 	const watched = { agent: () => agents.at(-1), metrics, version: setting.version }
+	const signals = signalsOn(process.platform)
 	let admin: Admin | undefined
+	let isStopping = false
 
 	async function begin(config: Config): Promise<Agent> {
 		const port = config.admin?.port
@@ -45,6 +58,7 @@ export async function run(file: string, setting: Setting): Promise<number> {
 
 	/** Broken settings change nothing. */
 	async function reload(): Promise<void> {
+		if (isStopping) return
 		try {
 			const agent = await begin(readConfig(file))
 			metrics.log('config_reloaded')
@@ -57,14 +71,18 @@ export async function run(file: string, setting: Setting): Promise<number> {
 
 	await begin(readConfig(file))
 	let reloading = Promise.resolve()
-	process.on('SIGHUP', () => {
-		reloading = reloading.then(reload)
-	})
+	for (const signal of signals.reload)
+		process.on(signal, () => {
+			reloading = reloading.then(reload)
+		})
 	await new Promise<void>((resolve) => {
-		for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve())
+		for (const signal of signals.stop) process.on(signal, () => resolve())
 	})
-	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
+	for (const signal of signals.stop) process.once(signal, () => process.exit(1))
+	isStopping = true
 	metrics.log('draining')
+	// An agent that is being made now would otherwise go on to listen.
+	await reloading
 	await Promise.all(agents.map((agent) => agent.drain()))
 	metrics.log('stopped')
 	return 0

@@ -4,8 +4,10 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { signalsOn } from '../../relay/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { json } from '../support/relay-stand-in/origin.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 let folder = ''
@@ -130,6 +132,40 @@ describe('rollcall-relay', () => {
 			.map((line) => JSON.parse(line).event)
 		expect(events.slice(-2)).toEqual(['draining', 'stopped'])
 		expect(seen.err).not.toMatch(/listenkey|origin-secret|SharedAccessSignature|sb-hc-id/)
+	})
+
+	test.each(['SIGTERM', 'SIGINT'] as const)(
+		'on %s run finishes what is under way, and reads nothing again',
+		async (signal) => {
+			const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+			const { child, exited, logged, seen } = start('run', '--config', file)
+			await logged('online')
+			const { answer } = lab.origin
+			let letGo = () => {}
+			const isHeld = new Promise<void>((resolve) => {
+				lab.origin.answer = (_, response) => {
+					letGo = () => json(response, 201, {})
+					resolve()
+				}
+			})
+			const sent = outcome(lab.sender({ clock: systemClock })(request({ method: 'POST', body: Buffer.from('{}') })))
+			await isHeld
+			child.kill(signal)
+			await logged('draining')
+			child.kill('SIGHUP')
+			// By the time that a request was turned away, the signal has long arrived.
+			expect((await outcome(lab.sender()(request()))).status).toBe(503)
+			letGo()
+			expect(await sent).toMatchObject({ status: 201 })
+			expect(await exited).toBe(0)
+			expect(seen.err).not.toContain('config_reloaded')
+			lab.origin.answer = answer
+		},
+	)
+
+	test('Windows tells by other signals that a console or a service ends, and none has settings read again', () => {
+		expect(signalsOn('win32')).toEqual({ stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] })
+		expect(signalsOn('linux')).toEqual({ stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] })
 	})
 
 	test('run tells on its port how it does, moves to another one and goes from it as its settings say', async () => {
