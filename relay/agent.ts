@@ -1,9 +1,10 @@
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { cached } from '../shared/relay/token-cache.ts'
 import { delayBefore, type Trouble } from './backoff.ts'
 import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
-import { tokenSource } from './credentials.ts'
+import { CredentialsRefused, tokenSource } from './credentials.ts'
 import { type Dispatcher, dispatcher } from './dispatch.ts'
 import { forwardTo } from './forward.ts'
 import { briefly, type Log } from './log.ts'
@@ -87,10 +88,11 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		let attempt = 0
 		let trouble: Trouble = 'network'
 		let shortAfterPing = 0
+		let isPongOnly = false
 		let old: Session | undefined
 		while (!stopping.signal.aborted) {
 			try {
-				const session = await openSession({ ...setting, isPongOnly: shortAfterPing >= 2 }, trouble === 'auth_failed')
+				const session = await openSession({ ...setting, isPongOnly }, trouble === 'auth_failed')
 				current = session
 				hindrance = undefined
 				channels.add(session)
@@ -108,10 +110,14 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 				if (clock.now() - opened > stableAfter) attempt = 0
 				shortAfterPing = end.isAfterPing ? shortAfterPing + 1 : 0
 				log('closed', { code: end.code, reason: end.reason })
+				if (shortAfterPing >= 2 && !isPongOnly) log('pong_only')
+				isPongOnly ||= shortAfterPing >= 2
 				if (end.code === 1008) trouble = 'auth_failed'
 				await pause(clock, delayBefore(attempt++, 'network', random), stopping.signal)
 			} catch (error) {
-				trouble = troubleOf(error)
+				const seen = troubleOf(error)
+				if (seen !== trouble) attempt = 0
+				trouble = seen
 				hindrance = { kind: trouble, detail: briefly(error) }
 				const delay = delayBefore(attempt++, trouble, random)
 				log('offline', { trouble, detail: briefly(error), retryIn: Math.round(delay), ...proxyStatus(error) })
@@ -172,11 +178,14 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 }
 
 function troubleOf(error: unknown): Trouble {
-	if (error instanceof TokenError) return 'auth_failed'
+	if (error instanceof TokenError) return isRefusal(error.cause) ? 'auth_failed' : 'network'
 	if (!(error instanceof HandshakeError)) return 'network'
 	if (error.status === 401 || error.status === 403) return 'auth_failed'
 	if (error.status === 404) return 'entity_missing'
 	return error.status === 503 && /quota|MaximumListeners/i.test(error.message) ? 'quota' : 'network'
 }
+
+/** A file that is missing or wrong is mended by hand, as a refusal is, and not by asking again soon. */
+const isRefusal = (cause: unknown): boolean => cause instanceof CredentialsRefused || cause instanceof UsageError
 
 const proxyStatus = (error: unknown) => (error instanceof ProxyError ? { proxyStatus: error.status } : {})

@@ -31,6 +31,11 @@ function listenKey({ keyName, keyFile }: Of<'sas'>, relay: Config['relay'], cloc
 	return sasToken({ uri, keyName, key: readSecret(keyFile), expires: clock.now() + 3_600_000 })
 }
 
+/** Who gives out tokens gives none to this agent. */
+export class CredentialsRefused extends Error {
+	override readonly name = 'CredentialsRefused'
+}
+
 const answer = z.object({
 	access_token: z.string(),
 	expires_in: z.coerce.number().optional(),
@@ -38,7 +43,10 @@ const answer = z.object({
 })
 
 function tokenOf({ status, text }: Reply, url: string, clock: Clock): RelayToken {
-	if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}: ${brief(text)}`)
+	if (status !== 200) {
+		const what = `${new URL(url).host} answered ${status}: ${brief(text)}`
+		throw status >= 400 && status < 500 && status !== 429 ? new CredentialsRefused(what) : new Error(what)
+	}
 	const { access_token, expires_in = 3600, expires_on } = answer.parse(JSON.parse(text))
 	return { token: access_token, expiresOnTimestamp: expires_on ? expires_on * 1000 : clock.now() + expires_in * 1000 }
 }

@@ -120,7 +120,7 @@ function authorizationOf({
 			return () => ({ authorization: `Bearer ${token}` })
 		}
 		case 'passThrough':
-			return (headers) => (headers.authorization === undefined ? {} : { authorization: headers.authorization })
+			return ({ authorization: own }) => (own === undefined || !isSound(own) ? {} : { authorization: own })
 		case 'clientCertificate':
 			return () => ({})
 	}

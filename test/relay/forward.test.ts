@@ -64,3 +64,17 @@ test('a connection that the SCIM server closes meanwhile is not used again', asy
 	expect(await forward(post)).toMatchObject({ status: 200 })
 	expect(new Set(sockets).size).toBe(2)
 })
+
+test.each([
+	['Bearer client', 'Bearer client'],
+	['Bearer a\r\nX: y', undefined],
+	['Bearer \u{1f511}', undefined],
+])('of an Authorization to pass through (%j) comes %j', async (authorization, expected) => {
+	const { origin } = lab.config()
+	const config = { ...lab.config(), origin: { ...origin, authorization: { type: 'passThrough' as const } } }
+	const answer = await forwardTo(config, systemClock)({ ...post, headers: { authorization } })
+	expect([answer, lab.origin.requests[0]?.headers.authorization]).toEqual([
+		expect.objectContaining({ status: 200 }),
+		expected,
+	])
+})

@@ -1,0 +1,59 @@
+import { beforeEach, expect, test } from 'vitest'
+import { cached } from '../../../shared/relay/token-cache.ts'
+
+const minute = 60_000
+let now = 0
+let asked = 0
+let isAway = false
+const clock = { now: () => now, after: () => () => undefined }
+const source = async () => {
+	asked++
+	if (isAway) throw new Error('away')
+	return { token: `token ${asked}`, expiresOnTimestamp: now + 60 * minute }
+}
+
+beforeEach(() => {
+	now = 0
+	asked = 0
+	isAway = false
+})
+
+test('a token is kept for three quarters of its life', async () => {
+	const token = cached(source, clock)
+	const first = await token()
+	now = 44 * minute
+	expect(await token()).toEqual(first)
+	now = 46 * minute
+	expect(await token()).toMatchObject({ token: 'token 2' })
+})
+
+test('many ask once', async () => {
+	const token = cached(source, clock)
+	expect(new Set((await Promise.all([token(), token(), token()])).map((held) => held.token))).toEqual(
+		new Set(['token 1']),
+	)
+})
+
+test('one that still is good is used while no other is to be had, and another asked for each time', async () => {
+	const token = cached(source, clock)
+	await token()
+	isAway = true
+	for (const after of [46, 52, 58]) {
+		now = after * minute
+		expect(await token()).toMatchObject({ token: 'token 1' })
+	}
+	expect(asked).toBe(4)
+	isAway = false
+	expect(await token()).toMatchObject({ token: 'token 5' })
+})
+
+test.each([
+	['has less than a minute left', 59.5, false],
+	['was refused', 46, true],
+])('one that %s is not used any more', async (_, after, fresh) => {
+	const token = cached(source, clock)
+	await token()
+	isAway = true
+	now = after * minute
+	await expect(token(fresh)).rejects.toThrow('away')
+})
