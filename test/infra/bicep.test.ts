@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { parseSettings } from '../../functions/settings.ts'
 import { hasDotnet, restoreBicep } from './bicep-compiler.ts'
+import { faultsOf } from './kusto.ts'
 import {
 	all,
 	type Deployment,
@@ -350,6 +351,9 @@ output key string = account.listKeys().keys[0].value
 				properties: alertOn('requests | where resultCode == "401"', 50, 'PT15M'),
 			},
 		])
+		const asked = JSON.stringify(all(deployed, 'Microsoft.Insights/scheduledQueryRules'))
+		const queries = [...asked.matchAll(/"query":("(?:[^"\\]|\\.)*")/g)].map(([, text = '']) => JSON.parse(text))
+		expect(queries.map(faultsOf)).toEqual([[], []])
 		expect(the(deployed, 'Microsoft.Insights/actionGroups').properties).toMatchObject({
 			emailReceivers: [{ emailAddress: 'identity-operations@example.com' }],
 		})

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { useHost } from '../support/host.ts'
+import { faultsOf } from './kusto.ts'
 
 const folder = fileURLToPath(new URL('../../infra/queries/', import.meta.url))
 const files = readdirSync(folder)
@@ -17,6 +18,25 @@ test.each(files)('%s asks for fields that the log has', async (file) => {
 	const prefix = /startswith '([^']+)'/.exec(text)?.[1]
 	if (prefix !== undefined) expect(logged.startsWith(prefix)).toBe(true)
 	expect(text).toMatch(/^\/\/ .+\n/)
+})
+
+test.each(files)('%s is one that Kusto understands', (file) => {
+	expect(faultsOf(readFileSync(`${folder}${file}`, 'utf8'))).toEqual([])
+})
+
+test.each([
+	['failures.kql', 'ItemCount', 'ItemsCount', /^ItemsCount: The name 'ItemsCount' does not refer to any known column/],
+	['failures.kql', 'AppTraces', 'AppTrace', /^AppTrace: The name 'AppTrace' does not refer to any known table/],
+	['latency.kql', 'percentilew(', 'percentilw(', /The name 'percentilw' does not refer to any known function/],
+	['throttling.kql', 'Message, 0, 300', 'Message, "0", 300', /^"0": The expression value must be an integer/],
+	['throttling.kql', 'on RequestId', 'on Request', /^Request: The name 'Request' does not refer to any known column/],
+	['exceptions.kql', 'OuterMessage', 'OuterMesage', /^OuterMesage: The name 'OuterMesage' does not refer/],
+	['quirks.kql', '| summarize', '| summarise', /summarise/],
+	['quarantine-risk.kql', 'bin(TimeGenerated, 1h)', 'bin(TimeGenerated, 1h', /Expected: \)/],
+])('%s would be found wrong with %s written %s', (file, right, wrong, fault) => {
+	const text = readFileSync(`${folder}${file}`, 'utf8')
+	expect(text).toContain(right)
+	expect(faultsOf(text.replace(right, wrong)).join('\n')).toMatch(fault)
 })
 
 test('what was behind an error is looked for among the lines of the log, where the worker sends it', () => {
