@@ -107,7 +107,9 @@ class Connections extends Agent {
 	}
 
 	override keepSocketAlive(socket: Duplex): boolean {
-		super.keepSocketAlive(socket)
+		// False where the service says that it will not keep it, which the types leave out.
+		const isKept: unknown = super.keepSocketAlive(socket)
+		if (isKept === false) return false
 		const cancel = this.#clock.after(keptFor, () => socket.destroy())
 		const stop = () => {
 			cancel()
