@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -132,7 +134,16 @@ type Running = {
 	stop(): Promise<void>
 }
 
+/** The port is where application servers have their SCIM endpoint, and no other will do. */
+async function assertFree(): Promise<void> {
+	const server = createServer().listen(port, '127.0.0.1')
+	const [error] = await Promise.race([once(server, 'listening').then(() => []), once(server, 'error')])
+	if (error) throw new Error(`port ${port} is taken (${error.code}): end what listens there`)
+	await new Promise((resolve) => server.close(resolve))
+}
+
 async function startApplication({ cert, key }: { readonly cert: string; readonly key: string }): Promise<Running> {
+	await assertFree()
 	const tls = ['--tls-cert', cert, '--tls-key', key]
 	const options = ['--port', String(port), '--ephemeral', '--tenant', 'app', '--token', tokens.application]
 	return start('../local/main.js', [...options, ...tls], (child) => child.stdout)
