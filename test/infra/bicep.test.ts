@@ -105,6 +105,18 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 		expect(new Set(used)).toEqual(new Set(modules))
 	})
 
+	test.each([
+		['storage', 'minimumTlsVersion', 'minimumTlsVersions', /Warning BCP089: .* Did you mean "minimumTlsVersion"\?/],
+		['storage', 'TrafficOnly: true', 'TrafficOnly: 1', /Warning BCP036: .* expected a value of type "bool \| null"/],
+		['network', 'addressPrefixes', 'addressPrefix', /Warning BCP0\d\d: .*addressPrefix/],
+		['key-vault', 'vaults@2025-05-01', 'vaults@2025-05-03', /Warning BCP081: .* does not have types available/],
+	])('the compiler knows what Azure takes: %s with %s written %s', (module, right, wrong, fault) => {
+		const text = readFileSync(join(infra, `modules/${module}.bicep`), 'utf8')
+		expect(text).toContain(right)
+		writeFileSync(join(folder, 'seeded.bicep'), text.replace(right, wrong))
+		expect(bicep(['lint', 'seeded.bicep']).stderr).toMatch(fault)
+	})
+
 	test('the linter refuses an output with a key', () => {
 		writeFileSync(
 			join(folder, 'leaky.bicep'),
