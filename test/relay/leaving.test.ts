@@ -1,14 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { build } from 'esbuild'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type Bundle, bundle } from '../support/bundle.ts'
 import { certificate, clock, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json, startOrigin } from '../support/relay-stand-in/origin.ts'
 
-let folder = ''
+let program: Bundle
 let lab: Lab
 const children: ChildProcess[] = []
 const [one, two] = ['aaaaaaaa-0000-4000-8000-000000000001', 'bbbbbbbb-0000-4000-8000-000000000002']
@@ -16,17 +13,9 @@ const post = (size = 2) => request({ method: 'POST', body: Buffer.alloc(size, 'x
 const noise = Array.from({ length: 120_000 }, () => Math.random().toString(36).slice(2, 4)).join('')
 
 beforeAll(async () => {
-	folder = mkdtempSync(join(tmpdir(), 'rollcall-leaving-'))
-	await build({
-		entryPoints: ['test/support/relay-stand-in/agent-process.ts'],
-		outfile: join(folder, 'agent.mjs'),
-		...{ bundle: true, platform: 'node', format: 'esm' },
-		banner: {
-			js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
-		},
-	})
+	program = await bundle('test/support/relay-stand-in/agent-process.ts')
 })
-afterAll(() => rmSync(folder, { recursive: true }))
+afterAll(() => program.remove())
 beforeEach(async () => {
 	lab = await startLab()
 })
@@ -39,7 +28,7 @@ afterEach(async () => {
 async function start(id: string): Promise<ChildProcess> {
 	const file = lab.write(`${id}.json`, JSON.stringify({ ...settings(lab.standIn, lab.origin), agentId: id }))
 	const listening = lab.standIn.journal.until('listening', lab.standIn.journal.count('listening') + 1)
-	const child = spawn(process.execPath, [join(folder, 'agent.mjs'), file, '5', String(clock.now())])
+	const child = spawn(process.execPath, [program.file, file, '5', String(clock.now())])
 	children.push(child)
 	await listening
 	return child

@@ -1,29 +1,16 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { build } from 'esbuild'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Bundle, bundle } from '../../support/bundle.ts'
 
-let folder = ''
+let program: Bundle
 
 beforeAll(async () => {
-	folder = mkdtempSync(join(tmpdir(), 'rollcall-conformance-'))
-	const banner =
-		"import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);"
-	await build({
-		entryPoints: ['relay/conformance/main.ts'],
-		outfile: join(folder, 'main.mjs'),
-		bundle: true,
-		platform: 'node',
-		format: 'esm',
-		banner: { js: banner },
-	})
+	program = await bundle('relay/conformance/main.ts')
 })
-afterAll(() => rmSync(folder, { recursive: true }))
+afterAll(() => program.remove())
 
 function run(args: readonly string[], keys: Readonly<Record<string, string>>) {
-	const child = spawn(process.execPath, [join(folder, 'main.mjs'), ...args], { env: { ...process.env, ...keys } })
+	const child = spawn(process.execPath, [program.file, ...args], { env: { ...process.env, ...keys } })
 	const seen = { out: '', err: '' }
 	child.stdout.on('data', (text) => (seen.out += text))
 	child.stderr.on('data', (text) => (seen.err += text))

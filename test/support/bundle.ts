@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+export type Bundle = {
+	/** The program, to be run by node. */
+	readonly file: string
+	remove(): void
+}
+
+/** Makes one file of a program, so that a test can start it in a process of its own. */
+export async function bundle(program: string): Promise<Bundle> {
+	const folder = mkdtempSync(join(tmpdir(), 'rollcall-bundle-'))
+	const file = join(folder, 'program.mjs')
+	await build({
+		entryPoints: [program],
+		outfile: file,
+		bundle: true,
+		platform: 'node',
+		format: 'esm',
+		banner: {
+			js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
+		},
+	})
+	return { file, remove: () => rmSync(folder, { recursive: true }) }
+}
