@@ -5,6 +5,7 @@ import { insert, merge, type Operation, type Properties, remove } from './batch.
 import { anchorKey, memberKey, reverseKey } from './keys.ts'
 import { inParallel } from './parallel.ts'
 import type { MembershipChange } from './resource-store.ts'
+import { rowsAt } from './rows-at.ts'
 import type { Row, Table } from './tables.ts'
 
 export const noChange: MembershipChange = { add: [], remove: [] }
@@ -79,11 +80,15 @@ export async function effectiveChange(
 	change: MembershipChange,
 ): Promise<MembershipChange> {
 	const ids = [...change.add.map(({ value }) => value), ...change.remove]
-	const found = await inParallel(ids, async (id) => {
-		const row = await table.get(memberKey(groupId, id))
+	const rows = await rowsAt(
+		table,
+		ids.map((id) => memberKey(groupId, id)),
+	)
+	const alive = await inParallel(ids, async (id) => {
+		const row = rows.get(memberKey(groupId, id))
 		return row !== undefined && isAlive(table, row)
 	})
-	const present = new Set(ids.filter((_, index) => found[index]))
+	const present = new Set(ids.filter((_, index) => alive[index]))
 	return {
 		add: change.add.filter(({ value }) => !present.has(value)),
 		remove: change.remove.filter((id) => present.has(id)),

@@ -20,6 +20,8 @@ import { isEmpty, memberProperties, unlinkOperations } from './membership.ts'
 import { chunked, inParallel } from './parallel.ts'
 import type { MembershipChange } from './resource-store.ts'
 import { untilAnswered } from './retry.ts'
+import { rowsAt } from './rows-at.ts'
+import type { Table } from './tables.ts'
 
 // Committed changes of many members are applied by whoever made them, by the next one to change the group, and by the
 // sweeper; by several of them at once, too. Each transaction needs the row of the intent, so that one that comes late
@@ -63,14 +65,19 @@ const width = 8
  * @returns whether all of it is applied
  */
 export async function rollForward(directory: Directory, intent: Intent, until: number): Promise<boolean> {
-	for await (const parts of partPages(directory.table, intent)) {
+	const { table } = directory
+	let areSomeGone = false
+	for await (const parts of partPages(table, intent)) {
 		for (const part of parts) {
+			const change = changeIn(part)
+			const left: MembershipChange = areSomeGone ? await withoutGone(table, intent, change) : change
 			const steps = await inParallel(
-				chunksOf(changeIn(part)),
-				async (chunk) => directory.now() < until && (await applyChunk(directory, intent, chunk)),
+				chunksOf(left),
+				async (chunk) => (directory.now() < until ? applyChunk(directory, intent, chunk) : undefined),
 				width,
 			)
-			if (!steps.every((isApplied) => isApplied)) return false
+			if (!steps.every((step) => step !== undefined)) return false
+			areSomeGone ||= change.remove.length > 0 && steps.includes('looked')
 			await settled(directory, [merge(intentKey(intent), {}), remove(part.RowKey)])
 		}
 	}
@@ -88,15 +95,21 @@ const chunksOf = ({ add, remove: removed }: MembershipChange): readonly Membersh
 	...chunked(removed, removesAtOnce).map((some) => ({ add: [], remove: some })),
 ]
 
-async function applyChunk(directory: Directory, intent: Intent, change: MembershipChange): Promise<true> {
+/** Tells whether it had to look what is left to do. */
+async function applyChunk(
+	directory: Directory,
+	intent: Intent,
+	change: MembershipChange,
+): Promise<'applied' | 'looked'> {
 	const { table, pause } = directory
 	let left = change
 	return untilAnswered(pause, async () => {
 		const outcome = await table.transaction([merge(intentKey(intent), {}), ...applying(intent, left)])
 		// Without the intent all of it has been applied.
-		if (outcome.kind === 'done' || (outcome.kind === 'missing' && outcome.index === 0)) return true
-		left = await unapplied(directory, intent, left)
-		return isEmpty(left) || undefined
+		const isApplied = outcome.kind === 'done' || (outcome.kind === 'missing' && outcome.index === 0)
+		if (isApplied) return left === change ? 'applied' : 'looked'
+		left = await unapplied(table, intent, left)
+		return isEmpty(left) ? 'looked' : undefined
 	})
 }
 
@@ -111,17 +124,23 @@ const applying = ({ groupId, operation }: Intent, { add, remove: removed }: Memb
 ]
 
 /** What is left to do of a change. A user who was deleted has no note any more. */
-async function unapplied(
-	{ table }: Directory,
-	{ groupId, operation }: Intent,
+async function unapplied(table: Table, intent: Intent, change: MembershipChange): Promise<MembershipChange> {
+	const [notes, left] = await Promise.all([
+		inParallel(change.add, ({ value }) => table.get(noteKey(value, intent.operation))),
+		withoutGone(table, intent, change),
+	])
+	return { ...left, add: change.add.filter((_, index) => notes[index] !== undefined) }
+}
+
+/** A change without the removal of those who are no members. Nobody becomes one before it is applied. */
+async function withoutGone(
+	table: Table,
+	{ groupId }: Intent,
 	{ add, remove: removed }: MembershipChange,
 ): Promise<MembershipChange> {
-	const [notes, members] = await Promise.all([
-		inParallel(add, ({ value }) => table.get(noteKey(value, operation))),
-		inParallel(removed, (id) => table.get(memberKey(groupId, id))),
-	])
-	return {
-		add: add.filter((_, index) => notes[index] !== undefined),
-		remove: removed.filter((_, index) => members[index] !== undefined),
-	}
+	const rows = await rowsAt(
+		table,
+		removed.map((id) => memberKey(groupId, id)),
+	)
+	return { add, remove: removed.filter((id) => rows.has(memberKey(groupId, id))) }
 }

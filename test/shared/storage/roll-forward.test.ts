@@ -411,9 +411,30 @@ describe('requests to storage', () => {
 		}
 		// A look at the group and a few members, four transactions to prepare, one to commit, and to apply it five and three.
 		expect(await costOf(change(outside, []))).toEqual({ requests: 18, waves: 8 })
-		// Everybody is a member already: each is looked at.
-		expect(await costOf(change(outside, []))).toMatchObject({ requests: 101 })
+		// Everybody is a member already: a few are looked at, then the others in one range.
+		expect(await costOf(change(outside, []))).toEqual({ requests: 6, waves: 2 })
 		expect(await costOf(change([], outside))).toEqual({ requests: 13, waves: 7 })
+	})
+
+	test.each([
+		['nobody is a member', 0, 0, { requests: 6, waves: 2 }],
+		['one is a member', 1, 0, { requests: 75, waves: 16 }],
+		['one is a member beside 1,200 others', 1, 1_200, { requests: 141, waves: 20 }],
+		['everybody is a member', 2_000, 0, { requests: 53, waves: 13 }],
+	])('to remove 2,000 of whom %s', async (_, inside, others, expected) => {
+		const { directory, users } = await newWorld(inside + others, {})
+		const { store, meter, ids } = directory
+		const strangers = Array.from({ length: 2_000 - inside }, () => ids('User'))
+		const attributes = { displayName: 'group' }
+		const { id, version } = await store.create(groupType, { attributes, members: users.map(asMember) })
+		const asked = { add: [], remove: [...strangers, ...idsOf(users.slice(0, inside))] }
+		const { result, requests, waves } = await meter.measure(() => store.changeMembers(id, asked))
+		expect({ requests, waves }).toEqual(expected)
+		const found = await store.get(groupType, id, { members: true })
+		expect(found?.members).toEqual(users.slice(inside).map(asMember))
+		expect(result).toEqual({ version: found?.version })
+		expect(found?.version === version).toBe(inside === 0)
+		expect(await violationsIn(directory.table)).toEqual([])
 	})
 
 	test.each([
