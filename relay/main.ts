@@ -11,7 +11,8 @@ import { diagnose, report } from './doctor/doctor.ts'
 import { showCertificate } from './doctor/origin.ts'
 import { briefly, jsonLog } from './log.ts'
 import { run } from './run.ts'
-import { definition, install, status, thisMachine, uninstall } from './service.ts'
+import { filesOf } from './secret-file.ts'
+import { managerOf, type Service, thisMachine } from './service.ts'
 import { version } from './version.ts'
 
 // Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 used or configured wrongly.
@@ -31,13 +32,16 @@ Checks everything the agent needs, says what is wrong and what would help.
   --bundle FILE                      write findings, settings without secrets, versions and the log into a file
   --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
 `,
-	service: `rollcall-relay service install --config FILE --user NAME
+	service: `rollcall-relay service install --config FILE --user NAME     on Linux
+rollcall-relay service install --config FILE --winsw FILE    on Windows
 rollcall-relay service status
 rollcall-relay service uninstall
 
-Makes a service that starts with the machine.
+Makes a service of systemd or of Windows, which starts with the machine. Installed again, it is brought up to date and
+started anew. The exit code of "status" is 0 while the service runs, else 1.
 
   --user NAME                        whom the service runs as
+  --winsw FILE                       WinSW-x64.exe 2.12.0, from https://github.com/winsw/winsw/releases
   --dry-run                          print what would be installed, change nothing
 `,
 	version: `rollcall-relay version
@@ -60,7 +64,7 @@ rollcall-relay COMMAND --help tells the options. See docs/relay.md for the setti
 const options = {
 	run: ['config'],
 	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
-	service: ['config', 'user', 'dry-run'],
+	service: ['config', 'user', 'winsw', 'dry-run'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
@@ -109,6 +113,7 @@ function parse(args: readonly string[]) {
 			'token-file': { type: 'string' },
 			bundle: { type: 'string' },
 			user: { type: 'string' },
+			winsw: { type: 'string' },
 			'dry-run': { type: 'boolean' },
 		} as const
 		return parseArgs({ args: [...args], options, allowPositionals: true })
@@ -165,23 +170,35 @@ async function saveCertificate(file: string, pem: string): Promise<number> {
 type ServiceOptions = {
 	readonly config?: string | undefined
 	readonly user?: string | undefined
+	readonly winsw?: string | undefined
 	readonly 'dry-run'?: boolean | undefined
 }
 
-function service(action: string | undefined, { config, user, 'dry-run': isDry = false }: ServiceOptions): number {
-	if (action === 'status') return done(status(thisMachine))
-	if (action === 'uninstall') {
-		uninstall(thisMachine)
-		return done('uninstalled\n')
+function service(action: string | undefined, options: ServiceOptions): number {
+	const { definition, install, uninstall, status, isRunning } = managerOf(thisMachine)
+	switch (action) {
+		case 'status': {
+			const text = status(thisMachine)
+			print(text)
+			return isRunning(text) ? 0 : 1
+		}
+		case 'uninstall':
+			uninstall(thisMachine)
+			return done('uninstalled\n')
+		case 'install': {
+			const wanted = wantedService(options)
+			if (options['dry-run']) return done(definition(wanted, thisMachine))
+			return done(`${install(wanted, thisMachine)} and started\n`)
+		}
+		default:
+			throw new UsageError('service does install, uninstall or status', { hint: 'rollcall-relay service --help' })
 	}
-	if (action !== 'install')
-		throw new UsageError('service does install, uninstall or status', { hint: 'rollcall-relay service --help' })
-	const file = configFile(config)
-	readConfig(file)
-	const wanted = { node: process.execPath, program: fileURLToPath(import.meta.url), config: resolve(file), user }
-	if (isDry) return done(definition(wanted, thisMachine))
-	install(wanted, thisMachine)
-	return done('installed and started\n')
+}
+
+function wantedService({ config, user, winsw }: ServiceOptions): Service {
+	const file = resolve(configFile(config))
+	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
+	return { ...agent, config: file, files: filesOf(readConfig(file)), user, winsw }
 }
 
 main(process.argv.slice(2)).then(

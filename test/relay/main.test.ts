@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../relay/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
@@ -63,7 +63,7 @@ describe('rollcall-relay', () => {
 		[['help'], 0, /run --config FILE/, /^$/],
 		[['run', '--help'], 0, /^rollcall-relay run --config FILE\n\nListens until SIGTERM/, /^$/],
 		[['doctor', '--help'], 0, /^rollcall-relay doctor --config FILE\n[\s\S]*--save-certificate PEM/, /^$/],
-		[['service', '--help'], 0, /^rollcall-relay service install [\s\S]*--dry-run/, /^$/],
+		[['service', '--help'], 0, /^rollcall-relay service install [\s\S]*--winsw FILE[\s\S]*--dry-run/, /^$/],
 		[['service', 'install', '--help'], 0, /^rollcall-relay service install /, /^$/],
 		[['version', '--help'], 0, /^rollcall-relay version\n/, /^$/],
 		[['version'], 0, new RegExp(`^${version.replaceAll('.', '\\.')}\n$`), /^$/],
@@ -95,6 +95,37 @@ describe('rollcall-relay', () => {
 		expect(await exited).toBe(code)
 		expect(seen.out).toMatch(out)
 		expect(seen.err).toMatch(err)
+	})
+
+	test('service install shows what it would do', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const { exited, seen } = start('service', 'install', '--config', file, '--user', 'rollcall', '--dry-run')
+		expect([await exited, seen.err]).toEqual([0, ''])
+		const command = [process.execPath, join(folder, 'server/main.js'), 'run', '--config', file]
+		expect(seen.out).toContain(`\nExecStart=${command.map((part) => `"${part}"`).join(' ')}\n`)
+		const token = file.replace('relay.json', 'origin.token')
+		expect(seen.out).toContain(`\nLoadCredential=${token.replaceAll('/', '%%2F')}:${token}\n`)
+	})
+
+	test('what systemd hands over is read in place of the file, which may be for root alone', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const credentials = join(folder, 'credentials')
+		mkdirSync(credentials)
+		for (const name of ['listen.key', 'origin.token']) {
+			const secret = file.replace('relay.json', name)
+			writeFileSync(join(credentials, encodeURIComponent(secret)), readFileSync(secret), { mode: 0o440 })
+			writeFileSync(secret, 'not this one')
+		}
+		vi.stubEnv('CREDENTIALS_DIRECTORY', credentials)
+		const { child, exited, logged } = start('run', '--config', file)
+		vi.unstubAllEnvs()
+		await logged('online')
+		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+		expect(lab.origin.requests.at(-1)?.headers.authorization).toBe('Bearer origin-secret')
+		child.kill('SIGTERM')
+		expect(await exited).toBe(0)
+		lab.write('listen.key', 'listenkey\n')
+		lab.write('origin.token', 'origin-secret\n')
 	})
 
 	test('doctor exits with 0 when nothing is wrong, says it to programs too and writes it into a file', async () => {
