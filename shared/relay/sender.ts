@@ -68,6 +68,7 @@ type Seen =
 	| { readonly as: 'not-sent' | 'unknown'; readonly why: string; readonly agent?: Agent; readonly received?: Whole }
 
 type Failed = Extract<Seen, { as: 'not-sent' | 'unknown' }>
+type Unrouted = Extract<Seen, { as: 'unrouted' }>
 
 type Whole = Exclude<Received, { lost: string }>
 
@@ -83,13 +84,15 @@ export function relaySender(setting: RelaySetting): SendRelayed {
 	const { clock = systemClock } = setting
 	const exchange = exchangeWith(setting.namespace, { ca: setting.ca, clock })
 	const token = cached(setting.token, clock)
-	const breaker = { failures: 0, until: 0 }
+	let failures = 0
+	/** What is answered while it is not worth asking again. */
+	let open: { readonly seen: Unrouted; readonly until: number } | undefined
 	return async (request) => {
 		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
-		if (clock.now() < breaker.until) throw unrouted('no_agent', 'none was connected a moment ago')
+		if (open !== undefined && clock.now() < open.until) throw unrouted(open.seen, ' (asked a moment ago)')
 		const seen = await settle({ request, setting, exchange, token, clock, key: randomUUID() })
-		breaker.failures = seen.as === 'unrouted' ? breaker.failures + 1 : 0
-		if (breaker.failures >= breakAfter) breaker.until = clock.now() + breakFor
+		failures = seen.as === 'unrouted' ? failures + 1 : 0
+		if (seen.as === 'unrouted' && failures >= breakAfter) open = { seen, until: clock.now() + breakFor }
 		return answerTo(request, seen)
 	}
 }
@@ -282,11 +285,10 @@ type Refusal = { readonly cause?: unknown; readonly seconds?: number }
 const refused = (code: string, why: string, { cause, seconds = retryAfterSeconds }: Refusal = {}): ScimError =>
 	unavailable(`The SCIM server cannot be reached (${code}): ${why}.`, seconds, cause)
 
-const unrouted = (code: 'no_agent' | 'relay_unreachable', why: string): ScimError =>
-	refused(
-		code,
-		code === 'no_agent' ? `no on-premises agent is connected: ${why}` : `no connection to the relay: ${why}`,
-	)
+function unrouted({ code, why }: Unrouted, when = ''): ScimError {
+	const what = code === 'no_agent' ? 'no on-premises agent is connected' : 'no connection to the relay'
+	return refused(code, `${what}${when}: ${why}`)
+}
 
 function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
 	switch (seen.as) {
@@ -295,7 +297,7 @@ function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
 		case 'unauthorized':
 			throw refused('relay_unauthorized', seen.why)
 		case 'unrouted':
-			throw unrouted(seen.code, seen.why)
+			throw unrouted(seen)
 		case 'not-sent':
 		case 'unknown':
 			throw failure(seen)

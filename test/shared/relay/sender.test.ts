@@ -299,6 +299,15 @@ test('a relay that cannot be connected to was sent nothing, and that is what is 
 	expect(answer).toMatchObject({ status: 503, detail: expect.stringMatching(/\(relay_unreachable\).*ECONNREFUSED/) })
 })
 
+test('what keeps being unreachable is not tried by each request, and told with its cause all the same', async () => {
+	const send = lab.sender({ namespace: 'localhost:1' })
+	for (let at = 0; at < 5; at++) await outcome(send(request()))
+	const before = clock.now()
+	const answer = await outcome(send(request()))
+	expect(answer).toMatchObject({ detail: expect.stringMatching(/\(relay_unreachable\).*a moment ago.*ECONNREFUSED/) })
+	expect(clock.now() - before).toBeLessThan(250)
+})
+
 test('a request that waited for a connection and was cut off there may have been carried out', async () => {
 	await lab.agent()
 	const { answer } = lab.origin
