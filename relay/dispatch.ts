@@ -20,6 +20,7 @@ import { briefly, type Log } from './log.ts'
 import type { Probe } from './probe.ts'
 import { tally } from './tally.ts'
 import { originTarget } from './target.ts'
+import { version } from './version.ts'
 
 /** Largest body on the control channel; a larger one needs a rendezvous. */
 export const controlLimit = 65_536
@@ -54,6 +55,8 @@ type Setting = {
 	readonly probe: Probe
 }
 
+/** One more of the reserved paths, for people: no program of the cloud asks for it. */
+const infoPath = '/.scim-relay/info'
 const deadlineLimit = 45_000
 /** The methods of SCIM (RFC 7644 section 3.2). */
 export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
@@ -101,7 +104,8 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		if (target.startsWith(`/${entity}${reserved.outcome}`))
 			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
 		if (isRefusing) return refusal('draining', 'the agent is stopping')
-		if (target === `/${entity}${reserved.health}`) return health()
+		if (target === `/${entity}${reserved.health}`) return told(await health())
+		if (target === `/${entity}${infoPath}`) return told(info)
 		if (!methods.has(request.method))
 			return refusal('method_refused', `the method ${request.method.slice(0, 20)} is refused`)
 		const path = originTarget(target, { entity, basePath })
@@ -154,10 +158,13 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	}
 
 	/** Tells the cloud how the agent finds the SCIM server. */
-	async function health(): Promise<Reply> {
-		const state = { agent: config.agentId, hybridConnection: entity, origin: await probe() }
-		const body = Buffer.from(JSON.stringify(state))
-		return { status: 200, headers: { 'content-type': 'application/json' }, body, outcome: 'completed' }
+	const health = async () => ({ agent: config.agentId, hybridConnection: entity, origin: await probe() })
+
+	/** And what it is, whatever the SCIM server does, whose address is not the cloud's business. */
+	const info = {
+		...{ agent: config.agentId, hybridConnection: entity, version, contract: contractVersion },
+		...{ node: process.versions.node, platform: process.platform, concurrency: config.concurrency },
+		since: new Date(clock.now()).toISOString(),
 	}
 
 	/** Adds what makes it an answer of an agent, and packs a large one when the cloud can unpack it. */
@@ -218,6 +225,11 @@ export function refusal(code: AgentErrorCode, detail: string, originStatus?: num
 
 const replyOf = (answer: OriginAnswer): Reply =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
+
+const told = (answer: object): Reply => ({
+	...{ status: 200, headers: { 'content-type': 'application/json' }, outcome: 'completed' },
+	body: Buffer.from(JSON.stringify(answer)),
+})
 
 const detailOf = ({ body }: Reply): string => JSON.parse(body.toString()).detail
 
