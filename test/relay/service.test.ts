@@ -366,6 +366,9 @@ esac`,
 			hint: expect.stringMatching(/^Is it WinSW 2\.12\.0\?/),
 		})
 		expect(status(windows())).toBe('NonExistent\n')
+		expect(failing(() => managerOf(windows()).uninstall(windows())).message).toBe('the service is not installed')
+		stub('sc.exe', `printf '%s\\n' '        SERVICE_START_NAME : ${account}'`)
+		expect(managerOf(windows()).install(downloaded, windows())).toBe('installed')
 	})
 
 	test.each<[string, () => unknown, Readonly<Record<string, string>>, RegExp, RegExp]>([
