@@ -9,4 +9,14 @@ export const jsonLog =
 
 /** An error in one line; addresses in it are cut, since that of a rendezvous opens it. */
 export const briefly = (error: unknown): string =>
-	(error instanceof Error ? error.message : String(error)).replaceAll(/wss?:\/\/\S+/g, 'wss://…').slice(0, 300)
+	saidBy(error)
+		.replaceAll(/wss?:\/\/\S+/g, 'wss://…')
+		.replaceAll(/\s+/g, ' ')
+		.trim()
+		.slice(0, 300)
+
+/** Where a name has several addresses, Node tries them all and has something to say of each. */
+function saidBy(error: unknown): string {
+	if (error instanceof AggregateError) return error.errors.map(saidBy).join(', ')
+	return error instanceof Error ? error.message : String(error)
+}

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import * as nodeTls from 'node:tls'
 import {
 	type ConnectionOptions,
@@ -29,21 +30,18 @@ class PinError extends Error {
  * How the SCIM server's certificate is judged. There is no way not to. Certificates are read into one context: given as
  * options they would be read again for each connection, and are part of the name by which an agent finds a kept one.
  */
-export function originTls({ origin }: Config): TlsOptions {
-	const { tls, clientCertificate } = origin
-	const own = clientCertificate !== undefined && {
-		cert: readText(clientCertificate.certificateFile, hint),
-		key: readSecret(clientCertificate.keyFile),
-	}
-	const name = tls.serverName !== undefined && { servername: tls.serverName }
+export function originTls(config: Config): TlsOptions {
+	const { tls } = config.origin
+	// Only names are asked for (RFC 6066 section 3); an address is checked all the same.
+	const name = tls.serverName !== undefined && isIP(tls.serverName) === 0 && { servername: tls.serverName }
 	if (tls.mode === 'pin') {
 		const pin = certificateIn(tls.certificateFile)
-		const trusted = { ca: pin.toString(), allowPartialTrustChain: true }
-		return { secureContext: contextOf({ ...own, ...trusted }), ...name, checkServerIdentity: isPinned(pin) }
+		const secureContext = contextOf(config, { ca: pin.toString(), allowPartialTrustChain: true })
+		return { secureContext, ...name, checkServerIdentity: isPinned(pin) }
 	}
 	const ca = tls.mode === 'ca' ? readText(tls.caFile, hint) : usualAuthorities()
 	return {
-		secureContext: contextOf({ ...own, ...(ca !== undefined && { ca }) }),
+		secureContext: contextOf(config, { ...(ca !== undefined && { ca }) }),
 		...name,
 		...(tls.serverName !== undefined && { checkServerIdentity: isNamed(tls.serverName) }),
 	}
@@ -72,15 +70,22 @@ const isPinned =
 	(_host, { fingerprint256 }: PeerCertificate) =>
 		fingerprint256 === pin.fingerprint256 ? undefined : new PinError(`the certificate is ${fingerprint256}`)
 
-function contextOf(options: SecureContextOptions): SecureContext {
+/** With the agent's own certificate, where the settings name one. */
+export function contextOf({ origin }: Config, options: SecureContextOptions): SecureContext {
+	const { clientCertificate } = origin
+	const own = clientCertificate !== undefined && {
+		cert: readText(clientCertificate.certificateFile, hint),
+		key: readSecret(clientCertificate.keyFile),
+	}
 	try {
-		return createSecureContext(options)
+		return createSecureContext({ ...own, ...options })
 	} catch (error) {
 		throw new UsageError(`origin.clientCertificate cannot be used: ${briefly(error)}`, { hint, cause: error })
 	}
 }
 
-function certificateIn(file: string): X509Certificate {
+/** Throws a UsageError when there is none. */
+export function certificateIn(file: string): X509Certificate {
 	const pem = readText(file, hint)
 	try {
 		return new X509Certificate(pem)
@@ -107,6 +112,19 @@ const byCode: Readonly<Record<string, AgentErrorCode>> = {
 	UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'origin_tls_untrusted',
 	CERT_SIGNATURE_FAILURE: 'origin_tls_untrusted',
 }
+
+/** What is wrong with a certificate whatever is trusted, such as its purpose or the length of its key, which has no code. */
+const unfit: ReadonlySet<string> = new Set([
+	...[
+		'INVALID_PURPOSE',
+		'INVALID_CA',
+		'PATH_LENGTH_EXCEEDED',
+		'CERT_CHAIN_TOO_LONG',
+		'CERT_UNTRUSTED',
+		'CERT_REJECTED',
+	],
+	...['CERT_REVOKED', 'UNSPECIFIED'],
+])
 
 /** OpenSSL's words, which are steadier than the codes that versions of Node give them. */
 const byWords: readonly (readonly [RegExp, AgentErrorCode])[] = [
@@ -145,6 +163,7 @@ export function originFault(
 	const { code = '', message } = error
 	const says = (words: RegExp) => words.test(message) || words.test(code.replaceAll('_', ' '))
 	const fault = byCode[code] ?? byWords.find(([words]) => says(words))?.[1] ?? failedHandshake(says, isAgreed)
+	if (unfit.has(code)) return 'origin_tls_untrusted'
 	// A certificate that the pin does not vouch for is another certificate.
 	if (fault === 'origin_tls_untrusted' && mode === 'pin') return 'origin_tls_pin'
 	if (fault !== undefined) return isSent && connecting.has(fault) ? 'origin_reset' : fault

@@ -87,8 +87,8 @@ function remedyFor(trouble: unknown, { relay, credentials }: Config): string {
 	switch (trouble) {
 		case 'auth_failed':
 			return credentials.type === 'sas'
-				? `The service refuses the key: "keyName": "${credentials.keyName}" must have the right Listen on ${relay.hybridConnection}.`
-				: `The identity needs the role Azure Relay Listener on ${relay.hybridConnection}; a new one takes up to 5 minutes to work.`
+				? `The service refuses the key, or the times in the token if the clock is wrong (H2): "keyName": "${credentials.keyName}" must have the right Listen on ${relay.hybridConnection}.`
+				: `The identity needs the role Azure Relay Listener on ${relay.hybridConnection}; a new one takes up to 5 minutes to work. A wrong clock (H2) is refused likewise.`
 		case 'entity_missing':
 			return `Create the hybrid connection ${relay.hybridConnection}, or correct relay.hybridConnection.`
 		case 'quota':

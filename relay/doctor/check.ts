@@ -1,8 +1,12 @@
+import { briefly } from '../log.ts'
+
 /** What one check came to, and what the administrator does about it. */
 export type Finding = {
 	readonly code: string
 	readonly verdict: 'PASS' | 'WARN' | 'FAIL' | 'SKIP'
+	/** One line. */
 	readonly seen: string
+	/** One sentence and the line that puts it right; where there are several ways, `Or` begins each other one. */
 	readonly remedy?: string
 }
 
@@ -10,3 +14,14 @@ export const pass = (code: string, seen: string): Finding => ({ code, verdict: '
 export const warn = (code: string, seen: string, remedy: string): Finding => ({ code, verdict: 'WARN', seen, remedy })
 export const fail = (code: string, seen: string, remedy: string): Finding => ({ code, verdict: 'FAIL', seen, remedy })
 export const skip = (code: string, seen: string): Finding => ({ code, verdict: 'SKIP', seen })
+
+/** Checks for which another has to be passed first. */
+export const notReached = (codes: readonly string[], first: string): readonly Finding[] =>
+	codes.map((code) => skip(code, `not looked at: ${first} comes first`))
+
+/** An error in plain words: of a line of OpenSSL its reason alone, and not what Node advises its developers. */
+export function plainly(error: unknown): string {
+	const said = briefly(error)
+	const [, reason] = /:SSL routines:[^:]*:([^:]+)/.exec(said) ?? []
+	return reason ?? said.replace(/; if the root CA is installed locally.*$/, '')
+}

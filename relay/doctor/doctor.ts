@@ -2,15 +2,16 @@ import { readFileSync } from 'node:fs'
 import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import type { Clock } from '../../shared/relay/clock.ts'
 import { type Config, readConfig } from '../config.ts'
-import { briefly } from '../log.ts'
-import { readSecret } from '../secret-file.ts'
 import type { Machine } from '../service.ts'
+import { access } from './access.ts'
 import { agentFinding } from './agent.ts'
-import { type Finding, fail, pass } from './check.ts'
+import { type Finding, fail, notReached, pass, plainly } from './check.ts'
 import { type Cloud, cloudFinding } from './cloud.ts'
-import { nodeVersion, openFiles, service } from './host.ts'
+import { examineFiles } from './files.ts'
+import { openFiles, runtime, service } from './host.ts'
 import { originFindings } from './origin.ts'
 import { relayFindings } from './relay.ts'
+import { tokenFindings } from './token.ts'
 
 export type Examination = {
 	readonly clock: Clock
@@ -26,14 +27,23 @@ export async function diagnose(file: string, examination: Examination): Promise<
 	const { clock, machine, cloud, isListening = false } = examination
 	const config = read(file)
 	if ('verdict' in config) return [config]
-	const secrets = secretsOf(config).map(secret)
-	const isComplete = !secrets.some(({ verdict }) => verdict === 'FAIL')
-	const host = [nodeVersion(), service(machine), openFiles(limits(), config)]
-	const start = [pass('C1', `${file} is understood`), ...secrets, ...host]
-	const relay = [...(await relayFindings(config, clock)), await agentFinding(config, isListening && isComplete, clock)]
-	const end = await cloudFinding(cloud, config)
-	if (!isComplete) return [...start, ...relay, end]
-	return [...start, ...relay, ...(await originFindings(config).catch(unreadable)), end]
+	const examined = { config, file }
+	const files = examineFiles(examined)
+	const canRun = files.canListen && files.canTrust && files.canConnect && files.canAuthorize
+	return [
+		pass('C1', `${file} is understood`),
+		...files.findings,
+		...access(examined, machine),
+		address(config),
+		runtime(config),
+		service(machine),
+		openFiles(limits(), config),
+		...(await relayFindings(config, files.canTrust, clock)),
+		...(files.canListen ? await tokenFindings(config, clock) : notReached(['A1', 'A2'], 'C2')),
+		await agentFinding(config, isListening && canRun, clock),
+		...(await originFindings(examined, files)),
+		await cloudFinding(cloud, config),
+	]
 }
 
 /** What the system lets this process have. */
@@ -50,39 +60,25 @@ function read(file: string): Config | Finding {
 	try {
 		return readConfig(file)
 	} catch (error) {
-		if (error instanceof UsageError) return fail('C1', error.message, error.hint)
+		if (error instanceof UsageError) return fail('C1', plainly(error), error.hint)
 		throw error
 	}
 }
 
-/** A certificate file that is missing stops the origin's checks before the first. */
-function unreadable(error: unknown): readonly Finding[] {
-	return [fail('C2', briefly(error), error instanceof UsageError ? error.hint : 'Is it a PEM file?')]
+const endpoints = 'Users|Groups|Me|Bulk|Schemas|ResourceTypes|ServiceProviderConfig'
+
+/** The one server that is asked; below its address are the endpoints, so none of them belongs into it. */
+function address({ origin: { url } }: Config): Finding {
+	const root = url.replace(new RegExp(`/(${endpoints})/?$`, 'i'), '')
+	if (root === url) return pass('C4', `${url} is the one SCIM server that is asked`)
+	return fail('C4', `${url} is an endpoint of a SCIM server`, `Name the address before it: "url": "${root}" in origin.`)
 }
 
-function secretsOf({ credentials, origin }: Config): readonly string[] {
-	return [
-		...('keyFile' in credentials ? [credentials.keyFile] : []),
-		...(origin.authorization.type === 'bearer' ? [origin.authorization.tokenFile] : []),
-		...(origin.clientCertificate === undefined ? [] : [origin.clientCertificate.keyFile]),
-	]
-}
-
-function secret(file: string): Finding {
-	try {
-		readSecret(file)
-		return pass('C2', `${file} is readable, by its owner alone`)
-	} catch (error) {
-		if (error instanceof UsageError) return fail('C2', error.message, error.hint)
-		throw error
-	}
-}
-
-/** The findings for people: one line each, with the remedy below. */
+/** The findings for people: what was seen in one line, with each way to put it right below. */
 export const report = (findings: readonly Finding[]): string =>
 	findings
-		.map(
-			({ code, verdict, seen, remedy }) =>
-				`${verdict} ${code}  ${seen}\n${remedy === undefined ? '' : `          ${remedy}\n`}`,
-		)
+		.map(({ code, verdict, seen, remedy }) => {
+			const ways = remedy === undefined ? '' : `          ${remedy.replaceAll(' Or: ', '\n          Or: ')}\n`
+			return `${verdict} ${code}  ${seen}\n${ways}`
+		})
 		.join('')

@@ -1,16 +1,36 @@
+import wsPackage from 'ws/package.json' with { type: 'json' }
 import type { Config } from '../config.ts'
-import { briefly } from '../log.ts'
+import { readsTrustStore } from '../origin-tls.ts'
 import { type Machine, status } from '../service.ts'
-import { type Finding, fail, pass, skip, warn } from './check.ts'
+import { type Finding, fail, pass, plainly, skip, warn } from './check.ts'
 
-export const nodeVersion = (): Finding => pass('H1', `Node ${process.versions.node} on ${process.platform}`)
+/** What the agent runs on. */
+export function runtime(
+	{ origin }: Pick<Config, 'origin'>,
+	{ node, openssl }: { readonly node: string; readonly openssl: string } = process.versions,
+	seesMachine = readsTrustStore,
+): Finding {
+	const seen = `Node ${node} with OpenSSL ${openssl} on ${process.platform}, ws ${wsPackage.version}`
+	if (!isAtLeast(node, [20, 19])) return fail('H1', seen, 'Install Node 20.19 or later, 24 best.')
+	if (seesMachine || origin.tls.mode !== 'system') return pass('H1', seen)
+	return warn(
+		'H1',
+		seen,
+		'It does not see the authorities that were added to this machine: install Node 22.15 or later. Or: name your authority, "tls": { "mode": "ca", "caFile": "ca.pem" } in origin, or NODE_EXTRA_CA_CERTS in the environment of the agent.',
+	)
+}
+
+function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
+	const [ownMajor = 0, ownMinor = 0] = version.split('.').map(Number)
+	return ownMajor > major || (ownMajor === major && ownMinor >= minor)
+}
 
 /** Is it installed as a service, and does that run? */
 export function service(machine: Machine): Finding {
 	try {
 		return machine.platform === 'win32' ? task(machine) : unit(status(machine))
 	} catch (error) {
-		return skip('H3', `no service is known here: ${briefly(error).split('\n')[0]}`)
+		return skip('H3', `no service is known here: ${plainly(error)}`)
 	}
 }
 

@@ -1,87 +1,168 @@
 import { lookup } from 'node:dns/promises'
-import { connect, type PeerCertificate } from 'node:tls'
 import { type Clock, systemClock } from '../../shared/relay/clock.ts'
 import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
 import { controlLimit } from '../dispatch.ts'
 import { forwardTo, type OriginAnswer, originOf } from '../forward.ts'
-import { briefly } from '../log.ts'
-import { type Finding, fail, pass, skip, warn } from './check.ts'
+import { daysUntil, type Shown, showCertificate } from './certificate.ts'
+import { type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
+import type { Files } from './files.ts'
+import { type Obstacle, reach } from './reach.ts'
+import { atHost, type Examined, expectedName, remedyFor } from './remedy.ts'
 
 const deadline = 10_000
-const rounds = 5
+/** Enough for a percentile, and no longer than somebody likes to wait. */
+const rounds = 20
+const roundsLimit = 10_000
 
-/** The certificate that the SCIM server shows, whatever it is worth. */
-export type Shown = {
-	readonly pem: string
-	readonly text: string
-	readonly names: readonly string[]
-	readonly isSelfSigned: boolean
-	readonly daysLeft: number
-}
+type Ask = (path: string) => Promise<OriginAnswer>
 
 /** Is the SCIM server there, does its certificate hold, and does it answer SCIM? */
-export async function originFindings(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
-	const { host, port, basePath } = originOf(config)
-	const forward = forwardTo(config, clock)
-	const ask = (path: string) =>
-		forward({
-			method: 'GET',
-			path: `${basePath}${path}`,
-			headers: { accept: 'application/scim+json' },
-			body: Buffer.alloc(0),
-			deadline,
-		})
-	const addresses = await lookup(host, { all: true }).catch((error: unknown) => briefly(error))
-	if (typeof addresses === 'string')
-		return [fail('O1', `origin_dns: ${host}: ${addresses}`, remedyFor('origin_dns', config, undefined))]
-	const shown = await showCertificate(config)
-	const first = await ask('/ServiceProviderConfig')
-	return [
-		pass('O1', `${host} is ${addresses.map(({ address }) => address).join(', ')}`),
-		connection(first, config, shown, port),
-		...(shown === undefined ? [] : [certificate(shown)]),
-		...('fault' in first && isConnection(first.fault)
-			? [skip('O4', 'no connection')]
-			: await answers(first, config, ask)),
-	]
-}
-
-const isConnection = (fault: AgentErrorCode): boolean =>
-	!['origin_timeout', 'origin_bad_response', 'origin_unavailable', 'origin_reset'].includes(fault)
-
-function connection(first: OriginAnswer, config: Config, shown: Shown | undefined, port: number): Finding {
-	if (!('fault' in first) || !isConnection(first.fault))
-		return pass('O3', `a connection to port ${port} whose certificate is accepted`)
-	const code = first.fault === 'origin_refused' || first.fault === 'origin_connect_timeout' ? 'O2' : 'O3'
-	return fail(code, `${first.fault}: ${first.detail}`, remedyFor(first.fault, config, shown))
-}
-
-function certificate({ text, daysLeft }: Shown): Finding {
-	if (daysLeft < 0 || daysLeft > 30) return pass('O3', text)
-	return warn('O3', text, `The certificate ends in ${daysLeft} days: renew it on the SCIM server.`)
-}
-
-async function answers(
-	first: OriginAnswer,
-	config: Config,
-	ask: (path: string) => Promise<OriginAnswer>,
+export async function originFindings(
+	examined: Examined,
+	files: Files,
+	clock: Clock = systemClock,
 ): Promise<readonly Finding[]> {
-	const users = await ask('/Users?count=1')
+	const { host, port } = originOf(examined.config)
+	const addresses = await lookup(host, { all: true }).catch(plainly)
+	if (typeof addresses === 'string') {
+		const trouble = { fault: 'origin_dns', detail: addresses, shown: undefined } as const
+		const seen = `origin_dns: ${host}: ${addresses}`
+		return [fail('O1', seen, remedyFor(trouble, examined)), ...notReached(['O2', 'O3', ...ofAnswers], 'O1')]
+	}
+	const tried = await Promise.all(addresses.map(({ address }) => tryAddress(address, port)))
+	const where = pass(
+		'O1',
+		`${host} is ${tried.map(({ address, obstacle }) => `${address} (${stateOf(obstacle)})`).join(', ')}`,
+	)
+	const open = tried.filter(({ obstacle }) => obstacle === undefined)
+	if (open.length === 0) return [where, await unreached(tried, examined), ...notReached(['O3', ...ofAnswers], 'O2')]
+	const through = pass('O2', `port ${port} of ${open.map(({ address }) => address).join(' and ')} takes connections`)
+	return [where, through, ...(await beyond(examined, files, clock))]
+}
+
+type Tried = { readonly address: string; readonly obstacle: Obstacle | undefined }
+
+const tryAddress = async (address: string, port: number): Promise<Tried> => ({
+	address,
+	obstacle: await reach(address, port),
+})
+
+function stateOf(obstacle: Obstacle | undefined): string {
+	if (obstacle === undefined) return 'listens'
+	return obstacle.code === 'ECONNREFUSED' ? 'nothing listens' : obstacle.detail
+}
+
+const loopback = ['127.0.0.1', '::1']
+
+/** A server of this machine often listens on one of its addresses alone. */
+async function unreached(tried: readonly Tried[], examined: Examined): Promise<Finding> {
+	const { port } = originOf(examined.config)
+	const { url } = examined.config.origin
+	const isSilent = tried.some(({ obstacle }) => obstacle?.code === 'ETIMEDOUT')
+	const fault = isSilent ? 'origin_connect_timeout' : 'origin_refused'
+	const detail = tried.map(({ obstacle }) => obstacle?.detail).join(', ')
+	const others = loopback.filter((address) => !tried.some((one) => one.address === address))
+	const elsewhere = (await Promise.all(others.map((address) => tryAddress(address, port)))).find(
+		({ obstacle }) => obstacle === undefined,
+	)
+	const remedy =
+		elsewhere === undefined
+			? remedyFor({ fault, detail, shown: undefined }, examined)
+			: `Something listens on ${elsewhere.address}: if that is the SCIM server, "url": "${atHost(url, elsewhere.address)}".`
+	return fail('O2', `${fault}: ${detail}`, remedy)
+}
+
+const ofAnswers = ['O4', 'O5', 'O6', 'O7']
+
+/** What a connection shows, and what is answered over it. */
+async function beyond(examined: Examined, files: Files, clock: Clock): Promise<readonly Finding[]> {
+	const { config } = examined
+	if (!files.canConnect)
+		return [skip('O3', `${await glance(config)}; not judged: C2 comes first`), ...notReached(ofAnswers, 'C2')]
+	const ask = askOf(files.canAuthorize ? config : withoutToken(config), clock)
+	const looking = showCertificate(config).catch(plainly)
+	const first = await ask('/ServiceProviderConfig')
+	const shown = await looking
+	const connection = judge(first, typeof shown === 'string' ? undefined : shown, examined)
+	if (connection.verdict === 'FAIL') return [connection, ...notReached(ofAnswers, 'O3')]
 	return [
-		answer('O4', '/ServiceProviderConfig', first, config),
-		answer('O5', '/Users?count=1', users, config),
+		connection,
+		answer('O4', '/ServiceProviderConfig', first, examined),
+		files.canAuthorize
+			? answer('O5', '/Users?count=1', await ask('/Users?count=1'), examined)
+			: skip('O5', 'not looked at: C2 comes first'),
 		await speed(ask),
 		await size(ask),
 	]
 }
 
-function answer(code: string, path: string, seen: OriginAnswer, config: Config): Finding {
-	if ('fault' in seen)
-		return fail(code, `GET ${path}: ${seen.fault}: ${seen.detail}`, remedyFor(seen.fault, config, undefined))
+const glance = (config: Config): Promise<string> => showCertificate(config).then(({ text }) => text, plainly)
+
+const withoutToken = (config: Config): Config => ({
+	...config,
+	origin: { ...config.origin, authorization: { type: 'passThrough' } },
+})
+
+function askOf(config: Config, clock: Clock): Ask {
+	const { basePath } = originOf(config)
+	const forward = forwardTo(config, clock)
+	const headers = { accept: 'application/scim+json' }
+	return (path) => forward({ method: 'GET', path: `${basePath}${path}`, headers, body: Buffer.alloc(0), deadline })
+}
+
+const afterConnecting: ReadonlySet<AgentErrorCode> = new Set([
+	'origin_timeout',
+	'origin_bad_response',
+	'origin_unavailable',
+	'origin_reset',
+])
+
+function judge(first: OriginAnswer, shown: Shown | undefined, examined: Examined): Finding {
+	if (!('fault' in first) || afterConnecting.has(first.fault)) return accepted(shown)
+	const { fault, detail } = first
+	const trouble = { fault, detail: plainly(detail), shown }
+	const certificate = shown === undefined ? '' : `; ${shown.text}`
+	// The port is open: what is left of refusals broke off before TLS began.
+	if (fault === 'origin_refused')
+		return fail('O3', `origin_reset before the handshake: ${trouble.detail}${certificate}`, brokenOff)
+	return fail(
+		'O3',
+		`${fault}: ${words(trouble.detail, fault, shown, examined)}${certificate}`,
+		remedyFor(trouble, examined),
+	)
+}
+
+const brokenOff =
+	'Something listens there and hangs up before TLS begins: is it the port of the SCIM server, and may this machine connect (firewall, list of allowed addresses)? Clients are told origin_refused.'
+
+function words(detail: string, fault: AgentErrorCode, shown: Shown | undefined, { config }: Examined): string {
+	if (fault === 'origin_tls_name' && shown !== undefined) return `it is not for ${expectedName(config)}`
+	return detail
+}
+
+function accepted(shown: Shown | undefined): Finding {
+	if (shown === undefined) return pass('O3', 'the certificate is accepted')
+	const days = daysUntil(shown.validTo)
+	const seen = `accepted: ${shown.text}`
+	return days > 30 ? pass('O3', seen) : warn('O3', seen, `It ends in ${days} days: renew it on the SCIM server.`)
+}
+
+function answer(code: string, path: string, seen: OriginAnswer, examined: Examined): Finding {
+	const { config } = examined
+	if ('fault' in seen) {
+		const trouble = { fault: seen.fault, detail: plainly(seen.detail), shown: undefined }
+		return fail(code, `GET ${path}: ${seen.fault}: ${trouble.detail}`, remedyFor(trouble, examined))
+	}
 	const what = `GET ${path}: ${seen.status}`
 	if (seen.status === 200) return pass(code, what)
 	if (seen.status === 401 || seen.status === 403) return fail(code, what, credentialRemedy(config))
+	if (seen.status >= 300 && seen.status < 400)
+		return fail(
+			code,
+			`${what}, to ${seen.headers.location ?? 'nowhere'}`,
+			'It sends on to another address, where the agent does not go: name that of the SCIM server itself in origin.url.',
+		)
 	if (seen.status === 404)
 		return fail(code, what, `Is origin.url the address of the SCIM server's root? It is "${config.origin.url}".`)
 	return fail(code, what, "See the SCIM server's own log.")
@@ -98,108 +179,30 @@ function credentialRemedy({ origin: { authorization } }: Config): string {
 	}
 }
 
-async function speed(ask: (path: string) => Promise<OriginAnswer>): Promise<Finding> {
+async function speed(ask: Ask): Promise<Finding> {
 	const times: number[] = []
-	for (let round = 0; round < rounds; round++) {
+	const began = performance.now()
+	let failed = 0
+	while (times.length < rounds && performance.now() - began < roundsLimit) {
 		const started = performance.now()
-		await ask('/ServiceProviderConfig')
+		if ('fault' in (await ask('/ServiceProviderConfig'))) failed++
 		times.push(Math.round(performance.now() - started))
 	}
 	times.sort((one, other) => one - other)
-	const seen = `${rounds} requests: ${times[rounds >> 1]} ms in the middle, ${times.at(-1)} ms at most`
-	return (times.at(-1) ?? 0) > 5000
+	const percentile = (share: number) => times[Math.ceil(times.length * share) - 1] ?? 0
+	const seen = `${times.length} requests: p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms`
+	if (failed > 0) return warn('O6', `${seen}, ${failed} failed`, "See the SCIM server's own log.")
+	return percentile(0.95) > 5000
 		? warn('O6', seen, 'The relay gives up after 60 s; find out why the SCIM server is slow.')
 		: pass('O6', seen)
 }
 
 /** More than fits the control channel goes another way, which is only gone where there is something that large. */
-async function size(ask: (path: string) => Promise<OriginAnswer>): Promise<Finding> {
+async function size(ask: Ask): Promise<Finding> {
 	const answer = await ask('/Schemas')
-	if ('fault' in answer) return skip('O7', `GET /Schemas: ${answer.fault}: ${answer.detail}`)
+	if ('fault' in answer) return skip('O7', `GET /Schemas: ${answer.fault}: ${plainly(answer.detail)}`)
 	const seen = `GET /Schemas: ${answer.status}, ${answer.body.length} bytes`
 	return answer.body.length > controlLimit
 		? pass('O7', `${seen}, which goes packed or by a rendezvous`)
 		: skip('O7', `${seen}, which is too little to need a rendezvous`)
-}
-
-/** Looks at the certificate only: nothing is asked, and nothing is sent after the handshake. */
-export function showCertificate(config: Config): Promise<Shown | undefined> {
-	const { host, port } = originOf(config)
-	const servername = config.origin.tls.serverName ?? host
-	return new Promise((resolve) => {
-		// The one place that goes on with any certificate: to show it to the administrator, who decides whether to trust it.
-		const socket = connect({
-			host,
-			port,
-			rejectUnauthorized: false,
-			...(/^[\d.:]+$/.test(servername) ? {} : { servername }),
-		})
-		const finish = (shown?: Shown) => {
-			socket.destroy()
-			resolve(shown)
-		}
-		socket.setTimeout(5000, () => finish())
-		socket.on('error', () => finish())
-		socket.on('secureConnect', () => finish(describe(socket.getPeerCertificate(true), socket.getProtocol())))
-	})
-}
-
-function describe(
-	peer: PeerCertificate & { issuerCertificate?: PeerCertificate },
-	protocol: string | null,
-): Shown | undefined {
-	if (peer.raw === undefined) return undefined
-	const names = (peer.subjectaltname ?? '')
-		.split(', ')
-		.filter(Boolean)
-		.map((name) => name.replace(/^[^:]*:/, ''))
-	const daysLeft = Math.floor((Date.parse(peer.valid_to) - Date.now()) / 86_400_000)
-	const issuer = peer.issuer?.CN ?? 'unknown'
-	const subject = peer.subject?.CN ?? 'unknown'
-	const base64 = peer.raw.toString('base64').replaceAll(/.{64}/g, '$&\n')
-	return {
-		pem: `-----BEGIN CERTIFICATE-----\n${base64.trimEnd()}\n-----END CERTIFICATE-----\n`,
-		text: `certificate of ${subject}, names ${names.join(' ') || 'none'}, issued by ${issuer}, ends in ${daysLeft} days, ${protocol}, SHA-256 ${peer.fingerprint256}`,
-		names,
-		isSelfSigned: issuer === subject,
-		daysLeft,
-	}
-}
-
-/** One sentence and, where a setting is wrong, the line that puts it right. */
-function remedyFor(fault: AgentErrorCode, { origin }: Config, shown: Shown | undefined): string {
-	const pin =
-		'rollcall-relay doctor --save-certificate origin.pem, compare its SHA-256 with the server, then set "tls": { "mode": "pin", "certificateFile": "origin.pem" }'
-	switch (fault) {
-		case 'origin_dns':
-			return `The name in origin.url has no address here: "url": "${origin.url.replace(/\/\/[^/:]+/, '//localhost')}" if the server runs on this machine.`
-		case 'origin_refused':
-			return `Nothing listens there. Start the SCIM server, or correct the port: "url": "${origin.url}".`
-		case 'origin_connect_timeout':
-			return 'Something accepts the connection, or drops it, and says nothing: look at firewalls and at the SCIM server.'
-		case 'origin_tls_untrusted':
-			return shown?.isSelfSigned === false
-				? 'Its authority is unknown here: "tls": { "mode": "ca", "caFile": "ca.pem" }, with the certificate of the authority in the file.'
-				: `Its certificate is its own: ${pin}.`
-		case 'origin_tls_name':
-			return shown?.names[0] === undefined
-				? `Its certificate has no names: ${pin}.`
-				: `Its certificate has another name: add "serverName": "${shown.names[0]}" to origin.tls.`
-		case 'origin_tls_expired':
-			return 'Its certificate is out of date: renew it on the SCIM server. There is no setting that lets it pass.'
-		case 'origin_tls_pin':
-			return `It shows another certificate than the pinned one. If it was renewed: ${pin}.`
-		case 'origin_tls_protocol':
-			return 'It speaks no TLS 1.2: enable that on the SCIM server.'
-		case 'origin_tls_client_cert':
-			return 'It asks for a client certificate: "clientCertificate": { "certificateFile": "client.pem", "keyFile": "client.key" } in origin.'
-		case 'origin_not_tls':
-			return 'It speaks plain HTTP on this port: enable TLS on it, and use that port in origin.url.'
-		case 'origin_bad_response':
-			return `What answers is not SCIM: does "url": "${origin.url}" end where its SCIM endpoints begin?`
-		case 'origin_unavailable':
-			return 'A gateway before the SCIM server cannot reach it: look at the gateway.'
-		default:
-			return "See the SCIM server's own log."
-	}
 }

@@ -41,6 +41,11 @@ test('a server that wants a certificate says so after the handshake', () => {
 	expect(originFault(error, { mode: 'ca', isAgreed: true, isSent: true })).toBe('origin_tls_client_cert')
 })
 
+test('a pin vouches for no certificate that is unfit for a server, which is no other one for that', () => {
+	for (const code of ['INVALID_PURPOSE', 'UNSPECIFIED'])
+		expect(originFault(failing(code), { mode: 'pin', isAgreed: true, isSent: false })).toBe('origin_tls_untrusted')
+})
+
 describe('a server that speaks TLS 1.2 alone', () => {
 	const asked = async (options: ServerOptions) => {
 		const server = await startOrigin({ ...certificate, maxVersion: 'TLSv1.2', ...options })

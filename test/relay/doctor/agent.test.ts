@@ -54,7 +54,7 @@ test.each([
 	[
 		401,
 		'auth_failed',
-		`The service refuses the key: "keyName": "${named.keyName}" must have the right Listen on demo.`,
+		`The service refuses the key, or the times in the token if the clock is wrong (H2): "keyName": "${named.keyName}" must have the right Listen on demo.`,
 	],
 	[404, 'entity_missing', 'Create the hybrid connection demo, or correct relay.hybridConnection.'],
 	[500, 'network', 'The checks of the network above say where it ends.'],

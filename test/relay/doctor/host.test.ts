@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { openFiles, service } from '../../../relay/doctor/host.ts'
+import { openFiles, runtime, service } from '../../../relay/doctor/host.ts'
+import { readsTrustStore } from '../../../relay/origin-tls.ts'
 
 const unit = (more: string) => `LoadState=loaded\n${more}\nActiveEnterTimestamp=Mon 2026-11-23 08:00:00 UTC\n`
 const since = 'since Mon 2026-11-23 08:00:00 UTC'
@@ -36,7 +37,7 @@ test('where services cannot be asked for, that is no fault', () => {
 	const run = () => {
 		throw new Error('spawnSync systemctl ENOENT\nmore')
 	}
-	const seen = 'no service is known here: spawnSync systemctl ENOENT'
+	const seen = 'no service is known here: spawnSync systemctl ENOENT more'
 	expect(service({ platform: 'linux', folder: '', run })).toEqual({ code: 'H3', verdict: 'SKIP', seen })
 })
 
@@ -58,4 +59,34 @@ test.each([
 	[undefined, 16, { verdict: 'SKIP', seen: 'the limit of open files is not known here' }],
 ])('of open files %#', (limits, concurrency, finding) => {
 	expect(openFiles(limits, { concurrency })).toEqual({ code: 'H4', ...finding })
+})
+
+const origin = (mode: 'system' | 'pin') => ({
+	origin: {
+		url: 'https://localhost/scim',
+		tls: mode === 'pin' ? { mode, certificateFile: 'origin.pem' } : { mode },
+		authorization: { type: 'passThrough' as const },
+	},
+})
+
+test('what it runs on, with the version of the library for WebSockets', () => {
+	expect(runtime(origin('pin'))).toEqual({
+		code: 'H1',
+		verdict: 'PASS',
+		seen: expect.stringMatching(/^Node \d+\.\d+\.\d+ with OpenSSL \S+ on \w+, ws \d+\.\d+\.\d+$/),
+	})
+	expect(runtime(origin('system')).verdict).toBe(readsTrustStore ? 'PASS' : 'WARN')
+})
+
+test('a Node that does not see whom the machine trusts, and one that is too old', () => {
+	expect(runtime(origin('system'), { node: '20.19.0', openssl: '3.0.15' }, false)).toMatchObject({
+		verdict: 'WARN',
+		seen: expect.stringMatching(/^Node 20\.19\.0 /),
+		remedy: expect.stringMatching(/Node 22\.15 or later\. Or: .*"mode": "ca".*NODE_EXTRA_CA_CERTS/),
+	})
+	expect(runtime(origin('pin'), { node: '20.19.0', openssl: '3.0.15' }, false).verdict).toBe('PASS')
+	expect(runtime(origin('pin'), { node: '20.18.3', openssl: '3.0.15' }, false)).toMatchObject({
+		verdict: 'FAIL',
+		remedy: 'Install Node 20.19 or later, 24 best.',
+	})
 })

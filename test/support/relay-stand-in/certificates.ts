@@ -53,11 +53,61 @@ export function authority(name = 'Lab'): Authority {
 	return { ...own, issue: (names, days = 2) => issue(own, names, days) }
 }
 
+const alternatives = (names: readonly string[]) => (names.length === 0 ? '' : `subjectAltName=${names.join(',')}`)
+
 const issue = (issuer: Certificate, names: readonly string[], days: number): Certificate =>
-	openssl({ 'ca.pem': issuer.cert, 'ca.key': issuer.key, 'names.cnf': `subjectAltName=${names.join(',')}` }, [
+	openssl({ 'ca.pem': issuer.cert, 'ca.key': issuer.key, 'names.cnf': alternatives(names) }, [
 		['req', '-new', ...algorithm, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', '/CN=leaf'],
 		[
 			...['x509', '-req', '-in', 'request.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'],
 			...['-days', String(days), '-extfile', 'names.cnf', '-out', 'cert.pem'],
+		],
+	])
+
+/** A certificate of its own making for localhost that is valid only from the year 2040 on. */
+export const notYetValid = (): Certificate =>
+	openssl(
+		{
+			'index.txt': '',
+			'names.cnf': 'subjectAltName=DNS:localhost',
+			'ca.cnf':
+				'[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\nrand_serial=yes\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n',
+		},
+		[
+			['req', '-new', ...algorithm, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', '/CN=localhost'],
+			[
+				...['ca', '-batch', '-selfsign', '-config', 'ca.cnf', '-keyfile', 'key.pem', '-in', 'request.pem', '-notext'],
+				...[
+					'-startdate',
+					'20400101000000Z',
+					'-enddate',
+					'20410101000000Z',
+					'-extfile',
+					'names.cnf',
+					'-out',
+					'cert.pem',
+				],
+			],
+		],
+	)
+
+/** A certificate of its own making with further extensions, such as `extendedKeyUsage=clientAuth`. */
+export const withExtension = (extension: string): Certificate =>
+	openssl({}, [
+		[
+			...[
+				'req',
+				'-x509',
+				...algorithm,
+				'-keyout',
+				'key.pem',
+				'-out',
+				'cert.pem',
+				'-days',
+				'2',
+				'-subj',
+				'/CN=localhost',
+			],
+			...['-addext', 'subjectAltName=DNS:localhost', '-addext', extension],
 		],
 	])

@@ -1,0 +1,120 @@
+import { realpathSync, type Stats, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Machine } from '../service.ts'
+import { type Finding, fail, pass, plainly, skip, warn } from './check.ts'
+import { namedIn } from './files.ts'
+import type { Examined } from './remedy.ts'
+
+/** A unit of systemd, as far as it decides what the service sees. */
+type Unit = {
+	readonly user: string
+	readonly command: string
+	/** Files that systemd reads as root and hands over. */
+	readonly handedOver: ReadonlySet<string>
+	readonly hidden: readonly string[]
+}
+
+/** May the user that the service runs as read what it needs? Whoever runs the doctor may be another one. */
+export function access(examined: Examined, machine: Machine): readonly Finding[] {
+	if (machine.platform !== 'linux')
+		return [skip('C3', 'who may read a file here is in its access list, which is not looked at: icacls FILE')]
+	const unit = installedUnit(machine)
+	if (unit === undefined) return [skip('C3', 'no service is installed: C2 is about whoever runs this')]
+	const file = resolve(examined.file)
+	if (!unit.command.includes(file))
+		return [
+			warn(
+				'C3',
+				`the service does not run with ${file}: ${unit.command}`,
+				`rollcall-relay service install --config ${file} --user ${unit.user}`,
+			),
+		]
+	const identity = identityOf(unit.user, machine)
+	if (identity === undefined)
+		return [
+			fail('C3', `the service runs as ${unit.user}, whom this machine does not know`, `useradd --system ${unit.user}`),
+		]
+	const needed = [file, ...new Set(namedIn(examined.config).map((named) => named.file))]
+	const barred = needed.flatMap((each) => barrier(each, unit, identity))
+	return barred.length > 0
+		? barred
+		: [pass('C3', `${unit.user}, whom the service runs as, may read all ${needed.length} files`)]
+}
+
+function installedUnit({ run }: Machine): Unit | undefined {
+	const text = textOf(() => run('systemctl', ['cat', 'rollcall-relay']))
+	if (text === undefined || !/^\[Service\]$/m.test(text)) return undefined
+	const values = (name: string) =>
+		[...text.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value.replaceAll('%%', '%').trim())
+	const isSet = (name: string, states: RegExp) => states.test(values(name).at(-1) ?? '')
+	return {
+		user: values('User').at(-1) || 'root',
+		command: values('ExecStart').at(-1) ?? '',
+		handedOver: new Set(values('LoadCredential').map((value) => value.replace(/^[^:]*:/, ''))),
+		hidden: [
+			...(isSet('PrivateTmp', /^(yes|true|on|1)$/) ? ['/tmp/', '/var/tmp/'] : []),
+			...(isSet('ProtectHome', /^(yes|true|on|1|tmpfs)$/) ? ['/home/', '/root/', '/run/user/'] : []),
+		],
+	}
+}
+
+/** What a program of the system says, where it says something. */
+function textOf(ask: () => string): string | undefined {
+	try {
+		return ask()
+	} catch (error) {
+		if (error instanceof Error) return undefined
+		throw error
+	}
+}
+
+type Identity = { readonly user: number; readonly groups: readonly number[] }
+
+function identityOf(name: string, { run }: Machine): Identity | undefined {
+	const numbers = (option: string) =>
+		textOf(() => run('id', [option, name]))
+			?.trim()
+			.split(/\s+/)
+			.map(Number)
+	const [user] = numbers('-u') ?? []
+	return user === undefined ? undefined : { user, groups: numbers('-G') ?? [] }
+}
+
+const enter = 1
+const read = 4
+
+/** By owner, group and mode, root like any other, since the service has no privileges. Access lists are not looked at. */
+function barrier(file: string, { user, handedOver, hidden }: Unit, identity: Identity): readonly Finding[] {
+	if (handedOver.has(file)) return []
+	const cover = hidden.find((folder) => file.startsWith(folder))
+	if (cover !== undefined)
+		return [
+			fail(
+				'C3',
+				`the service does not see ${file}: its unit hides ${cover}`,
+				'Move it, to /etc/rollcall-relay for example.',
+			),
+		]
+	try {
+		const real = realpathSync(file)
+		const closed = [...foldersOf(file), ...foldersOf(real)].find((folder) => !may(statSync(folder), identity, enter))
+		if (closed !== undefined)
+			return [fail('C3', `${user} may not enter ${closed}, where ${file} is`, `chmod o+x ${closed}`)]
+		return may(statSync(real), identity, read)
+			? []
+			: [fail('C3', `${user} may not read ${file}`, `chown ${user} ${file}`)]
+	} catch (error) {
+		// That it is missing is for C2 to say.
+		return [skip('C3', `${file} cannot be looked at: ${plainly(error)}`)]
+	}
+}
+
+function foldersOf(file: string): readonly string[] {
+	const folder = dirname(file)
+	return folder === dirname(folder) ? [folder] : [...foldersOf(folder), folder]
+}
+
+function may({ uid, gid, mode }: Stats, { user, groups }: Identity, what: number): boolean {
+	const shift = uid === user ? 6 : groups.includes(gid) ? 3 : 0
+	return ((mode >> shift) & what) !== 0
+}

@@ -1,0 +1,167 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { UsageError } from '../../shared/cli/usage-error.ts'
+import { type Config, readText } from '../config.ts'
+import { readSecret } from '../secret-file.ts'
+import { day, daysUntil } from './certificate.ts'
+import { type Finding, fail, pass, plainly, warn } from './check.ts'
+import { type Examined, saving } from './remedy.ts'
+
+/** What the files that the settings name are good for. */
+export type Files = {
+	readonly findings: readonly Finding[]
+	/** Those for a token of the service. */
+	readonly canListen: boolean
+	/** The authorities that vouch for the service. */
+	readonly canTrust: boolean
+	/** Those for TLS with the SCIM server. */
+	readonly canConnect: boolean
+	/** The SCIM server's token. */
+	readonly canAuthorize: boolean
+}
+
+type Named = {
+	readonly file: string
+	readonly kind: 'token' | 'key' | 'certificates'
+	readonly use: 'listen' | 'trust' | 'connect' | 'authorize'
+	/** Of a key, the certificate that it belongs to; of a certificate, itself where it is the agent's own. */
+	readonly own?: string
+}
+
+/** The files that the settings name, and what for. */
+export function namedIn({ relay, credentials, origin }: Config): readonly Named[] {
+	const { tls, clientCertificate, authorization } = origin
+	return [
+		...(relay.caFile === undefined ? [] : [{ use: 'trust', kind: 'certificates', file: relay.caFile } as const]),
+		...(credentials.type === 'sas' ? [{ use: 'listen', kind: 'token', file: credentials.keyFile } as const] : []),
+		...(credentials.type === 'certificate' ? pair('listen', credentials) : []),
+		...(tls.mode === 'ca' ? [{ use: 'connect', kind: 'certificates', file: tls.caFile } as const] : []),
+		...(tls.mode === 'pin' ? [{ use: 'connect', kind: 'certificates', file: tls.certificateFile } as const] : []),
+		...(clientCertificate === undefined ? [] : pair('connect', clientCertificate)),
+		...(authorization.type === 'bearer'
+			? [{ use: 'authorize', kind: 'token', file: authorization.tokenFile } as const]
+			: []),
+	]
+}
+
+const pair = (use: Named['use'], files: { readonly certificateFile: string; readonly keyFile: string }) =>
+	[
+		{ use, kind: 'certificates', file: files.certificateFile, own: files.certificateFile },
+		{ use, kind: 'key', file: files.keyFile, own: files.certificateFile },
+	] as const
+
+/** Are the files there and what they should be, and who may read and change them? */
+export function examineFiles(examined: Examined): Files {
+	const judged = namedIn(examined.config).map((named) => ({ use: named.use, finding: examine(named, examined) }))
+	const isUsable = (use: Named['use']) => !judged.some((one) => one.use === use && one.finding.verdict === 'FAIL')
+	return {
+		findings: [...settingsFile(examined), ...judged.map(({ finding }) => finding)],
+		canListen: isUsable('listen'),
+		canTrust: isUsable('trust'),
+		canConnect: isUsable('connect'),
+		canAuthorize: isUsable('authorize'),
+	}
+}
+
+function examine(named: Named, { config, file }: Examined): Finding {
+	try {
+		switch (named.kind) {
+			case 'token':
+				return token(named.file)
+			case 'key':
+				return key(named)
+			case 'certificates':
+				return certificates(named)
+		}
+	} catch (error) {
+		if (!(error instanceof UsageError)) throw error
+		const { tls } = config.origin
+		// Whoever pins has to make the file first.
+		const isPin = tls.mode === 'pin' && tls.certificateFile === named.file
+		const remedy = isPin ? `${saving(file, named.file)}, and compare its SHA-256 with that of the server.` : error.hint
+		return fail('C2', plainly(error), remedy)
+	}
+}
+
+const byOwnerAlone = process.platform === 'win32' ? '' : ', by its owner alone'
+
+function token(file: string): Finding {
+	const secret = readSecret(file)
+	if (/[\0\ufffd]/.test(secret))
+		throw new UsageError(`${file} is no text in UTF-8; it may be in UTF-16`, {
+			hint: 'PowerShell writes UTF-16 with > and Out-File: write the token by Set-Content -Encoding ascii.',
+		})
+	if (!/^[\x21-\x7e]+$/.test(secret))
+		throw new UsageError(`${file} has more in it than a token: a space, a line break or a letter beyond ASCII`, {
+			hint: 'Write the token into it, in one line and nothing else.',
+		})
+	return pass('C2', `${file} is readable${byOwnerAlone}`)
+}
+
+function key({ file, own }: Named): Finding {
+	const parsed = parse(file, readSecret(file))
+	if (own !== undefined && !isKeyOf(parsed, own))
+		throw new UsageError(`${file} is not the key of ${own}`, {
+			hint: 'Name the key and the certificate that belong together.',
+		})
+	return pass('C2', `${file} is a private key, readable${byOwnerAlone}`)
+}
+
+function parse(file: string, pem: string): KeyObject {
+	try {
+		return createPrivateKey(pem)
+	} catch (error) {
+		throw new UsageError(`${file} is no private key that can be used: ${plainly(error)}`, {
+			hint: 'It must be PEM without a passphrase: openssl pkey -in FILE -out NEW-FILE.',
+			cause: error,
+		})
+	}
+}
+
+/** A certificate that cannot be read has a finding of its own. */
+function isKeyOf(key: KeyObject, certificateFile: string): boolean {
+	try {
+		return certificatesIn(certificateFile)[0]?.checkPrivateKey(key) ?? false
+	} catch (error) {
+		if (error instanceof UsageError) return true
+		throw error
+	}
+}
+
+function certificates({ file, own }: Named): Finding {
+	const all = certificatesIn(file)
+	const [first] = all
+	const seen = `${file} has ${all.length === 1 ? 'a certificate' : `${all.length} certificates`}`
+	if (isChangeable(file)) return warn('C2', `${seen}, and others may change it`, `chmod go-w ${file}`)
+	if (own === undefined || first === undefined) return pass('C2', seen)
+	const ends = new Date(first.validTo)
+	const until = `${seen}, until ${day(ends)}`
+	const days = daysUntil(ends)
+	if (days < 0) return fail('C2', until, "The agent's certificate is out of date: have another one issued.")
+	return days > 30 ? pass('C2', until) : warn('C2', until, `It ends in ${days} days: have another one issued.`)
+}
+
+function certificatesIn(file: string): readonly X509Certificate[] {
+	const text = readText(file, 'It must exist and be readable by the user that the agent runs as.')
+	const blocks = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs)
+	const hint = 'It must be PEM: openssl x509 -inform der -in FILE -out NEW-FILE makes it of what Windows exports.'
+	if (blocks === null) throw new UsageError(`${file} has no certificate in PEM`, { hint })
+	try {
+		return blocks.map((block) => new X509Certificate(block))
+	} catch (error) {
+		throw new UsageError(`${file} has a certificate that cannot be read: ${plainly(error)}`, { hint, cause: error })
+	}
+}
+
+const bits = (file: string): number => (process.platform === 'win32' ? 0 : statSync(file).mode)
+
+const isChangeable = (file: string): boolean => (bits(file) & 0o022) !== 0
+
+/** Who may change the settings may send the SCIM server's token elsewhere. */
+function settingsFile({ config, file }: Examined): readonly Finding[] {
+	if (isChangeable(file)) return [warn('C2', `${file} can be changed by others`, `chmod go-w ${file}`)]
+	const hasPassword = /\/\/[^/]*@/.test(config.relay.proxy ?? '')
+	if (hasPassword && (bits(file) & 0o044) !== 0)
+		return [warn('C2', `${file} has the proxy's password in it and can be read by others`, `chmod go-r ${file}`)]
+	return []
+}

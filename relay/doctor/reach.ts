@@ -1,0 +1,21 @@
+import { connect } from 'node:net'
+import { codeOf } from '../../shared/cli/usage-error.ts'
+import { plainly } from './check.ts'
+
+const limit = 5000
+
+/** Why no connection to a port came about. */
+export type Obstacle = { readonly code: string; readonly detail: string }
+
+/** Connects and hangs up. */
+export const reach = (host: string, port: number): Promise<Obstacle | undefined> =>
+	new Promise((resolve) => {
+		const socket = connect({ host, port })
+		const finish = (obstacle?: Obstacle) => {
+			socket.destroy()
+			resolve(obstacle)
+		}
+		socket.setTimeout(limit, () => finish({ code: 'ETIMEDOUT', detail: `no answer within ${limit / 1000} s` }))
+		socket.on('error', (error) => finish({ code: String(codeOf(error)), detail: plainly(error) }))
+		socket.on('connect', () => finish())
+	})
