@@ -6,7 +6,7 @@ import { type AgentErrorCode, answerHeaders, bodyLimit, isSound, requestHeaders 
 import type { Config } from './config.ts'
 import { briefly } from './log.ts'
 import { originFault, originTls } from './origin-tls.ts'
-import { readSecret } from './secret-file.ts'
+import { readToken } from './secret-file.ts'
 
 export type OriginRequest = {
 	readonly method: string
@@ -116,7 +116,7 @@ function authorizationOf({
 	const { authorization } = origin
 	switch (authorization.type) {
 		case 'bearer': {
-			const token = readSecret(authorization.tokenFile)
+			const token = readToken(authorization.tokenFile)
 			return () => ({ authorization: `Bearer ${token}` })
 		}
 		case 'passThrough':

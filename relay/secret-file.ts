@@ -10,7 +10,20 @@ export function readSecret(file: string): string {
 	if (given === undefined && process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0)
 		throw new UsageError(`${file} can be read by others`, { hint: `chmod 600 ${file}` })
 	if (secret === '') throw new UsageError(`${file} is empty`, { hint: 'Write the secret into it, and nothing else.' })
+	if (/[\0\ufffd]/.test(secret))
+		throw new UsageError(`${file} is no text in UTF-8; it may be in UTF-16`, {
+			hint: 'PowerShell writes UTF-16 with > and Out-File: write the secret by Set-Content -Encoding ascii.',
+		})
 	return secret
+}
+
+/** Reads a secret that goes into a header: one line without spaces. */
+export function readToken(file: string): string {
+	const token = readSecret(file)
+	if (/^[\x21-\x7e]+$/.test(token)) return token
+	throw new UsageError(`${file} has more in it than a token: a space, a line break or a letter beyond ASCII`, {
+		hint: 'Write the token into it, in one line and nothing else.',
+	})
 }
 
 /**

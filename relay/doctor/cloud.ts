@@ -3,7 +3,7 @@ import { ask, type Reply } from '../ask.ts'
 import { type Config, readText } from '../config.ts'
 import { briefly } from '../log.ts'
 import { proxyAgent } from '../proxy.ts'
-import { readSecret } from '../secret-file.ts'
+import { readToken } from '../secret-file.ts'
 import { type Finding, fail, pass, skip } from './check.ts'
 
 /** A tenant of Rollcall, and where the token is that a client of it has. */
@@ -19,7 +19,7 @@ export async function cloudFinding(cloud: Cloud | undefined, { relay }: Config):
 	const started = performance.now()
 	try {
 		const reply = await ask(url, {
-			headers: { authorization: `Bearer ${readSecret(cloud.tokenFile)}`, accept: 'application/scim+json' },
+			headers: { authorization: `Bearer ${readToken(cloud.tokenFile)}`, accept: 'application/scim+json' },
 			limit,
 			agent: relay.proxy === undefined || !url.startsWith('https:') ? undefined : proxyAgent(relay.proxy),
 			ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile is a PEM file.'),

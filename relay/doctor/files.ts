@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { UsageError } from '../../shared/cli/usage-error.ts'
 import { type Config, readText } from '../config.ts'
-import { readSecret } from '../secret-file.ts'
+import { readSecret, readToken } from '../secret-file.ts'
 import { day, daysUntil } from './certificate.ts'
 import { type Finding, fail, pass, plainly, warn } from './check.ts'
 import { type Examined, saving } from './remedy.ts'
@@ -86,15 +86,7 @@ function examine(named: Named, { config, file }: Examined): Finding {
 const byOwnerAlone = process.platform === 'win32' ? '' : ', by its owner alone'
 
 function token(file: string): Finding {
-	const secret = readSecret(file)
-	if (/[\0\ufffd]/.test(secret))
-		throw new UsageError(`${file} is no text in UTF-8; it may be in UTF-16`, {
-			hint: 'PowerShell writes UTF-16 with > and Out-File: write the token by Set-Content -Encoding ascii.',
-		})
-	if (!/^[\x21-\x7e]+$/.test(secret))
-		throw new UsageError(`${file} has more in it than a token: a space, a line break or a letter beyond ASCII`, {
-			hint: 'Write the token into it, in one line and nothing else.',
-		})
+	readToken(file)
 	return pass('C2', `${file} is readable${byOwnerAlone}`)
 }
 

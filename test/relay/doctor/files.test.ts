@@ -56,7 +56,7 @@ describe('a file', () => {
 			() => written('origin.token', Buffer.from('\ufeffsecret\r\n', 'utf16le')),
 			'FAIL',
 			/^\S+origin\.token is no text in UTF-8; it may be in UTF-16$/,
-			/^PowerShell writes UTF-16 with > and Out-File: write the token by Set-Content -Encoding ascii\.$/,
+			/^PowerShell writes UTF-16 with > and Out-File: write the secret by Set-Content -Encoding ascii\.$/,
 		],
 		[
 			'with a token in UTF-16 without a byte order mark',
