@@ -55,8 +55,6 @@ type Setting = {
 	readonly probe: Probe
 }
 
-/** One more of the reserved paths, for people: no program of the cloud asks for it. */
-const infoPath = '/.scim-relay/info'
 const deadlineLimit = 45_000
 /** The methods of SCIM (RFC 7644 section 3.2). */
 export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
@@ -105,7 +103,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
 		if (isRefusing) return refusal('draining', 'the agent is stopping')
 		if (target === `/${entity}${reserved.health}`) return told(await health())
-		if (target === `/${entity}${infoPath}`) return told(info)
+		if (target === `/${entity}${reserved.info}`) return told(info)
 		if (!methods.has(request.method))
 			return refusal('method_refused', `the method ${request.method.slice(0, 20)} is refused`)
 		const path = originTarget(target, { entity, basePath })

@@ -24,8 +24,12 @@ export const header = {
 	base: 'x-scim-relay-base',
 } as const
 
-/** Paths below `/{hybrid connection}` that an agent answers itself. */
-export const reserved = { health: '/.scim-relay/health', outcome: '/.scim-relay/outcome/' } as const
+/** Paths below `/{hybrid connection}` that an agent answers itself. Nothing of the cloud asks for `info`, but people may. */
+export const reserved = {
+	health: '/.scim-relay/health',
+	info: '/.scim-relay/info',
+	outcome: '/.scim-relay/outcome/',
+} as const
 
 /** What is known of the SCIM server's part: it has answered, it was never asked, or nobody can tell. */
 export type Outcome = 'completed' | 'not-sent' | 'unknown'
