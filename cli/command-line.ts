@@ -3,28 +3,39 @@ import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { type Command, declared, type Invocation, type Option } from './command.ts'
 import { commandHelp, help } from './help.ts'
+import { shellWord } from './program.ts'
 
 /** What to do: a command, or to print a text. */
 export type Parsed = ({ readonly command: Command } & Pick<Invocation, 'args' | 'values'>) | { readonly print: string }
+
+/** What is typed, and what can be. */
+type Line = {
+	readonly args: readonly string[]
+	readonly commands: readonly Command[]
+	/** What starts this program; what is typed comes after it. */
+	readonly program: string
+}
 
 /**
  * Reads the command line.
  *
  * @throws UsageError that names what is wrong as it was typed, and what may have been meant
  */
-export function parseCommandLine(args: readonly string[], commands: readonly Command[]): Parsed {
-	const { values, positionals, given } = parse(args, commands)
+export function parseCommandLine(line: Line): Parsed {
+	const { commands, program } = line
+	const { values, positionals, given } = parse(line)
 	if (positionals.length === 0) {
-		if (values.help) return { print: help(commands) }
-		throw new UsageError('no command', { hint: 'rollcall --help lists them' })
+		if (values.help) return { print: help(commands, program) }
+		throw new UsageError('no command', { hint: listing(line) })
 	}
-	const command = commandOf(positionals, commands)
-	if (values.help) return { print: commandHelp(command) }
-	refuseOptions(command, given)
-	return { command, args: argumentsOf(command, positionals), values }
+	const command = commandOf(line, positionals)
+	if (values.help) return { print: commandHelp(command, program) }
+	refuseOptions(line, command, given)
+	return { command, args: argumentsOf(line, command, positionals), values }
 }
 
-function parse(args: readonly string[], commands: readonly Command[]) {
+function parse(line: Line) {
+	const { args, commands } = line
 	try {
 		const { values, positionals, tokens } = parseArgs({
 			...{ args: [...args], options: declared },
@@ -40,25 +51,32 @@ function parse(args: readonly string[], commands: readonly Command[]) {
 			commands,
 		)
 		if (message.startsWith('Unknown option')) {
-			throw new UsageError(`unknown option ${option}`, { hint: hintFor(option, command), cause: error })
+			throw new UsageError(`unknown option ${option}`, { hint: hintFor(line, option, command), cause: error })
 		}
 		const problem = message.includes('does not take') ? 'takes no value' : 'needs a value'
-		throw new UsageError(`${option} ${problem}`, { hint: listing(command), cause: error })
+		throw new UsageError(`${option} ${problem}`, { hint: listing(line, command), cause: error })
 	}
 }
 
-const listing = (command: Command | undefined): string =>
-	command === undefined ? 'rollcall --help lists the commands' : `rollcall ${command.words} --help lists the options`
+/** Lists the options of a command, or the commands. */
+const listing = ({ program }: Line, command?: Command): string =>
+	[program, ...(command === undefined ? [] : [command.words]), '--help'].join(' ')
+
+/** The whole line with something else for one of its words, or for the beginning of one. */
+const corrected = ({ args, program }: Line, wrong: string, right: string): string => {
+	const at = args.findIndex((arg) => arg === wrong || arg.startsWith(`${wrong}=`))
+	const words = args.map((arg, index) => (index === at ? `${right}${arg.slice(wrong.length)}` : arg))
+	return `did you mean: ${[program, ...words.map(shellWord)].join(' ')}`
+}
 
 /** Only an option that the command has is worth proposing. */
-function hintFor(option: string, command: Command | undefined): string {
+function hintFor(line: Line, option: string, command: Command | undefined): string {
 	const known = command === undefined ? Object.keys(declared) : optionsOf(command)
 	const close = nearest(
 		option,
 		known.map((name) => `--${name}`),
 	)
-	if (close !== undefined) return `did you mean ${close}?`
-	return listing(command)
+	return close === undefined ? listing(line, command) : corrected(line, option, close)
 }
 
 const optionsOf = ({ options }: Command): readonly Option[] => [...options, 'json', 'help']
@@ -67,7 +85,8 @@ const optionsOf = ({ options }: Command): readonly Option[] => [...options, 'jso
 const matching = (positionals: readonly string[], commands: readonly Command[]): Command | undefined =>
 	commands.find(({ words }) => `${positionals.join(' ')} `.startsWith(`${words} `))
 
-function commandOf(positionals: readonly string[], commands: readonly Command[]): Command {
+function commandOf(line: Line, positionals: readonly string[]): Command {
+	const { commands } = line
 	const command = matching(positionals, commands)
 	if (command !== undefined) return command
 	const [first = '', second = ''] = positionals
@@ -77,30 +96,33 @@ function commandOf(positionals: readonly string[], commands: readonly Command[])
 	if (siblings.length === 0) {
 		const close = nearest(first, [...new Set(commands.map(({ words }) => words.split(' ')[0] ?? ''))])
 		throw new UsageError(`unknown command ${first}`, {
-			hint: close === undefined ? 'rollcall --help lists the commands' : `did you mean rollcall ${close}?`,
+			hint: close === undefined ? listing(line) : corrected(line, first, close),
 		})
 	}
 	const close = nearest(second, siblings)
-	throw new UsageError(second === '' ? `rollcall ${first} what?` : `unknown command ${first} ${second}`, {
-		hint:
-			second === '' || close === undefined
-				? `there is ${siblings.map((sibling) => `rollcall ${first} ${sibling}`).join(', ')}`
-				: `did you mean rollcall ${first} ${close}?`,
+	if (second !== '' && close !== undefined) {
+		throw new UsageError(`unknown command ${first} ${second}`, { hint: corrected(line, second, close) })
+	}
+	const what = second === '' ? `${first} what?` : `unknown command ${first} ${second}:`
+	throw new UsageError(`${what} There is ${siblings.map((sibling) => `${first} ${sibling}`).join(', ')}`, {
+		hint: listing(line),
 	})
 }
 
-function refuseOptions(command: Command, given: readonly string[]): void {
+function refuseOptions(line: Line, command: Command, given: readonly string[]): void {
 	const known: readonly string[] = optionsOf(command)
 	const foreign = given.find((option) => !known.includes(option))
 	if (foreign === undefined) return
-	throw new UsageError(`rollcall ${command.words} has no option --${foreign}`, {
-		hint: listing(command),
-	})
+	throw new UsageError(`${command.words} has no option --${foreign}`, { hint: listing(line, command) })
 }
 
-function argumentsOf({ words, parameters }: Command, positionals: readonly string[]): readonly string[] {
+function argumentsOf(
+	{ program }: Line,
+	{ words, parameters }: Command,
+	positionals: readonly string[],
+): readonly string[] {
 	const args = positionals.slice(words.split(' ').length)
-	const hint = `rollcall ${[words, ...parameters].join(' ')}`
+	const hint = [program, words, ...parameters].join(' ')
 	const missing = parameters[args.length]
 	if (missing !== undefined) throw new UsageError(`${missing} is missing`, { hint })
 	const surplus = args[parameters.length]

@@ -48,6 +48,8 @@ export type Surroundings = {
 	/** Whether somebody watches standard error, who likes to see that there is progress. */
 	readonly isWatched: boolean
 	readonly env: Readonly<Record<string, string | undefined>>
+	/** What starts this program, for hints that can be pasted. */
+	readonly program: string
 }
 
 export type Command = {

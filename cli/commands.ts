@@ -17,7 +17,9 @@ const placed = ({ work, isFirst = false, ...command }: Placed): Command => ({
 	options: [...command.options, ...whereOptions],
 	async run(invocation) {
 		const ready = work(invocation)
-		const place = await openPlace(whereOf(invocation.values), { isFirst, say: invocation.surroundings.err })
+		const place = await openPlace(whereOf(invocation.values), {
+			...{ isFirst, say: invocation.surroundings.err, program: invocation.surroundings.program },
+		})
 		try {
 			return await ready(place)
 		} finally {

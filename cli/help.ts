@@ -25,26 +25,28 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 }
 
 /** All commands. */
-export function help(commands: readonly Command[]): string {
+export function help(commands: readonly Command[], program: string): string {
 	const lines = commands.map((command) => [usageOf(command), command.summary] as const)
-	return `Administers the tenants of Rollcall and their tokens.
+	return `${program} COMMAND
+Administers the tenants of Rollcall and their tokens.
 
 ${columns(lines)}
 
-rollcall COMMAND --help lists the options of a command. See docs/cli.md.`
+${program} COMMAND --help
+lists the options of a command. See docs/cli.md.`
 }
 
 /** One command with its options. */
-export function commandHelp(command: Command): string {
+export function commandHelp(command: Command, program: string): string {
 	const options: readonly Option[] = [...command.options, 'json', 'help']
 	const lines = options.map((option) => {
 		const [value, text] = descriptions[option]
 		return [`--${option} ${value}`.trim(), text] as const
 	})
-	return `${usageOf(command)}\n${command.summary}\n\n${columns(lines)}`
+	return `${program} ${usageOf(command)}\n${command.summary}\n\n${columns(lines)}`
 }
 
-const usageOf = ({ words, parameters }: Command): string => ['rollcall', words, ...parameters].join(' ')
+const usageOf = ({ words, parameters }: Command): string => [words, ...parameters].join(' ')
 
 function columns(lines: readonly (readonly [string, string])[]): string {
 	const width = Math.max(...lines.map(([left]) => left.length))

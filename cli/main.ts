@@ -1,4 +1,5 @@
 import { commands } from './commands.ts'
+import { programOf } from './program.ts'
 import { run } from './run.ts'
 
 // Answers go to standard output; `error: …` and `hint: …`, questions and progress to standard error.
@@ -15,4 +16,5 @@ process.exitCode = await run(process.argv.slice(2), commands, {
 	input: process.stdin,
 	isWatched: process.stderr.isTTY === true,
 	env: process.env,
+	program: programOf({ script: process.argv[1] ?? '', cwd: process.cwd(), env: process.env }),
 })

@@ -12,9 +12,10 @@ import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type Patience, patience } from './patience.ts'
+import { shellWord } from './program.ts'
 import type { TokenStore } from './token-store.ts'
 import { vaultTokens } from './vault-tokens.ts'
-import type { Where } from './where.ts'
+import { type Where, whereTyped } from './where.ts'
 
 /** Where tenants are: a deployment in Azure, or the data folder of `npm start`. */
 export type Place = {
@@ -24,6 +25,8 @@ export type Place = {
 	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
+	/** What has to be typed for another command to work here, such as `token list acme`. */
+	typed(command: string): string
 	close(): Promise<void>
 }
 
@@ -37,21 +40,32 @@ type Parts = Pick<Place, 'tokens' | 'close'> & {
  * Opens the place where a command works. What may be the first command there makes a data folder that is missing, and
  * waits for a role that is new, of which it tells `say`.
  */
-export async function openPlace(where: Where, { isFirst, say }: Opening): Promise<Place> {
+export async function openPlace(where: Where, { isFirst, say, program }: Opening): Promise<Place> {
+	const parts = await partsOf(where, { isFirst, say })
+	const typed = (command: string) => [program, command, ...whereTyped(where).map(shellWord)].join(' ')
+	return { ...(await placeOf(parts)), typed }
+}
+
+type Opening = {
+	readonly isFirst: boolean
+	readonly say: (text: string) => void
+	/** What starts this program. */
+	readonly program: string
+}
+
+async function partsOf(where: Where, { isFirst, say }: Pick<Opening, 'isFirst' | 'say'>): Promise<Parts> {
 	if ('folder' in where) return openFolder(where.folder, isFirst)
 	const deployment = 'resourceGroup' in where ? await findDeployment(where.resourceGroup) : where
 	return openDeployment(deployment, isFirst ? patience(say) : undefined)
 }
 
-type Opening = { readonly isFirst: boolean; readonly say: (text: string) => void }
-
 /** A deployment, as whoever is signed in to `az`. */
-async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment, waiting?: Patience): Promise<Place> {
+async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment, waiting?: Patience): Promise<Parts> {
 	const { AzureCliCredential } = await import('@azure/identity')
 	const credential = new AzureCliCredential()
 	const client: SecretClientOptions =
 		waiting === undefined ? {} : { additionalPolicies: [{ policy: waiting.vault, position: 'perCall' }] }
-	return placeOf({
+	return {
 		account: { endpoint: tablesEndpoint, credential },
 		...(waiting && { options: { intercept: waiting.tables } }),
 		tokens: vaultTokens({
@@ -59,11 +73,11 @@ async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment,
 		}),
 		origin: `https://${appHost}`,
 		close: async () => {},
-	})
+	}
 }
 
 /** A data folder, which nothing else uses meanwhile. */
-async function openFolder(data: string, isMade: boolean): Promise<Place> {
+async function openFolder(data: string, isMade: boolean): Promise<Parts> {
 	const folder = resolve(data)
 	if (!isMade && !existsSync(folder)) {
 		throw new Failure(`there is no folder ${folder}`, {
@@ -71,16 +85,15 @@ async function openFolder(data: string, isMade: boolean): Promise<Place> {
 		})
 	}
 	const { connectionString, close } = await startAzurite({ folder })
-	const parts: Parts = {
+	return {
 		account: { connectionString },
 		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
 		origin: 'http://127.0.0.1:7071',
 		close,
 	}
-	return placeOf(parts)
 }
 
-async function placeOf({ account, options, tokens, origin, close }: Parts): Promise<Place> {
+async function placeOf({ account, options, tokens, origin, close }: Parts): Promise<Omit<Place, 'typed'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)

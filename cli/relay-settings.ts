@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { relaySettings } from '../shared/relay/tenant-settings.ts'
 import type { TenantSettings } from '../shared/storage/tenants.ts'
-import type { Option, Values } from './command.ts'
+import type { Invocation, Option } from './command.ts'
 
 /** Each setting of a relay with its option and what the text of that means. */
 const relaySettingOptions = [
@@ -29,7 +29,7 @@ export const relayOptions: readonly Option[] = relaySettingOptions.map(({ option
  *
  * @throws UsageError that names the option whose value is none
  */
-export function settingsOf(values: Values): TenantSettings {
+export function settingsOf({ values, surroundings }: Pick<Invocation, 'values' | 'surroundings'>): TenantSettings {
 	const given: Record<string, unknown> = {}
 	for (const { setting, option, read } of relaySettingOptions) {
 		const value = values[option]
@@ -39,7 +39,7 @@ export function settingsOf(values: Values): TenantSettings {
 	if (error === undefined) return given
 	const [issue] = error.issues
 	throw new UsageError(`${optionOf(String(issue?.path[0]))}: ${issue?.message}`, {
-		hint: 'rollcall tenant set --help',
+		hint: `${surroundings.program} tenant set --help`,
 		cause: error,
 	})
 }

@@ -8,9 +8,9 @@ export async function run(
 	commands: readonly Command[],
 	surroundings: Surroundings,
 ): Promise<number> {
-	const { out, err } = surroundings
+	const { out, err, program } = surroundings
 	try {
-		const parsed = parseCommandLine(args, commands)
+		const parsed = parseCommandLine({ args, commands, program })
 		if ('print' in parsed) {
 			await out(`${parsed.print}\n`)
 			return 0

@@ -12,10 +12,10 @@ import { statesOf } from './token-store.ts'
 /** 32 random bytes: what an identity provider is given as the Secret Token. */
 export const newToken = (): string => randomBytes(32).toString('base64url')
 
-export const addTenant: AtPlace = ({ args: [given = ''], values }) => {
+export const addTenant: AtPlace = ({ args: [given = ''], values, surroundings }) => {
 	const name = nameOf(given)
 	const mode = modeOf(values)
-	const settings = settingsOf(values)
+	const settings = settingsOf({ values, surroundings })
 	if (mode === 'store') refuseSettings(settings)
 	return async (place) => {
 		// A vault that cannot be used says so before anything is made.
@@ -23,12 +23,12 @@ export const addTenant: AtPlace = ({ args: [given = ''], values }) => {
 		const tenant = await place.tenants.createTenant({ name, mode, settings: assigned(settings) })
 		if (tenant === 'exists') {
 			throw new Failure(`there is a tenant ${name} already`, {
-				hint: `another token for it: rollcall token add ${name}`,
+				hint: `another token for it: ${place.typed(`token add ${name}`)}`,
 			})
 		}
 		const token = newToken()
 		const { version } = await place.tokens.add(name, token).catch((cause: unknown) => {
-			const hint = `when that is put right: rollcall token add ${name}`
+			const hint = `when that is put right: ${place.typed(`token add ${name}`)}`
 			throw new Failure(`the tenant ${name} is made, but its token is not: ${reasonOf(cause)}`, { hint, cause })
 		})
 		const url = place.urlOf(name)
@@ -95,16 +95,16 @@ export async function countsOf(place: Place, tenant: Tenant) {
 	return { users, groups }
 }
 
-export const setTenant: AtPlace = ({ args: [name = ''], values }) => {
-	const given = settingsOf(values)
+export const setTenant: AtPlace = ({ args: [name = ''], values, surroundings }) => {
+	const given = settingsOf({ values, surroundings })
 	if (Object.keys(given).length === 0) {
-		throw new UsageError('nothing to set', { hint: 'rollcall tenant set --help lists the settings' })
+		throw new UsageError('nothing to set', { hint: `${surroundings.program} tenant set --help` })
 	}
 	return async (place) => {
 		const { mode } = await tenantNamed(place, name)
 		if (mode === 'store') refuseSettings(given)
 		const tenant = await place.tenants.updateSettings(name, (settings) => assigned({ ...settings, ...given }))
-		if (tenant === 'absent') throw noTenant(name)
+		if (tenant === 'absent') throw noTenant(place, name)
 		const { settings } = tenant
 		return { text: table(cellsOf(settings)), json: { name, mode, settings } }
 	}
@@ -116,7 +116,7 @@ const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])
 /** @throws Failure where there is no such tenant */
 export async function tenantNamed(place: Place, name: string): Promise<Tenant> {
 	const tenant = await place.tenants.getTenant(name)
-	if (tenant === undefined) throw noTenant(name)
+	if (tenant === undefined) throw noTenant(place, name)
 	return tenant
 }
 
@@ -129,8 +129,8 @@ export async function storeTenantNamed(place: Place, name: string): Promise<Tena
 	})
 }
 
-const noTenant = (name: string): Failure =>
-	new Failure(`there is no tenant ${name}`, { hint: 'rollcall tenant list shows those that there are' })
+const noTenant = (place: Place, name: string): Failure =>
+	new Failure(`there is no tenant ${name}`, { hint: place.typed('tenant list') })
 
 function nameOf(text: string): string {
 	const name = parseTenantName(text)

@@ -40,7 +40,7 @@ export const disableToken: AtPlace =
 		const tokens = await place.tokens.list(name)
 		if (!tokens.some((token) => token.version === version)) {
 			throw new Failure(`the tenant ${name} has no token ${version}`, {
-				hint: `rollcall token list ${name} shows them`,
+				hint: place.typed(`token list ${name}`),
 			})
 		}
 		await place.tokens.change(name, version, { enabled: false })
@@ -68,7 +68,7 @@ export const rotateToken: AtPlace = ({ args: [name = ''], values }) => {
 		} catch (cause) {
 			// The token is shown this once, whatever else fails.
 			throw new Failure(`the older tokens have not all been given an end: ${String(cause)}`, {
-				hint: `the new token is ${added.value}; disable the others when it is in use: rollcall token list ${name}`,
+				hint: `the new token is ${added.value}; disable the others when it is in use: ${place.typed(`token list ${name}`)}`,
 				cause,
 			})
 		}
@@ -94,7 +94,7 @@ async function add(place: Place, name: string): Promise<TokenVersion & { readonl
 	const states = statesOf(await place.tokens.list(name), Date.now())
 	if (states.filter((state) => state === 'accepted').length >= maxAccepted) {
 		throw new Failure(`the tenant ${name} has ${maxAccepted} tokens, and only the newest ${maxAccepted} are accepted`, {
-			hint: `disable one that is not in use any more: rollcall token list ${name}`,
+			hint: `disable one that is not in use any more: ${place.typed(`token list ${name}`)}`,
 		})
 	}
 	const value = newToken()

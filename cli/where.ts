@@ -34,10 +34,20 @@ export function whereOf(values: Values): Where {
 	}
 }
 
+/** What has to be typed to work there; nothing for the folder that goes without saying. */
+export function whereTyped(where: Where): readonly string[] {
+	if ('folder' in where) return where.folder === defaultFolder ? [] : ['--data', where.folder]
+	if ('resourceGroup' in where) return ['--resource-group', where.resourceGroup]
+	const { tablesEndpoint, vaultUrl, appHost } = where
+	return ['--tables-endpoint', tablesEndpoint, '--vault-url', vaultUrl, '--app-host', appHost]
+}
+
 const exclusive = (one: Option, other: Option): UsageError =>
 	new UsageError(`--${one} and --${other} exclude each other`, { hint: 'leave out one of them' })
 
-function folderOf(data = 'data'): string {
+const defaultFolder = 'data'
+
+function folderOf(data = defaultFolder): string {
 	if (data === '') throw new UsageError('--data names no folder', { hint: 'leave it out for ./data' })
 	return data
 }

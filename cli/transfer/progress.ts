@@ -7,7 +7,10 @@ const pause = 100
 export type Show = (done: number, words: string) => void
 
 /** Does work that shows, as a bar on a line of the terminal, how far it has come; where nobody watches it shows nothing. */
-export async function withProgress<T>({ err, isWatched }: Surroundings, work: (show: Show) => Promise<T>): Promise<T> {
+export async function withProgress<T>(
+	{ err, isWatched }: Pick<Surroundings, 'err' | 'isWatched'>,
+	work: (show: Show) => Promise<T>,
+): Promise<T> {
 	let shown = 0
 	const show: Show = (done, words) => {
 		if (!isWatched || Date.now() - shown < pause) return

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { parseCommandLine } from '../../cli/command-line.ts'
 import { commands } from '../../cli/commands.ts'
 
-const parse = (line: string) => parseCommandLine(line === '' ? [] : line.split(' '), commands)
+const parse = (line: string) =>
+	parseCommandLine({ args: line === '' ? [] : line.split(' '), commands, program: 'npm run rollcall --' })
 
 function refusalOf(line: string) {
 	try {
@@ -23,42 +24,58 @@ describe('the command line', () => {
 	})
 
 	test.each([
-		['--help', /^Administers .*\n\n(.*\n)*? {2}rollcall tenant add NAME +make a tenant/],
-		['-h', /^Administers /],
-		['tenant add --help', /^rollcall tenant add NAME\n.*\n\n {2}--mode store\|relay /],
+		['--help', /^npm run rollcall -- COMMAND\nAdministers .*\n\n(.*\n)*? {2}tenant add NAME +make a tenant/],
+		['-h', /\nAdministers .*\n(.*\n)*\nnpm run rollcall -- COMMAND --help\nlists /],
+		['tenant add --help', /^npm run rollcall -- tenant add NAME\n.*\n\n {2}--mode store\|relay /],
 		['tenant list --help', /\n {2}--json +print JSON\n {2}--help +print this$/],
 	])('%s prints what there is', (line, text) => {
 		expect(parse(line)).toEqual({ print: expect.stringMatching(text) })
 	})
 
 	test.each([
-		['', 'no command', 'rollcall --help lists them'],
-		['tenent add acme', 'unknown command tenent', 'did you mean rollcall tenant?'],
-		['dance', 'unknown command dance', 'rollcall --help lists the commands'],
-		['tenant lst', 'unknown command tenant lst', 'did you mean rollcall tenant list?'],
-		['tenant --josn list', 'unknown option --josn', 'did you mean --json?'],
-		['tenant add acme --mod relay', 'unknown option --mod', 'did you mean --mode?'],
-		['tenant list --mod relay', 'unknown option --mod', 'rollcall tenant list --help lists the options'],
-		['tenant add acme -x', 'unknown option -x', 'rollcall tenant add --help lists the options'],
+		['', 'no command', 'npm run rollcall -- --help'],
+		['tenent add acme', 'unknown command tenent', 'did you mean: npm run rollcall -- tenant add acme'],
+		['dance', 'unknown command dance', 'npm run rollcall -- --help'],
+		['tenant lst', 'unknown command tenant lst', 'did you mean: npm run rollcall -- tenant list'],
+		['tenant --josn list', 'unknown option --josn', 'did you mean: npm run rollcall -- tenant --json list'],
 		[
-			'tenant list --mode relay',
-			'rollcall tenant list has no option --mode',
-			'rollcall tenant list --help lists the options',
+			'tenant add acme --mod relay',
+			'unknown option --mod',
+			'did you mean: npm run rollcall -- tenant add acme --mode relay',
 		],
-		['tenant add', 'NAME is missing', 'rollcall tenant add NAME'],
-		['tenant add acme globex', 'globex is one argument too many', 'rollcall tenant add NAME'],
-		['tenant add acme --mode', '--mode needs a value', 'rollcall tenant add --help lists the options'],
-		['token rotate acme --overlap --json', '--overlap needs a value', 'rollcall token rotate --help lists the options'],
-		['tenant remove acme --yes=1', '--yes takes no value', 'rollcall tenant remove --help lists the options'],
-		['--mode', '--mode needs a value', 'rollcall --help lists the commands'],
+		[
+			'tenant add acme --mod=relay',
+			'unknown option --mod',
+			'did you mean: npm run rollcall -- tenant add acme --mode=relay',
+		],
+		['tenant list --mod relay', 'unknown option --mod', 'npm run rollcall -- tenant list --help'],
+		['tenant add acme -x', 'unknown option -x', 'npm run rollcall -- tenant add --help'],
+		['tenant list --mode relay', 'tenant list has no option --mode', 'npm run rollcall -- tenant list --help'],
+		['tenant add', 'NAME is missing', 'npm run rollcall -- tenant add NAME'],
+		['tenant add acme globex', 'globex is one argument too many', 'npm run rollcall -- tenant add NAME'],
+		['tenant add acme --mode', '--mode needs a value', 'npm run rollcall -- tenant add --help'],
+		['token rotate acme --overlap --json', '--overlap needs a value', 'npm run rollcall -- token rotate --help'],
+		['tenant remove acme --yes=1', '--yes takes no value', 'npm run rollcall -- tenant remove --help'],
+		['--mode', '--mode needs a value', 'npm run rollcall -- --help'],
 	])('%j is refused: %s', (line, message, hint) => {
 		expect(refusalOf(line)).toMatchObject({ name: 'UsageError', message, hint })
 	})
 
-	test('tenant alone is answered with what can be done to tenants', () => {
-		expect(refusalOf('tenant')).toMatchObject({
-			message: 'rollcall tenant what?',
-			hint: expect.stringMatching(/^there is rollcall tenant add, rollcall tenant list, /),
+	test.each([
+		['tenant', 'tenant what?'],
+		['token disappear', 'unknown command token disappear:'],
+	])('%s is answered with what can be done', (line, message) => {
+		expect(refusalOf(line)).toMatchObject({
+			message: expect.stringContaining(`${message} There is ${line.split(' ')[0]} add, ${line.split(' ')[0]} list, `),
+			hint: 'npm run rollcall -- --help',
 		})
+	})
+
+	test('what is proposed can be pasted, whatever is in it', () => {
+		const args = ['improt', 'acme', 'my file', '--data', "it's $HOME"]
+		const proposed = () => parseCommandLine({ args, commands, program: 'rollcall' })
+		expect(proposed).toThrow(
+			expect.objectContaining({ hint: `did you mean: rollcall import acme "my file" --data 'it'\\''s $HOME'` }),
+		)
 	})
 })

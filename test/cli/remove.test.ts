@@ -21,7 +21,10 @@ const json = async (line: string) => jsonOf(await run(`${line} --json`))
 const file = (name: string) => join(folder, name)
 
 async function atPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
-	const place = await openPlace({ folder: join(folder, 'data') }, { isFirst: false, say: () => {} })
+	const place = await openPlace(
+		{ folder: join(folder, 'data') },
+		{ isFirst: false, say: () => {}, program: 'rollcall' },
+	)
 	try {
 		return await work(place)
 	} finally {

@@ -62,7 +62,7 @@ describe('rollcall token', () => {
 		)
 		expect(await run('token disable acme nothing')).toEqual({
 			...{ code: 1, out: '' },
-			err: 'error: the tenant acme has no token nothing\nhint: rollcall token list acme shows them\n',
+			err: `error: the tenant acme has no token nothing\nhint: rollcall token list acme --data ${folder}\n`,
 		})
 	})
 
@@ -112,7 +112,7 @@ describe('rollcall token', () => {
 		for (const _ of [2, 3, 4]) await run('token add acme')
 		const refused = {
 			...{ code: 1, out: '' },
-			err: 'error: the tenant acme has 4 tokens, and only the newest 4 are accepted\nhint: disable one that is not in use any more: rollcall token list acme\n',
+			err: `error: the tenant acme has 4 tokens, and only the newest 4 are accepted\nhint: disable one that is not in use any more: rollcall token list acme --data ${folder}\n`,
 		}
 		expect(await run('token add acme')).toEqual(refused)
 		expect(await run('token rotate acme')).toEqual(refused)
@@ -123,7 +123,7 @@ describe('rollcall token', () => {
 		await run('tenant add acme')
 		expect(await run(`token ${verb} acne${verb === 'disable' ? ' x' : ''}`)).toMatchObject({
 			code: 1,
-			err: 'error: there is no tenant acne\nhint: rollcall tenant list shows those that there are\n',
+			err: `error: there is no tenant acne\nhint: rollcall tenant list --data ${folder}\n`,
 		})
 	})
 

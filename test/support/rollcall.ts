@@ -30,7 +30,7 @@ export async function rollcall(
 			seen.err += text
 		},
 		input: Readable.from([input]),
-		...{ isWatched, env },
+		...{ isWatched, env, program: 'rollcall' },
 	})
 	return { code, ...seen }
 }

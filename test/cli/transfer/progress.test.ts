@@ -17,14 +17,14 @@ test.each([
 
 test('a bar is shown where somebody watches, and taken away at the end whatever happens', async () => {
 	const seen: string[] = []
-	const surroundings = { out: async () => {}, err: (text: string) => seen.push(text), input: process.stdin, env: {} }
-	const work = withProgress({ ...surroundings, isWatched: true }, async (show) => {
+	const err = (text: string) => seen.push(text)
+	const work = withProgress({ err, isWatched: true }, async (show) => {
 		show(0.5, 'half of it')
 		throw new Error('the rest')
 	})
 	await expect(work).rejects.toThrow('the rest')
 	expect(seen).toEqual(['\r\x1b[K[##########          ]  50 %  half of it', '\r\x1b[K'])
-	await withProgress({ ...surroundings, isWatched: false }, async (show) => show(0.5, 'half of it'))
+	await withProgress({ err, isWatched: false }, async (show) => show(0.5, 'half of it'))
 	expect(seen).toHaveLength(2)
 })
 

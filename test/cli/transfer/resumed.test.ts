@@ -18,7 +18,7 @@ let data = ''
 let place: Place
 beforeAll(async () => {
 	data = await mkdtemp(join(tmpdir(), 'rollcall-cli-data-'))
-	place = await openPlace({ folder: data }, { isFirst: true, say: () => {} })
+	place = await openPlace({ folder: data }, { isFirst: true, say: () => {}, program: 'rollcall' })
 })
 afterAll(async () => {
 	await place.close()
@@ -65,7 +65,7 @@ async function work(name: string, command = exportTenant, at = place): Promise<s
 		err: (text: string) => {
 			said += text
 		},
-		...{ input: Readable.from([]), isWatched: false, env: {} },
+		...{ input: Readable.from([]), isWatched: false, env: {}, program: 'rollcall' },
 	}
 	await command({ args: [name], values: { out: file, yes: true }, surroundings })(at).catch((error: unknown) => {
 		if (!(error instanceof Error)) throw error

@@ -24,7 +24,10 @@ const file = (name: string) => join(folder, name)
 
 /** Works on the directory of a tenant. */
 async function within<T>(tenant: string, work: (store: ResourceStore) => Promise<T>): Promise<T> {
-	const place = await openPlace({ folder: join(folder, 'data') }, { isFirst: false, say: () => {} })
+	const place = await openPlace(
+		{ folder: join(folder, 'data') },
+		{ isFirst: false, say: () => {}, program: 'rollcall' },
+	)
 	try {
 		const found = await place.tenants.getTenant(tenant)
 		if (found === undefined) throw new Error(`there is no ${tenant}`)
