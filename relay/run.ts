@@ -24,8 +24,8 @@ export async function run(file: string, setting: Setting): Promise<number> {
 	const metrics = metricsOf(setting.log)
 	const surroundings = { clock: systemClock, log: metrics.log, random: Math.random }
 	/** The one with the newest settings is the last; those before it listen until it does. */
-	const agents: Agent[] = []
-	const watched = { agent: () => agents.at(-1), metrics, version: setting.version }
+	const agents = new Set<Agent>()
+	const watched = { agent: () => [...agents].at(-1), metrics, version: setting.version }
 	const signals = signalsOn(process.platform)
 	let admin: Admin | undefined
 	let isStopping = false
@@ -35,7 +35,7 @@ export async function run(file: string, setting: Setting): Promise<number> {
 		const next = port === undefined || port === admin?.port ? admin : await startAdmin(port, watched)
 		try {
 			const agent = startAgent(config, surroundings)
-			agents.push(agent)
+			agents.add(agent)
 			if (next !== admin || port === undefined) await admin?.close()
 			admin = port === undefined ? undefined : next
 			return agent
@@ -47,11 +47,11 @@ export async function run(file: string, setting: Setting): Promise<number> {
 
 	async function takeOver(agent: Agent): Promise<void> {
 		await agent.online
-		const others = agents.slice(0, Math.max(0, agents.indexOf(agent)))
+		const all = [...agents]
 		await Promise.all(
-			others.map(async (other) => {
+			all.slice(0, all.indexOf(agent)).map(async (other) => {
 				await other.retire(agent)
-				agents.splice(agents.indexOf(other), 1)
+				agents.delete(other)
 			}),
 		)
 	}
@@ -83,7 +83,7 @@ export async function run(file: string, setting: Setting): Promise<number> {
 	metrics.log('draining')
 	// An agent that is being made now would otherwise go on to listen.
 	await reloading
-	await Promise.all(agents.map((agent) => agent.drain()))
+	await Promise.all([...agents].map((agent) => agent.drain()))
 	metrics.log('stopped')
 	return 0
 }

@@ -194,6 +194,34 @@ describe('rollcall-relay', () => {
 		},
 	)
 
+	test('settings that were read twice while a connection was bound to the first agent leave the last one in charge', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const { child, exited, logged } = start('run', '--config', file)
+		await logged('online')
+		const { answer } = lab.origin
+		const send = lab.sender()
+		const noise = Array.from({ length: 120_000 }, () => Math.random().toString(36).slice(2, 4)).join('')
+		lab.origin.answer = (_, response) => json(response, 200, { noise })
+		await outcome(send(request()))
+		const left = lab.standIn.journal.until('rendezvous-left', lab.standIn.journal.count('rendezvous-left') + 1)
+		for (const time of [2, 3]) {
+			child.kill('SIGHUP')
+			await logged('online', time)
+		}
+		await left
+		const isHeld = new Promise<() => void>((resolve) => {
+			lab.origin.answer = (_, response) => resolve(() => json(response, 201, {}))
+		})
+		const sent = outcome(lab.sender({ clock: systemClock })(request({ method: 'POST', body: Buffer.from('{}') })))
+		const letGo = await isHeld
+		child.kill('SIGTERM')
+		await logged('draining')
+		letGo()
+		expect(await sent).toMatchObject({ status: 201 })
+		expect(await exited).toBe(0)
+		lab.origin.answer = answer
+	})
+
 	test('Windows tells by other signals that a console or a service ends, and none has settings read again', () => {
 		expect(signalsOn('win32')).toEqual({ stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] })
 		expect(signalsOn('linux')).toEqual({ stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] })
