@@ -1,8 +1,8 @@
 import { realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { filesOf } from '../secret-file.ts'
 import type { Machine } from '../service.ts'
-import { type Finding, fail, pass, plainly, skip, warn } from './check.ts'
-import { namedIn } from './files.ts'
+import { counted, type Finding, fail, pass, plainly, skip, warn } from './check.ts'
 import type { Examined } from './remedy.ts'
 
 /** A unit of systemd, as far as it decides what the service sees. */
@@ -22,24 +22,25 @@ export function access(examined: Examined, machine: Machine): readonly Finding[]
 	if (unit === undefined) return [skip('C3', 'no service is installed: C2 is about whoever runs this')]
 	const file = resolve(examined.file)
 	if (!unit.command.includes(file))
-		return [
-			warn(
-				'C3',
-				`the service does not run with ${file}: ${unit.command}`,
-				`rollcall-relay service install --config ${file} --user ${unit.user}`,
-			),
-		]
+		return [warn('C3', `the service does not run with ${file}: ${unit.command}`, installing(file, unit))]
 	const identity = identityOf(unit.user, machine)
 	if (identity === undefined)
 		return [
 			fail('C3', `the service runs as ${unit.user}, whom this machine does not know`, `useradd --system ${unit.user}`),
 		]
-	const needed = [file, ...new Set(namedIn(examined.config).map((named) => named.file))]
-	const barred = needed.flatMap((each) => barrier(each, unit, identity))
-	return barred.length > 0
-		? barred
-		: [pass('C3', `${unit.user}, whom the service runs as, may read all ${needed.length} files`)]
+	const { secret, open } = filesOf(examined.config)
+	// Systemd hands over what it did at its installation: a secret that was named since then is not among it.
+	const isOlder = unit.handedOver.size > 0
+	const remedyFor = (each: string) =>
+		isOlder && secret.includes(each) ? installing(file, unit) : `chown ${unit.user} ${each}`
+	const needed = [file, ...open, ...secret].filter((each) => !unit.handedOver.has(each))
+	const barred = needed.flatMap((each) => barrier(each, remedyFor(each), unit, identity))
+	if (barred.length > 0) return barred
+	const given = unit.handedOver.size === 0 ? '' : `, and systemd hands over ${counted(unit.handedOver.size, 'file')}`
+	return [pass('C3', `${unit.user}, whom the service runs as, may read ${counted(needed.length, 'file')}${given}`)]
 }
+
+const installing = (file: string, { user }: Unit) => `rollcall-relay service install --config ${file} --user ${user}`
 
 function installedUnit({ run }: Machine): Unit | undefined {
 	const text = textOf(() => run('systemctl', ['cat', 'rollcall-relay']))
@@ -49,13 +50,19 @@ function installedUnit({ run }: Machine): Unit | undefined {
 	const isSet = (name: string, states: RegExp) => states.test(values(name).at(-1) ?? '')
 	return {
 		user: values('User').at(-1) || 'root',
-		command: values('ExecStart').at(-1) ?? '',
-		handedOver: new Set(values('LoadCredential').map((value) => value.replace(/^[^:]*:/, ''))),
+		command: (values('ExecStart').at(-1) ?? '').replaceAll('$$', '$'),
+		handedOver: new Set(canHandOver(run) ? values('LoadCredential').map((value) => value.replace(/^[^:]*:/, '')) : []),
 		hidden: [
 			...(isSet('PrivateTmp', /^(yes|true|on|1)$/) ? ['/tmp/', '/var/tmp/'] : []),
 			...(isSet('ProtectHome', /^(yes|true|on|1|tmpfs)$/) ? ['/home/', '/root/', '/run/user/'] : []),
 		],
 	}
+}
+
+/** Systemd does so from 247 on; before, it takes no notice of the line. */
+function canHandOver(run: Machine['run']): boolean {
+	const [, release = '247'] = /^systemd (\d+)/.exec(textOf(() => run('systemctl', ['--version'])) ?? '') ?? []
+	return Number(release) >= 247
 }
 
 /** What a program of the system says, where it says something. */
@@ -84,8 +91,7 @@ const enter = 1
 const read = 4
 
 /** By owner, group and mode, root like any other, since the service has no privileges. Access lists are not looked at. */
-function barrier(file: string, { user, handedOver, hidden }: Unit, identity: Identity): readonly Finding[] {
-	if (handedOver.has(file)) return []
+function barrier(file: string, remedy: string, { user, hidden }: Unit, identity: Identity): readonly Finding[] {
 	const cover = hidden.find((folder) => file.startsWith(folder))
 	if (cover !== undefined)
 		return [
@@ -100,9 +106,7 @@ function barrier(file: string, { user, handedOver, hidden }: Unit, identity: Ide
 		const closed = [...foldersOf(file), ...foldersOf(real)].find((folder) => !may(statSync(folder), identity, enter))
 		if (closed !== undefined)
 			return [fail('C3', `${user} may not enter ${closed}, where ${file} is`, `chmod o+x ${closed}`)]
-		return may(statSync(real), identity, read)
-			? []
-			: [fail('C3', `${user} may not read ${file}`, `chown ${user} ${file}`)]
+		return may(statSync(real), identity, read) ? [] : [fail('C3', `${user} may not read ${file}`, remedy)]
 	} catch (error) {
 		// That it is missing is for C2 to say.
 		return [skip('C3', `${file} cannot be looked at: ${plainly(error)}`)]

@@ -5,7 +5,7 @@ import { checkServerIdentity, connect } from 'node:tls'
 import type { Config } from '../config.ts'
 import { originOf } from '../forward.ts'
 import { contextOf } from '../origin-tls.ts'
-import { plainly } from './check.ts'
+import { counted, plainly } from './check.ts'
 
 /** The certificate that the SCIM server shows, whatever it is worth. */
 export type Shown = {
@@ -81,7 +81,7 @@ function describe(certificate: X509Certificate, protocol: string): Shown {
 	const facts = [
 		`certificate for ${names.join(' ') || 'no name'}${commonName && ` (CN=${commonName})`}`,
 		isSelfSigned ? 'self-signed' : `issued by ${issuer}`,
-		`until ${day(validTo)} (${daysUntil(validTo)} days)`,
+		`until ${day(validTo)} (${counted(daysUntil(validTo), 'day')})`,
 		protocol,
 		`SHA-256 ${fingerprint}`,
 	]

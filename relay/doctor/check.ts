@@ -19,6 +19,8 @@ export const skip = (code: string, seen: string): Finding => ({ code, verdict: '
 export const notReached = (codes: readonly string[], first: string): readonly Finding[] =>
 	codes.map((code) => skip(code, `not looked at: ${first} comes first`))
 
+export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
+
 /** An error in plain words: of a line of OpenSSL its reason alone, and not what Node advises its developers. */
 export function plainly(error: unknown): string {
 	const said = briefly(error)

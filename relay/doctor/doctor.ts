@@ -5,7 +5,7 @@ import { type Config, readConfig } from '../config.ts'
 import type { Machine } from '../service.ts'
 import { access } from './access.ts'
 import { agentFinding } from './agent.ts'
-import { type Finding, fail, notReached, pass, plainly } from './check.ts'
+import { counted, type Finding, fail, notReached, pass, plainly } from './check.ts'
 import { type Cloud, cloudFinding } from './cloud.ts'
 import { examineFiles } from './files.ts'
 import { openFiles, runtime, service } from './host.ts'
@@ -74,11 +74,17 @@ function address({ origin: { url } }: Config): Finding {
 	return fail('C4', `${url} is an endpoint of a SCIM server`, `Name the address before it: "url": "${root}" in origin.`)
 }
 
-/** The findings for people: what was seen in one line, with each way to put it right below. */
-export const report = (findings: readonly Finding[]): string =>
-	findings
-		.map(({ code, verdict, seen, remedy }) => {
-			const ways = remedy === undefined ? '' : `          ${remedy.replaceAll(' Or: ', '\n          Or: ')}\n`
-			return `${verdict} ${code}  ${seen}\n${ways}`
-		})
-		.join('')
+/** The findings for people: what was seen in one line, each way to put it right below, and what it comes to. */
+export function report(findings: readonly Finding[]): string {
+	const lines = findings.map(({ code, verdict, seen, remedy }) => {
+		const ways = remedy === undefined ? '' : `          ${remedy.replaceAll(' Or: ', '\n          Or: ')}\n`
+		return `${verdict} ${code}  ${seen}\n${ways}`
+	})
+	return `${lines.join('')}\n${summary(findings)}\n`
+}
+
+function summary(findings: readonly Finding[]): string {
+	const [first, ...others] = findings.filter(({ verdict }) => verdict === 'FAIL')
+	if (first === undefined) return 'Nothing is wrong.'
+	return `${counted(others.length + 1, 'check')} failed. Begin with ${first.code}.`
+}

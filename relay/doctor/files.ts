@@ -1,10 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
-import { UsageError } from '../../shared/cli/usage-error.ts'
+import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import { type Config, readText } from '../config.ts'
 import { readSecret, readToken } from '../secret-file.ts'
 import { day, daysUntil } from './certificate.ts'
-import { type Finding, fail, pass, plainly, warn } from './check.ts'
+import { counted, type Finding, fail, pass, plainly, warn } from './check.ts'
 import { type Examined, saving } from './remedy.ts'
 
 /** What the files that the settings name are good for. */
@@ -21,6 +21,7 @@ export type Files = {
 }
 
 type Named = {
+	readonly setting: string
 	readonly file: string
 	readonly kind: 'token' | 'key' | 'certificates'
 	readonly use: 'listen' | 'trust' | 'connect' | 'authorize'
@@ -29,26 +30,25 @@ type Named = {
 }
 
 /** The files that the settings name, and what for. */
-export function namedIn({ relay, credentials, origin }: Config): readonly Named[] {
+function namedIn({ relay, credentials, origin }: Config): readonly Named[] {
 	const { tls, clientCertificate, authorization } = origin
-	return [
-		...(relay.caFile === undefined ? [] : [{ use: 'trust', kind: 'certificates', file: relay.caFile } as const]),
-		...(credentials.type === 'sas' ? [{ use: 'listen', kind: 'token', file: credentials.keyFile } as const] : []),
-		...(credentials.type === 'certificate' ? pair('listen', credentials) : []),
-		...(tls.mode === 'ca' ? [{ use: 'connect', kind: 'certificates', file: tls.caFile } as const] : []),
-		...(tls.mode === 'pin' ? [{ use: 'connect', kind: 'certificates', file: tls.certificateFile } as const] : []),
-		...(clientCertificate === undefined ? [] : pair('connect', clientCertificate)),
-		...(authorization.type === 'bearer'
-			? [{ use: 'authorize', kind: 'token', file: authorization.tokenFile } as const]
-			: []),
-	]
+	const named: Named[] = []
+	const add = (use: Named['use'], kind: Named['kind'], setting: string, file: string, own?: string) =>
+		named.push({ use, kind, setting, file, ...(own !== undefined && { own }) })
+	const addPair = (use: Named['use'], setting: string, files: { certificateFile: string; keyFile: string }) => {
+		add(use, 'certificates', `${setting}.certificateFile`, files.certificateFile, files.certificateFile)
+		add(use, 'key', `${setting}.keyFile`, files.keyFile, files.certificateFile)
+	}
+	if (relay.caFile !== undefined) add('trust', 'certificates', 'relay.caFile', relay.caFile)
+	if (credentials.type === 'sas') add('listen', 'token', 'credentials.keyFile', credentials.keyFile)
+	if (credentials.type === 'certificate') addPair('listen', 'credentials', credentials)
+	if (tls.mode === 'ca') add('connect', 'certificates', 'origin.tls.caFile', tls.caFile)
+	if (tls.mode === 'pin') add('connect', 'certificates', 'origin.tls.certificateFile', tls.certificateFile)
+	if (clientCertificate !== undefined) addPair('connect', 'origin.clientCertificate', clientCertificate)
+	if (authorization.type === 'bearer')
+		add('authorize', 'token', 'origin.authorization.tokenFile', authorization.tokenFile)
+	return named
 }
-
-const pair = (use: Named['use'], files: { readonly certificateFile: string; readonly keyFile: string }) =>
-	[
-		{ use, kind: 'certificates', file: files.certificateFile, own: files.certificateFile },
-		{ use, kind: 'key', file: files.keyFile, own: files.certificateFile },
-	] as const
 
 /** Are the files there and what they should be, and who may read and change them? */
 export function examineFiles(examined: Examined): Files {
@@ -63,7 +63,12 @@ export function examineFiles(examined: Examined): Files {
 	}
 }
 
-function examine(named: Named, { config, file }: Examined): Finding {
+function examine(named: Named, examined: Examined): Finding {
+	const { seen, ...finding } = judge(named, examined)
+	return { ...finding, seen: `${named.setting}: ${seen}` }
+}
+
+function judge(named: Named, examined: Examined): Finding {
 	try {
 		switch (named.kind) {
 			case 'token':
@@ -75,12 +80,17 @@ function examine(named: Named, { config, file }: Examined): Finding {
 		}
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error
-		const { tls } = config.origin
-		// Whoever pins has to make the file first.
-		const isPin = tls.mode === 'pin' && tls.certificateFile === named.file
-		const remedy = isPin ? `${saving(file, named.file)}, and compare its SHA-256 with that of the server.` : error.hint
-		return fail('C2', plainly(error), remedy)
+		return fail('C2', plainly(error), remedyFor(error, named.file, examined))
 	}
+}
+
+function remedyFor({ cause, hint }: UsageError, named: string, { config, file }: Examined): string {
+	const { tls } = config.origin
+	// Systemd may hand files of root over to the service, which nobody else can read.
+	if (codeOf(cause) === 'EACCES') return 'Run the doctor as root (Linux) or as administrator (Windows).'
+	// Whoever pins has to make the file first.
+	const isPin = tls.mode === 'pin' && tls.certificateFile === named
+	return isPin ? `${saving(file, named)}, and compare its SHA-256 with that of the server.` : hint
 }
 
 const byOwnerAlone = process.platform === 'win32' ? '' : ', by its owner alone'
@@ -123,14 +133,16 @@ function isKeyOf(key: KeyObject, certificateFile: string): boolean {
 function certificates({ file, own }: Named): Finding {
 	const all = certificatesIn(file)
 	const [first] = all
-	const seen = `${file} has ${all.length === 1 ? 'a certificate' : `${all.length} certificates`}`
+	const seen = `${file} has ${counted(all.length, 'certificate')}`
 	if (isChangeable(file)) return warn('C2', `${seen}, and others may change it`, `chmod go-w ${file}`)
 	if (own === undefined || first === undefined) return pass('C2', seen)
 	const ends = new Date(first.validTo)
 	const until = `${seen}, until ${day(ends)}`
 	const days = daysUntil(ends)
 	if (days < 0) return fail('C2', until, "The agent's certificate is out of date: have another one issued.")
-	return days > 30 ? pass('C2', until) : warn('C2', until, `It ends in ${days} days: have another one issued.`)
+	return days > 30
+		? pass('C2', until)
+		: warn('C2', until, `It ends in ${counted(days, 'day')}: have another one issued.`)
 }
 
 function certificatesIn(file: string): readonly X509Certificate[] {

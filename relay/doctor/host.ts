@@ -1,7 +1,8 @@
 import wsPackage from 'ws/package.json' with { type: 'json' }
 import type { Config } from '../config.ts'
 import { readsTrustStore } from '../origin-tls.ts'
-import { type Machine, status } from '../service.ts'
+import { type Machine, managerOf } from '../service.ts'
+import { version } from '../version.ts'
 import { type Finding, fail, pass, plainly, skip, warn } from './check.ts'
 
 /** What the agent runs on. */
@@ -10,7 +11,7 @@ export function runtime(
 	{ node, openssl }: { readonly node: string; readonly openssl: string } = process.versions,
 	seesMachine = readsTrustStore,
 ): Finding {
-	const seen = `Node ${node} with OpenSSL ${openssl} on ${process.platform}, ws ${wsPackage.version}`
+	const seen = `rollcall-relay ${version}, Node ${node} with OpenSSL ${openssl} on ${process.platform}, ws ${wsPackage.version}`
 	if (!isAtLeast(node, [20, 19])) return fail('H1', seen, 'Install Node 20.19 or later, 24 best.')
 	if (seesMachine || origin.tls.mode !== 'system') return pass('H1', seen)
 	return warn(
@@ -28,27 +29,43 @@ function isAtLeast(version: string, [major, minor]: readonly [number, number]): 
 /** Is it installed as a service, and does that run? */
 export function service(machine: Machine): Finding {
 	try {
-		return machine.platform === 'win32' ? task(machine) : unit(status(machine))
+		const status = managerOf(machine).status(machine)
+		return machine.platform === 'win32' ? ofWindows(status.trim()) : unit(status, restartsOfLate(machine))
 	} catch (error) {
 		return skip('H3', `no service is known here: ${plainly(error)}`)
 	}
 }
 
-function unit(properties: string): Finding {
+function unit(properties: string, ofLate: number | undefined): Finding {
 	const of = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(properties)?.[1] ?? ''
 	if (of('LoadState') !== 'loaded') return skip('H3', 'no service is installed')
 	const restarts = Number(of('NRestarts'))
-	const seen = `the service is ${of('ActiveState')} (${of('SubState')}) since ${of('ActiveEnterTimestamp') || 'never'}, restarted ${restarts} times`
+	const when = ofLate === undefined ? '' : `, ${ofLate} of them within 24 h`
+	const seen = `the service is ${of('ActiveState')} (${of('SubState')}) since ${of('ActiveEnterTimestamp') || 'never'}, restarted ${restarts} times${when}`
 	const remedy = 'Its log says why: journalctl -u rollcall-relay -n 50'
 	if (of('ActiveState') !== 'active') return fail('H3', seen, remedy)
-	return restarts > 0 ? warn('H3', seen, remedy) : pass('H3', seen)
+	return (ofLate ?? restarts) > 0 ? warn('H3', seen, remedy) : pass('H3', seen)
 }
 
-/** Asked by PowerShell, because schtasks answers in the language of the machine. */
-function task({ run }: Machine): Finding {
-	const state = run('powershell', ['-NoProfile', '-Command', '(Get-ScheduledTask rollcall-relay).State']).trim()
-	if (state === 'Running') return pass('H3', 'the task is running')
-	return fail('H3', `the task is ${state}`, 'Start it: schtasks /Run /TN rollcall-relay')
+/** What systemd itself wrote into the log of the service, where that may be read. */
+function restartsOfLate({ run }: Machine): number | undefined {
+	try {
+		const said = run('journalctl', ['-u', 'rollcall-relay', '-t', 'systemd', '--since=-24h', '-o', 'cat', '-q'])
+		return said.match(/Scheduled restart job/g)?.length ?? 0
+	} catch (error) {
+		if (error instanceof Error) return undefined
+		throw error
+	}
+}
+
+function ofWindows(state: string): Finding {
+	if (state === 'Started') return pass('H3', 'the service is started')
+	if (state === 'NonExistent') return skip('H3', 'no service is installed')
+	return fail(
+		'H3',
+		`the service is ${state}`,
+		'Start-Service rollcall-relay, and see logs\\rollcall-relay.err.log beside the agent.',
+	)
 }
 
 /** A request takes a connection to the SCIM server and perhaps one to the service; the rest is Node's. */

@@ -1,11 +1,12 @@
 import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
 import { type Clock, systemClock } from '../../shared/relay/clock.ts'
 import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
 import { controlLimit } from '../dispatch.ts'
 import { forwardTo, type OriginAnswer, originOf } from '../forward.ts'
 import { daysUntil, type Shown, showCertificate } from './certificate.ts'
-import { type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
+import { counted, type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
 import type { Files } from './files.ts'
 import { type Obstacle, reach } from './reach.ts'
 import { atHost, type Examined, expectedName, remedyFor } from './remedy.ts'
@@ -31,10 +32,8 @@ export async function originFindings(
 		return [fail('O1', seen, remedyFor(trouble, examined)), ...notReached(['O2', 'O3', ...ofAnswers], 'O1')]
 	}
 	const tried = await Promise.all(addresses.map(({ address }) => tryAddress(address, port)))
-	const where = pass(
-		'O1',
-		`${host} is ${tried.map(({ address, obstacle }) => `${address} (${stateOf(obstacle)})`).join(', ')}`,
-	)
+	const listed = tried.map(({ address, obstacle }) => `${address} (${stateOf(obstacle)})`).join(', ')
+	const where = pass('O1', isIP(host) === 0 ? `${host} is ${listed}` : listed)
 	const open = tried.filter(({ obstacle }) => obstacle === undefined)
 	if (open.length === 0) return [where, await unreached(tried, examined), ...notReached(['O3', ...ofAnswers], 'O2')]
 	const through = pass('O2', `port ${port} of ${open.map(({ address }) => address).join(' and ')} takes connections`)
@@ -145,7 +144,9 @@ function accepted(shown: Shown | undefined): Finding {
 	if (shown === undefined) return pass('O3', 'the certificate is accepted')
 	const days = daysUntil(shown.validTo)
 	const seen = `accepted: ${shown.text}`
-	return days > 30 ? pass('O3', seen) : warn('O3', seen, `It ends in ${days} days: renew it on the SCIM server.`)
+	return days > 30
+		? pass('O3', seen)
+		: warn('O3', seen, `It ends in ${counted(days, 'day')}: renew it on the SCIM server.`)
 }
 
 function answer(code: string, path: string, seen: OriginAnswer, examined: Examined): Finding {

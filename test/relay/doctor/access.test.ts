@@ -1,6 +1,6 @@
 import { chmodSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../relay/config.ts'
 import { access } from '../../../relay/doctor/access.ts'
 import { useRig } from './rig.ts'
@@ -12,17 +12,22 @@ type Installed = {
 	readonly groups?: readonly number[]
 	readonly more?: string
 	readonly config?: string
+	readonly release?: number
 }
 
 const own = process.getuid?.() ?? 0
 const stranger = 54_321
 
 /** A machine whose service runs as `relay`. */
-const machineWith = (file: string, { user = stranger, groups = [user], more = '', config = file }: Installed) => ({
+const machineWith = (
+	file: string,
+	{ user = stranger, groups = [user], more = '', config = file, release = 252 }: Installed,
+) => ({
 	platform: 'linux',
 	folder: '/absent',
 	run: (program: string, [option]: readonly string[]) => {
 		if (program === 'id') return option === '-u' ? `${user}\n` : `${groups.join(' ')}\n`
+		if (option === '--version') return `systemd ${release} (${release}.1)\n+PAM\n`
 		return `# /etc/systemd/system/rollcall-relay.service\n[Service]\nUser=relay\nExecStart="/usr/bin/node" "run" "--config" "${config}"\n${more}\n`
 	},
 })
@@ -37,7 +42,7 @@ const open = (folder: string) => chmodSync(folder, 0o755)
 
 test('the user of the service may read everything as its owner', () => {
 	expect(found({ user: own })).toEqual([
-		{ code: 'C3', verdict: 'PASS', seen: 'relay, whom the service runs as, may read all 4 files' },
+		{ code: 'C3', verdict: 'PASS', seen: 'relay, whom the service runs as, may read 4 files' },
 	])
 })
 
@@ -84,14 +89,44 @@ test('a folder on the way that it may not enter is named, also behind a link', (
 	expect(found({ user: own }, linked)).toMatchObject([{ verdict: 'PASS' }])
 })
 
-test('what systemd hands over, it need not read', () => {
-	const folder = dirname(configured())
-	const more = ['listen.key', 'origin.token'].map((name) => `LoadCredential=${name}:${join(folder, name)}`).join('\n')
-	const letRead = () => {
+describe('what systemd hands over', () => {
+	const handedOver = (...names: readonly string[]) => {
+		const folder = dirname(configured())
+		return names.map((name) => `LoadCredential=x:${join(folder, name)}`).join('\n')
+	}
+	const letRead = (folder: string) => {
 		open(folder)
 		for (const name of ['relay.json', 'ca.pem']) chmodSync(join(folder, name), 0o644)
 	}
-	expect(found({ more }, {}, letRead)).toMatchObject([{ verdict: 'PASS' }])
+
+	test('the user need not be able to read', () => {
+		expect(found({ more: handedOver('listen.key', 'origin.token') }, {}, letRead)).toEqual([
+			{
+				code: 'C3',
+				verdict: 'PASS',
+				seen: 'relay, whom the service runs as, may read 2 files, and systemd hands over 2 files',
+			},
+		])
+	})
+
+	test('lacks a secret that was named after the installation', () => {
+		expect(found({ more: handedOver('listen.key') }, {}, letRead)).toEqual([
+			{
+				code: 'C3',
+				verdict: 'FAIL',
+				seen: expect.stringMatching(/^relay may not read \S+origin\.token$/),
+				remedy: expect.stringMatching(/^rollcall-relay service install --config \S+relay\.json --user relay$/),
+			},
+		])
+	})
+
+	test('is nothing before systemd 247', () => {
+		const more = handedOver('listen.key', 'origin.token')
+		expect(found({ more, release: 246 }, {}, letRead).map(({ remedy }) => remedy)).toEqual([
+			expect.stringMatching(/^chown relay \S+listen\.key$/),
+			expect.stringMatching(/^chown relay \S+origin\.token$/),
+		])
+	})
 })
 
 test.each([

@@ -21,9 +21,15 @@ test('with nothing wrong, nothing is found wrong, and nothing has listened', asy
 	expect(report(findings)).not.toMatch(/listenkey|origin-secret/)
 })
 
-test('of several ways each is in a line of its own', () => {
-	const finding = { code: 'O3', verdict: 'FAIL', seen: 'this', remedy: 'Do one. Or: Do another.' } as const
-	expect(report([finding])).toBe('FAIL O3  this\n          Do one.\n          Or: Do another.\n')
+test('of several ways each is in a line of its own, and the end says where to begin', () => {
+	const o3 = { code: 'O3', verdict: 'FAIL', seen: 'this', remedy: 'Do one. Or: Do another.' } as const
+	const e1 = { code: 'E1', verdict: 'FAIL', seen: 'that', remedy: 'See O3.' } as const
+	const c1 = { code: 'C1', verdict: 'PASS', seen: 'well' } as const
+	expect(report([c1, o3, e1])).toBe(
+		'PASS C1  well\nFAIL O3  this\n          Do one.\n          Or: Do another.\nFAIL E1  that\n          See O3.\n\n2 checks failed. Begin with O3.\n',
+	)
+	expect(report([o3])).toMatch(/\n\n1 check failed\. Begin with O3\.\n$/)
+	expect(report([c1])).toBe('PASS C1  well\n\nNothing is wrong.\n')
 })
 
 test('a setting of another name is all that is found', async () => {

@@ -26,7 +26,7 @@ describe('a file', () => {
 			'that is missing',
 			() => ({ credentials: { type: 'sas', keyName: 'listen', keyFile: 'absent.key' } }),
 			'FAIL',
-			/absent\.key cannot be read: ENOENT/,
+			/^credentials\.keyFile: \S+absent\.key cannot be read: ENOENT/,
 			/readable by the user/,
 		],
 		[
@@ -55,7 +55,7 @@ describe('a file', () => {
 			'with a token in UTF-16, as PowerShell writes it',
 			() => written('origin.token', Buffer.from('\ufeffsecret\r\n', 'utf16le')),
 			'FAIL',
-			/^\S+origin\.token is no text in UTF-8; it may be in UTF-16$/,
+			/^origin\.authorization\.tokenFile: \S+origin\.token is no text in UTF-8; it may be in UTF-16$/,
 			/^PowerShell writes UTF-16 with > and Out-File: write the secret by Set-Content -Encoding ascii\.$/,
 		],
 		[
@@ -126,7 +126,7 @@ describe('a file', () => {
 				return using()
 			},
 			'FAIL',
-			/client\.pem has a certificate, until 20/,
+			/client\.pem has 1 certificate, until 20/,
 			/have another one issued/,
 		],
 	])('%s', (_, more, verdict, seen, remedy) => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openFiles, runtime, service } from '../../../relay/doctor/host.ts'
 import { readsTrustStore } from '../../../relay/origin-tls.ts'
@@ -6,38 +9,78 @@ const unit = (more: string) => `LoadState=loaded\n${more}\nActiveEnterTimestamp=
 const since = 'since Mon 2026-11-23 08:00:00 UTC'
 const log = 'Its log says why: journalctl -u rollcall-relay -n 50'
 
+/** A machine that says this of its service, and this of what happened to it within a day. */
+const machineThat = (platform: string, says: string, happened?: string) => ({
+	platform,
+	folder: mkdtempSync(join(tmpdir(), 'rollcall-host-')),
+	run: (program: string) => {
+		if (program !== 'journalctl') return says
+		if (happened === undefined) throw new Error('No permission')
+		return happened
+	},
+})
+
+const active = (restarts: number) => unit(`ActiveState=active\nSubState=running\nNRestarts=${restarts}`)
+const restarted = 'rollcall-relay.service: Scheduled restart job, restart counter is at 7.\n'
+
 test.each([
-	['linux', 'LoadState=not-found\n', { verdict: 'SKIP', seen: 'no service is installed' }],
+	['LoadState=not-found\n', '', { verdict: 'SKIP', seen: 'no service is installed' }],
 	[
-		'linux',
-		unit('ActiveState=active\nSubState=running\nNRestarts=0'),
-		{ verdict: 'PASS', seen: `the service is active (running) ${since}, restarted 0 times` },
+		active(0),
+		'Started rollcall-relay.service.\n',
+		{ verdict: 'PASS', seen: `the service is active (running) ${since}, restarted 0 times, 0 of them within 24 h` },
 	],
 	[
-		'linux',
-		unit('ActiveState=active\nSubState=running\nNRestarts=7'),
+		active(7),
+		'Started rollcall-relay.service.\n',
+		{ verdict: 'PASS', seen: `the service is active (running) ${since}, restarted 7 times, 0 of them within 24 h` },
+	],
+	[
+		active(7),
+		restarted,
+		{
+			verdict: 'WARN',
+			seen: `the service is active (running) ${since}, restarted 7 times, 1 of them within 24 h`,
+			remedy: log,
+		},
+	],
+	[
+		active(7),
+		undefined,
 		{ verdict: 'WARN', seen: `the service is active (running) ${since}, restarted 7 times`, remedy: log },
 	],
 	[
-		'linux',
 		unit('ActiveState=failed\nSubState=failed\nNRestarts=0'),
+		undefined,
 		{ verdict: 'FAIL', seen: `the service is failed (failed) ${since}, restarted 0 times`, remedy: log },
 	],
-	['win32', 'Running\r\n', { verdict: 'PASS', seen: 'the task is running' }],
+])('on Linux %j, %j', (says, happened, finding) => {
+	expect(service(machineThat('linux', says, happened))).toEqual({ code: 'H3', ...finding })
+})
+
+test.each([
+	['Started', { verdict: 'PASS', seen: 'the service is started' }],
 	[
-		'win32',
-		'Ready\r\n',
-		{ verdict: 'FAIL', seen: 'the task is Ready', remedy: 'Start it: schtasks /Run /TN rollcall-relay' },
+		'Stopped',
+		{
+			verdict: 'FAIL',
+			seen: 'the service is Stopped',
+			remedy: 'Start-Service rollcall-relay, and see logs\\rollcall-relay.err.log beside the agent.',
+		},
 	],
-])('on %s %j', (platform, text, finding) => {
-	expect(service({ platform, folder: '', run: () => text })).toEqual({ code: 'H3', ...finding })
+	['NonExistent', { verdict: 'SKIP', seen: 'no service is installed' }],
+])('on Windows %s', (says, finding) => {
+	const machine = machineThat('win32', `${says}\r\n`)
+	for (const name of ['rollcall-relay.exe', 'rollcall-relay.xml']) writeFileSync(join(machine.folder, name), '')
+	expect(service(machine)).toEqual({ code: 'H3', ...finding })
+	expect(service({ ...machine, folder: '/absent' })).toMatchObject({ verdict: 'SKIP' })
 })
 
 test('where services cannot be asked for, that is no fault', () => {
 	const run = () => {
-		throw new Error('spawnSync systemctl ENOENT\nmore')
+		throw Object.assign(new Error('spawnSync systemctl ENOENT\nmore'), { code: 'ENOENT' })
 	}
-	const seen = 'no service is known here: spawnSync systemctl ENOENT more'
+	const seen = 'no service is known here: systemd does not run here'
 	expect(service({ platform: 'linux', folder: '', run })).toEqual({ code: 'H3', verdict: 'SKIP', seen })
 })
 
@@ -73,7 +116,9 @@ test('what it runs on, with the version of the library for WebSockets', () => {
 	expect(runtime(origin('pin'))).toEqual({
 		code: 'H1',
 		verdict: 'PASS',
-		seen: expect.stringMatching(/^Node \d+\.\d+\.\d+ with OpenSSL \S+ on \w+, ws \d+\.\d+\.\d+$/),
+		seen: expect.stringMatching(
+			/^rollcall-relay [\w. ]+, Node \d+\.\d+\.\d+ with OpenSSL \S+ on \w+, ws \d+\.\d+\.\d+$/,
+		),
 	})
 	expect(runtime(origin('system')).verdict).toBe(readsTrustStore ? 'PASS' : 'WARN')
 })
@@ -81,7 +126,7 @@ test('what it runs on, with the version of the library for WebSockets', () => {
 test('a Node that does not see whom the machine trusts, and one that is too old', () => {
 	expect(runtime(origin('system'), { node: '20.19.0', openssl: '3.0.15' }, false)).toMatchObject({
 		verdict: 'WARN',
-		seen: expect.stringMatching(/^Node 20\.19\.0 /),
+		seen: expect.stringMatching(/, Node 20\.19\.0 /),
 		remedy: expect.stringMatching(/Node 22\.15 or later\. Or: .*"mode": "ca".*NODE_EXTRA_CA_CERTS/),
 	})
 	expect(runtime(origin('pin'), { node: '20.19.0', openssl: '3.0.15' }, false).verdict).toBe('PASS')

@@ -255,9 +255,9 @@ describe('a certificate that is accepted', () => {
 			code: 'O3',
 			verdict: 'WARN',
 			seen: expect.stringMatching(
-				/^accepted: certificate for \S+ \(CN=\w+\), (self-signed|issued by Lab), until \d{4}-\d\d-\d\d \(1 days\), TLSv1\.3, SHA-256 /,
+				/^accepted: certificate for \S+ \(CN=\w+\), (self-signed|issued by Lab), until \d{4}-\d\d-\d\d \(1 day\), TLSv1\.3, SHA-256 /,
 			),
-			remedy: 'It ends in 1 days: renew it on the SCIM server.',
+			remedy: 'It ends in 1 day: renew it on the SCIM server.',
 		})
 	})
 })
