@@ -8,6 +8,7 @@ import { forwardTo, type OriginAnswer, originOf } from '../forward.ts'
 import { daysUntil, type Shown, showCertificate } from './certificate.ts'
 import { counted, type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
 import type { Files } from './files.ts'
+import { pageTitle, wantsCertificate } from './page.ts'
 import { type Obstacle, reach } from './reach.ts'
 import { atHost, type Examined, expectedName, remedyFor } from './remedy.ts'
 
@@ -87,7 +88,7 @@ async function beyond(examined: Examined, files: Files, clock: Clock): Promise<r
 	if (connection.verdict === 'FAIL') return [connection, ...notReached(ofAnswers, 'O3')]
 	return [
 		connection,
-		answer('O4', '/ServiceProviderConfig', first, examined),
+		await titled(answer('O4', '/ServiceProviderConfig', first, examined), '/ServiceProviderConfig', examined),
 		files.canAuthorize
 			? answer('O5', '/Users?count=1', await ask('/Users?count=1'), examined)
 			: skip('O5', 'not looked at: C2 comes first'),
@@ -167,6 +168,20 @@ function answer(code: string, path: string, seen: OriginAnswer, examined: Examin
 	if (seen.status === 404)
 		return fail(code, what, `Is origin.url the address of the SCIM server's root? It is "${config.origin.url}".`)
 	return fail(code, what, "See the SCIM server's own log.")
+}
+
+/** Where a page for people is in the way, its title often says why. */
+async function titled(finding: Finding, path: string, examined: Examined): Promise<Finding> {
+	if (finding.verdict !== 'FAIL') return finding
+	const title = await pageTitle(examined.config, path)
+	if (title === undefined) return finding
+	const seen = `${finding.seen}, a page titled ${JSON.stringify(title)}`
+	if (!wantsCertificate(title)) return { ...finding, seen }
+	return {
+		...finding,
+		seen,
+		remedy: remedyFor({ fault: 'origin_tls_client_cert', detail: title, shown: undefined }, examined),
+	}
 }
 
 function credentialRemedy({ origin: { authorization } }: Config): string {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { writeBundle } from '../../../relay/doctor/bundle.ts'
@@ -95,11 +95,32 @@ describe('a bundle for somebody else', () => {
 		const { relay } = given()
 		const proxy = 'http://user:pass@word@127.0.0.1:1'
 		const { versions, config, findings, log, all } = await bundle({ relay: { ...relay, proxy } }, () => 'one\ntwo')
-		expect(versions).toMatchObject({ 'rollcall-relay': '1.2.3', node: process.versions.node })
+		expect(versions).toMatchObject({ 'rollcall-relay': '1.2.3', node: process.versions.node, ws: expect.any(String) })
 		expect(config.relay.proxy).toBe('http://…@127.0.0.1:1')
 		expect(config.origin.authorization.tokenFile).toMatch(/origin\.token$/)
 		expect(findings).toEqual(all)
 		expect(log).toEqual(['one', 'two'])
+	})
+
+	test('has nothing of settings that cannot be read', async () => {
+		const config = lab().write('relay.json', '["word@",x]')
+		const file = join(dirname(config), 'bundle.json')
+		const findings = await diagnose(config, { clock: systemClock, machine })
+		expect(JSON.stringify(findings)).toContain('word@')
+		writeBundle(file, { config, findings, machine, version: '1.2.3' })
+		expect(readFileSync(file, 'utf8')).not.toContain('word@')
+		expect(JSON.parse(readFileSync(file, 'utf8')).config.missing).toMatch(/is not valid JSON$/)
+	})
+
+	test('has the end of the log that WinSW keeps on Windows', async () => {
+		const config = configured()
+		const folder = dirname(config)
+		mkdirSync(join(folder, 'logs'))
+		const lines = Array.from({ length: 300 }, (_, at) => `line ${at}`)
+		writeFileSync(join(folder, 'logs', 'rollcall-relay.err.log'), lines.join('\r\n'))
+		const file = join(folder, 'bundle.json')
+		writeBundle(file, { config, findings: [], machine: { ...machine, platform: 'win32', folder }, version: '1.2.3' })
+		expect(JSON.parse(readFileSync(file, 'utf8')).log).toEqual(lines.slice(-200))
 	})
 
 	test('says what it lacks', async () => {

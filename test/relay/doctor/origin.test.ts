@@ -392,6 +392,33 @@ describe('what it answers', () => {
 		lab().origin.answer = answer
 	}
 
+	test.each([
+		[200, '<html><head><title>\nIIS Windows\tServer</title>', '"IIS Windows Server"', /^What answers is not SCIM/],
+		[
+			400,
+			'<title>400 No required SSL certificate was sent</title>',
+			'"400 No required SSL certificate was sent"',
+			/"clientCertificate": {/,
+		],
+		[
+			403,
+			'<title>IIS 10.0 Detailed Error - 403.7 - Forbidden</title>',
+			'"IIS 10.0 Detailed Error - 403.7 - Forbidden"',
+			/"clientCertificate": {/,
+		],
+		[403, `<title>${'x'.repeat(200)}</title>`, `"${'x'.repeat(100)}"`, /refuses the token/],
+	])('%i and a page %s, whose title says more', async (status, page, title, remedy) => {
+		lab().origin.answer = (incoming, response) =>
+			incoming.url?.includes('ServiceProviderConfig')
+				? response.writeHead(status, { 'content-type': 'text/html' }).end(page)
+				: json(response, 200, {})
+		expect(await fault({})).toMatchObject({
+			code: 'O4',
+			seen: expect.stringMatching(new RegExp(`^GET /ServiceProviderConfig: .*${status}.*, a page titled ${title}$`)),
+			remedy: expect.stringMatching(remedy),
+		})
+	})
+
 	test('how fast it is, and that some of it failed', async () => {
 		const o6 = async () => (await diagnosed()).find(({ code }) => code === 'O6')
 		expect(await o6()).toEqual({
