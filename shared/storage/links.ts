@@ -52,16 +52,27 @@ export function linksIn(rows: readonly Row[]): Links {
 	}
 }
 
+/** The ids of the groups that a user is in, or may be, in order. */
+export function groupIdsIn({ anchor, groupIds, notes }: Links): readonly ResourceId[] {
+	if (anchor === undefined) return []
+	return [...new Set([...groupIds, ...notes.map(({ groupId }) => groupId)])].sort()
+}
+
+type Among = {
+	readonly userId: string
+	readonly links: Links
+	readonly rows: GroupRows
+	/** Only of these. */
+	readonly ids?: readonly ResourceId[]
+}
+
 /** The rows of the groups that a user is a member of, in the order of their ids. */
 export async function groupsAmong(
 	table: Table,
-	{ userId, links, rows }: { readonly userId: string; readonly links: Links; readonly rows: GroupRows },
+	{ userId, links, rows, ids = groupIdsIn(links) }: Among,
 ): Promise<readonly Row[]> {
-	const { anchor, groupIds, notes } = links
-	if (anchor === undefined) return []
-	const linked = new Set(groupIds)
-	const noted = new Set(notes.map(({ groupId }) => groupId))
-	const found = await inParallel([...new Set([...linked, ...noted])].sort(), async (groupId) => {
+	const noted = new Set(links.notes.map(({ groupId }) => groupId))
+	const found = await inParallel(ids, async (groupId) => {
 		const row = await rows(groupId)
 		if (row === undefined) return []
 		const pend = textOf(row, 'pend')

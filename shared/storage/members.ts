@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Member } from '../scim/resource.ts'
 import { textOf } from './entity.ts'
 import { type OpenChange, openChange } from './intent.ts'
-import { type Intent, latestChange, latestChangeKey, memberKey, within } from './keys.ts'
+import { after as behind, type Intent, latestChange, latestChangeKey, memberKey, within } from './keys.ts'
 import { isAlive, isLeaving, lastPart } from './membership.ts'
 import { inParallel } from './parallel.ts'
 import { attempts, tooContended } from './retry.ts'
@@ -10,21 +10,33 @@ import type { Row, Table } from './tables.ts'
 
 // The members of a group are its rows `m|`, and what a committed change of many members is still to do to them.
 
-/** All members of a group in the order of their ids. */
-export const membersOf = async (table: Table, groupId: string): Promise<readonly Member[]> =>
-	(await mapMembers(table, groupId, (page) => page)).flat()
+/** All members of a group in the order of their ids; where there are more than `limit`, as many as are found to be more. */
+export async function membersOf(
+	table: Table,
+	groupId: string,
+	limit = Number.POSITIVE_INFINITY,
+): Promise<readonly Member[]> {
+	const pages = await mapMembers(table, groupId, (page) => page, limit)
+	return pages.flat()
+}
 
 /**
  * What `write` makes of the members of a group, page by page in the order of their ids, so that not all of them need to be
  * in memory at once. Every change of many members is in it whole or not at all: where one came in between, all is read
  * and written again.
  *
+ * @param limit it ends where there are more, which nobody is to take for all of them
  * @throws ScimError 503 where that happens again and again
  */
-export async function mapMembers<T>(table: Table, groupId: string, write: Write<T>): Promise<readonly T[]> {
+export async function mapMembers<T>(
+	table: Table,
+	groupId: string,
+	write: Write<T>,
+	limit = Number.POSITIVE_INFINITY,
+): Promise<readonly T[]> {
 	let known: Open | undefined
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
-		const result = await writeOnce(table, groupId, { known, write })
+		const result = await writeOnce(table, groupId, { known, write, limit })
 		if ('written' in result) return result.written
 		known = result.open
 	}
@@ -36,17 +48,18 @@ type Write<T> = (page: readonly Member[]) => T
 /** A change of many members that has been read and may not be in the rows yet. */
 type Open = { readonly operation: string; readonly change: OpenChange }
 
-type Once<T> = { readonly known: Open | undefined; readonly write: Write<T> }
+type Once<T> = { readonly known: Open | undefined; readonly write: Write<T>; readonly limit: number }
 
 async function writeOnce<T>(
 	table: Table,
 	groupId: string,
-	{ known, write }: Once<T>,
+	{ known, write, limit }: Once<T>,
 ): Promise<{ readonly written: readonly T[] } | { readonly open: Open | undefined }> {
 	const written: T[] = []
 	let latest: Latest | undefined
 	let change: Overlay = (members) => members
 	let pages = 0
+	let count = 0
 	let isBegun = false
 	for await (const rows of table.pages(within(`m|${groupId}|`))) {
 		pages++
@@ -61,7 +74,10 @@ async function writeOnce<T>(
 			}
 			if (latest?.isOpen && known) change = overlay(known.change)
 		}
-		written.push(write(change(await living(table, rows), lastPart(last.RowKey))))
+		const members = change(await living(table, rows), lastPart(last.RowKey))
+		written.push(write(members))
+		count += members.length
+		if (count > limit) return { written }
 	}
 	const rest = change([], '~')
 	if (rest.length > 0) written.push(write(rest))
@@ -75,11 +91,30 @@ const open = async (table: Table, intent: Intent): Promise<Open> => ({
 	change: await openChange(table, intent),
 })
 
-/** Puts a change over the members of one page after another. Each page goes up to `last`; the rest is up to `~`. */
+/** The members of a group behind an id, page by page. Pages are of different moments. `pend` is that of the group's row. */
+export async function* membersAfter(
+	table: Table,
+	{ groupId, id, pend }: { readonly groupId: string; readonly id: string; readonly pend: string },
+): AsyncGenerator<readonly Member[]> {
+	const change = pend === '' ? undefined : await openChange(table, { groupId, operation: pend })
+	const put: Overlay = change === undefined ? (members) => members : overlay(change, id)
+	const range = within(`m|${groupId}|`)
+	const from = id === '' ? range.from : behind(memberKey(groupId, id))
+	for await (const rows of table.pages({ ...range, from })) {
+		const last = rows.at(-1)
+		if (last !== undefined) yield put(await living(table, rows), lastPart(last.RowKey))
+	}
+	yield put([], '~')
+}
+
+/** Puts a change over the members of one page after another. They begin behind `id`; each page goes up to `last`, and the rest is up to `~`. */
 type Overlay = (members: readonly Member[], last: string) => readonly Member[]
 
-function overlay({ add, remove }: OpenChange): Overlay {
-	const left = [...add.values()].sort(byId).values()
+function overlay({ add, remove }: OpenChange, id = ''): Overlay {
+	const left = [...add.values()]
+		.filter(({ value }) => value > id)
+		.sort(byId)
+		.values()
 	let next = left.next()
 	return (members, last) => {
 		const page = new Map(members.map((member) => [member.value, member]))

@@ -7,7 +7,7 @@ import type { Page, Query, QueryResult } from './resource-store.ts'
 import { viewOf } from './view.ts'
 
 /** A resource and where it stands: by `key`, and among equal ones by its id. */
-export type Entry = { readonly key: string; readonly resource: StoredResource }
+export type Entry<R = StoredResource> = { readonly key: string; readonly resource: R }
 
 export type Sort = NonNullable<Query['sort']>
 
@@ -37,7 +37,7 @@ const preferred = (value: unknown): unknown =>
 	Array.isArray(value) ? (value.find((element) => isObject(element) && element.primary === true) ?? value[0]) : value
 
 /** Where an entry stands, as a cursor remembers it. */
-const positionOf = ({ key, resource }: Entry): string => `${key}|${resource.id}`
+export const positionOf = ({ key, resource }: Entry<Pick<StoredResource, 'id'>>): string => `${key}|${resource.id}`
 
 /** The key and the id that a position was made of. */
 export function parsePosition(position: string): { readonly key: string; readonly id: string } {
@@ -80,7 +80,10 @@ export function collectPage(page: Page, descending: boolean) {
 const placeOf = ({ key, resource: { id } }: Entry): Place => ({ key, id })
 
 /** The resources of a page and where the next one begins, from entries in order of which one too many tells that there is more. */
-export function pageOf(page: Page, entries: readonly Entry[]): Omit<QueryResult, 'totalResults'> {
+export function pageOf<R extends Pick<StoredResource, 'id'>>(
+	page: Page,
+	entries: readonly Entry<R>[],
+): { readonly resources: readonly R[]; readonly next?: string } {
 	const shown = entries.slice(0, page.count)
 	const last = shown.at(-1)
 	const more = 'after' in page && last !== undefined && entries.length > page.count

@@ -45,16 +45,22 @@ export async function withInclude<R extends Identified>(
 /** Where it is more, one range over all of them costs less than looking each one up. */
 const fewResources = 30
 
+type Wanted = {
+	readonly need: LinkNeed
+	/** Whether the resources are all that there are between the first and the last one. */
+	readonly isRange: boolean
+}
+
 /** Adds as much of the memberships as a filter looks at. The resources are in the order of their ids. */
 export async function withLinks<R extends Identified>(
 	{ table }: Directory,
 	type: ResourceType,
 	resources: readonly R[],
-	need: LinkNeed,
+	{ need, isRange }: Wanted,
 ): Promise<readonly (R & Links)[]> {
 	if (need.length === 0 || resources.length === 0) return resources
-	const isFew = resources.length <= fewResources
-	if (need === 'all' || !isFew) return withAll(table, type, resources, !isFew)
+	const isLongRange = isRange && resources.length > fewResources
+	if (need === 'all' || isLongRange) return withAll(table, type, resources, isLongRange)
 	return inParallel(resources, async (resource) => ({
 		...resource,
 		...(await linksAmong(table, type, resource, need)),

@@ -137,3 +137,7 @@ function namedIn(type: ResourceType, filter: Filter): readonly string[] | undefi
 	const equalities = isPlain ? equalitiesIn(type, filter) : []
 	return equalities.length === 0 ? undefined : equalities.map(({ value }) => value)
 }
+
+/** Whether a filter is `members eq "x"`, `groups[value eq "x"]` or the like and asks for nothing else. */
+export const asksForLinkAlone = (type: ResourceType, filter: Filter): boolean =>
+	linkNeedOf(type, filter).length > 0 && namedIn(type, filter) !== undefined

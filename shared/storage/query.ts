@@ -1,21 +1,20 @@
 import { tooMany } from '../scim/error.ts'
 import type { Filter } from '../scim/filter/ast.ts'
 import { matches } from '../scim/filter/match.ts'
-import { kindOfId } from '../scim/id.ts'
 import type { ResourceId, StoredResource } from '../scim/resource.ts'
-import { groupType, type ResourceType, resolveAttribute, userType } from '../scim/resource-type.ts'
+import { type ResourceType, resolveAttribute, userType } from '../scim/resource-type.ts'
+import { type Candidate, candidatesOf, linkedCandidates, wholeOf } from './candidates.ts'
 import { countsOf } from './counts.ts'
 import type { Directory } from './directory.ts'
-import { idOf, isWhole, resourceOf } from './entity.ts'
+import { resourceOf } from './entity.ts'
 import { type Fences, locate, totalOf } from './fences.ts'
-import { type Index, indexedValue, indexesOf, indexKey } from './indexes.ts'
-import { after, memberKey, resourceKey, resourcePrefix, within } from './keys.ts'
-import { groupRows, groupsAmong, linksOf } from './links.ts'
-import { membersOf } from './members.ts'
-import { collectPage, pageOf, parsePosition, type Sort, sortKey } from './order.ts'
-import { withInclude, withLinks } from './page-links.ts'
+import { type Index, indexesOf } from './indexes.ts'
+import { after, resourceKey, resourcePrefix, within } from './keys.ts'
+import { linkedTo } from './linked.ts'
+import { collectPage, type Entry, pageOf, parsePosition, positionOf, type Sort, sortKey } from './order.ts'
+import { withInclude } from './page-links.ts'
 import { chunked, inParallel } from './parallel.ts'
-import { type Access, accessOf, leastOf, linkNeedOf } from './plan.ts'
+import { accessOf, asksForLinkAlone } from './plan.ts'
 import type { Page, Query, QueryResult } from './resource-store.ts'
 import type { Row, Table } from './tables.ts'
 import { viewOf } from './view.ts'
@@ -106,62 +105,124 @@ async function listByUserName(directory: Directory, page: Page): Promise<QueryRe
 	return { ...pageOf(page, entries.flat()), totalResults: totalOf(counts) }
 }
 
-/** Looks at candidates one after another and keeps those of the page. */
+/** Looks at what a filter may be looking for, and keeps what belongs on the page. */
 async function collect(directory: Directory, type: ResourceType, asked: Query): Promise<QueryResult> {
-	const { filter, sort, page } = asked
-	const keyOf = sort === undefined ? () => '' : sortKey(type, sort)
+	const { filter, page, sort } = asked
+	if (isWalk(asked) && hasBegun(page)) return walk(directory, type, asked)
+	const access = filter && accessOf(type, filter)
+	if (filter !== undefined && access?.kind === 'links') {
+		return collectLinked(directory, type, { ...asked, filter }, access.id)
+	}
 	const collected = collectPage(page, isDescending(sort))
-	const isBound = isScan(type, filter)
-	const isOnWay = 'after' in page && page.after !== ''
 	let looked = 0
-	if (isBound && isOnWay && (await isTooLarge(directory, type))) return walk(directory, type, asked)
-	for await (const candidates of candidatesOf(directory, type, filter)) {
+	for await (const candidates of candidatesOf(directory, type, { filter })) {
 		// Most directories end with the first page of the service, and need not be counted.
-		const isSecond = looked > 0 && looked <= pageLimit && !isOnWay
-		if (isBound && isSecond && (await isTooLarge(directory, type))) return walk(directory, type, asked)
+		const isSecond = looked > 0 && looked <= pageLimit
+		const isTooMany = isScan(type, filter)
+			? isSecond && (await isTooLarge(directory, type))
+			: looked + candidates.length > lookLimit(directory, asked)
+		if (isTooMany) return walk(directory, type, asked)
 		looked += candidates.length
-		for (const candidate of candidates) {
-			if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) continue
-			const { members, groups, pend, ...resource } = candidate
-			collected.add({ key: keyOf(candidate), resource })
-		}
+		for (const resource of matching(type, filter, candidates)) collected.add(entryOf(type, sort, resource))
 	}
 	return collected.result()
 }
 
-const isScan = (type: ResourceType, filter: Filter | undefined): boolean =>
-	filter === undefined || accessOf(type, filter) === undefined
+/**
+ * Looks at what is found by a membership. Who that is is known before anybody is read: too many are not, and where the
+ * filter asks for nothing else only those of the page are.
+ */
+async function collectLinked(
+	directory: Directory,
+	type: ResourceType,
+	asked: Query & { readonly filter: Filter },
+	id: string,
+): Promise<QueryResult> {
+	const { filter, sort, page } = asked
+	const linked = linkedTo(directory.table, type, id)
+	const limit = lookLimit(directory, asked)
+	const ids = await linked.first(limit)
+	if (ids.length > limit) return walk(directory, type, asked)
+	const read = async (some: readonly ResourceId[]) =>
+		matching(type, filter, await linkedCandidates(directory, type, await linked.rows(some), { id, filter }))
+	if (sort === undefined && linked.isCertain && asksForLinkAlone(type, filter)) {
+		const { resources: shown, next } = pageOf(page, placesFrom(page, ids))
+		const resources = await read(shown.map((place) => place.id))
+		return {
+			resources,
+			totalResults: ids.length - shown.length + resources.length,
+			...(next !== undefined && { next }),
+		}
+	}
+	const collected = collectPage(page, isDescending(sort))
+	for (const some of chunked(ids, pageLimit)) {
+		for (const resource of await read(some)) collected.add(entryOf(type, sort, resource))
+	}
+	return collected.result()
+}
+
+/** Where a page begins in a list, and one more than it shows. */
+function placesFrom(page: Page, ids: readonly ResourceId[]) {
+	const rest = 'after' in page ? ids.filter((id) => id > parsePosition(page.after).id) : ids.slice(page.startIndex - 1)
+	return rest.slice(0, page.count + 1).map((id) => ({ key: '', resource: { id } }))
+}
+
+/**
+ * How many may be looked at that an index, or a membership, has found. A page by cursor goes on as a walk where it is more
+ * than the service has on a page.
+ */
+const lookLimit = ({ scanLimit }: Directory, asked: Query): number => (isWalk(asked) ? pageLimit : scanLimit)
 
 const isTooLarge = async ({ table, scanLimit }: Directory, type: ResourceType): Promise<boolean> =>
 	totalOf(await countsOf(table, type)) > scanLimit
 
+/** The resources that match, without what only a filter looks at. */
+const matching = (
+	type: ResourceType,
+	filter: Filter | undefined,
+	candidates: readonly Candidate[],
+): readonly StoredResource[] =>
+	candidates
+		.filter((candidate) => filter === undefined || matches(filter, viewOf(type, candidate), type))
+		.map(({ members, groups, pend, ...resource }) => resource)
+
+const entryOf = (type: ResourceType, sort: Sort | undefined, resource: StoredResource): Entry => ({
+	key: sort === undefined ? '' : sortKey(type, sort)(resource),
+	resource,
+})
+
+const isDescending = (sort: Sort | undefined): boolean => sort?.descending ?? false
+
+/** Whether a page by cursor may begin where the last one ended, without looking at what is before it. */
+const isWalk = ({ page, sort }: Query): boolean => 'after' in page && sort === undefined
+
+/** The key of a position in a walk. */
+const walking = '>'
+
+const hasBegun = (page: Page): boolean => 'after' in page && parsePosition(page.after).key === walking
+
 /**
- * A page by cursor of a directory that is too large to look through for each page: from where the last one ended, and no
- * further than the limit, so that it may have few resources or none although more follow.
+ * A page by cursor of more than is looked at for each page: from where the last one ended, and no further than the
+ * limit, so that it may have few resources or none although more follow.
  */
-async function walk(directory: Directory, type: ResourceType, { filter, sort, page }: Query): Promise<QueryResult> {
+async function walk(directory: Directory, type: ResourceType, asked: Query): Promise<QueryResult> {
+	const { filter, page } = asked
 	const { scanLimit } = directory
-	if (!('after' in page) || sort !== undefined) {
+	if (!('after' in page) || !isWalk(asked)) {
 		throw tooMany(
-			`there are more than ${scanLimit} resources to look through: filter by an attribute that has an index, or page by cursor without sortBy`,
+			`there are more than ${scanLimit} resources to look through: ${isScan(type, filter) ? 'filter by an attribute that has an index' : 'narrow the filter'}, or page by cursor without sortBy`,
 		)
 	}
 	if (page.count === 0) return { resources: [] }
 	const resources: StoredResource[] = []
 	let looked = 0
 	let next = page.after
-	for await (const candidates of scan(directory.table, type, { filter, after: page.after })) {
-		for (const candidate of await withLinks(
-			directory,
-			type,
-			candidates,
-			filter === undefined ? [] : linkNeedOf(type, filter),
-		)) {
+	const sought = { filter, after: parsePosition(page.after).id, enough: page.count + 1 }
+	for await (const candidates of candidatesOf(directory, type, sought)) {
+		for (const candidate of candidates) {
 			if (resources.length === page.count) return { resources, next }
-			next = `|${candidate.id}`
-			if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) continue
-			const { members, groups, pend, ...resource } = candidate
-			resources.push(resource)
+			next = positionOf({ key: walking, resource: candidate })
+			resources.push(...matching(type, filter, [candidate]))
 		}
 		looked += candidates.length
 		if (looked >= scanLimit) return { resources, next }
@@ -169,105 +230,5 @@ async function walk(directory: Directory, type: ResourceType, { filter, sort, pa
 	return { resources }
 }
 
-const isDescending = (sort: Sort | undefined): boolean => sort?.descending ?? false
-
-/** `pend` is that of a group's row. */
-type Candidate = StoredResource & { readonly pend?: string }
-
-const candidateIn = (row: Row): Candidate => ({
-	...resourceOf(row),
-	...(typeof row.pend === 'string' && { pend: row.pend }),
-})
-
-/** The resources among which are all that the filter is looking for, with as much of their memberships as it looks at. */
-async function* candidatesOf(
-	directory: Directory,
-	type: ResourceType,
-	filter: Filter | undefined,
-): AsyncGenerator<readonly Candidate[]> {
-	const { table } = directory
-	const need = filter === undefined ? [] : linkNeedOf(type, filter)
-	const access = filter === undefined ? undefined : accessOf(type, filter)
-	if (access?.kind === 'id') {
-		// The resource and its memberships are read at the same time, whether or not it exists.
-		if (kindOfId(access.id) !== type.name) return
-		const [row, [linked]] = await Promise.all([
-			table.get(resourceKey(type, access.id)),
-			withLinks(directory, type, [{ id: access.id as ResourceId }], need), // sound: its kind has been looked at
-		])
-		if (row === undefined) return
-		const candidate = candidateIn(row)
-		// In the middle of a large change, memberships that were read without knowing that may be old.
-		yield candidate.pend ? withLinks(directory, type, [candidate], need) : [{ ...candidate, ...linked }]
-		return
-	}
-	const pages = access === undefined ? scan(table, type, { filter }) : lookUp(table, type, access)
-	const isKnown = access?.kind === 'links' && need !== 'all' && need.every((id) => id === access.id)
-	for await (const resources of pages) {
-		yield isKnown
-			? resources.map((found) => linkedTo(type, found, access.id))
-			: withLinks(directory, type, resources, need)
-	}
-}
-
-/** What was found by a membership has that one, and the filter looks at no other. */
-function linkedTo(type: ResourceType, resource: Candidate, id: string): Candidate {
-	const value = id as ResourceId // sound: rows that name it were found
-	return type.name === 'Group'
-		? { ...resource, members: [{ value }] }
-		: { ...resource, groups: [{ value, display: '' }] }
-}
-
-type Scan = { readonly filter?: Filter | undefined; readonly after?: string }
-
-/** All resources of a type, or at least those that can match; from behind a position. */
-async function* scan(
-	table: Table,
-	type: ResourceType,
-	{ filter, after: position = '' }: Scan,
-): AsyncGenerator<readonly Candidate[]> {
-	const least = filter && leastOf(type, filter)
-	const range = within(resourcePrefix(type))
-	const from = position === '' ? range.from : after(resourceKey(type, parsePosition(position).id))
-	for await (const rows of table.pages({ ...range, from, ...(least && { least }) })) yield rows.map(candidateIn)
-}
-
-async function* lookUp(
-	table: Table,
-	type: ResourceType,
-	access: Exclude<Access, { kind: 'id' }>,
-): AsyncGenerator<readonly Candidate[]> {
-	for await (const rows of access.kind === 'index' ? indexRows(table, access) : linkedRows(table, type, access.id)) {
-		const resources = await inParallel(rows, (row) => wholeOf(table, type, row))
-		yield resources.filter((resource) => resource !== undefined)
-	}
-}
-
-async function* indexRows(
-	table: Table,
-	{ index, value }: { readonly index: Index; readonly value: string },
-): AsyncGenerator<readonly Row[]> {
-	if (!index.unique) return yield* table.pages(within(`${index.prefix}${indexedValue(index, value)}|`))
-	const row = await table.get(indexKey(index, value, ''))
-	if (row !== undefined) yield [row]
-}
-
-/** The rows of the groups of a user, or rows that name the users of a group. A group that is being deleted has none any more. */
-async function* linkedRows(table: Table, type: ResourceType, id: string): AsyncGenerator<readonly Row[]> {
-	// Nobody can be linked to what is no id.
-	if (kindOfId(id) === undefined) return
-	if (type.name === 'Group') {
-		yield groupsAmong(table, { userId: id, links: await linksOf(table, id), rows: groupRows(table) })
-	} else if ((await table.get(resourceKey(groupType, id))) !== undefined) {
-		for (const members of chunked(await membersOf(table, id), pageLimit)) {
-			yield members.map(({ value }) => ({ RowKey: memberKey(id, value), id: value }))
-		}
-	}
-}
-
-/** The resource that a row is a copy of, or only names; undefined where it has been deleted meanwhile. */
-async function wholeOf(table: Table, type: ResourceType, row: Row): Promise<Candidate | undefined> {
-	if (isWhole(row)) return candidateIn(row)
-	const whole = await table.get(resourceKey(type, idOf(row)))
-	return whole && candidateIn(whole)
-}
+const isScan = (type: ResourceType, filter: Filter | undefined): boolean =>
+	filter === undefined || accessOf(type, filter) === undefined

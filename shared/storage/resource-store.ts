@@ -94,7 +94,7 @@ export type Page =
 /** `next` is where the following page begins; absent at the end, and where the query was not by `after`. */
 export type QueryResult = {
 	readonly resources: readonly StoredResource[]
-	/** Absent where a walk by cursor looks at more resources than may be looked at for one request. */
+	/** Absent where a walk by cursor goes over more resources than are looked at for each of its pages. */
 	readonly totalResults?: number
 	readonly next?: string
 }

@@ -1,0 +1,146 @@
+import type { Filter } from '../scim/filter/ast.ts'
+import { kindOfId } from '../scim/id.ts'
+import type { ResourceId, StoredResource } from '../scim/resource.ts'
+import type { ResourceType } from '../scim/resource-type.ts'
+import type { Directory } from './directory.ts'
+import { idOf, isWhole, resourceOf } from './entity.ts'
+import { type Index, indexedValue, indexKey } from './indexes.ts'
+import { after as behind, resourceKey, resourcePrefix, within } from './keys.ts'
+import { type Linked, linkedTo } from './linked.ts'
+import { withLinks } from './page-links.ts'
+import { inParallel } from './parallel.ts'
+import { accessOf, type LinkNeed, leastOf, linkNeedOf } from './plan.ts'
+import type { Row, Table } from './tables.ts'
+
+/** A resource that a filter may be looking for. `pend` is that of a group's row. */
+export type Candidate = StoredResource & { readonly pend?: string }
+
+const candidateIn = (row: Row): Candidate => ({
+	...resourceOf(row),
+	...(typeof row.pend === 'string' && { pend: row.pend }),
+})
+
+export type Sought = {
+	readonly filter: Filter | undefined
+	/** An id; only what comes behind it. */
+	readonly after?: string
+	/** How many of those that match are enough. */
+	readonly enough?: number
+}
+
+/**
+ * The resources among which are all that a filter is looking for, in the order of their ids, with as much of their
+ * memberships as it looks at.
+ */
+export async function* candidatesOf(
+	directory: Directory,
+	type: ResourceType,
+	{ filter, after = '', enough = pageSize }: Sought,
+): AsyncGenerator<readonly Candidate[]> {
+	const { table } = directory
+	const need = filter === undefined ? [] : linkNeedOf(type, filter)
+	const access = filter && accessOf(type, filter)
+	if (filter === undefined || access === undefined) {
+		for await (const resources of scan(table, type, { filter, after })) {
+			yield withLinks(directory, type, resources, { need, isRange: true })
+		}
+		return
+	}
+	switch (access.kind) {
+		case 'id':
+			yield* candidateWith(directory, type, access.id, need)
+			return
+		case 'links':
+			for await (const rows of growing(linkedTo(table, type, access.id), after, enough)) {
+				yield linkedCandidates(directory, type, rows, { id: access.id, filter })
+			}
+			return
+		case 'index':
+			for await (const rows of indexRows(table, access, after)) {
+				const resources = await inParallel(rows, (row) => wholeOf(table, type, row))
+				const found = resources.filter((resource) => resource !== undefined)
+				yield withLinks(directory, type, found, { need, isRange: false })
+			}
+	}
+}
+
+/** The resource and its memberships are read at the same time, whether or not it exists. */
+async function* candidateWith(
+	directory: Directory,
+	type: ResourceType,
+	id: string,
+	need: LinkNeed,
+): AsyncGenerator<readonly Candidate[]> {
+	if (kindOfId(id) !== type.name) return
+	const asked = { need, isRange: false }
+	const [row, [linked]] = await Promise.all([
+		directory.table.get(resourceKey(type, id)),
+		withLinks(directory, type, [{ id: id as ResourceId }], asked), // sound: its kind has been looked at
+	])
+	if (row === undefined) return
+	const candidate = candidateIn(row)
+	// In the middle of a large change, memberships that were read without knowing that may be old.
+	yield candidate.pend ? withLinks(directory, type, [candidate], asked) : [{ ...candidate, ...linked }]
+}
+
+/** The resources in rows that were found by a membership, which they have: mostly the filter looks at no other. */
+export async function linkedCandidates(
+	directory: Directory,
+	type: ResourceType,
+	rows: readonly Row[],
+	{ id, filter }: { readonly id: string; readonly filter: Filter },
+): Promise<readonly Candidate[]> {
+	const resources = rows.map(candidateIn)
+	const need = linkNeedOf(type, filter)
+	if (need === 'all' || need.some((each) => each !== id)) {
+		return withLinks(directory, type, resources, { need, isRange: false })
+	}
+	const value = id as ResourceId // sound: rows that name it were found
+	return resources.map((resource) =>
+		type.name === 'Group' ? { ...resource, members: [{ value }] } : { ...resource, groups: [{ value, display: '' }] },
+	)
+}
+
+const pageSize = 1000
+
+/** The rows of what is linked: at first as many as may be enough, and twice as many each time where they were not. */
+async function* growing(linked: Linked, after: string, enough: number): AsyncGenerator<readonly Row[]> {
+	let size = enough
+	for await (const ids of linked.after(after)) {
+		for (let from = 0; from < ids.length; from += size, size = Math.min(2 * size, pageSize)) {
+			yield linked.rows(ids.slice(from, from + size))
+		}
+	}
+}
+
+/** All resources of a type, or at least those that can match. */
+async function* scan(
+	table: Table,
+	type: ResourceType,
+	{ filter, after }: Required<Pick<Sought, 'filter' | 'after'>>,
+): AsyncGenerator<readonly Candidate[]> {
+	const least = filter && leastOf(type, filter)
+	const range = within(resourcePrefix(type))
+	const from = after === '' ? range.from : behind(resourceKey(type, after))
+	for await (const rows of table.pages({ ...range, from, ...(least && { least }) })) yield rows.map(candidateIn)
+}
+
+async function* indexRows(
+	table: Table,
+	{ index, value }: { readonly index: Index; readonly value: string },
+	after: string,
+): AsyncGenerator<readonly Row[]> {
+	if (!index.unique) {
+		const range = within(`${index.prefix}${indexedValue(index, value)}|`)
+		return yield* table.pages({ ...range, from: after === '' ? range.from : behind(`${range.from}${after}`) })
+	}
+	const row = await table.get(indexKey(index, value, ''))
+	if (row !== undefined) yield [row]
+}
+
+/** The resource that a row is a copy of, or only names; undefined where it has been deleted meanwhile. */
+export async function wholeOf(table: Table, type: ResourceType, row: Row): Promise<Candidate | undefined> {
+	if (isWhole(row)) return candidateIn(row)
+	const whole = await table.get(resourceKey(type, idOf(row)))
+	return whole && candidateIn(whole)
+}
