@@ -39,9 +39,8 @@ export function originTls(config: Config): TlsOptions {
 		const secureContext = contextOf(config, { ca: pin.toString(), allowPartialTrustChain: true })
 		return { secureContext, ...name, checkServerIdentity: isPinned(pin) }
 	}
-	const ca = tls.mode === 'ca' ? readText(tls.caFile, hint) : usualAuthorities()
 	return {
-		secureContext: contextOf(config, { ...(ca !== undefined && { ca }) }),
+		secureContext: contextOf(config, tls.mode === 'ca' ? named(tls.caFile) : usual()),
 		...name,
 		...(tls.serverName !== undefined && { checkServerIdentity: isNamed(tls.serverName) }),
 	}
@@ -51,11 +50,14 @@ export function originTls(config: Config): TlsOptions {
 export const readsTrustStore: boolean = 'getCACertificates' in nodeTls
 
 /** Those that come with Node, those of NODE_EXTRA_CA_CERTS, and those that were added to the machine. */
-function usualAuthorities(): string[] | undefined {
-	if (!readsTrustStore) return undefined
+function usual(): SecureContextOptions {
+	if (!readsTrustStore) return {}
 	const { getCACertificates } = nodeTls
-	return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
+	return { ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])] }
 }
+
+/** Who is named is trusted, also where another authority is above it. */
+const named = (file: string): SecureContextOptions => ({ ca: readText(file, hint), allowPartialTrustChain: true })
 
 type Check = NonNullable<ConnectionOptions['checkServerIdentity']>
 

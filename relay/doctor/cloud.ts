@@ -1,10 +1,9 @@
 import { UsageError } from '../../shared/cli/usage-error.ts'
 import { ask, type Reply } from '../ask.ts'
 import { type Config, readText } from '../config.ts'
-import { briefly } from '../log.ts'
 import { proxyAgent } from '../proxy.ts'
 import { readToken } from '../secret-file.ts'
-import { type Finding, fail, pass, skip } from './check.ts'
+import { type Finding, fail, pass, plainly, skip } from './check.ts'
 
 /** A tenant of Rollcall, and where the token is that a client of it has. */
 export type Cloud = { readonly url: string; readonly tokenFile: string }
@@ -28,7 +27,7 @@ export async function cloudFinding(cloud: Cloud | undefined, { relay }: Config):
 		return reply.status === 200 ? pass('E1', seen) : refusal(seen, reply, cloud)
 	} catch (error) {
 		const remedy = 'Is it the address of the tenant, and does this machine reach it?'
-		return fail('E1', `GET ${url}: ${briefly(error)}`, error instanceof UsageError ? error.hint : remedy)
+		return fail('E1', `GET ${url}: ${plainly(error)}`, error instanceof UsageError ? error.hint : remedy)
 	}
 }
 
@@ -53,7 +52,7 @@ const remedies: Readonly<Record<string, string>> = {
 function detailOf(text: string): string | undefined {
 	try {
 		const { detail } = JSON.parse(text)
-		return typeof detail === 'string' ? detail.slice(0, 300) : undefined
+		return typeof detail === 'string' ? plainly(detail) : undefined
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined
 		throw error

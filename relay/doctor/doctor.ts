@@ -30,6 +30,8 @@ export async function diagnose(file: string, examination: Examination): Promise<
 	const examined = { config, file }
 	const files = examineFiles(examined)
 	const canRun = files.canListen && files.canTrust && files.canConnect && files.canAuthorize
+	// Entra is reached by the same way as the service.
+	const canAsk = files.canListen && (files.canTrust || config.credentials.type !== 'certificate')
 	return [
 		pass('C1', `${file} is understood`),
 		...files.findings,
@@ -39,7 +41,7 @@ export async function diagnose(file: string, examination: Examination): Promise<
 		service(machine),
 		openFiles(limits(), config),
 		...(await relayFindings(config, files.canTrust, clock)),
-		...(files.canListen ? await tokenFindings(config, clock) : notReached(['A1', 'A2'], 'C2')),
+		...(canAsk ? await tokenFindings(config, clock) : notReached(['A1', 'A2'], 'C2')),
 		await agentFinding(config, isListening && canRun, clock),
 		...(await originFindings(examined, files)),
 		await cloudFinding(cloud, config),

@@ -78,7 +78,7 @@ for (const [network, prefix] of [
 privateAddresses.addSubnet('fc00::', 7, 'ipv6')
 
 /** A private address is right where the namespace has a private endpoint. */
-const kindOf = (address: string): string =>
+export const kindOf = (address: string): string =>
 	privateAddresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ? ' (private, as of a private endpoint)' : ''
 
 async function wayByProxy(config: Config, proxy: string): Promise<readonly Finding[]> {

@@ -87,7 +87,7 @@ function untrusted({ detail, shown }: Trouble, examined: Examined): string {
 	if (shown === undefined) return `Pin it: ${pin}.`
 	if (shown.isSelfSigned) return `It is self-signed, so pin it: ${pin}.`
 	if (tls.mode === 'ca')
-		return `It was issued by ${shown.issuer}: add that certificate, and those of the authorities above it, to ${tls.caFile}. Or: Pin it: ${pin}.`
+		return `It was issued by ${shown.issuer}, which is not in ${tls.caFile}: add the certificate of that authority. Or: Pin it: ${pin}.`
 	const node = readsTrustStore
 		? ''
 		: ` Node ${process.versions.node} does not see the authorities that were added to this machine, Node 22.15 and later do; until then NODE_EXTRA_CA_CERTS may name the file too.`

@@ -46,6 +46,7 @@ const authority = { mode: 'ca', caFile: 'ca.pem' }
 const own = selfSigned(['DNS:localhost'])
 const other = selfSigned(['DNS:localhost'])
 const trusted = ca.issue(['DNS:localhost'])
+const issuing = ca.below('Issuing')
 const label = hostname().toLowerCase().split('.')[0]
 
 describe('each fault of its certificate has a name and ways out, every one of which works', () => {
@@ -66,6 +67,22 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			system,
 			'origin_tls_untrusted',
 			[/issued by Lab, .* set "tls": { "mode": "ca", "caFile": "ca\.pem" } in origin/, /^Pin it/],
+		],
+		[
+			'of an authority that is not given but sent along',
+			{ ...trusted, cert: trusted.cert + ca.cert },
+			'localhost',
+			system,
+			'origin_tls_untrusted: self-signed certificate in certificate chain',
+			[/issued by Lab, .* set "tls": { "mode": "ca", "caFile": "ca\.pem" }/, /^Pin it/],
+		],
+		[
+			'of an authority below the one that is given',
+			issuing.issue(['DNS:localhost']),
+			'localhost',
+			authority,
+			'origin_tls_untrusted: unable to get local issuer certificate',
+			[/^It was issued by Issuing, which is not in \S+ca\.pem: add the certificate of that authority\.$/, /^Pin it/],
 		],
 		[
 			'of an authority that is not given, and of another name',
@@ -197,6 +214,9 @@ describe('a certificate that no setting lets pass', () => {
 	const pin = (cert: string) => ({ mode: 'pin', certificateFile: lab().write('pin.pem', cert) })
 	const ended = ca.issue(['DNS:localhost'], -1)
 	const future = notYetValid()
+	const ofEnded = ca.below('Issuing', -1)
+	const { cert, key } = ofEnded.issue(['DNS:localhost'])
+	const belowEnded = { cert: cert + ofEnded.cert, key }
 	const forClients = withExtension('extendedKeyUsage=clientAuth')
 
 	test.each([
@@ -228,6 +248,13 @@ describe('a certificate that no setting lets pass', () => {
 			/^origin_tls_untrusted: unsuitable certificate purpose/,
 			/extendedKeyUsage=serverAuth/,
 		],
+		[
+			'of an authority that is out of date',
+			belowEnded,
+			() => authority,
+			/^origin_tls_expired: certificate has expired; /,
+			/^The certificate of an authority above it \(CN=Issuing\) is out of date: renew that one/,
+		],
 	])('%s', async (_, certificate, tls, seen, remedy) => {
 		const server = await serverWith(certificate)
 		expect(await fault({ url: at('localhost', server.port), tls: tls() })).toMatchObject({
@@ -243,9 +270,16 @@ describe('a certificate that is accepted', () => {
 	test.each([
 		['self-signed and named as its own authority', own, 'localhost', { mode: 'ca', caFile: 'own.pem' }],
 		['for localhost, at localhost', trusted, 'localhost', authority],
+		[
+			'of an authority that is named, without the one above it',
+			issuing.issue(['DNS:localhost']),
+			'localhost',
+			{ mode: 'ca', caFile: 'issuing.pem' },
+		],
 		['for 127.0.0.1, at 127.0.0.1', ca.issue(['IP:127.0.0.1']), '127.0.0.1', authority],
 	])('%s', async (_, certificate, host, tls) => {
 		lab().write('own.pem', own.cert)
+		lab().write('issuing.pem', issuing.cert)
 		const server = await serverWith(certificate)
 		const findings = await diagnosed(origin({ url: at(host, server.port), tls }))
 		expect(verdicts(findings)).toEqual(
@@ -255,7 +289,7 @@ describe('a certificate that is accepted', () => {
 			code: 'O3',
 			verdict: 'WARN',
 			seen: expect.stringMatching(
-				/^accepted: certificate for \S+ \(CN=\w+\), (self-signed|issued by Lab), until \d{4}-\d\d-\d\d \(1 day\), TLSv1\.3, SHA-256 /,
+				/^accepted: certificate for \S+ \(CN=\w+\), (self-signed|issued by (Lab|Issuing)), until \d{4}-\d\d-\d\d \(1 day\), TLSv1\.3, SHA-256 /,
 			),
 			remedy: 'It ends in 1 day: renew it on the SCIM server.',
 		})
@@ -304,6 +338,12 @@ describe('TLS that does not come about', () => {
 	})
 
 	test.each([
+		[
+			'SSH',
+			() => createTcp((socket) => socket.end('SSH-2.0-OpenSSH_9\r\n')),
+			/^origin_not_tls: /,
+			/does not speak TLS/,
+		],
 		['plain HTTP', () => createPlain((_, response) => response.end()), /^origin_not_tls: /, /enable TLS/],
 		['nothing', () => createTcp(), /^origin_connect_timeout: no connection within 5000 ms$/, /firewall/],
 		[

@@ -1,6 +1,7 @@
 import { createServer as createPlain } from 'node:http'
 import { createServer as createTls, type TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
+import { kindOf } from '../../../relay/doctor/relay.ts'
 import { systemClock } from '../../../shared/relay/clock.ts'
 import { type Certificate, selfSigned } from '../../support/relay-stand-in/certificates.ts'
 import { ca, certificate } from '../../support/relay-stand-in/lab.ts'
@@ -193,4 +194,16 @@ test.each([
 	const findings = await diagnosed({ credentials: { type: 'arc' } })
 	Reflect.deleteProperty(process.env, 'IDENTITY_ENDPOINT')
 	expect(findings.find(({ code }) => code === 'A2')).toMatchObject({ verdict, seen: expect.stringMatching(seen) })
+})
+
+test.each([
+	['10.1.2.3', true],
+	['172.31.0.1', true],
+	['192.168.1.1', true],
+	['fd00::1', true],
+	['40.68.1.1', false],
+	['172.32.0.1', false],
+	['2603:1030::1', false],
+])('%s is private: %s', (address, isPrivate) => {
+	expect(kindOf(address)).toBe(isPrivate ? ' (private, as of a private endpoint)' : '')
 })

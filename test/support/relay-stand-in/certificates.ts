@@ -8,6 +8,8 @@ export type Certificate = { readonly cert: string; readonly key: string }
 export type Authority = Certificate & {
 	/** Issues a certificate for these names, such as `DNS:localhost` or `IP:127.0.0.1`. */
 	issue(names: readonly string[], days?: number): Certificate
+	/** An authority below this one. */
+	below(name: string, days?: number): Authority
 }
 
 const algorithm = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
@@ -50,17 +52,25 @@ export function authority(name = 'Lab'): Authority {
 	const own = openssl({}, [
 		[...['req', '-x509', ...algorithm, '-keyout', 'key.pem', '-out', 'cert.pem', '-days', '2', '-subj', `/CN=${name}`]],
 	])
-	return { ...own, issue: (names, days = 2) => issue(own, names, days) }
+	return authorityOf(own)
 }
+
+const authorityOf = (own: Certificate): Authority => ({
+	...own,
+	issue: (names, days = 2) => issue(own, { days, extension: alternatives(names) }),
+	below: (name, days = 2) => authorityOf(issue(own, { name, days, extension: 'basicConstraints=critical,CA:true' })),
+})
 
 const alternatives = (names: readonly string[]) => (names.length === 0 ? '' : `subjectAltName=${names.join(',')}`)
 
-const issue = (issuer: Certificate, names: readonly string[], days: number): Certificate =>
-	openssl({ 'ca.pem': issuer.cert, 'ca.key': issuer.key, 'names.cnf': alternatives(names) }, [
-		['req', '-new', ...algorithm, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', '/CN=leaf'],
+type Wanted = { readonly name?: string; readonly days: number; readonly extension: string }
+
+const issue = (issuer: Certificate, { name = 'leaf', days, extension }: Wanted): Certificate =>
+	openssl({ 'ca.pem': issuer.cert, 'ca.key': issuer.key, 'extensions.cnf': extension }, [
+		['req', '-new', ...algorithm, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', `/CN=${name}`],
 		[
 			...['x509', '-req', '-in', 'request.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'],
-			...['-days', String(days), '-extfile', 'names.cnf', '-out', 'cert.pem'],
+			...['-days', String(days), '-extfile', 'extensions.cnf', '-out', 'cert.pem'],
 		],
 	])
 
