@@ -43,12 +43,13 @@ require() {
 	done
 }
 
-# An az that is new enough for Flex Consumption and signed in.
+# An az that is new enough and signed in. 2.61 is the first that takes a parameter beside a .bicepparam file.
+# https://learn.microsoft.com/cli/azure/release-notes-azure-cli#may-21-2024
 require_azure() {
 	local version
 	require az
 	version=$(az version --query '"azure-cli"' --output tsv)
-	at_least "$version" 2.60 || fail "az is $version; 2.60 or newer is needed" 'run: az upgrade'
+	at_least "$version" 2.61 || fail "az is $version; 2.61 or newer is needed" 'run: az upgrade'
 	az account show --query id --output tsv >/dev/null 2>&1 || fail 'az is not signed in' 'run: az login'
 }
 
@@ -68,7 +69,7 @@ patiently() {
 		if "$@" 2>"$log"; then return; fi
 		cat "$log" >&2
 		grep -Eqiw '403|forbidden|not authorized|AuthorizationFailure|AuthorizationPermissionMismatch|BlobUploadFailed(Exception)?' "$log" ||
-			fail "$1 $2 $3 failed"
+			fail "$1 $2 $3 failed" 'what it says is above; put that right, and run this again'
 		[ "$attempt" -lt 11 ] || fail "$1 $2 $3 is still refused after five minutes" 'look at the role assignments of the resource in the portal'
 		printf 'A new role takes some minutes to work; trying again in 30 seconds (%s of 10).\n' "$attempt" >&2
 		sleep 30

@@ -33,6 +33,17 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# az compiles with a Bicep that it installs once and never upgrades. 0.34 is the first for which modules need no names.
+# https://github.com/Azure/bicep/releases/tag/v0.34.1
+require_bicep() {
+	local version
+	# Where there is none yet, az fetches the newest one when it deploys.
+	version=$(az bicep version 2>/dev/null) || return 0
+	version=${version#Bicep CLI version }
+	version=${version%% *}
+	at_least "$version" 0.34 || fail "the Bicep of az is $version; 0.34 or newer is needed" 'run: az bicep upgrade'
+}
+
 build() {
 	(cd "$root" && npm ci --no-audit --no-fund && npm run package)
 }
@@ -70,20 +81,33 @@ deploy_resources() {
 	fi
 }
 
-# Without a right token every answer is 401, but a token is only found wrong where tables and vault can be read.
+# status_of PATH: the status of a GET from the app, 000 without an answer; the body is in $work/answer then
+status_of() {
+	rm -f "$work/answer"
+	curl --silent --max-time 30 --output "$work/answer" --write-out '%{http_code}' \
+		--header 'Authorization: Bearer nobody' "https://$host$1" || true
+}
+
+# Waits for ten minutes until the app runs, which /scim/health says, and until it can read tables and vault: without a right
+# token every answer is 401, but a token is only found wrong where both can be read.
 await_app() {
-	local attempt status
-	for ((attempt = 1; attempt <= 60; attempt++)); do
-		status=$(curl --silent --max-time 30 --output "$work/answer" --write-out '%{http_code}' \
-			--header 'Authorization: Bearer nobody' "https://$host/scim/deploy-check/ServiceProviderConfig") || true
-		if [ "$status" = 401 ] && grep -q 'urn:ietf:params:scim:api:messages:2.0:Error' "$work/answer"; then return; fi
+	local attempt end=$((SECONDS + 600)) health='' status=''
+	for ((attempt = 1; attempt <= 60 && SECONDS < end; attempt++)); do
+		[ "$health" = 200 ] || health=$(status_of /scim/health)
+		if [ "$health" = 200 ]; then
+			status=$(status_of /scim/deploy-check/ServiceProviderConfig)
+			if [ "$status" = 401 ] && grep -q 'urn:ietf:params:scim:api:messages:2.0:Error' "$work/answer"; then return; fi
+		fi
 		sleep 10
 	done
 	[ ! -s "$work/answer" ] || head -c 1000 "$work/answer" >&2
-	fail "https://$host does not work after ten minutes; the last status was $status" 'look at the failures in Application Insights'
+	[ "$health" = 200 ] ||
+		fail "https://$host does not run after ten minutes: /scim/health is answered $health" 'look at the Log stream of the function app, and run this again'
+	fail "https://$host runs, but cannot use tables or vault after ten minutes: the last status was $status" 'a new role may take longer: run this again; then look at the failures in Application Insights'
 }
 
 require_azure
+require_bicep
 if [ "$preview" = no ]; then
 	require node npm curl
 	at_least "$(node --print process.versions.node)" 20.19 || fail "node is $(node --version); 20.19 or newer is needed"

@@ -105,6 +105,14 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 		expect(new Set(used)).toEqual(new Set(modules))
 	})
 
+	test('main.bicep is a list of modules', () => {
+		const parts = Object.entries(compiled().resources)
+		expect(parts.length).toBeGreaterThan(10)
+		const isModule = ({ properties }: (typeof parts)[number][1]) =>
+			typeof properties === 'object' && properties.template !== undefined
+		expect(parts.filter(([, part]) => !isModule(part)).map(([name]) => name)).toEqual([])
+	})
+
 	test.each([
 		['storage', 'minimumTlsVersion', 'minimumTlsVersions', /Warning BCP089: .* Did you mean "minimumTlsVersion"\?/],
 		['storage', 'TrafficOnly: true', 'TrafficOnly: 1', /Warning BCP036: .* expected a value of type "bool \| null"/],

@@ -72,15 +72,19 @@ const deploy = 'deploy.sh --resource-group rollcall --parameters infra/small.bic
 
 describe('deploy.sh', () => {
 	test('deploys into a new group, publishes, waits, and says what is next', () => {
-		const { status, stdout, stderr, calls, after } = run(`${deploy} --location westeurope`, { pollsUntilUp: 2 })
+		const { status, stdout, stderr, calls, after } = run(`${deploy} --location westeurope`, {
+			...{ pollsUntilRunning: 1, pollsUntilUp: 2 },
+		})
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 		const output = (name: string) =>
 			`az deployment group show --resource-group rollcall --name rollcall --query properties.outputs.${name}.value --output tsv`
-		const ask =
-			'curl --silent --max-time 30 --output ./tmp/answer --write-out %{http_code} --header Authorization: Bearer nobody https://rollcall-abc.azurewebsites.net/scim/deploy-check/ServiceProviderConfig'
+		const ask = (path: string) =>
+			`curl --silent --max-time 30 --output ./tmp/answer --write-out %{http_code} --header Authorization: Bearer nobody https://rollcall-abc.azurewebsites.net/scim/${path}`
+		const [askHealth, askTenant] = [ask('health'), ask('deploy-check/ServiceProviderConfig')]
 		expect(calls).toEqual([
 			'az version --query "azure-cli" --output tsv',
 			'az account show --query id --output tsv',
+			'az bicep version',
 			'npm ci --no-audit --no-fund',
 			'npm run package',
 			'az group exists --name rollcall',
@@ -91,11 +95,10 @@ describe('deploy.sh', () => {
 			output('appName'),
 			output('hostName'),
 			'az functionapp deployment source config-zip --resource-group rollcall --name rollcall-abc --src ./dist/rollcall.zip --build-remote false --timeout 600 --output none',
-			ask,
+			askHealth,
 			'sleep 10',
-			ask,
-			'sleep 10',
-			ask,
+			askHealth,
+			...[askTenant, 'sleep 10', askTenant, 'sleep 10', askTenant],
 		])
 		expect(after.published).toEqual(['host.json', 'index.js', 'package.json'])
 		expect(stdout).toContain('Rollcall works at https://rollcall-abc.azurewebsites.net\n')
@@ -120,12 +123,21 @@ describe('deploy.sh', () => {
 
 	test.each([
 		[{ signedIn: false }, 'error: az is not signed in\nhint: run: az login\n'],
-		[{ azVersion: '2.59.9' }, 'error: az is 2.59.9; 2.60 or newer is needed\nhint: run: az upgrade\n'],
-		[{ azVersion: '1.99.0' }, 'error: az is 1.99.0; 2.60 or newer is needed\nhint: run: az upgrade\n'],
+		[{ azVersion: '2.60.1' }, 'error: az is 2.60.1; 2.61 or newer is needed\nhint: run: az upgrade\n'],
+		[{ azVersion: '1.99.0' }, 'error: az is 1.99.0; 2.61 or newer is needed\nhint: run: az upgrade\n'],
+		[
+			{ bicepVersion: 'Bicep CLI version 0.33.93 (7a77c7f1de)' },
+			'error: the Bicep of az is 0.33.93; 0.34 or newer is needed\nhint: run: az bicep upgrade\n',
+		],
 	])('with %j it stops before anything else', (subscription, refusal) => {
 		const { status, stderr, calls } = run(`${deploy} --location westeurope`, subscription)
 		expect({ status, stderr }).toEqual({ status: 1, stderr: refusal })
-		expect(calls.filter((call) => !/^az (version|account show)/.test(call))).toEqual([])
+		expect(calls.filter((call) => !/^az (version|account show|bicep version)/.test(call))).toEqual([])
+	})
+
+	test('takes an az that has fetched no Bicep yet', () => {
+		const { status, stderr } = run(deploy, { ...deployedBefore, bicepVersion: undefined })
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 	})
 
 	test('takes an az of a later major version', () => {
@@ -163,21 +175,30 @@ describe('deploy.sh', () => {
 		})
 		expect({ status, stderr }).toEqual({
 			status: 1,
-			stderr: 'ERROR: InvalidPackageContentException: request 4035\nerror: az functionapp deployment failed\n',
+			stderr:
+				'ERROR: InvalidPackageContentException: request 4035\nerror: az functionapp deployment failed\nhint: what it says is above; put that right, and run this again\n',
 		})
 		expect(callsOf(calls, 'sleep')).toEqual([])
 	})
 
-	test('gives up on an app that does not work, with its last answer', () => {
-		install('curl', 'while [ "$1" != --output ]; do shift; done; echo "tables are away" >"$2"; printf 503')
-		const { status, stderr, calls } = run(deploy, deployedBefore)
-		expect(status).toBe(1)
+	test.each([
+		[
+			'does not run',
+			{ pollsUntilRunning: 99 },
+			'error: https://rollcall-abc.azurewebsites.net does not run after ten minutes: /scim/health is answered 000\n' +
+				'hint: look at the Log stream of the function app, and run this again\n',
+		],
+		[
+			'cannot use its tables',
+			{ pollsUntilUp: 99, answerBefore: ['503', 'tables are away'] },
+			'{"schemas":["tables are away"],"status":"503"}' +
+				'error: https://rollcall-abc.azurewebsites.net runs, but cannot use tables or vault after ten minutes: the last status was 503\n' +
+				'hint: a new role may take longer: run this again; then look at the failures in Application Insights\n',
+		],
+	])('gives up on an app that %s, with its last answer', (_, subscription, refusal) => {
+		const { status, stderr, calls } = run(deploy, { ...deployedBefore, ...subscription })
+		expect({ status, stderr }).toEqual({ status: 1, stderr: refusal })
 		expect(callsOf(calls, 'sleep')).toEqual(Array(60).fill('sleep 10'))
-		expect(stderr).toBe(
-			'tables are away\n' +
-				'error: https://rollcall-abc.azurewebsites.net does not work after ten minutes; the last status was 503\n' +
-				'hint: look at the failures in Application Insights\n',
-		)
 	})
 
 	test('a 401 that is not ours is no sign of life', () => {
@@ -186,7 +207,7 @@ describe('deploy.sh', () => {
 			pollsUntilUp: 1,
 			answerBefore: ['401', 'somebody else'],
 		})
-		expect(callsOf(calls, 'curl')).toHaveLength(2)
+		expect(callsOf(calls, 'curl')).toHaveLength(3)
 		expect(stdout).toContain('Rollcall works at')
 	})
 

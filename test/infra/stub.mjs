@@ -20,6 +20,8 @@ class Refusal extends Error {
 /** From `az COMMAND --help`. An option takes one value, but for the flags and lists below. */
 const commands = {
 	version: {},
+	'bicep version': {},
+	'bicep upgrade': {},
 	login: { optional: ['--tenant', '--use-device-code'] },
 	'account show': {},
 	'account get-access-token': { optional: ['--resource', '--scope', '--tenant'] },
@@ -93,6 +95,11 @@ function failWhile(count, message) {
 
 const answers = {
 	version: () => state.azVersion,
+	'bicep version': () => {
+		if (state.bicepVersion === undefined)
+			throw new Refusal('Bicep CLI not found. Install it now by running "az bicep install".')
+		return state.bicepVersion
+	},
 	'account show': ({ option }) => {
 		if (!state.signedIn) throw new Refusal("Please run 'az login' to setup account.")
 		return option('--query') === 'user.type' ? state.userType : 'subscription'
@@ -152,12 +159,25 @@ function npm() {
 }
 
 function curl() {
-	const isUp = state.pollsUntilUp-- <= 0
-	const [status, schema] = isUp ? ['401', 'urn:ietf:params:scim:api:messages:2.0:Error'] : state.answerBefore
-	const body = JSON.stringify({ schemas: [schema], status })
+	const [status, body] = answerOf(args.at(-1))
 	if (!args.includes('--output')) return body
+	if (status === '000') {
+		process.exitCode = 7
+		return status
+	}
 	writeFileSync(args[args.indexOf('--output') + 1], body)
 	return status
+}
+
+function answerOf(url) {
+	if (state.pollsUntilRunning > 0) {
+		state.pollsUntilRunning--
+		return ['000', '']
+	}
+	if (url.endsWith('/scim/health')) return ['200', '{"status":"ok"}']
+	const isUp = state.pollsUntilUp-- <= 0
+	const [status, schema] = isUp ? ['401', 'urn:ietf:params:scim:api:messages:2.0:Error'] : state.answerBefore
+	return [status, JSON.stringify({ schemas: [schema], status })]
 }
 
 try {

@@ -7,7 +7,9 @@ const output = (value: string) => ({ type: 'String', value })
 
 /** What stub.mjs knows of Azure: a new subscription, or what a test makes of it. */
 export const newSubscription = {
-	azVersion: '2.60.0',
+	azVersion: '2.61.0',
+	/** What `az bicep version` says; undefined before az has fetched one. */
+	bicepVersion: 'Bicep CLI version 0.36.177 (3f73e1a234)' as string | undefined, // sound: see above
 	signedIn: true,
 	userType: 'user',
 	/** Access tokens by resource. */
@@ -23,6 +25,8 @@ export const newSubscription = {
 	},
 	publishFailures: 0,
 	publishError: '',
+	/** How often the app does not answer at all, and after that how often it cannot use tables or vault. */
+	pollsUntilRunning: 0,
 	pollsUntilUp: 0,
 	answerBefore: ['503', 'urn:ietf:params:scim:api:messages:2.0:Error'],
 	purgeProtection: false,
