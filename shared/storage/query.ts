@@ -6,7 +6,7 @@ import { type ResourceType, resolveAttribute, userType } from '../scim/resource-
 import { type Candidate, candidatesOf, linkedCandidates, wholeOf } from './candidates.ts'
 import { countsOf } from './counts.ts'
 import type { Directory } from './directory.ts'
-import { resourceOf } from './entity.ts'
+import { idOf, resourceOf } from './entity.ts'
 import { type Fences, locate, totalOf } from './fences.ts'
 import { type Index, indexesOf } from './indexes.ts'
 import { after, resourceKey, resourcePrefix, within } from './keys.ts'
@@ -98,11 +98,13 @@ async function listByUserName(directory: Directory, page: Page): Promise<QueryRe
 		countsOf(table, userType),
 		wanted === 0 ? [] : table.first({ ...range, from }, wanted),
 	])
-	const entries = await inParallel(rows.slice(skipped), async (row) => {
-		const resource = await wholeOf(table, userType, row)
-		return resource === undefined ? [] : [{ key: row.RowKey.slice(userNames.prefix.length), resource }]
+	const places = rows.slice(skipped).map((row) => {
+		const key = row.RowKey.slice(userNames.prefix.length)
+		return { key, resource: { id: idOf(row), row } }
 	})
-	return { ...pageOf(page, entries.flat()), totalResults: totalOf(counts) }
+	const { resources: shown, ...more } = pageOf(page, places)
+	const found = await inParallel(shown, ({ row }) => wholeOf(table, userType, row))
+	return { ...more, resources: found.filter((user) => user !== undefined), totalResults: totalOf(counts) }
 }
 
 /** Looks at what a filter may be looking for, and keeps what belongs on the page. */

@@ -103,3 +103,23 @@ test.each([
 	expect(rows).toHaveLength(4 * count + 1)
 	expect(await rowsOf(seeded.table)).toEqual(rows)
 })
+
+test('a walk in the order of userNames goes on where somebody leaves whom it is just about to read', async () => {
+	const directory = await newDirectory(simulateTableService())
+	// The row of a userName holds the whole user, or of a large one only where it is.
+	const create = (userName: string) =>
+		directory.store.create(userType, { attributes: { userName, nickName: 'x'.repeat(userName === 'b' ? 50_000 : 1) } })
+	const [a, b, c, d] = [await create('a'), await create('b'), await create('c'), await create('d')]
+	const store = directory.open((send) => async (request) => {
+		if (request.path.includes(`RowKey='u%7C${b.id}`)) await directory.store.delete(userType, b.id)
+		return send(request)
+	})
+	const sort = { by: { name: 'userName' }, descending: false }
+	const seen: unknown[] = []
+	for (let next: string | undefined = ''; next !== undefined; ) {
+		const page: QueryResult = await store.query(userType, { sort, page: { after: next, count: 2 } })
+		seen.push(...page.resources)
+		next = page.next
+	}
+	expect(seen).toEqual([a, c, d])
+})
