@@ -11,22 +11,31 @@ import type { QueryResult, ResourceStore } from '../shared/storage/resource-stor
 import type { Tenant } from '../shared/storage/tenants.ts'
 import { chart, type Point } from './chart.ts'
 import { type Child, startChild } from './child.ts'
+import { told, verdictsOn } from './growth-targets.ts'
 import { printTable } from './measure.ts'
 import { person } from './person.ts'
 
-/** Does operations grow with the directory? Prints what each costs at each size, and draws it. */
+/**
+ * Do operations grow with the directory? Prints what each costs at each size, draws it, and says which targets are met.
+ * Ends with 1 where one is not.
+ */
 export async function growth(): Promise<void> {
-	const points = [
-		...(await onAzurite([1000, 10_000], [0, 1000, 10_000])),
-		...(await onSimulator([1000, 10_000, 50_000, 200_000], [0, 1000, 10_000, 100_000, 1_000_000])),
-	]
+	const onAzurite = await measureAzurite([1000, 10_000], [0, 1000, 10_000])
+	const { points: onSimulator, peakMegabytes } = await measureSimulator(
+		[1000, 10_000, 50_000, 200_000],
+		[0, 1000, 10_000, 100_000, 1_000_000],
+	)
+	const points = [...onAzurite, ...onSimulator]
 	await writeFile('docs/growth.svg', chart(points))
-	console.log('\ndrawn: docs/growth.svg')
+	console.log('\ndrawn: docs/growth.svg\n')
+	const verdicts = verdictsOn(points, peakMegabytes)
+	for (const line of told(verdicts)) console.log(line)
+	if (!verdicts.every(({ isMet }) => isMet)) process.exitCode = 1
 }
 
 const ready = z.object({ connectionString: z.string() }).parse
 
-async function onAzurite(users: readonly number[], members: readonly number[]): Promise<readonly Point[]> {
+async function measureAzurite(users: readonly number[], members: readonly number[]): Promise<readonly Point[]> {
 	console.log('Azurite, which looks at every row of a table for each query\n')
 	const child = await startChild('./azurite.js', { args: [], read: ready })
 	try {
@@ -57,7 +66,7 @@ async function onAzurite(users: readonly number[], members: readonly number[]): 
 	}
 }
 
-async function onSimulator(users: readonly number[], members: readonly number[]): Promise<readonly Point[]> {
+async function measureSimulator(users: readonly number[], members: readonly number[]) {
 	console.log('\nThe simulator of the table service\n')
 	const execArgv = ['--max-old-space-size=12000']
 	const child = await startChild('./simulator.js', { args: [], read: ready, execArgv })
@@ -67,8 +76,7 @@ async function onSimulator(users: readonly number[], members: readonly number[])
 		const fillUsers = (count: number) => child.ask({ tenant, users: count })
 		const fillGroup = (id: ResourceId, count: number) => child.ask({ tenant, group: { id, members: count } })
 		const points = await measureAll('simulator', world, { users, members, fillUsers, fillGroup })
-		await measureMemory(child, child.ready.connectionString)
-		return points
+		return { points, peakMegabytes: await measureMemory(child, child.ready.connectionString) }
 	} finally {
 		child.stop()
 	}
@@ -77,22 +85,26 @@ async function onSimulator(users: readonly number[], members: readonly number[])
 type World = {
 	readonly store: ResourceStore
 	readonly tenant: Tenant
-	/** Requests to the table service so far, and the milliseconds spent on them. */
+	/** Requests to the table service so far, and the milliseconds during which there was one under way. */
 	readonly spent: { requests: number; milliseconds: number }
 	created: number
 }
 
 async function open(connectionString: string): Promise<World> {
 	const spent = { requests: 0, milliseconds: 0 }
+	let underWay = 0
+	let started = 0
 	const services = await createServices(
 		{ tables: { connectionString }, tokens: { file: 'unused' } },
 		{
 			intercept: (send) => async (request) => {
-				const started = performance.now()
 				spent.requests++
-				const response = await send(request)
-				spent.milliseconds += performance.now() - started
-				return response
+				if (underWay++ === 0) started = performance.now()
+				try {
+					return await send(request)
+				} finally {
+					if (--underWay === 0) spent.milliseconds += performance.now() - started
+				}
 			},
 		},
 	)
@@ -108,7 +120,7 @@ type Plan = {
 	readonly fillGroup: (id: ResourceId, count: number) => Promise<unknown>
 }
 
-type Work = readonly [name: string, work: (index: number) => Promise<unknown>]
+type Work<T> = readonly [name: string, work: (index: number, target: T) => Promise<unknown>]
 
 async function measureAll(where: string, world: World, plan: Plan): Promise<readonly Point[]> {
 	const { store } = world
@@ -119,7 +131,7 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 		await plan.fillUsers(users - size)
 		size = users
 		const page = (startIndex: number) => store.query(userType, { page: { startIndex, count: 100 } })
-		const works: readonly Work[] = [
+		const works: readonly Work<undefined>[] = [
 			[
 				'create a user',
 				async () => own.push((await store.create(userType, { attributes: person(`own-${world.created++}`) })).id),
@@ -130,22 +142,26 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 			['page in the middle', () => page(Math.floor(users / 2))],
 			['page at the end', () => page(users - 100)],
 		]
-		points.push(...(await measureWorks(works, world, { where, by: 'users', size: users })))
+		const place = { where, by: 'users', size: users } as const
+		points.push(...(await measureWorks(works, world, { sizes: [{ place, target: undefined }], times: 100 })))
 	}
 	console.log(await walk(world))
+	const groups: { readonly id: ResourceId; readonly size: number }[] = []
 	for (const members of plan.members) {
-		const group = await store.create(groupType, { attributes: { displayName: `Group of ${members}` } })
-		await plan.fillGroup(group.id, members)
-		const change = (add: readonly ResourceId[], remove: readonly ResourceId[]) =>
-			store.changeMembers(group.id, { add: add.map((value) => ({ value })), remove })
-		const works: readonly Work[] = [
-			['add a member', (index) => change(at(own, index), [])],
-			['is it a member?', (index) => isMember(store, group.id, at(own, index)[0])],
-			['remove a member', (index) => change([], at(own, index))],
-			['read the group without members', () => store.get(groupType, group.id)],
-		]
-		points.push(...(await measureWorks(works, world, { where, by: 'members', size: members })))
+		const { id } = await store.create(groupType, { attributes: { displayName: `Group of ${members}` } })
+		await plan.fillGroup(id, members)
+		groups.push({ id, size: members })
 	}
+	const change = (id: ResourceId, add: readonly ResourceId[], remove: readonly ResourceId[]) =>
+		store.changeMembers(id, { add: add.map((value) => ({ value })), remove })
+	const works: readonly Work<ResourceId>[] = [
+		['add a member', (index, id) => change(id, at(own, index), [])],
+		['is it a member?', (index, id) => isMember(store, id, at(own, index)[0])],
+		['remove a member', (index, id) => change(id, [], at(own, index))],
+		['read the group without members', (_, id) => store.get(groupType, id)],
+	]
+	const sizes = groups.map(({ id, size }) => ({ place: { where, by: 'members', size } as const, target: id }))
+	points.push(...(await measureWorks(works, world, { sizes, times: own.length })))
 	report(points)
 	return points
 }
@@ -194,47 +210,44 @@ const isMember = (store: ResourceStore, groupId: string, userId = '') =>
 /** One of our own users, the newest first, as a list. None of them is in a group before. */
 const at = (ids: readonly ResourceId[], index: number): readonly ResourceId[] => ids.slice(-1 - index).slice(0, 1)
 
-const repeats = 60
+type Size<T> = { readonly place: Pick<Point, 'where' | 'by' | 'size'>; readonly target: T }
 
-async function measureWorks(
-	works: readonly Work[],
+type Sample = { readonly requests: number; readonly whole: number; readonly raw: number }
+
+/** Measures each work at all sizes by turns, so that what else the machine does is the same for all of them. */
+async function measureWorks<T>(
+	works: readonly Work<T>[],
 	{ spent }: World,
-	place: Pick<Point, 'where' | 'by' | 'size'>,
+	{ sizes, times }: { readonly sizes: readonly Size<T>[]; readonly times: number },
 ): Promise<readonly Point[]> {
 	const points: Point[] = []
 	for (const [operation, work] of works) {
-		const seen: { requests: number; whole: number; raw: number }[] = []
-		for (let index = 0; index < repeats; index++) {
-			const before = { ...spent }
-			const started = performance.now()
-			await work(index)
-			const whole = performance.now() - started
-			seen.push({ requests: spent.requests - before.requests, whole, raw: spent.milliseconds - before.milliseconds })
+		const samples = sizes.map((): Sample[] => [])
+		for (let index = 0; index < times; index++) {
+			for (const [size, { target }] of sizes.entries()) {
+				const before = { ...spent }
+				const started = performance.now()
+				await work(index, target)
+				const whole = performance.now() - started
+				const requests = spent.requests - before.requests
+				samples[size]?.push({ requests, whole, raw: spent.milliseconds - before.milliseconds })
+			}
 		}
-		const sorted = (read: (each: (typeof seen)[number]) => number) => seen.map(read).sort((a, b) => a - b)
-		const p = (values: readonly number[], share: number) => values[Math.floor(values.length * share)] ?? Number.NaN
-		points.push({
-			...place,
-			operation,
-			requests: p(
-				sorted(({ requests }) => requests),
-				0.5,
-			),
-			p50: p(
-				sorted(({ whole }) => whole),
-				0.5,
-			),
-			p95: p(
-				sorted(({ whole }) => whole),
-				0.95,
-			),
-			ratio: p(
-				sorted(({ whole, raw }) => whole / raw),
-				0.5,
-			),
-		})
+		for (const [size, { place }] of sizes.entries())
+			points.push({ ...place, operation, ...shares(samples[size] ?? []) })
 	}
 	return points
+}
+
+function shares(samples: readonly Sample[]): Pick<Point, 'requests' | 'p50' | 'p95' | 'ratio'> {
+	const share = (part: number, valueIn: (sample: Sample) => number) =>
+		samples.map(valueIn).sort((a, b) => a - b)[Math.floor(samples.length * part)] ?? Number.NaN
+	return {
+		requests: share(0.5, ({ requests }) => requests),
+		p50: share(0.5, ({ whole }) => whole),
+		p95: share(0.95, ({ whole }) => whole),
+		ratio: share(0.5, ({ whole, raw }) => whole / raw),
+	}
 }
 
 function report(points: readonly Point[]): void {
@@ -252,7 +265,7 @@ function report(points: readonly Point[]): void {
 const largeGroup = 100_000
 
 /** How much memory the host takes at most while it answers with a large group, beside what it takes anyway. */
-async function measureMemory(simulator: Child<unknown>, connectionString: string): Promise<void> {
+async function measureMemory(simulator: Child<unknown>, connectionString: string): Promise<number> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-growth-'))
 	const file = join(folder, 'tokens.json')
 	const token = 'a-token-for-the-bench-alone'
@@ -272,9 +285,11 @@ async function measureMemory(simulator: Child<unknown>, connectionString: string
 		const started = performance.now()
 		const text = await (await ask('')).text()
 		const seconds = (performance.now() - started) / 1000
+		const most = await peak()
 		console.log(
-			`\nGET of a group of ${largeGroup.toLocaleString('en')}: ${(text.length / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s, host at most ${(await peak()).toFixed(0)} MB (${idle.toFixed(0)} MB before)`,
+			`\nGET of a group of ${largeGroup.toLocaleString('en')}: ${(text.length / 1e6).toFixed(1)} MB in ${seconds.toFixed(1)} s, host at most ${most.toFixed(0)} MB (${idle.toFixed(0)} MB before)`,
 		)
+		return most
 	} finally {
 		host.stop()
 		await rm(folder, { recursive: true })

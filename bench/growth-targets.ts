@@ -1,0 +1,69 @@
+import type { Point } from './chart.ts'
+
+/** Something that growth must not change, and whether it did; `line` says what was measured. */
+export type Verdict = { readonly isMet: boolean; readonly line: string }
+
+/** So much more than at the smallest size may be chance. */
+const tolerance = 1.5
+
+/** What changes one member of a group. */
+const memberChanges: ReadonlySet<string> = new Set(['add a member', 'remove a member'])
+
+const maxMegabytes = 256
+
+/** Holds what was measured to the targets. */
+export const verdictsOn = (points: readonly Point[], peakMegabytes: number): readonly Verdict[] => [
+	...seriesIn(points).flatMap((series) => [
+		sameRequests(series),
+		within(series, 'ratio to raw', ({ ratio }) => ratio),
+		...(memberChanges.has(series[0].operation) ? [within(series, 'p95 in ms', ({ p95 }) => p95)] : []),
+	]),
+	{
+		isMet: peakMegabytes < maxMegabytes,
+		line: `memory of the host: ${peakMegabytes.toFixed(0)} MB, less than ${maxMegabytes} MB wanted`,
+	},
+]
+
+/** One operation at all sizes, from the smallest on. */
+type Series = readonly [Point, ...Point[]]
+
+function seriesIn(points: readonly Point[]): readonly Series[] {
+	const series = new Map<string, [Point, ...Point[]]>()
+	for (const point of points) {
+		const name = `${point.where}: ${point.operation}`
+		const known = series.get(name)
+		if (known === undefined) series.set(name, [point])
+		else known.push(point)
+	}
+	return [...series.values()]
+}
+
+function sameRequests(series: Series): Verdict {
+	const [first] = series
+	return {
+		isMet: series.every(({ requests }) => requests === first.requests),
+		line: lineOf(series, 'requests, the same wanted', ({ requests }) => String(requests)),
+	}
+}
+
+function within(series: Series, name: string, valueIn: (point: Point) => number): Verdict {
+	const limit = valueIn(series[0]) * tolerance
+	return {
+		isMet: series.every((point) => Number.isFinite(valueIn(point)) && valueIn(point) <= limit),
+		line: lineOf(series, `${name}, at most ${limit.toFixed(2)} wanted`, (point) => valueIn(point).toFixed(2)),
+	}
+}
+
+const lineOf = (series: Series, name: string, textOf: (point: Point) => string): string =>
+	`${series[0].where}: ${series[0].operation}: ${name}: ${series
+		.map((point) => `${textOf(point)} at ${point.size.toLocaleString('en')} ${point.by}`)
+		.join(', ')}`
+
+/** How the verdicts are told: those that are missed each by itself. */
+export function told(verdicts: readonly Verdict[]): readonly string[] {
+	const missed = verdicts.filter(({ isMet }) => !isMet)
+	return [
+		`${verdicts.length - missed.length} of ${verdicts.length} targets are met`,
+		...missed.map(({ line }) => `MISSED  ${line}`),
+	]
+}
