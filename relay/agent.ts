@@ -53,7 +53,7 @@ export type Agent = {
 const hour = 3_600_000
 const stableAfter = 60_000
 const drainWithin = 20_000
-const leaveWithin = 9000
+const leaveWithin = 8000
 
 /** Listens until it is told to stop, whatever the network does. Throws a UsageError when a file that it needs is wrong. */
 export function startAgent(config: Config, { clock, log, random }: Surroundings): Agent {
