@@ -16,17 +16,19 @@ export function explain(error: unknown): Explanation {
 	}
 	const [cause] = causes
 	if (error instanceof ScimError) {
-		return { lines: linesOf(error.message, causes.length > 1 ? firstLine(causes[1]) : undefined), code: 1 }
+		const hint = 'try again in a minute; if it stays, look at the storage account in the portal'
+		return { lines: linesOf(causes.map(firstLine).join(': '), hint), code: 1 }
 	}
-	if (cause?.name === 'RestError') return { lines: linesOf(firstLine(cause)), code: 1 }
-	// A fault of ours: whoever mends it wants to know where.
-	return { lines: linesOf(cause?.stack ?? String(error)), code: 1 }
+	if (cause?.name === 'RestError') {
+		const hint = 'try again in a minute; if it stays, look at the vault in the portal'
+		return { lines: linesOf(firstLine(cause), hint), code: 1 }
+	}
+	// Whoever mends it wants to know where.
+	const hint = 'this is a fault of rollcall: report it with all of these lines'
+	return { lines: linesOf(cause?.stack ?? String(error), hint), code: 1 }
 }
 
-const linesOf = (message: string, hint?: string): readonly string[] => [
-	`error: ${message}`,
-	...(hint === undefined ? [] : [`hint: ${hint}`]),
-]
+const linesOf = (message: string, hint: string): readonly string[] => [`error: ${message}`, `hint: ${hint}`]
 
 const firstLine = (error: Error | undefined): string => error?.message.split('\n')[0] ?? ''
 

@@ -47,7 +47,7 @@ const isWithoutTable = (error: unknown): boolean =>
 	/ (TableNotFound|TableBeingDeleted): /.test(error.cause.message)
 
 async function confirm(name: string, content = 'no directory here', { err, input }: Surroundings): Promise<void> {
-	err(`The tenant ${name} has ${content}. It is removed for good.\nType its name to go on: `)
+	err(`The tenant ${name} has ${content}. It is removed for good.\nType its name to go on:\n`)
 	const typed = await lineOf(input)
 	if (typed !== name) {
 		throw new Failure(`nothing is removed: ${JSON.stringify(typed)} is not the name`, {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { commands } from '../../cli/commands.ts'
 import { respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
@@ -133,6 +134,22 @@ describe('rollcall on a data folder', () => {
 			err: `error: there is no folder ${data}\nhint: name the one that npm start uses with --data, or a deployment with --resource-group\n`,
 		})
 		expect(existsSync(data)).toBe(false)
+	})
+
+	test('prints JSON for every command that is asked for it', async () => {
+		const { version } = await json('tenant add acme')
+		await run('tenant add globex --mode relay')
+		const file = join(folder, 'file')
+		const lines = [
+			...['tenant add initech', 'tenant list', 'tenant show acme', 'tenant set globex --patch-as-post true'],
+			...['token add acme', 'token list acme', `token disable acme ${version}`, 'token rotate acme'],
+			...[`export acme --out ${file}`, `import initech ${file}`, `tenant remove acme --yes --out ${file}-2`],
+		]
+		for (const line of lines) expect(await json(line)).toEqual(expect.any(Object))
+		// The last one is tried on a service, in check.test.ts.
+		expect(commands.map(({ words }) => words).filter((words) => !lines.some((line) => line.startsWith(words)))).toEqual(
+			['check'],
+		)
 	})
 
 	test('says that there is no such tenant', async () => {

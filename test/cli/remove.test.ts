@@ -41,7 +41,7 @@ const tenantIn = async (place: Place) => {
 const createUser = () =>
 	atPlace(async (place) => place.open(await tenantIn(place)).create(userType, { attributes: { userName: 'joy' } }))
 
-const question = 'The tenant acme has 1 user, 0 groups. It is removed for good.\nType its name to go on: '
+const question = 'The tenant acme has 1 user, 0 groups. It is removed for good.\nType its name to go on:\n'
 
 describe('rollcall tenant remove', () => {
 	test('exports the tenant and removes its row, its table and its tokens, once its name is typed', async () => {
