@@ -1,3 +1,4 @@
+import { codeOf, type UsageError } from '../../shared/cli/usage-error.ts'
 import { briefly } from '../log.ts'
 
 /** What one check came to, and what the administrator does about it. */
@@ -18,6 +19,10 @@ export const skip = (code: string, seen: string): Finding => ({ code, verdict: '
 /** Checks for which another has to be passed first. */
 export const notReached = (codes: readonly string[], first: string): readonly Finding[] =>
 	codes.map((code) => skip(code, `not looked at: ${first} comes first`))
+
+/** What helps where a file cannot be read. Systemd hands files of root over to the service, which others cannot read. */
+export const hintOf = ({ cause, hint }: UsageError): string =>
+	codeOf(cause) === 'EACCES' ? 'Run the doctor as root (Linux) or as administrator (Windows).' : hint
 
 export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 

@@ -5,7 +5,7 @@ import { type Config, readConfig } from '../config.ts'
 import type { Machine } from '../service.ts'
 import { access } from './access.ts'
 import { agentFinding } from './agent.ts'
-import { counted, type Finding, fail, notReached, pass, plainly } from './check.ts'
+import { counted, type Finding, fail, hintOf, notReached, pass, plainly } from './check.ts'
 import { type Cloud, cloudFinding } from './cloud.ts'
 import { examineFiles } from './files.ts'
 import { openFiles, runtime, service } from './host.ts'
@@ -62,7 +62,7 @@ function read(file: string): Config | Finding {
 	try {
 		return readConfig(file)
 	} catch (error) {
-		if (error instanceof UsageError) return fail('C1', plainly(error), error.hint)
+		if (error instanceof UsageError) return fail('C1', plainly(error), hintOf(error))
 		throw error
 	}
 }

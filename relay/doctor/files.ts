@@ -4,7 +4,7 @@ import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import { type Config, readText } from '../config.ts'
 import { readSecret, readToken } from '../secret-file.ts'
 import { day, daysUntil } from './certificate.ts'
-import { counted, type Finding, fail, pass, plainly, warn } from './check.ts'
+import { counted, type Finding, fail, hintOf, pass, plainly, warn } from './check.ts'
 import { type Examined, saving } from './remedy.ts'
 
 /** What the files that the settings name are good for. */
@@ -84,13 +84,11 @@ function judge(named: Named, examined: Examined): Finding {
 	}
 }
 
-function remedyFor({ cause, hint }: UsageError, named: string, { config, file }: Examined): string {
+function remedyFor(error: UsageError, named: string, { config, file }: Examined): string {
 	const { tls } = config.origin
-	// Systemd may hand files of root over to the service, which nobody else can read.
-	if (codeOf(cause) === 'EACCES') return 'Run the doctor as root (Linux) or as administrator (Windows).'
 	// Whoever pins has to make the file first.
-	const isPin = tls.mode === 'pin' && tls.certificateFile === named
-	return isPin ? `${saving(file, named)}, and compare its SHA-256 with that of the server.` : hint
+	const isToMake = tls.mode === 'pin' && tls.certificateFile === named && codeOf(error.cause) === 'ENOENT'
+	return isToMake ? `${saving(file, named)}, and compare its SHA-256 with that of the server.` : hintOf(error)
 }
 
 const byOwnerAlone = process.platform === 'win32' ? '' : ', by its owner alone'

@@ -65,6 +65,6 @@ test('an address that nothing answers at, and a token that others can read', asy
 })
 
 test('without an address nothing is asked', async () => {
-	const seen = 'the whole way is gone with --cloud https://HOST/scim/TENANT --token-file FILE'
+	const seen = 'not asked for: --cloud https://HOST/scim/TENANT --token-file FILE goes the whole way, as a client does'
 	expect(await cloudFinding(undefined, lab.config())).toEqual({ code: 'E1', verdict: 'SKIP', seen })
 })

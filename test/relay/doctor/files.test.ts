@@ -4,7 +4,9 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../relay/config.ts'
+import { hintOf } from '../../../relay/doctor/check.ts'
 import { examineFiles } from '../../../relay/doctor/files.ts'
+import { UsageError } from '../../../shared/cli/usage-error.ts'
 import { ca } from '../../support/relay-stand-in/lab.ts'
 import { useRig } from './rig.ts'
 
@@ -178,4 +180,14 @@ describe('the settings', () => {
 		})
 		expect(ofMode(0o600, proxy)).toMatchObject({ verdict: 'PASS' })
 	})
+})
+
+test('a file of root is not said to be wrong', () => {
+	const error = (code: string) =>
+		new UsageError('origin.token cannot be read', {
+			hint: 'Is it there?',
+			cause: Object.assign(new Error(code), { code }),
+		})
+	expect(hintOf(error('EACCES'))).toBe('Run the doctor as root (Linux) or as administrator (Windows).')
+	expect(hintOf(error('ENOENT'))).toBe('Is it there?')
 })
