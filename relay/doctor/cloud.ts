@@ -13,7 +13,10 @@ const limit = 60_000
 /** Goes the whole way, as a client does: Rollcall, relay, an agent, the SCIM server. The agent itself may not send. */
 export async function cloudFinding(cloud: Cloud | undefined, { relay }: Config): Promise<Finding> {
 	if (cloud === undefined)
-		return skip('E1', 'not asked for: --cloud https://HOST/scim/TENANT --token-file FILE goes the whole way, as a client does')
+		return skip(
+			'E1',
+			'not asked for: --cloud https://HOST/scim/TENANT --token-file FILE goes the whole way, as a client does',
+		)
 	const url = `${cloud.url.replace(/\/+$/, '')}/ServiceProviderConfig`
 	const started = performance.now()
 	try {
