@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import { Agent } from 'node:https'
-import { afterEach, describe, expect, test } from 'vitest'
+import type { Socket } from 'node:net'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
+import { type Clock, pause } from '../../shared/relay/clock.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
 import { authority } from '../support/relay-stand-in/certificates.ts'
+import { journal } from '../support/relay-stand-in/journal.ts'
 import { scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
 import { sendTo } from '../support/relay-stand-in/sender.ts'
 import { type StandIn, startStandIn } from '../support/relay-stand-in/stand-in.ts'
@@ -18,8 +21,10 @@ afterEach(async () => {
 	for (const { stop } of running.splice(0)) await stop()
 })
 
-async function start(): Promise<StandIn> {
-	const standIn = await startStandIn({ certificate, clock })
+type Options = { readonly clock?: Clock; readonly isLenient?: boolean; readonly grace?: number }
+
+async function start(more: Options = {}): Promise<StandIn> {
+	const standIn = await startStandIn({ certificate, clock, ...more })
 	running.push(standIn)
 	return standIn
 }
@@ -41,7 +46,7 @@ async function listener(
 }
 
 async function open(url: string, headers = {}) {
-	const socket = new WebSocket(url, { ca: ca.cert, headers, perMessageDeflate: false })
+	const socket = new WebSocket(url, { ca: ca.cert, headers })
 	running.push({ stop: () => socket.terminate() })
 	const waiting: ((message: Message | Buffer) => void)[] = []
 	const arrived: (Message | Buffer)[] = []
@@ -51,6 +56,11 @@ async function open(url: string, headers = {}) {
 		if (next === undefined) arrived.push(message)
 		else next(message)
 	})
+	// What breaks the connection below is kept by the WebSocket to itself.
+	const errors: unknown[] = []
+	socket.once('upgrade', (response) => {
+		response.socket.on('error', (error: Error & { code: string }) => errors.push(error.code))
+	})
 	await once(socket, 'open')
 	const next = (): Promise<Message | Buffer> => {
 		const message = arrived.shift()
@@ -58,6 +68,7 @@ async function open(url: string, headers = {}) {
 	}
 	return {
 		socket,
+		errors,
 		next,
 		request: async () => ((await next()) as Message).request ?? {}, // sound: what the tests await is a text
 		answer: (requestId: unknown, statusCode: number, body?: Buffer, responseHeaders = {}) => {
@@ -76,14 +87,21 @@ describe('a listener', () => {
 		['a wrong key', { held: token('listen', 'other') }, 401],
 		['the token of another connection', { held: token('listen', 'listenkey', 'deep') }, 401],
 		['an expired token', { held: token('listen', 'listenkey', 'demo', -1) }, 401],
+		['a token that is badly escaped', { held: listenToken().replace('sr=', 'sr=%') }, 401],
+		['another signature', { held: listenToken().replace('sig=', 'sig=%') }, 401],
 		['the right to send only', { held: token('send', 'sendkey') }, 403],
 		[
 			'a token of another audience',
 			{ held: entraToken({ expires: clock.now() + 1e6, rights: ['listen'], audience: 'x' }) },
 			401,
 		],
+		['an expired token of Entra', { held: entraToken({ expires: clock.now() - 1000, rights: ['listen'] }) }, 401],
+		['an identity that may send only', { held: entraToken({ expires: clock.now() + 1e6, rights: ['send'] }) }, 403],
 		['a connection that is not there', { entity: 'absent' }, 404],
 		['an unknown action', { action: 'dance' }, 400],
+		['the address of a request that never was', { action: 'request' }, 403],
+		['the address of a request to nothing', { action: 'request', entity: 'absent' }, 404],
+		['the address of a WebSocket that never was', { action: 'accept' }, 403],
 	])('with %s is refused', async (_, options, status) => {
 		await expect(listener(await start(), options)).rejects.toThrow(`Unexpected server response: ${status}`)
 	})
@@ -93,6 +111,16 @@ describe('a listener', () => {
 		await listener(standIn, { held: entraToken({ expires: clock.now() + 3_600_000, rights: ['listen'] }) })
 		expect(standIn.listeners()).toEqual(['one'])
 	})
+
+	test.each(['http://localhost:443/demo', 'sb://LocalHost/Demo/', 'http://localhost', 'http://localhost/demo'])(
+		'is let in by a token for %s',
+		async (uri) => {
+			const standIn = await start()
+			const { token: held } = sasToken({ uri, keyName: 'listen', key: 'listenkey', expires: clock.now() + 3_600_000 })
+			await listener(standIn, { held })
+			expect(standIn.listeners()).toEqual(['one'])
+		},
+	)
 
 	test('is the last of 25', async () => {
 		const standIn = await start()
@@ -109,6 +137,97 @@ describe('a listener', () => {
 		expect(code).toBe(1008)
 		expect(clock.now() - before).toBeGreaterThan(100_000)
 	})
+
+	test('is let be for as long as an expired token is still good for', async () => {
+		const own = scaledClock(1)
+		const rule = { uri: 'http://localhost/demo', keyName: 'listen', key: 'listenkey' }
+		const { token: held } = sasToken({ ...rule, expires: own.now() + 60_000 })
+		const { socket } = await listener(await start({ clock: own, grace: 300_000 }), { held })
+		own.forward(350_000)
+		await pong(socket)
+		own.forward(10_000)
+		expect((await once(socket, 'close'))[0]).toBe(1008)
+	})
+
+	test('is closed when it would renew its token by a wrong one', async () => {
+		const { socket } = await listener(await start())
+		socket.send(JSON.stringify({ renewToken: { token: token('listen', 'other') } }))
+		const [code, reason] = await once(socket, 'close')
+		expect([code, String(reason)]).toEqual([1008, expect.stringMatching(/^InvalidSignature/)])
+	})
+
+	test('is dropped after a day', async () => {
+		const own = scaledClock(1)
+		const { socket } = await listener(await start({ clock: own }), {
+			held: token('listen', 'listenkey', 'demo', 100_000),
+		})
+		own.forward(24 * 3_600_000 - 10_000)
+		await pong(socket)
+		own.forward(10_000)
+		const [code, reason] = await once(socket, 'close')
+		expect([code, String(reason)]).toEqual([
+			1011,
+			expect.stringMatching(/^InternalServerError: NameRenewalFailed\. TrackingId:/),
+		])
+	})
+
+	test('gets pongs for its pings, and no compression though it offers some', async () => {
+		const { socket } = await listener(await start())
+		await pong(socket)
+		expect(socket.extensions).toBe('')
+	})
+
+	test('is reset, frozen for a while and told what is no message, as a test wants', async () => {
+		const standIn = await start()
+		const { socket, next, request, answer, errors } = await listener(standIn)
+		standIn.say('{}')
+		expect(await next()).toEqual({})
+
+		const thaw = standIn.freeze()
+		const answered = send(standIn)
+		await standIn.journal.until('request')
+		const thawed = request()
+		expect(await Promise.race([thawed, pause(clock, 20_000)])).toBeUndefined()
+		thaw()
+		answer((await thawed).id, 204)
+		expect((await answered).status).toBe(204)
+
+		standIn.reset()
+		await once(socket, 'close')
+		expect(errors).toEqual(['ECONNRESET'])
+	})
+})
+
+const pong = async (socket: WebSocket): Promise<void> => {
+	socket.ping()
+	await once(socket, 'pong')
+}
+
+describe('a WebSocket of a sender', () => {
+	const connect = (standIn: StandIn, held = sendToken()) =>
+		open(`wss://localhost:${standIn.port}/$hc/demo?sb-hc-action=connect`, { ServiceBusAuthorization: held })
+
+	test('is offered to a listener, which turns it away', async () => {
+		const standIn = await start()
+		const { next } = await listener(standIn)
+		const connected = connect(standIn).catch((error: Error) => error.message)
+		const { accept } = (await next()) as Message // sound: what comes first is a text
+		const address = `${accept?.address}&sb-hc-statusCode=501&sb-hc-statusDescription=HTTP%20only`
+		await expect(open(address)).rejects.toThrow('410')
+		expect(await connected).toBe('Unexpected server response: 501')
+		await expect(open(address)).rejects.toThrow('403')
+	})
+
+	test.each([
+		['that nobody takes', 504, 1, sendToken()],
+		['to nobody', 404, 0, sendToken()],
+		['of somebody who may not send', 403, 1, listenToken()],
+		['of nobody', 401, 1, ''],
+	])('%s is refused with %i', async (_, status, listeners, held) => {
+		const standIn = await start()
+		if (listeners > 0) await listener(standIn)
+		await expect(connect(standIn, held)).rejects.toThrow(`Unexpected server response: ${status}`)
+	})
 })
 
 describe('a request', () => {
@@ -118,7 +237,14 @@ describe('a request', () => {
 		const answered = send(standIn, '/demo/scim/Users?sb-hc-x=1&a=%c3&sb-hc-token=no', {
 			method: 'POST',
 			body: 'hello',
-			headers: { ServiceBusAuthorization: sendToken(), Authorization: 'Bearer application', 'X-One': ['a', 'b'] },
+			headers: {
+				ServiceBusAuthorization: sendToken(),
+				Authorization: 'Bearer application',
+				'X-One': ['a', 'b'],
+				via: '1.1 gateway',
+				TE: 'trailers',
+				'Microsoft-Relay-DisallowedListeners': 'two',
+			},
 		})
 		const { id, address, ...received } = await request()
 		expect(received).toEqual({
@@ -129,15 +255,20 @@ describe('a request', () => {
 				Authorization: 'Bearer application',
 				'X-One': 'a, b',
 				Host: `127.0.0.1:${standIn.port}`,
-				Via: `1.1 ${standIn.host}`,
+				Via: `1.1 gateway, 1.1 ${standIn.host}`,
 			},
 			body: true,
 		})
 		expect(address).toMatch(/^wss:\/\/localhost:\d+\/\$hc\/demo\?sb-hc-action=request&sb-hc-id=/)
 		expect(String(await next())).toBe('hello')
-		answer(id, 201, Buffer.from('made'), { etag: '"1"' })
+		answer(id, 201, Buffer.from('made'), { etag: '"1"', via: '1.1 agent' })
 		const { status, headers, body } = await answered
-		expect([status, headers.etag, headers.via, String(body)]).toEqual([201, '"1"', `1.1 ${standIn.host}`, 'made'])
+		expect([status, headers.etag, headers.via, String(body)]).toEqual([
+			201,
+			'"1"',
+			`1.1 agent, 1.1 ${standIn.host}`,
+			'made',
+		])
 		expect(standIn.journal.violations()).toEqual([])
 	})
 
@@ -154,6 +285,14 @@ describe('a request', () => {
 		standIn.faults.noListenerStatus = 502
 		expect((await send(standIn)).status).toBe(502)
 		expect((await send(standIn, '/absent')).reason).toMatch(/^EntityNotFound.*TrackingId:/)
+	})
+
+	test('goes to one listener after the other', async () => {
+		const standIn = await start()
+		const both = [await listener(standIn, { id: 'one' }), await listener(standIn, { id: 'two' })]
+		const sent = Array.from({ length: 6 }, () => send(standIn))
+		for (const { request, answer } of both) for (let at = 0; at < 3; at++) answer((await request()).id, 204)
+		expect((await Promise.all(sent)).map(({ status }) => status)).toEqual(Array(6).fill(204))
 	})
 
 	test('picks and rules out listeners', async () => {
@@ -178,10 +317,10 @@ describe('a request', () => {
 		expect(Object.keys(pointer)).toEqual(['address'])
 		const rendezvous = await open(String(pointer.address))
 		const { id } = await rendezvous.request()
-		expect(await rendezvous.next()).toEqual(large)
+		expect(large.equals((await rendezvous.next()) as Buffer)).toBe(true) // sound: a body follows the text
 		await expect(open(String(pointer.address))).rejects.toThrow('403')
 		rendezvous.answer(id, 200, large)
-		expect((await answered).body).toEqual(large)
+		expect(large.equals((await answered).body)).toBe(true)
 		expect(standIn.journal.violations()).toEqual([])
 	})
 
@@ -201,6 +340,72 @@ describe('a request', () => {
 		expect(await once(rendezvous.socket, 'close')).toEqual([1001, expect.anything()])
 	})
 
+	test('is delivered with its query rewritten, twice, in frames of a length, or without its body, as a test wants', async () => {
+		const standIn = await start()
+		const { request, answer, next } = await listener(standIn)
+		Object.assign(standIn.faults, { mangle: true, duplicate: true, fragment: 2 })
+		const answered = send(standIn, '/demo/%c3?a="%c3%b8"&b=<+', { method: 'POST', body: 'hello' })
+		const first = await request()
+		expect(first.requestTarget).toBe('/demo/%c3?a=%22%C3%B8%22&b=%3C+')
+		expect([String(await next()), await request(), String(await next())]).toEqual(['hello', first, 'hello'])
+		answer(first.id, 204)
+		expect((await answered).status).toBe(204)
+		expect(framesOf(standIn, 'service').slice(0, 4)).toEqual([
+			[1, true, expect.any(Number)],
+			[2, false, 2],
+			[0, false, 2],
+			[0, true, 1],
+		])
+
+		Object.assign(standIn.faults, { duplicate: false, omitBody: true })
+		const bodiless = send(standIn, '/demo', { method: 'POST', body: 'hello' })
+		const { id, body } = await request()
+		answer(id, 204)
+		expect([(await bodiless).status, body]).toEqual([204, true])
+	})
+
+	test('drips, both ways, and nothing comes between its pieces', async () => {
+		const standIn = await start()
+		const { request, answer, next } = await listener(standIn)
+		const drip = { bytes: 10, pause: 5000 }
+		standIn.faults.drip = drip
+		const before = clock.now()
+		const slow = send(standIn, '/demo', { method: 'POST', body: 'x'.repeat(50) })
+		const { id } = await request()
+		standIn.faults.drip = undefined
+		const behind = send(standIn)
+		await standIn.journal.until('request', 2)
+		expect(String(await next())).toBe('x'.repeat(50))
+		expect(clock.now() - before).toBeGreaterThan(18_000)
+		answer((await request()).id, 204)
+		expect((await behind).status).toBe(204)
+
+		standIn.faults.drip = drip
+		const answeredAt = clock.now()
+		answer(id, 200, Buffer.alloc(40, 'y'))
+		expect(String((await slow).body)).toBe('y'.repeat(40))
+		expect(clock.now() - answeredAt).toBeGreaterThan(14_000)
+	})
+
+	test('of PATCH is refused, and one is answered as a test wants', async () => {
+		const standIn = await start()
+		await listener(standIn)
+		standIn.faults.refusePatch = true
+		standIn.faults.nextSends = [500]
+		expect((await send(standIn)).status).toBe(500)
+		expect(await send(standIn, '/demo', { method: 'PATCH' })).toMatchObject({ status: 405, headers: {} })
+	})
+
+	test('over 32 kB of headers is refused', async () => {
+		const standIn = await start()
+		const { request, answer } = await listener(standIn)
+		const headers = (length: number) => ({ ServiceBusAuthorization: sendToken(), 'X-Long': 'x'.repeat(length) })
+		const answered = send(standIn, '/demo', { headers: headers(30_000) })
+		answer((await request()).id, 204)
+		expect((await answered).status).toBe(204)
+		expect((await send(standIn, '/demo', { headers: headers(33_000) })).status).toBe(431)
+	})
+
 	test('unanswered for a minute is 504, and a late answer is noted', async () => {
 		const standIn = await start()
 		const { request, answer } = await listener(standIn)
@@ -211,38 +416,330 @@ describe('a request', () => {
 		expect(clock.now() - before).toBeGreaterThanOrEqual(60_000)
 		answer(id, 200)
 		await standIn.journal.until('late-answer')
+		expect(standIn.journal.violations()).toEqual([])
 	})
 })
 
-test.each([
-	['a large body on the control channel', { body: Buffer.alloc(65_537) }, 'more than 64 kB on the control channel'],
-	['a header of the connection', { headers: { Connection: 'close' } }, 'forbidden header Connection'],
-	['a status that is forbidden to listeners', { status: 502 }, 'status 502 of a listener'],
-])(
-	'the journal holds %s',
-	async (_, {
-		status = 200,
-		body = Buffer.from('x'),
-		headers = {},
-	}: { status?: number; body?: Buffer; headers?: object }, what) => {
+describe('the address of a rendezvous', () => {
+	test('is good for 30 s', async () => {
+		const own = scaledClock(1)
+		const standIn = await start({ clock: own })
+		const { request, answer } = await listener(standIn)
+		const [first, second] = [send(standIn), send(standIn)]
+		const [one, other] = [await request(), await request()]
+		own.forward(28_000)
+		const rendezvous = await open(String(one.address))
+		rendezvous.answer(one.id, 204)
+		expect((await first).status).toBe(204)
+		own.forward(2000)
+		await expect(open(String(other.address))).rejects.toThrow('403')
+		answer(other.id, 204)
+		expect((await second).status).toBe(204)
+	})
+
+	test('is good for what it is of: with nothing in it, it is 400, and of another connection 403', async () => {
 		const standIn = await start()
 		const { request, answer } = await listener(standIn)
 		const answered = send(standIn)
-		answer((await request()).id, status, body, headers)
+		const { id, address } = await request()
+		await expect(open(String(address).replace(/&sb-hc-id=.*/, ''))).rejects.toThrow('400')
+		await expect(open(String(address).replace('/demo', '/deep/name'))).rejects.toThrow('403')
+		answer(id, 204)
 		await answered
-		expect(standIn.journal.violations()).toEqual([{ event: 'violation', what }])
-	},
-)
+	})
 
-test('the frames of a message are seen as they were cut', async () => {
-	const standIn = await start()
-	const { socket } = await listener(standIn)
-	socket.send('{"nonsense"', { fin: false })
-	socket.send(':1}', { fin: true })
-	await standIn.journal.until('violation')
-	const frames = standIn.journal.entries.filter(({ event }) => event === 'frame')
-	expect(frames.map(({ opcode, fin, length }) => [opcode, fin, length])).toEqual([
-		[1, false, 11],
-		[0, true, 3],
-	])
+	test.each([
+		['refuse', /403/],
+		['expire', /403/],
+	] as const)('opens nothing when a test wants it to %s', async (fate, message) => {
+		const standIn = await start()
+		const { request, answer } = await listener(standIn)
+		standIn.faults.rendezvous = fate
+		const answered = send(standIn)
+		const { id, address } = await request()
+		await expect(open(String(address))).rejects.toThrow(message)
+		answer(id, 204)
+		await answered
+	})
+})
+
+describe('an answer', () => {
+	/** Begins one with a body, of which a byte is sent. */
+	async function begin(way: 'control' | 'rendezvous') {
+		const standIn = await start()
+		const control = await listener(standIn)
+		const answered = send(standIn)
+		const { id, address } = await control.request()
+		const { socket } = way === 'control' ? control : await open(String(address))
+		socket.send(JSON.stringify({ response: { requestId: id, statusCode: 200, body: true } }))
+		socket.send('x', { binary: true, fin: false })
+		return { standIn, answered, go: (isLast: boolean) => socket.send('x', { binary: true, fin: isLast }) }
+	}
+
+	test.each(['control', 'rendezvous'] as const)('in which something moves comes whole (%s)', async (way) => {
+		const { answered, go } = await begin(way)
+		for (let at = 1; at <= 3; at++) {
+			await pause(clock, 35_000)
+			go(at === 3)
+		}
+		expect(String((await answered).body)).toBe('xxxx')
+	})
+
+	test.each(['control', 'rendezvous'] as const)('that stops halfway is broken off after a minute (%s)', async (way) => {
+		const { standIn, answered, go } = await begin(way)
+		const before = clock.now()
+		await expect(answered).rejects.toThrow('aborted')
+		expect(clock.now() - before).toBeGreaterThanOrEqual(60_000)
+		expect(standIn.journal.count('idle')).toBe(1)
+		if (way === 'rendezvous') return
+		go(true)
+		await standIn.journal.until('late-answer')
+		expect(standIn.journal.violations()).toEqual([])
+	})
+
+	test.each([
+		[
+			'a large body on the control channel',
+			{ body: Buffer.alloc(65_537) },
+			500,
+			'more than 64 kB on the control channel',
+		],
+		['a header of the connection', { headers: { Connection: 'close' } }, 200, 'forbidden header Connection'],
+		['a header that splits it', { headers: { 'x-a': 'b\r\nx-c: d' } }, 200, 'header "x-a" that no header may be'],
+		['a status that is forbidden to listeners', { status: 502 }, 502, 'status 502 of a listener'],
+		['a status that is none', { status: 42 }, 500, 'status 42 that is none'],
+		['too many headers', { headers: { 'x-a': 'x'.repeat(33_000) } }, 200, 'more than 32 kB of headers'],
+	])(
+		'with %s is a violation',
+		async (_, {
+			status = 200,
+			body = Buffer.from('x'),
+			headers = {},
+		}: { status?: number; body?: Buffer; headers?: object }, told, what) => {
+			const standIn = await start()
+			const { request, answer } = await listener(standIn)
+			const answered = sendTo({
+				...{ port: standIn.port, ca: ca.cert, path: '/demo', maxHeaderSize: 65_536 },
+				headers: { ServiceBusAuthorization: sendToken() },
+			})
+			answer((await request()).id, status, body, headers)
+			expect((await answered).status).toBe(told)
+			expect((await answered).headers).not.toHaveProperty('x-c')
+			expect(standIn.journal.violations()).toEqual([{ event: 'violation', what }])
+		},
+	)
+
+	test('given twice is a violation, and so is one to a request that never was', async () => {
+		const standIn = await start()
+		const { request, answer } = await listener(standIn)
+		const answered = send(standIn)
+		const { id } = await request()
+		answer(id, 204)
+		await answered
+		answer(id, 204)
+		answer('never', 204)
+		await standIn.journal.until('violation', 2)
+		expect(whatOf(standIn)).toEqual(['second answer to a request', 'answer to an unknown request'])
+	})
+
+	test('elsewhere than it belongs is a violation, and as if it had not been given', async () => {
+		const standIn = await start()
+		const [one, two] = [await listener(standIn, { id: 'one' }), await listener(standIn, { id: 'two' })]
+		const headers = { ServiceBusAuthorization: sendToken(), 'Microsoft-Relay-AllowedListeners': 'one' }
+		const small = send(standIn, '/demo', { headers })
+		const { id } = await one.request()
+		two.answer(id, 500)
+		await standIn.journal.until('violation')
+		one.answer(id, 204)
+		expect((await small).status).toBe(204)
+
+		const large = { method: 'PUT', body: Buffer.alloc(70_000), headers }
+		const both = [send(standIn, '/demo', large), send(standIn, '/demo', large)]
+		const meet = async () => open(String((await one.request()).address))
+		const [first, second] = [await meet(), await meet()]
+		const [mine, other] = [await first.request(), await second.request()]
+		one.answer(mine.id, 500)
+		second.answer(mine.id, 500)
+		await standIn.journal.until('violation', 3)
+		first.answer(mine.id, 204)
+		second.answer(other.id, 204)
+		expect(await Promise.all(both)).toMatchObject([{ status: 204 }, { status: 204 }])
+		expect(whatOf(standIn)).toEqual([
+			'answer on another control channel',
+			'answer on the control channel to a request by rendezvous',
+			'answer on the wrong rendezvous',
+		])
+	})
+
+	test.each([
+		['a text that is no message', ['{"response":'], ['text that is no message']],
+		['a text that is no object', ['null'], ['text that is no message']],
+		['a message of another kind', ['{"weather":1}'], ['unknown message']],
+		['an answer that is none', ['{"response":null}'], ['unknown message']],
+		['a body that nothing announced', [Buffer.from('x')], ['body that was not announced']],
+		['an empty one', [Buffer.alloc(0)], ['body that was not announced']],
+		[
+			'a text where a body is due',
+			[
+				'{"response":{"requestId":"a","statusCode":200,"body":true}}',
+				'{"response":{"requestId":"b","statusCode":200}}',
+			],
+			['text instead of the announced body', 'answer to an unknown request'],
+		],
+	])('is not %s', async (_, said, expected) => {
+		const standIn = await start()
+		const { socket } = await listener(standIn)
+		for (const piece of said) socket.send(piece)
+		await standIn.journal.until('violation', expected.length)
+		expect(whatOf(standIn)).toEqual(expected)
+	})
+
+	test('may be followed by an empty body where Microsoft is taken at what it does', async () => {
+		const standIn = await start({ isLenient: true })
+		const { socket } = await listener(standIn)
+		socket.send(Buffer.alloc(0))
+		socket.send(Buffer.from('x'))
+		await standIn.journal.until('violation')
+		await pong(socket)
+		expect(whatOf(standIn)).toEqual(['body that was not announced'])
+	})
+
+	test('by rendezvous ends it and the connection of the sender where a test wants that', async () => {
+		const standIn = await start()
+		standIn.faults.keepRendezvous = false
+		const control = await listener(standIn)
+		const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+		const left: unknown[] = []
+		agent.on('free', (socket: Socket) => socket.once('close', () => left.push(socket)))
+		const first = send(standIn, '/demo', { agent })
+		const { id, address } = await control.request()
+		const rendezvous = await open(String(address))
+		rendezvous.answer(id, 200, Buffer.alloc(70_000))
+		expect((await first).body.length).toBe(70_000)
+		expect(await once(rendezvous.socket, 'close')).toEqual([1000, expect.anything()])
+		await vi.waitFor(() => expect(left.length).toBe(1))
+		const second = send(standIn, '/demo', { agent })
+		control.answer((await control.request()).id, 204)
+		expect((await second).status).toBe(204)
+		agent.destroy()
+	})
+})
+
+const whatOf = (standIn: StandIn) => standIn.journal.violations().map(({ what }) => what)
+
+describe('a listener that is gone with a request', () => {
+	/** What becomes of a request that came by its control channel or by a rendezvous, and after how long. */
+	async function lost(policy: 'fail' | 'rendezvous' | 'wait', way: 'control' | 'rendezvous') {
+		const standIn = await start()
+		standIn.faults.lostListener = policy
+		const control = await listener(standIn)
+		const body = Buffer.alloc(way === 'control' ? 1 : 70_000)
+		const before = clock.now()
+		const sent = send(standIn, '/demo', { method: 'POST', body }).then(
+			({ status, headers }) => [status, headers.via],
+			(error: Error & { code: string }) => error.code,
+		)
+		const request = await control.request()
+		const rendezvous = way === 'control' ? undefined : await open(String(request.address))
+		await rendezvous?.request()
+		for (const { socket } of [control, rendezvous].filter((channel) => channel !== undefined)) socket.terminate()
+		await standIn.journal.until('left')
+		return { standIn, request, sent, taken: () => clock.now() - before }
+	}
+
+	test.each(['control', 'rendezvous'] as const)('is found out at once: 504 (%s)', async (way) => {
+		const { sent, taken } = await lost('fail', way)
+		expect(await sent).toEqual([504, undefined])
+		expect(taken()).toBeLessThan(50_000)
+	})
+
+	test.each(['control', 'rendezvous'] as const)('is waited for for a minute: 504 (%s)', async (way) => {
+		const { standIn, request, sent, taken } = await lost('wait', way)
+		await expect(open(String(request.address))).rejects.toThrow('403')
+		expect(await sent).toEqual([504, undefined])
+		expect(taken()).toBeGreaterThanOrEqual(60_000)
+		expect(standIn.journal.count('abandoned')).toBe(0)
+	})
+
+	test('may answer by rendezvous though its control channel is gone', async () => {
+		const { request, sent } = await lost('rendezvous', 'control')
+		const rendezvous = await open(String(request.address))
+		rendezvous.answer(request.id, 204)
+		expect(await sent).toEqual([204, expect.anything()])
+	})
+
+	test('takes the connection of the sender along with the rendezvous', async () => {
+		const { sent, taken } = await lost('rendezvous', 'rendezvous')
+		expect(await sent).toBe('ECONNRESET')
+		expect(taken()).toBeLessThan(50_000)
+	})
+})
+
+const framesOf = (standIn: StandIn, side: 'listener' | 'service') =>
+	standIn.journal.entries
+		.filter(({ event, from }) => event === 'frame' && from === side)
+		.map(({ opcode, fin, length }) => [opcode, fin, length])
+
+describe('the journal', () => {
+	test('holds the frames of a message as they were cut', async () => {
+		const standIn = await start()
+		const { socket } = await listener(standIn)
+		socket.send('{"nonsense"', { fin: false })
+		socket.send(':1}', { fin: true })
+		await standIn.journal.until('violation')
+		expect(framesOf(standIn, 'listener')).toEqual([
+			[1, false, 11],
+			[0, true, 3],
+		])
+	})
+
+	test('holds what both sides said, and nothing that would open anything', async () => {
+		const standIn = await start()
+		const held = listenToken()
+		const { socket, request, answer } = await listener(standIn, { held })
+		socket.send(JSON.stringify({ renewToken: { token: held } }))
+		const headers = { ServiceBusAuthorization: sendToken(), authorization: 'Bearer of the application' }
+		const answered = send(standIn, '/demo', { headers })
+		const { id, address } = await request()
+		answer(id, 200, Buffer.from('content'), { etag: '"1"' })
+		await answered
+		const said = standIn.journal.entries
+			.filter(({ event }) => event === 'message')
+			.map(({ event: _, ...entry }) => entry)
+		expect(said).toEqual([
+			{ channel: 'control', from: 'listener', message: { renewToken: { token: 'SharedAccess…' } } },
+			{
+				channel: 'control',
+				from: 'service',
+				message: {
+					request: expect.objectContaining({
+						id,
+						address: 'wss://localh…',
+						requestTarget: '/demo',
+						requestHeaders: expect.objectContaining({ authorization: 'Bearer of th…' }),
+					}),
+				},
+			},
+			{
+				channel: 'control',
+				from: 'listener',
+				message: { response: { requestId: id, statusCode: 200, responseHeaders: { etag: '"1"' }, body: true } },
+			},
+		])
+		const all = JSON.stringify(standIn.journal.entries)
+		for (const secret of [held, String(address), sendToken(), 'of the application', 'content'])
+			expect(all).not.toContain(secret)
+	})
+
+	test('forgets the oldest of what it holds, but no violation, and goes on counting', () => {
+		const own = journal()
+		own.write('violation', { what: 'first' })
+		for (let at = 0; at < 100_000; at++) own.write('frame', { at })
+		expect(own.entries.length).toBeLessThan(50_000)
+		expect([own.entries.at(-1), own.count('frame'), own.violations().length]).toEqual([
+			{ event: 'frame', at: 99_999 },
+			100_000,
+			1,
+		])
+	})
 })

@@ -52,12 +52,18 @@ type LabOptions = {
 	readonly originOptions?: ServerOptions
 	/** The clock of the service; that of the machine for agents in processes of their own. */
 	readonly serviceClock?: Clock
+	/** The service lets pass what Microsoft's library does though the documents have it otherwise. */
+	readonly isLenient?: boolean
 }
 
 /** A stand-in, a SCIM server and what agents and senders need to talk to them. */
-export async function startLab({ originOptions = {}, serviceClock = clock }: LabOptions = {}): Promise<Lab> {
+export async function startLab({
+	originOptions = {},
+	serviceClock = clock,
+	isLenient = false,
+}: LabOptions = {}): Promise<Lab> {
 	const folder = mkdtempSync(join(tmpdir(), 'rollcall-relay-'))
-	const standIn = await startStandIn({ certificate, clock: serviceClock })
+	const standIn = await startStandIn({ certificate, clock: serviceClock, isLenient })
 	const origin = await startOrigin({ ...certificate, ...originOptions })
 	const log = journal()
 	const own = scaledClock(20)

@@ -9,6 +9,7 @@ export type Sent = {
 	readonly headers?: OutgoingHttpHeaders
 	readonly body?: Buffer | string
 	readonly agent?: Agent
+	readonly maxHeaderSize?: number
 }
 
 export type Received = {
@@ -19,7 +20,16 @@ export type Received = {
 }
 
 /** One HTTPS request to this machine; the path goes out as it is. */
-export const sendTo = ({ port, ca, path, method = 'GET', headers = {}, body, agent }: Sent): Promise<Received> =>
+export const sendTo = ({
+	port,
+	ca,
+	path,
+	method = 'GET',
+	headers = {},
+	body,
+	agent,
+	maxHeaderSize,
+}: Sent): Promise<Received> =>
 	new Promise((resolve, reject) => {
 		const length =
 			body === undefined || 'Transfer-Encoding' in headers ? {} : { 'content-length': Buffer.byteLength(body) }
@@ -32,7 +42,8 @@ export const sendTo = ({ port, ca, path, method = 'GET', headers = {}, body, age
 			method,
 			headers: { ...length, ...headers },
 		}
-		const outgoing = request({ ...options, ...(agent && { agent }) }, (response) => {
+		const more = { ...(agent && { agent }), ...(maxHeaderSize && { maxHeaderSize }) }
+		const outgoing = request({ ...options, ...more }, (response) => {
 			const chunks: Buffer[] = []
 			response.on('data', (chunk: Buffer) => chunks.push(chunk))
 			response.on('error', reject)

@@ -2,40 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type RawData, type WebSocket, WebSocketServer } from 'ws'
-import type { Clock } from '../../../shared/relay/clock.ts'
+import { WebSocketServer } from 'ws'
+import { type Clock, pause } from '../../../shared/relay/clock.ts'
+import { answerHeaders, controlLimit, deviationsOf, type Head, headerLimit, isPassable } from './answer.ts'
 import type { Certificate } from './certificates.ts'
-import { frameReader } from './frames.ts'
+import { type Faults, noFaults } from './faults.ts'
 import { type Journal, journal } from './journal.ts'
-import { admits, forbidden, forwarded, mangled, withoutRelayParameters } from './target.ts'
+import { admits, forwarded, mangled, parametersOf, withoutRelayParameters } from './target.ts'
 import { type Right, verify } from './tokens.ts'
-
-/** What goes wrong, and how. A test changes it while the stand-in runs. */
-export type Faults = {
-	/** What a sender is told while nobody listens; the documents name all three. */
-	noListenerStatus: 404 | 502 | 503
-	/** What becomes of requests whose control channel is gone. */
-	lostListener: 'fail' | 'rendezvous' | 'wait'
-	/** Fate of the next handshakes of listeners, in turn. */
-	nextListens: (number | 'hang')[]
-	rendezvous: 'open' | 'refuse' | 'expire' | 'hang'
-	/** Fate of the next senders' requests, in turn. */
-	nextSends: number[]
-	/** PATCH does not pass. */
-	refusePatch: boolean
-	/** Each request is delivered twice. */
-	duplicate: boolean
-	/** Bodies go out in frames of this length. */
-	fragment: number | undefined
-	/** The announced body never comes. */
-	omitBody: boolean
-	/** The query is rewritten as the service's own tests show. */
-	mangle: boolean
-	/** After an answer by rendezvous the channel is kept for the sender's next requests. */
-	keepRendezvous: boolean
-	/** The answer is cut off after so many bytes. */
-	cutAnswerAt: number | undefined
-}
+import { piecesOf, read, type Wire, wireOf } from './wire.ts'
 
 type Options = {
 	readonly certificate: Certificate
@@ -44,6 +19,8 @@ type Options = {
 	readonly rules?: Readonly<Record<string, { readonly key: string; readonly rights: readonly Right[] }>>
 	/** Milliseconds that an expired token is still good for. */
 	readonly grace?: number
+	/** Lets pass what Microsoft's library does though the documents have it otherwise. */
+	readonly isLenient?: boolean
 }
 
 export type StandIn = {
@@ -56,21 +33,22 @@ export type StandIn = {
 	listeners(): readonly string[]
 	/** Closes control channels as the service would. */
 	drop(code: number, reason: string): void
-	/** Cuts the connections of control channels. */
+	/** Resets the connections of control channels. */
 	reset(): void
-	/** Nothing more is read from or written to the control channels that are open now, until the result is called. */
+	/** Nothing more passes on the channels that listeners have open now, until the result is called. */
 	freeze(): () => void
 	/** Sends a text to every listener. */
 	say(text: string): void
 	stop(): Promise<void>
 }
 
-type Listener = {
-	readonly id: string
-	readonly entity: string
-	readonly channel: WebSocket
-	readonly socket: Socket
-	isFrozen: boolean
+type Listener = { readonly id: string; readonly entity: string; readonly wire: Wire }
+
+type Rendezvous = {
+	readonly wire: Wire
+	readonly listener: Listener
+	/** The sender's connection for whose next requests it is kept. */
+	keptFor: Socket | undefined
 }
 
 type Exchange = {
@@ -82,27 +60,27 @@ type Exchange = {
 	readonly body: Buffer
 	readonly isPointer: boolean
 	readonly created: number
-	isUsed: boolean
+	/** Its address opens nothing any more. */
+	isSpent: boolean
 	isDone: boolean
-	rendezvous: WebSocket | undefined
+	rendezvous: Rendezvous | undefined
+	/** Cancels what happens when nothing more is heard of it. */
 	cancel: () => void
 }
 
 /** What an answer is judged by when the request itself is gone. */
-type Finished = Pick<Exchange, 'isPointer' | 'rendezvous'> & { readonly forget: () => void }
-
-type Head = {
-	readonly requestId: string
-	readonly statusCode: number | string
-	readonly statusDescription?: string
-	readonly responseHeaders?: Record<string, string>
-	readonly body?: boolean
+type Finished = Pick<Exchange, 'listener' | 'isPointer' | 'rendezvous'> & {
+	readonly isAnswered: boolean
+	readonly forget: () => void
 }
 
 const answerLimit = 60_000
+/** An answer in which nothing moves for so long is broken off. */
+const idleLimit = 60_000
 const rendezvousLife = 30_000
-const controlLimit = 65_536
-const headerLimit = 32_768
+/** How long a sender's WebSocket waits for a listener. */
+const acceptLimit = 30_000
+const day = 24 * 3_600_000
 const maximumListeners = 25
 const lab = {
 	lab: { key: 'labkey', rights: ['listen', 'send'] },
@@ -116,32 +94,27 @@ const lab = {
  * `listenkey`, and the hybrid connections `demo` and `deep/name`.
  */
 export async function startStandIn(options: Options): Promise<StandIn> {
-	const { clock, entities = ['demo', 'deep/name'], rules = lab, grace = 0 } = options
+	const { clock, entities = ['demo', 'deep/name'], rules = lab, grace = 0, isLenient = false } = options
 	const seen = journal()
-	const faults: Faults = {
-		noListenerStatus: 404,
-		lostListener: 'rendezvous',
-		nextListens: [],
-		rendezvous: 'open',
-		nextSends: [],
-		refusePatch: false,
-		duplicate: false,
-		fragment: undefined,
-		omitBody: false,
-		mangle: false,
-		keepRendezvous: true,
-		cutAnswerAt: undefined,
-	}
+	const faults = noFaults()
 	const listeners = new Set<Listener>()
 	const exchanges = new Map<string, Exchange>()
 	/** For a while, so that a late or second answer is told apart from one to a request that never was. */
 	const finished = new Map<string, Finished>()
-	const kept = new Map<Socket, { readonly channel: WebSocket; readonly listener: Listener }>()
-	const sockets = new Set<Duplex>()
+	const open = new Set<Rendezvous>()
+	const kept = new Map<Socket, Rendezvous>()
+	/** Turns away the senders whose WebSockets wait for a listener. */
+	const offered = new Map<string, (status: number, reason: string) => void>()
+	/** What carries TLS, by the port of the other side. */
+	const sockets = new Map<number, Socket>()
 	let serial = 0
 	let turn = 0
 
-	const server = createServer({ cert: options.certificate.cert, key: options.certificate.key })
+	const server = createServer({
+		cert: options.certificate.cert,
+		key: options.certificate.key,
+		maxHeaderSize: headerLimit,
+	})
 	const webSockets = new WebSocketServer({
 		noServer: true,
 		perMessageDeflate: false,
@@ -152,12 +125,23 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	const { port } = server.address() as AddressInfo // sound: it listens on TCP
 	const host = `localhost:${port}`
 
+	const violation = (what: string) => seen.write('violation', { what })
 	const trace = () =>
 		`TrackingId:00000000-0000-0000-0000-${String(++serial).padStart(12, '0')}_G1, SystemTracker:${host}, Timestamp:${new Date(clock.now()).toISOString()}`
 	const entityOf = (path: string): string | undefined =>
 		entities.find((entity) => path === `/${entity}` || path.startsWith(`/${entity}/`))
+	const verdictOn = (token: string | undefined, right: Right, entity: string) =>
+		verify({ token, right, entity, host: 'localhost', now: clock.now(), rules })
 
 	// Listeners
+
+	type Handshake = {
+		readonly entity: string
+		readonly parameters: URLSearchParams
+		readonly request: IncomingMessage
+		readonly socket: Duplex
+		readonly head: Buffer
+	}
 
 	function refuseUpgrade(socket: Duplex, status: number, reason: string) {
 		seen.write('refused', { status, reason })
@@ -168,196 +152,234 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	}
 
 	function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer) {
-		const url = new URL(request.url ?? '/', `https://${host}`)
-		const action = url.searchParams.get('sb-hc-action')
+		const target = request.url ?? '/'
+		const path = target.replace(/\?.*/s, '')
+		const parameters = parametersOf(target)
+		const action = parameters.get('sb-hc-action') ?? ''
 		socket.on('error', (error) => seen.write('socket-error', { message: error.message }))
-		if (!url.pathname.startsWith('/$hc/')) return refuseUpgrade(socket, 404, 'The path does not begin with $hc.')
-		const entity = entityOf(url.pathname.slice('/$hc'.length))
-		if (action === 'request') return openRendezvous(url, request, socket, head)
-		if (action === 'accept') return refuseUpgrade(socket, 410, 'Gone: the listener turned the sender away.')
-		if (action === 'connect') return connect(entity, socket)
-		if (action !== 'listen') return refuseUpgrade(socket, 400, `Invalid action ${action}.`)
+		if (!path.startsWith('/$hc/')) return refuseUpgrade(socket, 404, 'The path does not begin with $hc.')
+		const gesture = gestures.get(action)
+		if (gesture === undefined) return refuseUpgrade(socket, 400, `Invalid action ${action}.`)
+		const entity = entityOf(path.slice('/$hc'.length))
 		if (entity === undefined) return refuseUpgrade(socket, 404, 'EntityNotFound: The hybrid connection does not exist.')
-		listen({ entity, url, request, socket, head })
+		gesture({ entity, parameters, request, socket, head })
 	}
 
+	const gestures = new Map<string, (handshake: Handshake) => void>([
+		['listen', listen],
+		['request', openRendezvous],
+		['connect', connect],
+		['accept', accept],
+	])
+
+	const tokenOf = ({ headers }: IncomingMessage, parameters: URLSearchParams): string | undefined =>
+		headers.servicebusauthorization?.toString() ?? parameters.get('sb-hc-token') ?? undefined
+
 	/** A sender's WebSocket: offered to a listener, which is to turn it away. */
-	function connect(entity: string | undefined, socket: Duplex) {
+	function connect({ entity, parameters, request, socket }: Handshake) {
+		const verdict = verdictOn(tokenOf(request, parameters), 'send', entity)
+		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
 		const listener = [...listeners].find((candidate) => candidate.entity === entity)
 		if (listener === undefined) return refuseUpgrade(socket, 404, 'Endpoint does not exist.')
 		const id = `accept-${++serial}`
 		const address = `wss://${host}/$hc/${entity}?sb-hc-action=accept&sb-hc-id=${id}`
-		listener.channel.send(JSON.stringify({ accept: { address, id, connectHeaders: { Host: host } } }))
-		socket.end('HTTP/1.1 501 Turned away\r\nConnection: close\r\n\r\n')
+		const cancel = clock.after(acceptLimit, () => refuse(504, 'The listener did not accept in time.'))
+		const refuse = (status: number, reason: string) => {
+			cancel()
+			offered.delete(id)
+			refuseUpgrade(socket, status, reason)
+		}
+		socket.once('close', cancel)
+		offered.set(id, refuse)
+		listener.wire.send({ accept: { address, id, connectHeaders: { Host: host } } })
 	}
 
-	type Listening = {
-		readonly entity: string
-		readonly url: URL
-		readonly request: IncomingMessage
-		readonly socket: Duplex
-		readonly head: Buffer
+	function accept({ parameters, socket }: Handshake) {
+		const refuse = offered.get(parameters.get('sb-hc-id') ?? '')
+		const status = parameters.get('sb-hc-statusCode')
+		if (refuse === undefined) return refuseUpgrade(socket, 403, 'Forbidden: the address was used or has expired.')
+		refuse(Number(status ?? 501), parameters.get('sb-hc-statusDescription') ?? 'The lab has no WebSockets of senders.')
+		if (status === null) refuseUpgrade(socket, 400, 'The lab has no WebSockets of senders.')
+		else refuseUpgrade(socket, 410, 'Gone: the listener turned the sender away.')
 	}
 
-	function listen({ entity, url, request, socket, head }: Listening) {
+	function listen({ entity, parameters, request, socket, head }: Handshake) {
 		const fate = faults.nextListens.shift()
 		if (fate === 'hang') return seen.write('hang')
 		if (fate !== undefined) return refuseUpgrade(socket, fate, 'Refused as told.')
-		const token =
-			request.headers.servicebusauthorization?.toString() ?? url.searchParams.get('sb-hc-token') ?? undefined
-		const verdict = verify({ token, right: 'listen', entity, host: 'localhost', now: clock.now(), rules })
+		const verdict = verdictOn(tokenOf(request, parameters), 'listen', entity)
 		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
 		if ([...listeners].filter((other) => other.entity === entity).length >= maximumListeners)
 			return refuseUpgrade(socket, 503, 'QuotaExceeded: MaximumListenersPerEndpoint.')
-		const id = url.searchParams.get('sb-hc-id') ?? `anonymous-${++serial}`
+		const id = parameters.get('sb-hc-id') ?? `anonymous-${++serial}`
 		webSockets.handleUpgrade(request, socket, head, (channel) => {
-			const listener = { id, entity, channel, socket: socket as Socket, isFrozen: false } // sound: what an https server upgrades is a TLS socket
-			tap(socket, 'control')
+			// sound: what an https server upgrades is a TLS socket
+			const wire = wireOf({ name: 'control', channel, socket: socket as Socket }, { seen, faults, clock })
+			const listener = { id, entity, wire }
 			listeners.add(listener)
 			seen.write('listening', { id, entity, at: clock.now() })
 			attend(listener, verdict.expires)
 		})
 	}
 
-	function tap(socket: Duplex, channel: string) {
-		socket.on(
-			'data',
-			frameReader(({ opcode, fin, length }) => seen.write('frame', { channel, opcode, fin, length })),
-		)
-	}
-
 	function attend(listener: Listener, expires: number) {
-		const { channel } = listener
+		const { channel } = listener.wire
 		const expire = (at: number) =>
 			clock.after(at + grace - clock.now(), () => channel.close(1008, 'The token expired.'))
+		const recycle = clock.after(day, () => close(listener, 1011, 'InternalServerError: NameRenewalFailed.'))
 		let cancel = expire(expires)
 		channel.on('ping', () => seen.write('ping'))
 		channel.on('error', (error) => seen.write('channel-error', { message: error.message }))
 		channel.on('close', (code) => {
 			cancel()
+			recycle()
 			listeners.delete(listener)
 			seen.write('left', { id: listener.id, code })
-			for (const exchange of exchanges.values()) if (exchange.listener === listener) lose(exchange)
+			for (const exchange of exchanges.values())
+				if (exchange.listener === listener && exchange.rendezvous === undefined) lose(exchange)
 		})
-		reader(channel, (message) => {
-			if (!('renewToken' in message))
-				return seen.write('violation', { what: 'unknown message', keys: Object.keys(message) })
-			const { token } = message.renewToken as { token?: string } // sound: a lab's listener; anything else fails verification
-			const verdict = verify({
-				token,
-				right: 'listen',
-				entity: listener.entity,
-				host: 'localhost',
-				now: clock.now(),
-				rules,
-			})
-			seen.write('renewed', { accepted: 'expires' in verdict })
-			if ('status' in verdict) return channel.close(1008, verdict.reason.slice(0, 100))
-			cancel()
-			cancel = expire(verdict.expires)
+		read(listener.wire, seen, {
+			...reader(listener.wire),
+			other: (message) => {
+				if (!('renewToken' in message)) return unknown(message)
+				const { token } = message.renewToken as { token?: string } // sound: a lab's listener; anything else fails verification
+				const verdict = verdictOn(token, 'listen', listener.entity)
+				seen.write('renewed', { accepted: 'expires' in verdict })
+				if ('status' in verdict) return channel.close(1008, verdict.reason.slice(0, 100))
+				cancel()
+				cancel = expire(verdict.expires)
+			},
 		})
 	}
 
+	const close = ({ wire }: Listener, code: number, reason: string) =>
+		wire.channel.close(code, `${reason} ${trace()}`.slice(0, 120))
+
+	const unknown = (message: Readonly<Record<string, unknown>>) =>
+		seen.write('violation', { what: 'unknown message', keys: Object.keys(message) })
+
+	/** The listener is gone with the channel on which it was to answer. */
 	function lose(exchange: Exchange) {
-		if (exchange.rendezvous !== undefined || faults.lostListener !== 'fail') return
-		fail(exchange, 504, 'The listener is gone.')
+		switch (faults.lostListener) {
+			case 'fail':
+				return fail(exchange, 504, 'The listener is gone.')
+			case 'rendezvous':
+				return exchange.rendezvous === undefined ? undefined : exchange.sender.destroy()
+			case 'wait':
+				exchange.isSpent = true
+		}
 	}
 
 	// Answers
 
-	/** Reads texts and the binary message that some of them announce. */
-	function reader(channel: WebSocket, other: (message: Record<string, unknown>) => void) {
-		let expected: Head | undefined
-		channel.on('message', (bytes: RawData, isBinary: boolean) => {
-			if (isBinary) {
-				const body = bytes as Buffer // sound: binaryType is nodebuffer
-				if (expected === undefined) {
-					// Microsoft's library ends an answer without a body by an empty frame, which the service lets pass.
-					if (body.length > 0) seen.write('violation', { what: 'body that was not announced' })
-					return
-				}
-				const head = expected
-				expected = undefined
-				return settle({ head, body, channel })
-			}
-			if (expected !== undefined) seen.write('violation', { what: 'text instead of the announced body' })
-			const message: Record<string, unknown> = JSON.parse(String(bytes))
-			if (!('response' in message)) return other(message)
-			const head = message.response as Head // sound: read from the wire of a lab; the journal holds what is wrong with it
-			if (head.body) expected = head
-			else settle({ head, body: Buffer.alloc(0), channel })
-		})
+	const reader = (wire: Wire) => ({
+		begun: (head: Head) => begin(head, wire),
+		answered: (head: Head, body: Buffer) => settle({ head, body, wire }),
+		violation,
+		isLenient,
+	})
+
+	/** Where an answer came that was to come elsewhere. */
+	function misplaced({ listener, isPointer, rendezvous }: Omit<Finished, 'forget' | 'isAnswered'>, wire: Wire) {
+		if (wire.name === 'rendezvous') return rendezvous?.wire === wire ? undefined : 'answer on the wrong rendezvous'
+		if (isPointer) return 'answer on the control channel to a request by rendezvous'
+		return listener.wire === wire ? undefined : 'answer on another control channel'
 	}
 
-	type Settlement = { readonly head: Head; readonly body: Buffer; readonly channel: WebSocket }
-
-	function settle({ head, body, channel }: Settlement) {
+	/** From its head on an answer may take as long as it wants, as long as something moves. */
+	function begin(head: Head, wire: Wire) {
 		const exchange = exchanges.get(head.requestId)
-		const isControl = [...listeners].some((listener) => listener.channel === channel)
-		inspect({ exchange: exchange ?? finished.get(head.requestId), head, body, isControl, channel })
-		if (exchange === undefined) return seen.write('late-answer', { status: head.statusCode })
-		if (isControl && body.length > controlLimit)
-			return fail(exchange, 502, 'The answer is too large for the control channel.')
+		if (exchange === undefined || misplaced(exchange, wire) !== undefined) return
+		wire.moved = () => {
+			if (exchange.isDone) return
+			exchange.cancel()
+			exchange.cancel = clock.after(idleLimit, () => breakOff(exchange, head))
+		}
+		wire.moved()
+	}
+
+	function breakOff(exchange: Exchange, head: Head) {
+		seen.write('idle', { id: exchange.id })
 		finish(exchange)
-		seen.write('answer', {
-			id: exchange.id,
-			status: head.statusCode,
-			length: body.length,
-			by: isControl ? 'control' : 'rendezvous',
-		})
-		reply(exchange, head, body)
-		if (!isControl && faults.keepRendezvous) keep(exchange, channel)
-		else if (!isControl) channel.close(1000)
+		exchange.rendezvous?.wire.channel.close(1001)
+		if (isPassable(head)) exchange.response.writeHead(Number(head.statusCode), answerHeaders(head, host)).flushHeaders()
+		exchange.sender.destroySoon()
 	}
 
-	type Inspected = Settlement & {
-		readonly exchange: Pick<Exchange, 'isPointer' | 'rendezvous'> | undefined
-		readonly isControl: boolean
+	type Settlement = { readonly head: Head; readonly body: Buffer; readonly wire: Wire }
+
+	function settle({ head, body, wire }: Settlement) {
+		wire.moved = () => undefined
+		const exchange = exchanges.get(head.requestId)
+		inspect({ head, body, wire })
+		if (exchange === undefined) return seen.write('late-answer', { status: head.statusCode })
+		if (misplaced(exchange, wire) !== undefined) return
+		if (!isPassable(head)) return fail(exchange, 500, 'The answer is none of HTTP.')
+		if (wire.name === 'control' && body.length > controlLimit)
+			return fail(exchange, 500, 'The answer is too large for the control channel.')
+		finish(exchange, { isAnswered: true })
+		const { id, rendezvous } = exchange
+		seen.write('answer', { id, status: head.statusCode, length: body.length, by: wire.name })
+		void reply(exchange, head, body)
+		if (rendezvous === undefined || wire.name === 'control') return
+		if (faults.keepRendezvous) keep(exchange.sender, rendezvous)
+		else leave(exchange, rendezvous)
 	}
 
-	function inspect({ exchange, head, body, isControl, channel }: Inspected) {
-		const headers = head.responseHeaders ?? {}
-		const violation = (what: string) => seen.write('violation', { what })
-		if (isControl && body.length > controlLimit) violation('more than 64 kB on the control channel')
-		if (exchange === undefined) violation('answer to an unknown request')
-		else if (isControl && exchange.isPointer) violation('answer on the control channel to a request by rendezvous')
-		else if (!isControl && exchange.rendezvous !== channel) violation('answer on the wrong rendezvous')
-		if (forbidden(headers) !== undefined) violation(`forbidden header ${forbidden(headers)}`)
-		if (JSON.stringify(headers).length > headerLimit) violation('more than 32 kB of headers')
-		if (Number(head.statusCode) === 502 || Number(head.statusCode) === 504)
-			violation(`status ${head.statusCode} of a listener`)
+	function inspect({ head, body, wire }: Settlement) {
+		for (const what of deviationsOf(head)) violation(what)
+		if (wire.name === 'control' && body.length > controlLimit) violation('more than 64 kB on the control channel')
+		const gone = finished.get(head.requestId)
+		const request = exchanges.get(head.requestId) ?? gone
+		if (request === undefined) return violation('answer to an unknown request')
+		if (gone?.isAnswered) return violation('second answer to a request')
+		const what = misplaced(request, wire)
+		if (what !== undefined) violation(what)
 	}
 
-	function reply({ response, message }: Exchange, head: Head, body: Buffer) {
+	async function reply({ response, message }: Exchange, head: Head, body: Buffer): Promise<void> {
 		if (response.destroyed) return
-		const { statusCode, statusDescription = '', responseHeaders = {} } = head
-		const headers = { ...responseHeaders, Via: `1.1 ${host}`, 'Content-Length': String(body.length) }
-		if (Number(statusCode) === 204 || Number(statusCode) === 304) Reflect.deleteProperty(headers, 'Content-Length')
-		response.writeHead(Number(statusCode), statusDescription, headers)
-		if (faults.cutAnswerAt === undefined || message.method === 'HEAD') response.end(body)
-		else response.write(body.subarray(0, faults.cutAnswerAt), () => response.socket?.destroy())
+		const { statusCode, statusDescription = '' } = head
+		response.writeHead(Number(statusCode), statusDescription, answerHeaders(head, host, body.length))
+		if (faults.cutAnswerAt !== undefined && message.method !== 'HEAD') {
+			response.write(body.subarray(0, faults.cutAnswerAt), () => response.socket?.destroy())
+			return
+		}
+		const { drip } = faults
+		if (drip === undefined) return void response.end(body)
+		for (const { piece } of piecesOf(body, drip.bytes)) {
+			response.write(piece)
+			await pause(clock, drip.pause)
+		}
+		response.end()
 	}
 
-	function keep({ sender, listener }: Exchange, channel: WebSocket) {
+	function keep(sender: Socket, rendezvous: Rendezvous) {
 		if (kept.has(sender) || sender.destroyed) return
-		kept.set(sender, { channel, listener })
+		kept.set(sender, rendezvous)
+		rendezvous.keptFor = sender
 		sender.once('close', () => {
 			kept.delete(sender)
-			channel.close(1001)
-		})
-		channel.once('close', () => {
-			kept.delete(sender)
-			sender.destroy()
+			rendezvous.wire.channel.close(1001)
 		})
 	}
 
-	function finish(exchange: Exchange) {
-		const { id, isPointer, rendezvous } = exchange
+	function leave({ response, sender }: Exchange, { wire }: Rendezvous) {
+		const end = () => {
+			sender.destroySoon()
+			wire.channel.close(1000)
+		}
+		if (response.destroyed) end()
+		else response.once('close', end)
+	}
+
+	function finish(exchange: Exchange, { isAnswered = false } = {}) {
+		const { id, listener, isPointer, rendezvous } = exchange
 		exchange.isDone = true
 		exchange.cancel()
 		exchanges.delete(id)
 		const forget = clock.after(answerLimit * 5, () => finished.delete(id))
-		finished.set(id, { isPointer, rendezvous, forget })
+		finished.set(id, { listener, isPointer, rendezvous, isAnswered, forget })
 	}
 
 	function fail(exchange: Exchange, status: number, text: string) {
@@ -373,63 +395,66 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 
 	// Rendezvous
 
-	function openRendezvous(url: URL, request: IncomingMessage, socket: Duplex, head: Buffer) {
-		const exchange = exchanges.get(url.searchParams.get('sb-hc-id') ?? '')
+	function openRendezvous({ entity, parameters, request, socket, head }: Handshake) {
+		const id = parameters.get('sb-hc-id')
+		if (id === null) return refuseUpgrade(socket, 400, 'The address has no sb-hc-id.')
 		if (faults.rendezvous === 'hang') return seen.write('hang')
 		if (faults.rendezvous === 'refuse') return refuseUpgrade(socket, 403, 'Forbidden: the address is not valid.')
-		const isExpired =
-			exchange !== undefined && (faults.rendezvous === 'expire' || clock.now() - exchange.created > rendezvousLife * 2)
-		if (exchange === undefined || exchange.isUsed || isExpired)
+		const exchange = exchanges.get(id)
+		if (exchange === undefined || exchange.isSpent || exchange.listener.entity !== entity || isExpired(exchange))
 			return refuseUpgrade(socket, 403, 'Forbidden: the address was used or has expired.')
-		exchange.isUsed = true
+		exchange.isSpent = true
 		webSockets.handleUpgrade(request, socket, head, (channel) => {
-			tap(socket, 'rendezvous')
-			exchange.rendezvous = channel
+			// sound: what an https server upgrades is a TLS socket
+			const wire = wireOf({ name: 'rendezvous', channel, socket: socket as Socket }, { seen, faults, clock })
+			const rendezvous: Rendezvous = { wire, listener: exchange.listener, keptFor: undefined }
+			open.add(rendezvous)
+			exchange.rendezvous = rendezvous
 			seen.write('rendezvous', { id: exchange.id })
 			channel.on('error', (error) => seen.write('channel-error', { message: error.message }))
-			reader(channel, (message) => seen.write('violation', { what: 'unknown message', keys: Object.keys(message) }))
-			channel.on('close', (code) => {
-				seen.write('rendezvous-left', { code })
-				if (!exchange.isDone) fail(exchange, 502, 'The listener closed the rendezvous.')
-			})
-			if (exchange.isPointer) deliver(channel, exchange)
+			channel.on('close', (code) => part(rendezvous, code))
+			read(wire, seen, { ...reader(wire), other: unknown })
+			if (exchange.isPointer) deliver(wire, exchange)
 		})
+	}
+
+	const isExpired = ({ created }: Exchange): boolean =>
+		faults.rendezvous === 'expire' || clock.now() - created > rendezvousLife
+
+	/** Who drops a rendezvous drops the sender's connection, which nothing else is told on. */
+	function part(rendezvous: Rendezvous, code: number) {
+		const { keptFor } = rendezvous
+		seen.write('rendezvous-left', { code })
+		open.delete(rendezvous)
+		if (keptFor !== undefined) kept.delete(keptFor)
+		const underway = [...exchanges.values()].filter((exchange) => exchange.rendezvous === rendezvous)
+		for (const exchange of underway) lose(exchange)
+		if (underway.length === 0) keptFor?.destroy()
 	}
 
 	// Senders
 
 	async function send(request: IncomingMessage, response: ServerResponse): Promise<void> {
 		const target = request.url ?? '/'
-		const url = new URL(target.replace(/^\/+/, '/'), `https://${host}`)
-		const entity = entityOf(target.replace(/\?.*/, ''))
+		const entity = entityOf(target.replace(/\?.*/s, ''))
 		if (entity === undefined) return refuse(response, 404, 'EntityNotFound: The hybrid connection does not exist.')
-		const { servicebusauthorization, authorization } = request.headers
-		const own = servicebusauthorization?.toString() ?? url.searchParams.get('sb-hc-token') ?? undefined
-		const token = own ?? authorization
-		const verdict = verify({ token, right: 'send', entity, host: 'localhost', now: clock.now(), rules })
+		const own = tokenOf(request, parametersOf(target))
+		const verdict = verdictOn(own ?? request.headers.authorization, 'send', entity)
 		if ('status' in verdict) return refuse(response, verdict.status, verdict.reason)
 		const body = await readAll(request)
 		const fate = faults.nextSends.shift()
 		if (fate !== undefined) return refuse(response, fate, 'Refused as told.')
 		if (faults.refusePatch && request.method === 'PATCH') return refuse(response, 405, 'Method Not Allowed')
-		const channel = kept.get(request.socket)
-		const listener = channel?.listener ?? choose(request, response, entity)
+		const rendezvous = kept.get(request.socket)
+		const listener = rendezvous?.listener ?? choose(request, response, entity)
 		if (listener === undefined) return
 		const headers = forwarded(request.rawHeaders, { host, ateAuthorization: own === undefined })
-		route({
-			request,
-			response,
-			body,
-			headers,
-			listener,
-			target: withoutRelayParameters(target),
-			channel: channel?.channel,
-		})
+		route({ request, response, body, headers, listener, target: withoutRelayParameters(target), rendezvous })
 	}
 
 	function choose(request: IncomingMessage, response: ServerResponse, entity: string): Listener | undefined {
 		const connected = [...listeners].filter(
-			(listener) => listener.entity === entity && listener.channel.readyState === 1,
+			({ entity: own, wire }) => own === entity && wire.channel.readyState === wire.channel.OPEN,
 		)
 		const admitted = connected.filter(({ id }) => admits(request.headers, id))
 		const chosen = admitted[turn++ % admitted.length]
@@ -446,10 +471,10 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		readonly headers: Record<string, string>
 		readonly listener: Listener
 		readonly target: string
-		readonly channel: WebSocket | undefined
+		readonly rendezvous: Rendezvous | undefined
 	}
 
-	function route({ request, response, body, headers, listener, target, channel }: Routed) {
+	function route({ request, response, body, headers, listener, target, rendezvous }: Routed) {
 		const id = `00000000-0000-4000-8000-${String(++serial).padStart(12, '0')}_G1`
 		const message = {
 			id,
@@ -460,7 +485,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 			body: body.length > 0,
 		}
 		const isLarge = JSON.stringify(headers).length + body.length > controlLimit
-		const isPointer = channel !== undefined || isLarge || request.headers['transfer-encoding'] !== undefined
+		const isPointer = rendezvous !== undefined || isLarge || request.headers['transfer-encoding'] !== undefined
 		const exchange: Exchange = {
 			id,
 			listener,
@@ -470,9 +495,9 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 			body,
 			isPointer,
 			created: clock.now(),
-			isUsed: channel !== undefined,
+			isSpent: rendezvous !== undefined,
 			isDone: false,
-			rendezvous: channel,
+			rendezvous,
 			cancel: () => undefined,
 		}
 		exchange.cancel = clock.after(answerLimit, () =>
@@ -489,25 +514,18 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 			method: message.method,
 			target: message.requestTarget,
 			length: body.length,
-			by: channel ? 'kept' : isPointer ? 'pointer' : 'control',
+			by: rendezvous ? 'kept' : isPointer ? 'pointer' : 'control',
 			listener: listener.id,
 		})
-		if (listener.isFrozen) return
-		if (channel !== undefined) return deliver(channel, exchange)
+		if (rendezvous !== undefined) return deliver(rendezvous.wire, exchange)
 		const address = `wss://${host}/$hc/${listener.entity}?sb-hc-action=request&sb-hc-id=${id}`
-		if (isPointer) return listener.channel.send(JSON.stringify({ request: { address } }))
-		deliver(listener.channel, exchange, { address })
-		if (faults.duplicate) deliver(listener.channel, exchange, { address })
+		if (isPointer) return listener.wire.send({ request: { address } })
+		deliver(listener.wire, exchange, { address })
+		if (faults.duplicate) deliver(listener.wire, exchange, { address })
 	}
 
-	function deliver(channel: WebSocket, exchange: Exchange, address: { readonly address?: string } = {}) {
-		const { message, body, listener } = exchange
-		listener.socket.cork()
-		channel.send(JSON.stringify({ request: { ...address, ...message } }))
-		const length = faults.fragment ?? body.length
-		for (let at = 0; at < body.length && !faults.omitBody; at += length)
-			channel.send(body.subarray(at, at + length), { binary: true, fin: at + length >= body.length })
-		listener.socket.uncork()
+	function deliver(wire: Wire, { message, body }: Exchange, address: { readonly address?: string } = {}) {
+		wire.send({ request: { ...address, ...message } }, faults.omitBody ? undefined : body)
 	}
 
 	/** The listener learns of a sender that went away only where there is a rendezvous. */
@@ -515,10 +533,14 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		if (exchange.isDone) return
 		seen.write('abandoned', { id: exchange.id })
 		finish(exchange)
-		exchange.rendezvous?.close(1001)
+		exchange.rendezvous?.wire.channel.close(1001)
 	}
 
-	server.on('connection', (socket) => sockets.add(socket).size && socket.once('close', () => sockets.delete(socket)))
+	server.on('connection', (socket: Socket) => {
+		const { remotePort = 0 } = socket
+		sockets.set(remotePort, socket)
+		socket.once('close', () => sockets.delete(remotePort))
+	})
 	server.on('upgrade', upgrade)
 	server.on('request', (request, response) => {
 		send(request, response).catch((error: unknown) => {
@@ -534,29 +556,26 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		faults,
 		listeners: () => [...listeners].map(({ id }) => id),
 		drop: (code, reason) => {
-			for (const { channel } of listeners) channel.close(code, `${reason} ${trace()}`.slice(0, 120))
+			for (const listener of listeners) close(listener, code, reason)
 		},
 		reset: () => {
-			for (const { socket } of listeners) socket.destroy()
+			for (const { wire } of listeners) sockets.get(wire.socket.remotePort ?? 0)?.resetAndDestroy()
 		},
 		freeze: () => {
-			for (const listener of listeners) {
-				listener.isFrozen = true
-				listener.socket.pause()
-			}
-			const frozen = [...listeners]
+			const frozen = [...listeners, ...open].map(({ wire }) => wire)
+			for (const wire of frozen) wire.freeze()
 			return () => {
-				for (const { socket } of frozen) socket.resume()
+				for (const wire of frozen) wire.thaw()
 			}
 		},
 		say: (text) => {
-			for (const { channel } of listeners) channel.send(text)
+			for (const { wire } of listeners) wire.say(text)
 		},
 		stop: () =>
 			new Promise((resolve) => {
 				for (const exchange of exchanges.values()) exchange.cancel()
 				for (const { forget } of finished.values()) forget()
-				for (const socket of sockets) socket.destroy()
+				for (const socket of sockets.values()) socket.destroy()
 				server.close(() => resolve())
 			}),
 	}

@@ -21,33 +21,39 @@ export const withoutRelayParameters = (target: string): string => {
 
 /** What the service's own tests show it to do to a query: upper-case hex, escaped quotes, spaces and angle brackets. */
 export const mangled = (target: string): string =>
-	target
-		.replace(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase())
-		.replaceAll(' ', '%20')
-		.replaceAll('"', '%22')
-		.replaceAll('<', '%3C')
+	target.replace(/\?.*/s, (query) =>
+		query
+			.replace(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase())
+			.replaceAll(' ', '%20')
+			.replaceAll('"', '%22')
+			.replaceAll('<', '%3C'),
+	)
+
+/** The parameters of a target, of which many are no URL. */
+export const parametersOf = (target: string): URLSearchParams => new URLSearchParams(target.replace(/^[^?]*/, ''))
+
+/** Whether a header is between two hops alone (RFC 7230). */
+export const isHopHeader = (name: string): boolean => hopHeaders.has(name.toLowerCase())
 
 type Forwarding = { readonly host: string; readonly ateAuthorization: boolean }
 
-/** The sender's headers as a listener gets them: repeated ones joined, the relay's own taken out, `Via` added. */
+/** The sender's headers as a listener gets them: repeated ones joined, the relay's own taken out, `Via` extended. */
 export function forwarded(raw: readonly string[], { host, ateAuthorization }: Forwarding): Record<string, string> {
-	const headers: Record<string, string> = {}
+	const kept = new Map<string, { readonly name: string; readonly values: string[] }>()
 	for (let at = 0; at + 1 < raw.length; at += 2) {
 		const name = raw[at] ?? ''
 		const value = raw[at + 1] ?? ''
 		const key = name.toLowerCase()
-		if (hopHeaders.has(key) || key === 'servicebusauthorization' || key.startsWith('microsoft-relay-')) continue
+		if (isHopHeader(key) || key === 'servicebusauthorization' || key.startsWith('microsoft-relay-')) continue
 		if (key === 'authorization' && ateAuthorization) continue
-		headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`
+		const same = kept.get(key)
+		if (same === undefined) kept.set(key, { name, values: [value] })
+		else same.values.push(value)
 	}
-	const via = `1.1 ${host}`
-	headers.Via = headers.Via === undefined ? via : `${headers.Via}, ${via}`
-	return headers
+	const via = kept.get('via')?.values ?? []
+	kept.set('via', { name: 'Via', values: [...via, `1.1 ${host}`] })
+	return Object.fromEntries([...kept.values()].map(({ name, values }) => [name, values.join(', ')]))
 }
-
-/** Names that a listener must not answer with (RFC 7230). */
-export const forbidden = (headers: Readonly<Record<string, string>>): string | undefined =>
-	Object.keys(headers).find((name) => hopHeaders.has(name.toLowerCase()) || name.toLowerCase() === 'host')
 
 /** The listeners that a sender asks for or rules out, by their `sb-hc-id`. */
 export function admits(headers: IncomingHttpHeaders, id: string): boolean {

@@ -24,7 +24,12 @@ const refused = (status: 401 | 403, reason: string): Verdict => ({ status, reaso
 
 export function verify(check: Check): Verdict {
 	if (check.token === undefined || check.token === '') return refused(401, 'MissingToken: The token is missing.')
-	return check.token.startsWith('SharedAccessSignature ') ? verifySas(check) : verifyJwt(check)
+	try {
+		return check.token.startsWith('SharedAccessSignature ') ? verifySas(check) : verifyJwt(check)
+	} catch (error) {
+		if (error instanceof URIError) return refused(401, 'MalformedToken: The token is not escaped as it must be.')
+		throw error
+	}
 }
 
 function verifySas({ token = '', right, entity, host, now, rules }: Check): Verdict {

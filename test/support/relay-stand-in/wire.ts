@@ -1,0 +1,153 @@
+import type { Socket } from 'node:net'
+import type { RawData, WebSocket } from 'ws'
+import { type Clock, pause } from '../../../shared/relay/clock.ts'
+import type { Head } from './answer.ts'
+import type { Faults } from './faults.ts'
+import { frameReader } from './frames.ts'
+import { type Journal, withoutSecrets } from './journal.ts'
+
+/** A WebSocket of a listener. All that passes on it is in the journal. */
+export type Wire = {
+	readonly name: 'control' | 'rendezvous'
+	readonly channel: WebSocket
+	readonly socket: Socket
+	/** Sends a message and, right after it, the body that it announces. */
+	send(message: object, body?: Buffer): void
+	/** Sends a text that may be no message. */
+	say(text: string): void
+	/** Called with every piece that comes, be it a part of a message. */
+	moved: () => void
+	/** Nothing is read from or written to it any more, until it thaws. */
+	freeze(): void
+	thaw(): void
+}
+
+type Ends = Pick<Wire, 'name' | 'channel' | 'socket'>
+type Surroundings = { readonly seen: Journal; readonly faults: Faults; readonly clock: Clock }
+
+export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }: Surroundings): Wire {
+	/** What is still to be sent, when that takes its time: nothing may come between the frames of one message. */
+	let sending: Promise<void> | undefined
+	const frames = (from: 'listener' | 'service') =>
+		frameReader(({ opcode, fin, length }) => seen.write('frame', { channel: name, from, opcode, fin, length }))
+
+	const came = frames('listener')
+	socket.on('data', (bytes: Buffer) => {
+		came(bytes)
+		wire.moved()
+	})
+	const went = frames('service')
+	const { write } = socket
+	// sound: a WebSocket writes bytes and text, and names no encoding
+	socket.write = ((piece: Buffer | string, ...rest: []) => {
+		went(typeof piece === 'string' ? Buffer.from(piece) : piece)
+		return write.call(socket, piece, ...rest)
+	}) as typeof write
+
+	function queue(work: () => Promise<void>): void {
+		const mine = (sending ?? Promise.resolve()).then(work).finally(() => {
+			if (sending === mine) sending = undefined
+		})
+		sending = mine
+	}
+
+	function pass(text: string, body: Buffer): void {
+		const { drip } = faults
+		if (sending !== undefined || drip !== undefined) queue(() => passSlowly(text, body, drip))
+		else passAtOnce(text, body)
+	}
+
+	function passAtOnce(text: string, body: Buffer): void {
+		socket.cork()
+		channel.send(text)
+		for (const { piece, isLast } of piecesOf(body, faults.fragment)) channel.send(piece, { binary: true, fin: isLast })
+		socket.uncork()
+	}
+
+	async function passSlowly(text: string, body: Buffer, drip: Faults['drip']): Promise<void> {
+		channel.send(text)
+		for (const { piece, isLast } of piecesOf(body, drip?.bytes ?? faults.fragment)) {
+			channel.send(piece, { binary: true, fin: isLast })
+			if (drip !== undefined) await pause(clock, drip.pause)
+		}
+	}
+
+	const wire: Wire = {
+		name,
+		channel,
+		socket,
+		send: (message, body = Buffer.alloc(0)) => {
+			seen.write('message', { channel: name, from: 'service', message: withoutSecrets(message) })
+			pass(JSON.stringify(message), body)
+		},
+		say: (text) => pass(text, Buffer.alloc(0)),
+		moved: () => undefined,
+		freeze: () => {
+			socket.cork()
+			socket.pause()
+		},
+		thaw: () => {
+			socket.uncork()
+			socket.resume()
+		},
+	}
+	return wire
+}
+
+type Piece = { readonly piece: Buffer; readonly isLast: boolean }
+
+/** A body in pieces of this length, or in one. */
+export function piecesOf(body: Buffer, length = body.length): readonly Piece[] {
+	const pieces: Piece[] = []
+	for (let at = 0; at < body.length; at += length)
+		pieces.push({ piece: body.subarray(at, at + length), isLast: at + length >= body.length })
+	return pieces
+}
+
+type Reader = {
+	/** The head came of an answer whose body is still to come. */
+	begun(head: Head): void
+	answered(head: Head, body: Buffer): void
+	/** A message that is no answer. */
+	other(message: Readonly<Record<string, unknown>>): void
+	violation(what: string): void
+	/** An empty body that nothing announced is let pass: Microsoft's library ends an answer without a body by one. */
+	readonly isLenient: boolean
+}
+
+/** Reads texts and the binary message that some of them announce. */
+export function read(wire: Wire, seen: Journal, { begun, answered, other, violation, isLenient }: Reader): void {
+	let expected: Head | undefined
+	wire.channel.on('message', (bytes: RawData, isBinary: boolean) => {
+		if (isBinary) {
+			const body = bytes as Buffer // sound: binaryType is nodebuffer
+			if (expected === undefined) {
+				if (body.length > 0 || !isLenient) violation('body that was not announced')
+				return
+			}
+			const head = expected
+			expected = undefined
+			return answered(head, body)
+		}
+		if (expected !== undefined) violation('text instead of the announced body')
+		expected = undefined
+		const message = parsed(String(bytes))
+		if (message === undefined) return violation('text that is no message')
+		seen.write('message', { channel: wire.name, from: 'listener', message: withoutSecrets(message) })
+		if (typeof message.response !== 'object' || message.response === null) return other(message)
+		const head = message.response as Head // sound: read from the wire of a lab; the journal holds what is wrong with it
+		if (!head.body) return answered(head, Buffer.alloc(0))
+		expected = head
+		begun(head)
+	})
+}
+
+function parsed(text: string): Record<string, unknown> | undefined {
+	try {
+		const value: unknown = JSON.parse(text)
+		return typeof value === 'object' && value !== null ? { ...value } : undefined
+	} catch (error) {
+		if (error instanceof SyntaxError) return undefined
+		throw error
+	}
+}
