@@ -31,6 +31,7 @@ const pathOf = (program: string): string =>
 
 /** Runs a server until it has said something, then stops it as Ctrl-C does. */
 const untilSaid = `until_said() {
+	: >server.log # or what an earlier one said would be read
 	"\${@:2}" >server.log 2>&1 &
 	while ! grep -q "$1" server.log; do
 		kill -0 $! 2>/dev/null || { cat server.log >&2; wait $!; exit; }
