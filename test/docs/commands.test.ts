@@ -52,7 +52,8 @@ async function follow(script: string): Promise<void> {
 		.replaceAll('/etc/rollcall-relay/', './')
 		.replaceAll(/\bacme\b/g, tenant)
 		.replaceAll(/(?<![$\w])[A-Z]+(?![\w=])/g, (word) => placeholders[word] ?? word)
-	const isDeployed = !/infra\/deploy\.sh|az deployment group create/.test(script)
+	// Who deploys for the first time makes the group.
+	const isDeployed = !/infra\/deploy\.sh .*--location|az group create/.test(script)
 	const { status, out, err } = await run(filled, { isDeployed })
 	expect(status, `${filled}\n${out}\n${err}`).toBe(0)
 }

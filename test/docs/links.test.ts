@@ -1,0 +1,50 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { expect, test } from 'vitest'
+
+const pages = [
+	...['README.md', 'SECURITY.md', 'CHANGELOG.md'],
+	...readdirSync('docs')
+		.filter((name) => name.endsWith('.md'))
+		.map((name) => `docs/${name}`),
+]
+
+const textOf = (page: string): string => readFileSync(page, 'utf8').replaceAll(/^```.*?^```$/gms, '')
+
+/** The anchor that GitHub gives a heading. */
+const anchorOf = (heading: string): string =>
+	heading
+		.toLowerCase()
+		.replaceAll(/[^\p{L}\p{N}_\- ]/gu, '')
+		.replaceAll(' ', '-')
+
+const anchorsOf = (page: string): readonly string[] =>
+	[...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading))
+
+/** The links to other pages, and to places in them, that lead nowhere. */
+function brokenLinksOf(page: string, text: string): readonly string[] {
+	const links = [...text.matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link = '']) => link)
+	return links.filter((link) => {
+		const [path = '', anchor] = link.split('#')
+		const target = path === '' ? page : normalize(join(dirname(page), path))
+		if (!existsSync(target)) return true
+		return anchor !== undefined && !anchorsOf(target).includes(anchor)
+	})
+}
+
+/** Sources that the text names and that are not there. */
+const missingSourcesOf = (text: string): readonly string[] =>
+	[...text.matchAll(/`((?:bench|cli|demo|docs|functions|infra|local|relay|shared|test)\/[\w./-]+)`/g)]
+		.map(([, path = '']) => path)
+		.filter((path) => !existsSync(path))
+
+test.each(pages)('%s links to what is there, and names sources that are there', (page) => {
+	const text = textOf(page)
+	expect({ links: brokenLinksOf(page, text), sources: missingSourcesOf(text) }).toEqual({ links: [], sources: [] })
+})
+
+test('a link that leads nowhere would be found, and a source that is gone', () => {
+	const text = 'see [this](deploy.md#nowhere), [that](nowhere.md) and `shared/auth/tokns.ts`, [not that](#threat-model)'
+	expect(brokenLinksOf('docs/security.md', text)).toEqual(['deploy.md#nowhere', 'nowhere.md'])
+	expect(missingSourcesOf(text)).toEqual(['shared/auth/tokns.ts'])
+})
