@@ -1,13 +1,12 @@
 import { parseQuery } from '../shared/http/query.ts'
 import { notFound, preconditionFailed } from '../shared/scim/error.ts'
-import { kindOfId } from '../shared/scim/id.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
 import { parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
 import { locationOf, represent } from '../shared/scim/represent.ts'
-import type { AttributeValues, ResourceId, StoredResource } from '../shared/scim/resource.ts'
+import type { AttributeValues, Member, ResourceId, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified } from '../shared/scim/version.ts'
@@ -179,26 +178,27 @@ type Answer = {
  * memory as objects all at once.
  */
 async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<Reply> {
-	const id = idOf(call)
-	if (kindOfId(id) !== type.name) throw absent(call, type)
-	const stored = await call.store.get(type, id)
-	if (stored === undefined) throw absent(call, type)
-	if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
-	// Read after the version: a client that sends it in If-Match must not have seen members of before it.
-	const members = await memberBytes(call, type, selection)
+	const found = await call.store.getGroup(idOf(call), {
+		isKnown: (version) => isNotModified(call.ifNoneMatch, version),
+		write: (members) => memberBytes(call, type, selection, members),
+	})
+	if (found === undefined) throw absent(call, type)
+	const { resource: stored, members } = found
+	if (members === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })
 	const group = JSON.stringify(reply.body)
-	const body = Buffer.concat([Buffer.from(group.slice(0, -1)), ...members, Buffer.from('}')])
+	const body = Buffer.concat([Buffer.from(group.slice(0, -1)), ...membersOf(members), Buffer.from('}')])
 	return { ...reply, body }
 }
 
-/** `,"members":[…]` in pieces, or nothing where nothing of any member is to be told. */
-async function memberBytes({ store, params, baseUrl }: Call, type: ResourceType, selection: Selection) {
-	const pages = await store.mapMembers(params.id ?? '', (members) => {
-		const page = { ...nobody, members }
-		const projected: unknown = project(represent(page, type, baseUrl), type, selection).members
-		return Buffer.from(Array.isArray(projected) ? JSON.stringify(projected).slice(1, -1) : '')
-	})
+/** The JSON of some members without the brackets around it; nothing where nothing of any of them is to be told. */
+function memberBytes({ baseUrl }: Call, type: ResourceType, selection: Selection, members: readonly Member[]): Buffer {
+	const projected: unknown = project(represent({ ...nobody, members }, type, baseUrl), type, selection).members
+	return Buffer.from(Array.isArray(projected) ? JSON.stringify(projected).slice(1, -1) : '')
+}
+
+/** `,"members":[…]` in pieces, or nothing where there are none. */
+function membersOf(pages: readonly Buffer[]): readonly Buffer[] {
 	const pieces = pages.filter(({ length }) => length > 0)
 	if (pieces.length === 0) return []
 	return [

@@ -125,7 +125,7 @@ async function changeMany(
 			operation,
 			entry: { kind: 'update', type: groupType, id: groupId, changed: ['members'] },
 			operations: [
-				touch(directory, { groupId, operation }, condition && header, { pend: intent.operation }),
+				touch(directory, { groupId, operation }, condition && header, { pend: intent.operation, lc: intent.operation }),
 				...closingGate(intent),
 			],
 		}))
@@ -171,7 +171,7 @@ const touch = (
 	directory: Directory,
 	{ groupId, operation }: Intent,
 	header: Row | undefined,
-	properties: { readonly pend?: string } = {},
+	properties: { readonly pend?: string; readonly lc?: string } = {},
 ) =>
 	merge(
 		resourceKey(groupType, groupId),

@@ -54,7 +54,7 @@ function creationOf(type: ResourceType, resource: StoredResource, intent?: Inten
 	const { key, properties, index } = rowsOf(type, resource)
 	const isGroup = type.name === 'Group'
 	return [
-		insert(key, intent === undefined ? properties : { ...properties, pend: intent.operation }),
+		insert(key, intent === undefined ? properties : { ...properties, pend: intent.operation, lc: intent.operation }),
 		...[...index].map(([indexKey, copy]) => insert(indexKey, copy)),
 		insert(anchorKey(resource.id), { t: isGroup ? 'g' : 'u' }),
 		...(isGroup && intent === undefined ? [insert(gateKey(resource.id), {})] : []),

@@ -8,7 +8,7 @@ import { commit, maxOperations, settled } from './commit.ts'
 import { countBy, foldNowAndThen } from './counts.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { indexKeysOf, resourceOf } from './entity.ts'
-import { abandon } from './intent.ts'
+import { abandon, tellLatest } from './intent.ts'
 import {
 	anchorKey,
 	gateKey,
@@ -202,6 +202,8 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 				...indexKeysOf(groupType, resource).map((key) => remove(key)),
 				countBy(groupType, { operation, id, difference: -1 }),
 				insert(groupDeletionKey(id), {}),
+				// Who has just read the group's row and comes to its members sees that they are leaving.
+				tellLatest({ groupId: id, operation }),
 			],
 		})
 		return outcome.kind === 'done' ? 'deleted' : undefined

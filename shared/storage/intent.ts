@@ -92,6 +92,13 @@ export const opening = (intent: Intent): readonly Operation[] => [
 	upsert(latestChangeKey(intent.groupId), { op: intent.operation, open: true }),
 ]
 
+/**
+ * Tells who reads the members of a change that is made at once: of the name and members together, of whom few. Its
+ * operation is told by the group's row as well.
+ */
+export const tellLatest = ({ groupId, operation }: Intent): Operation =>
+	upsert(latestChangeKey(groupId), { op: operation, open: false })
+
 /** The same for a group that exists already: members can be changed in no other way until the gate is there again. */
 export const closingGate = (intent: Intent): readonly Operation[] => [
 	remove(gateKey(intent.groupId)),

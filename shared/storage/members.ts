@@ -16,8 +16,16 @@ export async function membersOf(
 	groupId: string,
 	limit = Number.POSITIVE_INFINITY,
 ): Promise<readonly Member[]> {
-	const pages = await mapMembers(table, groupId, (page) => page, limit)
-	return pages.flat()
+	const pages = await mapMembers(table, groupId, { write: (page) => page, limit })
+	return pages?.flat() ?? []
+}
+
+type Mapping<T> = {
+	readonly write: (page: readonly Member[]) => T
+	/** It ends where there are more, which nobody is to take for all of them. */
+	readonly limit?: number
+	/** The latest change, but for those of a few members, that the group's row knows of. */
+	readonly latest?: string
 }
 
 /**
@@ -25,36 +33,37 @@ export async function membersOf(
  * in memory at once. Every change of many members is in it whole or not at all: where one came in between, all is read
  * and written again.
  *
- * @param limit it ends where there are more, which nobody is to take for all of them
- * @throws ScimError 503 where that happens again and again
+ * @returns undefined where another change is the latest than that of which the group's row knows
+ * @throws ScimError 503 where changes come in between again and again
  */
 export async function mapMembers<T>(
 	table: Table,
 	groupId: string,
-	write: Write<T>,
-	limit = Number.POSITIVE_INFINITY,
-): Promise<readonly T[]> {
+	mapping: Mapping<T>,
+): Promise<readonly T[] | undefined> {
 	let known: Open | undefined
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
-		const result = await writeOnce(table, groupId, { known, write, limit })
+		const result = await writeOnce(table, groupId, { ...mapping, known })
+		if (result === undefined) return undefined
 		if ('written' in result) return result.written
 		known = result.open
 	}
 	throw tooContended()
 }
 
-type Write<T> = (page: readonly Member[]) => T
-
 /** A change of many members that has been read and may not be in the rows yet. */
 type Open = { readonly operation: string; readonly change: OpenChange }
-
-type Once<T> = { readonly known: Open | undefined; readonly write: Write<T>; readonly limit: number }
 
 async function writeOnce<T>(
 	table: Table,
 	groupId: string,
-	{ known, write, limit }: Once<T>,
-): Promise<{ readonly written: readonly T[] } | { readonly open: Open | undefined }> {
+	{
+		known,
+		write,
+		limit = Number.POSITIVE_INFINITY,
+		latest: expected,
+	}: Mapping<T> & { readonly known: Open | undefined },
+): Promise<{ readonly written: readonly T[] } | { readonly open: Open | undefined } | undefined> {
 	const written: T[] = []
 	let latest: Latest | undefined
 	let change: Overlay = (members) => members
@@ -68,6 +77,7 @@ async function writeOnce<T>(
 		if (!isBegun) {
 			isBegun = true
 			latest = latestIn(rows[0])
+			if (expected !== undefined && expected !== (latest?.operation ?? '')) return undefined
 			if (latest?.isOpen && latest.operation !== known?.operation) {
 				// The change is read first and the rows after it, so that what it no longer says is in the rows.
 				return { open: await open(table, { groupId, operation: latest.operation }) }

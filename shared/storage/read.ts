@@ -1,13 +1,14 @@
 import { kindOfId } from '../scim/id.ts'
 import type { StoredResource } from '../scim/resource.ts'
-import type { ResourceType } from '../scim/resource-type.ts'
+import { groupType, type ResourceType } from '../scim/resource-type.ts'
 import type { Directory } from './directory.ts'
 import { resourceOf, textOf } from './entity.ts'
 import { resourceKey } from './keys.ts'
 import { groupRows, groupsOf } from './links.ts'
-import { membersOf } from './members.ts'
-import type { Include } from './resource-store.ts'
-import { etagOf, type Table } from './tables.ts'
+import { mapMembers } from './members.ts'
+import type { GroupInPieces, GroupOptions, Include } from './resource-store.ts'
+import { attempts, tooContended } from './retry.ts'
+import { etagOf, type Row, type Table } from './tables.ts'
 
 /** Reads a resource and what is to be read along with it. */
 export async function read(
@@ -24,8 +25,8 @@ export async function read(
 export type Found = {
 	readonly resource: StoredResource
 	readonly etag: string
-	/** Whether it is a group in the middle of a change of many members. */
-	readonly isUnsettled: boolean
+	/** Of a group: whether it is in the middle of a change of many members, and which change its row tells of. */
+	readonly group?: { readonly isUnsettled: boolean; readonly latestChange: string }
 }
 
 /**
@@ -38,23 +39,54 @@ export async function readForChange(
 	id: string,
 	include: Include = {},
 ): Promise<Found | undefined> {
-	const isGroup = type.name === 'Group'
+	if (type.name === 'Group') return readGroupForChange(table, id, include)
 	const [row, groups] = await Promise.all([
 		table.get(resourceKey(type, id)),
-		isGroup ? undefined : linksFor(table, type, id, include),
+		include.groups ? groupsOf(table, id, groupRows(table)) : undefined,
 	])
 	if (row === undefined) return undefined
-	const links = isGroup ? await linksFor(table, type, id, include) : groups
+	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row) }
+}
+
+async function readGroupForChange(table: Table, id: string, include: Include): Promise<Found | undefined> {
+	const found = await readGroup(table, id, { write: (page) => page, isKnown: () => include.members !== true })
+	if (found === undefined) return undefined
+	const { row, written } = found
 	return {
-		resource: { ...resourceOf(row), ...links },
+		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
-		isUnsettled: isGroup && textOf(row, 'pend') !== '',
+		group: { isUnsettled: textOf(row, 'pend') !== '', latestChange: latestChangeIn(row) },
 	}
 }
 
-type Links = Pick<StoredResource, 'members' | 'groups'>
-
-async function linksFor(table: Table, type: ResourceType, id: string, { members, groups }: Include): Promise<Links> {
-	if (type.name === 'Group') return members ? { members: await membersOf(table, id) } : {}
-	return groups ? { groups: await groupsOf(table, id, groupRows(table)) } : {}
+/** Reads a group and what is made of its members. */
+export async function getGroup<T>(
+	{ table }: Directory,
+	id: string,
+	options: GroupOptions<T>,
+): Promise<GroupInPieces<T> | undefined> {
+	if (kindOfId(id) !== 'Group') return undefined
+	const found = await readGroup(table, id, options)
+	return found && { resource: resourceOf(found.row), members: found.written }
 }
+
+/**
+ * Reads a group's row and then its members. The row tells the latest change of many members, or of its name and members
+ * together, and so does the first of the members' rows: where the two differ such a change has come in between, and both
+ * are read again. Where it is the same row the second time, it is of a time when it did not tell.
+ */
+async function readGroup<T>(table: Table, id: string, { write, isKnown }: GroupOptions<T>) {
+	let before: Row | undefined
+	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
+		const row = await table.get(resourceKey(groupType, id))
+		if (row === undefined) return undefined
+		if (isKnown?.(resourceOf(row).version)) return { row, written: undefined }
+		const isSame = before !== undefined && etagOf(before) === etagOf(row)
+		const written = await mapMembers(table, id, isSame ? { write } : { write, latest: latestChangeIn(row) })
+		if (written !== undefined) return { row, written }
+		before = row
+	}
+	throw tooContended()
+}
+
+const latestChangeIn = ({ lc }: Row): string => (typeof lc === 'string' ? lc : '')

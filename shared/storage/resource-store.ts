@@ -21,10 +21,11 @@ export type ResourceStore = {
 	get(type: ResourceType, id: string, include?: Include): Promise<StoredResource | undefined>
 
 	/**
-	 * What `write` makes of the members of a group, page by page, so that not all of them are in memory at once; none where
-	 * there is no such group. `write` must be pure: it is called again from the first page where many members come or go.
+	 * Reads a group, and what `write` makes of its members, page by page, so that not all of them are in memory at once.
+	 * `write` must be pure: it is called again from the first page where many members come or go, or where the name and
+	 * members are changed at once. Members are not read where `isKnown` says so of the version.
 	 */
-	mapMembers<T>(groupId: string, write: (page: readonly Member[]) => T): Promise<readonly T[]>
+	getGroup<T>(id: string, options: GroupOptions<T>): Promise<GroupInPieces<T> | undefined>
 
 	/** The resources that match, in the order asked for, and how many there are in all. */
 	query(type: ResourceType, query: Query): Promise<QueryResult>
@@ -58,6 +59,13 @@ export type Draft = {
 	readonly attributes: AttributeValues
 	readonly members?: readonly Member[]
 }
+
+export type GroupOptions<T> = {
+	readonly write: (page: readonly Member[]) => T
+	readonly isKnown?: VersionCondition
+}
+
+export type GroupInPieces<T> = { readonly resource: StoredResource; readonly members: readonly T[] | undefined }
 
 export type Include = { readonly members?: boolean; readonly groups?: boolean }
 

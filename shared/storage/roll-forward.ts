@@ -4,18 +4,8 @@ import { insert, insertOrMerge, merge, type Operation, remove, upsert } from './
 import { settled } from './commit.ts'
 import type { Directory } from './directory.ts'
 import { textOf } from './entity.ts'
-import { changeIn, partPages } from './intent.ts'
-import {
-	anchorKey,
-	gateKey,
-	type Intent,
-	intentKey,
-	latestChangeKey,
-	memberKey,
-	noteKey,
-	resourceKey,
-	reverseKey,
-} from './keys.ts'
+import { changeIn, partPages, tellLatest } from './intent.ts'
+import { anchorKey, gateKey, type Intent, intentKey, memberKey, noteKey, resourceKey, reverseKey } from './keys.ts'
 import { isEmpty, memberProperties, unlinkOperations } from './membership.ts'
 import { chunked, inParallel } from './parallel.ts'
 import type { MembershipChange } from './resource-store.ts'
@@ -83,7 +73,7 @@ export async function rollForward(directory: Directory, intent: Intent, until: n
 	}
 	await settled(directory, [
 		remove(intentKey(intent)),
-		upsert(latestChangeKey(intent.groupId), { op: intent.operation, open: false }),
+		tellLatest(intent),
 		merge(resourceKey(groupType, intent.groupId), { pend: '' }),
 		insert(gateKey(intent.groupId), {}),
 	])

@@ -3,9 +3,8 @@ import { changesAfter } from './changes.ts'
 import { create } from './create.ts'
 import { deleteResource } from './delete.ts'
 import type { Directory } from './directory.ts'
-import { mapMembers } from './members.ts'
 import { query } from './query.ts'
-import { read } from './read.ts'
+import { getGroup, read } from './read.ts'
 import type { ResourceStore } from './resource-store.ts'
 import type { Tables } from './tables.ts'
 import type { Tenant } from './tenants.ts'
@@ -42,7 +41,7 @@ export function openDirectory(options: DirectoryOptions): ResourceStore {
 	return {
 		create: (type, draft) => create(directory, type, draft),
 		get: (type, id, include) => read(directory, type, id, include),
-		mapMembers: (groupId, write) => mapMembers(directory.table, groupId, write),
+		getGroup: (id, options) => getGroup(directory, id, options),
 		query: (type, asked) => query(directory, type, asked),
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),

@@ -7,7 +7,7 @@ import { changedMembers, commitPrepared } from './change-members.ts'
 import { commit, maxOperations } from './commit.ts'
 import { type Directory, timestamp } from './directory.ts'
 import { indexKeysOf, rowsOf } from './entity.ts'
-import { closingGate } from './intent.ts'
+import { closingGate, tellLatest } from './intent.ts'
 import { gateKey, type Intent } from './keys.ts'
 import {
 	applyChange,
@@ -39,7 +39,7 @@ export async function update(
 	return untilAnswered(pause, async function attempt(): Promise<Answer | undefined> {
 		const found = await readForChange(directory, type, id, include)
 		if (found === undefined) return 'absent'
-		if (found.isUnsettled) {
+		if (found.group?.isUnsettled) {
 			await settleGroup(directory, id)
 			return undefined
 		}
@@ -71,14 +71,23 @@ async function revised(
 ): Promise<StoredResource | 'narrow' | undefined> {
 	const { id } = found.resource
 	const names = changedNames(found.resource.attributes, attributes)
+	const isTogether = names.length > 0 && !isEmpty(change)
 	const replacement = (operation: string, intent?: Intent) => {
 		const resource = { ...found.resource, attributes, version: operation, lastModified: timestamp(directory) }
 		const changed = [...names, ...(intent === undefined ? changedMembers(change) : ['members'])]
 		const entry = { kind: 'update', type, id, changed } as const
-		return { operation, entry, operations: replacementOf(type, found, resource, intent), resource }
+		const latestChange = intent?.operation ?? (isTogether ? operation : found.group?.latestChange)
+		return { operation, entry, operations: replacementOf(type, found, resource, { intent, latestChange }), resource }
 	}
 	const bare = replacement(directory.ids('Operation'))
-	const whole = { ...bare, operations: [...bare.operations, ...membershipOperations(id, change)] }
+	const whole = {
+		...bare,
+		operations: [
+			...bare.operations,
+			...membershipOperations(id, change),
+			...(isTogether ? [tellLatest({ groupId: id, operation: bare.operation })] : []),
+		],
+	}
 	const isWhole = whole.operations.length <= maxOperations
 	if (!isWhole && attributes === found.resource.attributes && !(await isEffective(directory.table, id, change))) {
 		return found.resource
@@ -102,20 +111,27 @@ async function revised(
 	return undefined
 }
 
-/** Where many members change with it, `intent` says so. */
+type Context = {
+	/** Where many members change with it. */
+	readonly intent: Intent | undefined
+	/** Of a group. */
+	readonly latestChange: string | undefined
+}
+
 function replacementOf(
 	type: ResourceType,
 	found: Found,
 	resource: StoredResource,
-	intent?: Intent,
+	{ intent, latestChange }: Context,
 ): readonly Operation[] {
 	const { key, properties, index } = rowsOf(type, resource)
+	const told = latestChange === undefined ? properties : { ...properties, lc: latestChange }
 	const isGroup = type.name === 'Group'
 	const gate = isGroup ? [merge(gateKey(resource.id), {})] : []
 	const before = new Set(indexKeysOf(type, found.resource))
 	const kept = [...index].filter(([indexKey]) => before.has(indexKey))
 	return [
-		replace(key, intent === undefined ? properties : { ...properties, pend: intent.operation }, found.etag),
+		replace(key, intent === undefined ? told : { ...told, pend: intent.operation }, found.etag),
 		...(intent === undefined ? gate : closingGate(intent)),
 		...[...before].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),
 		...[...index].filter(([indexKey]) => !before.has(indexKey)).map(([indexKey, copy]) => insert(indexKey, copy)),

@@ -16,20 +16,26 @@ export async function violationsIn(table: Table): Promise<readonly string[]> {
 	]
 }
 
-function violationsAt({ RowKey, pend, open }: Row, rows: Rows): readonly string[] {
+function violationsAt({ RowKey, pend, open, op, lc }: Row, rows: Rows): readonly string[] {
 	const [kind, left = '', right = ''] = RowKey.split('|')
 	const without = (key: string) => (rows.has(key) ? [] : [`${RowKey} without ${key}`])
 	switch (kind) {
 		case 'u':
 			return without(`r|${left}|`)
 		case 'g':
-			return [...without(`r|${left}|`), ...without(`k|${left}`), ...(pend === '' ? [] : [`${RowKey} is unsettled`])]
+			return [
+				...[`r|${left}|`, `k|${left}`, ...(lc ? [`m|${left}|!`] : [])].flatMap(without),
+				...(pend === '' ? [] : [`${RowKey} is unsettled`]),
+			]
 		case 'k':
 			return without(`g|${left}`)
 		case 'j':
 			return [`${RowKey} is unfinished`]
 		case 'm':
-			if (right === '!') return [...without(`g|${left}`), ...(open === false ? [] : [`${RowKey} is open`])]
+			if (right === '!') {
+				const isTold = rows.get(`g|${left}`)?.lc === op
+				return [...(isTold ? [] : [`${RowKey} is not told`]), ...(open === false ? [] : [`${RowKey} is open`])]
+			}
 			return [`g|${left}`, `u|${right}`, `r|${right}|${left}`].flatMap(without)
 		case 'r':
 			if (right.startsWith('!')) return [`${RowKey} is left`]
