@@ -53,11 +53,20 @@ require_azure() {
 	az account show --query id --output tsv >/dev/null 2>&1 || fail 'az is not signed in' 'run: az login'
 }
 
-# output_of NAME: an output of the deployment in the resource group $group
-output_of() {
+# show_deployment QUERY: something of the deployment in the resource group $group
+show_deployment() {
 	# shellcheck disable=SC2154 # the sourcing script sets it
-	az deployment group show --resource-group "$group" --name "$deployment" --query "properties.outputs.$1.value" --output tsv ||
+	az deployment group show --resource-group "$group" --name "$deployment" --query "$1" --output tsv ||
 		fail "the resource group $group holds no deployment of Rollcall" "see: az deployment group list --resource-group $group"
+}
+
+require_deployment() {
+	show_deployment name >/dev/null
+}
+
+# output_of NAME: an output of the deployment
+output_of() {
+	show_deployment "properties.outputs.$1.value"
 }
 
 # patiently COMMAND...: repeats for five minutes what Azure refuses while a role assignment has not reached every server.

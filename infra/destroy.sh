@@ -18,12 +18,14 @@ done
 [ -n "$group" ] || misused '--resource-group is needed'
 
 require_azure
-vault=$(output_of keyVaultName)
-show_vault() {
-	az keyvault show --resource-group "$group" --name "$vault" --query "$1" --output tsv
-}
-protected=$(show_vault properties.enablePurgeProtection)
-location=$(show_vault location)
+require_deployment
+# Asked of the group: a deployment that failed half-way has made a vault, perhaps, but has no outputs.
+vaults=$(az resource list --resource-group "$group" --resource-type Microsoft.KeyVault/vaults --query '[].[name, location]' --output tsv)
+read -r vault location <<<"$vaults"
+protected=none
+if [ -n "$vault" ]; then
+	protected=$(az keyvault show --resource-group "$group" --name "$vault" --query properties.enablePurgeProtection --output tsv)
+fi
 
 az resource list --resource-group "$group" --query '[].{type:type, name:name}' --output table
 printf '\nAll of this is removed, and no table can be brought back. Type the name of the resource group to go on: '
@@ -32,10 +34,13 @@ read -r answer || true
 
 az group delete --name "$group" --yes --output none
 # A deleted vault keeps its name for 90 days, so that this group could not be deployed again.
-if [ "$protected" = true ]; then
+if [ "$protected" = none ]; then
+	printf 'Removed.\n'
+elif [ "$protected" = true ]; then
 	printf 'Removed. The vault %s is protected and stays deleted for 90 days, and so does its name.\n' "$vault"
 	printf 'To deploy to a group of this name before that, set another name in the parameter file.\n'
 else
-	az keyvault purge --name "$vault" --location "$location" --output none
+	az keyvault purge --name "$vault" --location "$location" --output none ||
+		fail "all is removed, but the vault $vault keeps its name for 90 days" "run: az keyvault purge --name $vault --location $location"
 	printf 'Removed.\n'
 fi

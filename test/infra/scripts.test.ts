@@ -286,6 +286,28 @@ describe('destroy.sh', () => {
 		expect(stdout).toContain('The vault rollcall-abc is protected and stays deleted for 90 days')
 	})
 
+	test('says what is left to do where the vault cannot be purged', () => {
+		const { status, stderr, after } = run(destroy, { ...deployedBefore, input: 'rollcall\n', purgeFailures: 1 })
+		expect({ status, stderr }).toEqual({
+			status: 1,
+			stderr:
+				'ERROR: (Forbidden) The user does not have permission to purge\n' +
+				'error: all is removed, but the vault rollcall-abc keeps its name for 90 days\n' +
+				'hint: run: az keyvault purge --name rollcall-abc --location westeurope\n',
+		})
+		expect(after).toMatchObject({ groups: {}, purged: false })
+	})
+
+	test('removes what a deployment has made that failed before there was a vault', () => {
+		const { status, stdout, stderr, calls, after } = run(destroy, {
+			...{ ...deployedBefore, input: 'rollcall\n', hasVault: false },
+		})
+		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+		expect(callsOf(calls, 'az keyvault')).toEqual([])
+		expect(after.groups).toEqual({})
+		expect(stdout).toMatch(/Removed\.\n$/)
+	})
+
 	test('does not touch a group that Rollcall was not deployed to', () => {
 		const { status, calls } = run(destroy, { groups: { rollcall: 'westeurope' }, input: 'rollcall\n' })
 		expect(status).toBe(1)

@@ -29,7 +29,7 @@ const commands = {
 	'group exists': { required: ['--name'] },
 	'group create': { required: ['--name', '--location'], optional: ['--tags'] },
 	'group delete': { required: ['--name'], optional: ['--yes', '--no-wait'] },
-	'resource list': { optional: ['--resource-group'] },
+	'resource list': { optional: ['--resource-group', '--resource-type'] },
 	'deployment group create': {
 		required: ['--resource-group', '--parameters'],
 		optional: ['--name', '--template-file', '--what-if', '--mode'],
@@ -117,7 +117,10 @@ const answers = {
 	'group delete': ({ option }) => {
 		delete state.groups[option('--name')]
 	},
-	'resource list': () => 'Type  Name',
+	'resource list': ({ option }) => {
+		if (option('--resource-type') === undefined) return 'Type  Name'
+		return state.hasVault ? 'rollcall-abc\twesteurope' : ''
+	},
 	'deployment group create': ({ option, list, has }) => {
 		if (!(option('--resource-group') in state.groups)) throw new Refusal('ResourceGroupNotFound')
 		const [file, ...inline] = list('--parameters')
@@ -128,6 +131,7 @@ const answers = {
 	},
 	'deployment group show': ({ option }) => {
 		if (!state.deployed) throw new Refusal('DeploymentNotFound', 3)
+		if (option('--query') === 'name') return 'rollcall'
 		const [, output] = /^properties\.outputs(?:\.(\w+)\.value)?$/.exec(option('--query'))
 		return output === undefined ? JSON.stringify(state.outputs) : state.outputs[output].value
 	},
@@ -135,9 +139,9 @@ const answers = {
 		failWhile('publishFailures', state.publishError)
 		state.published = namesInZip(option('--src'))
 	},
-	'keyvault show': ({ option }) =>
-		option('--query') === 'location' ? 'westeurope' : state.purgeProtection ? 'true' : undefined,
+	'keyvault show': () => (state.purgeProtection ? 'true' : undefined),
 	'keyvault purge': () => {
+		failWhile('purgeFailures', '(Forbidden) The user does not have permission to purge')
 		state.purged = true
 	},
 }

@@ -29,7 +29,10 @@ export const newSubscription = {
 	pollsUntilRunning: 0,
 	pollsUntilUp: 0,
 	answerBefore: ['503', 'urn:ietf:params:scim:api:messages:2.0:Error'],
+	/** Whether a deployment has come as far as the vault. */
+	hasVault: true,
 	purgeProtection: false,
+	purgeFailures: 0,
 	published: undefined as string[] | undefined, // sound: not yet
 	purged: false,
 }
