@@ -1,5 +1,6 @@
-import type { ResourceId, StoredResource } from '../../shared/scim/resource.ts'
+import type { Member, ResourceId, StoredResource } from '../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import { positionOf } from '../../shared/storage/order.ts'
 import { chunked, inParallel } from '../../shared/storage/parallel.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import type { Tenant } from '../../shared/storage/tenants.ts'
@@ -77,54 +78,49 @@ type Writing = {
 const writeRecords = (place: Place, tenant: Tenant, { write, reached, surroundings }: Writing): Promise<void> =>
 	withProgress(surroundings, async (show) => {
 		const { users, groups } = await countsOf(place, tenant)
-		for await (const records of recordsOf(place.open(tenant), tenant, reached)) {
-			for (const chunk of chunked(records, batch)) {
-				await write(chunk.map((record) => `${JSON.stringify(record)}\n`).join(''))
-			}
+		for await (const lines of linesOf(place.open(tenant), tenant, reached)) {
+			await write(lines)
 			// Each group is a step twice: with its attributes, and with its members. A directory without anybody is done.
 			const steps = reached.counts.users + reached.counts.groups + reached.groupsDone
 			show(steps / (users + 2 * groups || 1), inWords(reached.counts))
 		}
 	})
 
-/** Records are written so many at a time. */
-const batch = 500
-
-/** The records of a directory behind those that were reached before. */
-async function* recordsOf(
-	store: ResourceStore,
-	{ name, table }: Tenant,
-	reached: Reached,
-): AsyncGenerator<readonly ExportRecord[]> {
+/** The lines of a directory behind those that were reached before, some at a time. */
+async function* linesOf(store: ResourceStore, { name, table }: Tenant, reached: Reached): AsyncGenerator<string> {
 	const { counts, groups } = reached
 	if (reached.began === undefined) {
-		yield [{ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() }]
+		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
 	}
 	// Whatever was made meanwhile, groups come when there are no more users, and memberships when there are no more groups.
 	if (counts.groups === 0) {
 		for await (const page of pagesOf(store, userType, reached.user)) {
 			counts.users += page.length
-			yield page.map((user) => ({ type: 'User', ...recordOf(user) }))
+			yield page.map((user) => lineOf({ type: 'User', ...contentOf(user) })).join('')
 		}
 	}
 	if (!reached.areGroupsWhole) {
 		for await (const page of pagesOf(store, groupType, groups.at(-1))) {
 			counts.groups += page.length
 			groups.push(...page.map(({ id }) => id))
-			yield page.map((group) => ({ type: 'Group', ...recordOf(group) }))
+			yield page.map((group) => lineOf({ type: 'Group', ...contentOf(group) })).join('')
 		}
 	}
 	for (const ids of chunked(groups.slice(reached.groupsDone), groupsAtOnce)) {
-		for (const memberships of await inParallel(ids, (id) => membershipsOf(store, id))) {
-			counts.memberships += memberships.length
+		for (const pages of await inParallel(ids, (id) => membershipsOf(store, id))) {
+			for (const { count, lines } of pages) {
+				counts.memberships += count
+				yield lines
+			}
 			reached.groupsDone++
-			yield memberships
 		}
 	}
-	yield [{ type: 'End', ...counts }]
+	yield lineOf({ type: 'End', ...counts })
 }
 
-/** The members of so many groups are in memory. */
+const lineOf = (record: ExportRecord): string => `${JSON.stringify(record)}\n`
+
+/** The lines of so many groups are in memory. */
 const groupsAtOnce = 8
 const pageSize = 500
 
@@ -134,8 +130,7 @@ async function* pagesOf(
 	type: ResourceType,
 	last: ResourceId | undefined,
 ): AsyncGenerator<readonly StoredResource[]> {
-	// Where a list in the order of ids goes on is told by the id before.
-	let after: string | undefined = last === undefined ? '' : `|${last}`
+	let after: string | undefined = last === undefined ? '' : positionOf({ key: '', resource: { id: last } })
 	while (after !== undefined) {
 		const page: Awaited<ReturnType<ResourceStore['query']>> = await store.query(type, {
 			page: { after, count: pageSize },
@@ -145,16 +140,23 @@ async function* pagesOf(
 	}
 }
 
-const recordOf = ({ id, attributes, created, lastModified }: StoredResource) => ({
+const contentOf = ({ id, attributes, created, lastModified }: StoredResource) => ({
 	...{ id, attributes, created, lastModified },
 })
 
-async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly ExportRecord[]> {
-	const { members = [] } = (await store.get(groupType, group, { members: true })) ?? {}
-	return members.map(({ value, display }) => ({
-		...{ type: 'Membership', group, member: value },
-		...(display !== undefined && { display }),
-	}))
+type Memberships = { readonly count: number; readonly lines: string }
+
+/** As text, since a group may have a million members; none where the group is gone. */
+async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly Memberships[]> {
+	const write = (members: readonly Member[]): Memberships => ({
+		count: members.length,
+		lines: members
+			.map(({ value, display }) =>
+				lineOf({ type: 'Membership', group, member: value, ...(display !== undefined && { display }) }),
+			)
+			.join(''),
+	})
+	return (await store.getGroup(group, { write }))?.members ?? []
 }
 
 /** @example inWords({ users: 1, groups: 0 }) // '1 user, 0 groups' */

@@ -285,7 +285,7 @@ describe('an export that fails', () => {
 		...place,
 		open: (tenant) => ({
 			...place.open(tenant),
-			get: () => Promise.reject(unavailable('the directory is not available just now', 5)),
+			getGroup: () => Promise.reject(unavailable('the directory is not available just now', 5)),
 		}),
 	})
 
