@@ -1,16 +1,21 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
+import { systemClock } from '../../shared/relay/clock.ts'
+import { ca, certificate, type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
+import { startStandIn } from '../support/relay-stand-in/stand-in.ts'
 
 // Whether the stand-in is what Microsoft's own library takes for Azure Relay. The library is no dependency: it would bring
-// packages called https and crypto into the tree. It is installed beside, as it was published.
+// packages called https and crypto into the tree. It is installed beside, as it was published, with its own tests and Jest,
+// which they are written for.
 
 const folder = join('node_modules', '.cache', 'hyco-https-1.4.5')
+const packages = { 'hyco-https': '1.4.5', jest: '29.7.0' }
 const script = 'test/support/relay-stand-in/hyco.cjs'
 const run = promisify(execFile)
 
@@ -18,16 +23,16 @@ let lab: Lab
 const running: { stop(): unknown }[] = []
 
 beforeAll(async () => {
-	if (existsSync(join(folder, 'node_modules/hyco-https/package.json'))) return
+	if (Object.keys(packages).every((name) => existsSync(join(folder, 'node_modules', name, 'package.json')))) return
 	mkdirSync(folder, { recursive: true })
 	const options = ['--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--no-save']
-	await run('npm', ['install', ...options, 'hyco-https@1.4.5']).catch((error: unknown) => {
-		throw new Error('hyco-https 1.4.5 could not be installed from the registry', { cause: error })
+	const wanted = Object.entries(packages).map(([name, version]) => `${name}@${version}`)
+	await run('npm', ['install', ...options, ...wanted]).catch((error: unknown) => {
+		throw new Error(`${wanted.join(' and ')} could not be installed from the registry`, { cause: error })
 	})
-}, 60_000)
+}, 180_000)
 afterEach(async () => {
 	for (const { stop } of running.splice(0)) await stop()
-	await lab.stop()
 })
 
 const environment = () => ({ ...process.env, NODE_EXTRA_CA_CERTS: lab.write('ca.pem', lab.ca) })
@@ -37,7 +42,7 @@ const listeners = {
 		const args = [script, 'listen', join(process.cwd(), folder), String(lab.standIn.port)]
 		const child = spawn(process.execPath, args, { env: environment(), stdio: 'inherit' })
 		const closed = new Promise((resolve) => child.once('close', resolve))
-		running.push({ stop: () => child.kill() && closed })
+		running.unshift({ stop: () => child.kill() && closed })
 		await lab.standIn.journal.until('listening')
 	},
 	ours: async () => {
@@ -81,6 +86,7 @@ const senders: Record<string, () => Send> = {
 describe.each(['theirs', 'ours'] as const)('listener %s', (listener) => {
 	test.each(['theirs', 'ours'])('sender %s', async (sender) => {
 		lab = await startLab({ isLenient: listener === 'theirs' })
+		running.push(lab)
 		await listeners[listener]()
 		const send = senders[sender]?.() as Send // sound: one of the two names above
 		for (const [method, path, length, fill] of [
@@ -113,4 +119,69 @@ describe.each(['theirs', 'ours'] as const)('listener %s', (listener) => {
 		expect(await send('DELETE', '/Users/1', 0)).toEqual({ status: 204 })
 		expect(lab.standIn.journal.violations()).toEqual([])
 	})
+})
+
+describe("Microsoft's own tests", () => {
+	type Report = {
+		readonly numTotalTests: number
+		readonly testResults: {
+			readonly name: string
+			readonly assertionResults: { readonly fullName: string; readonly status: string }[]
+		}[]
+	}
+
+	/** They know no port but 443, from which their connections are taken elsewhere, and an older Node. */
+	const preloaded = ['test/support/azure/redirect.cjs', 'test/support/relay-stand-in/no-keep-alive.cjs']
+
+	/** Runs them as they were published. */
+	async function theirTests(port: number, ca: string): Promise<Report> {
+		const settings = {
+			rootDir: join(process.cwd(), folder, 'node_modules/hyco-https'),
+			// Jest leaves out what lies below node_modules, unless it is told not to.
+			haste: { retainAllFiles: true },
+			testPathIgnorePatterns: [],
+			transform: {},
+			cacheDirectory: join(process.cwd(), folder, 'jest'),
+		}
+		const args = [join(folder, 'node_modules/jest/bin/jest.js'), '--runInBand', '--forceExit', '--json']
+		const env = {
+			...process.env,
+			NODE_OPTIONS: preloaded.map((file) => `--require "${join(process.cwd(), file)}"`).join(' '),
+			NODE_EXTRA_CA_CERTS: ca,
+			REDIRECT: JSON.stringify({ localhost: port }),
+			SB_HC_NAMESPACE: 'localhost',
+			SB_HC_PATH: 'a2',
+			SB_HC_KEYRULE: 'lab',
+			SB_HC_KEY: 'labkey',
+		}
+		const options = { env, maxBuffer: 2 ** 26, timeout: 100_000 }
+		// Jest fails when a test does, and has told by then.
+		const told = await run(process.execPath, [...args, '--config', JSON.stringify(settings)], options).catch(
+			(failed: { stdout: string; stderr: string }) => failed,
+		)
+		if (told.stdout === '') throw new Error(`Jest did not end: ${told.stderr.slice(0, 2000)}`)
+		return JSON.parse(told.stdout)
+	}
+
+	test('all 39 pass', async () => {
+		const standIn = await startStandIn({ certificate, clock: systemClock, entities: ['a2'] })
+		const place = mkdtempSync(join(tmpdir(), 'rollcall-hyco-'))
+		running.push(standIn, { stop: () => rmSync(place, { recursive: true }) })
+		const file = join(place, 'ca.pem')
+		writeFileSync(file, ca.cert)
+		const { numTotalTests, testResults } = await theirTests(standIn.port, file)
+		const failed = testResults.flatMap(({ assertionResults }) =>
+			assertionResults.filter(({ status }) => status !== 'passed').map(({ fullName }) => fullName),
+		)
+		expect(failed).toEqual([])
+		expect(numTotalTests).toBe(39)
+		const counts = testResults.map(({ name, assertionResults }) => [basename(name), assertionResults.length])
+		expect(Object.fromEntries(counts)).toEqual({
+			'get.test.js': 1,
+			'post.test.js': 25,
+			'chunkedpost.test.js': 5,
+			'pipe.test.js': 8,
+		})
+		expect(standIn.journal.violations()).toEqual([])
+	}, 120_000)
 })
