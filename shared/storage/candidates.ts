@@ -9,7 +9,7 @@ import { after as behind, resourceKey, resourcePrefix, within } from './keys.ts'
 import { type Linked, linkedTo } from './linked.ts'
 import { withLinks } from './page-links.ts'
 import { inParallel } from './parallel.ts'
-import { accessOf, type LinkNeed, leastOf, linkNeedOf } from './plan.ts'
+import { accessOf, conditionsIn, type LinkNeed, linkNeedOf } from './plan.ts'
 import type { Row, Table } from './tables.ts'
 
 /** A resource that a filter may be looking for. `pend` is that of a group's row. */
@@ -22,25 +22,25 @@ const candidateIn = (row: Row): Candidate => ({
 
 export type Sought = {
 	readonly filter: Filter | undefined
-	/** An id; only what comes behind it. */
+	/** An id; only what comes behind it, in the order of the ids. */
 	readonly after?: string
 	/** How many of those that match are enough. */
 	readonly enough?: number
 }
 
 /**
- * The resources among which are all that a filter is looking for, in the order of their ids, with as much of their
- * memberships as it looks at.
+ * The resources among which are all that a filter is looking for, with as much of their memberships as it looks at.
  */
 export async function* candidatesOf(
 	directory: Directory,
 	type: ResourceType,
-	{ filter, after = '', enough = pageSize }: Sought,
+	{ filter, after, enough = pageSize }: Sought,
 ): AsyncGenerator<readonly Candidate[]> {
 	const { table } = directory
 	const need = filter === undefined ? [] : linkNeedOf(type, filter)
 	const access = filter && accessOf(type, filter)
-	if (filter === undefined || access === undefined) {
+	// What begins with a value is not in the order of ids.
+	if (filter === undefined || access === undefined || (access.kind === 'prefix' && after !== undefined)) {
 		for await (const resources of scan(table, type, { filter, after })) {
 			yield withLinks(directory, type, resources, { need, isRange: true })
 		}
@@ -51,15 +51,18 @@ export async function* candidatesOf(
 			yield* candidateWith(directory, type, access.id, need)
 			return
 		case 'links':
-			for await (const rows of growing(linkedTo(table, type, access.id), after, enough)) {
+			for await (const rows of growing(linkedTo(table, type, access.id), after ?? '', enough)) {
 				yield linkedCandidates(directory, type, rows, { id: access.id, filter })
 			}
 			return
 		case 'index':
-			for await (const rows of indexRows(table, access, after)) {
-				const resources = await inParallel(rows, (row) => wholeOf(table, type, row))
-				const found = resources.filter((resource) => resource !== undefined)
-				yield withLinks(directory, type, found, { need, isRange: false })
+			for await (const rows of indexRows(table, access, after ?? '')) {
+				yield withLinks(directory, type, await wholesOf(table, type, rows), { need, isRange: false })
+			}
+			return
+		case 'prefix':
+			for await (const rows of prefixRows(table, access)) {
+				yield withLinks(directory, type, await wholesOf(table, type, rows), { need, isRange: false })
 			}
 	}
 }
@@ -113,16 +116,24 @@ async function* growing(linked: Linked, after: string, enough: number): AsyncGen
 	}
 }
 
-/** All resources of a type, or at least those that can match. */
+/** The service takes fifteen comparisons, and three are those of the keys. */
+const maxConditions = 12
+
+/**
+ * All resources of a type, or at least those that can match. Behind an id all of them: who asks for that looks at so many
+ * and no more, which would be none where the service leaves out most of them, however long it takes.
+ */
 async function* scan(
 	table: Table,
 	type: ResourceType,
-	{ filter, after }: Required<Pick<Sought, 'filter' | 'after'>>,
+	{ filter, after }: { readonly filter: Filter | undefined; readonly after: string | undefined },
 ): AsyncGenerator<readonly Candidate[]> {
-	const least = filter && leastOf(type, filter)
 	const range = within(resourcePrefix(type))
-	const from = after === '' ? range.from : behind(resourceKey(type, after))
-	for await (const rows of table.pages({ ...range, from, ...(least && { least }) })) yield rows.map(candidateIn)
+	const pages =
+		after === undefined
+			? table.pages({ ...range, where: filter === undefined ? [] : conditionsIn(type, filter).slice(0, maxConditions) })
+			: table.pages(after === '' ? range : { ...range, from: behind(resourceKey(type, after)) })
+	for await (const rows of pages) yield rows.map(candidateIn)
 }
 
 async function* indexRows(
@@ -136,6 +147,22 @@ async function* indexRows(
 	}
 	const row = await table.get(indexKey(index, value, ''))
 	if (row !== undefined) yield [row]
+}
+
+/** Each resource once, although several of its values may begin so. */
+async function* prefixRows(
+	table: Table,
+	{ index, prefix }: { readonly index: Index; readonly prefix: string },
+): AsyncGenerator<readonly Row[]> {
+	const seen = new Set<string>()
+	for await (const rows of table.pages(within(`${index.prefix}${prefix}`))) {
+		yield rows.filter((row) => seen.size < seen.add(idOf(row)).size)
+	}
+}
+
+async function wholesOf(table: Table, type: ResourceType, rows: readonly Row[]): Promise<readonly Candidate[]> {
+	const resources = await inParallel(rows, (row) => wholeOf(table, type, row))
+	return resources.filter((resource) => resource !== undefined)
 }
 
 /** The resource that a row is a copy of, or only names; undefined where it has been deleted meanwhile. */

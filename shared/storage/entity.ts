@@ -1,13 +1,11 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { invalidValue, payloadTooLarge } from '../scim/error.ts'
-import { foldCase, keepCase } from '../scim/fold-case.ts'
-import type { AttributeValues, ResourceId, StoredResource } from '../scim/resource.ts'
+import type { ResourceId, StoredResource } from '../scim/resource.ts'
 import type { ResourceType } from '../scim/resource-type.ts'
-import { urn } from '../scim/urn.ts'
-import { isObject } from '../scim/value.ts'
 import type { Properties } from './batch.ts'
+import { columnProperties } from './columns.ts'
 import { indexesOf, indexKey, valuesOf } from './indexes.ts'
-import { encode, resourceKey } from './keys.ts'
+import { resourceKey } from './keys.ts'
 import type { Row } from './tables.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -31,7 +29,7 @@ export function rowsOf(type: ResourceType, resource: StoredResource): ResourceRo
 		key: resourceKey(type, resource.id),
 		properties: {
 			...content,
-			...promoted(resource.attributes, type),
+			...columnProperties(type, resource.attributes),
 			...(isGroup && { mv: resource.version, pend: '' }),
 		},
 		index: new Map(indexKeysOf(type, resource).map((key) => [key, copy])),
@@ -87,28 +85,6 @@ function chunksOf(json: string): Properties {
 
 /** What an index row holds of a user: all of it, or of a large one where it is. */
 const copyOf = (content: Content): Properties => (content.j === undefined ? { id: content.id, big: true } : content)
-
-/** Columns for queries on other attributes: strings as the keys have them, so that they compare as the attribute does. */
-function promoted(attributes: AttributeValues, { name }: ResourceType): Properties {
-	const columns: Record<string, string | boolean> = {}
-	const promote = (column: string, value: unknown, fold = foldCase) => {
-		if (typeof value === 'string') columns[column] = encode(fold(value))
-	}
-	promote('dn', attributes.displayName)
-	if (name === 'Group') return columns
-	promote('un', attributes.userName)
-	promote('eu', attributes.externalId, keepCase)
-	promote('ti', attributes.title)
-	promote('ut', attributes.userType)
-	if (isObject(attributes.name)) {
-		promote('fn', attributes.name.familyName)
-		promote('gn', attributes.name.givenName)
-	}
-	const enterprise = attributes[urn.enterpriseUser]
-	if (isObject(enterprise)) promote('dep', enterprise.department)
-	if (typeof attributes.active === 'boolean') columns.ac = attributes.active
-	return columns
-}
 
 /** Whether a row, its own or a copy, holds the resource and does not only say which one it leads to. */
 export const isWhole = (row: Row): boolean => row.j !== undefined || row.b0 !== undefined

@@ -104,6 +104,9 @@ export function encode(text: string): string {
 	return `${encoded.slice(0, kept)}=${createHash('sha256').update(text).digest('base64url')}`
 }
 
+/** Whether the encodings of all texts that begin with another begin with this encoding of it. */
+export const isPrefixKept = (encoded: string): boolean => encoded.length <= kept
+
 function escaped(character: string): string {
 	const code = character.charCodeAt(0)
 	if (code < 0x2d) return `!${hex(code, 2)}`

@@ -7,20 +7,27 @@ import {
 	resolveAttribute,
 } from '../scim/resource-type.ts'
 import { isUnassigned } from '../scim/value.ts'
-import { type Index, indexesOf } from './indexes.ts'
-import type { Least } from './tables.ts'
+import { columnFor, columnValue } from './columns.ts'
+import { type Index, indexedValue, indexesOf } from './indexes.ts'
+import { isPrefixKept } from './keys.ts'
+import type { Condition } from './tables.ts'
 
 /** How to find the few resources among which those are that a filter is looking for. */
 export type Access =
 	| { readonly kind: 'id'; readonly id: string }
 	| { readonly kind: 'index'; readonly index: Index; readonly value: string }
+	/** What begins with a value, given as the index has it. */
+	| { readonly kind: 'prefix'; readonly index: Index; readonly prefix: string }
 	/** The users of a group, or the groups of a user. */
 	| { readonly kind: 'links'; readonly id: string }
 
 /** The best way that a filter offers: one of its `and` operands is enough. Undefined where all resources must be looked at. */
 export const accessOf = (type: ResourceType, filter: Filter): Access | undefined =>
-	equalitiesIn(type, filter)
-		.map((equality) => accessBy(type, equality))
+	[
+		...equalitiesIn(type, filter).map((equality) => accessBy(type, equality)),
+		// Those who are new among many who begin so are sooner found by their times.
+		...(isSince(type, filter) ? [] : [prefixIn(type, filter)]),
+	]
 		.filter((access) => access !== undefined)
 		.reduce<Access | undefined>(
 			(best, access) => (best && rank(type, best) <= rank(type, access) ? best : access),
@@ -35,24 +42,43 @@ const rank = (type: ResourceType, access: Access): number => {
 			return indexesOf(type).indexOf(access.index)
 		case 'links':
 			return indexesOf(type).length
+		case 'prefix':
+			return indexesOf(type).length + 1
 	}
 }
 
 const times: Readonly<Record<string, string>> = { created: 'cr', lastModified: 'lm' }
 
 /**
- * What the table service itself can leave out of a scan: what is older than a filter asks for, which is how a client asks
- * what is new since it last looked. The times of rows have all the same form, so that they compare as text.
+ * What the table service itself can leave out of a scan: where an attribute that has a column is not equal to what the
+ * filter asks for; and what is older than it asks for, which is how a client asks what is new since it last looked. The
+ * times of rows have all the same form, so that they compare as text.
  */
-export function leastOf(type: ResourceType, filter: Filter): Least | undefined {
+export function conditionsIn(type: ResourceType, filter: Filter): readonly Condition[] {
 	if (filter.kind === 'logicalExpression' && filter.operator === 'and') {
-		return filter.operands.map((operand) => leastOf(type, operand)).find((least) => least !== undefined)
+		return filter.operands.flatMap((operand) => conditionsIn(type, operand))
 	}
-	if (filter.kind !== 'attributeExpression' || !['eq', 'ge', 'gt'].includes(filter.operator)) return undefined
+	if (filter.kind !== 'attributeExpression' || !['eq', 'ge', 'gt'].includes(filter.operator)) return []
 	const resolved = resolveAttribute(type, filter.path)
-	const property = resolved?.attribute.name === 'meta' ? times[resolved.subAttribute?.name ?? ''] : undefined
-	const time = typeof filter.value === 'string' ? instantOf(filter.value) : undefined
-	return property === undefined || time === undefined ? undefined : { property, value: new Date(time).toISOString() }
+	if (resolved === undefined) return []
+	return [...notOlder(resolved, filter.value), ...(filter.operator === 'eq' ? equal(type, resolved, filter.value) : [])]
+}
+
+/** Whether a filter asks for what is not older than a time. */
+const isSince = (type: ResourceType, filter: Filter): boolean =>
+	conditionsIn(type, filter).some(({ operator }) => operator === 'ge')
+
+function notOlder({ attribute, subAttribute }: ResolvedAttribute, value: CompareValue): readonly Condition[] {
+	const property = attribute.name === 'meta' ? times[subAttribute?.name ?? ''] : undefined
+	const time = typeof value === 'string' ? instantOf(value) : undefined
+	if (property === undefined || time === undefined) return []
+	return [{ property, operator: 'ge', value: new Date(time).toISOString() }]
+}
+
+function equal(type: ResourceType, resolved: ResolvedAttribute, value: CompareValue): readonly Condition[] {
+	const column = columnFor(type, resolved)
+	const known = column && columnValue(column, value)
+	return column === undefined || known === undefined ? [] : [{ property: column.name, operator: 'eq', value: known }]
 }
 
 /** What must be equal to `value`: an attribute, or the `value` of a complex one. */
@@ -103,6 +129,22 @@ function accessBy(type: ResourceType, { attribute, value }: Equality): Access | 
 	if (isLink(type, attribute.name)) return { kind: 'links', id: value }
 	const index = indexesOf(type).find((each) => each.attribute === attribute)
 	return index && { kind: 'index', index, value }
+}
+
+/**
+ * What a value must begin with, where an index has it: `userName sw "jo"`. Long values are cut in the index; and a group's
+ * would lead to many groups that have to be read one by one.
+ */
+function prefixIn(type: ResourceType, filter: Filter): Access | undefined {
+	if (filter.kind === 'logicalExpression' && filter.operator === 'and') {
+		return filter.operands.map((operand) => prefixIn(type, operand)).find((access) => access !== undefined)
+	}
+	if (type.name === 'Group' || filter.kind !== 'attributeExpression' || filter.operator !== 'sw') return undefined
+	const [found] = equality(type, filter.path, filter.value)
+	const index = indexesOf(type).find(({ attribute }) => attribute === found?.attribute)
+	if (found === undefined || index === undefined) return undefined
+	const prefix = indexedValue(index, found.value)
+	return isPrefixKept(prefix) ? { kind: 'prefix', index, prefix } : undefined
 }
 
 /** Whether an attribute is not in the resource's row: a group's members, a user's groups. */

@@ -71,17 +71,22 @@ export type Table = {
 export type Row = { readonly RowKey: string; readonly [property: string]: unknown }
 
 /**
- * Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags; of the rows
- * only those are read whose property is a text that is not less than `least`.
+ * Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags; only those rows
+ * are read of which all of `where` holds.
  */
 export type Range = {
 	readonly from: string
 	readonly to: string
 	readonly select?: readonly string[]
-	readonly least?: Least
+	readonly where?: readonly Condition[]
 }
 
-export type Least = { readonly property: string; readonly value: string }
+/** That a row has a property of the value's type which compares so with the value. */
+export type Condition = {
+	readonly property: string
+	readonly operator: 'eq' | 'ge'
+	readonly value: string | boolean
+}
 
 /**
  * How a transaction ended: it is `done`; or nothing was written, since the operation at `index` inserts what exists,
@@ -196,9 +201,9 @@ async function deleteTable(client: Client, name: string): Promise<void> {
 }
 
 function tableOf(client: Client, name: string, partitionKey: string): Table {
-	const pages = ({ from, to, select, least }: Range, top?: number) => {
+	const pages = ({ from, to, select, where = [] }: Range, top?: number) => {
 		const filter = odata`PartitionKey eq ${partitionKey} and RowKey ge ${from} and RowKey lt ${to}`.concat(
-			least === undefined ? '' : ` and ${least.property} ${odata`ge ${least.value}`}`,
+			...where.map(({ property, operator, value }) => ` and ${property} ${operator}${odata` ${value}`}`),
 		)
 		const path = `${name}()?$filter=${encodeURIComponent(filter)}`
 			.concat(top === undefined ? '' : `&$top=${top}`)

@@ -94,6 +94,13 @@ describe('a filter', () => {
 		['active eq true and displayName eq "bob" and externalId eq "E/2"', 2, 1],
 		['title pr and (userName eq "user-5@example.com")', 1, 1],
 		['not (active eq true) and userName eq "user-0@example.com"', 0, 1],
+		// The beginning of what an index has.
+		['userName sw "USER-3"', 11, 1],
+		['emails sw "Mail1"', undefined, 1],
+		['emails.value sw "o" and externalId sw "E/" and active eq true', undefined, 2],
+		['externalId sw "e/"', 0, 1],
+		['displayName sw "o\'n"', 6, 1],
+		['userName sw "user-19"', 1, 2],
 		// One that is too large for a copy is read where it is.
 		['userName eq "user-19@example.com"', 1, 2],
 		['displayName eq "ÅSA"', 6, 2],
@@ -110,7 +117,9 @@ describe('a filter', () => {
 		['groups.value eq "{u4}"', 0, 1],
 		['groups.value eq "nothing"', 0, 0],
 		// All users, in one page of the service.
-		['userName sw "user-3"', 11, 1],
+		['title eq "TITLE 0"', 6, 1],
+		['active eq false and title pr', 6, 1],
+		[`${urn.enterpriseUser}:department eq "OPS"`, 10, 1],
 		['userName co "-3" or displayName eq "bob"', undefined, 1],
 		['displayName gt "bob"', undefined, 1],
 		['title pr', 12, 1],

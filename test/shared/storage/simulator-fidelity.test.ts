@@ -39,6 +39,7 @@ const properties = fc.dictionary(
 	fc.constantFrom('one', 'two', 'three'),
 	fc.oneof(
 		fc.string({ maxLength: 5 }),
+		fc.constant("it's"),
 		fc.integer({ min: -1000, max: 1000 }),
 		fc.boolean(),
 		fc.uint8Array({ maxLength: 9 }).map((bytes) => Buffer.from(bytes)),
@@ -89,17 +90,25 @@ async function operationOf(table: Table, { kind, key, properties, etag }: Step):
 const comparable = ({ Timestamp, ...row }: Row): Record<string, unknown> =>
 	Object.fromEntries(Object.entries(row).filter(([name, value]) => !name.includes('odata') && value !== null))
 
-async function rowsOf(table: Table, more: Pick<Range, 'select' | 'least'> = {}): Promise<unknown[]> {
+async function rowsOf(table: Table, more: Pick<Range, 'select' | 'where'> = {}): Promise<unknown[]> {
 	const rows: unknown[] = []
 	const range = { from: 'a', to: 'f', ...more }
 	for await (const page of table.pages(range)) rows.push(...page.map(comparable))
 	return rows
 }
 
-/** Parts of the rows: some properties, and those where a property is a text that is not less than another. */
+/** Parts of the rows: some properties, and those whose properties compare so with a text or a boolean. */
 const parts = async (table: Table) => ({
 	selected: await rowsOf(table, { select: ['RowKey', 'one'] }),
-	greater: await rowsOf(table, { least: { property: 'one', value: "K'" } }),
+	greater: await rowsOf(table, { where: [{ property: 'one', operator: 'ge', value: "K'" }] }),
+	same: await rowsOf(table, { where: [{ property: 'one', operator: 'eq', value: "it's" }] }),
+	true: await rowsOf(table, { where: [{ property: 'two', operator: 'eq', value: true }] }),
+	both: await rowsOf(table, {
+		where: [
+			{ property: 'one', operator: 'ge', value: 'a' },
+			{ property: 'two', operator: 'eq', value: false },
+		],
+	}),
 })
 
 async function run(service: Tables, transactions: readonly (readonly Step[])[]): Promise<unknown> {

@@ -46,6 +46,8 @@ export const connectionString =
 	'DefaultEndpointsProtocol=http;AccountName=simulator;AccountKey=c2ltdWxhdG9y;TableEndpoint=http://127.0.0.1:1/simulator'
 
 const maxPage = 1000
+/** https://learn.microsoft.com/rest/api/storageservices/querying-tables-and-entities */
+const maxComparisons = 15
 const sparedAfter = 150
 
 /** Simulates the table service as far as our client uses it; anything else that is asked of it is refused. */
@@ -133,7 +135,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 				if (range !== undefined && rowKey >= range.to) break
 				if (value.length >= size) return page(value, { partitionKey, rowKey })
 				const stored = partition?.get(rowKey)
-				if (stored === undefined || isLess(stored.entity, range)) continue
+				if (stored === undefined || !(range?.where ?? []).every((each) => holds(stored.entity, each))) continue
 				value.push({
 					...(isAnnotated && { 'odata.etag': stored.etag }),
 					...told(partitionKey, rowKey, stored.entity, select),
@@ -269,29 +271,38 @@ type Wanted = {
 	readonly partitionKey: string
 	readonly from: string
 	readonly to: string
-	readonly property: string | undefined
-	readonly least: string
+	readonly where: readonly Condition[]
 }
 
-/** An entity without the property, or with one of another type, matches no comparison with a text. */
-function isLess({ properties }: Entity, range: Wanted | undefined): boolean {
-	if (range?.property === undefined) return false
-	const value = properties[range.property]
-	return typeof value !== 'string' || value < range.least
+type Condition = { readonly property: string; readonly operator: string; readonly value: string | boolean }
+
+/** An entity without the property, or with one of another type, matches no comparison. */
+const holds = ({ properties }: Entity, { property, operator, value }: Condition): boolean => {
+	const actual = properties[property]
+	if (actual === undefined || typeof actual !== typeof value) return false
+	return operator === 'eq' ? actual === value : actual >= value
 }
 
-/** Reads the one form of filter that our client writes: a range of one partition; undefined for no filter. */
+/** Reads the form of filter that our client writes: a range of one partition, and conditions; undefined for no filter. */
 function rangeOf(filter: string | null): Wanted | undefined {
 	if (filter === null) return undefined
 	const literal = "'((?:[^']|'')*)'"
 	const keys = `PartitionKey eq ${literal} and RowKey ge ${literal} and RowKey lt ${literal}`
-	const form = new RegExp(`^${keys}(?: and (\\w+) ge ${literal})?$`)
-	const [, partitionKey, from, to, property, least = ''] = form.exec(filter) ?? []
+	const condition = ` and (\\w+) (eq|ge) (?:${literal}|(true|false))`
+	const form = new RegExp(`^${keys}((?:${condition.replaceAll(/\((?!\?)/g, '(?:')})*)$`)
+	const [, partitionKey, from, to, conditions = ''] = form.exec(filter) ?? []
 	if (partitionKey === undefined || from === undefined || to === undefined)
 		throw new ServiceRefusal(400, 'InvalidInput')
 	const unquoted = (text: string) => text.replaceAll("''", "'")
-	const keysOfRange = { partitionKey: unquoted(partitionKey), from: unquoted(from), to: unquoted(to) }
-	return { ...keysOfRange, property, least: unquoted(least) }
+	const where = [...conditions.matchAll(new RegExp(condition, 'g'))].map(
+		([, property = '', operator = '', text, boolean]) => ({
+			property,
+			operator,
+			value: text === undefined ? boolean === 'true' : unquoted(text),
+		}),
+	)
+	if (where.length + 3 > maxComparisons) throw new ServiceRefusal(400, 'InvalidInput')
+	return { partitionKey: unquoted(partitionKey), from: unquoted(from), to: unquoted(to), where }
 }
 
 /** Mulberry32: numbers in [0, 1) that a seed determines. */
