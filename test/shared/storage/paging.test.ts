@@ -57,6 +57,12 @@ test.each([userType, groupType])('a page of $name anywhere is what stands there,
 		expect(result).toEqual({ totalResults: left.length, ids: left.slice(startIndex - 1, startIndex + 99) })
 		expect(requests).toBeLessThanOrEqual(2)
 	}
+	const from = (startIndex: number) => meter.measure(() => page(type, startIndex, 750))
+	for (const startIndex of [1, 251, 252, 1000, 1400]) expect(await from(startIndex)).toMatchObject({ requests: 2 })
+	const first = await meter.measure(() => store.query(type, { page: { after: '', count: 999 } }))
+	const { next: after = '' } = first.result
+	const second = await meter.measure(() => store.query(type, { page: { after, count: 999 } }))
+	for (const { requests, waves } of [first, second]) expect({ requests, waves }).toEqual({ requests: 2, waves: 1 })
 })
 
 describe('a directory of 2,500 users of whom 1,000 may be looked through', () => {

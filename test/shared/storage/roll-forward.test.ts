@@ -417,6 +417,24 @@ describe('requests to storage', () => {
 	})
 
 	test.each([
+		['32 to add', 32, 0, { requests: 1, waves: 1 }, { requests: 2, waves: 2 }],
+		['33 to add', 33, 0, { requests: 13, waves: 8 }, { requests: 13, waves: 8 }],
+		['48 to remove', 0, 48, { requests: 1, waves: 1 }, { requests: 2, waves: 2 }],
+		['49 to remove', 0, 49, { requests: 11, waves: 7 }, { requests: 11, waves: 7 }],
+	])('for a few members, without and with a condition: %s', async (_, added, removed, blind, conditional) => {
+		for (const [condition, expected] of [[undefined, blind] as const, [() => true, conditional] as const]) {
+			const { directory, users } = await newWorld(added + removed, {})
+			const { store, meter } = directory
+			const [inside, outside] = [users.slice(0, removed), users.slice(removed)]
+			const attributes = { displayName: 'group' }
+			const { id } = await store.create(groupType, { attributes, members: inside.map(asMember) })
+			const work = () => store.changeMembers(id, change(outside, inside), condition)
+			const { requests, waves } = await meter.measure(work)
+			expect({ requests, waves }).toEqual(expected)
+		}
+	})
+
+	test.each([
 		['nobody is a member', 0, 0, { requests: 6, waves: 2 }],
 		['one is a member', 1, 0, { requests: 75, waves: 16 }],
 		['one is a member beside 1,200 others', 1, 1_200, { requests: 141, waves: 20 }],
