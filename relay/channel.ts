@@ -105,19 +105,25 @@ type Reader = {
 /** Reads texts, each with the binary message that it announces. */
 export function read(socket: WebSocket, { received, broken }: Reader): void {
 	let expecting: Message | undefined
-	socket.on('message', (bytes: RawData, isBinary: boolean) => {
+	const stop = (what: string) => {
+		// What came in the same piece would still be read, though the socket is closed.
+		socket.off('message', next)
+		broken(what)
+	}
+	const next = (bytes: RawData, isBinary: boolean) => {
 		if (isBinary !== (expecting !== undefined))
-			return broken(isBinary ? 'a body that was not announced' : 'no body where one was announced')
+			return stop(isBinary ? 'a body that was not announced' : 'no body where one was announced')
 		if (expecting !== undefined) {
 			const complete = expecting
 			expecting = undefined
 			return received(complete, bytes as Buffer) // sound: binaryType is nodebuffer
 		}
 		const parsed = parse(String(bytes))
-		if (parsed === undefined) return broken('a text that is no message')
+		if (parsed === undefined) return stop('a text that is no message')
 		if ('request' in parsed && 'body' in parsed.request && parsed.request.body) expecting = parsed
 		else received(parsed, Buffer.alloc(0))
-	})
+	}
+	socket.on('message', next)
 	socket.resume()
 }
 
