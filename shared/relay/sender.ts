@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import { payloadTooLarge, ScimError, unavailable } from '../scim/error.ts'
-import { type Clock, pause, systemClock } from './clock.ts'
+import { type Clock, pause, systemClock, within } from './clock.ts'
 import {
 	agentErrors,
 	answerHeaders,
@@ -65,6 +65,8 @@ type Seen =
 	| { readonly as: 'answered'; readonly agent: Agent; readonly received: Whole }
 	| { readonly as: 'unauthorized'; readonly why: string }
 	| { readonly as: 'unrouted'; readonly code: 'no_agent' | 'relay_unreachable'; readonly why: string }
+	/** Of no use to repeat. Not thrown at once: what an attempt before it may have done is still to be told. */
+	| { readonly as: 'refused'; readonly error: ScimError }
 	| { readonly as: 'not-sent' | 'unknown'; readonly why: string; readonly agent?: Agent; readonly received?: Whole }
 
 type Failed = Extract<Seen, { as: 'not-sent' | 'unknown' }>
@@ -115,6 +117,8 @@ async function settle(attempts: Attempts): Promise<Seen> {
 	const { method } = attempts.request
 	if (method === 'POST' || method === 'PATCH') return (await lookUp(attempts, seen, ends)) ?? seen
 	const again = await route(attempts, { ends })
+	// How a repetition fails tells nothing of the write before it.
+	if (method !== 'GET' && again.as !== 'answered') return seen
 	const isDeleted = method === 'DELETE' && again.as === 'answered' && again.received.status === 404
 	return isDeleted ? { ...again, received: { ...again.received, status: 204, body: Buffer.alloc(0) } } : again
 }
@@ -176,11 +180,10 @@ type Limited = More & { readonly ends: number }
 
 async function send(attempts: Attempts, more: Limited): Promise<Seen> {
 	const { setting, request, exchange, clock } = attempts
+	const held = await tokenFor(attempts, more)
+	if ('as' in held) return held
 	const remaining = more.ends - clock.now()
 	if (remaining <= 0) return { as: 'unknown', why: `no answer within ${patience / 1000} s` }
-	const held = await attempts.token(more.isTokenFresh).catch((error: unknown) => {
-		throw refused('relay_token', 'no token for the relay could be had', { cause: error })
-	})
 	const isOwn = more.path !== undefined
 	const path = more.path ?? `/scim${escaped(request.path)}`
 	const target = `/${setting.hybridConnection}${path}`
@@ -208,6 +211,15 @@ async function send(attempts: Attempts, more: Limited): Promise<Seen> {
 		isApart: more.headers !== undefined,
 	})
 	return judge(received, method, setting)
+}
+
+async function tokenFor({ token, clock }: Attempts, { ends, isTokenFresh }: Limited) {
+	try {
+		return await within(clock, Math.max(0, ends - clock.now()), token(isTokenFresh))
+	} catch (cause) {
+		const error = refused('relay_token', 'no token for the relay could be had', { cause })
+		return { as: 'refused', error } as const
+	}
 }
 
 /** The client's headers that concern the SCIM server. The relay itself understands some; none of those is let through. */
@@ -238,7 +250,7 @@ function judge(received: Received, method: string, setting: RelaySetting): Seen 
 	const agent = agentOf(received)
 	if (agent === undefined) return judgeRelay(received, method)
 	const trust = distrust(received.headers[header.agent] ?? '', agent.id, setting)
-	if (trust !== undefined) throw refused('unknown_agent', trust)
+	if (trust !== undefined) return { as: 'refused', error: refused('unknown_agent', trust) }
 	const why = agent.error ?? agent.outcome
 	if (agent.error === 'rendezvous_failed') return { as: 'unknown', why, agent, received }
 	return agent.outcome === 'completed'
@@ -250,10 +262,12 @@ function judge(received: Received, method: string, setting: RelaySetting): Seen 
  * What the relay itself answers. That nobody listens is 404, 502 or 503, whichever document is asked; a gateway that has
  * lost the listener in the middle says 502 as well, so that a write is not repeated after one.
  */
-function judgeRelay({ status, reason }: Whole, method: string): Seen {
+function judgeRelay({ status, reason, headers }: Whole, method: string): Seen {
 	const why = `the relay answered ${status} ${reason}`.slice(0, 300)
+	// Made by an agent, which has seen the request, though it cannot be believed.
+	if (header.agent in headers) return { as: 'unknown', why }
 	if (status === 401) return { as: 'unauthorized', why }
-	if (status === 403) throw refused('relay_refused', why)
+	if (status === 403) return { as: 'refused', error: refused('relay_refused', why) }
 	const isUnrouted = status === 404 || status === 503 || (status === 502 && method === 'GET')
 	return isUnrouted ? { as: 'unrouted', code: 'no_agent', why } : { as: 'unknown', why }
 }
@@ -294,6 +308,8 @@ function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
 	switch (seen.as) {
 		case 'answered':
 			return published(seen.received, { from: seen.agent.base, to: publicBase })
+		case 'refused':
+			throw seen.error
 		case 'unauthorized':
 			throw refused('relay_unauthorized', seen.why)
 		case 'unrouted':
