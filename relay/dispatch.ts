@@ -70,7 +70,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	const { hybridConnection: entity } = config.relay
 	const delivered = kept<true>(clock, { milliseconds: 300_000, room: 10_000 })
 	const replies = kept<Promise<Reply>>(clock, { milliseconds: 600_000, room: 32 * 2 ** 20 })
-	const { enter } = gate(config.concurrency, waiting)
+	const { enter } = gate(config.concurrency, waiting, clock)
 	const underway = tally()
 	let isRefusing = false
 
@@ -135,12 +135,13 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	): Promise<Reply> {
 		const asked = clock.now()
 		const limit = Math.min(Number(headers[header.deadline]) || deadlineLimit, deadlineLimit)
-		const answer = enter<OriginAnswer>(() => {
+		const run = async (): Promise<OriginAnswer> => {
 			const deadline = limit - (clock.now() - asked)
-			if (deadline <= 0) return Promise.resolve({ fault: 'agent_busy', detail: 'its turn did not come in time' })
+			if (deadline <= 0) return late
 			const { method } = request
 			return forward({ method, path, headers, body, deadline, ...(signal && method === 'GET' && { signal }) })
-		})
+		}
+		const answer = enter({ run, within: limit, otherwise: late })
 		if (answer === undefined)
 			return refusal('agent_busy', `${config.concurrency} requests are under way and ${waiting} wait`)
 		const settled = await answer
@@ -220,6 +221,8 @@ export function refusal(code: AgentErrorCode, detail: string, originStatus?: num
 		error: code,
 	}
 }
+
+const late: OriginAnswer = { fault: 'agent_busy', detail: 'its turn did not come in time' }
 
 const replyOf = (answer: OriginAnswer): Reply =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }

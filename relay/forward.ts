@@ -29,6 +29,7 @@ export type Forward = (request: OriginRequest) => Promise<OriginAnswer>
 
 const connectLimit = 5000
 const interimLimit = 10
+const unwanted: OriginAnswer = { fault: 'origin_timeout', detail: 'nobody waits for the answer any more' }
 
 /**
  * How long a connection is kept without use. A write that goes out just when the server closes it is lost, and may not be
@@ -61,6 +62,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 
 	return ({ method, path, headers, body, deadline, signal }) =>
 		new Promise((resolve) => {
+			if (signal?.aborted) return resolve(unwanted)
 			let isSent = false
 			let isAgreed = false
 			let isDone = false
@@ -76,7 +78,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 				if ('fault' in answer) outgoing.destroy()
 			}
 			const fail = (fault: AgentErrorCode, detail: string) => finish({ fault, detail })
-			const abort = () => fail('origin_timeout', 'nobody waits for the answer any more')
+			const abort = () => finish(unwanted)
 			signal?.addEventListener('abort', abort)
 			const timers = [
 				clock.after(

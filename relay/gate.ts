@@ -1,25 +1,46 @@
+import type { Clock } from '../shared/relay/clock.ts'
+
 /** Lets so many in at a time and so many wait. */
 export type Gate = {
 	/** Runs when there is room; undefined when there is none even to wait. */
-	enter<T>(run: () => Promise<T>): Promise<T> | undefined
+	enter<T>(turn: Turn<T>): Promise<T> | undefined
 }
 
-export function gate(width: number, queue: number): Gate {
-	const waiting: (() => void)[] = []
+type Turn<T> = {
+	readonly run: () => Promise<T>
+	/** Milliseconds that it waits. */
+	readonly within: number
+	/** What it comes to when it has waited so long; its place is another's then. */
+	readonly otherwise: T
+}
+
+export function gate(width: number, queue: number, clock: Clock): Gate {
+	const waiting = new Set<() => void>()
 	let inside = 0
 	const leave = () => {
-		const next = waiting.shift()
+		const [next] = waiting
 		if (next === undefined) inside--
 		else next()
 	}
+	const wait = (milliseconds: number) =>
+		new Promise<boolean>((resolve) => {
+			const end = (isIn: boolean) => () => {
+				cancel()
+				waiting.delete(next)
+				resolve(isIn)
+			}
+			const next = end(true)
+			const cancel = clock.after(milliseconds, end(false))
+			waiting.add(next)
+		})
 	return {
-		enter: (run) => {
+		enter: ({ run, within, otherwise }) => {
 			if (inside < width) {
 				inside++
 				return run().finally(leave)
 			}
-			if (waiting.length >= queue) return undefined
-			return new Promise<void>((resolve) => waiting.push(resolve)).then(run).finally(leave)
+			if (waiting.size >= queue) return undefined
+			return wait(within).then((isIn) => (isIn ? run().finally(leave) : otherwise))
 		},
 	}
 }
