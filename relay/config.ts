@@ -81,10 +81,15 @@ const known = [
 
 /** Reads and checks a configuration file. Throws a UsageError that names what is wrong with it. */
 export function readConfig(file: string): Config {
+	const text = readText(file, 'Name the configuration file: --config FILE.')
+	if (/[\0\ufffd]/.test(text))
+		throw new UsageError(`${file} is no text in UTF-8; it may be in UTF-16`, {
+			hint: 'PowerShell writes UTF-16 with > and Out-File: write the settings by Set-Content -Encoding utf8.',
+		})
 	// Notepad and PowerShell begin a file with a byte order mark.
-	const value = parse(readText(file, 'Name the configuration file: --config FILE.').replace(/^\ufeff/, ''), file)
+	const value = parse(text.replace(/^\ufeff/, ''), file)
 	const parsed = schema.safeParse(value)
-	if (!parsed.success) throw refusal(file, parsed.error.issues[0])
+	if (!parsed.success) throw refusal(file, value, parsed.error.issues)
 	const { agentId, ...settings } = parsed.data
 	return withFolder(
 		{ ...settings, agentId: agentId ?? identity(settings.relay.hybridConnection) },
@@ -105,24 +110,40 @@ function parse(json: string, file: string): unknown {
 	try {
 		return JSON.parse(json)
 	} catch (error) {
-		throw new UsageError(`${file} is not JSON: ${String(error)}`, {
-			hint: 'Compare it with docs/relay.md.',
+		const { message } = error as SyntaxError // sound: JSON.parse throws no other
+		// Node since 22 tells the line, too.
+		const [said = '', position] = /^(.*?)(?: at position (\d+).*)?$/s.exec(message)?.slice(1) ?? []
+		const line = position === undefined ? '' : `, line ${json.slice(0, Number(position)).split('\n').length}`
+		throw new UsageError(`${file}${line} is not JSON: ${said}`, {
+			hint: 'Look there for a comma or a bracket too many or too few, or a \\ in a path, which is written \\\\.',
 			cause: error,
 		})
 	}
 }
 
-function refusal(file: string, issue: z.core.$ZodIssue | undefined): UsageError {
-	const path = issue?.path.join('.') ?? ''
+/** A misspelt setting is missing under its right name, too: what is there and should not be tells more. */
+function refusal(file: string, value: unknown, issues: readonly z.core.$ZodIssue[]): UsageError {
+	const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]
+	const path = issue?.path ?? []
 	if (issue?.code !== 'unrecognized_keys')
-		return new UsageError(`${file}: ${path || 'the file'}: ${issue?.message}`, {
+		return new UsageError(`${file}: ${path.join('.') || 'the file'}${complaint(issue, valueAt(value, path))}`, {
 			hint: 'Compare it with docs/relay.md.',
 		})
 	const [key = ''] = issue.keys
 	const guess = nearest(key, known)
 	const hint = guess === undefined ? 'Remove it.' : `Did you mean ${guess}?`
-	return new UsageError(`${file}: ${[...issue.path, key].join('.')} is no setting`, { hint })
+	return new UsageError(`${file}: ${[...path, key].join('.')} is no setting`, { hint })
 }
+
+function complaint(issue: z.core.$ZodIssue | undefined, value: unknown): string {
+	if (value === undefined) return ' is missing'
+	// A union that is told apart by one property names what that may be.
+	if (issue === undefined || !('options' in issue) || !Array.isArray(issue.options)) return `: ${issue?.message}`
+	return `: ${JSON.stringify(value)} is none of ${issue.options.join(', ')}`
+}
+
+const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
+	path.reduce<unknown>((inner, key) => (inner instanceof Object ? Reflect.get(inner, key) : undefined), value)
 
 /** The same on every start of this machine, so that the service and the logs know an agent again. */
 function identity(hybridConnection: string): string {

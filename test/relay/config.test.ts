@@ -19,8 +19,21 @@ const read = (value: unknown) => {
 	return readConfig(file)
 }
 
+const jsonHint = 'Look there for a comma or a bracket too many or too few, or a \\ in a path, which is written \\\\.'
+
 test('a byte order mark before the settings is passed over', () => {
 	expect(read(`\ufeff${JSON.stringify(good)}`)).toEqual(read(good))
+})
+
+test('settings in UTF-16 are refused, with what writes them in UTF-8', () => {
+	const file = join(folder, 'relay.json')
+	writeFileSync(file, `\ufeff${JSON.stringify(good)}`, 'utf16le')
+	expect(() => readConfig(file)).toThrow(
+		expect.objectContaining({
+			message: `${file} is no text in UTF-8; it may be in UTF-16`,
+			hint: expect.stringMatching(/Set-Content -Encoding utf8/),
+		}),
+	)
 })
 
 test('file names are resolved against the folder of the configuration, defaults filled in', () => {
@@ -50,7 +63,25 @@ test('an agent without an id has the same one at every start', () => {
 })
 
 test.each([
-	['{', /is not JSON/, 'Compare it with docs/relay.md.'],
+	['{', /relay\.json(, line 1)? is not JSON: /, jsonHint],
+	['{\n  "relay": {},\n}', /relay\.json, line 3 is not JSON: /, jsonHint],
+	['{\n  "credentials": { "keyFile": "C:\\keys" }\n}', /relay\.json, line 2 is not JSON: /, jsonHint],
+	[
+		{ ...good, relay: { namespace: 'contoso.servicebus.windows.net', hybridConection: 'demo' } },
+		/relay\.hybridConection is no setting$/,
+		'Did you mean hybridConnection?',
+	],
+	[
+		{ ...good, relay: { namespace: 'contoso.servicebus.windows.net' } },
+		/: relay\.hybridConnection is missing$/,
+		'Compare it with docs/relay.md.',
+	],
+	[
+		{ ...good, credentials: { ...good.credentials, type: 'sass' } },
+		/: credentials\.type: "sass" is none of sas, arc, certificate$/,
+		'Compare it with docs/relay.md.',
+	],
+	[[], /: the file: /, 'Compare it with docs/relay.md.'],
 	[{ ...good, concurency: 2 }, /concurency is no setting$/, 'Did you mean concurrency?'],
 	[{ ...good, relay: { ...good.relay, nameSpace: 'x' } }, /relay\.nameSpace is no setting$/, 'Did you mean namespace?'],
 	[{ ...good, rejectUnauthorized: false }, /rejectUnauthorized is no setting$/, 'Remove it.'],
