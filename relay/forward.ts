@@ -104,6 +104,11 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 			})
 			const broken = (error: Error) => fail(originFault(error, { mode, isSent, isAgreed }), briefly(error))
 			outgoing.on('error', broken)
+			// Nobody has asked for another protocol, and Node tells of it by nothing else.
+			outgoing.on('upgrade', (response, socket) => {
+				socket.destroy()
+				finish(bad(response, `the status is ${response.statusCode}`))
+			})
 			outgoing.on('response', (response) => {
 				receive(response).then(finish, broken)
 			})

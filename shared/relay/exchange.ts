@@ -60,8 +60,12 @@ export function exchangeWith(namespace: string, { ca, clock = systemClock }: Sur
 			const lose = (error: Error) => settle({ lost: error.message, isSent })
 			const agent = isApart ? apart : kept
 			const outgoing = request({ host, port: Number(port), method, path, agent, headers })
-			const giveUp = () => outgoing.destroy(new Error(`no answer within ${Math.round(limit / 1000)} s`))
-			const cancel = clock.after(limit, giveUp)
+			const giveUp = (why: string) => {
+				// Not every request that is destroyed says so, one whose connection was taken from it does not.
+				lose(new Error(why))
+				outgoing.destroy()
+			}
+			const cancel = clock.after(limit, () => giveUp(`no answer within ${Math.round(limit / 1000)} s`))
 			outgoing.on('socket', (socket) => {
 				if (secured.has(socket)) isSent = true
 				else
@@ -71,6 +75,11 @@ export function exchangeWith(namespace: string, { ca, clock = systemClock }: Sur
 					})
 			})
 			outgoing.on('error', lose)
+			// Nobody has asked for another protocol, and Node tells of it by nothing else.
+			outgoing.on('upgrade', (response, socket) => {
+				socket.destroy()
+				giveUp(`the answer is ${response.statusCode}`)
+			})
 			outgoing.on('response', async (response) => {
 				if (response.headers[header.outcome] !== 'completed') outgoing.shouldKeepAlive = false
 				try {
