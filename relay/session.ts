@@ -236,6 +236,9 @@ function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionSetting
 	}
 }
 
+/** A timer of Node goes off at once when it is set to more than 24 days, and no channel is older than one. */
+const untilRenewal = (life: number): number => Math.min(24 * 3_600_000, Math.max(30_000, life * 0.75))
+
 /** Sends the next token at three quarters of the life of this one. */
 async function renew(
 	socket: WebSocket,
@@ -246,8 +249,7 @@ async function renew(
 	let held = first
 	let failures = 0
 	while (!signal.aborted) {
-		const wait = failures === 0 ? Math.max(30_000, (held.expiresOnTimestamp - clock.now()) * 0.75) : 20_000
-		await pause(clock, wait, signal)
+		await pause(clock, failures === 0 ? untilRenewal(held.expiresOnTimestamp - clock.now()) : 20_000, signal)
 		if (signal.aborted || socket.readyState !== WebSocket.OPEN) return
 		try {
 			held = await token(true)
