@@ -23,7 +23,7 @@ import { type StandIn, startStandIn } from './stand-in.ts'
 export const ca = authority()
 export const certificate = ca.issue(['DNS:localhost', 'IP:127.0.0.1'])
 
-/** The clock of the service: a minute in three seconds. */
+/** A minute in three seconds, as for the service, agents and senders. */
 export const clock = scaledClock(20)
 
 type Settings = { readonly [name: string]: unknown }
@@ -52,6 +52,8 @@ type LabOptions = {
 	readonly originOptions?: ServerOptions
 	/** The clock of the service; that of the machine for agents in processes of their own. */
 	readonly serviceClock?: Clock
+	/** How many times as fast the clock of agents and senders is as that of the machine. */
+	readonly factor?: number
 	/** The service lets pass what Microsoft's library does though the documents have it otherwise. */
 	readonly isLenient?: boolean
 }
@@ -59,14 +61,15 @@ type LabOptions = {
 /** A stand-in, a SCIM server and what agents and senders need to talk to them. */
 export async function startLab({
 	originOptions = {},
-	serviceClock = clock,
+	factor = 20,
+	serviceClock = scaledClock(factor),
 	isLenient = false,
 }: LabOptions = {}): Promise<Lab> {
 	const folder = mkdtempSync(join(tmpdir(), 'rollcall-relay-'))
 	const standIn = await startStandIn({ certificate, clock: serviceClock, isLenient })
 	const origin = await startOrigin({ ...certificate, ...originOptions })
 	const log = journal()
-	const own = scaledClock(20)
+	const own = scaledClock(factor)
 	const agents: Agent[] = []
 	const write = (name: string, text: string) => {
 		const file = join(folder, name)
