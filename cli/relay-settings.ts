@@ -4,16 +4,22 @@ import { relaySettings } from '../shared/relay/tenant-settings.ts'
 import type { TenantSettings } from '../shared/storage/tenants.ts'
 import type { Invocation, Option } from './command.ts'
 
-/** Each setting of a relay with its option and what the text of that means. */
+const same = (text: string): unknown => text
+
+/** Each setting of a relay with its option, what the text of that means, and what it can be. */
 const relaySettingOptions = [
-	{ setting: 'hybridConnection', option: 'hybrid-connection', read: (text: string): unknown => text },
-	{ setting: 'agents', option: 'agent', read: (text: string): unknown => text.split(',') },
-	{ setting: 'authorization', option: 'authorization', read: (text: string): unknown => text },
-	{ setting: 'patchAsPost', option: 'patch-as-post', read: (text: string): unknown => truths.get(text) ?? text },
+	{ setting: 'hybridConnection', option: 'hybrid-connection', read: same, valid: 'the name of a hybrid connection' },
+	{ setting: 'agents', option: 'agent', read: (text: string): unknown => text.split(','), valid: 'a GUID' },
+	{ setting: 'authorization', option: 'authorization', read: same, valid: 'onPremises or passThrough' },
+	{
+		...{ setting: 'patchAsPost', option: 'patch-as-post', valid: 'true or false' },
+		read: (text: string): unknown => truths.get(text) ?? text,
+	},
 ] as const satisfies readonly {
 	readonly setting: keyof z.infer<typeof relaySettings>
 	readonly option: Option
-	read: unknown
+	readonly read: (text: string) => unknown
+	readonly valid: string
 }[]
 
 const truths: ReadonlyMap<string, boolean> = new Map([
@@ -37,8 +43,9 @@ export function settingsOf({ values, surroundings }: Pick<Invocation, 'values' |
 	}
 	const { error } = relaySettings.safeParse(given)
 	if (error === undefined) return given
-	const [issue] = error.issues
-	throw new UsageError(`${optionOf(String(issue?.path[0]))}: ${issue?.message}`, {
+	const name = error.issues[0]?.path[0]
+	const wrong = relaySettingOptions.find(({ setting }) => setting === name)
+	throw new UsageError(`--${wrong?.option} ${wrong && values[wrong.option]} is not ${wrong?.valid}`, {
 		hint: `${surroundings.program} tenant set --help`,
 		cause: error,
 	})

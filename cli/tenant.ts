@@ -106,7 +106,9 @@ export const setTenant: AtPlace = ({ args: [name = ''], values, surroundings }) 
 		const tenant = await place.tenants.updateSettings(name, (settings) => assigned({ ...settings, ...given }))
 		if (tenant === 'absent') throw noTenant(place, name)
 		const { settings } = tenant
-		return { text: table(cellsOf(settings)), json: { name, mode, settings } }
+		const cells = cellsOf(settings)
+		const text = cells.length === 0 ? `The tenant ${name} has no settings of its own.` : table(cells)
+		return { text, json: { name, mode, settings } }
 	}
 }
 

@@ -90,10 +90,17 @@ function shortfallOf(error: unknown, { host, hostname, port }: URL): Shortfall {
 	if (error instanceof Error && error.name === 'TimeoutError') {
 		return new Shortfall(`${host} has not answered within ${patience / 1000} seconds`, 'look at what it is waiting for')
 	}
+	const said = error instanceof Error ? error.message : String(error)
+	// What answers a handshake with something else, such as a page over plain HTTP.
+	if (code === 'EPROTO' && /wrong version number|packet length too long|http request/i.test(said)) {
+		return new Shortfall(`${host} does not speak TLS`, 'correct the port, or let it serve HTTPS')
+	}
 	const remedy =
 		remedies.find(([pattern]) => pattern.test(code))?.[1] ?? 'look at the log of whatever stands at that address'
-	const said = error instanceof Error ? error.message : String(error)
-	return new Shortfall(`${host}: ${said || code}`, remedy.replace('HOST', hostname).replace('PORT', port || '443'))
+	return new Shortfall(
+		`${host}: ${said.trim() || code}`,
+		remedy.replace('HOST', hostname).replace('PORT', port || '443'),
+	)
 }
 
 const remedies: readonly (readonly [RegExp, string])[] = [

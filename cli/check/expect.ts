@@ -32,7 +32,7 @@ export function expectStatus(answer: Answer, expected: readonly number[], remedy
 }
 
 /** What the service provider itself says. */
-function detailOf({ body }: Answer): string {
+export function detailOf({ body }: Answer): string {
 	const detail = scimError.safeParse(body).data?.detail
 	return detail === undefined ? '' : ` ("${detail}")`
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { urn } from '../../shared/scim/urn.ts'
 import { isObject } from '../../shared/scim/value.ts'
 import type { Answer, Client } from './client.ts'
-import { expectError, expectList, expectStatus } from './expect.ts'
+import { detailOf, expectError, expectList, expectStatus } from './expect.ts'
 import { Shortfall } from './finding.ts'
 
 /** A check: it answers what it has seen, and throws a Shortfall where that is not as it should be. */
@@ -19,7 +19,7 @@ export const testConnection: Check = {
 		const elapsed = Date.now() - started
 		if (answer.status === 404) {
 			throw new Shortfall(
-				'404 for /Users',
+				`404 for /Users${detailOf(answer) || ', and no SCIM error'}`,
 				'correct the path: the Tenant URL of Rollcall is https://HOST/scim/TENANT, without /Users',
 			)
 		}

@@ -110,13 +110,17 @@ describe('rollcall tenant', () => {
 			settings,
 		)
 		expect((await json('tenant show acme')).settings).toEqual(settings)
+		expect((await run('tenant set acme --authorization= --patch-as-post=')).out).toBe(
+			'The tenant acme has no settings of its own.\n',
+		)
 	})
 
 	test.each([
 		['tenant add Acme', 'Acme cannot be the name of a tenant'],
 		['tenant add acme --mode rely', '--mode rely is not a mode'],
-		['tenant add acme --agent x', '--agent: Invalid GUID'],
-		['tenant set acme --patch-as-post yes', '--patch-as-post: Invalid input: .*'],
+		['tenant add acme --agent x', '--agent x is not a GUID'],
+		['tenant set acme --authorization on', '--authorization on is not onPremises or passThrough'],
+		['tenant set acme --patch-as-post yes', '--patch-as-post yes is not true or false'],
 		['tenant add acme --hybrid-connection x', '--hybrid-connection is for tenants of mode relay'],
 		['tenant set acme', 'nothing to set'],
 	])('refuses %s, and makes nothing', async (line, message) => {

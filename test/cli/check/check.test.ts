@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { urn } from '../../../shared/scim/urn.ts'
 import { type Host, useHost } from '../../support/host.ts'
 import { selfSigned } from '../../support/relay-stand-in/certificates.ts'
 import { rollcall } from '../../support/rollcall.ts'
@@ -142,7 +143,12 @@ describe('rollcall check says what is wrong, and what helps', () => {
 		[
 			'a wrong path',
 			() => ({ status: 404, type: 'text/html', body: '<h1>' }),
-			/^FAIL Test Connection: 404 for \/Users: correct the path/,
+			/^FAIL Test Connection: 404 for \/Users, and no SCIM error: correct the path/,
+		],
+		[
+			'a path that a SCIM service does not know',
+			() => ({ status: 404, body: { schemas: [urn.error], status: '404', detail: 'there is no endpoint /scm' } }),
+			/^FAIL Test Connection: 404 for \/Users \("there is no endpoint \/scm"\): correct the path/,
 		],
 		[
 			'a page of HTML',
@@ -310,6 +316,19 @@ describe('rollcall check on an address', () => {
 				remedy: `nothing listens on port ${port} of 127.0.0.1: start it, or correct the port`,
 			},
 		})
+	})
+
+	test('says that what listens does not speak TLS', async () => {
+		const plain = createServer((_, response) => response.end()).listen(0, '127.0.0.1')
+		await new Promise((resolve) => plain.once('listening', resolve))
+		const { port } = plain.address() as AddressInfo // sound: it listens on a port
+		expect(await toAddress(`https://127.0.0.1:${port}/scim/acme`)).toMatchObject({
+			last: {
+				...{ verdict: 'FAIL', seen: `127.0.0.1:${port} does not speak TLS` },
+				remedy: 'correct the port, or let it serve HTTPS',
+			},
+		})
+		plain.close()
 	})
 
 	test('says that Entra will not trust the certificate', async () => {
