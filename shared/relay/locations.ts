@@ -1,7 +1,10 @@
 type Bases = { readonly from: string; readonly to: string }
 
-/** A `$ref` or `location` and its value in JSON. Inside of a string its quotes would be escaped, so that only names match. */
-const reference = /("(?:\$ref|location)"\s*:\s*)("(?:[^"\\]|\\.)*")/g
+/**
+ * A `$ref` or `location` and its value in JSON. Inside of a string its quotes would be escaped, so that only names match.
+ * No address is longer than 8 kB, and of a text of some millions of characters the engine throws that it is too much.
+ */
+const reference = /("(?:\$ref|location)"\s*:\s*)("(?:[^"\\]|\\.){0,8192}")/g
 
 /**
  * The public address of a resource for the one that the SCIM server gives it; anything else is returned as it is.

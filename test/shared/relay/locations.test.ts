@@ -22,3 +22,11 @@ test('only the value of a $ref or location is touched, and no other byte', () =>
 		'{ "n": 1.0,"big":12345678901234567890, "$ref" : "https://rollcall.test/scim/demo/Users/1", "note": "\\"location\\": \\"/scim/Users/1\\"", "title": "location", "url": "/scim/Users/1", "meta":{"location":"https://rollcall.test/scim/demo/Users/1"} }',
 	)
 })
+
+test.each([
+	['complete', '"}'],
+	['cut off', ''],
+])('a text of eight million characters where an address is expected stays as it is (%s)', (_, end) => {
+	const json = `{"location":"https://a${'/scim'.repeat(1_600_000)}${end}`
+	expect(withPublicLocations(json, bases) === json).toBe(true)
+})
