@@ -60,8 +60,8 @@ const deadlineLimit = 45_000
 export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
 const headerLimit = 16_384
 const waiting = 64
-/** What is kept of an answer beside its body, in bytes. */
-const replyWeight = 1024
+/** What is kept of an answer beside its key, headers and body, in bytes. */
+const replyWeight = 768
 const compress = promisify(gzip)
 
 /** Takes requests off the relay, asks the SCIM server and answers, each request once. */
@@ -120,10 +120,10 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		const known = replies.get(key)
 		if (known !== undefined) return known
 		const reply = run()
-		replies.set(key, reply, replyWeight)
+		replies.set(key, reply, replyWeight + key.length)
 		return reply.then((answered) => {
 			if (answered.outcome !== 'completed' || answered.body.length > controlLimit) replies.delete(key)
-			else replies.set(key, reply, answered.body.length)
+			else replies.set(key, reply, JSON.stringify(answered.headers).length + answered.body.length)
 			return answered
 		})
 	}
