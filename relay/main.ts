@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
@@ -10,6 +11,7 @@ import { showCertificate } from './doctor/certificate.ts'
 import type { Cloud } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { briefly, jsonLog } from './log.ts'
+import { pasteable } from './program.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, type Service, thisMachine } from './service.ts'
@@ -68,6 +70,7 @@ const options = {
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
+const started = { script: process.argv[1] ?? '', cwd: process.cwd() }
 const print = (text: string) => process.stdout.write(text)
 const log = jsonLog((line) => process.stderr.write(line), Date.now)
 
@@ -76,7 +79,7 @@ async function main(args: readonly string[]): Promise<number> {
 	const [command, ...more] = positionals
 	if (command === undefined && !values.help) throw new UsageError('no command', { hint: 'rollcall-relay --help' })
 	if (command === undefined || command === 'help') return done(usage)
-	if (!isCommand(command)) throw new UsageError(`unknown command ${command}`, { hint: 'rollcall-relay --help' })
+	if (!isCommand(command)) throw unknown('command', command, Object.keys(help))
 	if (values.help) return done(help[command])
 	refuseOthers(command, Object.keys(values), command === 'service' ? more.slice(1) : more)
 	switch (command) {
@@ -101,25 +104,36 @@ function refuseOthers(command: keyof typeof help, given: readonly string[], word
 	throw new UsageError(`${command} knows no ${what}`, { hint: `rollcall-relay ${command} --help` })
 }
 
+const declared = {
+	help: { type: 'boolean', short: 'h' },
+	config: { type: 'string', short: 'c' },
+	json: { type: 'boolean' },
+	'save-certificate': { type: 'string' },
+	listen: { type: 'boolean' },
+	cloud: { type: 'string' },
+	'token-file': { type: 'string' },
+	bundle: { type: 'string' },
+	user: { type: 'string' },
+	winsw: { type: 'string' },
+	'dry-run': { type: 'boolean' },
+} as const
+
 function parse(args: readonly string[]) {
 	try {
-		const options = {
-			help: { type: 'boolean', short: 'h' },
-			config: { type: 'string', short: 'c' },
-			json: { type: 'boolean' },
-			'save-certificate': { type: 'string' },
-			listen: { type: 'boolean' },
-			cloud: { type: 'string' },
-			'token-file': { type: 'string' },
-			bundle: { type: 'string' },
-			user: { type: 'string' },
-			winsw: { type: 'string' },
-			'dry-run': { type: 'boolean' },
-		} as const
-		return parseArgs({ args: [...args], options, allowPositionals: true })
+		return parseArgs({ args: [...args], options: declared, allowPositionals: true })
 	} catch (error) {
-		throw new UsageError(briefly(error), { hint: 'rollcall-relay --help', cause: error })
+		const message = briefly(error)
+		const [, option] = /^Unknown option '(--?[^']+)'/.exec(message) ?? []
+		if (option === undefined) throw new UsageError(message, { hint: 'rollcall-relay --help', cause: error })
+		const known = Object.keys(declared).map((name) => `--${name}`)
+		throw unknown('option', option, known, error)
 	}
+}
+
+function unknown(what: string, given: string, known: readonly string[], cause?: unknown): UsageError {
+	const guess = nearest(given, known)
+	const hint = guess === undefined ? 'rollcall-relay --help' : `Did you mean ${guess}?`
+	return new UsageError(`unknown ${what} ${given}`, { hint, cause })
 }
 
 function done(text: string): number {
@@ -145,7 +159,11 @@ async function doctor(file: string, options: DoctorOptions): Promise<number> {
 	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
 	if (pem !== undefined) return saveCertificate(file, pem)
 	const own = { clock: systemClock, machine: thisMachine }
-	const findings = await diagnose(file, { ...own, cloud: cloudOf(options), isListening: listen })
+	const found = await diagnose(file, { ...own, cloud: cloudOf(options), isListening: listen })
+	const findings = found.map((finding) => ({
+		...finding,
+		...(finding.remedy !== undefined && { remedy: pasteable(finding.remedy, started) }),
+	}))
 	print(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings))
 	if (bundle !== undefined) writeBundle(bundle, { config: file, findings, machine: thisMachine, version })
 	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0
@@ -204,7 +222,7 @@ main(process.argv.slice(2)).then(
 	(code) => process.exit(code),
 	(error: unknown) => {
 		const isUsage = error instanceof UsageError
-		process.stderr.write(`error: ${briefly(error)}\n${isUsage ? `hint: ${error.hint}\n` : ''}`)
+		process.stderr.write(`error: ${briefly(error)}\n${isUsage ? `hint: ${pasteable(error.hint, started)}\n` : ''}`)
 		process.exit(isUsage ? 2 : 1)
 	},
 )

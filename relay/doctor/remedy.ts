@@ -4,6 +4,7 @@ import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
 import { originOf } from '../forward.ts'
 import { certificateIn, readsTrustStore } from '../origin-tls.ts'
+import { quoted } from '../program.ts'
 import { day, type Shown, serverNameIn } from './certificate.ts'
 
 /** Settings, and the file that they are in. */
@@ -71,8 +72,6 @@ function pinning({ config, file }: Examined): string {
 
 export const saving = (file: string, pem: string): string =>
 	`rollcall-relay doctor --config ${quoted(file)} --save-certificate ${quoted(pem)}`
-
-const quoted = (path: string): string => (/^[\w./\\:@+-]+$/.test(path) ? path : `"${path}"`)
 
 /** The name that the certificate is checked for. */
 export const expectedName = (config: Config): string => config.origin.tls.serverName ?? originOf(config).host

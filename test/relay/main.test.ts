@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../relay/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
@@ -67,12 +67,18 @@ describe('rollcall-relay', () => {
 		[['service', 'install', '--help'], 0, /^rollcall-relay service install /, /^$/],
 		[['version', '--help'], 0, /^rollcall-relay version\n/, /^$/],
 		[['version'], 0, new RegExp(`^${version.replaceAll('.', '\\.')}\n$`), /^$/],
-		[[], 2, /^$/, /^error: no command\nhint: rollcall-relay --help\n$/],
-		[['dance'], 2, /^$/, /^error: unknown command dance\nhint: /],
+		[[], 2, /^$/, /^error: no command\nhint: node \S*main\.js --help\n$/],
+		[['dance'], 2, /^$/, /^error: unknown command dance\nhint: node \S*main\.js --help\n$/],
+		[['doktor'], 2, /^$/, /^error: unknown command doktor\nhint: Did you mean doctor\?\n$/],
 		[['run'], 2, /^$/, /^error: no configuration\nhint: Name it: --config FILE\n$/],
-		[['service'], 2, /^$/, /^error: service does install, uninstall or status\nhint: rollcall-relay service --help\n$/],
+		[
+			['service'],
+			2,
+			/^$/,
+			/^error: service does install, uninstall or status\nhint: node \S*main\.js service --help\n$/,
+		],
 		[['service', 'install'], 2, /^$/, /^error: no configuration\n/],
-		[['run', '--listen'], 2, /^$/, /^error: run knows no --listen\nhint: rollcall-relay run --help\n$/],
+		[['run', '--listen'], 2, /^$/, /^error: run knows no --listen\nhint: node \S*main\.js run --help\n$/],
 		[['version', 'x'], 2, /^$/, /^error: version knows no x\n/],
 		[['service', 'status', 'x'], 2, /^$/, /^error: service knows no x\n/],
 		[['doctor', '--config', '/absent.json'], 1, /^FAIL C1 {2}\/absent.json cannot be read/, /^$/],
@@ -88,7 +94,9 @@ describe('rollcall-relay', () => {
 			/^$/,
 			/^error: --cloud http:\/\/host\/scim\/demo is not the address of a tenant\nhint: https:\/\/HOST/,
 		],
-		[['run', '--konfig', 'x'], 2, /^$/, /^error: Unknown option '--konfig'/],
+		[['run', '--konfig', 'x'], 2, /^$/, /^error: unknown option --konfig\nhint: Did you mean --config\?\n$/],
+		[['run', '-x'], 2, /^$/, /^error: unknown option -x\nhint: node \S*main\.js --help\n$/],
+		[['run', '--config'], 2, /^$/, /^error: .*--config.* argument missing\nhint: node \S*main\.js --help\n$/],
 		[['run', '--config', '/absent.json'], 2, /^$/, /^error: \/absent.json cannot be read: .*\nhint: /],
 	])('%j exits with %i', async (args, code, out, err) => {
 		const { exited, seen } = start(...args)
@@ -136,6 +144,17 @@ describe('rollcall-relay', () => {
 		const findings: { readonly verdict: string }[] = JSON.parse(seen.out)
 		expect(findings.map(({ verdict }) => verdict)).toContain('WARN')
 		expect(JSON.parse(readFileSync(bundle, 'utf8')).findings).toEqual(findings)
+	})
+
+	test('doctor prints a command as it was started itself', async () => {
+		const good = settings(lab.standIn, lab.origin)
+		const tls = { mode: 'pin', certificateFile: join(folder, 'pin.pem') }
+		const file = lab.write('relay.json', JSON.stringify({ ...good, origin: { ...good.origin, tls } }))
+		const { exited, seen } = start('doctor', '--config', file)
+		expect(await exited).toBe(1)
+		const [, program = '', pem] = /^ +node (\S+) doctor --config \S+ --save-certificate (\S+),/m.exec(seen.out) ?? []
+		expect(resolve(program)).toBe(join(folder, 'server/main.js'))
+		expect(pem).toBe(join(folder, 'pin.pem'))
 	})
 
 	test('run listens, keeps its configuration when the new one is broken, takes a good one, and ends on SIGTERM', async () => {
