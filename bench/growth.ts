@@ -122,20 +122,22 @@ type Plan = {
 
 type Work<T> = readonly [name: string, work: (index: number, target: T) => Promise<unknown>]
 
+/** So many tell what is rare. */
+const memberChanges = 200
+
 async function measureAll(where: string, world: World, plan: Plan): Promise<readonly Point[]> {
 	const { store } = world
 	const points: Point[] = []
 	const own: ResourceId[] = []
+	const createOwn = async () =>
+		own.push((await store.create(userType, { attributes: person(`own-${world.created++}`) })).id)
 	let size = 0
 	for (const users of plan.users) {
 		await plan.fillUsers(users - size)
 		size = users
 		const page = (startIndex: number) => store.query(userType, { page: { startIndex, count: 100 } })
 		const works: readonly Work<undefined>[] = [
-			[
-				'create a user',
-				async () => own.push((await store.create(userType, { attributes: person(`own-${world.created++}`) })).id),
-			],
+			['create a user', createOwn],
 			['match by userName', (index) => find(store, `own-${world.created - 1 - index}@EXAMPLE.com`)],
 			['change a user', (index) => rename(store, own.at(-1 - index), `Title ${index}`)],
 			['page at the beginning', () => page(1)],
@@ -146,6 +148,8 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 		points.push(...(await measureWorks(works, world, { sizes: [{ place, target: undefined }], times: 100 })))
 	}
 	console.log(await walk(world))
+	// The groups are filled with the oldest users; what comes and goes are the newest.
+	for (let index = 0; index < memberChanges; index++) await createOwn()
 	const groups: { readonly id: ResourceId; readonly size: number }[] = []
 	for (const members of plan.members) {
 		const { id } = await store.create(groupType, { attributes: { displayName: `Group of ${members}` } })
@@ -161,7 +165,7 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 		['read the group without members', (_, id) => store.get(groupType, id)],
 	]
 	const sizes = groups.map(({ id, size }) => ({ place: { where, by: 'members', size } as const, target: id }))
-	points.push(...(await measureWorks(works, world, { sizes, times: own.length })))
+	points.push(...(await measureWorks(works, world, { sizes, times: memberChanges })))
 	report(points)
 	return points
 }
