@@ -45,6 +45,8 @@ export type Agent = {
 	retire(heir: Agent): Promise<void>
 	/** Takes over what was sent to an agent that retires. */
 	readonly receive: Dispatcher['receive']
+	/** Takes over what was answered by an agent that retires: its sender may not have got it. */
+	readonly inherit: Dispatcher['inherit']
 	status(): AgentStatus
 	/** Asks how the SCIM server does. */
 	readonly probe: Probe
@@ -149,7 +151,10 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	async function retire(next: Agent): Promise<void> {
 		const own = status()
 		const { namespace, hybridConnection } = next.status()
-		if (namespace === own.namespace && hybridConnection === own.hybridConnection) heir = next
+		if (namespace === own.namespace && hybridConnection === own.hybridConnection) {
+			heir = next
+			next.inherit(requests.answers())
+		}
 		stopping.abort()
 		await leave()
 		isStopped = true
@@ -174,7 +179,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		return channels.size > 0 ? 'online' : 'connecting'
 	}
 
-	return { online, status, probe, drain, retire, receive: requests.receive }
+	return { online, status, probe, drain, retire, receive: requests.receive, inherit: requests.inherit }
 }
 
 function troubleOf(error: unknown): Trouble {

@@ -15,7 +15,7 @@ import type { Answer, RelayRequest } from './channel.ts'
 import type { Config } from './config.ts'
 import { type Forward, type OriginAnswer, originOf } from './forward.ts'
 import { gate } from './gate.ts'
-import { kept } from './kept.ts'
+import { type Kept, kept } from './kept.ts'
 import { briefly, type Log } from './log.ts'
 import type { Probe } from './probe.ts'
 import { tally } from './tally.ts'
@@ -43,9 +43,15 @@ export type Dispatcher = {
 	underway(): number
 	/** Resolves when no request is under way. */
 	idle(): Promise<void>
+	/** What it has answered and is answering, for the one that takes over from it. */
+	answers(): Answers
+	inherit(answers: Answers): void
 }
 
 type Reply = Answer & { readonly outcome: Outcome; readonly error?: AgentErrorCode }
+
+/** Answers by their keys, each collection with the time when all of it is forgotten. */
+type Answers = ReadonlyMap<Kept<Promise<Reply>>, number>
 
 type Setting = {
 	readonly config: Config
@@ -60,6 +66,7 @@ const deadlineLimit = 45_000
 export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
 const headerLimit = 16_384
 const waiting = 64
+const rememberedFor = 600_000
 /** What is kept of an answer beside its key, headers and body, in bytes. */
 const replyWeight = 768
 const compress = promisify(gzip)
@@ -69,7 +76,8 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
 	const delivered = kept<true>(clock, { milliseconds: 300_000, room: 10_000 })
-	const replies = kept<Promise<Reply>>(clock, { milliseconds: 600_000, room: 32 * 2 ** 20 })
+	const replies = kept<Promise<Reply>>(clock, { milliseconds: rememberedFor, room: 32 * 2 ** 20 })
+	const inherited = new Map<Kept<Promise<Reply>>, number>()
 	const { enter } = gate(config.concurrency, waiting, clock)
 	const underway = tally()
 	let isRefusing = false
@@ -114,10 +122,16 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		return once(headers[header.key], request.method, () => ask(delivery, headers, path))
 	}
 
+	function answerUnder(key: string): Promise<Reply> | undefined {
+		for (const [answers, until] of inherited) if (clock.now() >= until) inherited.delete(answers)
+		const found = [replies, ...inherited.keys()].map((answers) => answers.get(key))
+		return found.find((reply) => reply !== undefined)
+	}
+
 	/** The same key is one request of one client: it waits for the answer that is under way, or gets the one that was given. */
 	function once(key: string | undefined, method: string, run: () => Promise<Reply>): Promise<Reply> {
 		if (key === undefined || method === 'GET') return run()
-		const known = replies.get(key)
+		const known = answerUnder(key)
 		if (known !== undefined) return known
 		const reply = run()
 		replies.set(key, reply, replyWeight + key.length)
@@ -153,7 +167,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	}
 
 	async function outcomeOf(key: string): Promise<Reply> {
-		return (await replies.get(key)) ?? refusal('outcome_unknown', 'the agent knows no answer under this key')
+		return (await answerUnder(key)) ?? refusal('outcome_unknown', 'the agent knows no answer under this key')
 	}
 
 	/** Tells the cloud how the agent finds the SCIM server. */
@@ -202,6 +216,10 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		},
 		underway: underway.count,
 		idle: underway.empty,
+		answers: () => new Map([...inherited, [replies, clock.now() + rememberedFor]]),
+		inherit: (answers) => {
+			for (const [each, until] of answers) inherited.set(each, until)
+		},
 	}
 }
 
