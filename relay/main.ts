@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { nearest } from '../shared/cli/nearest.ts'
-import { UsageError } from '../shared/cli/usage-error.ts'
+import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
@@ -165,7 +165,10 @@ async function doctor(file: string, options: DoctorOptions): Promise<number> {
 		...(finding.remedy !== undefined && { remedy: pasteable(finding.remedy, started) }),
 	}))
 	print(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings))
-	if (bundle !== undefined) writeBundle(bundle, { config: file, findings, machine: thisMachine, version })
+	if (bundle !== undefined)
+		await explained(`${bundle} cannot be written`, 'Name another file: --bundle FILE', () =>
+			writeBundle(bundle, { config: file, findings, machine: thisMachine, version }),
+		)
 	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0
 }
 
@@ -180,8 +183,10 @@ function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorOptions): Cloud 
 
 async function saveCertificate(file: string, pem: string): Promise<number> {
 	const shown = await showCertificate(readConfig(file))
-	writeFileSync(pem, shown.pem)
-	return done(`${shown.text}\n`)
+	await explained(`${pem} cannot be written`, 'Name another file: --save-certificate PEM', () =>
+		writeFileSync(pem, shown.pem),
+	)
+	return done(`${shown.text}\nwritten to ${pem}\n`)
 }
 
 type ServiceOptions = {

@@ -184,10 +184,10 @@ async function titled(finding: Finding, path: string, examined: Examined): Promi
 	}
 }
 
-function credentialRemedy({ origin: { authorization } }: Config): string {
+function credentialRemedy({ origin: { authorization, url } }: Config): string {
 	switch (authorization.type) {
 		case 'bearer':
-			return `The SCIM server refuses the token in ${authorization.tokenFile}: write the right one into it and restart the agent.`
+			return `The SCIM server refuses the token in ${authorization.tokenFile}: write the right one into it and restart the agent. Or: That is the token of another tenant, where the path of origin.url names one: it is "${url}".`
 		case 'passThrough':
 			return 'Nothing is wrong if clients bring the token: "authorization": { "type": "passThrough" } sends none of its own.'
 		case 'clientCertificate':

@@ -157,6 +157,20 @@ describe('rollcall-relay', () => {
 		expect(pem).toBe(join(folder, 'pin.pem'))
 	})
 
+	test('doctor says where it has written the certificate, and which file it cannot write', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const pem = join(folder, 'shown.pem')
+		const saved = start('doctor', '--config', file, '--save-certificate', pem)
+		expect(await saved.exited).toBe(0)
+		expect(saved.seen.out).toMatch(new RegExp(`SHA-256 \\S+\nwritten to ${pem}\n$`))
+		expect(readFileSync(pem, 'utf8')).toMatch(/^-----BEGIN CERTIFICATE-----/)
+		const absent = start('doctor', '--config', file, '--save-certificate', '/absent/shown.pem')
+		expect(await absent.exited).toBe(2)
+		expect(absent.seen.err).toMatch(
+			/^error: \/absent\/shown\.pem cannot be written: ENOENT.*\nhint: Name another file: --save-certificate PEM\n$/,
+		)
+	})
+
 	test('run listens, keeps its configuration when the new one is broken, takes a good one, and ends on SIGTERM', async () => {
 		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
 		const { child, exited, logged, seen } = start('run', '--config', file)

@@ -393,7 +393,10 @@ describe('no way to it', () => {
 
 describe('what it answers', () => {
 	test.each([
-		[401, /refuses the token in .*origin\.token/],
+		[
+			401,
+			/refuses the token in .*origin\.token: .* Or: That is the token of another tenant, .* it is "https:.*\/scim"\.$/,
+		],
 		[403, /refuses the token in/],
 		[404, /Is origin\.url the address/],
 	])('%i for users', async (status, remedy) => {
