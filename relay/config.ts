@@ -35,8 +35,8 @@ const authorization = z.discriminatedUnion('type', [
 
 const schema = z.strictObject({
 	relay: z.strictObject({
-		namespace: z.string().regex(/^[a-z0-9.-]+(:\d+)?$/i, 'is a host name such as contoso.servicebus.windows.net'),
-		hybridConnection: z.string().regex(/^[\w.-]+(\/[\w.-]+)*$/, 'is the name of a hybrid connection'),
+		namespace: z.string().regex(/^[a-z0-9.-]+(:\d+)?$/i, 'must be a host name such as contoso.servicebus.windows.net'),
+		hybridConnection: z.string().regex(/^[\w.-]+(\/[\w.-]+)*$/, 'must be the name of a hybrid connection'),
 		rendezvousSuffix: z.string().startsWith('.').default('.servicebus.windows.net'),
 		audience: z.url().default('https://relay.azure.net/'),
 		caFile: text.optional(),
@@ -48,7 +48,7 @@ const schema = z.strictObject({
 			.string()
 			.regex(
 				/^https:\/\/[^/?#@]+(\/[\w.~-]+)*\/scim(\/[\w.~-]+)*\/?$/,
-				'is an https address such as https://localhost:11015/scim',
+				'must be an https address with /scim in its path, such as https://localhost:11015/scim',
 			),
 		tls: tls.default({ mode: 'system' }),
 		clientCertificate: z.strictObject({ certificateFile: text, keyFile: text }).optional(),

@@ -87,7 +87,7 @@ test.each([
 	[{ ...good, rejectUnauthorized: false }, /rejectUnauthorized is no setting$/, 'Remove it.'],
 	[
 		{ ...good, origin: { ...good.origin, url: 'http://localhost/scim' } },
-		/origin\.url: .*is an https address such as https:\/\/localhost:11015\/scim/,
+		/origin\.url: must be an https address with \/scim in its path, such as https:\/\/localhost:11015\/scim/,
 		'Compare it with docs/relay.md.',
 	],
 	[
