@@ -72,6 +72,8 @@ const options = {
 
 const started = { script: process.argv[1] ?? '', cwd: process.cwd() }
 const print = (text: string) => process.stdout.write(text)
+// What collects the log may be started anew, as journald is at an upgrade: that is no reason to end.
+process.stderr.on('error', () => undefined)
 const log = jsonLog((line) => process.stderr.write(line), Date.now)
 
 async function main(args: readonly string[]): Promise<number> {

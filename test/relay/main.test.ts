@@ -255,6 +255,16 @@ describe('rollcall-relay', () => {
 		lab.origin.answer = answer
 	})
 
+	test('whoever reads its log may go away, and come no more', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const { child, exited, logged } = start('run', '--config', file)
+		await logged('online')
+		child.stderr?.destroy()
+		for (let at = 0; at < 3; at++) expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+		child.kill('SIGTERM')
+		expect(await exited).toBe(0)
+	})
+
 	test('Windows tells by other signals that a console or a service ends, and none has settings read again', () => {
 		expect(signalsOn('win32')).toEqual({ stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] })
 		expect(signalsOn('linux')).toEqual({ stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] })
