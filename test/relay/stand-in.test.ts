@@ -735,7 +735,7 @@ describe('the journal', () => {
 		const own = journal()
 		own.write('violation', { what: 'first' })
 		for (let at = 0; at < 100_000; at++) own.write('frame', { at })
-		expect(own.entries.length).toBeLessThan(50_000)
+		expect(own.entries.length).toBeLessThanOrEqual(10_000)
 		expect([own.entries.at(-1), own.count('frame'), own.violations().length]).toEqual([
 			{ event: 'frame', at: 99_999 },
 			100_000,

@@ -2,7 +2,7 @@
 export type Entry = { readonly event: string; readonly [detail: string]: unknown }
 
 export type Journal = {
-	/** The newest, tens of thousands of them. */
+	/** The newest, thousands of them. */
 	readonly entries: readonly Entry[]
 	/** What a listener did that the protocol forbids. */
 	violations(): readonly Entry[]
@@ -14,7 +14,7 @@ export type Journal = {
 }
 
 /** A relay that runs for long under load has more to tell than the memory takes. */
-const room = 40_000
+const room = 10_000
 
 export function journal(): Journal {
 	const entries: Entry[] = []
