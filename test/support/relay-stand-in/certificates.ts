@@ -26,33 +26,31 @@ function openssl(files: Readonly<Record<string, string>>, commands: readonly (re
 	}
 }
 
+/** Makes a certificate of its own making. */
+const making = (commonName: string, extensions: readonly string[] = []): readonly string[] => [
+	...[
+		'req',
+		'-x509',
+		...algorithm,
+		'-keyout',
+		'key.pem',
+		'-out',
+		'cert.pem',
+		'-days',
+		'2',
+		'-subj',
+		`/CN=${commonName}`,
+	],
+	...extensions.flatMap((extension) => ['-addext', extension]),
+]
+
 /** A certificate that nobody but itself vouches for. */
 export const selfSigned = (names: readonly string[] = [], commonName = 'localhost'): Certificate =>
-	openssl({}, [
-		[
-			...[
-				'req',
-				'-x509',
-				...algorithm,
-				'-keyout',
-				'key.pem',
-				'-out',
-				'cert.pem',
-				'-days',
-				'2',
-				'-subj',
-				`/CN=${commonName}`,
-			],
-			...(names.length > 0 ? ['-addext', `subjectAltName=${names.join(',')}`] : []),
-		],
-	])
+	openssl({}, [making(commonName, names.length > 0 ? [alternatives(names)] : [])])
 
 /** A certificate authority that lives as long as the test. */
 export function authority(name = 'Lab'): Authority {
-	const own = openssl({}, [
-		[...['req', '-x509', ...algorithm, '-keyout', 'key.pem', '-out', 'cert.pem', '-days', '2', '-subj', `/CN=${name}`]],
-	])
-	return authorityOf(own)
+	return authorityOf(openssl({}, [making(name)]))
 }
 
 const authorityOf = (own: Certificate): Authority => ({
@@ -103,21 +101,4 @@ export const notYetValid = (): Certificate =>
 
 /** A certificate of its own making with further extensions, such as `extendedKeyUsage=clientAuth`. */
 export const withExtension = (extension: string): Certificate =>
-	openssl({}, [
-		[
-			...[
-				'req',
-				'-x509',
-				...algorithm,
-				'-keyout',
-				'key.pem',
-				'-out',
-				'cert.pem',
-				'-days',
-				'2',
-				'-subj',
-				'/CN=localhost',
-			],
-			...['-addext', 'subjectAltName=DNS:localhost', '-addext', extension],
-		],
-	])
+	openssl({}, [making('localhost', ['subjectAltName=DNS:localhost', extension])])
