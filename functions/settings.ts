@@ -29,7 +29,7 @@ const environment = z.object({
 	ROLLCALL_KEY_VAULT_URL: optional(azureAddress),
 	ROLLCALL_TOKENS_FILE: optional(z.string()),
 	ROLLCALL_RELAY_NAMESPACE: optional(
-		z.string().regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?$/i, 'is a host name such as contoso.servicebus.windows.net'),
+		z.string().regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?$/i, 'is not a host name such as contoso.servicebus.windows.net'),
 	),
 	ROLLCALL_RELAY_KEY_NAME: optional(z.string()),
 	ROLLCALL_RELAY_KEY: optional(z.string()),

@@ -111,7 +111,7 @@ describe('app settings', () => {
 		[
 			'a namespace that is an address',
 			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: 'https://acme.servicebus.windows.net' },
-			wrong('ROLLCALL_RELAY_NAMESPACE', 'is a host name such as contoso.servicebus.windows.net'),
+			wrong('ROLLCALL_RELAY_NAMESPACE', 'is not a host name such as contoso.servicebus.windows.net'),
 		],
 		[
 			'a key without its name',
