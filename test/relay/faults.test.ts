@@ -19,7 +19,7 @@ import { type Bundle, bundle } from '../support/bundle.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Journal, journal } from '../support/relay-stand-in/journal.ts'
 import { ca, clock, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
-import { json, startOrigin } from '../support/relay-stand-in/origin.ts'
+import { json, noise, startOrigin } from '../support/relay-stand-in/origin.ts'
 import { scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
 import { sendTo } from '../support/relay-stand-in/sender.ts'
 import { entraToken } from '../support/relay-stand-in/tokens.ts'
@@ -75,9 +75,6 @@ async function ready(agent: Agent) {
 	await close()
 	return { status: response.status, ...body, finding }
 }
-
-/** Random text: nothing that packs it makes it small enough for the control channel. */
-const noise = randomBytes(90_000).toString('base64')
 
 const hash = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
 

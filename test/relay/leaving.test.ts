@@ -3,14 +3,13 @@ import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type Bundle, bundle } from '../support/bundle.ts'
 import { certificate, clock, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
-import { json, startOrigin } from '../support/relay-stand-in/origin.ts'
+import { json, noise, startOrigin } from '../support/relay-stand-in/origin.ts'
 
 let program: Bundle
 let lab: Lab
 const children: ChildProcess[] = []
 const [one, two] = ['aaaaaaaa-0000-4000-8000-000000000001', 'bbbbbbbb-0000-4000-8000-000000000002']
 const post = (size = 2) => request({ method: 'POST', body: Buffer.alloc(size, 'x') })
-const noise = Array.from({ length: 120_000 }, () => Math.random().toString(36).slice(2, 4)).join('')
 
 beforeAll(async () => {
 	program = await bundle('test/support/relay-stand-in/agent-process.ts')

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../relay/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
-import { json } from '../support/relay-stand-in/origin.ts'
+import { json, noise } from '../support/relay-stand-in/origin.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 let folder = ''
@@ -233,7 +233,6 @@ describe('rollcall-relay', () => {
 		await logged('online')
 		const { answer } = lab.origin
 		const send = lab.sender()
-		const noise = Array.from({ length: 120_000 }, () => Math.random().toString(36).slice(2, 4)).join('')
 		lab.origin.answer = (_, response) => json(response, 200, { noise })
 		await outcome(send(request()))
 		const left = lab.standIn.journal.until('rendezvous-left', lab.standIn.journal.count('rendezvous-left') + 1)

@@ -308,7 +308,7 @@ test('what keeps being unreachable is not tried by each request, and told with i
 	expect(clock.now() - before).toBeLessThan(250)
 })
 
-test('a request that waited for a connection and was cut off there may have been carried out', async () => {
+test('writes whose answers are cut may have been carried out, and are not sent again, with more of them than connections', async () => {
 	await lab.agent()
 	const { answer } = lab.origin
 	lab.origin.answer = (incoming, response, body) => {

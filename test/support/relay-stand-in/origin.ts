@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -21,6 +22,9 @@ export type Origin = {
 /** Answers as a SCIM server would, in so far as JSON is concerned. */
 export const json = (response: ServerResponse, status: number, value: unknown, headers = {}) =>
 	response.writeHead(status, { 'content-type': 'application/scim+json', ...headers }).end(JSON.stringify(value))
+
+/** Random text: nothing that packs it makes it small enough for the control channel. */
+export const noise = randomBytes(90_000).toString('base64')
 
 /** A SCIM server on loopback that does what a test says; by default it echoes. */
 export async function startOrigin(options: ServerOptions): Promise<Origin> {
