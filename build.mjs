@@ -57,7 +57,7 @@ await Promise.all([
 	}),
 	build({
 		...bundle,
-		entryPoints: { main: 'relay/main.ts' },
+		entryPoints: { main: 'agent/main.ts' },
 		outdir: join(dist, 'relay'),
 		banner: { js: `#!/usr/bin/env node\n${bundle.banner.js}` },
 	}),
@@ -72,7 +72,7 @@ await Promise.all([
 	}),
 	build({
 		...bundle,
-		entryPoints: { main: 'relay/conformance/main.ts' },
+		entryPoints: { main: 'agent/conformance/main.ts' },
 		outdir: join(dist, 'conformance'),
 	}),
 	build({

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util'
 import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { type Command, declared, type Invocation, type Option } from './command.ts'
+import type { Command, Invocation } from './command.ts'
 import { commandHelp, help } from './help.ts'
+import { declared, type Option } from './options.ts'
 import { shellWord } from './program.ts'
 
 /** What to do: a command, or to print a text. */

@@ -1,4 +1,5 @@
-import type { Command, Option } from './command.ts'
+import type { Command } from './command.ts'
+import type { Option } from './options.ts'
 
 const descriptions: Readonly<Record<Option, readonly [value: string, text: string]>> = {
 	data: ['DIR', 'work on the folder of npm start (default ./data)'],

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelinePolicy } from '@azure/core-rest-pipeline'
-import { serviceError } from '../shared/storage/batch.ts'
-import type { Send } from '../shared/storage/tables.ts'
+import { serviceError } from '../shared/storage/table/batch.ts'
+import type { Send } from '../shared/storage/table/tables.ts'
 
 /** Sends requests again that Azure refuses for want of a role. */
 export type Patience = {

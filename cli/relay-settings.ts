@@ -1,8 +1,9 @@
 import type * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { relaySettings } from '../shared/relay/tenant-settings.ts'
-import type { TenantSettings } from '../shared/storage/tenants.ts'
-import type { Invocation, Option } from './command.ts'
+import { relaySettings } from '../shared/tenants/relay-settings.ts'
+import type { TenantSettings } from '../shared/tenants/tenants.ts'
+import type { Invocation } from './command.ts'
+import type { Option } from './options.ts'
 
 const same = (text: string): unknown => text
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { ScimError } from '../shared/scim/error.ts'
-import type { Tenant } from '../shared/storage/tenants.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { AtPlace, Surroundings } from './command.ts'
 import { Failure } from './failure.ts'
 import type { Place } from './place.ts'

@@ -1,5 +1,5 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
-import type { Option, Values } from './command.ts'
+import type { Option, Values } from './options.ts'
 
 /** Where a command works, as the command line has it. */
 export type Where =

@@ -1,8 +1,16 @@
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
-import type { Tenant } from '../shared/storage/tenants.ts'
-import type { Check } from './health.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
+
+/** One thing that a tenant's requests need, looked at just now. */
+export type Check = {
+	readonly name: 'tables' | 'tokens' | 'scimServer'
+	readonly status: 'ok' | 'failing'
+	readonly milliseconds: number
+	/** What is wrong with it. */
+	readonly detail?: string
+}
 
 /** An authenticated request of one tenant, without the transport it came by. */
 export type Call = {

@@ -3,7 +3,7 @@ import { invalidCursor } from '../shared/scim/error.ts'
 import { kindOfId } from '../shared/scim/id.ts'
 import { pageSize } from '../shared/scim/list-response.ts'
 import { urn } from '../shared/scim/urn.ts'
-import type { ChangeEntry } from '../shared/storage/changes.ts'
+import type { ChangeEntry } from '../shared/storage/feed.ts'
 import type { Handler } from './call.ts'
 
 /**

@@ -1,14 +1,5 @@
 import { ScimError } from '../shared/scim/error.ts'
-import type { Call, Reply } from './call.ts'
-
-/** One thing that a tenant's requests need, looked at just now. */
-export type Check = {
-	readonly name: 'tables' | 'tokens' | 'scimServer'
-	readonly status: 'ok' | 'failing'
-	readonly milliseconds: number
-	/** What is wrong with it. */
-	readonly detail?: string
-}
+import type { Call, Check, Reply } from './call.ts'
 
 /** Says that the app runs, and nothing else: for probes that have no token. */
 export const alive: Reply = { status: 200, body: { status: 'ok' } }

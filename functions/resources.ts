@@ -10,7 +10,9 @@ import type { AttributeValues, Member, ResourceId, StoredResource } from '../sha
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified } from '../shared/scim/version.ts'
-import type { Draft, Include, Revision, UpdateOptions } from '../shared/storage/resource-store.ts'
+import type { Draft } from '../shared/storage/resource/create.ts'
+import type { Include } from '../shared/storage/resource/read.ts'
+import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
 import type { Call, Handler, Reply } from './call.ts'
 
 /** RFC 7644 section 3.3. */

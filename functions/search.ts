@@ -9,7 +9,7 @@ import { parseAttributePath } from '../shared/scim/path.ts'
 import { parseSelection, project, type Selection } from '../shared/scim/projection.ts'
 import { represent } from '../shared/scim/represent.ts'
 import { type ResourceType, resolveAttribute } from '../shared/scim/resource-type.ts'
-import type { Query } from '../shared/storage/resource-store.ts'
+import type { Query } from '../shared/storage/query/page.ts'
 import type { Call, Handler, Reply } from './call.ts'
 import { includeOf } from './resources.ts'
 

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { RelaySettings } from './relay.ts'
+import type { RelaySettings } from './relay/relay.ts'
 
 /** Where the data and the tokens are. Each has a form for Azure and a form for a laptop. */
 export type Settings = {

@@ -1,4 +1,4 @@
-import type { Tenant } from '../shared/storage/tenants.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { Services } from './services.ts'
 
 /** How often, in milliseconds. What it finishes is right for every reader already; only its leftovers wait. */

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { onTolerated, type Quirk } from '../shared/scim/dialect.ts'
-import type { Send } from '../shared/storage/tables.ts'
+import type { Send } from '../shared/storage/table/tables.ts'
 
 /** What a request has taken: requests to the table service, and patience with its client. */
 export type Usage = { storageRequests: number; readonly quirks: Set<Quirk> }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { parseTenantName } from '../shared/storage/tenants.ts'
+import { parseTenantName } from '../shared/tenants/tenants.ts'
 
 export type Options = {
 	/** 0 takes any free port. */

@@ -2,7 +2,7 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { takeLock } from '../../local/lock.ts'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
-import type { Tenant } from '../../shared/storage/tenants.ts'
+import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { Failure } from '../failure.ts'
 import { type Counts, type Line, recordsIn } from './records.ts'
 

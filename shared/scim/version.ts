@@ -26,3 +26,6 @@ export const isNotModified = (ifNoneMatch: string | undefined, version: string):
 	ifNoneMatch !== undefined && includes(parseEtags(ifNoneMatch), version)
 
 const includes = (etags: '*' | readonly string[], version: string): boolean => etags === '*' || etags.includes(version)
+
+/** Says whether a stored version is one that the client will accept; `stale` is answered where it is not. */
+export type VersionCondition = (version: string) => boolean

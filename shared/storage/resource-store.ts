@@ -1,7 +1,12 @@
-import type { Filter } from '../scim/filter/ast.ts'
-import type { AttributeValues, Member, ResourceId, StoredResource } from '../scim/resource.ts'
-import type { AttributePath, ResourceType } from '../scim/resource-type.ts'
-import type { ChangeEntry } from './changes.ts'
+import type { StoredResource } from '../scim/resource.ts'
+import type { ResourceType } from '../scim/resource-type.ts'
+import type { VersionCondition } from '../scim/version.ts'
+import type { ChangeEntry } from './feed.ts'
+import type { MembershipChange } from './membership/operations.ts'
+import type { Query, QueryResult } from './query/page.ts'
+import type { Draft } from './resource/create.ts'
+import type { GroupInPieces, GroupOptions, Include } from './resource/read.ts'
+import type { UpdateOptions } from './resource/update.ts'
 
 /**
  * The directory of one tenant.
@@ -52,57 +57,4 @@ export type ResourceStore = {
 
 	/** Deletes a resource and all its memberships. */
 	delete(type: ResourceType, id: string, condition?: VersionCondition): Promise<'deleted' | 'absent' | 'stale'>
-}
-
-export type Draft = {
-	readonly id?: ResourceId
-	readonly attributes: AttributeValues
-	readonly members?: readonly Member[]
-}
-
-export type GroupOptions<T> = {
-	readonly write: (page: readonly Member[]) => T
-	readonly isKnown?: VersionCondition
-}
-
-export type GroupInPieces<T> = { readonly resource: StoredResource; readonly members: readonly T[] | undefined }
-
-export type Include = { readonly members?: boolean; readonly groups?: boolean }
-
-/** Says whether a stored version is one that the client will accept; `stale` is answered where it is not. */
-export type VersionCondition = (version: string) => boolean
-
-/** Members to add, each once, and ids to remove, none of them added too. */
-export type MembershipChange = { readonly add: readonly Member[]; readonly remove: readonly ResourceId[] }
-
-export type UpdateOptions = {
-	readonly include?: Include
-	readonly condition?: VersionCondition
-	readonly revise: (current: StoredResource) => Revision | undefined
-}
-
-/** The whole of the new attributes; of the members only what changes. */
-export type Revision = { readonly attributes: AttributeValues; readonly membership?: MembershipChange }
-
-export type Query = {
-	readonly filter?: Filter
-	readonly sort?: { readonly by: AttributePath; readonly descending: boolean }
-	readonly page: Page
-	readonly include?: Include
-}
-
-/**
- * Which part of the result: `startIndex` counts from 1 (RFC 7644 section 3.4.2.4); `after` is the `next` of an earlier
- * result, or '' for the beginning (RFC 9865). `count` 0 asks for the total alone.
- */
-export type Page =
-	| { readonly startIndex: number; readonly count: number }
-	| { readonly after: string; readonly count: number }
-
-/** `next` is where the following page begins; absent at the end, and where the query was not by `after`. */
-export type QueryResult = {
-	readonly resources: readonly StoredResource[]
-	/** Absent where a walk by cursor goes over more resources than are looked at for each of its pages. */
-	readonly totalResults?: number
-	readonly next?: string
 }

@@ -1,15 +1,15 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
 import { resourceTypes } from '../scim/resource-type.ts'
-import { foldAll } from './counts.ts'
-import { finishGroupDeletion, finishUserDeletion } from './delete.ts'
-import type { Directory } from './directory.ts'
-import { abandon } from './intent.ts'
-import { feedBefore, type Intent, jobs } from './keys.ts'
-import { chunked } from './parallel.ts'
-import { removeRows } from './remove-rows.ts'
-import { rollForward } from './roll-forward.ts'
+import { rollForward } from './membership/apply.ts'
+import { abandon } from './membership/prepare.ts'
+import { finishGroupDeletion, finishUserDeletion } from './resource/delete.ts'
+import { foldAll } from './rows/counts.ts'
+import type { Directory } from './rows/directory.ts'
+import { feedBefore, type Intent, jobs } from './rows/keys.ts'
+import { chunked } from './table/parallel.ts'
 import { type DirectoryOptions, directoryOf } from './table-store.ts'
+import { removeRows } from './transaction/remove-rows.ts'
 
 export type SweepOptions = DirectoryOptions & {
 	/** Milliseconds since 1970 at which to stop; what is left is for the next time. */

@@ -1,14 +1,13 @@
-import { changeMembers } from './change-members.ts'
-import { changesAfter } from './changes.ts'
-import { create } from './create.ts'
-import { deleteResource } from './delete.ts'
-import type { Directory } from './directory.ts'
-import { query } from './query.ts'
-import { getGroup, read } from './read.ts'
+import { changesAfter } from './feed.ts'
+import { changeMembers } from './membership/change-members.ts'
+import { query } from './query/query.ts'
+import { create } from './resource/create.ts'
+import { deleteResource } from './resource/delete.ts'
+import { getGroup, read } from './resource/read.ts'
+import { update } from './resource/update.ts'
 import type { ResourceStore } from './resource-store.ts'
-import type { Tables } from './tables.ts'
-import type { Tenant } from './tenants.ts'
-import { update } from './update.ts'
+import type { Directory } from './rows/directory.ts'
+import type { Tables } from './table/tables.ts'
 
 export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
 	/** 50,000 when left out. */
@@ -16,7 +15,8 @@ export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
 	/** 30 days when left out. */
 	readonly keepFeedFor?: number
 	readonly tables: Tables
-	readonly tenant: Pick<Tenant, 'name' | 'table'>
+	/** The name of the partition, which is the tenant's, and of the table. */
+	readonly tenant: { readonly name: string; readonly table: string }
 }
 
 const day = 24 * 60 * 60_000

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openPlace, type Place } from '../../cli/place.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { userType } from '../../shared/scim/resource-type.ts'
-import { connectTables } from '../../shared/storage/tables.ts'
+import { connectTables } from '../../shared/storage/table/tables.ts'
 import { jsonOf, type RunOptions, rollcall } from '../support/rollcall.ts'
 
 let folder = ''

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { TableRequest } from '../../shared/storage/tables.ts'
+import type { TableRequest } from '../../shared/storage/table/tables.ts'
 import { type Fate, serverBusy, withFaults } from '../support/faults.ts'
 import { type Host, type RequestOptions, useHost } from '../support/host.ts'
 import { type KeyVault, useKeyVault } from '../support/key-vault.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { sweepAll, sweepEvery } from '../../functions/sweep.ts'
-import type { Tenant } from '../../shared/storage/tenants.ts'
+import type { Tenant } from '../../shared/tenants/tenants.ts'
 
 const tenantNamed = (name: string): Tenant => ({
 	name,

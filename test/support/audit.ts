@@ -1,6 +1,6 @@
 import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
-import { resourceOf, rowsOf } from '../../shared/storage/entity.ts'
-import type { Row, Table } from '../../shared/storage/tables.ts'
+import { resourceOf, rowsOf } from '../../shared/storage/rows/entity.ts'
+import type { Row, Table } from '../../shared/storage/table/tables.ts'
 
 type Rows = ReadonlyMap<string, Row>
 

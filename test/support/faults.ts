@@ -1,4 +1,4 @@
-import type { Send, TableRequest, TableResponse } from '../../shared/storage/tables.ts'
+import type { Send, TableRequest, TableResponse } from '../../shared/storage/table/tables.ts'
 
 /** What happens to one request: the service's own answer, no answer though it was done, not sent at all, or this answer. */
 export type Fate = 'answered' | 'lost' | 'unsent' | TableResponse

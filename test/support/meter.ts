@@ -1,4 +1,4 @@
-import type { Send } from '../../shared/storage/tables.ts'
+import type { Send } from '../../shared/storage/table/tables.ts'
 
 /** Counts the requests to the table service. `waves` is how many of them had to wait for one another. */
 export type Meter = {

@@ -10,9 +10,9 @@ import { exportTenant } from '../../../cli/transfer/export.ts'
 import { unavailable } from '../../../shared/scim/error.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
-import { inParallel } from '../../../shared/storage/parallel.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
-import type { Tenant } from '../../../shared/storage/tenants.ts'
+import { inParallel } from '../../../shared/storage/table/parallel.ts'
+import type { Tenant } from '../../../shared/tenants/tenants.ts'
 
 let data = ''
 let place: Place

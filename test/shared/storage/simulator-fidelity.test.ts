@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { insert, insertOrMerge, merge, type Operation, remove, replace, upsert } from '../../../shared/storage/batch.ts'
+import {
+	insert,
+	insertOrMerge,
+	merge,
+	type Operation,
+	remove,
+	replace,
+	upsert,
+} from '../../../shared/storage/table/batch.ts'
 import {
 	connectTables,
 	etagOf,
@@ -9,7 +17,7 @@ import {
 	type Row,
 	type Table,
 	type Tables,
-} from '../../../shared/storage/tables.ts'
+} from '../../../shared/storage/table/tables.ts'
 import { useAzurite } from '../../support/azurite.ts'
 import { connectionString, simulateTableService } from '../../support/simulator/table-service.ts'
 

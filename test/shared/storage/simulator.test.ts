@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
+import { connectTables } from '../../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../../shared/storage/table-store.ts'
-import { connectTables } from '../../../shared/storage/tables.ts'
 import { sequenceOfIds } from '../../support/sequence.ts'
 import { connectionString, type SimulatorOptions, simulateTableService } from '../../support/simulator/table-service.ts'
 import { describeResourceStore } from './resource-store.contract.ts'

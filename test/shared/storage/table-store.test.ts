@@ -1,5 +1,5 @@
+import { connectTables } from '../../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../../shared/storage/table-store.ts'
-import { connectTables } from '../../../shared/storage/tables.ts'
 import { useAzurite } from '../../support/azurite.ts'
 import { sequenceOfIds } from '../../support/sequence.ts'
 import { describeResourceStore } from './resource-store.contract.ts'

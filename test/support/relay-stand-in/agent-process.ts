@@ -1,5 +1,5 @@
-import { startAgent } from '../../../relay/agent.ts'
-import { readConfig } from '../../../relay/config.ts'
+import { startAgent } from '../../../agent/agent.ts'
+import { readConfig } from '../../../agent/config.ts'
 import { scaledClock } from './scaled-clock.ts'
 
 // An agent in a process of its own, to be killed: node agent-process.mjs CONFIG FACTOR NOW, on a clock that began elsewhere.

@@ -2,17 +2,17 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerOptions } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Agent, startAgent } from '../../../relay/agent.ts'
-import { type Config, readConfig } from '../../../relay/config.ts'
-import type { Clock } from '../../../shared/relay/clock.ts'
-import { sasToken } from '../../../shared/relay/sas.ts'
+import { type Agent, startAgent } from '../../../agent/agent.ts'
+import { type Config, readConfig } from '../../../agent/config.ts'
 import {
 	type RelayedAnswer,
 	type RelayedRequest,
 	type RelaySetting,
 	relaySender,
 	type SendRelayed,
-} from '../../../shared/relay/sender.ts'
+} from '../../../functions/relay/sender.ts'
+import type { Clock } from '../../../shared/relay/clock.ts'
+import { sasToken } from '../../../shared/relay/sas.ts'
 import type { ScimError } from '../../../shared/scim/error.ts'
 import { authority } from './certificates.ts'
 import { type Journal, journal } from './journal.ts'

@@ -1,4 +1,4 @@
-import type { Send, TableRequest, TableResponse } from '../../../shared/storage/tables.ts'
+import type { Send, TableRequest, TableResponse } from '../../../shared/storage/table/tables.ts'
 import { type Keys, type Part, readBatch, target } from './batch.ts'
 import { checkKey, checkSize, type Entity, readEntity, ServiceRefusal } from './entity.ts'
 import { type OrderedMap, orderedMap } from './ordered-map.ts'

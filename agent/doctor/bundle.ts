@@ -1,0 +1,62 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import wsPackage from 'ws/package.json' with { type: 'json' }
+import { type Config, readConfig } from '../config.ts'
+import { briefly } from '../log.ts'
+import type { Machine } from '../service-manager.ts'
+import type { Finding } from './check.ts'
+
+type Content = {
+	readonly config: string
+	readonly findings: readonly Finding[]
+	readonly machine: Machine
+	readonly version: string
+}
+
+/** Writes what somebody else needs to see what is wrong: settings without secrets, findings, versions, the end of the log. */
+export function writeBundle(file: string, { config, findings, machine, version }: Content): void {
+	const { platform, arch, versions } = process
+	const bundle = {
+		made: new Date().toISOString(),
+		versions: {
+			'rollcall-relay': version,
+			node: versions.node,
+			openssl: versions.openssl,
+			ws: wsPackage.version,
+			platform,
+			arch,
+		},
+		findings: findings.map((finding) => ({ ...finding, seen: withoutExcerpt(finding.seen) })),
+		config: attempt(() => withoutSecrets(readConfig(config))),
+		log: attempt(() => lastLines(machine)),
+	}
+	writeFileSync(file, `${JSON.stringify(bundle, null, 2)}\n`, { mode: 0o600 })
+}
+
+/** On Windows WinSW keeps it beside the agent. */
+function lastLines({ platform, folder, run }: Machine): readonly string[] {
+	const log =
+		platform === 'win32'
+			? readFileSync(join(folder, 'logs', 'rollcall-relay.err.log'), 'utf8')
+			: run('journalctl', ['-u', 'rollcall-relay', '-n', '200', '-o', 'cat'])
+	return log.split(/\r?\n/).filter(Boolean).slice(-200)
+}
+
+/** Whatever cannot be had is itself something to know. */
+function attempt<T>(get: () => T): T | { readonly missing: string } {
+	try {
+		return get()
+	} catch (error) {
+		return { missing: withoutExcerpt(briefly(error)) }
+	}
+}
+
+/** Of settings that are no JSON the error shows a piece, which may be that with the proxy's password. */
+const withoutExcerpt = (text: string): string =>
+	text.replace(/(\.\.\.)?".*"(\.\.\.)? is not valid JSON/, '… is not valid JSON')
+
+/** Secrets are in files, whose names stay; but a proxy may have its password in its address. */
+const withoutSecrets = ({ relay, ...others }: Config) => ({
+	...others,
+	relay: { ...relay, ...(relay.proxy !== undefined && { proxy: relay.proxy.replace(/\/\/[^/]*@/, '//…@') }) },
+})

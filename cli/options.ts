@@ -1,0 +1,28 @@
+import type { parseArgs } from 'node:util'
+
+/** Every option of every command. */
+export const declared = {
+	help: { type: 'boolean', short: 'h' },
+	json: { type: 'boolean' },
+	data: { type: 'string' },
+	azure: { type: 'boolean' },
+	'resource-group': { type: 'string' },
+	'tables-endpoint': { type: 'string' },
+	'vault-url': { type: 'string' },
+	'app-host': { type: 'string' },
+	mode: { type: 'string' },
+	'hybrid-connection': { type: 'string' },
+	agent: { type: 'string', multiple: true },
+	authorization: { type: 'string' },
+	'patch-as-post': { type: 'string' },
+	overlap: { type: 'string' },
+	out: { type: 'string' },
+	yes: { type: 'boolean' },
+	'token-file': { type: 'string' },
+	write: { type: 'boolean' },
+} as const
+
+export type Option = keyof typeof declared
+
+/** The options as they were given. */
+export type Values = ReturnType<typeof parseArgs<{ options: typeof declared }>>['values']

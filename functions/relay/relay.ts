@@ -1,0 +1,103 @@
+import type { HttpResponseInit } from '@azure/functions'
+import * as z from 'zod'
+import { readBytes } from '../../shared/http/body.ts'
+import type { ScimRequest } from '../../shared/http/request.ts'
+import { sasToken } from '../../shared/relay/sas.ts'
+import type { TokenSource } from '../../shared/relay/token-cache.ts'
+import { unavailable } from '../../shared/scim/error.ts'
+import { relaySettings } from '../../shared/tenants/relay-settings.ts'
+import type { Tenant } from '../../shared/tenants/tenants.ts'
+import { type RelaySetting, relaySender, type SendRelayed } from './sender.ts'
+
+/** Where Azure Relay is and what opens it. */
+export type RelaySettings = {
+	/** `contoso.servicebus.windows.net` */
+	readonly namespace: string
+	/** A key with the right Send, instead of the managed identity. */
+	readonly sas?: { readonly keyName: string; readonly key: string }
+	/** The authority to trust instead of the public ones, in PEM. */
+	readonly ca?: string
+}
+
+/** The sender of a tenant: the same one for all its requests, since it keeps connections, a token and what it knows of the agents. */
+export type SenderOf = (tenant: Tenant) => SendRelayed
+
+/** @throws ScimError 503 where no relay is configured or the tenant's settings are not those of a relay */
+export function openRelay(settings: RelaySettings | undefined, identityToken: TokenSource): SenderOf {
+	const senders = new Map<string, { readonly made: string; readonly send: SendRelayed }>()
+	return (tenant) => {
+		const made = JSON.stringify(tenant.settings)
+		const known = senders.get(tenant.name)
+		if (known?.made === made) return known.send
+		const send = relaySender(settingOf(tenant, settings, identityToken))
+		senders.set(tenant.name, { made, send })
+		return send
+	}
+}
+
+function settingOf(
+	{ name, settings }: Tenant,
+	relay: RelaySettings | undefined,
+	identityToken: TokenSource,
+): RelaySetting {
+	if (relay === undefined) throw misconfigured('the app setting ROLLCALL_RELAY_NAMESPACE is missing')
+	const parsed = relaySettings.safeParse(settings)
+	if (!parsed.success) throw misconfigured(`the settings of the tenant: ${z.prettifyError(parsed.error)}`)
+	const { hybridConnection = name, agents, authorization, patchAsPost } = parsed.data
+	const { namespace, sas, ca } = relay
+	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
+	return {
+		namespace,
+		hybridConnection,
+		token: sas === undefined ? identityToken : sasSource({ ...sas, uri }),
+		isAuthorizationPassed: authorization === 'passThrough',
+		isPatchSentAsPost: patchAsPost,
+		...(agents !== undefined && { agents }),
+		...(ca !== undefined && { ca }),
+	}
+}
+
+const misconfigured = (why: string) => unavailable(`The SCIM server cannot be reached (relay_settings): ${why}.`, 300)
+
+const hour = 3_600_000
+
+const sasSource =
+	(rule: { readonly uri: string; readonly keyName: string; readonly key: string }): TokenSource =>
+	async () =>
+		sasToken({ ...rule, expires: Date.now() + hour })
+
+type Relayed = { readonly send: SendRelayed; readonly requestId: string; readonly tenant: string }
+
+/** Hands a request on as it came and its answer likewise: what it means is between client and SCIM server. */
+export async function relay(
+	request: ScimRequest,
+	{ send, requestId, tenant }: Relayed,
+): Promise<HttpResponseInit & { readonly status: number }> {
+	const body = await readBytes(request)
+	const {
+		status,
+		headers,
+		body: answer,
+	} = await send({
+		// Node's HTTP client waits for a body that the answer to HEAD does not have.
+		method: request.method === 'HEAD' ? 'GET' : request.method,
+		path: relayedPath(request.url),
+		headers: request.headers,
+		...(body.byteLength > 0 && { body: new Uint8Array(body) }),
+		requestId,
+		publicBase: `${new URL(request.url).origin}/scim/${tenant}`,
+	})
+	const sent = { 'Cache-Control': 'no-store', ...headers }
+	if (request.method === 'HEAD' || answer.length === 0) return { status, headers: sent }
+	return { status, headers: sent, body: answer }
+}
+
+/**
+ * Path and query below the tenant as the client wrote them, but for doubled slashes and one at the end.
+ * @example relayedPath('https://host/scim/demo//Users/?count=1') // '/Users?count=1'
+ */
+export function relayedPath(url: string): string {
+	const [, path = '', query = ''] = /^[a-z]+:\/\/[^/?#]*([^?#]*)([^#]*)/i.exec(url) ?? []
+	const [, , ...segments] = path.split('/').filter((segment) => segment !== '')
+	return `${segments.map((segment) => `/${segment}`).join('')}${query}`
+}

@@ -1,0 +1,75 @@
+import { kindOfId } from '../../scim/id.ts'
+import type { Member, ResourceId } from '../../scim/resource.ts'
+import { groupType, type ResourceType, userType } from '../../scim/resource-type.ts'
+import { textOf } from '../rows/entity.ts'
+import { resourceKey } from '../rows/keys.ts'
+import { rowsAt } from '../table/rows-at.ts'
+import type { Row, Table } from '../table/tables.ts'
+import { groupIdsIn, groupRows, groupsAmong, type Links, linksOf } from './links.ts'
+import { membersAfter, membersOf } from './members.ts'
+
+/** The users of a group, or the groups of a user. Their ids are known before they are read. */
+export type Linked = {
+	/** Whether all of the ids are linked, but for those who have gone since; otherwise the rows tell. */
+	readonly isCertain: boolean
+	/** The ids in order, or more than `limit` of them where there are more. */
+	first(limit: number): Promise<readonly ResourceId[]>
+	/** The ids behind one of them in order, page by page. */
+	after(id: string): AsyncGenerator<readonly ResourceId[]>
+	/** The rows of some of them; without those who are gone. */
+	rows(ids: readonly ResourceId[]): Promise<readonly Row[]>
+}
+
+/** What is linked to the group or the user with this id; nothing to what is none. */
+export function linkedTo(table: Table, type: ResourceType, id: string): Linked {
+	if (kindOfId(id) === undefined) return nothing
+	return type.name === 'Group' ? groupsOfUser(table, id) : usersOfGroup(table, id)
+}
+
+const nothing: Linked = {
+	isCertain: true,
+	first: async () => [],
+	async *after() {},
+	rows: async () => [],
+}
+
+/** A group that is being deleted has no members any more, although their rows may be there. */
+function usersOfGroup(table: Table, groupId: string): Linked {
+	const group = () => table.get(resourceKey(groupType, groupId))
+	return {
+		isCertain: true,
+		async first(limit) {
+			return (await group()) === undefined ? [] : idsOf(await membersOf(table, groupId, limit))
+		},
+		async *after(id) {
+			const row = await group()
+			if (row === undefined) return
+			const pages = membersAfter(table, { groupId, id, pend: textOf(row, 'pend') })
+			for await (const members of pages) yield idsOf(members)
+		},
+		async rows(ids) {
+			const keys = ids.map((id) => resourceKey(userType, id))
+			const rows = await rowsAt(table, keys)
+			return keys.map((key) => rows.get(key)).filter((row) => row !== undefined)
+		},
+	}
+}
+
+const idsOf = (members: readonly Member[]): readonly ResourceId[] => members.map(({ value }) => value)
+
+function groupsOfUser(table: Table, userId: string): Linked {
+	const rows = groupRows(table)
+	let reading: Promise<Links> | undefined
+	const links = (): Promise<Links> => {
+		reading ??= linksOf(table, userId)
+		return reading
+	}
+	return {
+		isCertain: false,
+		first: async () => groupIdsIn(await links()),
+		async *after(id) {
+			yield groupIdsIn(await links()).filter((groupId) => groupId > id)
+		},
+		rows: async (ids) => groupsAmong(table, { userId, links: await links(), rows, ids }),
+	}
+}

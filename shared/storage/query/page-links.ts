@@ -1,0 +1,158 @@
+import { kindOfId } from '../../scim/id.ts'
+import type { Member, ResourceId, StoredResource } from '../../scim/resource.ts'
+import { groupType, type ResourceType } from '../../scim/resource-type.ts'
+import {
+	type GroupReferences,
+	type GroupRows,
+	groupRows,
+	groupsAmong,
+	groupsOf,
+	linksIn,
+	referencesTo,
+} from '../membership/links.ts'
+import { isMember, isOpen, living, membersOf } from '../membership/members.ts'
+import type { Include } from '../resource/read.ts'
+import type { Directory } from '../rows/directory.ts'
+import { textOf } from '../rows/entity.ts'
+import { resourceKey, reverseKey } from '../rows/keys.ts'
+import { within } from '../table/key-range.ts'
+import { inParallel } from '../table/parallel.ts'
+import type { Row, Table } from '../table/tables.ts'
+import type { LinkNeed } from './plan.ts'
+
+// Memberships beside a number of resources: a group's members, a user's groups.
+
+/** `pend` is that of a group's row. */
+type Identified = { readonly id: ResourceId; readonly pend?: string }
+type Links = Pick<StoredResource, 'members' | 'groups'>
+
+type Asked = {
+	readonly include: Include
+	/** Whether the resources are all that there are between the first and the last one. */
+	readonly isRange: boolean
+}
+
+/** Adds the memberships that are to be answered with a page. */
+export async function withInclude<R extends Identified>(
+	{ table }: Directory,
+	type: ResourceType,
+	resources: readonly R[],
+	{ include, isRange }: Asked,
+): Promise<readonly (R & Links)[]> {
+	const isAsked = type.name === 'Group' ? include.members : include.groups
+	return isAsked ? withAll(table, type, resources, isRange) : resources
+}
+
+/** Where it is more, one range over all of them costs less than looking each one up. */
+const fewResources = 30
+
+type Wanted = {
+	readonly need: LinkNeed
+	/** Whether the resources are all that there are between the first and the last one. */
+	readonly isRange: boolean
+}
+
+/** Adds as much of the memberships as a filter looks at. The resources are in the order of their ids. */
+export async function withLinks<R extends Identified>(
+	{ table }: Directory,
+	type: ResourceType,
+	resources: readonly R[],
+	{ need, isRange }: Wanted,
+): Promise<readonly (R & Links)[]> {
+	if (need.length === 0 || resources.length === 0) return resources
+	const isLongRange = isRange && resources.length > fewResources
+	if (need === 'all' || isLongRange) return withAll(table, type, resources, isLongRange)
+	return inParallel(resources, async (resource) => ({
+		...resource,
+		...(await linksAmong(table, type, resource, need)),
+	}))
+}
+
+/** Which of these members a group has, or of these groups a user is in. */
+async function linksAmong(
+	table: Table,
+	type: ResourceType,
+	{ id, pend = '' }: Identified,
+	need: readonly string[],
+): Promise<Links> {
+	const isGroup = type.name === 'Group'
+	const ids = need.filter((other) => kindOfId(other) === (isGroup ? 'User' : 'Group')) as ResourceId[] // sound: looked at
+	const linked = await inParallel(ids, (other) =>
+		isGroup ? isMember(table, { groupId: id, memberId: other, pend }) : isIn(table, id, other),
+	)
+	const values = ids.filter((_, index) => linked[index])
+	return isGroup
+		? { members: values.map((value) => ({ value })) }
+		: { groups: values.map((value) => ({ value, display: '' })) }
+}
+
+async function isIn(table: Table, userId: string, groupId: string): Promise<boolean> {
+	const [link, group] = await Promise.all([
+		table.get(reverseKey(userId, groupId)),
+		table.get(resourceKey(groupType, groupId)),
+	])
+	if (group === undefined) return false
+	const pend = textOf(group, 'pend')
+	return pend === '' ? link !== undefined : isMember(table, { groupId, memberId: userId, pend })
+}
+
+async function withAll<R extends Identified>(
+	table: Table,
+	type: ResourceType,
+	resources: readonly R[],
+	isRange: boolean,
+): Promise<readonly (R & Links)[]> {
+	const groups = groupRows(table)
+	const byOwner = isRange ? await rowsByOwner(table, type, resources) : undefined
+	return inParallel(resources, async (resource) => ({
+		...resource,
+		...(type.name === 'Group'
+			? { members: await membersAmong(table, resource.id, byOwner) }
+			: { groups: await groupsFrom(table, resource.id, { groups, byOwner }) }),
+	}))
+}
+
+function membersAmong(table: Table, id: string, byOwner: RowsByOwner | undefined): Promise<readonly Member[]> {
+	const rows = byOwner?.of(id) ?? []
+	const isWhole = byOwner !== undefined && !byOwner.isDivided(id) && !isOpen(rows)
+	return isWhole ? living(table, rows) : membersOf(table, id)
+}
+
+type Known = { readonly groups: GroupRows; readonly byOwner: RowsByOwner | undefined }
+
+async function groupsFrom(table: Table, id: string, { groups, byOwner }: Known): Promise<GroupReferences> {
+	if (byOwner === undefined) return groupsOf(table, id, groups)
+	return referencesTo(await groupsAmong(table, { userId: id, links: linksIn(byOwner.of(id)), rows: groups }))
+}
+
+type RowsByOwner = {
+	of(id: string): readonly Row[]
+	/** Whether the rows of an owner may be of several moments, because a page ends among them. */
+	isDivided(id: string): boolean
+}
+
+/** The membership rows of all the resources from the first to the last one, read in one range. */
+async function rowsByOwner(table: Table, type: ResourceType, resources: readonly Identified[]): Promise<RowsByOwner> {
+	const prefix = type.name === 'Group' ? 'm' : 'r'
+	const byOwner = new Map<string, Row[]>()
+	const divisions: { readonly from: string; readonly to: string }[] = []
+	const last = resources.at(-1)?.id ?? ''
+	let from = resources[0]?.id ?? ''
+	let isFirst = true
+	for await (const rows of table.pages({ from: `${prefix}|${from}|`, to: within(`${prefix}|${last}|`).to })) {
+		if (!isFirst) divisions.push({ from, to: rows[0] === undefined ? last : ownerOf(rows[0]) })
+		isFirst = false
+		for (const row of rows) {
+			from = ownerOf(row)
+			const known = byOwner.get(from)
+			if (known === undefined) byOwner.set(from, [row])
+			else known.push(row)
+		}
+	}
+	return {
+		of: (id) => byOwner.get(id) ?? [],
+		isDivided: (id) => divisions.some((division) => division.from <= id && id <= division.to),
+	}
+}
+
+const ownerOf = ({ RowKey }: Row): string => RowKey.split('|')[1] ?? ''

@@ -1,0 +1,18 @@
+import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
+import type { ResourceType } from '../../scim/resource-type.ts'
+import { etag } from '../../scim/version.ts'
+
+/** A resource as filters and sorting see it. `meta.location` is not in it, since it depends on the client's address. */
+export const viewOf = (
+	type: ResourceType,
+	{ id, attributes, version, created, lastModified, members, groups }: StoredResource,
+): AttributeValues => ({
+	...attributes,
+	id,
+	schemas: [type.schema, ...type.extensions]
+		.map(({ urn }) => urn)
+		.filter((urn) => urn === type.schema.urn || urn in attributes),
+	meta: { resourceType: type.name, created, lastModified, version: etag(version) },
+	...(members && { members: members.map((member) => ({ ...member, type: 'User' })) }),
+	...(groups && { groups: groups.map((group) => ({ ...group, type: 'direct' })) }),
+})

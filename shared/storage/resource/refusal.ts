@@ -1,0 +1,25 @@
+import { type ScimError, uniqueness } from '../../scim/error.ts'
+import type { StoredResource } from '../../scim/resource.ts'
+import type { ResourceType } from '../../scim/resource-type.ts'
+import { touchedMember, unknownMember } from '../membership/operations.ts'
+import { indexesOf, valuesOf } from '../rows/indexes.ts'
+import type { Operation } from '../table/batch.ts'
+import type { Failure } from '../transaction/commit.ts'
+
+/** What the client did that makes the operation fail: a value that is taken, a member that is no user. */
+export function refusalOf(
+	{ kind }: Failure,
+	operation: Operation,
+	{ type, resource }: { readonly type: ResourceType; readonly resource: StoredResource },
+): ScimError | undefined {
+	if (kind === 'exists') return takenValue(operation, type, resource)
+	const member = touchedMember(operation)
+	return member !== undefined && kind === 'missing' ? unknownMember(member) : undefined
+}
+
+function takenValue({ key }: Operation, type: ResourceType, { attributes }: StoredResource): ScimError | undefined {
+	const index = indexesOf(type).find(({ unique, prefix }) => unique && key.startsWith(prefix))
+	if (index === undefined) return undefined
+	const [value] = valuesOf(index, attributes)
+	return uniqueness(`${index.attribute.name} ${JSON.stringify(value)} is already taken`)
+}

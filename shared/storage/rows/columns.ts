@@ -1,0 +1,76 @@
+import type { CompareValue } from '../../scim/filter/ast.ts'
+import { foldCase, keepCase } from '../../scim/fold-case.ts'
+import type { AttributeValues } from '../../scim/resource.ts'
+import {
+	type AttributePath,
+	type ResolvedAttribute,
+	type ResourceType,
+	resolveAttribute,
+	userType,
+} from '../../scim/resource-type.ts'
+import { urn } from '../../scim/urn.ts'
+import { isObject, isUnassigned } from '../../scim/value.ts'
+import { encode } from './keys.ts'
+
+/**
+ * A property that a resource's row has beside its JSON, so that the table service itself can leave out the rows in which
+ * an attribute that has no index is not equal to what a filter asks for.
+ */
+export type Column = ResolvedAttribute & { readonly name: string }
+
+const column = (name: string, path: AttributePath): Column => {
+	const resolved = resolveAttribute(userType, path)
+	if (resolved === undefined) throw new TypeError(`User has no attribute ${path.name}`)
+	return { ...resolved, name }
+}
+
+const columns = {
+	User: [
+		column('ac', { name: 'active' }),
+		column('ti', { name: 'title' }),
+		column('ut', { name: 'userType' }),
+		column('fn', { name: 'name', sub: 'familyName' }),
+		column('gn', { name: 'name', sub: 'givenName' }),
+		column('dep', { uri: urn.enterpriseUser, name: 'department' }),
+	],
+	Group: [],
+} satisfies Record<ResourceType['name'], readonly Column[]>
+
+const columnsOf = ({ name }: ResourceType): readonly Column[] => columns[name]
+
+/** The column of an attribute, or undefined. */
+export const columnFor = (type: ResourceType, { attribute, subAttribute }: ResolvedAttribute): Column | undefined =>
+	columnsOf(type).find((each) => each.attribute === attribute && each.subAttribute === subAttribute)
+
+/** A value as its column has it: strings that the attribute takes for equal have the same. Undefined where none does. */
+export function columnValue(
+	{ attribute, subAttribute = attribute }: Column,
+	value: CompareValue | undefined,
+): string | boolean | undefined {
+	if (isUnassigned(value)) return undefined
+	if (subAttribute.type === 'boolean') return typeof value === 'boolean' ? value : undefined
+	return encode(subAttribute.caseExact ? keepCase(String(value)) : foldCase(String(value)))
+}
+
+/** The columns of a resource's row. */
+export function columnProperties(
+	type: ResourceType,
+	attributes: AttributeValues,
+): Readonly<Record<string, string | boolean>> {
+	const properties: Record<string, string | boolean> = {}
+	for (const each of columnsOf(type)) {
+		const value = columnValue(each, valueIn(attributes, each))
+		if (value !== undefined) properties[each.name] = value
+	}
+	return properties
+}
+
+function valueIn(
+	attributes: AttributeValues,
+	{ extension, attribute, subAttribute }: Column,
+): CompareValue | undefined {
+	const container = extension === undefined ? attributes : attributes[extension.urn]
+	const value = isObject(container) ? container[attribute.name] : undefined
+	const leaf = subAttribute === undefined || !isObject(value) ? value : value[subAttribute.name]
+	return typeof leaf === 'string' || typeof leaf === 'boolean' ? leaf : undefined
+}

@@ -1,0 +1,67 @@
+import type { Attribute } from '../../scim/attribute.ts'
+import { foldCase, keepCase } from '../../scim/fold-case.ts'
+import type { AttributeValues } from '../../scim/resource.ts'
+import {
+	groupType,
+	type ResolvedAttribute,
+	type ResourceType,
+	resolveAttribute,
+	userType,
+} from '../../scim/resource-type.ts'
+import { isObject, isUnassigned } from '../../scim/value.ts'
+import { encode } from './keys.ts'
+
+/**
+ * Rows under `prefix` that lead from a value of an attribute to the resources that have it. Where it is unique the key
+ * ends with the value, so that the table itself refuses a second one; otherwise the resource's id follows.
+ */
+export type Index = ResolvedAttribute & { readonly prefix: string; readonly unique: boolean }
+
+function index(
+	type: ResourceType,
+	name: string,
+	{ prefix, unique = false }: { prefix: string; unique?: boolean },
+): Index {
+	const resolved = resolveAttribute(type, { name })
+	if (resolved === undefined) throw new TypeError(`${type.name} has no attribute ${name}`)
+	return { ...resolved, prefix, unique }
+}
+
+const indexes = {
+	User: [
+		index(userType, 'userName', { prefix: 'x|un|', unique: true }),
+		index(userType, 'externalId', { prefix: 'y|eu|' }),
+		index(userType, 'emails', { prefix: 'y|em|' }),
+		index(userType, 'displayName', { prefix: 'y|du|' }),
+		index(userType, 'manager', { prefix: 'y|mg|' }),
+	],
+	Group: [
+		index(groupType, 'displayName', { prefix: 'x|dg|', unique: true }),
+		index(groupType, 'externalId', { prefix: 'y|eg|' }),
+	],
+} satisfies Record<ResourceType['name'], readonly Index[]>
+
+/** The indexes of a resource type, the ones that find the fewest resources first. */
+export const indexesOf = ({ name }: ResourceType): readonly Index[] => indexes[name]
+
+/** The attribute whose strings are indexed: `value` of a complex one. */
+const indexedAttribute = ({ attribute }: Index): Attribute => attribute.subAttributes.get('value') ?? attribute
+
+/** A string as the index has it. Strings that the attribute takes for equal have the same. */
+export function indexedValue(index: Index, value: string): string {
+	return encode(indexedAttribute(index).caseExact ? keepCase(value) : foldCase(value))
+}
+
+/** The row that leads from a value of a resource to the resource. */
+export const indexKey = (index: Index, value: string, id: string): string =>
+	index.unique ? `${index.prefix}${indexedValue(index, value)}` : `${index.prefix}${indexedValue(index, value)}|${id}`
+
+/** The strings of a resource that an index holds, as they were given. */
+export function valuesOf(index: Index, attributes: AttributeValues): readonly string[] {
+	const { extension, attribute } = index
+	const container = extension === undefined ? attributes : attributes[extension.urn]
+	const value = isObject(container) ? container[attribute.name] : undefined
+	return (Array.isArray(value) ? value : [value])
+		.map((element: unknown) => (isObject(element) ? element.value : element))
+		.filter((element): element is string => typeof element === 'string' && !isUnassigned(element))
+}

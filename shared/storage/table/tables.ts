@@ -1,0 +1,320 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createDefaultHttpClient, createHttpHeaders, createPipelineRequest } from '@azure/core-rest-pipeline'
+import { odata, TableServiceClient } from '@azure/data-tables'
+import type { TokenCredential } from '@azure/identity'
+import { payloadTooLarge } from '../../scim/error.ts'
+import { batchBody, batchContentType, batchError, keyPredicate, type Operation, serviceError } from './batch.ts'
+import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
+
+/** A storage account: by its connection string with a key, or by the address of its table endpoint and an identity. */
+export type Account =
+	| { readonly connectionString: string }
+	| { readonly endpoint: string; readonly credential: TokenCredential }
+
+/** One request to the table service; `path` is relative to the endpoint. */
+export type TableRequest = {
+	readonly method: 'GET' | 'POST' | 'DELETE'
+	readonly path: string
+	readonly headers: Readonly<Record<string, string>>
+	readonly body?: string
+}
+
+export type TableResponse = {
+	readonly status: number
+	readonly headers: { get(name: string): string | undefined }
+	readonly text: string
+}
+
+/** Sends one request, once. Rejects where no answer came. */
+export type Send = (request: TableRequest) => Promise<TableResponse>
+
+export type ConnectOptions = {
+	/** Sees every request to the service and every answer: for counting, for tracing, and to make them fail in tests. */
+	readonly intercept?: (send: Send) => Send
+	readonly pause?: Pause
+}
+
+/** The tables of one storage account. */
+export type Tables = {
+	/** One partition of a table. */
+	table(name: string, partitionKey: string): Table
+	/** Creates a table; one that exists is left as it is. */
+	createTable(name: string): Promise<void>
+	/** Deletes a table with all its rows; it may be gone already. */
+	deleteTable(name: string): Promise<void>
+	/** Every row of a table, whatever its partition, page by page. */
+	everyRow(name: string): AsyncGenerator<readonly Row[]>
+	readonly pause: Pause
+}
+
+/**
+ * One partition of a table. Reads are repeated while the service is away.
+ *
+ * All methods reject with a ScimError 503 where the service stays away, or where the table is missing, which never
+ * means that a row is absent.
+ */
+export type Table = {
+	get(key: string): Promise<Row | undefined>
+	/** The rows of a range in the order of their keys, page by page. A page may be empty, although more follow. */
+	pages(range: Range): AsyncGenerator<readonly Row[]>
+	/** At most `count` rows from the beginning of a range. */
+	first(range: Range, count: number): Promise<readonly Row[]>
+	/**
+	 * Sends up to 100 operations as one transaction, once.
+	 *
+	 * @throws ScimError 413 where they are larger than the service takes
+	 */
+	transaction(operations: readonly Operation[]): Promise<Outcome>
+}
+
+/** A row as it is read. Binary properties are base64. */
+export type Row = { readonly RowKey: string; readonly [property: string]: unknown }
+
+/**
+ * Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags; only those rows
+ * are read of which all of `where` holds.
+ */
+export type Range = {
+	readonly from: string
+	readonly to: string
+	readonly select?: readonly string[]
+	readonly where?: readonly Condition[]
+}
+
+/** That a row has a property of the value's type which compares so with the value. */
+export type Condition = {
+	readonly property: string
+	readonly operator: 'eq' | 'ge'
+	readonly value: string | boolean
+}
+
+/**
+ * How a transaction ended: it is `done`; or nothing was written, since the operation at `index` inserts what exists,
+ * changes what is missing, or has an ETag that is no longer the row's; or nobody knows.
+ */
+export type Outcome =
+	| { readonly kind: 'done' }
+	| { readonly kind: 'exists' | 'missing' | 'conflict'; readonly index: number }
+	| { readonly kind: 'unknown'; readonly cause: unknown }
+
+const etagProperty = 'odata.etag'
+
+/** The ETag of a row that was read whole. */
+export function etagOf(row: Row): string {
+	const etag = row[etagProperty]
+	if (typeof etag !== 'string') throw new TypeError(`row ${row.RowKey} was read without its ETag`)
+	return etag
+}
+
+/** Connects to a storage account; nothing is sent yet. Made once and shared, since it keeps the connections open. */
+export function connectTables(account: Account, options: ConnectOptions = {}): Tables {
+	const pause = options.pause ?? backoff(sleep, Math.random)
+	const { endpoint, send } = sender(account)
+	const client: Client = { endpoint, pause, send: options.intercept === undefined ? send : options.intercept(send) }
+	return {
+		pause,
+		table: (name, partitionKey) => tableOf(client, name, partitionKey),
+		createTable: (name) => createTable(client, name),
+		deleteTable: (name) => deleteTable(client, name),
+		everyRow: (name) => pagesOf(client, `${name}()`, bare),
+	}
+}
+
+type Client = { readonly endpoint: string; readonly send: Send; readonly pause: Pause }
+
+/** The service is to answer within this time; what it has not answered by then may still happen up to 30 s later. */
+const timeout = 10_000
+
+/**
+ * Steps of the SDK's pipeline that have nothing to do for our requests, or that we do ourselves: they are a third of the
+ * processor time of a request. The credential, the proxy and the client's name stay.
+ */
+const idlePolicies = [
+	'serializationPolicy',
+	'deserializationPolicy',
+	'formDataPolicy',
+	'multipartPolicy',
+	'wrapAbortSignalLikePolicy',
+	'decompressResponsePolicy',
+	'defaultRetryPolicy',
+	'redirectPolicy',
+	'tracingPolicy',
+	'logPolicy',
+]
+
+function sender(account: Account): { endpoint: string; send: Send } {
+	// The SDK would send a transaction again without knowing whether the first one was done.
+	const options = { retryOptions: { maxRetries: 0 } }
+	const { url, pipeline } =
+		'connectionString' in account
+			? TableServiceClient.fromConnectionString(account.connectionString, options)
+			: new TableServiceClient(account.endpoint, account.credential, options)
+	if (url.includes('?')) throw new TypeError('a connection string with a shared access signature is not supported')
+	for (const name of idlePolicies) pipeline.removePolicy({ name })
+	const endpoint = url.replace(/\/$/, '')
+	const allowInsecureConnection = endpoint.startsWith('http://')
+	const httpClient = createDefaultHttpClient()
+	return {
+		endpoint,
+		async send({ method, path, headers, body }) {
+			const response = await pipeline.sendRequest(
+				httpClient,
+				createPipelineRequest({
+					url: `${endpoint}/${path}`,
+					method,
+					headers: createHttpHeaders(headers),
+					timeout,
+					allowInsecureConnection,
+					...(body !== undefined && { body }),
+				}),
+			)
+			return { status: response.status, headers: response.headers, text: response.bodyAsText ?? '' }
+		},
+	}
+}
+
+const protocol = { 'x-ms-version': '2019-02-02', DataServiceVersion: '3.0' }
+const bare = { ...protocol, Accept: 'application/json;odata=nometadata' }
+/**
+ * The least that tells the ETags of a range's rows.
+ * https://github.com/Azure/azure-sdk-for-python/issues/18918
+ */
+const annotated = { ...protocol, Accept: 'application/json;odata=minimalmetadata' }
+
+async function createTable(client: Client, name: string): Promise<void> {
+	const { status, text } = await answerOf(client, {
+		method: 'POST',
+		path: 'Tables',
+		headers: { ...bare, 'Content-Type': 'application/json', Prefer: 'return-no-content' },
+		body: JSON.stringify({ TableName: name }),
+	})
+	if (status < 300) return
+	const error = serviceError(status, text)
+	if (error.code !== 'TableAlreadyExists') throw faultOf(error)
+}
+
+async function deleteTable(client: Client, name: string): Promise<void> {
+	const { status, text } = await answerOf(client, { method: 'DELETE', path: `Tables('${name}')`, headers: bare })
+	if (status < 300) return
+	const error = serviceError(status, text)
+	if (!['ResourceNotFound', 'TableNotFound', 'TableBeingDeleted'].includes(error.code)) throw faultOf(error)
+}
+
+function tableOf(client: Client, name: string, partitionKey: string): Table {
+	const pages = ({ from, to, select, where = [] }: Range, top?: number) => {
+		const filter = odata`PartitionKey eq ${partitionKey} and RowKey ge ${from} and RowKey lt ${to}`.concat(
+			...where.map(({ property, operator, value }) => ` and ${property} ${operator}${odata` ${value}`}`),
+		)
+		const path = `${name}()?$filter=${encodeURIComponent(filter)}`
+			.concat(top === undefined ? '' : `&$top=${top}`)
+			.concat(select === undefined ? '' : `&$select=${select.join()}`)
+		return pagesOf(client, path, select === undefined ? annotated : bare)
+	}
+	return {
+		get: (key) => getRow(client, `${name}(${keyPredicate(partitionKey, key)})`),
+		pages: (range) => pages(range),
+		async first(range, count) {
+			const rows: Row[] = []
+			for await (const page of pages(range, Math.min(count, pageSize))) {
+				rows.push(...page)
+				if (rows.length >= count) break
+			}
+			return rows.slice(0, count)
+		},
+		transaction: (operations) => transact(client, { name, partitionKey }, operations),
+	}
+}
+
+/** The most rows that the service puts on a page. */
+const pageSize = 1000
+
+async function getRow(client: Client, path: string): Promise<Row | undefined> {
+	const { status, headers, text } = await answerOf(client, { method: 'GET', path, headers: bare })
+	if (status === 200) return { ...JSON.parse(text), [etagProperty]: headers.get('etag') }
+	const error = serviceError(status, text)
+	if (error.code === 'ResourceNotFound') return undefined
+	throw faultOf(error)
+}
+
+async function* pagesOf(
+	client: Client,
+	path: string,
+	headers: TableRequest['headers'],
+): AsyncGenerator<readonly Row[]> {
+	let next = ''
+	do {
+		const response = await answerOf(client, {
+			method: 'GET',
+			path: next === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${next}`,
+			headers,
+		})
+		if (response.status !== 200) throw faultOf(serviceError(response.status, response.text))
+		const { value }: { value: Row[] } = JSON.parse(response.text)
+		yield value
+		next = continuationOf(response)
+	} while (next !== '')
+}
+
+function continuationOf({ headers }: TableResponse): string {
+	const partition = headers.get('x-ms-continuation-nextpartitionkey')
+	const row = headers.get('x-ms-continuation-nextrowkey')
+	if (partition === undefined) return ''
+	return `NextPartitionKey=${encodeURIComponent(partition)}${row === undefined ? '' : `&NextRowKey=${encodeURIComponent(row)}`}`
+}
+
+/** The service takes 4 MiB; the rest is for the envelope. */
+const transactionLimit = 3.8 * 1024 * 1024
+
+async function transact(
+	client: Client,
+	{ name, partitionKey }: { name: string; partitionKey: string },
+	operations: readonly Operation[],
+): Promise<Outcome> {
+	const body = batchBody({ url: `${client.endpoint}/${name}`, partitionKey }, operations)
+	if (body.length > transactionLimit / 3 && Buffer.byteLength(body) > transactionLimit) {
+		throw payloadTooLarge(
+			`the change takes ${Buffer.byteLength(body)} bytes to store; the limit is ${transactionLimit}`,
+		)
+	}
+	const sent = await attempt(client, {
+		method: 'POST',
+		path: '$batch',
+		headers: { ...bare, 'Content-Type': batchContentType },
+		body,
+	})
+	if ('cause' in sent) return { kind: 'unknown', cause: sent.cause }
+	const error = batchError(sent.status, sent.text)
+	if (error === undefined) return { kind: 'done' }
+	if (isOutage(error.status)) return { kind: 'unknown', cause: faultOf(error) }
+	const kind = refusals.get(error.code)
+	if (kind === undefined || error.index === undefined) throw faultOf(error)
+	return { kind, index: error.index }
+}
+
+const refusals: ReadonlyMap<string, 'exists' | 'missing' | 'conflict'> = new Map([
+	['EntityAlreadyExists', 'exists'],
+	['ResourceNotFound', 'missing'],
+	['UpdateConditionNotSatisfied', 'conflict'],
+])
+
+/** Sends a request that may be sent twice, again and again while the service is away. */
+async function answerOf(client: Client, request: TableRequest): Promise<TableResponse> {
+	for (let count = 1; ; count++) {
+		const sent = await attempt(client, request)
+		if (!('cause' in sent) && !isOutage(sent.status)) return sent
+		if (count === attempts.outage) throw tableUnavailable('cause' in sent ? sent.cause : sent)
+		await client.pause(count)
+	}
+}
+
+/** Every rejection counts as no answer: the connection, the timeout, and a credential that cannot be had just now. */
+const attempt = (client: Client, request: TableRequest): Promise<TableResponse | { readonly cause: unknown }> =>
+	client.send(request).catch((cause: unknown) => ({ cause }))
+
+const isOutage = (status: number): boolean => status >= 500 || status === 408 || status === 429
+
+/** A table that is missing or going away is our fault and may be mended: 503, never "absent". */
+function faultOf({ status, code, message }: ReturnType<typeof serviceError>): Error {
+	const error = new Error(`the table service answered ${status} ${code}: ${message}`)
+	return code === 'TableNotFound' || code === 'TableBeingDeleted' ? tableUnavailable(error) : error
+}

@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto'
+import * as z from 'zod'
+import type { IdGenerator } from '../scim/id.ts'
+import { insert, merge, remove } from '../storage/table/batch.ts'
+import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
+import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
+
+/** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
+export type Tenant = {
+	readonly name: string
+	readonly mode: 'store' | 'relay'
+	readonly table: string
+	readonly settings: TenantSettings
+	/** 32 random bytes in base64url: the key that signs the tenant's cursors. */
+	readonly cursorKey: string
+	/** RFC 3339, UTC. */
+	readonly created: string
+}
+
+/** What only some tenants have, such as the hybrid connection of a relay. */
+export type TenantSettings = Readonly<Record<string, unknown>>
+
+export type Tenants = {
+	/** A tenant, at most a minute old; so is its absence. */
+	getTenant(name: string): Promise<Tenant | undefined>
+
+	/** Creates a tenant and its table, and the table of tenants where it is missing. */
+	createTenant(draft: Pick<Tenant, 'name' | 'mode' | 'settings'>): Promise<Tenant | 'exists'>
+
+	/** All tenants by name, as they are stored now. */
+	listTenants(): Promise<readonly Tenant[]>
+
+	/** Gives a tenant other settings; `revise` is called again where somebody else came first. */
+	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
+
+	/**
+	 * Deletes a tenant and its table. The row goes last, so that what fails on the way can be done again.
+	 *
+	 * Other processes may take the tenant for being there for a minute.
+	 */
+	deleteTenant(name: string): Promise<'deleted' | 'absent'>
+}
+
+export type TenantsOptions = {
+	readonly tables: Tables
+	readonly ids: IdGenerator
+	readonly now: () => number
+	readonly randomBytes: (size: number) => Buffer
+}
+
+/** Words that stand where a tenant's name stands, or soon may, or that would be read as an endpoint. */
+const reserved: ReadonlySet<string> = new Set(
+	'admin api health oauth2 runtime scim v1 v2 users groups me bulk schemas resourcetypes serviceproviderconfig'.split(
+		' ',
+	),
+)
+
+/** The name where it may be a tenant's, or undefined: lower-case letters and digits, with single hyphens between them. */
+export const parseTenantName = (text: string): string | undefined =>
+	/^[a-z0-9](-?[a-z0-9]){1,38}$/.test(text) && !reserved.has(text) ? text : undefined
+
+/** The table of all tenants. */
+export const tenantsTable = 'tenants'
+const cacheFor = 60_000
+const cacheSize = 10_000
+
+/** The tenants of a storage account. */
+export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): Tenants {
+	const cache = new Map<string, { readonly until: number; readonly tenant: Promise<Tenant | undefined> }>()
+
+	const read = async (name: string): Promise<Tenant | undefined> => {
+		const row = await partitionOf(tables, name).get(name)
+		return row === undefined ? undefined : tenantOf(row)
+	}
+
+	const remember = (name: string, tenant: Promise<Tenant | undefined>): void => {
+		cache.delete(name)
+		for (const [oldest] of cache) {
+			if (cache.size < cacheSize) break
+			cache.delete(oldest)
+		}
+		cache.set(name, { until: now() + cacheFor, tenant })
+	}
+
+	return {
+		async getTenant(name) {
+			if (parseTenantName(name) === undefined) return undefined
+			const known = cache.get(name)
+			if (known !== undefined && now() < known.until) return known.tenant
+			const tenant = read(name)
+			remember(name, tenant)
+			try {
+				return await tenant
+			} catch (error) {
+				cache.delete(name)
+				throw error
+			}
+		},
+
+		async createTenant({ name, mode, settings }) {
+			if (parseTenantName(name) === undefined) throw new TypeError(`${name} cannot be the name of a tenant`)
+			await tables.createTable(tenantsTable)
+			if ((await read(name)) !== undefined) return 'exists'
+			const tenant: Tenant = {
+				name,
+				mode,
+				table: `t${ids('Operation')}`,
+				settings,
+				cursorKey: randomBytes(32).toString('base64url'),
+				created: new Date(now()).toISOString(),
+			}
+			await tables.createTable(tenant.table)
+			const outcome = await insertOnce(tables, tenant)
+			if (outcome === 'exists') return outcome
+			remember(name, Promise.resolve(tenant))
+			return tenant
+		},
+
+		async listTenants() {
+			const tenants: Tenant[] = []
+			for await (const rows of tables.everyRow(tenantsTable)) tenants.push(...rows.map(tenantOf))
+			return tenants.sort((a, b) => (a.name < b.name ? -1 : 1))
+		},
+
+		async updateSettings(name, revise) {
+			const table = partitionOf(tables, name)
+			cache.delete(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const settings = revise(tenant.settings)
+				// Where no answer came the row tells, and to write the same settings twice changes nothing.
+				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
+			})
+		},
+
+		async deleteTenant(name) {
+			const tenant = await read(name)
+			cache.delete(name)
+			if (tenant === undefined) return 'absent'
+			await tables.deleteTable(tenant.table)
+			const table = partitionOf(tables, name)
+			return untilAnswered(tables.pause, async () => {
+				const outcome = await table.transaction([remove(name)])
+				return outcome.kind === 'done' || outcome.kind === 'missing' ? 'deleted' : undefined
+			})
+		},
+	}
+}
+
+/** The tenants are spread over partitions, since all requests of all tenants read this table. */
+const partitionOf = (tables: Tables, name: string): Table =>
+	tables.table(tenantsTable, createHash('sha256').update(name).digest('hex').slice(0, 2))
+
+async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
+	const table = partitionOf(tables, tenant.name)
+	const { name, settings, ...properties } = tenant
+	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
+	for (let attempt = 1; ; attempt++) {
+		const outcome = await table.transaction([operation])
+		if (outcome.kind === 'done') return 'done'
+		if (outcome.kind !== 'unknown') {
+			// An earlier attempt of ours may have come through without an answer.
+			const row = await table.get(name)
+			return row?.table === tenant.table ? 'done' : 'exists'
+		}
+		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
+		await tables.pause(attempt)
+	}
+}
+
+const tenantRow = z.object({
+	RowKey: z.string(),
+	mode: z.enum(['store', 'relay']),
+	table: z.string(),
+	settings: z.string(),
+	cursorKey: z.string(),
+	created: z.string(),
+})
+
+function tenantOf(row: Row): Tenant {
+	const { RowKey, settings, ...properties } = tenantRow.parse(row)
+	return { name: RowKey, ...properties, settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)) }
+}

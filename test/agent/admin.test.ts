@@ -1,0 +1,163 @@
+import { request as requestPlain } from 'node:http'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Admin, startAdmin } from '../../agent/admin.ts'
+import type { Agent } from '../../agent/agent.ts'
+import { metricsOf } from '../../agent/metrics.ts'
+import { type Lab, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { json } from '../support/relay-stand-in/origin.ts'
+
+let lab: Lab
+let agent: Agent | undefined
+let admin: Admin
+const agentId = '11111111-1111-4111-8111-111111111111'
+
+beforeEach(async () => {
+	lab = await startLab()
+	agent = undefined
+	const metrics = metricsOf(() => undefined)
+	admin = await startAdmin(0, { agent: () => agent, metrics, version: '1.2.3' })
+})
+afterEach(async () => {
+	await admin.close()
+	await lab.stop()
+})
+
+type Reply = { readonly status: number; readonly type: string | undefined; readonly text: string }
+
+const look = (path: string, { method = 'GET', host = `127.0.0.1:${admin.port}` } = {}): Promise<Reply> =>
+	new Promise((resolve, reject) => {
+		const options = { host: '127.0.0.1', port: admin.port, path, method, headers: { host }, agent: false }
+		const outgoing = requestPlain(options, async (response) => {
+			let text = ''
+			for await (const chunk of response.setEncoding('utf8')) text += chunk
+			resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'], text })
+		})
+		outgoing.on('error', reject)
+		outgoing.end()
+	})
+
+const ready = async () => {
+	const { status, text } = await look('/ready')
+	return { status, body: JSON.parse(text) }
+}
+
+const body = (more: object) => ({
+	state: 'online',
+	agent: agentId,
+	namespace: lab.standIn.host,
+	hybridConnection: 'demo',
+	channels: 1,
+	underway: 0,
+	...more,
+})
+
+describe('/ready', () => {
+	test('is 200 while the agent listens and the SCIM server answers', async () => {
+		agent = await lab.agent()
+		expect(await ready()).toEqual({ status: 200, body: body({ origin: { status: 200 } }) })
+	})
+
+	test('is 200 when the SCIM server lacks the endpoint that is asked for', async () => {
+		agent = await lab.agent()
+		lab.origin.answer = (_, response) => json(response, 404, {})
+		expect(await ready()).toEqual({ status: 200, body: body({ origin: { status: 404 } }) })
+	})
+
+	test('is 503 while the SCIM server does not answer, with the reason', async () => {
+		const origin = { ...settings(lab.standIn, lab.origin).origin, url: 'https://localhost:1/scim' }
+		agent = await lab.agent({ origin })
+		const fault = { fault: 'origin_refused', detail: expect.stringContaining('ECONNREFUSED') }
+		expect(await ready()).toEqual({ status: 503, body: body({ state: 'degraded', origin: fault }) })
+	})
+
+	test('is 503 when the SCIM server fails', async () => {
+		agent = await lab.agent()
+		lab.origin.answer = (_, response) => json(response, 500, {})
+		expect(await ready()).toEqual({ status: 503, body: body({ state: 'degraded', origin: { status: 500 } }) })
+	})
+
+	test('is 503 while the agent does not come to listen, with the reason', async () => {
+		lab.standIn.faults.nextListens = Array(100).fill(404)
+		agent = lab.start()
+		await lab.log.until('offline')
+		const trouble = { kind: 'entity_missing', detail: expect.stringMatching(/^404 Refused as told/) }
+		const origin = { status: 200 }
+		expect(await ready()).toEqual({ status: 503, body: body({ state: 'connecting', channels: 0, trouble, origin }) })
+	})
+
+	test('is 503 while the agent finishes what is under way, and once it has', async () => {
+		agent = await lab.agent()
+		let letGo = () => {}
+		const isHeld = new Promise<void>((resolve) => {
+			lab.origin.answer = (incoming, response) => {
+				if (incoming.method === 'GET') return json(response, 200, {})
+				letGo = () => json(response, 201, {})
+				return resolve()
+			}
+		})
+		const sent = lab.sender()(request({ method: 'POST', body: Buffer.from('{}') }))
+		await isHeld
+		const drained = agent.drain()
+		const origin = { status: 200 }
+		expect(await ready()).toEqual({ status: 503, body: body({ state: 'draining', underway: 1, origin }) })
+		letGo()
+		expect((await sent).status).toBe(201)
+		await drained
+		expect(await ready()).toEqual({ status: 503, body: body({ state: 'stopped', channels: 0, origin }) })
+	})
+
+	test('asks the SCIM server once for many who want to know', async () => {
+		agent = await lab.agent()
+		await Promise.all(Array.from({ length: 20 }, ready))
+		expect(lab.origin.requests.length).toBe(1)
+		lab.clockForward(6000)
+		await ready()
+		expect(lab.origin.requests.length).toBe(2)
+	})
+})
+
+test('/status is the same for people, and always 200', async () => {
+	agent = lab.start({ relay: { ...settings(lab.standIn, lab.origin).relay, namespace: 'localhost:1' } })
+	await lab.log.until('offline')
+	const { status, text } = await look('/status?now')
+	expect([status, JSON.parse(text)]).toEqual([
+		200,
+		body({
+			version: '1.2.3',
+			namespace: 'localhost:1',
+			state: 'connecting',
+			channels: 0,
+			trouble: { kind: 'network', detail: expect.stringContaining('ECONNREFUSED') },
+			origin: { status: 200 },
+		}),
+	])
+})
+
+test('/metrics is for Prometheus, and asks the SCIM server nothing', async () => {
+	agent = await lab.agent()
+	const { status, type, text } = await look('/metrics')
+	expect([status, type]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
+	expect(text).toContain('\nrollcall_relay_online 1\n')
+	expect(text).toContain('\nrollcall_relay_channels 1\n')
+	expect(text).toContain('\nrollcall_relay_requests_underway 0\n')
+	expect(lab.origin.requests).toEqual([])
+})
+
+test.each([
+	['/', {}, 404, 'there are /ready, /status and /metrics'],
+	['/ready', { method: 'POST' }, 405, 'there is nothing to do here but to look'],
+	['/ready', { host: 'rebound.example:80' }, 403, 'this is for 127.0.0.1 alone'],
+])('%s %j is %i', async (path, options, status, detail) => {
+	agent = await lab.agent()
+	const reply = await look(path, options)
+	expect([reply.status, JSON.parse(reply.text)]).toEqual([status, { detail }])
+})
+
+test('before there is an agent everything is 503', async () => {
+	expect(await ready()).toEqual({ status: 503, body: { detail: 'the agent is starting' } })
+})
+
+test('a port that is taken is named', async () => {
+	const taken = startAdmin(admin.port, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
+	await expect(taken).rejects.toThrow(`admin.port ${admin.port} cannot be listened on: EADDRINUSE`)
+})

@@ -1,0 +1,112 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { readConfig } from '../../agent/config.ts'
+import { readSecret } from '../../agent/secret-file.ts'
+import { settings } from '../support/relay-stand-in/lab.ts'
+
+let folder = ''
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'rollcall-config-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const good = settings({ host: 'contoso.servicebus.windows.net' }, { port: 11015 })
+const read = (value: unknown) => {
+	const file = join(folder, 'relay.json')
+	writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value))
+	return readConfig(file)
+}
+
+const jsonHint = 'Look there for a comma or a bracket too many or too few, or a \\ in a path, which is written \\\\.'
+
+test('a byte order mark before the settings is passed over', () => {
+	expect(read(`\ufeff${JSON.stringify(good)}`)).toEqual(read(good))
+})
+
+test('settings in UTF-16 are refused, with what writes them in UTF-8', () => {
+	const file = join(folder, 'relay.json')
+	writeFileSync(file, `\ufeff${JSON.stringify(good)}`, 'utf16le')
+	expect(() => readConfig(file)).toThrow(
+		expect.objectContaining({
+			message: `${file} is no text in UTF-8; it may be in UTF-16`,
+			hint: expect.stringMatching(/Set-Content -Encoding utf8/),
+		}),
+	)
+})
+
+test('file names are resolved against the folder of the configuration, defaults filled in', () => {
+	expect(read(good)).toEqual({
+		relay: {
+			namespace: 'contoso.servicebus.windows.net',
+			hybridConnection: 'demo',
+			rendezvousSuffix: '.servicebus.windows.net',
+			audience: 'https://relay.azure.net/',
+			caFile: join(folder, 'ca.pem'),
+		},
+		credentials: { type: 'sas', keyName: 'listen', keyFile: join(folder, 'listen.key') },
+		origin: {
+			url: 'https://localhost:11015/scim',
+			tls: { mode: 'ca', caFile: join(folder, 'ca.pem') },
+			authorization: { type: 'bearer', tokenFile: join(folder, 'origin.token') },
+		},
+		agentId: good.agentId,
+		concurrency: 16,
+	})
+})
+
+test('an agent without an id has the same one at every start', () => {
+	const { agentId: _, ...others } = good
+	expect(read(others).agentId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
+	expect(read(others).agentId).toBe(read(others).agentId)
+})
+
+test.each([
+	['{', /relay\.json(, line 1)? is not JSON: /, jsonHint],
+	['{\n  "relay": {},\n}', /relay\.json, line 3 is not JSON: /, jsonHint],
+	['{\n  "credentials": { "keyFile": "C:\\keys" }\n}', /relay\.json, line 2 is not JSON: /, jsonHint],
+	[
+		{ ...good, relay: { namespace: 'contoso.servicebus.windows.net', hybridConection: 'demo' } },
+		/relay\.hybridConection is no setting$/,
+		'Did you mean hybridConnection?',
+	],
+	[
+		{ ...good, relay: { namespace: 'contoso.servicebus.windows.net' } },
+		/: relay\.hybridConnection is missing$/,
+		'Compare it with docs/relay.md.',
+	],
+	[
+		{ ...good, credentials: { ...good.credentials, type: 'sass' } },
+		/: credentials\.type: "sass" is none of sas, arc, certificate$/,
+		'Compare it with docs/relay.md.',
+	],
+	[[], /: the file: /, 'Compare it with docs/relay.md.'],
+	[{ ...good, concurency: 2 }, /concurency is no setting$/, 'Did you mean concurrency?'],
+	[{ ...good, relay: { ...good.relay, nameSpace: 'x' } }, /relay\.nameSpace is no setting$/, 'Did you mean namespace?'],
+	[{ ...good, rejectUnauthorized: false }, /rejectUnauthorized is no setting$/, 'Remove it.'],
+	[
+		{ ...good, origin: { ...good.origin, url: 'http://localhost/scim' } },
+		/origin\.url: must be an https address with \/scim in its path, such as https:\/\/localhost:11015\/scim/,
+		'Compare it with docs/relay.md.',
+	],
+	[
+		{ ...good, origin: { ...good.origin, url: 'https://localhost/x' } },
+		/origin\.url: /,
+		'Compare it with docs/relay.md.',
+	],
+	[{ ...good, origin: { ...good.origin, tls: { mode: 'off' } } }, /origin\.tls/, 'Compare it with docs/relay.md.'],
+])('%j is refused by name', (value, message, hint) => {
+	expect(() => read(value)).toThrow(
+		expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(message), hint }),
+	)
+})
+
+test('a secret that others can read is not used', () => {
+	const file = join(folder, 'secret')
+	writeFileSync(file, 'secret\n')
+	chmodSync(file, 0o640)
+	expect(() => readSecret(file)).toThrow(expect.objectContaining({ hint: `chmod 600 ${file}` }))
+	chmodSync(file, 0o600)
+	expect(readSecret(file)).toBe('secret')
+})

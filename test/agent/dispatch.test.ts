@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Answer } from '../../agent/channel.ts'
+import { dispatcher } from '../../agent/dispatch.ts'
+import { header, reserved } from '../../shared/relay/contract.ts'
+import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
+
+let lab: Lab
+
+beforeAll(async () => {
+	lab = await startLab()
+})
+afterAll(() => lab.stop())
+
+/** Asks a dispatcher whose clock stands still until it is set, before a SCIM server that numbers its answers. */
+function asking(headers: Readonly<Record<string, string>> = {}) {
+	let time = 0
+	let asked = 0
+	const requests = dispatcher({
+		config: lab.config(),
+		clock: { now: () => time, after: () => () => undefined },
+		log: () => undefined,
+		forward: async () => ({ status: 201, headers, body: Buffer.alloc(1000, `${asked++} `) }),
+		probe: async () => ({ status: 200 }),
+	})
+	let serial = 0
+	const send = (method: string, target: string, key?: string) =>
+		new Promise<Answer>((resolve) => {
+			const requestHeaders = key === undefined ? {} : { [header.key]: key }
+			void requests.receive({
+				request: { id: String(serial++), requestTarget: `/demo${target}`, method, requestHeaders, body: false },
+				body: Buffer.alloc(0),
+				answer: async (answer) => {
+					resolve(answer)
+					return 'control'
+				},
+			})
+		})
+	const pass = (milliseconds: number) => {
+		time += milliseconds
+	}
+	return { send, pass, asked: () => asked }
+}
+
+test('an answer is kept for ten minutes, though writes come at 25 a second', async () => {
+	const { send, pass, asked } = asking()
+	const first = await send('POST', '/scim/Users', 'first')
+	for (let at = 1; at < 25 * 600; at++) {
+		pass(40)
+		await send('POST', '/scim/Users', String(at))
+	}
+	const again = await send('GET', `${reserved.outcome}first`)
+	expect([again.status, again.body.equals(first.body)]).toEqual([201, true])
+	expect(asked()).toBe(25 * 600)
+})
+
+test.each([
+	['keys', 12_000, 0],
+	['headers', 0, 12_000],
+])('long %s take room from answers that are kept', async (_, keyLength, headerLength) => {
+	const { send } = asking({ location: 'x'.repeat(headerLength) })
+	await send('POST', '/scim/Users', 'first')
+	for (let at = 0; at < 6000; at++) await send('POST', '/scim/Users', `${at}-${'k'.repeat(keyLength)}`)
+	expect((await send('GET', `${reserved.outcome}first`)).status).toBe(503)
+})

@@ -1,0 +1,209 @@
+import { createServer as createPlain } from 'node:http'
+import { createServer as createTls, type TLSSocket } from 'node:tls'
+import { describe, expect, test } from 'vitest'
+import { kindOf } from '../../../agent/doctor/relay.ts'
+import { systemClock } from '../../../shared/relay/clock.ts'
+import { type Certificate, selfSigned } from '../../support/relay-stand-in/certificates.ts'
+import { ca, certificate } from '../../support/relay-stand-in/lab.ts'
+import { useRig, verdicts, wrong } from './rig.ts'
+
+const { lab, diagnosed, given, listen, proxyTo, relay } = useRig()
+
+const standInPort = () => Number(lab().standIn.host.split(':')[1])
+
+/** Something that speaks TLS, and does this when it is asked. */
+const speaking = (shown: Certificate, asked = (_socket: TLSSocket) => {}) =>
+	listen(createTls(shown, (socket) => socket.on('error', () => undefined).on('data', () => asked(socket))))
+
+describe('what is wrong with the way to the service', () => {
+	test.each<[string, () => Promise<object>, string, RegExp, RegExp, readonly string[]]>([
+		[
+			'no such namespace',
+			async () => relay({ namespace: 'absent.invalid' }),
+			'N1',
+			/^absent\.invalid: getaddrinfo ENOTFOUND/,
+			/relay\.namespace/,
+			['FAIL N1', 'SKIP N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a port that nothing listens on',
+			async () => relay({ namespace: 'localhost:1' }),
+			'N2',
+			/^localhost:1: connect ECONNREFUSED/,
+			/"proxy": "http:/,
+			['PASS N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a firewall that opens TLS',
+			async () => {
+				const { caFile: _, ...direct } = given().relay
+				return {
+					relay: { ...direct, namespace: `localhost:${await speaking(selfSigned(['DNS:localhost'], 'Firewall'))}` },
+				}
+			},
+			'N3',
+			/^inspection suspected: DEPTH_ZERO_SELF_SIGNED_CERT, TLSv1\.3, issued by CN=Firewall$/,
+			/exempt \*\.servicebus\.windows\.net from that, or .*"caFile": "firewall-ca\.pem"/,
+			['PASS N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'an authority that is not the one which is named',
+			async () => relay({ caFile: lab().write('other.pem', selfSigned().cert) }),
+			'N3',
+			/^inspection suspected: UNABLE_TO_VERIFY_LEAF_SIGNATURE, TLSv1\.3, issued by CN=Lab$/,
+			/not in .*other\.pem.* leave "caFile" out/,
+			['PASS N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'another host in its place',
+			async () => relay({ namespace: `localhost:${await speaking(ca.issue(['DNS:portal.corp.local']))}` }),
+			'N3',
+			/^the certificate is not for localhost:\d+, but for DNS:portal\.corp\.local; /,
+			/^Another host answers/,
+			['PASS N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a certificate that is out of date, or a clock that is years off',
+			async () => relay({ namespace: `localhost:${await speaking(ca.issue(['DNS:localhost'], -1))}` }),
+			'N3',
+			/^CERT_HAS_EXPIRED: .* valid from .* to /,
+			/^The clock of this machine says 20.*NTP/,
+			['PASS N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'no such hybrid connection',
+			async () => relay({ hybridConnection: 'absent' }),
+			'N5',
+			/^404 EntityNotFound/,
+			/no hybrid connection "hybridConnection": "absent"/,
+			['PASS N1', 'PASS N2', 'PASS N3', 'PASS N4', 'FAIL N5'],
+		],
+		[
+			'a proxy that is not there',
+			async () => relay({ proxy: 'http://user:secret@127.0.0.1:1' }),
+			'N2',
+			/^the proxy 127\.0\.0\.1:1: connect ECONNREFUSED/,
+			/"proxy": "http:\/\/HOST:PORT"/,
+			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a proxy that wants credentials',
+			async () => relay({ proxy: `http://127.0.0.1:${await refusing('407 Credentials')}` }),
+			'N2',
+			/^the proxy 127\.0\.0\.1:\d+: the proxy answered 407 Credentials$/,
+			/"proxy": "http:\/\/user:password@/,
+			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a proxy that does not let through',
+			async () => relay({ proxy: `http://127.0.0.1:${await refusing('403 Forbidden')}` }),
+			'N2',
+			/the proxy answered 403 Forbidden$/,
+			/^Let the proxy connect this machine to \*\.servicebus\.windows\.net:443/,
+			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a proxy that opens TLS',
+			async () => {
+				const { caFile: _, ...direct } = given().relay
+				const proxy = await proxyTo(await speaking(selfSigned(['DNS:localhost'], 'Proxy')))
+				return { relay: { ...direct, proxy: `http://127.0.0.1:${proxy}` } }
+			},
+			'N3',
+			/^inspection suspected: .* issued by CN=Proxy$/,
+			/"caFile": "firewall-ca\.pem"/,
+			['SKIP N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a web server in its place',
+			async () => relay({ namespace: `localhost:${lab().origin.port}` }),
+			'N4',
+			/^200 OK$/,
+			/^Something between here and the service answers in its place/,
+			['PASS N1', 'PASS N2', 'PASS N3', 'FAIL N4', 'SKIP N5'],
+		],
+		[
+			'a firewall that cuts off WebSockets',
+			async () => relay({ namespace: `localhost:${await speaking(certificate, (socket) => socket.destroy())}` }),
+			'N4',
+			/socket hang up|ECONNRESET/,
+			/^WebSockets to /,
+			['PASS N1', 'PASS N2', 'PASS N3', 'FAIL N4', 'SKIP N5'],
+		],
+	])('%s', async (_, more, code, seen, remedy, all) => {
+		const findings = await diagnosed(await more())
+		expect(wrong(findings)).toEqual([
+			{ code, verdict: 'FAIL', seen: expect.stringMatching(seen), remedy: expect.stringMatching(remedy) },
+		])
+		expect(verdicts(findings).filter((each) => /N[1-5]$/.test(each))).toEqual(all)
+		expect(JSON.stringify(findings)).not.toContain('user:secret')
+	})
+
+	const refusing = (status: string) =>
+		listen(createPlain().on('connect', (_, socket) => socket.end(`HTTP/1.1 ${status}\r\n\r\n`)))
+
+	test.each([
+		[600, 'FAIL', 'ahead of'],
+		[-600, 'FAIL', 'behind'],
+		[90, 'WARN', 'ahead of'],
+	])('a clock that is %i s off', async (seconds, verdict, where) => {
+		const clock = { ...systemClock, now: () => Date.now() + seconds * 1000 }
+		expect((await diagnosed({}, { clock })).find(({ code }) => code === 'H2')).toEqual({
+			code: 'H2',
+			verdict,
+			seen: expect.stringMatching(new RegExp(`^this clock is \\d+ s ${where} that of the service$`)),
+			remedy: expect.stringMatching(/NTP/),
+		})
+	})
+})
+
+test('through a proxy the same is looked at', async () => {
+	const findings = await diagnosed(relay({ proxy: `http://127.0.0.1:${await proxyTo(standInPort())}` }))
+	expect(wrong(findings)).toEqual([])
+	expect(verdicts(findings).filter((each) => /N\d|H2/.test(each))).toEqual([
+		...['SKIP N1', 'PASS N2', 'PASS N3', 'PASS N4', 'PASS N5', 'PASS H2', 'WARN N6'],
+	])
+	expect(lab().standIn.journal.count('listening')).toBe(0)
+})
+
+test('large requests come by other hosts, which are named', async () => {
+	const n6 = async (more: object) => (await diagnosed(relay(more))).filter(({ code }) => code === 'N6')
+	const seen = 'large requests come by any host below .servicebus.windows.net, port 443, which this machine must reach'
+	expect(await n6({ namespace: 'absent.servicebus.windows.net', proxy: 'http://127.0.0.1:1' })).toEqual([
+		{ code: 'N6', verdict: 'PASS', seen },
+	])
+	expect(await n6({ namespace: 'absent.servicebus.chinacloudapi.cn', proxy: 'http://127.0.0.1:1' })).toEqual([
+		{
+			code: 'N6',
+			verdict: 'WARN',
+			seen: `${seen}; absent.servicebus.chinacloudapi.cn is not below it`,
+			remedy: 'In a sovereign cloud: "rendezvousSuffix": ".servicebus.chinacloudapi.cn" in relay.',
+		},
+	])
+})
+
+test.each([
+	['https://relay.azure.net/', 'PASS', /of the identity agent-1, which needs the role Azure Relay Listener on demo$/],
+	['https://management.azure.com/', 'FAIL', /^it is for https:\/\/management\.azure\.com\/, of the identity agent-1$/],
+])('a token for %s: %s', async (aud, verdict, seen) => {
+	const claims = Buffer.from(JSON.stringify({ aud, oid: 'agent-1' })).toString('base64url')
+	const arc = createPlain((_, response) =>
+		response.end(JSON.stringify({ access_token: `x.${claims}.x`, expires_on: '1900000000' })),
+	)
+	process.env.IDENTITY_ENDPOINT = `http://127.0.0.1:${await listen(arc)}/`
+	const findings = await diagnosed({ credentials: { type: 'arc' } })
+	Reflect.deleteProperty(process.env, 'IDENTITY_ENDPOINT')
+	expect(findings.find(({ code }) => code === 'A2')).toMatchObject({ verdict, seen: expect.stringMatching(seen) })
+})
+
+test.each([
+	['10.1.2.3', true],
+	['172.31.0.1', true],
+	['192.168.1.1', true],
+	['fd00::1', true],
+	['40.68.1.1', false],
+	['172.32.0.1', false],
+	['2603:1030::1', false],
+])('%s is private: %s', (address, isPrivate) => {
+	expect(kindOf(address)).toBe(isPrivate ? ' (private, as of a private endpoint)' : '')
+})

@@ -1,0 +1,66 @@
+import { createServer as createPlain } from 'node:http'
+import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
+import { afterEach, beforeEach } from 'vitest'
+import type { Finding } from '../../../agent/doctor/check.ts'
+import { diagnose } from '../../../agent/doctor/doctor.ts'
+import { systemClock } from '../../../shared/relay/clock.ts'
+import { type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
+
+/** A machine on which nothing is installed. */
+export const machine = { platform: 'linux', folder: '/absent', run: () => 'LoadState=not-found\n' }
+const examination = { clock: systemClock, machine }
+
+export const wrong = (findings: readonly Finding[]) => findings.filter(({ verdict }) => verdict === 'FAIL')
+export const verdicts = (findings: readonly Finding[]) => findings.map(({ code, verdict }) => `${verdict} ${code}`)
+
+/** A lab for each test, and what a test started beside it. */
+export function useRig() {
+	let lab: Lab
+	const running: { stop(): unknown }[] = []
+	beforeEach(async () => {
+		lab = await startLab({ serviceClock: systemClock })
+	})
+	afterEach(async () => {
+		await lab.stop()
+		for (const { stop } of running.splice(0)) await stop()
+	})
+	const given = () => settings(lab.standIn, lab.origin)
+	const configured = (more = {}) => lab.write('relay.json', JSON.stringify({ ...given(), ...more }))
+	/** Starts a server on a free port, which is returned. */
+	const listen = async (server: Server): Promise<number> => {
+		const sockets = new Set<Socket>()
+		server.on('connection', (socket) => sockets.add(socket.on('error', () => undefined)))
+		await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+		running.push({
+			stop: () => {
+				for (const socket of sockets) socket.destroy()
+				server.close()
+			},
+		})
+		return (server.address() as AddressInfo).port // sound: it listens on TCP
+	}
+	return {
+		lab: () => lab,
+		stopLater: <T extends { stop(): unknown }>(server: T): T => {
+			running.push(server)
+			return server
+		},
+		given,
+		configured,
+		diagnosed: (more = {}, how = {}) => diagnose(configured(more), { ...examination, ...how }),
+		relay: (more: object) => ({ relay: { ...given().relay, ...more } }),
+		origin: (more: object) => ({ origin: { ...given().origin, ...more } }),
+		listen,
+		/** A proxy that connects to one place whatever it is asked for. */
+		proxyTo: (port: number) =>
+			listen(
+				createPlain().on('connect', (_, socket: Socket) => {
+					const onward = connect(port, '127.0.0.1', () => {
+						socket.write('HTTP/1.1 200 OK\r\n\r\n')
+						socket.pipe(onward).pipe(socket)
+					})
+					for (const end of [socket, onward]) end.on('error', () => end.destroy())
+				}),
+			),
+	}
+}

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { kept } from '../../agent/kept.ts'
+
+/** A clock that stands still until it is set. */
+function still() {
+	let time = 0
+	return {
+		clock: { now: () => time, after: () => () => undefined },
+		pass: (milliseconds: number) => {
+			time += milliseconds
+		},
+	}
+}
+
+test('an entry is there for its time, however many more come', () => {
+	const { clock, pass } = still()
+	const entries = kept<number>(clock, { milliseconds: 1000, room: 1e6 })
+	for (let at = 0; at < 5000; at++) {
+		if (at > 4000) pass(0.9)
+		entries.set(String(at), at)
+	}
+	expect([entries.get('0'), entries.get('4999')]).toEqual([0, 4999])
+})
+
+test('is forgotten after twice its time at most', () => {
+	const { clock, pass } = still()
+	const entries = kept<number>(clock, { milliseconds: 1000, room: 10 })
+	entries.set('a', 1)
+	pass(1999)
+	expect(entries.get('a')).toBe(1)
+	pass(1000)
+	expect(entries.get('a')).toBeUndefined()
+	entries.set('b', 2)
+	pass(2000)
+	expect(entries.get('b')).toBeUndefined()
+})
+
+test('of too many the newest are kept, by their weight', () => {
+	const { clock } = still()
+	const entries = kept<number>(clock, { milliseconds: 1000, room: 100 })
+	for (let at = 0; at < 60; at++) entries.set(String(at), at, 10)
+	const there = Array.from({ length: 60 }, (_, at) => entries.get(String(at))).filter((value) => value !== undefined)
+	expect(there.at(-1)).toBe(59)
+	expect(there.length).toBeGreaterThanOrEqual(10)
+	expect(there.length).toBeLessThanOrEqual(20)
+})
+
+test('what is set again is the newest, and what is deleted is gone', () => {
+	const { clock } = still()
+	const entries = kept<number>(clock, { milliseconds: 1000, room: 2 })
+	entries.set('a', 1)
+	entries.set('b', 2)
+	entries.set('c', 3)
+	entries.set('a', 4)
+	entries.set('d', 5)
+	expect([entries.get('a'), entries.get('b')]).toEqual([4, undefined])
+	entries.delete('a')
+	expect(entries.get('a')).toBeUndefined()
+})

@@ -1,0 +1,423 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+	chmodSync,
+	copyFileSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readConfig } from '../../agent/config.ts'
+import { filesOf } from '../../agent/secret-file.ts'
+import { managerOf, status, thisMachine } from '../../agent/service.ts'
+import type { Machine, Service } from '../../agent/service-manager.ts'
+import { settings } from '../support/relay-stand-in/lab.ts'
+import { elementOf } from '../support/xml.ts'
+
+const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
+let folder = ''
+let bin = ''
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'rollcall service-'))
+	bin = join(folder, 'bin')
+	mkdirSync(bin)
+	stub(
+		'id',
+		`case "$*" in -u) echo "\${UID_OF_CALLER-0}" ;; "-u rollcall") echo 990 ;; *) echo "no such user" >&2; exit 1 ;; esac`,
+	)
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** A program of the machine: it notes how it was called, then does what the script says. */
+function stub(name: string, script: string): string {
+	const file = join(bin, name)
+	writeFileSync(file, `#!/bin/sh\nprintf '%s\\n' "$(basename "$0") $*" >>'${join(folder, 'calls')}'\n${script}\n`)
+	chmodSync(file, 0o755)
+	return file
+}
+
+/** What was called, but for questions that change nothing. */
+const calls = (): readonly string[] =>
+	(existsSync(join(folder, 'calls')) ? readFileSync(join(folder, 'calls'), 'utf8') : '')
+		.split('\n')
+		.filter((call) => call !== '' && !/^(id|whoami) |^systemctl show|\.exe status$/.test(call))
+
+/** The real one, but for its programs and the folder. */
+const machineOf = (platform: string, env: Readonly<Record<string, string>> = {}): Machine => ({
+	platform,
+	folder,
+	run: (program, args) =>
+		execFileSync(program, args, {
+			...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+			env: { ...env, PATH: [bin, '/usr/bin', '/bin'].join(delimiter) },
+		}),
+})
+
+const failing = (work: () => unknown) => {
+	try {
+		work()
+	} catch (error) {
+		return { ...Object(error), message: (error as Error).message } // sound: only errors are thrown
+	}
+	throw new Error('it did not fail')
+}
+
+describe('on Linux', () => {
+	const service: Service = {
+		node: '/opt/node 24/bin/node',
+		program: '/opt/rollcall/main.js',
+		config: '/etc/rollcall/100%.json',
+		files: { secret: ['/etc/rollcall/my %.key'], open: ['/etc/rollcall/ca.pem'] },
+		user: 'rollcall',
+		winsw: undefined,
+	}
+	const file = () => join(folder, 'rollcall-relay.service')
+	const linux = (env = {}) => machineOf('linux', env)
+	const active = 'LoadState=loaded\nActiveState=active\n'
+	beforeEach(() => stub('systemctl', `[ "$1" != show ] || printf '${active}'`))
+
+	test('a unit is written, started and taken away again', () => {
+		const { install, uninstall, isRunning } = managerOf(linux())
+		expect(install(service, linux())).toBe('installed')
+		expect(statSync(file()).mode & 0o777).toBe(0o644)
+		expect(readFileSync(file(), 'utf8')).toBe(managerOf(linux()).definition(service, linux()))
+		expect(calls()).toEqual([
+			'systemctl daemon-reload',
+			'systemctl enable rollcall-relay',
+			'systemctl restart rollcall-relay',
+		])
+		expect(status(linux())).toBe(active)
+		expect(isRunning(active)).toBe(true)
+		expect(isRunning('LoadState=loaded\nActiveState=activating\n')).toBe(false)
+		rmSync(join(folder, 'calls'))
+		uninstall(linux())
+		expect(existsSync(file())).toBe(false)
+		expect(calls()).toEqual(['systemctl disable --now rollcall-relay', 'systemctl daemon-reload'])
+		expect(failing(() => uninstall(linux()))).toMatchObject({
+			message: 'the service is not installed',
+			hint: 'rollcall-relay service install',
+		})
+	})
+
+	test('that it failed is forgotten when it is taken away', () => {
+		managerOf(linux()).install(service, linux())
+		rmSync(join(folder, 'calls'))
+		stub('systemctl', `[ "$1" != show ] || printf 'LoadState=loaded\nActiveState=failed\n'`)
+		managerOf(linux()).uninstall(linux())
+		expect(calls()).toEqual([
+			'systemctl disable --now rollcall-relay',
+			'systemctl reset-failed rollcall-relay',
+			'systemctl daemon-reload',
+		])
+	})
+
+	test('installed again, it is the new one that runs', () => {
+		const { install } = managerOf(linux())
+		install(service, linux())
+		expect(install({ ...service, program: '/opt/new/main.js' }, linux())).toBe('updated')
+		expect(readFileSync(file(), 'utf8')).toContain('"/opt/new/main.js"')
+		expect(calls().at(-1)).toBe('systemctl restart rollcall-relay')
+	})
+
+	test('names have their characters, whatever systemd makes of them', () => {
+		const text = managerOf(linux()).definition(service, linux())
+		expect(text).toContain(
+			'\nExecStart="/opt/node 24/bin/node" "/opt/rollcall/main.js" "run" "--config" "/etc/rollcall/100%%.json"\n',
+		)
+		expect(text).toContain('\nLoadCredential=%%2Fetc%%2Frollcall%%2Fmy%%20%%25.key:/etc/rollcall/my %%.key\n')
+		expect(text).toContain('\nUser=rollcall\n')
+	})
+
+	test.each([
+		['/usr/bin/node', '/etc/rollcall/ca.pem', 'yes'],
+		['/home/me/node', '/etc/rollcall/ca.pem', 'read-only'],
+		['/usr/bin/node', '/root/ca.pem', 'read-only'],
+	])('homes are hidden unless %s or %s is in one', (node, open, protectHome) => {
+		const files = { secret: ['/home/me/secret'], open: [open] }
+		expect(managerOf(linux()).definition({ ...service, node, files }, linux())).toContain(
+			`\nProtectHome=${protectHome}\n`,
+		)
+	})
+
+	// .ci/run installs it; a machine without systemd has no use for the unit.
+	test.skipIf(!hasSystemd)('systemd finds nothing wrong with it, and little that is not closed', () => {
+		const unit = { ...service, node: process.execPath, program: process.execPath, config: process.execPath }
+		writeFileSync(file(), managerOf(linux()).definition({ ...unit, user: 'root' }, linux()))
+		const analyze = (...args: string[]) => {
+			const { stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' })
+			return stdout + stderr
+		}
+		expect(analyze('verify', '--man=no', file())).not.toContain('rollcall-relay')
+		const security = analyze('security', '--offline=yes', '--threshold=25', file())
+		expect(security).toMatch(/Overall exposure level/)
+		expect(security).not.toMatch(/UNSAFE|EXPOSED/)
+	})
+
+	test.each<[string, Partial<Service>, Readonly<Record<string, string>>, string, RegExp]>([
+		['no user', { user: undefined }, {}, 'no user to run as', /--user NAME$/],
+		['what is no user', { user: 'a\nExecStart=/bin/sh' }, {}, 'no user to run as', /--user NAME$/],
+		['an unknown user', { user: 'nobody2' }, {}, 'there is no user nobody2: no such user', /^useradd .* nobody2$/],
+		['a path in two lines', { config: '/etc/a\nUser=root' }, {}, 'a unit cannot name "/etc/a\\nUser=root"', /name/],
+		['another than root', {}, { UID_OF_CALLER: '1000' }, 'only root can do this', /sudo/],
+	])('%s is refused, and nothing is done', (_, more, env, message, hint) => {
+		expect(failing(() => managerOf(linux()).install({ ...service, ...more }, linux(env)))).toMatchObject({
+			name: 'UsageError',
+			message,
+			hint: expect.stringMatching(hint),
+		})
+		expect(existsSync(file())).toBe(false)
+		expect(calls()).toEqual([])
+	})
+
+	test('another than root takes nothing away', () => {
+		const { install, uninstall } = managerOf(linux())
+		install(service, linux())
+		expect(failing(() => uninstall(linux({ UID_OF_CALLER: '1000' }))).message).toBe('only root can do this')
+		expect(existsSync(file())).toBe(true)
+	})
+
+	test.each([
+		['no systemctl', () => rmSync(join(bin, 'systemctl'))],
+		[
+			'a systemd that does not run',
+			() => stub('systemctl', 'echo "System has not been booted with systemd as init system (PID 1)." >&2; exit 1'),
+		],
+	])('with %s there is no service, and nothing is left behind', (_, prepare) => {
+		prepare()
+		const machine = { ...linux(), run: withoutSystem(linux()) }
+		const { install, uninstall } = managerOf(machine)
+		for (const work of [() => install(service, machine), () => uninstall(machine), () => status(machine)])
+			expect(failing(work)).toMatchObject({
+				message: 'systemd does not run here',
+				hint: expect.stringMatching(/^Let what starts programs here start "rollcall-relay run --config FILE"/),
+			})
+		expect(existsSync(file())).toBe(false)
+	})
+
+	/** This machine may have a systemctl of its own. */
+	const withoutSystem =
+		({ run }: Machine): Machine['run'] =>
+		(program, args) =>
+			run(program === 'systemctl' ? join(bin, program) : program, args)
+
+	test('why it does not start is said', () => {
+		stub('systemctl', '[ "$1" != restart ] || { echo "Job for rollcall-relay.service failed." >&2; exit 1; }')
+		expect(failing(() => managerOf(linux()).install(service, linux()))).toMatchObject({
+			message: 'the service does not start: Job for rollcall-relay.service failed.',
+			hint: 'journalctl --unit rollcall-relay --lines 20',
+		})
+	})
+
+	test('where units cannot be written, that is said', () => {
+		const machine = { ...linux(), folder: join(folder, 'absent') }
+		expect(failing(() => managerOf(machine).install(service, machine))).toMatchObject({
+			message: expect.stringMatching(/^the unit cannot be written: ENOENT/),
+			hint: 'Is that where the units of this machine are?',
+		})
+	})
+})
+
+describe('on Windows', () => {
+	const windows = (env = {}) => machineOf('win32', { LEVEL: '12288', ...env })
+	const service: Service = {
+		node: 'C:\\Program Files\\nodejs\\node.exe',
+		program: 'C:\\rollcall-relay\\main.js',
+		config: 'C:\\a & b\\relay.json',
+		files: { secret: ['C:\\a & b\\origin.token'], open: ['C:\\a & b\\ca.pem'] },
+		user: undefined,
+		winsw: undefined,
+	}
+	const exe = () => join(folder, 'rollcall-relay.exe')
+	const xml = () => join(folder, 'rollcall-relay.xml')
+	const account = 'NT SERVICE\\rollcall-relay'
+	let downloaded: Service = service
+	beforeEach(() => {
+		stub('whoami', 'echo "Mandatory Label: S-1-16-$LEVEL"')
+		stub('icacls', 'echo "processed file: $1"')
+		stub('sc.exe', `printf '%s\\n' '        SERVICE_START_NAME : ${account}'`)
+		// As WinSW does: it finds its settings beside itself, and keeps to what the service manager knows.
+		const winsw = stub(
+			'WinSW-x64.exe',
+			`state='${join(folder, 'state')}'
+case $1 in
+	status) echo "2026-01-01 00:00:00,000 INFO  - Starting WinSW in console mode"; cat "$state" 2>/dev/null || echo NonExistent ;;
+	install) [ ! -e "$state" ] || { echo "FATAL - A service with ID 'rollcall-relay' already exists."; exit 1; }; echo Stopped >"$state" ;;
+	start) [ -z "$BROKEN" ] || { echo "FATAL - Access is denied."; exit 5; }; echo Started >"$state" ;;
+	stopwait) echo Stopped >"$state" ;;
+	uninstall) rm "$state" ;;
+esac`,
+		)
+		downloaded = { ...service, winsw }
+	})
+
+	test('WinSW is put beside the agent, told what to run, and let in before it starts', () => {
+		const { install, isRunning } = managerOf(windows())
+		expect(status(windows())).toBe('NonExistent\n')
+		expect(install(downloaded, windows())).toBe('installed')
+		expect(calls()).toEqual([
+			'rollcall-relay.exe install',
+			'sc.exe qc rollcall-relay',
+			`icacls ${folder} /grant ${account}:(OI)(CI)RX`,
+			`icacls ${join(folder, 'logs')} /grant ${account}:(OI)(CI)M`,
+			`icacls C:\\a & b\\relay.json /grant ${account}:R`,
+			`icacls C:\\a & b\\ca.pem /grant ${account}:R`,
+			`icacls C:\\a & b\\origin.token /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F ${account}:R`,
+			'rollcall-relay.exe start',
+		])
+		expect(existsSync(join(folder, 'logs'))).toBe(true)
+		expect(status(windows())).toBe('Started\n')
+		expect(isRunning('Started\n')).toBe(true)
+		expect(isRunning('Stopped\n')).toBe(false)
+	})
+
+	test('installed again, the one before ends first, and WinSW need not be named', () => {
+		const { install } = managerOf(windows())
+		install(downloaded, windows())
+		rmSync(join(folder, 'calls'))
+		expect(install({ ...service, config: 'C:\\new.json' }, windows())).toBe('updated')
+		expect(calls().slice(0, 3)).toEqual([
+			'rollcall-relay.exe stopwait',
+			'rollcall-relay.exe uninstall',
+			'rollcall-relay.exe install',
+		])
+		expect(readFileSync(xml(), 'utf8')).toContain('C:\\new.json')
+	})
+
+	test('it is taken away, after it has finished what is under way', () => {
+		const { install, uninstall } = managerOf(windows())
+		install(downloaded, windows())
+		rmSync(join(folder, 'calls'))
+		uninstall(windows())
+		expect(calls()).toEqual(['rollcall-relay.exe stopwait', 'rollcall-relay.exe uninstall'])
+		expect(status(windows())).toBe('NonExistent\n')
+		expect(failing(() => uninstall(windows())).message).toBe('the service is not installed')
+	})
+
+	test('its settings are those that WinSW 2 documents', () => {
+		managerOf(windows()).install(downloaded, windows())
+		expect(elementOf(readFileSync(xml(), 'utf8'))).toEqual({
+			name: 'service',
+			attributes: {},
+			content: [
+				leaf('id', 'rollcall-relay'),
+				leaf('name', 'Rollcall on-premises relay'),
+				leaf('description', 'Connects a SCIM server of this network to Rollcall in Azure.'),
+				leaf('executable', 'C:\\Program Files\\nodejs\\node.exe'),
+				leaf('arguments', '"C:\\rollcall-relay\\main.js" run --config "C:\\a & b\\relay.json"'),
+				leaf('workingdirectory', '%BASE%'),
+				{
+					name: 'serviceaccount',
+					attributes: {},
+					content: [leaf('domain', 'NT SERVICE'), leaf('user', 'rollcall-relay')],
+				},
+				leaf('startmode', 'Automatic'),
+				leaf('stoptimeout', '40 sec'),
+				leaf('stopparentprocessfirst', 'true'),
+				{ name: 'onfailure', attributes: { action: 'restart', delay: '5 sec' }, content: [] },
+				{ name: 'onfailure', attributes: { action: 'restart', delay: '5 sec' }, content: [] },
+				{ name: 'onfailure', attributes: { action: 'restart', delay: '1 min' }, content: [] },
+				leaf('resetfailure', '1 hour'),
+				leaf('logpath', '%BASE%\\logs'),
+				{
+					name: 'log',
+					attributes: { mode: 'roll-by-size' },
+					content: [leaf('sizeThreshold', '10240'), leaf('keepFiles', '8')],
+				},
+			],
+		})
+	})
+
+	const leaf = (name: string, text: string) => ({ name, attributes: {}, content: [text] })
+
+	test('what would be done is shown, as it can be typed', () => {
+		const text = managerOf(windows()).definition(service, windows())
+		expect(text).toMatch(/^<\?xml /)
+		expect(text.split('\n')).toContain(
+			`icacls "C:\\a & b\\origin.token" /inheritance:r /grant:r "*S-1-5-18:F" "*S-1-5-32-544:F" "${account}:R"`,
+		)
+		expect(existsSync(xml())).toBe(false)
+	})
+
+	test.each<[string, Partial<Service>, Readonly<Record<string, string>>, string, RegExp]>([
+		['no WinSW', { winsw: undefined }, {}, 'a service of Windows needs WinSW', /v2\.12\.0, and name it: --winsw FILE$/],
+		['a WinSW that is not there', { winsw: '/absent.exe' }, {}, 'there is no /absent.exe', /Download WinSW-x64\.exe/],
+		['a user', { user: 'me' }, {}, '--user is for Linux', /NT SERVICE\\rollcall-relay/],
+		['a variable in a path', { config: 'C:\\%TEMP%\\relay.json' }, {}, 'WinSW takes what is between', /without them/],
+		['a user who is no administrator', {}, { LEVEL: '8192' }, 'only an administrator can do this', /Run as admin/],
+	])('%s is refused, and nothing is done', (_, more, env, message, hint) => {
+		expect(failing(() => managerOf(windows()).install({ ...downloaded, ...more }, windows(env)))).toMatchObject({
+			name: 'UsageError',
+			message: expect.stringContaining(message),
+			hint: expect.stringMatching(hint),
+		})
+		expect([existsSync(exe()), existsSync(xml())]).toEqual([false, false])
+	})
+
+	test('a WinSW that would run it as the system is not used', () => {
+		stub('sc.exe', 'echo "        SERVICE_START_NAME : LocalSystem"')
+		expect(failing(() => managerOf(windows()).install(downloaded, windows()))).toMatchObject({
+			message: `the service would not run as ${account}, and was taken away`,
+			hint: expect.stringMatching(/^Is it WinSW 2\.12\.0\?/),
+		})
+		expect(status(windows())).toBe('NonExistent\n')
+		expect(failing(() => managerOf(windows()).uninstall(windows())).message).toBe('the service is not installed')
+		stub('sc.exe', `printf '%s\\n' '        SERVICE_START_NAME : ${account}'`)
+		expect(managerOf(windows()).install(downloaded, windows())).toBe('installed')
+	})
+
+	test.each<[string, () => unknown, Readonly<Record<string, string>>, RegExp, RegExp]>([
+		[
+			'the service',
+			() => undefined,
+			{ BROKEN: '1' },
+			/^the service does not start: FATAL - Access is denied\.$/,
+			/err\.log/,
+		],
+		[
+			'icacls',
+			() => stub('icacls', 'echo "No mapping between account names" >&2; exit 1'),
+			{},
+			/^NT SERVICE\\rollcall-relay is not let in: No mapping/,
+			/^icacls ".*rollcall service-.*" \/grant "NT SERVICE/,
+		],
+		['a copy', () => mkdirSync(exe()), {}, /^WinSW cannot be put in place: /, /another program/],
+	])('why %s failed is said', (_, prepare, env, message, hint) => {
+		prepare()
+		expect(failing(() => managerOf(windows()).install(downloaded, windows(env)))).toMatchObject({
+			message: expect.stringMatching(message),
+			hint: expect.stringMatching(hint),
+		})
+	})
+
+	test('a service that is there under other settings is said to be', () => {
+		writeFileSync(join(folder, 'state'), 'Stopped')
+		copyFileSync(downloaded.winsw ?? '', exe())
+		expect(failing(() => managerOf(windows()).install(service, windows())).message).toBe(
+			"the service cannot be installed: FATAL - A service with ID 'rollcall-relay' already exists.",
+		)
+	})
+})
+
+test('elsewhere there is none', () => {
+	expect(failing(() => managerOf(machineOf('darwin')))).toMatchObject({ message: 'there is no service for darwin' })
+	expect(thisMachine.run(process.execPath, ['-p', '1'])).toBe('1\n')
+})
+
+test('the files of a configuration are those with secrets, and the others', () => {
+	const given = settings({ host: 'contoso.servicebus.windows.net' }, { port: 11015 })
+	const clientCertificate = { certificateFile: 'own.pem', keyFile: '/elsewhere/own.key' }
+	writeFileSync(
+		join(folder, 'relay.json'),
+		JSON.stringify({ ...given, origin: { ...given.origin, clientCertificate } }),
+	)
+	expect(filesOf(readConfig(join(folder, 'relay.json')))).toEqual({
+		secret: [join(folder, 'listen.key'), '/elsewhere/own.key', join(folder, 'origin.token')],
+		open: [join(folder, 'ca.pem'), join(folder, 'own.pem')],
+	})
+})

@@ -1,0 +1,68 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { encode } from '../../../../shared/storage/rows/keys.ts'
+import { after, within } from '../../../../shared/storage/table/key-range.ts'
+
+/** Any code units, and often those around the letters and digits that stand for themselves. */
+const text = fc.oneof(
+	fc.string({ unit: fc.integer({ min: 0, max: 0x7f }).map((code) => String.fromCharCode(code)), maxLength: 12 }),
+	fc.string({ unit: fc.constantFrom(...'-./09:@AZ[_`az{|~ "') }),
+	fc.string({ unit: 'binary', maxLength: 12 }),
+)
+
+const sign = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+describe('the encoding of a key part', () => {
+	test.each([
+		['bjensen@example.com', 'bjensen@example.com'],
+		['a/b c', 'a.~2fb!20c'],
+		["o'neil+x", 'o!27neil!2bx'],
+		['zoë', 'zo{00eb'],
+		['a|b', 'a{007cb'],
+		['?`^', '9~3f_~60Z~5e'],
+		['😀', '{d83d{de00'],
+		['', ''],
+	])('of %j is %j', (plain, encoded) => {
+		expect(encode(plain)).toBe(encoded)
+	})
+
+	test('keeps the order of texts, and so their difference', () => {
+		fc.assert(fc.property(text, text, (a, b) => sign(encode(a), encode(b)) === sign(a, b)))
+	})
+
+	test('begins with the encoding of what the text begins with, or sorts just after it', () => {
+		fc.assert(fc.property(text, text, (a, b) => encode(a + b).startsWith(encode(a))))
+	})
+
+	test('has no character that a key or its separators cannot hold, and at most 200 of them', () => {
+		fc.assert(
+			fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (a) => /^[-.0-9@A-Z_a-z!~{=]{0,200}$/.test(encode(a))),
+		)
+	})
+
+	test('of long texts differs where the texts differ only at the end', () => {
+		const long = 'x'.repeat(1000)
+		expect(encode(`${long}a`)).toHaveLength(194)
+		expect(encode(`${long}a`)).not.toBe(encode(`${long}b`))
+		expect(encode(`${long}a`).slice(0, 151)).toBe(`${'x'.repeat(150)}=`)
+	})
+})
+
+describe('a range of keys', () => {
+	test('within a prefix holds every key that begins with it and no other', () => {
+		fc.assert(
+			fc.property(text, text, (a, b) => {
+				const range = within('y|em|')
+				const key = `y|em|${encode(a)}|${encode(b)}`
+				return range.from <= key && key < range.to
+			}),
+		)
+		expect('y|en|' < within('y|em|').to).toBe(false)
+		expect('y|em|' < within('y|em|').to).toBe(true)
+		expect('y|el|' < within('y|em|').from).toBe(true)
+	})
+
+	test('after a key holds every greater key, one that begins with it too', () => {
+		fc.assert(fc.property(text, text, (a, b) => encode(b) >= after(encode(a)) === encode(b) > encode(a)))
+	})
+})
