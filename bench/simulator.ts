@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import * as z from 'zod'
 import { idGenerator } from '../shared/scim/id.ts'
 import { userType } from '../shared/scim/resource-type.ts'
-import { anchorKey, memberKey, reverseKey } from '../shared/storage/rows/keys.ts'
+import { existenceRow, memberRow, membershipRow } from '../shared/storage/rows/schema.ts'
 import { connectTables, type TableRequest } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { connectionString, simulateTableService } from '../test/support/simulator/table-service.ts'
@@ -45,7 +45,7 @@ const order = z.object({
 	tenant: z.object({ name: z.string(), table: z.string() }),
 	/** Users to create. */
 	users: z.number().optional(),
-	/** A group to add members to whose users have no more than their anchors. */
+	/** A group to add members to whose users have no more than their existence rows. */
 	group: z.object({ id: z.string(), members: z.number() }).optional(),
 })
 
@@ -60,13 +60,13 @@ process.on('message', async (message) => {
 	}
 	if (group !== undefined) {
 		const partitionKey = tenant.name
-		const linked = { t: 'u' }
-		const nothing = {}
+		const existence = { t: 'u' }
+		const member = { t: 'u' }
 		for (let index = 0; index < group.members; index++) {
 			const id = ids('User')
-			service.load(tenant.table, { partitionKey, rowKey: anchorKey(id) }, linked)
-			service.load(tenant.table, { partitionKey, rowKey: memberKey(group.id, id) }, linked)
-			service.load(tenant.table, { partitionKey, rowKey: reverseKey(id, group.id) }, nothing)
+			service.load(tenant.table, { partitionKey, rowKey: existenceRow.key(id) }, existence)
+			service.load(tenant.table, { partitionKey, rowKey: memberRow.key(group.id, id) }, member)
+			service.load(tenant.table, { partitionKey, rowKey: membershipRow.key(id, group.id) }, {})
 		}
 	}
 	process.send?.({ entities: service.size(tenant.table) })

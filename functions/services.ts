@@ -7,7 +7,7 @@ import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { userType } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
-import { type Swept, sweep } from '../shared/storage/sweep.ts'
+import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
@@ -29,7 +29,7 @@ export type Services = {
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
 	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
-	readonly sweep: (tenant: Tenant, until: number) => Promise<Swept>
+	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Looks at what a tenant's requests need. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly Check[]>
 	/** Milliseconds since 1970. */

@@ -1,16 +1,18 @@
 import { expiredCursor } from '../scim/error.ts'
-import { kindOfId } from '../scim/id.ts'
+import { kindOfId, timeOfId } from '../scim/id.ts'
 import type { Directory } from './rows/directory.ts'
-import { feedKey } from './rows/keys.ts'
+import { feedRow, lastPartOf } from './rows/schema.ts'
 import { within } from './table/key-range.ts'
+import { chunked } from './table/parallel.ts'
 import type { Row } from './table/tables.ts'
 import { withdrawn } from './transaction/commit.ts'
+import { removeRows } from './transaction/remove-rows.ts'
 
 /** One entry of the feed of changes as it is read. */
 export type ChangeEntry = {
 	/** The id of the operation, which is its place in the feed and the version of what it wrote. */
 	readonly operation: string
-	/** Milliseconds since 1970, by the clock of whoever wrote it. */
+	/** Milliseconds since 1970, by the clock of the process that wrote it. */
 	readonly time: number
 	readonly kind: 'create' | 'update' | 'members' | 'unlink' | 'delete'
 	readonly resourceType: string
@@ -20,17 +22,17 @@ export type ChangeEntry = {
 }
 
 /**
- * A change is told when it is this old, in milliseconds. Entries stand in the order of their writers' clocks; by then
- * every one that belongs before it has been written: clocks differ by seconds, the last copy of a transaction is sent
- * after 15 s and given up after 10 more, and the service may still do within 30 s what we have given up. So a reader that
- * goes on from where it was misses none.
+ * Readers see a change when it is this old, in milliseconds. Entries are in the order of their writers' clocks. By then
+ * every entry that belongs before it is written: clocks differ by seconds, the last copy of a transaction is sent after
+ * 15 s and given up 10 s later, and the service may still do within 30 s what was given up. So a reader that goes on from
+ * its last entry misses none.
  */
-const settledAfter = 60_000
+const shownAfter = 60_000
 
 /**
  * The next `count` changes after an operation, or from the beginning for ''.
  *
- * @throws ScimError 400 `expiredCursor` where the entry of the operation is gone, and with it perhaps some after it
+ * @throws ScimError 400 `expiredCursor` if the entry of the operation is gone, and with it perhaps some after it
  */
 export async function changesAfter(
 	directory: Pick<Directory, 'table' | 'now'>,
@@ -40,11 +42,11 @@ export async function changesAfter(
 	if (count === 0) return []
 	for (let after = operation; ; ) {
 		const rows = await rowsAfter(directory, after, count)
-		const changes = rows.filter(({ k }) => k !== withdrawn).map(entryOf)
+		const changes = rows.filter((row) => feedRow.kind.of(row) !== withdrawn).map(entryOf)
 		const last = rows.at(-1)
 		// An answer without changes says that there are none.
 		if (changes.length > 0 || last === undefined) return changes
-		after = operationOf(last)
+		after = lastPartOf(last.RowKey)
 	}
 }
 
@@ -53,33 +55,52 @@ async function rowsAfter(
 	operation: string,
 	count: number,
 ): Promise<readonly Row[]> {
-	const settled = Math.max(now() - settledAfter, 0)
-		.toString(16)
-		.padStart(12, '0')
-	const to = feedKey(settled)
-	if (operation === '') return table.first({ from: within(feedKey('')).from, to }, count)
-	const from = feedKey(operation)
+	const to = keyAt(Math.max(now() - shownAfter, 0))
+	if (operation === '') return table.first({ from: feedRow.key(''), to }, count)
+	const from = feedRow.key(operation)
 	if (from >= to) return []
 	const [known, ...rows] = await table.first({ from, to }, count + 1)
-	// Entries go in their order, and the newest of the old ones stays: as long as one is there, so are all that follow.
+	// Entries are removed in their order, but for the newest of the old ones: while one is there, so are all after it.
 	if (known?.RowKey !== from) throw expiredCursor('the cursor is older than the changes that are kept: begin again')
 	return rows
 }
 
-const operationOf = ({ RowKey }: Row): string => RowKey.slice(feedKey('').length)
+/** The beginning of the keys of operations that began at a time, in milliseconds since 1970. */
+const keyAt = (time: number): string => feedRow.key(time.toString(16).padStart(12, '0'))
 
 function entryOf(row: Row): ChangeEntry {
-	const { RowKey, k, rt, id, chg } = row
-	const operation = operationOf(row)
-	if (kindOfId(operation) !== 'Operation') throw new TypeError(`row ${RowKey} is no entry of the feed`)
+	const operation = lastPartOf(row.RowKey)
+	if (kindOfId(operation) !== 'Operation') throw new TypeError(`row ${row.RowKey} is no entry of the feed`)
 	return {
 		operation,
-		time: Number.parseInt(operation.slice(0, 12), 16),
-		kind: k as ChangeEntry['kind'], // sound: commit writes no other
-		resourceType: String(rt),
-		id: String(id),
-		changed: String(chg ?? '')
-			.split(' ')
-			.filter((name) => name !== ''),
+		time: timeOfId(operation),
+		kind: feedRow.kind.of(row) as ChangeEntry['kind'], // sound: commit writes no other
+		resourceType: feedRow.resourceType.of(row),
+		id: feedRow.id.of(row),
+		changed: (feedRow.changed.of(row) ?? '').split(' ').filter((name) => name !== ''),
 	}
+}
+
+/**
+ * Removes entries that are older than the feed is kept, one after another, but for the newest of them: a reader knows
+ * that it has missed none as long as the entry that it has come to is there.
+ *
+ * @param until milliseconds since 1970 at which to stop
+ * @returns how many were removed
+ */
+export async function trimFeed(directory: Directory, until: number): Promise<number> {
+	const { table, now, keepFeedFor } = directory
+	const expired = { ...within(feedRow.key('')), to: keyAt(now() - keepFeedFor), select: ['RowKey'] }
+	let removed = 0
+	let newest: readonly string[] = []
+	for await (const rows of table.pages(expired)) {
+		const keys = [...newest, ...rows.map(({ RowKey }) => RowKey)]
+		newest = keys.splice(-1)
+		for (const some of chunked(keys, 100)) {
+			if (now() >= until) return removed
+			await removeRows(directory, some)
+			removed += some.length
+		}
+	}
+	return removed
 }

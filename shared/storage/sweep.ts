@@ -1,23 +1,23 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
 import { resourceTypes } from '../scim/resource-type.ts'
-import { rollForward } from './membership/apply.ts'
+import { trimFeed } from './feed.ts'
+import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
 import { finishGroupDeletion, finishUserDeletion } from './resource/delete.ts'
 import { foldAll } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
-import { feedBefore, type Intent, jobs } from './rows/keys.ts'
-import { chunked } from './table/parallel.ts'
+import { type JobKind, jobKeys, jobOf, type LargeChange } from './rows/schema.ts'
+import { within } from './table/key-range.ts'
 import { type DirectoryOptions, directoryOf } from './table-store.ts'
-import { removeRows } from './transaction/remove-rows.ts'
 
 export type SweepOptions = DirectoryOptions & {
-	/** Milliseconds since 1970 at which to stop; what is left is for the next time. */
+	/** Milliseconds since 1970 at which to stop; the next sweep goes on. */
 	readonly until?: number
 }
 
 /** What a sweep has done. `failures` are those of single jobs, which the next sweep tries again. */
-export type Swept = {
+export type SweepReport = {
 	readonly finished: number
 	readonly feedEntriesRemoved: number
 	readonly failures: readonly ScimError[]
@@ -27,14 +27,14 @@ export type Swept = {
 const abandonedAfter = 15 * 60_000
 
 /**
- * Tidies up one tenant's directory: finishes what requests have committed and not lived to finish, removes what they
- * have prepared and not committed, folds the counts, and removes old entries of the feed. Nothing else of it
- * is visible to a client. It may run at any time, beside requests and beside itself.
+ * Tidies up one tenant's directory: finishes what requests have committed and not finished, removes what they have
+ * prepared and not committed, folds the counts, and removes old entries of the feed. Clients see only the last. It may
+ * run at any time, beside requests and beside another sweep.
  *
- * @throws ScimError 503 where the service stays away
+ * @throws ScimError 503 if the service stays away
  * @example await sweep({ tables, tenant, ids, now: Date.now, random: Math.random, until: Date.now() + 240_000 })
  */
-export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: SweepOptions): Promise<Swept> {
+export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: SweepOptions): Promise<SweepReport> {
 	const directory = directoryOf(options)
 	const failures: ScimError[] = []
 	let finished = 0
@@ -51,52 +51,32 @@ export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: Sw
 	return { finished, feedEntriesRemoved: await trimFeed(directory, until), failures }
 }
 
-/** Answers whether it has finished what it was for. */
-type Job = () => Promise<boolean>
+/** Answers whether it is finished. */
+type Work = () => Promise<boolean>
 
-async function jobsIn(directory: Directory, until: number): Promise<readonly Job[]> {
-	const work: Job[] = []
-	const intents = new Map<string, Intent & { readonly states: Set<string> }>()
-	for await (const rows of directory.table.pages({ ...jobs, select: ['RowKey'] })) {
+async function jobsIn(directory: Directory, until: number): Promise<readonly Work[]> {
+	const jobs: Work[] = []
+	const changes = new Map<string, LargeChange & { readonly rows: Set<JobKind> }>()
+	for await (const rows of directory.table.pages({ ...within(jobKeys), select: ['RowKey'] })) {
 		for (const { RowKey } of rows) {
-			const [, kind = '', id = '', operation = ''] = RowKey.split('|')
-			if (kind === 'dg') work.push(() => finishGroupDeletion(directory, id, until))
-			else if (kind === 'du') work.push(() => finishUserDeletion(directory, id, until))
+			const { kind, id, operation } = jobOf(RowKey)
+			if (kind === 'deletedGroup') jobs.push(() => finishGroupDeletion(directory, id, until))
+			else if (kind === 'deletedUser') jobs.push(() => finishUserDeletion(directory, id, until))
 			else {
-				const intent = intents.get(operation) ?? { groupId: id, operation, states: new Set() }
-				intents.set(operation, intent)
-				intent.states.add(kind)
+				const change = changes.get(operation) ?? { groupId: id, operation, rows: new Set() }
+				changes.set(operation, change)
+				change.rows.add(kind)
 			}
 		}
 	}
-	for (const { states, ...intent } of intents.values()) {
-		work.push(() => (states.has('gm') ? rollForward(directory, intent, until) : giveUp(directory, intent, until)))
+	for (const { rows, ...change } of changes.values()) {
+		jobs.push(() => (rows.has('committed') ? apply(directory, change, until) : giveUp(directory, change, until)))
 	}
-	return work
+	return jobs
 }
 
-/** Removes a change that was never committed; one that has been committed meanwhile is applied. */
-async function giveUp(directory: Directory, intent: Intent, until: number): Promise<boolean> {
-	if (directory.now() - timeOfId(intent.operation) < abandonedAfter) return false
-	return (await abandon(directory, intent)) || rollForward(directory, intent, until)
-}
-
-/**
- * Removes old entries one after another, but for the newest of them: readers of the feed know that they have missed none
- * as long as the entry that they have come to is there.
- */
-async function trimFeed(directory: Directory, until: number): Promise<number> {
-	const { table, now, keepFeedFor } = directory
-	let removed = 0
-	let newest: readonly string[] = []
-	for await (const rows of table.pages(feedBefore(now() - keepFeedFor))) {
-		const keys = [...newest, ...rows.map(({ RowKey }) => RowKey)]
-		newest = keys.splice(-1)
-		for (const some of chunked(keys, 100)) {
-			if (now() >= until) return removed
-			await removeRows(directory, some)
-			removed += some.length
-		}
-	}
-	return removed
+/** Removes a change that was never committed. If it has been committed meanwhile, it is applied. */
+async function giveUp(directory: Directory, change: LargeChange, until: number): Promise<boolean> {
+	if (directory.now() - timeOfId(change.operation) < abandonedAfter) return false
+	return (await abandon(directory, change)) || apply(directory, change, until)
 }

@@ -1,6 +1,6 @@
 import { type IdGenerator, idGenerator } from '../../shared/scim/id.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
-import { type Swept, sweep } from '../../shared/storage/sweep.ts'
+import { type SweepReport, sweep } from '../../shared/storage/sweep.ts'
 import { connectTables, type Send, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { type DirectoryOptions, openDirectory } from '../../shared/storage/table-store.ts'
 import type { Azurite } from './azurite.ts'
@@ -19,7 +19,7 @@ export type TestDirectory = {
 	/** Opens the same directory once more, as another process has it. */
 	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
 	/** Sweeps as if it were later by so many milliseconds; `until` is when to stop. */
-	sweep(later?: number, intercept?: (send: Send) => Send, until?: number): Promise<Swept>
+	sweep(later?: number, intercept?: (send: Send) => Send, until?: number): Promise<SweepReport>
 }
 
 type Options = {

@@ -1,8 +1,13 @@
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import { userType } from '../../shared/scim/resource-type.ts'
 import { create } from '../../shared/storage/resource/create.ts'
-import { type Delta, fenceProperties, noFences, withDeltas } from '../../shared/storage/rows/count-histogram.ts'
-import { countKey, deltaKey } from '../../shared/storage/rows/keys.ts'
+import {
+	type CountDifference,
+	emptyHistogram,
+	totalOf,
+	withDifferences,
+} from '../../shared/storage/rows/count-histogram.ts'
+import { countDifferenceRow, countRow } from '../../shared/storage/rows/schema.ts'
 import { insert, type Operation, type Properties } from '../../shared/storage/table/batch.ts'
 import { chunked } from '../../shared/storage/table/parallel.ts'
 import type { Table } from '../../shared/storage/table/tables.ts'
@@ -19,12 +24,12 @@ export async function seedUsers(
 	simulator?: TableService,
 ): Promise<readonly ResourceId[]> {
 	const rows = simulator === undefined ? gathered(table) : loaded(simulator, tenant)
-	const deltas: Delta[] = []
+	const differences: CountDifference[] = []
 	const seeded: Table = {
 		...table,
 		async transaction(operations) {
-			const isCount = ({ key }: Operation) => key.startsWith(deltaKey(userType, ''))
-			deltas.push(...operations.filter(isCount).map(deltaIn))
+			const isCount = ({ key }: Operation) => key.startsWith(countDifferenceRow.key('u', ''))
+			differences.push(...operations.filter(isCount).map(differenceIn))
 			await rows.write(operations.filter((operation) => !isCount(operation)))
 			return { kind: 'done' }
 		},
@@ -37,7 +42,8 @@ export async function seedUsers(
 		made.push((await create(directory, userType, { attributes: { userName: `seeded-${index}` } })).id)
 	}
 	await rows.end()
-	await transact(table, [insert(countKey(userType), fenceProperties(withDeltas(noFences, deltas)))])
+	const histogram = withDifferences(emptyHistogram, differences)
+	await transact(table, [insert(countRow.key('u'), countRow.properties({ total: totalOf(histogram), histogram }))])
 	return made
 }
 
@@ -90,8 +96,8 @@ type LoadedProperties = Parameters<TableService['load']>[2]
 const areLoadable = (properties: Properties): properties is LoadedProperties =>
 	Object.values(properties).every((value) => typeof value !== 'object')
 
-function deltaIn(operation: Operation): Delta {
-	const { id, d } = 'properties' in operation ? operation.properties : {}
-	if (typeof id !== 'string' || typeof d !== 'number') throw new TypeError(`${operation.key} counts nothing`)
-	return { id, difference: d }
+function differenceIn(operation: Operation): CountDifference {
+	const properties = 'properties' in operation ? operation.properties : {}
+	const row = { ...properties, RowKey: operation.key }
+	return { id: countDifferenceRow.id.of(row), difference: countDifferenceRow.difference.of(row) }
 }

@@ -1,90 +1,88 @@
 import { ScimError, unavailable } from '../../scim/error.ts'
-import { groupType } from '../../scim/resource-type.ts'
 import type { Directory } from '../rows/directory.ts'
-import { textOf } from '../rows/entity.ts'
 import {
-	anchorKey,
-	gateKey,
-	type Intent,
-	intentKey,
-	memberKey,
-	noteKey,
-	resourceKey,
-	reverseKey,
-} from '../rows/keys.ts'
+	committedKey,
+	groupRow,
+	type LargeChange,
+	memberRow,
+	membershipRow,
+	membersUnlockedRow,
+	pendingMembershipRow,
+} from '../rows/schema.ts'
 import { insert, insertOrMerge, merge, type Operation, remove, upsert } from '../table/batch.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { rowsAt } from '../table/rows-at.ts'
 import type { Table } from '../table/tables.ts'
-import { settled } from '../transaction/commit.ts'
-import type { MembershipChange } from './operations.ts'
-import { isEmpty, memberProperties, unlinkOperations } from './operations.ts'
-import { changeIn, partPages, tellLatest } from './prepare.ts'
+import { commitStep } from '../transaction/commit.ts'
+import { nameLatestChange } from './latest-change.ts'
+import { isEmpty, type MembershipChange, memberProperties, removeOperations, touchUser } from './operations.ts'
+import { changeIn, slicePages } from './slices.ts'
 
-// Committed changes of many members are applied by whoever made them, by the next one to change the group, and by the
-// sweeper; by several of them at once, too. Each transaction needs the row of the intent, so that one that comes late
-// does nothing; and each removes the notes of the users that it adds, so that none is done twice.
+// A committed large change is applied by the request that made it, by the next request that changes the group, or by the
+// sweep: by several of them at once, too. Each transaction requires the committed row, so that a late one does nothing.
+// Each removes the pending memberships of the users that it adds, so that no user is added twice.
 
-/** Milliseconds that a request works on what may be left to others; then it is answered. */
-export const patience = 20_000
+/** Milliseconds that a request spends on work that another process can finish. Then the request is answered. */
+export const workLimit = 20_000
 
-/** Applies a change that has just been committed. The change is made, even where its application has to wait. */
-export async function applyCommitted(directory: Directory, intent: Intent): Promise<void> {
+/** Applies a large change that has just been committed. The change is made even if applying it has to wait. */
+export async function applyIfPossible(directory: Directory, large: LargeChange): Promise<void> {
 	try {
-		await rollForward(directory, intent, directory.now() + patience)
+		await apply(directory, large, directory.now() + workLimit)
 	} catch (error) {
-		// Whoever comes next goes on.
+		// The next process to come here goes on.
 		if (!(error instanceof ScimError)) throw error
 	}
 }
 
 /**
- * Applies the change of many members that a group is in the middle of, if it is.
+ * Applies the pending change of a group, if it has one.
  *
- * @throws ScimError 503 where it takes too long
+ * @throws ScimError 503 if that takes too long
  */
-export async function settleGroup(directory: Directory, groupId: string): Promise<void> {
-	const header = await directory.table.get(resourceKey(groupType, groupId))
-	const operation = header === undefined ? '' : textOf(header, 'pend')
+export async function finishPendingChange(directory: Directory, groupId: string): Promise<void> {
+	const row = await directory.table.get(groupRow.key(groupId))
+	const operation = row === undefined ? '' : groupRow.pendingChange.of(row)
 	if (operation === '') return
-	const isDone = await rollForward(directory, { groupId, operation }, directory.now() + patience)
+	const isDone = await apply(directory, { groupId, operation }, directory.now() + workLimit)
 	if (!isDone) throw unavailable('the group is taking in a change of very many members', 5)
 }
 
-/** Four operations for each member to add and two for each one to remove, and one is the fence. */
+/** Four operations for each member to add and two for each to remove, and one requires the committed row. */
 const addsAtOnce = 24
 const removesAtOnce = 49
 const width = 8
 
 /**
- * Applies a committed change; what has been applied is left out.
+ * Applies a committed change from where an earlier process stopped.
  *
  * @param until milliseconds since 1970 at which to stop
  * @returns whether all of it is applied
  */
-export async function rollForward(directory: Directory, intent: Intent, until: number): Promise<boolean> {
+export async function apply(directory: Directory, large: LargeChange, until: number): Promise<boolean> {
 	const { table } = directory
+	const { groupId, operation } = large
 	let areSomeGone = false
-	for await (const parts of partPages(table, intent)) {
-		for (const part of parts) {
-			const change = changeIn(part)
-			const left: MembershipChange = areSomeGone ? await withoutGone(table, intent, change) : change
+	for await (const slices of slicePages(table, large)) {
+		for (const slice of slices) {
+			const change = changeIn(slice)
+			const rest: MembershipChange = areSomeGone ? await withoutNonMembers(table, large, change) : change
 			const steps = await inParallel(
-				chunksOf(left),
-				async (chunk) => (directory.now() < until ? applyChunk(directory, intent, chunk) : undefined),
+				chunksOf(rest),
+				async (chunk) => (directory.now() < until ? applyChunk(directory, large, chunk) : undefined),
 				width,
 			)
 			if (!steps.every((step) => step !== undefined)) return false
-			areSomeGone ||= change.remove.length > 0 && steps.includes('looked')
-			await settled(directory, [merge(intentKey(intent), {}), remove(part.RowKey)])
+			areSomeGone ||= change.remove.length > 0 && steps.includes('narrowed')
+			await commitStep(directory, [merge(committedKey(large), {}), remove(slice.RowKey)])
 		}
 	}
-	await settled(directory, [
-		remove(intentKey(intent)),
-		tellLatest(intent),
-		merge(resourceKey(groupType, intent.groupId), { pend: '' }),
-		insert(gateKey(intent.groupId), {}),
+	await commitStep(directory, [
+		remove(committedKey(large)),
+		nameLatestChange(groupId, { operation, isPending: false }),
+		merge(groupRow.key(groupId), groupRow.properties({ pendingChange: '' })),
+		insert(membersUnlockedRow.key(groupId), {}),
 	])
 	return true
 }
@@ -94,52 +92,55 @@ const chunksOf = ({ add, remove: removed }: MembershipChange): readonly Membersh
 	...chunked(removed, removesAtOnce).map((some) => ({ add: [], remove: some })),
 ]
 
-/** Tells whether it had to look what is left to do. */
+/** `narrowed` if some of the change had been applied before. */
 async function applyChunk(
 	directory: Directory,
-	intent: Intent,
+	large: LargeChange,
 	change: MembershipChange,
-): Promise<'applied' | 'looked'> {
+): Promise<'applied' | 'narrowed'> {
 	const { table, pause } = directory
-	let left = change
+	let rest = change
 	return untilAnswered(pause, async () => {
-		const outcome = await table.transaction([merge(intentKey(intent), {}), ...applying(intent, left)])
-		// Without the intent all of it has been applied.
+		const outcome = await table.transaction([merge(committedKey(large), {}), ...applyOperations(large, rest)])
+		// Without the committed row, all of the change has been applied.
 		const isApplied = outcome.kind === 'done' || (outcome.kind === 'missing' && outcome.index === 0)
-		if (isApplied) return left === change ? 'applied' : 'looked'
-		left = await unapplied(table, intent, left)
-		return isEmpty(left) ? 'looked' : undefined
+		if (isApplied) return rest === change ? 'applied' : 'narrowed'
+		rest = await unappliedPart(table, large, rest)
+		return isEmpty(rest) ? 'narrowed' : undefined
 	})
 }
 
-const applying = ({ groupId, operation }: Intent, { add, remove: removed }: MembershipChange): readonly Operation[] => [
+const applyOperations = (
+	{ groupId, operation }: LargeChange,
+	{ add, remove: removed }: MembershipChange,
+): readonly Operation[] => [
 	...add.flatMap((member) => [
-		merge(anchorKey(member.value), { t: 'u' }),
-		insertOrMerge(memberKey(groupId, member.value), memberProperties(member)),
-		upsert(reverseKey(member.value, groupId), {}),
-		remove(noteKey(member.value, operation)),
+		touchUser(member.value),
+		insertOrMerge(memberRow.key(groupId, member.value), memberProperties(member)),
+		upsert(membershipRow.key(member.value, groupId), {}),
+		remove(pendingMembershipRow.key(member.value, operation)),
 	]),
-	...removed.flatMap((memberId) => unlinkOperations(groupId, memberId)),
+	...removed.flatMap((userId) => removeOperations(groupId, userId)),
 ]
 
-/** What is left to do of a change. A user who was deleted has no note any more. */
-async function unapplied(table: Table, intent: Intent, change: MembershipChange): Promise<MembershipChange> {
-	const [notes, left] = await Promise.all([
-		inParallel(change.add, ({ value }) => table.get(noteKey(value, intent.operation))),
-		withoutGone(table, intent, change),
+/** What is still to be applied. A user who was deleted meanwhile has no pending membership. */
+async function unappliedPart(table: Table, large: LargeChange, change: MembershipChange): Promise<MembershipChange> {
+	const [pending, rest] = await Promise.all([
+		inParallel(change.add, ({ value }) => table.get(pendingMembershipRow.key(value, large.operation))),
+		withoutNonMembers(table, large, change),
 	])
-	return { ...left, add: change.add.filter((_, index) => notes[index] !== undefined) }
+	return { ...rest, add: change.add.filter((_, index) => pending[index] !== undefined) }
 }
 
-/** A change without the removal of those who are no members. Nobody becomes one before it is applied. */
-async function withoutGone(
+/** A change without the removals of non-members. No user becomes a member before the change is applied. */
+async function withoutNonMembers(
 	table: Table,
-	{ groupId }: Intent,
+	{ groupId }: LargeChange,
 	{ add, remove: removed }: MembershipChange,
 ): Promise<MembershipChange> {
 	const rows = await rowsAt(
 		table,
-		removed.map((id) => memberKey(groupId, id)),
+		removed.map((id) => memberRow.key(groupId, id)),
 	)
-	return { add, remove: removed.filter((id) => rows.has(memberKey(groupId, id))) }
+	return { add, remove: removed.filter((id) => rows.has(memberRow.key(groupId, id))) }
 }

@@ -2,186 +2,200 @@ import { kindOfId } from '../../scim/id.ts'
 import { groupType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { textOf } from '../rows/entity.ts'
-import { isUnsettled } from '../rows/group-header.ts'
-import { gateKey, type Intent, preparedKey, resourceKey } from '../rows/keys.ts'
-import { merge } from '../table/batch.ts'
+import { hasPendingChange } from '../rows/group-header.ts'
+import { groupRow, type KeyKind, kindOfKey } from '../rows/schema.ts'
+import { merge, type Operation } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { etagOf, type Row } from '../table/tables.ts'
-import { type Change, type Committed, commit, failedOperation, maxOperations } from '../transaction/commit.ts'
-import { applyCommitted, settleGroup } from './apply.ts'
-import type { MembershipChange } from './operations.ts'
+import { type Failure, failedOperation } from '../transaction/commit.ts'
+import { finishPendingChange } from './apply.ts'
+import { effectiveChange, isEffective } from './effective-change.ts'
+import { commitWithMembers, isLarge, type MembersPart } from './large-change.ts'
 import {
-	effectiveChange,
-	fits,
-	isEffective,
 	isEmpty,
-	isMembership,
-	membershipOperations,
+	type MembershipChange,
 	requireStorable,
 	stayOperations,
-	touchedMember,
+	touchedUser,
 	unknownMember,
 } from './operations.ts'
-import { abandonIfPossible, closingGate, prepare } from './prepare.ts'
 
-type Answer = { readonly version: string } | 'absent' | 'stale'
+/** The group's version after the change, or why there was none. */
+type MembersResult = { readonly version: string } | 'absent' | 'stale'
 
-/** Header and gate take part in every change of members. */
-const room = maxOperations - 2
+type MembersRequest = {
+	readonly groupId: string
+	readonly requested: MembershipChange
+	readonly condition: VersionCondition | undefined
+}
 
+/** Changes the members of a group, whatever else other requests do to them. */
 export async function changeMembers(
 	directory: Directory,
 	groupId: string,
-	asked: MembershipChange,
+	{ add, remove }: MembershipChange,
 	condition?: VersionCondition,
-): Promise<Answer> {
+): Promise<MembersResult> {
 	if (kindOfId(groupId) !== 'Group') return 'absent'
-	requireStorable(asked.add)
-	const change = { add: asked.add, remove: asked.remove.filter((id) => kindOfId(id) === 'User') }
-	return (fits(change, room) ? changeFew : changeMany)(directory, groupId, change, condition)
+	requireStorable(add)
+	const requested = { add, remove: remove.filter((id) => kindOfId(id) === 'User') }
+	return (isLarge(requested) ? changeMany : changeFew)(directory, { groupId, requested, condition })
 }
 
 /**
- * Makes a change that fits into one transaction: without a condition at first without reading anything. Where the
- * transaction fails because somebody is a member already, or is none, the change is narrowed to what would change
- * anything, and where nothing would, nothing is written.
+ * Makes a change that fits into one transaction, at first without reading anything unless there is a condition. If it
+ * fails because a user is a member already, or is none, the change is narrowed to what has an effect.
  */
-async function changeFew(
-	directory: Directory,
-	groupId: string,
-	asked: MembershipChange,
-	condition?: VersionCondition,
-): Promise<Answer> {
-	const { table, pause, ids } = directory
-	let narrowed = isEmpty(asked)
-	return untilAnswered(pause, async function attempt(): Promise<Answer | undefined> {
-		let change = asked
-		let header: Row | undefined
-		if (narrowed || condition !== undefined) {
-			header = await table.get(resourceKey(groupType, groupId))
-			if (header === undefined) return 'absent'
-			if (isUnsettled(header)) {
-				await settleGroup(directory, groupId)
-				return undefined
-			}
-			const version = textOf(header, 'mv')
-			if (condition !== undefined && !condition(version)) return 'stale'
-			if (narrowed) change = await effectiveChange(table, groupId, asked)
-			if (isEmpty(change)) return { version }
+async function changeFew(directory: Directory, request: MembersRequest): Promise<MembersResult> {
+	let isNarrowed = isEmpty(request.requested)
+	return untilAnswered(directory.pause, async () => {
+		for (;;) {
+			const result = await tryFew(directory, request, isNarrowed)
+			if (result !== 'narrow') return result === 'retry' ? undefined : result
+			isNarrowed = true
 		}
-		// That somebody is no member is still true where the group's row is still the same.
-		const isFree = condition === undefined && change.remove.length === asked.remove.length
-		const operation = ids('Operation')
-		const operations = [
-			touch(directory, { groupId, operation }, isFree ? undefined : header),
-			merge(gateKey(groupId), {}),
-			...membershipOperations(groupId, change),
-			...asked.add
-				.filter((member) => !change.add.includes(member))
-				.flatMap(({ value }) => stayOperations(groupId, value)),
-		]
-		const outcome = await commit(directory, {
-			operation,
-			entry: { kind: 'members', type: groupType, id: groupId, changed: changedMembers(change) },
-			operations,
-		})
-		if (outcome.kind === 'done') return { version: operation }
-		if (isHeaderMissing(outcome)) return 'absent'
-		const failed = failedOperation(outcome, operations)
-		const unknown = touchedMember(failed)
-		if (unknown !== undefined) throw unknownMember(unknown)
-		if (isMembership(failed) && !narrowed) {
-			narrowed = true
-			return attempt()
-		}
-		if (failed.key === gateKey(groupId)) await settleGroup(directory, groupId)
-		return undefined
 	})
 }
 
-/** Makes a change of any size: it is prepared, then committed in one transaction, then applied. */
+async function tryFew(
+	directory: Directory,
+	{ groupId, requested, condition }: MembersRequest,
+	isNarrowed: boolean,
+): Promise<MembersResult | 'narrow' | 'retry'> {
+	let members = requested
+	let header: Row | undefined
+	if (isNarrowed || condition !== undefined) {
+		header = await directory.table.get(groupRow.key(groupId))
+		const result = await resultBefore(directory, header, { groupId, condition })
+		if (header === undefined || result !== undefined) return result ?? 'absent'
+		if (isNarrowed) members = await effectiveChange(directory.table, groupId, requested)
+		if (isEmpty(members)) return { version: groupRow.version.of(header) }
+	}
+	// A removal that was dropped had no effect. That holds as long as the group's row is the same.
+	const isTied = condition !== undefined || members.remove.length < requested.remove.length
+	const added = new Set(members.add)
+	const stays = requested.add
+		.filter((member) => !added.has(member))
+		.flatMap(({ value }) => stayOperations(groupId, value))
+	const commitment = await commitWithMembers(
+		directory,
+		{ id: groupId, group: 'existing', members },
+		(operation, part: MembersPart) => ({
+			operation,
+			entry: { kind: 'members', type: groupType, id: groupId, changed: changedMembers(members) },
+			operations: [
+				moveVersion(directory, { groupId, operation }, isTied ? header : undefined),
+				...part.operations,
+				...stays,
+			],
+		}),
+	)
+	if (typeof commitment === 'string') return 'retry'
+	const { change, outcome } = commitment
+	if (outcome.kind === 'done') return { version: change.operation }
+	const failed = failedOperation(outcome, change.operations)
+	const reaction = reactionTo(outcome, failed)
+	switch (reaction) {
+		case 'refuse':
+			throw unknownMember(touchedUser(failed) ?? '')
+		case 'finish':
+			await finishPendingChange(directory, groupId)
+			return 'retry'
+		case 'narrow':
+			return isNarrowed ? 'retry' : 'narrow'
+		case 'absent':
+		case 'retry':
+			return reaction
+	}
+}
+
+type Reaction = 'absent' | 'refuse' | 'narrow' | 'finish' | 'retry'
+
+/** What a small change does about the row that made its transaction fail; `retry` for any other row. */
+const reactions: readonly { readonly row: KeyKind; readonly outcome?: Failure['kind']; readonly reaction: Reaction }[] =
+	[
+		// The group was deleted. If its row only has another ETag, another request changed it since it was read.
+		{ row: 'group', outcome: 'missing', reaction: 'absent' },
+		// A large change is pending. Without it, a member that this change removes might be added by that one afterwards.
+		{ row: 'membersUnlocked', reaction: 'finish' },
+		// There is no user with the id to add.
+		{ row: 'existence', reaction: 'refuse' },
+		// A user to add is a member already, or a user to remove is none.
+		{ row: 'member', reaction: 'narrow' },
+		{ row: 'membership', reaction: 'narrow' },
+	]
+
+function reactionTo({ kind }: Failure, failed: Operation): Reaction {
+	const row = kindOfKey(failed.key)
+	const found = reactions.find((each) => each.row === row && (each.outcome ?? kind) === kind)
+	return found?.reaction ?? 'retry'
+}
+
+/** Makes a large change, if it has an effect. */
 async function changeMany(
 	directory: Directory,
-	groupId: string,
-	change: MembershipChange,
-	condition?: VersionCondition,
-): Promise<Answer> {
-	const { table, pause, ids } = directory
+	{ groupId, requested, condition }: MembersRequest,
+): Promise<MembersResult> {
+	const { table, pause } = directory
 	return untilAnswered(pause, async () => {
 		const [header, isAny] = await Promise.all([
-			table.get(resourceKey(groupType, groupId)),
-			isEffective(table, groupId, change),
+			table.get(groupRow.key(groupId)),
+			isEffective(table, groupId, requested),
 		])
-		if (header === undefined) return 'absent'
-		if (isUnsettled(header)) {
-			await settleGroup(directory, groupId)
-			return undefined
-		}
-		const version = textOf(header, 'mv')
-		if (condition !== undefined && !condition(version)) return 'stale'
-		if (!isAny) return { version }
-		const intent = { groupId, operation: ids('Operation') }
-		const committed = await commitPrepared(directory, intent, change, (operation) => ({
-			operation,
-			entry: { kind: 'update', type: groupType, id: groupId, changed: ['members'] },
-			operations: [
-				touch(directory, { groupId, operation }, condition && header, { pend: intent.operation, lc: intent.operation }),
-				...closingGate(intent),
-			],
-		}))
-		if (committed === undefined) return undefined
-		const { outcome, commitment } = committed
-		if (outcome.kind === 'done') return { version: commitment.operation }
-		return isHeaderMissing(outcome) ? 'absent' : undefined
+		const result = await resultBefore(directory, header, { groupId, condition })
+		if (result === 'retry') return undefined
+		if (header === undefined || result !== undefined) return result ?? 'absent'
+		if (!isAny) return { version: groupRow.version.of(header) }
+		const commitment = await commitWithMembers(
+			directory,
+			{ id: groupId, group: 'existing', members: requested },
+			(operation, { large, operations }: MembersPart) => ({
+				operation,
+				entry: { kind: 'update', type: groupType, id: groupId, changed: ['members'] },
+				operations: [
+					moveVersion(directory, { groupId, operation }, condition && header, large?.operation),
+					...operations,
+				],
+			}),
+		)
+		if (typeof commitment === 'string') return undefined
+		const { change, outcome } = commitment
+		if (outcome.kind === 'done') return { version: change.operation }
+		return reactionTo(outcome, failedOperation(outcome, change.operations)) === 'absent' ? 'absent' : undefined
 	})
 }
 
-type Prepared<C> = { readonly commitment: C; readonly outcome: Committed }
-
-/**
- * Prepares a change of many members, commits it and applies it. Where it is not committed nothing of it is left;
- * undefined where somebody stopped it.
- *
- * @param commitmentBy what commits it. Its operation is another than that of the intent, since the feed is in the order of
- * operations: this one begins when the change is prepared, however long that took.
- */
-export async function commitPrepared<C extends Change>(
+/** What the group's row answers before any change is tried: nothing if the change may go on. */
+async function resultBefore(
 	directory: Directory,
-	intent: Intent,
-	change: MembershipChange,
-	commitmentBy: (operation: string) => C,
-): Promise<Prepared<C> | undefined> {
-	if (!(await prepare(directory, intent, change))) {
-		await abandonIfPossible(directory, intent)
-		return undefined
+	header: Row | undefined,
+	{ groupId, condition }: Pick<MembersRequest, 'groupId' | 'condition'>,
+): Promise<'absent' | 'stale' | 'retry' | undefined> {
+	if (header === undefined) return 'absent'
+	if (hasPendingChange(header)) {
+		await finishPendingChange(directory, groupId)
+		return 'retry'
 	}
-	const commitment = commitmentBy(directory.ids('Operation'))
-	const outcome = await commit(directory, commitment)
-	if (outcome.kind === 'done') {
-		await applyCommitted(directory, intent)
-		return { commitment, outcome }
-	}
-	await abandonIfPossible(directory, intent)
-	const isStopped = failedOperation(outcome, commitment.operations).key === preparedKey(intent)
-	return isStopped ? undefined : { commitment, outcome }
+	return condition === undefined || condition(groupRow.version.of(header)) ? undefined : 'stale'
 }
 
-/** Moves the group's version; the row that was read must still be the same. */
-const touch = (
+/** Moves the group's version. `header` must still be the group's row if it is given. */
+const moveVersion = (
 	directory: Directory,
-	{ groupId, operation }: Intent,
+	{ groupId, operation }: { readonly groupId: string; readonly operation: string },
 	header: Row | undefined,
-	properties: { readonly pend?: string; readonly lc?: string } = {},
-) =>
+	pending?: string,
+): Operation =>
 	merge(
-		resourceKey(groupType, groupId),
-		{ mv: operation, lm: timestamp(directory), ...properties },
+		groupRow.key(groupId),
+		groupRow.properties({
+			version: operation,
+			lastModified: timestamp(directory),
+			pendingChange: pending,
+			latestChange: pending,
+		}),
 		header === undefined ? '*' : etagOf(header),
 	)
-
-const isHeaderMissing = ({ kind, ...outcome }: Committed): boolean =>
-	kind === 'missing' && 'index' in outcome && outcome.index === 0
 
 /** `+<id>` for a member that was added and `-<id>` for one that was removed. */
 export const changedMembers = ({ add, remove }: MembershipChange): readonly string[] => [

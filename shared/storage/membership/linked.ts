@@ -1,26 +1,25 @@
 import { kindOfId } from '../../scim/id.ts'
 import type { Member, ResourceId } from '../../scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../scim/resource-type.ts'
-import { textOf } from '../rows/entity.ts'
-import { resourceKey } from '../rows/keys.ts'
+import type { ResourceType } from '../../scim/resource-type.ts'
+import { groupRow, userRow } from '../rows/schema.ts'
 import { rowsAt } from '../table/rows-at.ts'
 import type { Row, Table } from '../table/tables.ts'
-import { groupIdsIn, groupRows, groupsAmong, type Links, linksOf } from './links.ts'
+import { groupIdsIn, groupRows, groupsAmong, linksOf, type UserLinks } from './links.ts'
 import { membersAfter, membersOf } from './members.ts'
 
 /** The users of a group, or the groups of a user. Their ids are known before they are read. */
 export type Linked = {
-	/** Whether all of the ids are linked, but for those who have gone since; otherwise the rows tell. */
+	/** Whether each of the ids is linked unless it was deleted meanwhile. If not, reading the rows tells. */
 	readonly isCertain: boolean
-	/** The ids in order, or more than `limit` of them where there are more. */
+	/** The ids in order. If there are more than `limit`, the list ends behind that and is incomplete. */
 	first(limit: number): Promise<readonly ResourceId[]>
 	/** The ids behind one of them in order, page by page. */
 	after(id: string): AsyncGenerator<readonly ResourceId[]>
-	/** The rows of some of them; without those who are gone. */
+	/** The rows of some of them, without resources that are gone. */
 	rows(ids: readonly ResourceId[]): Promise<readonly Row[]>
 }
 
-/** What is linked to the group or the user with this id; nothing to what is none. */
+/** What is linked to the group or the user with this id; nothing for any other string. */
 export function linkedTo(table: Table, type: ResourceType, id: string): Linked {
 	if (kindOfId(id) === undefined) return nothing
 	return type.name === 'Group' ? groupsOfUser(table, id) : usersOfGroup(table, id)
@@ -35,7 +34,7 @@ const nothing: Linked = {
 
 /** A group that is being deleted has no members any more, although their rows may be there. */
 function usersOfGroup(table: Table, groupId: string): Linked {
-	const group = () => table.get(resourceKey(groupType, groupId))
+	const group = () => table.get(groupRow.key(groupId))
 	return {
 		isCertain: true,
 		async first(limit) {
@@ -44,11 +43,11 @@ function usersOfGroup(table: Table, groupId: string): Linked {
 		async *after(id) {
 			const row = await group()
 			if (row === undefined) return
-			const pages = membersAfter(table, { groupId, id, pend: textOf(row, 'pend') })
+			const pages = membersAfter(table, { groupId, id, pendingChange: groupRow.pendingChange.of(row) })
 			for await (const members of pages) yield idsOf(members)
 		},
 		async rows(ids) {
-			const keys = ids.map((id) => resourceKey(userType, id))
+			const keys = ids.map((id) => userRow.key(id))
 			const rows = await rowsAt(table, keys)
 			return keys.map((key) => rows.get(key)).filter((row) => row !== undefined)
 		},
@@ -59,8 +58,8 @@ const idsOf = (members: readonly Member[]): readonly ResourceId[] => members.map
 
 function groupsOfUser(table: Table, userId: string): Linked {
 	const rows = groupRows(table)
-	let reading: Promise<Links> | undefined
-	const links = (): Promise<Links> => {
+	let reading: Promise<UserLinks> | undefined
+	const links = (): Promise<UserLinks> => {
 		reading ??= linksOf(table, userId)
 		return reading
 	}

@@ -1,17 +1,23 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Member } from '../../scim/resource.ts'
-import { textOf } from '../rows/entity.ts'
-import { type Intent, latestChange, latestChangeKey, memberKey } from '../rows/keys.ts'
-import { after as behind, within } from '../table/key-range.ts'
+import { type LargeChange, latestChangeRow, memberRow } from '../rows/schema.ts'
+import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import { attempts, tooContended } from '../table/retry.ts'
 import type { Row, Table } from '../table/tables.ts'
-import { isAlive, isLeaving, lastPart } from './operations.ts'
-import { type OpenChange, openChange } from './prepare.ts'
+import { isAlive, memberIdIn } from './effective-change.ts'
+import { isLatestChangeRow, type LatestChange, latestChangeIn } from './latest-change.ts'
+import { type UnappliedChange, unappliedChange } from './slices.ts'
 
-// The members of a group are its rows `m|`, and what a committed change of many members is still to do to them.
+// The members of a group are its rows `m|`, changed by what the slices of a pending large change are still to do.
 
-/** All members of a group in the order of their ids; where there are more than `limit`, as many as are found to be more. */
+/** Sorts after every id. */
+const afterIds = '~'
+
+/**
+ * All members of a group in the order of their ids. If there are more than `limit`, the list ends behind that and is
+ * incomplete.
+ */
 export async function membersOf(
 	table: Table,
 	groupId: string,
@@ -23,113 +29,123 @@ export async function membersOf(
 
 type Mapping<T> = {
 	readonly write: (page: readonly Member[]) => T
-	/** It ends where there are more, which nobody is to take for all of them. */
+	/** Stops after this many members; the list is then incomplete. */
 	readonly limit?: number
-	/** The latest change, but for those of a few members, that the group's row knows of. */
-	readonly latest?: string
+	/** The latest change that the group's row names; '' for none. Left out if that does not matter. */
+	readonly latestChange?: string
 }
 
 /**
  * What `write` makes of the members of a group, page by page in the order of their ids, so that not all of them need to be
- * in memory at once. Every change of many members is in it whole or not at all: where one came in between, all is read
- * and written again.
+ * in memory at once. Every large change is in the result whole or not at all: if one comes in between, all is read and
+ * written again.
  *
- * @returns undefined where another change is the latest than that of which the group's row knows
- * @throws ScimError 503 where changes come in between again and again
+ * @returns undefined if the row that names the latest change names another one than `latestChange`
+ * @throws ScimError 503 if changes come in between again and again
  */
 export async function mapMembers<T>(
 	table: Table,
 	groupId: string,
 	mapping: Mapping<T>,
 ): Promise<readonly T[] | undefined> {
-	let known: Open | undefined
+	let pending: PendingChange | undefined
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
-		const result = await writeOnce(table, groupId, { ...mapping, known })
+		const result = await writeOnce(table, groupId, { ...mapping, pending })
 		if (result === undefined) return undefined
 		if ('written' in result) return result.written
-		known = result.open
+		pending = result.pending
 	}
 	throw tooContended()
 }
 
-/** A change of many members that has been read and may not be in the rows yet. */
-type Open = { readonly operation: string; readonly change: OpenChange }
+/** A pending large change and what of it was not in the rows when it was read. */
+type PendingChange = { readonly operation: string; readonly change: UnappliedChange }
 
 async function writeOnce<T>(
 	table: Table,
 	groupId: string,
 	{
-		known,
+		pending,
 		write,
 		limit = Number.POSITIVE_INFINITY,
-		latest: expected,
-	}: Mapping<T> & { readonly known: Open | undefined },
-): Promise<{ readonly written: readonly T[] } | { readonly open: Open | undefined } | undefined> {
+		latestChange: expected,
+	}: Mapping<T> & { readonly pending: PendingChange | undefined },
+): Promise<{ readonly written: readonly T[] } | { readonly pending: PendingChange | undefined } | undefined> {
 	const written: T[] = []
-	let latest: Latest | undefined
-	let change: Overlay = (members) => members
+	let latest: LatestChange | undefined
+	let overlay: Overlay = (members) => members
 	let pages = 0
 	let count = 0
 	let isBegun = false
-	for await (const rows of table.pages(within(`m|${groupId}|`))) {
+	for await (const rows of table.pages(within(memberRow.key(groupId, '')))) {
 		pages++
 		const last = rows.at(-1)
 		if (last === undefined) continue
 		if (!isBegun) {
 			isBegun = true
-			latest = latestIn(rows[0])
+			latest = latestChangeIn(rows[0])
 			if (expected !== undefined && expected !== (latest?.operation ?? '')) return undefined
-			if (latest?.isOpen && latest.operation !== known?.operation) {
-				// The change is read first and the rows after it, so that what it no longer says is in the rows.
-				return { open: await open(table, { groupId, operation: latest.operation }) }
+			if (latest?.isPending && latest.operation !== pending?.operation) {
+				// The change is read first and the rows after it, so that the rows hold what the change no longer names.
+				return { pending: await readPending(table, { groupId, operation: latest.operation }) }
 			}
-			if (latest?.isOpen && known) change = overlay(known.change)
+			if (latest?.isPending && pending) overlay = overlayOf(pending.change)
 		}
-		const members = change(await living(table, rows), lastPart(last.RowKey))
+		const members = overlay(await membersIn(table, rows), memberIdIn(last))
 		written.push(write(members))
 		count += members.length
 		if (count > limit) return { written }
 	}
-	const rest = change([], '~')
+	const rest = overlay([], afterIds)
 	if (rest.length > 0) written.push(write(rest))
-	// One page is of one moment.
-	const isWhole = pages === 1 || isDeepStrictEqual(latest, latestIn(await table.get(latestChangeKey(groupId))))
-	return isWhole ? { written } : { open: known }
+	// One page is of one moment. Several pages are if no large change came in between.
+	const isOfOneState =
+		pages === 1 || isDeepStrictEqual(latest, latestChangeIn(await table.get(latestChangeRow.key(groupId))))
+	return isOfOneState ? { written } : { pending }
 }
 
-const open = async (table: Table, intent: Intent): Promise<Open> => ({
-	operation: intent.operation,
-	change: await openChange(table, intent),
+const readPending = async (table: Table, large: LargeChange): Promise<PendingChange> => ({
+	operation: large.operation,
+	change: await unappliedChange(table, large),
 })
 
-/** The members of a group behind an id, page by page. Pages are of different moments. `pend` is that of the group's row. */
+/** A group, and the large change that its row names as pending; '' for none. */
+type GroupState = { readonly groupId: string; readonly pendingChange: string }
+
+/** The members of a group behind an id, page by page. Pages are of different moments. */
 export async function* membersAfter(
 	table: Table,
-	{ groupId, id, pend }: { readonly groupId: string; readonly id: string; readonly pend: string },
+	{ groupId, pendingChange, id }: GroupState & { readonly id: string },
 ): AsyncGenerator<readonly Member[]> {
-	const change = pend === '' ? undefined : await openChange(table, { groupId, operation: pend })
-	const put: Overlay = change === undefined ? (members) => members : overlay(change, id)
-	const range = within(`m|${groupId}|`)
-	const from = id === '' ? range.from : behind(memberKey(groupId, id))
+	const overlay: Overlay =
+		pendingChange === ''
+			? (members) => members
+			: overlayOf(await unappliedChange(table, { groupId, operation: pendingChange }), id)
+	const range = within(memberRow.key(groupId, ''))
+	const from = id === '' ? range.from : after(memberRow.key(groupId, id))
 	for await (const rows of table.pages({ ...range, from })) {
 		const last = rows.at(-1)
-		if (last !== undefined) yield put(await living(table, rows), lastPart(last.RowKey))
+		if (last !== undefined) yield overlay(await membersIn(table, rows), memberIdIn(last))
 	}
-	yield put([], '~')
+	yield overlay([], afterIds)
 }
 
-/** Puts a change over the members of one page after another. They begin behind `id`; each page goes up to `last`, and the rest is up to `~`. */
+/**
+ * Applies a pending change to one page of members after another. Each page goes up to the id `last`; what is behind the
+ * last page goes up to `~`.
+ */
 type Overlay = (members: readonly Member[], last: string) => readonly Member[]
 
-function overlay({ add, remove }: OpenChange, id = ''): Overlay {
-	const left = [...add.values()]
+/** @param id the pages begin behind it */
+function overlayOf({ add, remove }: UnappliedChange, id = ''): Overlay {
+	const added = [...add.values()]
 		.filter(({ value }) => value > id)
 		.sort(byId)
 		.values()
-	let next = left.next()
+	let next = added.next()
 	return (members, last) => {
 		const page = new Map(members.map((member) => [member.value, member]))
-		for (; !next.done && next.value.value <= last; next = left.next()) {
+		for (; !next.done && next.value.value <= last; next = added.next()) {
 			page.set(next.value.value, { ...page.get(next.value.value), ...next.value })
 		}
 		return [...page.values()].filter(({ value }) => !remove.has(value)).sort(byId)
@@ -138,42 +154,33 @@ function overlay({ add, remove }: OpenChange, id = ''): Overlay {
 
 const byId = (a: Member, b: Member): number => (a.value < b.value ? -1 : 1)
 
-type Latest = { readonly operation: string; readonly isOpen: boolean }
+/** Whether a large change was pending when these rows of a group's members were read, so that they are not all that counts. */
+export const isChangePending = (rows: readonly Row[]): boolean => latestChangeIn(rows[0])?.isPending ?? false
 
-function latestIn(row: Row | undefined): Latest | undefined {
-	if (row === undefined || !isLatest(row)) return undefined
-	return { operation: textOf(row, 'op'), isOpen: row.open === true }
-}
-
-const isLatest = ({ RowKey }: Row): boolean => lastPart(RowKey) === latestChange
-
-/** Whether there is more to the members in these rows than the rows. */
-export const isOpen = (rows: readonly Row[]): boolean => latestIn(rows[0])?.isOpen ?? false
-
-/** The members in rows `m|<group>|<member>`, without those who are being deleted. */
-export async function living(table: Table, rows: readonly Row[]): Promise<readonly Member[]> {
-	const members = rows.filter((row) => !isLatest(row))
-	if (!members.some(isLeaving)) return members.map(memberIn)
+/** The members in rows `m|<group>|…`, without users who are deleted. */
+export async function membersIn(table: Table, rows: readonly Row[]): Promise<readonly Member[]> {
+	const members = rows.filter((row) => !isLatestChangeRow(row))
+	if (!members.some(memberRow.isLeaving.of)) return members.map(memberIn)
 	const alive = await inParallel(members, (row) => isAlive(table, row))
 	return members.filter((_, index) => alive[index]).map(memberIn)
 }
 
-/** The member in a row `m|<group>|<member>`. */
-const memberIn = (row: Row): Member => ({
-	value: lastPart(row.RowKey),
-	...(typeof row.d === 'string' && { display: row.d }),
-})
+function memberIn(row: Row): Member {
+	const value = memberIdIn(row)
+	const display = memberRow.display.of(row)
+	return display === undefined ? { value } : { value, display }
+}
 
-/** Whether a user is in a group whose row has this `pend`. */
+/** Whether a user is a member of a group. */
 export async function isMember(
 	table: Table,
-	{ groupId, memberId, pend }: { readonly groupId: string; readonly memberId: string; readonly pend: string },
+	{ groupId, pendingChange, memberId }: GroupState & { readonly memberId: string },
 ): Promise<boolean> {
-	if (pend !== '') {
-		const change = await openChange(table, { groupId, operation: pend })
+	if (pendingChange !== '') {
+		const change = await unappliedChange(table, { groupId, operation: pendingChange })
 		if (change.add.has(memberId)) return true
 		if (change.remove.has(memberId)) return false
 	}
-	const row = await table.get(memberKey(groupId, memberId))
+	const row = await table.get(memberRow.key(groupId, memberId))
 	return row !== undefined && isAlive(table, row)
 }

@@ -6,19 +6,19 @@ import { type Linked, linkedTo } from '../membership/linked.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isWhole, resourceOf } from '../rows/entity.ts'
 import { type Index, indexedValue, indexKey } from '../rows/indexes.ts'
-import { resourceKey, resourcePrefix } from '../rows/keys.ts'
+import { groupRow, resourceKey } from '../rows/schema.ts'
 import { after as behind, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Row, Table } from '../table/tables.ts'
 import { withLinks } from './page-links.ts'
 import { accessOf, conditionsIn, type LinkNeed, linkNeedOf } from './plan.ts'
 
-/** A resource that a filter may be looking for. `pend` is that of a group's row. */
-export type Candidate = StoredResource & { readonly pend?: string }
+/** A resource that a filter may be looking for. `pendingChange` is that of a group's row. */
+export type Candidate = StoredResource & { readonly pendingChange?: string }
 
 const candidateIn = (row: Row): Candidate => ({
 	...resourceOf(row),
-	...(typeof row.pend === 'string' && { pend: row.pend }),
+	...(groupRow.pendingChange.isIn(row) && { pendingChange: groupRow.pendingChange.of(row) }),
 })
 
 export type Sought = {
@@ -84,7 +84,7 @@ async function* candidateWith(
 	if (row === undefined) return
 	const candidate = candidateIn(row)
 	// In the middle of a large change, memberships that were read without knowing that may be old.
-	yield candidate.pend ? withLinks(directory, type, [candidate], asked) : [{ ...candidate, ...linked }]
+	yield candidate.pendingChange ? withLinks(directory, type, [candidate], asked) : [{ ...candidate, ...linked }]
 }
 
 /** The resources in rows that were found by a membership, which they have: mostly the filter looks at no other. */
@@ -129,7 +129,7 @@ async function* scan(
 	type: ResourceType,
 	{ filter, after }: { readonly filter: Filter | undefined; readonly after: string | undefined },
 ): AsyncGenerator<readonly Candidate[]> {
-	const range = within(resourcePrefix(type))
+	const range = within(resourceKey(type, ''))
 	const pages =
 		after === undefined
 			? table.pages({ ...range, where: filter === undefined ? [] : conditionsIn(type, filter).slice(0, maxConditions) })

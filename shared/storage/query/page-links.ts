@@ -1,6 +1,6 @@
 import { kindOfId } from '../../scim/id.ts'
 import type { Member, ResourceId, StoredResource } from '../../scim/resource.ts'
-import { groupType, type ResourceType } from '../../scim/resource-type.ts'
+import type { ResourceType } from '../../scim/resource-type.ts'
 import {
 	type GroupReferences,
 	type GroupRows,
@@ -10,11 +10,10 @@ import {
 	linksIn,
 	referencesTo,
 } from '../membership/links.ts'
-import { isMember, isOpen, living, membersOf } from '../membership/members.ts'
+import { isChangePending, isMember, membersIn, membersOf } from '../membership/members.ts'
 import type { Include } from '../resource/read.ts'
 import type { Directory } from '../rows/directory.ts'
-import { textOf } from '../rows/entity.ts'
-import { resourceKey, reverseKey } from '../rows/keys.ts'
+import { groupRow, memberRow, membershipRow } from '../rows/schema.ts'
 import { within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Row, Table } from '../table/tables.ts'
@@ -22,8 +21,8 @@ import type { LinkNeed } from './plan.ts'
 
 // Memberships beside a number of resources: a group's members, a user's groups.
 
-/** `pend` is that of a group's row. */
-type Identified = { readonly id: ResourceId; readonly pend?: string }
+/** `pendingChange` is that of a group's row. */
+type Identified = { readonly id: ResourceId; readonly pendingChange?: string }
 type Links = Pick<StoredResource, 'members' | 'groups'>
 
 type Asked = {
@@ -43,7 +42,7 @@ export async function withInclude<R extends Identified>(
 	return isAsked ? withAll(table, type, resources, isRange) : resources
 }
 
-/** Where it is more, one range over all of them costs less than looking each one up. */
+/** For more resources, one range over all of them costs less than looking each one up. */
 const fewResources = 30
 
 type Wanted = {
@@ -72,13 +71,13 @@ export async function withLinks<R extends Identified>(
 async function linksAmong(
 	table: Table,
 	type: ResourceType,
-	{ id, pend = '' }: Identified,
+	{ id, pendingChange = '' }: Identified,
 	need: readonly string[],
 ): Promise<Links> {
 	const isGroup = type.name === 'Group'
 	const ids = need.filter((other) => kindOfId(other) === (isGroup ? 'User' : 'Group')) as ResourceId[] // sound: looked at
 	const linked = await inParallel(ids, (other) =>
-		isGroup ? isMember(table, { groupId: id, memberId: other, pend }) : isIn(table, id, other),
+		isGroup ? isMember(table, { groupId: id, memberId: other, pendingChange }) : isIn(table, id, other),
 	)
 	const values = ids.filter((_, index) => linked[index])
 	return isGroup
@@ -88,12 +87,12 @@ async function linksAmong(
 
 async function isIn(table: Table, userId: string, groupId: string): Promise<boolean> {
 	const [link, group] = await Promise.all([
-		table.get(reverseKey(userId, groupId)),
-		table.get(resourceKey(groupType, groupId)),
+		table.get(membershipRow.key(userId, groupId)),
+		table.get(groupRow.key(groupId)),
 	])
 	if (group === undefined) return false
-	const pend = textOf(group, 'pend')
-	return pend === '' ? link !== undefined : isMember(table, { groupId, memberId: userId, pend })
+	const pendingChange = groupRow.pendingChange.of(group)
+	return pendingChange === '' ? link !== undefined : isMember(table, { groupId, memberId: userId, pendingChange })
 }
 
 async function withAll<R extends Identified>(
@@ -114,8 +113,8 @@ async function withAll<R extends Identified>(
 
 function membersAmong(table: Table, id: string, byOwner: RowsByOwner | undefined): Promise<readonly Member[]> {
 	const rows = byOwner?.of(id) ?? []
-	const isWhole = byOwner !== undefined && !byOwner.isDivided(id) && !isOpen(rows)
-	return isWhole ? living(table, rows) : membersOf(table, id)
+	const isWhole = byOwner !== undefined && !byOwner.isDivided(id) && !isChangePending(rows)
+	return isWhole ? membersIn(table, rows) : membersOf(table, id)
 }
 
 type Known = { readonly groups: GroupRows; readonly byOwner: RowsByOwner | undefined }
@@ -133,13 +132,13 @@ type RowsByOwner = {
 
 /** The membership rows of all the resources from the first to the last one, read in one range. */
 async function rowsByOwner(table: Table, type: ResourceType, resources: readonly Identified[]): Promise<RowsByOwner> {
-	const prefix = type.name === 'Group' ? 'm' : 'r'
+	const { key } = type.name === 'Group' ? memberRow : membershipRow
 	const byOwner = new Map<string, Row[]>()
 	const divisions: { readonly from: string; readonly to: string }[] = []
 	const last = resources.at(-1)?.id ?? ''
 	let from = resources[0]?.id ?? ''
 	let isFirst = true
-	for await (const rows of table.pages({ from: `${prefix}|${from}|`, to: within(`${prefix}|${last}|`).to })) {
+	for await (const rows of table.pages({ from: key(from, ''), to: within(key(last, '')).to })) {
 		if (!isFirst) divisions.push({ from, to: rows[0] === undefined ? last : ownerOf(rows[0]) })
 		isFirst = false
 		for (const row of rows) {

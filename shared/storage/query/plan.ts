@@ -10,6 +10,7 @@ import { isUnassigned } from '../../scim/value.ts'
 import { columnFor, columnValue } from '../rows/columns.ts'
 import { type Index, indexedValue, indexesOf } from '../rows/indexes.ts'
 import { isPrefixKept } from '../rows/keys.ts'
+import { userRow } from '../rows/schema.ts'
 import type { Condition } from '../table/tables.ts'
 
 /** How to find the few resources among which those are that a filter is looking for. */
@@ -47,7 +48,10 @@ const rank = (type: ResourceType, access: Access): number => {
 	}
 }
 
-const times: Readonly<Record<string, string>> = { created: 'cr', lastModified: 'lm' }
+const times: Readonly<Record<string, string>> = {
+	created: userRow.created.stored,
+	lastModified: userRow.lastModified.stored,
+}
 
 /**
  * What the table service itself can leave out of a scan: where an attribute that has a column is not equal to what the
@@ -78,7 +82,7 @@ function notOlder({ attribute, subAttribute }: ResolvedAttribute, value: Compare
 function equal(type: ResourceType, resolved: ResolvedAttribute, value: CompareValue): readonly Condition[] {
 	const column = columnFor(type, resolved)
 	const known = column && columnValue(column, value)
-	return column === undefined || known === undefined ? [] : [{ property: column.name, operator: 'eq', value: known }]
+	return column === undefined || known === undefined ? [] : [{ property: column.stored, operator: 'eq', value: known }]
 }
 
 /** What must be equal to `value`: an attribute, or the `value` of a complex one. */

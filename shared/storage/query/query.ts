@@ -4,12 +4,12 @@ import { matches } from '../../scim/filter/match.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import { type ResourceType, resolveAttribute, userType } from '../../scim/resource-type.ts'
 import { linkedTo } from '../membership/linked.ts'
-import { type Fences, locate, totalOf } from '../rows/count-histogram.ts'
+import { type CountHistogram, locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, resourceOf } from '../rows/entity.ts'
 import { type Index, indexesOf } from '../rows/indexes.ts'
-import { resourceKey, resourcePrefix } from '../rows/keys.ts'
+import { resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import type { Row, Table } from '../table/tables.ts'
@@ -49,7 +49,7 @@ async function listAll({ table }: Directory, type: ResourceType, page: Page): Pr
 
 async function rowsOfPage(table: Table, type: ResourceType, page: Page): Promise<readonly Row[]> {
 	if (page.count === 0) return []
-	const range = within(resourcePrefix(type))
+	const range = within(resourceKey(type, ''))
 	if ('after' in page) {
 		const from = page.after === '' ? range.from : after(resourceKey(type, parsePosition(page.after).id))
 		// One more tells whether there is a next page.
@@ -67,11 +67,11 @@ async function rowsFarOn(
 	table: Table,
 	type: ResourceType,
 	{ startIndex, count }: Extract<Page, { startIndex: number }>,
-): Promise<[Fences, readonly Row[]]> {
+): Promise<[CountHistogram, readonly Row[]]> {
 	const counts = await countsOf(table, type)
 	const start = locate(counts, startIndex - 1)
 	if (start === undefined) return [counts, []]
-	const range = within(resourcePrefix(type))
+	const range = within(resourceKey(type, ''))
 	const from = start.from === '' ? range.from : resourceKey(type, start.from)
 	const rows = await table.first({ ...range, from }, start.skip + count)
 	return [counts, rows.slice(start.skip)]
@@ -187,7 +187,7 @@ const matching = (
 ): readonly StoredResource[] =>
 	candidates
 		.filter((candidate) => filter === undefined || matches(filter, viewOf(type, candidate), type))
-		.map(({ members, groups, pend, ...resource }) => resource)
+		.map(({ members, groups, pendingChange, ...resource }) => resource)
 
 const entryOf = (type: ResourceType, sort: Sort | undefined, resource: StoredResource): Entry => ({
 	key: sort === undefined ? '' : sortKey(type, sort)(resource),

@@ -1,19 +1,22 @@
 import { kindOfId } from '../../scim/id.ts'
 import type { Member, StoredResource } from '../../scim/resource.ts'
-import { groupType, type ResourceType } from '../../scim/resource-type.ts'
+import type { ResourceType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
 import { groupRows, groupsOf } from '../membership/links.ts'
 import { mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
-import { resourceOf, textOf } from '../rows/entity.ts'
-import { resourceKey } from '../rows/keys.ts'
+import { resourceOf } from '../rows/entity.ts'
+import { hasPendingChange } from '../rows/group-header.ts'
+import { groupRow, userRow } from '../rows/schema.ts'
 import { attempts, tooContended } from '../table/retry.ts'
 import { etagOf, type Row, type Table } from '../table/tables.ts'
 
+/** What is read along with a resource. */
 export type Include = { readonly members?: boolean; readonly groups?: boolean }
 
 export type GroupOptions<T> = {
 	readonly write: (page: readonly Member[]) => T
+	/** Leaves the members out if the group has a version of which this holds. */
 	readonly isKnown?: VersionCondition
 }
 
@@ -30,41 +33,42 @@ export async function read(
 	return (await readForChange(directory, type, id, include))?.resource
 }
 
-/** A resource and the ETag of its row, for a change that must not meet another. */
-export type Found = {
+/** A resource and the ETag of its row, for a change that requires the same row. */
+export type ResourceState = {
 	readonly resource: StoredResource
 	readonly etag: string
-	/** Of a group: whether it is in the middle of a change of many members, and which change its row tells of. */
-	readonly group?: { readonly isUnsettled: boolean; readonly latestChange: string }
+	/** Of a group. */
+	readonly group?: { readonly hasPendingChange: boolean; readonly latestChange: string }
 }
 
 /**
- * Reads a resource that is to be changed on the condition that it still has its ETag. Members are read after the group's
- * row, so that they are the present ones for as long as that condition holds, or that of a client with the version.
+ * Reads a resource for a change that requires the same ETag. Members are read after the group's row: they are the present
+ * ones as long as the ETag is, and as long as a client's If-Match names the version.
  */
 export async function readForChange(
 	{ table }: Directory,
 	type: ResourceType,
 	id: string,
 	include: Include = {},
-): Promise<Found | undefined> {
+): Promise<ResourceState | undefined> {
 	if (type.name === 'Group') return readGroupForChange(table, id, include)
 	const [row, groups] = await Promise.all([
-		table.get(resourceKey(type, id)),
+		table.get(userRow.key(id)),
 		include.groups ? groupsOf(table, id, groupRows(table)) : undefined,
 	])
 	if (row === undefined) return undefined
 	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row) }
 }
 
-async function readGroupForChange(table: Table, id: string, include: Include): Promise<Found | undefined> {
-	const found = await readGroup(table, id, { write: (page) => page, isKnown: () => include.members !== true })
-	if (found === undefined) return undefined
-	const { row, written } = found
+async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
+	const isKnown = () => include.members !== true
+	const group = await readGroup(table, id, { write: (page) => page, isKnown })
+	if (group === undefined) return undefined
+	const { row, written } = group
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
-		group: { isUnsettled: textOf(row, 'pend') !== '', latestChange: latestChangeIn(row) },
+		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}
 }
 
@@ -75,27 +79,27 @@ export async function getGroup<T>(
 	options: GroupOptions<T>,
 ): Promise<GroupInPieces<T> | undefined> {
 	if (kindOfId(id) !== 'Group') return undefined
-	const found = await readGroup(table, id, options)
-	return found && { resource: resourceOf(found.row), members: found.written }
+	const group = await readGroup(table, id, options)
+	return group && { resource: resourceOf(group.row), members: group.written }
 }
 
 /**
- * Reads a group's row and then its members. The row tells the latest change of many members, or of its name and members
- * together, and so does the first of the members' rows: where the two differ such a change has come in between, and both
- * are read again. Where it is the same row the second time, it is of a time when it did not tell.
+ * Reads a group's row and then its members. The row names the latest large change, or change of attributes and members
+ * together, and so does the first row of the members. If the two differ, such a change came in between, and both are read
+ * again. If the second read returns the same ETag, the row predates `latestChange`: the members are accepted.
  */
 async function readGroup<T>(table: Table, id: string, { write, isKnown }: GroupOptions<T>) {
 	let before: Row | undefined
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
-		const row = await table.get(resourceKey(groupType, id))
+		const row = await table.get(groupRow.key(id))
 		if (row === undefined) return undefined
 		if (isKnown?.(resourceOf(row).version)) return { row, written: undefined }
 		const isSame = before !== undefined && etagOf(before) === etagOf(row)
-		const written = await mapMembers(table, id, isSame ? { write } : { write, latest: latestChangeIn(row) })
+		const written = await mapMembers(table, id, isSame ? { write } : { write, latestChange: latestChangeOf(row) })
 		if (written !== undefined) return { row, written }
 		before = row
 	}
 	throw tooContended()
 }
 
-const latestChangeIn = ({ lc }: Row): string => (typeof lc === 'string' ? lc : '')
+const latestChangeOf = (row: Row): string => groupRow.latestChange.of(row) ?? ''

@@ -1,7 +1,7 @@
 import { type ScimError, uniqueness } from '../../scim/error.ts'
 import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { touchedMember, unknownMember } from '../membership/operations.ts'
+import { touchedUser, unknownMember } from '../membership/operations.ts'
 import { indexesOf, valuesOf } from '../rows/indexes.ts'
 import type { Operation } from '../table/batch.ts'
 import type { Failure } from '../transaction/commit.ts'
@@ -13,8 +13,8 @@ export function refusalOf(
 	{ type, resource }: { readonly type: ResourceType; readonly resource: StoredResource },
 ): ScimError | undefined {
 	if (kind === 'exists') return takenValue(operation, type, resource)
-	const member = touchedMember(operation)
-	return member !== undefined && kind === 'missing' ? unknownMember(member) : undefined
+	const member = kind === 'missing' ? touchedUser(operation) : undefined
+	return member === undefined ? undefined : unknownMember(member)
 }
 
 function takenValue({ key }: Operation, type: ResourceType, { attributes }: StoredResource): ScimError | undefined {

@@ -3,27 +3,26 @@ import { kindOfId } from '../../scim/id.ts'
 import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
-import { settleGroup } from '../membership/apply.ts'
-import { changedMembers, commitPrepared } from '../membership/change-members.ts'
-import type { MembershipChange } from '../membership/operations.ts'
+import { finishPendingChange } from '../membership/apply.ts'
+import { changedMembers } from '../membership/change-members.ts'
+import { effectiveChange } from '../membership/effective-change.ts'
+import { commitWithMembers, type MembersPart } from '../membership/large-change.ts'
+import { nameLatestChange } from '../membership/latest-change.ts'
 import {
-	applyChange,
-	effectiveChange,
-	isEffective,
 	isEmpty,
 	isMembership,
-	membershipOperations,
+	type MembershipChange,
 	noChange,
 	requireStorable,
+	withChange,
 } from '../membership/operations.ts'
-import { closingGate, tellLatest } from '../membership/prepare.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { indexKeysOf, rowsOf } from '../rows/entity.ts'
-import { gateKey, type Intent } from '../rows/keys.ts'
-import { insert, merge, type Operation, remove, replace, upsert } from '../table/batch.ts'
+import { idOf, indexKeysOf, rowsOf } from '../rows/entity.ts'
+import { groupRow, userRow } from '../rows/schema.ts'
+import { insert, type Operation, remove, replace, upsert } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
-import { commit, failedOperation, maxOperations } from '../transaction/commit.ts'
-import { type Found, type Include, readForChange } from './read.ts'
+import { failedOperation } from '../transaction/commit.ts'
+import { type Include, type ResourceState, readForChange } from './read.ts'
 import { refusalOf } from './refusal.ts'
 
 export type UpdateOptions = {
@@ -32,121 +31,146 @@ export type UpdateOptions = {
 	readonly revise: (current: StoredResource) => Revision | undefined
 }
 
-/** The whole of the new attributes; of the members only what changes. */
+/** All new attributes; of the members only what changes. */
 export type Revision = { readonly attributes: AttributeValues; readonly membership?: MembershipChange }
 
-type Answer = StoredResource | 'absent' | 'stale'
+type UpdateResult = StoredResource | 'absent' | 'stale'
 
+/** Reads a resource, revises it and stores the revision, again and again while other requests change it. */
 export async function update(
 	directory: Directory,
 	type: ResourceType,
 	id: string,
-	{ include, condition, revise }: UpdateOptions,
-): Promise<Answer> {
+	options: UpdateOptions,
+): Promise<UpdateResult> {
 	if (kindOfId(id) !== type.name) return 'absent'
-	const { table, pause } = directory
-	let narrowed = false
-	return untilAnswered(pause, async function attempt(): Promise<Answer | undefined> {
-		const found = await readForChange(directory, type, id, include)
-		if (found === undefined) return 'absent'
-		if (found.group?.isUnsettled) {
-			await settleGroup(directory, id)
-			return undefined
+	let isNarrowed = false
+	return untilAnswered(directory.pause, async () => {
+		for (;;) {
+			const result = await tryUpdate(directory, { type, id, options, isNarrowed })
+			if (result !== 'narrow') return result === 'retry' ? undefined : result
+			if (isNarrowed) return undefined
+			isNarrowed = true
 		}
-		if (condition !== undefined && !condition(found.resource.version)) return 'stale'
-		const revision = revise(found.resource)
-		if (revision === undefined) return found.resource
-		const { attributes, membership = noChange } = revision
-		requireStorable(membership.add)
-		const change = narrowed ? await effectiveChange(table, id, membership) : membership
-		if (attributes === found.resource.attributes && isEmpty(change)) return found.resource
-		const answer = await revised(directory, type, found, { attributes, change })
-		if (answer === 'narrow') {
-			if (narrowed) return undefined
-			narrowed = true
-			return attempt()
-		}
-		return answer
 	})
 }
 
-type Revised = { readonly attributes: AttributeValues; readonly change: MembershipChange }
+type UpdateAttempt = {
+	readonly type: ResourceType
+	readonly id: string
+	readonly options: UpdateOptions
+	/** Whether what has no effect on the members is left out, at the cost of reading them. */
+	readonly isNarrowed: boolean
+}
 
-/** Stores a revision of what was found; undefined where somebody else came first. */
-async function revised(
+async function tryUpdate(
+	directory: Directory,
+	{ type, id, options: { include, condition, revise }, isNarrowed }: UpdateAttempt,
+): Promise<UpdateResult | 'narrow' | 'retry'> {
+	const state = await readForChange(directory, type, id, include)
+	if (state === undefined) return 'absent'
+	const { resource, group } = state
+	if (group?.hasPendingChange) {
+		await finishPendingChange(directory, id)
+		return 'retry'
+	}
+	if (condition !== undefined && !condition(resource.version)) return 'stale'
+	const revision = revise(resource)
+	if (revision === undefined) return resource
+	const { attributes, membership = noChange } = revision
+	requireStorable(membership.add)
+	const members = isNarrowed ? await effectiveChange(directory.table, id, membership) : membership
+	if (attributes === resource.attributes && isEmpty(members)) return resource
+	return store(directory, type, state, { attributes, members })
+}
+
+type StorableRevision = { readonly attributes: AttributeValues; readonly members: MembershipChange }
+
+/** Stores a revision of the resource that was read. `retry` if another request changed it first. */
+async function store(
 	directory: Directory,
 	type: ResourceType,
-	found: Found,
-	{ attributes, change }: Revised,
-): Promise<StoredResource | 'narrow' | undefined> {
-	const { id } = found.resource
-	const names = changedNames(found.resource.attributes, attributes)
-	const isTogether = names.length > 0 && !isEmpty(change)
-	const replacement = (operation: string, intent?: Intent) => {
-		const resource = { ...found.resource, attributes, version: operation, lastModified: timestamp(directory) }
-		const changed = [...names, ...(intent === undefined ? changedMembers(change) : ['members'])]
-		const entry = { kind: 'update', type, id, changed } as const
-		const latestChange = intent?.operation ?? (isTogether ? operation : found.group?.latestChange)
-		return { operation, entry, operations: replacementOf(type, found, resource, { intent, latestChange }), resource }
-	}
-	const bare = replacement(directory.ids('Operation'))
-	const whole = {
-		...bare,
-		operations: [
-			...bare.operations,
-			...membershipOperations(id, change),
-			...(isTogether ? [tellLatest({ groupId: id, operation: bare.operation })] : []),
-		],
-	}
-	const isWhole = whole.operations.length <= maxOperations
-	if (!isWhole && attributes === found.resource.attributes && !(await isEffective(directory.table, id, change))) {
-		return found.resource
-	}
-	const intent = { groupId: id, operation: bare.operation }
-	const committed = isWhole
-		? { commitment: whole, outcome: await commit(directory, whole) }
-		: await commitPrepared(directory, intent, change, (operation) => replacement(operation, intent))
-	if (committed === undefined) return undefined
-	const { outcome, commitment } = committed
-	const { resource, operations } = commitment
+	state: ResourceState,
+	{ attributes, members }: StorableRevision,
+): Promise<StoredResource | 'narrow' | 'retry'> {
+	const { id } = state.resource
+	const names = changedNames(state.resource.attributes, attributes)
+	const isTogether = names.length > 0 && !isEmpty(members)
+	const commitment = await commitWithMembers(
+		directory,
+		{
+			id,
+			group: state.group === undefined ? undefined : 'existing',
+			members,
+			isMembersAlone: attributes === state.resource.attributes,
+		},
+		(operation, part) => {
+			const resource = { ...state.resource, attributes, version: operation, lastModified: timestamp(directory) }
+			const changed = [...names, ...(part.large === undefined ? changedMembers(members) : ['members'])]
+			const entry = { kind: 'update', type, id, changed } as const
+			return { operation, entry, operations: replacementOf(type, state, resource, { ...part, isTogether }), resource }
+		},
+	)
+	if (commitment === 'unchanged') return state.resource
+	if (commitment === 'stopped') return 'retry'
+	const { change, outcome } = commitment
+	const { resource, operations } = change
 	if (outcome.kind === 'done') {
-		const { members } = resource
-		return { ...resource, ...(members && { members: applyChange(members, change) }) }
+		const before = resource.members
+		return before === undefined ? resource : { ...resource, members: withChange(before, members) }
 	}
 	const failed = failedOperation(outcome, operations)
 	if (isMembership(failed)) return 'narrow'
 	const refusal = refusalOf(outcome, failed, { type, resource })
+	if (refusal === undefined) return 'retry'
 	// An update of the same resource that came first may have put the value there.
-	if (refusal !== undefined && (await directory.table.get(failed.key))?.id !== id) throw refusal
-	return undefined
+	const row = await directory.table.get(failed.key)
+	if (row !== undefined && userRow.id.isIn(row) && idOf(row) === id) return 'retry'
+	throw refusal
 }
 
-type Context = {
-	/** Where many members change with it. */
-	readonly intent: Intent | undefined
-	/** Of a group. */
-	readonly latestChange: string | undefined
-}
+/** `isTogether` if attributes and members change in one request. */
+type ReplacementPart = MembersPart & { readonly isTogether: boolean }
 
 function replacementOf(
 	type: ResourceType,
-	found: Found,
+	{ resource: before, etag, group }: ResourceState,
 	resource: StoredResource,
-	{ intent, latestChange }: Context,
+	part: ReplacementPart,
 ): readonly Operation[] {
 	const { key, properties, index } = rowsOf(type, resource)
-	const told = latestChange === undefined ? properties : { ...properties, lc: latestChange }
-	const isGroup = type.name === 'Group'
-	const gate = isGroup ? [merge(gateKey(resource.id), {})] : []
-	const before = new Set(indexKeysOf(type, found.resource))
-	const kept = [...index].filter(([indexKey]) => before.has(indexKey))
-	return [
-		replace(key, intent === undefined ? told : { ...told, pend: intent.operation }, found.etag),
-		...(intent === undefined ? gate : closingGate(intent)),
-		...[...before].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),
-		...[...index].filter(([indexKey]) => !before.has(indexKey)).map(([indexKey, copy]) => insert(indexKey, copy)),
-		...(isGroup ? [] : kept.map(([indexKey, copy]) => upsert(indexKey, copy))),
+	const keysBefore = new Set(indexKeysOf(type, before))
+	const keys = [...index.keys()]
+	const moved = [
+		...[...keysBefore].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),
+		...keys
+			.filter((indexKey) => !keysBefore.has(indexKey))
+			.map((indexKey) => insert(indexKey, index.get(indexKey) ?? {})),
 	]
+	if (group === undefined) {
+		const kept = keys.filter((indexKey) => keysBefore.has(indexKey))
+		const copies = kept.map((indexKey) => upsert(indexKey, index.get(indexKey) ?? {}))
+		return [replace(key, properties, etag), ...moved, ...copies, ...part.operations]
+	}
+	const header = groupRow.properties(headerOf(resource, group, part))
+	return [
+		replace(key, { ...properties, ...header }, etag),
+		...moved,
+		...part.operations,
+		...(part.large === undefined && part.isTogether
+			? [nameLatestChange(resource.id, { operation: resource.version, isPending: false })]
+			: []),
+	]
+}
+
+/** What the group's row says of large changes after the replacement. */
+function headerOf(
+	{ version }: StoredResource,
+	{ latestChange }: NonNullable<ResourceState['group']>,
+	{ large, isTogether }: ReplacementPart,
+): { readonly pendingChange?: string; readonly latestChange: string } {
+	if (large !== undefined) return { pendingChange: large.operation, latestChange: large.operation }
+	return { latestChange: isTogether ? version : latestChange }
 }
 
 const changedNames = (before: AttributeValues, now: AttributeValues): readonly string[] =>

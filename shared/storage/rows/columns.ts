@@ -13,15 +13,15 @@ import { isObject, isUnassigned } from '../../scim/value.ts'
 import { encode } from './keys.ts'
 
 /**
- * A property that a resource's row has beside its JSON, so that the table service itself can leave out the rows in which
- * an attribute that has no index is not equal to what a filter asks for.
+ * A property that a user's row has beside its JSON, for an attribute without an index. The table service itself leaves
+ * out the rows in which the attribute is not equal to what a filter asks for. `stored` is the name of the property.
  */
-export type Column = ResolvedAttribute & { readonly name: string }
+export type SearchColumn = ResolvedAttribute & { readonly stored: string }
 
-const column = (name: string, path: AttributePath): Column => {
+const column = (stored: string, path: AttributePath): SearchColumn => {
 	const resolved = resolveAttribute(userType, path)
 	if (resolved === undefined) throw new TypeError(`User has no attribute ${path.name}`)
-	return { ...resolved, name }
+	return { ...resolved, stored }
 }
 
 const columns = {
@@ -34,17 +34,21 @@ const columns = {
 		column('dep', { uri: urn.enterpriseUser, name: 'department' }),
 	],
 	Group: [],
-} satisfies Record<ResourceType['name'], readonly Column[]>
+} satisfies Record<ResourceType['name'], readonly SearchColumn[]>
 
-const columnsOf = ({ name }: ResourceType): readonly Column[] => columns[name]
+/** The search columns of a resource type. */
+export const columnsOf = ({ name }: ResourceType): readonly SearchColumn[] => columns[name]
 
 /** The column of an attribute, or undefined. */
-export const columnFor = (type: ResourceType, { attribute, subAttribute }: ResolvedAttribute): Column | undefined =>
+export const columnFor = (
+	type: ResourceType,
+	{ attribute, subAttribute }: ResolvedAttribute,
+): SearchColumn | undefined =>
 	columnsOf(type).find((each) => each.attribute === attribute && each.subAttribute === subAttribute)
 
-/** A value as its column has it: strings that the attribute takes for equal have the same. Undefined where none does. */
+/** A value as its column holds it: equal for strings that the attribute takes for equal. Undefined if no row can hold it. */
 export function columnValue(
-	{ attribute, subAttribute = attribute }: Column,
+	{ attribute, subAttribute = attribute }: SearchColumn,
 	value: CompareValue | undefined,
 ): string | boolean | undefined {
 	if (isUnassigned(value)) return undefined
@@ -60,14 +64,14 @@ export function columnProperties(
 	const properties: Record<string, string | boolean> = {}
 	for (const each of columnsOf(type)) {
 		const value = columnValue(each, valueIn(attributes, each))
-		if (value !== undefined) properties[each.name] = value
+		if (value !== undefined) properties[each.stored] = value
 	}
 	return properties
 }
 
 function valueIn(
 	attributes: AttributeValues,
-	{ extension, attribute, subAttribute }: Column,
+	{ extension, attribute, subAttribute }: SearchColumn,
 ): CompareValue | undefined {
 	const container = extension === undefined ? attributes : attributes[extension.urn]
 	const value = isObject(container) ? container[attribute.name] : undefined

@@ -1,99 +1,113 @@
-/**
- * How many resources have an id from `from` on, up to the next fence. The first fence counts those before it, too.
- *
- * Ids ascend with time, so that new fences are only ever put up at the end.
- */
-export type Fence = { readonly from: string; readonly count: number }
+import type { Properties } from '../table/batch.ts'
+import type { Row } from '../table/tables.ts'
+import type { Column } from './row-kind.ts'
 
-/** The fences of a type, and the greatest id that was ever counted: behind it a new fence may stand. */
-export type Fences = { readonly list: readonly Fence[]; readonly last: string }
+/** How many resources have an id from `from` on, up to the next bin. The first bin counts smaller ids too. */
+export type CountBin = { readonly from: string; readonly count: number }
+
+/**
+ * Counts resources by id, so that the page at any position is found without reading what is before it. `last` is the
+ * greatest id that was ever counted. Ids ascend with time, so that bins are only added at the end, behind `last`.
+ */
+export type CountHistogram = { readonly bins: readonly CountBin[]; readonly last: string }
 
 /** One resource more, or one less. */
-export type Delta = { readonly id: string; readonly difference: number }
+export type CountDifference = { readonly id: string; readonly difference: number }
 
-export const noFences: Fences = { list: [], last: '' }
+export const emptyHistogram: CountHistogram = { bins: [], last: '' }
 
-/** So many resources at least lie between two fences while none is deleted: what must be skipped to get to any of them. */
-export const fenceWidth = 250
+/** A bin is full with so many resources. A page may have to skip as many, or more after deletions made two bins one. */
+export const binSize = 250
 
-/** Counts deltas, in any order. */
-export function withDeltas({ list, last }: Fences, deltas: readonly Delta[]): Fences {
-	const fences = list.map((fence) => ({ ...fence }))
+/** Counts differences, in any order. */
+export function withDifferences(
+	{ bins, last }: CountHistogram,
+	differences: readonly CountDifference[],
+): CountHistogram {
+	const counted = bins.map((bin) => ({ ...bin }))
 	let greatest = last
-	for (const { id, difference } of deltas.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
-		const end = fences.at(-1)
-		const isFull = end !== undefined && id > greatest && difference > 0 && end.count >= fenceWidth
-		const fence = isFull ? undefined : (fences.findLast(({ from }) => from <= id) ?? fences[0])
-		if (fence === undefined) fences.push({ from: id, count: difference })
-		else fence.count += difference
+	for (const { id, difference } of differences.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+		const end = counted.at(-1)
+		const isFull = end !== undefined && id > greatest && difference > 0 && end.count >= binSize
+		const bin = isFull ? undefined : (counted.findLast(({ from }) => from <= id) ?? counted[0])
+		if (bin === undefined) counted.push({ from: id, count: difference })
+		else bin.count += difference
 		if (id > greatest) greatest = id
 	}
-	return { list: fences.filter(({ count }) => count !== 0), last: greatest }
+	return { bins: counted.filter(({ count }) => count !== 0), last: greatest }
 }
 
-/** Where to begin to read for a position counted from 0: at `from`, or at the beginning where it is '', and how many to skip. */
+/**
+ * Finds a position, counted from 0: read from the id `from` (from the beginning if it is '') and skip so many.
+ * Undefined behind the end.
+ */
 export function locate(
-	{ list }: Fences,
+	{ bins }: CountHistogram,
 	position: number,
 ): { readonly from: string; readonly skip: number } | undefined {
 	let passed = 0
-	for (const [index, { from, count }] of list.entries()) {
+	for (const [index, { from, count }] of bins.entries()) {
 		if (position < passed + count) return { from: index === 0 ? '' : from, skip: position - passed }
 		passed += count
 	}
 	return undefined
 }
 
-export const totalOf = ({ list }: Fences): number => list.reduce((total, { count }) => total + count, 0)
+export const totalOf = ({ bins }: CountHistogram): number => bins.reduce((total, { count }) => total + count, 0)
 
 const idBytes = 16
-const fenceBytes = idBytes + 4
+const binBytes = idBytes + 4
 /** A property of a row takes 64 KiB. */
-const perProperty = 3200
-/** With more of them the row would be too large: then every second one goes, and pages are a little further to skip to. */
-const maxFences = 40_000
+const binsInProperty = 3200
+/** More bins would make the row too large: then every two become one, and pages skip a little more. */
+const maxBins = 40_000
 
-type FenceProperties = Readonly<Record<string, string | number | Buffer>>
+/** A histogram as properties: `l` the greatest id, `f0`, `f1`, … the bins, each an id and a count in 20 bytes. */
+export const histogram = (meaning: string): Column<CountHistogram> => ({
+	stored: 'l',
+	meaning: `${meaning}; packed in \`f0\`, \`f1\`, …`,
+	isIn: ({ l }) => l !== undefined,
+	of: histogramIn,
+	properties: histogramProperties,
+})
 
-/** As the properties of a row: `l` the greatest id, `f0`, `f1`, … the fences, each an id and a count. */
-export function fenceProperties(fences: Fences): FenceProperties {
-	const { list, last } = thinned(fences)
-	const properties: Record<string, string | number | Buffer> = { n: totalOf(fences), l: last }
-	for (let start = 0; start < list.length; start += perProperty) {
-		properties[`f${start / perProperty}`] = packed(list.slice(start, start + perProperty))
+function histogramProperties(counted: CountHistogram): Properties {
+	const { bins, last } = thinned(counted)
+	const properties: Record<string, string | Buffer> = { l: last }
+	for (let start = 0; start < bins.length; start += binsInProperty) {
+		properties[`f${start / binsInProperty}`] = packed(bins.slice(start, start + binsInProperty))
 	}
 	return properties
 }
 
-/** Reads them from a row, whose binary properties are base64. */
-export function fencesIn(row: Readonly<Record<string, unknown>>): Fences {
-	const list: Fence[] = []
+function histogramIn(row: Row): CountHistogram {
+	const bins: CountBin[] = []
 	for (let index = 0; typeof row[`f${index}`] === 'string'; index++) {
-		list.push(...unpacked(Buffer.from(String(row[`f${index}`]), 'base64')))
+		bins.push(...unpacked(Buffer.from(String(row[`f${index}`]), 'base64')))
 	}
-	return { list, last: String(row.l) }
+	return { bins, last: String(row.l) }
 }
 
-function thinned({ list, last }: Fences): Fences {
-	if (list.length <= maxFences) return { list, last }
-	const halved = list.flatMap(({ from, count }, index) =>
-		index % 2 === 0 ? [{ from, count: count + (list[index + 1]?.count ?? 0) }] : [],
+function thinned({ bins, last }: CountHistogram): CountHistogram {
+	if (bins.length <= maxBins) return { bins, last }
+	const halved = bins.flatMap(({ from, count }, index) =>
+		index % 2 === 0 ? [{ from, count: count + (bins[index + 1]?.count ?? 0) }] : [],
 	)
-	return { list: halved, last }
+	return { bins: halved, last }
 }
 
-function packed(list: readonly Fence[]): Buffer {
-	const bytes = Buffer.alloc(list.length * fenceBytes)
-	for (const [index, { from, count }] of list.entries()) {
-		bytes.write(from, index * fenceBytes, 'hex')
-		bytes.writeInt32BE(count, index * fenceBytes + idBytes)
+function packed(bins: readonly CountBin[]): Buffer {
+	const bytes = Buffer.alloc(bins.length * binBytes)
+	for (const [index, { from, count }] of bins.entries()) {
+		bytes.write(from, index * binBytes, 'hex')
+		bytes.writeInt32BE(count, index * binBytes + idBytes)
 	}
 	return bytes
 }
 
-function unpacked(bytes: Buffer): readonly Fence[] {
-	return Array.from({ length: bytes.length / fenceBytes }, (_, index) => {
-		const start = index * fenceBytes
+function unpacked(bytes: Buffer): readonly CountBin[] {
+	return Array.from({ length: bytes.length / binBytes }, (_, index) => {
+		const start = index * binBytes
 		return {
 			from: bytes.toString('hex', start, start + idBytes),
 			count: bytes.readInt32BE(start + idBytes),

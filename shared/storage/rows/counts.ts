@@ -1,92 +1,108 @@
 import { ScimError } from '../../scim/error.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { insert, type Operation, remove, replace } from '../table/batch.ts'
+import { within } from '../table/key-range.ts'
 import { etagOf, type Row, type Table } from '../table/tables.ts'
-import { type Delta, type Fences, fenceProperties, fencesIn, noFences, withDeltas } from './count-histogram.ts'
+import {
+	type CountDifference,
+	type CountHistogram,
+	emptyHistogram,
+	totalOf,
+	withDifferences,
+} from './count-histogram.ts'
 import type { Directory } from './directory.ts'
-import { countKey, countRange, deltaKey } from './keys.ts'
+import { countDifferenceRow, countKeys, countRow, letterOf } from './schema.ts'
 
-// The count of a type is its base row and its delta rows. Every creation and deletion writes a delta in its own
-// transaction, so that none waits for another; now and then deltas are folded into the base row. The base row has fences,
-// which say how many resources lie between two ids, and so where the page at any position begins.
+// The count of a type is its count row and the rows of differences. Each creation and deletion writes a difference in
+// its own transaction, so that none waits for another. Now and then differences are folded into the count row.
 
-/** Counts one more, or one less, in the transaction of `operation`. */
+/** Counts one resource more, or one less, in the transaction of `operation`. */
 export const countBy = (
 	type: ResourceType,
 	{ operation, id, difference }: { readonly operation: string; readonly id: string; readonly difference: 1 | -1 },
-): Operation => insert(deltaKey(type, operation), { id, d: difference })
+): Operation =>
+	insert(countDifferenceRow.key(letterOf(type), operation), countDifferenceRow.properties({ id, difference }))
 
 const foldAbove = 64
-/** With the base row they fill one transaction. */
+/** With the count row they fill one transaction. */
 const foldAtMost = 98
 
-/** How many resources of a type there are, and where. Folds where many deltas have gathered. */
-export async function countsOf(table: Table, type: ResourceType): Promise<Fences> {
+/** How many resources of a type there are, and where. Folds if many differences have gathered. */
+export async function countsOf(table: Table, type: ResourceType): Promise<CountHistogram> {
 	let counts = await readCounts(table, type)
-	// A fold between two pages would hide what it moved from the second to the first.
-	while (counts.pages > 1 && (await baseEtag(table, type)) !== counts.etag) counts = await readCounts(table, type)
-	if (counts.deltas.length > foldAbove) await foldCounts(table, type)
-	return withDeltas(counts.base, counts.deltas)
+	// A fold between the reads of two pages moves differences from the second page to the first: they would be missed.
+	while (counts.pages > 1 && (await etagOfCount(table, type)) !== counts.etag) counts = await readCounts(table, type)
+	if (counts.differences.length > foldAbove) await foldIfPossible(table, type)
+	return withDifferences(counts.folded, counts.differences)
 }
 
-type Counts = { base: Fences; readonly deltas: Delta[]; pages: number; etag?: string | undefined }
+type StoredCounts = {
+	folded: CountHistogram
+	readonly differences: CountDifference[]
+	pages: number
+	etag?: string | undefined
+}
 
-async function readCounts(table: Table, type: ResourceType): Promise<Counts> {
-	const counts: Counts = { base: noFences, deltas: [], pages: 0 }
-	for await (const page of table.pages(countRange(type))) {
+async function readCounts(table: Table, type: ResourceType): Promise<StoredCounts> {
+	const counts: StoredCounts = { folded: emptyHistogram, differences: [], pages: 0 }
+	for await (const page of table.pages(within(countKeys(type)))) {
 		counts.pages++
 		for (const row of page) {
-			if (row.RowKey === countKey(type)) {
+			if (row.RowKey === keyOfCount(type)) {
 				counts.etag = etagOf(row)
-				counts.base = fencesIn(row)
-			} else counts.deltas.push(deltaIn(row))
+				counts.folded = countRow.histogram.of(row)
+			} else counts.differences.push(differenceIn(row))
 		}
 	}
 	return counts
 }
 
-async function baseEtag(table: Table, type: ResourceType): Promise<string | undefined> {
-	const base = await table.get(countKey(type))
-	return base && etagOf(base)
+const keyOfCount = (type: ResourceType): string => countRow.key(letterOf(type))
+
+async function etagOfCount(table: Table, type: ResourceType): Promise<string | undefined> {
+	const row = await table.get(keyOfCount(type))
+	return row && etagOf(row)
 }
 
-/** Folds after one of 48 creations and deletions, so that deltas do not pile up. */
+/** Folds after one of 48 creations and deletions, so that differences do not pile up. */
 export async function foldNowAndThen({ table, random }: Directory, type: ResourceType): Promise<void> {
-	if (random() < 1 / 48) await foldCounts(table, type)
+	if (random() < 1 / 48) await foldIfPossible(table, type)
 }
 
-/** Folds until there is next to nothing to fold, or somebody else does. */
+/** Folds until hardly any difference is left, or another process folds. */
 export async function foldAll(table: Table, type: ResourceType): Promise<void> {
 	while ((await fold(table, type)) === foldAtMost);
 }
 
-async function foldCounts(table: Table, type: ResourceType): Promise<void> {
+/** No request fails because the service is away for a fold: a later request folds. */
+async function foldIfPossible(table: Table, type: ResourceType): Promise<void> {
 	try {
 		await fold(table, type)
 	} catch (error) {
-		// The service is away: whoever comes next folds, and nobody's request is to fail for it.
 		if (!(error instanceof ScimError)) throw error
 	}
 }
 
 /**
- * Folds deltas into the base row and answers how many. It may be left undone, and done by several at once: the base
- * row's ETag lets one of them through, and the counts are the same before and after.
+ * Folds differences into the count row and answers how many. Several processes may do it at once: the ETag of the count
+ * row lets one of them through. The total is the same before and after.
  */
 async function fold(table: Table, type: ResourceType): Promise<number> {
-	const rows = await table.first(countRange(type), foldAtMost + 1)
-	const deltas = rows.filter(({ RowKey }) => RowKey !== countKey(type)).slice(0, foldAtMost)
-	if (deltas.length === 0) return 0
-	const base = rows.find(({ RowKey }) => RowKey === countKey(type))
-	const properties = fenceProperties(withDeltas(base === undefined ? noFences : fencesIn(base), deltas.map(deltaIn)))
+	const rows = await table.first(within(countKeys(type)), foldAtMost + 1)
+	const differences = rows.filter(({ RowKey }) => RowKey !== keyOfCount(type)).slice(0, foldAtMost)
+	if (differences.length === 0) return 0
+	const count = rows.find(({ RowKey }) => RowKey === keyOfCount(type))
+	const folded = count === undefined ? emptyHistogram : countRow.histogram.of(count)
+	const histogram = withDifferences(folded, differences.map(differenceIn))
+	const properties = countRow.properties({ total: totalOf(histogram), histogram })
 	const outcome = await table.transaction([
-		base === undefined ? insert(countKey(type), properties) : replace(base.RowKey, properties, etagOf(base)),
-		...deltas.map(({ RowKey }) => remove(RowKey)),
+		count === undefined ? insert(keyOfCount(type), properties) : replace(count.RowKey, properties, etagOf(count)),
+		...differences.map(({ RowKey }) => remove(RowKey)),
 	])
-	return outcome.kind === 'done' ? deltas.length : 0
+	return outcome.kind === 'done' ? differences.length : 0
 }
 
-function deltaIn({ RowKey, id, d }: Row): Delta {
-	if (typeof id !== 'string' || typeof d !== 'number') throw new TypeError(`row ${RowKey} counts nothing`)
-	return { id, difference: d }
-}
+const differenceIn = (row: Row): CountDifference => ({
+	id: countDifferenceRow.id.of(row),
+	difference: countDifferenceRow.difference.of(row),
+})

@@ -1,12 +1,12 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import { invalidValue, payloadTooLarge } from '../../scim/error.ts'
+import { invalidValue } from '../../scim/error.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
-import { indexesOf, indexKey, valuesOf } from './indexes.ts'
-import { resourceKey } from './keys.ts'
+import { groupReferenceRow, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
+import { hasJson, isLong } from './json-text.ts'
+import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
 export type ResourceRows = {
@@ -16,24 +16,39 @@ export type ResourceRows = {
 }
 
 /**
- * A user's index rows hold the whole user, so that a match is one read; a group's hold its id alone, since every change
- * of a member moves the group's version.
+ * A user's index rows hold the whole user, so that a match is one read. A group's index rows hold its id alone, since
+ * every change of a member moves the group's version.
  *
  * @throws ScimError 413 for a resource too large, 400 `invalidValue` for too many e-mail addresses
  */
 export function rowsOf(type: ResourceType, resource: StoredResource): ResourceRows {
-	const content = contentOf(resource)
-	const isGroup = type.name === 'Group'
-	const copy = isGroup ? { id: resource.id } : copyOf(content)
+	const { properties, copy } = type.name === 'Group' ? groupProperties(resource) : userProperties(resource)
 	return {
 		key: resourceKey(type, resource.id),
-		properties: {
-			...content,
-			...columnProperties(type, resource.attributes),
-			...(isGroup && { mv: resource.version, pend: '' }),
-		},
+		properties: { ...properties, ...columnProperties(type, resource.attributes) },
 		index: new Map(indexKeysOf(type, resource).map((key) => [key, copy])),
 	}
+}
+
+type Stored = { readonly properties: Properties; readonly copy: Properties }
+
+function userProperties({ id, version, created, lastModified, attributes }: StoredResource): Stored {
+	const json = JSON.stringify(attributes)
+	const properties = userRow.properties({ id, version, created, lastModified, attributes: json })
+	return { properties, copy: isLong(properties) ? userCopyRow.properties({ id, isReference: true }) : properties }
+}
+
+function groupProperties({ id, version, created, lastModified, attributes }: StoredResource): Stored {
+	const properties = groupRow.properties({
+		id,
+		attributesVersion: version,
+		created,
+		lastModified,
+		attributes: JSON.stringify(attributes),
+		version,
+		pendingChange: '',
+	})
+	return { properties, copy: groupReferenceRow.properties({ id }) }
 }
 
 const maxEmails = 20
@@ -50,69 +65,17 @@ export function indexKeysOf(type: ResourceType, { id, attributes }: StoredResour
 	})
 }
 
-type Content = { readonly id: string; readonly v: string; readonly cr: string; readonly lm: string } & Properties
-
-/** A string property holds 32,768 UTF-16 code units, a binary one 64 KiB, a row 1 MiB. */
-const maxStringLength = 30_000
-const chunkSize = 65_536
-const maxCompressedSize = 900 * 1024
-
-function contentOf({ id, version, created, lastModified, attributes }: StoredResource): Content {
-	return { id, v: version, cr: created, lm: lastModified, ...jsonProperties(JSON.stringify(attributes)) }
-}
-
-/**
- * The properties of a row that hold a JSON text: `j`, or `b0`, `b1`, … compressed where it is long.
- *
- * @throws ScimError 413 for one too large
- */
-export const jsonProperties = (json: string): Properties =>
-	json.length <= maxStringLength ? { j: json } : chunksOf(json)
-
-function chunksOf(json: string): Properties {
-	const compressed = deflateRawSync(json)
-	if (compressed.length > maxCompressedSize) {
-		throw payloadTooLarge(
-			`the resource takes ${compressed.length} bytes when compressed; the limit is ${maxCompressedSize}`,
-		)
-	}
-	const chunks: Record<string, Buffer> = {}
-	for (let start = 0; start < compressed.length; start += chunkSize) {
-		chunks[`b${start / chunkSize}`] = compressed.subarray(start, start + chunkSize)
-	}
-	return chunks
-}
-
-/** What an index row holds of a user: all of it, or of a large one where it is. */
-const copyOf = (content: Content): Properties => (content.j === undefined ? { id: content.id, big: true } : content)
-
-/** Whether a row, its own or a copy, holds the resource and does not only say which one it leads to. */
-export const isWhole = (row: Row): boolean => row.j !== undefined || row.b0 !== undefined
+/** Whether a row, a resource's own or a copy, holds the resource and does not only name it. */
+export const isWhole = hasJson
 
 /** The resource that a row holds. */
 export const resourceOf = (row: Row): StoredResource => ({
 	id: idOf(row),
-	attributes: JSON.parse(jsonOf(row)),
-	version: textOf(row, row.mv === undefined ? 'v' : 'mv'),
-	created: textOf(row, 'cr'),
-	lastModified: textOf(row, 'lm'),
+	attributes: JSON.parse(userRow.attributes.of(row)),
+	version: (groupRow.version.isIn(row) ? groupRow.version : userRow.version).of(row),
+	created: userRow.created.of(row),
+	lastModified: userRow.lastModified.of(row),
 })
 
-/** The JSON text that a row holds. */
-export function jsonOf(row: Row): string {
-	if (row.b0 === undefined) return textOf(row, 'j')
-	const chunks: Buffer[] = []
-	for (let name = 'b0'; row[name] !== undefined; name = `b${chunks.length}`) {
-		chunks.push(Buffer.from(textOf(row, name), 'base64'))
-	}
-	return inflateRawSync(Buffer.concat(chunks)).toString('utf8')
-}
-
 /** The id of the resource that a row is about. */
-export const idOf = (row: Row): ResourceId => textOf(row, 'id') as ResourceId // sound: rows get their ids from resources
-
-export function textOf(row: Row, property: string): string {
-	const value = row[property]
-	if (typeof value !== 'string') throw new TypeError(`row ${row.RowKey} has no ${property}`)
-	return value
-}
+export const idOf = (row: Row): ResourceId => userRow.id.of(row) as ResourceId // sound: rows get their ids from resources

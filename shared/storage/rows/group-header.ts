@@ -1,5 +1,5 @@
 import type { Row } from '../table/tables.ts'
-import { textOf } from './entity.ts'
+import { groupRow } from './schema.ts'
 
-/** Whether a group is in the middle of a change of many members. */
-export const isUnsettled = (header: Row): boolean => textOf(header, 'pend') !== ''
+/** Whether a large change of the group is committed and not yet applied. `row` is the group's own row. */
+export const hasPendingChange = (row: Row): boolean => groupRow.pendingChange.of(row) !== ''

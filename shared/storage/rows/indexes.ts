@@ -10,10 +10,28 @@ import {
 } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
 import { encode } from './keys.ts'
+import { flag, rowKind } from './row-kind.ts'
+import { groupRow, userRow } from './schema.ts'
+
+/** The index rows of a user hold a copy of the user, or name it if it is long. */
+export const userCopyRow = rowKind({
+	parts: ['index', 'value'],
+	key: (index, value) => `${index}|${value}`,
+	meaning: 'A copy of the user.',
+	columns: { ...userRow.columns, isReference: flag('big', 'the user is long: this row has its `id` alone') },
+})
+
+/** The index rows of a group hold its id alone. */
+export const groupReferenceRow = rowKind({
+	parts: ['index', 'value'],
+	key: (index, value) => `${index}|${value}`,
+	meaning: 'The id of the group.',
+	columns: { id: groupRow.id },
+})
 
 /**
- * Rows under `prefix` that lead from a value of an attribute to the resources that have it. Where it is unique the key
- * ends with the value, so that the table itself refuses a second one; otherwise the resource's id follows.
+ * Rows under `prefix` that lead from a value of an attribute to the resources that have it. The key of a unique index
+ * ends with the value, so that the table itself refuses a second one. In any other index the resource's id follows.
  */
 export type Index = ResolvedAttribute & { readonly prefix: string; readonly unique: boolean }
 

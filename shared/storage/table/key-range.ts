@@ -6,5 +6,5 @@ export const within = (prefix: string): Range => ({
 	to: prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1),
 })
 
-/** The least key that may follow `key`: no key of ours ends with `!`. */
+/** The least key that may follow `key`: no key ends with `!` after the whole of another key. */
 export const after = (key: string): string => `${key}!`

@@ -1,6 +1,6 @@
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { Directory } from '../rows/directory.ts'
-import { feedKey } from '../rows/keys.ts'
+import { feedRow } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { attempts, tableUnavailable } from '../table/retry.ts'
 import type { Outcome } from '../table/tables.ts'
@@ -21,9 +21,9 @@ export type Change = {
 }
 
 /** How a change ended; `index` is that of the failing one among its operations. */
-export type Committed = Exclude<Outcome, { kind: 'unknown' }>
+export type CommitOutcome = Exclude<Outcome, { kind: 'unknown' }>
 
-export type Failure = Exclude<Committed, { kind: 'done' }>
+export type Failure = Exclude<CommitOutcome, { kind: 'done' }>
 
 /** The operation that made a transaction fail. */
 export function failedOperation({ kind, index }: Failure, operations: readonly Operation[]): Operation {
@@ -37,22 +37,23 @@ export function failedOperation({ kind, index }: Failure, operations: readonly O
 export const maxOperations = 99
 
 /**
- * For so many milliseconds a transaction without an answer is sent again. It may be half a minute longer under way; the
- * feed waits for that.
+ * A transaction without an answer is sent again within this many milliseconds. The service may still do a copy up to half
+ * a minute later; the feed waits for that.
  */
-const resendFor = 15_000
+const resendWithin = 15_000
 
 /**
- * Commits a change in one transaction. The feed entry is its first operation and tells that the change was done: it is
- * looked up where no answer came, and where the transaction is sent again and an earlier copy was done after all, it is
- * what fails, so that nobody hears of a uniqueness conflict with themselves.
+ * Commits a change in one transaction. Its first operation inserts the feed entry, which proves that the change was done:
+ * - If no answer came, the entry is looked up.
+ * - If the transaction is sent again although an earlier copy was done, the insert of the entry is what fails. So a
+ *   request never meets a uniqueness conflict with itself.
  *
- * @throws ScimError 503 where the service stays away; then the change may still be done a little later
+ * @throws ScimError 503 if the service stays away; then the change may still be done a little later
  */
-export async function commit(directory: Directory, change: Change): Promise<Committed> {
+export async function commit(directory: Directory, change: Change): Promise<CommitOutcome> {
 	const { table, pause, now } = directory
 	const { operation, entry, operations } = change
-	const marker = insert(feedKey(operation), feedProperties(entry))
+	const marker = insert(feedRow.key(operation), feedProperties(entry))
 	const begun = now()
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([marker, ...operations])
@@ -62,33 +63,39 @@ export async function commit(directory: Directory, change: Change): Promise<Comm
 			const isRefused = attempt === 1 || (await withdraw(directory, operation))
 			return isRefused ? { ...outcome, index: outcome.index - 1 } : { kind: 'done' }
 		}
-		if ((await table.get(feedKey(operation))) !== undefined) return { kind: 'done' }
-		if (attempt === attempts.outage || now() - begun > resendFor) throw tableUnavailable(outcome.cause)
+		if ((await table.get(feedRow.key(operation))) !== undefined) return { kind: 'done' }
+		if (attempt === attempts.outage || now() - begun > resendWithin) throw tableUnavailable(outcome.cause)
 		await pause(attempt)
 	}
 }
 
 /**
- * Takes the place of a change's feed entry: an earlier copy of its transaction, which was never answered, can then not be
- * done any more, whatever the refusal of the last one makes its client do next.
+ * Takes the place of a change's feed entry after a refusal. An earlier copy of the transaction that was never answered
+ * can then no longer be done, whatever the client does next.
  *
- * @returns false where one was done already
+ * @returns false if an earlier copy was done already
  */
 async function withdraw(directory: Directory, operation: string): Promise<boolean> {
-	const outcome = await settled(directory, [insert(feedKey(operation), { k: withdrawn })])
-	return outcome.kind === 'done' || (await directory.table.get(feedKey(operation)))?.k === withdrawn
+	const key = feedRow.key(operation)
+	const outcome = await commitStep(directory, [insert(key, feedRow.properties({ kind: withdrawn }))])
+	if (outcome.kind === 'done') return true
+	const entry = await directory.table.get(key)
+	return entry !== undefined && feedRow.kind.of(entry) === withdrawn
 }
 
-/** The kind of an entry of the feed that tells of nothing. */
+/** The kind of an entry of the feed whose change was not done. Readers of the feed pass over it. */
 export const withdrawn = 'withdrawn'
 
 /**
- * Sends a step that has no entry in the feed until there is an answer. Where it was done by an attempt that was not
- * answered, the next one fails, and so would a copy that comes late: the step has to be one that cannot be done twice.
+ * Sends a step that has no entry in the feed until an answer comes. If an attempt without an answer was done, the next one
+ * fails, and so does a late copy: a step must be one that cannot be done twice.
  *
- * @throws ScimError 503 where the service stays away
+ * @throws ScimError 503 if the service stays away
  */
-export async function settled({ table, pause }: Directory, operations: readonly Operation[]): Promise<Committed> {
+export async function commitStep(
+	{ table, pause }: Directory,
+	operations: readonly Operation[],
+): Promise<CommitOutcome> {
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction(operations)
 		if (outcome.kind !== 'unknown') return outcome
@@ -97,9 +104,5 @@ export async function settled({ table, pause }: Directory, operations: readonly 
 	}
 }
 
-const feedProperties = ({ kind, type, id, changed = [] }: FeedEntry) => ({
-	k: kind,
-	rt: type.name,
-	id,
-	chg: changed.join(' '),
-})
+const feedProperties = ({ kind, type, id, changed = [] }: FeedEntry) =>
+	feedRow.properties({ kind, resourceType: type.name, id, changed: changed.join(' ') })

@@ -1,41 +1,43 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
-	type Delta,
-	type Fences,
-	fenceProperties,
-	fencesIn,
-	fenceWidth,
+	binSize,
+	type CountDifference,
+	type CountHistogram,
+	emptyHistogram,
+	histogram,
 	locate,
-	noFences,
 	totalOf,
-	withDeltas,
+	withDifferences,
 } from '../../../../shared/storage/rows/count-histogram.ts'
 
 const id = (number: number) => number.toString(16).padStart(32, '0')
 
-/** As a row of the table service has them: binary properties in base64. */
-const stored = (fences: Fences): Fences =>
-	fencesIn(
-		Object.fromEntries(
-			Object.entries(fenceProperties(fences)).map(([name, value]) => [
+const column = histogram('')
+
+/** A histogram after it was written and read: the table service answers binary properties in base64. */
+const stored = (counted: CountHistogram): CountHistogram =>
+	column.of({
+		RowKey: 'n|u|!base',
+		...Object.fromEntries(
+			Object.entries(column.properties(counted)).map(([name, value]) => [
 				name,
 				value instanceof Buffer ? value.toString('base64') : value,
 			]),
 		),
-	)
+	})
 
-/** What is found at a position by going to where the fences say and skipping. */
-function found(fences: Fences, ids: readonly string[], position: number): string | undefined {
-	const start = locate(fences, position)
+/** The id at a position: goes to where the histogram says and skips. */
+function found(counted: CountHistogram, ids: readonly string[], position: number): string | undefined {
+	const start = locate(counted, position)
 	return start && ids.filter((each) => each >= start.from)[start.skip]
 }
 
-const created = (from: number, to: number): Delta[] =>
+const created = (from: number, to: number): CountDifference[] =>
 	Array.from({ length: to - from }, (_, index) => ({ id: id(from + index), difference: 1 }))
 
-describe('fences', () => {
-	test('lead to every position, whatever was created and deleted and in which order it is counted', () => {
+describe('a histogram of counts', () => {
+	test('leads to every position, whatever was created and deleted and in which order it is counted', () => {
 		fc.assert(
 			fc.property(
 				fc.integer({ min: 1, max: 1200 }),
@@ -44,43 +46,46 @@ describe('fences', () => {
 				fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })),
 				(count, gone, folds, chance) => {
 					const deleted = new Set(gone.filter((number) => number < count).map(id))
-					const deltas = [...created(0, count), ...[...deleted].map((each) => ({ id: each, difference: -1 }))]
+					const differences = [...created(0, count), ...[...deleted].map((each) => ({ id: each, difference: -1 }))]
 					// Nearly in order, as the clocks of several workers have it.
-					const order = deltas
-						.map((delta) => ({ delta, at: Number.parseInt(delta.id, 16) + 30 * (chance.next().value ?? 0) }))
+					const order = differences
+						.map((difference) => ({
+							difference,
+							at: Number.parseInt(difference.id, 16) + 30 * (chance.next().value ?? 0),
+						}))
 						.sort((a, b) => a.at - b.at)
-						.map(({ delta }) => delta)
-					let fences = noFences
+						.map(({ difference }) => difference)
+					let counted = emptyHistogram
 					for (let at = 0, fold = 0; at < order.length; fold++) {
 						const size = folds[fold % folds.length] ?? 1
-						fences = stored(withDeltas(fences, order.slice(at, at + size)))
+						counted = stored(withDifferences(counted, order.slice(at, at + size)))
 						at += size
 					}
 					const ids = created(0, count).flatMap((each) => (deleted.has(each.id) ? [] : [each.id]))
-					expect(totalOf(fences)).toBe(ids.length)
+					expect(totalOf(counted)).toBe(ids.length)
 					for (let position = 0; position <= ids.length; position += 7) {
-						expect(found(fences, ids, position)).toBe(ids[position])
+						expect(found(counted, ids, position)).toBe(ids[position])
 					}
-					expect(found(fences, ids, ids.length)).toBe(undefined)
+					expect(found(counted, ids, ids.length)).toBe(undefined)
 				},
 			),
 		)
 	})
 
-	test('leave little to skip', () => {
-		let fences = noFences
-		for (let at = 0; at < 5000; at += 48) fences = withDeltas(fences, created(at, Math.min(at + 48, 5000)))
-		const skips = Array.from({ length: 5000 }, (_, position) => locate(fences, position)?.skip ?? Number.NaN)
-		expect(Math.max(...skips)).toBe(fenceWidth - 1)
+	test('leaves little to skip', () => {
+		let counted = emptyHistogram
+		for (let at = 0; at < 5000; at += 48) counted = withDifferences(counted, created(at, Math.min(at + 48, 5000)))
+		const skips = Array.from({ length: 5000 }, (_, position) => locate(counted, position)?.skip ?? Number.NaN)
+		expect(Math.max(...skips)).toBe(binSize - 1)
 	})
 
-	test('of ten million are still one row', () => {
-		const list = Array.from({ length: 45_000 }, (_, index) => ({ from: id(index * fenceWidth), count: fenceWidth }))
-		const properties = fenceProperties({ list, last: id(45_000 * fenceWidth) })
+	test('of ten million resources is still one row', () => {
+		const bins = Array.from({ length: 45_000 }, (_, index) => ({ from: id(index * binSize), count: binSize }))
+		const properties = column.properties({ bins, last: id(45_000 * binSize) })
 		const sizes = Object.values(properties).map((value) => (value instanceof Buffer ? value.length : 0))
 		expect(Math.max(...sizes)).toBeLessThanOrEqual(64 * 1024)
 		expect(sizes.reduce((total, size) => total + size, 0)).toBeLessThan(900_000)
-		expect(properties.n).toBe(45_000 * fenceWidth)
-		expect(locate(stored({ list, last: id(45_000 * fenceWidth) }), 750)).toEqual({ from: id(500), skip: 250 })
+		expect(totalOf(stored({ bins, last: '' }))).toBe(45_000 * binSize)
+		expect(locate(stored({ bins, last: id(45_000 * binSize) }), 750)).toEqual({ from: id(500), skip: 250 })
 	})
 })

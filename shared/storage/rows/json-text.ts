@@ -1,0 +1,52 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { payloadTooLarge } from '../../scim/error.ts'
+import type { Properties } from '../table/batch.ts'
+import type { Row } from '../table/tables.ts'
+import { type Column, missing } from './row-kind.ts'
+
+/** A string property holds 32,768 UTF-16 code units, a binary one 64 KiB, a row 1 MiB. */
+const maxStringLength = 30_000
+const chunkSize = 65_536
+const maxCompressedSize = 900 * 1024
+
+/** A JSON text: in `j`, or compressed in `b0`, `b1`, … if it is long. */
+export const jsonText = (meaning: string): Column<string> => ({
+	stored: 'j',
+	meaning: `${meaning}; a long text compressed in \`b0\`, \`b1\`, …`,
+	isIn: hasJson,
+	of: jsonOf,
+	properties: (json) => (json.length <= maxStringLength ? { j: json } : compressed(json)),
+})
+
+/** Whether a row has a JSON text at all: a row of an index may only name the resource. */
+export const hasJson = (row: Row): boolean => row.j !== undefined || row.b0 !== undefined
+
+/** Whether the properties hold a JSON text that is too long for a copy in each row of an index. */
+export const isLong = (properties: Properties): boolean => properties.b0 !== undefined
+
+/** @throws ScimError 413 if the text is too long even when it is compressed */
+function compressed(json: string): Properties {
+	const bytes = deflateRawSync(json)
+	if (bytes.length > maxCompressedSize) {
+		throw payloadTooLarge(`the resource takes ${bytes.length} bytes when compressed; the limit is ${maxCompressedSize}`)
+	}
+	const chunks: Record<string, Buffer> = {}
+	for (let start = 0; start < bytes.length; start += chunkSize) {
+		chunks[`b${start / chunkSize}`] = bytes.subarray(start, start + chunkSize)
+	}
+	return chunks
+}
+
+function jsonOf(row: Row): string {
+	if (row.b0 === undefined) return textIn(row, 'j')
+	const chunks: Buffer[] = []
+	for (let name = 'b0'; row[name] !== undefined; name = `b${chunks.length}`) {
+		chunks.push(Buffer.from(textIn(row, name), 'base64'))
+	}
+	return inflateRawSync(Buffer.concat(chunks)).toString('utf8')
+}
+
+function textIn(row: Row, property: string): string {
+	const value = row[property]
+	return typeof value === 'string' ? value : missing(row, property)
+}

@@ -1,0 +1,249 @@
+import type { ResourceType } from '../../scim/resource-type.ts'
+import { histogram } from './count-histogram.ts'
+import { jsonText } from './json-text.ts'
+import { flag, integer, optionalText, rowKind, text } from './row-kind.ts'
+
+// Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
+// partition, so that one transaction can change any of them together. `|` separates the parts of a key and sorts after
+// everything that a part may hold. Rows of indexes are declared in indexes.ts.
+
+const content = {
+	id: text('id', 'the id of the resource'),
+	created: text('cr', 'when the resource was created: RFC 3339, UTC'),
+	lastModified: text('lm', 'when the resource was last changed: RFC 3339, UTC'),
+	attributes: jsonText('the attributes of the resource as JSON, without `id`, `meta`, `members` and `groups`'),
+}
+
+export const userRow = rowKind({
+	parts: ['user'],
+	key: (id) => `u|${id}`,
+	meaning: 'A user.',
+	columns: { ...content, version: text('v', 'the version: the operation that last changed the user') },
+})
+
+export const groupRow = rowKind({
+	parts: ['group'],
+	key: (id) => `g|${id}`,
+	meaning: 'A group without its members.',
+	columns: {
+		...content,
+		attributesVersion: text('v', 'the operation that last wrote this row whole'),
+		version: text('mv', 'the version: the operation that last changed the group or its members'),
+		pendingChange: text('pend', 'the large change that is committed and not yet applied; empty if there is none'),
+		latestChange: optionalText('lc', 'the change that the row `m|<group>|!` must name too'),
+	},
+})
+
+/** A group's version moves with its members, a user's with the user alone. */
+export const resourceRows = { User: userRow, Group: groupRow } as const satisfies Record<ResourceType['name'], unknown>
+
+/** The key of a resource's own row. */
+export const resourceKey = ({ name }: ResourceType, id: string): string => resourceRows[name].key(id)
+
+/** The existence row of a resource sorts before the memberships of a user, which begin with the same parts. */
+export const existenceRow = rowKind({
+	parts: ['id'],
+	key: (id) => `r|${id}|`,
+	meaning: 'Exists as long as the resource does. Each change that adds the user to a group touches it.',
+	columns: { letter: text('t', '`u` for a user, `g` for a group') },
+})
+
+export const memberRow = rowKind({
+	parts: ['group', 'user'],
+	key: (groupId, userId) => `m|${groupId}|${userId}`,
+	meaning: 'A membership, listed by the group.',
+	columns: {
+		letter: text('t', '`u`: the member is a user'),
+		display: optionalText('d', 'what the client called the member'),
+		isLeaving: flag('x', 'the user is about to be deleted: the member counts while the existence row is there'),
+	},
+})
+
+export const membershipRow = rowKind({
+	parts: ['user', 'group'],
+	key: (userId, groupId) => `r|${userId}|${groupId}`,
+	meaning: 'The same membership, listed by the user.',
+	columns: {},
+})
+
+export const membersUnlockedRow = rowKind({
+	parts: ['group'],
+	key: (groupId) => `k|${groupId}`,
+	meaning: 'Exists while the members may be changed without reading the group: while no large change is pending.',
+	columns: {},
+})
+
+/** Stands in the place of a member's id, or begins it, and sorts before all ids. */
+const beforeIds = '!'
+
+export const latestChangeRow = rowKind({
+	parts: ['group'],
+	key: (groupId) => `m|${groupId}|${beforeIds}`,
+	meaning:
+		'The latest large change, or change of attributes and members together. Readers of the members meet it first.',
+	columns: {
+		operation: text('op', 'the change'),
+		isPending: flag('open', 'the change is committed and not yet applied: the rows of members are not all that counts'),
+	},
+})
+
+/** Whether the last part of a key below `m|<group>|` stands for the latest change and not for a member. */
+export const isLatestChange = (lastPart: string): boolean => lastPart === beforeIds
+
+export const pendingMembershipRow = rowKind({
+	parts: ['user', 'operation'],
+	key: (userId, operation) => `r|${userId}|${beforeIds}${operation}`,
+	meaning: 'A membership that a large change will add. It counts once the group names the operation as pending.',
+	columns: { groupId: text('g', 'the group') },
+})
+
+/** The operation of a pending membership by the last part of its key; undefined for the id of a group. */
+export const pendingOperation = (lastPart: string): string | undefined =>
+	lastPart.startsWith(beforeIds) ? lastPart.slice(beforeIds.length) : undefined
+
+export const feedRow = rowKind({
+	parts: ['operation'],
+	key: (operation) => `c|${operation}`,
+	meaning: 'An entry of the feed of changes, and the proof that the operation was done.',
+	columns: {
+		kind: text('k', '`create`, `update`, `members`, `unlink`, `delete`; `withdrawn` if the operation was not done'),
+		resourceType: text('rt', 'the name of the resource type'),
+		id: text('id', 'the id of the resource'),
+		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+	},
+})
+
+/** A large change of a group's members, by its own operation. */
+export type LargeChange = { readonly groupId: string; readonly operation: string }
+
+export const preparedChangeRow = rowKind({
+	parts: ['group', 'operation'],
+	key: (groupId, operation) => `j|gp|${groupId}|${operation}`,
+	meaning: 'Exists while a large change is being prepared.',
+	columns: {},
+})
+
+export const committedChangeRow = rowKind({
+	parts: ['group', 'operation'],
+	key: (groupId, operation) => `j|gm|${groupId}|${operation}`,
+	meaning: 'Exists from the commit of a large change until all of it is applied.',
+	columns: {},
+})
+
+export const sliceRow = rowKind({
+	parts: ['group', 'operation', 'number'],
+	key: (groupId, operation, number) => `j|gi|${groupId}|${operation}|${number}`,
+	meaning: 'A slice of a large change, at most 1,000 members. Removed when it is applied.',
+	columns: { change: jsonText('the members to add and the ids to remove, as JSON') },
+})
+
+export const deletedGroupRow = rowKind({
+	parts: ['group'],
+	key: (groupId) => `j|dg|${groupId}`,
+	meaning: 'A deleted group whose memberships are still being removed.',
+	columns: {},
+})
+
+export const deletedUserRow = rowKind({
+	parts: ['user'],
+	key: (userId) => `j|du|${userId}`,
+	meaning: 'A deleted user whose memberships are still being removed.',
+	columns: {},
+})
+
+export const preparedKey = ({ groupId, operation }: LargeChange): string => preparedChangeRow.key(groupId, operation)
+export const committedKey = ({ groupId, operation }: LargeChange): string => committedChangeRow.key(groupId, operation)
+
+/** @param number counts from 0; '' for the beginning of the keys of all slices */
+export const sliceKey = ({ groupId, operation }: LargeChange, number: number | ''): string =>
+	sliceRow.key(groupId, operation, number === '' ? '' : String(number).padStart(6, '0'))
+
+const letters = { User: 'u', Group: 'g' } as const satisfies Record<ResourceType['name'], string>
+
+/** The existence row and the rows of counts tell users from groups by a letter. */
+export const letterOf = ({ name }: ResourceType): 'u' | 'g' => letters[name]
+
+export const countRow = rowKind({
+	parts: ['letter'],
+	key: (letter) => `n|${letter}|!base`,
+	meaning: 'How many users (`u`) or groups (`g`) there are, without the differences below.',
+	columns: {
+		total: integer('n', 'how many'),
+		histogram: histogram('how many lie between one id and the next of the list, about 250 each'),
+	},
+})
+
+export const countDifferenceRow = rowKind({
+	parts: ['letter', 'operation'],
+	key: (letter, operation) => `n|${letter}|+${operation}`,
+	meaning: 'A creation or a deletion that the count does not hold yet.',
+	columns: {
+		id: text('id', 'the id of the resource'),
+		difference: integer('d', '1 or -1'),
+	},
+})
+
+/** All rows of the count of a type. */
+export const countKeys = (type: ResourceType): string => `n|${letterOf(type)}|`
+
+/** The last part of a key. */
+export const lastPartOf = (key: string): string => key.slice(key.lastIndexOf('|') + 1)
+
+/** What the row of a key is; `index` for a row of any index. */
+export type KeyKind =
+	| 'user'
+	| 'group'
+	| 'existence'
+	| 'membership'
+	| 'pendingMembership'
+	| 'member'
+	| 'latestChange'
+	| 'membersUnlocked'
+	| 'feed'
+	| 'count'
+	| 'index'
+	| JobKind
+
+/** Work that a request has begun and that another process may have to finish. */
+export type JobKind = 'deletedGroup' | 'deletedUser' | 'prepared' | 'committed' | 'slice'
+
+const kinds: Readonly<Record<string, KeyKind>> = {
+	u: 'user',
+	g: 'group',
+	k: 'membersUnlocked',
+	c: 'feed',
+	n: 'count',
+	x: 'index',
+	y: 'index',
+	'j|dg': 'deletedGroup',
+	'j|du': 'deletedUser',
+	'j|gp': 'prepared',
+	'j|gm': 'committed',
+	'j|gi': 'slice',
+}
+
+/** @throws TypeError if no row has such a key */
+export function kindOfKey(key: string): KeyKind {
+	const [first = '', second = ''] = key.split('|', 2)
+	const last = lastPartOf(key)
+	if (first === 'm') return isLatestChange(last) ? 'latestChange' : 'member'
+	if (first === 'r') {
+		if (last === '') return 'existence'
+		return pendingOperation(last) === undefined ? 'membership' : 'pendingMembership'
+	}
+	const kind = kinds[first === 'j' ? `j|${second}` : first]
+	if (kind === undefined) throw new TypeError(`no row has a key that begins with ${first}|`)
+	return kind
+}
+
+/** All rows of jobs. */
+export const jobKeys = 'j|'
+
+/** What the key of a job names: the user or the group, and the operation of a large change. */
+export type Job = { readonly kind: JobKind; readonly id: string; readonly operation: string }
+
+/** @param key of a row of a job */
+export function jobOf(key: string): Job {
+	const [, , id = '', operation = ''] = key.split('|')
+	return { kind: kindOfKey(key) as JobKind, id, operation } // sound: the keys of jobs have no other kinds
+}
