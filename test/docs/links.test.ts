@@ -34,17 +34,36 @@ function brokenLinksOf(page: string, text: string): readonly string[] {
 
 /** Sources that the text names and that are not there. */
 const missingSourcesOf = (text: string): readonly string[] =>
-	[...text.matchAll(/`((?:bench|cli|demo|docs|functions|infra|local|relay|shared|test)\/[\w./-]+)`/g)]
+	[...text.matchAll(/`((?:bench|cli|demo|docs|functions|infra|local|agent|shared|test)\/[\w./-]+)`/g)]
 		.map(([, path = '']) => path)
 		.filter((path) => !existsSync(path))
 
+/** Links whose text is the name of a function or a type, and whose target does not declare it. */
+const missingNamesOf = (page: string, text: string): readonly string[] =>
+	[...text.matchAll(/\[`(\w+)`\]\(([^)]+\.ts)\)/g)]
+		.filter(([, name = '', path = '']) => {
+			const target = normalize(join(dirname(page), path))
+			return (
+				!existsSync(target) || !new RegExp(`\\b(function|const|type) ${name}\\b`).test(readFileSync(target, 'utf8'))
+			)
+		})
+		.map(([, name = '']) => name)
+
 test.each(pages)('%s links to what is there, and names sources that are there', (page) => {
 	const text = textOf(page)
-	expect({ links: brokenLinksOf(page, text), sources: missingSourcesOf(text) }).toEqual({ links: [], sources: [] })
+	const broken = {
+		links: brokenLinksOf(page, text),
+		sources: missingSourcesOf(text),
+		names: missingNamesOf(page, text),
+	}
+	expect(broken).toEqual({ links: [], sources: [], names: [] })
 })
 
 test('a link that leads nowhere would be found, and a source that is gone', () => {
 	const text = 'see [this](deploy.md#nowhere), [that](nowhere.md) and `shared/auth/tokns.ts`, [not that](#threat-model)'
 	expect(brokenLinksOf('docs/security.md', text)).toEqual(['deploy.md#nowhere', 'nowhere.md'])
 	expect(missingSourcesOf(text)).toEqual(['shared/auth/tokns.ts'])
+	const linked =
+		'[`commit`](../shared/storage/transaction/commit.ts), [`comit`](../shared/storage/transaction/commit.ts)'
+	expect(missingNamesOf('docs/storage.md', linked)).toEqual(['comit'])
 })

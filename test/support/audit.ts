@@ -1,15 +1,20 @@
 import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import { columnsOf } from '../../shared/storage/rows/columns.ts'
 import { resourceOf, rowsOf } from '../../shared/storage/rows/entity.ts'
+import { userCopyRow } from '../../shared/storage/rows/indexes.ts'
+import * as schema from '../../shared/storage/rows/schema.ts'
+import { type KeyKind, kindOfKey } from '../../shared/storage/rows/schema.ts'
 import type { Row, Table } from '../../shared/storage/table/tables.ts'
 
 type Rows = ReadonlyMap<string, Row>
 
-/** What must hold of a directory's rows when nobody is at work on it, and does not. */
+/** What must hold of a directory's rows while no request changes it, and does not. */
 export async function violationsIn(table: Table): Promise<readonly string[]> {
 	const rows = new Map<string, Row>()
 	for await (const page of table.pages({ from: '!', to: '~' })) for (const row of page) rows.set(row.RowKey, row)
 	return [
 		...[...rows.values()].flatMap((row) => violationsAt(row, rows)),
+		...[...rows.values()].flatMap(undeclaredIn),
 		...violationsOfIndexes(rows),
 		...violationsOfCount(userType, 'u', rows),
 		...violationsOfCount(groupType, 'g', rows),
@@ -33,17 +38,47 @@ function violationsAt({ RowKey, pend, open, op, lc }: Row, rows: Rows): readonly
 			return [`${RowKey} is unfinished`]
 		case 'm':
 			if (right === '!') {
-				const isTold = rows.get(`g|${left}`)?.lc === op
-				return [...(isTold ? [] : [`${RowKey} is not told`]), ...(open === false ? [] : [`${RowKey} is open`])]
+				const isNamed = rows.get(`g|${left}`)?.lc === op
+				return [...(isNamed ? [] : [`${RowKey} is not named`]), ...(open === false ? [] : [`${RowKey} is open`])]
 			}
 			return [`g|${left}`, `u|${right}`, `r|${right}|${left}`].flatMap(without)
 		case 'r':
 			if (right.startsWith('!')) return [`${RowKey} is left`]
 			if (right !== '') return without(`m|${right}|${left}`)
-			return rows.has(`u|${left}`) || rows.has(`g|${left}`) ? [] : [`${RowKey} of nobody`]
+			return rows.has(`u|${left}`) || rows.has(`g|${left}`) ? [] : [`${RowKey} of no resource`]
 		default:
 			return []
 	}
+}
+
+const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stored: string }>>>> = {
+	user: schema.userRow.columns,
+	group: schema.groupRow.columns,
+	existence: schema.existenceRow.columns,
+	membership: schema.membershipRow.columns,
+	pendingMembership: schema.pendingMembershipRow.columns,
+	member: schema.memberRow.columns,
+	latestChange: schema.latestChangeRow.columns,
+	membersUnlocked: schema.membersUnlockedRow.columns,
+	feed: schema.feedRow.columns,
+	count: { ...schema.countRow.columns, ...schema.countDifferenceRow.columns },
+	index: userCopyRow.columns,
+	deletedGroup: schema.deletedGroupRow.columns,
+	deletedUser: schema.deletedUserRow.columns,
+	prepared: schema.preparedChangeRow.columns,
+	committed: schema.committedChangeRow.columns,
+	slice: schema.sliceRow.columns,
+}
+
+const ofService = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']
+
+/** Properties that no declaration of the row's kind has. */
+function undeclaredIn(row: Row): readonly string[] {
+	const columns = Object.values(declared[kindOfKey(row.RowKey)])
+	const known = new Set([...ofService, ...[...columns, ...columnsOf(userType)].map(({ stored }) => stored)])
+	return Object.keys(row)
+		.filter((name) => !known.has(name) && !/^[bf]\d+$|@odata\.type$/.test(name))
+		.map((name) => `${row.RowKey} has ${name}, which is not declared`)
 }
 
 /** Every row of an index is a copy of its resource, and every resource has all of them. */

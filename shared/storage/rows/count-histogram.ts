@@ -63,9 +63,9 @@ const binsInProperty = 3200
 const maxBins = 40_000
 
 /** A histogram as properties: `l` the greatest id, `f0`, `f1`, … the bins, each an id and a count in 20 bytes. */
-export const histogram = (meaning: string): Column<CountHistogram> => ({
+export const histogram = (): Column<CountHistogram> => ({
 	stored: 'l',
-	meaning: `${meaning}; packed in \`f0\`, \`f1\`, …`,
+	meaning: 'the greatest id that was ever counted; `f0`, `f1`, … have the counts of about 250 ids each',
 	isIn: ({ l }) => l !== undefined,
 	of: histogramIn,
 	properties: histogramProperties,

@@ -169,7 +169,7 @@ export const countRow = rowKind({
 	meaning: 'How many users (`u`) or groups (`g`) there are, without the differences below.',
 	columns: {
 		total: integer('n', 'how many'),
-		histogram: histogram('how many lie between one id and the next of the list, about 250 each'),
+		histogram: histogram(),
 	},
 })
 

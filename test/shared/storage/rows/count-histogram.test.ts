@@ -13,7 +13,7 @@ import {
 
 const id = (number: number) => number.toString(16).padStart(32, '0')
 
-const column = histogram('')
+const column = histogram()
 
 /** A histogram after it was written and read: the table service answers binary properties in base64. */
 const stored = (counted: CountHistogram): CountHistogram =>
