@@ -11,15 +11,16 @@ import type { UpdateOptions } from './resource/update.ts'
 /**
  * The directory of one tenant.
  *
- * - Every method is atomic: it happens whole or not at all, even where the process dies in the middle of it. It has
- *   happened when its promise resolves and not when it rejects, but that after a 503 it may still happen a little later.
+ * - Every method is atomic: it happens whole or not at all, even if the process dies in the middle of it. It has happened
+ *   when its promise resolves, and has not happened when it rejects. After a 503 it may still happen a little later.
  * - Absence is a value, never an exception. A rejection is a ScimError for what the client did (409 `uniqueness`, 400
- *   `invalidValue` for an unknown member, 413 for a resource too large), a ScimError 503 when the table cannot be
- *   reached or is too busy after bounded retries, or a fault of ours.
- * - A lost answer of the table service is resolved before the promise settles, so nothing is done twice.
+ *   `invalidValue` for an unknown member, 413 for a resource too large), a ScimError 503 if the table service is away or
+ *   too busy after bounded retries, or a fault on our side.
+ * - If an answer of the table service is lost, the method finds out what happened before its promise settles. So nothing
+ *   is done twice.
  */
 export type ResourceStore = {
-	/** Stores a new resource under a new id, or the one that `ids` gave the caller for it. `members` are users, each once. */
+	/** Stores a new resource, under an id that `ids` gave the caller or else a new one. `members` are users, each once. */
 	create(type: ResourceType, draft: Draft): Promise<StoredResource>
 
 	/** Reads one resource; `include` says what is read along with it. */
@@ -27,24 +28,24 @@ export type ResourceStore = {
 
 	/**
 	 * Reads a group, and what `write` makes of its members, page by page, so that not all of them are in memory at once.
-	 * `write` must be pure: it is called again from the first page where many members come or go, or where the name and
-	 * members are changed at once. Members are not read where `isKnown` says so of the version.
+	 * `write` must be pure: if a large change, or a change of attributes and members together, comes in between, it is
+	 * called again from the first page. Members are left out if `isKnown` holds of the version.
 	 */
 	getGroup<T>(id: string, options: GroupOptions<T>): Promise<GroupInPieces<T> | undefined>
 
-	/** The resources that match, in the order asked for, and how many there are in all. */
+	/** The resources that match, in the requested order, and how many there are in all. */
 	query(type: ResourceType, query: Query): Promise<QueryResult>
 
 	/**
 	 * Reads a resource, hands it to `revise` and stores what that returns. `revise` must be pure: it is called again
-	 * with the newer resource when somebody else came first. Where it returns undefined nothing is written and the
-	 * resource is answered as it is.
+	 * with the newer resource if another request came first. If it returns undefined, nothing is written, and the resource
+	 * is returned as it is.
 	 */
 	update(type: ResourceType, id: string, options: UpdateOptions): Promise<StoredResource | 'absent' | 'stale'>
 
 	/**
-	 * Adds and removes members of a group without reading it. Adding a member again or removing an absent one is no
-	 * change; a change of nothing moves no version. Resolves to the group's version.
+	 * Adds and removes members of a group without reading it. Adding a member again or removing a non-member
+	 * changes nothing, and then the version stays. Resolves to the group's version.
 	 */
 	changeMembers(
 		groupId: string,
@@ -52,7 +53,7 @@ export type ResourceStore = {
 		condition?: VersionCondition,
 	): Promise<{ readonly version: string } | 'absent' | 'stale'>
 
-	/** The next `count` changes after an operation, or from the beginning for ''. They are told a minute after they happened. */
+	/** The next `count` changes after an operation, or from the beginning for ''. A change is shown a minute after it happened. */
 	changes(operation: string, count: number): Promise<readonly ChangeEntry[]>
 
 	/** Deletes a resource and all its memberships. */

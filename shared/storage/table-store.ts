@@ -10,9 +10,9 @@ import type { Directory } from './rows/directory.ts'
 import type { Tables } from './table/tables.ts'
 
 export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
-	/** 50,000 when left out. */
+	/** 50,000 if left out. */
 	readonly scanLimit?: number
-	/** 30 days when left out. */
+	/** 30 days if left out. */
 	readonly keepFeedFor?: number
 	readonly tables: Tables
 	/** The name of the partition, which is the tenant's, and of the table. */
@@ -35,7 +35,7 @@ export const directoryOf = ({
 	pause: tables.pause,
 })
 
-/** The directory of one tenant in its table, whose one partition has the tenant's name. */
+/** The directory of one tenant, in the one partition of its table. */
 export function openDirectory(options: DirectoryOptions): ResourceStore {
 	const directory = directoryOf(options)
 	return {

@@ -9,18 +9,8 @@ import { type MembershipChange, membershipOperations, operationCount } from './o
 import { abandonIfPossible, prepare } from './prepare.ts'
 
 // A change of members is committed in one transaction if it fits. A larger one is prepared first, then committed in one
-// transaction, then applied. Readers see it whole or not at all, whenever the process that makes it dies.
-//
-// | state     | rows                                                   | who moves it on                                  |
-// | --------- | ------------------------------------------------------ | ------------------------------------------------ |
-// | prepared  | `j|gp|`, slices `j|gi|`, pending memberships `r|…|!…`  | the request: commit; or it, a deletion of one of |
-// |           |                                                        | the users, and after 15 minutes the sweep: abandon |
-// | committed | `j|gm|`, the rest of the slices and of the pending     | the request, any writer of the group, the sweep: |
-// |           | memberships; `pend` of the group; `open` of `m|…|!`;   | apply                                            |
-// |           | no `k|`                                                |                                                  |
-// | applied   | members alone; `k|` again, `pend` empty, `open` false  |                                                  |
-//
-// docs/storage.md has the same with what readers and writers do meanwhile, and a sequence diagram.
+// transaction, then applied. Readers see it whole or not at all, whenever the process that makes it dies. docs/storage.md
+// has the states, who ends each of them, and a sequence diagram.
 
 /** The operations of the members in the transaction that commits a change. */
 export type MembersPart = {

@@ -2,7 +2,7 @@ import type { IdGenerator } from '../../scim/id.ts'
 import type { Pause } from '../table/retry.ts'
 import type { Table } from '../table/tables.ts'
 
-/** The directory of one tenant: its partition, and what time, identity and chance are to it. */
+/** The directory of one tenant: its partition, and its sources of time, ids and chance. */
 export type Directory = {
 	readonly table: Table
 	readonly pause: Pause
@@ -11,11 +11,11 @@ export type Directory = {
 	readonly now: () => number
 	/** A number from 0 up to 1. */
 	readonly random: () => number
-	/** The most resources that may be looked at one by one for one request. */
+	/** How many resources one request may look at one by one. */
 	readonly scanLimit: number
-	/** Milliseconds for which entries of the feed of changes are kept. */
+	/** Milliseconds for which the feed keeps its entries. */
 	readonly keepFeedFor: number
 }
 
-/** The present in RFC 3339. */
+/** The present time in RFC 3339. */
 export const timestamp = ({ now }: Directory): string => new Date(now()).toISOString()

@@ -59,13 +59,13 @@ const indexes = {
 	],
 } satisfies Record<ResourceType['name'], readonly Index[]>
 
-/** The indexes of a resource type, the ones that find the fewest resources first. */
+/** The indexes of a resource type. An index that finds fewer resources comes first. */
 export const indexesOf = ({ name }: ResourceType): readonly Index[] => indexes[name]
 
 /** The attribute whose strings are indexed: `value` of a complex one. */
 const indexedAttribute = ({ attribute }: Index): Attribute => attribute.subAttributes.get('value') ?? attribute
 
-/** A string as the index has it. Strings that the attribute takes for equal have the same. */
+/** A string as the index holds it: equal for strings that the attribute takes for equal. */
 export function indexedValue(index: Index, value: string): string {
 	return encode(indexedAttribute(index).caseExact ? keepCase(value) : foldCase(value))
 }
@@ -74,7 +74,7 @@ export function indexedValue(index: Index, value: string): string {
 export const indexKey = (index: Index, value: string, id: string): string =>
 	index.unique ? `${index.prefix}${indexedValue(index, value)}` : `${index.prefix}${indexedValue(index, value)}|${id}`
 
-/** The strings of a resource that an index holds, as they were given. */
+/** The strings of a resource that an index holds, as the client sent them. */
 export function valuesOf(index: Index, attributes: AttributeValues): readonly string[] {
 	const { extension, attribute } = index
 	const container = extension === undefined ? attributes : attributes[extension.urn]

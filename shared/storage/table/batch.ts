@@ -2,8 +2,8 @@
 export type Properties = Readonly<Record<string, string | number | boolean | Buffer>>
 
 /**
- * One operation of an entity group transaction. `etag` '*' means any version of a row that exists; what has none makes
- * a row that does not exist.
+ * One operation of an entity group transaction. With `etag` '*' the row may have any version but must exist. Without an
+ * `etag` the row need not exist.
  */
 export type Operation =
 	| { readonly kind: 'insert' | 'upsert' | 'insertOrMerge'; readonly key: string; readonly properties: Properties }
@@ -32,7 +32,7 @@ export const merge = (key: string, properties: Properties, etag = '*'): Operatio
 export const remove = (key: string, etag = '*'): Operation => ({ kind: 'delete', key, etag })
 
 /** The rows of one transaction share a partition. `url` is the table's, absolute. */
-export type Place = { readonly url: string; readonly partitionKey: string }
+export type Partition = { readonly url: string; readonly partitionKey: string }
 
 export const batchContentType = 'multipart/mixed; boundary=batch_rollcall'
 
@@ -41,13 +41,13 @@ export const batchContentType = 'multipart/mixed; boundary=batch_rollcall'
  * `TableClient.submitTransaction` of @azure/data-tables 13.3.2 sends deletes without their ETag and takes the whole
  * underlying memory of a Buffer for its contents.
  *
- * The boundaries are constant: they count only after a line break, and JSON has none inside its strings.
+ * The boundaries are constant: a boundary counts only after a line break, and JSON strings hold no line breaks.
  * https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
  */
-export function batchBody(place: Place, operations: readonly Operation[]): string {
+export function batchBody(partition: Partition, operations: readonly Operation[]): string {
 	let body = '--batch_rollcall\r\nContent-Type: multipart/mixed; boundary=changeset_rollcall\r\n\r\n'
 	for (const operation of operations) {
-		body += `--changeset_rollcall\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n${part(place, operation)}\r\n`
+		body += `--changeset_rollcall\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n${bodyPart(partition, operation)}\r\n`
 	}
 	return `${body}--changeset_rollcall--\r\n--batch_rollcall--\r\n`
 }
@@ -64,11 +64,11 @@ const verbs = {
 const protocol =
 	'HTTP/1.1\r\nContent-Type: application/json\r\nAccept: application/json;odata=nometadata\r\nPrefer: return-no-content\r\nDataServiceVersion: 3.0\r\n'
 
-function part(place: Place, operation: Operation): string {
+function bodyPart(partition: Partition, operation: Operation): string {
 	const { kind, key } = operation
-	const url = kind === 'insert' ? place.url : `${place.url}(${keyPredicate(place.partitionKey, key)})`
+	const url = kind === 'insert' ? partition.url : `${partition.url}(${keyPredicate(partition.partitionKey, key)})`
 	const condition = 'etag' in operation ? `If-Match: ${operation.etag}\r\n` : ''
-	const json = 'properties' in operation ? entityJson(place, key, operation.properties) : ''
+	const json = 'properties' in operation ? entityJson(partition, key, operation.properties) : ''
 	return `${verbs[kind]} ${url} ${protocol}${condition}\r\n${json}`
 }
 
@@ -78,19 +78,19 @@ export const keyPredicate = (partitionKey: string, key: string): string =>
 
 const urlQuoted = (key: string): string => encodeURIComponent(key).replaceAll("'", "''")
 
-function entityJson(place: Place, key: string, properties: Properties): string {
-	let json = `{"PartitionKey":${JSON.stringify(place.partitionKey)},"RowKey":${JSON.stringify(key)}`
+function entityJson(partition: Partition, key: string, properties: Properties): string {
+	let json = `{"PartitionKey":${JSON.stringify(partition.partitionKey)},"RowKey":${JSON.stringify(key)}`
 	for (const [name, value] of Object.entries(properties)) {
 		json +=
 			value instanceof Buffer
 				? `,"${name}@odata.type":"Edm.Binary","${name}":"${value.toString('base64')}"`
 				: `,"${name}":${JSON.stringify(value)}`
 	}
-	// JSON may hold U+2028 and U+2029 as they are, but Azurite 3.37 takes them for the end of the body.
+	// JSON may hold U+2028 and U+2029 unescaped, but Azurite 3.37 takes them for the end of the body.
 	return `${json.replace(/[\u2028\u2029]/g, (separator) => (separator === '\u2028' ? '\\u2028' : '\\u2029'))}}`
 }
 
-/** What the service says about a request that it refuses; `index` is the operation of a transaction that failed. */
+/** What the service says about a request that it refuses. `index` is that of the operation that failed in a transaction. */
 export type ServiceError = {
 	readonly status: number
 	readonly code: string
@@ -98,14 +98,14 @@ export type ServiceError = {
 	readonly index?: number
 }
 
-/** The first failure in the answer to a `$batch` request, or undefined where every operation succeeded. */
+/** The first failure in the answer to a `$batch` request, or undefined if every operation succeeded. */
 export function batchError(status: number, text: string): ServiceError | undefined {
 	if (status < 200 || status > 299) return serviceError(status, text)
 	const failed = /HTTP\/1\.1 ([45]\d\d)/.exec(text)
 	return failed === null ? undefined : serviceError(Number(failed[1]), text.slice(failed.index))
 }
 
-/** Reads an OData error; in a transaction its message begins with the failing operation's index, `2:The specified …`. */
+/** Reads an OData error. In a transaction its message begins with the index of the failing operation: `2:The specified …`. */
 export function serviceError(status: number, text: string): ServiceError {
 	const code = /"code"\s*:\s*"([^"]*)"/.exec(text)?.[1] ?? ''
 	const message = /"value"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text.slice(0, 200)

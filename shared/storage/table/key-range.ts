@@ -6,5 +6,5 @@ export const within = (prefix: string): Range => ({
 	to: prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1),
 })
 
-/** The least key that may follow `key`: no key ends with `!` after the whole of another key. */
+/** The least key that may follow `key`: no key of a row is another key with `!` behind it. */
 export const after = (key: string): string => `${key}!`

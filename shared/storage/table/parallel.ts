@@ -1,4 +1,4 @@
-/** How many requests are under way at once for one request of a client. */
+/** How many storage requests are under way at once for one request of a client. */
 const width = 32
 
 /** Does the work for every item, up to 32 at a time, and answers the results in the order of the items. */
@@ -20,7 +20,7 @@ export async function inParallel<T, R>(
 export const chunked = <T>(items: readonly T[], size: number): readonly (readonly T[])[] =>
 	Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size))
 
-/** Cuts a list into pieces of up to `count` items and `bytes` as JSON; an item of more bytes is a piece of its own. */
+/** Cuts a list into pieces of up to `count` items and `bytes` as JSON; a larger item is a piece of its own. */
 export function packed<T>(
 	items: readonly T[],
 	{ count, bytes }: { readonly count: number; readonly bytes: number },

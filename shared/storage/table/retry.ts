@@ -3,7 +3,7 @@ import { type ScimError, unavailable } from '../../scim/error.ts'
 /** Waits before the next attempt; `attempt` counts from 1. */
 export type Pause = (attempt: number) => Promise<void>
 
-/** How often a step is tried that somebody else's change, or an outage, can make fail. */
+/** How often a step is tried: if another request's change made it fail, and if the service is away. */
 export const attempts = { conflict: 8, outage: 4 } as const
 
 /**
@@ -23,12 +23,12 @@ const retryAfterSeconds = 5
 export const tableUnavailable = (cause: unknown): ScimError =>
 	unavailable('the directory is not available at the moment', retryAfterSeconds, cause)
 
-/** Others changed the same resource again and again: 503 with Retry-After. */
+/** Other requests changed the same resource again and again: 503 with Retry-After. */
 export const tooContended = (): ScimError =>
 	unavailable('the resource is being changed by too many requests at once', retryAfterSeconds)
 
 /**
- * Repeats a step until it answers something; undefined is no answer.
+ * Repeats a step until it answers something other than undefined.
  *
  * @throws ScimError 503 after 8 attempts
  */

@@ -2,16 +2,17 @@ import { after } from './key-range.ts'
 import { inParallel } from './parallel.ts'
 import type { Row, Table } from './tables.ts'
 
-/** So many keys are asked for at the same time, and take as long as one page of a range. */
+/** So many keys are read at the same time, and take as long as one page of a range. */
 const few = 32
 
 const pageSize = 1000
 
 /**
- * The rows of many keys, of which some may be missing. Keys that lie close together are read in ranges, a thousand rows a
- * request whether wanted or not. Where a page passes few of them, some are asked for one by one, and more each time.
+ * The rows of many keys, some of which may be missing. Keys that lie close together are read in ranges of up to a
+ * thousand rows, whether the rows are wanted or not. If such a page holds few of the keys, some keys are read one by one,
+ * and more of them each time.
  *
- * @param keys of one kind: what else lies between them is read, too
+ * @param keys of one kind of row: all rows between them may be read
  */
 export async function rowsAt(table: Table, keys: readonly string[]): Promise<ReadonlyMap<string, Row>> {
 	const wanted = new Set(keys)
@@ -31,7 +32,7 @@ export async function rowsAt(table: Table, keys: readonly string[]): Promise<Rea
 	return found
 }
 
-/** Reads one page from the first of the keys on, and answers those that lie behind it. */
+/** Reads one page from the first of the keys on, and answers the keys that lie behind the page. */
 async function readRange(table: Table, keys: readonly string[], keep: (row: Row) => void): Promise<readonly string[]> {
 	const [from = '', last = from] = [keys[0], keys.at(-1)]
 	const count = Math.min(pageSize, 4 * keys.length)

@@ -25,11 +25,11 @@ export type TableResponse = {
 	readonly text: string
 }
 
-/** Sends one request, once. Rejects where no answer came. */
+/** Sends one request, once. Rejects if no answer came. */
 export type Send = (request: TableRequest) => Promise<TableResponse>
 
 export type ConnectOptions = {
-	/** Sees every request to the service and every answer: for counting, for tracing, and to make them fail in tests. */
+	/** Sees every request to the service and every answer: to count them, to trace them, and to make them fail in tests. */
 	readonly intercept?: (send: Send) => Send
 	readonly pause?: Pause
 }
@@ -38,11 +38,11 @@ export type ConnectOptions = {
 export type Tables = {
 	/** One partition of a table. */
 	table(name: string, partitionKey: string): Table
-	/** Creates a table; one that exists is left as it is. */
+	/** Creates a table, unless it exists. */
 	createTable(name: string): Promise<void>
-	/** Deletes a table with all its rows; it may be gone already. */
+	/** Deletes a table with all its rows, unless it is gone already. */
 	deleteTable(name: string): Promise<void>
-	/** Every row of a table, whatever its partition, page by page. */
+	/** Every row of a table, in any partition, page by page. */
 	everyRow(name: string): AsyncGenerator<readonly Row[]>
 	readonly pause: Pause
 }
@@ -50,19 +50,19 @@ export type Tables = {
 /**
  * One partition of a table. Reads are repeated while the service is away.
  *
- * All methods reject with a ScimError 503 where the service stays away, or where the table is missing, which never
+ * All methods reject with a ScimError 503 if the service stays away, and if the table is missing: a missing table never
  * means that a row is absent.
  */
 export type Table = {
 	get(key: string): Promise<Row | undefined>
-	/** The rows of a range in the order of their keys, page by page. A page may be empty, although more follow. */
+	/** The rows of a range in the order of their keys, page by page. A page may be empty although more pages follow. */
 	pages(range: Range): AsyncGenerator<readonly Row[]>
 	/** At most `count` rows from the beginning of a range. */
 	first(range: Range, count: number): Promise<readonly Row[]>
 	/**
 	 * Sends up to 100 operations as one transaction, once.
 	 *
-	 * @throws ScimError 413 where they are larger than the service takes
+	 * @throws ScimError 413 if they are larger than the service takes
 	 */
 	transaction(operations: readonly Operation[]): Promise<Outcome>
 }
@@ -71,8 +71,8 @@ export type Table = {
 export type Row = { readonly RowKey: string; readonly [property: string]: unknown }
 
 /**
- * Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags; only those rows
- * are read of which all of `where` holds.
+ * Keys from `from` up to but not including `to`. `select` names the properties to read, without the ETags. Only
+ * rows that meet all conditions of `where` are read.
  */
 export type Range = {
 	readonly from: string
@@ -81,7 +81,7 @@ export type Range = {
 	readonly where?: readonly Condition[]
 }
 
-/** That a row has a property of the value's type which compares so with the value. */
+/** A row meets it if the property has the type of the value and compares with the value like this. */
 export type Condition = {
 	readonly property: string
 	readonly operator: 'eq' | 'ge'
@@ -89,8 +89,9 @@ export type Condition = {
 }
 
 /**
- * How a transaction ended: it is `done`; or nothing was written, since the operation at `index` inserts what exists,
- * changes what is missing, or has an ETag that is no longer the row's; or nobody knows.
+ * How a transaction ended. `done`: all of it is written. `exists`, `missing`, `conflict`: nothing is written, because the
+ * operation at `index` inserts a row that exists, changes a row that is missing, or has an ETag that the row no longer
+ * has. `unknown`: no answer tells.
  */
 export type Outcome =
 	| { readonly kind: 'done' }
@@ -106,7 +107,7 @@ export function etagOf(row: Row): string {
 	return etag
 }
 
-/** Connects to a storage account; nothing is sent yet. Made once and shared, since it keeps the connections open. */
+/** Connects to a storage account; nothing is sent yet. Call it once and share the result, which keeps connections open. */
 export function connectTables(account: Account, options: ConnectOptions = {}): Tables {
 	const pause = options.pause ?? backoff(sleep, Math.random)
 	const { endpoint, send } = sender(account)
@@ -122,12 +123,12 @@ export function connectTables(account: Account, options: ConnectOptions = {}): T
 
 type Client = { readonly endpoint: string; readonly send: Send; readonly pause: Pause }
 
-/** The service is to answer within this time; what it has not answered by then may still happen up to 30 s later. */
+/** Milliseconds for an answer of the service. A request without an answer may still be done up to 30 s later. */
 const timeout = 10_000
 
 /**
- * Steps of the SDK's pipeline that have nothing to do for our requests, or that we do ourselves: they are a third of the
- * processor time of a request. The credential, the proxy and the client's name stay.
+ * Steps of the SDK's pipeline that our requests do not need, or that we do ourselves. They take a third of the processor
+ * time of a request. The credential, the proxy and the client's name stay.
  */
 const idlePolicies = [
 	'serializationPolicy',
@@ -143,7 +144,7 @@ const idlePolicies = [
 ]
 
 function sender(account: Account): { endpoint: string; send: Send } {
-	// The SDK would send a transaction again without knowing whether the first one was done.
+	// The SDK would send a transaction again without knowing whether the first copy was done.
 	const options = { retryOptions: { maxRetries: 0 } }
 	const { url, pipeline } =
 		'connectionString' in account
@@ -176,7 +177,7 @@ function sender(account: Account): { endpoint: string; send: Send } {
 const protocol = { 'x-ms-version': '2019-02-02', DataServiceVersion: '3.0' }
 const bare = { ...protocol, Accept: 'application/json;odata=nometadata' }
 /**
- * The least that tells the ETags of a range's rows.
+ * The least metadata that has the ETags of the rows of a range.
  * https://github.com/Azure/azure-sdk-for-python/issues/18918
  */
 const annotated = { ...protocol, Accept: 'application/json;odata=minimalmetadata' }
@@ -297,7 +298,7 @@ const refusals: ReadonlyMap<string, 'exists' | 'missing' | 'conflict'> = new Map
 	['UpdateConditionNotSatisfied', 'conflict'],
 ])
 
-/** Sends a request that may be sent twice, again and again while the service is away. */
+/** Sends a request that may be done twice, again and again while the service is away. */
 async function answerOf(client: Client, request: TableRequest): Promise<TableResponse> {
 	for (let count = 1; ; count++) {
 		const sent = await attempt(client, request)
@@ -307,13 +308,13 @@ async function answerOf(client: Client, request: TableRequest): Promise<TableRes
 	}
 }
 
-/** Every rejection counts as no answer: the connection, the timeout, and a credential that cannot be had just now. */
+/** Every rejection counts as no answer: of the connection, by the timeout, and for want of a credential. */
 const attempt = (client: Client, request: TableRequest): Promise<TableResponse | { readonly cause: unknown }> =>
 	client.send(request).catch((cause: unknown) => ({ cause }))
 
 const isOutage = (status: number): boolean => status >= 500 || status === 408 || status === 429
 
-/** A table that is missing or going away is our fault and may be mended: 503, never "absent". */
+/** A table that is missing or being deleted is a fault on our side that may be mended: 503, never "absent". */
 function faultOf({ status, code, message }: ReturnType<typeof serviceError>): Error {
 	const error = new Error(`the table service answered ${status} ${code}: ${message}`)
 	return code === 'TableNotFound' || code === 'TableBeingDeleted' ? tableUnavailable(error) : error
