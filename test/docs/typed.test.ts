@@ -25,6 +25,10 @@ saw one
 { "saw": "no" }
 \`\`\`
 
+\`\`\`mermaid
+flowchart LR
+\`\`\`
+
 \`\`\`
 Length  2
 saw three

@@ -40,9 +40,9 @@ export function typedIn(markdown: string, isCommand: (text: string) => boolean):
 	return { scripts, lines: [...new Set(lines)] }
 }
 
-/** One of data has no commands, and one without a language shows what a program prints. */
+/** Data and diagrams have no commands. A block without a language shows what a program prints. */
 function commandsOf({ language, lines }: Block, isCommand: (text: string) => boolean): string {
-	if (['json', 'bicep'].includes(language)) return ''
+	if (['json', 'bicep', 'mermaid'].includes(language)) return ''
 	if (language === '') return lines.filter(isCommand).join('\n')
 	const paragraphs = lines
 		.join('\n')

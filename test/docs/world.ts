@@ -57,6 +57,13 @@ case "$1 $2" in
 	'service install') exec node dist/relay/main.js "$@" --dry-run ;;
 	*) exec node dist/relay/main.js "$@" ;;
 esac`,
+	// No test is run inside of a test: its file must be there.
+	npx: `case "$*" in
+	'vitest run '*) for each in "\${@:3}"; do case "$each" in test/*) [ -e '${resolve('.')}'/"$each" ] || exit 1 ;; esac; done ;;
+	# These .ci/run does itself.
+	'tsc -p .' | 'biome ci .' | knip) ;;
+	*) echo "npx does not know $*" >&2 && exit 127 ;;
+esac`,
 	npm: `${untilSaid}
 case "$*" in
 	# These .ci/run does itself.
