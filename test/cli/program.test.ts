@@ -32,7 +32,7 @@ describe('in a clone', () => {
 	let clone = ''
 	beforeAll(() => {
 		clone = mkdtempSync(resolve('node_modules/.cache/rollcall-clone-'))
-		for (const name of ['package.json', 'host.json', 'build.mjs', 'tsconfig.json']) cpSync(name, join(clone, name))
+		for (const name of ['package.json', 'host.json', 'build.mjs', 'third-party.mjs', 'tsconfig.json']) cpSync(name, join(clone, name))
 		for (const name of ['bench', 'cli', 'demo', 'functions', 'local', 'relay', 'shared']) {
 			symlinkSync(resolve(name), join(clone, name))
 		}
