@@ -10,9 +10,7 @@ import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
 import { withLinks } from './page-links.ts'
-import type { CandidateSource, Plan, SourceOf } from './plan.ts'
-
-type CandidatePlan = Plan<CandidateSource>
+import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
 
 /** `pend` is a column of a group's row. */
 type RowResource = StoredResource & { readonly pend?: string }

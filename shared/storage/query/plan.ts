@@ -29,8 +29,11 @@ export type Plan<S extends Source = Source> = {
 	readonly start: Position | undefined
 	readonly limit: Limit
 	/** The plan to follow if there are more candidates than the limit. Undefined if the answer is 400 `tooMany`. */
-	readonly walk: Plan<CandidateSource> | undefined
+	readonly walk: CandidatePlan | undefined
 }
+
+/** A plan that reads candidates and compares them with the filter. */
+export type CandidatePlan = Plan<CandidateSource>
 
 /** Where the resources come from: `all` and `byUserName` are all resources, already in the order of the result. */
 export type Source = { readonly kind: 'all' } | { readonly kind: 'byUserName'; readonly index: Index } | CandidateSource
@@ -114,9 +117,9 @@ function candidateSource(type: ResourceType, filter: Filter, sort: Sort | undefi
 	const valuesOf = (isEqual: (attribute: Attribute) => boolean) =>
 		equalities.filter(({ attribute }) => isEqual(attribute)).map(({ value }) => value)
 	const conditions = terms.flatMap((term) => conditionsOf(type, term))
-	// A scan finds the few resources that are new sooner than a prefix that many have.
+	// New resources are few, so that a scan by time finds them sooner than a prefix that many resources share.
 	const isSince = conditions.some(({ operator }) => operator === 'ge')
-	// The members of a group are certain. A group of a user can turn out to be gone when its row is read.
+	// The ids of a group's members are certain. Those of a user's groups are not: a change of the group may be pending.
 	const reads = type.name === 'User' && sort === undefined && namedLink(type, filter) !== undefined ? 'page' : 'all'
 	const sources: readonly CandidateSource[] = [
 		...valuesOf(({ name }) => name === 'id').map((id) => ({ kind: 'id', id }) as const),

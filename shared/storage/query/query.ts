@@ -15,7 +15,7 @@ import { type Candidate, candidatesOf, pageSize, rangeAfter, readResource } from
 import { collectPage, pageOf, type ResultEntry, skippedBy, sortKey, walkPositionOf } from './order.ts'
 import type { Query, QueryResult } from './page.ts'
 import { withInclude } from './page-links.ts'
-import { type CandidateSource, type Plan, planQuery } from './plan.ts'
+import { type CandidatePlan, type Plan, planQuery } from './plan.ts'
 import { viewOf } from './view.ts'
 
 /**
@@ -41,19 +41,18 @@ function resultOf(directory: Directory, plan: Plan): Promise<QueryResult> {
 async function listAll({ table }: Directory, { type, page, start }: Plan): Promise<QueryResult> {
 	const skipped = skippedBy(page)
 	const counting = countsOf(table, type)
-	// For a page far from the beginning, the count histogram says where to begin, so that few rows are skipped.
+	// For a page far from the beginning, the count histogram tells the row to begin with, so that few rows are skipped.
 	const isFar = page.count > 0 && !('after' in page) && skipped + page.count > pageSize
 	const begin = isFar ? locate(await counting, skipped) : { from: '', skip: skipped }
-	const range = within(resourcePrefix(type))
-	const from = start === undefined ? resourceKey(type, begin?.from ?? '') : after(resourceKey(type, start.id))
+	const { from, skip } = begin ?? { from: '', skip: 0 }
+	const first = start === undefined ? resourceKey(type, from) : after(resourceKey(type, start.id))
+	// One row more than a page by cursor shows whether another page follows.
+	const count = skip + page.count + ('after' in page ? 1 : 0)
 	const [counts, rows] = await Promise.all([
 		counting,
-		// A page by cursor has one more row if another page follows.
-		begin === undefined || page.count === 0
-			? []
-			: table.first({ ...range, from }, begin.skip + page.count + ('after' in page ? 1 : 0)),
+		begin === undefined || page.count === 0 ? [] : table.first({ ...within(resourcePrefix(type)), from: first }, count),
 	])
-	const entries = rows.slice(begin?.skip).map((row) => ({ key: '', id: idOf(row), row }))
+	const entries = rows.slice(skip).map((row) => ({ key: '', id: idOf(row), row }))
 	const { shown, ...next } = pageOf(page, entries)
 	return { ...next, resources: shown.map(({ row }) => resourceOf(row)), totalResults: totalOf(counts) }
 }
@@ -80,10 +79,8 @@ async function listByUserName(directory: Directory, plan: Plan, { prefix }: Inde
 const totalIn = async ({ table }: Directory, type: ResourceType): Promise<number> =>
 	totalOf(await countsOf(table, type))
 
-type Collection = Plan<CandidateSource>
-
 /** Reads candidates, and makes the page of those that match. */
-async function collect(directory: Directory, plan: Collection): Promise<QueryResult> {
+async function collect(directory: Directory, plan: CandidatePlan): Promise<QueryResult> {
 	const collected = collectPage(plan)
 	const stop = await readCandidates(directory, plan, collected)
 	if (stop.kind === 'tooMany') return beyondLimit(directory, plan)
@@ -102,7 +99,7 @@ type Stop = { readonly kind: 'end' | 'tooMany' } | { readonly kind: 'pause'; rea
 /** Adds every candidate that matches to a page, until one of the stop rules holds. */
 async function readCandidates(
 	directory: Directory,
-	plan: Collection,
+	plan: CandidatePlan,
 	collected: ReturnType<typeof collectPage>,
 ): Promise<Stop> {
 	const { count } = plan.page
@@ -113,11 +110,10 @@ async function readCandidates(
 	let read = 0
 	let last = ''
 	for await (const batch of candidatesOf(directory, plan, limit)) {
-		if (plan.limit === 'total') {
-			// Most types end with the first page of the table service. Counting those would be one request more.
-			const isSecondPage = read > 0 && read <= pageSize
-			if (isSecondPage && (await totalIn(directory, plan.type)) > limit) return { kind: 'tooMany' }
-		} else if (!isWalk && batch.found > limit) return { kind: 'tooMany' }
+		// Counting takes a request. It begins with the second page of a scan, which most directories do not have.
+		const isSecondPage = read > 0 && read <= pageSize
+		const size = plan.limit !== 'total' ? batch.found : isSecondPage ? await totalIn(directory, plan.type) : 0
+		if (!isWalk && size > limit) return { kind: 'tooMany' }
 		for (const candidate of await batch.read()) {
 			if (isWalk && collected.total() === count) return { kind: 'pause', last }
 			const entry = match(candidate)
@@ -130,7 +126,7 @@ async function readCandidates(
 	return { kind: 'end' }
 }
 
-function beyondLimit(directory: Directory, { source, walk }: Collection): Promise<QueryResult> {
+function beyondLimit(directory: Directory, { source, walk }: CandidatePlan): Promise<QueryResult> {
 	if (walk !== undefined) return collect(directory, walk)
 	const advice = source.kind === 'scan' ? 'filter by an attribute that has an index' : 'narrow the filter'
 	throw tooMany(
@@ -139,7 +135,7 @@ function beyondLimit(directory: Directory, { source, walk }: Collection): Promis
 }
 
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
-function matcher({ type, filter, sort }: Collection): (candidate: Candidate) => ResultEntry | undefined {
+function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) => ResultEntry | undefined {
 	const keyOf = sort === undefined ? () => '' : sortKey(type, sort)
 	return (candidate) => {
 		if (!('attributes' in candidate)) return { key: '', id: candidate.id }
@@ -152,7 +148,7 @@ function matcher({ type, filter, sort }: Collection): (candidate: Candidate) => 
 /** The resources of a page. Those that were not read for the filter are read now, if they still exist. */
 async function readShown(
 	{ table }: Directory,
-	{ type, source }: Collection,
+	{ type, source }: CandidatePlan,
 	shown: readonly ResultEntry[],
 ): Promise<readonly StoredResource[]> {
 	if (source.kind !== 'links' || source.reads === 'all') return shown.flatMap(({ resource }) => resource ?? [])

@@ -4,7 +4,7 @@ import type { Filter } from '../../../../shared/scim/filter/ast.ts'
 import { matches } from '../../../../shared/scim/filter/match.ts'
 import { parseFilter } from '../../../../shared/scim/filter/parse.ts'
 import type { StoredResource } from '../../../../shared/scim/resource.ts'
-import { userType } from '../../../../shared/scim/resource-type.ts'
+import { groupType, userType } from '../../../../shared/scim/resource-type.ts'
 import { urn } from '../../../../shared/scim/urn.ts'
 import type { Page, QueryResult } from '../../../../shared/storage/query/page.ts'
 import { viewOf } from '../../../../shared/storage/query/view.ts'
@@ -13,9 +13,12 @@ import { newDirectory } from '../../../support/directory.ts'
 import { seedUsers } from '../../../support/seed.ts'
 import { simulateTableService } from '../../../support/simulator/table-service.ts'
 
-// What is looked up in an index, or left out by the table service, is what a look at everybody would find.
+// An index, a prefix and the conditions of a scan find the same users as a comparison of every user with the filter.
 
-/** Texts that begin alike, also such as keys cannot hold, are composed in two ways, or are longer than keys keep them. */
+/**
+ * Texts with equal beginnings. Some have characters that a key cannot hold, some are composed in two ways, and some are
+ * longer than the index keeps them.
+ */
 const short = fc
 	.array(fc.constantFrom('a', 'A', 'e', 'é', 'e\u0301', 'É', '/', '|', '~', "'", ' ', '😀', 'Σ'), {
 		minLength: 1,
@@ -55,24 +58,24 @@ const textAt = (user: StoredResource | undefined, path: string): string => {
 	return String(path.startsWith('emails') ? email : (rest[last] ?? name?.[last] ?? enterprise?.[last] ?? 'a'))
 }
 
-describe('a filter by a beginning or an equality', () => {
-	test('finds whom a look at everybody finds', async () => {
+describe('a filter with sw or eq', () => {
+	test('finds the users that match, and no others', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				fc.array(attributes, { minLength: 3, maxLength: 8 }),
 				fc.array(fc.tuple(comparison, comparison), { minLength: 4, maxLength: 8 }),
-				async (drafts, asked) => {
+				async (drafts, pairs) => {
 					const { store } = await newDirectory(simulateTableService())
 					const users: StoredResource[] = []
 					for (const [index, draft] of drafts.entries()) {
 						const userName = `${draft.displayName}${index}`
 						users.push(await store.create(userType, { attributes: { ...draft, userName } }))
 					}
-					const written = ({ path, operator, of, length }: (typeof asked)[number][0]) => {
+					const written = ({ path, operator, of, length }: (typeof pairs)[number][0]) => {
 						const value = textAt(users[of % users.length], path)
 						return `${path} ${operator} ${JSON.stringify(operator === 'sw' ? value.slice(0, length) : value)}`
 					}
-					for (const [first, second] of asked) {
+					for (const [first, second] of pairs) {
 						for (const filter of [written(first), `${written(first)} and ${written(second)}`].map(parseFilter)) {
 							const { resources } = await store.query(userType, { filter, page: { startIndex: 1, count: 100 } })
 							expect(resources).toEqual(users.filter((user) => isFound(filter, user)))
@@ -84,28 +87,39 @@ describe('a filter by a beginning or an equality', () => {
 		)
 	})
 
-	test('costs as much as it finds', async () => {
+	test('takes one request if an index or a column has the attribute', async () => {
 		const simulator = simulateTableService()
 		const { store, table, ...directory } = await newDirectory(simulator)
 		const users = await seedUsers({ table, ...directory }, 5000, simulator)
 		const revise = ({ attributes }: StoredResource) => ({ attributes: { ...attributes, title: 'Boss', active: false } })
 		for (const id of users.slice(3000, 3003)) await store.update(userType, id, { revise })
 		const cost = async (filter: string) => {
-			const asked = { filter: parseFilter(filter), page: { startIndex: 1, count: 5 } }
-			const { result, requests } = await directory.meter.measure(() => store.query(userType, asked))
+			const query = { filter: parseFilter(filter), page: { startIndex: 1, count: 5 } }
+			const { result, requests } = await directory.meter.measure(() => store.query(userType, query))
 			return { found: result.totalResults, requests }
 		}
 		expect(await cost('userName sw "SEEDED-300"')).toEqual({ found: 11, requests: 1 })
 		expect(await cost('title eq "boss"')).toEqual({ found: 3, requests: 1 })
 		expect(await cost('active eq false and userName co "1"')).toEqual({ found: 1, requests: 1 })
-		// The service takes no more than fifteen comparisons.
+		// The table service takes no more than fifteen comparisons.
 		const again = Array.from({ length: 20 }, () => 'title eq "boss"').join(' and ')
 		expect(await cost(again)).toEqual({ found: 3, requests: 1 })
-		// What neither an index nor a column has: all of them, and how many there are.
+		// Without an index or a column: five pages of users, and the count.
 		expect(await cost('userName ew "300"')).toEqual({ found: 5, requests: 6 })
 	})
 
-	test('is walked by cursor where it finds too many, and looks at no more for each page than may be', async () => {
+	test('is refused before its candidates are read if they are too many', async () => {
+		const { store, ...directory } = await newDirectory(simulateTableService())
+		for (const displayName of ['a', 'b', 'c']) {
+			await store.create(groupType, { attributes: { displayName, externalId: 'same' } })
+		}
+		const limited = openDirectory({ ...directory, now: Date.now, random: () => 1, scanLimit: 2 })
+		const query = { filter: parseFilter('externalId eq "same" and members pr'), page: { startIndex: 1, count: 5 } }
+		const refused = () => expect(limited.query(groupType, query)).rejects.toMatchObject({ scimType: 'tooMany' })
+		expect(await directory.meter.measure(refused)).toMatchObject({ requests: 1 })
+	})
+
+	test('is walked by cursor if it has too many candidates, and a page reads no more than the limit', async () => {
 		const simulator = simulateTableService()
 		const directory = await newDirectory(simulator)
 		const users = await seedUsers(directory, 3500, simulator)
@@ -117,7 +131,7 @@ describe('a filter by a beginning or an equality', () => {
 				const page: Page = { after: next, count: 400 }
 				const ask = (): Promise<QueryResult> => limited.query(userType, { filter, page })
 				const { result, requests } = await directory.meter.measure(ask)
-				// The first one begins as if there were few, and counts.
+				// The first page begins as if there were few candidates, and counts the users.
 				expect(requests).toBeLessThanOrEqual(next === '' ? 4 : 1)
 				pages.push(result)
 				next = result.next
@@ -128,7 +142,7 @@ describe('a filter by a beginning or an equality', () => {
 		const inOrder = users.filter((_, index) => String(index).startsWith('1'))
 		expect((await walk('userName sw "seeded-1"')).flat()).toEqual(inOrder)
 		expect(await walk('title eq "nobody"')).toEqual([[]])
-		// A walk that has begun goes a thousand at a time, however long the service would look for the next one.
+		// A walk has no conditions. With them, the table service could read any number of rows for one page.
 		const begin = { filter: parseFilter('userName sw "seeded-"'), page: { after: '', count: 400 } }
 		const { next: after = '' } = await limited.query(userType, begin)
 		const found = await limited.query(userType, { filter: parseFilter('title eq "x"'), page: { after, count: 400 } })

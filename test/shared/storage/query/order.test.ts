@@ -63,7 +63,7 @@ test.each<[string, string, () => Omit<Query, 'page'>, Found]>([
 		sortBy('displayName', true),
 		{ found: 'DA', totalResults: 5, next: 'x|A' },
 	],
-])('%s go on after position %s', async (_, position, query, expected) => {
+])('the page of %s after position %s', async (_, position, query, expected) => {
 	const page = { after: withIds(position), count: 2 }
 	const { resources, next, ...total } = await directory.store.query(userType, { ...query(), page })
 	expect({
