@@ -1,13 +1,16 @@
 // Bundles the Functions app into dist/app, a folder to deploy as it is, and the loopback host into dist/local.
-// `node build.mjs FOLDER` builds there instead of in dist.
+// `node build.mjs FOLDER` builds there instead of in dist; --if-changed builds only if the sources have changed since.
 // One file instead of 1,500 halves the time from a cold instance to its first answer.
 
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { isBuilt, stamp } from './build-stamp.mjs'
 import { noticesOf } from './third-party.mjs'
 
-const dist = process.argv[2] ?? 'dist'
+const words = process.argv.slice(2)
+const dist = words.find((word) => !word.startsWith('--')) ?? 'dist'
+if (words.includes('--if-changed') && (await isBuilt(dist))) process.exit(0)
 const { name, version, license } = JSON.parse(await readFile('package.json', 'utf8'))
 
 /** zod brings its messages in fifty languages along: a third of the app, and never spoken. */
@@ -117,6 +120,8 @@ await Promise.all([
 	writePackage('bench/hello', { name: 'hello', version, type: 'module', main: 'index.js' }),
 	writePackage('relay', { name: 'rollcall-relay', version, license, type: 'module', bin: 'main.js' }),
 ])
+
+await stamp(dist)
 
 /** Builds a folder that people receive, with the notices of the packages in it. */
 async function deliver(folder, options) {
