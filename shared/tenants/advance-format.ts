@@ -14,23 +14,23 @@ export type FormatWork = {
 }
 
 /**
- * How long a stage lasts at least, in milliseconds: a minute for which an instance keeps a tenant's row, the three minutes
- * of the longest request, most of a minute until a transaction that was given up can no longer happen, and five minutes
- * by which the clocks of two instances may differ.
+ * How long a stage lasts at least, in milliseconds. An instance keeps a tenant's row for a minute, and the longest request
+ * takes three. A transaction that was given up may be done 40 seconds later, and the write that begins the stage may take
+ * a minute and a half. That leaves more than three minutes by which the clocks of two instances may differ.
  */
 const stageLasts = 10 * 60_000
 
 /**
- * Takes a tenant's change of format one stage further, if that is due, and answers the new stage; undefined if there is
- * nothing to do yet. A stage is one write. It may run beside itself and die at any point.
+ * Takes a tenant's change of format one stage further if that is due. Answers what is new: the next stage, or how far the
+ * conversion has come. Undefined means that nothing is due. It may run beside itself, and may die at any point.
  *
- * @throws ScimError 503 if the table service stays away, and whatever the step's conversion throws
+ * @throws ScimError 503 if the table service stays away, and whatever the conversion of the step throws
  */
 export async function advanceFormat(work: FormatWork, tenant: Tenant): Promise<TenantFormat | undefined> {
 	const { format, name } = tenant
 	const next = await stageAfter(work, tenant)
 	if (next === undefined || isDeepStrictEqual(next, format)) return undefined
-	// Another process may have moved it on meanwhile, or removed the tenant and made another of that name.
+	// Meanwhile another process may have begun the stage, or may have removed the tenant and made another of its name.
 	const reached = await work.tenants.updateFormat(name, (current) =>
 		isDeepStrictEqual(current, format) ? next : undefined,
 	)
@@ -49,7 +49,7 @@ async function stageAfter(work: FormatWork, tenant: Tenant): Promise<TenantForma
 		return number < formats.target ? { ...begun, number: number + 1, stage: 'announced' } : undefined
 	}
 	const step = formats.steps.find(({ to }) => to === number)
-	// A version that was rolled back leaves the change as it is.
+	// A release that only knows the format leaves the change to the next release.
 	if (step === undefined) return undefined
 	if (stage === 'announced') return { ...begun, number, stage: 'written' }
 	const position = await step.convert({

@@ -3,33 +3,35 @@ import { unavailable } from '../scim/error.ts'
 import type { Pause } from '../storage/table/retry.ts'
 import type { Row, Table } from '../storage/table/tables.ts'
 
-// The format of a tenant's data is a number in the tenant's row: which kinds of rows its directory may have, and how they
-// are written. It changes while requests are served, and while instances of the version before serve beside new ones.
+// The format of a tenant's data is a number in the tenant's row. It says which rows the directory may have, and how they
+// are written. It changes while requests are served, and while instances of the version before still serve.
 //
-// The rule of two releases: a release can read and write a format before the next release raises tenants to it. So the
-// instances of two neighbouring releases serve side by side, and the newer one can be rolled back.
+// The rule of two releases: a release can read and write a format before the next release raises tenants to it. So
+// instances of two neighbouring releases can serve side by side, and the newer release can be rolled back.
 //
-// An instance keeps a tenant's row for up to a minute. So it learns of a new stage at most a minute late, and a request
-// that it has begun by then may run for three more (`functionTimeout` in host.json). For that time two neighbouring
-// stages are at work at once, and no stage may begin before the one before the last has ended everywhere:
+// An instance keeps a tenant's row for up to a minute, and a request takes up to three (`functionTimeout` in host.json).
+// So for some minutes after a stage has begun, other instances still work by the stage before it. Each stage therefore
+// lasts ten minutes at least, and any two neighbouring stages can be at work at once:
 //
-// | Stage     | Rows that may be there | A writer writes | A reader takes | It ends when                                  |
-// |-----------|------------------------|-----------------|----------------|-----------------------------------------------|
-// | complete  | format n               | n               | n              | a release that raises to n + 1 runs           |
-// | announced | format n               | n               | n and n + 1    | all apps that do not know n + 1 answer 503    |
-// | written   | formats n and n + 1    | n + 1           | n and n + 1    | nobody writes n any more, and all is converted |
-// | complete  | format n + 1           | n + 1           | n + 1          |                                               |
+// | Stage            | Writers write | Rows that may be there | The stage ends when                              |
+// |------------------|---------------|------------------------|--------------------------------------------------|
+// | n, complete      | n             | n                      | a release runs that raises tenants to n + 1      |
+// | n + 1, announced | n             | n                      | every app that does not know n + 1 answers 503   |
+// | n + 1, written   | n + 1         | n, n + 1               | no instance writes n, and all rows are converted |
+// | n + 1, complete  | n + 1         | n + 1                  |                                                  |
 //
-// `announced` is there for the apps that are two releases old: they stop before the first row that they cannot read.
-// In `written` the first wait is for the writers that still know `announced`. A conversion that began sooner would pass
-// a key, and such a writer would put a row of format n behind it: that row would never be converted.
+// - `announced` protects from apps that are two releases old: they stop before there is a row that they cannot read.
+// - In `written`, the conversion waits for instances that still work by `announced`. Without the wait, such an instance
+//   could write a row of format n behind the conversion, and that row would never be converted.
+// - Readers take rows of both formats in `announced` and `written`: the instance beside them may be a stage ahead.
 //
 // To add a format:
-// 1. Raise `newest` in one release. Its code decides by `writtenFormat` what it writes, and reads both formats.
-//    `Services.open` keeps one directory for each table: a directory that depends on the format needs it there as well.
-// 2. Raise `target` in the next release, with a step that converts. `docs/operations.md` has a row for each release.
+// 1. Raise `newest` in one release. Its code reads both formats, and writes the one that `writtenFormat` says. Today
+//    `Services.open` opens one directory for each table; let it open another one when the written format changes.
+// 2. Raise `target` in the next release, and add the step that converts.
+// 3. Add each release to the table in docs/operations.md, and its package to test/versions.
 
-/** How far a tenant's change of format is. `unnumbered` tenants were made before there were numbers; `unknown` is damage. */
+/** See the table above. An `unnumbered` tenant was made before there were numbers. `unknown` means that the row is damaged. */
 export type FormatStage = 'unnumbered' | 'complete' | 'announced' | 'written' | 'unknown'
 
 /** What a tenant's row says of the format of its data. */
@@ -39,7 +41,7 @@ export type TenantFormat = {
 	readonly stage: FormatStage
 	/** When the stage began, in milliseconds since 1970, by the clock of the app that began it; 0 if it was always there. */
 	readonly since: number
-	/** How far the conversion has come, in the step's own words; empty at its beginning. */
+	/** How far the conversion has come, as the step has answered it; empty at the beginning. */
 	readonly position: string
 }
 
@@ -47,12 +49,13 @@ export type TenantFormat = {
 export type FormatStep = {
 	readonly to: number
 	/**
-	 * Converts rows from where an earlier call has stopped, and answers where it stopped itself; undefined when all rows are
-	 * converted. It stops by itself at `until`.
+	 * Converts rows, and answers the position at which it stopped at `until`, or undefined when all rows are converted. The
+	 * next call goes on from that position.
 	 *
-	 * It runs beside requests, beside itself, and again from an earlier position if a process died: each write needs the
-	 * ETag of what was read, and a row that is converted is left as it is. Writers of the format before may have written
-	 * until it began, also into rows that writers of the new format had made: it mends those too.
+	 * Requests run beside it, and so may another conversion of the same tenant. A process may die, and the next one then
+	 * begins at an earlier position. So every write carries the ETag of the row that was read, and a converted row stays as
+	 * it is. No instance writes the format before any more, but one may have done so until just now, and may have changed or
+	 * deleted what has a row of the new format: the conversion mends that, too.
 	 */
 	convert(conversion: Conversion): Promise<string | undefined>
 }

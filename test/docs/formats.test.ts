@@ -37,7 +37,7 @@ describe('the formats of each version in docs/operations.md', () => {
 		expect(rows.at(-1)).toMatchObject({ version, target, reads: newest === 1 ? '1' : `1 to ${newest}` })
 	})
 
-	test('keep the rule of two releases, and let nobody go back to a version that cannot read what is there', () => {
+	test('keep the rule of two releases, and name only versions to go back to that can read the data', () => {
 		expect(rows.length).toBeGreaterThan(1)
 		for (const [index, { version, newest, target, back }] of rows.entries()) {
 			expect(target).toBeLessThanOrEqual(newest)
@@ -46,7 +46,7 @@ describe('the formats of each version in docs/operations.md', () => {
 			expect(target, `${version} raises to what ${previous.version} reads`).toBeLessThanOrEqual(previous.newest)
 			expect(back, `one can go back from ${version}`).toContain(previous.version)
 			const readable = rows.slice(0, index).filter((row) => row.newest >= target)
-			// 0.1.0 ignores the number, so it may only follow where every tenant has the number 1.
+			// 0.1.0 ignores the number, so its row must say that it reads format 1 alone.
 			expect(readable.map((row) => row.version)).toEqual(expect.arrayContaining([...back]))
 		}
 	})

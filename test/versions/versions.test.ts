@@ -348,7 +348,7 @@ async function jobsIn(table: Table): Promise<ReadonlySet<string>> {
 	return jobs
 }
 
-/** Sweeps by both versions, when whatever was left is old enough to be swept, and answers what an audit finds. */
+/** Sweeps by both versions when all unfinished work is old enough, and answers what an audit finds. */
 async function audited(table: Table): Promise<readonly string[]> {
 	for (const version of versions) {
 		const logs = await (await start(version, { ahead: 20 * 60_000 })).sweep()
@@ -423,7 +423,7 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 		120_000,
 	)
 
-	test('finish what an instance of the other one has not lived to finish', async () => {
+	test('finish a change of many members when the instance of the other version was killed', async () => {
 		const tenant = 'killed'
 		const table = await newTenant(tenant)
 		const survivors = { [before]: await start(before), this: await start('this') }
@@ -459,7 +459,7 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 		expect(await memberCount(before)).toBe(await memberCount('this'))
 	}, 300_000)
 
-	test('differ over a format that is too new: this version refuses it, the one before knows no numbers', async () => {
+	test('differ about a format that is too new: this version refuses it, 0.1.0 ignores the number', async () => {
 		const tenant = 'too-new'
 		await newTenant(tenant)
 		await changeTenantRow(tables, tenant, { format: 99 })

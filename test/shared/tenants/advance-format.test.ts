@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { userType } from '../../../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
@@ -80,7 +81,7 @@ async function convertUntilDone(
 
 const toFormat2: FormatStep = {
 	to: 2,
-	// The extra rows are looked through as well: a writer of format 1 deletes a user and leaves that row.
+	// A writer of format 1 that deletes a user leaves the extra row, so the extra rows are looked through as well.
 	convert: conversion(['u|', 'q|'], async (table, row) => {
 		if (row.RowKey.startsWith('u|')) {
 			const extra = extraOf(row.RowKey)
@@ -199,7 +200,7 @@ describe('a change of format', () => {
 		for (const number of [2, 3]) {
 			await straggler.begin()
 			expect(await sweeper.sweep()).toMatchObject({ number, stage: 'announced' })
-			// It knows nothing of the new number for a minute, and so what it writes is of the format before.
+			// The straggler does not know the new number for a minute, and writes the format before.
 			await create(await straggler.begin())
 			await create(await other.begin())
 			expect(await auditOf(table, number - 1)).toEqual([])
@@ -214,7 +215,7 @@ describe('a change of format', () => {
 			expect(await auditOf(table, number)).not.toEqual([])
 			expect(await sweeper.sweep()).toBeUndefined()
 			clock.time += 10 * minute
-			// Some have no time for all, and some die.
+			// One sweep has no time for all rows, and one is killed.
 			expect(await sweeper.sweep({ time: 5 })).toMatchObject({
 				stage: 'written',
 				position: expect.stringMatching(/^.\|/),
@@ -230,11 +231,11 @@ describe('a change of format', () => {
 		expect(await sweeper.sweep()).toBeUndefined()
 	})
 
-	test('that converts at once would miss what an instance writes that knows the stage before', async () => {
+	test('would miss a row without the wait: an instance that knows the stage before still writes', async () => {
 		const world = await newWorld()
 		const [sweeper, straggler] = [openApp(world), openApp(world)]
 		await create(await straggler.begin())
-		// Its clock lets it believe that the time is over.
+		// Its clock is ahead, so the sweep waits for nothing.
 		for (const [round, stage] of ['announced', 'written', 'complete'].entries()) {
 			expect(
 				await sweeper.sweep({ ahead: (round + 1) * 11 * minute, formats: { ...newFormats, target: 2 } }),
@@ -321,7 +322,7 @@ describe('a change of format', () => {
 		expect(isLost).toBe(true)
 	})
 
-	test('of a tenant that was removed is none, nor of another one of its name', async () => {
+	test('does nothing for a tenant that is removed meanwhile', async () => {
 		const world = await newWorld()
 		world.clock.time += 10 * minute
 		const { tenants } = openApp(world)
@@ -367,7 +368,7 @@ describe('a change of format', () => {
 				const isDue = requests.map(({ begun }) => clock.time - begun > minute || random() < 0.25)
 				for (const { store } of requests.filter((_, index) => isDue[index])) await finish(store)
 				requests = requests.filter((_, index) => !isDue[index])
-				// A killed process says nothing more.
+				// A sweep that is killed rejects.
 				if (random() < 0.7) await sweeps[upTo(sweeps.length)]?.().catch(() => undefined)
 				format = (await openApp(world).tenants.getTenant('acme'))?.format
 				if (format?.stage === 'complete') expect(await auditOf(table, format.number)).toEqual([])
@@ -382,4 +383,9 @@ describe('a change of format', () => {
 			expect(totalResults).toBe(known.length)
 		},
 	)
+})
+
+test('a request ends within the three minutes that a stage waits for it', () => {
+	const { functionTimeout } = JSON.parse(readFileSync('host.json', 'utf8'))
+	expect(functionTimeout <= '00:03:00').toBe(true)
 })
