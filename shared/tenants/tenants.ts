@@ -4,6 +4,7 @@ import type { IdGenerator } from '../scim/id.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
+import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
 export type Tenant = {
@@ -15,6 +16,7 @@ export type Tenant = {
 	readonly cursorKey: string
 	/** RFC 3339, UTC. */
 	readonly created: string
+	readonly format: TenantFormat
 }
 
 /** What only some tenants have, such as the hybrid connection of a relay. */
@@ -32,6 +34,15 @@ export type Tenants = {
 
 	/** Gives a tenant other settings; `revise` is called again where somebody else came first. */
 	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
+
+	/**
+	 * Gives a tenant another format if `revise` answers one; `revise` is called again if another process came first.
+	 * Answers the format that the tenant has then.
+	 */
+	updateFormat(
+		name: string,
+		revise: (format: TenantFormat) => TenantFormat | undefined,
+	): Promise<TenantFormat | 'absent'>
 
 	/**
 	 * Deletes a tenant and its table. The row goes last, so that what fails on the way can be done again.
@@ -108,6 +119,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				settings,
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
+				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -136,6 +148,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateFormat(name, revise) {
+			const table = partitionOf(tables, name)
+			cache.delete(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const current = formatOf(row)
+				const format = revise(current)
+				if (format === undefined) return current
+				// If no answer came, the next look at the row tells whether it was done.
+				const outcome = await table.transaction([merge(name, formatProperties(format), etagOf(row))])
+				return outcome.kind === 'done' ? format : undefined
+			})
+		},
+
 		async deleteTenant(name) {
 			const tenant = await read(name)
 			cache.delete(name)
@@ -156,8 +183,8 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, ...properties } = tenant
-	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
+	const { name, settings, format, ...properties } = tenant
+	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
 		if (outcome.kind === 'done') return 'done'
@@ -180,7 +207,23 @@ const tenantRow = z.object({
 	created: z.string(),
 })
 
+/** As far as it can be read of a row whose format may have other properties: enough to refuse the tenant, and to list it. */
+const newerRow = tenantRow.extend({
+	mode: tenantRow.shape.mode.catch('store'),
+	table: z.string().catch(''),
+	cursorKey: z.string().catch(''),
+	created: z.string().catch(''),
+	settings: z.unknown().transform(() => '{}'),
+})
+
 function tenantOf(row: Row): Tenant {
-	const { RowKey, settings, ...properties } = tenantRow.parse(row)
-	return { name: RowKey, ...properties, settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)) }
+	const format = formatOf(row)
+	const columns = format.number > formats.newest ? newerRow : tenantRow
+	const { RowKey, settings, ...properties } = columns.parse(row)
+	return {
+		name: RowKey,
+		...properties,
+		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
+		format,
+	}
 }
