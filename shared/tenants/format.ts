@@ -54,8 +54,8 @@ export type FormatStep = {
 	 *
 	 * Requests run beside it, and so may another conversion of the same tenant. A process may die, and the next one then
 	 * begins at an earlier position. So every write carries the ETag of the row that was read, and a converted row stays as
-	 * it is. No instance writes the format before any more, but one may have done so until just now, and may have changed or
-	 * deleted what has a row of the new format: the conversion mends that, too.
+	 * it is. No instance writes the format before any more. One may have done so until just now, and may have changed or
+	 * deleted a resource that has a row of the new format: the conversion mends that, too.
 	 */
 	convert(conversion: Conversion): Promise<string | undefined>
 }

@@ -26,13 +26,13 @@ export type Tenants = {
 	/** A tenant, at most a minute old; so is its absence. */
 	getTenant(name: string): Promise<Tenant | undefined>
 
-	/** Creates a tenant and its table, and the table of tenants where it is missing. */
+	/** Creates a tenant and its table, and the table of tenants if it is missing. */
 	createTenant(draft: Pick<Tenant, 'name' | 'mode' | 'settings'>): Promise<Tenant | 'exists'>
 
 	/** All tenants by name, as they are stored now. */
 	listTenants(): Promise<readonly Tenant[]>
 
-	/** Gives a tenant other settings; `revise` is called again where somebody else came first. */
+	/** Gives a tenant other settings; `revise` is called again if another process came first. */
 	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
 
 	/**
@@ -45,9 +45,9 @@ export type Tenants = {
 	): Promise<TenantFormat | 'absent'>
 
 	/**
-	 * Deletes a tenant and its table. The row goes last, so that what fails on the way can be done again.
+	 * Deletes a tenant and its table. The row goes last, so that a deletion that failed can be done again.
 	 *
-	 * Other processes may take the tenant for being there for a minute.
+	 * For a minute, other processes may still serve the tenant.
 	 */
 	deleteTenant(name: string): Promise<'deleted' | 'absent'>
 }
@@ -59,14 +59,14 @@ export type TenantsOptions = {
 	readonly randomBytes: (size: number) => Buffer
 }
 
-/** Words that stand where a tenant's name stands, or soon may, or that would be read as an endpoint. */
+/** Words that stand in the place of a tenant's name, or may do so in future, or that a reader would take for an endpoint. */
 const reserved: ReadonlySet<string> = new Set(
 	'admin api health oauth2 runtime scim v1 v2 users groups me bulk schemas resourcetypes serviceproviderconfig'.split(
 		' ',
 	),
 )
 
-/** The name where it may be a tenant's, or undefined: lower-case letters and digits, with single hyphens between them. */
+/** The text if it may be the name of a tenant: lower-case letters and digits, with single hyphens between them. */
 export const parseTenantName = (text: string): string | undefined =>
 	/^[a-z0-9](-?[a-z0-9]){1,38}$/.test(text) && !reserved.has(text) ? text : undefined
 
@@ -142,7 +142,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				if (row === undefined) return 'absent'
 				const tenant = tenantOf(row)
 				const settings = revise(tenant.settings)
-				// Where no answer came the row tells, and to write the same settings twice changes nothing.
+				// If no answer came, the row tells. Writing the same settings twice changes nothing.
 				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
 				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
 			})
@@ -189,7 +189,7 @@ async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exi
 		const outcome = await table.transaction([operation])
 		if (outcome.kind === 'done') return 'done'
 		if (outcome.kind !== 'unknown') {
-			// An earlier attempt of ours may have come through without an answer.
+			// An earlier attempt may have been done without an answer.
 			const row = await table.get(name)
 			return row?.table === tenant.table ? 'done' : 'exists'
 		}
