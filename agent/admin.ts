@@ -2,14 +2,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import type { Agent } from './agent.ts'
 import type { Metrics } from './metrics.ts'
-import { isAnswering, type OriginState } from './probe.ts'
+import { isAnswering, type OriginHealth } from './probe.ts'
 
 export type Admin = {
 	readonly port: number
 	close(): Promise<void>
 }
 
-type Watched = {
+type AdminSources = {
 	/** The agent that listens now; another one after the settings were read again. */
 	readonly agent: () => Agent | undefined
 	readonly metrics: Metrics
@@ -20,9 +20,9 @@ type Watched = {
  * Tells who is on this machine how the agent does: `/ready`, `/status` and `/metrics`. It has no secret to tell and
  * nothing that it could be told to do. Throws a UsageError when the port cannot be had.
  */
-export async function startAdmin(port: number, watched: Watched): Promise<Admin> {
+export async function startAdmin(port: number, sources: AdminSources): Promise<Admin> {
 	const server = createServer((request, response) => {
-		answer(request, watched).then(
+		answer(request, sources).then(
 			(reply) => send(response, reply),
 			(error: unknown) => send(response, { status: 500, body: { detail: String(error) } }),
 		)
@@ -47,12 +47,12 @@ const unusable = (port: number, error: Error) =>
 		cause: error,
 	})
 
-type Reply = { readonly status: number; readonly body: object | string }
+type AdminResponse = { readonly status: number; readonly body: object | string }
 
 async function answer(
 	{ method, url = '', headers }: IncomingMessage,
-	{ agent, metrics, version }: Watched,
-): Promise<Reply> {
+	{ agent, metrics, version }: AdminSources,
+): Promise<AdminResponse> {
 	// A page in a browser of this machine may reach the port by a name of its own that leads here.
 	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(headers.host ?? '')) return refusal(403, 'this is for 127.0.0.1 alone')
 	if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'there is nothing to do here but to look')
@@ -76,10 +76,10 @@ async function answer(
 	}
 }
 
-const refusal = (status: number, detail: string): Reply => ({ status, body: { detail } })
+const refusal = (status: number, detail: string): AdminResponse => ({ status, body: { detail } })
 
 /** An agent that listens for a SCIM server that does not answer is of no use. */
-const stateOf = (state: string, origin: OriginState): string =>
+const stateOf = (state: string, origin: OriginHealth): string =>
 	state === 'online' && !isAnswering(origin) ? 'degraded' : state
 
 const gauges = ({ state, channels, underway }: ReturnType<Agent['status']>) => ({
@@ -88,7 +88,7 @@ const gauges = ({ state, channels, underway }: ReturnType<Agent['status']>) => (
 	requests_underway: { help: 'Requests that are being answered.', value: underway },
 })
 
-function send(response: ServerResponse, { status, body }: Reply): void {
+function send(response: ServerResponse, { status, body }: AdminResponse): void {
 	const isText = typeof body === 'string'
 	const type = isText ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json'
 	const content = isText ? body : `${JSON.stringify(body)}\n`

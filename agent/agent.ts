@@ -1,19 +1,19 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { cached } from '../shared/relay/token-cache.ts'
-import { delayBefore, type Trouble } from './backoff.ts'
+import { type OfflineReason, retryDelay } from './backoff.ts'
 import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
-import { CredentialsRefused, tokenSource } from './credentials.ts'
+import { TokenRefusedError, tokenSource } from './credentials.ts'
 import { type Dispatcher, dispatcher } from './dispatch.ts'
 import { forwardTo } from './forward.ts'
+import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
 import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
-import { type End, openSession, type Session, type SessionSetting, TokenError } from './session.ts'
-import { tally } from './tally.ts'
+import { openSession, type Session, type SessionEnd, type SessionOptions, TokenError } from './session.ts'
 
-export type Surroundings = {
+export type AgentEnvironment = {
 	readonly clock: Clock
 	readonly log: Log
 	readonly random: () => number
@@ -29,7 +29,7 @@ export type AgentStatus = {
 	/** Requests that are being answered. */
 	readonly underway: number
 	/** Why it does not listen, while it does not. */
-	readonly trouble?: { readonly kind: Trouble; readonly detail: string }
+	readonly trouble?: { readonly kind: OfflineReason; readonly detail: string }
 }
 
 export type Agent = {
@@ -42,7 +42,7 @@ export type Agent = {
 	 */
 	drain(): Promise<void>
 	/** Stops listening because another agent of this process does, which serves what still comes by kept connections. */
-	retire(heir: Agent): Promise<void>
+	retire(successor: Agent): Promise<void>
 	/** Takes over what was sent to an agent that retires. */
 	readonly receive: Dispatcher['receive']
 	/** Takes over what was answered by an agent that retires: its sender may not have got it. */
@@ -58,29 +58,29 @@ const drainWithin = 20_000
 const leaveWithin = 8000
 
 /** Listens until it is told to stop, whatever the network does. Throws a UsageError when a file that it needs is wrong. */
-export function startAgent(config: Config, { clock, log, random }: Surroundings): Agent {
+export function startAgent(config: Config, { clock, log, random }: AgentEnvironment): Agent {
 	const { caFile, proxy } = config.relay
 	const source = tokenSource(config, clock)
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
 	const requests = dispatcher({ config, clock, log, forward, probe })
-	const kept = tally()
+	const kept = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
-	const setting: Omit<SessionSetting, 'isPongOnly'> = {
+	const setting: Omit<SessionOptions, 'isPongOnly'> = {
 		config,
 		clock,
 		log,
 		token: cached(source, clock),
-		receive: (delivery) => (heir ?? requests).receive(delivery),
+		receive: (delivery) => (successor ?? requests).receive(delivery),
 		kept,
 		ca: caFile === undefined ? undefined : readText(caFile, 'relay.caFile is a PEM file.'),
 		proxy: proxy === undefined ? undefined : proxyAgent(proxy),
 	}
 	let current: Session | undefined
-	let heir: Agent | undefined
+	let successor: Agent | undefined
 	let isStopped = false
-	let hindrance: AgentStatus['trouble']
+	let failure: AgentStatus['trouble']
 	let isOnline = () => {}
 	const online = new Promise<void>((resolve) => {
 		isOnline = resolve
@@ -88,7 +88,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 
 	async function run(): Promise<void> {
 		let attempt = 0
-		let trouble: Trouble = 'network'
+		let trouble: OfflineReason = 'network'
 		let shortAfterPing = 0
 		let isPongOnly = false
 		let old: Session | undefined
@@ -96,7 +96,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 			try {
 				const session = await openSession({ ...setting, isPongOnly }, trouble === 'auth_failed')
 				current = session
-				hindrance = undefined
+				failure = undefined
 				channels.add(session)
 				void session.ended.then(() => channels.delete(session))
 				// Whoever told the agent to stop meanwhile did not know of this session.
@@ -115,13 +115,13 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 				if (shortAfterPing >= 2 && !isPongOnly) log('pong_only')
 				isPongOnly ||= shortAfterPing >= 2
 				if (end.code === 1008) trouble = 'auth_failed'
-				await pause(clock, delayBefore(attempt++, 'network', random), stopping.signal)
+				await pause(clock, retryDelay(attempt++, 'network', random), stopping.signal)
 			} catch (error) {
-				const seen = troubleOf(error)
+				const seen = offlineReasonOf(error)
 				if (seen !== trouble) attempt = 0
 				trouble = seen
-				hindrance = { kind: trouble, detail: briefly(error) }
-				const delay = delayBefore(attempt++, trouble, random)
+				failure = { kind: trouble, detail: briefly(error) }
+				const delay = retryDelay(attempt++, trouble, random)
 				log('offline', { trouble, detail: briefly(error), retryIn: Math.round(delay), ...proxyStatus(error) })
 				await pause(clock, delay, stopping.signal)
 			}
@@ -129,7 +129,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	}
 
 	/** How the session ended; undefined when it is time for the next one, the service drops each after a day. */
-	async function lifeOf(session: Session): Promise<End | undefined> {
+	async function lifeOf(session: Session): Promise<SessionEnd | undefined> {
 		const due = new AbortController()
 		const age = pause(clock, (19 + 2 * random()) * hour, AbortSignal.any([stopping.signal, due.signal]))
 		const end = await Promise.race([session.ended, age.then(() => undefined)])
@@ -152,7 +152,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		const own = status()
 		const { namespace, hybridConnection } = next.status()
 		if (namespace === own.namespace && hybridConnection === own.hybridConnection) {
-			heir = next
+			successor = next
 			next.inherit(requests.answers())
 		}
 		stopping.abort()
@@ -170,7 +170,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	function status(): AgentStatus {
 		const { namespace, hybridConnection } = config.relay
 		const own = { agent: config.agentId, namespace, hybridConnection, channels: channels.size }
-		return { state: state(), ...own, underway: requests.underway(), ...(hindrance && { trouble: hindrance }) }
+		return { state: state(), ...own, underway: requests.underway(), ...(failure && { trouble: failure }) }
 	}
 
 	function state(): AgentStatus['state'] {
@@ -182,7 +182,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	return { online, status, probe, drain, retire, receive: requests.receive, inherit: requests.inherit }
 }
 
-function troubleOf(error: unknown): Trouble {
+function offlineReasonOf(error: unknown): OfflineReason {
 	if (error instanceof TokenError) return isRefusal(error.cause) ? 'auth_failed' : 'network'
 	if (!(error instanceof HandshakeError)) return 'network'
 	if (error.status === 401 || error.status === 403) return 'auth_failed'
@@ -191,6 +191,6 @@ function troubleOf(error: unknown): Trouble {
 }
 
 /** A file that is missing or wrong is mended by hand, as a refusal is, and not by asking again soon. */
-const isRefusal = (cause: unknown): boolean => cause instanceof CredentialsRefused || cause instanceof UsageError
+const isRefusal = (cause: unknown): boolean => cause instanceof TokenRefusedError || cause instanceof UsageError
 
 const proxyStatus = (error: unknown) => (error instanceof ProxyError ? { proxyStatus: error.status } : {})

@@ -5,7 +5,7 @@ import * as z from 'zod'
 import { type Clock, systemClock } from '../shared/relay/clock.ts'
 
 /** What a listener sends for one request. */
-export type Answer = {
+export type RelayResponse = {
 	readonly status: number
 	readonly headers: Readonly<Record<string, string>>
 	readonly body: Buffer
@@ -43,7 +43,7 @@ export class HandshakeError extends Error {
 	}
 }
 
-export type Connection = {
+export type WebSocketOptions = {
 	readonly headers?: Readonly<Record<string, string>>
 	readonly ca?: string | undefined
 	readonly agent?: Agent | undefined
@@ -60,9 +60,9 @@ const wires = new WeakMap<WebSocket, Socket>()
  * Opens a WebSocket that waits to be read. Throws a HandshakeError when the other side answers with anything but 101.
  * A message may come in one piece with the end of the handshake, before whoever waits for this has its turn.
  */
-export function open(
+export function openWebSocket(
 	url: string,
-	{ headers, ca, agent, maxPayload, clock = systemClock }: Connection,
+	{ headers, ca, agent, maxPayload, clock = systemClock }: WebSocketOptions,
 ): Promise<WebSocket> {
 	return new Promise((resolve, reject) => {
 		const socket = new WebSocket(url, {
@@ -96,14 +96,14 @@ export function open(
 	})
 }
 
-type Reader = {
+type MessageHandler = {
 	received(message: Message, body: Buffer): void
 	/** What came is not the protocol; whoever reads cannot tell where the next message begins. */
 	broken(what: string): void
 }
 
 /** Reads texts, each with the binary message that it announces. */
-export function read(socket: WebSocket, { received, broken }: Reader): void {
+export function readMessages(socket: WebSocket, { received, broken }: MessageHandler): void {
 	let expecting: Message | undefined
 	const stop = (what: string) => {
 		// What came in the same piece would still be read, though the socket is closed.
@@ -137,7 +137,7 @@ function parse(text: string): Message | undefined {
 }
 
 /** Sends head and body in one go: whatever came between them would be taken for the body. */
-export function sendAnswer(socket: WebSocket, requestId: string, { status, headers, body }: Answer): void {
+export function sendResponse(socket: WebSocket, requestId: string, { status, headers, body }: RelayResponse): void {
 	const response = { requestId, statusCode: status, responseHeaders: headers, body: body.length > 0 }
 	const wire = wires.get(socket)
 	wire?.cork()

@@ -5,13 +5,13 @@ import * as z from 'zod'
 import type { Clock } from '../shared/relay/clock.ts'
 import { type RelayToken, sasToken } from '../shared/relay/sas.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
-import { ask, type Reply } from './ask.ts'
 import { type Config, readText } from './config.ts'
 import { proxyAgent } from './proxy.ts'
+import { requestText, type TextResponse } from './request-text.ts'
 import { readSecret } from './secret-file.ts'
 
 type Credentials = Config['credentials']
-type Of<Type extends Credentials['type']> = Extract<Credentials, { type: Type }>
+type CredentialsOf<Type extends Credentials['type']> = Extract<Credentials, { type: Type }>
 
 /** The agent's way to tokens that let it listen. */
 export function tokenSource({ credentials, relay }: Config, clock: Clock): TokenSource {
@@ -25,15 +25,15 @@ export function tokenSource({ credentials, relay }: Config, clock: Clock): Token
 	}
 }
 
-function listenKey({ keyName, keyFile }: Of<'sas'>, relay: Config['relay'], clock: Clock): RelayToken {
+function listenKey({ keyName, keyFile }: CredentialsOf<'sas'>, relay: Config['relay'], clock: Clock): RelayToken {
 	const [host] = relay.namespace.split(':')
 	const uri = `http://${host}/${relay.hybridConnection}`
 	return sasToken({ uri, keyName, key: readSecret(keyFile), expires: clock.now() + 3_600_000 })
 }
 
 /** Who gives out tokens gives none to this agent. */
-export class CredentialsRefused extends Error {
-	override readonly name = 'CredentialsRefused'
+export class TokenRefusedError extends Error {
+	override readonly name = 'TokenRefusedError'
 }
 
 const answer = z.object({
@@ -42,10 +42,10 @@ const answer = z.object({
 	expires_on: z.coerce.number().optional(),
 })
 
-function tokenOf({ status, text }: Reply, url: string, clock: Clock): RelayToken {
+function tokenOf({ status, text }: TextResponse, url: string, clock: Clock): RelayToken {
 	if (status !== 200) {
 		const what = `${new URL(url).host} answered ${status}: ${brief(text)}`
-		throw status >= 400 && status < 500 && status !== 429 ? new CredentialsRefused(what) : new Error(what)
+		throw status >= 400 && status < 500 && status !== 429 ? new TokenRefusedError(what) : new Error(what)
 	}
 	const { access_token, expires_in = 3600, expires_on } = answer.parse(JSON.parse(text))
 	return { token: access_token, expiresOnTimestamp: expires_on ? expires_on * 1000 : clock.now() + expires_in * 1000 }
@@ -60,7 +60,8 @@ const brief = (body: string) => body.replaceAll(/\s+/g, ' ').slice(0, 300)
 async function arcIdentity(audience: string, clock: Clock): Promise<RelayToken> {
 	const endpoint = process.env.IDENTITY_ENDPOINT ?? 'http://127.0.0.1:40342/metadata/identity/oauth2/token'
 	const url = `${endpoint}?api-version=2019-11-01&resource=${encodeURIComponent(audience)}`
-	const asked = (headers: Readonly<Record<string, string>>) => ask(url, { headers: { Metadata: 'true', ...headers } })
+	const asked = (headers: Readonly<Record<string, string>>) =>
+		requestText(url, { headers: { Metadata: 'true', ...headers } })
 	const first = await asked({})
 	if (first.status !== 401) return tokenOf(first, url, clock)
 	const file = /^Basic realm=(.+)$/.exec(first.challenge)?.[1]
@@ -86,7 +87,7 @@ const arcKeyFolder = () =>
 
 /** A token of a service principal that proves itself with a certificate (RFC 7523). */
 async function clientCertificate(
-	credentials: Of<'certificate'>,
+	credentials: CredentialsOf<'certificate'>,
 	relay: Config['relay'],
 	clock: Clock,
 ): Promise<RelayToken> {
@@ -98,7 +99,7 @@ async function clientCertificate(
 		client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
 		client_assertion: assertion(credentials, url, clock),
 	})
-	const reply = await ask(url, {
+	const reply = await requestText(url, {
 		method: 'POST',
 		headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
 		body: form.toString(),
@@ -108,7 +109,11 @@ async function clientCertificate(
 	return tokenOf(reply, url, clock)
 }
 
-function assertion({ certificateFile, keyFile, clientId }: Of<'certificate'>, audience: string, clock: Clock): string {
+function assertion(
+	{ certificateFile, keyFile, clientId }: CredentialsOf<'certificate'>,
+	audience: string,
+	clock: Clock,
+): string {
 	const certificate = new X509Certificate(readText(certificateFile, 'credentials.certificateFile is a PEM file.'))
 	const thumbprint = createHash('sha256').update(certificate.raw).digest('base64url')
 	const now = Math.floor(clock.now() / 1000)

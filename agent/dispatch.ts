@@ -7,18 +7,18 @@ import {
 	bodyLimit,
 	contractVersion,
 	header,
-	type Outcome,
+	type RelayOutcome,
 	reserved,
 } from '../shared/relay/contract.ts'
 import { ScimError } from '../shared/scim/error.ts'
-import type { Answer, RelayRequest } from './channel.ts'
+import type { RelayRequest, RelayResponse } from './channel.ts'
 import type { Config } from './config.ts'
 import { type Forward, type OriginAnswer, originOf } from './forward.ts'
-import { gate } from './gate.ts'
-import { type Kept, kept } from './kept.ts'
+import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
 import type { Probe } from './probe.ts'
-import { tally } from './tally.ts'
+import { type RecentMap, recentMap } from './recent-map.ts'
+import { semaphore } from './semaphore.ts'
 import { originTarget } from './target.ts'
 import { version } from './version.ts'
 
@@ -31,7 +31,7 @@ export type Delivery = {
 	/** Aborted when the sender is known to be gone. */
 	readonly signal?: AbortSignal
 	/** Sends the answer and says which way it went. */
-	answer(answer: Answer): Promise<string>
+	answer(answer: RelayResponse): Promise<string>
 }
 
 export type Dispatcher = {
@@ -44,16 +44,16 @@ export type Dispatcher = {
 	/** Resolves when no request is under way. */
 	idle(): Promise<void>
 	/** What it has answered and is answering, for the one that takes over from it. */
-	answers(): Answers
-	inherit(answers: Answers): void
+	answers(): AnswerCaches
+	inherit(answers: AnswerCaches): void
 }
 
-type Reply = Answer & { readonly outcome: Outcome; readonly error?: AgentErrorCode }
+type AgentAnswer = RelayResponse & { readonly outcome: RelayOutcome; readonly error?: AgentErrorCode }
 
-/** Answers by their keys, each collection with the time when all of it is forgotten. */
-type Answers = ReadonlyMap<Kept<Promise<Reply>>, number>
+/** AnswerCaches by their keys, each collection with the time when all of it is forgotten. */
+type AnswerCaches = ReadonlyMap<RecentMap<Promise<AgentAnswer>>, number>
 
-type Setting = {
+type DispatcherOptions = {
 	readonly config: Config
 	readonly clock: Clock
 	readonly log: Log
@@ -72,14 +72,14 @@ const replyWeight = 768
 const compress = promisify(gzip)
 
 /** Takes requests off the relay, asks the SCIM server and answers, each request once. */
-export function dispatcher({ config, clock, log, forward, probe }: Setting): Dispatcher {
+export function dispatcher({ config, clock, log, forward, probe }: DispatcherOptions): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
-	const delivered = kept<true>(clock, { milliseconds: 300_000, room: 10_000 })
-	const replies = kept<Promise<Reply>>(clock, { milliseconds: rememberedFor, room: 32 * 2 ** 20 })
-	const inherited = new Map<Kept<Promise<Reply>>, number>()
-	const { enter } = gate(config.concurrency, waiting, clock)
-	const underway = tally()
+	const delivered = recentMap<true>(clock, { milliseconds: 300_000, room: 10_000 })
+	const replies = recentMap<Promise<AgentAnswer>>(clock, { milliseconds: rememberedFor, room: 32 * 2 ** 20 })
+	const inherited = new Map<RecentMap<Promise<AgentAnswer>>, number>()
+	const { enter } = semaphore(config.concurrency, waiting, clock)
+	const underway = inFlight()
 	let isRefusing = false
 
 	async function serve(delivery: Delivery): Promise<void> {
@@ -104,7 +104,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		})
 	}
 
-	async function replyTo(delivery: Delivery, headers: Record<string, string>): Promise<Reply> {
+	async function replyTo(delivery: Delivery, headers: Record<string, string>): Promise<AgentAnswer> {
 		const { request, body } = delivery
 		const target = exactTarget(request.requestTarget, headers[header.target], log)
 		if (target.startsWith(`/${entity}${reserved.outcome}`))
@@ -122,14 +122,14 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		return once(headers[header.key], request.method, () => ask(delivery, headers, path))
 	}
 
-	function answerUnder(key: string): Promise<Reply> | undefined {
+	function answerUnder(key: string): Promise<AgentAnswer> | undefined {
 		for (const [answers, until] of inherited) if (clock.now() >= until) inherited.delete(answers)
 		const found = [replies, ...inherited.keys()].map((answers) => answers.get(key))
 		return found.find((reply) => reply !== undefined)
 	}
 
 	/** The same key is one request of one client: it waits for the answer that is under way, or gets the one that was given. */
-	function once(key: string | undefined, method: string, run: () => Promise<Reply>): Promise<Reply> {
+	function once(key: string | undefined, method: string, run: () => Promise<AgentAnswer>): Promise<AgentAnswer> {
 		if (key === undefined || method === 'GET') return run()
 		const known = answerUnder(key)
 		if (known !== undefined) return known
@@ -146,7 +146,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		{ request, body, signal }: Delivery,
 		headers: Record<string, string>,
 		path: string,
-	): Promise<Reply> {
+	): Promise<AgentAnswer> {
 		const asked = clock.now()
 		const limit = Math.min(Number(headers[header.deadline]) || deadlineLimit, deadlineLimit)
 		const run = async (): Promise<OriginAnswer> => {
@@ -155,7 +155,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 			const { method } = request
 			return forward({ method, path, headers, body, deadline, ...(signal && method === 'GET' && { signal }) })
 		}
-		const answer = enter({ run, within: limit, otherwise: late })
+		const answer = enter({ run, waitLimit: limit, fallback: late })
 		if (answer === undefined)
 			return refusal('agent_busy', `${config.concurrency} requests are under way and ${waiting} wait`)
 		const settled = await answer
@@ -166,7 +166,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		}
 	}
 
-	async function outcomeOf(key: string): Promise<Reply> {
+	async function outcomeOf(key: string): Promise<AgentAnswer> {
 		return (await answerUnder(key)) ?? refusal('outcome_unknown', 'the agent knows no answer under this key')
 	}
 
@@ -181,7 +181,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	}
 
 	/** Adds what makes it an answer of an agent, and packs a large one when the cloud can unpack it. */
-	async function marked(reply: Reply, headers: Record<string, string>): Promise<Answer> {
+	async function marked(reply: AgentAnswer, headers: Record<string, string>): Promise<RelayResponse> {
 		const isPacked = reply.body.length > controlLimit && /\bgzip\b/.test(headers['accept-encoding'] ?? '')
 		return {
 			status: reply.status,
@@ -224,7 +224,7 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 }
 
 /** An answer of the agent's own, in the shape of RFC 7644 section 3.12. */
-export function refusal(code: AgentErrorCode, detail: string, originStatus?: number): Reply {
+export function refusal(code: AgentErrorCode, detail: string, originStatus?: number): AgentAnswer {
 	const { status, outcome } = agentErrors[code]
 	const error = new ScimError(status, `The on-premises agent answers ${code}: ${detail}.`)
 	return {
@@ -242,15 +242,15 @@ export function refusal(code: AgentErrorCode, detail: string, originStatus?: num
 
 const late: OriginAnswer = { fault: 'agent_busy', detail: 'its turn did not come in time' }
 
-const replyOf = (answer: OriginAnswer): Reply =>
+const replyOf = (answer: OriginAnswer): AgentAnswer =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
 
-const told = (answer: object): Reply => ({
+const told = (answer: object): AgentAnswer => ({
 	...{ status: 200, headers: { 'content-type': 'application/json' }, outcome: 'completed' },
 	body: Buffer.from(JSON.stringify(answer)),
 })
 
-const detailOf = ({ body }: Reply): string => JSON.parse(body.toString()).detail
+const detailOf = ({ body }: AgentAnswer): string => JSON.parse(body.toString()).detail
 
 /** The method that is meant. Only a PATCH travels as another, and as a POST alone: everything that looks at methods sees a write. */
 function methodOf({ method }: RelayRequest, headers: Readonly<Record<string, string>>): string {

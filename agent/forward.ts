@@ -1,8 +1,14 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import { Agent, request } from 'node:https'
-import { readWhole } from '../shared/relay/body.ts'
+import { readBody } from '../shared/relay/body.ts'
 import type { Clock } from '../shared/relay/clock.ts'
-import { type AgentErrorCode, answerHeaders, bodyLimit, isSound, requestHeaders } from '../shared/relay/contract.ts'
+import {
+	type AgentErrorCode,
+	answerHeaders,
+	bodyLimit,
+	isValidHeaderValue,
+	requestHeaders,
+} from '../shared/relay/contract.ts'
 import type { Config } from './config.ts'
 import { briefly } from './log.ts'
 import { originFault, originTls } from './origin-tls.ts'
@@ -29,18 +35,18 @@ export type Forward = (request: OriginRequest) => Promise<OriginAnswer>
 
 const connectLimit = 5000
 const interimLimit = 10
-const unwanted: OriginAnswer = { fault: 'origin_timeout', detail: 'nobody waits for the answer any more' }
+const abandoned: OriginAnswer = { fault: 'origin_timeout', detail: 'nobody waits for the answer any more' }
 
 /**
  * How long a connection is kept without use. A write that goes out just when the server closes it is lost, and may not be
  * repeated; the shortest time after which a known server closes is 2 s, of gunicorn. A handshake for each write instead
  * costs 4 ms and two thirds of the requests a second.
  */
-const keptFor = 1000
+const idleTimeout = 1000
 
-type Origin = { readonly host: string; readonly port: number }
+type OriginAddress = { readonly host: string; readonly port: number }
 
-export function originOf({ origin }: Config): Origin & { readonly basePath: string } {
+export function originOf({ origin }: Config): OriginAddress & { readonly basePath: string } {
 	const { hostname, port, pathname } = new URL(origin.url)
 	// Sockets take an IPv6 address without its brackets.
 	return {
@@ -56,13 +62,13 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 	const options = { host, port, ...tls }
 	// One more than requests, for the question how the SCIM server does, which would else wait for its turn among slow ones.
 	const maxSockets = config.concurrency + 1
-	const agent = new Agent({ keepAlive: true, maxSockets, timeout: keptFor, secureContext })
+	const agent = new Agent({ keepAlive: true, maxSockets, timeout: idleTimeout, secureContext })
 	const authorization = authorizationOf(config)
 	const { mode } = config.origin.tls
 
 	return ({ method, path, headers, body, deadline, signal }) =>
 		new Promise((resolve) => {
-			if (signal?.aborted) return resolve(unwanted)
+			if (signal?.aborted) return resolve(abandoned)
 			let isSent = false
 			let isAgreed = false
 			let isDone = false
@@ -78,7 +84,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 				if ('fault' in answer) outgoing.destroy()
 			}
 			const fail = (fault: AgentErrorCode, detail: string) => finish({ fault, detail })
-			const abort = () => finish(unwanted)
+			const abort = () => finish(abandoned)
 			signal?.addEventListener('abort', abort)
 			const timers = [
 				clock.after(
@@ -127,7 +133,7 @@ function authorizationOf({
 			return () => ({ authorization: `Bearer ${token}` })
 		}
 		case 'passThrough':
-			return ({ authorization: own }) => (own === undefined || !isSound(own) ? {} : { authorization: own })
+			return ({ authorization: own }) => (own === undefined || !isValidHeaderValue(own) ? {} : { authorization: own })
 		case 'clientCertificate':
 			return () => ({})
 	}
@@ -136,12 +142,12 @@ function authorizationOf({
 const allowed = (headers: Readonly<Record<string, string>>): Record<string, string> =>
 	Object.fromEntries(
 		Object.entries(headers).filter(
-			([name, value]) => requestHeaders.has(name) && name !== 'authorization' && isSound(value),
+			([name, value]) => requestHeaders.has(name) && name !== 'authorization' && isValidHeaderValue(value),
 		),
 	)
 
 async function receive(response: IncomingMessage): Promise<OriginAnswer> {
-	const body = await readWhole(response, bodyLimit)
+	const body = await readBody(response, bodyLimit)
 	if (body === undefined) return bad(response, `the answer is longer than ${bodyLimit} bytes`)
 	const status = response.statusCode ?? 0
 	if (status === 502 || status === 504)
@@ -172,6 +178,6 @@ const kept = (headers: IncomingMessage['headers']): Record<string, string> =>
 	Object.fromEntries(
 		Object.entries(headers).flatMap(([name, value]) => {
 			const joined = Array.isArray(value) ? value.join(', ') : (value ?? '')
-			return answerHeaders.has(name) && isSound(joined) ? [[name, joined]] : []
+			return answerHeaders.has(name) && isValidHeaderValue(joined) ? [[name, joined]] : []
 		}),
 	)

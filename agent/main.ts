@@ -8,7 +8,7 @@ import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
-import type { Cloud } from './doctor/cloud.ts'
+import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { briefly, jsonLog } from './log.ts'
 import { pasteable } from './program.ts'
@@ -149,7 +149,7 @@ function configFile(file: string | undefined): string {
 	return file
 }
 
-type DoctorOptions = {
+type DoctorArguments = {
 	readonly json?: boolean | undefined
 	readonly 'save-certificate'?: string | undefined
 	readonly listen?: boolean | undefined
@@ -158,7 +158,7 @@ type DoctorOptions = {
 	readonly bundle?: string | undefined
 }
 
-async function doctor(file: string, options: DoctorOptions): Promise<number> {
+async function doctor(file: string, options: DoctorArguments): Promise<number> {
 	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
 	if (pem !== undefined) return saveCertificate(file, pem)
 	const own = { clock: systemClock, machine: thisMachine }
@@ -175,7 +175,7 @@ async function doctor(file: string, options: DoctorOptions): Promise<number> {
 	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0
 }
 
-function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorOptions): Cloud | undefined {
+function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorArguments): CloudTenant | undefined {
 	if (url === undefined && tokenFile === undefined) return undefined
 	if (url === undefined || tokenFile === undefined)
 		throw new UsageError('--cloud and --token-file belong together', { hint: 'rollcall-relay --help' })
@@ -192,14 +192,14 @@ async function saveCertificate(file: string, pem: string): Promise<number> {
 	return done(`${shown.text}\nwritten to ${pem}\n`)
 }
 
-type ServiceOptions = {
+type ServiceArguments = {
 	readonly config?: string | undefined
 	readonly user?: string | undefined
 	readonly winsw?: string | undefined
 	readonly 'dry-run'?: boolean | undefined
 }
 
-function service(action: string | undefined, options: ServiceOptions): number {
+function service(action: string | undefined, options: ServiceArguments): number {
 	const { definition, install, uninstall, status, isRunning } = managerOf(thisMachine)
 	switch (action) {
 		case 'status': {
@@ -220,7 +220,7 @@ function service(action: string | undefined, options: ServiceOptions): number {
 	}
 }
 
-function wantedService({ config, user, winsw }: ServiceOptions): Service {
+function wantedService({ config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
 	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
 	return { ...agent, config: file, files: filesOf(readConfig(file)), user, winsw }

@@ -59,16 +59,16 @@ function usual(): SecureContextOptions {
 /** Who is named is trusted, also where another authority is above it. */
 const named = (file: string): SecureContextOptions => ({ ca: readText(file, hint), allowPartialTrustChain: true })
 
-type Check = NonNullable<ConnectionOptions['checkServerIdentity']>
+type IdentityCheck = NonNullable<ConnectionOptions['checkServerIdentity']>
 
 const isNamed =
-	(name: string): Check =>
+	(name: string): IdentityCheck =>
 	(_host, certificate) =>
 		checkServerIdentity(name, certificate)
 
 /** Only this certificate, whoever issued it and whatever it is named; its expiry still counts. */
 const isPinned =
-	(pin: X509Certificate): Check =>
+	(pin: X509Certificate): IdentityCheck =>
 	(_host, { fingerprint256 }: PeerCertificate) =>
 		fingerprint256 === pin.fingerprint256 ? undefined : new PinError(`the certificate is ${fingerprint256}`)
 

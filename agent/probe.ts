@@ -4,9 +4,9 @@ import type { Config } from './config.ts'
 import { type Forward, originOf } from './forward.ts'
 
 /** How the SCIM server was found: what it answered, or why it did not. */
-export type OriginState = { readonly status: number } | { readonly fault: AgentErrorCode; readonly detail: string }
+export type OriginHealth = { readonly status: number } | { readonly fault: AgentErrorCode; readonly detail: string }
 
-export type Probe = () => Promise<OriginState>
+export type Probe = () => Promise<OriginHealth>
 
 const goodFor = 5000
 const deadline = 10_000
@@ -15,8 +15,8 @@ const deadline = 10_000
 export function probeOf(forward: Forward, config: Config, clock: Clock): Probe {
 	const path = `${originOf(config).basePath}/ServiceProviderConfig`
 	const headers = { accept: 'application/scim+json' }
-	let last: { readonly state: Promise<OriginState>; readonly at: number } | undefined
-	const ask = async (): Promise<OriginState> => {
+	let last: { readonly state: Promise<OriginHealth>; readonly at: number } | undefined
+	const ask = async (): Promise<OriginHealth> => {
 		const answer = await forward({ method: 'GET', path, headers, body: Buffer.alloc(0), deadline })
 		return 'fault' in answer ? { fault: answer.fault, detail: answer.detail } : { status: answer.status }
 	}
@@ -27,4 +27,4 @@ export function probeOf(forward: Forward, config: Config, clock: Clock): Probe {
 }
 
 /** Whether it is there and well; that it refuses a token or lacks an endpoint is an answer. */
-export const isAnswering = (state: OriginState): boolean => 'status' in state && state.status < 500
+export const isAnswering = (state: OriginHealth): boolean => 'status' in state && state.status < 500

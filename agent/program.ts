@@ -1,6 +1,6 @@
 import { basename, relative } from 'node:path'
 
-type Started = {
+type Invocation = {
 	/** The absolute path of the file that runs. */
 	readonly script: string
 	readonly cwd: string
@@ -12,7 +12,7 @@ type Started = {
  *
  * @example pasteable('rollcall-relay --help', { … }) // 'node main.js --help'
  */
-export function pasteable(text: string, { script, cwd }: Started): string {
+export function pasteable(text: string, { script, cwd }: Invocation): string {
 	if (basename(script) === 'rollcall-relay') return text
 	const near = relative(cwd, script)
 	const path = near.startsWith('..') ? script : near

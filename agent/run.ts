@@ -6,7 +6,7 @@ import { type Config, readConfig } from './config.ts'
 import { briefly, type Log } from './log.ts'
 import { metricsOf } from './metrics.ts'
 
-type Setting = { readonly log: Log; readonly version: string }
+type RunOptions = { readonly log: Log; readonly version: string }
 
 type Signals = { readonly stop: readonly NodeJS.Signals[]; readonly reload: readonly NodeJS.Signals[] }
 
@@ -20,21 +20,21 @@ export const signalsOn = (platform: string): Signals =>
 		: { stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] }
 
 /** Listens until it is told to stop, or to read the settings again. The result is the exit code. */
-export async function run(file: string, setting: Setting): Promise<number> {
-	const metrics = metricsOf(setting.log)
-	const surroundings = { clock: systemClock, log: metrics.log, random: Math.random }
+export async function run(file: string, options: RunOptions): Promise<number> {
+	const metrics = metricsOf(options.log)
+	const environment = { clock: systemClock, log: metrics.log, random: Math.random }
 	/** The one with the newest settings is the last; those before it listen until it does. */
 	const agents = new Set<Agent>()
-	const watched = { agent: () => [...agents].at(-1), metrics, version: setting.version }
+	const adminSources = { agent: () => [...agents].at(-1), metrics, version: options.version }
 	const signals = signalsOn(process.platform)
 	let admin: Admin | undefined
 	let isStopping = false
 
 	async function begin(config: Config): Promise<Agent> {
 		const port = config.admin?.port
-		const next = port === undefined || port === admin?.port ? admin : await startAdmin(port, watched)
+		const next = port === undefined || port === admin?.port ? admin : await startAdmin(port, adminSources)
 		try {
-			const agent = startAgent(config, surroundings)
+			const agent = startAgent(config, environment)
 			agents.add(agent)
 			if (next !== admin || port === undefined) await admin?.close()
 			admin = port === undefined ? undefined : next

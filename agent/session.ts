@@ -3,30 +3,37 @@ import { WebSocket } from 'ws'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { bodyLimit, header } from '../shared/relay/contract.ts'
 import type { RelayToken } from '../shared/relay/sas.ts'
-import { type Answer, type Message, open, type RelayRequest, read, sendAnswer } from './channel.ts'
+import {
+	type Message,
+	openWebSocket,
+	type RelayRequest,
+	type RelayResponse,
+	readMessages,
+	sendResponse,
+} from './channel.ts'
 import type { Config } from './config.ts'
 import { controlLimit, type Dispatcher, refusal } from './dispatch.ts'
+import { type InFlight, inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
-import { type Tally, tally } from './tally.ts'
 
-export type SessionSetting = {
+export type SessionOptions = {
 	readonly config: Config
 	readonly clock: Clock
 	readonly log: Log
 	readonly token: (fresh?: boolean) => Promise<RelayToken>
 	readonly receive: Dispatcher['receive']
-	/** The rendezvous that are open, of this session and those before it: they outlive its control channel. */
-	readonly kept: Tally
+	/** The rendezvous that are openWebSocket, of this session and those before it: they outlive its control channel. */
+	readonly kept: InFlight
 	readonly ca: string | undefined
 	readonly proxy: Agent | undefined
 	/** Sends pongs instead of pings and expects nothing, for a service that takes pings ill. */
 	readonly isPongOnly: boolean
 }
 
-export type End = { readonly code: number; readonly reason: string; readonly isAfterPing: boolean }
+export type SessionEnd = { readonly code: number; readonly reason: string; readonly isAfterPing: boolean }
 
 export type Session = {
-	readonly ended: Promise<End>
+	readonly ended: Promise<SessionEnd>
 	/** Leaves while answering all that the service has sent or still sends. */
 	retire(): Promise<void>
 }
@@ -40,39 +47,39 @@ const closeWithin = 5000
 const controlPayload = 256 * 1024
 
 /** Opens a control channel; the session lasts until it is closed. Throws what `open` throws, and what the token source does. */
-export async function openSession(setting: SessionSetting, isTokenRefused: boolean): Promise<Session> {
-	const { config, clock, log, ca, proxy } = setting
+export async function openSession(options: SessionOptions, isTokenRefused: boolean): Promise<Session> {
+	const { config, clock, log, ca, proxy } = options
 	const { namespace, hybridConnection } = config.relay
-	const token = await tokenFrom(setting, isTokenRefused)
+	const token = await tokenFrom(options, isTokenRefused)
 	const url = `wss://${namespace}/$hc/${hybridConnection}?sb-hc-action=listen&sb-hc-id=${config.agentId}`
 	const headers = { ServiceBusAuthorization: token.token, 'Relay-User-Agent': 'rollcall-relay' }
-	const control = await open(url, { headers, ca, agent: proxy, maxPayload: controlPayload, clock })
+	const control = await openWebSocket(url, { headers, ca, agent: proxy, maxPayload: controlPayload, clock })
 	const over = new AbortController()
-	const underway = tally()
+	const underway = inFlight()
 
 	const isOpen = () => control.readyState === WebSocket.OPEN
 	const rendezvous = (address: string) => {
 		if (!isTrusted(address, config)) throw new Error('the rendezvous is on a host that is not the service')
-		return open(address, { ca, agent: proxy, maxPayload: bodyLimit + 2 ** 20, clock })
+		return openWebSocket(address, { ca, agent: proxy, maxPayload: bodyLimit + 2 ** 20, clock })
 	}
 
-	async function answer({ id, address }: RelayRequest, response: Answer): Promise<string> {
+	async function answer({ id, address }: RelayRequest, response: RelayResponse): Promise<string> {
 		if (response.body.length <= controlLimit && isOpen()) {
-			sendAnswer(control, id, response)
+			sendResponse(control, id, response)
 			return 'control'
 		}
 		try {
 			if (address === undefined) throw new Error('the request came without an address')
 			const socket = await rendezvous(address)
 			attend(socket)
-			sendAnswer(socket, id, response)
+			sendResponse(socket, id, response)
 			return 'rendezvous'
 		} catch (error) {
 			log('rendezvous_failed', { serviceId: id, detail: briefly(error) })
 			if (!isOpen()) throw error
 			const { status, headers: own, body } = refusal('rendezvous_failed', briefly(error))
 			const marks = Object.entries(response.headers).filter(([name]) => name.startsWith('x-scim-relay-'))
-			sendAnswer(control, id, {
+			sendResponse(control, id, {
 				status,
 				headers: { ...Object.fromEntries(marks), ...own, [header.error]: 'rendezvous_failed' },
 				body,
@@ -90,13 +97,13 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 			cancel = clock.after(rendezvousIdle, () => socket.close(1000))
 		}
 		stay()
-		const leave = setting.kept.enter()
+		const leave = options.kept.enter()
 		socket.on('close', () => {
 			cancel()
 			gone.abort()
 			leave()
 		})
-		read(socket, {
+		readMessages(socket, {
 			broken: (what) => {
 				log('protocol', { what, channel: 'rendezvous' })
 				socket.terminate()
@@ -105,7 +112,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 				stay()
 				if (!('request' in message) || !('id' in message.request)) return log('ignored', { channel: 'rendezvous' })
 				const { request } = message
-				void setting.receive({
+				void options.receive({
 					request,
 					body,
 					signal: gone.signal,
@@ -115,9 +122,9 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		})
 	}
 
-	function answerBy(socket: WebSocket, { id }: RelayRequest, response: Answer): Promise<string> {
+	function answerBy(socket: WebSocket, { id }: RelayRequest, response: RelayResponse): Promise<string> {
 		if (socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error('the rendezvous is closed'))
-		sendAnswer(socket, id, response)
+		sendResponse(socket, id, response)
 		return Promise.resolve('rendezvous')
 	}
 
@@ -126,7 +133,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		if (!('request' in message)) return log('ignored', { channel: 'control', keys: message.unknown })
 		const { request } = message
 		if (!('id' in request)) return track(fetchRequest(request.address))
-		return track(setting.receive({ request, body, answer: (response) => answer(request, response) }))
+		return track(options.receive({ request, body, answer: (response) => answer(request, response) }))
 	}
 
 	async function fetchRequest(address: string): Promise<void> {
@@ -142,7 +149,7 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		log('accept_refused')
 		const refused = `${address}&sb-hc-statusCode=501&sb-hc-statusDescription=HTTP%20only`
 		if (isTrusted(address, config))
-			void open(refused, { ca, agent: proxy, maxPayload: 1024, clock }).then(
+			void openWebSocket(refused, { ca, agent: proxy, maxPayload: 1024, clock }).then(
 				(socket) => socket.terminate(),
 				(error: unknown) => log('accept_rejected', { detail: briefly(error) }),
 			)
@@ -152,22 +159,22 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		void work.finally(underway.enter())
 	}
 
-	const ended = new Promise<End>((resolve) => {
-		const alive = keepAlive(control, setting)
+	const ended = new Promise<SessionEnd>((resolve) => {
+		const alive = keepAlive(control, options)
 		control.on('close', (code, reason) => {
 			over.abort()
 			alive.stop()
 			resolve({ code, reason: String(reason), isAfterPing: alive.isShortAfterPing() })
 		})
 	})
-	read(control, {
+	readMessages(control, {
 		received,
 		broken: (what) => {
 			log('protocol', { what, channel: 'control' })
 			control.terminate()
 		},
 	})
-	void renew(control, token, setting, over.signal)
+	void renew(control, token, options, over.signal)
 
 	return {
 		ended,
@@ -186,7 +193,7 @@ export class TokenError extends Error {
 	override readonly name = 'TokenError'
 }
 
-async function tokenFrom({ token }: SessionSetting, isRefused: boolean): Promise<RelayToken> {
+async function tokenFrom({ token }: SessionOptions, isRefused: boolean): Promise<RelayToken> {
 	try {
 		return await token(isRefused)
 	} catch (error) {
@@ -202,7 +209,7 @@ function isTrusted(address: string, { relay }: Config): boolean {
 }
 
 /** Finds out within half a minute that the other side is gone: the service tells nobody, and drops who says nothing. */
-function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionSetting) {
+function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionOptions) {
 	let heard = clock.now()
 	let firstPing: number | undefined
 	let cancel = () => {}
@@ -243,7 +250,7 @@ const untilRenewal = (life: number): number => Math.min(24 * 3_600_000, Math.max
 async function renew(
 	socket: WebSocket,
 	first: RelayToken,
-	{ clock, log, token }: SessionSetting,
+	{ clock, log, token }: SessionOptions,
 	signal: AbortSignal,
 ): Promise<void> {
 	let held = first

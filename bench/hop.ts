@@ -50,9 +50,9 @@ async function startRollcall(connectionString: string): Promise<number> {
 }
 
 /** What others must know to reach it. */
-type Ready = { readonly port: number } | { readonly connectionString: string } | Record<never, never>
+type HopAddress = { readonly port: number } | { readonly connectionString: string } | Record<never, never>
 
-async function start(): Promise<Ready> {
+async function start(): Promise<HopAddress> {
 	switch (role) {
 		case 'origin':
 			return { port: await startOrigin() }

@@ -12,21 +12,21 @@ import { measure, printTable, type Timing } from './measure.ts'
 import { person } from './person.ts'
 
 /** Sends one request and resolves to the answer's body. */
-type Send = (method: string, path: string, body?: Buffer) => Promise<Buffer>
+type SendScim = (method: string, path: string, body?: Buffer) => Promise<Buffer>
 
 /** A process that a request goes through, and the processor time that it has used so far. */
 type Hop = { readonly name: string; cpu(): Promise<number> }
 
 /** A SCIM server, the two ways to it and the processes on each. */
-type Course = {
-	readonly direct: Way
-	readonly relayed: Way
-	readonly operations: readonly Operation[]
+type Scenario = {
+	readonly direct: RequestPath
+	readonly relayed: RequestPath
+	readonly operations: readonly RelayOperation[]
 }
 
-type Way = { readonly send: Send; readonly hops: readonly Hop[] }
+type RequestPath = { readonly send: SendScim; readonly hops: readonly Hop[] }
 
-type Operation = { readonly name: string; readonly count: number; run(send: Send): Promise<unknown> }
+type RelayOperation = { readonly name: string; readonly count: number; run(send: SendScim): Promise<unknown> }
 
 const steadyRate = 25
 const steadySeconds = 10
@@ -43,16 +43,16 @@ export async function relay(): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-bench-'))
 	const undo: (() => unknown)[] = [() => rm(folder, { recursive: true })]
 	try {
-		const courses = await prepare(folder, undo)
-		for (const course of courses) await warm(course)
-		await compare(courses)
-		await hold(courses)
+		const scenarios = await prepare(folder, undo)
+		for (const scenario of scenarios) await warm(scenario)
+		await compare(scenarios)
+		await hold(scenarios)
 	} finally {
 		for (const step of undo.reverse()) await step()
 	}
 }
 
-async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonly Course[]> {
+async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonly Scenario[]> {
 	const ca = await writeFiles(folder)
 	const hop = async (name: string, role: string, ...more: string[]) => {
 		const child = await startChild('./hop.js', { args: [role, folder, ...more], read: ready.parse })
@@ -61,11 +61,11 @@ async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonl
 		return { ...child.ready, name, cpu }
 	}
 	const standIn = await hop('stand-in', 'stand-in', 'plain,rollcall')
-	const course = async (
+	const scenario = async (
 		entity: string,
 		{ server, base, others }: { server: Hop & { readonly port: number }; base: string; others: readonly Hop[] },
-		operations: readonly Operation[],
-	): Promise<Course> => {
+		operations: readonly RelayOperation[],
+	): Promise<Scenario> => {
 		const file = `${entity}.json`
 		await write(folder, file, JSON.stringify(settings({ relayPort: standIn.port, entity, port: server.port, base })))
 		const agent = await hop('agent', 'agent', file)
@@ -79,12 +79,12 @@ async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonl
 	const azurite = await hop('storage', 'azurite')
 	const rollcall = await hop('server', 'rollcall', azurite.connectionString)
 	return [
-		await course(
+		await scenario(
 			'rollcall',
 			{ server: rollcall, base: '/scim/app', others: [azurite] },
 			await ofRollcall(rollcall.port, ca),
 		),
-		await course('plain', { server: origin, base: '/scim', others: [] }, ofOrigin),
+		await scenario('plain', { server: origin, base: '/scim', others: [] }, ofOrigin),
 	]
 }
 
@@ -99,9 +99,14 @@ const client: Hop = {
 	},
 }
 
-type Place = { readonly relayPort: number; readonly entity: string; readonly port: number; readonly base: string }
+type AgentSettings = {
+	readonly relayPort: number
+	readonly entity: string
+	readonly port: number
+	readonly base: string
+}
 
-const settings = ({ relayPort, entity, port, base }: Place) => ({
+const settings = ({ relayPort, entity, port, base }: AgentSettings) => ({
 	relay: { namespace: `localhost:${relayPort}`, hybridConnection: entity, caFile: 'ca.pem' },
 	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
 	origin: {
@@ -130,7 +135,7 @@ async function writeFiles(folder: string): Promise<string> {
 	return ca.cert
 }
 
-function directSender(port: number, base: string, ca: string): Send {
+function directSender(port: number, base: string, ca: string): SendScim {
 	const agent = new Agent({ keepAlive: true, ca })
 	return (method, path, body) =>
 		new Promise((resolve, reject) => {
@@ -148,7 +153,7 @@ function directSender(port: number, base: string, ca: string): Send {
 		})
 }
 
-function throughRelay(port: number, entity: string, ca: string): Send {
+function throughRelay(port: number, entity: string, ca: string): SendScim {
 	const rule = { uri: `http://localhost/${entity}`, keyName: 'send', key: 'sendkey' }
 	const send = relaySender({
 		namespace: `localhost:${port}`,
@@ -172,10 +177,10 @@ function sound(status: number, body: Buffer): Buffer {
 
 let serial = 0
 
-const create = (send: Send, path = '/Users') =>
+const create = (send: SendScim, path = '/Users') =>
 	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...person(`bench-${serial++}`) })))
 
-const ofOrigin: readonly Operation[] = [
+const ofOrigin: readonly RelayOperation[] = [
 	{ name: 'instant: read', count: 2000, run: (send) => send('GET', '/Users/1') },
 	{ name: 'instant: create', count: 2000, run: (send) => create(send) },
 	{ name: 'after 10 ms: read', count: 1000, run: (send) => send('GET', '/Users/1?wait=10') },
@@ -183,7 +188,7 @@ const ofOrigin: readonly Operation[] = [
 ]
 
 /** What a client asks of an application server, here of another Rollcall. */
-async function ofRollcall(port: number, ca: string): Promise<readonly Operation[]> {
+async function ofRollcall(port: number, ca: string): Promise<readonly RelayOperation[]> {
 	const send = directSender(port, '/scim/app', ca)
 	const { id, userName } = z
 		.object({ id: z.string(), userName: z.string() })
@@ -197,16 +202,16 @@ async function ofRollcall(port: number, ca: string): Promise<readonly Operation[
 }
 
 /** What runs for the first time is compiled first, which is not what a request costs. */
-async function warm({ direct, relayed, operations }: Course): Promise<void> {
+async function warm({ direct, relayed, operations }: Scenario): Promise<void> {
 	const quick = operations.filter(({ name }) => !name.includes('ms'))
 	for (const { send } of [direct, relayed])
 		for (const { run } of quick) await measure(warmUp / quick.length, 16, () => run(send))
 }
 
 /** What one way took: its timing, and the milliseconds of each hop's processor for one request. */
-type Taken = { readonly timing: Timing; readonly cpu: ReadonlyMap<string, number> }
+type Sample = { readonly timing: Timing; readonly cpu: ReadonlyMap<string, number> }
 
-async function take({ send, hops }: Way, { count, run }: Operation, concurrency: number): Promise<Taken> {
+async function take({ send, hops }: RequestPath, { count, run }: RelayOperation, concurrency: number): Promise<Sample> {
 	const before = await Promise.all(hops.map(({ cpu }) => cpu()))
 	const timing = await measure(count, concurrency, () => run(send))
 	const after = await Promise.all(hops.map(({ cpu }) => cpu()))
@@ -214,20 +219,20 @@ async function take({ send, hops }: Way, { count, run }: Operation, concurrency:
 	return { timing, cpu: new Map(cpu) }
 }
 
-function middle(taken: readonly Taken[]): Taken {
+function middle(taken: readonly Sample[]): Sample {
 	const sorted = taken.toSorted((one, other) => one.timing.perSecond - other.timing.perSecond)
-	return sorted[sorted.length >> 1] as Taken // sound: there is at least one round
+	return sorted[sorted.length >> 1] as Sample // sound: there is at least one round
 }
 
 /** Both ways in turn, so that whatever else the machine does meets both; of the rounds the one in the middle counts. */
-async function compare(courses: readonly Course[]): Promise<void> {
+async function compare(scenarios: readonly Scenario[]): Promise<void> {
 	const rates: string[][] = []
 	const costs: string[][] = []
 	for (const concurrency of [1, 16])
-		for (const { direct, relayed, operations } of courses)
+		for (const { direct, relayed, operations } of scenarios)
 			for (const operation of operations) {
 				const sized = { ...operation, count: concurrency === 1 ? operation.count / 4 : operation.count }
-				const taken: (readonly [Taken, Taken])[] = []
+				const taken: (readonly [Sample, Sample])[] = []
 				for (let round = 0; round < rounds; round++)
 					taken.push([await take(direct, sized, concurrency), await take(relayed, sized, concurrency)])
 				const straight = middle(taken.map(([one]) => one))
@@ -252,7 +257,7 @@ async function compare(courses: readonly Course[]): Promise<void> {
 const directHops = ['client', 'server', 'storage']
 const relayHops = ['client', 'stand-in', 'agent', 'server', 'storage']
 
-const shares = ({ cpu }: Taken, names = directHops): string[] => names.map((name) => cpu.get(name)?.toFixed(2) ?? '-')
+const shares = ({ cpu }: Sample, names = directHops): string[] => names.map((name) => cpu.get(name)?.toFixed(2) ?? '-')
 
 const times = ({ p50, p95, p99 }: Timing): string[] => [p50.toFixed(2), p95.toFixed(2), p99.toFixed(2)]
 
@@ -263,9 +268,9 @@ const versus = (direct: Timing, relayed: Timing): string[] => [
 ]
 
 /** The same requests at their appointed times, however long those before them take. */
-async function hold(courses: readonly Course[]): Promise<void> {
+async function hold(scenarios: readonly Scenario[]): Promise<void> {
 	const rows: string[][] = []
-	for (const { direct, relayed, operations } of courses)
+	for (const { direct, relayed, operations } of scenarios)
 		for (const { name, run } of operations) {
 			const straight = await steadily(() => run(direct.send))
 			const through = await steadily(() => run(relayed.send))

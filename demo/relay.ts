@@ -20,7 +20,7 @@ import { startStandIn } from '../test/support/relay-stand-in/stand-in.ts'
 
 const port = 11015
 const folder = await mkdtemp(join(tmpdir(), 'rollcall-demo-'))
-const undo: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
+const cleanup: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
 const tokens = { client: 'the-token-that-the-client-has', application: 'the-token-that-only-the-agent-has' }
 
 async function demonstrate(): Promise<void> {
@@ -40,7 +40,7 @@ async function demonstrate(): Promise<void> {
 		key: await write('server.key', certificate.key),
 	})
 	const standIn = await startStandIn({ certificate, clock: systemClock })
-	undo.push(() => standIn.stop())
+	cleanup.push(() => standIn.stop())
 	const agent = await startAgent(await write('relay.json', JSON.stringify(agentSettings(standIn.host), null, 2)))
 	const { url, events } = await startRollcall(standIn.host, ca.cert)
 
@@ -107,7 +107,7 @@ const agentSettings = (host: string) => ({
 
 async function startRollcall(namespace: string, ca: string) {
 	const azurite = await startAzurite({ memory: true })
-	undo.push(() => azurite.close())
+	cleanup.push(() => azurite.close())
 	const file = join(folder, 'tokens.json')
 	await addToken(file, 'headquarters', { value: tokens.client, created: new Date().toISOString() })
 	const services = await createServices({
@@ -122,11 +122,11 @@ async function startRollcall(namespace: string, ca: string) {
 	})
 	const events: RequestEvent[] = []
 	const server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
-	undo.push(() => server.close())
+	cleanup.push(() => server.close())
 	return { url: `${server.url}/scim/headquarters`, events }
 }
 
-type Running = {
+type ChildProgram = {
 	/** What it has said so far. */
 	readonly lines: readonly string[]
 	/** Resolves when there are more lines than so many. */
@@ -142,14 +142,14 @@ async function assertFree(): Promise<void> {
 	await new Promise((resolve) => server.close(resolve))
 }
 
-async function startApplication({ cert, key }: { readonly cert: string; readonly key: string }): Promise<Running> {
+async function startApplication({ cert, key }: { readonly cert: string; readonly key: string }): Promise<ChildProgram> {
 	await assertFree()
 	const tls = ['--tls-cert', cert, '--tls-key', key]
 	const options = ['--port', String(port), '--ephemeral', '--tenant', 'app', '--token', tokens.application]
 	return start('../local/main.js', [...options, ...tls], (child) => child.stdout)
 }
 
-const startAgent = (config: string): Promise<Running> =>
+const startAgent = (config: string): Promise<ChildProgram> =>
 	start('../relay/main.js', ['run', '--config', config], (child) => child.stderr)
 
 /** Starts a program of this build and waits for its first line on the stream that it tells of requests on. */
@@ -157,7 +157,7 @@ async function start(
 	script: string,
 	args: readonly string[],
 	streamOf: (child: ChildProcess) => ChildProcess['stdout'],
-): Promise<Running> {
+): Promise<ChildProgram> {
 	const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), ...args])
 	const lines: string[] = []
 	const waiting = new Set<() => void>()
@@ -181,7 +181,7 @@ async function start(
 		child.kill()
 		await ended
 	}
-	undo.push(stop)
+	cleanup.push(stop)
 	await until(0)
 	return { lines, until, stop }
 }
@@ -205,5 +205,5 @@ try {
 	console.error(`error: ${error instanceof Error ? error.message : error}`)
 	process.exitCode = 1
 } finally {
-	for (const step of undo.reverse()) await step()
+	for (const step of cleanup.reverse()) await step()
 }

@@ -1,9 +1,9 @@
 import { pause } from '../../shared/relay/clock.ts'
 import { header } from '../../shared/relay/contract.ts'
-import type { Received } from '../../shared/relay/exchange.ts'
-import type { Answer } from '../channel.ts'
+import type { ExchangeResult } from '../../shared/relay/exchange.ts'
+import type { RelayResponse } from '../channel.ts'
 import { briefly } from '../log.ts'
-import type { Attempt, Delivery, Listener, Listening, Rig } from './rig.ts'
+import type { Attempt, Listener, ListenOptions, ReceivedRequest, Rig } from './rig.ts'
 
 /** Something that the documents leave open. */
 export type Question = {
@@ -19,7 +19,7 @@ export type Question = {
 
 const minute = 60_000
 /** Marked as an agent would: a connection is kept only after that. */
-const ok: Answer = {
+const ok: RelayResponse = {
 	status: 200,
 	headers: { 'content-type': 'text/plain', [header.outcome]: 'completed' },
 	body: Buffer.from('ok'),
@@ -30,7 +30,7 @@ export const questions: readonly Question[] = [
 		name: 'nobody listens',
 		assumed: '404, 502 or 503, without Via',
 		fits: /^(404|502|503) .*, no Via$/,
-		ask: async (rig) => told(await rig.sender()({})),
+		ask: async (rig) => summaryOf(await rig.sender()({})),
 	},
 	{
 		name: 'listening with a wrong key',
@@ -56,7 +56,7 @@ export const questions: readonly Question[] = [
 		fits: /^401 /,
 		ask: async (rig) => {
 			await rig.listen()
-			return told(await rig.sender()({ headers: { authorization: 'Bearer app' }, isAnonymous: true }))
+			return summaryOf(await rig.sender()({ headers: { authorization: 'Bearer app' }, isAnonymous: true }))
 		},
 	},
 	...['PATCH', 'DELETE'].map((method) => ({
@@ -64,9 +64,9 @@ export const questions: readonly Question[] = [
 		assumed: 'arrives as it is',
 		fits: new RegExp(`^${method} with "body", answered 200`),
 		ask: async (rig: Rig) => {
-			const { delivery, reply } = await passed(rig, { method, body: Buffer.from('body') })
-			if (delivery === undefined) return told(reply)
-			return `${delivery.request.method} with "${delivery.body}", answered ${told(reply)}`
+			const { delivery, reply } = await roundTrip(rig, { method, body: Buffer.from('body') })
+			if (delivery === undefined) return summaryOf(reply)
+			return `${delivery.request.method} with "${delivery.body}", answered ${summaryOf(reply)}`
 		},
 	})),
 	{
@@ -75,8 +75,8 @@ export const questions: readonly Question[] = [
 		fits: /^(control|rendezvous), 4 bytes/,
 		ask: async (rig) => {
 			const chunked = { method: 'POST', headers: { 'transfer-encoding': 'chunked' }, body: Buffer.from('body') }
-			const { delivery, reply } = await passed(rig, chunked)
-			return delivery === undefined ? told(reply) : `${delivery.way}, ${delivery.body.length} bytes`
+			const { delivery, reply } = await roundTrip(rig, chunked)
+			return delivery === undefined ? summaryOf(reply) : `${delivery.way}, ${delivery.body.length} bytes`
 		},
 	},
 	{
@@ -85,8 +85,8 @@ export const questions: readonly Question[] = [
 		fits: /^60000 control, .*65537 rendezvous$/,
 		ask: (rig) =>
 			each([60_000, 65_000, 65_536, 65_537], async (size) => {
-				const { delivery, reply } = await passed(rig, { method: 'POST', body: Buffer.alloc(size, 'x') })
-				return delivery?.way ?? told(reply)
+				const { delivery, reply } = await roundTrip(rig, { method: 'POST', body: Buffer.alloc(size, 'x') })
+				return delivery?.way ?? summaryOf(reply)
 			}),
 	},
 	{
@@ -95,7 +95,7 @@ export const questions: readonly Question[] = [
 		fits: /65536 200, /,
 		ask: (rig) =>
 			each([65_536, 65_537], async (size) => {
-				const { reply } = await passed(rig, {}, { ...ok, body: Buffer.alloc(size, 'x') })
+				const { reply } = await roundTrip(rig, {}, { ...ok, body: Buffer.alloc(size, 'x') })
 				return statusOf(reply)
 			}),
 	},
@@ -142,7 +142,7 @@ export const questions: readonly Question[] = [
 		fits: /^(404|502|503) .*, no Via$/,
 		ask: async (rig) => {
 			const { id } = await rig.listen()
-			return told(await rig.sender()({ headers: { 'microsoft-relay-disallowedlisteners': id } }))
+			return summaryOf(await rig.sender()({ headers: { 'microsoft-relay-disallowedlisteners': id } }))
 		},
 	},
 	{
@@ -163,7 +163,7 @@ export const questions: readonly Question[] = [
 		fits: /4000 200/,
 		ask: (rig) =>
 			each([1000, 2000, 4000, 8000, 12_000], async (length) => {
-				const { reply } = await passed(rig, { path: `/conformance?${'x'.repeat(length)}` })
+				const { reply } = await roundTrip(rig, { path: `/conformance?${'x'.repeat(length)}` })
 				return statusOf(reply)
 			}),
 	},
@@ -173,7 +173,7 @@ export const questions: readonly Question[] = [
 		fits: /503 503 with Via/,
 		ask: (rig) =>
 			each([204, 404, 502, 503, 504], async (status) => {
-				const { reply } = await passed(rig, {}, { ...ok, status, body: Buffer.from(status === 204 ? '' : 'ok') })
+				const { reply } = await roundTrip(rig, {}, { ...ok, status, body: Buffer.from(status === 204 ? '' : 'ok') })
 				return `${statusOf(reply)} ${viaOf(reply) === undefined ? 'without' : 'with'} Via`
 			}),
 	},
@@ -188,7 +188,7 @@ export const questions: readonly Question[] = [
 			listener.socket.close(1000)
 			await new Promise((resolve) => listener.socket.once('close', resolve))
 			await delivery.answerByRendezvous(ok)
-			return told(await sent)
+			return summaryOf(await sent)
 		},
 	},
 	...[
@@ -236,10 +236,10 @@ export const questions: readonly Question[] = [
 	},
 ]
 
-type Passed = { readonly delivery?: Delivery; readonly reply: Received }
+type RoundTrip = { readonly delivery?: ReceivedRequest; readonly reply: ExchangeResult }
 
 /** Sends by a new listener, which answers; without a delivery where the service did not take it there. */
-async function passed(rig: Rig, attempt: Attempt, answer = ok): Promise<Passed> {
+async function roundTrip(rig: Rig, attempt: Attempt, answer = ok): Promise<RoundTrip> {
 	const listener = await rig.listen()
 	try {
 		const sent = rig.sender()(attempt)
@@ -259,12 +259,12 @@ async function each<T>(cases: readonly T[], ask: (item: T) => Promise<string>): 
 	return seen.join(', ')
 }
 
-const viaOf = (reply: Received): string | undefined => ('lost' in reply ? undefined : reply.headers.via)
-const statusOf = (reply: Received): string => ('lost' in reply ? `lost: ${reply.lost}` : String(reply.status))
+const viaOf = (reply: ExchangeResult): string | undefined => ('lost' in reply ? undefined : reply.headers.via)
+const statusOf = (reply: ExchangeResult): string => ('lost' in reply ? `lost: ${reply.lost}` : String(reply.status))
 const untraced = (reason: string): string => reason.replace(/\s*TrackingId:.*/, '').slice(0, 120)
 const seconds = (milliseconds: number): number => Math.round(milliseconds / 1000)
 
-function told(reply: Received): string {
+function summaryOf(reply: ExchangeResult): string {
 	if ('lost' in reply) return `lost: ${reply.lost}`
 	const via = viaOf(reply)
 	return `${reply.status} ${untraced(reply.reason)}, ${via === undefined ? 'no Via' : `Via ${via}`}`
@@ -273,10 +273,10 @@ function told(reply: Received): string {
 async function timed(rig: Rig, attempt: Attempt): Promise<string> {
 	const started = rig.clock.now()
 	const reply = await rig.sender()(attempt)
-	return `${told(reply)} after ${seconds(rig.clock.now() - started)} s`
+	return `${summaryOf(reply)} after ${seconds(rig.clock.now() - started)} s`
 }
 
-async function handshake(rig: Rig, listening: Listening): Promise<string> {
+async function handshake(rig: Rig, listening: ListenOptions): Promise<string> {
 	try {
 		await rig.listen(listening)
 		return 'let in'
@@ -287,8 +287,8 @@ async function handshake(rig: Rig, listening: Listening): Promise<string> {
 
 async function headersSeen(rig: Rig): Promise<string> {
 	const headers = { authorization: 'Bearer app', 'x-two': 'a, b' }
-	const { delivery, reply } = await passed(rig, { headers })
-	if (delivery === undefined) return told(reply)
+	const { delivery, reply } = await roundTrip(rig, { headers })
+	if (delivery === undefined) return summaryOf(reply)
 	const came = Object.fromEntries(
 		Object.entries(delivery.request.requestHeaders).map(([name, value]) => [name.toLowerCase(), value]),
 	)
@@ -306,7 +306,7 @@ async function nextAfterRendezvous(rig: Rig): Promise<string> {
 	await first
 	const second = send({})
 	const small = await Promise.race([listener.next(), second])
-	if (!('answer' in small)) return told(small)
+	if (!('answer' in small)) return summaryOf(small)
 	small.answer(ok)
 	return `${small.way}, ${statusOf(await second)}`
 }
@@ -341,8 +341,8 @@ async function chosen(
 }
 
 async function targetOf(rig: Rig, path: string): Promise<string> {
-	const { delivery, reply } = await passed(rig, { path })
-	if (delivery === undefined) return told(reply)
+	const { delivery, reply } = await roundTrip(rig, { path })
+	if (delivery === undefined) return summaryOf(reply)
 	const { requestTarget } = delivery.request
 	return requestTarget.endsWith(path) ? 'as it is' : requestTarget
 }

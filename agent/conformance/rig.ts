@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import type { WebSocket } from 'ws'
 import { type Clock, pause } from '../../shared/relay/clock.ts'
 import { bodyLimit } from '../../shared/relay/contract.ts'
-import { exchangeWith, type Received } from '../../shared/relay/exchange.ts'
+import { type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
-import { type Answer, open, type RelayRequest, read, sendAnswer } from '../channel.ts'
+import { openWebSocket, type RelayRequest, type RelayResponse, readMessages, sendResponse } from '../channel.ts'
 
 /** A hybrid connection that nobody else uses, and keys for both of its ends. */
-export type Place = {
+export type HybridConnection = {
 	readonly namespace: string
 	readonly hybridConnection: string
 	readonly listen: Key
@@ -18,21 +18,21 @@ export type Place = {
 type Key = { readonly name: string; readonly key: string }
 
 /** A request as it came to a listener. */
-export type Delivery = {
+export type ReceivedRequest = {
 	readonly request: RelayRequest
 	readonly body: Buffer
 	readonly way: 'control' | 'rendezvous'
 	/** Answers on the channel that it came by. */
-	answer(answer: Answer): void
+	answer(answer: RelayResponse): void
 	/** Answers by a rendezvous of its own. */
-	answerByRendezvous(answer: Answer): Promise<void>
+	answerByRendezvous(answer: RelayResponse): Promise<void>
 }
 
 export type Listener = {
 	readonly id: string
 	readonly socket: WebSocket
 	/** The next request. Rejects when none comes within 20 s. */
-	next(): Promise<Delivery>
+	next(): Promise<ReceivedRequest>
 }
 
 export type Attempt = {
@@ -45,9 +45,9 @@ export type Attempt = {
 	readonly isAnonymous?: true
 }
 
-export type Send = (attempt: Attempt) => Promise<Received>
+export type SendAttempt = (attempt: Attempt) => Promise<ExchangeResult>
 
-export type Listening = {
+export type ListenOptions = {
 	readonly id?: string
 	/** When the token ends, in milliseconds since 1970. */
 	readonly expires?: number
@@ -57,36 +57,36 @@ export type Listening = {
 
 export type Rig = {
 	readonly clock: Clock
-	listen(more?: Listening): Promise<Listener>
+	listen(more?: ListenOptions): Promise<Listener>
 	/** A sender with connections of its own. */
-	sender(): Send
+	sender(): SendAttempt
 	/** Closes every listener. */
 	close(): Promise<void>
 	/** Cuts off every listener, as one that is killed would be. */
 	cut(): void
 }
 
-const patience = 20_000
+const requestLimit = 20_000
 const answerLimit = 90_000
 const closeWithin = 5000
 
 /** Both ends of a hybrid connection, to see what the service makes of what goes in at one of them. */
-export function rigOf(place: Place, clock: Clock): Rig {
-	const { namespace, hybridConnection, ca } = place
+export function rigOf(connection: HybridConnection, clock: Clock): Rig {
+	const { namespace, hybridConnection, ca } = connection
 	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
 	const tokenOf = ({ name, key }: Key, expires = clock.now() + 3_600_000) =>
 		sasToken({ uri, keyName: name, key, expires }).token
 	const sockets = new Set<WebSocket>()
 
 	async function connect(url: string, headers?: Readonly<Record<string, string>>): Promise<WebSocket> {
-		const socket = await open(url, { ...(headers && { headers }), ca, maxPayload: bodyLimit, clock })
+		const socket = await openWebSocket(url, { ...(headers && { headers }), ca, maxPayload: bodyLimit, clock })
 		sockets.add(socket)
 		socket.once('close', () => sockets.delete(socket))
 		return socket
 	}
 
-	function attend(socket: WebSocket, way: Delivery['way'], arrive: Arrive): void {
-		read(socket, {
+	function attend(socket: WebSocket, way: ReceivedRequest['way'], arrive: RequestArrival): void {
+		readMessages(socket, {
 			broken: () => socket.terminate(),
 			received: (message, body) => {
 				if (!('request' in message)) return
@@ -103,28 +103,33 @@ export function rigOf(place: Place, clock: Clock): Rig {
 		})
 	}
 
-	const delivery = (socket: WebSocket, came: Pick<Delivery, 'request' | 'body' | 'way'>): Delivery => ({
+	const delivery = (socket: WebSocket, came: Pick<ReceivedRequest, 'request' | 'body' | 'way'>): ReceivedRequest => ({
 		...came,
-		answer: (answer) => sendAnswer(socket, came.request.id, answer),
+		answer: (answer) => sendResponse(socket, came.request.id, answer),
 		answerByRendezvous: async (answer) => {
 			if (came.request.address === undefined) throw new Error('the request came without an address')
 			const rendezvous = await connect(came.request.address)
 			rendezvous.resume()
-			sendAnswer(rendezvous, came.request.id, answer)
+			sendResponse(rendezvous, came.request.id, answer)
 		},
 	})
 
-	async function listen(more: Listening = {}): Promise<Listener> {
-		const { id = randomUUID(), expires, hybridConnection: entity = hybridConnection, key = place.listen.key } = more
+	async function listen(more: ListenOptions = {}): Promise<Listener> {
+		const {
+			id = randomUUID(),
+			expires,
+			hybridConnection: entity = hybridConnection,
+			key = connection.listen.key,
+		} = more
 		const url = `wss://${namespace}/$hc/${entity}?sb-hc-action=listen&sb-hc-id=${id}`
-		const token = tokenOf({ ...place.listen, key }, expires)
+		const token = tokenOf({ ...connection.listen, key }, expires)
 		const socket = await connect(url, { ServiceBusAuthorization: token })
 		const { arrive, next } = queue(clock)
 		attend(socket, 'control', arrive)
 		return { id, socket, next }
 	}
 
-	function sender(): Send {
+	function sender(): SendAttempt {
 		const exchange = exchangeWith(namespace, { ca, clock })
 		return ({ method = 'GET', path = '/conformance', headers = {}, body, isAnonymous }) => {
 			const isChunked = 'transfer-encoding' in headers
@@ -132,7 +137,7 @@ export function rigOf(place: Place, clock: Clock): Rig {
 			return exchange({
 				method,
 				path: `/${hybridConnection}${path}`,
-				headers: { ...(!isAnonymous && { servicebusauthorization: tokenOf(place.send) }), ...length, ...headers },
+				headers: { ...(!isAnonymous && { servicebusauthorization: tokenOf(connection.send) }), ...length, ...headers },
 				body,
 				limit: answerLimit,
 			})
@@ -154,15 +159,15 @@ export function rigOf(place: Place, clock: Clock): Rig {
 }
 
 /** Takes a request, or throws why it could not be fetched. */
-type Arrive = (delivery: () => Delivery) => void
+type RequestArrival = (delivery: () => ReceivedRequest) => void
 
 /** What arrived is kept until it is asked for. */
-function queue(clock: Clock): { readonly arrive: Arrive; readonly next: Listener['next'] } {
-	const arrived: (() => Delivery)[] = []
+function queue(clock: Clock): { readonly arrive: RequestArrival; readonly next: Listener['next'] } {
+	const arrived: (() => ReceivedRequest)[] = []
 	let look = () => {}
-	const next = (): Promise<Delivery> =>
+	const next = (): Promise<ReceivedRequest> =>
 		new Promise((resolve, reject) => {
-			const cancel = clock.after(patience, () => reject(new Error(`no request within ${patience / 1000} s`)))
+			const cancel = clock.after(requestLimit, () => reject(new Error(`no request within ${requestLimit / 1000} s`)))
 			look = () => {
 				const first = arrived.shift()
 				if (first === undefined) return
@@ -172,7 +177,7 @@ function queue(clock: Clock): { readonly arrive: Arrive; readonly next: Listener
 			}
 			look()
 		})
-	const arrive = (delivery: () => Delivery) => {
+	const arrive = (delivery: () => ReceivedRequest) => {
 		arrived.push(delivery)
 		look()
 	}

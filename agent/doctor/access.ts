@@ -2,25 +2,25 @@ import { realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { filesOf } from '../secret-file.ts'
 import type { Machine } from '../service-manager.ts'
-import { counted, type Finding, fail, pass, plainly, skip, warn } from './check.ts'
-import type { Examined } from './remedy.ts'
+import { counted, type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
+import type { LoadedConfig } from './remedy.ts'
 
 /** A unit of systemd, as far as it decides what the service sees. */
 type Unit = {
 	readonly user: string
 	readonly command: string
-	/** Files that systemd reads as root and hands over. */
+	/** FileChecks that systemd reads as root and hands over. */
 	readonly handedOver: ReadonlySet<string>
 	readonly hidden: readonly string[]
 }
 
 /** May the user that the service runs as read what it needs? Whoever runs the doctor may be another one. */
-export function access(examined: Examined, machine: Machine): readonly Finding[] {
+export function access(loaded: LoadedConfig, machine: Machine): readonly DoctorFinding[] {
 	if (machine.platform !== 'linux')
 		return [skip('C3', 'who may read a file here is in its access list, which is not looked at: icacls FILE')]
 	const unit = installedUnit(machine)
 	if (unit === undefined) return [skip('C3', 'no service is installed: C2 is about whoever runs this')]
-	const file = resolve(examined.file)
+	const file = resolve(loaded.file)
 	if (!unit.command.includes(file))
 		return [warn('C3', `the service does not run with ${file}: ${unit.command}`, installing(file, unit))]
 	const identity = identityOf(unit.user, machine)
@@ -28,7 +28,7 @@ export function access(examined: Examined, machine: Machine): readonly Finding[]
 		return [
 			fail('C3', `the service runs as ${unit.user}, whom this machine does not know`, `useradd --system ${unit.user}`),
 		]
-	const { secret, open } = filesOf(examined.config)
+	const { secret, open } = filesOf(loaded.config)
 	// Systemd hands over what it did at its installation: a secret that was named since then is not among it.
 	const isOlder = unit.handedOver.size > 0
 	const remedyFor = (each: string) =>
@@ -91,7 +91,7 @@ const enter = 1
 const read = 4
 
 /** By owner, group and mode, root like any other, since the service has no privileges. Access lists are not looked at. */
-function barrier(file: string, remedy: string, { user, hidden }: Unit, identity: Identity): readonly Finding[] {
+function barrier(file: string, remedy: string, { user, hidden }: Unit, identity: Identity): readonly DoctorFinding[] {
 	const cover = hidden.find((folder) => file.startsWith(folder))
 	if (cover !== undefined)
 		return [

@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import { type Clock, pause } from '../../shared/relay/clock.ts'
 import { startAgent } from '../agent.ts'
-import { ask } from '../ask.ts'
 import type { Config } from '../config.ts'
 import { briefly, type Log } from '../log.ts'
-import { type Finding, fail, pass, skip, warn } from './check.ts'
+import { requestText } from '../request-text.ts'
+import { type DoctorFinding, fail, pass, skip, warn } from './check.ts'
 
 const status = z.object({
 	state: z.enum(['connecting', 'online', 'degraded', 'draining', 'stopped']),
@@ -17,22 +17,22 @@ const status = z.object({
 })
 
 /** More than the agent takes to ask the SCIM server. */
-const askLimit = 15_000
+const statusTimeout = 15_000
 const listenLimit = 25_000
 
 /**
  * Does the agent of this machine listen? It is asked. Only where none answers, and where that is wanted, one listens for
  * a moment: it may get requests, and serves them as any other.
  */
-export async function agentFinding(config: Config, isListening: boolean, clock: Clock): Promise<Finding> {
+export async function agentFinding(config: Config, isListening: boolean, clock: Clock): Promise<DoctorFinding> {
 	const asked = await askAgent(config)
 	return asked.verdict === 'SKIP' && isListening ? listen(config, clock) : asked
 }
 
-async function listen(config: Config, clock: Clock): Promise<Finding> {
+async function listen(config: Config, clock: Clock): Promise<DoctorFinding> {
 	const stopping = new AbortController()
-	let tell = (_: Finding) => {}
-	const heard = new Promise<Finding>((resolve) => {
+	let tell = (_: DoctorFinding) => {}
+	const heard = new Promise<DoctorFinding>((resolve) => {
 		tell = resolve
 	})
 	const log: Log = (event, { trouble, detail } = {}) => {
@@ -49,12 +49,12 @@ async function listen(config: Config, clock: Clock): Promise<Finding> {
 	return finding
 }
 
-async function askAgent(config: Config): Promise<Finding> {
+async function askAgent(config: Config): Promise<DoctorFinding> {
 	if (config.admin === undefined)
 		return skip('A3', 'the running agent cannot be asked: there is no "admin": { "port": 9110 } in the settings')
 	const { port } = config.admin
 	try {
-		const { text } = await ask(`http://127.0.0.1:${port}/status`, { limit: askLimit })
+		const { text } = await requestText(`http://127.0.0.1:${port}/status`, { timeout: statusTimeout })
 		return judge(status.parse(JSON.parse(text)), config)
 	} catch (error) {
 		if (error instanceof SyntaxError || error instanceof z.ZodError)
@@ -63,7 +63,10 @@ async function askAgent(config: Config): Promise<Finding> {
 	}
 }
 
-function judge({ state, agent, hybridConnection, channels, trouble }: z.infer<typeof status>, config: Config): Finding {
+function judge(
+	{ state, agent, hybridConnection, channels, trouble }: z.infer<typeof status>,
+	config: Config,
+): DoctorFinding {
 	const seen = `the agent ${agent} is ${state} on ${hybridConnection}, control channels: ${channels}`
 	if (agent !== config.agentId || hybridConnection !== config.relay.hybridConnection)
 		return warn('A3', `${seen}; the settings name ${config.agentId}`, 'It runs with other settings: restart it.')

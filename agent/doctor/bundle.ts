@@ -4,17 +4,17 @@ import wsPackage from 'ws/package.json' with { type: 'json' }
 import { type Config, readConfig } from '../config.ts'
 import { briefly } from '../log.ts'
 import type { Machine } from '../service-manager.ts'
-import type { Finding } from './check.ts'
+import type { DoctorFinding } from './check.ts'
 
-type Content = {
+type BundleContent = {
 	readonly config: string
-	readonly findings: readonly Finding[]
+	readonly findings: readonly DoctorFinding[]
 	readonly machine: Machine
 	readonly version: string
 }
 
 /** Writes what somebody else needs to see what is wrong: settings without secrets, findings, versions, the end of the log. */
-export function writeBundle(file: string, { config, findings, machine, version }: Content): void {
+export function writeBundle(file: string, { config, findings, machine, version }: BundleContent): void {
 	const { platform, arch, versions } = process
 	const bundle = {
 		made: new Date().toISOString(),
@@ -27,8 +27,8 @@ export function writeBundle(file: string, { config, findings, machine, version }
 			arch,
 		},
 		findings: findings.map((finding) => ({ ...finding, seen: withoutExcerpt(finding.seen) })),
-		config: attempt(() => withoutSecrets(readConfig(config))),
-		log: attempt(() => lastLines(machine)),
+		config: orMissing(() => withoutSecrets(readConfig(config))),
+		log: orMissing(() => lastLines(machine)),
 	}
 	writeFileSync(file, `${JSON.stringify(bundle, null, 2)}\n`, { mode: 0o600 })
 }
@@ -43,7 +43,7 @@ function lastLines({ platform, folder, run }: Machine): readonly string[] {
 }
 
 /** Whatever cannot be had is itself something to know. */
-function attempt<T>(get: () => T): T | { readonly missing: string } {
+function orMissing<T>(get: () => T): T | { readonly missing: string } {
 	try {
 		return get()
 	} catch (error) {

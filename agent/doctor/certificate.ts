@@ -8,7 +8,7 @@ import { contextOf } from '../origin-tls.ts'
 import { counted, plainly } from './check.ts'
 
 /** The certificate that the SCIM server shows, whatever it is worth. */
-export type Shown = {
+export type ServerCertificate = {
 	readonly pem: string
 	readonly text: string
 	/** With their kinds, as in `DNS:localhost` and `IP:127.0.0.1`. */
@@ -30,7 +30,7 @@ export type Shown = {
 const limit = 5000
 
 /** Looks at the certificate only: nothing is asked, and nothing is sent after the handshake. Throws when none is shown. */
-export function showCertificate(config: Config): Promise<Shown> {
+export function showCertificate(config: Config): Promise<ServerCertificate> {
 	const { host, port } = originOf(config)
 	const name = config.origin.tls.serverName ?? host
 	// The one place that goes on with any certificate and any protocol: to show them to the administrator, who decides.
@@ -44,7 +44,7 @@ export function showCertificate(config: Config): Promise<Shown> {
 	}
 	return new Promise((resolve, reject) => {
 		const socket = connect(options)
-		let shown: Shown | undefined
+		let shown: ServerCertificate | undefined
 		// Node gives it once.
 		const look = () => {
 			const certificate = shown === undefined ? socket.getPeerX509Certificate() : undefined
@@ -68,7 +68,7 @@ export function showCertificate(config: Config): Promise<Shown> {
 	})
 }
 
-function describe(certificate: X509Certificate, protocol: string): Shown {
+function describe(certificate: X509Certificate, protocol: string): ServerCertificate {
 	const legacy = certificate.toLegacyObject()
 	const names = namesIn(certificate.subjectAltName)
 	const commonName = text(legacy.subject?.CN)
@@ -117,7 +117,7 @@ function endedAbove(certificate: X509Certificate): string | undefined {
 }
 
 /** Of the names in it one by which a server can be asked for and that this certificate holds for. */
-export function serverNameIn(shown: Shown, host: string): string | undefined {
+export function serverNameIn(shown: ServerCertificate, host: string): string | undefined {
 	const named = shown.names.map((name) => name.replace(/^\w+:/, ''))
 	const own = isIP(host) === 0 && host !== 'localhost' ? host : hostname()
 	const [label = ''] = own.toLowerCase().split('.')

@@ -2,7 +2,7 @@ import { codeOf, type UsageError } from '../../shared/cli/usage-error.ts'
 import { briefly } from '../log.ts'
 
 /** What one check came to, and what the administrator does about it. */
-export type Finding = {
+export type DoctorFinding = {
 	readonly code: string
 	readonly verdict: 'PASS' | 'WARN' | 'FAIL' | 'SKIP'
 	/** One line. */
@@ -11,13 +11,23 @@ export type Finding = {
 	readonly remedy?: string
 }
 
-export const pass = (code: string, seen: string): Finding => ({ code, verdict: 'PASS', seen })
-export const warn = (code: string, seen: string, remedy: string): Finding => ({ code, verdict: 'WARN', seen, remedy })
-export const fail = (code: string, seen: string, remedy: string): Finding => ({ code, verdict: 'FAIL', seen, remedy })
-export const skip = (code: string, seen: string): Finding => ({ code, verdict: 'SKIP', seen })
+export const pass = (code: string, seen: string): DoctorFinding => ({ code, verdict: 'PASS', seen })
+export const warn = (code: string, seen: string, remedy: string): DoctorFinding => ({
+	code,
+	verdict: 'WARN',
+	seen,
+	remedy,
+})
+export const fail = (code: string, seen: string, remedy: string): DoctorFinding => ({
+	code,
+	verdict: 'FAIL',
+	seen,
+	remedy,
+})
+export const skip = (code: string, seen: string): DoctorFinding => ({ code, verdict: 'SKIP', seen })
 
 /** Checks for which another has to be passed first. */
-export const notReached = (codes: readonly string[], first: string): readonly Finding[] =>
+export const notReached = (codes: readonly string[], first: string): readonly DoctorFinding[] =>
 	codes.map((code) => skip(code, `not looked at: ${first} comes first`))
 
 /** What helps where a file cannot be read. Systemd hands files of root over to the service, which others cannot read. */

@@ -1,17 +1,17 @@
 import { UsageError } from '../../shared/cli/usage-error.ts'
-import { ask, type Reply } from '../ask.ts'
 import { type Config, readText } from '../config.ts'
 import { proxyAgent } from '../proxy.ts'
+import { requestText, type TextResponse } from '../request-text.ts'
 import { readToken } from '../secret-file.ts'
-import { type Finding, fail, pass, plainly, skip } from './check.ts'
+import { type DoctorFinding, fail, pass, plainly, skip } from './check.ts'
 
 /** A tenant of Rollcall, and where the token is that a client of it has. */
-export type Cloud = { readonly url: string; readonly tokenFile: string }
+export type CloudTenant = { readonly url: string; readonly tokenFile: string }
 
 const limit = 60_000
 
 /** Goes the whole way, as a client does: Rollcall, relay, an agent, the SCIM server. The agent itself may not send. */
-export async function cloudFinding(cloud: Cloud | undefined, { relay }: Config): Promise<Finding> {
+export async function cloudFinding(cloud: CloudTenant | undefined, { relay }: Config): Promise<DoctorFinding> {
 	if (cloud === undefined)
 		return skip(
 			'E1',
@@ -20,9 +20,9 @@ export async function cloudFinding(cloud: Cloud | undefined, { relay }: Config):
 	const url = `${cloud.url.replace(/\/+$/, '')}/ServiceProviderConfig`
 	const started = performance.now()
 	try {
-		const reply = await ask(url, {
+		const reply = await requestText(url, {
 			headers: { authorization: `Bearer ${readToken(cloud.tokenFile)}`, accept: 'application/scim+json' },
-			limit,
+			timeout: limit,
 			agent: relay.proxy === undefined || !url.startsWith('https:') ? undefined : proxyAgent(relay.proxy),
 			ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile is a PEM file.'),
 		})
@@ -34,7 +34,7 @@ export async function cloudFinding(cloud: Cloud | undefined, { relay }: Config):
 	}
 }
 
-function refusal(seen: string, { status, text }: Reply, { tokenFile }: Cloud): Finding {
+function refusal(seen: string, { status, text }: TextResponse, { tokenFile }: CloudTenant): DoctorFinding {
 	const why = detailOf(text)
 	const what = why === undefined ? seen : `${seen}: ${why}`
 	const code = /\((\w+)\)/.exec(why ?? '')?.[1]

@@ -4,12 +4,12 @@ import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import { type Config, readText } from '../config.ts'
 import { readSecret, readToken } from '../secret-file.ts'
 import { day, daysUntil } from './certificate.ts'
-import { counted, type Finding, fail, hintOf, pass, plainly, warn } from './check.ts'
-import { type Examined, saving } from './remedy.ts'
+import { counted, type DoctorFinding, fail, hintOf, pass, plainly, warn } from './check.ts'
+import { type LoadedConfig, saving } from './remedy.ts'
 
 /** What the files that the settings name are good for. */
-export type Files = {
-	readonly findings: readonly Finding[]
+export type FileChecks = {
+	readonly findings: readonly DoctorFinding[]
 	/** Those for a token of the service. */
 	readonly canListen: boolean
 	/** The authorities that vouch for the service. */
@@ -20,7 +20,7 @@ export type Files = {
 	readonly canAuthorize: boolean
 }
 
-type Named = {
+type NamedFile = {
 	readonly setting: string
 	readonly file: string
 	readonly kind: 'token' | 'key' | 'certificates'
@@ -30,12 +30,12 @@ type Named = {
 }
 
 /** The files that the settings name, and what for. */
-function namedIn({ relay, credentials, origin }: Config): readonly Named[] {
+function namedIn({ relay, credentials, origin }: Config): readonly NamedFile[] {
 	const { tls, clientCertificate, authorization } = origin
-	const named: Named[] = []
-	const add = (use: Named['use'], kind: Named['kind'], setting: string, file: string, own?: string) =>
+	const named: NamedFile[] = []
+	const add = (use: NamedFile['use'], kind: NamedFile['kind'], setting: string, file: string, own?: string) =>
 		named.push({ use, kind, setting, file, ...(own !== undefined && { own }) })
-	const addPair = (use: Named['use'], setting: string, files: { certificateFile: string; keyFile: string }) => {
+	const addPair = (use: NamedFile['use'], setting: string, files: { certificateFile: string; keyFile: string }) => {
 		add(use, 'certificates', `${setting}.certificateFile`, files.certificateFile, files.certificateFile)
 		add(use, 'key', `${setting}.keyFile`, files.keyFile, files.certificateFile)
 	}
@@ -51,11 +51,11 @@ function namedIn({ relay, credentials, origin }: Config): readonly Named[] {
 }
 
 /** Are the files there and what they should be, and who may read and change them? */
-export function examineFiles(examined: Examined): Files {
-	const judged = namedIn(examined.config).map((named) => ({ use: named.use, finding: examine(named, examined) }))
-	const isUsable = (use: Named['use']) => !judged.some((one) => one.use === use && one.finding.verdict === 'FAIL')
+export function checkFiles(loaded: LoadedConfig): FileChecks {
+	const judged = namedIn(loaded.config).map((named) => ({ use: named.use, finding: examine(named, loaded) }))
+	const isUsable = (use: NamedFile['use']) => !judged.some((one) => one.use === use && one.finding.verdict === 'FAIL')
 	return {
-		findings: [...settingsFile(examined), ...judged.map(({ finding }) => finding)],
+		findings: [...settingsFile(loaded), ...judged.map(({ finding }) => finding)],
 		canListen: isUsable('listen'),
 		canTrust: isUsable('trust'),
 		canConnect: isUsable('connect'),
@@ -63,12 +63,12 @@ export function examineFiles(examined: Examined): Files {
 	}
 }
 
-function examine(named: Named, examined: Examined): Finding {
-	const { seen, ...finding } = judge(named, examined)
+function examine(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
+	const { seen, ...finding } = judge(named, loaded)
 	return { ...finding, seen: `${named.setting}: ${seen}` }
 }
 
-function judge(named: Named, examined: Examined): Finding {
+function judge(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
 	try {
 		switch (named.kind) {
 			case 'token':
@@ -80,11 +80,11 @@ function judge(named: Named, examined: Examined): Finding {
 		}
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error
-		return fail('C2', plainly(error), remedyFor(error, named.file, examined))
+		return fail('C2', plainly(error), remedyFor(error, named.file, loaded))
 	}
 }
 
-function remedyFor(error: UsageError, named: string, { config, file }: Examined): string {
+function remedyFor(error: UsageError, named: string, { config, file }: LoadedConfig): string {
 	const { tls } = config.origin
 	// Whoever pins has to make the file first.
 	const isToMake = tls.mode === 'pin' && tls.certificateFile === named && codeOf(error.cause) === 'ENOENT'
@@ -93,12 +93,12 @@ function remedyFor(error: UsageError, named: string, { config, file }: Examined)
 
 const byOwnerAlone = process.platform === 'win32' ? '' : ', by its owner alone'
 
-function token(file: string): Finding {
+function token(file: string): DoctorFinding {
 	readToken(file)
 	return pass('C2', `${file} is readable${byOwnerAlone}`)
 }
 
-function key({ file, own }: Named): Finding {
+function key({ file, own }: NamedFile): DoctorFinding {
 	const parsed = parse(file, readSecret(file))
 	if (own !== undefined && !isKeyOf(parsed, own))
 		throw new UsageError(`${file} is not the key of ${own}`, {
@@ -128,7 +128,7 @@ function isKeyOf(key: KeyObject, certificateFile: string): boolean {
 	}
 }
 
-function certificates({ file, own }: Named): Finding {
+function certificates({ file, own }: NamedFile): DoctorFinding {
 	const all = certificatesIn(file)
 	const [first] = all
 	const seen = `${file} has ${counted(all.length, 'certificate')}`
@@ -160,7 +160,7 @@ const bits = (file: string): number => (process.platform === 'win32' ? 0 : statS
 const isChangeable = (file: string): boolean => (bits(file) & 0o022) !== 0
 
 /** Who may change the settings may send the SCIM server's token elsewhere. */
-function settingsFile({ config, file }: Examined): readonly Finding[] {
+function settingsFile({ config, file }: LoadedConfig): readonly DoctorFinding[] {
 	if (isChangeable(file)) return [warn('C2', `${file} can be changed by others`, `chmod go-w ${file}`)]
 	const hasPassword = /\/\/[^/]*@/.test(config.relay.proxy ?? '')
 	if (hasPassword && (bits(file) & 0o044) !== 0)

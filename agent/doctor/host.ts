@@ -4,14 +4,14 @@ import { readsTrustStore } from '../origin-tls.ts'
 import { managerOf } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
 import { version } from '../version.ts'
-import { type Finding, fail, pass, plainly, skip, warn } from './check.ts'
+import { type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
 
 /** What the agent runs on. */
 export function runtime(
 	{ origin }: Pick<Config, 'origin'>,
 	{ node, openssl }: { readonly node: string; readonly openssl: string } = process.versions,
 	seesMachine = readsTrustStore,
-): Finding {
+): DoctorFinding {
 	const seen = `rollcall-relay ${version}, Node ${node} with OpenSSL ${openssl} on ${process.platform}, ws ${wsPackage.version}`
 	if (!isAtLeast(node, [20, 19])) return fail('H1', seen, 'Install Node 20.19 or later, 24 best.')
 	if (seesMachine || origin.tls.mode !== 'system') return pass('H1', seen)
@@ -28,7 +28,7 @@ function isAtLeast(version: string, [major, minor]: readonly [number, number]): 
 }
 
 /** Is it installed as a service, and does that run? */
-export function service(machine: Machine): Finding {
+export function service(machine: Machine): DoctorFinding {
 	try {
 		const status = managerOf(machine).status(machine)
 		return machine.platform === 'win32' ? ofWindows(status.trim()) : unit(status, restartsOfLate(machine))
@@ -37,7 +37,7 @@ export function service(machine: Machine): Finding {
 	}
 }
 
-function unit(properties: string, ofLate: number | undefined): Finding {
+function unit(properties: string, ofLate: number | undefined): DoctorFinding {
 	const of = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(properties)?.[1] ?? ''
 	if (of('LoadState') !== 'loaded') return skip('H3', 'no service is installed')
 	const restarts = Number(of('NRestarts'))
@@ -59,7 +59,7 @@ function restartsOfLate({ run }: Machine): number | undefined {
 	}
 }
 
-function ofWindows(state: string): Finding {
+function ofWindows(state: string): DoctorFinding {
 	if (state === 'Started') return pass('H3', 'the service is started')
 	if (state === 'NonExistent') return skip('H3', 'no service is installed')
 	return fail(
@@ -70,7 +70,7 @@ function ofWindows(state: string): Finding {
 }
 
 /** A request takes a connection to the SCIM server and perhaps one to the service; the rest is Node's. */
-export function openFiles(limits: string | undefined, { concurrency }: Pick<Config, 'concurrency'>): Finding {
+export function openFiles(limits: string | undefined, { concurrency }: Pick<Config, 'concurrency'>): DoctorFinding {
 	const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? '') ?? []
 	if (limit === undefined) return skip('H4', 'the limit of open files is not known here')
 	const needed = 100 + 3 * concurrency

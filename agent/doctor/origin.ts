@@ -5,12 +5,12 @@ import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
 import { controlLimit } from '../dispatch.ts'
 import { forwardTo, type OriginAnswer, originOf } from '../forward.ts'
-import { daysUntil, type Shown, showCertificate } from './certificate.ts'
-import { counted, type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
-import type { Files } from './files.ts'
+import { daysUntil, type ServerCertificate, showCertificate } from './certificate.ts'
+import { counted, type DoctorFinding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
+import type { FileChecks } from './files.ts'
 import { pageTitle, wantsCertificate } from './page.ts'
-import { type Obstacle, reach } from './reach.ts'
-import { atHost, type Examined, expectedName, remedyFor } from './remedy.ts'
+import { type ConnectFailure, reach } from './reach.ts'
+import { atHost, expectedName, type LoadedConfig, remedyFor } from './remedy.ts'
 
 const deadline = 10_000
 /** Enough for a percentile, and no longer than somebody likes to wait. */
@@ -21,54 +21,54 @@ type Ask = (path: string) => Promise<OriginAnswer>
 
 /** Is the SCIM server there, does its certificate hold, and does it answer SCIM? */
 export async function originFindings(
-	examined: Examined,
-	files: Files,
+	loaded: LoadedConfig,
+	files: FileChecks,
 	clock: Clock = systemClock,
-): Promise<readonly Finding[]> {
-	const { host, port } = originOf(examined.config)
+): Promise<readonly DoctorFinding[]> {
+	const { host, port } = originOf(loaded.config)
 	const addresses = await lookup(host, { all: true }).catch(plainly)
 	if (typeof addresses === 'string') {
-		const trouble = { fault: 'origin_dns', detail: addresses, shown: undefined } as const
+		const failure = { fault: 'origin_dns', detail: addresses, shown: undefined } as const
 		const seen = `origin_dns: ${host}: ${addresses}`
-		return [fail('O1', seen, remedyFor(trouble, examined)), ...notReached(['O2', 'O3', ...ofAnswers], 'O1')]
+		return [fail('O1', seen, remedyFor(failure, loaded)), ...notReached(['O2', 'O3', ...ofAnswers], 'O1')]
 	}
 	const tried = await Promise.all(addresses.map(({ address }) => tryAddress(address, port)))
-	const listed = tried.map(({ address, obstacle }) => `${address} (${stateOf(obstacle)})`).join(', ')
+	const listed = tried.map(({ address, failure }) => `${address} (${stateOf(failure)})`).join(', ')
 	const where = pass('O1', isIP(host) === 0 ? `${host} is ${listed}` : listed)
-	const open = tried.filter(({ obstacle }) => obstacle === undefined)
-	if (open.length === 0) return [where, await unreached(tried, examined), ...notReached(['O3', ...ofAnswers], 'O2')]
+	const open = tried.filter(({ failure }) => failure === undefined)
+	if (open.length === 0) return [where, await unreached(tried, loaded), ...notReached(['O3', ...ofAnswers], 'O2')]
 	const through = pass('O2', `port ${port} of ${open.map(({ address }) => address).join(' and ')} takes connections`)
-	return [where, through, ...(await beyond(examined, files, clock))]
+	return [where, through, ...(await beyond(loaded, files, clock))]
 }
 
-type Tried = { readonly address: string; readonly obstacle: Obstacle | undefined }
+type AddressAttempt = { readonly address: string; readonly failure: ConnectFailure | undefined }
 
-const tryAddress = async (address: string, port: number): Promise<Tried> => ({
+const tryAddress = async (address: string, port: number): Promise<AddressAttempt> => ({
 	address,
-	obstacle: await reach(address, port),
+	failure: await reach(address, port),
 })
 
-function stateOf(obstacle: Obstacle | undefined): string {
-	if (obstacle === undefined) return 'listens'
-	return obstacle.code === 'ECONNREFUSED' ? 'nothing listens' : obstacle.detail
+function stateOf(failure: ConnectFailure | undefined): string {
+	if (failure === undefined) return 'listens'
+	return failure.code === 'ECONNREFUSED' ? 'nothing listens' : failure.detail
 }
 
 const loopback = ['127.0.0.1', '::1']
 
 /** A server of this machine often listens on one of its addresses alone. */
-async function unreached(tried: readonly Tried[], examined: Examined): Promise<Finding> {
-	const { port } = originOf(examined.config)
-	const { url } = examined.config.origin
-	const isSilent = tried.some(({ obstacle }) => obstacle?.code === 'ETIMEDOUT')
+async function unreached(tried: readonly AddressAttempt[], loaded: LoadedConfig): Promise<DoctorFinding> {
+	const { port } = originOf(loaded.config)
+	const { url } = loaded.config.origin
+	const isSilent = tried.some(({ failure }) => failure?.code === 'ETIMEDOUT')
 	const fault = isSilent ? 'origin_connect_timeout' : 'origin_refused'
-	const detail = tried.map(({ obstacle }) => obstacle?.detail).join(', ')
+	const detail = tried.map(({ failure }) => failure?.detail).join(', ')
 	const others = loopback.filter((address) => !tried.some((one) => one.address === address))
 	const elsewhere = (await Promise.all(others.map((address) => tryAddress(address, port)))).find(
-		({ obstacle }) => obstacle === undefined,
+		({ failure }) => failure === undefined,
 	)
 	const remedy =
 		elsewhere === undefined
-			? remedyFor({ fault, detail, shown: undefined }, examined)
+			? remedyFor({ fault, detail, shown: undefined }, loaded)
 			: `Something listens on ${elsewhere.address}: if that is the SCIM server, "url": "${atHost(url, elsewhere.address)}".`
 	return fail('O2', `${fault}: ${detail}`, remedy)
 }
@@ -76,21 +76,21 @@ async function unreached(tried: readonly Tried[], examined: Examined): Promise<F
 const ofAnswers = ['O4', 'O5', 'O6', 'O7']
 
 /** What a connection shows, and what is answered over it. */
-async function beyond(examined: Examined, files: Files, clock: Clock): Promise<readonly Finding[]> {
-	const { config } = examined
+async function beyond(loaded: LoadedConfig, files: FileChecks, clock: Clock): Promise<readonly DoctorFinding[]> {
+	const { config } = loaded
 	if (!files.canConnect)
 		return [skip('O3', `${await glance(config)}; not judged: C2 comes first`), ...notReached(ofAnswers, 'C2')]
 	const ask = askOf(files.canAuthorize ? config : withoutToken(config), clock)
 	const looking = showCertificate(config).catch(plainly)
 	const first = await ask('/ServiceProviderConfig')
 	const shown = await looking
-	const connection = judge(first, typeof shown === 'string' ? undefined : shown, examined)
+	const connection = judge(first, typeof shown === 'string' ? undefined : shown, loaded)
 	if (connection.verdict === 'FAIL') return [connection, ...notReached(ofAnswers, 'O3')]
 	return [
 		connection,
-		await titled(answer('O4', '/ServiceProviderConfig', first, examined), '/ServiceProviderConfig', examined),
+		await titled(answer('O4', '/ServiceProviderConfig', first, loaded), '/ServiceProviderConfig', loaded),
 		files.canAuthorize
-			? answer('O5', '/Users?count=1', await ask('/Users?count=1'), examined)
+			? answer('O5', '/Users?count=1', await ask('/Users?count=1'), loaded)
 			: skip('O5', 'not looked at: C2 comes first'),
 		await speed(ask),
 		await size(ask),
@@ -118,30 +118,35 @@ const afterConnecting: ReadonlySet<AgentErrorCode> = new Set([
 	'origin_reset',
 ])
 
-function judge(first: OriginAnswer, shown: Shown | undefined, examined: Examined): Finding {
+function judge(first: OriginAnswer, shown: ServerCertificate | undefined, loaded: LoadedConfig): DoctorFinding {
 	if (!('fault' in first) || afterConnecting.has(first.fault)) return accepted(shown)
 	const { fault, detail } = first
-	const trouble = { fault, detail: plainly(detail), shown }
+	const failure = { fault, detail: plainly(detail), shown }
 	const certificate = shown === undefined ? '' : `; ${shown.text}`
 	// The port is open: what is left of refusals broke off before TLS began.
 	if (fault === 'origin_refused')
-		return fail('O3', `origin_reset before the handshake: ${trouble.detail}${certificate}`, brokenOff)
+		return fail('O3', `origin_reset before the handshake: ${failure.detail}${certificate}`, brokenOff)
 	return fail(
 		'O3',
-		`${fault}: ${words(trouble.detail, fault, shown, examined)}${certificate}`,
-		remedyFor(trouble, examined),
+		`${fault}: ${words(failure.detail, fault, shown, loaded)}${certificate}`,
+		remedyFor(failure, loaded),
 	)
 }
 
 const brokenOff =
 	'Something listens there and hangs up before TLS begins: is it the port of the SCIM server, and may this machine connect (firewall, list of allowed addresses)? Clients are told origin_refused.'
 
-function words(detail: string, fault: AgentErrorCode, shown: Shown | undefined, { config }: Examined): string {
+function words(
+	detail: string,
+	fault: AgentErrorCode,
+	shown: ServerCertificate | undefined,
+	{ config }: LoadedConfig,
+): string {
 	if (fault === 'origin_tls_name' && shown !== undefined) return `it is not for ${expectedName(config)}`
 	return detail
 }
 
-function accepted(shown: Shown | undefined): Finding {
+function accepted(shown: ServerCertificate | undefined): DoctorFinding {
 	if (shown === undefined) return pass('O3', 'the certificate is accepted')
 	const days = daysUntil(shown.validTo)
 	const seen = `accepted: ${shown.text}`
@@ -150,11 +155,11 @@ function accepted(shown: Shown | undefined): Finding {
 		: warn('O3', seen, `It ends in ${counted(days, 'day')}: renew it on the SCIM server.`)
 }
 
-function answer(code: string, path: string, seen: OriginAnswer, examined: Examined): Finding {
-	const { config } = examined
+function answer(code: string, path: string, seen: OriginAnswer, loaded: LoadedConfig): DoctorFinding {
+	const { config } = loaded
 	if ('fault' in seen) {
-		const trouble = { fault: seen.fault, detail: plainly(seen.detail), shown: undefined }
-		return fail(code, `GET ${path}: ${seen.fault}: ${trouble.detail}`, remedyFor(trouble, examined))
+		const failure = { fault: seen.fault, detail: plainly(seen.detail), shown: undefined }
+		return fail(code, `GET ${path}: ${seen.fault}: ${failure.detail}`, remedyFor(failure, loaded))
 	}
 	const what = `GET ${path}: ${seen.status}`
 	if (seen.status === 200) return pass(code, what)
@@ -171,16 +176,16 @@ function answer(code: string, path: string, seen: OriginAnswer, examined: Examin
 }
 
 /** Where a page for people is in the way, its title often says why. */
-async function titled(finding: Finding, path: string, examined: Examined): Promise<Finding> {
+async function titled(finding: DoctorFinding, path: string, loaded: LoadedConfig): Promise<DoctorFinding> {
 	if (finding.verdict !== 'FAIL') return finding
-	const title = await pageTitle(examined.config, path)
+	const title = await pageTitle(loaded.config, path)
 	if (title === undefined) return finding
 	const seen = `${finding.seen}, a page titled ${JSON.stringify(title)}`
 	if (!wantsCertificate(title)) return { ...finding, seen }
 	return {
 		...finding,
 		seen,
-		remedy: remedyFor({ fault: 'origin_tls_client_cert', detail: title, shown: undefined }, examined),
+		remedy: remedyFor({ fault: 'origin_tls_client_cert', detail: title, shown: undefined }, loaded),
 	}
 }
 
@@ -195,7 +200,7 @@ function credentialRemedy({ origin: { authorization, url } }: Config): string {
 	}
 }
 
-async function speed(ask: Ask): Promise<Finding> {
+async function speed(ask: Ask): Promise<DoctorFinding> {
 	const times: number[] = []
 	const began = performance.now()
 	let failed = 0
@@ -214,7 +219,7 @@ async function speed(ask: Ask): Promise<Finding> {
 }
 
 /** More than fits the control channel goes another way, which is only gone where there is something that large. */
-async function size(ask: Ask): Promise<Finding> {
+async function size(ask: Ask): Promise<DoctorFinding> {
 	const answer = await ask('/Schemas')
 	if ('fault' in answer) return skip('O7', `GET /Schemas: ${answer.fault}: ${plainly(answer.detail)}`)
 	const seen = `GET /Schemas: ${answer.status}, ${answer.body.length} bytes`

@@ -3,27 +3,31 @@ import { BlockList, isIPv6 } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { Clock } from '../../shared/relay/clock.ts'
-import { HandshakeError, open } from '../channel.ts'
+import { HandshakeError, openWebSocket } from '../channel.ts'
 import { type Config, readText } from '../config.ts'
 import { ProxyError, proxyAgent } from '../proxy.ts'
-import { type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
+import { type DoctorFinding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
 import { reach } from './reach.ts'
 
 /**
  * Is there a way to the service? Nothing registers: a listener that only looks would get real requests. `canTrust` tells
  * whether the authorities for the service can be read.
  */
-export async function relayFindings(config: Config, canTrust: boolean, clock: Clock): Promise<readonly Finding[]> {
+export async function relayFindings(
+	config: Config,
+	canTrust: boolean,
+	clock: Clock,
+): Promise<readonly DoctorFinding[]> {
 	const way = config.relay.proxy === undefined ? await directWay(config) : await wayByProxy(config, config.relay.proxy)
 	return [...way, ...(await beyond(way, config, canTrust, clock)), otherHosts(config)]
 }
 
 async function beyond(
-	way: readonly Finding[],
+	way: readonly DoctorFinding[],
 	config: Config,
 	canTrust: boolean,
 	clock: Clock,
-): Promise<readonly Finding[]> {
+): Promise<readonly DoctorFinding[]> {
 	const closed = way.find(({ verdict }) => verdict === 'FAIL')
 	if (closed !== undefined) return notReached(['N3', 'N4', 'N5', 'H2'], closed.code)
 	if (!canTrust) return notReached(['N3', 'N4', 'N5', 'H2'], 'C2')
@@ -33,7 +37,7 @@ async function beyond(
 }
 
 /** The service takes large requests to other hosts of its own; a firewall that lets only the namespace through cuts them off. */
-function otherHosts({ relay }: Config): Finding {
+function otherHosts({ relay }: Config): DoctorFinding {
 	const { namespace, rendezvousSuffix } = relay
 	const [host = ''] = namespace.split(':')
 	const seen = `large requests come by any host below ${rendezvousSuffix}, port 443, which this machine must reach`
@@ -51,7 +55,7 @@ const placeOf = ({ relay }: Config) => {
 	return { host, port: Number(port) }
 }
 
-async function directWay(config: Config): Promise<readonly Finding[]> {
+async function directWay(config: Config): Promise<readonly DoctorFinding[]> {
 	const { host, port } = placeOf(config)
 	const addresses = await lookup(host, { all: true }).catch(plainly)
 	if (typeof addresses === 'string')
@@ -60,11 +64,11 @@ async function directWay(config: Config): Promise<readonly Finding[]> {
 			...notReached(['N2'], 'N1'),
 		]
 	const found = pass('N1', `${host} is ${addresses.map(({ address }) => `${address}${kindOf(address)}`).join(', ')}`)
-	const obstacle = await reach(host, port)
-	if (obstacle === undefined) return [found, pass('N2', `port ${port} is open`)]
+	const failure = await reach(host, port)
+	if (failure === undefined) return [found, pass('N2', `port ${port} is open`)]
 	const remedy =
 		'Let this machine out to *.servicebus.windows.net:443, or name the proxy: "proxy": "http://proxy:8080" in relay.'
-	return [found, fail('N2', `${host}:${port}: ${obstacle.detail}`, remedy)]
+	return [found, fail('N2', `${host}:${port}: ${failure.detail}`, remedy)]
 }
 
 const privateAddresses = new BlockList()
@@ -81,7 +85,7 @@ privateAddresses.addSubnet('fc00::', 7, 'ipv6')
 export const kindOf = (address: string): string =>
 	privateAddresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ? ' (private, as of a private endpoint)' : ''
 
-async function wayByProxy(config: Config, proxy: string): Promise<readonly Finding[]> {
+async function wayByProxy(config: Config, proxy: string): Promise<readonly DoctorFinding[]> {
 	const { host, port } = placeOf(config)
 	const named = skip('N1', 'the proxy looks names up')
 	const { host: at } = new URL(proxy)
@@ -112,7 +116,7 @@ const tunnel = (proxy: string, options: ConnectionOptions): Promise<TLSSocket> =
 	})
 
 /** A certificate that this machine does not accept is most often that of a firewall which opens TLS. */
-async function inspection(config: Config): Promise<Finding> {
+async function inspection(config: Config): Promise<DoctorFinding> {
 	const { host, port } = placeOf(config)
 	const { proxy } = config.relay
 	const ca = authority(config)
@@ -126,9 +130,9 @@ async function inspection(config: Config): Promise<Finding> {
 	}
 }
 
-const inspected = (socket: TLSSocket, config: Config): Promise<Finding> =>
+const inspected = (socket: TLSSocket, config: Config): Promise<DoctorFinding> =>
 	new Promise((resolve) => {
-		const finish = (finding: Finding) => {
+		const finish = (finding: DoctorFinding) => {
 			socket.destroy()
 			resolve(finding)
 		}
@@ -139,7 +143,7 @@ const inspected = (socket: TLSSocket, config: Config): Promise<Finding> =>
 		socket.on('secureConnect', () => finish(judge(socket, config)))
 	})
 
-function judge(socket: TLSSocket, { relay }: Config): Finding {
+function judge(socket: TLSSocket, { relay }: Config): DoctorFinding {
 	const certificate = socket.getPeerX509Certificate()
 	const issuer = certificate?.issuer.replaceAll('\n', ', ') ?? 'nobody'
 	const seen = `${socket.getProtocol()}, issued by ${issuer}`
@@ -174,13 +178,13 @@ const authority = ({ relay }: Config) =>
 	relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile is a PEM file.')
 
 /** A token that cannot be right must be refused by the service itself: that proves the whole way without listening. */
-async function handshake(config: Config, clock: Clock): Promise<readonly Finding[]> {
+async function handshake(config: Config, clock: Clock): Promise<readonly DoctorFinding[]> {
 	const { namespace, hybridConnection, proxy } = config.relay
 	const url = `wss://${namespace}/$hc/${hybridConnection}?sb-hc-action=listen`
 	const headers = { ServiceBusAuthorization: 'SharedAccessSignature sr=x&sig=x&se=0&skn=doctor' }
 	const agent = proxy === undefined ? undefined : proxyAgent(proxy)
 	try {
-		const socket = await open(url, { headers, ca: authority(config), agent, maxPayload: 1024, clock })
+		const socket = await openWebSocket(url, { headers, ca: authority(config), agent, maxPayload: 1024, clock })
 		socket.terminate()
 		return [
 			warn('N4', 'a wrong token was let in', 'Is this Azure Relay at all? Check relay.namespace.'),
@@ -191,7 +195,7 @@ async function handshake(config: Config, clock: Clock): Promise<readonly Finding
 	}
 }
 
-function refusal(error: unknown, { relay }: Config, clock: Clock): readonly Finding[] {
+function refusal(error: unknown, { relay }: Config, clock: Clock): readonly DoctorFinding[] {
 	if (!(error instanceof HandshakeError))
 		return [
 			fail(
@@ -226,7 +230,7 @@ function refusal(error: unknown, { relay }: Config, clock: Clock): readonly Find
 }
 
 /** Tokens carry times: five minutes off, and none is valid any more. */
-function clockSkew(date: unknown, clock: Clock): Finding {
+function clockSkew(date: unknown, clock: Clock): DoctorFinding {
 	if (typeof date !== 'string') return skip('H2', 'the service gave no time')
 	const seconds = Math.round((clock.now() - Date.parse(date)) / 1000)
 	const off = Math.abs(seconds)

@@ -5,18 +5,22 @@ import type { Config } from '../config.ts'
 import { originOf } from '../forward.ts'
 import { certificateIn, readsTrustStore } from '../origin-tls.ts'
 import { quoted } from '../program.ts'
-import { day, type Shown, serverNameIn } from './certificate.ts'
+import { day, type ServerCertificate, serverNameIn } from './certificate.ts'
 
 /** Settings, and the file that they are in. */
-export type Examined = { readonly config: Config; readonly file: string }
+export type LoadedConfig = { readonly config: Config; readonly file: string }
 
 /** What failed between the agent and the SCIM server, and the certificate that this showed. */
-export type Trouble = { readonly fault: AgentErrorCode; readonly detail: string; readonly shown: Shown | undefined }
+export type OriginFailure = {
+	readonly fault: AgentErrorCode
+	readonly detail: string
+	readonly shown: ServerCertificate | undefined
+}
 
 /** One sentence and, where a setting is wrong, the line that puts it right. */
-export function remedyFor(trouble: Trouble, examined: Examined): string {
-	const { fault, shown } = trouble
-	const { origin } = examined.config
+export function remedyFor(failure: OriginFailure, loaded: LoadedConfig): string {
+	const { fault, shown } = failure
+	const { origin } = loaded.config
 	switch (fault) {
 		case 'origin_dns':
 			return `The name in origin.url has no address here: "url": "${atHost(origin.url, 'localhost')}" if the server runs on this machine.`
@@ -25,15 +29,15 @@ export function remedyFor(trouble: Trouble, examined: Examined): string {
 		case 'origin_connect_timeout':
 			return 'It does not answer: look for a firewall that drops the connection, and whether the SCIM server hangs or waits for something else than TLS on this port.'
 		case 'origin_tls_untrusted':
-			return untrusted(trouble, examined)
+			return untrusted(failure, loaded)
 		case 'origin_tls_name':
-			return shown === undefined ? `Pin it: ${pinning(examined)}.` : named(shown, examined)
+			return shown === undefined ? `Pin it: ${pinning(loaded)}.` : named(shown, loaded)
 		case 'origin_tls_expired':
 			return outOfDate(shown)
 		case 'origin_tls_pin':
-			return otherThanPinned(shown, examined)
+			return otherThanPinned(shown, loaded)
 		case 'origin_tls_protocol':
-			return oldProtocol(trouble)
+			return oldProtocol(failure)
 		case 'origin_tls_client_cert':
 			return origin.clientCertificate === undefined
 				? `It wants a certificate of the agent: add "clientCertificate": { "certificateFile": "client.pem", "keyFile": "client.key" } to origin, with one that it accepts.`
@@ -63,7 +67,7 @@ type Tls = Config['origin']['tls']
 const lineOf = (tls: Tls): string => `"tls": ${JSON.stringify(tls, null, 1).replaceAll(/\n\s*/g, ' ')}`
 
 /** The command and the line that pin the certificate which is shown now. */
-function pinning({ config, file }: Examined): string {
+function pinning({ config, file }: LoadedConfig): string {
 	const { tls } = config.origin
 	const pem = tls.mode === 'pin' ? tls.certificateFile : join(dirname(file), 'origin.pem')
 	const name = tls.mode === 'pin' ? pem : 'origin.pem'
@@ -76,13 +80,13 @@ export const saving = (file: string, pem: string): string =>
 /** The name that the certificate is checked for. */
 export const expectedName = (config: Config): string => config.origin.tls.serverName ?? originOf(config).host
 
-function untrusted({ detail, shown }: Trouble, examined: Examined): string {
-	const { tls } = examined.config.origin
+function untrusted({ detail, shown }: OriginFailure, loaded: LoadedConfig): string {
+	const { tls } = loaded.config.origin
 	if (/purpose/.test(detail))
 		return 'It is not for servers: have it issued again with extendedKeyUsage=serverAuth. There is no setting that lets it pass.'
 	if (/too (weak|short|small)/.test(detail))
 		return 'Its key, or that of an authority, is too short: have it issued again with 2048 bits (RSA) or P-256. There is no setting that lets it pass.'
-	const pin = pinning(examined)
+	const pin = pinning(loaded)
 	if (shown === undefined) return `Pin it: ${pin}.`
 	if (shown.isSelfSigned) return `It is self-signed, so pin it: ${pin}.`
 	if (tls.mode === 'ca')
@@ -90,30 +94,30 @@ function untrusted({ detail, shown }: Trouble, examined: Examined): string {
 	const node = readsTrustStore
 		? ''
 		: ` Node ${process.versions.node} does not see the authorities that were added to this machine, Node 22.15 and later do; until then NODE_EXTRA_CA_CERTS may name the file too.`
-	const line = lineOf({ mode: 'ca', caFile: 'ca.pem', ...serverName(shown, examined.config) })
-	return `It was issued by ${shown.issuer}, which this machine does not trust: put the certificate of that authority into ca.pem beside ${examined.file}, and set ${line} in origin.${node} Or: Pin it: ${pin}.`
+	const line = lineOf({ mode: 'ca', caFile: 'ca.pem', ...serverName(shown, loaded.config) })
+	return `It was issued by ${shown.issuer}, which this machine does not trust: put the certificate of that authority into ca.pem beside ${loaded.file}, and set ${line} in origin.${node} Or: Pin it: ${pin}.`
 }
 
 /** Where it is for another name, that has to be said as well. */
-function serverName(shown: Shown, config: Config): { readonly serverName?: string } {
+function serverName(shown: ServerCertificate, config: Config): { readonly serverName?: string } {
 	const expected = expectedName(config)
 	const name = shown.isFor(expected) ? config.origin.tls.serverName : serverNameIn(shown, expected)
 	return name === undefined ? {} : { serverName: name }
 }
 
-function named(shown: Shown, examined: Examined): string {
-	const { tls } = examined.config.origin
-	const expected = expectedName(examined.config)
+function named(shown: ServerCertificate, loaded: LoadedConfig): string {
+	const { tls } = loaded.config.origin
+	const expected = expectedName(loaded.config)
 	const name = serverNameIn(shown, expected)
 	const ways = [
 		...(name === undefined ? [] : [`Set ${lineOf({ ...tls, serverName: name })} in origin.`]),
 		reissue(shown, expected),
-		`Pin it: ${pinning(examined)}.`,
+		`Pin it: ${pinning(loaded)}.`,
 	]
 	return ways.join(' Or: ')
 }
 
-function reissue({ names }: Shown, expected: string): string {
+function reissue({ names }: ServerCertificate, expected: string): string {
 	if (isIP(expected) === 0) return `Have it issued again with the name DNS:${expected} (subjectAltName).`
 	const again = `Have it issued again with IP:${expected} (subjectAltName).`
 	return names.includes(`DNS:${expected}`)
@@ -121,7 +125,7 @@ function reissue({ names }: Shown, expected: string): string {
 		: again
 }
 
-function outOfDate(shown: Shown | undefined): string {
+function outOfDate(shown: ServerCertificate | undefined): string {
 	const clock = `The clock of this machine says ${new Date().toISOString().slice(0, 16)}Z: set it, if that is wrong (see H2)`
 	if (shown !== undefined && shown.validFrom.getTime() > Date.now())
 		return `It is not valid before ${shown.validFrom.toISOString()}. ${clock}; otherwise have it issued again. There is no setting that lets it pass.`
@@ -131,18 +135,18 @@ function outOfDate(shown: Shown | undefined): string {
 	return `${ended}: renew it on the SCIM server. There is no setting that lets it pass. ${clock}.`
 }
 
-function otherThanPinned(shown: Shown | undefined, examined: Examined): string {
-	const { tls } = examined.config.origin
-	const renewed = `If it was renewed, pin the new one: ${pinning(examined)}.`
+function otherThanPinned(shown: ServerCertificate | undefined, loaded: LoadedConfig): string {
+	const { tls } = loaded.config.origin
+	const renewed = `If it was renewed, pin the new one: ${pinning(loaded)}.`
 	if (tls.mode !== 'pin' || shown === undefined) return renewed
 	const file = tls.certificateFile
 	const pin = certificateIn(file)
 	if (!shown.isSelfSigned && shown.isIssuedBy(pin))
-		return `${file} has the certificate of the authority that issued it: set ${lineOf({ mode: 'ca', caFile: file, ...serverName(shown, examined.config) })} in origin.`
+		return `${file} has the certificate of the authority that issued it: set ${lineOf({ mode: 'ca', caFile: file, ...serverName(shown, loaded.config) })} in origin.`
 	return `Pinned is ${pin.fingerprint256} in ${file}, shown is ${shown.fingerprint}. ${renewed}`
 }
 
-function oldProtocol({ detail, shown }: Trouble): string {
+function oldProtocol({ detail, shown }: OriginFailure): string {
 	if (shown !== undefined && /^(TLSv1(\.1)?|SSLv3)$/.test(shown.protocol))
 		return `It speaks ${shown.protocol} at most: enable TLS 1.2 or later on the SCIM server (Windows: SCHANNEL\\Protocols\\TLS 1.2\\Server, Enabled = 1).`
 	if (/handshake failure|shared cipher/.test(detail))

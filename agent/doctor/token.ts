@@ -1,10 +1,10 @@
 import type { Clock } from '../../shared/relay/clock.ts'
 import type { Config } from '../config.ts'
 import { tokenSource } from '../credentials.ts'
-import { type Finding, fail, pass, plainly, skip } from './check.ts'
+import { type DoctorFinding, fail, pass, plainly, skip } from './check.ts'
 
 /** Is a token for the service to be had, and whose is it? */
-export async function tokenFindings(config: Config, clock: Clock): Promise<readonly Finding[]> {
+export async function tokenFindings(config: Config, clock: Clock): Promise<readonly DoctorFinding[]> {
 	const { type } = config.credentials
 	try {
 		const { token, expiresOnTimestamp } = await tokenSource(config, clock)()
@@ -16,7 +16,7 @@ export async function tokenFindings(config: Config, clock: Clock): Promise<reado
 }
 
 /** Whom a token of Entra is for and whose it is. What its owner may do is not in it: roles are looked up by the service. */
-function audience(token: string, { relay, credentials }: Config): Finding {
+function audience(token: string, { relay, credentials }: Config): DoctorFinding {
 	if (credentials.type === 'sas') return pass('A2', `it is signed with the key ${credentials.keyName}`)
 	const claims = claimsOf(token)
 	if (claims === undefined) return skip('A2', 'the token cannot be looked into')

@@ -7,7 +7,7 @@ import type { TokenSource } from '../../shared/relay/token-cache.ts'
 import { unavailable } from '../../shared/scim/error.ts'
 import { relaySettings } from '../../shared/tenants/relay-settings.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
-import { type RelaySetting, relaySender, type SendRelayed } from './sender.ts'
+import { relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
 
 /** Where Azure Relay is and what opens it. */
 export type RelaySettings = {
@@ -24,22 +24,22 @@ export type SenderOf = (tenant: Tenant) => SendRelayed
 
 /** @throws ScimError 503 where no relay is configured or the tenant's settings are not those of a relay */
 export function openRelay(settings: RelaySettings | undefined, identityToken: TokenSource): SenderOf {
-	const senders = new Map<string, { readonly made: string; readonly send: SendRelayed }>()
+	const senders = new Map<string, { readonly fingerprint: string; readonly send: SendRelayed }>()
 	return (tenant) => {
-		const made = JSON.stringify(tenant.settings)
+		const fingerprint = JSON.stringify(tenant.settings)
 		const known = senders.get(tenant.name)
-		if (known?.made === made) return known.send
-		const send = relaySender(settingOf(tenant, settings, identityToken))
-		senders.set(tenant.name, { made, send })
+		if (known?.fingerprint === fingerprint) return known.send
+		const send = relaySender(senderOptions(tenant, settings, identityToken))
+		senders.set(tenant.name, { fingerprint, send })
 		return send
 	}
 }
 
-function settingOf(
+function senderOptions(
 	{ name, settings }: Tenant,
 	relay: RelaySettings | undefined,
 	identityToken: TokenSource,
-): RelaySetting {
+): SenderOptions {
 	if (relay === undefined) throw misconfigured('the app setting ROLLCALL_RELAY_NAMESPACE is missing')
 	const parsed = relaySettings.safeParse(settings)
 	if (!parsed.success) throw misconfigured(`the settings of the tenant: ${z.prettifyError(parsed.error)}`)
@@ -66,12 +66,12 @@ const sasSource =
 	async () =>
 		sasToken({ ...rule, expires: Date.now() + hour })
 
-type Relayed = { readonly send: SendRelayed; readonly requestId: string; readonly tenant: string }
+type RelayRoute = { readonly send: SendRelayed; readonly requestId: string; readonly tenant: string }
 
 /** Hands a request on as it came and its answer likewise: what it means is between client and SCIM server. */
 export async function relay(
 	request: ScimRequest,
-	{ send, requestId, tenant }: Relayed,
+	{ send, requestId, tenant }: RelayRoute,
 ): Promise<HttpResponseInit & { readonly status: number }> {
 	const body = await readBytes(request)
 	const {
@@ -87,9 +87,9 @@ export async function relay(
 		requestId,
 		publicBase: `${new URL(request.url).origin}/scim/${tenant}`,
 	})
-	const sent = { 'Cache-Control': 'no-store', ...headers }
-	if (request.method === 'HEAD' || answer.length === 0) return { status, headers: sent }
-	return { status, headers: sent, body: answer }
+	const allHeaders = { 'Cache-Control': 'no-store', ...headers }
+	if (request.method === 'HEAD' || answer.length === 0) return { status, headers: allHeaders }
+	return { status, headers: allHeaders, body: answer }
 }
 
 /**

@@ -32,7 +32,7 @@ export const reserved = {
 } as const
 
 /** What is known of the SCIM server's part: it has answered, it was never asked, or nobody can tell. */
-export type Outcome = 'completed' | 'not-sent' | 'unknown'
+export type RelayOutcome = 'completed' | 'not-sent' | 'unknown'
 
 /** What an agent answers itself, each with its status and what it means for the request. */
 export const agentErrors = {
@@ -59,7 +59,7 @@ export const agentErrors = {
 	rendezvous_failed: { status: 503, outcome: 'completed' },
 	outcome_unknown: { status: 503, outcome: 'unknown' },
 	agent_failed: { status: 503, outcome: 'unknown' },
-} as const satisfies Record<string, { readonly status: number; readonly outcome: Outcome }>
+} as const satisfies Record<string, { readonly status: number; readonly outcome: RelayOutcome }>
 
 export type AgentErrorCode = keyof typeof agentErrors
 
@@ -67,10 +67,10 @@ export type AgentErrorCode = keyof typeof agentErrors
 export const bodyLimit = 8 * 2 ** 20
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-const unsound = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/
+const forbiddenCharacter = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/
 
 /** Whether a header may have this value (RFC 9110 section 5.5). One that may not does not pass. */
-export const isSound = (value: string): boolean => !unsound.test(value)
+export const isValidHeaderValue = (value: string): boolean => !forbiddenCharacter.test(value)
 
 /** Request headers that reach the SCIM server; nothing else a client sends does. */
 export const requestHeaders: ReadonlySet<string> = new Set([

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { readWhole } from './body.ts'
+import { readBody } from './body.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { bodyLimit, header } from './contract.ts'
 
@@ -16,11 +16,11 @@ export type Exchange = (attempt: {
 	/** Milliseconds until it is given up. */
 	readonly limit: number
 	/** By a connection of its own: the service may take what comes by a kept one to the same agent, whatever it asks for. */
-	readonly isApart?: boolean
-}) => Promise<Received>
+	readonly isSeparate?: boolean
+}) => Promise<ExchangeResult>
 
-/** What came back, or that nothing whole did. */
-export type Received =
+/** A complete answer, or why there is none. */
+export type ExchangeResult =
 	| {
 			readonly status: number
 			readonly reason: string
@@ -33,7 +33,7 @@ export type Received =
 			readonly isSent: boolean
 	  }
 
-type Surroundings = { readonly ca?: string | undefined; readonly clock?: Clock | undefined }
+type ExchangeOptions = { readonly ca?: string | undefined; readonly clock?: Clock | undefined }
 
 const unpack = promisify(gunzip)
 
@@ -41,24 +41,24 @@ const unpack = promisify(gunzip)
  * How long a connection is kept without use. An agent that leaves stays until the connections that the service has bound to
  * it are gone, and this is how long it waits for one that is idle. A new one costs a handshake and is billed as 64 kB.
  */
-const keptFor = 5000
+const idleTimeout = 5000
 
 /** Exchanges requests with one namespace over connections that are kept as long as agents answer by them. */
-export function exchangeWith(namespace: string, { ca, clock = systemClock }: Surroundings = {}): Exchange {
+export function exchangeWith(namespace: string, { ca, clock = systemClock }: ExchangeOptions = {}): Exchange {
 	const [host = '', port = '443'] = namespace.split(':')
 	const secureContext = createSecureContext(ca === undefined ? {} : { ca })
 	const kept = new Connections(clock, { maxSockets: 32, secureContext })
-	const apart = new Agent({ secureContext })
+	const separate = new Agent({ secureContext })
 	const secured = new WeakSet<Duplex>()
-	return ({ method, path, headers, body, limit, isApart = false }) =>
+	return ({ method, path, headers, body, limit, isSeparate = false }) =>
 		new Promise((resolve) => {
 			let isSent = false
-			const settle = (received: Received) => {
+			const settle = (received: ExchangeResult) => {
 				cancel()
 				resolve(received)
 			}
 			const lose = (error: Error) => settle({ lost: error.message, isSent })
-			const agent = isApart ? apart : kept
+			const agent = isSeparate ? separate : kept
 			const outgoing = request({ host, port: Number(port), method, path, agent, headers })
 			const giveUp = (why: string) => {
 				// Not every request that is destroyed says so, one whose connection was taken from it does not.
@@ -92,16 +92,16 @@ export function exchangeWith(namespace: string, { ca, clock = systemClock }: Sur
 		})
 }
 
-async function receive(response: IncomingMessage): Promise<Received> {
-	const whole = await readWhole(response, bodyLimit * 1.25)
-	if (whole === undefined) return { lost: 'the answer is too long', isSent: true }
+async function receive(response: IncomingMessage): Promise<ExchangeResult> {
+	const packed = await readBody(response, bodyLimit * 1.25)
+	if (packed === undefined) return { lost: 'the answer is too long', isSent: true }
 	const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)] as const)
 	const isPacked = response.headers['content-encoding'] === 'gzip'
 	return {
 		status: response.statusCode ?? 0,
 		reason: response.statusMessage ?? '',
 		headers: Object.fromEntries(flat),
-		body: isPacked ? await unpack(whole, { maxOutputLength: bodyLimit * 2 }) : whole,
+		body: isPacked ? await unpack(packed, { maxOutputLength: bodyLimit * 2 }) : packed,
 	}
 }
 
@@ -119,7 +119,7 @@ class Connections extends Agent {
 		// False where the service says that it will not keep it, which the types leave out.
 		const isKept: unknown = super.keepSocketAlive(socket)
 		if (isKept === false) return false
-		const cancel = this.#clock.after(keptFor, () => socket.destroy())
+		const cancel = this.#clock.after(idleTimeout, () => socket.destroy())
 		const stop = () => {
 			cancel()
 			socket.off('close', stop)

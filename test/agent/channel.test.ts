@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
-import { open, read } from '../../agent/channel.ts'
+import { openWebSocket, readMessages } from '../../agent/channel.ts'
 import { ca, certificate } from '../support/relay-stand-in/lab.ts'
 
 /** A text as a server sends it (RFC 6455 section 5.2): final, not masked, shorter than 126 bytes. */
@@ -18,9 +18,9 @@ test('a message that comes in one piece with the end of the handshake is read', 
 	})
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 	const { port } = server.address() as AddressInfo // sound: it listens on TCP
-	const socket = await open(`wss://localhost:${port}/`, { ca: ca.cert, maxPayload: 1024 })
+	const socket = await openWebSocket(`wss://localhost:${port}/`, { ca: ca.cert, maxPayload: 1024 })
 	const message = await new Promise((resolve, reject) => {
-		read(socket, { received: resolve, broken: reject })
+		readMessages(socket, { received: resolve, broken: reject })
 	})
 	expect(message).toEqual({ unknown: ['hello'] })
 	socket.terminate()

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Answer } from '../../agent/channel.ts'
+import type { RelayResponse } from '../../agent/channel.ts'
 import { dispatcher } from '../../agent/dispatch.ts'
 import { header, reserved } from '../../shared/relay/contract.ts'
 import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
@@ -24,7 +24,7 @@ function asking(headers: Readonly<Record<string, string>> = {}) {
 	})
 	let serial = 0
 	const send = (method: string, target: string, key?: string) =>
-		new Promise<Answer>((resolve) => {
+		new Promise<RelayResponse>((resolve) => {
 			const requestHeaders = key === undefined ? {} : { [header.key]: key }
 			void requests.receive({
 				request: { id: String(serial++), requestTarget: `/demo${target}`, method, requestHeaders, body: false },

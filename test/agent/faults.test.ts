@@ -9,7 +9,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startAdmin } from '../../agent/admin.ts'
 import { type Agent, startAgent } from '../../agent/agent.ts'
-import { open } from '../../agent/channel.ts'
+import { openWebSocket } from '../../agent/channel.ts'
 import { agentFinding } from '../../agent/doctor/agent.ts'
 import { diagnose } from '../../agent/doctor/doctor.ts'
 import { metricsOf } from '../../agent/metrics.ts'
@@ -325,7 +325,7 @@ describe('the control channel', () => {
 		await lab.agent()
 		lab.standIn.say('{"weather":{"is":"fine"}}')
 		await lab.log.until('ignored')
-		const connected = open(`wss://${lab.standIn.host}/$hc/demo?sb-hc-action=connect`, {
+		const connected = openWebSocket(`wss://${lab.standIn.host}/$hc/demo?sb-hc-action=connect`, {
 			...{ ca: ca.cert, headers: { ServiceBusAuthorization: sendToken() }, maxPayload: 1000 },
 		})
 		await expect(connected).rejects.toThrow(/^501 HTTP only/)

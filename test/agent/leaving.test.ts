@@ -126,10 +126,10 @@ test('settings that were read again count for connections bound before', async (
 	await bind(send)
 	lab.write('new.token', 'new-secret')
 	const { origin } = settings(lab.standIn, lab.origin)
-	const heir = await lab.agent({
+	const successor = await lab.agent({
 		origin: { ...origin, authorization: { type: 'bearer', tokenFile: 'new.token' } },
 	})
-	const retired = old.retire(heir)
+	const retired = old.retire(successor)
 	for (let at = 0; at < 3; at++) expect(await outcome(send(post()))).toMatchObject({ status: 200 })
 	const authorizations = lab.origin.requests.slice(-3).map(({ headers }) => headers.authorization)
 	expect(authorizations).toEqual(Array(3).fill('Bearer new-secret'))

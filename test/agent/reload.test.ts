@@ -26,9 +26,9 @@ async function reload(method: string) {
 	const sent = outcome(lab.sender()(request({ method, body: Buffer.from('{}') })))
 	while (lab.origin.requests.length === 0) await new Promise((resolve) => setImmediate(resolve))
 	for (let times = 0; times < 2; times++) {
-		const heir = await lab.agent()
-		for (const agent of agents) void agent.retire(heir)
-		agents.push(heir)
+		const successor = await lab.agent()
+		for (const agent of agents) void agent.retire(successor)
+		agents.push(successor)
 	}
 	lab.standIn.faults.cutAnswerAt = 0
 	await lab.standIn.journal.until('left')

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { examine, type Seen } from '../../../agent/conformance/examine.ts'
+import { type ConformanceResult, examine } from '../../../agent/conformance/examine.ts'
 import { questions } from '../../../agent/conformance/questions.ts'
 import { type Lab, startLab } from '../../support/relay-stand-in/lab.ts'
 import { scaledClock } from '../../support/relay-stand-in/scaled-clock.ts'
@@ -14,15 +14,19 @@ beforeEach(async () => {
 })
 afterEach(() => lab.stop())
 
-function asked({ isSlow = false, key = 'sendkey', namespace = lab.standIn.host } = {}): Promise<readonly Seen[]> {
-	const place = {
+function asked({
+	isSlow = false,
+	key = 'sendkey',
+	namespace = lab.standIn.host,
+} = {}): Promise<readonly ConformanceResult[]> {
+	const connection = {
 		namespace,
 		hybridConnection: 'demo',
 		listen: { name: 'listen', key: 'listenkey' },
 		send: { name: 'send', key },
 		ca: lab.ca,
 	}
-	return examine(place, { clock, isSlow, tell: () => undefined })
+	return examine(connection, { clock, isSlow, tell: () => undefined })
 }
 
 test('the stand-in is what agent and sender assume, in every question', async () => {

@@ -17,16 +17,16 @@ function run(args: readonly string[], keys: Readonly<Record<string, string>>) {
 	return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...seen })))
 }
 
-const place = ['--namespace', 'localhost:1', '--hybrid-connection', 'demo']
+const connection = ['--namespace', 'localhost:1', '--hybrid-connection', 'demo']
 const keys = { ROLLCALL_LISTEN_KEY: 'listenkey', ROLLCALL_SEND_KEY: 'sendkey' }
 
 test.each([
 	[['--help'], {}, 0, /--hybrid-connection NAME/, /^$/],
 	[[], keys, 2, /^$/, /^error: --namespace is missing\nhint: npm run relay:conformance -- --help\n$/],
-	[place, { ...keys, ROLLCALL_SEND_KEY: '' }, 2, /^$/, /^error: ROLLCALL_SEND_KEY is missing\n/],
-	[[...place, '--send-key', 'x'], keys, 2, /^$/, /^error: Unknown option '--send-key'/],
-	[[...place, '--ca', '/absent.pem'], keys, 2, /^$/, /^error: \/absent\.pem cannot be read/],
-	[place, keys, 1, /^$/, /^error: localhost:1 is not reached: lost: .*ECONNREFUSED.*\n$/],
+	[connection, { ...keys, ROLLCALL_SEND_KEY: '' }, 2, /^$/, /^error: ROLLCALL_SEND_KEY is missing\n/],
+	[[...connection, '--send-key', 'x'], keys, 2, /^$/, /^error: Unknown option '--send-key'/],
+	[[...connection, '--ca', '/absent.pem'], keys, 2, /^$/, /^error: \/absent\.pem cannot be read/],
+	[connection, keys, 1, /^$/, /^error: localhost:1 is not reached: lost: .*ECONNREFUSED.*\n$/],
 ])('%j exits with its code', async (args, environment, code, out, err) => {
 	expect(await run(args, environment)).toEqual({
 		code,

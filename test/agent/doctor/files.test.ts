@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../agent/config.ts'
 import { hintOf } from '../../../agent/doctor/check.ts'
-import { examineFiles } from '../../../agent/doctor/files.ts'
+import { checkFiles } from '../../../agent/doctor/files.ts'
 import { UsageError } from '../../../shared/cli/usage-error.ts'
 import { ca } from '../../support/relay-stand-in/lab.ts'
 import { useRig } from './rig.ts'
@@ -15,7 +15,7 @@ const { lab, configured, origin } = useRig()
 /** What is said of the files. */
 function found(more = {}) {
 	const file = configured(more)
-	return examineFiles({ config: readConfig(file), file }).findings.filter(({ verdict }) => verdict !== 'PASS')
+	return checkFiles({ config: readConfig(file), file }).findings.filter(({ verdict }) => verdict !== 'PASS')
 }
 
 const client = ca.issue(['DNS:agent'], 90)
@@ -166,7 +166,7 @@ describe('the settings', () => {
 	const ofMode = (bits: number, more = {}) => {
 		const file = configured(more)
 		chmodSync(file, bits)
-		return examineFiles({ config: readConfig(file), file }).findings[0]
+		return checkFiles({ config: readConfig(file), file }).findings[0]
 	}
 	const proxy = { relay: { namespace: 'x', hybridConnection: 'demo', proxy: 'http://user:secret@proxy:8080' } }
 

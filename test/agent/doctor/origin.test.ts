@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../agent/config.ts'
 import { showCertificate } from '../../../agent/doctor/certificate.ts'
-import type { Finding } from '../../../agent/doctor/check.ts'
+import type { DoctorFinding } from '../../../agent/doctor/check.ts'
 import { notYetValid, selfSigned, withExtension } from '../../support/relay-stand-in/certificates.ts'
 import { ca } from '../../support/relay-stand-in/lab.ts'
 import { json, startOrigin } from '../../support/relay-stand-in/origin.ts'
@@ -22,7 +22,7 @@ const serverWith = async (options: ServerOptions) => stopLater(await startOrigin
 const at = (host: string, port: number) => `https://${host}:${port}/scim`
 
 /** What is wrong, which is one thing about the connection alone. */
-async function fault(more: Settings): Promise<Required<Finding>> {
+async function fault(more: Settings): Promise<Required<DoctorFinding>> {
 	const findings = wrong(await diagnosed(origin(more)))
 	expect(findings).toEqual([
 		{ code: expect.any(String), verdict: 'FAIL', seen: expect.any(String), remedy: expect.any(String) },

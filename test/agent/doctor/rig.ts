@@ -1,7 +1,7 @@
 import { createServer as createPlain } from 'node:http'
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach } from 'vitest'
-import type { Finding } from '../../../agent/doctor/check.ts'
+import type { DoctorFinding } from '../../../agent/doctor/check.ts'
 import { diagnose } from '../../../agent/doctor/doctor.ts'
 import { systemClock } from '../../../shared/relay/clock.ts'
 import { type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
@@ -10,8 +10,9 @@ import { type Lab, settings, startLab } from '../../support/relay-stand-in/lab.t
 export const machine = { platform: 'linux', folder: '/absent', run: () => 'LoadState=not-found\n' }
 const examination = { clock: systemClock, machine }
 
-export const wrong = (findings: readonly Finding[]) => findings.filter(({ verdict }) => verdict === 'FAIL')
-export const verdicts = (findings: readonly Finding[]) => findings.map(({ code, verdict }) => `${verdict} ${code}`)
+export const wrong = (findings: readonly DoctorFinding[]) => findings.filter(({ verdict }) => verdict === 'FAIL')
+export const verdicts = (findings: readonly DoctorFinding[]) =>
+	findings.map(({ code, verdict }) => `${verdict} ${code}`)
 
 /** A lab for each test, and what a test started beside it. */
 export function useRig() {

@@ -7,8 +7,8 @@ import { type Config, readConfig } from '../../../agent/config.ts'
 import {
 	type RelayedAnswer,
 	type RelayedRequest,
-	type RelaySetting,
 	relaySender,
+	type SenderOptions,
 	type SendRelayed,
 } from '../../../functions/relay/sender.ts'
 import type { Clock } from '../../../shared/relay/clock.ts'
@@ -42,7 +42,7 @@ export type Lab = {
 	agent(more?: Settings): Promise<Agent>
 	/** Starts an agent that may never come to listen. */
 	start(more?: Settings): Agent
-	sender(more?: Partial<RelaySetting>): SendRelayed
+	sender(more?: Partial<SenderOptions>): SendRelayed
 	/** Lets time pass for agents and senders, but not for the service. */
 	clockForward(milliseconds: number): void
 	stop(): Promise<void>

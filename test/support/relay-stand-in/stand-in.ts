@@ -12,7 +12,7 @@ import { admits, forwarded, mangled, parametersOf, withoutRelayParameters } from
 import { type Right, verify } from './tokens.ts'
 import { piecesOf, read, type Wire, wireOf } from './wire.ts'
 
-type Options = {
+type StandInOptions = {
 	readonly certificate: Certificate
 	readonly clock: Clock
 	readonly entities?: readonly string[]
@@ -93,7 +93,7 @@ const lab = {
  * show it, on the loopback interface. It knows the rules `lab`, `send` and `listen` with the keys `labkey`, `sendkey` and
  * `listenkey`, and the hybrid connections `demo` and `deep/name`.
  */
-export async function startStandIn(options: Options): Promise<StandIn> {
+export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const { clock, entities = ['demo', 'deep/name'], rules = lab, grace = 0, isLenient = false } = options
 	const seen = journal()
 	const faults = noFaults()

@@ -23,9 +23,9 @@ export type Wire = {
 }
 
 type Ends = Pick<Wire, 'name' | 'channel' | 'socket'>
-type Surroundings = { readonly seen: Journal; readonly faults: Faults; readonly clock: Clock }
+type WireOptions = { readonly seen: Journal; readonly faults: Faults; readonly clock: Clock }
 
-export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }: Surroundings): Wire {
+export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }: WireOptions): Wire {
 	/** What is still to be sent, when that takes its time: nothing may come between the frames of one message. */
 	let sending: Promise<void> | undefined
 	const frames = (from: 'listener' | 'service') =>

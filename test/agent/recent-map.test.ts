@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { kept } from '../../agent/kept.ts'
+import { recentMap } from '../../agent/recent-map.ts'
 
 /** A clock that stands still until it is set. */
 function still() {
@@ -14,7 +14,7 @@ function still() {
 
 test('an entry is there for its time, however many more come', () => {
 	const { clock, pass } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 1e6 })
+	const entries = recentMap<number>(clock, { milliseconds: 1000, room: 1e6 })
 	for (let at = 0; at < 5000; at++) {
 		if (at > 4000) pass(0.9)
 		entries.set(String(at), at)
@@ -24,7 +24,7 @@ test('an entry is there for its time, however many more come', () => {
 
 test('is forgotten after twice its time at most', () => {
 	const { clock, pass } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 10 })
+	const entries = recentMap<number>(clock, { milliseconds: 1000, room: 10 })
 	entries.set('a', 1)
 	pass(1999)
 	expect(entries.get('a')).toBe(1)
@@ -37,7 +37,7 @@ test('is forgotten after twice its time at most', () => {
 
 test('of too many the newest are kept, by their weight', () => {
 	const { clock } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 100 })
+	const entries = recentMap<number>(clock, { milliseconds: 1000, room: 100 })
 	for (let at = 0; at < 60; at++) entries.set(String(at), at, 10)
 	const there = Array.from({ length: 60 }, (_, at) => entries.get(String(at))).filter((value) => value !== undefined)
 	expect(there.at(-1)).toBe(59)
@@ -47,7 +47,7 @@ test('of too many the newest are kept, by their weight', () => {
 
 test('what is set again is the newest, and what is deleted is gone', () => {
 	const { clock } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 2 })
+	const entries = recentMap<number>(clock, { milliseconds: 1000, room: 2 })
 	entries.set('a', 1)
 	entries.set('b', 2)
 	entries.set('c', 3)

@@ -1,20 +1,20 @@
 import type { Clock } from '../shared/relay/clock.ts'
 
 /** Lets so many in at a time and so many wait. */
-export type Gate = {
+export type Semaphore = {
 	/** Runs when there is room; undefined when there is none even to wait. */
-	enter<T>(turn: Turn<T>): Promise<T> | undefined
+	enter<T>(turn: Admission<T>): Promise<T> | undefined
 }
 
-type Turn<T> = {
+type Admission<T> = {
 	readonly run: () => Promise<T>
 	/** Milliseconds that it waits. */
-	readonly within: number
+	readonly waitLimit: number
 	/** What it comes to when it has waited so long; its place is another's then. */
-	readonly otherwise: T
+	readonly fallback: T
 }
 
-export function gate(width: number, queue: number, clock: Clock): Gate {
+export function semaphore(width: number, queue: number, clock: Clock): Semaphore {
 	const waiting = new Set<() => void>()
 	let inside = 0
 	const leave = () => {
@@ -34,13 +34,13 @@ export function gate(width: number, queue: number, clock: Clock): Gate {
 			waiting.add(next)
 		})
 	return {
-		enter: ({ run, within, otherwise }) => {
+		enter: ({ run, waitLimit, fallback }) => {
 			if (inside < width) {
 				inside++
 				return run().finally(leave)
 			}
 			if (waiting.size >= queue) return undefined
-			return wait(within).then((isIn) => (isIn ? run().finally(leave) : otherwise))
+			return wait(waitLimit).then((isIn) => (isIn ? run().finally(leave) : fallback))
 		},
 	}
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { forwardTo } from '../../agent/forward.ts'
-import { gate } from '../../agent/gate.ts'
+import { semaphore } from '../../agent/semaphore.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
 import { clock, type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
@@ -45,17 +45,17 @@ test('a request whose turn does not come in time is told so in time', async () =
 })
 
 test('the place of what has waited in vain is free for another', async () => {
-	const { enter } = gate(1, 1, clock)
+	const { enter } = semaphore(1, 1, clock)
 	let finish = (_: string) => {}
 	const first = enter({
 		run: () =>
 			new Promise<string>((resolve) => {
 				finish = resolve
 			}),
-		within: 1,
-		otherwise: '',
+		waitLimit: 1,
+		fallback: '',
 	})
-	const turn = (within: number) => enter({ run: async () => 'done', within, otherwise: 'late' })
+	const turn = (waitLimit: number) => enter({ run: async () => 'done', waitLimit, fallback: 'late' })
 	const vain = turn(1000)
 	expect(turn(1000)).toBeUndefined()
 	expect(await vain).toBe('late')

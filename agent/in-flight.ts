@@ -1,5 +1,5 @@
 /** Counts what is under way, and tells when nothing is. */
-export type Tally = {
+export type InFlight = {
 	/** One more; the result, called once, is one less. */
 	enter(): () => void
 	count(): number
@@ -7,7 +7,7 @@ export type Tally = {
 	empty(): Promise<void>
 }
 
-export function tally(): Tally {
+export function inFlight(): InFlight {
 	const waiting = new Set<() => void>()
 	let count = 0
 	return {

@@ -1,14 +1,14 @@
 import type { Clock } from '../shared/relay/clock.ts'
 
 /** Remembers entries for a while, the newest of them when there are too many. */
-export type Kept<T> = {
+export type RecentMap<T> = {
 	get(key: string): T | undefined
 	/** `weight` is what the entry takes of the room. */
 	set(key: string, value: T, weight?: number): void
 	delete(key: string): void
 }
 
-type Limits = {
+type RecentLimits = {
 	/** Entries are remembered at least so long, unless the newer ones are too many. */
 	readonly milliseconds: number
 	/** Weight of the newer entries that are remembered in any case; altogether it may be twice as much. */
@@ -16,7 +16,7 @@ type Limits = {
 }
 
 /** Two maps take turns: a map whose oldest entries are deleted one by one has holes, which every look for the oldest walks over. */
-export function kept<T>(clock: Clock, { milliseconds, room }: Limits): Kept<T> {
+export function recentMap<T>(clock: Clock, { milliseconds, room }: RecentLimits): RecentMap<T> {
 	let newer = new Map<string, T>()
 	let older = new Map<string, T>()
 	let began = clock.now()
