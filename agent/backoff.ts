@@ -4,8 +4,8 @@ export type OfflineReason = 'network' | 'auth_failed' | 'entity_missing' | 'quot
 const second = 1000
 
 /**
- * Milliseconds until the next attempt, `attempt` counting from 0. A first loss is mended at once: the service drops every
- * control channel once a day. A role takes up to 5 minutes to work, so that a refusal is no reason to give up.
+ * Milliseconds until the next attempt. `attempt` counts from 0. The first reconnection comes at once, because the service
+ * drops every control channel once a day. A refusal is retried: a new role assignment takes up to 5 minutes to work.
  */
 export function retryDelay(attempt: number, trouble: OfflineReason, random: () => number): number {
 	switch (trouble) {

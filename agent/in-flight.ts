@@ -1,9 +1,9 @@
-/** Counts what is under way, and tells when nothing is. */
+/** Counts work in progress and reports when none is left. */
 export type InFlight = {
-	/** One more; the result, called once, is one less. */
+	/** Counts one more. Call the result once when that work ends. */
 	enter(): () => void
 	count(): number
-	/** Resolves when nothing is under way. */
+	/** Resolves when no work is in progress. */
 	empty(): Promise<void>
 }
 

@@ -1,43 +1,46 @@
 import type { Clock } from '../shared/relay/clock.ts'
 
-/** Remembers entries for a while, the newest of them when there are too many. */
+/** A map that forgets entries after a while, the oldest first if there are too many. */
 export type RecentMap<T> = {
 	get(key: string): T | undefined
-	/** `weight` is what the entry takes of the room. */
+	/** `weight` is the entry's share of the capacity, 1 by default. */
 	set(key: string, value: T, weight?: number): void
 	delete(key: string): void
 }
 
 type RecentLimits = {
-	/** Entries are remembered at least so long, unless the newer ones are too many. */
+	/** An entry stays for at least this time, unless newer entries fill the capacity. It stays for at most twice this time. */
 	readonly milliseconds: number
-	/** Weight of the newer entries that are remembered in any case; altogether it may be twice as much. */
-	readonly room: number
+	/** The newest entries up to this weight always stay. The map holds at most twice this weight. */
+	readonly capacity: number
 }
 
-/** Two maps take turns: a map whose oldest entries are deleted one by one has holes, which every look for the oldest walks over. */
-export function recentMap<T>(clock: Clock, { milliseconds, room }: RecentLimits): RecentMap<T> {
+/**
+ * Two maps take turns. With one map, deleting the oldest entries one by one leaves holes, and every search for the oldest
+ * entry walks over them.
+ */
+export function recentMap<T>(clock: Clock, { milliseconds, capacity }: RecentLimits): RecentMap<T> {
 	let newer = new Map<string, T>()
 	let older = new Map<string, T>()
-	let began = clock.now()
-	let weighed = 0
-	const turn = () => {
-		const age = clock.now() - began
-		if (age < milliseconds && weighed < room) return
+	let started = clock.now()
+	let newerWeight = 0
+	const rotate = () => {
+		const age = clock.now() - started
+		if (age < milliseconds && newerWeight < capacity) return
 		older = age < 2 * milliseconds ? newer : new Map()
 		newer = new Map()
-		began = clock.now()
-		weighed = 0
+		started = clock.now()
+		newerWeight = 0
 	}
 	return {
 		get: (key) => {
-			turn()
+			rotate()
 			return newer.get(key) ?? older.get(key)
 		},
 		set: (key, value, weight = 1) => {
-			turn()
+			rotate()
 			newer.set(key, value)
-			weighed += weight
+			newerWeight += weight
 		},
 		delete: (key) => {
 			newer.delete(key)

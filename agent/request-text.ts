@@ -7,7 +7,7 @@ type TextRequest = {
 	readonly body?: string
 	readonly agent?: Agent | undefined
 	readonly ca?: string | undefined
-	/** Milliseconds until it is given up. */
+	/** Milliseconds, 10,000 by default. */
 	readonly timeout?: number
 }
 
@@ -15,7 +15,10 @@ export type TextResponse = { readonly status: number; readonly challenge: string
 
 const defaultTimeout = 10_000
 
-/** Asks for something small, following no redirect; unlike fetch by the proxy and the authorities that the settings name. */
+/**
+ * Sends one small request and reads the answer as text. Follows no redirect. Rejects if the connection fails or times out.
+ * Unlike `fetch`, it accepts an agent for a proxy and the certificates of an authority.
+ */
 export const requestText = (
 	url: string,
 	{ method = 'GET', headers = {}, body, agent, ca, timeout = defaultTimeout }: TextRequest,

@@ -11,19 +11,19 @@ type RunOptions = { readonly log: Log; readonly version: string }
 type Signals = { readonly stop: readonly NodeJS.Signals[]; readonly reload: readonly NodeJS.Signals[] }
 
 /**
- * Ctrl+C is SIGINT, and how a service of Windows is stopped. There, SIGBREAK is Ctrl+Break, and SIGHUP says that the
- * console is closed, which leaves some ten seconds: https://nodejs.org/api/process.html#signal-events
+ * Ctrl+C sends SIGINT, and WinSW stops a Windows service by Ctrl+C. On Windows SIGBREAK is Ctrl+Break, and SIGHUP means that
+ * the console is closing, which leaves about ten seconds: https://nodejs.org/api/process.html#signal-events
  */
 export const signalsOn = (platform: string): Signals =>
 	platform === 'win32'
 		? { stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] }
 		: { stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] }
 
-/** Listens until it is told to stop, or to read the settings again. The result is the exit code. */
+/** Runs the agent until a stop signal arrives. A reload signal reads the settings again. Resolves to the exit code. */
 export async function run(file: string, options: RunOptions): Promise<number> {
 	const metrics = metricsOf(options.log)
 	const environment = { clock: systemClock, log: metrics.log, random: Math.random }
-	/** The one with the newest settings is the last; those before it listen until it does. */
+	/** The last agent has the newest settings. The earlier agents listen until the last one does. */
 	const agents = new Set<Agent>()
 	const adminSources = { agent: () => [...agents].at(-1), metrics, version: options.version }
 	const signals = signalsOn(process.platform)
@@ -56,7 +56,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 		)
 	}
 
-	/** Broken settings change nothing. */
+	/** Invalid settings change nothing. */
 	async function reload(): Promise<void> {
 		if (isStopping) return
 		try {
@@ -81,7 +81,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	for (const signal of signals.stop) process.once(signal, () => process.exit(1))
 	isStopping = true
 	metrics.log('draining')
-	// An agent that is being made now would otherwise go on to listen.
+	// Without this, an agent that is starting now would keep listening.
 	await reloading
 	await Promise.all([...agents].map((agent) => agent.drain()))
 	metrics.log('stopped')

@@ -1,33 +1,33 @@
 import type { Clock } from '../shared/relay/clock.ts'
 
-/** Lets so many in at a time and so many wait. */
+/** Limits how many pieces of work run at once, and how many wait. */
 export type Semaphore = {
-	/** Runs when there is room; undefined when there is none even to wait. */
+	/** Runs the work as soon as there is room. Returns undefined if the queue is full. */
 	enter<T>(turn: Admission<T>): Promise<T> | undefined
 }
 
 type Admission<T> = {
 	readonly run: () => Promise<T>
-	/** Milliseconds that it waits. */
+	/** Milliseconds that the work may wait. */
 	readonly waitLimit: number
-	/** What it comes to when it has waited so long; its place is another's then. */
+	/** The result if the work waited too long. It then leaves the queue. */
 	readonly fallback: T
 }
 
 export function semaphore(width: number, queue: number, clock: Clock): Semaphore {
 	const waiting = new Set<() => void>()
-	let inside = 0
+	let running = 0
 	const leave = () => {
 		const [next] = waiting
-		if (next === undefined) inside--
+		if (next === undefined) running--
 		else next()
 	}
 	const wait = (milliseconds: number) =>
 		new Promise<boolean>((resolve) => {
-			const end = (isIn: boolean) => () => {
+			const end = (isAdmitted: boolean) => () => {
 				cancel()
 				waiting.delete(next)
-				resolve(isIn)
+				resolve(isAdmitted)
 			}
 			const next = end(true)
 			const cancel = clock.after(milliseconds, end(false))
@@ -35,12 +35,12 @@ export function semaphore(width: number, queue: number, clock: Clock): Semaphore
 		})
 	return {
 		enter: ({ run, waitLimit, fallback }) => {
-			if (inside < width) {
-				inside++
+			if (running < width) {
+				running++
 				return run().finally(leave)
 			}
 			if (waiting.size >= queue) return undefined
-			return wait(waitLimit).then((isIn) => (isIn ? run().finally(leave) : fallback))
+			return wait(waitLimit).then((isAdmitted) => (isAdmitted ? run().finally(leave) : fallback))
 		},
 	}
 }

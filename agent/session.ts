@@ -23,10 +23,10 @@ export type SessionOptions = {
 	readonly token: (fresh?: boolean) => Promise<RelayToken>
 	readonly receive: Dispatcher['receive']
 	/** The rendezvous that are openWebSocket, of this session and those before it: they outlive its control channel. */
-	readonly kept: InFlight
+	readonly openRendezvous: InFlight
 	readonly ca: string | undefined
 	readonly proxy: Agent | undefined
-	/** Sends pongs instead of pings and expects nothing, for a service that takes pings ill. */
+	/** Sends pongs instead of pings and expects no answer, for a service that drops channels after a ping. */
 	readonly isPongOnly: boolean
 }
 
@@ -34,19 +34,19 @@ export type SessionEnd = { readonly code: number; readonly reason: string; reado
 
 export type Session = {
 	readonly ended: Promise<SessionEnd>
-	/** Leaves while answering all that the service has sent or still sends. */
+	/** Closes the control channel after the requests in progress are answered, in at most 15 s. */
 	retire(): Promise<void>
 }
 
 const pingEvery = 20_000
 const pongWithin = 10_000
 const retireWithin = 10_000
-/** A rendezvous that nothing has come by for so long is left: of one that is cut off nobody is told. */
+/** Idle rendezvous are closed: a half-open connection gives no other sign. */
 const rendezvousIdle = 600_000
 const closeWithin = 5000
 const controlPayload = 256 * 1024
 
-/** Opens a control channel; the session lasts until it is closed. Throws what `open` throws, and what the token source does. */
+/** Opens a control channel. Throws a TokenError if there is no token, and what `openWebSocket` throws. */
 export async function openSession(options: SessionOptions, isTokenRefused: boolean): Promise<Session> {
 	const { config, clock, log, ca, proxy } = options
 	const { namespace, hybridConnection } = config.relay
@@ -54,12 +54,12 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 	const url = `wss://${namespace}/$hc/${hybridConnection}?sb-hc-action=listen&sb-hc-id=${config.agentId}`
 	const headers = { ServiceBusAuthorization: token.token, 'Relay-User-Agent': 'rollcall-relay' }
 	const control = await openWebSocket(url, { headers, ca, agent: proxy, maxPayload: controlPayload, clock })
-	const over = new AbortController()
+	const closed = new AbortController()
 	const underway = inFlight()
 
 	const isOpen = () => control.readyState === WebSocket.OPEN
 	const rendezvous = (address: string) => {
-		if (!isTrusted(address, config)) throw new Error('the rendezvous is on a host that is not the service')
+		if (!isTrusted(address, config)) throw new Error('the address of the rendezvous is not on a host of the service')
 		return openWebSocket(address, { ca, agent: proxy, maxPayload: bodyLimit + 2 ** 20, clock })
 	}
 
@@ -69,9 +69,9 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 			return 'control'
 		}
 		try {
-			if (address === undefined) throw new Error('the request came without an address')
+			if (address === undefined) throw new Error('the request has no rendezvous address')
 			const socket = await rendezvous(address)
-			attend(socket)
+			serveRendezvous(socket)
 			sendResponse(socket, id, response)
 			return 'rendezvous'
 		} catch (error) {
@@ -88,20 +88,20 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 		}
 	}
 
-	/** Serves what comes by a rendezvous for as long as the service keeps it, and answers there. */
-	function attend(socket: WebSocket): void {
+	/** Serves requests on a rendezvous for as long as the service keeps it open. */
+	function serveRendezvous(socket: WebSocket): void {
 		const gone = new AbortController()
 		let cancel = () => {}
-		const stay = () => {
+		const restartIdleTimer = () => {
 			cancel()
 			cancel = clock.after(rendezvousIdle, () => socket.close(1000))
 		}
-		stay()
-		const leave = options.kept.enter()
+		restartIdleTimer()
+		const done = options.openRendezvous.enter()
 		socket.on('close', () => {
 			cancel()
 			gone.abort()
-			leave()
+			done()
 		})
 		readMessages(socket, {
 			broken: (what) => {
@@ -109,7 +109,7 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 				socket.terminate()
 			},
 			received: (message, body) => {
-				stay()
+				restartIdleTimer()
 				if (!('request' in message) || !('id' in message.request)) return log('ignored', { channel: 'rendezvous' })
 				const { request } = message
 				void options.receive({
@@ -138,13 +138,13 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 
 	async function fetchRequest(address: string): Promise<void> {
 		try {
-			attend(await rendezvous(address))
+			serveRendezvous(await rendezvous(address))
 		} catch (error) {
 			log('rendezvous_failed', { detail: briefly(error) })
 		}
 	}
 
-	/** A WebSocket of a sender is turned away: the service is told so by a handshake that it refuses in turn. */
+	/** Refuses a WebSocket of a sender. The refusal is a handshake that the service refuses in turn. */
 	function reject(address: string): void {
 		log('accept_refused')
 		const refused = `${address}&sb-hc-statusCode=501&sb-hc-statusDescription=HTTP%20only`
@@ -162,7 +162,7 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 	const ended = new Promise<SessionEnd>((resolve) => {
 		const alive = keepAlive(control, options)
 		control.on('close', (code, reason) => {
-			over.abort()
+			closed.abort()
 			alive.stop()
 			resolve({ code, reason: String(reason), isAfterPing: alive.isShortAfterPing() })
 		})
@@ -174,7 +174,7 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 			control.terminate()
 		},
 	})
-	void renew(control, token, options, over.signal)
+	void renew(control, token, options, closed.signal)
 
 	return {
 		ended,
@@ -188,7 +188,7 @@ export async function openSession(options: SessionOptions, isTokenRefused: boole
 	}
 }
 
-/** No token could be had, so that the service was not even asked. */
+/** There is no token, so the service was not contacted. */
 export class TokenError extends Error {
 	override readonly name = 'TokenError'
 }
@@ -201,35 +201,35 @@ async function tokenFrom({ token }: SessionOptions, isRefused: boolean): Promise
 	}
 }
 
-/** The service sends listeners to other hosts of its own, and nowhere else. */
+/** Whether an address is on the namespace or on another host of the service. */
 function isTrusted(address: string, { relay }: Config): boolean {
 	if (!URL.canParse(address)) return false
 	const { protocol, host, hostname } = new URL(address)
 	return protocol === 'wss:' && (host === relay.namespace.toLowerCase() || hostname.endsWith(relay.rendezvousSuffix))
 }
 
-/** Finds out within half a minute that the other side is gone: the service tells nobody, and drops who says nothing. */
+/** Detects a half-open connection within half a minute, and keeps the channel from being idle. */
 function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionOptions) {
-	let heard = clock.now()
+	let lastHeard = clock.now()
 	let firstPing: number | undefined
 	let cancel = () => {}
-	const hear = () => {
-		heard = clock.now()
+	const noteTraffic = () => {
+		lastHeard = clock.now()
 	}
-	for (const event of ['message', 'ping', 'pong'] as const) socket.on(event, hear)
+	for (const event of ['message', 'ping', 'pong'] as const) socket.on(event, noteTraffic)
 	const beat = () => {
 		if (socket.readyState !== WebSocket.OPEN) return
-		const asked = clock.now()
+		const pingedAt = clock.now()
 		if (isPongOnly) {
 			socket.pong()
 			cancel = clock.after(pingEvery, beat)
 			return
 		}
-		firstPing ??= asked
+		firstPing ??= pingedAt
 		socket.ping()
 		cancel = clock.after(pongWithin, () => {
-			if (heard < asked) {
-				log('half_open', { silentFor: Math.round(clock.now() - heard) })
+			if (lastHeard < pingedAt) {
+				log('half_open', { silentFor: Math.round(clock.now() - lastHeard) })
 				return socket.terminate()
 			}
 			cancel = clock.after(pingEvery - pongWithin, beat)
@@ -243,24 +243,24 @@ function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionOptions
 	}
 }
 
-/** A timer of Node goes off at once when it is set to more than 24 days, and no channel is older than one. */
+/** At most 24 h: a Node timer of more than 24 days fires at once, and no channel lives longer than a day. */
 const untilRenewal = (life: number): number => Math.min(24 * 3_600_000, Math.max(30_000, life * 0.75))
 
-/** Sends the next token at three quarters of the life of this one. */
+/** Sends a new token after three quarters of the lifetime of the current one. */
 async function renew(
 	socket: WebSocket,
 	first: RelayToken,
 	{ clock, log, token }: SessionOptions,
 	signal: AbortSignal,
 ): Promise<void> {
-	let held = first
+	let current = first
 	let failures = 0
 	while (!signal.aborted) {
-		await pause(clock, failures === 0 ? untilRenewal(held.expiresOnTimestamp - clock.now()) : 20_000, signal)
+		await pause(clock, failures === 0 ? untilRenewal(current.expiresOnTimestamp - clock.now()) : 20_000, signal)
 		if (signal.aborted || socket.readyState !== WebSocket.OPEN) return
 		try {
-			held = await token(true)
-			socket.send(JSON.stringify({ renewToken: { token: held.token } }))
+			current = await token(true)
+			socket.send(JSON.stringify({ renewToken: { token: current.token } }))
 			failures = 0
 			log('token_renewed')
 		} catch (error) {

@@ -14,10 +14,10 @@ import { person } from './person.ts'
 /** Sends one request and resolves to the answer's body. */
 type SendScim = (method: string, path: string, body?: Buffer) => Promise<Buffer>
 
-/** A process that a request goes through, and the processor time that it has used so far. */
+/** A process on the path of a request, and the processor time that it has used so far, in milliseconds. */
 type Hop = { readonly name: string; cpu(): Promise<number> }
 
-/** A SCIM server, the two ways to it and the processes on each. */
+/** A SCIM server, the direct and the relayed path to it, and the operations to measure. */
 type Scenario = {
 	readonly direct: RequestPath
 	readonly relayed: RequestPath
@@ -35,28 +35,28 @@ const rounds = 3
 const token = 'a-token-for-the-bench-alone'
 
 /**
- * Prints what the way through a relay costs as a ratio to asking the SCIM server directly in the same run, what processor
- * time each process on it takes, and the delay that it adds at a steady 25 requests a second, which is what Entra sends
- * at most. The relay is the stand-in of the tests, so that what Azure's own network adds is not in it.
+ * Prints the throughput through a relay relative to direct access in the same run, the processor time of each process, and
+ * the added delay at a steady 25 requests a second, which is the most that Entra sends.
+ * The relay is the stand-in of the tests, so the delay of Azure's network is not included.
  */
 export async function relay(): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-bench-'))
-	const undo: (() => unknown)[] = [() => rm(folder, { recursive: true })]
+	const cleanup: (() => unknown)[] = [() => rm(folder, { recursive: true })]
 	try {
-		const scenarios = await prepare(folder, undo)
+		const scenarios = await prepare(folder, cleanup)
 		for (const scenario of scenarios) await warm(scenario)
 		await compare(scenarios)
-		await hold(scenarios)
+		await measureSteadyRate(scenarios)
 	} finally {
-		for (const step of undo.reverse()) await step()
+		for (const undo of cleanup.reverse()) await undo()
 	}
 }
 
-async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonly Scenario[]> {
+async function prepare(folder: string, cleanup: (() => unknown)[]): Promise<readonly Scenario[]> {
 	const ca = await writeFiles(folder)
 	const hop = async (name: string, role: string, ...more: string[]) => {
 		const child = await startChild('./hop.js', { args: [role, folder, ...more], read: ready.parse })
-		undo.push(() => child.stop())
+		cleanup.push(() => child.stop())
 		const cpu = async () => z.object({ cpuMilliseconds: z.number() }).parse(await child.ask()).cpuMilliseconds
 		return { ...child.ready, name, cpu }
 	}
@@ -82,15 +82,15 @@ async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonl
 		await scenario(
 			'rollcall',
 			{ server: rollcall, base: '/scim/app', others: [azurite] },
-			await ofRollcall(rollcall.port, ca),
+			await rollcallOperations(rollcall.port, ca),
 		),
-		await scenario('plain', { server: origin, base: '/scim', others: [] }, ofOrigin),
+		await scenario('plain', { server: origin, base: '/scim', others: [] }, originOperations),
 	]
 }
 
 const ready = z.object({ port: z.int().default(0), connectionString: z.string().default('') })
 
-/** The process of the bench: the client, and on the way through the relay the sender of the Function too. */
+/** The process of the bench. It is the client and, on the relayed path, also the sender of the Function. */
 const client: Hop = {
 	name: 'client',
 	cpu: async () => {
@@ -147,7 +147,7 @@ function directSender(port: number, base: string, ca: string): SendScim {
 			outgoing.on('response', (response) => {
 				const chunks: Buffer[] = []
 				response.on('data', (chunk: Buffer) => chunks.push(chunk))
-				response.on('end', () => resolve(sound(response.statusCode ?? 0, Buffer.concat(chunks))))
+				response.on('end', () => resolve(successful(response.statusCode ?? 0, Buffer.concat(chunks))))
 			})
 			outgoing.end(body)
 		})
@@ -165,12 +165,12 @@ function throughRelay(port: number, entity: string, ca: string): SendScim {
 	const publicBase = 'https://rollcall.test/scim/demo'
 	return async (method, path, body) => {
 		const answer = await send({ method, path, headers, requestId: 'bench', publicBase, ...(body && { body }) })
-		return sound(answer.status, answer.body)
+		return successful(answer.status, answer.body)
 	}
 }
 
-/** A refusal is quick, and would be measured as an answer. */
-function sound(status: number, body: Buffer): Buffer {
+/** Throws on an error status, because a fast refusal would count as an answer. */
+function successful(status: number, body: Buffer): Buffer {
 	if (status >= 300) throw new Error(`the SCIM server answered ${status}: ${body}`)
 	return body
 }
@@ -180,15 +180,15 @@ let serial = 0
 const create = (send: SendScim, path = '/Users') =>
 	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...person(`bench-${serial++}`) })))
 
-const ofOrigin: readonly RelayOperation[] = [
+const originOperations: readonly RelayOperation[] = [
 	{ name: 'instant: read', count: 2000, run: (send) => send('GET', '/Users/1') },
 	{ name: 'instant: create', count: 2000, run: (send) => create(send) },
 	{ name: 'after 10 ms: read', count: 1000, run: (send) => send('GET', '/Users/1?wait=10') },
 	{ name: 'after 10 ms: create', count: 1000, run: (send) => create(send, '/Users?wait=10') },
 ]
 
-/** What a client asks of an application server, here of another Rollcall. */
-async function ofRollcall(port: number, ca: string): Promise<readonly RelayOperation[]> {
+/** The operations of a client, for an application server that is another Rollcall. */
+async function rollcallOperations(port: number, ca: string): Promise<readonly RelayOperation[]> {
 	const send = directSender(port, '/scim/app', ca)
 	const { id, userName } = z
 		.object({ id: z.string(), userName: z.string() })
@@ -201,17 +201,21 @@ async function ofRollcall(port: number, ca: string): Promise<readonly RelayOpera
 	]
 }
 
-/** What runs for the first time is compiled first, which is not what a request costs. */
+/** Runs the operations until V8 has compiled them, so that compilation is not measured. */
 async function warm({ direct, relayed, operations }: Scenario): Promise<void> {
 	const quick = operations.filter(({ name }) => !name.includes('ms'))
 	for (const { send } of [direct, relayed])
 		for (const { run } of quick) await measure(warmUp / quick.length, 16, () => run(send))
 }
 
-/** What one way took: its timing, and the milliseconds of each hop's processor for one request. */
-type Sample = { readonly timing: Timing; readonly cpu: ReadonlyMap<string, number> }
+/** The timing of one path, and the processor time of each hop for one request, in milliseconds. */
+type PathSample = { readonly timing: Timing; readonly cpu: ReadonlyMap<string, number> }
 
-async function take({ send, hops }: RequestPath, { count, run }: RelayOperation, concurrency: number): Promise<Sample> {
+async function sampleOf(
+	{ send, hops }: RequestPath,
+	{ count, run }: RelayOperation,
+	concurrency: number,
+): Promise<PathSample> {
 	const before = await Promise.all(hops.map(({ cpu }) => cpu()))
 	const timing = await measure(count, concurrency, () => run(send))
 	const after = await Promise.all(hops.map(({ cpu }) => cpu()))
@@ -219,12 +223,12 @@ async function take({ send, hops }: RequestPath, { count, run }: RelayOperation,
 	return { timing, cpu: new Map(cpu) }
 }
 
-function middle(taken: readonly Sample[]): Sample {
-	const sorted = taken.toSorted((one, other) => one.timing.perSecond - other.timing.perSecond)
-	return sorted[sorted.length >> 1] as Sample // sound: there is at least one round
+function middle(samples: readonly PathSample[]): PathSample {
+	const sorted = samples.toSorted((one, other) => one.timing.perSecond - other.timing.perSecond)
+	return sorted[sorted.length >> 1] as PathSample // sound: there is at least one round
 }
 
-/** Both ways in turn, so that whatever else the machine does meets both; of the rounds the one in the middle counts. */
+/** Measures both paths in turn, so that other load on the machine affects both. The median round counts. */
 async function compare(scenarios: readonly Scenario[]): Promise<void> {
 	const rates: string[][] = []
 	const costs: string[][] = []
@@ -232,24 +236,21 @@ async function compare(scenarios: readonly Scenario[]): Promise<void> {
 		for (const { direct, relayed, operations } of scenarios)
 			for (const operation of operations) {
 				const sized = { ...operation, count: concurrency === 1 ? operation.count / 4 : operation.count }
-				const taken: (readonly [Sample, Sample])[] = []
+				const samples: (readonly [PathSample, PathSample])[] = []
 				for (let round = 0; round < rounds; round++)
-					taken.push([await take(direct, sized, concurrency), await take(relayed, sized, concurrency)])
-				const straight = middle(taken.map(([one]) => one))
-				const through = middle(taken.map(([, other]) => other))
-				rates.push([operation.name, String(concurrency), ...versus(straight.timing, through.timing)])
-				costs.push([operation.name, String(concurrency), ...shares(straight), ...shares(through, relayHops)])
+					samples.push([await sampleOf(direct, sized, concurrency), await sampleOf(relayed, sized, concurrency)])
+				const directSample = middle(samples.map(([one]) => one))
+				const relayedSample = middle(samples.map(([, other]) => other))
+				rates.push([operation.name, String(concurrency), ...comparison(directSample.timing, relayedSample.timing)])
+				costs.push([operation.name, String(concurrency), ...shares(directSample), ...shares(relayedSample, relayHops)])
 			}
 	printTable(
 		['operation', 'at once', 'direct/s', 'p50 ms', 'p95', 'p99', 'relay/s', 'p50 ms', 'p95', 'p99', 'ratio'],
 		rates,
 	)
-	console.log('\nMilliseconds of processor for one request, directly and through the relay')
+	console.log('\nProcessor time of one request in milliseconds, direct and through the relay')
 	printTable(
-		[
-			...['operation', 'at once', 'client', 'server', 'storage'],
-			...['client+sender', 'relay', 'agent', 'server', 'storage'],
-		],
+		['operation', 'at once', 'client', 'server', 'storage', 'client+sender', 'relay', 'agent', 'server', 'storage'],
 		costs,
 	)
 }
@@ -257,30 +258,38 @@ async function compare(scenarios: readonly Scenario[]): Promise<void> {
 const directHops = ['client', 'server', 'storage']
 const relayHops = ['client', 'stand-in', 'agent', 'server', 'storage']
 
-const shares = ({ cpu }: Sample, names = directHops): string[] => names.map((name) => cpu.get(name)?.toFixed(2) ?? '-')
+const shares = ({ cpu }: PathSample, names = directHops): string[] =>
+	names.map((name) => cpu.get(name)?.toFixed(2) ?? '-')
 
 const times = ({ p50, p95, p99 }: Timing): string[] => [p50.toFixed(2), p95.toFixed(2), p99.toFixed(2)]
 
-const versus = (direct: Timing, relayed: Timing): string[] => [
-	...[direct.perSecond.toFixed(0), ...times(direct)],
-	...[relayed.perSecond.toFixed(0), ...times(relayed)],
+const comparison = (direct: Timing, relayed: Timing): string[] => [
+	direct.perSecond.toFixed(0),
+	...times(direct),
+	relayed.perSecond.toFixed(0),
+	...times(relayed),
 	(relayed.perSecond / direct.perSecond).toFixed(2),
 ]
 
-/** The same requests at their appointed times, however long those before them take. */
-async function hold(scenarios: readonly Scenario[]): Promise<void> {
+/** Sends requests at fixed times, no matter how long the earlier ones take. */
+async function measureSteadyRate(scenarios: readonly Scenario[]): Promise<void> {
 	const rows: string[][] = []
 	for (const { direct, relayed, operations } of scenarios)
 		for (const { name, run } of operations) {
-			const straight = await steadily(() => run(direct.send))
-			const through = await steadily(() => run(relayed.send))
-			rows.push([name, ...times(straight), ...times(through), (through.p99 - straight.p99).toFixed(2)])
+			const directSample = await atSteadyRate(() => run(direct.send))
+			const relayedSample = await atSteadyRate(() => run(relayed.send))
+			rows.push([
+				name,
+				...times(directSample),
+				...times(relayedSample),
+				(relayedSample.p99 - directSample.p99).toFixed(2),
+			])
 		}
 	console.log(`\n${steadyRate} requests a second for ${steadySeconds} s`)
 	printTable(['operation', 'direct p50', 'p95', 'p99', 'relay p50', 'p95', 'p99', 'added p99'], rows)
 }
 
-function steadily(work: () => Promise<unknown>): Promise<Timing> {
+function atSteadyRate(work: () => Promise<unknown>): Promise<Timing> {
 	const count = steadyRate * steadySeconds
 	const started = performance.now()
 	return measure(count, count, work, async (index) => {

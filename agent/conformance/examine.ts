@@ -14,38 +14,38 @@ export type ConformanceResult = {
 type ExamineOptions = {
 	readonly clock: Clock
 	readonly isSlow: boolean
-	readonly tell: (seen: ConformanceResult) => void
+	readonly onResult: (seen: ConformanceResult) => void
 }
 
 /**
- * Asks the service everything, one after another; `tell` has each as soon as it is seen. Throws where nothing can be asked:
- * a UsageError when somebody else listens, an Error when the service is not reached or refuses the key.
+ * Asks the service all questions in turn, and calls `onResult` after each. Throws a UsageError if another listener is
+ * connected, and an Error if the service is unreachable or refuses the key.
  */
 export async function examine(
 	connection: HybridConnection,
-	{ clock, isSlow, tell }: ExamineOptions,
+	{ clock, isSlow, onResult }: ExamineOptions,
 ): Promise<readonly ConformanceResult[]> {
-	const all: ConformanceResult[] = []
+	const results: ConformanceResult[] = []
 	for (const question of questions) {
 		if (question.isSlow && !isSlow) continue
 		const seen = await answerTo(question, connection, clock)
-		if (all.length === 0) inspect(seen, connection)
+		if (results.length === 0) requireUnused(seen, connection)
 		const { name, assumed, fits } = question
 		const result = { question: name, assumed, seen, isAsAssumed: fits.test(seen) }
-		all.push(result)
-		tell(result)
+		results.push(result)
+		onResult(result)
 	}
-	return all
+	return results
 }
 
-/** What is said while nobody listens tells whether there is any use in going on. */
-function inspect(seen: string, { hybridConnection, namespace, send }: HybridConnection): void {
+/** Checks the first answer, which must come from the service itself because no listener is connected. */
+function requireUnused(seen: string, { hybridConnection, namespace, send }: HybridConnection): void {
 	if (/, Via /.test(seen))
-		throw new UsageError(`something listens on ${hybridConnection} already: ${seen}`, {
-			hint: 'Choose a hybrid connection that nothing else uses.',
+		throw new UsageError(`${hybridConnection} already has a listener: ${seen}`, {
+			hint: 'Choose an unused hybrid connection.',
 		})
-	if (!/^\d/.test(seen)) throw new Error(`${namespace} is not reached: ${seen}`)
-	if (/^40[13] /.test(seen)) throw new Error(`the key ${send.name} may not send: ${seen}`)
+	if (!/^\d/.test(seen)) throw new Error(`cannot reach ${namespace}: ${seen}`)
+	if (/^40[13] /.test(seen)) throw new Error(`the key ${send.name} has no right to send: ${seen}`)
 }
 
 async function answerTo({ ask }: Question, connection: HybridConnection, clock: Clock): Promise<string> {

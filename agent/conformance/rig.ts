@@ -6,7 +6,7 @@ import { type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.t
 import { sasToken } from '../../shared/relay/sas.ts'
 import { openWebSocket, type RelayRequest, type RelayResponse, readMessages, sendResponse } from '../channel.ts'
 
-/** A hybrid connection that nobody else uses, and keys for both of its ends. */
+/** An unused hybrid connection, with keys for both ends. */
 export type HybridConnection = {
 	readonly namespace: string
 	readonly hybridConnection: string
@@ -17,31 +17,31 @@ export type HybridConnection = {
 
 type Key = { readonly name: string; readonly key: string }
 
-/** A request as it came to a listener. */
+/** A request that a listener received. */
 export type ReceivedRequest = {
 	readonly request: RelayRequest
 	readonly body: Buffer
-	readonly way: 'control' | 'rendezvous'
-	/** Answers on the channel that it came by. */
+	readonly channel: 'control' | 'rendezvous'
+	/** Answers on the same channel. */
 	answer(answer: RelayResponse): void
-	/** Answers by a rendezvous of its own. */
+	/** Answers on a new rendezvous. */
 	answerByRendezvous(answer: RelayResponse): Promise<void>
 }
 
 export type Listener = {
 	readonly id: string
 	readonly socket: WebSocket
-	/** The next request. Rejects when none comes within 20 s. */
+	/** The next request. Rejects if none arrives within 20 s. */
 	next(): Promise<ReceivedRequest>
 }
 
 export type Attempt = {
 	readonly method?: string
-	/** Below the hybrid connection; no agent would pass on what is not below /scim. */
+	/** Path below the hybrid connection. An agent would refuse one outside of /scim. */
 	readonly path?: string
 	readonly headers?: Readonly<Record<string, string>>
 	readonly body?: Buffer
-	/** Sent without a token of the service. */
+	/** Sends no token of the service. */
 	readonly isAnonymous?: true
 }
 
@@ -49,7 +49,7 @@ export type SendAttempt = (attempt: Attempt) => Promise<ExchangeResult>
 
 export type ListenOptions = {
 	readonly id?: string
-	/** When the token ends, in milliseconds since 1970. */
+	/** Expiry of the token, in milliseconds since 1970. */
 	readonly expires?: number
 	readonly hybridConnection?: string
 	readonly key?: string
@@ -57,12 +57,12 @@ export type ListenOptions = {
 
 export type Rig = {
 	readonly clock: Clock
-	listen(more?: ListenOptions): Promise<Listener>
-	/** A sender with connections of its own. */
+	listen(options?: ListenOptions): Promise<Listener>
+	/** A sender with its own connections. */
 	sender(): SendAttempt
 	/** Closes every listener. */
 	close(): Promise<void>
-	/** Cuts off every listener, as one that is killed would be. */
+	/** Cuts off every listener, as if it were killed. */
 	cut(): void
 }
 
@@ -70,7 +70,7 @@ const requestLimit = 20_000
 const answerLimit = 90_000
 const closeWithin = 5000
 
-/** Both ends of a hybrid connection, to see what the service makes of what goes in at one of them. */
+/** Both ends of a hybrid connection, to observe what the service does between them. */
 export function rigOf(connection: HybridConnection, clock: Clock): Rig {
 	const { namespace, hybridConnection, ca } = connection
 	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
@@ -85,17 +85,17 @@ export function rigOf(connection: HybridConnection, clock: Clock): Rig {
 		return socket
 	}
 
-	function attend(socket: WebSocket, way: ReceivedRequest['way'], arrive: RequestArrival): void {
+	function serve(socket: WebSocket, channel: ReceivedRequest['channel'], onArrival: RequestArrival): void {
 		readMessages(socket, {
 			broken: () => socket.terminate(),
 			received: (message, body) => {
 				if (!('request' in message)) return
 				const { request } = message
-				if ('id' in request) return arrive(() => delivery(socket, { request, body, way }))
+				if ('id' in request) return onArrival(() => delivery(socket, { request, body, channel }))
 				connect(request.address).then(
-					(rendezvous) => attend(rendezvous, 'rendezvous', arrive),
+					(rendezvous) => serve(rendezvous, 'rendezvous', onArrival),
 					(error: unknown) =>
-						arrive(() => {
+						onArrival(() => {
 							throw error
 						}),
 				)
@@ -103,29 +103,32 @@ export function rigOf(connection: HybridConnection, clock: Clock): Rig {
 		})
 	}
 
-	const delivery = (socket: WebSocket, came: Pick<ReceivedRequest, 'request' | 'body' | 'way'>): ReceivedRequest => ({
-		...came,
-		answer: (answer) => sendResponse(socket, came.request.id, answer),
+	const delivery = (
+		socket: WebSocket,
+		message: Pick<ReceivedRequest, 'request' | 'body' | 'channel'>,
+	): ReceivedRequest => ({
+		...message,
+		answer: (answer) => sendResponse(socket, message.request.id, answer),
 		answerByRendezvous: async (answer) => {
-			if (came.request.address === undefined) throw new Error('the request came without an address')
-			const rendezvous = await connect(came.request.address)
+			if (message.request.address === undefined) throw new Error('the request has no rendezvous address')
+			const rendezvous = await connect(message.request.address)
 			rendezvous.resume()
-			sendResponse(rendezvous, came.request.id, answer)
+			sendResponse(rendezvous, message.request.id, answer)
 		},
 	})
 
-	async function listen(more: ListenOptions = {}): Promise<Listener> {
+	async function listen(options: ListenOptions = {}): Promise<Listener> {
 		const {
 			id = randomUUID(),
 			expires,
 			hybridConnection: entity = hybridConnection,
 			key = connection.listen.key,
-		} = more
+		} = options
 		const url = `wss://${namespace}/$hc/${entity}?sb-hc-action=listen&sb-hc-id=${id}`
 		const token = tokenOf({ ...connection.listen, key }, expires)
 		const socket = await connect(url, { ServiceBusAuthorization: token })
-		const { arrive, next } = queue(clock)
-		attend(socket, 'control', arrive)
+		const { onArrival, next } = queue(clock)
+		serve(socket, 'control', onArrival)
 		return { id, socket, next }
 	}
 
@@ -158,28 +161,28 @@ export function rigOf(connection: HybridConnection, clock: Clock): Rig {
 	return { clock, listen, sender, close, cut }
 }
 
-/** Takes a request, or throws why it could not be fetched. */
+/** Called with a function that returns the request, or throws the reason why it could not be fetched. */
 type RequestArrival = (delivery: () => ReceivedRequest) => void
 
-/** What arrived is kept until it is asked for. */
-function queue(clock: Clock): { readonly arrive: RequestArrival; readonly next: Listener['next'] } {
+/** A queue of requests that keeps each request until `next` takes it. */
+function queue(clock: Clock): { readonly onArrival: RequestArrival; readonly next: Listener['next'] } {
 	const arrived: (() => ReceivedRequest)[] = []
-	let look = () => {}
+	let deliverNext = () => {}
 	const next = (): Promise<ReceivedRequest> =>
 		new Promise((resolve, reject) => {
 			const cancel = clock.after(requestLimit, () => reject(new Error(`no request within ${requestLimit / 1000} s`)))
-			look = () => {
+			deliverNext = () => {
 				const first = arrived.shift()
 				if (first === undefined) return
 				cancel()
-				look = () => {}
+				deliverNext = () => {}
 				resolve(Promise.resolve().then(first))
 			}
-			look()
+			deliverNext()
 		})
-	const arrive = (delivery: () => ReceivedRequest) => {
+	const onArrival = (delivery: () => ReceivedRequest) => {
 		arrived.push(delivery)
-		look()
+		deliverNext()
 	}
-	return { arrive, next }
+	return { onArrival, next }
 }

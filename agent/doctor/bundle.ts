@@ -13,7 +13,7 @@ type BundleContent = {
 	readonly version: string
 }
 
-/** Writes what somebody else needs to see what is wrong: settings without secrets, findings, versions, the end of the log. */
+/** Writes findings, settings without secrets, versions and the end of the log to a JSON file, for support. */
 export function writeBundle(file: string, { config, findings, machine, version }: BundleContent): void {
 	const { platform, arch, versions } = process
 	const bundle = {
@@ -33,7 +33,7 @@ export function writeBundle(file: string, { config, findings, machine, version }
 	writeFileSync(file, `${JSON.stringify(bundle, null, 2)}\n`, { mode: 0o600 })
 }
 
-/** On Windows WinSW keeps it beside the agent. */
+/** The last 200 lines of the service's log. On Windows, WinSW writes the log beside the agent. */
 function lastLines({ platform, folder, run }: Machine): readonly string[] {
 	const log =
 		platform === 'win32'
@@ -42,7 +42,7 @@ function lastLines({ platform, folder, run }: Machine): readonly string[] {
 	return log.split(/\r?\n/).filter(Boolean).slice(-200)
 }
 
-/** Whatever cannot be had is itself something to know. */
+/** The result of `get`, or the reason why it is missing. */
 function orMissing<T>(get: () => T): T | { readonly missing: string } {
 	try {
 		return get()
@@ -51,11 +51,11 @@ function orMissing<T>(get: () => T): T | { readonly missing: string } {
 	}
 }
 
-/** Of settings that are no JSON the error shows a piece, which may be that with the proxy's password. */
+/** For settings that are not JSON, the error quotes a part of them, which may contain the proxy's password. */
 const withoutExcerpt = (text: string): string =>
 	text.replace(/(\.\.\.)?".*"(\.\.\.)? is not valid JSON/, '… is not valid JSON')
 
-/** Secrets are in files, whose names stay; but a proxy may have its password in its address. */
+/** Settings contain only names of secret files, but the URL of a proxy may contain a password. */
 const withoutSecrets = ({ relay, ...others }: Config) => ({
 	...others,
 	relay: { ...relay, ...(relay.proxy !== undefined && { proxy: relay.proxy.replace(/\/\/[^/]*@/, '//…@') }) },

@@ -16,27 +16,27 @@ import { tokenFindings } from './token.ts'
 export type DiagnosisOptions = {
 	readonly clock: Clock
 	readonly machine: Machine
-	/** The way in from the cloud, when it is to be gone. */
+	/** Sends a request through this tenant, too. */
 	readonly cloud?: CloudTenant | undefined
-	/** Listen for a moment where no agent can be asked. */
+	/** Listens for a moment if no running agent answers. */
 	readonly isListening?: boolean
 }
 
-/** Checks everything that the agent needs, each with what was seen and what to do about it. */
+/** Checks everything that the agent needs. */
 export async function diagnose(file: string, options: DiagnosisOptions): Promise<readonly DoctorFinding[]> {
 	const { clock, machine, cloud, isListening = false } = options
-	const config = read(file)
+	const config = readSettings(file)
 	if ('verdict' in config) return [config]
 	const loaded = { config, file }
 	const files = checkFiles(loaded)
 	const canRun = files.canListen && files.canTrust && files.canConnect && files.canAuthorize
-	// Entra is reached by the same way as the service.
+	// Entra may need the same authority file as Azure Relay.
 	const canAsk = files.canListen && (files.canTrust || config.credentials.type !== 'certificate')
 	return [
-		pass('C1', `${file} is understood`),
+		pass('C1', `${file} is valid`),
 		...files.findings,
 		...access(loaded, machine),
-		address(config),
+		addressFinding(config),
 		runtime(config),
 		service(machine),
 		openFiles(limits(), config),
@@ -48,7 +48,7 @@ export async function diagnose(file: string, options: DiagnosisOptions): Promise
 	]
 }
 
-/** What the system lets this process have. */
+/** The resource limits of this process, on Linux. */
 function limits(): string | undefined {
 	try {
 		return readFileSync('/proc/self/limits', 'utf8')
@@ -58,7 +58,7 @@ function limits(): string | undefined {
 	}
 }
 
-function read(file: string): Config | DoctorFinding {
+function readSettings(file: string): Config | DoctorFinding {
 	try {
 		return readConfig(file)
 	} catch (error) {
@@ -69,14 +69,14 @@ function read(file: string): Config | DoctorFinding {
 
 const endpoints = 'Users|Groups|Me|Bulk|Schemas|ResourceTypes|ServiceProviderConfig'
 
-/** The one server that is asked; below its address are the endpoints, so none of them belongs into it. */
-function address({ origin: { url } }: Config): DoctorFinding {
+/** Checks that `origin.url` is the root of a SCIM server, not one of its endpoints. */
+function addressFinding({ origin: { url } }: Config): DoctorFinding {
 	const root = url.replace(new RegExp(`/(${endpoints})/?$`, 'i'), '')
-	if (root === url) return pass('C4', `${url} is the one SCIM server that is asked`)
-	return fail('C4', `${url} is an endpoint of a SCIM server`, `Name the address before it: "url": "${root}" in origin.`)
+	if (root === url) return pass('C4', `the SCIM server is ${url}`)
+	return fail('C4', `${url} is an endpoint of a SCIM server`, `Name the root instead: "url": "${root}" in origin.`)
 }
 
-/** The findings for people: what was seen in one line, each way to put it right below, and what it comes to. */
+/** The findings as text: one line each, the remedies below, and a summary. */
 export function report(findings: readonly DoctorFinding[]): string {
 	const lines = findings.map(({ code, verdict, seen, remedy }) => {
 		const ways = remedy === undefined ? '' : `          ${remedy.replaceAll(' Or: ', '\n          Or: ')}\n`
@@ -87,6 +87,6 @@ export function report(findings: readonly DoctorFinding[]): string {
 
 function summary(findings: readonly DoctorFinding[]): string {
 	const [first, ...others] = findings.filter(({ verdict }) => verdict === 'FAIL')
-	if (first === undefined) return 'Nothing is wrong.'
-	return `${counted(others.length + 1, 'check')} failed. Begin with ${first.code}.`
+	if (first === undefined) return 'No check failed.'
+	return `${counted(others.length + 1, 'check')} failed. Start with ${first.code}.`
 }

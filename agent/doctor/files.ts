@@ -7,16 +7,16 @@ import { day, daysUntil } from './certificate.ts'
 import { counted, type DoctorFinding, fail, hintOf, pass, plainly, warn } from './check.ts'
 import { type LoadedConfig, saving } from './remedy.ts'
 
-/** What the files that the settings name are good for. */
+/** Findings for the files that the settings name, and what the agent can do with these files. */
 export type FileChecks = {
 	readonly findings: readonly DoctorFinding[]
-	/** Those for a token of the service. */
+	/** The files for a token of Azure Relay are usable. */
 	readonly canListen: boolean
-	/** The authorities that vouch for the service. */
+	/** The authorities for Azure are readable. */
 	readonly canTrust: boolean
-	/** Those for TLS with the SCIM server. */
+	/** The files for TLS with the SCIM server are usable. */
 	readonly canConnect: boolean
-	/** The SCIM server's token. */
+	/** The token for the SCIM server is usable. */
 	readonly canAuthorize: boolean
 }
 
@@ -25,16 +25,21 @@ type NamedFile = {
 	readonly file: string
 	readonly kind: 'token' | 'key' | 'certificates'
 	readonly use: 'listen' | 'trust' | 'connect' | 'authorize'
-	/** Of a key, the certificate that it belongs to; of a certificate, itself where it is the agent's own. */
-	readonly own?: string
+	/** For a key, the certificate that it belongs to. For a certificate of the agent, that certificate. */
+	readonly certificateFile?: string
 }
 
-/** The files that the settings name, and what for. */
+/** The files that the settings name, and their purpose. */
 function namedIn({ relay, credentials, origin }: Config): readonly NamedFile[] {
 	const { tls, clientCertificate, authorization } = origin
 	const named: NamedFile[] = []
-	const add = (use: NamedFile['use'], kind: NamedFile['kind'], setting: string, file: string, own?: string) =>
-		named.push({ use, kind, setting, file, ...(own !== undefined && { own }) })
+	const add = (
+		use: NamedFile['use'],
+		kind: NamedFile['kind'],
+		setting: string,
+		file: string,
+		certificateFile?: string,
+	) => named.push({ use, kind, setting, file, ...(certificateFile !== undefined && { certificateFile }) })
 	const addPair = (use: NamedFile['use'], setting: string, files: { certificateFile: string; keyFile: string }) => {
 		add(use, 'certificates', `${setting}.certificateFile`, files.certificateFile, files.certificateFile)
 		add(use, 'key', `${setting}.keyFile`, files.keyFile, files.certificateFile)
@@ -50,12 +55,13 @@ function namedIn({ relay, credentials, origin }: Config): readonly NamedFile[] {
 	return named
 }
 
-/** Are the files there and what they should be, and who may read and change them? */
+/** Checks that the files exist and are valid, and who can read and change them. */
 export function checkFiles(loaded: LoadedConfig): FileChecks {
-	const judged = namedIn(loaded.config).map((named) => ({ use: named.use, finding: examine(named, loaded) }))
-	const isUsable = (use: NamedFile['use']) => !judged.some((one) => one.use === use && one.finding.verdict === 'FAIL')
+	const checked = namedIn(loaded.config).map((named) => ({ use: named.use, finding: findingFor(named, loaded) }))
+	const isUsable = (use: NamedFile['use']) =>
+		!checked.some((check) => check.use === use && check.finding.verdict === 'FAIL')
 	return {
-		findings: [...settingsFile(loaded), ...judged.map(({ finding }) => finding)],
+		findings: [...settingsFile(loaded), ...checked.map(({ finding }) => finding)],
 		canListen: isUsable('listen'),
 		canTrust: isUsable('trust'),
 		canConnect: isUsable('connect'),
@@ -63,12 +69,12 @@ export function checkFiles(loaded: LoadedConfig): FileChecks {
 	}
 }
 
-function examine(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
-	const { seen, ...finding } = judge(named, loaded)
+function findingFor(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
+	const { seen, ...finding } = checkFile(named, loaded)
 	return { ...finding, seen: `${named.setting}: ${seen}` }
 }
 
-function judge(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
+function checkFile(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
 	try {
 		switch (named.kind) {
 			case 'token':
@@ -86,23 +92,23 @@ function judge(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
 
 function remedyFor(error: UsageError, named: string, { config, file }: LoadedConfig): string {
 	const { tls } = config.origin
-	// Whoever pins has to make the file first.
-	const isToMake = tls.mode === 'pin' && tls.certificateFile === named && codeOf(error.cause) === 'ENOENT'
-	return isToMake ? `${saving(file, named)}, and compare its SHA-256 with that of the server.` : hintOf(error)
+	// A pin needs a file that does not exist at first.
+	const isMissingPin = tls.mode === 'pin' && tls.certificateFile === named && codeOf(error.cause) === 'ENOENT'
+	return isMissingPin ? `${saving(file, named)}, then compare its SHA-256 with that of the server.` : hintOf(error)
 }
 
-const byOwnerAlone = process.platform === 'win32' ? '' : ', by its owner alone'
+const byOwnerAlone = process.platform === 'win32' ? '' : ', only by its owner'
 
 function token(file: string): DoctorFinding {
 	readToken(file)
 	return pass('C2', `${file} is readable${byOwnerAlone}`)
 }
 
-function key({ file, own }: NamedFile): DoctorFinding {
+function key({ file, certificateFile }: NamedFile): DoctorFinding {
 	const parsed = parse(file, readSecret(file))
-	if (own !== undefined && !isKeyOf(parsed, own))
-		throw new UsageError(`${file} is not the key of ${own}`, {
-			hint: 'Name the key and the certificate that belong together.',
+	if (certificateFile !== undefined && !isKeyOf(parsed, certificateFile))
+		throw new UsageError(`${file} is not the key of ${certificateFile}`, {
+			hint: 'Name a key and a certificate that belong together.',
 		})
 	return pass('C2', `${file} is a private key, readable${byOwnerAlone}`)
 }
@@ -111,14 +117,14 @@ function parse(file: string, pem: string): KeyObject {
 	try {
 		return createPrivateKey(pem)
 	} catch (error) {
-		throw new UsageError(`${file} is no private key that can be used: ${plainly(error)}`, {
-			hint: 'It must be PEM without a passphrase: openssl pkey -in FILE -out NEW-FILE.',
+		throw new UsageError(`${file} is not a usable private key: ${plainly(error)}`, {
+			hint: 'The key must be PEM without a passphrase: openssl pkey -in FILE -out NEW-FILE.',
 			cause: error,
 		})
 	}
 }
 
-/** A certificate that cannot be read has a finding of its own. */
+/** True if the certificate is unreadable, because that has its own finding. */
 function isKeyOf(key: KeyObject, certificateFile: string): boolean {
 	try {
 		return certificatesIn(certificateFile)[0]?.checkPrivateKey(key) ?? false
@@ -128,30 +134,30 @@ function isKeyOf(key: KeyObject, certificateFile: string): boolean {
 	}
 }
 
-function certificates({ file, own }: NamedFile): DoctorFinding {
+function certificates({ file, certificateFile }: NamedFile): DoctorFinding {
 	const all = certificatesIn(file)
 	const [first] = all
 	const seen = `${file} has ${counted(all.length, 'certificate')}`
-	if (isChangeable(file)) return warn('C2', `${seen}, and others may change it`, `chmod go-w ${file}`)
-	if (own === undefined || first === undefined) return pass('C2', seen)
+	if (isChangeable(file)) return warn('C2', `${seen}, and other users can change it`, `chmod go-w ${file}`)
+	if (certificateFile === undefined || first === undefined) return pass('C2', seen)
 	const ends = new Date(first.validTo)
 	const until = `${seen}, until ${day(ends)}`
 	const days = daysUntil(ends)
-	if (days < 0) return fail('C2', until, "The agent's certificate is out of date: have another one issued.")
+	if (days < 0) return fail('C2', until, "The agent's certificate has expired. Renew it.")
 	return days > 30
 		? pass('C2', until)
-		: warn('C2', until, `It ends in ${counted(days, 'day')}: have another one issued.`)
+		: warn('C2', until, `The agent's certificate expires in ${counted(days, 'day')}. Renew it.`)
 }
 
 function certificatesIn(file: string): readonly X509Certificate[] {
-	const text = readText(file, 'It must exist and be readable by the user that the agent runs as.')
+	const text = readText(file, 'The file must exist, and the user of the agent must be able to read it.')
 	const blocks = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs)
-	const hint = 'It must be PEM: openssl x509 -inform der -in FILE -out NEW-FILE makes it of what Windows exports.'
-	if (blocks === null) throw new UsageError(`${file} has no certificate in PEM`, { hint })
+	const hint = 'The file must be PEM. To convert a Windows export: openssl x509 -inform der -in FILE -out NEW-FILE.'
+	if (blocks === null) throw new UsageError(`${file} contains no PEM certificate`, { hint })
 	try {
 		return blocks.map((block) => new X509Certificate(block))
 	} catch (error) {
-		throw new UsageError(`${file} has a certificate that cannot be read: ${plainly(error)}`, { hint, cause: error })
+		throw new UsageError(`${file} contains an unreadable certificate: ${plainly(error)}`, { hint, cause: error })
 	}
 }
 
@@ -159,11 +165,11 @@ const bits = (file: string): number => (process.platform === 'win32' ? 0 : statS
 
 const isChangeable = (file: string): boolean => (bits(file) & 0o022) !== 0
 
-/** Who may change the settings may send the SCIM server's token elsewhere. */
+/** A user who can change the settings can send the SCIM server's token to another server. */
 function settingsFile({ config, file }: LoadedConfig): readonly DoctorFinding[] {
-	if (isChangeable(file)) return [warn('C2', `${file} can be changed by others`, `chmod go-w ${file}`)]
+	if (isChangeable(file)) return [warn('C2', `other users can change ${file}`, `chmod go-w ${file}`)]
 	const hasPassword = /\/\/[^/]*@/.test(config.relay.proxy ?? '')
 	if (hasPassword && (bits(file) & 0o044) !== 0)
-		return [warn('C2', `${file} has the proxy's password in it and can be read by others`, `chmod go-r ${file}`)]
+		return [warn('C2', `other users can read ${file}, which contains the proxy's password`, `chmod go-r ${file}`)]
 	return []
 }

@@ -4,10 +4,10 @@ import { plainly } from './check.ts'
 
 const limit = 5000
 
-/** Why no connection to a port came about. */
+/** Why a port cannot be reached. */
 export type ConnectFailure = { readonly code: string; readonly detail: string }
 
-/** Connects and hangs up. */
+/** Connects to a port and disconnects. Resolves to the failure, or undefined. */
 export const reach = (host: string, port: number): Promise<ConnectFailure | undefined> =>
 	new Promise((resolve) => {
 		const socket = connect({ host, port })

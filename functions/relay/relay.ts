@@ -9,26 +9,26 @@ import { relaySettings } from '../../shared/tenants/relay-settings.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
 
-/** Where Azure Relay is and what opens it. */
+/** The namespace of Azure Relay and the credentials for it. */
 export type RelaySettings = {
 	/** `contoso.servicebus.windows.net` */
 	readonly namespace: string
-	/** A key with the right Send, instead of the managed identity. */
+	/** A key with the right Send, used instead of the managed identity. */
 	readonly sas?: { readonly keyName: string; readonly key: string }
-	/** The authority to trust instead of the public ones, in PEM. */
+	/** A PEM certificate of the authority to trust instead of the public ones. */
 	readonly ca?: string
 }
 
-/** The sender of a tenant: the same one for all its requests, since it keeps connections, a token and what it knows of the agents. */
+/** The sender of a tenant. All requests share one, which keeps connections, a token and the state of the relay. */
 export type SenderOf = (tenant: Tenant) => SendRelayed
 
-/** @throws ScimError 503 where no relay is configured or the tenant's settings are not those of a relay */
+/** @throws ScimError 503 if no relay is configured or the settings of the tenant are invalid */
 export function openRelay(settings: RelaySettings | undefined, identityToken: TokenSource): SenderOf {
 	const senders = new Map<string, { readonly fingerprint: string; readonly send: SendRelayed }>()
 	return (tenant) => {
 		const fingerprint = JSON.stringify(tenant.settings)
-		const known = senders.get(tenant.name)
-		if (known?.fingerprint === fingerprint) return known.send
+		const cachedSender = senders.get(tenant.name)
+		if (cachedSender?.fingerprint === fingerprint) return cachedSender.send
 		const send = relaySender(senderOptions(tenant, settings, identityToken))
 		senders.set(tenant.name, { fingerprint, send })
 		return send
@@ -68,7 +68,7 @@ const sasSource =
 
 type RelayRoute = { readonly send: SendRelayed; readonly requestId: string; readonly tenant: string }
 
-/** Hands a request on as it came and its answer likewise: what it means is between client and SCIM server. */
+/** Forwards a request to the SCIM server and returns its answer, without interpreting either. */
 export async function relay(
 	request: ScimRequest,
 	{ send, requestId, tenant }: RelayRoute,
@@ -79,7 +79,7 @@ export async function relay(
 		headers,
 		body: answer,
 	} = await send({
-		// Node's HTTP client waits for a body that the answer to HEAD does not have.
+		// HEAD is sent as GET: Node's HTTP client would wait for a body that the answer to HEAD does not have.
 		method: request.method === 'HEAD' ? 'GET' : request.method,
 		path: relayedPath(request.url),
 		headers: request.headers,
@@ -93,7 +93,7 @@ export async function relay(
 }
 
 /**
- * Path and query below the tenant as the client wrote them, but for doubled slashes and one at the end.
+ * Path and query below the tenant as the client wrote them, without double and trailing slashes.
  * @example relayedPath('https://host/scim/demo//Users/?count=1') // '/Users?count=1'
  */
 export function relayedPath(url: string): string {

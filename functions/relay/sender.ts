@@ -21,13 +21,13 @@ export type SenderOptions = {
 	/** `contoso.servicebus.windows.net` */
 	readonly namespace: string
 	readonly hybridConnection: string
-	/** Gets tokens that may send: `() => credential.getToken('https://relay.azure.net/.default')`, or one of `sasToken`. */
+	/** Fetches tokens with the right Send: `() => credential.getToken('https://relay.azure.net/.default')`, or `sasToken`. */
 	readonly token: TokenSource
-	/** Ids of the agents that are trusted; any agent when left out. */
+	/** Ids of the trusted agents. If absent, any agent is trusted. */
 	readonly agents?: readonly string[]
-	/** The agent lets the client's own Authorization through to the SCIM server. */
+	/** Sends the client's Authorization, for an agent that passes it to the SCIM server. */
 	readonly isAuthorizationPassed?: boolean
-	/** PATCH travels as POST, for a service that does not let it pass. */
+	/** Sends PATCH as POST, for a service that blocks PATCH. */
 	readonly isPatchSentAsPost?: boolean
 	readonly clock?: Clock
 	readonly ca?: string
@@ -40,7 +40,7 @@ export type RelayedRequest = {
 	readonly headers: { get(name: string): string | null }
 	readonly body?: Uint8Array
 	readonly requestId: string
-	/** `https://host/scim/demo`, for the locations in the answer. */
+	/** Public base URL for the locations in the answer, such as `https://host/scim/demo`. */
 	readonly publicBase: string
 }
 
@@ -50,9 +50,10 @@ export type RelayedAnswer = {
 	readonly body: Buffer
 }
 
-/** Sends a request to the SCIM server behind a hybrid connection. Throws a ScimError for whatever is not that server's answer. */
+/** Sends a request to the SCIM server behind a hybrid connection. Throws a ScimError if the answer is not from that server. */
 export type SendRelayed = (request: RelayedRequest) => Promise<RelayedAnswer>
 
+/** What the headers of an answer say about the agent. */
 type AgentMark = {
 	readonly id: string
 	readonly outcome: RelayOutcome
@@ -60,12 +61,12 @@ type AgentMark = {
 	readonly base: string
 }
 
-/** How one attempt ended. */
+/** How one attempt ended: `unrouted` did not reach an agent, `not-sent` did not reach the SCIM server. */
 type AttemptResult =
 	| { readonly kind: 'answered'; readonly agent: AgentMark; readonly received: CompleteAnswer }
 	| { readonly kind: 'unauthorized'; readonly why: string }
 	| { readonly kind: 'unrouted'; readonly code: 'no_agent' | 'relay_unreachable'; readonly why: string }
-	/** Of no use to repeat. Not thrown at once: what an attempt before it may have done is still to be told. */
+	/** Repeating is useless. Not thrown at once, because an earlier attempt may have carried out the write. */
 	| { readonly kind: 'refused'; readonly error: ScimError }
 	| {
 			readonly kind: 'not-sent' | 'unknown'
@@ -92,12 +93,12 @@ export function relaySender(options: SenderOptions): SendRelayed {
 	const exchange = exchangeWith(options.namespace, { ca: options.ca, clock })
 	const token = cached(options.token, clock)
 	let failures = 0
-	/** What is answered while it is not worth asking again. */
+	/** The answer to all requests for a while, after the relay was unreachable repeatedly. */
 	let brokenCircuit: { readonly result: UnroutedResult; readonly until: number } | undefined
 	return async (request) => {
 		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
 		if (brokenCircuit !== undefined && clock.now() < brokenCircuit.until)
-			throw unrouted(brokenCircuit.result, ' (asked a moment ago)')
+			throw unrouted(brokenCircuit.result, ' (as of a moment ago)')
 		const result = await deliver({ request, options, exchange, token, clock, key: randomUUID() })
 		failures = result.kind === 'unrouted' ? failures + 1 : 0
 		if (result.kind === 'unrouted' && failures >= breakAfter) brokenCircuit = { result, until: clock.now() + breakFor }
@@ -114,7 +115,10 @@ type RelayCall = {
 	readonly key: string
 }
 
-/** Repeats what may be repeated: what never reached the SCIM server always, a write that may have reached it never blindly. */
+/**
+ * Delivers a request. Repeats it if it did not reach the SCIM server. If a write may have reached it, looks up the outcome of
+ * POST and PATCH instead, and repeats only the idempotent PUT and DELETE.
+ */
 async function deliver(call: RelayCall): Promise<AttemptResult> {
 	const ends = call.clock.now() + callLimit
 	let result = await route(call, { ends })
@@ -123,13 +127,13 @@ async function deliver(call: RelayCall): Promise<AttemptResult> {
 	const { method } = call.request
 	if (method === 'POST' || method === 'PATCH') return (await lookUpOutcome(call, result, ends)) ?? result
 	const again = await route(call, { ends })
-	// How a repetition fails tells nothing of the write before it.
+	// A failed repetition says nothing about the write before it.
 	if (method !== 'GET' && again.kind !== 'answered') return result
 	const isDeleted = method === 'DELETE' && again.kind === 'answered' && again.received.status === 404
 	return isDeleted ? { ...again, received: { ...again.received, status: 204, body: Buffer.alloc(0) } } : again
 }
 
-/** Sends what one agent did not pass on to another; if there is none, one that is stopping may be about to come back. */
+/** Sends a request that one agent refused to another agent. If there is none, waits for an agent that is restarting. */
 async function sendToOther(call: RelayCall, refused: FailedResult, ends: number): Promise<AttemptResult> {
 	if (refused.agent === undefined) return refused
 	const other = await send(call, { ends, headers: ruledOut(refused.agent) })
@@ -137,7 +141,7 @@ async function sendToOther(call: RelayCall, refused: FailedResult, ends: number)
 	return isDraining(refused) ? retryWhile(call, { ends }, { result: refused, condition: isAway }) : refused
 }
 
-/** Sends until the relay takes it to an agent: a token it refuses is replaced once, an agent may be about to come back. */
+/** Sends until the request reaches an agent, which may be restarting. Replaces a refused token once. */
 async function route(call: RelayCall, attempt: AttemptOptions): Promise<AttemptResult> {
 	let result = await send(call, attempt)
 	if (result.kind === 'unauthorized') result = await send(call, { ...attempt, isTokenFresh: true })
@@ -167,7 +171,7 @@ const isAway = (result: AttemptResult): boolean => isUnrouted(result) || isDrain
 
 const ruledOut = ({ id }: AgentMark) => ({ 'Microsoft-Relay-DisallowedListeners': id })
 
-/** Asks the agents whether the write was answered after all; with two of them, the first asked may not be the one that acted. */
+/** Asks the agents for the answer to a write. The first agent may not be the one that carried the write out. */
 async function lookUpOutcome(
 	call: RelayCall,
 	{ agent }: FailedResult,
@@ -236,7 +240,7 @@ async function tokenFor({ token, clock }: RelayCall, { ends, isTokenFresh }: Att
 	}
 }
 
-/** The client's headers that concern the SCIM server. The relay itself understands some; none of those is let through. */
+/** The client's headers for the SCIM server. Headers that the relay itself interprets are not among them. */
 function forwardedHeaders(
 	{ headers }: RelayedRequest,
 	{ isAuthorizationPassed = false }: SenderOptions,
@@ -250,13 +254,13 @@ function forwardedHeaders(
 	)
 }
 
-/** The service rewrites what is not strictly escaped. */
+/** Escapes the path strictly, because the service rewrites other characters. */
 const escaped = (path: string): string =>
 	path
 		.replaceAll(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase())
 		.replaceAll(/[^\w.~!$&'()*+,;=:@/?%-]/gu, (character) => encodeURIComponent(character))
 
-/** Only what carries an agent's mark and came through the relay is an answer of the SCIM server. */
+/** Only an answer with the mark of an agent and with Via of the relay is an answer of the SCIM server. */
 function judge(received: ExchangeResult, method: string, options: SenderOptions): AttemptResult {
 	if ('lost' in received) {
 		const { lost, isSent } = received
@@ -276,12 +280,12 @@ function judge(received: ExchangeResult, method: string, options: SenderOptions)
 }
 
 /**
- * What the relay itself answers. That nobody listens is 404, 502 or 503, whichever document is asked; a gateway that has
- * lost the listener in the middle says 502 as well, so that a write is not repeated after one.
+ * Judges an answer of the relay itself. The documents name 404, 502 and 503 for a missing listener. A gateway that lost
+ * the listener during a request answers 502, too, so a write is not repeated after a 502.
  */
 function judgeRelay({ status, reason, headers }: CompleteAnswer, method: string): AttemptResult {
 	const why = `the relay answered ${status} ${reason}`.slice(0, 300)
-	// Made by an agent, which has seen the request, though it cannot be believed.
+	// An agent has seen the request, although its answer cannot be trusted.
 	if (header.agent in headers) return { kind: 'unknown', why }
 	if (status === 401) return { kind: 'unauthorized', why }
 	if (status === 403) return { kind: 'refused', error: refused('relay_refused', why) }
@@ -302,10 +306,10 @@ const isSame = (one: string, other: string): boolean => one.toLowerCase() === ot
 const isRelayOutcome = (value: string | undefined): value is RelayOutcome =>
 	value === 'completed' || value === 'not-sent' || value === 'unknown'
 
-/** An id is the same in either case, and the name of a hybrid connection. */
+/** Why the agent is not trusted. Ids and names of hybrid connections are compared without regard to case. */
 function distrust(mark: string, id: string, { agents, hybridConnection }: SenderOptions): string | undefined {
 	if (agents !== undefined && !agents.some((known) => isSame(known, id)))
-		return `the agent ${id} is not one of this tenant`
+		return `the agent ${id} is not in the settings of this tenant`
 	return mark.split(';').some((part) => isSame(part, `hc=${hybridConnection}`))
 		? undefined
 		: `the agent ${id} serves another hybrid connection`
@@ -317,7 +321,7 @@ const refused = (code: string, why: string, { cause, seconds = retryAfterSeconds
 	unavailable(`The SCIM server cannot be reached (${code}): ${why}.`, seconds, cause)
 
 function unrouted({ code, why }: UnroutedResult, when = ''): ScimError {
-	const what = code === 'no_agent' ? 'no on-premises agent is connected' : 'no connection to the relay'
+	const what = code === 'no_agent' ? 'no on-premises agent is connected' : 'the relay is unreachable'
 	return refused(code, `${what}${when}: ${why}`)
 }
 
@@ -337,7 +341,7 @@ function answerTo({ publicBase }: RelayedRequest, result: AttemptResult): Relaye
 	}
 }
 
-/** The agent's own refusals of a request keep their status; whatever failed is 503. */
+/** If the agent refused the request (4xx), keeps the status. Any other failure is 503. */
 function failure({ kind, why, received, agent }: FailedResult): ScimError {
 	const detail = received === undefined ? why : detailOf(received.body)
 	if (
@@ -350,8 +354,8 @@ function failure({ kind, why, received, agent }: FailedResult): ScimError {
 	const seconds = Number(received?.headers['retry-after']) || retryAfterSeconds
 	if (kind === 'not-sent') return refused(why, detail, { seconds })
 	if (agent?.outcome === 'completed')
-		return refused(why, `the request was carried out, but its answer is lost: ${detail}`)
-	return refused('outcome_unknown', `whether the request was carried out is unknown: ${detail}`)
+		return refused(why, `the request was carried out, but its answer was lost: ${detail}`)
+	return refused('outcome_unknown', `the request may or may not have been carried out: ${detail}`)
 }
 
 function detailOf(body: Buffer): string {

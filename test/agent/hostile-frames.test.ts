@@ -9,7 +9,7 @@ import { ca, certificate } from '../support/relay-stand-in/lab.ts'
 const announced = (id: string) =>
 	JSON.stringify({ request: { id, requestTarget: '/demo/scim/Users', method: 'POST', body: true } })
 
-test('after what is not the protocol no body is taken for that of another request', async () => {
+test('after a protocol error, no body is assigned to another request', async () => {
 	const server = createServer(certificate)
 	const channels = new WebSocketServer({ server })
 	channels.on('connection', (channel, { socket }) => {
@@ -33,7 +33,7 @@ test('after what is not the protocol no body is taken for that of another reques
 		},
 	})
 	await closed
-	expect([received, broken]).toEqual([[], ['no body where one was announced']])
+	expect([received, broken]).toEqual([[], ['no body after one was announced']])
 	server.close()
 	server.closeAllConnections()
 })

@@ -17,15 +17,15 @@ type StandInOptions = {
 	readonly clock: Clock
 	readonly entities?: readonly string[]
 	readonly rules?: Readonly<Record<string, { readonly key: string; readonly rights: readonly Right[] }>>
-	/** Milliseconds that an expired token is still good for. */
+	/** Milliseconds for which an expired token is still accepted. */
 	readonly grace?: number
-	/** Lets pass what Microsoft's library does though the documents have it otherwise. */
+	/** Tolerates deviations of Microsoft's library from the documents. */
 	readonly isLenient?: boolean
 }
 
 export type StandIn = {
 	readonly port: number
-	/** `localhost:port`, what stands for `contoso.servicebus.windows.net`. */
+	/** `localhost:port`, in place of `contoso.servicebus.windows.net`. */
 	readonly host: string
 	readonly journal: Journal
 	readonly faults: Faults
@@ -35,7 +35,7 @@ export type StandIn = {
 	drop(code: number, reason: string): void
 	/** Resets the connections of control channels. */
 	reset(): void
-	/** Nothing more passes on the channels that listeners have open now, until the result is called. */
+	/** Stops all traffic on the channels that are open now. The returned function resumes it. */
 	freeze(): () => void
 	/** Sends a text to every listener. */
 	say(text: string): void
@@ -47,7 +47,7 @@ type Listener = { readonly id: string; readonly entity: string; readonly wire: W
 type Rendezvous = {
 	readonly wire: Wire
 	readonly listener: Listener
-	/** The sender's connection for whose next requests it is kept. */
+	/** The sender's connection for which the rendezvous is kept. */
 	keptFor: Socket | undefined
 }
 
@@ -60,25 +60,25 @@ type Exchange = {
 	readonly body: Buffer
 	readonly isPointer: boolean
 	readonly created: number
-	/** Its address opens nothing any more. */
+	/** The rendezvous address is no longer valid. */
 	isSpent: boolean
 	isDone: boolean
 	rendezvous: Rendezvous | undefined
-	/** Cancels what happens when nothing more is heard of it. */
+	/** Cancels the timeout of the exchange. */
 	cancel: () => void
 }
 
-/** What an answer is judged by when the request itself is gone. */
+/** What remains of a finished exchange, to judge late answers. */
 type Finished = Pick<Exchange, 'listener' | 'isPointer' | 'rendezvous'> & {
 	readonly isAnswered: boolean
 	readonly forget: () => void
 }
 
 const answerLimit = 60_000
-/** An answer in which nothing moves for so long is broken off. */
+/** An answer is broken off after so many milliseconds without data. */
 const idleLimit = 60_000
 const rendezvousLife = 30_000
-/** How long a sender's WebSocket waits for a listener. */
+/** Milliseconds for which a sender's WebSocket waits for a listener. */
 const acceptLimit = 30_000
 const day = 24 * 3_600_000
 const maximumListeners = 25
@@ -89,9 +89,9 @@ const lab = {
 } as const
 
 /**
- * Azure Relay Hybrid Connections in HTTP mode, as far as its protocol is documented and Microsoft's libraries and tests
- * show it, on the loopback interface. It knows the rules `lab`, `send` and `listen` with the keys `labkey`, `sendkey` and
- * `listenkey`, and the hybrid connections `demo` and `deep/name`.
+ * A stand-in for Azure Relay Hybrid Connections in HTTP mode, on the loopback interface. It follows the documented protocol
+ * and the behaviour of Microsoft's libraries and tests. By default it has the rules `lab`, `send` and `listen` with the keys
+ * `labkey`, `sendkey` and `listenkey`, and the hybrid connections `demo` and `deep/name`.
  */
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const { clock, entities = ['demo', 'deep/name'], rules = lab, grace = 0, isLenient = false } = options
@@ -99,13 +99,13 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const faults = noFaults()
 	const listeners = new Set<Listener>()
 	const exchanges = new Map<string, Exchange>()
-	/** For a while, so that a late or second answer is told apart from one to a request that never was. */
+	/** Finished exchanges of the last minutes, to tell late and second answers from answers to unknown requests. */
 	const finished = new Map<string, Finished>()
 	const open = new Set<Rendezvous>()
 	const kept = new Map<Socket, Rendezvous>()
-	/** Turns away the senders whose WebSockets wait for a listener. */
+	/** Functions that refuse a sender whose WebSocket waits for a listener, by id. */
 	const offered = new Map<string, (status: number, reason: string) => void>()
-	/** What carries TLS, by the port of the other side. */
+	/** TCP sockets below TLS, by remote port. */
 	const sockets = new Map<number, Socket>()
 	let serial = 0
 	let turn = 0
@@ -158,14 +158,14 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		const action = parameters.get('sb-hc-action') ?? ''
 		socket.on('error', (error) => seen.write('socket-error', { message: error.message }))
 		if (!path.startsWith('/$hc/')) return refuseUpgrade(socket, 404, 'The path does not begin with $hc.')
-		const gesture = gestures.get(action)
-		if (gesture === undefined) return refuseUpgrade(socket, 400, `Invalid action ${action}.`)
+		const handler = actions.get(action)
+		if (handler === undefined) return refuseUpgrade(socket, 400, `Invalid action ${action}.`)
 		const entity = entityOf(path.slice('/$hc'.length))
 		if (entity === undefined) return refuseUpgrade(socket, 404, 'EntityNotFound: The hybrid connection does not exist.')
-		gesture({ entity, parameters, request, socket, head })
+		handler({ entity, parameters, request, socket, head })
 	}
 
-	const gestures = new Map<string, (handshake: Handshake) => void>([
+	const actions = new Map<string, (handshake: Handshake) => void>([
 		['listen', listen],
 		['request', openRendezvous],
 		['connect', connect],
@@ -175,7 +175,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const tokenOf = ({ headers }: IncomingMessage, parameters: URLSearchParams): string | undefined =>
 		headers.servicebusauthorization?.toString() ?? parameters.get('sb-hc-token') ?? undefined
 
-	/** A sender's WebSocket: offered to a listener, which is to turn it away. */
+	/** Offers a sender's WebSocket to a listener, which must refuse it. */
 	function connect({ entity, parameters, request, socket }: Handshake) {
 		const verdict = verdictOn(tokenOf(request, parameters), 'send', entity)
 		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
@@ -200,13 +200,13 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		if (refuse === undefined) return refuseUpgrade(socket, 403, 'Forbidden: the address was used or has expired.')
 		refuse(Number(status ?? 501), parameters.get('sb-hc-statusDescription') ?? 'The lab has no WebSockets of senders.')
 		if (status === null) refuseUpgrade(socket, 400, 'The lab has no WebSockets of senders.')
-		else refuseUpgrade(socket, 410, 'Gone: the listener turned the sender away.')
+		else refuseUpgrade(socket, 410, 'Gone: the listener refused the sender.')
 	}
 
 	function listen({ entity, parameters, request, socket, head }: Handshake) {
 		const fate = faults.nextListens.shift()
 		if (fate === 'hang') return seen.write('hang')
-		if (fate !== undefined) return refuseUpgrade(socket, fate, 'Refused as told.')
+		if (fate !== undefined) return refuseUpgrade(socket, fate, 'Refused by the test.')
 		const verdict = verdictOn(tokenOf(request, parameters), 'listen', entity)
 		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
 		if ([...listeners].filter((other) => other.entity === entity).length >= maximumListeners)
@@ -258,7 +258,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const unknown = (message: Readonly<Record<string, unknown>>) =>
 		seen.write('violation', { what: 'unknown message', keys: Object.keys(message) })
 
-	/** The listener is gone with the channel on which it was to answer. */
+	/** The listener lost the channel on which it should have answered. */
 	function lose(exchange: Exchange) {
 		switch (faults.lostListener) {
 			case 'fail':
@@ -279,14 +279,14 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		isLenient,
 	})
 
-	/** Where an answer came that was to come elsewhere. */
+	/** How an answer is on the wrong channel, or undefined. */
 	function misplaced({ listener, isPointer, rendezvous }: Omit<Finished, 'forget' | 'isAnswered'>, wire: Wire) {
 		if (wire.name === 'rendezvous') return rendezvous?.wire === wire ? undefined : 'answer on the wrong rendezvous'
 		if (isPointer) return 'answer on the control channel to a request by rendezvous'
 		return listener.wire === wire ? undefined : 'answer on another control channel'
 	}
 
-	/** From its head on an answer may take as long as it wants, as long as something moves. */
+	/** After the head, an answer may take any time while data keeps arriving. */
 	function begin(head: Head, wire: Wire) {
 		const exchange = exchanges.get(head.requestId)
 		if (exchange === undefined || misplaced(exchange, wire) !== undefined) return
@@ -314,7 +314,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		inspect({ head, body, wire })
 		if (exchange === undefined) return seen.write('late-answer', { status: head.statusCode })
 		if (misplaced(exchange, wire) !== undefined) return
-		if (!isPassable(head)) return fail(exchange, 500, 'The answer is none of HTTP.')
+		if (!isPassable(head)) return fail(exchange, 500, 'The answer is not valid HTTP.')
 		if (wire.name === 'control' && body.length > controlLimit)
 			return fail(exchange, 500, 'The answer is too large for the control channel.')
 		finish(exchange, { isAnswered: true })
@@ -421,7 +421,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const isExpired = ({ created }: Exchange): boolean =>
 		faults.rendezvous === 'expire' || clock.now() - created > rendezvousLife
 
-	/** Who drops a rendezvous drops the sender's connection, which nothing else is told on. */
+	/** A listener that drops a rendezvous also drops the sender's connection. */
 	function part(rendezvous: Rendezvous, code: number) {
 		const { keptFor } = rendezvous
 		seen.write('rendezvous-left', { code })
@@ -443,12 +443,12 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		if ('status' in verdict) return refuse(response, verdict.status, verdict.reason)
 		const body = await readAll(request)
 		const fate = faults.nextSends.shift()
-		if (fate !== undefined) return refuse(response, fate, 'Refused as told.')
+		if (fate !== undefined) return refuse(response, fate, 'Refused by the test.')
 		if (faults.refusePatch && request.method === 'PATCH') return refuse(response, 405, 'Method Not Allowed')
 		const rendezvous = kept.get(request.socket)
 		const listener = rendezvous?.listener ?? choose(request, response, entity)
 		if (listener === undefined) return
-		const headers = forwarded(request.rawHeaders, { host, ateAuthorization: own === undefined })
+		const headers = forwarded(request.rawHeaders, { host, isAuthorizationConsumed: own === undefined })
 		route({ request, response, body, headers, listener, target: withoutRelayParameters(target), rendezvous })
 	}
 
@@ -528,7 +528,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		wire.send({ request: { ...address, ...message } }, faults.omitBody ? undefined : body)
 	}
 
-	/** The listener learns of a sender that went away only where there is a rendezvous. */
+	/** The sender disconnected. Only a listener with a rendezvous learns of it. */
 	function abandon(exchange: Exchange) {
 		if (exchange.isDone) return
 		seen.write('abandoned', { id: exchange.id })
