@@ -41,7 +41,7 @@ export type Agent = {
 	 * If the agent cut the connection instead, a request that the sender has just sent would be lost.
 	 */
 	drain(): Promise<void>
-	/** Stops listening because `successor` of the same process took over. The successor also serves requests on kept connections. */
+	/** Stops listening because `successor` of the same process took over. The successor also serves kept connections. */
 	retire(successor: Agent): Promise<void>
 	/** Serves a request that reached an agent which is retiring. */
 	readonly receive: Dispatcher['receive']

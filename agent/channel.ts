@@ -53,7 +53,7 @@ export type WebSocketOptions = {
 
 const handshakeLimit = 10_000
 
-/** The TLS socket below each WebSocket. Corking it puts head and body into one TLS record, which saves 10 % of processor time. */
+/** The TLS socket of each WebSocket. Corking it puts head and body into one TLS record, which saves 10 % of the agent's work. */
 const wires = new WeakMap<WebSocket, Socket>()
 
 /**

@@ -38,9 +38,9 @@ const interimLimit = 10
 const abandoned: OriginAnswer = { fault: 'origin_timeout', detail: 'the sender has disconnected' }
 
 /**
- * Milliseconds after which an idle connection is closed, before the server closes it. A write that crosses the server's close
- * is lost and must not be repeated. The shortest known timeout of a server is 2 s (gunicorn). Without kept connections each
- * write costs a handshake of 4 ms, and throughput falls by two thirds.
+ * Milliseconds after which an idle connection is closed, before the server closes it. If the server closes during a write,
+ * the write is lost and must not be repeated. The shortest known timeout of a server is 2 s (gunicorn). Without kept
+ * connections each write costs a handshake of 4 ms, and throughput falls by two thirds.
  */
 const idleTimeout = 1000
 

@@ -42,7 +42,7 @@ function credentialCopy(file: string): string | undefined {
 	return copy !== undefined && existsSync(copy) ? copy : undefined
 }
 
-/** The name of systemd's copy of a file. It contains the path, so that changed settings never read the copy of another file. */
+/** The name of systemd's copy. It contains the path, so that changed settings never read the copy of another file. */
 export const credentialName = (file: string): string => encodeURIComponent(file)
 
 /** The files that the settings name: `secret` with a key or token, `open` the others. */

@@ -35,8 +35,8 @@ const rounds = 3
 const token = 'a-token-for-the-bench-alone'
 
 /**
- * Prints the throughput through a relay relative to direct access in the same run, the processor time of each process, and
- * the added delay at a steady 25 requests a second, which is the most that Entra sends.
+ * Prints the throughput through a relay relative to direct access in the same run, and the processor time of each process.
+ * Also prints the added delay at a steady 25 requests a second, which is the most that Entra sends.
  * The relay is the stand-in of the tests, so the delay of Azure's network is not included.
  */
 export async function relay(): Promise<void> {

@@ -55,7 +55,7 @@ export function showCertificate(config: Config): Promise<ServerCertificate> {
 			if (certificate === undefined) reject(new Error(`no certificate from the SCIM server: ${why}`))
 			else resolve(certificate)
 		}
-		// Up to TLS 1.2 the certificate precedes the first key. A server that requires a client certificate disconnects after that.
+		// Up to TLS 1.2 the certificate precedes the first key. Only then does a server miss a client certificate.
 		socket.on('keylog', () => {
 			if (socket.getProtocol() !== 'TLSv1.3') capture()
 		})

@@ -10,10 +10,13 @@ export type CloudTenant = { readonly url: string; readonly tokenFile: string }
 
 const limit = 60_000
 
-/** Sends a request the whole way, as a client does: Rollcall, Azure Relay, an agent, the SCIM server. */
+/** Sends a request as a client does: through Rollcall, Azure Relay and an agent to the SCIM server. */
 export async function cloudFinding(cloud: CloudTenant | undefined, { relay }: Config): Promise<DoctorFinding> {
 	if (cloud === undefined)
-		return skip('E1', 'not requested: --cloud https://HOST/scim/TENANT --token-file FILE sends a request the whole way')
+		return skip(
+			'E1',
+			'not requested: --cloud https://HOST/scim/TENANT --token-file FILE sends a request through Rollcall',
+		)
 	const url = `${cloud.url.replace(/\/+$/, '')}/ServiceProviderConfig`
 	const started = performance.now()
 	try {

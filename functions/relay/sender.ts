@@ -50,7 +50,7 @@ export type RelayedAnswer = {
 	readonly body: Buffer
 }
 
-/** Sends a request to the SCIM server behind a hybrid connection. Throws a ScimError if the answer is not from that server. */
+/** Sends a request to the SCIM server of a tenant. Throws a ScimError if the answer is not from that server. */
 export type SendRelayed = (request: RelayedRequest) => Promise<RelayedAnswer>
 
 /** What the headers of an answer say about the agent. */
@@ -116,8 +116,8 @@ type RelayCall = {
 }
 
 /**
- * Delivers a request. Repeats it if it did not reach the SCIM server. If a write may have reached it, looks up the outcome of
- * POST and PATCH instead, and repeats only the idempotent PUT and DELETE.
+ * Delivers a request, and repeats it if it did not reach the SCIM server. If a write may have reached the server, repeats
+ * only PUT and DELETE, which are idempotent. For POST and PATCH, looks up the outcome instead.
  */
 async function deliver(call: RelayCall): Promise<AttemptResult> {
 	const ends = call.clock.now() + callLimit

@@ -11,7 +11,7 @@ export const header = {
 	key: 'x-scim-relay-key',
 	/** Path and query in base64url, because the service rewrites some characters of the target. */
 	target: 'x-scim-relay-target',
-	/** The intended method. PATCH may travel as POST, because the documents do not say whether the service passes PATCH. */
+	/** The intended method. PATCH may travel as POST, because it is undocumented whether the service passes PATCH. */
 	method: 'x-scim-relay-method',
 	/** `<agent id>;v=1;hc=<hybrid connection>`. An answer without this header is not from a SCIM server. */
 	agent: 'x-scim-relay-agent',

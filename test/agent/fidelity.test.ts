@@ -10,8 +10,8 @@ import { ca, certificate, type Lab, outcome, request, startLab } from '../suppor
 import { json } from '../support/relay-stand-in/origin.ts'
 import { startStandIn } from '../support/relay-stand-in/stand-in.ts'
 
-// Tests that Microsoft's own library works with the stand-in as with Azure Relay. The library is not a dependency, because it
-// needs packages named https and crypto. It is installed in a separate folder with its own tests and Jest, which they use.
+// Tests that Microsoft's own library works with the stand-in as with Azure Relay. The library is not a dependency,
+// because it needs packages named https and crypto. It is installed in a separate folder with its own tests and Jest.
 
 const folder = join('node_modules', '.cache', 'hyco-https-1.4.5')
 const packages = { 'hyco-https': '1.4.5', jest: '29.7.0' }

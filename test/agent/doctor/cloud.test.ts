@@ -22,7 +22,7 @@ async function findingFor({ hybridConnection = 'demo', token = '', path = '' } =
 	return cloudFinding({ url: `${tenant.baseUrl}${path}`, tokenFile }, lab.config())
 }
 
-test('a request passes the whole way', async () => {
+test('a request reaches the SCIM server through Rollcall', async () => {
 	const before = lab.origin.requests.length
 	expect(await findingFor()).toEqual({
 		code: 'E1',
@@ -69,6 +69,6 @@ test('an unreachable URL, and a missing token file', async () => {
 })
 
 test('without --cloud the check is skipped', async () => {
-	const seen = 'not requested: --cloud https://HOST/scim/TENANT --token-file FILE sends a request the whole way'
+	const seen = 'not requested: --cloud https://HOST/scim/TENANT --token-file FILE sends a request through Rollcall'
 	expect(await cloudFinding(undefined, lab.config())).toEqual({ code: 'E1', verdict: 'SKIP', seen })
 })

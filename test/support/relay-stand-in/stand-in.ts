@@ -95,7 +95,7 @@ const lab = {
  */
 export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const { clock, entities = ['demo', 'deep/name'], rules = lab, grace = 0, isLenient = false } = options
-	const seen = journal()
+	const wireJournal = journal()
 	const faults = noFaults()
 	const listeners = new Set<Listener>()
 	const exchanges = new Map<string, Exchange>()
@@ -125,7 +125,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const { port } = server.address() as AddressInfo // sound: it listens on TCP
 	const host = `localhost:${port}`
 
-	const violation = (what: string) => seen.write('violation', { what })
+	const violation = (what: string) => wireJournal.write('violation', { what })
 	const trace = () =>
 		`TrackingId:00000000-0000-0000-0000-${String(++serial).padStart(12, '0')}_G1, SystemTracker:${host}, Timestamp:${new Date(clock.now()).toISOString()}`
 	const entityOf = (path: string): string | undefined =>
@@ -144,7 +144,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	}
 
 	function refuseUpgrade(socket: Duplex, status: number, reason: string) {
-		seen.write('refused', { status, reason })
+		wireJournal.write('refused', { status, reason })
 		const text = `${reason.replaceAll(/[\r\n]/g, ' ')} ${trace()}`
 		socket.end(
 			`HTTP/1.1 ${status} ${text}\r\nDate: ${new Date(clock.now()).toUTCString()}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
@@ -156,7 +156,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		const path = target.replace(/\?.*/s, '')
 		const parameters = parametersOf(target)
 		const action = parameters.get('sb-hc-action') ?? ''
-		socket.on('error', (error) => seen.write('socket-error', { message: error.message }))
+		socket.on('error', (error) => wireJournal.write('socket-error', { message: error.message }))
 		if (!path.startsWith('/$hc/')) return refuseUpgrade(socket, 404, 'The path does not begin with $hc.')
 		const handler = actions.get(action)
 		if (handler === undefined) return refuseUpgrade(socket, 400, `Invalid action ${action}.`)
@@ -205,7 +205,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 
 	function listen({ entity, parameters, request, socket, head }: Handshake) {
 		const fate = faults.nextListens.shift()
-		if (fate === 'hang') return seen.write('hang')
+		if (fate === 'hang') return wireJournal.write('hang')
 		if (fate !== undefined) return refuseUpgrade(socket, fate, 'Refused by the test.')
 		const verdict = verdictOn(tokenOf(request, parameters), 'listen', entity)
 		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
@@ -214,10 +214,10 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		const id = parameters.get('sb-hc-id') ?? `anonymous-${++serial}`
 		webSockets.handleUpgrade(request, socket, head, (channel) => {
 			// sound: what an https server upgrades is a TLS socket
-			const wire = wireOf({ name: 'control', channel, socket: socket as Socket }, { seen, faults, clock })
+			const wire = wireOf({ name: 'control', channel, socket: socket as Socket }, { wireJournal, faults, clock })
 			const listener = { id, entity, wire }
 			listeners.add(listener)
-			seen.write('listening', { id, entity, at: clock.now() })
+			wireJournal.write('listening', { id, entity, at: clock.now() })
 			attend(listener, verdict.expires)
 		})
 	}
@@ -228,23 +228,23 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 			clock.after(at + grace - clock.now(), () => channel.close(1008, 'The token expired.'))
 		const recycle = clock.after(day, () => close(listener, 1011, 'InternalServerError: NameRenewalFailed.'))
 		let cancel = expire(expires)
-		channel.on('ping', () => seen.write('ping'))
-		channel.on('error', (error) => seen.write('channel-error', { message: error.message }))
+		channel.on('ping', () => wireJournal.write('ping'))
+		channel.on('error', (error) => wireJournal.write('channel-error', { message: error.message }))
 		channel.on('close', (code) => {
 			cancel()
 			recycle()
 			listeners.delete(listener)
-			seen.write('left', { id: listener.id, code })
+			wireJournal.write('left', { id: listener.id, code })
 			for (const exchange of exchanges.values())
 				if (exchange.listener === listener && exchange.rendezvous === undefined) lose(exchange)
 		})
-		read(listener.wire, seen, {
+		read(listener.wire, wireJournal, {
 			...reader(listener.wire),
 			other: (message) => {
 				if (!('renewToken' in message)) return unknown(message)
 				const { token } = message.renewToken as { token?: string } // sound: a lab's listener; anything else fails verification
 				const verdict = verdictOn(token, 'listen', listener.entity)
-				seen.write('renewed', { accepted: 'expires' in verdict })
+				wireJournal.write('renewed', { accepted: 'expires' in verdict })
 				if ('status' in verdict) return channel.close(1008, verdict.reason.slice(0, 100))
 				cancel()
 				cancel = expire(verdict.expires)
@@ -256,7 +256,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		wire.channel.close(code, `${reason} ${trace()}`.slice(0, 120))
 
 	const unknown = (message: Readonly<Record<string, unknown>>) =>
-		seen.write('violation', { what: 'unknown message', keys: Object.keys(message) })
+		wireJournal.write('violation', { what: 'unknown message', keys: Object.keys(message) })
 
 	/** The listener lost the channel on which it should have answered. */
 	function lose(exchange: Exchange) {
@@ -299,7 +299,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	}
 
 	function breakOff(exchange: Exchange, head: Head) {
-		seen.write('idle', { id: exchange.id })
+		wireJournal.write('idle', { id: exchange.id })
 		finish(exchange)
 		exchange.rendezvous?.wire.channel.close(1001)
 		if (isPassable(head)) exchange.response.writeHead(Number(head.statusCode), answerHeaders(head, host)).flushHeaders()
@@ -312,14 +312,14 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		wire.moved = () => undefined
 		const exchange = exchanges.get(head.requestId)
 		inspect({ head, body, wire })
-		if (exchange === undefined) return seen.write('late-answer', { status: head.statusCode })
+		if (exchange === undefined) return wireJournal.write('late-answer', { status: head.statusCode })
 		if (misplaced(exchange, wire) !== undefined) return
 		if (!isPassable(head)) return fail(exchange, 500, 'The answer is not valid HTTP.')
 		if (wire.name === 'control' && body.length > controlLimit)
 			return fail(exchange, 500, 'The answer is too large for the control channel.')
 		finish(exchange, { isAnswered: true })
 		const { id, rendezvous } = exchange
-		seen.write('answer', { id, status: head.statusCode, length: body.length, by: wire.name })
+		wireJournal.write('answer', { id, status: head.statusCode, length: body.length, by: wire.name })
 		void reply(exchange, head, body)
 		if (rendezvous === undefined || wire.name === 'control') return
 		if (faults.keepRendezvous) keep(exchange.sender, rendezvous)
@@ -388,7 +388,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	}
 
 	function refuse(response: ServerResponse, status: number, text: string) {
-		seen.write('relay-error', { status, text })
+		wireJournal.write('relay-error', { status, text })
 		if (response.destroyed) return
 		response.writeHead(status, `${text} ${trace()}`, { 'Content-Type': 'text/plain' }).end(text)
 	}
@@ -398,7 +398,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	function openRendezvous({ entity, parameters, request, socket, head }: Handshake) {
 		const id = parameters.get('sb-hc-id')
 		if (id === null) return refuseUpgrade(socket, 400, 'The address has no sb-hc-id.')
-		if (faults.rendezvous === 'hang') return seen.write('hang')
+		if (faults.rendezvous === 'hang') return wireJournal.write('hang')
 		if (faults.rendezvous === 'refuse') return refuseUpgrade(socket, 403, 'Forbidden: the address is not valid.')
 		const exchange = exchanges.get(id)
 		if (exchange === undefined || exchange.isSpent || exchange.listener.entity !== entity || isExpired(exchange))
@@ -406,14 +406,14 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		exchange.isSpent = true
 		webSockets.handleUpgrade(request, socket, head, (channel) => {
 			// sound: what an https server upgrades is a TLS socket
-			const wire = wireOf({ name: 'rendezvous', channel, socket: socket as Socket }, { seen, faults, clock })
+			const wire = wireOf({ name: 'rendezvous', channel, socket: socket as Socket }, { wireJournal, faults, clock })
 			const rendezvous: Rendezvous = { wire, listener: exchange.listener, keptFor: undefined }
 			open.add(rendezvous)
 			exchange.rendezvous = rendezvous
-			seen.write('rendezvous', { id: exchange.id })
-			channel.on('error', (error) => seen.write('channel-error', { message: error.message }))
+			wireJournal.write('rendezvous', { id: exchange.id })
+			channel.on('error', (error) => wireJournal.write('channel-error', { message: error.message }))
 			channel.on('close', (code) => part(rendezvous, code))
-			read(wire, seen, { ...reader(wire), other: unknown })
+			read(wire, wireJournal, { ...reader(wire), other: unknown })
 			if (exchange.isPointer) deliver(wire, exchange)
 		})
 	}
@@ -424,7 +424,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	/** A listener that drops a rendezvous also drops the sender's connection. */
 	function part(rendezvous: Rendezvous, code: number) {
 		const { keptFor } = rendezvous
-		seen.write('rendezvous-left', { code })
+		wireJournal.write('rendezvous-left', { code })
 		open.delete(rendezvous)
 		if (keptFor !== undefined) kept.delete(keptFor)
 		const underway = [...exchanges.values()].filter((exchange) => exchange.rendezvous === rendezvous)
@@ -509,7 +509,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		)
 		exchanges.set(id, exchange)
 		response.once('close', () => abandon(exchange))
-		seen.write('request', {
+		wireJournal.write('request', {
 			id,
 			method: message.method,
 			target: message.requestTarget,
@@ -531,7 +531,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	/** The sender disconnected. Only a listener with a rendezvous learns of it. */
 	function abandon(exchange: Exchange) {
 		if (exchange.isDone) return
-		seen.write('abandoned', { id: exchange.id })
+		wireJournal.write('abandoned', { id: exchange.id })
 		finish(exchange)
 		exchange.rendezvous?.wire.channel.close(1001)
 	}
@@ -544,7 +544,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	server.on('upgrade', upgrade)
 	server.on('request', (request, response) => {
 		send(request, response).catch((error: unknown) => {
-			seen.write('sender-error', { message: String(error) })
+			wireJournal.write('sender-error', { message: String(error) })
 			response.destroy()
 		})
 	})
@@ -552,7 +552,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	return {
 		port,
 		host,
-		journal: seen,
+		journal: wireJournal,
 		faults,
 		listeners: () => [...listeners].map(({ id }) => id),
 		drop: (code, reason) => {

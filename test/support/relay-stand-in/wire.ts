@@ -23,13 +23,13 @@ export type Wire = {
 }
 
 type Ends = Pick<Wire, 'name' | 'channel' | 'socket'>
-type WireOptions = { readonly seen: Journal; readonly faults: Faults; readonly clock: Clock }
+type WireOptions = { readonly wireJournal: Journal; readonly faults: Faults; readonly clock: Clock }
 
-export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }: WireOptions): Wire {
+export function wireOf({ name, channel, socket }: Ends, { wireJournal, faults, clock }: WireOptions): Wire {
 	/** The slow message that is being sent. Others wait, because the frames of a message must not be interrupted. */
 	let sending: Promise<void> | undefined
 	const frames = (from: 'listener' | 'service') =>
-		frameReader(({ opcode, fin, length }) => seen.write('frame', { channel: name, from, opcode, fin, length }))
+		frameReader(({ opcode, fin, length }) => wireJournal.write('frame', { channel: name, from, opcode, fin, length }))
 
 	const came = frames('listener')
 	socket.on('data', (bytes: Buffer) => {
@@ -77,7 +77,7 @@ export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }:
 		channel,
 		socket,
 		send: (message, body = Buffer.alloc(0)) => {
-			seen.write('message', { channel: name, from: 'service', message: withoutSecrets(message) })
+			wireJournal.write('message', { channel: name, from: 'service', message: withoutSecrets(message) })
 			pass(JSON.stringify(message), body)
 		},
 		say: (text) => pass(text, Buffer.alloc(0)),
@@ -116,7 +116,7 @@ type Reader = {
 }
 
 /** Reads text messages, each with the binary message that it may announce. */
-export function read(wire: Wire, seen: Journal, { begun, answered, other, violation, isLenient }: Reader): void {
+export function read(wire: Wire, wireJournal: Journal, { begun, answered, other, violation, isLenient }: Reader): void {
 	let expected: Head | undefined
 	wire.channel.on('message', (bytes: RawData, isBinary: boolean) => {
 		if (isBinary) {
@@ -133,7 +133,7 @@ export function read(wire: Wire, seen: Journal, { begun, answered, other, violat
 		expected = undefined
 		const message = parsed(String(bytes))
 		if (message === undefined) return violation('text that is not a message')
-		seen.write('message', { channel: wire.name, from: 'listener', message: withoutSecrets(message) })
+		wireJournal.write('message', { channel: wire.name, from: 'listener', message: withoutSecrets(message) })
 		if (typeof message.response !== 'object' || message.response === null) return other(message)
 		const head = message.response as Head // sound: read from the wire of a lab; the journal holds what is wrong with it
 		if (!head.body) return answered(head, Buffer.alloc(0))
