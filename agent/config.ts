@@ -141,7 +141,7 @@ function refusal(file: string, value: unknown, issues: readonly z.core.$ZodIssue
 	const path = issue?.path ?? []
 	if (issue?.code !== 'unrecognized_keys')
 		return new UsageError(`${file}: ${path.join('.') || 'the file'}${problemOf(issue, valueAt(value, path))}`, {
-			hint: 'See the settings in docs/relay.md.',
+			hint: 'See the settings in docs/relay-reference.md.',
 		})
 	const [key = ''] = issue.keys
 	const guess = nearest(key, settingNames)

@@ -60,7 +60,7 @@ const usage = `rollcall-relay connects a SCIM server in a private network to Rol
   rollcall-relay service install           run the agent as a service; also: status, uninstall
   rollcall-relay version                   print the version
 
-rollcall-relay COMMAND --help lists the options. The settings are described in docs/relay.md.
+rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
 `
 
 /** The options of each command, apart from --help. */

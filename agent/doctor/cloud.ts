@@ -46,7 +46,7 @@ function failure(seen: string, { status, text }: TextResponse, { tokenFile }: Cl
 		)
 	if (status === 404)
 		return fail('E1', what, 'Check the URL of the tenant, and that its SCIM server has /ServiceProviderConfig.')
-	return fail('E1', what, remedies[code ?? ''] ?? 'docs/relay.md lists the causes.')
+	return fail('E1', what, remedies[code ?? ''] ?? 'docs/relay-troubleshooting.md lists the causes.')
 }
 
 const remedies: Readonly<Record<string, string>> = {

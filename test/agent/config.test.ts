@@ -74,14 +74,14 @@ test.each([
 	[
 		{ ...good, relay: { namespace: 'contoso.servicebus.windows.net' } },
 		/: relay\.hybridConnection is missing$/,
-		'See the settings in docs/relay.md.',
+		'See the settings in docs/relay-reference.md.',
 	],
 	[
 		{ ...good, credentials: { ...good.credentials, type: 'sass' } },
 		/: credentials\.type: "sass" must be one of sas, arc, certificate$/,
-		'See the settings in docs/relay.md.',
+		'See the settings in docs/relay-reference.md.',
 	],
-	[[], /: the file: /, 'See the settings in docs/relay.md.'],
+	[[], /: the file: /, 'See the settings in docs/relay-reference.md.'],
 	[{ ...good, concurency: 2 }, /concurency is an unknown setting$/, 'Did you mean concurrency?'],
 	[
 		{ ...good, relay: { ...good.relay, nameSpace: 'x' } },
@@ -92,14 +92,18 @@ test.each([
 	[
 		{ ...good, origin: { ...good.origin, url: 'http://localhost/scim' } },
 		/origin\.url: must be an https URL with \/scim in its path, such as https:\/\/localhost:11015\/scim/,
-		'See the settings in docs/relay.md.',
+		'See the settings in docs/relay-reference.md.',
 	],
 	[
 		{ ...good, origin: { ...good.origin, url: 'https://localhost/x' } },
 		/origin\.url: /,
-		'See the settings in docs/relay.md.',
+		'See the settings in docs/relay-reference.md.',
 	],
-	[{ ...good, origin: { ...good.origin, tls: { mode: 'off' } } }, /origin\.tls/, 'See the settings in docs/relay.md.'],
+	[
+		{ ...good, origin: { ...good.origin, tls: { mode: 'off' } } },
+		/origin\.tls/,
+		'See the settings in docs/relay-reference.md.',
+	],
 ])('%j is refused with the name of the setting', (value, message, hint) => {
 	expect(() => read(value)).toThrow(
 		expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(message), hint }),
