@@ -94,14 +94,14 @@ export function relaySender(options: SenderOptions): SendRelayed {
 	const token = cached(options.token, clock)
 	let failures = 0
 	/** The answer to all requests for a while, after the relay was unreachable repeatedly. */
-	let brokenCircuit: { readonly result: UnroutedResult; readonly until: number } | undefined
+	let openCircuit: { readonly result: UnroutedResult; readonly until: number } | undefined
 	return async (request) => {
 		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
-		if (brokenCircuit !== undefined && clock.now() < brokenCircuit.until)
-			throw unrouted(brokenCircuit.result, ' (as of a moment ago)')
+		if (openCircuit !== undefined && clock.now() < openCircuit.until)
+			throw unrouted(openCircuit.result, ' (as of a moment ago)')
 		const result = await deliver({ request, options, exchange, token, clock, key: randomUUID() })
 		failures = result.kind === 'unrouted' ? failures + 1 : 0
-		if (result.kind === 'unrouted' && failures >= breakAfter) brokenCircuit = { result, until: clock.now() + breakFor }
+		if (result.kind === 'unrouted' && failures >= breakAfter) openCircuit = { result, until: clock.now() + breakFor }
 		return answerTo(request, result)
 	}
 }
