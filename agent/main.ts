@@ -99,9 +99,9 @@ async function main(args: readonly string[]): Promise<number> {
 
 const isCommand = (word: string): word is keyof typeof help => Object.hasOwn(help, word)
 
-function refuseUnknown(command: keyof typeof help, given: readonly string[], words: readonly string[]): void {
-	const known: readonly string[] = options[command]
-	const option = given.find((name) => !known.includes(name))
+function refuseUnknown(command: keyof typeof help, optionNames: readonly string[], words: readonly string[]): void {
+	const candidates: readonly string[] = options[command]
+	const option = optionNames.find((name) => !candidates.includes(name))
 	const [word] = words
 	if (option === undefined && word === undefined) return
 	const problem = option === undefined ? `unexpected argument ${word}` : `unknown option --${option}`
@@ -129,15 +129,15 @@ function parse(args: readonly string[]) {
 		const message = briefly(error)
 		const [, option] = /^Unknown option '(--?[^']+)'/.exec(message) ?? []
 		if (option === undefined) throw new UsageError(message, { hint: 'rollcall-relay --help', cause: error })
-		const known = Object.keys(optionTypes).map((name) => `--${name}`)
-		throw unknown('option', option, known, error)
+		const candidates = Object.keys(optionTypes).map((name) => `--${name}`)
+		throw unknown('option', option, candidates, error)
 	}
 }
 
-function unknown(what: string, given: string, known: readonly string[], cause?: unknown): UsageError {
-	const guess = nearest(given, known)
+function unknown(what: string, word: string, candidates: readonly string[], cause?: unknown): UsageError {
+	const guess = nearest(word, candidates)
 	const hint = guess === undefined ? 'rollcall-relay --help' : `Did you mean ${guess}?`
-	return new UsageError(`unknown ${what} ${given}`, { hint, cause })
+	return new UsageError(`unknown ${what} ${word}`, { hint, cause })
 }
 
 function succeed(text: string): number {

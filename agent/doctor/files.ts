@@ -30,16 +30,16 @@ type NamedFile = {
 }
 
 /** The files that the settings name, and their purpose. */
-function namedIn({ relay, credentials, origin }: Config): readonly NamedFile[] {
+function filesNamedIn({ relay, credentials, origin }: Config): readonly NamedFile[] {
 	const { tls, clientCertificate, authorization } = origin
-	const named: NamedFile[] = []
+	const files: NamedFile[] = []
 	const add = (
 		use: NamedFile['use'],
 		kind: NamedFile['kind'],
 		setting: string,
 		file: string,
 		certificateFile?: string,
-	) => named.push({ use, kind, setting, file, ...(certificateFile !== undefined && { certificateFile }) })
+	) => files.push({ use, kind, setting, file, ...(certificateFile !== undefined && { certificateFile }) })
 	const addPair = (use: NamedFile['use'], setting: string, files: { certificateFile: string; keyFile: string }) => {
 		add(use, 'certificates', `${setting}.certificateFile`, files.certificateFile, files.certificateFile)
 		add(use, 'key', `${setting}.keyFile`, files.keyFile, files.certificateFile)
@@ -52,16 +52,16 @@ function namedIn({ relay, credentials, origin }: Config): readonly NamedFile[] {
 	if (clientCertificate !== undefined) addPair('connect', 'origin.clientCertificate', clientCertificate)
 	if (authorization.type === 'bearer')
 		add('authorize', 'token', 'origin.authorization.tokenFile', authorization.tokenFile)
-	return named
+	return files
 }
 
 /** Checks that the files exist and are valid, and who can read and change them. */
 export function checkFiles(loaded: LoadedConfig): FileChecks {
-	const checked = namedIn(loaded.config).map((named) => ({ use: named.use, finding: findingFor(named, loaded) }))
+	const checks = filesNamedIn(loaded.config).map((entry) => ({ use: entry.use, finding: findingFor(entry, loaded) }))
 	const isUsable = (use: NamedFile['use']) =>
-		!checked.some((check) => check.use === use && check.finding.verdict === 'FAIL')
+		!checks.some((check) => check.use === use && check.finding.verdict === 'FAIL')
 	return {
-		findings: [...settingsFile(loaded), ...checked.map(({ finding }) => finding)],
+		findings: [...settingsFile(loaded), ...checks.map(({ finding }) => finding)],
 		canListen: isUsable('listen'),
 		canTrust: isUsable('trust'),
 		canConnect: isUsable('connect'),
@@ -69,32 +69,32 @@ export function checkFiles(loaded: LoadedConfig): FileChecks {
 	}
 }
 
-function findingFor(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
-	const { seen, ...finding } = checkFile(named, loaded)
-	return { ...finding, seen: `${named.setting}: ${seen}` }
+function findingFor(entry: NamedFile, loaded: LoadedConfig): DoctorFinding {
+	const { seen, ...finding } = checkFile(entry, loaded)
+	return { ...finding, seen: `${entry.setting}: ${seen}` }
 }
 
-function checkFile(named: NamedFile, loaded: LoadedConfig): DoctorFinding {
+function checkFile(entry: NamedFile, loaded: LoadedConfig): DoctorFinding {
 	try {
-		switch (named.kind) {
+		switch (entry.kind) {
 			case 'token':
-				return token(named.file)
+				return token(entry.file)
 			case 'key':
-				return key(named)
+				return key(entry)
 			case 'certificates':
-				return certificates(named)
+				return certificates(entry)
 		}
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error
-		return fail('C2', plainly(error), remedyFor(error, named.file, loaded))
+		return fail('C2', plainly(error), remedyFor(error, entry.file, loaded))
 	}
 }
 
-function remedyFor(error: UsageError, named: string, { config, file }: LoadedConfig): string {
+function remedyFor(error: UsageError, path: string, { config, file }: LoadedConfig): string {
 	const { tls } = config.origin
 	// A pin needs a file that does not exist at first.
-	const isMissingPin = tls.mode === 'pin' && tls.certificateFile === named && codeOf(error.cause) === 'ENOENT'
-	return isMissingPin ? `${saving(file, named)}, then compare its SHA-256 with that of the server.` : hintOf(error)
+	const isMissingPin = tls.mode === 'pin' && tls.certificateFile === path && codeOf(error.cause) === 'ENOENT'
+	return isMissingPin ? `${saving(file, path)}, then compare its SHA-256 with that of the server.` : hintOf(error)
 }
 
 const byOwnerAlone = process.platform === 'win32' ? '' : ', only by its owner'

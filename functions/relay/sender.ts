@@ -372,8 +372,8 @@ function publicAnswer(
 	{ status, headers, body }: CompleteAnswer,
 	bases: { readonly from: string; readonly to: string },
 ): RelayedAnswer {
-	const kept = Object.entries(headers).filter(([name]) => answerHeaders.has(name))
-	const { location, ...others } = Object.fromEntries(kept)
+	const publicHeaders = Object.entries(headers).filter(([name]) => answerHeaders.has(name))
+	const { location, ...others } = Object.fromEntries(publicHeaders)
 	const text = body.toString()
 	const publicText = withPublicLocations(text, bases)
 	return {
