@@ -68,7 +68,8 @@ esac`,
 case "$*" in
 	# These .ci/run does itself.
 	ci | 'ci --no-audit --no-fund' | test | 'run build' | 'run check' | 'run demo:relay') ;;
-	'run package') exec node '${resolve('package.mjs')}' dist ;;
+	# It asks the real npm for the packages of the project.
+	'run package') dist=$PWD/dist && cd '${resolve('.')}' && PATH='${process.env.PATH}' exec node package.mjs "$dist" ;;
 	'run rollcall -- '*) exec rollcall "\${@:4}" ;;
 	'run --silent rollcall -- '*) exec rollcall "\${@:5}" ;;
 	start | 'start -- '*) until_said 'Secret Token' node dist/local/main.js "\${@:3}" --ephemeral --port 0 ;;
