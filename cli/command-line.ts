@@ -7,10 +7,12 @@ import { declared, type Option } from './options.ts'
 import { shellWord } from './program.ts'
 
 /** What to do: a command, or to print a text. */
-export type Parsed = ({ readonly command: Command } & Pick<Invocation, 'args' | 'values'>) | { readonly print: string }
+export type ParsedCommandLine =
+	| ({ readonly command: Command } & Pick<Invocation, 'args' | 'values'>)
+	| { readonly print: string }
 
 /** What is typed, and what can be. */
-type Line = {
+type CommandLine = {
 	readonly args: readonly string[]
 	readonly commands: readonly Command[]
 	/** What starts this program; what is typed comes after it. */
@@ -22,28 +24,30 @@ type Line = {
  *
  * @throws UsageError that names what is wrong as it was typed, and what may have been meant
  */
-export function parseCommandLine(line: Line): Parsed {
+export function parseCommandLine(line: CommandLine): ParsedCommandLine {
 	const { commands, program } = line
-	const { values, positionals, given } = parse(line)
+	const { values, positionals, typedOptions } = parse(line)
 	if (positionals.length === 0) {
 		if (values.help) return { print: help(commands, program) }
 		throw new UsageError('no command', { hint: listing(line) })
 	}
 	const command = commandOf(line, positionals)
 	if (values.help) return { print: commandHelp(command, program) }
-	refuseOptions(line, command, given)
+	refuseOptions(line, command, typedOptions)
 	return { command, args: argumentsOf(line, command, positionals), values }
 }
 
-function parse(line: Line) {
+function parse(line: CommandLine) {
 	const { args, commands } = line
 	try {
 		const { values, positionals, tokens } = parseArgs({
-			...{ args: [...args], options: declared },
-			...{ allowPositionals: true, tokens: true },
+			args: [...args],
+			options: declared,
+			allowPositionals: true,
+			tokens: true,
 		})
-		const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
-		return { values, positionals, given }
+		const typedOptions = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+		return { values, positionals, typedOptions }
 	} catch (error) {
 		const message = String(error instanceof Error ? error.message : error)
 		const [, option = ''] = /'(--?[^' ]+)/.exec(message) ?? []
@@ -60,22 +64,22 @@ function parse(line: Line) {
 }
 
 /** Lists the options of a command, or the commands. */
-const listing = ({ program }: Line, command?: Command): string =>
+const listing = ({ program }: CommandLine, command?: Command): string =>
 	[program, ...(command === undefined ? [] : [command.words]), '--help'].join(' ')
 
 /** The whole line with something else for one of its words, or for the beginning of one. */
-const corrected = ({ args, program }: Line, wrong: string, right: string): string => {
+const corrected = ({ args, program }: CommandLine, wrong: string, right: string): string => {
 	const at = args.findIndex((arg) => arg === wrong || arg.startsWith(`${wrong}=`))
 	const words = args.map((arg, index) => (index === at ? `${right}${arg.slice(wrong.length)}` : arg))
 	return `did you mean: ${[program, ...words.map(shellWord)].join(' ')}`
 }
 
 /** Only an option that the command has is worth proposing. */
-function hintFor(line: Line, option: string, command: Command | undefined): string {
-	const known = command === undefined ? Object.keys(declared) : optionsOf(command)
+function hintFor(line: CommandLine, option: string, command: Command | undefined): string {
+	const names = command === undefined ? Object.keys(declared) : optionsOf(command)
 	const close = nearest(
 		option,
-		known.map((name) => `--${name}`),
+		names.map((name) => `--${name}`),
 	)
 	return close === undefined ? listing(line, command) : corrected(line, option, close)
 }
@@ -86,7 +90,7 @@ const optionsOf = ({ options }: Command): readonly Option[] => [...options, 'jso
 const matching = (positionals: readonly string[], commands: readonly Command[]): Command | undefined =>
 	commands.find(({ words }) => `${positionals.join(' ')} `.startsWith(`${words} `))
 
-function commandOf(line: Line, positionals: readonly string[]): Command {
+function commandOf(line: CommandLine, positionals: readonly string[]): Command {
 	const { commands } = line
 	const command = matching(positionals, commands)
 	if (command !== undefined) return command
@@ -110,15 +114,15 @@ function commandOf(line: Line, positionals: readonly string[]): Command {
 	})
 }
 
-function refuseOptions(line: Line, command: Command, given: readonly string[]): void {
-	const known: readonly string[] = optionsOf(command)
-	const foreign = given.find((option) => !known.includes(option))
+function refuseOptions(line: CommandLine, command: Command, typedOptions: readonly string[]): void {
+	const names: readonly string[] = optionsOf(command)
+	const foreign = typedOptions.find((option) => !names.includes(option))
 	if (foreign === undefined) return
 	throw new UsageError(`${command.words} has no option --${foreign}`, { hint: listing(line, command) })
 }
 
 function argumentsOf(
-	{ program }: Line,
+	{ program }: CommandLine,
 	{ words, parameters }: Command,
 	positionals: readonly string[],
 ): readonly string[] {

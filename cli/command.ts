@@ -1,19 +1,19 @@
 import type { Readable } from 'node:stream'
-import type { Option, Values } from './options.ts'
-import type { Place } from './place.ts'
+import type { Option, OptionValues } from './options.ts'
+import type { DeploymentTarget } from './target.ts'
 
 /** What a command came to: `text` for people, `json` for programs; nothing where it has written its answer itself. */
-export type Result = { readonly text: string; readonly json: unknown; readonly isFailure?: boolean }
+export type CommandResult = { readonly text: string; readonly json: unknown; readonly isFailure?: boolean }
 
 export type Invocation = {
 	/** One for each parameter of the command. */
 	readonly args: readonly string[]
-	readonly values: Values
-	readonly surroundings: Surroundings
+	readonly values: OptionValues
+	readonly environment: CommandEnvironment
 }
 
 /** What surrounds a command: where it writes, and what it may read. */
-export type Surroundings = {
+export type CommandEnvironment = {
 	/** Resolves when there is room for more. */
 	readonly out: (text: string) => Promise<void>
 	readonly err: (text: string) => void
@@ -33,8 +33,8 @@ export type Command = {
 	/** Besides --json and --help, which all commands have. */
 	readonly options: readonly Option[]
 	readonly summary: string
-	run(invocation: Invocation): Promise<Result | undefined>
+	run(invocation: Invocation): Promise<CommandResult | undefined>
 }
 
 /** A command that works where tenants are: it looks at its arguments before that place is opened. */
-export type AtPlace = (invocation: Invocation) => (place: Place) => Promise<Result | undefined>
+export type TargetCommand = (invocation: Invocation) => (target: DeploymentTarget) => Promise<CommandResult | undefined>

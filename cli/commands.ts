@@ -1,35 +1,37 @@
 import { check } from './check/check.ts'
-import type { AtPlace, Command } from './command.ts'
-import { openPlace } from './place.ts'
+import type { Command, TargetCommand } from './command.ts'
 import { relayOptions } from './relay-settings.ts'
 import { removeTenant } from './remove.ts'
+import { openTarget } from './target.ts'
+import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
 import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
-import { whereOf, whereOptions } from './where.ts'
 
-type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isFirst?: boolean }
+type TargetCommandDeclaration = Omit<Command, 'run'> & { readonly work: TargetCommand; readonly isFirst?: boolean }
 
 /** A command that opens the place where tenants are, and closes it whatever happens. */
-const placed = ({ work, isFirst = false, ...command }: Placed): Command => ({
+const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDeclaration): Command => ({
 	...command,
-	options: [...command.options, ...whereOptions],
+	options: [...command.options, ...targetOptions],
 	async run(invocation) {
 		const ready = work(invocation)
-		const place = await openPlace(whereOf(invocation.values), {
-			...{ isFirst, say: invocation.surroundings.err, program: invocation.surroundings.program },
+		const target = await openTarget(targetSpecOf(invocation.values), {
+			isFirst,
+			say: invocation.environment.err,
+			program: invocation.environment.program,
 		})
 		try {
-			return await ready(place)
+			return await ready(target)
 		} finally {
-			await place.close()
+			await target.close()
 		}
 	},
 })
 
 export const commands: readonly Command[] = [
-	placed({
+	targetCommand({
 		words: 'tenant add',
 		parameters: ['NAME'],
 		options: ['mode', ...relayOptions],
@@ -37,58 +39,64 @@ export const commands: readonly Command[] = [
 		work: addTenant,
 		isFirst: true,
 	}),
-	placed({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
-	placed({ words: 'tenant show', parameters: ['NAME'], options: [], summary: 'show a tenant', work: showTenant }),
-	placed({
+	targetCommand({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
+	targetCommand({
+		words: 'tenant show',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'show a tenant',
+		work: showTenant,
+	}),
+	targetCommand({
 		words: 'tenant set',
 		parameters: ['NAME'],
 		options: relayOptions,
 		summary: 'change the settings of a tenant of mode relay',
 		work: setTenant,
 	}),
-	placed({
+	targetCommand({
 		words: 'tenant remove',
 		parameters: ['NAME'],
 		options: ['out', 'yes'],
 		summary: 'export a tenant, and remove it with its directory and its tokens',
 		work: removeTenant,
 	}),
-	placed({
+	targetCommand({
 		words: 'token add',
 		parameters: ['NAME'],
 		options: [],
 		summary: 'add a token to a tenant, and print it this once',
 		work: addToken,
 	}),
-	placed({
+	targetCommand({
 		words: 'token list',
 		parameters: ['NAME'],
 		options: [],
 		summary: 'list the tokens of a tenant, but for their values',
 		work: listTokens,
 	}),
-	placed({
+	targetCommand({
 		words: 'token disable',
 		parameters: ['NAME', 'VERSION'],
 		options: [],
 		summary: 'disable a token for good',
 		work: disableToken,
 	}),
-	placed({
+	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
 		options: ['overlap'],
 		summary: 'add a token, and let the older ones end by themselves',
 		work: rotateToken,
 	}),
-	placed({
+	targetCommand({
 		words: 'export',
 		parameters: ['NAME'],
 		options: ['out'],
 		summary: 'write the users, groups and memberships of a tenant, a line each (NDJSON)',
 		work: exportTenant,
 	}),
-	placed({
+	targetCommand({
 		words: 'import',
 		parameters: ['NAME', 'FILE'],
 		options: [],

@@ -37,7 +37,7 @@ function causesOf(error: unknown): readonly Error[] {
 	return error instanceof Error ? [error, ...causesOf(error.cause)] : []
 }
 
-type Known = {
+type KnownError = {
 	readonly applies: (error: Error) => boolean
 	readonly message: (said: string) => string
 	readonly hint: string
@@ -47,7 +47,7 @@ const statusOf = (error: Error): unknown => ('statusCode' in error ? error.statu
 const codeIn = (error: Error): string => ('code' in error ? String(error.code) : '')
 
 /** What goes wrong between an administrator and Azure, and what helps. */
-const known: readonly Known[] = [
+const known: readonly KnownError[] = [
 	{
 		applies: ({ name }) => name === 'CredentialUnavailableError',
 		message: (said) => `az gives no token: ${said}`,

@@ -25,4 +25,4 @@ export const declared = {
 export type Option = keyof typeof declared
 
 /** The options as they were given. */
-export type Values = ReturnType<typeof parseArgs<{ options: typeof declared }>>['values']
+export type OptionValues = ReturnType<typeof parseArgs<{ options: typeof declared }>>['values']

@@ -1,6 +1,6 @@
 import { basename, relative } from 'node:path'
 
-type Started = {
+type ProgramStart = {
 	/** The path of the file that runs, as Node was given it. */
 	readonly script: string
 	readonly cwd: string
@@ -12,7 +12,7 @@ type Started = {
  *
  * @example programOf({ … }) // 'npm run rollcall --'
  */
-export function programOf({ script, cwd, env }: Started): string {
+export function programOf({ script, cwd, env }: ProgramStart): string {
 	// npm tells what it runs: https://docs.npmjs.com/cli/using-npm/scripts#current-lifecycle-event
 	if (env.npm_lifecycle_event === 'rollcall') return 'npm run rollcall --'
 	if (basename(script) !== 'rollcall') return `node ${shellWord(relative(cwd, script))}`

@@ -13,7 +13,9 @@ const relaySettingOptions = [
 	{ setting: 'agents', option: 'agent', read: (text: string): unknown => text.split(','), valid: 'a GUID' },
 	{ setting: 'authorization', option: 'authorization', read: same, valid: 'onPremises or passThrough' },
 	{
-		...{ setting: 'patchAsPost', option: 'patch-as-post', valid: 'true or false' },
+		setting: 'patchAsPost',
+		option: 'patch-as-post',
+		valid: 'true or false',
 		read: (text: string): unknown => truths.get(text) ?? text,
 	},
 ] as const satisfies readonly {
@@ -36,18 +38,18 @@ export const relayOptions: readonly Option[] = relaySettingOptions.map(({ option
  *
  * @throws UsageError that names the option whose value is none
  */
-export function settingsOf({ values, surroundings }: Pick<Invocation, 'values' | 'surroundings'>): TenantSettings {
-	const given: Record<string, unknown> = {}
+export function settingsOf({ values, environment }: Pick<Invocation, 'values' | 'environment'>): TenantSettings {
+	const settings: Record<string, unknown> = {}
 	for (const { setting, option, read } of relaySettingOptions) {
 		const value = values[option]
-		if (value !== undefined) given[setting] = String(value) === '' ? undefined : read(String(value))
+		if (value !== undefined) settings[setting] = String(value) === '' ? undefined : read(String(value))
 	}
-	const { error } = relaySettings.safeParse(given)
-	if (error === undefined) return given
+	const { error } = relaySettings.safeParse(settings)
+	if (error === undefined) return settings
 	const name = error.issues[0]?.path[0]
 	const wrong = relaySettingOptions.find(({ setting }) => setting === name)
 	throw new UsageError(`--${wrong?.option} ${wrong && values[wrong.option]} is not ${wrong?.valid}`, {
-		hint: `${surroundings.program} tenant set --help`,
+		hint: `${environment.program} tenant set --help`,
 		cause: error,
 	})
 }

@@ -1,7 +1,7 @@
-import { type Dates, isInDate, newest } from '../shared/auth/tokens.ts'
+import { isInDate, newest, type TokenDates } from '../shared/auth/tokens.ts'
 
 /** One token of a tenant, but for its value. */
-export type TokenVersion = Dates & { readonly version: string; readonly enabled: boolean }
+export type TokenVersion = TokenDates & { readonly version: string; readonly enabled: boolean }
 
 /** What may be changed of a token: it is switched off, or given an end in milliseconds since 1970. */
 export type TokenChange = { readonly enabled: false } | { readonly expires: number }
@@ -21,14 +21,14 @@ export type TokenState = 'accepted' | 'not yet' | 'expired' | 'disabled' | 'outn
 
 /** What a host makes of each of a tenant's tokens; `outnumbered` are those beyond the newest four. */
 export function statesOf(tokens: readonly TokenVersion[], now: number): readonly TokenState[] {
-	const taken = newest(
+	const newestTokens = newest(
 		tokens.filter(({ enabled }) => enabled),
 		now,
 	)
 	return tokens.map((token) => {
 		if (!token.enabled) return 'disabled'
 		if ((token.expires ?? Number.POSITIVE_INFINITY) <= now) return 'expired'
-		if (!taken.includes(token)) return 'outnumbered'
+		if (!newestTokens.includes(token)) return 'outnumbered'
 		return isInDate(token, now) ? 'accepted' : 'not yet'
 	})
 }

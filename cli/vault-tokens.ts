@@ -85,7 +85,9 @@ const versionOf = ({
 	notBefore,
 	expiresOn,
 }: SecretProperties): TokenVersion => ({
-	...{ version, enabled, created: createdOn?.getTime() ?? 0 },
+	version,
+	enabled,
+	created: createdOn?.getTime() ?? 0,
 	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
 	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
 })

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { UsageError } from '../../shared/cli/usage-error.ts'
-import type { Invocation, Result } from '../command.ts'
+import type { CommandResult, Invocation } from '../command.ts'
 import { table } from '../table.ts'
 import { createClient } from './client.ts'
-import { type Finding, findingOf, Shortfall } from './finding.ts'
+import { type CheckFinding, findingOf, Shortfall } from './finding.ts'
 import { readingChecks, testConnection } from './reading.ts'
 import { writingFindings } from './writing.ts'
 
 /** Asks a Tenant URL what Entra's Test Connection asks, and Microsoft's SCIM Validator. */
-export async function check({ args: [text = ''], values, surroundings }: Invocation): Promise<Result> {
+export async function check({ args: [text = ''], values, environment }: Invocation): Promise<CommandResult> {
 	const url = tenantUrlOf(text)
-	const token = await tokenOf(values['token-file'], surroundings.env.ROLLCALL_TOKEN)
+	const token = await tokenOf(values['token-file'], environment.env.ROLLCALL_TOKEN)
 	const findings = await findingsOf(url, token, { isWriting: values.write === true })
 	return {
 		text: report(findings),
@@ -23,7 +23,7 @@ async function findingsOf(
 	url: URL,
 	token: string,
 	{ isWriting }: { readonly isWriting: boolean },
-): Promise<readonly Finding[]> {
+): Promise<readonly CheckFinding[]> {
 	const client = createClient(url, token)
 	const first = [
 		await findingOf('address', () => addressOf(url)),
@@ -78,9 +78,11 @@ async function readToken(file: string): Promise<string> {
 	}
 }
 
-function report(findings: readonly Finding[]): string {
+function report(findings: readonly CheckFinding[]): string {
 	const lines = findings.map(({ name, verdict, seen, remedy }) => [
-		...[verdict, name, remedy === undefined ? seen : `${seen}: ${remedy}`],
+		verdict,
+		name,
+		remedy === undefined ? seen : `${seen}: ${remedy}`,
 	])
 	const failed = findings.filter(({ verdict }) => verdict === 'FAIL').length
 	return `${table(lines)}\n\n${failed === 0 ? 'Entra can work with this.' : `${failed} of ${findings.length} checks failed.`}`

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import { Shortfall } from './finding.ts'
 
-export type Answer = {
+export type ProviderAnswer = {
 	readonly status: number
 	/** The media type, without parameters. */
 	readonly type: string
@@ -13,28 +13,28 @@ export type Answer = {
 	readonly body: unknown
 }
 
-export type Sent = { readonly body?: unknown; readonly token?: string | undefined }
+export type RequestParts = { readonly body?: unknown; readonly token?: string | undefined }
 
 /** Sends requests as a provisioning client does, to paths below the Tenant URL. */
-export type Client = {
+export type ProvisioningClient = {
 	/** @throws Shortfall where no answer comes */
-	send(method: string, path: string, sent?: Sent): Promise<Answer>
+	send(method: string, path: string, sent?: RequestParts): Promise<ProviderAnswer>
 }
 
 /** Entra's own limit is not published; a request that takes longer than this is of no use to anybody. */
-const patience = 30_000
+const requestTimeout = 30_000
 
 /**
  * A client of a Tenant URL, whose query parameters go with every request, as Entra's flags do. Like Entra it may send no
  * User-Agent, and it follows no redirection.
  */
-export function createClient(tenantUrl: URL, token: string): Client {
+export function createClient(tenantUrl: URL, token: string): ProvisioningClient {
 	const base = `${tenantUrl.origin}${tenantUrl.pathname.replace(/\/+$/, '')}`
 	return {
-		send(method, path, { body, ...given } = {}) {
+		send(method, path, { body, ...parts } = {}) {
 			const flags = tenantUrl.search.slice(1)
 			const url = `${base}${path}${flags === '' ? '' : `${path.includes('?') ? '&' : '?'}${flags}`}`
-			const bearer = 'token' in given ? given.token : token
+			const bearer = 'token' in parts ? parts.token : token
 			const headers = {
 				Accept: 'application/scim+json, application/json',
 				...(bearer !== undefined && { Authorization: `Bearer ${bearer}` }),
@@ -44,9 +44,9 @@ export function createClient(tenantUrl: URL, token: string): Client {
 	}
 }
 
-type Request = { readonly method: string; readonly headers: Readonly<Record<string, string>> }
+type OutgoingRequest = { readonly method: string; readonly headers: Readonly<Record<string, string>> }
 
-async function exchange(url: string, { method, headers }: Request, content: unknown): Promise<Answer> {
+async function exchange(url: string, { method, headers }: OutgoingRequest, content: unknown): Promise<ProviderAnswer> {
 	const body = content === undefined ? undefined : JSON.stringify(content)
 	const described =
 		body === undefined
@@ -54,10 +54,10 @@ async function exchange(url: string, { method, headers }: Request, content: unkn
 			: { 'Content-Type': 'application/scim+json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) }
 	const send = url.startsWith('https:') ? requestHttps : requestHttp
 	try {
-		return await new Promise<Answer>((resolve, reject) => {
+		return await new Promise<ProviderAnswer>((resolve, reject) => {
 			const outgoing = send(
 				url,
-				{ method, headers: { ...headers, ...described }, agent: false, signal: AbortSignal.timeout(patience) },
+				{ method, headers: { ...headers, ...described }, agent: false, signal: AbortSignal.timeout(requestTimeout) },
 				(incoming) => {
 					const { statusCode: status = 0, headers: answered } = incoming
 					const [type = ''] = (answered['content-type'] ?? '').split(';')
@@ -88,7 +88,10 @@ function jsonIn(text: string): unknown {
 function shortfallOf(error: unknown, { host, hostname, port }: URL): Shortfall {
 	const code = String(codeOf(error))
 	if (error instanceof Error && error.name === 'TimeoutError') {
-		return new Shortfall(`${host} has not answered within ${patience / 1000} seconds`, 'look at what it is waiting for')
+		return new Shortfall(
+			`${host} has not answered within ${requestTimeout / 1000} seconds`,
+			'look at what it is waiting for',
+		)
 	}
 	const said = error instanceof Error ? error.message : String(error)
 	// What answers a handshake with something else, such as a page over plain HTTP.

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { urn } from '../../shared/scim/urn.ts'
-import type { Answer } from './client.ts'
+import type { ProviderAnswer } from './client.ts'
 import { Shortfall } from './finding.ts'
 
 const list = z.looseObject({
@@ -19,11 +19,11 @@ const scimError = z.looseObject({
 /** A resource as any service provider may show it. */
 const resource = z.looseObject({ id: z.string().min(1), schemas: z.array(z.string()) })
 
-export type Shown = z.infer<typeof resource>
-type List = z.infer<typeof list>
+export type ReturnedResource = z.infer<typeof resource>
+type ReturnedList = z.infer<typeof list>
 
 /** @throws Shortfall where the status is another one */
-export function expectStatus(answer: Answer, expected: readonly number[], remedy: string): void {
+export function expectStatus(answer: ProviderAnswer, expected: readonly number[], remedy: string): void {
 	if (expected.includes(answer.status)) return
 	throw new Shortfall(
 		`${answer.status} instead of ${expected.join(' or ')}${detailOf(answer)}`,
@@ -32,13 +32,13 @@ export function expectStatus(answer: Answer, expected: readonly number[], remedy
 }
 
 /** What the service provider itself says. */
-export function detailOf({ body }: Answer): string {
+export function detailOf({ body }: ProviderAnswer): string {
 	const detail = scimError.safeParse(body).data?.detail
 	return detail === undefined ? '' : ` ("${detail}")`
 }
 
 /** Statuses that mean the same whatever was asked for. */
-function remedyFor({ status, body }: Answer): string | undefined {
+function remedyFor({ status, body }: ProviderAnswer): string | undefined {
 	switch (true) {
 		case status === 401:
 			return "the token is not one of this tenant's, or the tenant's name in the URL is wrong: compare both"
@@ -54,7 +54,7 @@ function remedyFor({ status, body }: Answer): string | undefined {
 }
 
 /** @throws Shortfall where the answer is no ListResponse (RFC 7644 section 3.4.2) */
-export function expectList(answer: Answer, remedy: string): List {
+export function expectList(answer: ProviderAnswer, remedy: string): ReturnedList {
 	expectStatus(answer, [200], remedy)
 	const parsed = list.safeParse(answer.body)
 	if (parsed.success) return parsed.data
@@ -62,7 +62,7 @@ export function expectList(answer: Answer, remedy: string): List {
 }
 
 /** @throws Shortfall where the answer is no resource with an id and schemas */
-export function expectResource(answer: Answer, statuses: readonly number[], remedy: string): Shown {
+export function expectResource(answer: ProviderAnswer, statuses: readonly number[], remedy: string): ReturnedResource {
 	expectStatus(answer, statuses, remedy)
 	const parsed = resource.safeParse(answer.body)
 	if (parsed.success) return parsed.data
@@ -70,7 +70,7 @@ export function expectResource(answer: Answer, statuses: readonly number[], reme
 }
 
 /** @throws Shortfall where the answer is no error of RFC 7644 section 3.12 with this status */
-export function expectError(answer: Answer, status: number, remedy: string): z.infer<typeof scimError> {
+export function expectError(answer: ProviderAnswer, status: number, remedy: string): z.infer<typeof scimError> {
 	expectStatus(answer, [status], remedy)
 	const parsed = scimError.safeParse(answer.body)
 	if (!parsed.success) throw new Shortfall(`${status}, but no SCIM error: ${reasonOf(parsed.error, answer)}`, remedy)
@@ -78,7 +78,7 @@ export function expectError(answer: Answer, status: number, remedy: string): z.i
 	throw new Shortfall(`${status}, but "status" in the body is ${JSON.stringify(parsed.data.status)}`, remedy)
 }
 
-function reasonOf(error: z.ZodError, { body, type }: Answer): string {
+function reasonOf(error: z.ZodError, { body, type }: ProviderAnswer): string {
 	if (body === undefined) return `the body is not JSON, but ${type || 'nothing'}`
 	const [issue] = error.issues
 	return `${issue?.path.join('.') || 'the body'}: ${issue?.message}`

@@ -1,5 +1,5 @@
 /** What one check came to: what was seen and, where it is not as it should be, what helps. */
-export type Finding = {
+export type CheckFinding = {
 	readonly name: string
 	readonly verdict: 'PASS' | 'WARN' | 'FAIL'
 	readonly seen: string
@@ -20,7 +20,7 @@ export class Shortfall extends Error {
 }
 
 /** Does a check, which answers what it has seen. */
-export async function findingOf(name: string, work: () => string | Promise<string>): Promise<Finding> {
+export async function findingOf(name: string, work: () => string | Promise<string>): Promise<CheckFinding> {
 	try {
 		return { name, verdict: 'PASS', seen: await work() }
 	} catch (error) {

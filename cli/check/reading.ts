@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { urn } from '../../shared/scim/urn.ts'
 import { isObject } from '../../shared/scim/value.ts'
-import type { Answer, Client } from './client.ts'
+import type { ProviderAnswer, ProvisioningClient } from './client.ts'
 import { detailOf, expectError, expectList, expectStatus } from './expect.ts'
 import { Shortfall } from './finding.ts'
 
 /** A check: it answers what it has seen, and throws a Shortfall where that is not as it should be. */
-export type Check = { readonly name: string; run(client: Client): Promise<string> }
+export type ReadingCheck = { readonly name: string; run(client: ProvisioningClient): Promise<string> }
 
 export const quoted = (value: string): string => encodeURIComponent(`"${value}"`)
 
 /** What Entra asks at Test Connection, and at the beginning of every cycle. */
-export const testConnection: Check = {
+export const testConnection: ReadingCheck = {
 	name: 'Test Connection',
 	async run({ send }) {
 		const started = Date.now()
@@ -38,7 +38,7 @@ export const testConnection: Check = {
 }
 
 /** Read-only, and safe at any time. */
-export const readingChecks: readonly Check[] = [
+export const readingChecks: readonly ReadingCheck[] = [
 	{
 		name: 'request without a token',
 		async run({ send }) {
@@ -142,7 +142,7 @@ export const readingChecks: readonly Check[] = [
 const optional =
 	'answer with 200 and the document of RFC 7644 section 4: the SCIM Validator and the application gallery ask for it'
 
-function refused(answer: Answer): string {
+function refused(answer: ProviderAnswer): string {
 	if (answer.status === 401) return '401'
 	throw new Shortfall(
 		`${answer.status} instead of 401`,

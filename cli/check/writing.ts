@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { urn } from '../../shared/scim/urn.ts'
 import { isObject } from '../../shared/scim/value.ts'
-import type { Answer, Client } from './client.ts'
-import { expectError, expectList, expectResource, expectStatus, type Shown } from './expect.ts'
-import { type Finding, findingOf, Shortfall } from './finding.ts'
+import type { ProviderAnswer, ProvisioningClient } from './client.ts'
+import { expectError, expectList, expectResource, expectStatus, type ReturnedResource } from './expect.ts'
+import { type CheckFinding, findingOf, Shortfall } from './finding.ts'
 import { quoted } from './reading.ts'
 
 /** A user and a group made for the checks; `made` are the paths of what is still there. */
 type Lab = {
-	readonly client: Client
+	readonly client: ProvisioningClient
 	readonly userName: string
 	readonly displayName: string
 	user: string | undefined
 	group: string | undefined
-	readonly made: Set<string>
+	readonly createdPaths: Set<string>
 }
 
 type Stage = {
@@ -24,19 +24,23 @@ type Stage = {
 }
 
 /** What the SCIM Validator does with users and groups, on a user and a group of our own, which are deleted at the end. */
-export async function writingFindings(client: Client): Promise<readonly Finding[]> {
+export async function writingFindings(client: ProvisioningClient): Promise<readonly CheckFinding[]> {
 	const mark = randomUUID()
 	const lab: Lab = {
-		...{ client, userName: `rollcall-check-${mark}@example.com`, displayName: `Rollcall check (${mark})` },
-		...{ user: undefined, group: undefined, made: new Set() },
+		client,
+		userName: `rollcall-check-${mark}@example.com`,
+		displayName: `Rollcall check (${mark})`,
+		user: undefined,
+		group: undefined,
+		createdPaths: new Set(),
 	}
-	const findings: Finding[] = []
+	const findings: CheckFinding[] = []
 	try {
 		for (const { name, needs, run } of stages) {
 			if (needs.every((need) => lab[need] !== undefined)) findings.push(await findingOf(name, () => run(lab)))
 		}
 	} finally {
-		if (lab.made.size > 0) findings.push(await findingOf('clean up', () => cleanUp(lab)))
+		if (lab.createdPaths.size > 0) findings.push(await findingOf('clean up', () => cleanUp(lab)))
 	}
 	return findings
 }
@@ -221,7 +225,10 @@ const stages: readonly Stage[] = [
 
 const userOf = (userName: string) => ({
 	schemas: [urn.user, urn.enterpriseUser],
-	...{ userName, externalId: userName, displayName: 'Rollcall check', active: true },
+	userName,
+	externalId: userName,
+	displayName: 'Rollcall check',
+	active: true,
 	name: { givenName: 'Rollcall', familyName: 'Check' },
 	emails: [{ type: 'work', value: userName, primary: true }],
 	[urn.enterpriseUser]: { employeeNumber: '7' },
@@ -229,14 +236,14 @@ const userOf = (userName: string) => ({
 
 const groupOf = (displayName: string) => ({ schemas: [urn.group], displayName, externalId: displayName })
 
-const workEmail = (user: Shown): unknown => member(ofType(user.emails, 'work'), 'value')
-const mobile = (user: Shown): unknown => member(ofType(user.phoneNumbers, 'mobile'), 'value')
-const enterprise = (user: Shown, name: string): unknown => member(user[urn.enterpriseUser], name)
+const workEmail = (user: ReturnedResource): unknown => member(ofType(user.emails, 'work'), 'value')
+const mobile = (user: ReturnedResource): unknown => member(ofType(user.phoneNumbers, 'mobile'), 'value')
+const enterprise = (user: ReturnedResource, name: string): unknown => member(user[urn.enterpriseUser], name)
 
 /** Absent, null and "" are all what a removed manager may look like. */
-const managerOf = (user: Shown): unknown => member(enterprise(user, 'manager'), 'value') || undefined
+const managerOf = (user: ReturnedResource): unknown => member(enterprise(user, 'manager'), 'value') || undefined
 
-const memberIds = ({ members }: Shown): readonly unknown[] =>
+const memberIds = ({ members }: ReturnedResource): readonly unknown[] =>
 	Array.isArray(members) ? members.map((each) => member(each, 'value')) : []
 
 const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined)
@@ -253,25 +260,25 @@ function expectValue(name: string, value: unknown, expected: unknown): void {
 	)
 }
 
-type PatchOperation = { readonly op: string; readonly path?: string; readonly value?: unknown }
+type SentPatchOperation = { readonly op: string; readonly path?: string; readonly value?: unknown }
 
-async function patch({ client }: Lab, path = '', operations: readonly PatchOperation[]): Promise<void> {
+async function patch({ client }: Lab, path = '', operations: readonly SentPatchOperation[]): Promise<void> {
 	const answer = await client.send('PATCH', path, { body: { schemas: [urn.patchOp], Operations: operations } })
 	expectStatus(answer, [200, 204], 'take PATCH as Entra sends it, with operations in any letter case')
 }
 
-const read = async ({ client }: Lab, path = ''): Promise<Shown> =>
+const read = async ({ client }: Lab, path = ''): Promise<ReturnedResource> =>
 	expectResource(await client.send('GET', path), [200], 'return it by its id')
 
 /** Remembers what a POST has made, whether or not it should have, so that it is deleted at the end. */
-function keep({ made }: Lab, endpoint: string, { status, body }: Answer): string {
+function keep({ createdPaths }: Lab, endpoint: string, { status, body }: ProviderAnswer): string {
 	const id = member(body, 'id')
 	const path = `${endpoint}/${encodeURIComponent(String(id))}`
-	if (status < 300 && id !== undefined) made.add(path)
+	if (status < 300 && id !== undefined) createdPaths.add(path)
 	return path
 }
 
-function expectConflict(answer: Answer, attribute: string): string {
+function expectConflict(answer: ProviderAnswer, attribute: string): string {
 	const remedy = `answer 409 where the ${attribute} is taken: Entra makes duplicates otherwise`
 	const { scimType } = expectError(answer, 409, remedy)
 	if (scimType === 'uniqueness') return '409, uniqueness'
@@ -287,20 +294,20 @@ function expectFound(resources: readonly unknown[], path = '', attribute: string
 	)
 }
 
-async function deletion({ client, made }: Lab, path = ''): Promise<string> {
+async function deletion({ client, createdPaths }: Lab, path = ''): Promise<string> {
 	expectStatus(await client.send('DELETE', path), [204], 'answer a DELETE with 204')
-	made.delete(path)
+	createdPaths.delete(path)
 	expectStatus(await client.send('GET', path), [404], 'answer 404 for what is deleted')
 	expectStatus(await client.send('DELETE', path), [404], 'answer 404 for what is deleted already')
 	return '204, then 404'
 }
 
-async function cleanUp({ client, made }: Lab): Promise<string> {
-	const left: string[] = []
-	for (const path of made) {
+async function cleanUp({ client, createdPaths }: Lab): Promise<string> {
+	const leftovers: string[] = []
+	for (const path of createdPaths) {
 		const { status } = await client.send('DELETE', path)
-		if (status !== 204 && status !== 404) left.push(path)
+		if (status !== 204 && status !== 404) leftovers.push(path)
 	}
-	if (left.length === 0) return `${made.size} deleted`
-	throw new Shortfall(`left behind: ${left.join(', ')}`, 'delete it by hand')
+	if (leftovers.length === 0) return `${createdPaths.size} deleted`
+	throw new Shortfall(`left behind: ${leftovers.join(', ')}`, 'delete it by hand')
 }

@@ -4,13 +4,13 @@ import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { Failure } from '../failure.ts'
-import { type Counts, type Line, recordsIn } from './records.ts'
+import { type ExportCounts, type ExportLine, recordsIn } from './records.ts'
 
 /** How far an export has come. */
-export type Reached = {
+export type ExportProgress = {
 	/** When it began; undefined where nothing is written yet. */
 	began: string | undefined
-	readonly counts: { -readonly [What in keyof Counts]: number }
+	readonly counts: { -readonly [What in keyof ExportCounts]: number }
 	/** The user that was written last. Users are written in the order of their ids, and so are the groups after them. */
 	user: ResourceId | undefined
 	/** The groups that were written; whether all are. */
@@ -21,16 +21,21 @@ export type Reached = {
 	isWhole: boolean
 }
 
-export const nothing = (): Reached => ({
-	...{ began: undefined, counts: { users: 0, groups: 0, memberships: 0 } },
-	...{ user: undefined, groups: [], areGroupsWhole: false, groupsDone: 0, isWhole: false },
+export const nothing = (): ExportProgress => ({
+	began: undefined,
+	counts: { users: 0, groups: 0, memberships: 0 },
+	user: undefined,
+	groups: [],
+	areGroupsWhole: false,
+	groupsDone: 0,
+	isWhole: false,
 })
 
 /** An export under way, in the file FILE.part, which is called FILE when it is whole. */
-export type Part = {
+export type PartFile = {
 	readonly path: string
 	/** What an earlier attempt has come to. */
-	readonly reached: Reached
+	readonly reached: ExportProgress
 	write(text: string): Promise<void>
 	finish(): Promise<void>
 	/** Leaves it for another attempt, or takes it away. */
@@ -43,7 +48,7 @@ export type Part = {
  *
  * @throws Failure where there is such a file, or what it is to go on with is no export of this tenant
  */
-export async function openPart(file: string, tenant: Tenant): Promise<Part> {
+export async function openPartFile(file: string, tenant: Tenant): Promise<PartFile> {
 	const path = `${file}.part`
 	const lock = `${path}.lock`
 	await refuseExisting(file)
@@ -62,7 +67,8 @@ export async function openPart(file: string, tenant: Tenant): Promise<Part> {
 			const { reached, end } = await reachedIn(handle, { path, tenant })
 			await written(() => handle.truncate(end))
 			return {
-				...{ path, reached },
+				path,
+				reached,
 				write: (text) => written(() => handle.writeFile(text)),
 				async finish() {
 					await written(() => handle.sync())
@@ -111,13 +117,13 @@ const writing =
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-type Origin = { readonly path: string; readonly tenant: Tenant }
+type ExportSource = { readonly path: string; readonly tenant: Tenant }
 
 /** What an unfinished file has come to, and how much of it that is. */
 async function reachedIn(
 	handle: FileHandle,
-	origin: Origin,
-): Promise<{ readonly reached: Reached; readonly end: number }> {
+	origin: ExportSource,
+): Promise<{ readonly reached: ExportProgress; readonly end: number }> {
 	const reached = nothing()
 	let end = 0
 	/** What may be only some of the memberships of a group. */
@@ -150,7 +156,7 @@ async function reachedIn(
 }
 
 /** When the export began, if it is one of this tenant. */
-function beginningOf({ number, record }: Line, { path, tenant }: Origin): string {
+function beginningOf({ number, record }: ExportLine, { path, tenant }: ExportSource): string {
 	const hint = `delete ${path}, or name another file with --out`
 	if (record.type !== 'Export' || number !== 1) throw new Failure(`${path} is not the beginning of an export`, { hint })
 	if (record.tenant === tenant.name && record.table === tenant.table) return record.exported

@@ -1,26 +1,26 @@
-import type { Surroundings } from '../command.ts'
+import type { CommandEnvironment } from '../command.ts'
 
 /** Milliseconds between two looks, of which nobody could follow any more. */
 const pause = 100
 
 /** Shows how much of the work is done, from 0 to 1, and in words what that is. */
-export type Show = (done: number, words: string) => void
+export type ShowProgress = (done: number, words: string) => void
 
 /** Does work that shows, as a bar on a line of the terminal, how far it has come; where nobody watches it shows nothing. */
 export async function withProgress<T>(
-	{ err, isWatched }: Pick<Surroundings, 'err' | 'isWatched'>,
-	work: (show: Show) => Promise<T>,
+	{ err, isWatched }: Pick<CommandEnvironment, 'err' | 'isWatched'>,
+	work: (show: ShowProgress) => Promise<T>,
 ): Promise<T> {
-	let shown = 0
-	const show: Show = (done, words) => {
-		if (!isWatched || Date.now() - shown < pause) return
-		shown = Date.now()
+	let shownAt = 0
+	const show: ShowProgress = (done, words) => {
+		if (!isWatched || Date.now() - shownAt < pause) return
+		shownAt = Date.now()
 		err(`${clear}${bar(done)}  ${words}`)
 	}
 	try {
 		return await work(show)
 	} finally {
-		if (shown > 0) err(clear)
+		if (shownAt > 0) err(clear)
 	}
 }
 

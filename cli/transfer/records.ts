@@ -44,12 +44,12 @@ const recordSchema = z.discriminatedUnion('type', [
  */
 export type ExportRecord = z.infer<typeof recordSchema>
 
-export type Counts = { readonly users: number; readonly groups: number; readonly memberships: number }
+export type ExportCounts = { readonly users: number; readonly groups: number; readonly memberships: number }
 
 /** `end` is the byte behind it. */
-export type Line = { readonly number: number; readonly record: ExportRecord; readonly end: number }
+export type ExportLine = { readonly number: number; readonly record: ExportRecord; readonly end: number }
 
-type Reading = {
+type RecordSource = {
 	/** What the file is called, for messages. */
 	readonly name: string
 	/** What helps where a line is none of an export. */
@@ -59,7 +59,10 @@ type Reading = {
 }
 
 /** @throws Failure for the first line that is not one of an export */
-export async function* recordsIn(handle: FileHandle, { name, hint, isLoose }: Reading): AsyncGenerator<Line> {
+export async function* recordsIn(
+	handle: FileHandle,
+	{ name, hint, isLoose }: RecordSource,
+): AsyncGenerator<ExportLine> {
 	let number = 0
 	for await (const { bytes, end, isEnded } of linesOf(handle)) {
 		number++
@@ -70,7 +73,7 @@ export async function* recordsIn(handle: FileHandle, { name, hint, isLoose }: Re
 }
 
 /** A line of an import; `done` is how much of the file it ends, from 0 to 1. */
-export type ReadLine = Line & { readonly done: number }
+export type ReadLine = ExportLine & { readonly done: number }
 
 /** @throws Failure for a file that cannot be read, and for the first line that is not one of an export */
 export async function* readRecords(file: string): AsyncGenerator<ReadLine> {
@@ -87,12 +90,12 @@ export async function* readRecords(file: string): AsyncGenerator<ReadLine> {
 	}
 }
 
-type Bytes = { readonly bytes: Buffer; readonly end: number; readonly isEnded: boolean }
+type LineBytes = { readonly bytes: Buffer; readonly end: number; readonly isEnded: boolean }
 
 const newline = 0x0a
 
 /** Node's own lines end at U+2028 too, which JSON may hold as it is; and they do not tell where they are. */
-async function* linesOf(handle: FileHandle): AsyncGenerator<Bytes> {
+async function* linesOf(handle: FileHandle): AsyncGenerator<LineBytes> {
 	let rest = Buffer.alloc(0)
 	let begin = 0
 	for await (const chunk of handle.createReadStream({ autoClose: false })) {

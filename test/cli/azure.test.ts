@@ -25,8 +25,12 @@ describe('rollcall on a deployment in Azure', () => {
 		const endpoints =
 			'--tables-endpoint https://rollcallaccount.table.core.windows.net/ --vault-url https://rollcallvault.vault.azure.net --app-host scim.example.com'
 		expect(jsonOf(await run(`tenant show acme --azure ${endpoints} --json`, env))).toMatchObject({
-			...{ name: 'acme', mode: 'store', url: 'https://scim.example.com/scim/acme' },
-			...{ users: 0, groups: 0, tokens: { accepted: 1, all: 1 } },
+			name: 'acme',
+			mode: 'store',
+			url: 'https://scim.example.com/scim/acme',
+			users: 0,
+			groups: 0,
+			tokens: { accepted: 1, all: 1 },
 		})
 		const rotated = jsonOf(await run(`token rotate acme --json ${endpoints}`, env))
 		expect(rotated.ending).toEqual([{ version, expires: expect.any(String) }])
@@ -50,7 +54,8 @@ describe('rollcall on a deployment in Azure', () => {
 		})
 		expect(out).toMatch(/^Tenant URL .*\nSecret Token .*\n$/)
 		expect(jsonOf(await run('tenant show umbrella --resource-group rollcall --json', env)).tokens).toEqual({
-			...{ accepted: 1, all: 1 },
+			accepted: 1,
+			all: 1,
 		})
 	})
 
@@ -59,7 +64,9 @@ describe('rollcall on a deployment in Azure', () => {
 		tables.refusals = 99
 		const withoutTables = await run('tenant add hooli --resource-group rollcall', env)
 		expect({ refusals: tables.refusals, code: withoutTables.code, out: withoutTables.out }).toEqual({
-			...{ refusals: 99 - 11, code: 1, out: '' },
+			refusals: 99 - 11,
+			code: 1,
+			out: '',
 		})
 		expect(withoutTables.err.split('\n').slice(9)).toEqual([
 			'A new role takes some minutes to work; trying again in 30 seconds (10 of 10).',
@@ -109,29 +116,34 @@ describe('rollcall on a deployment in Azure', () => {
 	test('says what is wrong between the administrator and Azure, and what helps', async () => {
 		const { env, signedOut, vault } = azure()
 		expect(await run('tenant list --resource-group rollcall', signedOut)).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: 'error: az is not signed in\nhint: az login\n',
 		})
 		expect(await run('tenant list --resource-group other', env)).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: "error: the resource group other shows no deployment of Rollcall: ERROR: (ResourceGroupNotFound) Resource group 'other' could not be found.\nhint: az deployment group list --resource-group other --output table\n",
 		})
 		expect(await run('tenant list --resource-group rollcall', { ...env, PATH: '' })).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: expect.stringMatching(/^error: az, the command line of Azure, is not installed\nhint: install it/),
 		})
 		// It lists secrets and takes none.
 		vault.faultOf = (path) => (path.endsWith('/versions') ? undefined : { status: 400, code: 'BadParameter' })
 		const refused = await run('tenant add globex --resource-group rollcall', env)
 		expect(refused).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: expect.stringMatching(
 				/^error: the tenant globex is made, but its token is not: the stand-in says BadParameter\nhint: when that is put right: node \S+main\.js token add globex --resource-group rollcall\n$/,
 			),
 		})
 		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
 		expect(await run('token list globex --resource-group rollcall', env)).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: expect.stringMatching(/^error: the vault refuses: .*\nhint: you need the role Key Vault Secrets Officer /),
 		})
 	})

@@ -56,7 +56,8 @@ describe('rollcall tenant', () => {
 	test('add refuses a second tenant of the same name', async () => {
 		await run('tenant add acme')
 		expect(await run('tenant add acme')).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: there is a tenant acme already\nhint: another token for it: rollcall token add acme --data ${data}\n`,
 		})
 	})
@@ -102,7 +103,8 @@ describe('rollcall tenant', () => {
 		const other = '66666666-7777-8888-9999-000000000000'
 		await run(`tenant add acme --mode relay --hybrid-connection floor-2 --agent ${agent} --agent ${other}`)
 		expect(await json('tenant set acme --authorization passThrough')).toEqual({
-			...{ name: 'acme', mode: 'relay' },
+			name: 'acme',
+			mode: 'relay',
 			settings: { hybridConnection: 'floor-2', agents: [agent, other], authorization: 'passThrough' },
 		})
 		const settings = { authorization: 'passThrough', patchAsPost: true }
@@ -134,7 +136,8 @@ describe('rollcall tenant', () => {
 describe('rollcall on a data folder', () => {
 	test('says that the folder is not there, and makes none', async () => {
 		expect(await run('tenant list')).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: there is no folder ${data}\nhint: name the one that npm start uses with --data, or a deployment with --resource-group\n`,
 		})
 		expect(existsSync(data)).toBe(false)
@@ -145,9 +148,17 @@ describe('rollcall on a data folder', () => {
 		await run('tenant add globex --mode relay')
 		const file = join(folder, 'file')
 		const lines = [
-			...['tenant add initech', 'tenant list', 'tenant show acme', 'tenant set globex --patch-as-post true'],
-			...['token add acme', 'token list acme', `token disable acme ${version}`, 'token rotate acme'],
-			...[`export acme --out ${file}`, `import initech ${file}`, `tenant remove acme --yes --out ${file}-2`],
+			'tenant add initech',
+			'tenant list',
+			'tenant show acme',
+			'tenant set globex --patch-as-post true',
+			'token add acme',
+			'token list acme',
+			`token disable acme ${version}`,
+			'token rotate acme',
+			`export acme --out ${file}`,
+			`import initech ${file}`,
+			`tenant remove acme --yes --out ${file}-2`,
 		]
 		for (const line of lines) expect(await json(line)).toEqual(expect.any(Object))
 		// The last one is tried on a service, in check.test.ts.
@@ -159,7 +170,8 @@ describe('rollcall on a data folder', () => {
 	test('says that there is no such tenant', async () => {
 		await run('tenant add acme')
 		expect(await run('tenant show acne')).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: there is no tenant acne\nhint: rollcall tenant list --data ${data}\n`,
 		})
 	})
@@ -169,7 +181,8 @@ describe('rollcall on a data folder', () => {
 		expect(added).toEqual({ code: 0, out: expect.stringMatching(/^Tenant URL .*\nSecret Token .*\n$/), err: '' })
 		expect(await built(['tenant', 'add', 'acme', '--data', data])).toMatchObject({ code: 1, out: '' })
 		expect(await built(['tenat', 'add', 'acme'])).toEqual({
-			...{ code: 2, out: '' },
+			code: 2,
+			out: '',
 			err: expect.stringMatching(
 				/^error: unknown command tenat\nhint: did you mean: node \S+main\.js tenant add acme\n$/,
 			),

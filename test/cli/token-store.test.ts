@@ -14,6 +14,13 @@ test('what a host makes of each token', () => {
 		{ version: 'fifth', created: 2, enabled: true },
 	]
 	expect(statesOf(tokens, now)).toEqual([
-		...['not yet', 'accepted', 'disabled', 'expired', 'accepted', 'accepted', 'accepted', 'outnumbered'],
+		'not yet',
+		'accepted',
+		'disabled',
+		'expired',
+		'accepted',
+		'accepted',
+		'accepted',
+		'outnumbered',
 	])
 })

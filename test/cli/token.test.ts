@@ -61,7 +61,8 @@ describe('rollcall token', () => {
 			/\nThe tenant acme has no token now that is accepted\.\n$/,
 		)
 		expect(await run('token disable acme nothing')).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: the tenant acme has no token nothing\nhint: rollcall token list acme --data ${folder}\n`,
 		})
 	})
@@ -100,7 +101,10 @@ describe('rollcall token', () => {
 		const again = await json('token rotate acme')
 		expect(again.ending).toHaveLength(1)
 		expect((await json('token list acme')).map(({ state }: { state: string }) => state)).toEqual([
-			...['accepted', 'accepted', 'disabled', 'accepted'],
+			'accepted',
+			'accepted',
+			'disabled',
+			'accepted',
 		])
 		const { tokens } = JSON.parse(await readFile(join(folder, 'tokens.json'), 'utf8'))
 		expect(tokens.acme[0].expires).toBe(ending[0].expires)
@@ -111,7 +115,8 @@ describe('rollcall token', () => {
 		await run('tenant add acme')
 		for (const _ of [2, 3, 4]) await run('token add acme')
 		const refused = {
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: the tenant acme has 4 tokens, and only the newest 4 are accepted\nhint: disable one that is not in use any more: rollcall token list acme --data ${folder}\n`,
 		}
 		expect(await run('token add acme')).toEqual(refused)
@@ -129,7 +134,8 @@ describe('rollcall token', () => {
 
 	test.each(['1', '91d', 'soon'])('rotate refuses the overlap %s', async (overlap) => {
 		expect(await run(`token rotate acme --overlap ${overlap}`)).toEqual({
-			...{ code: 2, out: '' },
+			code: 2,
+			out: '',
 			err: `error: --overlap ${overlap} is not a time\nhint: give 30m, 24h, 7d, up to 90d, or 0s\n`,
 		})
 	})

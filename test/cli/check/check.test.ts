@@ -84,7 +84,8 @@ const totalOf = async (endpoint: string): Promise<number> =>
 
 const listOf = (...Resources: unknown[]) => ({
 	schemas: ['urn:ietf:params:scim:api:messages:2.0:ListResponse'],
-	...{ totalResults: Resources.length, Resources },
+	totalResults: Resources.length,
+	Resources,
 })
 
 describe('rollcall check', () => {
@@ -312,7 +313,9 @@ describe('rollcall check on an address', () => {
 		expect(await toAddress(`http://127.0.0.1:${port}/scim/acme`)).toEqual({
 			code: 1,
 			last: {
-				...{ name: 'Test Connection', verdict: 'FAIL', seen: expect.stringMatching(/ECONNREFUSED/) },
+				name: 'Test Connection',
+				verdict: 'FAIL',
+				seen: expect.stringMatching(/ECONNREFUSED/),
 				remedy: `nothing listens on port ${port} of 127.0.0.1: start it, or correct the port`,
 			},
 		})
@@ -324,7 +327,8 @@ describe('rollcall check on an address', () => {
 		const { port } = plain.address() as AddressInfo // sound: it listens on a port
 		expect(await toAddress(`https://127.0.0.1:${port}/scim/acme`)).toMatchObject({
 			last: {
-				...{ verdict: 'FAIL', seen: `127.0.0.1:${port} does not speak TLS` },
+				verdict: 'FAIL',
+				seen: `127.0.0.1:${port} does not speak TLS`,
 				remedy: 'correct the port, or let it serve HTTPS',
 			},
 		})

@@ -119,8 +119,12 @@ test('an export that is killed again and again goes on where it was, and is what
 
 	await run('tenant add tyrell')
 	expect(jsonOf(await run(`import tyrell ${file} --json`))).toEqual({
-		...{ name: 'tyrell', users: { created: 540, present: 0 }, groups: { created: 27, present: 0 } },
-		...{ memberships: { created: 540, present: 0 }, conflicts: [], isWhole: true },
+		name: 'tyrell',
+		users: { created: 540, present: 0 },
+		groups: { created: 27, present: 0 },
+		memberships: { created: 540, present: 0 },
+		conflicts: [],
+		isWhole: true,
 	})
 	await rm(folder, { recursive: true })
 }, 120_000)

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { openPlace, type Place } from '../../../cli/place.ts'
 import { removeTenant } from '../../../cli/remove.ts'
+import { type DeploymentTarget, openTarget } from '../../../cli/target.ts'
 import { exportTenant } from '../../../cli/transfer/export.ts'
 import { unavailable } from '../../../shared/scim/error.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
@@ -15,13 +15,13 @@ import { inParallel } from '../../../shared/storage/table/parallel.ts'
 import type { Tenant } from '../../../shared/tenants/tenants.ts'
 
 let data = ''
-let place: Place
+let target: DeploymentTarget
 beforeAll(async () => {
 	data = await mkdtemp(join(tmpdir(), 'rollcall-cli-data-'))
-	place = await openPlace({ folder: data }, { isFirst: true, say: () => {}, program: 'rollcall' })
+	target = await openTarget({ folder: data }, { isFirst: true, say: () => {}, program: 'rollcall' })
 })
 afterAll(async () => {
-	await place.close()
+	await target.close()
 	await rm(data, { recursive: true })
 })
 
@@ -38,7 +38,7 @@ afterEach(() => rm(folder, { recursive: true }))
 let count = 0
 
 async function newTenant(name = `acme-${++count}`): Promise<Tenant> {
-	const tenant = await place.tenants.createTenant({ name, mode: 'store', settings: {} })
+	const tenant = await target.tenants.createTenant({ name, mode: 'store', settings: {} })
 	if (tenant === 'exists') throw new Error(`${name} is there`)
 	return tenant
 }
@@ -58,16 +58,19 @@ async function populate(store: ResourceStore, userNames: readonly string[], grou
 }
 
 /** Exports to the file, or does something else with it, and answers what it says meanwhile. */
-async function work(name: string, command = exportTenant, at = place): Promise<string> {
+async function work(name: string, command = exportTenant, at = target): Promise<string> {
 	let said = ''
-	const surroundings = {
+	const environment = {
 		out: async () => {},
 		err: (text: string) => {
 			said += text
 		},
-		...{ input: Readable.from([]), isWatched: false, env: {}, program: 'rollcall' },
+		input: Readable.from([]),
+		isWatched: false,
+		env: {},
+		program: 'rollcall',
 	}
-	await command({ args: [name], values: { out: file, yes: true }, surroundings })(at).catch((error: unknown) => {
+	await command({ args: [name], values: { out: file, yes: true }, environment })(at).catch((error: unknown) => {
 		if (!(error instanceof Error)) throw error
 		said += `${error.name}: ${error.message}\n${'hint' in error ? error.hint : ''}`
 	})
@@ -98,7 +101,7 @@ describe('an export that was killed', () => {
 	test('is what it would have been, at whichever byte that was', async () => {
 		const tenant = await newTenant()
 		await populate(
-			place.open(tenant),
+			target.open(tenant),
 			['joy', 'Ünal'],
 			[
 				['Empty', []],
@@ -116,7 +119,9 @@ describe('an export that was killed', () => {
 			await writeFile(part, whole.subarray(0, size))
 			const said = await work(tenant.name)
 			expect([size, withoutTime(await textOf()), await readdir(folder)]).toEqual([
-				...[size, withoutTime(whole.toString()), ['file']],
+				size,
+				withoutTime(whole.toString()),
+				['file'],
 			])
 			const isBegun = size > whole.indexOf('\n')
 			expect(said).toMatch(isBegun ? /^Going on with \S+\.part, which was begun at 20\S+Z\. .*\.\n$/ : /^$/)
@@ -125,7 +130,7 @@ describe('an export that was killed', () => {
 
 	test('among more users than one page has, leaves out none and has none twice', async () => {
 		const tenant = await newTenant()
-		const store = place.open(tenant)
+		const store = target.open(tenant)
 		const numbers = [...Array(503).keys()]
 		await inParallel(numbers, (number) => store.create(userType, { attributes: { userName: `user-${number}` } }))
 		await work(tenant.name)
@@ -140,7 +145,7 @@ describe('an export that was killed', () => {
 
 	test('says when it began and what it has, which stays', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['joy', 'kim'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['joy', 'kim'], [['Staff', [0]]])
 		await work(tenant.name)
 		const [header = ''] = (await textOf()).split('\n')
 		await killBefore('Membership')
@@ -155,7 +160,7 @@ describe('an export that was killed', () => {
 describe('where the tenant has changed meanwhile', () => {
 	test('users that were written stay as they were, and those behind them are as they are now', async () => {
 		const tenant = await newTenant()
-		const store = place.open(tenant)
+		const store = target.open(tenant)
 		const { users } = await populate(store, ['ann', 'bob', 'cid'], [])
 		const [ann = '', bob = '', cid = ''] = users
 		await work(tenant.name)
@@ -171,14 +176,19 @@ describe('where the tenant has changed meanwhile', () => {
 		const made = await populate(store, ['dan'], [['Staff', [0]]])
 		await work(tenant.name)
 		expect(await linesOf()).toEqual([
-			...[`${ann} ann`, `${bob} bob`, `${cid} cyd`, `${made.users[0]} dan`, `${made.groups[0]} Staff`],
-			...[`${made.users[0]} in ${made.groups[0]}`, 'End 4 1 1'],
+			`${ann} ann`,
+			`${bob} bob`,
+			`${cid} cyd`,
+			`${made.users[0]} dan`,
+			`${made.groups[0]} Staff`,
+			`${made.users[0]} in ${made.groups[0]}`,
+			'End 4 1 1',
 		])
 	})
 
 	test('what is made behind its kind is left out, and memberships are those of now', async () => {
 		const tenant = await newTenant()
-		const store = place.open(tenant)
+		const store = target.open(tenant)
 		const { users, groups } = await populate(
 			store,
 			['ann', 'bob'],
@@ -204,8 +214,15 @@ describe('where the tenant has changed meanwhile', () => {
 		await store.changeMembers(board, { add: [{ value: cid }], remove: [] })
 		await work(tenant.name)
 		expect(await linesOf()).toEqual([
-			...[`${ann} ann`, `${bob} bob`, `${staff} Staff`, `${board} Board`, `${gone} Gone`],
-			...[`${bob} in ${staff}`, `${ann} in ${board}`, `${cid} in ${board}`, 'End 2 3 3'],
+			`${ann} ann`,
+			`${bob} bob`,
+			`${staff} Staff`,
+			`${board} Board`,
+			`${gone} Gone`,
+			`${bob} in ${staff}`,
+			`${ann} in ${board}`,
+			`${cid} in ${board}`,
+			'End 2 3 3',
 		])
 	})
 })
@@ -220,7 +237,7 @@ describe('what is not gone on with', () => {
 		expect(await work(other.name)).toBe(
 			`Failure: ${part} is the beginning of an export of the tenant ${name}\ndelete ${part}, or name another file with --out`,
 		)
-		await place.tenants.deleteTenant(name)
+		await target.tenants.deleteTenant(name)
 		await newTenant(name)
 		expect(await work(name)).toMatch(`Failure: ${part} is the beginning of an export of an earlier tenant ${name}\n`)
 		expect(await readdir(folder)).toEqual(['file.part'])
@@ -243,7 +260,7 @@ describe('what is not gone on with', () => {
 
 	test('one whose groups are not those of its memberships', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['ann'], [['Staff', [0]]])
 		await work(tenant.name)
 		await killBefore('End')
 		await writeFile(part, (await textOf(part)).replace(/^\{"type":"Group".*\n/m, ''))
@@ -264,13 +281,13 @@ describe('what is not gone on with', () => {
 
 	test('one before a tenant is removed, since users may have changed that it has', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [])
+		await populate(target.open(tenant), ['ann'], [])
 		await work(tenant.name)
 		await killBefore('End')
 		expect(await work(tenant.name, removeTenant)).toBe(
 			`Failure: ${part} is what an export has left that was interrupted\nit may be out of date: delete it, or name another file with --out`,
 		)
-		expect(await place.open(tenant).query(userType, { page: { after: '', count: 1 } })).toMatchObject({
+		expect(await target.open(tenant).query(userType, { page: { after: '', count: 1 } })).toMatchObject({
 			totalResults: 1,
 		})
 		await rm(part)
@@ -281,17 +298,17 @@ describe('what is not gone on with', () => {
 
 describe('an export that fails', () => {
 	/** The same place with groups whose members cannot be read. */
-	const broken = (): Place => ({
-		...place,
+	const broken = (): DeploymentTarget => ({
+		...target,
 		open: (tenant) => ({
-			...place.open(tenant),
+			...target.open(tenant),
 			getGroup: () => Promise.reject(unavailable('the directory is not available just now', 5)),
 		}),
 	})
 
 	test('keeps what it has and says so, and goes on the next time', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['ann'], [['Staff', [0]]])
 		expect(await work(tenant.name, exportTenant, broken())).toBe(
 			`What is exported so far is in ${part}; the same command goes on from there.\nScimError: the directory is not available just now\n`,
 		)
@@ -302,9 +319,9 @@ describe('an export that fails', () => {
 
 	test('before a tenant is removed leaves nothing, and the tenant', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['ann'], [['Staff', [0]]])
 		expect(await work(tenant.name, removeTenant, broken())).toMatch(/^ScimError: /)
 		expect(await readdir(folder)).toEqual([])
-		expect(await place.tenants.getTenant(tenant.name)).toBeDefined()
+		expect(await target.tenants.getTenant(tenant.name)).toBeDefined()
 	})
 })

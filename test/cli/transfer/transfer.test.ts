@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openPlace } from '../../../cli/place.ts'
+import { openTarget } from '../../../cli/target.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
 import { urn } from '../../../shared/scim/urn.ts'
@@ -24,21 +24,23 @@ const file = (name: string) => join(folder, name)
 
 /** Works on the directory of a tenant. */
 async function within<T>(tenant: string, work: (store: ResourceStore) => Promise<T>): Promise<T> {
-	const place = await openPlace(
+	const target = await openTarget(
 		{ folder: join(folder, 'data') },
 		{ isFirst: false, say: () => {}, program: 'rollcall' },
 	)
 	try {
-		const found = await place.tenants.getTenant(tenant)
+		const found = await target.tenants.getTenant(tenant)
 		if (found === undefined) throw new Error(`there is no ${tenant}`)
-		return await work(place.open(found))
+		return await work(target.open(found))
 	} finally {
-		await place.close()
+		await target.close()
 	}
 }
 
 const joy = {
-	...{ userName: 'joy@example.com', active: false, name: { familyName: 'Ünal', givenName: 'Joy\u2028"' } },
+	userName: 'joy@example.com',
+	active: false,
+	name: { familyName: 'Ünal', givenName: 'Joy\u2028"' },
 	emails: [{ value: 'joy@example.com', type: 'work', primary: true }],
 	[urn.enterpriseUser]: { department: 'R&D', manager: { value: 'nobody' } },
 }
@@ -70,7 +72,8 @@ describe('rollcall export', () => {
 		const { joyId, kimId, staffId, emptyId } = await populate('acme')
 		const { code, out, err } = await run(`export acme --out ${file('acme.ndjson')}`)
 		expect({ code, out, err }).toEqual({
-			...{ code: 0, err: '' },
+			code: 0,
+			err: '',
 			out: `Exported 2 users, 2 groups, 2 memberships to ${file('acme.ndjson')}\n`,
 		})
 		expect(await linesOf('acme.ndjson')).toEqual([
@@ -103,12 +106,14 @@ describe('rollcall export', () => {
 	test('overwrites nothing, and leaves nothing where it fails', async () => {
 		await writeFile(file('mine'), 'mine')
 		expect(await run(`export acme --out ${file('mine')}`)).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: ${file('mine')} is there already\nhint: name another file with --out\n`,
 		})
 		expect(await readFile(file('mine'), 'utf8')).toBe('mine')
 		expect(await run(`export acme --out ${file('no/such/folder')}`)).toMatchObject({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: expect.stringMatching(/^error: \S+ cannot be written: ENOENT.*\nhint: /),
 		})
 	})
@@ -118,7 +123,8 @@ describe('rollcall export', () => {
 		async (line) => {
 			await run('tenant add initech --mode relay')
 			expect(await run(line)).toEqual({
-				...{ code: 1, out: '' },
+				code: 1,
+				out: '',
 				err: 'error: the tenant initech has no directory here\nhint: its mode is relay: users and groups are in the SCIM server behind it\n',
 			})
 		},
@@ -135,8 +141,12 @@ describe('rollcall import', () => {
 		await run(`export globex --out ${file('globex.ndjson')}`)
 		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
 		expect(await json(`import globex ${file('acme.ndjson')}`)).toEqual({
-			...{ name: 'globex', users: tally(0, 2), groups: tally(0, 2), memberships: tally(0, 2) },
-			...{ conflicts: [], isWhole: true },
+			name: 'globex',
+			users: tally(0, 2),
+			groups: tally(0, 2),
+			memberships: tally(0, 2),
+			conflicts: [],
+			isWhole: true,
 		})
 	})
 
@@ -147,11 +157,14 @@ describe('rollcall import', () => {
 		await writeFile(file('half.ndjson'), lines.slice(0, 6).join('\n'))
 		const half = await run(`import globex ${file('half.ndjson')}`)
 		expect(half).toEqual({
-			...{ code: 1, err: '' },
+			code: 1,
+			err: '',
 			out: `Users        2 created  0 there before\nGroups       2 created  0 there before\nMemberships  1 created  0 there before\n${file('half.ndjson')} is not whole: its last line is missing.\n`,
 		})
 		expect(await json(`import globex ${file('acme.ndjson')}`)).toMatchObject({
-			...{ users: tally(0, 2), groups: tally(0, 2), memberships: tally(1, 1) },
+			users: tally(0, 2),
+			groups: tally(0, 2),
+			memberships: tally(1, 1),
 		})
 	})
 
@@ -197,7 +210,10 @@ describe('rollcall import', () => {
 		})
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		expect(await json(`import globex ${file('acme.ndjson')}`)).toMatchObject({
-			...{ users: tally(count, 0), groups: tally(1, 0), memberships: tally(count, 0), conflicts: [] },
+			users: tally(count, 0),
+			groups: tally(1, 0),
+			memberships: tally(count, 0),
+			conflicts: [],
 		})
 		await run(`export globex --out ${file('globex.ndjson')}`)
 		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
@@ -212,7 +228,10 @@ describe('rollcall import', () => {
 		)
 		await writeFile(file('twice.ndjson'), twice)
 		expect(await json(`import globex ${file('twice.ndjson')}`)).toMatchObject({
-			...{ users: tally(2, 2), groups: tally(2, 2), memberships: tally(2, 2), conflicts: [] },
+			users: tally(2, 2),
+			groups: tally(2, 2),
+			memberships: tally(2, 2),
+			conflicts: [],
 		})
 	})
 

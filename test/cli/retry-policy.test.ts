@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { patience } from '../../cli/patience.ts'
+import { newRoleRetries } from '../../cli/retry-policy.ts'
 
 /** Requests to tables that are answered with this text, and how long was waited. */
 async function ask(status: number, text: string) {
 	const waits: number[] = []
-	const { tables } = patience(
+	const { tables } = newRoleRetries(
 		() => {},
 		async (milliseconds) => waits.push(milliseconds),
 	)

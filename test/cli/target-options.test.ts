@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { whereOf } from '../../cli/where.ts'
+import { targetSpecOf } from '../../cli/target-options.ts'
 
 const endpoints = {
 	'tables-endpoint': 'https://a.table.core.windows.net/',
@@ -22,7 +22,7 @@ describe('where a command works', () => {
 			},
 		],
 	])('%j is %j', (values, where) => {
-		expect(whereOf(values)).toEqual(where)
+		expect(targetSpecOf(values)).toEqual(where)
 	})
 
 	test.each([
@@ -45,6 +45,6 @@ describe('where a command works', () => {
 		[{ ...endpoints, 'tables-endpoint': 'a' }, '--tables-endpoint a is not the address of one'],
 		[{ ...endpoints, 'app-host': 'https://a' }, '--app-host https://a is not a host name'],
 	])('%j is refused: %s', (values, message) => {
-		expect(() => whereOf(values)).toThrow(expect.objectContaining({ name: 'UsageError', message }))
+		expect(() => targetSpecOf(values)).toThrow(expect.objectContaining({ name: 'UsageError', message }))
 	})
 })

@@ -1,8 +1,8 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
-import type { Option, Values } from './options.ts'
+import type { Option, OptionValues } from './options.ts'
 
 /** Where a command works, as the command line has it. */
-export type Where =
+export type TargetSpec =
 	| { readonly folder: string }
 	| { readonly resourceGroup: string }
 	| { readonly tablesEndpoint: string; readonly vaultUrl: string; readonly appHost: string }
@@ -11,10 +11,10 @@ const endpointOptions = ['tables-endpoint', 'vault-url', 'app-host'] as const
 const azureOptions = ['azure', 'resource-group', ...endpointOptions] as const
 
 /** The options that say where. */
-export const whereOptions = ['data', ...azureOptions] as const satisfies readonly Option[]
+export const targetOptions = ['data', ...azureOptions] as const satisfies readonly Option[]
 
 /** @throws UsageError where the options leave open, or contradict each other about, where to work */
-export function whereOf(values: Values): Where {
+export function targetSpecOf(values: OptionValues): TargetSpec {
 	const [azure] = azureOptions.filter((option) => values[option] !== undefined)
 	if (azure === undefined) return { folder: folderOf(values.data) }
 	if (values.data !== undefined) throw exclusive('data', azure)
@@ -35,7 +35,7 @@ export function whereOf(values: Values): Where {
 }
 
 /** What has to be typed to work there; nothing for the folder that goes without saying. */
-export function whereTyped(where: Where): readonly string[] {
+export function targetArguments(where: TargetSpec): readonly string[] {
 	if ('folder' in where) return where.folder === defaultFolder ? [] : ['--data', where.folder]
 	if ('resourceGroup' in where) return ['--resource-group', where.resourceGroup]
 	const { tablesEndpoint, vaultUrl, appHost } = where
@@ -60,7 +60,7 @@ function groupOf(group: string): string {
 	})
 }
 
-function given(values: Values, option: (typeof endpointOptions)[number]): string {
+function requiredEndpoint(values: OptionValues, option: (typeof endpointOptions)[number]): string {
 	const value = values[option]
 	if (value !== undefined) return value
 	throw new UsageError(`--${option} is missing`, {
@@ -68,16 +68,16 @@ function given(values: Values, option: (typeof endpointOptions)[number]): string
 	})
 }
 
-function urlOf(values: Values, option: 'tables-endpoint' | 'vault-url'): string {
-	const text = given(values, option)
+function urlOf(values: OptionValues, option: 'tables-endpoint' | 'vault-url'): string {
+	const text = requiredEndpoint(values, option)
 	const url = URL.canParse(text) ? new URL(text) : undefined
 	if (url?.protocol === 'https:') return text.replace(/\/$/, '')
 	const example = option === 'vault-url' ? 'https://NAME.vault.azure.net' : 'https://NAME.table.core.windows.net'
 	throw new UsageError(`--${option} ${text} is not the address of one`, { hint: `it looks like ${example}` })
 }
 
-function hostOf(values: Values): string {
-	const host = given(values, 'app-host')
+function hostOf(values: OptionValues): string {
+	const host = requiredEndpoint(values, 'app-host')
 	if (/^[a-z0-9.-]+(:\d+)?$/i.test(host)) return host
 	throw new UsageError(`--app-host ${host} is not a host name`, { hint: 'it looks like NAME.azurewebsites.net' })
 }

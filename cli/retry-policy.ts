@@ -4,7 +4,7 @@ import { serviceError } from '../shared/storage/table/batch.ts'
 import type { Send } from '../shared/storage/table/tables.ts'
 
 /** Sends requests again that Azure refuses for want of a role. */
-export type Patience = {
+export type RetryPolicy = {
 	readonly tables: (send: Send) => Send
 	readonly vault: PipelinePolicy
 }
@@ -18,10 +18,10 @@ const pauseSeconds = 30
  *
  * @param say is told what is waited for
  */
-export function patience(
+export function newRoleRetries(
 	say: (text: string) => void,
 	wait: (milliseconds: number) => Promise<unknown> = sleep,
-): Patience {
+): RetryPolicy {
 	let waited = 0
 	const patiently = async <T>(send: () => Promise<T>, isRefused: (answer: T) => boolean): Promise<T> => {
 		for (;;) {
