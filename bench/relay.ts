@@ -9,7 +9,7 @@ import { urn } from '../shared/scim/urn.ts'
 import { authority } from '../test/support/relay-stand-in/certificates.ts'
 import { startChild } from './child.ts'
 import { measure, printTable, type Timing } from './measure.ts'
-import { person } from './person.ts'
+import { benchUser } from './user.ts'
 
 /** Sends one request and resolves to the answer's body. */
 type Send = (method: string, path: string, body?: Buffer) => Promise<Buffer>
@@ -173,7 +173,7 @@ function sound(status: number, body: Buffer): Buffer {
 let serial = 0
 
 const create = (send: Send, path = '/Users') =>
-	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...person(`bench-${serial++}`) })))
+	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...benchUser(`bench-${serial++}`) })))
 
 const ofOrigin: readonly Operation[] = [
 	{ name: 'instant: read', count: 2000, run: (send) => send('GET', '/Users/1') },
