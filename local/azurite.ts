@@ -47,8 +47,22 @@ async function start(file: string, { inMemory }: { readonly inMemory: boolean })
 	const keepAliveSeconds = 120
 	const server = new TableServer(
 		new TableConfiguration(
-			...['127.0.0.1', 0, keepAliveSeconds, file, false, false, undefined, undefined],
-			...[false, true, '', '', '', undefined, false, inMemory],
+			'127.0.0.1',
+			0,
+			keepAliveSeconds,
+			file,
+			false,
+			false,
+			undefined,
+			undefined,
+			false,
+			true,
+			'',
+			'',
+			'',
+			undefined,
+			false,
+			inMemory,
 		),
 	)
 	try {

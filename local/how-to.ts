@@ -1,4 +1,4 @@
-export type Served = {
+export type HostSummary = {
 	/** Such as `http://127.0.0.1:7071`. */
 	readonly url: string
 	readonly tenants: readonly { readonly name: string; readonly token: string }[]
@@ -7,7 +7,7 @@ export type Served = {
 }
 
 /** What is printed when the host is up. */
-export function howTo({ url, tenants, data }: Served): string {
+export function howTo({ url, tenants, data }: HostSummary): string {
 	const [first] = tenants
 	const isTls = url.startsWith('https:')
 	return [

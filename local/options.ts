@@ -3,7 +3,7 @@ import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 
-export type Options = {
+export type LocalOptions = {
 	/** 0 takes any free port. */
 	readonly port: number
 	/** The folder for data and tokens; undefined keeps them in memory. */
@@ -43,7 +43,7 @@ const declared = {
  *
  * @throws UsageError that names the option at fault
  */
-export function parseOptions(args: readonly string[]): Options | 'help' {
+export function parseOptions(args: readonly string[]): LocalOptions | 'help' {
 	const { values } = parse(args)
 	if (values.help) return 'help'
 	return {
@@ -101,7 +101,7 @@ function tokenOf(text: string | undefined): string | undefined {
 	})
 }
 
-function tlsOf(cert: string | undefined, key: string | undefined): Options['tls'] {
+function tlsOf(cert: string | undefined, key: string | undefined): LocalOptions['tls'] {
 	if (cert !== undefined && key !== undefined) return { cert, key }
 	if (cert === undefined && key === undefined) return undefined
 	throw new UsageError('--tls-cert and --tls-key belong together', {

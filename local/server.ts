@@ -42,7 +42,12 @@ const requestTimeout = 60_000
  * @throws Error with the code EADDRINUSE for a port that is taken
  */
 export async function startServer({ port, tls, respond, log = () => {} }: ServerOptions): Promise<RunningServer> {
-	const host: Host = { scheme: tls === undefined ? 'http' : 'https', respond, log, isClosing: () => !server.listening }
+	const host: HostContext = {
+		scheme: tls === undefined ? 'http' : 'https',
+		respond,
+		log,
+		isClosing: () => !server.listening,
+	}
 	const underWay = new WeakMap<Duplex, ServerResponse>()
 	const listener: RequestListener = (incoming, outgoing) => {
 		underWay.set(incoming.socket, outgoing)
@@ -81,7 +86,7 @@ const close = (server: Server): Promise<void> =>
 		server.closeIdleConnections()
 	})
 
-type Host = Pick<ServerOptions, 'respond'> & {
+type HostContext = Pick<ServerOptions, 'respond'> & {
 	readonly scheme: 'http' | 'https'
 	readonly log: (event: RequestEvent) => void
 	readonly isClosing: () => boolean
@@ -91,12 +96,15 @@ type Host = Pick<ServerOptions, 'respond'> & {
 const clientClosedRequest = 499
 
 /** Answers one request. What fails here fails for this request alone, and is logged. */
-async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, host: Host): Promise<void> {
+async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, host: HostContext): Promise<void> {
 	const started = Date.now()
 	const requestId = randomUUID()
 	const tell = (status: number, error?: unknown): void =>
 		host.log({
-			...{ requestId, method: incoming.method ?? '', status, milliseconds: Date.now() - started },
+			requestId,
+			method: incoming.method ?? '',
+			status,
+			milliseconds: Date.now() - started,
 			...(error !== undefined && { error }),
 		})
 	try {
@@ -113,9 +121,9 @@ async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, hos
 	}
 }
 
-type Answering = { readonly body: ArrayBuffer; readonly requestId: string; readonly host: Host }
+type RequestContext = { readonly body: ArrayBuffer; readonly requestId: string; readonly host: HostContext }
 
-async function answer(incoming: IncomingMessage, { body, requestId, host }: Answering): Promise<HttpResponseInit> {
+async function answer(incoming: IncomingMessage, { body, requestId, host }: RequestContext): Promise<HttpResponseInit> {
 	const url = urlOf(incoming, host.scheme)
 	if (url === undefined) return responseOf(refusal(invalidSyntax('the request target or the Host header is malformed')))
 	return host.respond(requestOf(incoming, { url, body }), requestId, host.log)

@@ -106,8 +106,11 @@ describe('npm start', () => {
 		expect(await endOf(program, 'SIGTERM')).toBe(0)
 		expect(program.seen.out.slice(length).replaceAll(/\d+ ms/g, 'n ms')).toBe(
 			[
-				...['POST demo /Users 201 n ms', 'GET demo /Users 200 n ms', 'POST demo /Users 409 uniqueness n ms'],
-				...['GET - - 401 n ms', ''],
+				'POST demo /Users 201 n ms',
+				'GET demo /Users 200 n ms',
+				'POST demo /Users 409 uniqueness n ms',
+				'GET - - 401 n ms',
+				'',
 			].join('\n'),
 		)
 		expect(program.seen.err).toBe('')
@@ -135,8 +138,12 @@ describe('npm start', () => {
 		const { hostname, port } = new URL(program.url)
 		const user = JSON.stringify({ userName: 'joy@example.com' })
 		const headers = [
-			...['POST /scim/demo/Users HTTP/1.1', `Host: ${hostname}`, `Authorization: Bearer ${program.token}`],
-			...['Content-Type: application/scim+json', `Content-Length: ${user.length}`, 'Expect: 100-continue'],
+			'POST /scim/demo/Users HTTP/1.1',
+			`Host: ${hostname}`,
+			`Authorization: Bearer ${program.token}`,
+			'Content-Type: application/scim+json',
+			`Content-Length: ${user.length}`,
+			'Expect: 100-continue',
 		]
 		const socket = connect(Number(port), hostname)
 		socket.write(`${headers.join('\r\n')}\r\n\r\n`)

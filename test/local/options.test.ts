@@ -14,9 +14,21 @@ describe('the command line', () => {
 
 	test('may have every option', () => {
 		const args = [
-			...['--port', '0', '--data', '/srv/scim', '--token=AZaz09-._~+/AZaz=='],
-			...['--tenant', 'acme', '--tenant', 'globex-2', '--tenant', 'acme'],
-			...['--tls-cert', 'cert.pem', '--tls-key', 'key.pem'],
+			'--port',
+			'0',
+			'--data',
+			'/srv/scim',
+			'--token=AZaz09-._~+/AZaz==',
+			'--tenant',
+			'acme',
+			'--tenant',
+			'globex-2',
+			'--tenant',
+			'acme',
+			'--tls-cert',
+			'cert.pem',
+			'--tls-key',
+			'key.pem',
 		]
 		expect(parseOptions(args)).toEqual({
 			port: 0,
@@ -35,7 +47,14 @@ describe('the command line', () => {
 		expect(parseOptions(['--port', '1', '--help'])).toBe('help')
 		const named = [...help.matchAll(/^ +(--[a-z-]+)/gm)].map(([, option]) => option)
 		expect(named).toEqual([
-			...['--port', '--data', '--ephemeral', '--tenant', '--token', '--tls-cert', '--tls-key', '--help'],
+			'--port',
+			'--data',
+			'--ephemeral',
+			'--tenant',
+			'--token',
+			'--tls-cert',
+			'--tls-key',
+			'--help',
 		])
 	})
 

@@ -119,7 +119,9 @@ async function expectAlive() {
 describe('a request', () => {
 	it('is handed on whole', async () => {
 		const response = await fetch(`${server.url}/scim/demo//Users?a=1&a=2`, {
-			...{ method: 'PATCH', body: '{"päth": 1}', headers: { accept: 'application/scim+json' } },
+			method: 'PATCH',
+			body: '{"päth": 1}',
+			headers: { accept: 'application/scim+json' },
 		})
 		expect(await response.json()).toEqual({
 			method: 'PATCH',
@@ -259,7 +261,8 @@ describe('a failure', () => {
 		status: 500,
 		headers: { 'content-type': 'application/scim+json; charset=utf-8' },
 		body: {
-			...{ schemas: [error], status: '500' },
+			schemas: [error],
+			status: '500',
 			detail: `Something failed on our side. It is logged as request ${requestId}.`,
 		},
 	})
@@ -272,7 +275,10 @@ describe('a failure', () => {
 		const answer = parse(await exchange(head('GET / HTTP/1.1', 'Host: h', 'Connection: close')))
 		expect(events).toEqual([
 			{
-				...{ requestId: expect.any(String), method: 'GET', status: 500, milliseconds: expect.any(Number) },
+				requestId: expect.any(String),
+				method: 'GET',
+				status: 500,
+				milliseconds: expect.any(Number),
 				error: expect.any(TypeError),
 			},
 		])
