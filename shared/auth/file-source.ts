@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { isInDate, newest, type Token, type TokenSource } from './tokens.ts'
+import { isInDate, newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 const time = z.iso.datetime({ offset: true })
 
@@ -24,7 +24,7 @@ export type ListedToken = z.infer<typeof listed>
  *
  * @throws Error inside Azure, where tokens belong into a vault
  */
-export function fileSource(path: string, environment: NodeJS.ProcessEnv = process.env): TokenSource {
+export function fileSource(path: string, environment: NodeJS.ProcessEnv = process.env): TenantTokenSource {
 	// The platform sets one or both of them on every plan, the local tools neither.
 	if (environment.WEBSITE_SITE_NAME !== undefined || environment.WEBSITE_INSTANCE_ID !== undefined) {
 		throw new Error('tokens are not read from a file inside Azure: set ROLLCALL_KEY_VAULT_URL instead')

@@ -2,7 +2,7 @@ import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
 import * as z from 'zod'
 import { managedIdentity } from './managed-identity.ts'
-import { newest, type Token, type TokenSource } from './tokens.ts'
+import { newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 export type VaultOptions = {
 	/** `https://<vault>.vault.azure.net` */
@@ -27,7 +27,7 @@ const fiveSeconds = () => AbortSignal.timeout(5000)
  * The tokens of a tenant are the enabled versions of the secret `scim-token-<tenant>`: a version is added and the old one
  * disabled later, so that a rotation has no gap.
  */
-export function keyVaultSource(options: VaultOptions): TokenSource {
+export function keyVaultSource(options: VaultOptions): TenantTokenSource {
 	const deadline = options.deadline ?? fiveSeconds
 	let connecting: Promise<SecretClient> | undefined
 	return (tenant, now) => {
@@ -47,23 +47,23 @@ async function connect({ vaultUrl, clientId, credential, client }: VaultOptions)
 	return new SecretClient(vaultUrl, identity, { retryOptions, ...client })
 }
 
-type LookUp = {
+type SecretQuery = {
 	readonly client: SecretClient
 	readonly name: string
 	readonly abortSignal: AbortSignal
 }
 
-async function readTokens(lookUp: LookUp, now: number): Promise<readonly Token[]> {
+async function readTokens(lookUp: SecretQuery, now: number): Promise<readonly Token[]> {
 	const versions = newest(await versionsOf(lookUp), now)
 	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
 	return tokens.flat()
 }
 
-type Version = Omit<Token, 'value'> & { readonly version: string }
+type SecretVersion = Omit<Token, 'value'> & { readonly version: string }
 
 /** The enabled versions; none where there is no such secret. All other errors are thrown: they do not mean that there are none. */
-async function versionsOf({ client, name, abortSignal }: LookUp): Promise<readonly Version[]> {
-	const versions: Version[] = []
+async function versionsOf({ client, name, abortSignal }: SecretQuery): Promise<readonly SecretVersion[]> {
+	const versions: SecretVersion[] = []
 	try {
 		for await (const properties of client.listPropertiesOfSecretVersions(name, { abortSignal })) {
 			if (properties.enabled !== false) versions.push(versionOf(properties))
@@ -75,7 +75,7 @@ async function versionsOf({ client, name, abortSignal }: LookUp): Promise<readon
 	return versions
 }
 
-const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProperties): Version => ({
+const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProperties): SecretVersion => ({
 	version,
 	created: createdOn?.getTime() ?? 0,
 	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
@@ -83,7 +83,10 @@ const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProp
 })
 
 /** One token; none where the version was disabled or deleted after it was listed. */
-async function tokenOf({ client, name, abortSignal }: LookUp, { version, ...dates }: Version): Promise<Token[]> {
+async function tokenOf(
+	{ client, name, abortSignal }: SecretQuery,
+	{ version, ...dates }: SecretVersion,
+): Promise<Token[]> {
 	try {
 		const { value } = await client.getSecret(name, { version, abortSignal })
 		return value === undefined ? [] : [{ ...dates, value }]

@@ -2,19 +2,19 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { unavailable } from '../scim/error.ts'
 
 /** When a token came to be and when it is valid: from `notBefore` up to but not at `expires`, in milliseconds since 1970. */
-export type Dates = {
+export type TokenDates = {
 	readonly created: number
 	readonly notBefore?: number
 	readonly expires?: number
 }
 
-export type Token = Dates & { readonly value: string }
+export type Token = TokenDates & { readonly value: string }
 
 /**
  * Reads the tokens of a tenant that are enabled and valid at the time `now` or later; none where there is no such tenant.
  * Rejects where nobody can tell.
  */
-export type TokenSource = (tenant: string, now: number) => Promise<readonly Token[]>
+export type TenantTokenSource = (tenant: string, now: number) => Promise<readonly Token[]>
 
 /**
  * Says whether a token is one of a tenant's.
@@ -23,8 +23,8 @@ export type TokenSource = (tenant: string, now: number) => Promise<readonly Toke
  */
 export type TokenVerifier = (tenant: string, token: string) => Promise<boolean>
 
-type Options = {
-	readonly source: TokenSource
+type TokenVerifierOptions = {
+	readonly source: TenantTokenSource
 	/** Says whether there is such a tenant, without asking the source. */
 	readonly isTenant: (name: string) => Promise<boolean>
 	/** Milliseconds since 1970. */
@@ -50,11 +50,11 @@ const strangersPerMinute = 60
 const maxTokens = 4
 
 /** A token of which nothing is kept but its SHA-256. */
-type Known = Dates & { readonly digest: Buffer }
+type TokenDigest = TokenDates & { readonly digest: Buffer }
 
 /** What is known of a tenant: `tokens` as they were at `read`, the newest first. */
-type Entry = {
-	tokens: readonly Known[]
+type TenantTokens = {
+	tokens: readonly TokenDigest[]
 	read: number
 	/** When the source was asked for the last time, and what became of it. */
 	asked: number
@@ -68,12 +68,12 @@ type Entry = {
  * Names without tokens have the source asked 60 times a minute, so that they take as long as a wrong token does; beyond
  * that only for tenants that there are, so that a flood of made-up names shuts nobody out.
  */
-export function tokenVerifier({ source, isTenant, now }: Options): TokenVerifier {
-	const entries = new Map<string, Entry>()
+export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): TokenVerifier {
+	const entries = new Map<string, TenantTokens>()
 	const isWithinAllowance = allowance(strangersPerMinute, now)
 
 	/** The tenant's entry, which becomes the last one to be forgotten. */
-	const entryOf = (tenant: string): Entry => {
+	const entryOf = (tenant: string): TenantTokens => {
 		const entry = entries.get(tenant) ?? { tokens: [], read: Number.NEGATIVE_INFINITY, asked: Number.NEGATIVE_INFINITY }
 		entries.delete(tenant)
 		for (const [oldest] of entries) {
@@ -84,7 +84,7 @@ export function tokenVerifier({ source, isTenant, now }: Options): TokenVerifier
 		return entry
 	}
 
-	const read = async (tenant: string, entry: Entry): Promise<void> => {
+	const read = async (tenant: string, entry: TenantTokens): Promise<void> => {
 		const asked = now()
 		entry.asked = asked
 		try {
@@ -98,7 +98,7 @@ export function tokenVerifier({ source, isTenant, now }: Options): TokenVerifier
 	}
 
 	/** Asks the source, once for all who wait for it. Never rejects. */
-	const ask = (tenant: string, entry: Entry): Promise<void> => {
+	const ask = (tenant: string, entry: TenantTokens): Promise<void> => {
 		entry.asking ??= read(tenant, entry).finally(() => {
 			delete entry.asking
 		})
@@ -107,9 +107,9 @@ export function tokenVerifier({ source, isTenant, now }: Options): TokenVerifier
 
 	return async (tenant, token) => {
 		const digest = digestOf(token)
-		const seen = entries.get(tenant)
-		const isKnown = isAccepted(seen, digest, now())
-		if (isStranger(seen, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
+		const current = entries.get(tenant)
+		const isKnown = isAccepted(current, digest, now())
+		if (isStranger(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
 		if (isKnown && age < fresh) return true
@@ -129,7 +129,7 @@ export function tokenVerifier({ source, isTenant, now }: Options): TokenVerifier
  *
  * A source reads no more than these, however many a tenant has had.
  */
-export function newest<T extends Dates>(tokens: readonly T[], now: number): readonly T[] {
+export function newest<T extends TokenDates>(tokens: readonly T[], now: number): readonly T[] {
 	const sorted = [...tokens].sort((a, b) => b.created - a.created)
 	const current = sorted.filter((token) => isInDate(token, now)).slice(0, maxTokens)
 	const coming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
@@ -137,16 +137,16 @@ export function newest<T extends Dates>(tokens: readonly T[], now: number): read
 }
 
 /** Whether a token is valid at a time. */
-export const isInDate = ({ notBefore, expires }: Dates, now: number): boolean =>
+export const isInDate = ({ notBefore, expires }: TokenDates, now: number): boolean =>
 	(notBefore ?? now) <= now && now < (expires ?? Number.POSITIVE_INFINITY)
 
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 
 /** No token is known that has this digest. */
-const noDigest: Known = { created: 0, digest: Buffer.alloc(32) }
+const noDigest: TokenDigest = { created: 0, digest: Buffer.alloc(32) }
 
 /** Compares with every token whatever comes of it, and with one where there are none. */
-function isAccepted(entry: Entry | undefined, digest: Buffer, now: number): boolean {
+function isAccepted(entry: TenantTokens | undefined, digest: Buffer, now: number): boolean {
 	const tokens = usableTokens(entry, now)
 	const current = tokens.filter((token) => isInDate(token, now)).slice(0, maxTokens)
 	return (current.length === 0 ? [noDigest] : current)
@@ -154,17 +154,17 @@ function isAccepted(entry: Entry | undefined, digest: Buffer, now: number): bool
 		.includes(true)
 }
 
-const usableTokens = (entry: Entry | undefined, now: number): readonly Known[] =>
+const usableTokens = (entry: TenantTokens | undefined, now: number): readonly TokenDigest[] =>
 	entry !== undefined && now - entry.read < usable ? entry.tokens : []
 
 /** How long the source is not to be asked again. */
-function pauseLeft({ read, asked }: Entry, now: number): number {
+function pauseLeft({ read, asked }: TenantTokens, now: number): number {
 	const pause = now - read < usable ? rereadPause : retryPause
 	return asked + pause - now
 }
 
 /** Whether to ask the source would be to ask for a name that is not known to have tokens. */
-const isStranger = (entry: Entry | undefined, now: number): boolean =>
+const isStranger = (entry: TenantTokens | undefined, now: number): boolean =>
 	entry === undefined || (pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0)
 
 /** Says yes so many times a minute. */

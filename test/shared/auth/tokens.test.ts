@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { newest, type Token, type TokenSource, tokenVerifier } from '../../../shared/auth/tokens.ts'
+import { newest, type TenantTokenSource, type Token, tokenVerifier } from '../../../shared/auth/tokens.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -19,7 +19,7 @@ function open(tenants: Record<string, readonly Token[]> = { acme: [token('secret
 	const stored = new Map(Object.entries(tenants))
 	const state = { time: start + 48 * hour, isAway: false, gate: Promise.resolve() }
 	const asked: string[] = []
-	const source: TokenSource = async (tenant) => {
+	const source: TenantTokenSource = async (tenant) => {
 		asked.push(tenant)
 		await state.gate
 		if (state.isAway) throw new Error('the vault is away')
@@ -57,12 +57,22 @@ describe('a token', () => {
 		const { accepts } = open({ acme: [token('one'), token('two')], globex: [token('three')] })
 		const values = ['one', 'two', 'three', 'four', '', 'one ', 'ONE']
 		expect(await Promise.all(values.map((value) => accepts('acme', value)))).toEqual([
-			...[true, true],
-			...[false, false, false, false, false],
+			true,
+			true,
+			false,
+			false,
+			false,
+			false,
+			false,
 		])
 		expect(await Promise.all(values.map((value) => accepts('globex', value)))).toEqual([
-			...[false, false, true],
-			...[false, false, false, false],
+			false,
+			false,
+			true,
+			false,
+			false,
+			false,
+			false,
 		])
 	})
 
@@ -162,7 +172,9 @@ describe('the tokens of a tenant', () => {
 		expect(asked).toHaveLength(1)
 		state.time += 1
 		expect(await Promise.all(['next', 'wrong', 'secret'].map((value) => accepts('acme', value)))).toEqual([
-			...[true, false, true],
+			true,
+			false,
+			true,
 		])
 		expect(await accepts('acme', 'wrong')).toBe(false)
 		expect(asked).toHaveLength(2)
