@@ -83,9 +83,9 @@ function parse(body: unknown): z.infer<typeof bulkRequest> {
 }
 
 /** Bulk ids and the ids that their resources will have. */
-type References = ReadonlyMap<string, ResourceId>
+type BulkReferences = ReadonlyMap<string, ResourceId>
 
-function idsOf({ ids }: Call, operations: readonly BulkOperation[]): References {
+function idsOf({ ids }: Call, operations: readonly BulkOperation[]): BulkReferences {
 	const references = new Map<string, ResourceId>()
 	for (const { method, path, bulkId } of operations) {
 		if (method !== 'POST') continue
@@ -128,7 +128,7 @@ function inOrderOfReferences(operations: readonly BulkOperation[]): readonly Bul
 async function run(
 	call: Call,
 	operation: BulkOperation,
-	references: References,
+	references: BulkReferences,
 	failed: ReadonlySet<string>,
 ): Promise<BulkResult> {
 	const { method, bulkId } = operation
@@ -173,7 +173,7 @@ function handlerOf(type: ResourceType, id: string, method: BulkOperation['method
 function callOf(
 	{ ifMatch, ifNoneMatch, ...call }: Call,
 	{ bulkId, data, version }: BulkOperation,
-	{ id, references }: { readonly id: string; readonly references: References },
+	{ id, references }: { readonly id: string; readonly references: BulkReferences },
 ): Call {
 	const newId = id === '' && bulkId !== undefined ? references.get(bulkId) : undefined
 	return {
@@ -186,10 +186,10 @@ function callOf(
 	}
 }
 
-type Target = { readonly type: ResourceType; readonly id: string }
+type BulkTarget = { readonly type: ResourceType; readonly id: string }
 
 /** `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`, the last with the id that the bulkId stands for. */
-function targetOf({ path }: Pick<BulkOperation, 'path'>, references: References = new Map()): Target {
+function targetOf({ path }: Pick<BulkOperation, 'path'>, references: BulkReferences = new Map()): BulkTarget {
 	const segments = segmentsIn(path)
 	const type = typeNamedBy(segments)
 	const [, id = '', ...rest] = segments
@@ -215,14 +215,14 @@ function referencesIn({ path, data }: BulkOperation): readonly string[] {
 	return found
 }
 
-function resolve(value: unknown, references: References): unknown {
+function resolve(value: unknown, references: BulkReferences): unknown {
 	if (typeof value === 'string') return resolveReference(value, references)
 	if (Array.isArray(value)) return value.map((element) => resolve(element, references))
 	if (!isObject(value)) return value
 	return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, resolve(inner, references)]))
 }
 
-function resolveReference(value: string, references: References): string {
+function resolveReference(value: string, references: BulkReferences): string {
 	if (!value.startsWith(prefix)) return value
 	const id = references.get(value.slice(prefix.length))
 	if (id === undefined) throw invalidValue(`no POST of this request has the ${value}`)

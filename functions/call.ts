@@ -4,7 +4,7 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 
 /** One thing that a tenant's requests need, looked at just now. */
-export type Check = {
+export type HealthCheck = {
 	readonly name: 'tables' | 'tokens' | 'scimServer'
 	readonly status: 'ok' | 'failing'
 	readonly milliseconds: number
@@ -18,7 +18,7 @@ export type Call = {
 	readonly store: ResourceStore
 	readonly ids: IdGenerator
 	/** Looks at what the tenant's requests need. Never rejects. */
-	readonly checks: () => Promise<readonly Check[]>
+	readonly checks: () => Promise<readonly HealthCheck[]>
 	/** `https://<host>/scim/<tenant>`, without a slash at the end. */
 	readonly baseUrl: string
 	/** The variable segments of the path, decoded. */
@@ -35,11 +35,11 @@ export type Call = {
 }
 
 /** `body` is JSON to be, or JSON in UTF-8 already; absent where the response has none. */
-export type Reply = {
+export type ScimReply = {
 	readonly status: number
 	readonly headers?: Readonly<Record<string, string>>
 	readonly body?: unknown
 }
 
 /** Answers a call, or throws a ScimError. */
-export type Handler = (call: Call) => Promise<Reply>
+export type Handler = (call: Call) => Promise<ScimReply>

@@ -2,7 +2,7 @@ import { invalidSyntax } from '../shared/scim/error.ts'
 import { type Route, routes } from './routes.ts'
 
 /** A path below /scim: which tenant it names and, where there is such an endpoint, which one. */
-export type Match = {
+export type PathMatch = {
 	readonly tenant: string
 	readonly route?: Route
 	readonly params: Readonly<Record<string, string>>
@@ -14,7 +14,7 @@ export type Match = {
  *
  * @throws ScimError 400 `invalidSyntax` for a path whose percent encoding is broken
  */
-export function matchPath(pathname: string): Match | undefined {
+export function matchPath(pathname: string): PathMatch | undefined {
 	const [prefix, tenant, ...segments] = pathname.split('/').filter((segment) => segment !== '')
 	if (prefix?.toLowerCase() !== 'scim' || tenant === undefined) return undefined
 	const decoded = segments.map(decode)

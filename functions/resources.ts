@@ -13,7 +13,7 @@ import { accepts, etag, isNotModified } from '../shared/scim/version.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
-import type { Call, Handler, Reply } from './call.ts'
+import type { Call, Handler, ScimReply } from './call.ts'
 
 /** RFC 7644 section 3.3. */
 export const createResource =
@@ -73,13 +73,13 @@ export const deleteResource =
 		return { status: 204 }
 	}
 
-type Patch = {
+type UserPatch = {
 	readonly type: ResourceType
 	readonly selection: Selection
 	readonly operations: readonly PatchOperation[]
 }
 
-async function patchUser(call: Call, { type, selection, operations }: Patch): Promise<Reply> {
+async function patchUser(call: Call, { type, selection, operations }: UserPatch): Promise<ScimReply> {
 	const stored = await update(call, type, {
 		include: includeOf(selection, type),
 		revise: (current) => revision(current, applyPatch(current.attributes, operations, type)),
@@ -166,9 +166,9 @@ const absent = (call: Call, type: ResourceType) => notFound(`there is no ${type.
 
 const stale = () => preconditionFailed('the resource has another version than If-Match asks for')
 
-const noContent = (version: string): Reply => ({ status: 204, headers: { ETag: etag(version) } })
+const noContent = (version: string): ScimReply => ({ status: 204, headers: { ETag: etag(version) } })
 
-type Answer = {
+type RepresentationInput = {
 	readonly call: Call
 	readonly type: ResourceType
 	readonly selection: Selection
@@ -179,7 +179,7 @@ type Answer = {
  * A group with its members, of whom there may be a million: they go page by page from rows to bytes, and never stand in
  * memory as objects all at once.
  */
-async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<Reply> {
+async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<ScimReply> {
 	const found = await call.store.getGroup(idOf(call), {
 		isKnown: (version) => isNotModified(call.ifNoneMatch, version),
 		write: (members) => memberBytes(call, type, selection, members),
@@ -212,7 +212,7 @@ function membersOf(pages: readonly Buffer[]): readonly Buffer[] {
 /** A group of which only the members matter. */
 const nobody = { id: '' as ResourceId, attributes: {}, version: '', created: '', lastModified: '' } // sound: it is nobody's
 
-function resourceReply(status: 200 | 201, { call, type, selection, stored }: Answer): Reply {
+function resourceReply(status: 200 | 201, { call, type, selection, stored }: RepresentationInput): ScimReply {
 	return {
 		status,
 		headers: { Location: locationOf(type, stored.id, call.baseUrl), ETag: etag(stored.version) },

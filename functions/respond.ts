@@ -5,10 +5,10 @@ import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
-import type { Call, Handler, Reply } from './call.ts'
+import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers, type Method } from './handlers.ts'
 import { alive } from './health.ts'
-import { type Match, matchPath } from './match.ts'
+import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
 import type { Services } from './services.ts'
 import { counting, type Usage } from './usage.ts'
@@ -43,10 +43,10 @@ export const respondWith =
 	(services: Services): Respond =>
 	async (request, requestId, log) => {
 		const started = services.now()
-		const seen: Seen = {}
+		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0, quirks: new Set() }
-		const outcome = await counting(used, () => answer(request, { services, requestId, seen })).catch((error: unknown) =>
-			refuse(error, { requestId, method: request.method }),
+		const outcome = await counting(used, () => answer(request, { services, requestId, labels })).catch(
+			(error: unknown) => refuse(error, { requestId, method: request.method }),
 		)
 		log({
 			requestId,
@@ -55,26 +55,26 @@ export const respondWith =
 			milliseconds: services.now() - started,
 			storageRequests: used.storageRequests,
 			...(used.quirks.size > 0 && { quirks: [...used.quirks] }),
-			...seen,
+			...labels,
 			...outcome.cause,
 		})
 		return outcome.response
 	}
 
-type Response = HttpResponseInit & { readonly status: number }
+type HttpReply = HttpResponseInit & { readonly status: number }
 
-type Outcome = { readonly response: Response; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
+type LoggedResponse = { readonly response: HttpReply; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
 
-type Answering = {
+type AnswerContext = {
 	readonly services: Services
 	readonly requestId: string
-	readonly seen: Seen
+	readonly labels: RequestLabels
 }
 
 /** What of a request is known so far, for the log. */
-type Seen = { tenant?: string; path?: string }
+type RequestLabels = { tenant?: string; path?: string }
 
-async function answer(request: ScimRequest, { services, requestId, seen }: Answering): Promise<Outcome> {
+async function answer(request: ScimRequest, { services, requestId, labels }: AnswerContext): Promise<LoggedResponse> {
 	const url = new URL(request.url)
 	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
 		return { response: responseOf(liveness(request.method), request.method) }
@@ -83,8 +83,8 @@ async function answer(request: ScimRequest, { services, requestId, seen }: Answe
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
 	const tenant = await authenticate(request, services, name)
-	seen.tenant = name
-	if (match.route !== undefined) seen.path = `/${match.route.path}`
+	labels.tenant = name
+	if (match.route !== undefined) labels.path = `/${match.route.path}`
 	// The only endpoint that is ours also where the others are those of a SCIM server behind a relay.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
@@ -104,7 +104,7 @@ async function authenticate(request: ScimRequest, services: Services, name: stri
 	return tenant
 }
 
-function handlerOf({ route }: Match, method: string, pathname: string): Handler {
+function handlerOf({ route }: PathMatch, method: string, pathname: string): Handler {
 	if (route === undefined) throw notFound(`there is no endpoint ${pathname.slice(0, 200)}`)
 	const here = handlers[route.name]
 	const handler = (here as Readonly<Record<string, Handler | undefined>>)[method === 'HEAD' ? 'GET' : method] // sound: a method that is no key of it is answered 405
@@ -117,20 +117,20 @@ const allowed = (here: Handlers): readonly string[] => [
 	...(here.GET === undefined ? [] : ['HEAD']),
 ]
 
-type Context = {
+type CallContext = {
 	readonly url: URL
 	readonly tenant: Call['tenant']
 	readonly services: Services
-	readonly match: Match
+	readonly match: PathMatch
 	readonly requestId: string
 }
 
-function liveness(method: string): Reply {
+function liveness(method: string): ScimReply {
 	if (method === 'GET' || method === 'HEAD') return alive
 	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
 }
 
-function callOf(request: ScimRequest, { url, tenant, services, match, requestId }: Context): Call {
+function callOf(request: ScimRequest, { url, tenant, services, match, requestId }: CallContext): Call {
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
 	const baseUrl = `${url.origin}/scim/${tenant.name}`
@@ -157,7 +157,7 @@ function callOf(request: ScimRequest, { url, tenant, services, match, requestId 
 	}
 }
 
-function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): Outcome {
+function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): LoggedResponse {
 	if (!(error instanceof ScimError)) {
 		return { response: responseOf(refusal(fault(requestId)), method), cause: { error } }
 	}
@@ -174,14 +174,14 @@ export const fault = (requestId: string): ScimError =>
 	new ScimError(500, `Something failed on our side. It is logged as request ${requestId}.`)
 
 /** The reply that tells a client of an error (RFC 7644 section 3.12). */
-export const refusal = (error: ScimError): Reply => ({
+export const refusal = (error: ScimError): ScimReply => ({
 	status: error.status,
 	headers: error.headers,
 	body: error.toMessage(),
 })
 
 /** A reply as it goes over the wire. Errors and lists are nobody's to cache. */
-export function responseOf({ status, headers, body }: Reply, method = 'GET'): Response {
+export function responseOf({ status, headers, body }: ScimReply, method = 'GET'): HttpReply {
 	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
 	return { status, headers: { ...type, ...headers }, body: body instanceof Uint8Array ? body : JSON.stringify(body) }

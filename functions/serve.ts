@@ -4,12 +4,12 @@ import type { Settings } from './settings.ts'
 import { type SweepEvent, sweepAll } from './sweep.ts'
 
 /** All that the triggers run, behind one import. */
-export type Serving = {
+export type TriggerHandlers = {
 	readonly respond: Respond
 	readonly sweep: (log: (event: SweepEvent) => void) => Promise<void>
 }
 
-export async function serve(settings: Settings): Promise<Serving> {
+export async function serve(settings: Settings): Promise<TriggerHandlers> {
 	const services = await createServices(settings)
 	return { respond: respondWith(services), sweep: (log) => sweepAll(services, log) }
 }

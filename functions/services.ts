@@ -11,7 +11,7 @@ import { type Swept, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
-import type { Check } from './call.ts'
+import type { HealthCheck } from './call.ts'
 import { check } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest } from './relay/sender.ts'
@@ -31,7 +31,7 @@ export type Services = {
 	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<Swept>
 	/** Looks at what a tenant's requests need. */
-	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly Check[]>
+	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 }
@@ -51,7 +51,10 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
-		...{ tables, ids, now, random: Math.random },
+		tables,
+		ids,
+		now,
+		random: Math.random,
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
@@ -99,7 +102,7 @@ let pool = ''
 
 function randomHex(digits: number): string {
 	if (pool.length < digits) pool = randomBytes(4096).toString('hex')
-	const taken = pool.slice(0, digits)
+	const text = pool.slice(0, digits)
 	pool = pool.slice(digits)
-	return taken
+	return text
 }

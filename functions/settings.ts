@@ -48,31 +48,31 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 	if (!parsed.success) {
 		throw new Error(`app setting ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
 	}
-	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ROLLCALL_FEED_DAYS: days, ...given } = parsed.data
+	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ROLLCALL_FEED_DAYS: days, ...values } = parsed.data
 	return {
 		tables: oneOf(
-			['ROLLCALL_TABLES_ENDPOINT', given.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
+			['ROLLCALL_TABLES_ENDPOINT', values.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
 			[
 				'ROLLCALL_TABLES_CONNECTION_STRING',
-				given.ROLLCALL_TABLES_CONNECTION_STRING,
+				values.ROLLCALL_TABLES_CONNECTION_STRING,
 				(connectionString) => ({ connectionString }),
 			],
 		),
 		tokens: oneOf(
-			['ROLLCALL_KEY_VAULT_URL', given.ROLLCALL_KEY_VAULT_URL, (vaultUrl) => ({ vaultUrl })],
-			['ROLLCALL_TOKENS_FILE', given.ROLLCALL_TOKENS_FILE, (file) => ({ file })],
+			['ROLLCALL_KEY_VAULT_URL', values.ROLLCALL_KEY_VAULT_URL, (vaultUrl) => ({ vaultUrl })],
+			['ROLLCALL_TOKENS_FILE', values.ROLLCALL_TOKENS_FILE, (file) => ({ file })],
 		),
 		...(clientId !== undefined && { clientId }),
 		...(scanLimit !== undefined && { scanLimit }),
 		...(days !== undefined && { keepFeedFor: days * 24 * 60 * 60_000 }),
-		...relayOf(given),
+		...relayOf(values),
 	}
 }
 
 function relayOf(
-	given: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>,
+	values: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>,
 ): Pick<Settings, 'relay'> {
-	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = given
+	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = values
 	if ((keyName === undefined) !== (key === undefined)) {
 		throw new Error('the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together')
 	}

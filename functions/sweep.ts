@@ -17,13 +17,13 @@ export type SweepEvent = {
 	readonly errors: readonly unknown[]
 }
 
-type Sweeping = Pick<Services, 'now' | 'sweep'> & { readonly tenants: Pick<Services['tenants'], 'listTenants'> }
+type SweepServices = Pick<Services, 'now' | 'sweep'> & { readonly tenants: Pick<Services['tenants'], 'listTenants'> }
 
 /**
  * Tidies up every directory, one after another, as far as there is time. A tenant that fails keeps no other from it, nor
  * does one that takes all the time.
  */
-export async function sweepAll(services: Sweeping, log: (event: SweepEvent) => void): Promise<void> {
+export async function sweepAll(services: SweepServices, log: (event: SweepEvent) => void): Promise<void> {
 	const started = services.now()
 	const until = started + roundLimit
 	for (const tenant of fromAnywhere(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
@@ -38,7 +38,7 @@ function fromAnywhere<T>(items: readonly T[], round: number): readonly T[] {
 	return [...items.slice(start), ...items.slice(0, start)]
 }
 
-async function sweepOne({ sweep, now }: Sweeping, tenant: Tenant, until: number): Promise<SweepEvent> {
+async function sweepOne({ sweep, now }: SweepServices, tenant: Tenant, until: number): Promise<SweepEvent> {
 	const started = now()
 	const outcome = await sweep(tenant, until).catch((error: unknown) => ({
 		finished: 0,

@@ -24,8 +24,8 @@ export function sealCursor(position: string, { key, query, now }: CursorScope): 
  * @throws ScimError 400 `invalidCursor`, also where it belongs to another tenant or query; `expiredCursor`
  */
 export function openCursor(cursor: string, { key, query, now }: CursorScope): string {
-	const [content = '', given = ''] = cursor.split('.')
-	if (!isSame(given, signature(content, key, query))) {
+	const [content = '', tag = ''] = cursor.split('.')
+	if (!isSame(tag, signature(content, key, query))) {
 		throw invalidCursor('the cursor is not one of this query: begin again with an empty cursor')
 	}
 	const [expires = '', ...position] = Buffer.from(content, 'base64url').toString().split(' ')

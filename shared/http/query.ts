@@ -36,15 +36,15 @@ const canonicalNames = new Map(Object.keys(queryParameters.shape).map((name) => 
  * @throws ScimError 400 `invalidValue`, `invalidSyntax` for a parameter given twice
  */
 export function parseQuery(search: URLSearchParams): QueryParameters {
-	const given: Record<string, string> = {}
+	const parameters: Record<string, string> = {}
 	for (const [name, value] of search) {
 		const canonical = canonicalNames.get(name.toLowerCase())
 		if (canonical === undefined) continue
-		if (Object.hasOwn(given, canonical)) throw invalidSyntax(`the query has ${canonical} twice`)
+		if (Object.hasOwn(parameters, canonical)) throw invalidSyntax(`the query has ${canonical} twice`)
 		// An empty cursor asks for the first page; any other parameter without a value says nothing.
-		if (value !== '' || canonical === 'cursor') given[canonical] = value
+		if (value !== '' || canonical === 'cursor') parameters[canonical] = value
 	}
-	return validate(given)
+	return validate(parameters)
 }
 
 /**
@@ -54,18 +54,18 @@ export function parseQuery(search: URLSearchParams): QueryParameters {
  */
 export function parseSearchRequest(body: unknown): QueryParameters {
 	if (!isObject(body)) throw invalidSyntax('the search request must be a JSON object')
-	const given: Record<string, unknown> = {}
+	const parameters: Record<string, unknown> = {}
 	for (const [name, value] of Object.entries(body)) {
 		const canonical = canonicalNames.get(name.toLowerCase())
 		if (canonical === undefined || value === null) continue
-		if (Object.hasOwn(given, canonical)) throw invalidSyntax(`the search request has ${canonical} twice`)
-		given[canonical] = value
+		if (Object.hasOwn(parameters, canonical)) throw invalidSyntax(`the search request has ${canonical} twice`)
+		parameters[canonical] = value
 	}
-	return validate(given)
+	return validate(parameters)
 }
 
-function validate(given: unknown): QueryParameters {
-	const parsed = queryParameters.safeParse(given)
+function validate(parameters: unknown): QueryParameters {
+	const parsed = queryParameters.safeParse(parameters)
 	if (parsed.success) return parsed.data
 	const [issue] = parsed.error.issues
 	throw invalidValue(`${issue?.path.join('.')}: ${expectation(String(issue?.path[0]))}`, parsed.error)

@@ -23,7 +23,7 @@ export type ErrorMessage = {
 	readonly detail: string
 }
 
-type Options = {
+type ScimErrorOptions = {
 	readonly scimType?: ScimType
 	readonly headers?: Readonly<Record<string, string>>
 	readonly cause?: unknown
@@ -36,7 +36,7 @@ export class ScimError extends Error {
 	readonly scimType: ScimType | undefined
 	readonly headers: Readonly<Record<string, string>>
 
-	constructor(status: number, detail: string, { scimType, headers = {}, cause }: Options = {}) {
+	constructor(status: number, detail: string, { scimType, headers = {}, cause }: ScimErrorOptions = {}) {
 		super(detail, cause === undefined ? undefined : { cause })
 		this.status = status
 		this.scimType = scimType

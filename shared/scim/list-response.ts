@@ -42,12 +42,12 @@ export const listResponse = ({
 export const pageByIndex = ({
 	startIndex = 1,
 	count,
-}: Asked): { readonly startIndex: number; readonly count: number } => ({
+}: PageParameters): { readonly startIndex: number; readonly count: number } => ({
 	startIndex: Math.max(startIndex, 1),
 	count: pageSize(count),
 })
 
-type Asked = { readonly startIndex?: number | undefined; readonly count?: number | undefined }
+type PageParameters = { readonly startIndex?: number | undefined; readonly count?: number | undefined }
 
 /** How many resources a page has at most, for a client that asks for `count`. */
 export const pageSize = (count: number = limits.defaultCount): number => Math.min(Math.max(count, 0), limits.maxResults)

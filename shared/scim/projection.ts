@@ -19,7 +19,7 @@ export type Projection = {
 }
 
 /** As they come in a query, separated by commas, or in a search request, in a list. */
-type Names = string | readonly string[] | undefined
+type AttributeNames = string | readonly string[] | undefined
 
 /**
  * Reads the parameters `attributes` and `excludedAttributes` for the resource types that may be answered. A name may have
@@ -30,7 +30,7 @@ type Names = string | readonly string[] | undefined
  * more than 1,000 names
  */
 export function parseSelection(
-	parameters: { readonly attributes?: Names; readonly excludedAttributes?: Names },
+	parameters: { readonly attributes?: AttributeNames; readonly excludedAttributes?: AttributeNames },
 	types: readonly ResourceType[],
 ): Selection {
 	const only = namesOf('attributes', parameters.attributes)
@@ -51,8 +51,8 @@ const withoutValueFilters = (names: string): string => names.replace(/\[[^[\]]*\
 // The body of a search request has room for a million names.
 const maxNames = 1000
 
-function namesOf(parameter: string, given: Names = []): readonly string[] {
-	const names = [given]
+function namesOf(parameter: string, value: AttributeNames = []): readonly string[] {
+	const names = [value]
 		.flat()
 		.flatMap((text) => withoutValueFilters(text).split(','))
 		.map((name) => name.trim())
@@ -115,11 +115,11 @@ function projectValue(value: unknown, attribute: Attribute, selection: Selection
 	const { mode, named } = selection
 	const isWhole = mode === 'only' && (named.has(attribute) || !isNamedInPart(attribute, named))
 	const inner = isWhole ? { mode: 'default' as const, named } : selection
-	const wanted = new Set(
+	const selectedNames = new Set(
 		[...attribute.subAttributes.values()].filter((sub) => isSelected(sub, inner)).map(({ name }) => name),
 	)
 	const project = (element: unknown): unknown => {
-		const kept = isObject(element) ? Object.entries(element).filter(([name]) => wanted.has(name)) : []
+		const kept = isObject(element) ? Object.entries(element).filter(([name]) => selectedNames.has(name)) : []
 		return kept.length === 0 ? undefined : Object.fromEntries(kept)
 	}
 	if (!Array.isArray(value)) return project(value)

@@ -85,9 +85,9 @@ export const findExtension = (type: ResourceType, uri: string): Schema | undefin
 
 export const sameUrn = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
-type Scope = { readonly extension?: Schema; readonly attributes: Attributes }
+type AttributeScope = { readonly extension?: Schema; readonly attributes: Attributes }
 
-function scopesOf(type: ResourceType, uri: string | undefined): readonly Scope[] {
+function scopesOf(type: ResourceType, uri: string | undefined): readonly AttributeScope[] {
 	const core = [{ attributes: type.schema.attributes }, { attributes: commonAttributes }]
 	const extensions = type.extensions.map((extension) => ({ extension, attributes: extension.attributes }))
 	if (uri === undefined) return [...core, ...extensions]

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { type Attributes, attributesOf, complex, dateTime, reference, string, strings } from './attribute.ts'
 
-const given = { mutability: 'readOnly' } as const
+const readOnly = { mutability: 'readOnly' } as const
 
 /** What every resource has (RFC 7643 section 3.1), written by the service provider alone. */
 export const commonAttributes: Attributes = attributesOf(
@@ -10,24 +10,24 @@ export const commonAttributes: Attributes = attributesOf(
 			description: 'The URNs of the schemas of the resource.',
 			returned: 'always',
 			caseExact: true,
-			...given,
+			...readOnly,
 		}),
 		id: string({
 			description: 'The identifier of the resource.',
 			returned: 'always',
 			caseExact: true,
 			uniqueness: 'server',
-			...given,
+			...readOnly,
 		}),
 		meta: complex(
 			{
-				resourceType: string({ description: 'The name of the resource type.', caseExact: true, ...given }),
-				created: dateTime({ description: 'When the resource was created.', ...given }),
-				lastModified: dateTime({ description: 'When the resource was last changed.', ...given }),
-				location: reference({ description: 'The address of the resource.', caseExact: true, ...given }),
-				version: string({ description: 'The version of the resource: its ETag.', caseExact: true, ...given }),
+				resourceType: string({ description: 'The name of the resource type.', caseExact: true, ...readOnly }),
+				created: dateTime({ description: 'When the resource was created.', ...readOnly }),
+				lastModified: dateTime({ description: 'When the resource was last changed.', ...readOnly }),
+				location: reference({ description: 'The address of the resource.', caseExact: true, ...readOnly }),
+				version: string({ description: 'The version of the resource: its ETag.', caseExact: true, ...readOnly }),
 			},
-			{ description: 'Facts about the resource.', ...given },
+			{ description: 'Facts about the resource.', ...readOnly },
 		),
 	}),
 )

@@ -359,10 +359,26 @@ describe('an add or replace through a filter that nothing matches', () => {
 })
 
 const optional = [
-	...['externalId', 'displayName', 'nickName', 'profileUrl', 'title', 'userType', 'preferredLanguage', 'locale'],
-	...['timezone', 'name.formatted', 'name.familyName', 'name.givenName', 'name.middleName', 'name.honorificPrefix'],
-	...['emails[type eq "work"].value', 'emails[type eq "other"].value', 'phoneNumbers[type eq "mobile"].value'],
-	...['addresses[type eq "work"].formatted', 'addresses[type eq "work"].country', 'roles[primary eq "True"].value'],
+	'externalId',
+	'displayName',
+	'nickName',
+	'profileUrl',
+	'title',
+	'userType',
+	'preferredLanguage',
+	'locale',
+	'timezone',
+	'name.formatted',
+	'name.familyName',
+	'name.givenName',
+	'name.middleName',
+	'name.honorificPrefix',
+	'emails[type eq "work"].value',
+	'emails[type eq "other"].value',
+	'phoneNumbers[type eq "mobile"].value',
+	'addresses[type eq "work"].formatted',
+	'addresses[type eq "work"].country',
+	'roles[primary eq "True"].value',
 	...['employeeNumber', 'costCenter', 'organization', 'division', 'department'].map((at) => `${urn.enterprise}:${at}`),
 ]
 

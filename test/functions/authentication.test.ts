@@ -13,7 +13,9 @@ const logged: RequestEvent[] = []
 const host = useHost({ vault: () => vault, log: (event) => logged.push(event) })
 
 const errorOf = (detail: string) => ({
-	...{ schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'], status: '401', detail },
+	schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+	status: '401',
+	detail,
 })
 const missing = {
 	challenge: 'Bearer realm="scim"',
@@ -38,7 +40,8 @@ const by = async (tenant: Host, authorization: string, path = '/Users') =>
 
 /** All of an answer but when it was made. */
 const withoutDate = ({ status, headers, body }: ScimAnswer) => ({
-	...{ status, body },
+	status,
+	body,
 	headers: Object.fromEntries([...headers].filter(([name]) => name !== 'date')),
 })
 
@@ -137,8 +140,11 @@ describe('a token', () => {
 			statuses[token] = (await by(tenant, `Bearer ${token}`)).status
 		}
 		expect(statuses).toEqual({
-			...{ [tenant.token]: 200, 'an-older-one': 200 },
-			...{ 'a-disabled-one': 401, 'an-expired-one': 401, 'a-coming-one': 401 },
+			[tenant.token]: 200,
+			'an-older-one': 200,
+			'a-disabled-one': 401,
+			'an-expired-one': 401,
+			'a-coming-one': 401,
 		})
 	})
 
@@ -176,7 +182,8 @@ describe('an address of no tenant', () => {
 		expect([response.status, response.headers.get('www-authenticate')]).toEqual([404, null])
 		expect(await response.json()).toEqual({
 			schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
-			...{ status: '404', detail: `the address is not /scim/<tenant>/…: ${path}` },
+			status: '404',
+			detail: `the address is not /scim/<tenant>/…: ${path}`,
 		})
 	})
 })

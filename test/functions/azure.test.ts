@@ -117,10 +117,12 @@ describe('the built app with a managed identity', () => {
 		const ask = await start()
 		const { statusCode, headers, body, logs } = await ask(token)
 		expect({ statusCode, retryAfter: headers['retry-after'], body }).toEqual({
-			...{ statusCode: '503', retryAfter: '5' },
+			statusCode: '503',
+			retryAfter: '5',
 			body: {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
-				...{ status: '503', detail: expect.stringMatching(/ at the moment$/) },
+				status: '503',
+				detail: expect.stringMatching(/ at the moment$/),
 			},
 		})
 		expect(logs).toEqual([

@@ -28,7 +28,9 @@ const statuses = (results: { status: string }[]) => results.map(({ status }) => 
 const idIn = ({ location }: { location: string }) => location.slice(location.lastIndexOf('/') + 1)
 const version = expect.stringMatching(/^W\/"[0-9a-f]{32}"$/)
 const errorOf = (status: string, detail: string, scimType?: string) => ({
-	...{ schemas: [message('Error')], status, detail },
+	schemas: [message('Error')],
+	status,
+	detail,
 	...(scimType !== undefined && { scimType }),
 })
 
@@ -44,7 +46,8 @@ describe('a bulk request', () => {
 			creation('created', { userName: 'created', title: 'Dr' }),
 			{ method: 'PUT', path: `/Users/${replaced.id}`, data: { userName: 'replaced' } },
 			{
-				...{ method: 'PATCH', path: `/Users/${patched.id}` },
+				method: 'PATCH',
+				path: `/Users/${patched.id}`,
 				data: { schemas: [message('PatchOp')], Operations: [{ op: 'remove', path: 'title' }] },
 			},
 			{ method: 'DELETE', path: `/Users/${deleted.id}` },
@@ -120,7 +123,9 @@ describe('a reference by bulkId', () => {
 		const operations = [
 			creation('qwerty', { userName: 'Alice' }),
 			{
-				...{ method: 'POST', path: '/Groups', bulkId: 'ytrewq' },
+				method: 'POST',
+				path: '/Groups',
+				bulkId: 'ytrewq',
 				data: { displayName: 'Tour Guides', members: [{ type: 'User', value: 'bulkId:qwerty' }] },
 			},
 		]
@@ -158,7 +163,8 @@ describe('a reference by bulkId', () => {
 		const tenant = await host()
 		const results = await bulk(tenant, [
 			{
-				...{ method: 'PATCH', path: '/Users/bulkId:a' },
+				method: 'PATCH',
+				path: '/Users/bulkId:a',
 				data: { schemas: [message('PatchOp')], Operations: [{ op: 'add', path: 'title', value: 'Dr' }] },
 			},
 			creation('a'),
@@ -172,7 +178,9 @@ describe('a reference by bulkId', () => {
 		const tenant = await host()
 		await tenant.create('/Users', { userName: 'taken' })
 		const group = (bulkId: string, member: string) => ({
-			...{ method: 'POST', path: '/Groups', bulkId },
+			method: 'POST',
+			path: '/Groups',
+			bulkId,
 			data: { displayName: bulkId, members: [{ value: `bulkId:${member}` }] },
 		})
 		const results = await bulk(tenant, [
@@ -184,19 +192,26 @@ describe('a reference by bulkId', () => {
 		])
 		expect(results).toEqual([
 			{
-				...{ method: 'POST', bulkId: 'of nobody', status: '400' },
+				method: 'POST',
+				bulkId: 'of nobody',
+				status: '400',
 				response: errorOf('400', 'no POST of this request has the bulkId:nobody', 'invalidValue'),
 			},
 			{
-				...{ method: 'POST', bulkId: 'of the failed', status: '400' },
+				method: 'POST',
+				bulkId: 'of the failed',
+				status: '400',
 				response: errorOf('400', 'bulkId:failed was not created', 'invalidValue'),
 			},
 			{
-				...{ method: 'POST', bulkId: 'failed', status: '409' },
+				method: 'POST',
+				bulkId: 'failed',
+				status: '409',
 				response: errorOf('409', 'userName "TAKEN" is already taken', 'uniqueness'),
 			},
 			{
-				...{ method: 'DELETE', status: '400' },
+				method: 'DELETE',
+				status: '400',
 				response: errorOf('400', 'bulkId:of the failed was not created', 'invalidValue'),
 			},
 			{ method: 'POST', bulkId: 'fine', status: '201', location: expect.any(String), version },
@@ -225,16 +240,23 @@ describe('an operation that fails', () => {
 		expect(results).toEqual([
 			{ method: 'PUT', location, status: '400', response: errorOf('400', 'userName is required', 'invalidValue') },
 			{
-				...{ method: 'PUT', location, status: '400' },
+				method: 'PUT',
+				location,
+				status: '400',
 				response: errorOf('400', 'the body must be a JSON object', 'invalidSyntax'),
 			},
 			{
-				...{ method: 'DELETE', location: `${tenant.baseUrl}/Users/nobody`, status: '404' },
+				method: 'DELETE',
+				location: `${tenant.baseUrl}/Users/nobody`,
+				status: '404',
 				response: errorOf('404', 'there is no User with the id "nobody"'),
 			},
 			{ method: 'DELETE', status: '405', response: errorOf('405', 'DELETE is not supported on this path') },
 			{
-				...{ method: 'POST', bulkId: 'a', location, status: '405' },
+				method: 'POST',
+				bulkId: 'a',
+				location,
+				status: '405',
 				response: errorOf('405', 'POST is not supported on this path'),
 			},
 			{ method: 'POST', bulkId: 'b', status: '400', response: invalidPath('/Schemas') },
@@ -247,7 +269,9 @@ describe('an operation that fails', () => {
 		const tenant = await host()
 		const { id, meta } = await tenant.create('/Users', { userName: 'joy' })
 		const change = (title: string) => ({
-			...{ method: 'PUT', path: `/Users/${id}`, version: meta.version },
+			method: 'PUT',
+			path: `/Users/${id}`,
+			version: meta.version,
 			data: { userName: 'joy', title },
 		})
 		const results = await bulk(tenant, [

@@ -9,7 +9,8 @@ const [user, enterpriseUser, group] = ['core:2.0:User', 'extension:enterprise:2.
 )
 
 const absent = (detail: string) => ({
-	...{ status: 404, body: { schemas: [urn('api:messages:2.0:Error')], status: '404', detail } },
+	status: 404,
+	body: { schemas: [urn('api:messages:2.0:Error')], status: '404', detail },
 })
 
 describe('/ServiceProviderConfig', () => {
@@ -26,12 +27,18 @@ describe('/ServiceProviderConfig', () => {
 			sort: { supported: true },
 			etag: { supported: true },
 			pagination: {
-				...{ cursor: true, index: true, defaultPaginationMethod: 'index' },
-				...{ defaultPageSize: 100, maxPageSize: 1000, cursorTimeout: 3600 },
+				cursor: true,
+				index: true,
+				defaultPaginationMethod: 'index',
+				defaultPageSize: 100,
+				maxPageSize: 1000,
+				cursorTimeout: 3600,
 			},
 			authenticationSchemes: [
 				{
-					...{ type: 'oauthbearertoken', name: 'OAuth Bearer Token', primary: true },
+					type: 'oauthbearertoken',
+					name: 'OAuth Bearer Token',
+					primary: true,
 					description: 'The secret token of the tenant, in the Authorization header.',
 					specUri: 'https://www.rfc-editor.org/info/rfc6750',
 				},
@@ -52,7 +59,9 @@ describe.each([
 			200,
 			{
 				schemas: [urn('api:messages:2.0:ListResponse')],
-				...{ totalResults: ids.length, startIndex: 1, itemsPerPage: ids.length },
+				totalResults: ids.length,
+				startIndex: 1,
+				itemsPerPage: ids.length,
 				Resources: ids.map((id) => expect.objectContaining({ id })),
 			},
 		])
@@ -85,12 +94,22 @@ describe('/ResourceTypes', () => {
 		const { body } = await tenant.request('GET', '/ResourceTypes')
 		expect(body.Resources).toEqual([
 			{
-				...{ schemas, id: 'User', name: 'User', description: 'User Account', endpoint: '/Users', schema: user },
+				schemas,
+				id: 'User',
+				name: 'User',
+				description: 'User Account',
+				endpoint: '/Users',
+				schema: user,
 				schemaExtensions: [{ schema: enterpriseUser, required: false }],
 				meta: meta('User'),
 			},
 			{
-				...{ schemas, id: 'Group', name: 'Group', description: 'Group', endpoint: '/Groups', schema: group },
+				schemas,
+				id: 'Group',
+				name: 'Group',
+				description: 'Group',
+				endpoint: '/Groups',
+				schema: group,
 				meta: meta('Group'),
 			},
 		])
@@ -161,7 +180,8 @@ describe('the parameters', () => {
 				expect(await tenant.request('GET', `${path}?${filter}`)).toMatchObject({
 					status: 403,
 					body: {
-						...{ schemas: [urn('api:messages:2.0:Error')], status: '403' },
+						schemas: [urn('api:messages:2.0:Error')],
+						status: '403',
 						detail: 'filter is not supported here',
 					},
 				})

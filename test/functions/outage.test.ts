@@ -205,13 +205,15 @@ describe('a table service that refuses', () => {
 		const { status, body } = await ask('GET', '/Users/<ann>')
 		const event = tenant.events.at(-1)
 		expect(event).toMatchObject({
-			...{ method: 'GET', status: 500 },
+			method: 'GET',
+			status: 500,
 			error: expect.objectContaining({ message: expect.stringContaining('AuthorizationFailure') }),
 		})
 		expect([status, body]).toEqual([
 			500,
 			{
-				...{ schemas: [error], status: '500' },
+				schemas: [error],
+				status: '500',
 				detail: `Something failed on our side. It is logged as request ${event?.requestId}.`,
 			},
 		])

@@ -169,7 +169,8 @@ describe('PUT', () => {
 			200,
 			{
 				schemas: [urn('schemas:core:2.0:User')],
-				...{ id: user.id, userName: 'BJensen@example.com' },
+				id: user.id,
+				userName: 'BJensen@example.com',
 				meta: { ...user.meta, lastModified: timestamp, version: etag },
 			},
 		])
@@ -227,7 +228,8 @@ describe('PATCH', () => {
 		expect([status, body]).toEqual([204, undefined])
 		const { body: found } = await tenant.request('GET', at.group)
 		expect(found).toEqual({
-			...{ ...group, displayName: 'Bábs' },
+			...group,
+			displayName: 'Bábs',
 			meta: { ...group.meta, lastModified: timestamp, version: headers.get('etag') },
 		})
 		expect(found.meta.version).not.toBe(group.meta.version)

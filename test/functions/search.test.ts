@@ -67,7 +67,9 @@ describe('a search', () => {
 	it('without anything finds all in the order of their creation', async () => {
 		expect(await search('/Users', {})).toEqual({
 			schemas: [listResponse],
-			...{ totalResults: 5, startIndex: 1, itemsPerPage: 5 },
+			totalResults: 5,
+			startIndex: 1,
+			itemsPerPage: 5,
 			Resources: await Promise.all(
 				everybody.map(async (name) => (await tenant.request('GET', `/Users/${ids.get(name)}`)).body),
 			),
@@ -132,11 +134,13 @@ describe('a search', () => {
 		const body = await search('', { attributes: 'displayName,title' })
 		expect(body.Resources[1]).toEqual({
 			schemas: ['urn:ietf:params:scim:schemas:core:2.0:User', enterprise],
-			...{ id: ids.get('alice'), title: 'C' },
+			id: ids.get('alice'),
+			title: 'C',
 		})
 		expect(body.Resources[5]).toEqual({
 			schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
-			...{ id: ids.get('Readers'), displayName: 'Readers' },
+			id: ids.get('Readers'),
+			displayName: 'Readers',
 		})
 		const excluded = await search('/Groups', { excludedAttributes: 'members' })
 		expect(excluded.Resources.filter((group: object) => 'members' in group)).toEqual([])
@@ -236,7 +240,8 @@ describe('a cursor', () => {
 			status: 400,
 			body: {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
-				...{ status: '400', scimType: 'invalidCursor' },
+				status: '400',
+				scimType: 'invalidCursor',
 				detail: 'the cursor is not one of this query: begin again with an empty cursor',
 			},
 		}

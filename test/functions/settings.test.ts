@@ -45,7 +45,8 @@ describe('app settings', () => {
 			'with a relay for the identity',
 			{ ...laptop, ROLLCALL_RELAY_NAMESPACE: 'localhost:8443' },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
 				relay: { namespace: 'localhost:8443' },
 			},
 		],
@@ -53,15 +54,18 @@ describe('app settings', () => {
 			'with limits of their own',
 			{ ...laptop, ROLLCALL_SCAN_LIMIT: '2000', ROLLCALL_FEED_DAYS: '7' },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
-				...{ scanLimit: 2000, keepFeedFor: 604_800_000 },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				scanLimit: 2000,
+				keepFeedFor: 604_800_000,
 			},
 		],
 		[
 			'with a relay and its key',
 			{ ...laptop, ...relay },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
 				relay: { namespace: 'acme.servicebus.windows.net', sas: { keyName: 'send', key: 'a key of the relay' } },
 			},
 		],

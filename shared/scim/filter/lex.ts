@@ -42,9 +42,9 @@ export class Lexer {
 
 	/** Takes what must come now; `what` names it in the refusal. */
 	expect(pattern: RegExp, what: string): string {
-		const taken = this.take(pattern)
-		if (taken === undefined) throw this.unexpected(what)
-		return taken
+		const match = this.take(pattern)
+		if (match === undefined) throw this.unexpected(what)
+		return match
 	}
 
 	/** `attrPath` of RFC 7644 figure 1: `urn:…:User:name.givenName`. */
@@ -111,9 +111,9 @@ export class Lexer {
 
 	#takeHere(pattern: RegExp): string | undefined {
 		pattern.lastIndex = this.#at
-		const taken = pattern.exec(this.#text)?.[0]
-		if (taken !== undefined) this.#at += taken.length
-		return taken
+		const match = pattern.exec(this.#text)?.[0]
+		if (match !== undefined) this.#at += match.length
+		return match
 	}
 }
 

@@ -23,11 +23,11 @@ export const matchesElement = (filter: Filter, element: unknown, attribute: Attr
 	evaluate(filter, (path) => subValueOf(element, attribute, path))
 
 /** What a path leads to: one value for each element, undefined where there is none. */
-type Values = { readonly attribute: Attribute; readonly values: readonly unknown[] }
+type PathValues = { readonly attribute: Attribute; readonly values: readonly unknown[] }
 
-type Lookup = (path: AttributePath) => Values | undefined
+type PathLookup = (path: AttributePath) => PathValues | undefined
 
-function evaluate(filter: Filter, lookup: Lookup): boolean {
+function evaluate(filter: Filter, lookup: PathLookup): boolean {
 	switch (filter.kind) {
 		case 'logicalExpression': {
 			const holds = (operand: Filter): boolean => evaluate(operand, lookup)
@@ -49,7 +49,7 @@ function evaluate(filter: Filter, lookup: Lookup): boolean {
 	}
 }
 
-function valuesOf(resource: AttributeValues, type: ResourceType, path: AttributePath): Values | undefined {
+function valuesOf(resource: AttributeValues, type: ResourceType, path: AttributePath): PathValues | undefined {
 	const resolved = resolveAttribute(type, path)
 	if (resolved === undefined) return undefined
 	const { extension, attribute, subAttribute } = resolved
@@ -58,7 +58,7 @@ function valuesOf(resource: AttributeValues, type: ResourceType, path: Attribute
 	return { attribute: subAttribute, values: elements.map((element) => property(element, subAttribute)) }
 }
 
-function subValueOf(element: unknown, { subAttributes }: Attribute, path: AttributePath): Values | undefined {
+function subValueOf(element: unknown, { subAttributes }: Attribute, path: AttributePath): PathValues | undefined {
 	const attribute = findSubAttribute(subAttributes, path)
 	return attribute && { attribute, values: elementsOf(property(element, attribute)) }
 }
@@ -76,7 +76,7 @@ const elementsOf = (value: unknown): readonly unknown[] =>
 const isPresent = (value: unknown): boolean =>
 	isObject(value) ? Object.values(value).some(isPresent) : !isUnassigned(value)
 
-function compareAny({ operator, value }: AttributeExpression, found: Values | undefined): boolean {
+function compareAny({ operator, value }: AttributeExpression, found: PathValues | undefined): boolean {
 	if (found === undefined) return compare(undefined, { operator, value })
 	const attribute = comparedAttribute(found.attribute)
 	if (attribute === undefined) return false
@@ -113,9 +113,9 @@ export const checkFilter = (filter: Filter, ...types: readonly ResourceType[]): 
 export const checkElementFilter = (filter: Filter, attribute: Attribute): void =>
 	check(filter, { owner: attribute.name, find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [] })
 
-type Scope = { readonly owner: string; readonly find: (path: AttributePath) => Attribute | readonly Attribute[] }
+type FilterScope = { readonly owner: string; readonly find: (path: AttributePath) => Attribute | readonly Attribute[] }
 
-function check(filter: Filter, scope: Scope): void {
+function check(filter: Filter, scope: FilterScope): void {
 	switch (filter.kind) {
 		case 'logicalExpression':
 			for (const operand of filter.operands) check(operand, scope)
@@ -124,18 +124,18 @@ function check(filter: Filter, scope: Scope): void {
 			check(filter.operand, scope)
 			return
 		case 'presentExpression':
-			known(filter.path, scope)
+			requireAttributes(filter.path, scope)
 			return
 		case 'attributeExpression':
-			for (const attribute of known(filter.path, scope)) checkComparison(filter, attribute)
+			for (const attribute of requireAttributes(filter.path, scope)) checkComparison(filter, attribute)
 			return
 		case 'valuePath':
-			for (const attribute of known(filter.path, scope)) checkElementFilter(filter.filter, attribute)
+			for (const attribute of requireAttributes(filter.path, scope)) checkElementFilter(filter.filter, attribute)
 			return
 	}
 }
 
-function known(path: AttributePath, { owner, find }: Scope): readonly Attribute[] {
+function requireAttributes(path: AttributePath, { owner, find }: FilterScope): readonly Attribute[] {
 	const attributes = [find(path)].flat()
 	const name = printAttributePath(path)
 	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${name}`)

@@ -81,8 +81,8 @@ function nextElements(operation: PatchOperation, current: readonly unknown[]): r
 function nextList(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
 	const { attribute, text } = operation.target
 	if (operation.op === 'remove' && !namesValuesToRemove(operation)) return []
-	const given = parseValue(attribute, operation.value, text)
-	const elements: readonly unknown[] = Array.isArray(given) ? given : []
+	const parsed = parseValue(attribute, operation.value, text)
+	const elements: readonly unknown[] = Array.isArray(parsed) ? parsed : []
 	switch (operation.op) {
 		case 'add':
 			return append(attribute, current, elements)

@@ -110,12 +110,12 @@ export function toMembers(value: unknown): readonly Member[] {
 /** What makes one list of members into another. The display of a member that stays is not changed. */
 export function diffMembers(
 	current: readonly Member[],
-	wanted: readonly Member[],
+	next: readonly Member[],
 ): { readonly add: readonly Member[]; readonly remove: readonly ResourceId[] } {
 	const before = new Set(current.map(({ value }) => value))
-	const after = new Set(wanted.map(({ value }) => value))
+	const after = new Set(next.map(({ value }) => value))
 	return {
-		add: wanted.filter(({ value }) => !before.has(value)),
+		add: next.filter(({ value }) => !before.has(value)),
 		remove: [...before].filter((value) => !after.has(value)),
 	}
 }

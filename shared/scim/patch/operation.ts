@@ -2,7 +2,7 @@ import type { Filter } from '../filter/ast.ts'
 import type { ResolvedAttribute } from '../resource-type.ts'
 
 /** Where an operation acts: `emails[type eq "work"].value`. `text` is the path as the client wrote it, for error details. */
-export type Target = ResolvedAttribute & {
+export type PatchTarget = ResolvedAttribute & {
 	readonly filter?: Filter
 	readonly text: string
 }
@@ -12,5 +12,5 @@ export type Target = ResolvedAttribute & {
  * attribute of its value, so there always is a target.
  */
 export type PatchOperation =
-	| { readonly op: 'add' | 'replace'; readonly target: Target; readonly value: unknown }
-	| { readonly op: 'remove'; readonly target: Target; readonly value?: unknown }
+	| { readonly op: 'add' | 'replace'; readonly target: PatchTarget; readonly value: unknown }
+	| { readonly op: 'remove'; readonly target: PatchTarget; readonly value?: unknown }

@@ -6,7 +6,7 @@ import { parsePath } from '../path.ts'
 import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUrn } from '../resource-type.ts'
 import { urn } from '../urn.ts'
 import { isObject, isUnassigned, type JsonObject } from '../value.ts'
-import type { PatchOperation, Target } from './operation.ts'
+import type { PatchOperation, PatchTarget } from './operation.ts'
 
 /** The most changes that one request may ask for. Those of a value without a path count one by one. */
 export const maxOperations = 1000
@@ -16,12 +16,12 @@ const withNamesInAnyCase = <S extends z.ZodType>(schema: S) =>
 
 /** JSON has no name twice in one object; in another letter case it would leave open which one is meant. */
 function withNamesOnce(object: JsonObject): JsonObject {
-	const seen = new Set<string>()
+	const names = new Set<string>()
 	for (const name of Object.keys(object)) {
 		const lower = name.toLowerCase()
-		if (seen.has(lower))
+		if (names.has(lower))
 			throw invalidSyntax(`the PATCH has the name ${JSON.stringify(name.slice(0, 100))} twice in one object`)
-		seen.add(lower)
+		names.add(lower)
 	}
 	return object
 }
@@ -38,7 +38,7 @@ const operationSchema = z.object(
 	{ error: 'must be an object' },
 )
 
-type Operation = z.infer<typeof operationSchema>
+type PatchMessageOperation = z.infer<typeof operationSchema>
 
 const messageSchema = z.object(
 	{
@@ -78,7 +78,7 @@ function refusal(error: z.ZodError): ScimError {
 	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
 }
 
-function parseOperation(operation: Operation, type: ResourceType, at: string): readonly PatchOperation[] {
+function parseOperation(operation: PatchMessageOperation, type: ResourceType, at: string): readonly PatchOperation[] {
 	const { op, path, value } = operation
 	const hasValue = Object.hasOwn(operation, 'value')
 	if (op !== 'remove' && !hasValue) throw invalidValue(`${at}: ${op} must have a value`)
@@ -110,7 +110,7 @@ function operationsByPath(op: 'add' | 'replace', values: JsonObject, type: Resou
 
 /** The path of an extension alone stands for all its attributes. */
 function extensionOperations(
-	{ op, value }: Pick<Operation, 'op' | 'value'>,
+	{ op, value }: Pick<PatchMessageOperation, 'op' | 'value'>,
 	extension: Schema,
 	type: ResourceType,
 ): readonly PatchOperation[] {
@@ -126,7 +126,7 @@ function extensionOperations(
 	return operationsByPath(op, Object.fromEntries(entries), type)
 }
 
-function findWritable(type: ResourceType, name: string): Target | undefined {
+function findWritable(type: ResourceType, name: string): PatchTarget | undefined {
 	try {
 		const target = findTarget(type, name)
 		return target !== undefined && !isReadOnly(target) ? requireMutable(target) : undefined
@@ -137,14 +137,14 @@ function findWritable(type: ResourceType, name: string): Target | undefined {
 	}
 }
 
-function requireTarget(type: ResourceType, path: string): Target {
+function requireTarget(type: ResourceType, path: string): PatchTarget {
 	const target = findTarget(type, path)
 	if (target === undefined) throw invalidPath(`${type.name} has no attribute "${path}"`)
 	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
 	return requireMutable(target)
 }
 
-function findTarget(type: ResourceType, text: string): Target | undefined {
+function findTarget(type: ResourceType, text: string): PatchTarget | undefined {
 	const { path, filter } = parsePath(text)
 	const resolved = resolveAttribute(type, path)
 	if (resolved === undefined || filter === undefined) return resolved && { ...resolved, text }
@@ -154,10 +154,10 @@ function findTarget(type: ResourceType, text: string): Target | undefined {
 	return { ...resolved, filter, text }
 }
 
-const isReadOnly = ({ attribute, subAttribute }: Target): boolean =>
+const isReadOnly = ({ attribute, subAttribute }: PatchTarget): boolean =>
 	attribute.mutability === 'readOnly' || subAttribute?.mutability === 'readOnly'
 
-function requireMutable(target: Target): Target {
+function requireMutable(target: PatchTarget): PatchTarget {
 	if (target.subAttribute?.mutability === 'immutable') throw mutability(`${target.text} cannot be changed`)
 	return target
 }
