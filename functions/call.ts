@@ -1,3 +1,4 @@
+import type { Quirks } from '../shared/scim/dialect.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
@@ -17,6 +18,8 @@ export type Call = {
 	readonly tenant: Tenant
 	readonly store: ResourceStore
 	readonly ids: IdGenerator
+	/** Takes what of the request RFC 7643 and RFC 7644 do not allow and we understand all the same, for the log. */
+	readonly quirks: Quirks
 	/** Looks at what the tenant's requests need. Never rejects. */
 	readonly checks: () => Promise<readonly HealthCheck[]>
 	/** `https://<host>/scim/<tenant>`, without a slash at the end. */

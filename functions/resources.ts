@@ -1,4 +1,5 @@
 import { parseQuery } from '../shared/http/query.ts'
+import type { Quirks } from '../shared/scim/dialect.ts'
 import { notFound, preconditionFailed } from '../shared/scim/error.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
@@ -20,7 +21,7 @@ export const createResource =
 	(type: ResourceType): Handler =>
 	async (call) => {
 		const selection = selectionOf(call, type)
-		const draft = draftOf(parseResource(type, await call.body()))
+		const draft = draftOf(parseResource(type, await call.body(), call.quirks))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
 	}
@@ -43,7 +44,7 @@ export const replaceResource =
 	(type: ResourceType): Handler =>
 	async (call) => {
 		const selection = selectionOf(call, type)
-		const { attributes, members = [] } = draftOf(parseResource(type, await call.body()))
+		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
 		const stored = await update(call, type, {
 			include: { ...includeOf(selection, type), members: type.name === 'Group' },
 			revise: (current) => revision(current, attributes, current.members && diffMembers(current.members, members)),
@@ -56,7 +57,7 @@ export const patchResource =
 	(type: ResourceType): Handler =>
 	async (call) => {
 		const selection = selectionOf(call, type)
-		const operations = parsePatch(await call.body(), type)
+		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
 		const version = await patchGroup(call, type, operations)
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
@@ -82,7 +83,7 @@ type UserPatch = {
 async function patchUser(call: Call, { type, selection, operations }: UserPatch): Promise<ScimReply> {
 	const stored = await update(call, type, {
 		include: includeOf(selection, type),
-		revise: (current) => revision(current, applyPatch(current.attributes, operations, type)),
+		revise: (current) => revision(current, applyPatch(current.attributes, operations, { type, quirks: call.quirks })),
 	})
 	return resourceReply(200, { call, type, selection, stored })
 }
@@ -92,13 +93,13 @@ async function patchUser(call: Call, { type, selection, operations }: UserPatch)
  * that is what Entra sends. Everything else is worked out on the group as it is.
  */
 async function patchGroup(call: Call, type: ResourceType, operations: readonly PatchOperation[]): Promise<string> {
-	const change = memberChange(operations)
+	const change = memberChange(operations, call.quirks)
 	if (change?.base === 'current' && change.rest.length === 0) {
 		return required(call, type, await call.store.changeMembers(idOf(call), change, conditionOf(call))).version
 	}
 	const revise = (current: StoredResource): Revision | undefined => {
-		if (change === undefined) return reviseWithMembers(current, type, operations)
-		const attributes = applyPatch(current.attributes, change.rest, type)
+		if (change === undefined) return reviseWithMembers(current, operations, { type, quirks: call.quirks })
+		const attributes = applyPatch(current.attributes, change.rest, { type, quirks: call.quirks })
 		const membership = change.base === 'current' ? change : diffMembers(current.members ?? [], change.add)
 		return revision(current, attributes, membership)
 	}
@@ -108,12 +109,12 @@ async function patchGroup(call: Call, type: ResourceType, operations: readonly P
 
 function reviseWithMembers(
 	current: StoredResource,
-	type: ResourceType,
 	operations: readonly PatchOperation[],
+	options: { readonly type: ResourceType; readonly quirks: Quirks },
 ): Revision | undefined {
 	// The operations look at the members as a GET shows them: `members[type eq "User"]`.
 	const before = { ...current.attributes, members: current.members?.map((member) => ({ ...member, type: 'User' })) }
-	const { attributes, members = [] } = draftOf(applyPatch(before, operations, type))
+	const { attributes, members = [] } = draftOf(applyPatch(before, operations, options))
 	return revision(current, attributes, diffMembers(current.members ?? [], members))
 }
 

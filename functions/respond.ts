@@ -2,7 +2,7 @@ import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
-import type { Quirk } from '../shared/scim/dialect.ts'
+import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
@@ -44,8 +44,9 @@ export const respondWith =
 	async (request, requestId, log) => {
 		const started = services.now()
 		const labels: RequestLabels = {}
-		const used: Usage = { storageRequests: 0, quirks: new Set() }
-		const outcome = await counting(used, () => answer(request, { services, requestId, labels })).catch(
+		const used: Usage = { storageRequests: 0 }
+		const quirks: Quirks = new Set()
+		const outcome = await counting(used, () => answer(request, { services, requestId, labels, quirks })).catch(
 			(error: unknown) => refuse(error, { requestId, method: request.method }),
 		)
 		log({
@@ -54,7 +55,7 @@ export const respondWith =
 			status: outcome.response.status,
 			milliseconds: services.now() - started,
 			storageRequests: used.storageRequests,
-			...(used.quirks.size > 0 && { quirks: [...used.quirks] }),
+			...(quirks.size > 0 && { quirks: [...quirks] }),
 			...labels,
 			...outcome.cause,
 		})
@@ -69,12 +70,16 @@ type AnswerContext = {
 	readonly services: Services
 	readonly requestId: string
 	readonly labels: RequestLabels
+	readonly quirks: Quirks
 }
 
 /** What of a request is known so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string }
 
-async function answer(request: ScimRequest, { services, requestId, labels }: AnswerContext): Promise<LoggedResponse> {
+async function answer(
+	request: ScimRequest,
+	{ services, requestId, labels, quirks }: AnswerContext,
+): Promise<LoggedResponse> {
 	const url = new URL(request.url)
 	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
 		return { response: responseOf(liveness(request.method), request.method) }
@@ -90,7 +95,7 @@ async function answer(request: ScimRequest, { services, requestId, labels }: Ans
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
 	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	const reply = await handler(callOf(request, { url, tenant, services, match, requestId }))
+	const reply = await handler(callOf(request, { url, tenant, services, match, requestId, quirks }))
 	return { response: responseOf(reply, request.method) }
 }
 
@@ -123,6 +128,7 @@ type CallContext = {
 	readonly services: Services
 	readonly match: PathMatch
 	readonly requestId: string
+	readonly quirks: Quirks
 }
 
 function liveness(method: string): ScimReply {
@@ -130,7 +136,7 @@ function liveness(method: string): ScimReply {
 	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
 }
 
-function callOf(request: ScimRequest, { url, tenant, services, match, requestId }: CallContext): Call {
+function callOf(request: ScimRequest, { url, tenant, services, match, requestId, quirks }: CallContext): Call {
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
 	const baseUrl = `${url.origin}/scim/${tenant.name}`
@@ -139,6 +145,7 @@ function callOf(request: ScimRequest, { url, tenant, services, match, requestId 
 		tenant,
 		store: services.open(tenant),
 		ids: services.ids,
+		quirks,
 		checks: () =>
 			services.checks(tenant, {
 				method: 'GET',

@@ -36,7 +36,7 @@ async function search(call: Call, types: readonly ResourceType[], parameters: Qu
 	}
 	const options: SearchOptions = {
 		selection: parseSelection(parameters, types),
-		...filterOf(types, parameters.filter),
+		...filterOf(call, types, parameters.filter),
 		...sortOf(types, parameters),
 	}
 	const message =
@@ -121,10 +121,10 @@ async function find(
 	}
 }
 
-function filterOf(types: readonly ResourceType[], text: string | undefined): { filter?: Filter } {
+function filterOf({ quirks }: Call, types: readonly ResourceType[], text: string | undefined): { filter?: Filter } {
 	if (text === undefined) return {}
 	const filter = parseFilter(text)
-	checkFilter(filter, ...types)
+	checkFilter(filter, types, quirks)
 	return { filter }
 }
 

@@ -132,7 +132,7 @@ async function importResource(
 	{ id, attributes }: ResourceRecord,
 ): Promise<ImportOutcome> {
 	return orConflict(async () => {
-		const parsed = parseResource(type, attributes)
+		const parsed = parseResource(type, attributes, new Set())
 		const present = await store.get(type, id)
 		if (present === undefined) {
 			await store.create(type, { id, attributes: parsed })

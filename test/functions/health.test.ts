@@ -126,3 +126,50 @@ test.each([
 	expect(status).toBe(200)
 	expect(tenant.events.at(-1)?.quirks).toEqual(quirks)
 })
+
+test('the log of a refused request names what was tolerated until then', async () => {
+	const tenant = await newHost()
+	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
+	const schemas = ['urn:ietf:params:scim:api:messages:2.0:PatchOp']
+	const operations = [
+		{ op: 'Replace', path: 'active', value: 'False' },
+		{ op: 'Add', path: 'manager', value: 7 },
+	]
+	const { status } = await tenant.request('PATCH', `/Users/${id}`, { body: { schemas, Operations: operations } })
+	expect(status).toBe(400)
+	expect(tenant.events.at(-1)?.quirks).toEqual(['operationInAnyCase', 'booleanFromString'])
+})
+
+test('the log of a bulk request names what was tolerated in all its operations', async () => {
+	const tenant = await newHost()
+	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
+	const patch = (operation: unknown) => ({ method: 'PATCH', path: `/Users/${id}`, data: { Operations: [operation] } })
+	const Operations = [
+		patch({ op: 'Replace', path: 'title', value: 7 }),
+		patch({ op: 'replace', path: 'active', value: 'False' }),
+	]
+	expect(await tenant.request('POST', '/Bulk', { body: { Operations } })).toMatchObject({ status: 200 })
+	expect(tenant.events.at(-1)?.quirks).toEqual(['operationInAnyCase', 'booleanFromString'])
+})
+
+test('the log of a search names a boolean in quotes', async () => {
+	const tenant = await newHost()
+	const { status } = await tenant.request('GET', '/Users?filter=active+eq+%22True%22')
+	expect(status).toBe(200)
+	expect(tenant.events.at(-1)?.quirks).toEqual(['booleanFromString'])
+})
+
+test('requests under way at the same time log their own quirks', async () => {
+	const tenant = await newHost()
+	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
+	const patch = (operation: unknown) => tenant.request('PATCH', `/Users/${id}`, { body: { Operations: [operation] } })
+	const before = tenant.events.length
+	await Promise.all([
+		patch({ op: 'Replace', path: 'title', value: 'a' }),
+		patch({ op: 'replace', path: 'active', value: 'False' }),
+		patch({ op: 'replace', path: 'nickName', value: 'b' }),
+	])
+	const quirks = tenant.events.slice(before).map((event) => event.quirks)
+	expect(quirks).toHaveLength(3)
+	expect(quirks).toEqual(expect.arrayContaining([['operationInAnyCase'], ['booleanFromString'], undefined]))
+})

@@ -1,5 +1,5 @@
 import type { Attribute } from '../attribute.ts'
-import { booleanFromString } from '../dialect.ts'
+import { readBoolean } from '../dialect.ts'
 import { foldCase, keepCase } from '../fold-case.ts'
 import { isUnassigned } from '../value.ts'
 import type { CompareOperator, CompareValue } from './ast.ts'
@@ -19,7 +19,7 @@ export function isComparable({ type }: Attribute, operator: CompareOperator, val
 	if (value === null) return isEquality(operator)
 	switch (type) {
 		case 'boolean':
-			return isEquality(operator) && typeof booleanFromString(value) === 'boolean'
+			return isEquality(operator) && typeof readBoolean(value) === 'boolean'
 		case 'integer':
 		case 'decimal':
 			return !isSubstring(operator) && typeof value !== 'boolean' && Number.isFinite(Number(value))
@@ -38,7 +38,7 @@ export function compare(actual: unknown, { operator, value, attribute }: Compari
 	if (value === null) return false
 	switch (attribute.type) {
 		case 'boolean':
-			return isEquality(operator) && (actual === booleanFromString(value)) === (operator === 'eq')
+			return isEquality(operator) && (actual === readBoolean(value)) === (operator === 'eq')
 		case 'integer':
 		case 'decimal':
 			return compareOrdered(operator, Number(actual), Number(value))

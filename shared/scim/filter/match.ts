@@ -1,4 +1,5 @@
 import { type Attribute, findAttribute } from '../attribute.ts'
+import { booleanFromString, type Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
 import type { AttributeValues } from '../resource.ts'
 import { type AttributePath, type ResourceType, resolveAttribute } from '../resource-type.ts'
@@ -96,13 +97,14 @@ const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
  *
  * @throws ScimError 400 `invalidFilter`
  */
-export const checkFilter = (filter: Filter, ...types: readonly ResourceType[]): void =>
+export const checkFilter = (filter: Filter, types: readonly ResourceType[], quirks: Quirks): void =>
 	check(filter, {
 		owner: types.map(({ name }) => name).join(' or '),
 		find: (path) =>
 			types
 				.map((type) => resolveAttribute(type, path))
 				.flatMap((resolved) => resolved?.subAttribute ?? resolved?.attribute ?? []),
+		quirks,
 	})
 
 /**
@@ -110,10 +112,18 @@ export const checkFilter = (filter: Filter, ...types: readonly ResourceType[]): 
  *
  * @throws ScimError 400 `invalidFilter`
  */
-export const checkElementFilter = (filter: Filter, attribute: Attribute): void =>
-	check(filter, { owner: attribute.name, find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [] })
+export const checkElementFilter = (filter: Filter, attribute: Attribute, quirks: Quirks): void =>
+	check(filter, {
+		owner: attribute.name,
+		find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [],
+		quirks,
+	})
 
-type FilterScope = { readonly owner: string; readonly find: (path: AttributePath) => Attribute | readonly Attribute[] }
+type FilterScope = {
+	readonly owner: string
+	readonly find: (path: AttributePath) => Attribute | readonly Attribute[]
+	readonly quirks: Quirks
+}
 
 function check(filter: Filter, scope: FilterScope): void {
 	switch (filter.kind) {
@@ -127,10 +137,11 @@ function check(filter: Filter, scope: FilterScope): void {
 			requireAttributes(filter.path, scope)
 			return
 		case 'attributeExpression':
-			for (const attribute of requireAttributes(filter.path, scope)) checkComparison(filter, attribute)
+			for (const attribute of requireAttributes(filter.path, scope)) checkComparison(filter, attribute, scope.quirks)
 			return
 		case 'valuePath':
-			for (const attribute of requireAttributes(filter.path, scope)) checkElementFilter(filter.filter, attribute)
+			for (const attribute of requireAttributes(filter.path, scope))
+				checkElementFilter(filter.filter, attribute, scope.quirks)
 			return
 	}
 }
@@ -146,7 +157,7 @@ function requireAttributes(path: AttributePath, { owner, find }: FilterScope): r
 /** `meta.location`, and the `$ref` of members and groups; that of a manager is the client's. */
 const isOwnAddress = ({ type, mutability }: Attribute): boolean => type === 'reference' && mutability !== 'readWrite'
 
-function checkComparison({ path, operator, value }: AttributeExpression, named: Attribute): void {
+function checkComparison({ path, operator, value }: AttributeExpression, named: Attribute, quirks: Quirks): void {
 	const name = printAttributePath(path)
 	const attribute = comparedAttribute(named)
 	if (attribute === undefined) throw invalidFilter(`filter: ${name} is complex; compare one of its sub-attributes`)
@@ -155,4 +166,5 @@ function checkComparison({ path, operator, value }: AttributeExpression, named: 
 			`filter: ${name} is a ${attribute.type} and cannot be compared by ${operator} with ${JSON.stringify(value)}`,
 		)
 	}
+	if (attribute.type === 'boolean') booleanFromString(value, quirks)
 }

@@ -1,5 +1,5 @@
 import type { Attribute } from '../attribute.ts'
-import { elementFromFilter, listOfSingle, namesValuesToRemove, singleFromList } from '../dialect.ts'
+import { elementFromFilter, listOfSingle, namesValuesToRemove, type Quirks, singleFromList } from '../dialect.ts'
 import { invalidValue, mutability, noTarget } from '../error.ts'
 import { matchesElement } from '../filter/match.ts'
 import type { AttributeValues } from '../resource.ts'
@@ -30,18 +30,22 @@ import type { PatchOperation } from './operation.ts'
 export function applyPatch(
 	values: AttributeValues,
 	operations: readonly PatchOperation[],
-	type: ResourceType,
+	{ type, quirks }: { readonly type: ResourceType; readonly quirks: Quirks },
 ): AttributeValues {
-	const patched = prune(type, operations.reduce(applyOperation, values))
+	const patched = prune(
+		type,
+		operations.reduce((current, operation) => applyOperation(current, operation, quirks), values),
+	)
 	requireStillAssigned(patched, operations, type)
 	return sameValue(patched, values) ? values : patched
 }
 
-function applyOperation(values: AttributeValues, operation: PatchOperation): AttributeValues {
+function applyOperation(values: AttributeValues, operation: PatchOperation, quirks: Quirks): AttributeValues {
 	const { extension, attribute } = operation.target
-	if (extension === undefined) return assign(values, attribute.name, nextValue(operation, values[attribute.name]))
+	if (extension === undefined)
+		return assign(values, attribute.name, nextValue(operation, values[attribute.name], quirks))
 	const current = objectOf(values[extension.urn])
-	const next = assign(current, attribute.name, nextValue(operation, current[attribute.name]))
+	const next = assign(current, attribute.name, nextValue(operation, current[attribute.name], quirks))
 	return assign(values, extension.urn, next)
 }
 
@@ -51,37 +55,37 @@ function assign(object: JsonObject, name: string, value: unknown): JsonObject {
 	return rest
 }
 
-function nextValue(operation: PatchOperation, current: unknown): unknown {
+function nextValue(operation: PatchOperation, current: unknown, quirks: Quirks): unknown {
 	const { attribute, filter, text } = operation.target
-	if (attribute.multiValued) return nextElements(operation, Array.isArray(current) ? current : [])
-	if (filter === undefined) return nextSingle(operation, current)
-	const [next, other] = nextElements(operation, listOfSingle(current))
+	if (attribute.multiValued) return nextElements(operation, Array.isArray(current) ? current : [], quirks)
+	if (filter === undefined) return nextSingle(operation, current, quirks)
+	const [next, other] = nextElements(operation, listOfSingle(current, quirks), quirks)
 	if (other !== undefined) throw noTarget(`${text}: the value of ${attribute.name} does not match`)
 	return next
 }
 
-function nextSingle(operation: PatchOperation, current: unknown): unknown {
+function nextSingle(operation: PatchOperation, current: unknown, quirks: Quirks): unknown {
 	const { attribute, text } = operation.target
 	if (clearsWhole(operation)) return undefined
-	if (attribute.type !== 'complex') return parseValue(attribute, operation.value, text)
-	return merge(attribute, objectOf(current), changesOf(operation))
+	if (attribute.type !== 'complex') return parseValue(attribute, { value: operation.value, at: text, quirks })
+	return merge(attribute, objectOf(current), changesOf(operation, quirks))
 }
 
-function nextElements(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+function nextElements(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, filter, subAttribute } = operation.target
-	const effect = isMembers(attribute) ? memberEffect(operation) : undefined
+	const effect = isMembers(attribute) ? memberEffect(operation, quirks) : undefined
 	if (effect !== undefined) return withMembers(current, effect)
 	const isWhole = filter === undefined && subAttribute === undefined
-	const next = isWhole ? nextList(operation, current) : nextMatching(operation, current)
+	const next = isWhole ? nextList(operation, current, quirks) : nextMatching(operation, current, quirks)
 	requireFew(attribute, next)
 	return settlePrimary(attribute, current, next)
 }
 
 /** Where the path is a multi-valued attribute alone, such as `emails`. */
-function nextList(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+function nextList(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, text } = operation.target
-	if (operation.op === 'remove' && !namesValuesToRemove(operation)) return []
-	const parsed = parseValue(attribute, operation.value, text)
+	if (operation.op === 'remove' && !namesValuesToRemove(operation, quirks)) return []
+	const parsed = parseValue(attribute, { value: operation.value, at: text, quirks })
 	const elements: readonly unknown[] = Array.isArray(parsed) ? parsed : []
 	switch (operation.op) {
 		case 'add':
@@ -94,15 +98,15 @@ function nextList(operation: PatchOperation, current: readonly unknown[]): reado
 }
 
 /** Where the path selects elements, such as `emails[type eq "work"]` and `emails.value`, which selects all. */
-function nextMatching(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+function nextMatching(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, filter, subAttribute } = operation.target
 	const matches = (element: unknown) => filter === undefined || matchesElement(filter, objectOf(element), attribute)
 	if (clearsWhole(operation)) return operation.op === 'add' ? current : current.filter((element) => !matches(element))
-	const changes = changesOf(operation)
-	if (!current.some(matches)) return [...current, ...missingElement(operation, changes)]
+	const changes = changesOf(operation, quirks)
+	if (!current.some(matches)) return [...current, ...missingElement(operation, changes, quirks)]
 	const isSwap = operation.op === 'replace' && subAttribute === undefined
 	const next = (element: unknown) =>
-		isSwap ? describedElement(operation, changes) : revise(operation, objectOf(element), changes)
+		isSwap ? describedElement(operation, changes, quirks) : revise(operation, objectOf(element), changes)
 	return append(
 		attribute,
 		[],
@@ -115,14 +119,15 @@ const clearsWhole = ({ op, target, value }: PatchOperation): boolean =>
 	target.subAttribute === undefined && (op === 'remove' || isUnassigned(value))
 
 /** The sub-attributes that the operation sets, by name; undefined for those that it unassigns. */
-function changesOf(operation: PatchOperation): ReadonlyMap<string, unknown> {
+function changesOf(operation: PatchOperation, quirks: Quirks): ReadonlyMap<string, unknown> {
 	const { attribute, subAttribute, text } = operation.target
 	if (subAttribute === undefined) {
-		return parseSubAttributes(attribute, singleFromList(attribute, operation.value), text)
+		const value = singleFromList(attribute, operation.value, quirks)
+		return parseSubAttributes(attribute, { value, at: text, quirks })
 	}
 	if (operation.op === 'remove') return new Map([[subAttribute.name, undefined]])
 	const at = text.slice(0, text.lastIndexOf('.'))
-	return parseSubAttributes(attribute, { [subAttribute.name]: operation.value }, at)
+	return parseSubAttributes(attribute, { value: { [subAttribute.name]: operation.value }, at, quirks })
 }
 
 /** RFC 7644 section 3.5.2.3: "Sub-attributes that are not specified SHALL be left unchanged." */
@@ -150,11 +155,15 @@ function revise(operation: PatchOperation, element: JsonObject, changes: Readonl
 }
 
 /** The element to make where none matches; none where the operation would leave it empty. */
-function missingElement(operation: PatchOperation, changes: ReadonlyMap<string, unknown>): readonly JsonObject[] {
+function missingElement(
+	operation: PatchOperation,
+	changes: ReadonlyMap<string, unknown>,
+	quirks: Quirks,
+): readonly JsonObject[] {
 	if ([...changes.values()].every((value) => value === undefined)) return []
 	const { attribute, filter, text } = operation.target
-	const literals = filter === undefined ? {} : elementFromFilter(filter)
-	const element = literals && describedElement(operation, changes)
+	const literals = filter === undefined ? {} : elementFromFilter(filter, quirks)
+	const element = literals && describedElement(operation, changes, quirks)
 	if (element === undefined || (filter !== undefined && !matchesElement(filter, element, attribute))) {
 		throw noTarget(`${text}: no value of ${attribute.name} matches`)
 	}
@@ -162,10 +171,14 @@ function missingElement(operation: PatchOperation, changes: ReadonlyMap<string, 
 }
 
 /** An element of what the filter says and the operation sets. */
-function describedElement(operation: PatchOperation, changes: ReadonlyMap<string, unknown>): JsonObject {
+function describedElement(
+	operation: PatchOperation,
+	changes: ReadonlyMap<string, unknown>,
+	quirks: Quirks,
+): JsonObject {
 	const { attribute, filter, text } = operation.target
-	const described = (filter && elementFromFilter(filter)) ?? {}
-	const literals = merge(attribute, {}, parseSubAttributes(attribute, described, text))
+	const described = (filter && elementFromFilter(filter, quirks)) ?? {}
+	const literals = merge(attribute, {}, parseSubAttributes(attribute, { value: described, at: text, quirks }))
 	const element = merge(attribute, literals, changes)
 	requireSubAttributes(attribute, element, text)
 	const [member] = isMembers(attribute) ? toMembers([element]) : []

@@ -1,4 +1,4 @@
-import { namesValuesToRemove } from '../dialect.ts'
+import { namesValuesToRemove, type Quirks } from '../dialect.ts'
 import { invalidValue } from '../error.ts'
 import type { Filter } from '../filter/ast.ts'
 import { kindOfId } from '../id.ts'
@@ -29,7 +29,7 @@ export type MemberEffect = {
  *
  * @throws ScimError 400 `invalidValue` for a member that cannot be one
  */
-export function memberChange(operations: readonly PatchOperation[]): MemberChange | undefined {
+export function memberChange(operations: readonly PatchOperation[], quirks: Quirks): MemberChange | undefined {
 	const rest: PatchOperation[] = []
 	const add = new Map<ResourceId, Member>()
 	const remove = new Set<ResourceId>()
@@ -39,7 +39,7 @@ export function memberChange(operations: readonly PatchOperation[]): MemberChang
 			rest.push(operation)
 			continue
 		}
-		const effect = memberEffect(operation)
+		const effect = memberEffect(operation, quirks)
 		if (effect === undefined) return undefined
 		if (effect.all) {
 			const staying = new Set(effect.add.map(({ value }) => value))
@@ -64,20 +64,20 @@ export function memberChange(operations: readonly PatchOperation[]): MemberChang
  *
  * @throws ScimError 400 `invalidValue` for a member that cannot be one
  */
-export function memberEffect(operation: PatchOperation): MemberEffect | undefined {
+export function memberEffect(operation: PatchOperation, quirks: Quirks): MemberEffect | undefined {
 	const { attribute, filter, text } = operation.target
 	if (filter !== undefined) {
 		const values = operation.op === 'remove' ? valuesInFilter(filter) : undefined
 		return values && { all: false, add: [], remove: values.filter(isUserId) }
 	}
 	if (operation.op !== 'remove') {
-		const add = toMembers(parseValue(attribute, operation.value, text))
+		const add = toMembers(parseValue(attribute, { value: operation.value, at: text, quirks }))
 		return { all: operation.op === 'replace', add, remove: [] }
 	}
 	if (!Object.hasOwn(operation, 'value')) return { all: true, add: [], remove: [] }
 	// A value that is there but names nobody is refused: nothing but its absence may empty a group.
-	if (!namesValuesToRemove(operation)) throw invalidValue(`${text}: the value of a remove must name members`)
-	const named = parseValue(attribute, operation.value, text)
+	if (!namesValuesToRemove(operation, quirks)) throw invalidValue(`${text}: the value of a remove must name members`)
+	const named = parseValue(attribute, { value: operation.value, at: text, quirks })
 	return { all: false, add: [], remove: Array.isArray(named) ? named.map(idOf).filter(isUserId) : [] }
 }
 

@@ -7,7 +7,7 @@ import { parseResource, prune, sameValue } from '../../../shared/scim/value.ts'
 
 const refusal = (type: ResourceType, body: unknown) => {
 	try {
-		return parseResource(type, body)
+		return parseResource(type, body, new Set())
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
 		return `${error.status} ${error.scimType}: ${error.message}`
@@ -33,7 +33,7 @@ describe('the attributes in a body', () => {
 			roles: [],
 		}
 		const { schemas, meta, roles, ...attributes } = body
-		expect(parseResource(userType, body)).toStrictEqual(attributes)
+		expect(parseResource(userType, body, new Set())).toStrictEqual(attributes)
 	})
 
 	it.each([
@@ -105,7 +105,7 @@ describe('the attributes in a body', () => {
 			{ locale: 'PUWGYNUKSGVE', profileUrl: 'RVSZJGLGMDLF' },
 		],
 	])('are read from %s', (_, body, expected) => {
-		expect(parseResource(userType, { userName: 'bjensen', ...body })).toStrictEqual({
+		expect(parseResource(userType, { userName: 'bjensen', ...body }, new Set())).toStrictEqual({
 			userName: 'bjensen',
 			...expected,
 		})

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Quirks } from '../../../../shared/scim/dialect.ts'
 import { ScimError } from '../../../../shared/scim/error.ts'
 import { idGenerator } from '../../../../shared/scim/id.ts'
 import { applyPatch } from '../../../../shared/scim/patch/apply.ts'
@@ -16,7 +17,8 @@ function patch(
 	type: ResourceType = userType,
 ): AttributeValues {
 	const message = { schemas: [urn.patchOp], Operations: operations }
-	return applyPatch(frozen(values), parsePatch(message, type), type)
+	const quirks: Quirks = new Set()
+	return applyPatch(frozen(values), parsePatch(message, type, quirks), { type, quirks })
 }
 
 /** The user beside its userName, after the operations. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Quirk } from '../../../../shared/scim/dialect.ts'
 import { ScimError } from '../../../../shared/scim/error.ts'
 import { idGenerator } from '../../../../shared/scim/id.ts'
 import { applyPatch } from '../../../../shared/scim/patch/apply.ts'
@@ -19,9 +20,9 @@ const nested = newId('Group')
 const operationId = newId('Operation')
 
 const parse = (operations: readonly unknown[]) =>
-	parsePatch({ schemas: [urn.patchOp], Operations: operations }, groupType)
+	parsePatch({ schemas: [urn.patchOp], Operations: operations }, groupType, new Set())
 
-const change = (...operations: unknown[]) => memberChange(parse(operations))
+const change = (...operations: unknown[]) => memberChange(parse(operations), new Set())
 
 function refusal(work: () => unknown): string {
 	try {
@@ -222,7 +223,8 @@ describe('the change of members', () => {
 })
 
 describe('the members in a body', () => {
-	const membersOf = (members: unknown) => toMembers(parseResource(groupType, { displayName: 'g', members }).members)
+	const membersOf = (members: unknown) =>
+		toMembers(parseResource(groupType, { displayName: 'g', members }, new Set()).members)
 
 	it.each([
 		[undefined, []],
@@ -289,14 +291,15 @@ describe('a change of members that nobody has read', () => {
 		fc.assert(
 			fc.property(members, fc.array(operation), (current, operations) => {
 				const parsed = parse(operations)
-				const changed = memberChange(parsed)
-				const patched = applyPatch({ displayName: 'g', members: current }, parsed, groupType)
+				const options = { type: groupType, quirks: new Set<Quirk>() }
+				const changed = memberChange(parsed, new Set())
+				const patched = applyPatch({ displayName: 'g', members: current }, parsed, options)
 				if (changed === undefined) throw new TypeError('every one of these operations is known')
 				const { base, add, remove, rest } = changed
 				expect(remove.filter((value) => add.some((added) => added.value === value))).toEqual([])
 				const unread = base === 'none' ? diffMembers(current, add) : { add, remove }
 				expect(stored(current, unread)).toEqual(stored(current, diffMembers(current, toMembers(patched.members))))
-				expect(applyPatch({ displayName: 'g' }, rest, groupType).displayName).toBe(patched.displayName)
+				expect(applyPatch({ displayName: 'g' }, rest, options).displayName).toBe(patched.displayName)
 			}),
 			{ numRuns: 500 },
 		)
