@@ -5,12 +5,19 @@ import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
-import { parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
-import { locationOf, represent } from '../shared/scim/represent.ts'
-import type { AttributeValues, Member, ResourceId, StoredResource } from '../shared/scim/resource.ts'
+import {
+	type Projection,
+	parseSelection,
+	project,
+	projectAttribute,
+	type Selection,
+	selects,
+} from '../shared/scim/projection.ts'
+import { locationOf, represent, representMembers } from '../shared/scim/represent.ts'
+import type { AttributeValues, Member, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
-import { accepts, etag, isNotModified } from '../shared/scim/version.ts'
+import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
@@ -177,43 +184,45 @@ type RepresentationInput = {
 }
 
 /**
- * A group with its members, of whom there may be a million: they go page by page from rows to bytes, and never stand in
- * memory as objects all at once.
+ * Answers with a group and its members, of whom there may be a million. Each page of members goes from rows to bytes, so
+ * that they are never in memory as objects all at once.
  */
 async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<ScimReply> {
-	const found = await call.store.getGroup(idOf(call), {
-		isKnown: (version) => isNotModified(call.ifNoneMatch, version),
-		write: (members) => memberBytes(call, type, selection, members),
+	const isCurrent: VersionCondition = (version) => isNotModified(call.ifNoneMatch, version)
+	const group = await call.store.getGroup(idOf(call), {
+		// The client has this version already: its members need not be read.
+		isKnown: isCurrent,
+		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
-	if (found === undefined) throw absent(call, type)
-	const { resource: stored, members } = found
-	if (members === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
+	if (group === undefined) throw absent(call, type)
+	const { resource: stored, members: pages } = group
+	if (pages === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })
-	const group = JSON.stringify(reply.body)
-	const body = Buffer.concat([Buffer.from(group.slice(0, -1)), ...membersOf(members), Buffer.from('}')])
-	return { ...reply, body }
+	return { ...reply, body: groupBytes(reply.body, pages) }
 }
 
-/** The JSON of some members without the brackets around it; nothing where nothing of any of them is to be told. */
-function memberBytes({ baseUrl }: Call, type: ResourceType, selection: Selection, members: readonly Member[]): Buffer {
-	const projected: unknown = project(represent({ ...nobody, members }, type, baseUrl), type, selection).members
-	return Buffer.from(Array.isArray(projected) ? JSON.stringify(projected).slice(1, -1) : '')
+type MemberView = { readonly type: ResourceType; readonly selection: Selection; readonly baseUrl: string }
+
+/** A page of members as JSON objects with commas between them; empty if the client wants nothing of them. */
+function memberBytes(members: readonly Member[], { type, selection, baseUrl }: MemberView): Buffer {
+	const projected = projectAttribute('members', representMembers(members, baseUrl), { type, selection })
+	const elements: readonly unknown[] = Array.isArray(projected) ? projected : []
+	return Buffer.from(elements.map((element) => JSON.stringify(element)).join(','))
 }
 
-/** `,"members":[…]` in pieces, or nothing where there are none. */
-function membersOf(pages: readonly Buffer[]): readonly Buffer[] {
-	const pieces = pages.filter(({ length }) => length > 0)
-	if (pieces.length === 0) return []
-	return [
-		...pieces.flatMap((piece, index) => [Buffer.from(index === 0 ? ',"members":[' : ','), piece]),
-		Buffer.from(']'),
-	]
+/** The JSON of a group, property by property; its last one is `members`, joined from its pages. */
+function groupBytes(group: Projection, pages: readonly Buffer[]): Buffer {
+	const properties = Object.entries(group).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
+	const members = pages.filter(({ length }) => length > 0)
+	const commas = members.map((page, index) => (index === 0 ? [page] : [Buffer.from(','), page]))
+	const list = members.length === 0 ? [] : [Buffer.from(',"members":['), ...commas.flat(), Buffer.from(']')]
+	return Buffer.concat([Buffer.from(`{${properties.join(',')}`), ...list, Buffer.from('}')])
 }
 
-/** A group of which only the members matter. */
-const nobody = { id: '' as ResourceId, attributes: {}, version: '', created: '', lastModified: '' } // sound: it is nobody's
-
-function resourceReply(status: 200 | 201, { call, type, selection, stored }: RepresentationInput): ScimReply {
+function resourceReply(
+	status: 200 | 201,
+	{ call, type, selection, stored }: RepresentationInput,
+): ScimReply & { readonly body: Projection } {
 	return {
 		status,
 		headers: { Location: locationOf(type, stored.id, call.baseUrl), ETag: etag(stored.version) },

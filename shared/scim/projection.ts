@@ -98,6 +98,18 @@ export function project(resource: Projection, type: ResourceType, selection: Sel
 	}
 }
 
+/** Leaves out of one attribute's value what the client does not want; undefined if the client wants nothing of it. */
+export function projectAttribute(
+	name: string,
+	value: unknown,
+	{ type, selection }: { readonly type: ResourceType; readonly selection: Selection },
+): unknown {
+	const attribute = findAttribute(type.schema.attributes, name)
+	return attribute !== undefined && isSelected(attribute, selection)
+		? projectValue(value, attribute, selection)
+		: undefined
+}
+
 function projectValues(values: JsonObject, attributes: Attributes, selection: Selection): JsonObject {
 	const projected: Record<string, unknown> = {}
 	for (const [name, value] of Object.entries(values)) {

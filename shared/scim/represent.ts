@@ -1,5 +1,6 @@
-import type { AttributeValues, Resource, StoredResource } from './resource.ts'
+import type { AttributeValues, Member, Resource, StoredResource } from './resource.ts'
 import type { ResourceType } from './resource-type.ts'
+import type { JsonObject } from './value.ts'
 import { etag } from './version.ts'
 
 /** Writes a stored resource as it stands on the wire. `baseUrl` is the tenant's, without a slash at the end. */
@@ -11,12 +12,7 @@ export function represent(stored: StoredResource, type: ResourceType, baseUrl: s
 		...attributes,
 		...(members !== undefined &&
 			members.length > 0 && {
-				members: members.map((member) => ({
-					value: member.value,
-					$ref: `${baseUrl}/Users/${member.value}`,
-					type: 'User',
-					...(member.display !== undefined && { display: member.display }),
-				})),
+				members: representMembers(members, baseUrl),
 			}),
 		...(groups !== undefined &&
 			groups.length > 0 && {
@@ -36,6 +32,13 @@ export function represent(stored: StoredResource, type: ResourceType, baseUrl: s
 		},
 	}
 }
+
+/** Writes members as they stand on the wire. A group may have a million of them. */
+export const representMembers = (members: readonly Member[], baseUrl: string): readonly JsonObject[] =>
+	members.map(({ value, display }) => {
+		const member = { value, $ref: `${baseUrl}/Users/${value}`, type: 'User' }
+		return display === undefined ? member : { ...member, display }
+	})
 
 /** The address of a resource (RFC 7644 section 3.1). */
 export const locationOf = (type: ResourceType, id: string, baseUrl: string): string =>

@@ -74,7 +74,8 @@ export function resolveAttribute(type: ResourceType, path: AttributePath): Resol
 		if (attribute === undefined) continue
 		const subAttribute = path.sub === undefined ? undefined : findAttribute(attribute.subAttributes, path.sub)
 		if (path.sub !== undefined && subAttribute === undefined) return undefined
-		return { ...(extension && { extension }), attribute, ...(subAttribute && { subAttribute }) }
+		if (extension === undefined) return subAttribute === undefined ? { attribute } : { attribute, subAttribute }
+		return subAttribute === undefined ? { extension, attribute } : { extension, attribute, subAttribute }
 	}
 	return undefined
 }
