@@ -1,16 +1,16 @@
 import { urn } from './urn.ts'
 
-/** What the service provider advertises and enforces. */
+/** The limits that the service provider advertises and enforces. */
 export type ServiceLimits = {
 	/** Resources in one answer. */
 	readonly maxResults: number
-	/** Resources in one answer where the client does not say. */
+	/** Resources in one answer if the client does not send `count`. */
 	readonly defaultCount: number
 	/** Operations in one bulk request. */
 	readonly maxOperations: number
 	/** Bytes in the body of one request. */
 	readonly maxPayloadSize: number
-	/** Seconds in which a cursor may be used. */
+	/** Seconds for which a cursor is valid. */
 	readonly cursorTimeout: number
 }
 
@@ -66,7 +66,7 @@ const bearerToken: AuthenticationScheme = {
 	primary: true,
 }
 
-/** Writes the document. `baseUrl` is the tenant's, without a slash at the end. */
+/** Writes the document. `baseUrl` is the base URL of the tenant, without a trailing slash. */
 export const serviceProviderConfig = (
 	baseUrl: string,
 	{ maxResults, defaultCount, maxOperations, maxPayloadSize, cursorTimeout }: ServiceLimits,

@@ -11,13 +11,13 @@ import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
 import { findExtension, type ResolvedAttribute, type ResourceType, resolveAttribute } from './resource-type.ts'
 
-/** A JSON object of a client, its names in any letter case. */
+/** A JSON object from a client, with names in any letter case. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 export const isObject = (value: unknown): value is JsonObject =>
 	typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Null, "" and [] leave an attribute unassigned (RFC 7643 section 2.5; Entra clears an attribute with ""). */
+/** Null, "" and [] unassign an attribute (RFC 7643 section 2.5). Entra clears an attribute with "". */
 export const isUnassigned = (value: unknown): boolean =>
 	value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
 
@@ -173,15 +173,15 @@ export function requireSubAttributes(attribute: Attribute, values: JsonObject, a
 	}
 }
 
-/** Table Storage cannot hold NUL in every place a value goes to, and UTF-8 cannot carry half a surrogate pair. */
+/** Table Storage cannot hold NUL in every place where a value is stored. UTF-8 cannot hold half of a surrogate pair. */
 function requireStorable(value: string, at: string): void {
 	if (value.includes('\0')) throw invalidValue(`${at} must not contain the character U+0000`)
 	if (!value.isWellFormed()) throw invalidValue(`${at} must not contain half of a surrogate pair`)
 }
 
 /**
- * Leaves out what says nothing: elements of a list that have a label but no value (`{"type": "work"}`), then empty
- * lists, complex values and extensions. Returns the same object where there is nothing to leave out.
+ * Leaves out elements that have a label but no value (`{"type": "work"}`), then empty lists, complex values and
+ * extensions. Returns the same object if there is nothing to leave out.
  */
 export function prune(type: ResourceType, values: AttributeValues): AttributeValues {
 	let changed = false
@@ -238,7 +238,7 @@ function requireAssigned(type: ResourceType, values: AttributeValues): void {
 	}
 }
 
-/** Says whether two JSON values are the same, whatever the order of names in their objects. */
+/** Says whether two JSON values are equal. The order of the names in an object does not count. */
 export function sameValue(a: unknown, b: unknown): boolean {
 	if (a === b) return true
 	if (Array.isArray(a)) {

@@ -352,7 +352,7 @@ describe('an add or replace through a filter that nothing matches', () => {
 		const { tenant, user, path } = await withUser()
 		const operation = { op: 'replace', path: 'emails[type ne "home"].value', value: 'joy@contoso.com' }
 		expect(await patch(tenant, path, operation)).toEqual(
-			answer(400, errorOf(400, 'emails[type ne "home"].value: no value of emails matches', 'noTarget')),
+			answer(400, errorOf(400, 'emails[type ne "home"].value: no value of emails matches the filter', 'noTarget')),
 		)
 		expect((await get(tenant, path)).body).toEqual(user)
 	})

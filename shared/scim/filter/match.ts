@@ -9,21 +9,21 @@ import { compare, isComparable } from './compare.ts'
 import { printAttributePath } from './print.ts'
 
 /**
- * Says whether a resource is one that the filter is looking for (RFC 7644 section 3.4.2.2). The resource has its
- * attributes by their declared names, an extension's below its URN, and `id`, `meta`, `members` and `groups` where the
- * filter names them. An attribute that the resource type does not have counts as unassigned.
+ * Says whether a resource matches a filter (RFC 7644 section 3.4.2.2). The resource has its attributes by their declared
+ * names, those of an extension below its URN. It needs `id`, `meta`, `members` and `groups` only if the filter names them.
+ * An attribute that the resource type does not have counts as unassigned.
  *
- * Of several values one that matches is enough. A complex value is compared through its `value`:
- * `manager eq "2819c223"`, `members eq "2819c223"`.
+ * One matching value of several is enough. A complex value is compared by its `value`: `manager eq "2819c223"`,
+ * `members eq "2819c223"`.
  */
 export const matches = (filter: Filter, resource: AttributeValues, type: ResourceType): boolean =>
 	evaluate(filter, (path) => valuesOf(resource, type, path))
 
-/** Says the same of one element of a complex attribute and the filter inside the brackets: `emails[type eq "work"]`. */
+/** Says whether one element of a complex attribute matches the filter inside the brackets: `emails[type eq "work"]`. */
 export const matchesElement = (filter: Filter, element: unknown, attribute: Attribute): boolean =>
 	evaluate(filter, (path) => subValueOf(element, attribute, path))
 
-/** What a path leads to: one value for each element, undefined where there is none. */
+/** The attribute that a path names, and one value for each element; undefined for an element without the value. */
 type PathValues = { readonly attribute: Attribute; readonly values: readonly unknown[] }
 
 type PathLookup = (path: AttributePath) => PathValues | undefined
@@ -86,14 +86,14 @@ function compareAny({ operator, value }: AttributeExpression, found: PathValues 
 	return values.some((actual) => compare(actual, { operator, value, attribute }))
 }
 
-/** The attribute that holds what is compared: `value` of a complex attribute; undefined where it has none. */
+/** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */
 const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
 	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
 
 /**
- * Refuses what can only be a mistake, an attribute that none of the resource types has or a comparison that its type
- * cannot take, and what cannot be answered: addresses of ours are not stored, since they begin as the client calls us.
- * An empty answer instead would make a client create what is there already.
+ * Refuses a filter that can only be a mistake: its attribute is in none of the resource types, or the type of the attribute
+ * cannot take the comparison. Refuses comparisons with addresses that we write: they are not stored, because they begin
+ * with the host name that the client uses. An empty answer instead would make the client create a duplicate.
  *
  * @throws ScimError 400 `invalidFilter`
  */
@@ -108,7 +108,7 @@ export const checkFilter = (filter: Filter, types: readonly ResourceType[], quir
 	})
 
 /**
- * Refuses the same inside the brackets of a value path.
+ * Refuses the same mistakes inside the brackets of a value path.
  *
  * @throws ScimError 400 `invalidFilter`
  */
@@ -154,7 +154,7 @@ function requireAttributes(path: AttributePath, { owner, find }: FilterScope): r
 	return attributes
 }
 
-/** `meta.location`, and the `$ref` of members and groups; that of a manager is the client's. */
+/** `meta.location` and the `$ref` of members and groups are ours. The client writes the `$ref` of a manager. */
 const isOwnAddress = ({ type, mutability }: Attribute): boolean => type === 'reference' && mutability !== 'readWrite'
 
 function checkComparison({ path, operator, value }: AttributeExpression, named: Attribute, quirks: Quirks): void {

@@ -22,8 +22,8 @@ import { memberEffect, toMembers, withMembers } from './members.ts'
 import type { PatchOperation } from './operation.ts'
 
 /**
- * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself where nothing has
- * changed in effect. The members of a group are changed where `values` has them.
+ * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself if they have no effect.
+ * Changes the members of a group only if `values` has them.
  *
  * @throws ScimError 400 `invalidValue`, `noTarget`, `mutability`, `invalidSyntax` for a name given twice
  */
@@ -60,7 +60,7 @@ function nextValue(operation: PatchOperation, current: unknown, quirks: Quirks):
 	if (attribute.multiValued) return nextElements(operation, Array.isArray(current) ? current : [], quirks)
 	if (filter === undefined) return nextSingle(operation, current, quirks)
 	const [next, other] = nextElements(operation, listOfSingle(current, quirks), quirks)
-	if (other !== undefined) throw noTarget(`${text}: the value of ${attribute.name} does not match`)
+	if (other !== undefined) throw noTarget(`${text}: the value of ${attribute.name} does not match the filter`)
 	return next
 }
 
@@ -81,7 +81,7 @@ function nextElements(operation: PatchOperation, current: readonly unknown[], qu
 	return settlePrimary(attribute, current, next)
 }
 
-/** Where the path is a multi-valued attribute alone, such as `emails`. */
+/** The path is a multi-valued attribute, such as `emails`. */
 function nextList(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, text } = operation.target
 	if (operation.op === 'remove' && !namesValuesToRemove(operation, quirks)) return []
@@ -97,7 +97,7 @@ function nextList(operation: PatchOperation, current: readonly unknown[], quirks
 	}
 }
 
-/** Where the path selects elements, such as `emails[type eq "work"]` and `emails.value`, which selects all. */
+/** The path selects elements, such as `emails[type eq "work"]`. `emails.value` selects all elements. */
 function nextMatching(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, filter, subAttribute } = operation.target
 	const matches = (element: unknown) => filter === undefined || matchesElement(filter, objectOf(element), attribute)
@@ -114,11 +114,11 @@ function nextMatching(operation: PatchOperation, current: readonly unknown[], qu
 	)
 }
 
-/** Says whether the operation leaves nothing of its target, which is not a sub-attribute. */
+/** Says whether the operation clears a whole attribute or element, and not only a sub-attribute. */
 const clearsWhole = ({ op, target, value }: PatchOperation): boolean =>
 	target.subAttribute === undefined && (op === 'remove' || isUnassigned(value))
 
-/** The sub-attributes that the operation sets, by name; undefined for those that it unassigns. */
+/** The sub-attributes that the operation sets, by name. The value is undefined if the operation unassigns it. */
 function changesOf(operation: PatchOperation, quirks: Quirks): ReadonlyMap<string, unknown> {
 	const { attribute, subAttribute, text } = operation.target
 	if (subAttribute === undefined) {
@@ -132,7 +132,7 @@ function changesOf(operation: PatchOperation, quirks: Quirks): ReadonlyMap<strin
 
 /** RFC 7644 section 3.5.2.3: "Sub-attributes that are not specified SHALL be left unchanged." */
 function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
-	// What stood beside the id of another manager says nothing about the new one.
+	// A new id means another manager. The old manager's other sub-attributes do not apply to the new one.
 	const isOther = !attribute.multiValued && changes.has('value')
 	const merged: Record<string, unknown> = isOther ? {} : { ...current }
 	for (const [name, value] of changes) {
@@ -154,7 +154,7 @@ function revise(operation: PatchOperation, element: JsonObject, changes: Readonl
 	return revised
 }
 
-/** The element to make where none matches; none where the operation would leave it empty. */
+/** The element to add if no element matches. There is none if the operation would leave the element empty. */
 function missingElement(
 	operation: PatchOperation,
 	changes: ReadonlyMap<string, unknown>,
@@ -165,12 +165,12 @@ function missingElement(
 	const literals = filter === undefined ? {} : elementFromFilter(filter, quirks)
 	const element = literals && describedElement(operation, changes, quirks)
 	if (element === undefined || (filter !== undefined && !matchesElement(filter, element, attribute))) {
-		throw noTarget(`${text}: no value of ${attribute.name} matches`)
+		throw noTarget(`${text}: no value of ${attribute.name} matches the filter`)
 	}
 	return [element]
 }
 
-/** An element of what the filter says and the operation sets. */
+/** An element with the values in the filter and the values that the operation sets. */
 function describedElement(
 	operation: PatchOperation,
 	changes: ReadonlyMap<string, unknown>,
@@ -185,7 +185,7 @@ function describedElement(
 	return member ?? element
 }
 
-/** Adds the elements that are not there yet. Only `primary` may differ: given again as true, it becomes true. */
+/** Adds new elements. An element that is already there, and that is now given as primary, becomes primary. */
 function append(attribute: Attribute, current: readonly unknown[], added: readonly unknown[]): readonly unknown[] {
 	const next = [...current]
 	const positions = new Map(current.map((element, position) => [identityOf(attribute, element), position]))
@@ -202,14 +202,14 @@ function append(attribute: Attribute, current: readonly unknown[], added: readon
 	return next
 }
 
-/** What two values of an attribute differ in where they are not the same (RFC 7643 section 2.4). */
+/** A key that is equal for equal values of an attribute. `primary` is not part of it (RFC 7643 section 2.4). */
 function identityOf(attribute: Attribute, element: unknown): string {
 	if (!isObject(element)) return JSON.stringify(element)
 	const { primary: _, ...rest } = element
 	return JSON.stringify([...attribute.subAttributes.values()].map(({ name }) => rest[name]))
 }
 
-/** A value to remove names every element that has all of its sub-attributes. */
+/** Says whether an element has all the sub-attributes of a value to remove. */
 const isNamedBy = (named: unknown, element: unknown): boolean =>
 	isObject(named) && isObject(element)
 		? Object.entries(named).every(([name, value]) => sameValue(element[name], value))
@@ -230,8 +230,8 @@ function settlePrimary(
 }
 
 /**
- * RFC 7644 section 3.5.2.2 names the error of a required attribute that is removed `mutability`; table 9 that of one
- * without a value `invalidValue`.
+ * The error for a required attribute that is removed is `mutability` (RFC 7644 section 3.5.2.2). The error for a required
+ * attribute without a value is `invalidValue` (table 9).
  */
 function requireStillAssigned(
 	values: AttributeValues,

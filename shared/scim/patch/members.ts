@@ -6,17 +6,17 @@ import type { Member, ResourceId } from '../resource.ts'
 import { isMembers, isObject, parseValue } from '../value.ts'
 import type { PatchOperation } from './operation.ts'
 
-/** What a PATCH does to a group, its members apart. With base `none` the group is left with `add` alone. */
+/** The change that a PATCH makes to a group. If `base` is `none`, the members in `add` replace all current members. */
 export type MemberChange = {
 	/** The operations on other attributes. */
 	readonly rest: readonly PatchOperation[]
 	readonly base: 'current' | 'none'
-	/** Each once, and none of them removed too. */
+	/** Has each member once. No member is in `remove` too. */
 	readonly add: readonly Member[]
 	readonly remove: readonly ResourceId[]
 }
 
-/** What one operation does to the members: `all` are removed, or those in `remove`; then `add` are added. */
+/** The effect of one operation: removes `all` members, or those in `remove`, and then adds those in `add`. */
 export type MemberEffect = {
 	readonly all: boolean
 	readonly add: readonly Member[]
@@ -24,10 +24,10 @@ export type MemberEffect = {
 }
 
 /**
- * Adds up what the operations do to the members of a group that nobody has read. Undefined where that depends on them,
- * as for `members[display co "x"]`.
+ * Adds up the effects of the operations on the members of a group, without reading the members. Undefined if the effects
+ * depend on the members, as for `members[display co "x"]`.
  *
- * @throws ScimError 400 `invalidValue` for a member that cannot be one
+ * @throws ScimError 400 `invalidValue` for an id that cannot be a member
  */
 export function memberChange(operations: readonly PatchOperation[], quirks: Quirks): MemberChange | undefined {
 	const rest: PatchOperation[] = []
@@ -60,9 +60,9 @@ export function memberChange(operations: readonly PatchOperation[], quirks: Quir
 }
 
 /**
- * What one operation on `members` does, whoever they are; undefined where it depends on them.
+ * The effect of one operation on `members`; undefined if the effect depends on the current members.
  *
- * @throws ScimError 400 `invalidValue` for a member that cannot be one
+ * @throws ScimError 400 `invalidValue` for an id that cannot be a member
  */
 export function memberEffect(operation: PatchOperation, quirks: Quirks): MemberEffect | undefined {
 	const { attribute, filter, text } = operation.target
@@ -75,13 +75,13 @@ export function memberEffect(operation: PatchOperation, quirks: Quirks): MemberE
 		return { all: operation.op === 'replace', add, remove: [] }
 	}
 	if (!Object.hasOwn(operation, 'value')) return { all: true, add: [], remove: [] }
-	// A value that is there but names nobody is refused: nothing but its absence may empty a group.
+	// A value without members is refused. Only a remove without a value may empty a group.
 	if (!namesValuesToRemove(operation, quirks)) throw invalidValue(`${text}: the value of a remove must name members`)
 	const named = parseValue(attribute, { value: operation.value, at: text, quirks })
 	return { all: false, add: [], remove: Array.isArray(named) ? named.map(idOf).filter(isUserId) : [] }
 }
 
-/** The members after one operation, in their order, new ones last. A member that stays keeps its display. */
+/** The members after one operation, in their order; new members come last. A member that stays keeps its display. */
 export function withMembers(current: readonly unknown[], { all, add, remove }: MemberEffect): readonly unknown[] {
 	const added = new Map<unknown, Member>(add.map((member) => [member.value, member]))
 	const removed = new Set<unknown>(remove)
@@ -93,9 +93,10 @@ export function withMembers(current: readonly unknown[], { all, add, remove }: M
 }
 
 /**
- * The members that an attribute value stands for, as parseValue returns it; the first of several with one id.
+ * The members in a value of the attribute `members`, as parseValue returns it. Of several members with one id, the first
+ * counts.
  *
- * @throws ScimError 400 `invalidValue` for a group, and for what cannot be the id of a user
+ * @throws ScimError 400 `invalidValue` for a group, and for an id that no user can have
  */
 export function toMembers(value: unknown): readonly Member[] {
 	const members = new Map<ResourceId, Member>()
@@ -107,7 +108,7 @@ export function toMembers(value: unknown): readonly Member[] {
 	return [...members.values()]
 }
 
-/** What makes one list of members into another. The display of a member that stays is not changed. */
+/** The change that turns one list of members into another. A member that stays keeps its display. */
 export function diffMembers(
 	current: readonly Member[],
 	next: readonly Member[],
@@ -131,7 +132,7 @@ function toMember(element: unknown, at: string): Member {
 	return { value, ...(typeof display === 'string' && { display }) }
 }
 
-/** The ids in `members[value eq "a" or value eq "b"]`; undefined for any other filter. */
+/** The ids in `members[value eq "a" or value eq "b"]`; undefined for a filter of another form. */
 function valuesInFilter(filter: Filter): readonly string[] | undefined {
 	if (filter.kind === 'attributeExpression') {
 		const { path, operator, value } = filter

@@ -8,7 +8,7 @@ import { urn } from '../urn.ts'
 import { isObject, isUnassigned, type JsonObject } from '../value.ts'
 import type { PatchOperation, PatchTarget } from './operation.ts'
 
-/** The most changes that one request may ask for. Those of a value without a path count one by one. */
+/** The most changes in one request. Each attribute in a value without a path counts as one change. */
 export const maxOperations = 1000
 
 const operationSchema = z.object(
@@ -104,9 +104,9 @@ function parseOperation(operation: PatchMessageOperation, context: OperationCont
 }
 
 /**
- * The names in a value without a path are themselves paths: Entra writes `name.givenName` and
- * `urn:…:enterprise:2.0:User:department` there (RFC 7644 has attribute names alone). Those that name nothing, and what
- * only the service provider writes, are left out as in a POST body.
+ * Reads the names in a value without a path as paths. Entra writes `name.givenName` and
+ * `urn:…:enterprise:2.0:User:department` there; RFC 7644 allows only names of attributes. Unknown names and read-only
+ * attributes are left out, as in a POST body.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
 function operationsByPath(
@@ -122,7 +122,7 @@ function operationsByPath(
 	})
 }
 
-/** The path of an extension alone stands for all its attributes. */
+/** If the path is the URN of an extension, it stands for all attributes of the extension. */
 function extensionOperations(
 	{ op, value }: Pick<PatchMessageOperation, 'op' | 'value'>,
 	extension: Schema,
@@ -145,7 +145,7 @@ function findWritable(name: string, context: OperationContext): PatchTarget | un
 		const target = findTarget(name, context)
 		return target !== undefined && !isReadOnly(target) ? requireMutable(target) : undefined
 	} catch (error) {
-		// A name that cannot be a path is unknown, like `@odata.type`; one with a filter was meant to be a path.
+		// A name that cannot be a path is unknown, like `@odata.type`. A name with a bracket was meant to be a path.
 		if (error instanceof ScimError && error.scimType === 'invalidPath' && !name.includes('[')) return undefined
 		throw error
 	}

@@ -101,7 +101,7 @@ describe('displayName for display', () => {
 		[attribute('manager'), 'displayName', 'displayName'],
 		[attribute('name'), 'displayName', 'displayName'],
 		[attribute('roles'), 'value', 'value'],
-	])('%# is understood where there is no displayName', (owner, name, expected) => {
+	])('%# is understood if the attribute has no displayName', (owner, name, expected) => {
 		expect(displayFromDisplayName(owner, name, new Set())).toBe(expected)
 	})
 })
@@ -120,7 +120,7 @@ describe('names and operations', () => {
 		])
 	})
 
-	it('do not reach the prototype', () => {
+	it('cannot change the prototype', () => {
 		const named = namesInAnyCase(JSON.parse('{"__proto__": {"op": "remove"}}'), new Set())
 		expect('op' in named).toBe(false)
 	})
@@ -167,7 +167,7 @@ describe('the element that a filter describes', () => {
 })
 
 describe('a single value that is filtered', () => {
-	it('is a list of one, or of none', () => {
+	it('is a list of one element, or an empty list', () => {
 		expect(listOfSingle({ value: 'x' }, new Set())).toStrictEqual([{ value: 'x' }])
 		expect(listOfSingle(undefined, new Set())).toStrictEqual([])
 	})
@@ -260,7 +260,7 @@ describe('the quirks of a request', () => {
 		expect(quirksOf((quirks) => listOfSingle({ value: 'x' }, quirks))).toEqual(['listOfSingle'])
 	})
 
-	it('are those of one request, whatever another request does in between', () => {
+	it('are kept apart from those of a request in between', () => {
 		const first: Quirks = new Set()
 		const second: Quirks = new Set()
 		const message = (op: string, value: unknown) => ({

@@ -33,7 +33,7 @@ function refusal(body: unknown, type: ResourceType = userType): string {
 }
 
 describe('a PATCH message', () => {
-	it('without operations asks for nothing', () => {
+	it('without operations has no effect', () => {
 		expect(parsePatch(message(), userType, new Set())).toStrictEqual([])
 	})
 
@@ -41,7 +41,7 @@ describe('a PATCH message', () => {
 		['op in any letter case', { op: 'Add', path: 'nickName', value: 'Babs' }, 'add nickName "Babs"'],
 		['op in capitals', { op: 'REPLACE', path: 'title', value: 'x' }, 'replace title "x"'],
 		['unknown keys', { op: 'add', path: 'title', value: 'x', name: 'addMember' }, 'add title "x"'],
-		['keys in any letter case', { Op: 'remove', Path: 'title' }, 'remove title'],
+		['names in any letter case', { Op: 'remove', Path: 'title' }, 'remove title'],
 		['a value beside a remove', { op: 'Remove', path: 'title', value: 'x' }, 'remove title "x"'],
 		['null as a value', { op: 'Replace', path: 'title', value: null }, 'replace title null'],
 	])('may have %s', (_, operation, expected) => {
@@ -125,7 +125,7 @@ describe('a PATCH message', () => {
 		expect(refusal(body)).toBe(expected)
 	})
 
-	it('makes a bounded number of changes', () => {
+	it('is limited in its number of changes', () => {
 		const many = (count: number) => Array.from({ length: count }, () => ({ op: 'remove', path: 'title' }))
 		const names = Array.from({ length: 501 }, (_, index) => [`emails[type eq "${index}"].value`, 'x'] as const)
 		const wide = { op: 'add', value: Object.fromEntries(names) }
@@ -169,7 +169,7 @@ describe('a path', () => {
 		expect(parsed({ op: 'remove', path }, groupType)).toStrictEqual([`remove ${expected}`])
 	})
 
-	it('that is an extension alone stands for its attributes', () => {
+	it('that is the URN of an extension stands for all its attributes', () => {
 		expect(
 			parsed({ op: 'add', path: enterprise, value: { department: 'a', 'manager.value': 'b', unknown: 1 } }),
 		).toStrictEqual(['add enterprise:department "a"', 'add enterprise:manager.value "b"'])
@@ -220,7 +220,7 @@ describe('a path', () => {
 })
 
 describe('a value without a path', () => {
-	it('names paths, as Entra and the validator write them', () => {
+	it('has paths as names, as Entra and the validator write them', () => {
 		const value = {
 			displayName: 'Bjfe',
 			'name.givenName': 'Kkom',
@@ -241,7 +241,7 @@ describe('a value without a path', () => {
 		])
 	})
 
-	it('may nest', () => {
+	it('may be nested', () => {
 		const value = { name: { givenName: 'a' }, [enterprise]: { department: 'b', manager: { value: 'c' } } }
 		expect(parsed({ op: 'Add', value })).toStrictEqual([
 			'add name {"givenName":"a"}',
@@ -254,7 +254,7 @@ describe('a value without a path', () => {
 		expect(parsed({ op: 'replace', value: { [enterprise]: null } })).toContain('remove enterprise:manager')
 	})
 
-	it('may name what is read-only or unknown, which is ignored', () => {
+	it('may have read-only or unknown names, which are ignored', () => {
 		const value = {
 			schemas: [urn.user],
 			id: '7',
@@ -282,7 +282,7 @@ describe('a value without a path', () => {
 			/^400 mutability: members\[value eq "x"\].display cannot be changed$/,
 		],
 		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object$/],
-	])('%j is answered by what it says', (value, type, expected) => {
+	])('%j, which is malformed, is refused', (value, type, expected) => {
 		expect(refusal(message({ op: 'replace', value }), type)).toMatch(expected)
 	})
 })
