@@ -9,23 +9,23 @@ export type VaultOptions = {
 	readonly vaultUrl: string
 	/** The client id of a user-assigned managed identity. */
 	readonly clientId?: string
-	/** Stands in for the managed identity. */
+	/** Replaces the managed identity. */
 	readonly credential?: TokenCredential
 	readonly client?: SecretClientOptions
-	/** Made for each lookup, which is given up when it aborts. */
+	/** Makes a signal for each lookup. The lookup is given up when the signal aborts. */
 	readonly deadline?: () => AbortSignal
 }
 
 /**
- * A SCIM client waits for the lookup, so there are few and quick retries, and an end to them: a vault that is too busy may
- * ask for a long pause, and an identity endpoint need not answer at all.
+ * A SCIM client waits for the lookup, so retries are few and quick, and a lookup has a deadline. A busy vault may ask for a
+ * long pause, and an identity endpoint may not answer at all.
  */
 const retryOptions = { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 1000 }
 const fiveSeconds = () => AbortSignal.timeout(5000)
 
 /**
- * The tokens of a tenant are the enabled versions of the secret `scim-token-<tenant>`: a version is added and the old one
- * disabled later, so that a rotation has no gap.
+ * Reads the tokens of a tenant from the enabled versions of the secret `scim-token-<tenant>`. A rotation adds a version and
+ * disables the old one later, so that a valid token exists at any time.
  */
 export function keyVaultSource(options: VaultOptions): TenantTokenSource {
 	const deadline = options.deadline ?? fiveSeconds
@@ -38,7 +38,7 @@ export function keyVaultSource(options: VaultOptions): TenantTokenSource {
 	}
 }
 
-/** Both packages are loaded when a token is looked up for the first time: they are most of what a cold start would load. */
+/** Both packages are loaded by the first lookup: otherwise they would be most of what a cold start loads. */
 async function connect({ vaultUrl, clientId, credential, client }: VaultOptions): Promise<SecretClient> {
 	const [{ SecretClient }, identity] = await Promise.all([
 		import('@azure/keyvault-secrets'),
@@ -61,7 +61,7 @@ async function readTokens(lookUp: SecretQuery, now: number): Promise<readonly To
 
 type SecretVersion = Omit<Token, 'value'> & { readonly version: string }
 
-/** The enabled versions; none where there is no such secret. All other errors are thrown: they do not mean that there are none. */
+/** The enabled versions; none if the secret does not exist. Throws every other error, which says nothing about tokens. */
 async function versionsOf({ client, name, abortSignal }: SecretQuery): Promise<readonly SecretVersion[]> {
 	const versions: SecretVersion[] = []
 	try {
@@ -82,7 +82,7 @@ const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProp
 	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
 })
 
-/** One token; none where the version was disabled or deleted after it was listed. */
+/** One token; none if the version was disabled or deleted after it was listed. */
 async function tokenOf(
 	{ client, name, abortSignal }: SecretQuery,
 	{ version, ...dates }: SecretVersion,
@@ -96,7 +96,7 @@ async function tokenOf(
 	}
 }
 
-/** A 404 or 403 alone does not tell: the identity endpoint and a firewall answer with them too. */
+/** A 404 or 403 alone is not enough: the identity endpoint and a firewall send them too. */
 const gone = z.union([
 	z.object({ code: z.literal('SecretNotFound') }),
 	z.object({ details: z.object({ error: z.object({ innerError: z.object({ code: z.literal('SecretDisabled') }) }) }) }),

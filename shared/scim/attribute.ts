@@ -10,7 +10,10 @@ export type AttributeType =
 	| 'reference'
 	| 'complex'
 
-/** The characteristics of an attribute (RFC 7643 section 7). Those that a declaration leaves out have the defaults of section 2.2. */
+/**
+ * The characteristics of an attribute (RFC 7643 section 7). A characteristic that a declaration leaves out has the default
+ * of section 2.2.
+ */
 export type Characteristics = {
 	readonly description: string
 	readonly required?: boolean
