@@ -8,8 +8,8 @@ import type { Handler, ScimReply } from './call.ts'
 const schemas = resourceTypes.flatMap(({ schema, extensions }) => [schema, ...extensions])
 
 /**
- * RFC 7644 section 4: all other parameters are ignored, but a filter is refused, so that no client takes everything for
- * what matches. The 403 would suspend an Entra job; Entra filters nothing here.
+ * RFC 7644 section 4: a filter is refused, so that no client takes the whole list for the matches. All other parameters
+ * are ignored. A 403 would suspend an Entra job, but Entra does not filter here.
  */
 const discovery =
 	(answer: Handler): Handler =>

@@ -1,17 +1,20 @@
 import { ScimError } from '../shared/scim/error.ts'
 import type { Call, HealthCheck, ScimReply } from './call.ts'
 
-/** Says that the app runs, and nothing else: for probes that have no token. */
+/** Says that the app runs, and nothing else. It is for probes without a token. */
 export const alive: ScimReply = { status: 200, body: { status: 'ok' } }
 
-/** `GET /health` below a tenant: 200 when everything that its requests need works, 503 when something does not. */
+/** `GET /health` of a tenant: 200 if all services that its requests need work, otherwise 503. */
 export async function health({ checks }: Call): Promise<ScimReply> {
 	const done = await checks()
 	const isOk = done.every(({ status }) => status === 'ok')
 	return { status: isOk ? 200 : 503, body: { status: isOk ? 'ok' : 'failing', checks: done } }
 }
 
-/** Times a check. What a ScimError says may be told; of any other error only that there was one, since it may name secrets. */
+/**
+ * Runs and times a check. The answer quotes only a ScimError. The text of any other error is left out, because it may name
+ * secrets.
+ */
 export async function check(
 	name: HealthCheck['name'],
 	run: () => Promise<unknown>,

@@ -59,7 +59,7 @@ export const replaceResource =
 		return resourceReply(200, { call, type, selection, stored })
 	}
 
-/** RFC 7644 section 3.5.2. A user is answered whole; a group with no body, since its members would be the most of it. */
+/** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
 export const patchResource =
 	(type: ResourceType): Handler =>
 	async (call) => {
@@ -96,8 +96,8 @@ async function patchUser(call: Call, { type, selection, operations }: UserPatch)
 }
 
 /**
- * Members are added and removed without reading the group where the operations say by themselves who comes and goes;
- * that is what Entra sends. Everything else is worked out on the group as it is.
+ * Adds and removes members without reading the group if the operations alone define the change, as Entra's do. All other
+ * operations are applied to the current group.
  */
 async function patchGroup(call: Call, type: ResourceType, operations: readonly PatchOperation[]): Promise<string> {
 	const change = memberChange(operations, call.quirks)
@@ -119,13 +119,13 @@ function reviseWithMembers(
 	operations: readonly PatchOperation[],
 	options: { readonly type: ResourceType; readonly quirks: Quirks },
 ): Revision | undefined {
-	// The operations look at the members as a GET shows them: `members[type eq "User"]`.
+	// The operations see the members as a GET shows them: `members[type eq "User"]`.
 	const before = { ...current.attributes, members: current.members?.map((member) => ({ ...member, type: 'User' })) }
 	const { attributes, members = [] } = draftOf(applyPatch(before, operations, options))
 	return revision(current, attributes, diffMembers(current.members ?? [], members))
 }
 
-/** What is to be written; undefined where nothing changes, so that no version moves. */
+/** The change to write; undefined if nothing changes, so that the version stays the same. */
 function revision(
 	current: StoredResource,
 	attributes: AttributeValues,
@@ -139,7 +139,7 @@ function revision(
 const update = async (call: Call, type: ResourceType, options: UpdateOptions): Promise<StoredResource> =>
 	required(call, type, await call.store.update(type, idOf(call), { ...conditional(call), ...options }))
 
-/** A resource's members are stored apart from its other attributes. */
+/** Separates the members, which are stored apart from the other attributes. */
 function draftOf({ members, ...attributes }: AttributeValues): Draft {
 	return members === undefined ? { attributes } : { attributes, members: toMembers(members) }
 }
@@ -148,7 +148,7 @@ const idOf = ({ params }: Call): string => params.id ?? ''
 
 const selectionOf = ({ query }: Call, type: ResourceType): Selection => parseSelection(parseQuery(query), [type])
 
-/** What has to be read for a selection. */
+/** What storage must read for a selection. */
 export const includeOf = (selection: Selection, type: ResourceType): Include => ({
 	members: selects(selection, type, 'members'),
 	groups: selects(selection, type, 'groups'),
@@ -172,7 +172,7 @@ function required<T>(call: Call, type: ResourceType, outcome: T | 'absent' | 'st
 
 const absent = (call: Call, type: ResourceType) => notFound(`there is no ${type.name} with the id "${idOf(call)}"`)
 
-const stale = () => preconditionFailed('the resource has another version than If-Match asks for')
+const stale = () => preconditionFailed('the current version of the resource does not match If-Match')
 
 const noContent = (version: string): ScimReply => ({ status: 204, headers: { ETag: etag(version) } })
 

@@ -13,7 +13,7 @@ import { relay } from './relay/relay.ts'
 import type { Services } from './services.ts'
 import { counting, type Usage } from './usage.ts'
 
-/** What one request came to. No token, no name, no value of a resource is ever in it. */
+/** The log event of one request. It never contains a token, a name or a value of a resource. */
 export type RequestEvent = {
 	readonly requestId: string
 	readonly method: string
@@ -22,23 +22,23 @@ export type RequestEvent = {
 	readonly tenant?: string
 	/** The template of the path below the tenant, `/Users/{id}`. */
 	readonly path?: string
-	/** Requests to the table service that it took. */
+	/** The number of requests to the table service. */
 	readonly storageRequests?: number
-	/** What of it RFC 7643 and RFC 7644 do not allow and was understood all the same. */
+	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
 	readonly scimType?: string
-	/** The fault behind a 5xx. */
+	/** The cause of a 5xx. */
 	readonly error?: unknown
 }
 
-/** Answers one request and tells `log` what came of it. */
+/** Answers one request and passes its event to `log`. */
 export type Respond = (
 	request: ScimRequest,
 	requestId: string,
 	log: (event: RequestEvent) => void,
 ) => Promise<HttpResponseInit>
 
-/** Answers requests. The only place where a thrown error becomes a response; nothing is ever thrown out of it. */
+/** Answers requests. This is the only place where a thrown error becomes a response. Never throws. */
 export const respondWith =
 	(services: Services): Respond =>
 	async (request, requestId, log) => {
@@ -73,7 +73,7 @@ type AnswerContext = {
 	readonly quirks: Quirks
 }
 
-/** What of a request is known so far, for the log. */
+/** What is known about a request so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string }
 
 async function answer(
@@ -90,7 +90,7 @@ async function answer(
 	const tenant = await authenticate(request, services, name)
 	labels.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
-	// The only endpoint that is ours also where the others are those of a SCIM server behind a relay.
+	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
 	}
@@ -99,7 +99,7 @@ async function answer(
 	return { response: responseOf(reply, request.method) }
 }
 
-/** An unknown tenant and a wrong token are one and the same to whoever asks. */
+/** The answer to an unknown tenant is the same as to a wrong token, so that a caller cannot find out names of tenants. */
 async function authenticate(request: ScimRequest, services: Services, name: string) {
 	const token = parseBearer(request.headers.get('authorization'))
 	const [tenant, isAccepted] = await Promise.all([services.tenants.getTenant(name), services.accepts(name, token)])
@@ -112,7 +112,7 @@ async function authenticate(request: ScimRequest, services: Services, name: stri
 function handlerOf({ route }: PathMatch, method: string, pathname: string): Handler {
 	if (route === undefined) throw notFound(`there is no endpoint ${pathname.slice(0, 200)}`)
 	const here = handlers[route.name]
-	const handler = (here as Readonly<Record<string, Handler | undefined>>)[method === 'HEAD' ? 'GET' : method] // sound: a method that is no key of it is answered 405
+	const handler = (here as Readonly<Record<string, Handler | undefined>>)[method === 'HEAD' ? 'GET' : method] // sound: a method without a handler is answered 405
 	if (handler === undefined) throw methodNotAllowed(`${method} is not supported here`, allowed(here))
 	return handler
 }
@@ -170,24 +170,24 @@ function refuse(error: unknown, { requestId, method }: { requestId: string; meth
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
-		// 501 says what is not offered; nothing has failed.
+		// 501 means that a feature is not offered. It is not a failure.
 		...(error.status >= 500 && error.status !== 501 && { error: error.cause ?? error }),
 	}
 	return { response: responseOf(refusal(error), method), cause }
 }
 
-/** What a client is told of an error that is not its own. */
+/** The answer to a client if the error is ours. */
 export const fault = (requestId: string): ScimError =>
 	new ScimError(500, `Something failed on our side. It is logged as request ${requestId}.`)
 
-/** The reply that tells a client of an error (RFC 7644 section 3.12). */
+/** The reply for an error (RFC 7644 section 3.12). */
 export const refusal = (error: ScimError): ScimReply => ({
 	status: error.status,
 	headers: error.headers,
 	body: error.toMessage(),
 })
 
-/** A reply as it goes over the wire. Errors and lists are nobody's to cache. */
+/** Writes a reply as an HTTP response. No response may be cached, errors and lists included. */
 export function responseOf({ status, headers, body }: ScimReply, method = 'GET'): HttpReply {
 	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }

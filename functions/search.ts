@@ -13,7 +13,7 @@ import type { Query } from '../shared/storage/query/page.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { includeOf } from './resources.ts'
 
-/** GET of resources of these types (RFC 7644 section 3.4.2). */
+/** GET of the resources of these types (RFC 7644 section 3.4.2). */
 export const listResources =
 	(...types: readonly ResourceType[]): Handler =>
 	async (call) =>
@@ -25,7 +25,7 @@ export const searchResources =
 	async (call) =>
 		search(call, types, parseSearchRequest(await call.body()))
 
-/** What is asked of every type alike. */
+/** The part of a search that is the same for every resource type. */
 type SearchOptions = { readonly selection: Selection } & Pick<Query, 'filter' | 'sort'>
 
 type SearchPage = { readonly resources: readonly unknown[]; readonly totalResults?: number; readonly next?: string }
@@ -55,7 +55,7 @@ async function pageFromIndex(
 	const page = pageByIndex(parameters)
 	const resources: unknown[] = []
 	let totalResults = 0
-	// One type's resources come after the other's, as if they stood in one list.
+	// The resources of the types follow each other, as if they were one list.
 	for (const type of types) {
 		const startIndex = Math.max(page.startIndex - totalResults, 1)
 		const count = page.count - resources.length
@@ -66,7 +66,7 @@ async function pageFromIndex(
 	return listResponse({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })
 }
 
-/** A page has resources of one type; the position in a cursor is the type's name and the place among its resources. */
+/** A page has resources of one type. The position in a cursor is the name of the type and a position within the type. */
 async function pageFromCursor(
 	call: Call,
 	types: readonly ResourceType[],
@@ -99,7 +99,7 @@ async function pageFromCursor(
 	})
 }
 
-/** What is not known of one type is not known of all of them. */
+/** If the total of one type is unknown, the sum is unknown. */
 const sum = (a: number | undefined, b: number | undefined): number | undefined =>
 	a === undefined || b === undefined ? undefined : a + b
 

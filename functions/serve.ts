@@ -3,7 +3,7 @@ import { createServices } from './services.ts'
 import type { Settings } from './settings.ts'
 import { type SweepEvent, sweepAll } from './sweep.ts'
 
-/** All that the triggers run, behind one import. */
+/** What the triggers run. It is one import, so that the app loads after the triggers are registered. */
 export type TriggerHandlers = {
 	readonly respond: Respond
 	readonly sweep: (log: (event: SweepEvent) => void) => Promise<void>

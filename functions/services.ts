@@ -18,25 +18,25 @@ import type { RelayedRequest } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
 import { counted } from './usage.ts'
 
-/** What requests are answered with. Made once and shared. */
+/** The services that all requests share. They are made once. */
 export type Services = {
 	readonly tenants: Tenants
-	/** Says whether a token is one of the tenant's. Rejects with a ScimError 503 where nobody can tell. */
+	/** Says whether a token belongs to the tenant. Rejects with a ScimError 503 if the tokens cannot be read. */
 	readonly accepts: (tenant: string, token: string) => Promise<boolean>
 	/** The directory of a tenant. */
 	readonly open: (tenant: Tenant) => ResourceStore
-	/** The way to the SCIM server of a tenant whose mode is `relay`. */
+	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
-	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
+	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<Swept>
-	/** Looks at what a tenant's requests need. */
+	/** Checks the services that the requests of a tenant need. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 }
 
-/** Puts the services together; nothing is sent yet. */
+/** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
 	const now = () => Date.now()
 	const ids = idGenerator(now, randomHex)
@@ -86,7 +86,7 @@ async function accountOf(settings: Settings): Promise<Account> {
 	return { endpoint: settings.tables.endpoint, credential: await managedIdentity(identityOf(settings)) }
 }
 
-/** Tokens of Azure Relay for the managed identity, whose client is loaded with the first one. */
+/** Gets tokens for Azure Relay from the managed identity. Its client is loaded for the first token. */
 function relayToken(settings: Settings): TokenSource {
 	let credential: ReturnType<typeof managedIdentity> | undefined
 	return async () => {
@@ -97,7 +97,7 @@ function relayToken(settings: Settings): TokenSource {
 
 const identityOf = ({ clientId }: Settings): { clientId?: string } => (clientId === undefined ? {} : { clientId })
 
-// Random bytes are bought in bulk: one call for each id costs more than all the rest of it.
+// Random bytes are read in bulk. One call for each id would cost more than the rest of the id.
 let pool = ''
 
 function randomHex(digits: number): string {

@@ -1,24 +1,24 @@
 import * as z from 'zod'
 import type { RelaySettings } from './relay/relay.ts'
 
-/** Where the data and the tokens are. Each has a form for Azure and a form for a laptop. */
+/** The settings of the app. Tables and tokens each have one form for Azure and one for a developer's machine. */
 export type Settings = {
 	readonly tables: { readonly endpoint: string } | { readonly connectionString: string }
 	readonly tokens: { readonly vaultUrl: string } | { readonly file: string }
-	/** The client id of the user-assigned managed identity, where there is one. */
+	/** The client id of the user-assigned managed identity, if there is one. */
 	readonly clientId?: string
-	/** The most resources that may be looked through for one request. */
+	/** The largest number of resources to scan for one request. */
 	readonly scanLimit?: number
 	/** Milliseconds for which the feed of changes is kept. */
 	readonly keepFeedFor?: number
-	/** Absent where no tenant is behind a relay. */
+	/** Absent if no tenant is behind a relay. */
 	readonly relay?: RelaySettings
 }
 
 const optional = <T extends z.ZodType>(schema: T) =>
 	z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
 
-/** Tokens of the managed identity are sent there. */
+/** Must be https, because tokens of the managed identity are sent there. */
 const azureAddress = z.url({ protocol: /^https$/, error: 'is not an https address' })
 
 const environment = z.object({
@@ -39,9 +39,9 @@ const environment = z.object({
 })
 
 /**
- * Reads the app settings. An empty one counts as none, which is how infrastructure leaves one out.
+ * Reads the app settings. An empty setting counts as missing: infrastructure code leaves settings out in this way.
  *
- * @throws Error that names the setting at fault; the worker does not start with it
+ * @throws Error that names the wrong setting; the worker does not start
  */
 export function parseSettings(variables: Readonly<Record<string, string | undefined>>): Settings {
 	const parsed = environment.safeParse(variables)

@@ -1,13 +1,13 @@
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { Services } from './services.ts'
 
-/** How often, in milliseconds. What it finishes is right for every reader already; only its leftovers wait. */
+/** The interval of sweeps, in milliseconds. Reads are correct without a sweep; a sweep only removes leftovers. */
 export const sweepEvery = 15 * 60_000
 
-/** How long one round may take, in milliseconds: less than host.json gives a function. */
+/** The longest time of one round, in milliseconds. It is shorter than the function timeout in host.json. */
 const roundLimit = 150_000
 
-/** What became of one tenant's directory, or why it was left to the next round. */
+/** The result of a sweep of one tenant, or the errors that leave the rest to the next round. */
 export type SweepEvent = {
 	readonly event: 'sweep'
 	readonly tenant: string
@@ -20,8 +20,8 @@ export type SweepEvent = {
 type SweepServices = Pick<Services, 'now' | 'sweep'> & { readonly tenants: Pick<Services['tenants'], 'listTenants'> }
 
 /**
- * Tidies up every directory, one after another, as far as there is time. A tenant that fails keeps no other from it, nor
- * does one that takes all the time.
+ * Sweeps the directories one after another while there is time. A tenant that fails does not stop the others. Neither does
+ * a tenant that takes all the time, because each round begins with another tenant.
  */
 export async function sweepAll(services: SweepServices, log: (event: SweepEvent) => void): Promise<void> {
 	const started = services.now()
@@ -32,7 +32,7 @@ export async function sweepAll(services: SweepServices, log: (event: SweepEvent)
 	}
 }
 
-/** Begins with another one in each round. Steps by the golden ratio come near each of them soon, however many there are. */
+/** Starts at another item in each round. Steps of the golden ratio soon come close to every item, for any number of items. */
 function fromAnywhere<T>(items: readonly T[], round: number): readonly T[] {
 	const start = Math.floor(((round * 0.618_034) % 1) * items.length)
 	return [...items.slice(start), ...items.slice(0, start)]

@@ -11,7 +11,7 @@ const tenantNamed = (name: string): Tenant => ({
 	created: '',
 })
 
-test('every directory is swept sooner or later, although one round has no time for all', async () => {
+test('every directory is swept after some rounds, although one round has no time for all', async () => {
 	const tenants = Array.from({ length: 50 }, (_, index) => tenantNamed(`tenant${index}`))
 	const swept = new Set<string>()
 	for (let round = 0; round < 50; round++) {
