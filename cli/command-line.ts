@@ -6,23 +6,23 @@ import { commandHelp, help } from './help.ts'
 import { declared, type Option } from './options.ts'
 import { shellWord } from './program.ts'
 
-/** What to do: a command, or to print a text. */
+/** A parsed command line: a command to run, or a text to print. */
 export type ParsedCommandLine =
 	| ({ readonly command: Command } & Pick<Invocation, 'args' | 'values'>)
 	| { readonly print: string }
 
-/** What is typed, and what can be. */
+/** The words that the user has typed, and the commands that exist. */
 type CommandLine = {
 	readonly args: readonly string[]
 	readonly commands: readonly Command[]
-	/** What starts this program; what is typed comes after it. */
+	/** The words that start this program. `args` come after them. */
 	readonly program: string
 }
 
 /**
  * Reads the command line.
  *
- * @throws UsageError that names what is wrong as it was typed, and what may have been meant
+ * @throws UsageError that quotes the wrong word, with the closest valid command line as the hint
  */
 export function parseCommandLine(line: CommandLine): ParsedCommandLine {
 	const { commands, program } = line
@@ -63,18 +63,18 @@ function parse(line: CommandLine) {
 	}
 }
 
-/** Lists the options of a command, or the commands. */
+/** The command line that lists the options of a command, or all commands. */
 const listing = ({ program }: CommandLine, command?: Command): string =>
 	[program, ...(command === undefined ? [] : [command.words]), '--help'].join(' ')
 
-/** The whole line with something else for one of its words, or for the beginning of one. */
+/** The whole command line with one word, or the beginning of one word, replaced. */
 const corrected = ({ args, program }: CommandLine, wrong: string, right: string): string => {
 	const at = args.findIndex((arg) => arg === wrong || arg.startsWith(`${wrong}=`))
 	const words = args.map((arg, index) => (index === at ? `${right}${arg.slice(wrong.length)}` : arg))
 	return `did you mean: ${[program, ...words.map(shellWord)].join(' ')}`
 }
 
-/** Only an option that the command has is worth proposing. */
+/** Proposes only options that the command has. */
 function hintFor(line: CommandLine, option: string, command: Command | undefined): string {
 	const names = command === undefined ? Object.keys(declared) : optionsOf(command)
 	const close = nearest(
@@ -86,7 +86,7 @@ function hintFor(line: CommandLine, option: string, command: Command | undefined
 
 const optionsOf = ({ options }: Command): readonly Option[] => [...options, 'json', 'help']
 
-/** The command whose words the line begins with. */
+/** The command whose words the command line begins with. */
 const matching = (positionals: readonly string[], commands: readonly Command[]): Command | undefined =>
 	commands.find(({ words }) => `${positionals.join(' ')} `.startsWith(`${words} `))
 
@@ -108,8 +108,8 @@ function commandOf(line: CommandLine, positionals: readonly string[]): Command {
 	if (second !== '' && close !== undefined) {
 		throw new UsageError(`unknown command ${first} ${second}`, { hint: corrected(line, second, close) })
 	}
-	const what = second === '' ? `${first} what?` : `unknown command ${first} ${second}:`
-	throw new UsageError(`${what} There is ${siblings.map((sibling) => `${first} ${sibling}`).join(', ')}`, {
+	const problem = second === '' ? `${first} is incomplete` : `unknown command ${first} ${second}`
+	throw new UsageError(`${problem}: the commands are ${siblings.map((sibling) => `${first} ${sibling}`).join(', ')}`, {
 		hint: listing(line),
 	})
 }
@@ -118,7 +118,7 @@ function refuseOptions(line: CommandLine, command: Command, typedOptions: readon
 	const names: readonly string[] = optionsOf(command)
 	const foreign = typedOptions.find((option) => !names.includes(option))
 	if (foreign === undefined) return
-	throw new UsageError(`${command.words} has no option --${foreign}`, { hint: listing(line, command) })
+	throw new UsageError(`unknown option --${foreign} for ${command.words}`, { hint: listing(line, command) })
 }
 
 function argumentsOf(
@@ -131,6 +131,6 @@ function argumentsOf(
 	const missing = parameters[args.length]
 	if (missing !== undefined) throw new UsageError(`${missing} is missing`, { hint })
 	const surplus = args[parameters.length]
-	if (surplus !== undefined) throw new UsageError(`${surplus} is one argument too many`, { hint })
+	if (surplus !== undefined) throw new UsageError(`unexpected argument ${surplus}`, { hint })
 	return args
 }

@@ -11,7 +11,7 @@ import { importTenant } from './transfer/import.ts'
 
 type TargetCommandDeclaration = Omit<Command, 'run'> & { readonly work: TargetCommand; readonly isFirst?: boolean }
 
-/** A command that opens the place where tenants are, and closes it whatever happens. */
+/** A command that opens the deployment target, and closes it even if the command fails. */
 const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDeclaration): Command => ({
 	...command,
 	options: [...command.options, ...targetOptions],
@@ -35,7 +35,7 @@ export const commands: readonly Command[] = [
 		words: 'tenant add',
 		parameters: ['NAME'],
 		options: ['mode', ...relayOptions],
-		summary: 'make a tenant, and print its Tenant URL and Secret Token',
+		summary: 'add a tenant and print its Tenant URL and Secret Token',
 		work: addTenant,
 		isFirst: true,
 	}),
@@ -58,56 +58,56 @@ export const commands: readonly Command[] = [
 		words: 'tenant remove',
 		parameters: ['NAME'],
 		options: ['out', 'yes'],
-		summary: 'export a tenant, and remove it with its directory and its tokens',
+		summary: 'export a tenant, then remove it with its directory and tokens',
 		work: removeTenant,
 	}),
 	targetCommand({
 		words: 'token add',
 		parameters: ['NAME'],
 		options: [],
-		summary: 'add a token to a tenant, and print it this once',
+		summary: 'add a token to a tenant and print it, this one time only',
 		work: addToken,
 	}),
 	targetCommand({
 		words: 'token list',
 		parameters: ['NAME'],
 		options: [],
-		summary: 'list the tokens of a tenant, but for their values',
+		summary: 'list the tokens of a tenant without their values',
 		work: listTokens,
 	}),
 	targetCommand({
 		words: 'token disable',
 		parameters: ['NAME', 'VERSION'],
 		options: [],
-		summary: 'disable a token for good',
+		summary: 'disable a token permanently',
 		work: disableToken,
 	}),
 	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
 		options: ['overlap'],
-		summary: 'add a token, and let the older ones end by themselves',
+		summary: 'add a token and set an expiry date for the older ones',
 		work: rotateToken,
 	}),
 	targetCommand({
 		words: 'export',
 		parameters: ['NAME'],
 		options: ['out'],
-		summary: 'write the users, groups and memberships of a tenant, a line each (NDJSON)',
+		summary: 'write the users, groups and memberships of a tenant, one per line (NDJSON)',
 		work: exportTenant,
 	}),
 	targetCommand({
 		words: 'import',
 		parameters: ['NAME', 'FILE'],
 		options: [],
-		summary: 'make what a file from export has and the tenant has not, with the same ids',
+		summary: 'create what an export file has and the tenant lacks, with the same ids',
 		work: importTenant,
 	}),
 	{
 		words: 'check',
 		parameters: ['URL'],
 		options: ['token-file', 'write'],
-		summary: "try a Tenant URL as Entra's Test Connection does, and Microsoft's SCIM Validator",
+		summary: "test a Tenant URL as Entra's Test Connection and Microsoft's SCIM Validator do",
 		run: check,
 	},
 ]

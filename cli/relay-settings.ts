@@ -7,7 +7,7 @@ import type { Option } from './options.ts'
 
 const same = (text: string): unknown => text
 
-/** Each setting of a relay with its option, what the text of that means, and what it can be. */
+/** Each setting of a relay: its option, the function that reads the option, and the valid values in words. */
 const relaySettingOptions = [
 	{ setting: 'hybridConnection', option: 'hybrid-connection', read: same, valid: 'the name of a hybrid connection' },
 	{ setting: 'agents', option: 'agent', read: (text: string): unknown => text.split(','), valid: 'a GUID' },
@@ -30,13 +30,13 @@ const truths: ReadonlyMap<string, boolean> = new Map([
 	['false', false],
 ])
 
-/** The options that set them. */
+/** The options for the settings of a relay. */
 export const relayOptions: readonly Option[] = relaySettingOptions.map(({ option }) => option)
 
 /**
- * The settings of a relay that were given; one that was given empty is undefined.
+ * Reads the settings of a relay from the options. An empty option gives undefined, which removes the setting.
  *
- * @throws UsageError that names the option whose value is none
+ * @throws UsageError that names the option with a wrong value
  */
 export function settingsOf({ values, environment }: Pick<Invocation, 'values' | 'environment'>): TenantSettings {
 	const settings: Record<string, unknown> = {}
@@ -56,15 +56,15 @@ export function settingsOf({ values, environment }: Pick<Invocation, 'values' | 
 
 const optionOf = (name: string): string => `--${relaySettingOptions.find(({ setting }) => setting === name)?.option}`
 
-/** The settings that are to be stored. */
+/** The settings to store: all that have a value. */
 export const assigned = (settings: TenantSettings): TenantSettings =>
 	Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 
-/** A tenant with a directory here has none of them. */
+/** Refuses the settings of a relay for a tenant of mode store. */
 export function refuseSettings(settings: TenantSettings): void {
 	const [setting] = Object.keys(settings)
 	if (setting === undefined) return
-	throw new UsageError(`${optionOf(setting)} is for tenants of mode relay`, {
-		hint: 'leave it out, or make one with --mode relay',
+	throw new UsageError(`${optionOf(setting)} is only for tenants of mode relay`, {
+		hint: 'leave it out, or add a tenant with --mode relay',
 	})
 }

@@ -3,7 +3,7 @@ import type { PipelinePolicy } from '@azure/core-rest-pipeline'
 import { serviceError } from '../shared/storage/table/batch.ts'
 import type { Send } from '../shared/storage/table/tables.ts'
 
-/** Sends requests again that Azure refuses for want of a role. */
+/** Repeats requests that Azure refuses because a new role does not work yet. */
 export type RetryPolicy = {
 	readonly tables: (send: Send) => Send
 	readonly vault: PipelinePolicy
@@ -13,37 +13,39 @@ const pauses = 10
 const pauseSeconds = 30
 
 /**
- * Waits for five minutes in all: so long may a role assignment take until it has reached every server, and the first
- * thing after a deployment is to add a tenant.
+ * Retries while a new role does not work yet, for five minutes in all. A role assignment may take that long to reach every
+ * server, and adding a tenant is the first step after a deployment.
  *
- * @param say is told what is waited for
+ * @param say prints what the command waits for
  */
 export function newRoleRetries(
 	say: (text: string) => void,
 	wait: (milliseconds: number) => Promise<unknown> = sleep,
 ): RetryPolicy {
-	let waited = 0
-	const patiently = async <T>(send: () => Promise<T>, isRefused: (answer: T) => boolean): Promise<T> => {
+	let retries = 0
+	const withRetries = async <T>(send: () => Promise<T>, isRefused: (answer: T) => boolean): Promise<T> => {
 		for (;;) {
 			const answer = await send()
-			if (waited === pauses || !isRefused(answer)) return answer
-			waited++
-			say(`A new role takes some minutes to work; trying again in ${pauseSeconds} seconds (${waited} of ${pauses}).\n`)
+			if (retries === pauses || !isRefused(answer)) return answer
+			retries++
+			say(
+				`A new role takes a few minutes to work; trying again in ${pauseSeconds} seconds (${retries} of ${pauses}).\n`,
+			)
 			await wait(pauseSeconds * 1000)
 		}
 	}
 	return {
-		// What else is refused, such as an address that the firewall does not know, no waiting helps. A transaction that is
-		// refused may say so inside an answer of 202.
+		// Waiting helps only with a new role, and not with a firewall that refuses this address. A refused transaction may be an
+		// answer of 202 that contains the error.
 		tables: (send) => (request) =>
-			patiently(
+			withRetries(
 				() => send(request),
 				({ text }) => serviceError(403, text).code === 'AuthorizationPermissionMismatch',
 			),
 		vault: {
 			name: 'newRole',
 			sendRequest: (request, next) =>
-				patiently(
+				withRetries(
 					() => next(request),
 					({ status, bodyAsText }) => status === 403 && bodyAsText?.includes('"ForbiddenByRbac"') === true,
 				),

@@ -2,7 +2,7 @@ import type { Command, CommandEnvironment } from './command.ts'
 import { parseCommandLine } from './command-line.ts'
 import { explain } from './explain.ts'
 
-/** Does what a command line asks for, and answers the exit code: 0 done, 1 failed, 2 used wrongly. */
+/** Runs a command line and returns the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function run(
 	args: readonly string[],
 	commands: readonly Command[],

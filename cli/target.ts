@@ -17,7 +17,7 @@ import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
 import { vaultTokens } from './vault-tokens.ts'
 
-/** Where tenants are: a deployment in Azure, or the data folder of `npm start`. */
+/** The deployment in Azure, or the data folder of `npm start`, that a command works on. */
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
@@ -25,7 +25,7 @@ export type DeploymentTarget = {
 	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
-	/** What has to be typed for another command to work here, such as `token list acme`. */
+	/** The command line that runs another command on this target, such as `token list acme`. */
 	typed(command: string): string
 	close(): Promise<void>
 }
@@ -37,8 +37,8 @@ type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close'> & {
 }
 
 /**
- * Opens the place where a command works. What may be the first command there makes a data folder that is missing, and
- * waits for a role that is new, of which it tells `say`.
+ * Opens the deployment target of a command. If the command may be the first one on this target, a missing data folder is
+ * created, and a new role may take some minutes to work. `say` prints what the command waits for.
  */
 export async function openTarget(
 	where: TargetSpec,
@@ -52,7 +52,7 @@ export async function openTarget(
 type OpenTargetOptions = {
 	readonly isFirst: boolean
 	readonly say: (text: string) => void
-	/** What starts this program. */
+	/** The words that start this program. */
 	readonly program: string
 }
 
@@ -65,7 +65,7 @@ async function partsOf(
 	return openDeployment(deployment, isFirst ? newRoleRetries(say) : undefined)
 }
 
-/** A deployment, as whoever is signed in to `az`. */
+/** Opens a deployment as the user who is signed in to `az`. */
 async function openDeployment(
 	{ tablesEndpoint, vaultUrl, appHost }: Deployment,
 	waiting?: RetryPolicy,
@@ -85,12 +85,12 @@ async function openDeployment(
 	}
 }
 
-/** A data folder, which nothing else uses meanwhile. */
+/** Opens a data folder and locks it, so that no other process uses it. */
 async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	const folder = resolve(data)
 	if (!isMade && !existsSync(folder)) {
 		throw new Failure(`there is no folder ${folder}`, {
-			hint: 'name the one that npm start uses with --data, or a deployment with --resource-group',
+			hint: 'give the data folder of npm start with --data, or a deployment with --resource-group',
 		})
 	}
 	const { connectionString, close } = await startAzurite({ folder })
@@ -113,7 +113,7 @@ async function targetOf({
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)
 	try {
-		// So that an account without tenants has none, and is not one that is broken.
+		// Without this table, a new account would look like a broken one.
 		await tables.createTable(tenantsTable)
 	} catch (error) {
 		await close()

@@ -10,7 +10,7 @@ import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { statesOf } from './token-store.ts'
 
-/** 32 random bytes: what an identity provider is given as the Secret Token. */
+/** Makes a Secret Token for an identity provider: 32 random bytes in base64url. */
 export const newToken = (): string => randomBytes(32).toString('base64url')
 
 export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {
@@ -19,18 +19,18 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 	const settings = settingsOf({ values, environment })
 	if (mode === 'store') refuseSettings(settings)
 	return async (target) => {
-		// A vault that cannot be used says so before anything is made.
+		// If the vault cannot be used, the command fails before it creates the tenant.
 		await target.tokens.list(name)
 		const tenant = await target.tenants.createTenant({ name, mode, settings: assigned(settings) })
 		if (tenant === 'exists') {
-			throw new Failure(`there is a tenant ${name} already`, {
-				hint: `another token for it: ${target.typed(`token add ${name}`)}`,
+			throw new Failure(`the tenant ${name} already exists`, {
+				hint: `to add another token: ${target.typed(`token add ${name}`)}`,
 			})
 		}
 		const token = newToken()
 		const { version } = await target.tokens.add(name, token).catch((cause: unknown) => {
-			const hint = `when that is put right: ${target.typed(`token add ${name}`)}`
-			throw new Failure(`the tenant ${name} is made, but its token is not: ${reasonOf(cause)}`, { hint, cause })
+			const hint = `when that is fixed, add a token: ${target.typed(`token add ${name}`)}`
+			throw new Failure(`the tenant ${name} was added, but its token was not: ${reasonOf(cause)}`, { hint, cause })
 		})
 		const url = target.urlOf(name)
 		return {
@@ -69,7 +69,7 @@ export const showTenant: TargetCommand =
 				...cellsOf(settings),
 				['Created', created],
 				...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
-				['Tokens', `${accepted} accepted, ${states.length} in all`],
+				['Tokens', `${accepted} accepted, ${states.length} in total`],
 			]),
 			json: {
 				name,
@@ -84,11 +84,11 @@ export const showTenant: TargetCommand =
 		}
 	}
 
-/** How many users and groups there are. */
+/** Counts the users and groups of a tenant. */
 export async function countsOf(target: DeploymentTarget, tenant: Tenant) {
 	const store = target.open(tenant)
 	const count = async (type: ResourceType) => {
-		// Only a walk by cursor may be without a total.
+		// Only a page by cursor may lack a total.
 		const { totalResults = 0 } = await store.query(type, { page: { startIndex: 1, count: 0 } })
 		return totalResults
 	}
@@ -116,19 +116,19 @@ export const setTenant: TargetCommand = ({ args: [name = ''], values, environmen
 const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])[] =>
 	Object.entries(settings).map(([setting, value]) => [setting, String(value)])
 
-/** @throws Failure where there is no such tenant */
+/** @throws Failure if the tenant does not exist */
 export async function tenantNamed(target: DeploymentTarget, name: string): Promise<Tenant> {
 	const tenant = await target.tenants.getTenant(name)
 	if (tenant === undefined) throw noTenant(target, name)
 	return tenant
 }
 
-/** @throws Failure where there is no such tenant, or where its directory is not here */
+/** @throws Failure if the tenant does not exist, or if its directory is behind a relay */
 export async function storeTenantNamed(target: DeploymentTarget, name: string): Promise<Tenant> {
 	const tenant = await tenantNamed(target, name)
 	if (tenant.mode === 'store') return tenant
-	throw new Failure(`the tenant ${name} has no directory here`, {
-		hint: 'its mode is relay: users and groups are in the SCIM server behind it',
+	throw new Failure(`the tenant ${name} has no directory in Rollcall`, {
+		hint: 'its mode is relay: its users and groups are in the SCIM server behind the relay',
 	})
 }
 
@@ -138,8 +138,8 @@ const noTenant = (target: DeploymentTarget, name: string): Failure =>
 function nameOf(text: string): string {
 	const name = parseTenantName(text)
 	if (name === undefined) {
-		throw new UsageError(`${text} cannot be the name of a tenant`, {
-			hint: 'use 2 to 39 lower-case letters and digits, with single hyphens between them; words like "users" are taken',
+		throw new UsageError(`${text} is not a valid name of a tenant`, {
+			hint: 'use 2 to 39 lower-case letters and digits, with single hyphens between them; words such as "users" are reserved',
 		})
 	}
 	return name
@@ -147,5 +147,5 @@ function nameOf(text: string): string {
 
 function modeOf({ mode = 'store' }: OptionValues): Tenant['mode'] {
 	if (mode === 'store' || mode === 'relay') return mode
-	throw new UsageError(`--mode ${mode} is not a mode`, { hint: 'it is store or relay' })
+	throw new UsageError(`--mode ${mode} is not a valid mode`, { hint: 'use store or relay' })
 }

@@ -50,14 +50,14 @@ export const disableToken: TargetCommand =
 		await target.tokens.change(name, version, { enabled: false })
 		const remaining = tokens.map((token) => (token.version === version ? { ...token, enabled: false } : token))
 		const accepted = statesOf(remaining, Date.now()).filter((state) => state === 'accepted').length
-		const none = accepted === 0 ? `\nThe tenant ${name} has no token now that is accepted.` : ''
+		const none = accepted === 0 ? `\nThe tenant ${name} now has no accepted token.` : ''
 		return {
-			text: `The token ${version} is disabled. A host that runs refuses it within ten minutes.${none}`,
+			text: `The token ${version} was disabled. A running host refuses it within ten minutes.${none}`,
 			json: { name, version, state: 'disabled', accepted },
 		}
 	}
 
-/** Adds a token and gives those before it an end, so that nobody has to come back to disable them. */
+/** Adds a token and sets an expiry for the older ones, so that the administrator need not disable them later. */
 export const rotateToken: TargetCommand = ({ args: [name = ''], values }) => {
 	const overlap = overlapOf(values.overlap)
 	return async (target) => {
@@ -70,36 +70,36 @@ export const rotateToken: TargetCommand = ({ args: [name = ''], values }) => {
 		try {
 			for (const { version } of ending) await target.tokens.change(name, version, { expires: end })
 		} catch (cause) {
-			// The token is shown this once, whatever else fails.
-			throw new Failure(`the older tokens have not all been given an end: ${String(cause)}`, {
+			// The token is shown only here, so the error must contain it.
+			throw new Failure(`not all of the older tokens have an expiry now: ${String(cause)}`, {
 				hint: `the new token is ${added.value}; disable the others when it is in use: ${target.typed(`token list ${name}`)}`,
 				cause,
 			})
 		}
 		const ends = new Date(end).toISOString()
-		const isSoon = ending.length > 0 && overlap < noticed
+		const endsSoon = ending.length > 0 && overlap < rereadWithin
 		return {
 			text: [
 				text,
-				...ending.map(({ version }) => `The token ${version} ends at ${ends}.`),
-				...(isSoon ? ['A host that runs takes notice of that within ten minutes.'] : []),
+				...ending.map(({ version }) => `The token ${version} expires at ${ends}.`),
+				...(endsSoon ? ['A running host notices the expiry within ten minutes.'] : []),
 			].join('\n'),
 			json: { ...json, ending: ending.map(({ version }) => ({ version, expires: ends })) },
 		}
 	}
 }
 
-/** A host reads its tokens again after this time, in milliseconds. */
-const noticed = 10 * 60_000
+/** A running host reads its tokens again within this time, in milliseconds. */
+const rereadWithin = 10 * 60_000
 
-/** Hosts accept this many tokens of a tenant at a time. */
+/** Hosts accept at most this many tokens of a tenant. */
 const maxAccepted = 4
 
 async function add(target: DeploymentTarget, name: string): Promise<TokenVersion & { readonly value: string }> {
 	const states = statesOf(await target.tokens.list(name), Date.now())
 	if (states.filter((state) => state === 'accepted').length >= maxAccepted) {
 		throw new Failure(`the tenant ${name} has ${maxAccepted} tokens, and only the newest ${maxAccepted} are accepted`, {
-			hint: `disable one that is not in use any more: ${target.typed(`token list ${name}`)}`,
+			hint: `disable one that is no longer in use: ${target.typed(`token list ${name}`)}`,
 		})
 	}
 	const value = newToken()
@@ -131,5 +131,7 @@ const longestOverlap = '90d'
 function overlapOf(text = defaultOverlap): number {
 	const overlap = parseDuration(text)
 	if (overlap !== undefined && overlap <= (parseDuration(longestOverlap) ?? 0)) return overlap
-	throw new UsageError(`--overlap ${text} is not a time`, { hint: `give 30m, 24h, 7d, up to ${longestOverlap}, or 0s` })
+	throw new UsageError(`--overlap ${text} is not a valid time`, {
+		hint: `use a time such as 30m, 24h or 7d, up to ${longestOverlap}; or 0s`,
+	})
 }

@@ -17,7 +17,7 @@ export function lockFolder(folder: string): Promise<() => Promise<void>> {
 			path,
 			(owner) =>
 				new UsageError(`process ${owner} already serves the folder ${folder}`, {
-					hint: `stop it, choose another folder with --data, or delete ${path} if that process is something else`,
+					hint: `stop it, choose another folder with --data, or delete ${path} if it is another program`,
 				}),
 		)
 		return () => rm(path, { force: true })

@@ -7,7 +7,7 @@ import { type CheckFinding, findingOf, Shortfall } from './finding.ts'
 import { readingChecks, testConnection } from './reading.ts'
 import { writingFindings } from './writing.ts'
 
-/** Asks a Tenant URL what Entra's Test Connection asks, and Microsoft's SCIM Validator. */
+/** Sends a Tenant URL the requests of Entra's Test Connection and of Microsoft's SCIM Validator. */
 export async function check({ args: [text = ''], values, environment }: Invocation): Promise<CommandResult> {
 	const url = tenantUrlOf(text)
 	const token = await tokenOf(values['token-file'], environment.env.ROLLCALL_TOKEN)
@@ -29,7 +29,7 @@ async function findingsOf(
 		await findingOf('address', () => addressOf(url)),
 		await findingOf(testConnection.name, () => testConnection.run(client)),
 	]
-	// Where Entra comes no further there is nothing else to see.
+	// If Test Connection fails, Entra goes no further, and the other checks would say nothing new.
 	if (first.at(-1)?.verdict === 'FAIL') return first
 	const findings = [...first]
 	for (const { name, run } of readingChecks) findings.push(await findingOf(name, () => run(client)))
@@ -46,34 +46,34 @@ function tenantUrlOf(text: string): URL {
 
 function addressOf({ protocol, hostname, hash, username }: URL): string {
 	if (hash !== '' || username !== '') {
-		throw new Shortfall('the URL has more than an address', 'leave out the fragment and the user name')
+		throw new Shortfall('the URL has a fragment or a user name', 'leave them out')
 	}
 	if (protocol === 'https:') return 'https'
 	const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
-	const remedy = isLoopback
-		? 'to let Entra reach it, serve HTTPS: docs/entra.md'
-		: 'Entra takes https alone: serve HTTPS'
+	const remedy = isLoopback ? 'Entra can only reach https: docs/entra.md' : 'Entra accepts only https: serve HTTPS'
 	throw new Shortfall('http', remedy, { isWarning: isLoopback })
 }
 
-/** The token is never an option's value, which other users of a machine can see. */
+/** Reads the token from a file or a variable: other users of the machine can see the value of an option. */
 async function tokenOf(file: string | undefined, variable: string | undefined): Promise<string> {
 	const token = (file === undefined ? (variable ?? '') : await readToken(file)).trim()
 	const source = file ?? 'ROLLCALL_TOKEN'
 	if (token === '') {
 		throw new UsageError(file === undefined ? 'no token' : `${file} is empty`, {
-			hint: 'put the Secret Token into a file for --token-file, or into the variable ROLLCALL_TOKEN',
+			hint: 'put the Secret Token in a file for --token-file, or in the variable ROLLCALL_TOKEN',
 		})
 	}
 	if (/^[\x21-\x7e]+$/.test(token)) return token
-	throw new UsageError(`what ${source} holds is not a token`, { hint: 'it holds the token alone, without "Bearer"' })
+	throw new UsageError(`${source} does not hold a valid token`, {
+		hint: 'it must hold the token alone, without "Bearer"',
+	})
 }
 
 async function readToken(file: string): Promise<string> {
 	try {
 		return await readFile(file, 'utf8')
 	} catch (cause) {
-		const hint = 'name a file that holds the Secret Token'
+		const hint = 'give a file that holds the Secret Token'
 		throw new UsageError(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { hint, cause })
 	}
 }

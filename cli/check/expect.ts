@@ -16,13 +16,13 @@ const scimError = z.looseObject({
 	detail: z.string().optional(),
 })
 
-/** A resource as any service provider may show it. */
+/** The part of a resource that every service provider returns. */
 const resource = z.looseObject({ id: z.string().min(1), schemas: z.array(z.string()) })
 
 export type ReturnedResource = z.infer<typeof resource>
 type ReturnedList = z.infer<typeof list>
 
-/** @throws Shortfall where the status is another one */
+/** @throws Shortfall if the answer has another status */
 export function expectStatus(answer: ProviderAnswer, expected: readonly number[], remedy: string): void {
 	if (expected.includes(answer.status)) return
 	throw new Shortfall(
@@ -31,21 +31,21 @@ export function expectStatus(answer: ProviderAnswer, expected: readonly number[]
 	)
 }
 
-/** What the service provider itself says. */
+/** The detail that the service provider sent, in quotes; empty if there is none. */
 export function detailOf({ body }: ProviderAnswer): string {
 	const detail = scimError.safeParse(body).data?.detail
 	return detail === undefined ? '' : ` ("${detail}")`
 }
 
-/** Statuses that mean the same whatever was asked for. */
+/** The remedy for statuses that mean the same for every request. */
 function remedyFor({ status, body }: ProviderAnswer): string | undefined {
 	switch (true) {
 		case status === 401:
-			return "the token is not one of this tenant's, or the tenant's name in the URL is wrong: compare both"
+			return 'the token belongs to another tenant, or the name of the tenant in the URL is wrong: compare both'
 		case status === 403 && !scimError.safeParse(body).success:
-			return 'something in front of the service refuses: Entra may send no User-Agent, look at the rules of the firewall'
+			return 'a firewall in front of the service refuses the request: look at its rules; Entra may send no User-Agent'
 		case status >= 300 && status < 400:
-			return 'use the address that it redirects to as the Tenant URL'
+			return 'use the target of the redirect as the Tenant URL'
 		case status >= 500:
 			return 'look at the log of the service'
 		default:
@@ -53,33 +53,33 @@ function remedyFor({ status, body }: ProviderAnswer): string | undefined {
 	}
 }
 
-/** @throws Shortfall where the answer is no ListResponse (RFC 7644 section 3.4.2) */
+/** @throws Shortfall if the answer is not a ListResponse (RFC 7644 section 3.4.2) */
 export function expectList(answer: ProviderAnswer, remedy: string): ReturnedList {
 	expectStatus(answer, [200], remedy)
 	const parsed = list.safeParse(answer.body)
 	if (parsed.success) return parsed.data
-	throw new Shortfall(`200, but no ListResponse: ${reasonOf(parsed.error, answer)}`, remedy)
+	throw new Shortfall(`200, but not a ListResponse: ${reasonOf(parsed.error, answer)}`, remedy)
 }
 
-/** @throws Shortfall where the answer is no resource with an id and schemas */
+/** @throws Shortfall if the answer is not a resource with an id and schemas */
 export function expectResource(answer: ProviderAnswer, statuses: readonly number[], remedy: string): ReturnedResource {
 	expectStatus(answer, statuses, remedy)
 	const parsed = resource.safeParse(answer.body)
 	if (parsed.success) return parsed.data
-	throw new Shortfall(`${answer.status}, but no resource: ${reasonOf(parsed.error, answer)}`, remedy)
+	throw new Shortfall(`${answer.status}, but not a resource: ${reasonOf(parsed.error, answer)}`, remedy)
 }
 
-/** @throws Shortfall where the answer is no error of RFC 7644 section 3.12 with this status */
+/** @throws Shortfall if the answer is not an error of RFC 7644 section 3.12 with this status */
 export function expectError(answer: ProviderAnswer, status: number, remedy: string): z.infer<typeof scimError> {
 	expectStatus(answer, [status], remedy)
 	const parsed = scimError.safeParse(answer.body)
-	if (!parsed.success) throw new Shortfall(`${status}, but no SCIM error: ${reasonOf(parsed.error, answer)}`, remedy)
+	if (!parsed.success) throw new Shortfall(`${status}, but not a SCIM error: ${reasonOf(parsed.error, answer)}`, remedy)
 	if (parsed.data.status === String(status)) return parsed.data
 	throw new Shortfall(`${status}, but "status" in the body is ${JSON.stringify(parsed.data.status)}`, remedy)
 }
 
 function reasonOf(error: z.ZodError, { body, type }: ProviderAnswer): string {
-	if (body === undefined) return `the body is not JSON, but ${type || 'nothing'}`
+	if (body === undefined) return `the body is not JSON; its Content-Type is ${type || 'missing'}`
 	const [issue] = error.issues
 	return `${issue?.path.join('.') || 'the body'}: ${issue?.message}`
 }

@@ -1,4 +1,4 @@
-/** What one check came to: what was seen and, where it is not as it should be, what helps. */
+/** The finding of one check: what the check has seen and, if that is wrong, the remedy. */
 export type CheckFinding = {
 	readonly name: string
 	readonly verdict: 'PASS' | 'WARN' | 'FAIL'
@@ -6,7 +6,7 @@ export type CheckFinding = {
 	readonly remedy?: string
 }
 
-/** What a check has seen that is not as it should be. A mere warning is what Entra puts up with. */
+/** A deviation that a check has found. A warning is a deviation that Entra tolerates. */
 export class Shortfall extends Error {
 	override readonly name = 'Shortfall'
 	readonly remedy: string
@@ -19,7 +19,7 @@ export class Shortfall extends Error {
 	}
 }
 
-/** Does a check, which answers what it has seen. */
+/** Runs a check. `work` returns what it has seen. */
 export async function findingOf(name: string, work: () => string | Promise<string>): Promise<CheckFinding> {
 	try {
 		return { name, verdict: 'PASS', seen: await work() }

@@ -6,7 +6,7 @@ import { expectError, expectList, expectResource, expectStatus, type ReturnedRes
 import { type CheckFinding, findingOf, Shortfall } from './finding.ts'
 import { quoted } from './reading.ts'
 
-/** A user and a group made for the checks; `made` are the paths of what is still there. */
+/** The user and the group that the checks create. `createdPaths` are the paths of resources that still exist. */
 type Lab = {
 	readonly client: ProvisioningClient
 	readonly userName: string
@@ -18,12 +18,12 @@ type Lab = {
 
 type Stage = {
 	readonly name: string
-	/** What must have been made before; without it there is nothing to see. */
+	/** The resources that earlier stages must have created. Without them the stage is skipped. */
 	readonly needs: readonly ('user' | 'group')[]
 	run(lab: Lab): Promise<string>
 }
 
-/** What the SCIM Validator does with users and groups, on a user and a group of our own, which are deleted at the end. */
+/** Does what the SCIM Validator does, with a user and a group that are created for it and deleted at the end. */
 export async function writingFindings(client: ProvisioningClient): Promise<readonly CheckFinding[]> {
 	const mark = randomUUID()
 	const lab: Lab = {
@@ -76,7 +76,7 @@ const stages: readonly Stage[] = [
 		},
 	},
 	{
-		name: 'match the user, in other letters',
+		name: 'match the user in another letter case',
 		needs: ['user'],
 		async run({ client, userName, user }) {
 			const answer = await client.send('GET', `/Users?filter=userName+eq+${quoted(userName.toUpperCase())}`)
@@ -90,7 +90,7 @@ const stages: readonly Stage[] = [
 			const filter = `${encodeURIComponent('emails[type eq "work"].value eq ')}${quoted(userName)}`
 			const answer = await client.send('GET', `/Users?filter=${filter}`)
 			return expectFound(
-				expectList(answer, 'take filters of the form emails[type eq "work"].value').Resources,
+				expectList(answer, 'support filters of the form emails[type eq "work"].value').Resources,
 				user,
 				'address',
 			)
@@ -110,11 +110,11 @@ const stages: readonly Stage[] = [
 			expectValue('emails[type eq "work"].value', workEmail(shown), `2-${lab.userName}`)
 			expectValue('displayName', shown.displayName, 'Replaced too')
 			expectValue('name.givenName', member(shown.name, 'givenName'), 'Given')
-			return 'each in its place, with and without a path'
+			return 'each value is set, with and without a path'
 		},
 	},
 	{
-		name: 'add attributes that were not there',
+		name: 'add new attributes',
 		needs: ['user'],
 		async run(lab) {
 			await patch(lab, lab.user, [
@@ -124,7 +124,7 @@ const stages: readonly Stage[] = [
 			const shown = await read(lab, lab.user)
 			expectValue('phoneNumbers[type eq "mobile"].value', mobile(shown), '+1 555 0100')
 			expectValue('department', enterprise(shown, 'department'), 'Checks')
-			return 'a telephone number by its type, and an enterprise attribute'
+			return 'a phone number by its type, and an enterprise attribute'
 		},
 	},
 	{
@@ -136,7 +136,7 @@ const stages: readonly Stage[] = [
 			expectValue('manager.value', managerOf(await read(lab, lab.user)), 'a-manager')
 			await patch(lab, lab.user, [{ op: 'Replace', path, value: '' }])
 			if (managerOf(await read(lab, lab.user)) !== undefined)
-				throw new Shortfall('the manager is still there', 'take a replace with "" for a removal of the manager')
+				throw new Shortfall('the manager is still there', 'treat a replace with "" as a removal of the manager')
 			return 'set by a string, removed by an empty one'
 		},
 	},
@@ -149,7 +149,7 @@ const stages: readonly Stage[] = [
 			const answer = await lab.client.send('GET', `/Users?filter=userName+eq+${quoted(lab.userName)}`)
 			const [shown = {}] = expectList(answer, 'return disabled users too').Resources
 			expectValue('active', shown.active, false)
-			return 'active is false, also where the user is searched for'
+			return 'active is false, also in a search'
 		},
 	},
 	{
@@ -173,7 +173,7 @@ const stages: readonly Stage[] = [
 		},
 	},
 	{
-		name: 'match the group, in other letters',
+		name: 'match the group in another letter case',
 		needs: ['group'],
 		async run({ client, displayName, group }) {
 			const filter = `displayName+eq+${quoted(displayName.toUpperCase())}`
@@ -191,8 +191,8 @@ const stages: readonly Stage[] = [
 			const bare = await read(lab, `${lab.group}?excludedAttributes=members`)
 			if ('members' in bare) {
 				throw new Shortfall(
-					'members in spite of excludedAttributes=members',
-					'leave them out: Entra reads groups like that, however large',
+					'members are returned despite excludedAttributes=members',
+					'leave them out: Entra reads even large groups in this way',
 				)
 			}
 			return 'is a member, and is left out by excludedAttributes=members'
@@ -205,7 +205,7 @@ const stages: readonly Stage[] = [
 			const id = lab.user?.slice('/Users/'.length)
 			await patch(lab, lab.group, [{ op: 'Remove', path: `members[value eq "${id}"]` }])
 			if (memberIds(await read(lab, lab.group)).length > 0)
-				throw new Shortfall('the member is still there', 'take a remove whose path is members[value eq "…"]')
+				throw new Shortfall('the member is still there', 'support a remove whose path is members[value eq "…"]')
 			return 'by members[value eq "…"]'
 		},
 	},
@@ -240,7 +240,7 @@ const workEmail = (user: ReturnedResource): unknown => member(ofType(user.emails
 const mobile = (user: ReturnedResource): unknown => member(ofType(user.phoneNumbers, 'mobile'), 'value')
 const enterprise = (user: ReturnedResource, name: string): unknown => member(user[urn.enterpriseUser], name)
 
-/** Absent, null and "" are all what a removed manager may look like. */
+/** A removed manager may be absent, null or "". */
 const managerOf = (user: ReturnedResource): unknown => member(enterprise(user, 'manager'), 'value') || undefined
 
 const memberIds = ({ members }: ReturnedResource): readonly unknown[] =>
@@ -256,7 +256,7 @@ function expectValue(name: string, value: unknown, expected: unknown): void {
 	const shown = value === undefined ? 'absent' : JSON.stringify(value)
 	throw new Shortfall(
 		`${name} is ${shown} instead of ${JSON.stringify(expected)}`,
-		'store what is sent, and return it as it was sent',
+		'store and return the value as it was sent',
 	)
 }
 
@@ -264,13 +264,13 @@ type SentPatchOperation = { readonly op: string; readonly path?: string; readonl
 
 async function patch({ client }: Lab, path = '', operations: readonly SentPatchOperation[]): Promise<void> {
 	const answer = await client.send('PATCH', path, { body: { schemas: [urn.patchOp], Operations: operations } })
-	expectStatus(answer, [200, 204], 'take PATCH as Entra sends it, with operations in any letter case')
+	expectStatus(answer, [200, 204], 'support PATCH as Entra sends it, with operations in any letter case')
 }
 
 const read = async ({ client }: Lab, path = ''): Promise<ReturnedResource> =>
 	expectResource(await client.send('GET', path), [200], 'return it by its id')
 
-/** Remembers what a POST has made, whether or not it should have, so that it is deleted at the end. */
+/** Remembers every resource that a POST has created, even by mistake, so that it is deleted at the end. */
 function keep({ createdPaths }: Lab, endpoint: string, { status, body }: ProviderAnswer): string {
 	const id = member(body, 'id')
 	const path = `${endpoint}/${encodeURIComponent(String(id))}`
@@ -279,7 +279,7 @@ function keep({ createdPaths }: Lab, endpoint: string, { status, body }: Provide
 }
 
 function expectConflict(answer: ProviderAnswer, attribute: string): string {
-	const remedy = `answer 409 where the ${attribute} is taken: Entra makes duplicates otherwise`
+	const remedy = `answer 409 if the ${attribute} is taken: otherwise Entra creates duplicates`
 	const { scimType } = expectError(answer, 409, remedy)
 	if (scimType === 'uniqueness') return '409, uniqueness'
 	throw new Shortfall(`409 without scimType`, 'name the reason: "scimType": "uniqueness"', { isWarning: true })
@@ -287,18 +287,18 @@ function expectConflict(answer: ProviderAnswer, attribute: string): string {
 
 function expectFound(resources: readonly unknown[], path = '', attribute: string): string {
 	const ids = resources.map((each) => encodeURIComponent(String(member(each, 'id'))))
-	if (ids.length === 1 && path.endsWith(`/${ids[0]}`)) return 'the one that was made'
+	if (ids.length === 1 && path.endsWith(`/${ids[0]}`)) return 'the one that was created'
 	throw new Shortfall(
-		`${ids.length} found instead of the one that was made`,
-		`compare ${attribute} in any letter case: Entra would make a duplicate`,
+		`${ids.length} found instead of the one that was created`,
+		`compare ${attribute} without regard to letter case: otherwise Entra creates a duplicate`,
 	)
 }
 
 async function deletion({ client, createdPaths }: Lab, path = ''): Promise<string> {
 	expectStatus(await client.send('DELETE', path), [204], 'answer a DELETE with 204')
 	createdPaths.delete(path)
-	expectStatus(await client.send('GET', path), [404], 'answer 404 for what is deleted')
-	expectStatus(await client.send('DELETE', path), [404], 'answer 404 for what is deleted already')
+	expectStatus(await client.send('GET', path), [404], 'answer 404 for a deleted resource')
+	expectStatus(await client.send('DELETE', path), [404], 'answer 404 to a second DELETE')
 	return '204, then 404'
 }
 

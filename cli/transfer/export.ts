@@ -27,17 +27,17 @@ export const exportTenant: TargetCommand =
 			return { text: `Exported ${inWords(counts)} to ${file}`, json: { name, file, ...counts } }
 		} catch (error) {
 			await part.abandon('kept')
-			environment.err(`What is exported so far is in ${part.path}; the same command goes on from there.\n`)
+			environment.err(`The part exported so far is in ${part.path}. Run the same command again to continue.\n`)
 			throw error
 		}
 	}
 
 const goingOn = ({ path, reached: { began, counts } }: PartFile): string =>
-	`Going on with ${path}, which was begun at ${began}. What it has stays as it was read: ${inWords(counts)}.\n`
+	`Continuing ${path}, begun at ${began}. It keeps what was already read: ${inWords(counts)}.\n`
 
 /**
- * Writes all of a tenant's directory to a new file, as it is now: what an earlier export has left is not gone on with, since
- * what it has read before may have changed.
+ * Writes the whole current directory of a tenant to a new file. It does not continue an earlier export, because the
+ * directory may have changed since then.
  */
 export async function exportAnew(
 	target: DeploymentTarget,
@@ -47,8 +47,8 @@ export async function exportAnew(
 	const part = await openPartFile(file, tenant)
 	if (part.reached.began !== undefined) {
 		await part.abandon('kept')
-		throw new Failure(`${part.path} is what an export has left that was interrupted`, {
-			hint: 'it may be out of date: delete it, or name another file with --out',
+		throw new Failure(`${part.path} is left from an interrupted export`, {
+			hint: 'it may be out of date: delete it, or give another file with --out',
 		})
 	}
 	try {
@@ -74,7 +74,7 @@ async function complete(
 
 type RecordSink = {
 	readonly write: (text: string) => Promise<void>
-	/** What is written already; brought up to date on the way. */
+	/** How far the export has come. It is updated with every write. */
 	readonly reached: ExportProgress
 	readonly environment: CommandEnvironment
 }
@@ -88,13 +88,13 @@ const writeRecords = (
 		const { users, groups } = await countsOf(target, tenant)
 		for await (const lines of linesOf(target.open(tenant), tenant, reached)) {
 			await write(lines)
-			// Each group is a step twice: with its attributes, and with its members. A directory without anybody is done.
+			// Each group counts as two steps: its attributes and its members. An empty directory is done.
 			const steps = reached.counts.users + reached.counts.groups + reached.groupsDone
 			show(steps / (users + 2 * groups || 1), inWords(reached.counts))
 		}
 	})
 
-/** The lines of a directory behind those that were reached before, some at a time. */
+/** The lines that are still missing from an export, in chunks of several lines. */
 async function* linesOf(
 	store: ResourceStore,
 	{ name, table }: Tenant,
@@ -104,7 +104,7 @@ async function* linesOf(
 	if (reached.began === undefined) {
 		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
 	}
-	// Whatever was made meanwhile, groups come when there are no more users, and memberships when there are no more groups.
+	// Groups follow all users, and memberships follow all groups, whatever other clients create meanwhile.
 	if (counts.groups === 0) {
 		for await (const page of pagesOf(store, userType, reached.user)) {
 			counts.users += page.length
@@ -132,11 +132,11 @@ async function* linesOf(
 
 const lineOf = (record: ExportRecord): string => `${JSON.stringify(record)}\n`
 
-/** The lines of so many groups are in memory. */
+/** The number of groups whose lines are in memory at once. */
 const groupsAtOnce = 8
 const pageSize = 500
 
-/** All resources of a type in the order of their ids, behind the one that was written last. */
+/** All resources of a type in the order of their ids, starting after the one that was written last. */
 async function* pagesOf(
 	store: ResourceStore,
 	type: ResourceType,
@@ -161,7 +161,7 @@ const contentOf = ({ id, attributes, created, lastModified }: StoredResource) =>
 
 type MembershipLines = { readonly count: number; readonly lines: string }
 
-/** As text, since a group may have a million members; none where the group is gone. */
+/** The membership lines of a group, as text because a group may have a million members; none if the group is gone. */
 async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly MembershipLines[]> {
 	const write = (members: readonly Member[]): MembershipLines => ({
 		count: members.length,

@@ -11,7 +11,7 @@ import { storeTenantNamed } from '../tenant.ts'
 import { withProgress } from './progress.ts'
 import { type ExportRecord, type ReadLine, readRecords } from './records.ts'
 
-/** What became of a record: made now, there before with the same content, or why it is neither. */
+/** The result for a record: created now, present before with the same content, or the reason for a conflict. */
 type ImportOutcome = 'created' | 'present' | { readonly conflict: string }
 
 type RecordKind = 'User' | 'Group' | 'Membership'
@@ -45,7 +45,7 @@ export const importTenant: TargetCommand =
 			text: [
 				summary(tally),
 				...conflicts.map(inWords),
-				...(isWhole ? [] : [`${file} is not whole: its last line is missing.`]),
+				...(isWhole ? [] : [`${file} is incomplete: its last line is missing.`]),
 			].join('\n'),
 			json: { name, users: tally.User, groups: tally.Group, memberships: tally.Membership, conflicts, isWhole },
 			isFailure: conflicts.length > 0 || !isWhole,
@@ -57,13 +57,13 @@ const summary = ({ User, Group, Membership }: ImportCounts): string =>
 		Object.entries({ Users: User, Groups: Group, Memberships: Membership }).map(([what, { created, present }]) => [
 			what,
 			`${created.toLocaleString('en')} created`,
-			`${present.toLocaleString('en')} there before`,
+			`${present.toLocaleString('en')} already present`,
 		]),
 	)
 
 const inWords = ({ line, what, detail }: ImportConflict): string => `conflict in line ${line}, ${what}: ${detail}`
 
-/** Records of one kind, and memberships of one group, are imported together, none of them twice. */
+/** Batches records of one kind, and memberships of one group. A batch has no record twice. */
 async function* batches(lines: AsyncIterable<ReadLine>): AsyncGenerator<readonly ReadLine[]> {
 	let batch = new Map<string, ReadLine>()
 	let sort = ''
@@ -81,7 +81,7 @@ async function* batches(lines: AsyncIterable<ReadLine>): AsyncGenerator<readonly
 
 const batchSize = 200
 
-/** What records are imported together, and which of them this is. */
+/** The batch that a record belongs to, and its id within the batch. */
 function sortOf(record: ExportRecord): readonly [sort: string, id: string] {
 	if (record.type === 'Membership') return [record.group, record.member]
 	return [record.type, 'id' in record ? record.id : '']
@@ -94,7 +94,7 @@ type ImportResult = {
 	readonly outcome: ImportOutcome
 }
 
-/** Imports batch after batch; it remembers the members of the group that it is at. */
+/** Imports one batch after another. It remembers the members of the current group. */
 function importer(store: ResourceStore): (lines: readonly ReadLine[]) => Promise<readonly ImportResult[]> {
 	const importMembers = memberImporter(store)
 	return async (lines) => {
@@ -140,11 +140,13 @@ async function importResource(
 		}
 		const names = [...new Set([...Object.keys(present.attributes), ...Object.keys(parsed)])]
 		const different = names.filter((name) => !isDeepStrictEqual(present.attributes[name], parsed[name]))
-		return different.length === 0 ? 'present' : { conflict: `it is there with another ${different.join(', ')}` }
+		return different.length === 0
+			? 'present'
+			: { conflict: `it already exists with a different ${different.join(', ')}` }
 	})
 }
 
-/** What the directory refuses is a conflict; that it is away is a reason to stop. */
+/** A refusal of the directory is a conflict. A directory that cannot be reached stops the import. */
 async function orConflict(work: () => Promise<ImportOutcome>): Promise<ImportOutcome> {
 	try {
 		return await work()
@@ -189,12 +191,12 @@ async function addMembers(
 		return await add(members)
 	} catch (error) {
 		if (!(error instanceof ScimError && error.scimType === 'invalidValue')) throw error
-		// One unknown user keeps all the others of a change out.
+		// One unknown user makes the whole change fail.
 		const exists = await inParallel(members, async ({ value }) => (await store.get(userType, value)) !== undefined)
 		const users = members.filter((_, index) => exists[index])
-		const strangers = members.filter((_, index) => !exists[index])
+		const unknown = members.filter((_, index) => !exists[index])
 		return new Map([
-			...all(strangers, { conflict: 'there is no such user' }),
+			...all(unknown, { conflict: 'there is no such user' }),
 			...(users.length > 0 ? await add(users) : []),
 		])
 	}

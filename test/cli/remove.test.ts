@@ -41,10 +41,11 @@ const tenantIn = async (target: DeploymentTarget) => {
 const createUser = () =>
 	atTarget(async (target) => target.open(await tenantIn(target)).create(userType, { attributes: { userName: 'joy' } }))
 
-const question = 'The tenant acme has 1 user, 0 groups. It is removed for good.\nType its name to go on:\n'
+const question =
+	'The tenant acme has 1 user, 0 groups. The removal cannot be undone.\nType the name of the tenant to continue:\n'
 
 describe('rollcall tenant remove', () => {
-	test('exports the tenant and removes its row, its table and its tokens, once its name is typed', async () => {
+	test('exports the tenant and removes its row, its table and its tokens when the user types its name', async () => {
 		await run('tenant add acme')
 		await run('tenant add globex')
 		const { table } = await json('tenant show acme')
@@ -52,7 +53,7 @@ describe('rollcall tenant remove', () => {
 		expect(await run(`tenant remove acme --out ${file('acme.ndjson')}`, { input: 'acme\n' })).toEqual({
 			code: 0,
 			err: question,
-			out: `Exported 1 user, 0 groups, 0 memberships to ${file('acme.ndjson')}\nThe tenant acme is removed.\n`,
+			out: `Exported 1 user, 0 groups, 0 memberships to ${file('acme.ndjson')}\nThe tenant acme was removed.\n`,
 		})
 		expect(await readFile(file('acme.ndjson'), 'utf8')).toContain(id)
 		expect((await json('tenant list')).map(({ name }: { name: string }) => name)).toEqual(['globex'])
@@ -61,7 +62,7 @@ describe('rollcall tenant remove', () => {
 		expect(Object.keys(JSON.parse(await readFile(file('data/tokens.json'), 'utf8')).tokens)).toEqual(['globex'])
 	})
 
-	test('gives a new tenant of that name another table, into which the export goes back', async () => {
+	test('lets a new tenant of the same name have another table, and the export can be imported there', async () => {
 		await run('tenant add acme')
 		const { table } = await json('tenant show acme')
 		const { id } = await createUser()
@@ -77,25 +78,25 @@ describe('rollcall tenant remove', () => {
 		})
 	})
 
-	test.each(['acne\n', '\n', ''])('removes nothing where %j is typed', async (input) => {
+	test.each(['acne\n', '\n', ''])('removes nothing if the user types %j', async (input) => {
 		await run('tenant add acme')
 		await createUser()
 		expect(await run(`tenant remove acme --out ${file('acme.ndjson')}`, { input })).toEqual({
 			code: 1,
 			out: '',
-			err: `${question}error: nothing is removed: ${JSON.stringify(input.trim())} is not the name\nhint: type acme, or give --yes\n`,
+			err: `${question}error: nothing was removed: ${JSON.stringify(input.trim())} is not the name of the tenant\nhint: type acme, or give --yes\n`,
 		})
 		expect(existsSync(file('acme.ndjson'))).toBe(false)
 		expect(await json('tenant show acme')).toMatchObject({ users: 1, tokens: { accepted: 1 } })
 	})
 
-	test('removes nothing where the export cannot be written', async () => {
+	test('removes nothing if the export cannot be written', async () => {
 		await run('tenant add acme')
 		expect(await run(`tenant remove acme --yes --out ${file('no/folder')}`)).toMatchObject({ code: 1 })
 		expect(await json('tenant show acme')).toMatchObject({ tokens: { accepted: 1 } })
 	})
 
-	test('ends what an earlier removal has begun, and removes a relay, without an export', async () => {
+	test('completes an earlier removal, and removes a relay, without an export', async () => {
 		await run('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const { table } = await json('tenant show acme')
@@ -106,7 +107,7 @@ describe('rollcall tenant remove', () => {
 			expect(await run(`tenant remove ${name} --yes --out ${file('none')}`)).toEqual({
 				code: 0,
 				err: '',
-				out: `The tenant ${name} is removed.\n`,
+				out: `The tenant ${name} was removed.\n`,
 			})
 		}
 		expect(await readdir(folder)).toEqual(['data'])

@@ -80,7 +80,7 @@ describe('the command line', () => {
 		[['--port='], '--port  is not a port', port],
 		[['--port', '1e3'], '--port 1e3 is not a port', port],
 		[['--data', ''], '--data names no folder', 'leave it out for ./data'],
-		[['--data', 'x', '--ephemeral'], '--ephemeral and --data exclude each other', 'leave out one of them'],
+		[['--data', 'x', '--ephemeral'], '--ephemeral and --data cannot be combined', 'leave out one of them'],
 		[['--tenant', 'Acme'], '--tenant Acme cannot be the name of a tenant', tenant],
 		[['--tenant', 'demo', '--tenant', 'users'], '--tenant users cannot be the name of a tenant', tenant],
 		[['--token', 'fifteen-letters'], '--token is not a token', token],
