@@ -190,7 +190,7 @@ async function runWith(seed: number, options: RunOptions = {}): Promise<Run> {
 
 	const owned = await inTurn(workers, (index) => ownUsers(directory, index))
 	await Promise.all(owned.map(work))
-	if ('settle' in service) service.settle()
+	if ('finishLate' in service) service.finishLate()
 	// A change that somebody began late is as old as any other.
 	await inTurn(3, () => directory.sweep(later))
 	return { violations: await violationsIn(directory.table), lost: await lostIn(directory, owned), crashes }
