@@ -1,6 +1,6 @@
 import type { Send } from '../../shared/storage/table/tables.ts'
 
-/** Counts the requests to the table service. `waves` is the length of the longest chain of requests that waited for each other. */
+/** Counts the requests to the table service. `waves` is how many of them came one after another; others run beside them. */
 export type Meter = {
 	readonly intercept: (send: Send) => Send
 	/** Counts the requests of one task. */

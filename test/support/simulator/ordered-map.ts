@@ -12,7 +12,7 @@ const chunkSize = 512
 
 export function orderedMap<T>(): OrderedMap<T> {
 	const values = new Map<string, T>()
-	/** The keys in order, in chunks that are short enough to change quickly. Only the first chunk of an empty map is empty. */
+	/** The keys in order, in chunks that are short enough to change quickly. A chunk is empty only if the map is. */
 	const chunks: string[][] = [[]]
 
 	/** The index of the chunk that holds a key, or that would hold it. */
