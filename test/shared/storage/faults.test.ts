@@ -204,7 +204,7 @@ async function runWith(seed: number, options: RunOptions = {}): Promise<RunResul
 	const owned = await inTurn(workers, (index) => createOwnUsers(directory, index))
 	await Promise.all(owned.map(work))
 	if ('finishLate' in service) service.finishLate()
-	// The clock of these sweeps is so late that every change that was only prepared is removed.
+	// The clock of these sweeps is so far ahead that they remove every prepared change.
 	await inTurn(3, () => directory.sweep(later))
 	return { violations: await violationsIn(directory.table), lost: await lostIn(directory, owned), crashes }
 }
@@ -306,7 +306,7 @@ describe('the unlocked row of a group', () => {
 		const [groupId] = await createLastingGroups(directory)
 		const [removed] = ids
 		if (groupId === undefined || removed === undefined) throw new Error('there is no group or no user')
-		// The user is a member before the large change, so that the rows for the removal to delete are there.
+		// The user is a member before the large change, so that the removal finds the rows that it deletes.
 		await directory.store.changeMembers(groupId, { add: members([removed]), remove: [] })
 		const dying = directory.open(
 			withFaults(({ body = '' }) => (body.includes('DELETE') && body.includes('r%7C') ? 'unsent' : 'answered')),

@@ -83,7 +83,7 @@ const requests: Readonly<Record<string, ClientRequest>> = {
 		store.create(groupType, { attributes: { displayName: 'new' }, members: users.map((value) => ({ value })) }),
 }
 
-/** Makes a request. Returns its answer if that is a word, `done` for any other answer, or the status of its error. */
+/** Makes a request. Returns its answer if that is a string, `done` for any other answer, or the status of its error. */
 async function endingOf(request: ClientRequest, store: ResourceStore, fixture: Fixture): Promise<string | number> {
 	try {
 		const answer = await request(store, fixture)

@@ -195,9 +195,13 @@ describe('if the service', () => {
 		['a deletion', (store, id) => store.delete(groupType, id), 4],
 	]
 
-	test.each(outages.flatMap((outage) => requests.map((request) => [...outage, ...request] as const)))(
-		'%s, %3$s is tried four times and answered with 503',
-		async (_outage, fate, _request, request, atMost) => {
+	const cases = outages.flatMap(([outage, fate]) =>
+		requests.map(([name, request, atMost]) => [outage, name, { fate, request, atMost }] as const),
+	)
+
+	test.each(cases)(
+		'%s, %s is tried four times and answered with 503',
+		async (_outage, _name, { fate, request, atMost }) => {
 			const { store, begin, meter } = await newFaultyDirectory(({ method }) =>
 				fate === 'lost' && method === 'GET' ? 'unsent' : fate,
 			)
