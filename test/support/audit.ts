@@ -8,10 +8,17 @@ import type { Row, Table } from '../../shared/storage/table/tables.ts'
 
 type Rows = ReadonlyMap<string, Row>
 
-/** Each rule that the rows of a directory break. The rules hold whenever no request is changing the directory. */
-export async function violationsIn(table: Table): Promise<readonly string[]> {
+/**
+ * Each rule that the rows of a directory break. The rules hold whenever no request is changing the directory.
+ *
+ * @param testPrefix the beginning of the keys of rows that the test itself has written; they follow no rule
+ */
+export async function violationsIn(table: Table, testPrefix?: string): Promise<readonly string[]> {
+	const isOfProduct = ({ RowKey }: Row) => testPrefix === undefined || !RowKey.startsWith(testPrefix)
 	const rows = new Map<string, Row>()
-	for await (const page of table.pages({ from: '!', to: '~' })) for (const row of page) rows.set(row.RowKey, row)
+	for await (const page of table.pages({ from: '!', to: '~' })) {
+		for (const row of page.filter(isOfProduct)) rows.set(row.RowKey, row)
+	}
 	return [
 		...[...rows.values()].flatMap((row) => violationsAt(row, rows)),
 		...[...rows.values()].flatMap(undeclaredIn),

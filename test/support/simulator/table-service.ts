@@ -310,7 +310,7 @@ function rangeOf(filter: string | null): RangeFilter | undefined {
 	return { partitionKey: unquoted(partitionKey), from: unquoted(from), to: unquoted(to), where }
 }
 
-/** Mulberry32: numbers from 0 up to 1 that a seed determines. */
+/** Mulberry32: numbers in [0, 1) that a seed determines. */
 function randomFrom(seed: number): () => number {
 	let state = seed >>> 0
 	return () => {
