@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { commands } from '../../cli/commands.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
+import { toPowerShell } from './powershell.ts'
 import { typedIn } from './typed.ts'
 import { useWorld } from './world.ts'
 
@@ -100,6 +101,12 @@ test.each(pages.flatMap(({ name, lines }) => lines.map((line) => [name, line] as
 			await follow(/^(az|rollcall)( [a-z-]+)*? ?$/.test(command) ? `${command} --help` : command)
 		}
 	},
+)
+
+test.each(
+	pages.flatMap(({ name, translations }) => translations.map((each) => [name, each.powershell, each.bash] as const)),
+)('%s: %s is the PowerShell of bash that is run', (_, powershell, bash) =>
+	expect(bash.map(toPowerShell)).toContain(powershell),
 )
 
 test.each([
