@@ -2,28 +2,28 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import type { Agent } from './agent.ts'
 import type { Metrics } from './metrics.ts'
-import { isAnswering, type OriginState } from './probe.ts'
+import { isAnswering, type OriginHealth } from './probe.ts'
 
 export type Admin = {
 	readonly port: number
 	close(): Promise<void>
 }
 
-type Watched = {
-	/** The agent that listens now; another one after the settings were read again. */
+type AdminSources = {
+	/** The current agent. A reload of the settings replaces it. */
 	readonly agent: () => Agent | undefined
 	readonly metrics: Metrics
 	readonly version: string
 }
 
 /**
- * Tells who is on this machine how the agent does: `/ready`, `/status` and `/metrics`. It has no secret to tell and
- * nothing that it could be told to do. Throws a UsageError when the port cannot be had.
+ * Serves `/ready`, `/status` and `/metrics` on 127.0.0.1. The answers contain no secret, and no request changes anything.
+ * Throws a UsageError if the port cannot be opened.
  */
-export async function startAdmin(port: number, watched: Watched): Promise<Admin> {
+export async function startAdmin(port: number, sources: AdminSources): Promise<Admin> {
 	const server = createServer((request, response) => {
-		answer(request, watched).then(
-			(reply) => send(response, reply),
+		respond(request, sources).then(
+			(result) => send(response, result),
 			(error: unknown) => send(response, { status: 500, body: { detail: String(error) } }),
 		)
 	})
@@ -42,20 +42,21 @@ export async function startAdmin(port: number, watched: Watched): Promise<Admin>
 }
 
 const unusable = (port: number, error: Error) =>
-	new UsageError(`admin.port ${port} cannot be listened on: ${codeOf(error) ?? error.message}`, {
-		hint: 'Choose another one in admin.port, or leave admin out.',
+	new UsageError(`cannot listen on admin.port ${port}: ${codeOf(error) ?? error.message}`, {
+		hint: 'Choose another port in admin.port, or remove admin.',
 		cause: error,
 	})
 
-type Reply = { readonly status: number; readonly body: object | string }
+type AdminResponse = { readonly status: number; readonly body: object | string }
 
-async function answer(
+async function respond(
 	{ method, url = '', headers }: IncomingMessage,
-	{ agent, metrics, version }: Watched,
-): Promise<Reply> {
-	// A page in a browser of this machine may reach the port by a name of its own that leads here.
-	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(headers.host ?? '')) return refusal(403, 'this is for 127.0.0.1 alone')
-	if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'there is nothing to do here but to look')
+	{ agent, metrics, version }: AdminSources,
+): Promise<AdminResponse> {
+	// A web page can point its own host name at 127.0.0.1 and so reach this port through a local browser (DNS rebinding).
+	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(headers.host ?? ''))
+		return refusal(403, 'only requests to 127.0.0.1 or localhost are answered')
+	if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'only GET and HEAD are supported')
 	const current = agent()
 	if (current === undefined) return refusal(503, 'the agent is starting')
 	const status = current.status()
@@ -72,23 +73,23 @@ async function answer(
 		case '/metrics':
 			return { status: 200, body: metrics.text(gauges(status)) }
 		default:
-			return refusal(404, 'there are /ready, /status and /metrics')
+			return refusal(404, 'the paths are /ready, /status and /metrics')
 	}
 }
 
-const refusal = (status: number, detail: string): Reply => ({ status, body: { detail } })
+const refusal = (status: number, detail: string): AdminResponse => ({ status, body: { detail } })
 
-/** An agent that listens for a SCIM server that does not answer is of no use. */
-const stateOf = (state: string, origin: OriginState): string =>
+/** An agent that listens is degraded while its SCIM server does not respond. */
+const stateOf = (state: string, origin: OriginHealth): string =>
 	state === 'online' && !isAnswering(origin) ? 'degraded' : state
 
 const gauges = ({ state, channels, underway }: ReturnType<Agent['status']>) => ({
 	online: { help: 'Whether the agent listens.', value: state === 'online' ? 1 : 0 },
-	channels: { help: 'Control channels that are open.', value: channels },
-	requests_underway: { help: 'Requests that are being answered.', value: underway },
+	channels: { help: 'Open control channels.', value: channels },
+	requests_underway: { help: 'Requests in progress.', value: underway },
 })
 
-function send(response: ServerResponse, { status, body }: Reply): void {
+function send(response: ServerResponse, { status, body }: AdminResponse): void {
 	const isText = typeof body === 'string'
 	const type = isText ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json'
 	const content = isText ? body : `${JSON.stringify(body)}\n`

@@ -1,19 +1,19 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { cached } from '../shared/relay/token-cache.ts'
-import { delayBefore, type Trouble } from './backoff.ts'
+import { type OfflineReason, retryDelay } from './backoff.ts'
 import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
-import { CredentialsRefused, tokenSource } from './credentials.ts'
+import { TokenRefusedError, tokenSource } from './credentials.ts'
 import { type Dispatcher, dispatcher } from './dispatch.ts'
 import { forwardTo } from './forward.ts'
+import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
 import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
-import { type End, openSession, type Session, type SessionSetting, TokenError } from './session.ts'
-import { tally } from './tally.ts'
+import { openSession, type Session, type SessionEnd, type SessionOptions, TokenError } from './session.ts'
 
-export type Surroundings = {
+export type AgentEnvironment = {
 	readonly clock: Clock
 	readonly log: Log
 	readonly random: () => number
@@ -24,31 +24,31 @@ export type AgentStatus = {
 	readonly agent: string
 	readonly namespace: string
 	readonly hybridConnection: string
-	/** Control channels that are open; for a moment two when one takes over from the other. */
+	/** Open control channels: two for a moment, while a new one replaces an old one. */
 	readonly channels: number
-	/** Requests that are being answered. */
+	/** Requests in progress. */
 	readonly underway: number
-	/** Why it does not listen, while it does not. */
-	readonly trouble?: { readonly kind: Trouble; readonly detail: string }
+	/** Why the agent is not listening. Absent while it listens. */
+	readonly trouble?: { readonly kind: OfflineReason; readonly detail: string }
 }
 
 export type Agent = {
-	/** Resolves when the agent listens for the first time. */
+	/** Resolves when the agent first listens. */
 	readonly online: Promise<void>
 	/**
-	 * Stops listening and finishes what is under way, turning away what still comes; for the end of the process. It takes at
-	 * most half a minute: senders leave a connection by which they were turned away, and soon one that is idle, whereas one
-	 * that is cut off takes along what its sender has just sent.
+	 * Stops listening, finishes the requests in progress and turns away new ones. For the end of the process.
+	 * Takes at most half a minute. A sender closes a connection on which it was turned away, and soon one that is idle.
+	 * If the agent cut the connection instead, a request that the sender has just sent would be lost.
 	 */
 	drain(): Promise<void>
-	/** Stops listening because another agent of this process does, which serves what still comes by kept connections. */
-	retire(heir: Agent): Promise<void>
-	/** Takes over what was sent to an agent that retires. */
+	/** Stops listening because `successor` of the same process took over. The successor also serves kept connections. */
+	retire(successor: Agent): Promise<void>
+	/** Serves a request that reached an agent which is retiring. */
 	readonly receive: Dispatcher['receive']
-	/** Takes over what was answered by an agent that retires: its sender may not have got it. */
+	/** Adopts the answers of an agent that is retiring, because their senders may not have received them. */
 	readonly inherit: Dispatcher['inherit']
 	status(): AgentStatus
-	/** Asks how the SCIM server does. */
+	/** Checks the health of the SCIM server. */
 	readonly probe: Probe
 }
 
@@ -57,30 +57,30 @@ const stableAfter = 60_000
 const drainWithin = 20_000
 const leaveWithin = 8000
 
-/** Listens until it is told to stop, whatever the network does. Throws a UsageError when a file that it needs is wrong. */
-export function startAgent(config: Config, { clock, log, random }: Surroundings): Agent {
+/** Starts an agent that reconnects until `drain` or `retire`. Throws a UsageError if a file that it needs is wrong. */
+export function startAgent(config: Config, { clock, log, random }: AgentEnvironment): Agent {
 	const { caFile, proxy } = config.relay
 	const source = tokenSource(config, clock)
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
 	const requests = dispatcher({ config, clock, log, forward, probe })
-	const kept = tally()
+	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
-	const setting: Omit<SessionSetting, 'isPongOnly'> = {
+	const sessionOptions: Omit<SessionOptions, 'isPongOnly'> = {
 		config,
 		clock,
 		log,
 		token: cached(source, clock),
-		receive: (delivery) => (heir ?? requests).receive(delivery),
-		kept,
-		ca: caFile === undefined ? undefined : readText(caFile, 'relay.caFile is a PEM file.'),
+		receive: (delivery) => (successor ?? requests).receive(delivery),
+		openRendezvous,
+		ca: caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.'),
 		proxy: proxy === undefined ? undefined : proxyAgent(proxy),
 	}
 	let current: Session | undefined
-	let heir: Agent | undefined
+	let successor: Agent | undefined
 	let isStopped = false
-	let hindrance: AgentStatus['trouble']
+	let failure: AgentStatus['trouble']
 	let isOnline = () => {}
 	const online = new Promise<void>((resolve) => {
 		isOnline = resolve
@@ -88,18 +88,18 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 
 	async function run(): Promise<void> {
 		let attempt = 0
-		let trouble: Trouble = 'network'
+		let trouble: OfflineReason = 'network'
 		let shortAfterPing = 0
 		let isPongOnly = false
 		let old: Session | undefined
 		while (!stopping.signal.aborted) {
 			try {
-				const session = await openSession({ ...setting, isPongOnly }, trouble === 'auth_failed')
+				const session = await openSession({ ...sessionOptions, isPongOnly }, trouble === 'auth_failed')
 				current = session
-				hindrance = undefined
+				failure = undefined
 				channels.add(session)
 				void session.ended.then(() => channels.delete(session))
-				// Whoever told the agent to stop meanwhile did not know of this session.
+				// The agent was told to stop while this session was opening.
 				if (stopping.signal.aborted) return await session.retire()
 				const opened = clock.now()
 				trouble = 'network'
@@ -115,21 +115,21 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 				if (shortAfterPing >= 2 && !isPongOnly) log('pong_only')
 				isPongOnly ||= shortAfterPing >= 2
 				if (end.code === 1008) trouble = 'auth_failed'
-				await pause(clock, delayBefore(attempt++, 'network', random), stopping.signal)
+				await pause(clock, retryDelay(attempt++, 'network', random), stopping.signal)
 			} catch (error) {
-				const seen = troubleOf(error)
-				if (seen !== trouble) attempt = 0
-				trouble = seen
-				hindrance = { kind: trouble, detail: briefly(error) }
-				const delay = delayBefore(attempt++, trouble, random)
+				const reason = offlineReasonOf(error)
+				if (reason !== trouble) attempt = 0
+				trouble = reason
+				failure = { kind: trouble, detail: briefly(error) }
+				const delay = retryDelay(attempt++, trouble, random)
 				log('offline', { trouble, detail: briefly(error), retryIn: Math.round(delay), ...proxyStatus(error) })
 				await pause(clock, delay, stopping.signal)
 			}
 		}
 	}
 
-	/** How the session ended; undefined when it is time for the next one, the service drops each after a day. */
-	async function lifeOf(session: Session): Promise<End | undefined> {
+	/** How the session ended, or undefined if it is due for replacement. The service drops every session after a day. */
+	async function lifeOf(session: Session): Promise<SessionEnd | undefined> {
 		const due = new AbortController()
 		const age = pause(clock, (19 + 2 * random()) * hour, AbortSignal.any([stopping.signal, due.signal]))
 		const end = await Promise.race([session.ended, age.then(() => undefined)])
@@ -149,10 +149,10 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	}
 
 	async function retire(next: Agent): Promise<void> {
-		const own = status()
+		const identity = status()
 		const { namespace, hybridConnection } = next.status()
-		if (namespace === own.namespace && hybridConnection === own.hybridConnection) {
-			heir = next
+		if (namespace === identity.namespace && hybridConnection === identity.hybridConnection) {
+			successor = next
 			next.inherit(requests.answers())
 		}
 		stopping.abort()
@@ -164,13 +164,13 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 		await current?.retire()
 		await requests.idle()
 		await running
-		await kept.empty()
+		await openRendezvous.empty()
 	}
 
 	function status(): AgentStatus {
 		const { namespace, hybridConnection } = config.relay
-		const own = { agent: config.agentId, namespace, hybridConnection, channels: channels.size }
-		return { state: state(), ...own, underway: requests.underway(), ...(hindrance && { trouble: hindrance }) }
+		const identity = { agent: config.agentId, namespace, hybridConnection, channels: channels.size }
+		return { state: state(), ...identity, underway: requests.underway(), ...(failure && { trouble: failure }) }
 	}
 
 	function state(): AgentStatus['state'] {
@@ -182,7 +182,7 @@ export function startAgent(config: Config, { clock, log, random }: Surroundings)
 	return { online, status, probe, drain, retire, receive: requests.receive, inherit: requests.inherit }
 }
 
-function troubleOf(error: unknown): Trouble {
+function offlineReasonOf(error: unknown): OfflineReason {
 	if (error instanceof TokenError) return isRefusal(error.cause) ? 'auth_failed' : 'network'
 	if (!(error instanceof HandshakeError)) return 'network'
 	if (error.status === 401 || error.status === 403) return 'auth_failed'
@@ -190,7 +190,7 @@ function troubleOf(error: unknown): Trouble {
 	return error.status === 503 && /quota|MaximumListeners/i.test(error.message) ? 'quota' : 'network'
 }
 
-/** A file that is missing or wrong is mended by hand, as a refusal is, and not by asking again soon. */
-const isRefusal = (cause: unknown): boolean => cause instanceof CredentialsRefused || cause instanceof UsageError
+/** Only an administrator can repair a refusal, and likewise a missing or wrong file. A quick retry does not help. */
+const isRefusal = (cause: unknown): boolean => cause instanceof TokenRefusedError || cause instanceof UsageError
 
 const proxyStatus = (error: unknown) => (error instanceof ProxyError ? { proxyStatus: error.status } : {})

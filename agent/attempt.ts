@@ -1,21 +1,21 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
 
-/** Does something to the machine; where it fails, `problem` and what was said there become a UsageError. */
+/** Runs `work`. If it fails, throws a UsageError of `problem` and the output of the failed program. */
 export function attempt<T>(problem: string, hint: string, work: () => T): T {
 	try {
 		return work()
 	} catch (error) {
-		throw new UsageError(`${problem}: ${saidIn(error)}`, { hint, cause: error })
+		throw new UsageError(`${problem}: ${outputOf(error)}`, { hint, cause: error })
 	}
 }
 
-/** What a program said before it failed, in one line; WinSW says it on stdout. */
-export function saidIn(error: unknown): string {
+/** The output of a failed program in one line, at most 300 characters. WinSW writes its errors to stdout. */
+export function outputOf(error: unknown): string {
 	const { stderr, stdout, message }: Readonly<Record<string, unknown>> = { ...Object(error), ...messageOf(error) }
-	const said = [stderr, stdout].filter((text) => typeof text === 'string').join('\n')
-	const lines = (said.trim() || String(message)).split(/\s*\n\s*/)
+	const output = [stderr, stdout].filter((text) => typeof text === 'string').join('\n')
+	const lines = (output.trim() || String(message)).split(/\s*\n\s*/)
 	return lines.join(' ').slice(0, 300)
 }
 
-/** It is no property of its own. */
+/** `message` is not an own property of every error. */
 const messageOf = (error: unknown) => ({ message: error instanceof Error ? error.message : error })

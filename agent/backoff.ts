@@ -1,13 +1,13 @@
 /** What keeps an agent from listening. */
-export type Trouble = 'network' | 'auth_failed' | 'entity_missing' | 'quota'
+export type OfflineReason = 'network' | 'auth_failed' | 'entity_missing' | 'quota'
 
 const second = 1000
 
 /**
- * Milliseconds until the next attempt, `attempt` counting from 0. A first loss is mended at once: the service drops every
- * control channel once a day. A role takes up to 5 minutes to work, so that a refusal is no reason to give up.
+ * Milliseconds until the next attempt. `attempt` counts from 0. The first reconnection comes at once, because the service
+ * drops every control channel once a day. A refusal is retried: a new role assignment takes up to 5 minutes to work.
  */
-export function delayBefore(attempt: number, trouble: Trouble, random: () => number): number {
+export function retryDelay(attempt: number, trouble: OfflineReason, random: () => number): number {
 	switch (trouble) {
 		case 'network':
 			return attempt === 0 ? random() * 200 : random() * Math.min(30 * second, 500 * 2 ** attempt)

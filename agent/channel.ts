@@ -4,8 +4,8 @@ import { type RawData, WebSocket } from 'ws'
 import * as z from 'zod'
 import { type Clock, systemClock } from '../shared/relay/clock.ts'
 
-/** What a listener sends for one request. */
-export type Answer = {
+/** What a listener answers to one request. */
+export type RelayResponse = {
 	readonly status: number
 	readonly headers: Readonly<Record<string, string>>
 	readonly body: Buffer
@@ -30,7 +30,7 @@ const message = z.union([
 export type Message = z.infer<typeof message>
 export type RelayRequest = z.infer<typeof request>
 
-/** The service refused a WebSocket; its reason carries the tracking id that support asks for. */
+/** The service refused a WebSocket. The message contains the tracking id that Azure support asks for. */
 export class HandshakeError extends Error {
 	override readonly name = 'HandshakeError'
 	readonly status: number
@@ -43,7 +43,7 @@ export class HandshakeError extends Error {
 	}
 }
 
-export type Connection = {
+export type WebSocketOptions = {
 	readonly headers?: Readonly<Record<string, string>>
 	readonly ca?: string | undefined
 	readonly agent?: Agent | undefined
@@ -53,16 +53,16 @@ export type Connection = {
 
 const handshakeLimit = 10_000
 
-/** What a WebSocket writes to: head and body of an answer leave in one record of TLS, which saves a tenth of the agent's work. */
+/** The TLS socket of each WebSocket. Corking it puts head and body into one TLS record, which saves 10 % of the agent's work. */
 const wires = new WeakMap<WebSocket, Socket>()
 
 /**
- * Opens a WebSocket that waits to be read. Throws a HandshakeError when the other side answers with anything but 101.
- * A message may come in one piece with the end of the handshake, before whoever waits for this has its turn.
+ * Opens a WebSocket and leaves it paused until `readMessages`: a message may arrive together with the end of the handshake.
+ * Throws a HandshakeError if the other side answers with a status other than 101, an Error after 10 s without an answer.
  */
-export function open(
+export function openWebSocket(
 	url: string,
-	{ headers, ca, agent, maxPayload, clock = systemClock }: Connection,
+	{ headers, ca, agent, maxPayload, clock = systemClock }: WebSocketOptions,
 ): Promise<WebSocket> {
 	return new Promise((resolve, reject) => {
 		const socket = new WebSocket(url, {
@@ -88,7 +88,7 @@ export function open(
 			reject(new HandshakeError(response.statusCode ?? 0, response.statusMessage ?? '', response.headers))
 			outgoing.destroy()
 		})
-		// Stays for the life of the socket: an error that nobody listens to would end the process.
+		// This listener stays for the life of the socket: an `error` event without a listener would end the process.
 		socket.on('error', (error) => {
 			cancel()
 			reject(error)
@@ -96,31 +96,31 @@ export function open(
 	})
 }
 
-type Reader = {
+type MessageHandler = {
 	received(message: Message, body: Buffer): void
-	/** What came is not the protocol; whoever reads cannot tell where the next message begins. */
+	/** The other side broke the protocol. The start of the next message is unknown, so nothing more is read. */
 	broken(what: string): void
 }
 
-/** Reads texts, each with the binary message that it announces. */
-export function read(socket: WebSocket, { received, broken }: Reader): void {
-	let expecting: Message | undefined
+/** Reads text messages, each together with the binary message that it announces. */
+export function readMessages(socket: WebSocket, { received, broken }: MessageHandler): void {
+	let head: Message | undefined
 	const stop = (what: string) => {
-		// What came in the same piece would still be read, though the socket is closed.
+		// Messages of the same TCP segment would still be read after the socket is closed.
 		socket.off('message', next)
 		broken(what)
 	}
 	const next = (bytes: RawData, isBinary: boolean) => {
-		if (isBinary !== (expecting !== undefined))
-			return stop(isBinary ? 'a body that was not announced' : 'no body where one was announced')
-		if (expecting !== undefined) {
-			const complete = expecting
-			expecting = undefined
-			return received(complete, bytes as Buffer) // sound: binaryType is nodebuffer
+		if (isBinary !== (head !== undefined))
+			return stop(isBinary ? 'a body that was not announced' : 'no body after one was announced')
+		if (head !== undefined) {
+			const announced = head
+			head = undefined
+			return received(announced, bytes as Buffer) // sound: binaryType is nodebuffer
 		}
 		const parsed = parse(String(bytes))
-		if (parsed === undefined) return stop('a text that is no message')
-		if ('request' in parsed && 'body' in parsed.request && parsed.request.body) expecting = parsed
+		if (parsed === undefined) return stop('a text that is not a message')
+		if ('request' in parsed && 'body' in parsed.request && parsed.request.body) head = parsed
 		else received(parsed, Buffer.alloc(0))
 	}
 	socket.on('message', next)
@@ -136,8 +136,8 @@ function parse(text: string): Message | undefined {
 	}
 }
 
-/** Sends head and body in one go: whatever came between them would be taken for the body. */
-export function sendAnswer(socket: WebSocket, requestId: string, { status, headers, body }: Answer): void {
+/** Sends head and body without a gap: the service would take any message between them for the body. */
+export function sendResponse(socket: WebSocket, requestId: string, { status, headers, body }: RelayResponse): void {
 	const response = { requestId, statusCode: status, responseHeaders: headers, body: body.length > 0 }
 	const wire = wires.get(socket)
 	wire?.cork()

@@ -48,7 +48,7 @@ const schema = z.strictObject({
 			.string()
 			.regex(
 				/^https:\/\/[^/?#@]+(\/[\w.~-]+)*\/scim(\/[\w.~-]+)*\/?$/,
-				'must be an https address with /scim in its path, such as https://localhost:11015/scim',
+				'must be an https URL with /scim in its path, such as https://localhost:11015/scim',
 			),
 		tls: tls.default({ mode: 'system' }),
 		clientCertificate: z.strictObject({ certificateFile: text, keyFile: text }).optional(),
@@ -59,50 +59,64 @@ const schema = z.strictObject({
 	admin: z.strictObject({ port: z.int().min(1).max(65_535) }).optional(),
 })
 
-/** Settings of the agent as its file has them; file names are resolved against the file's folder. */
+/** The settings of the agent. Relative file names are resolved against the folder of the settings file. */
 export type Config = z.infer<typeof schema> & { readonly agentId: string }
 
-const known = [
-	...['relay', 'credentials', 'origin', 'agentId', 'concurrency', 'namespace', 'hybridConnection', 'rendezvousSuffix'],
-	...[
-		'audience',
-		'caFile',
-		'proxy',
-		'type',
-		'keyName',
-		'keyFile',
-		'tenantId',
-		'clientId',
-		'certificateFile',
-		'authority',
-	],
-	...['url', 'tls', 'mode', 'serverName', 'clientCertificate', 'authorization', 'tokenFile', 'admin', 'port'],
+/** The names of all settings, for suggestions. */
+const settingNames = [
+	'relay',
+	'credentials',
+	'origin',
+	'agentId',
+	'concurrency',
+	'namespace',
+	'hybridConnection',
+	'rendezvousSuffix',
+	'audience',
+	'caFile',
+	'proxy',
+	'type',
+	'keyName',
+	'keyFile',
+	'tenantId',
+	'clientId',
+	'certificateFile',
+	'authority',
+	'url',
+	'tls',
+	'mode',
+	'serverName',
+	'clientCertificate',
+	'authorization',
+	'tokenFile',
+	'admin',
+	'port',
 ]
 
-/** Reads and checks a configuration file. Throws a UsageError that names what is wrong with it. */
+/** Reads and checks a settings file. Throws a UsageError that names the invalid setting. */
 export function readConfig(file: string): Config {
-	const text = readText(file, 'Name the configuration file: --config FILE.')
+	const text = readText(file, 'Check the path of the settings file: --config FILE.')
 	if (/[\0\ufffd]/.test(text))
-		throw new UsageError(`${file} is no text in UTF-8; it may be in UTF-16`, {
-			hint: 'PowerShell writes UTF-16 with > and Out-File: write the settings by Set-Content -Encoding utf8.',
+		throw new UsageError(`${file} is not UTF-8 text; it may be UTF-16`, {
+			hint: '> and Out-File in PowerShell write UTF-16. Use Set-Content -Encoding utf8.',
 		})
-	// Notepad and PowerShell begin a file with a byte order mark.
+	// Notepad and PowerShell may write a byte order mark.
 	const value = parse(text.replace(/^\ufeff/, ''), file)
 	const parsed = schema.safeParse(value)
 	if (!parsed.success) throw refusal(file, value, parsed.error.issues)
 	const { agentId, ...settings } = parsed.data
 	return withFolder(
-		{ ...settings, agentId: agentId ?? identity(settings.relay.hybridConnection) },
+		{ ...settings, agentId: agentId ?? defaultAgentId(settings.relay.hybridConnection) },
 		dirname(resolve(file)),
 	)
 }
 
-/** Reads a file that the configuration names. */
+/** Reads a file that the settings name. Throws a UsageError with `hint` if it cannot be read. */
 export function readText(file: string, hint: string): string {
 	try {
 		return readFileSync(file, 'utf8')
 	} catch (error) {
-		throw new UsageError(`${file} cannot be read: ${(error as Error).message}`, { hint, cause: error }) // sound: fs throws errors
+		throw new UsageError(`cannot read ${file}: ${(error as Error).message}`, { hint, cause: error }) // sound: fs throws errors
 	}
 }
 
@@ -111,47 +125,47 @@ function parse(json: string, file: string): unknown {
 		return JSON.parse(json)
 	} catch (error) {
 		const { message } = error as SyntaxError // sound: JSON.parse throws no other
-		// Node since 22 tells the line, too.
-		const [said = '', position] = /^(.*?)(?: at position (\d+).*)?$/s.exec(message)?.slice(1) ?? []
+		// Node from 22 on adds a line of its own.
+		const [reason = '', position] = /^(.*?)(?: at position (\d+).*)?$/s.exec(message)?.slice(1) ?? []
 		const line = position === undefined ? '' : `, line ${json.slice(0, Number(position)).split('\n').length}`
-		throw new UsageError(`${file}${line} is not JSON: ${said}`, {
-			hint: 'Look there for a comma or a bracket too many or too few, or a \\ in a path, which is written \\\\.',
+		throw new UsageError(`${file}${line} is not JSON: ${reason}`, {
+			hint: 'Look for an extra or missing comma or bracket. In paths, write \\\\ instead of \\.',
 			cause: error,
 		})
 	}
 }
 
-/** A misspelt setting is missing under its right name, too: what is there and should not be tells more. */
+/** Reports an unknown setting first: a misspelt setting is also missing under its correct name. */
 function refusal(file: string, value: unknown, issues: readonly z.core.$ZodIssue[]): UsageError {
 	const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]
 	const path = issue?.path ?? []
 	if (issue?.code !== 'unrecognized_keys')
-		return new UsageError(`${file}: ${path.join('.') || 'the file'}${complaint(issue, valueAt(value, path))}`, {
-			hint: 'Compare it with docs/relay.md.',
+		return new UsageError(`${file}: ${path.join('.') || 'the file'}${problemOf(issue, valueAt(value, path))}`, {
+			hint: 'See the settings in docs/relay-reference.md.',
 		})
 	const [key = ''] = issue.keys
-	const guess = nearest(key, known)
+	const guess = nearest(key, settingNames)
 	const hint = guess === undefined ? 'Remove it.' : `Did you mean ${guess}?`
-	return new UsageError(`${file}: ${[...path, key].join('.')} is no setting`, { hint })
+	return new UsageError(`${file}: ${[...path, key].join('.')} is an unknown setting`, { hint })
 }
 
-function complaint(issue: z.core.$ZodIssue | undefined, value: unknown): string {
+function problemOf(issue: z.core.$ZodIssue | undefined, value: unknown): string {
 	if (value === undefined) return ' is missing'
-	// A union that is told apart by one property names what that may be.
+	// For a discriminated union, zod lists the allowed values.
 	if (issue === undefined || !('options' in issue) || !Array.isArray(issue.options)) return `: ${issue?.message}`
-	return `: ${JSON.stringify(value)} is none of ${issue.options.join(', ')}`
+	return `: ${JSON.stringify(value)} must be one of ${issue.options.join(', ')}`
 }
 
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
 	path.reduce<unknown>((inner, key) => (inner instanceof Object ? Reflect.get(inner, key) : undefined), value)
 
-/** The same on every start of this machine, so that the service and the logs know an agent again. */
-function identity(hybridConnection: string): string {
+/** An id that stays the same across starts on one machine, so that the service and the logs recognize the agent. */
+function defaultAgentId(hybridConnection: string): string {
 	const hash = createHash('sha256').update(`${hostname()}\n${hybridConnection}`).digest('hex')
 	return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`
 }
 
-/** Every setting whose name ends in File is a file name. */
+/** Resolves file names against the folder. Every setting whose name ends in `File` is a file name. */
 function withFolder<T>(settings: T, folder: string): T {
 	const text = JSON.stringify(settings)
 	return JSON.parse(text, (name: string, value: unknown) =>

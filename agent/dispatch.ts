@@ -7,53 +7,53 @@ import {
 	bodyLimit,
 	contractVersion,
 	header,
-	type Outcome,
+	type RelayOutcome,
 	reserved,
 } from '../shared/relay/contract.ts'
 import { ScimError } from '../shared/scim/error.ts'
-import type { Answer, RelayRequest } from './channel.ts'
+import type { RelayRequest, RelayResponse } from './channel.ts'
 import type { Config } from './config.ts'
 import { type Forward, type OriginAnswer, originOf } from './forward.ts'
-import { gate } from './gate.ts'
-import { type Kept, kept } from './kept.ts'
+import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
 import type { Probe } from './probe.ts'
-import { tally } from './tally.ts'
+import { type RecentMap, recentMap } from './recent-map.ts'
+import { semaphore } from './semaphore.ts'
 import { originTarget } from './target.ts'
 import { version } from './version.ts'
 
-/** Largest body on the control channel; a larger one needs a rendezvous. */
+/** Largest body on the control channel, in bytes. A larger one needs a rendezvous. */
 export const controlLimit = 65_536
 
 export type Delivery = {
 	readonly request: RelayRequest
 	readonly body: Buffer
-	/** Aborted when the sender is known to be gone. */
+	/** Aborted when the sender has disconnected, if the agent can know. */
 	readonly signal?: AbortSignal
-	/** Sends the answer and says which way it went. */
-	answer(answer: Answer): Promise<string>
+	/** Sends the answer. Resolves to the channel it used, `control` or `rendezvous`. */
+	answer(response: RelayResponse): Promise<string>
 }
 
 export type Dispatcher = {
-	/** Resolves when it is answered, or known to have been received before. */
+	/** Resolves when the request is answered, or at once if it is a repeated delivery. */
 	receive(delivery: Delivery): Promise<void>
-	/** From now on requests are turned away, for another agent to take. */
+	/** Turns away all further requests, so that another agent takes them. */
 	refuse(): void
-	/** How many requests are under way. */
+	/** The number of requests in progress. */
 	underway(): number
-	/** Resolves when no request is under way. */
+	/** Resolves when no request is in progress. */
 	idle(): Promise<void>
-	/** What it has answered and is answering, for the one that takes over from it. */
-	answers(): Answers
-	inherit(answers: Answers): void
+	/** Finished and pending answers, for the successor of this dispatcher. */
+	answers(): AnswerCaches
+	inherit(answers: AnswerCaches): void
 }
 
-type Reply = Answer & { readonly outcome: Outcome; readonly error?: AgentErrorCode }
+type AgentAnswer = RelayResponse & { readonly outcome: RelayOutcome; readonly error?: AgentErrorCode }
 
-/** Answers by their keys, each collection with the time when all of it is forgotten. */
-type Answers = ReadonlyMap<Kept<Promise<Reply>>, number>
+/** Maps of answers by request key, each with the time at which it expires, in milliseconds since 1970. */
+type AnswerCaches = ReadonlyMap<RecentMap<Promise<AgentAnswer>>, number>
 
-type Setting = {
+type DispatcherOptions = {
 	readonly config: Config
 	readonly clock: Clock
 	readonly log: Log
@@ -67,29 +67,29 @@ export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATC
 const headerLimit = 16_384
 const waiting = 64
 const rememberedFor = 600_000
-/** What is kept of an answer beside its key, headers and body, in bytes. */
+/** Memory of a kept answer apart from its key, headers and body, in bytes. */
 const replyWeight = 768
 const compress = promisify(gzip)
 
-/** Takes requests off the relay, asks the SCIM server and answers, each request once. */
-export function dispatcher({ config, clock, log, forward, probe }: Setting): Dispatcher {
+/** Receives requests from the relay, forwards each to the SCIM server once, and sends the answers. */
+export function dispatcher({ config, clock, log, forward, probe }: DispatcherOptions): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
-	const delivered = kept<true>(clock, { milliseconds: 300_000, room: 10_000 })
-	const replies = kept<Promise<Reply>>(clock, { milliseconds: rememberedFor, room: 32 * 2 ** 20 })
-	const inherited = new Map<Kept<Promise<Reply>>, number>()
-	const { enter } = gate(config.concurrency, waiting, clock)
-	const underway = tally()
+	const delivered = recentMap<true>(clock, { milliseconds: 300_000, capacity: 10_000 })
+	const replies = recentMap<Promise<AgentAnswer>>(clock, { milliseconds: rememberedFor, capacity: 32 * 2 ** 20 })
+	const inherited = new Map<RecentMap<Promise<AgentAnswer>>, number>()
+	const { enter } = semaphore(config.concurrency, waiting, clock)
+	const underway = inFlight()
 	let isRefusing = false
 
 	async function serve(delivery: Delivery): Promise<void> {
-		const started = clock.now()
+		const arrived = clock.now()
 		const headers = lowerCase(delivery.request.requestHeaders)
 		const request = { ...delivery.request, method: methodOf(delivery.request, headers) }
 		const reply = await replyTo({ ...delivery, request }, headers).catch((error: unknown) =>
 			refusal('agent_failed', briefly(error)),
 		)
-		const way = await delivery.answer(await marked(reply, headers))
+		const way = await delivery.answer(await withMarks(reply, headers))
 		log('request', {
 			requestId: headers[header.requestId],
 			serviceId: request.id,
@@ -98,20 +98,20 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 			status: reply.status,
 			outcome: reply.outcome,
 			...(reply.error !== undefined && { error: reply.error, detail: detailOf(reply) }),
-			milliseconds: Math.round(clock.now() - started),
+			milliseconds: Math.round(clock.now() - arrived),
 			bytes: reply.body.length,
 			way,
 		})
 	}
 
-	async function replyTo(delivery: Delivery, headers: Record<string, string>): Promise<Reply> {
+	async function replyTo(delivery: Delivery, headers: Record<string, string>): Promise<AgentAnswer> {
 		const { request, body } = delivery
 		const target = exactTarget(request.requestTarget, headers[header.target], log)
 		if (target.startsWith(`/${entity}${reserved.outcome}`))
 			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
 		if (isRefusing) return refusal('draining', 'the agent is stopping')
-		if (target === `/${entity}${reserved.health}`) return told(await health())
-		if (target === `/${entity}${reserved.info}`) return told(info)
+		if (target === `/${entity}${reserved.health}`) return jsonAnswer(await health())
+		if (target === `/${entity}${reserved.info}`) return jsonAnswer(info)
 		if (!methods.has(request.method))
 			return refusal('method_refused', `the method ${request.method.slice(0, 20)} is refused`)
 		const path = originTarget(target, { entity, basePath })
@@ -122,23 +122,23 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		return once(headers[header.key], request.method, () => ask(delivery, headers, path))
 	}
 
-	function answerUnder(key: string): Promise<Reply> | undefined {
+	function answerUnder(key: string): Promise<AgentAnswer> | undefined {
 		for (const [answers, until] of inherited) if (clock.now() >= until) inherited.delete(answers)
-		const found = [replies, ...inherited.keys()].map((answers) => answers.get(key))
-		return found.find((reply) => reply !== undefined)
+		const candidates = [replies, ...inherited.keys()].map((answers) => answers.get(key))
+		return candidates.find((reply) => reply !== undefined)
 	}
 
-	/** The same key is one request of one client: it waits for the answer that is under way, or gets the one that was given. */
-	function once(key: string | undefined, method: string, run: () => Promise<Reply>): Promise<Reply> {
+	/** Attempts with the same key are one request of a client: a repeated attempt gets the answer of the first. */
+	function once(key: string | undefined, method: string, run: () => Promise<AgentAnswer>): Promise<AgentAnswer> {
 		if (key === undefined || method === 'GET') return run()
-		const known = answerUnder(key)
-		if (known !== undefined) return known
+		const earlier = answerUnder(key)
+		if (earlier !== undefined) return earlier
 		const reply = run()
 		replies.set(key, reply, replyWeight + key.length)
-		return reply.then((answered) => {
-			if (answered.outcome !== 'completed' || answered.body.length > controlLimit) replies.delete(key)
-			else replies.set(key, reply, JSON.stringify(answered.headers).length + answered.body.length)
-			return answered
+		return reply.then((settledAnswer) => {
+			if (settledAnswer.outcome !== 'completed' || settledAnswer.body.length > controlLimit) replies.delete(key)
+			else replies.set(key, reply, JSON.stringify(settledAnswer.headers).length + settledAnswer.body.length)
+			return settledAnswer
 		})
 	}
 
@@ -146,42 +146,47 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 		{ request, body, signal }: Delivery,
 		headers: Record<string, string>,
 		path: string,
-	): Promise<Reply> {
-		const asked = clock.now()
+	): Promise<AgentAnswer> {
+		const arrived = clock.now()
 		const limit = Math.min(Number(headers[header.deadline]) || deadlineLimit, deadlineLimit)
 		const run = async (): Promise<OriginAnswer> => {
-			const deadline = limit - (clock.now() - asked)
-			if (deadline <= 0) return late
+			const deadline = limit - (clock.now() - arrived)
+			if (deadline <= 0) return lateTurn
 			const { method } = request
 			return forward({ method, path, headers, body, deadline, ...(signal && method === 'GET' && { signal }) })
 		}
-		const answer = enter({ run, within: limit, otherwise: late })
+		const answer = enter({ run, waitLimit: limit, fallback: lateTurn })
 		if (answer === undefined)
-			return refusal('agent_busy', `${config.concurrency} requests are under way and ${waiting} wait`)
-		const settled = await answer
-		const reply = replyOf(settled)
+			return refusal('agent_busy', `${config.concurrency} requests are in progress and ${waiting} are waiting`)
+		const originAnswer = await answer
+		const reply = replyOf(originAnswer)
 		return {
 			...reply,
-			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - asked)) },
+			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - arrived)) },
 		}
 	}
 
-	async function outcomeOf(key: string): Promise<Reply> {
-		return (await answerUnder(key)) ?? refusal('outcome_unknown', 'the agent knows no answer under this key')
+	async function outcomeOf(key: string): Promise<AgentAnswer> {
+		return (await answerUnder(key)) ?? refusal('outcome_unknown', 'the agent has no answer for this key')
 	}
 
-	/** Tells the cloud how the agent finds the SCIM server. */
+	/** The health of the SCIM server, for the cloud. */
 	const health = async () => ({ agent: config.agentId, hybridConnection: entity, origin: await probe() })
 
-	/** And what it is, whatever the SCIM server does, whose address is not the cloud's business. */
+	/** What the agent is, for the cloud. The address of the SCIM server is left out on purpose. */
 	const info = {
-		...{ agent: config.agentId, hybridConnection: entity, version, contract: contractVersion },
-		...{ node: process.versions.node, platform: process.platform, concurrency: config.concurrency },
+		agent: config.agentId,
+		hybridConnection: entity,
+		version,
+		contract: contractVersion,
+		node: process.versions.node,
+		platform: process.platform,
+		concurrency: config.concurrency,
 		since: new Date(clock.now()).toISOString(),
 	}
 
-	/** Adds what makes it an answer of an agent, and packs a large one when the cloud can unpack it. */
-	async function marked(reply: Reply, headers: Record<string, string>): Promise<Answer> {
+	/** Adds the headers that mark an answer of an agent. Compresses a large body if the cloud accepts gzip. */
+	async function withMarks(reply: AgentAnswer, headers: Record<string, string>): Promise<RelayResponse> {
 		const isPacked = reply.body.length > controlLimit && /\bgzip\b/.test(headers['accept-encoding'] ?? '')
 		return {
 			status: reply.status,
@@ -223,8 +228,8 @@ export function dispatcher({ config, clock, log, forward, probe }: Setting): Dis
 	}
 }
 
-/** An answer of the agent's own, in the shape of RFC 7644 section 3.12. */
-export function refusal(code: AgentErrorCode, detail: string, originStatus?: number): Reply {
+/** An error that the agent itself answers, in the format of RFC 7644 section 3.12. */
+export function refusal(code: AgentErrorCode, detail: string, originStatus?: number): AgentAnswer {
 	const { status, outcome } = agentErrors[code]
 	const error = new ScimError(status, `The on-premises agent answers ${code}: ${detail}.`)
 	return {
@@ -240,29 +245,31 @@ export function refusal(code: AgentErrorCode, detail: string, originStatus?: num
 	}
 }
 
-const late: OriginAnswer = { fault: 'agent_busy', detail: 'its turn did not come in time' }
+const lateTurn: OriginAnswer = { fault: 'agent_busy', detail: 'the request waited too long for its turn' }
 
-const replyOf = (answer: OriginAnswer): Reply =>
+const replyOf = (answer: OriginAnswer): AgentAnswer =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
 
-const told = (answer: object): Reply => ({
-	...{ status: 200, headers: { 'content-type': 'application/json' }, outcome: 'completed' },
+const jsonAnswer = (answer: object): AgentAnswer => ({
+	status: 200,
+	headers: { 'content-type': 'application/json' },
+	outcome: 'completed',
 	body: Buffer.from(JSON.stringify(answer)),
 })
 
-const detailOf = ({ body }: Reply): string => JSON.parse(body.toString()).detail
+const detailOf = ({ body }: AgentAnswer): string => JSON.parse(body.toString()).detail
 
-/** The method that is meant. Only a PATCH travels as another, and as a POST alone: everything that looks at methods sees a write. */
+/** The intended method. Only PATCH may travel as another method, and only as POST, so that every observer sees a write. */
 function methodOf({ method }: RelayRequest, headers: Readonly<Record<string, string>>): string {
-	const meant = headers[header.method]
-	if (meant === undefined || (method === 'POST' && meant === 'PATCH')) return meant ?? method
-	return `${meant} by ${method}`
+	const intended = headers[header.method]
+	if (intended === undefined || (method === 'POST' && intended === 'PATCH')) return intended ?? method
+	return `${intended} as ${method}`
 }
 
 const lowerCase = (headers: Readonly<Record<string, string>>): Record<string, string> =>
 	Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
-/** What the cloud asked for before the service rewrote it, if it is that: hex digits of either case are the same. */
+/** The target as the cloud sent it, if it equals the received one apart from the case of hex digits. */
 function exactTarget(received: string, sent: string | undefined, log: Log): string {
 	if (sent === undefined) return received
 	const target = Buffer.from(sent, 'base64url').toString()
@@ -273,5 +280,5 @@ function exactTarget(received: string, sent: string | undefined, log: Log): stri
 
 const upperCaseHex = (target: string): string => target.replaceAll(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase())
 
-/** `Users` of `/demo/scim/Users/2819c223?...`: ids and filters are people's. */
+/** `Users` of `/demo/scim/Users/2819c223?...`: ids and filters are personal data and stay out of the log. */
 const endpointOf = (target: string): string => /\/scim\/(\.?\w{1,40})/.exec(target)?.[1] ?? '-'

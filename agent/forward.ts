@@ -1,8 +1,14 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import { Agent, request } from 'node:https'
-import { readWhole } from '../shared/relay/body.ts'
+import { readBody } from '../shared/relay/body.ts'
 import type { Clock } from '../shared/relay/clock.ts'
-import { type AgentErrorCode, answerHeaders, bodyLimit, isSound, requestHeaders } from '../shared/relay/contract.ts'
+import {
+	type AgentErrorCode,
+	answerHeaders,
+	bodyLimit,
+	isValidHeaderValue,
+	requestHeaders,
+} from '../shared/relay/contract.ts'
 import type { Config } from './config.ts'
 import { briefly } from './log.ts'
 import { originFault, originTls } from './origin-tls.ts'
@@ -10,13 +16,13 @@ import { readToken } from './secret-file.ts'
 
 export type OriginRequest = {
 	readonly method: string
-	/** Path and query, already judged. */
+	/** Path and query. The caller has checked them. */
 	readonly path: string
 	readonly headers: Readonly<Record<string, string>>
 	readonly body: Buffer
-	/** Milliseconds until the request is given up. */
+	/** Milliseconds until the request fails with a timeout. */
 	readonly deadline: number
-	/** Aborted when nobody waits for the answer any more. */
+	/** Aborted when the answer is no longer needed. */
 	readonly signal?: AbortSignal
 }
 
@@ -24,25 +30,25 @@ export type OriginAnswer =
 	| { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Buffer }
 	| { readonly fault: AgentErrorCode; readonly detail: string; readonly originStatus?: number }
 
-/** Asks the SCIM server. Never throws: a failure is a fault with a name. */
+/** Sends a request to the SCIM server. Never rejects: a failure is a `fault`. */
 export type Forward = (request: OriginRequest) => Promise<OriginAnswer>
 
 const connectLimit = 5000
 const interimLimit = 10
-const unwanted: OriginAnswer = { fault: 'origin_timeout', detail: 'nobody waits for the answer any more' }
+const abandoned: OriginAnswer = { fault: 'origin_timeout', detail: 'the sender has disconnected' }
 
 /**
- * How long a connection is kept without use. A write that goes out just when the server closes it is lost, and may not be
- * repeated; the shortest time after which a known server closes is 2 s, of gunicorn. A handshake for each write instead
- * costs 4 ms and two thirds of the requests a second.
+ * Milliseconds after which an idle connection is closed, before the server closes it. If the server closes during a write,
+ * the write is lost and must not be repeated. The shortest known timeout of a server is 2 s (gunicorn). Without kept
+ * connections each write costs a handshake of 4 ms, and throughput falls by two thirds.
  */
-const keptFor = 1000
+const idleTimeout = 1000
 
-type Origin = { readonly host: string; readonly port: number }
+type OriginAddress = { readonly host: string; readonly port: number }
 
-export function originOf({ origin }: Config): Origin & { readonly basePath: string } {
+export function originOf({ origin }: Config): OriginAddress & { readonly basePath: string } {
 	const { hostname, port, pathname } = new URL(origin.url)
-	// Sockets take an IPv6 address without its brackets.
+	// A socket needs an IPv6 address without brackets.
 	return {
 		host: hostname.replace(/^\[(.*)\]$/, '$1'),
 		port: Number(port || 443),
@@ -54,21 +60,21 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 	const { host, port } = originOf(config)
 	const { secureContext, ...tls } = originTls(config)
 	const options = { host, port, ...tls }
-	// One more than requests, for the question how the SCIM server does, which would else wait for its turn among slow ones.
+	// One more than `concurrency`, so that the health check does not wait behind slow requests.
 	const maxSockets = config.concurrency + 1
-	const agent = new Agent({ keepAlive: true, maxSockets, timeout: keptFor, secureContext })
+	const agent = new Agent({ keepAlive: true, maxSockets, timeout: idleTimeout, secureContext })
 	const authorization = authorizationOf(config)
 	const { mode } = config.origin.tls
 
 	return ({ method, path, headers, body, deadline, signal }) =>
 		new Promise((resolve) => {
-			if (signal?.aborted) return resolve(unwanted)
+			if (signal?.aborted) return resolve(abandoned)
 			let isSent = false
 			let isAgreed = false
 			let isDone = false
-			const sent = { ...allowed(headers), ...authorization(headers), 'accept-encoding': 'identity' }
+			const outgoingHeaders = { ...forwardedHeaders(headers), ...authorization(headers), 'accept-encoding': 'identity' }
 			const length = body.length > 0 || method !== 'GET' ? { 'content-length': String(body.length) } : {}
-			const outgoing = request({ ...options, method, path, agent, headers: { ...sent, ...length } })
+			const outgoing = request({ ...options, method, path, agent, headers: { ...outgoingHeaders, ...length } })
 			const finish = (answer: OriginAnswer) => {
 				if (isDone) return
 				isDone = true
@@ -78,7 +84,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 				if ('fault' in answer) outgoing.destroy()
 			}
 			const fail = (fault: AgentErrorCode, detail: string) => finish({ fault, detail })
-			const abort = () => finish(unwanted)
+			const abort = () => finish(abandoned)
 			signal?.addEventListener('abort', abort)
 			const timers = [
 				clock.after(
@@ -97,26 +103,26 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 			outgoing.on('socket', (socket) => {
 				if (outgoing.reusedSocket) isSent = true
 				else {
-					// The first keys tell that both sides agree on protocol and cipher; nobody looks at them.
+					// The first keys show that both sides agree on protocol and cipher. The keys themselves are not used.
 					socket.once('keylog', () => (isAgreed = true))
 					socket.once('secureConnect', () => (isSent = true))
 				}
 			})
-			const broken = (error: Error) => fail(originFault(error, { mode, isSent, isAgreed }), briefly(error))
-			outgoing.on('error', broken)
-			// Nobody has asked for another protocol, and Node tells of it by nothing else.
+			const failWith = (error: Error) => fail(originFault(error, { mode, isSent, isAgreed }), briefly(error))
+			outgoing.on('error', failWith)
+			// The request asked for no other protocol. Without this listener Node would not report the answer at all.
 			outgoing.on('upgrade', (response, socket) => {
 				socket.destroy()
-				finish(bad(response, `the status is ${response.statusCode}`))
+				finish(badResponse(response, `the status is ${response.statusCode}`))
 			})
 			outgoing.on('response', (response) => {
-				receive(response).then(finish, broken)
+				receive(response).then(finish, failWith)
 			})
 			outgoing.end(body.length > 0 ? body : undefined)
 		})
 }
 
-/** The header that opens the SCIM server. By default it is the agent's own, and the cloud's is dropped. */
+/** The Authorization header for the SCIM server. The header of the cloud is dropped unless the type is `passThrough`. */
 function authorizationOf({
 	origin,
 }: Config): (headers: Readonly<Record<string, string>>) => Readonly<Record<string, string>> {
@@ -127,34 +133,34 @@ function authorizationOf({
 			return () => ({ authorization: `Bearer ${token}` })
 		}
 		case 'passThrough':
-			return ({ authorization: own }) => (own === undefined || !isSound(own) ? {} : { authorization: own })
+			return ({ authorization: own }) => (own === undefined || !isValidHeaderValue(own) ? {} : { authorization: own })
 		case 'clientCertificate':
 			return () => ({})
 	}
 }
 
-const allowed = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+const forwardedHeaders = (headers: Readonly<Record<string, string>>): Record<string, string> =>
 	Object.fromEntries(
 		Object.entries(headers).filter(
-			([name, value]) => requestHeaders.has(name) && name !== 'authorization' && isSound(value),
+			([name, value]) => requestHeaders.has(name) && name !== 'authorization' && isValidHeaderValue(value),
 		),
 	)
 
 async function receive(response: IncomingMessage): Promise<OriginAnswer> {
-	const body = await readWhole(response, bodyLimit)
-	if (body === undefined) return bad(response, `the answer is longer than ${bodyLimit} bytes`)
+	const body = await readBody(response, bodyLimit)
+	if (body === undefined) return badResponse(response, `the body is longer than ${bodyLimit} bytes`)
 	const status = response.statusCode ?? 0
 	if (status === 502 || status === 504)
-		return { ...bad(response, 'a gateway before it failed'), fault: 'origin_unavailable' }
-	if (status < 200 || STATUS_CODES[status] === undefined) return bad(response, `the status is ${status}`)
-	// That credentials were refused is true whatever it is wrapped in; the administrator is to see it.
-	const isTruth = status === 401 || status === 403 || status === 429
-	if (body.length > 0 && !isTruth && !isJson(response.headers['content-type'], body))
-		return bad(response, `${status} with a body that is not JSON`)
-	return { status, headers: kept(response.headers), body }
+		return { ...badResponse(response, 'a gateway in front of the SCIM server failed'), fault: 'origin_unavailable' }
+	if (status < 200 || STATUS_CODES[status] === undefined) return badResponse(response, `the status is ${status}`)
+	// A refusal of credentials passes in any format, so that the administrator sees it.
+	const isRefusal = status === 401 || status === 403 || status === 429
+	if (body.length > 0 && !isRefusal && !isJson(response.headers['content-type'], body))
+		return badResponse(response, `${status} with a body that is not JSON`)
+	return { status, headers: answerHeadersOf(response.headers), body }
 }
 
-const bad = ({ statusCode = 0 }: IncomingMessage, what: string) =>
+const badResponse = ({ statusCode = 0 }: IncomingMessage, what: string) =>
 	({ fault: 'origin_bad_response', detail: what, originStatus: statusCode }) as const
 
 function isJson(type: string | undefined, body: Buffer): boolean {
@@ -168,10 +174,10 @@ function isJson(type: string | undefined, body: Buffer): boolean {
 	}
 }
 
-const kept = (headers: IncomingMessage['headers']): Record<string, string> =>
+const answerHeadersOf = (headers: IncomingMessage['headers']): Record<string, string> =>
 	Object.fromEntries(
 		Object.entries(headers).flatMap(([name, value]) => {
 			const joined = Array.isArray(value) ? value.join(', ') : (value ?? '')
-			return answerHeaders.has(name) && isSound(joined) ? [[name, joined]] : []
+			return answerHeaders.has(name) && isValidHeaderValue(joined) ? [[name, joined]] : []
 		}),
 	)

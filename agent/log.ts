@@ -1,22 +1,22 @@
-/** An event for the log: no body, no token, no address of a rendezvous is ever in it. */
+/** Writes an event to the log. No body, no token and no address of a rendezvous may be in `details`. */
 export type Log = (event: string, details?: Readonly<Record<string, unknown>>) => void
 
-/** Writes one line of JSON for each event. */
+/** A log of JSON lines, one line an event. */
 export const jsonLog =
 	(write: (line: string) => void, now: () => number): Log =>
 	(event, details = {}) =>
 		write(`${JSON.stringify({ time: new Date(now()).toISOString(), event, ...details })}\n`)
 
-/** An error in one line; addresses in it are cut, since that of a rendezvous opens it. */
+/** An error as one line, at most 300 characters. wss addresses are cut, because the address of a rendezvous opens it. */
 export const briefly = (error: unknown): string =>
-	saidBy(error)
+	messageOf(error)
 		.replaceAll(/wss?:\/\/\S+/g, 'wss://…')
 		.replaceAll(/\s+/g, ' ')
 		.trim()
 		.slice(0, 300)
 
-/** Where a name has several addresses, Node tries them all and has something to say of each. */
-function saidBy(error: unknown): string {
-	if (error instanceof AggregateError) return error.errors.map(saidBy).join(', ')
+/** If a name has several addresses, Node reports one error for each. */
+function messageOf(error: unknown): string {
+	if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ')
 	return error instanceof Error ? error.message : String(error)
 }

@@ -8,7 +8,7 @@ import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
-import type { Cloud } from './doctor/cloud.ts'
+import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { briefly, jsonLog } from './log.ts'
 import { pasteable } from './program.ts'
@@ -18,32 +18,32 @@ import { managerOf, thisMachine } from './service.ts'
 import type { Service } from './service-manager.ts'
 import { version } from './version.ts'
 
-// Answers go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 used or configured wrongly.
+// Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage or settings.
 
 const help = {
 	run: `rollcall-relay run --config FILE
 
-Listens until SIGTERM or Ctrl+C, then finishes what is under way. SIGHUP reads FILE again.
+Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. On SIGHUP it reads FILE again.
 `,
 	doctor: `rollcall-relay doctor --config FILE
 
-Checks everything the agent needs, says what is wrong and what would help.
+Checks everything that the agent needs. Says what is wrong and how to repair it.
 
-  --json                             the same for programs
-  --listen                           where no agent can be asked, listen for a moment, serving what comes
-  --cloud URL --token-file FILE      go the whole way too, from https://HOST/scim/TENANT with a client's token
-  --bundle FILE                      write findings, settings without secrets, versions and the log into a file
-  --save-certificate PEM             write the certificate that the SCIM server shows into a file, to be pinned
+  --json                             print JSON
+  --listen                           if no running agent answers, listen for a moment and serve the requests that arrive
+  --cloud URL --token-file FILE      also send a request through https://HOST/scim/TENANT with a client's token
+  --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
+  --save-certificate PEM             write the certificate of the SCIM server to a file, for pinning
 `,
 	service: `rollcall-relay service install --config FILE --user NAME     on Linux
 rollcall-relay service install --config FILE --winsw FILE    on Windows
 rollcall-relay service status
 rollcall-relay service uninstall
 
-Makes a service of systemd or of Windows, which starts with the machine. Installed again, it is brought up to date and
-started anew. The exit code of "status" is 0 while the service runs, else 1.
+Runs the agent as a service of systemd or Windows, which starts with the machine. A repeated install updates the service
+and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1.
 
-  --user NAME                        whom the service runs as
+  --user NAME                        the user that the service runs as
   --winsw FILE                       WinSW-x64.exe 2.12.0, from https://github.com/winsw/winsw/releases
   --dry-run                          print what would be installed, change nothing
 `,
@@ -53,17 +53,17 @@ Prints the version.
 `,
 } as const
 
-const usage = `rollcall-relay connects a SCIM server that only its own network reaches to Rollcall, dialling out only.
+const usage = `rollcall-relay connects a SCIM server in a private network to Rollcall. It opens only outbound connections.
 
-  rollcall-relay run --config FILE         listen until SIGTERM
-  rollcall-relay doctor --config FILE      check everything the agent needs
-  rollcall-relay service install           run it as a service; also: status, uninstall
+  rollcall-relay run --config FILE         run the agent until SIGTERM
+  rollcall-relay doctor --config FILE      check everything that the agent needs
+  rollcall-relay service install           run the agent as a service; also: status, uninstall
   rollcall-relay version                   print the version
 
-rollcall-relay COMMAND --help tells the options. See docs/relay.md for the settings.
+rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
 `
 
-/** The options of each command, beside --help. */
+/** The options of each command, apart from --help. */
 const options = {
 	run: ['config'],
 	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
@@ -71,9 +71,9 @@ const options = {
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const started = { script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = { script: process.argv[1] ?? '', cwd: process.cwd() }
 const print = (text: string) => process.stdout.write(text)
-// What collects the log may be started anew, as journald is at an upgrade: that is no reason to end.
+// The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)
 const log = jsonLog((line) => process.stderr.write(line), Date.now)
 
@@ -81,10 +81,10 @@ async function main(args: readonly string[]): Promise<number> {
 	const { positionals, values } = parse(args)
 	const [command, ...more] = positionals
 	if (command === undefined && !values.help) throw new UsageError('no command', { hint: 'rollcall-relay --help' })
-	if (command === undefined || command === 'help') return done(usage)
+	if (command === undefined || command === 'help') return succeed(usage)
 	if (!isCommand(command)) throw unknown('command', command, Object.keys(help))
-	if (values.help) return done(help[command])
-	refuseOthers(command, Object.keys(values), command === 'service' ? more.slice(1) : more)
+	if (values.help) return succeed(help[command])
+	refuseUnknown(command, Object.keys(values), command === 'service' ? more.slice(1) : more)
 	switch (command) {
 		case 'run':
 			return run(configFile(values.config), { log, version })
@@ -93,21 +93,22 @@ async function main(args: readonly string[]): Promise<number> {
 		case 'service':
 			return service(more[0], values)
 		case 'version':
-			return done(`${version}\n`)
+			return succeed(`${version}\n`)
 	}
 }
 
 const isCommand = (word: string): word is keyof typeof help => Object.hasOwn(help, word)
 
-function refuseOthers(command: keyof typeof help, given: readonly string[], words: readonly string[]): void {
-	const known: readonly string[] = options[command]
-	const other = given.find((option) => !known.includes(option))
-	const what = other === undefined ? words[0] : `--${other}`
-	if (what === undefined) return
-	throw new UsageError(`${command} knows no ${what}`, { hint: `rollcall-relay ${command} --help` })
+function refuseUnknown(command: keyof typeof help, optionNames: readonly string[], words: readonly string[]): void {
+	const candidates: readonly string[] = options[command]
+	const option = optionNames.find((name) => !candidates.includes(name))
+	const [word] = words
+	if (option === undefined && word === undefined) return
+	const problem = option === undefined ? `unexpected argument ${word}` : `unknown option --${option}`
+	throw new UsageError(`${command}: ${problem}`, { hint: `rollcall-relay ${command} --help` })
 }
 
-const declared = {
+const optionTypes = {
 	help: { type: 'boolean', short: 'h' },
 	config: { type: 'string', short: 'c' },
 	json: { type: 'boolean' },
@@ -123,33 +124,33 @@ const declared = {
 
 function parse(args: readonly string[]) {
 	try {
-		return parseArgs({ args: [...args], options: declared, allowPositionals: true })
+		return parseArgs({ args: [...args], options: optionTypes, allowPositionals: true })
 	} catch (error) {
 		const message = briefly(error)
 		const [, option] = /^Unknown option '(--?[^']+)'/.exec(message) ?? []
 		if (option === undefined) throw new UsageError(message, { hint: 'rollcall-relay --help', cause: error })
-		const known = Object.keys(declared).map((name) => `--${name}`)
-		throw unknown('option', option, known, error)
+		const candidates = Object.keys(optionTypes).map((name) => `--${name}`)
+		throw unknown('option', option, candidates, error)
 	}
 }
 
-function unknown(what: string, given: string, known: readonly string[], cause?: unknown): UsageError {
-	const guess = nearest(given, known)
+function unknown(what: string, word: string, candidates: readonly string[], cause?: unknown): UsageError {
+	const guess = nearest(word, candidates)
 	const hint = guess === undefined ? 'rollcall-relay --help' : `Did you mean ${guess}?`
-	return new UsageError(`unknown ${what} ${given}`, { hint, cause })
+	return new UsageError(`unknown ${what} ${word}`, { hint, cause })
 }
 
-function done(text: string): number {
+function succeed(text: string): number {
 	print(text)
 	return 0
 }
 
 function configFile(file: string | undefined): string {
-	if (file === undefined) throw new UsageError('no configuration', { hint: 'Name it: --config FILE' })
+	if (file === undefined) throw new UsageError('--config is missing', { hint: 'Name the settings file: --config FILE' })
 	return file
 }
 
-type DoctorOptions = {
+type DoctorArguments = {
 	readonly json?: boolean | undefined
 	readonly 'save-certificate'?: string | undefined
 	readonly listen?: boolean | undefined
@@ -158,48 +159,52 @@ type DoctorOptions = {
 	readonly bundle?: string | undefined
 }
 
-async function doctor(file: string, options: DoctorOptions): Promise<number> {
+async function doctor(file: string, options: DoctorArguments): Promise<number> {
 	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
 	if (pem !== undefined) return saveCertificate(file, pem)
-	const own = { clock: systemClock, machine: thisMachine }
-	const found = await diagnose(file, { ...own, cloud: cloudOf(options), isListening: listen })
-	const findings = found.map((finding) => ({
+	const checks = await diagnose(file, {
+		clock: systemClock,
+		machine: thisMachine,
+		cloud: cloudOf(options),
+		isListening: listen,
+	})
+	const findings = checks.map((finding) => ({
 		...finding,
-		...(finding.remedy !== undefined && { remedy: pasteable(finding.remedy, started) }),
+		...(finding.remedy !== undefined && { remedy: pasteable(finding.remedy, programStart) }),
 	}))
 	print(json ? `${JSON.stringify(findings, null, 2)}\n` : report(findings))
 	if (bundle !== undefined)
-		await explained(`${bundle} cannot be written`, 'Name another file: --bundle FILE', () =>
+		await explained(`cannot write ${bundle}`, 'Name another file: --bundle FILE', () =>
 			writeBundle(bundle, { config: file, findings, machine: thisMachine, version }),
 		)
 	return findings.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0
 }
 
-function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorOptions): Cloud | undefined {
+function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorArguments): CloudTenant | undefined {
 	if (url === undefined && tokenFile === undefined) return undefined
 	if (url === undefined || tokenFile === undefined)
-		throw new UsageError('--cloud and --token-file belong together', { hint: 'rollcall-relay --help' })
+		throw new UsageError('--cloud and --token-file must be used together', { hint: 'rollcall-relay --help' })
 	if (!/^https:\/\/|^http:\/\/(127\.0\.0\.1|localhost)[:/]/.test(url) || !URL.canParse(url))
-		throw new UsageError(`--cloud ${url} is not the address of a tenant`, { hint: 'https://HOST/scim/TENANT' })
+		throw new UsageError(`--cloud ${url} is not the URL of a tenant`, { hint: 'Write it as https://HOST/scim/TENANT.' })
 	return { url, tokenFile }
 }
 
 async function saveCertificate(file: string, pem: string): Promise<number> {
-	const shown = await showCertificate(readConfig(file))
-	await explained(`${pem} cannot be written`, 'Name another file: --save-certificate PEM', () =>
-		writeFileSync(pem, shown.pem),
+	const certificate = await showCertificate(readConfig(file))
+	await explained(`cannot write ${pem}`, 'Name another file: --save-certificate PEM', () =>
+		writeFileSync(pem, certificate.pem),
 	)
-	return done(`${shown.text}\nwritten to ${pem}\n`)
+	return succeed(`${certificate.text}\nwritten to ${pem}\n`)
 }
 
-type ServiceOptions = {
+type ServiceArguments = {
 	readonly config?: string | undefined
 	readonly user?: string | undefined
 	readonly winsw?: string | undefined
 	readonly 'dry-run'?: boolean | undefined
 }
 
-function service(action: string | undefined, options: ServiceOptions): number {
+function service(action: string | undefined, options: ServiceArguments): number {
 	const { definition, install, uninstall, status, isRunning } = managerOf(thisMachine)
 	switch (action) {
 		case 'status': {
@@ -209,18 +214,18 @@ function service(action: string | undefined, options: ServiceOptions): number {
 		}
 		case 'uninstall':
 			uninstall(thisMachine)
-			return done('uninstalled\n')
+			return succeed('uninstalled\n')
 		case 'install': {
-			const wanted = wantedService(options)
-			if (options['dry-run']) return done(definition(wanted, thisMachine))
-			return done(`${install(wanted, thisMachine)} and started\n`)
+			const newService = serviceOf(options)
+			if (options['dry-run']) return succeed(definition(newService, thisMachine))
+			return succeed(`${install(newService, thisMachine)} and started\n`)
 		}
 		default:
-			throw new UsageError('service does install, uninstall or status', { hint: 'rollcall-relay service --help' })
+			throw new UsageError('service needs one of install, uninstall, status', { hint: 'rollcall-relay service --help' })
 	}
 }
 
-function wantedService({ config, user, winsw }: ServiceOptions): Service {
+function serviceOf({ config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
 	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
 	return { ...agent, config: file, files: filesOf(readConfig(file)), user, winsw }
@@ -230,7 +235,7 @@ main(process.argv.slice(2)).then(
 	(code) => process.exit(code),
 	(error: unknown) => {
 		const isUsage = error instanceof UsageError
-		process.stderr.write(`error: ${briefly(error)}\n${isUsage ? `hint: ${pasteable(error.hint, started)}\n` : ''}`)
+		process.stderr.write(`error: ${briefly(error)}\n${isUsage ? `hint: ${pasteable(error.hint, programStart)}\n` : ''}`)
 		process.exit(isUsage ? 2 : 1)
 	},
 )

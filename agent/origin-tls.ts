@@ -21,18 +21,19 @@ type TlsOptions = Pick<ConnectionOptions, 'servername' | 'checkServerIdentity'> 
 
 const hint = 'Name a PEM file.'
 
-/** The certificate that the server showed is valid but not the pinned one. */
+/** The certificate of the server is valid, but it is not the pinned one. */
 class PinError extends Error {
 	readonly code = 'ORIGIN_PIN'
 }
 
 /**
- * How the SCIM server's certificate is judged. There is no way not to. Certificates are read into one context: given as
- * options they would be read again for each connection, and are part of the name by which an agent finds a kept one.
+ * TLS options that verify the SCIM server's certificate. No setting turns the verification off.
+ * Certificates go into one context. As options, each connection would parse them again, and an https.Agent would compare
+ * them to find a kept connection.
  */
 export function originTls(config: Config): TlsOptions {
 	const { tls } = config.origin
-	// Only names are asked for (RFC 6066 section 3); an address is checked all the same.
+	// SNI carries only names (RFC 6066 section 3). The certificate is checked for an address all the same.
 	const name = tls.serverName !== undefined && isIP(tls.serverName) === 0 && { servername: tls.serverName }
 	if (tls.mode === 'pin') {
 		const pin = certificateIn(tls.certificateFile)
@@ -40,39 +41,39 @@ export function originTls(config: Config): TlsOptions {
 		return { secureContext, ...name, checkServerIdentity: isPinned(pin) }
 	}
 	return {
-		secureContext: contextOf(config, tls.mode === 'ca' ? named(tls.caFile) : usual()),
+		secureContext: contextOf(config, tls.mode === 'ca' ? trusting(tls.caFile) : defaultTrust()),
 		...name,
 		...(tls.serverName !== undefined && { checkServerIdentity: isNamed(tls.serverName) }),
 	}
 }
 
-/** From 22.15 on, Node tells which authorities the machine trusts; before, it knows those that come with it and no others. */
+/** Node reads the authorities that the machine trusts from 22.15 on. Earlier versions know only Node's own. */
 export const readsTrustStore: boolean = 'getCACertificates' in nodeTls
 
-/** Those that come with Node, those of NODE_EXTRA_CA_CERTS, and those that were added to the machine. */
-function usual(): SecureContextOptions {
+/** The authorities of Node, of NODE_EXTRA_CA_CERTS and of the machine. */
+function defaultTrust(): SecureContextOptions {
 	if (!readsTrustStore) return {}
 	const { getCACertificates } = nodeTls
 	return { ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])] }
 }
 
-/** Who is named is trusted, also where another authority is above it. */
-const named = (file: string): SecureContextOptions => ({ ca: readText(file, hint), allowPartialTrustChain: true })
+/** Trusts the authority in the file, even if another authority issued it. */
+const trusting = (file: string): SecureContextOptions => ({ ca: readText(file, hint), allowPartialTrustChain: true })
 
-type Check = NonNullable<ConnectionOptions['checkServerIdentity']>
+type IdentityCheck = NonNullable<ConnectionOptions['checkServerIdentity']>
 
 const isNamed =
-	(name: string): Check =>
+	(name: string): IdentityCheck =>
 	(_host, certificate) =>
 		checkServerIdentity(name, certificate)
 
-/** Only this certificate, whoever issued it and whatever it is named; its expiry still counts. */
+/** Accepts only this certificate, with any issuer and any name. Expiry is still checked. */
 const isPinned =
-	(pin: X509Certificate): Check =>
+	(pin: X509Certificate): IdentityCheck =>
 	(_host, { fingerprint256 }: PeerCertificate) =>
 		fingerprint256 === pin.fingerprint256 ? undefined : new PinError(`the certificate is ${fingerprint256}`)
 
-/** With the agent's own certificate, where the settings name one. */
+/** A context with the agent's own certificate if the settings name one. Throws a UsageError if it cannot be used. */
 export function contextOf({ origin }: Config, options: SecureContextOptions): SecureContext {
 	const { clientCertificate } = origin
 	const own = clientCertificate !== undefined && {
@@ -86,13 +87,13 @@ export function contextOf({ origin }: Config, options: SecureContextOptions): Se
 	}
 }
 
-/** Throws a UsageError when there is none. */
+/** The first certificate of a PEM file. Throws a UsageError if there is none. */
 export function certificateIn(file: string): X509Certificate {
 	const pem = readText(file, hint)
 	try {
 		return new X509Certificate(pem)
 	} catch (error) {
-		throw new UsageError(`${file} is no certificate: ${briefly(error)}`, { hint, cause: error })
+		throw new UsageError(`${file} is not a certificate: ${briefly(error)}`, { hint, cause: error })
 	}
 }
 
@@ -115,33 +116,32 @@ const byCode: Readonly<Record<string, AgentErrorCode>> = {
 	CERT_SIGNATURE_FAILURE: 'origin_tls_untrusted',
 }
 
-/** What is wrong with a certificate whatever is trusted, such as its purpose or the length of its key, which has no code. */
+/** Faults of a certificate that trust cannot repair, such as a wrong purpose. A short key has the code UNSPECIFIED. */
 const unfit: ReadonlySet<string> = new Set([
-	...[
-		'INVALID_PURPOSE',
-		'INVALID_CA',
-		'PATH_LENGTH_EXCEEDED',
-		'CERT_CHAIN_TOO_LONG',
-		'CERT_UNTRUSTED',
-		'CERT_REJECTED',
-	],
-	...['CERT_REVOKED', 'UNSPECIFIED'],
+	'INVALID_PURPOSE',
+	'INVALID_CA',
+	'PATH_LENGTH_EXCEEDED',
+	'CERT_CHAIN_TOO_LONG',
+	'CERT_UNTRUSTED',
+	'CERT_REJECTED',
+	'CERT_REVOKED',
+	'UNSPECIFIED',
 ])
 
-/** OpenSSL's words, which are steadier than the codes that versions of Node give them. */
+/** Messages of OpenSSL. They are more stable than the error codes, which differ between Node versions. */
 const byWords: readonly (readonly [RegExp, AgentErrorCode])[] = [
 	[/certificate required|bad certificate|unknown ca|certificate unknown/i, 'origin_tls_client_cert'],
 	[/wrong version number|packet length too long|http request|record layer failure/i, 'origin_not_tls'],
 	[/protocol version|unsupported protocol|no protocols available|no shared cipher/i, 'origin_tls_protocol'],
 ]
 
-/** TLS 1.2 has one word for there being no cipher in common and, later, for a client that shows no certificate. */
-function failedHandshake(says: (words: RegExp) => boolean, isAgreed: boolean): AgentErrorCode | undefined {
-	if (!says(/handshake failure/i)) return undefined
+/** TLS 1.2 sends the same alert for "no common cipher" and, later in the handshake, for a missing client certificate. */
+function failedHandshake(matches: (words: RegExp) => boolean, isAgreed: boolean): AgentErrorCode | undefined {
+	if (!matches(/handshake failure/i)) return undefined
 	return isAgreed ? 'origin_tls_client_cert' : 'origin_tls_protocol'
 }
 
-/** What tells of a request that has not arrived where it comes before the request, and nothing where it comes after. */
+/** These faults prove that the request did not arrive only if they come before the request was sent. */
 const connecting: ReadonlySet<AgentErrorCode> = new Set([
 	'origin_dns',
 	'origin_refused',
@@ -151,22 +151,22 @@ const connecting: ReadonlySet<AgentErrorCode> = new Set([
 
 type Progress = {
 	readonly mode: string
-	/** Both sides had agreed on protocol and cipher. */
+	/** Both sides have agreed on protocol and cipher. */
 	readonly isAgreed: boolean
-	/** The request was on its way. */
+	/** The request may have left. */
 	readonly isSent: boolean
 }
 
-/** The name of what failed between the agent and the SCIM server. */
+/** The error code for a failed connection to the SCIM server. */
 export function originFault(
 	error: Error & { readonly code?: string },
 	{ mode, isAgreed, isSent }: Progress,
 ): AgentErrorCode {
 	const { code = '', message } = error
-	const says = (words: RegExp) => words.test(message) || words.test(code.replaceAll('_', ' '))
-	const fault = byCode[code] ?? byWords.find(([words]) => says(words))?.[1] ?? failedHandshake(says, isAgreed)
+	const matches = (words: RegExp) => words.test(message) || words.test(code.replaceAll('_', ' '))
+	const fault = byCode[code] ?? byWords.find(([words]) => matches(words))?.[1] ?? failedHandshake(matches, isAgreed)
 	if (unfit.has(code)) return 'origin_tls_untrusted'
-	// A certificate that the pin does not vouch for is another certificate.
+	// If the pin does not verify the certificate, it is a different certificate.
 	if (fault === 'origin_tls_untrusted' && mode === 'pin') return 'origin_tls_pin'
 	if (fault !== undefined) return isSent && connecting.has(fault) ? 'origin_reset' : fault
 	if (code.startsWith('HPE_')) return 'origin_bad_response'

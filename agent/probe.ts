@@ -3,28 +3,28 @@ import type { AgentErrorCode } from '../shared/relay/contract.ts'
 import type { Config } from './config.ts'
 import { type Forward, originOf } from './forward.ts'
 
-/** How the SCIM server was found: what it answered, or why it did not. */
-export type OriginState = { readonly status: number } | { readonly fault: AgentErrorCode; readonly detail: string }
+/** The status that the SCIM server answered, or why there is no answer. */
+export type OriginHealth = { readonly status: number } | { readonly fault: AgentErrorCode; readonly detail: string }
 
-export type Probe = () => Promise<OriginState>
+export type Probe = () => Promise<OriginHealth>
 
-const goodFor = 5000
+const cacheTime = 5000
 const deadline = 10_000
 
-/** Asks the SCIM server for its ServiceProviderConfig, at most every 5 s however many want to know. */
+/** Requests the SCIM server's ServiceProviderConfig. Callers within 5 s share one request. */
 export function probeOf(forward: Forward, config: Config, clock: Clock): Probe {
 	const path = `${originOf(config).basePath}/ServiceProviderConfig`
 	const headers = { accept: 'application/scim+json' }
-	let last: { readonly state: Promise<OriginState>; readonly at: number } | undefined
-	const ask = async (): Promise<OriginState> => {
+	let last: { readonly state: Promise<OriginHealth>; readonly at: number } | undefined
+	const ask = async (): Promise<OriginHealth> => {
 		const answer = await forward({ method: 'GET', path, headers, body: Buffer.alloc(0), deadline })
 		return 'fault' in answer ? { fault: answer.fault, detail: answer.detail } : { status: answer.status }
 	}
 	return () => {
-		if (last === undefined || clock.now() - last.at >= goodFor) last = { state: ask(), at: clock.now() }
+		if (last === undefined || clock.now() - last.at >= cacheTime) last = { state: ask(), at: clock.now() }
 		return last.state
 	}
 }
 
-/** Whether it is there and well; that it refuses a token or lacks an endpoint is an answer. */
-export const isAnswering = (state: OriginState): boolean => 'status' in state && state.status < 500
+/** Whether the SCIM server works. A 401 or 404 counts as working. */
+export const isAnswering = (state: OriginHealth): boolean => 'status' in state && state.status < 500

@@ -1,24 +1,24 @@
 import { basename, relative } from 'node:path'
 
-type Started = {
-	/** The absolute path of the file that runs. */
+type ProgramStart = {
+	/** The absolute path of the running file. */
 	readonly script: string
 	readonly cwd: string
 }
 
 /**
- * A text with the commands in it as this program was started. The agent is one file that is copied to a server, where no
- * command has its name: what a hint says is to be pasted.
+ * Replaces `rollcall-relay` in the commands of a text by the way this program was started, so that they can be pasted.
+ * The agent is a single file that is copied to a server, so no command named `rollcall-relay` exists there.
  *
  * @example pasteable('rollcall-relay --help', { … }) // 'node main.js --help'
  */
-export function pasteable(text: string, { script, cwd }: Started): string {
+export function pasteable(text: string, { script, cwd }: ProgramStart): string {
 	if (basename(script) === 'rollcall-relay') return text
-	const near = relative(cwd, script)
-	const path = near.startsWith('..') ? script : near
+	const relativePath = relative(cwd, script)
+	const path = relativePath.startsWith('..') ? script : relativePath
 	const program = `node ${quoted(path)}`
 	return text.replaceAll(/\brollcall-relay (?=doctor\b|run\b|service\b|--help\b)/g, () => `${program} `)
 }
 
-/** A path as a shell takes it. */
+/** A path for a shell, in quotes if necessary. */
 export const quoted = (path: string): string => (/^[\w./\\:@+-]+$/.test(path) ? path : `"${path}"`)

@@ -2,7 +2,7 @@ import { request } from 'node:http'
 import { Agent } from 'node:https'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 
-/** The proxy's refusal to open a way; `status` is its answer to CONNECT. */
+/** The proxy refused to connect. `status` is its answer to CONNECT. */
 export class ProxyError extends Error {
 	override readonly name = 'ProxyError'
 	readonly status: number
@@ -13,7 +13,7 @@ export class ProxyError extends Error {
 	}
 }
 
-/** Connects through an HTTP proxy by CONNECT (RFC 9110 section 9.3.6), credentials from its address. */
+/** Connects through an HTTP proxy by CONNECT (RFC 9110 section 9.3.6). The address may contain credentials. */
 export function proxyAgent(proxy: string): Agent {
 	const { hostname, port, username, password } = new URL(proxy)
 	const secret = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')
@@ -34,11 +34,11 @@ export function proxyAgent(proxy: string): Agent {
 				return callback?.(null, connectTls({ ...options, host: options.host ?? '', socket } as ConnectionOptions)) // sound: node:https passes what node:tls takes
 			socket.destroy()
 			const refusal = new ProxyError(response.statusCode ?? 0, response.statusMessage ?? '')
-			// Of a callback with an error, Node's types ask for a stream nonetheless.
+			// Node's types require a stream even beside an error.
 			return callback?.(refusal, socket)
 		})
 		opening.on('timeout', () => opening.destroy(new Error('the proxy did not answer within 10 s')))
-		opening.on('error', (error) => callback?.(error, undefined as never)) // sound: nobody looks at it beside an error
+		opening.on('error', (error) => callback?.(error, undefined as never)) // sound: the callback ignores it beside an error
 		opening.end()
 		return undefined
 	}

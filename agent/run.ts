@@ -6,35 +6,35 @@ import { type Config, readConfig } from './config.ts'
 import { briefly, type Log } from './log.ts'
 import { metricsOf } from './metrics.ts'
 
-type Setting = { readonly log: Log; readonly version: string }
+type RunOptions = { readonly log: Log; readonly version: string }
 
 type Signals = { readonly stop: readonly NodeJS.Signals[]; readonly reload: readonly NodeJS.Signals[] }
 
 /**
- * Ctrl+C is SIGINT, and how a service of Windows is stopped. There, SIGBREAK is Ctrl+Break, and SIGHUP says that the
- * console is closed, which leaves some ten seconds: https://nodejs.org/api/process.html#signal-events
+ * Ctrl+C sends SIGINT, and WinSW stops a Windows service by Ctrl+C. On Windows SIGBREAK is Ctrl+Break, and SIGHUP means that
+ * the console is closing, which leaves about ten seconds: https://nodejs.org/api/process.html#signal-events
  */
 export const signalsOn = (platform: string): Signals =>
 	platform === 'win32'
 		? { stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] }
 		: { stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] }
 
-/** Listens until it is told to stop, or to read the settings again. The result is the exit code. */
-export async function run(file: string, setting: Setting): Promise<number> {
-	const metrics = metricsOf(setting.log)
-	const surroundings = { clock: systemClock, log: metrics.log, random: Math.random }
-	/** The one with the newest settings is the last; those before it listen until it does. */
+/** Runs the agent until a stop signal arrives. A reload signal reads the settings again. Resolves to the exit code. */
+export async function run(file: string, options: RunOptions): Promise<number> {
+	const metrics = metricsOf(options.log)
+	const environment = { clock: systemClock, log: metrics.log, random: Math.random }
+	/** The last agent has the newest settings. The earlier agents listen until the last one does. */
 	const agents = new Set<Agent>()
-	const watched = { agent: () => [...agents].at(-1), metrics, version: setting.version }
+	const adminSources = { agent: () => [...agents].at(-1), metrics, version: options.version }
 	const signals = signalsOn(process.platform)
 	let admin: Admin | undefined
 	let isStopping = false
 
 	async function begin(config: Config): Promise<Agent> {
 		const port = config.admin?.port
-		const next = port === undefined || port === admin?.port ? admin : await startAdmin(port, watched)
+		const next = port === undefined || port === admin?.port ? admin : await startAdmin(port, adminSources)
 		try {
-			const agent = startAgent(config, surroundings)
+			const agent = startAgent(config, environment)
 			agents.add(agent)
 			if (next !== admin || port === undefined) await admin?.close()
 			admin = port === undefined ? undefined : next
@@ -56,7 +56,7 @@ export async function run(file: string, setting: Setting): Promise<number> {
 		)
 	}
 
-	/** Broken settings change nothing. */
+	/** Invalid settings change nothing. */
 	async function reload(): Promise<void> {
 		if (isStopping) return
 		try {
@@ -81,7 +81,7 @@ export async function run(file: string, setting: Setting): Promise<number> {
 	for (const signal of signals.stop) process.once(signal, () => process.exit(1))
 	isStopping = true
 	metrics.log('draining')
-	// An agent that is being made now would otherwise go on to listen.
+	// Without this, an agent that is starting now would keep listening.
 	await reloading
 	await Promise.all([...agents].map((agent) => agent.drain()))
 	metrics.log('stopped')

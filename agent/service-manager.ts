@@ -1,32 +1,32 @@
-/** The machine as `service` needs it. */
+/** The parts of the machine that the service commands use. */
 export type Machine = {
 	readonly platform: string
-	/** Where the definition of the service lies: systemd's units, or on Windows beside the agent. */
+	/** Folder of the service definition: the units of systemd, or the agent's folder on Windows. */
 	readonly folder: string
-	/** Runs a program of the system and returns what it prints; throws when it fails. */
+	/** Runs a program of the system and returns its output. Throws if it fails. */
 	run(program: string, args: readonly string[]): string
 }
 
 export type Service = {
-	/** The Node that runs it, and the file of the agent. */
+	/** Paths of Node and of the agent's file. */
 	readonly node: string
 	readonly program: string
 	readonly config: string
-	/** Files that the configuration names: those with a secret, and the others. */
+	/** Files that the configuration names: `secret` with a key or token, `open` the others. */
 	readonly files: { readonly secret: readonly string[]; readonly open: readonly string[] }
-	/** Whom it runs as; on Windows it has an account of its own. */
+	/** The Linux user that the service runs as. On Windows the service has its own account. */
 	readonly user: string | undefined
-	/** Where WinSW was put, on Windows. */
+	/** Path of the WinSW executable, on Windows. */
 	readonly winsw: string | undefined
 }
 
-/** How a system does it. */
+/** Manages the service by systemd or by WinSW. */
 export type ServiceManager = {
 	definition(service: Service, machine: Machine): string
-	/** What was done: the service was there before, or it was not. */
+	/** Installs and starts the service. Returns whether it existed before. */
 	install(service: Service, machine: Machine): 'installed' | 'updated'
 	uninstall(machine: Machine): void
-	/** In the words of the system. */
+	/** The status as the system reports it. */
 	status(machine: Machine): string
 	isRunning(status: string): boolean
 }

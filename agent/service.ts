@@ -9,18 +9,18 @@ import { winsw } from './winsw.ts'
 export const thisMachine: Machine = {
 	platform: process.platform,
 	folder: process.platform === 'win32' ? dirname(fileURLToPath(import.meta.url)) : '/etc/systemd/system',
-	// What it says on stderr is in the error that is thrown.
+	// If the program fails, its stderr is in the error.
 	run: (program, args) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
 }
 
-/** Throws a UsageError where no service can be made. */
+/** Throws a UsageError on a platform other than Linux and Windows. */
 export function managerOf({ platform }: Machine): ServiceManager {
 	if (platform === 'linux') return systemd
 	if (platform === 'win32') return winsw
-	throw new UsageError(`there is no service for ${platform}`, {
-		hint: 'Start "rollcall-relay run" by what starts programs there.',
+	throw new UsageError(`services are not supported on ${platform}`, {
+		hint: 'Start "rollcall-relay run" with the service manager of this system.',
 	})
 }
 
-/** What the system knows of the service. */
+/** The status of the service as the system reports it. */
 export const status = (machine: Machine): string => managerOf(machine).status(machine)

@@ -3,76 +3,83 @@ import { WebSocket } from 'ws'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { bodyLimit, header } from '../shared/relay/contract.ts'
 import type { RelayToken } from '../shared/relay/sas.ts'
-import { type Answer, type Message, open, type RelayRequest, read, sendAnswer } from './channel.ts'
+import {
+	type Message,
+	openWebSocket,
+	type RelayRequest,
+	type RelayResponse,
+	readMessages,
+	sendResponse,
+} from './channel.ts'
 import type { Config } from './config.ts'
 import { controlLimit, type Dispatcher, refusal } from './dispatch.ts'
+import { type InFlight, inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
-import { type Tally, tally } from './tally.ts'
 
-export type SessionSetting = {
+export type SessionOptions = {
 	readonly config: Config
 	readonly clock: Clock
 	readonly log: Log
 	readonly token: (fresh?: boolean) => Promise<RelayToken>
 	readonly receive: Dispatcher['receive']
-	/** The rendezvous that are open, of this session and those before it: they outlive its control channel. */
-	readonly kept: Tally
+	/** The rendezvous that are openWebSocket, of this session and those before it: they outlive its control channel. */
+	readonly openRendezvous: InFlight
 	readonly ca: string | undefined
 	readonly proxy: Agent | undefined
-	/** Sends pongs instead of pings and expects nothing, for a service that takes pings ill. */
+	/** Sends pongs instead of pings and expects no answer, for a service that drops channels after a ping. */
 	readonly isPongOnly: boolean
 }
 
-export type End = { readonly code: number; readonly reason: string; readonly isAfterPing: boolean }
+export type SessionEnd = { readonly code: number; readonly reason: string; readonly isAfterPing: boolean }
 
 export type Session = {
-	readonly ended: Promise<End>
-	/** Leaves while answering all that the service has sent or still sends. */
+	readonly ended: Promise<SessionEnd>
+	/** Closes the control channel after the requests in progress are answered, in at most 15 s. */
 	retire(): Promise<void>
 }
 
 const pingEvery = 20_000
 const pongWithin = 10_000
 const retireWithin = 10_000
-/** A rendezvous that nothing has come by for so long is left: of one that is cut off nobody is told. */
+/** Idle rendezvous are closed: a half-open connection gives no other sign. */
 const rendezvousIdle = 600_000
 const closeWithin = 5000
 const controlPayload = 256 * 1024
 
-/** Opens a control channel; the session lasts until it is closed. Throws what `open` throws, and what the token source does. */
-export async function openSession(setting: SessionSetting, isTokenRefused: boolean): Promise<Session> {
-	const { config, clock, log, ca, proxy } = setting
+/** Opens a control channel. Throws a TokenError if there is no token, and what `openWebSocket` throws. */
+export async function openSession(options: SessionOptions, isTokenRefused: boolean): Promise<Session> {
+	const { config, clock, log, ca, proxy } = options
 	const { namespace, hybridConnection } = config.relay
-	const token = await tokenFrom(setting, isTokenRefused)
+	const token = await tokenFrom(options, isTokenRefused)
 	const url = `wss://${namespace}/$hc/${hybridConnection}?sb-hc-action=listen&sb-hc-id=${config.agentId}`
 	const headers = { ServiceBusAuthorization: token.token, 'Relay-User-Agent': 'rollcall-relay' }
-	const control = await open(url, { headers, ca, agent: proxy, maxPayload: controlPayload, clock })
-	const over = new AbortController()
-	const underway = tally()
+	const control = await openWebSocket(url, { headers, ca, agent: proxy, maxPayload: controlPayload, clock })
+	const closed = new AbortController()
+	const underway = inFlight()
 
 	const isOpen = () => control.readyState === WebSocket.OPEN
 	const rendezvous = (address: string) => {
-		if (!isTrusted(address, config)) throw new Error('the rendezvous is on a host that is not the service')
-		return open(address, { ca, agent: proxy, maxPayload: bodyLimit + 2 ** 20, clock })
+		if (!isTrusted(address, config)) throw new Error('the address of the rendezvous is not on a host of the service')
+		return openWebSocket(address, { ca, agent: proxy, maxPayload: bodyLimit + 2 ** 20, clock })
 	}
 
-	async function answer({ id, address }: RelayRequest, response: Answer): Promise<string> {
+	async function answer({ id, address }: RelayRequest, response: RelayResponse): Promise<string> {
 		if (response.body.length <= controlLimit && isOpen()) {
-			sendAnswer(control, id, response)
+			sendResponse(control, id, response)
 			return 'control'
 		}
 		try {
-			if (address === undefined) throw new Error('the request came without an address')
+			if (address === undefined) throw new Error('the request has no rendezvous address')
 			const socket = await rendezvous(address)
-			attend(socket)
-			sendAnswer(socket, id, response)
+			serveRendezvous(socket)
+			sendResponse(socket, id, response)
 			return 'rendezvous'
 		} catch (error) {
 			log('rendezvous_failed', { serviceId: id, detail: briefly(error) })
 			if (!isOpen()) throw error
 			const { status, headers: own, body } = refusal('rendezvous_failed', briefly(error))
 			const marks = Object.entries(response.headers).filter(([name]) => name.startsWith('x-scim-relay-'))
-			sendAnswer(control, id, {
+			sendResponse(control, id, {
 				status,
 				headers: { ...Object.fromEntries(marks), ...own, [header.error]: 'rendezvous_failed' },
 				body,
@@ -81,31 +88,31 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		}
 	}
 
-	/** Serves what comes by a rendezvous for as long as the service keeps it, and answers there. */
-	function attend(socket: WebSocket): void {
+	/** Serves requests on a rendezvous for as long as the service keeps it open. */
+	function serveRendezvous(socket: WebSocket): void {
 		const gone = new AbortController()
 		let cancel = () => {}
-		const stay = () => {
+		const restartIdleTimer = () => {
 			cancel()
 			cancel = clock.after(rendezvousIdle, () => socket.close(1000))
 		}
-		stay()
-		const leave = setting.kept.enter()
+		restartIdleTimer()
+		const done = options.openRendezvous.enter()
 		socket.on('close', () => {
 			cancel()
 			gone.abort()
-			leave()
+			done()
 		})
-		read(socket, {
+		readMessages(socket, {
 			broken: (what) => {
 				log('protocol', { what, channel: 'rendezvous' })
 				socket.terminate()
 			},
 			received: (message, body) => {
-				stay()
+				restartIdleTimer()
 				if (!('request' in message) || !('id' in message.request)) return log('ignored', { channel: 'rendezvous' })
 				const { request } = message
-				void setting.receive({
+				void options.receive({
 					request,
 					body,
 					signal: gone.signal,
@@ -115,9 +122,9 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		})
 	}
 
-	function answerBy(socket: WebSocket, { id }: RelayRequest, response: Answer): Promise<string> {
+	function answerBy(socket: WebSocket, { id }: RelayRequest, response: RelayResponse): Promise<string> {
 		if (socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error('the rendezvous is closed'))
-		sendAnswer(socket, id, response)
+		sendResponse(socket, id, response)
 		return Promise.resolve('rendezvous')
 	}
 
@@ -126,23 +133,23 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		if (!('request' in message)) return log('ignored', { channel: 'control', keys: message.unknown })
 		const { request } = message
 		if (!('id' in request)) return track(fetchRequest(request.address))
-		return track(setting.receive({ request, body, answer: (response) => answer(request, response) }))
+		return track(options.receive({ request, body, answer: (response) => answer(request, response) }))
 	}
 
 	async function fetchRequest(address: string): Promise<void> {
 		try {
-			attend(await rendezvous(address))
+			serveRendezvous(await rendezvous(address))
 		} catch (error) {
 			log('rendezvous_failed', { detail: briefly(error) })
 		}
 	}
 
-	/** A WebSocket of a sender is turned away: the service is told so by a handshake that it refuses in turn. */
+	/** Refuses a WebSocket of a sender. The refusal is a handshake that the service refuses in turn. */
 	function reject(address: string): void {
 		log('accept_refused')
 		const refused = `${address}&sb-hc-statusCode=501&sb-hc-statusDescription=HTTP%20only`
 		if (isTrusted(address, config))
-			void open(refused, { ca, agent: proxy, maxPayload: 1024, clock }).then(
+			void openWebSocket(refused, { ca, agent: proxy, maxPayload: 1024, clock }).then(
 				(socket) => socket.terminate(),
 				(error: unknown) => log('accept_rejected', { detail: briefly(error) }),
 			)
@@ -152,22 +159,22 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 		void work.finally(underway.enter())
 	}
 
-	const ended = new Promise<End>((resolve) => {
-		const alive = keepAlive(control, setting)
+	const ended = new Promise<SessionEnd>((resolve) => {
+		const alive = keepAlive(control, options)
 		control.on('close', (code, reason) => {
-			over.abort()
+			closed.abort()
 			alive.stop()
 			resolve({ code, reason: String(reason), isAfterPing: alive.isShortAfterPing() })
 		})
 	})
-	read(control, {
+	readMessages(control, {
 		received,
 		broken: (what) => {
 			log('protocol', { what, channel: 'control' })
 			control.terminate()
 		},
 	})
-	void renew(control, token, setting, over.signal)
+	void renew(control, token, options, closed.signal)
 
 	return {
 		ended,
@@ -181,12 +188,12 @@ export async function openSession(setting: SessionSetting, isTokenRefused: boole
 	}
 }
 
-/** No token could be had, so that the service was not even asked. */
+/** There is no token, so the service was not contacted. */
 export class TokenError extends Error {
 	override readonly name = 'TokenError'
 }
 
-async function tokenFrom({ token }: SessionSetting, isRefused: boolean): Promise<RelayToken> {
+async function tokenFrom({ token }: SessionOptions, isRefused: boolean): Promise<RelayToken> {
 	try {
 		return await token(isRefused)
 	} catch (error) {
@@ -194,35 +201,35 @@ async function tokenFrom({ token }: SessionSetting, isRefused: boolean): Promise
 	}
 }
 
-/** The service sends listeners to other hosts of its own, and nowhere else. */
+/** Whether an address is on the namespace or on another host of the service. */
 function isTrusted(address: string, { relay }: Config): boolean {
 	if (!URL.canParse(address)) return false
 	const { protocol, host, hostname } = new URL(address)
 	return protocol === 'wss:' && (host === relay.namespace.toLowerCase() || hostname.endsWith(relay.rendezvousSuffix))
 }
 
-/** Finds out within half a minute that the other side is gone: the service tells nobody, and drops who says nothing. */
-function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionSetting) {
-	let heard = clock.now()
+/** Detects a half-open connection within half a minute, and keeps the channel from being idle. */
+function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionOptions) {
+	let lastHeard = clock.now()
 	let firstPing: number | undefined
 	let cancel = () => {}
-	const hear = () => {
-		heard = clock.now()
+	const noteTraffic = () => {
+		lastHeard = clock.now()
 	}
-	for (const event of ['message', 'ping', 'pong'] as const) socket.on(event, hear)
+	for (const event of ['message', 'ping', 'pong'] as const) socket.on(event, noteTraffic)
 	const beat = () => {
 		if (socket.readyState !== WebSocket.OPEN) return
-		const asked = clock.now()
+		const pingedAt = clock.now()
 		if (isPongOnly) {
 			socket.pong()
 			cancel = clock.after(pingEvery, beat)
 			return
 		}
-		firstPing ??= asked
+		firstPing ??= pingedAt
 		socket.ping()
 		cancel = clock.after(pongWithin, () => {
-			if (heard < asked) {
-				log('half_open', { silentFor: Math.round(clock.now() - heard) })
+			if (lastHeard < pingedAt) {
+				log('half_open', { silentFor: Math.round(clock.now() - lastHeard) })
 				return socket.terminate()
 			}
 			cancel = clock.after(pingEvery - pongWithin, beat)
@@ -236,24 +243,24 @@ function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionSetting
 	}
 }
 
-/** A timer of Node goes off at once when it is set to more than 24 days, and no channel is older than one. */
+/** At most 24 h: a Node timer of more than 24 days fires at once, and no channel lives longer than a day. */
 const untilRenewal = (life: number): number => Math.min(24 * 3_600_000, Math.max(30_000, life * 0.75))
 
-/** Sends the next token at three quarters of the life of this one. */
+/** Sends a new token after three quarters of the lifetime of the current one. */
 async function renew(
 	socket: WebSocket,
 	first: RelayToken,
-	{ clock, log, token }: SessionSetting,
+	{ clock, log, token }: SessionOptions,
 	signal: AbortSignal,
 ): Promise<void> {
-	let held = first
+	let current = first
 	let failures = 0
 	while (!signal.aborted) {
-		await pause(clock, failures === 0 ? untilRenewal(held.expiresOnTimestamp - clock.now()) : 20_000, signal)
+		await pause(clock, failures === 0 ? untilRenewal(current.expiresOnTimestamp - clock.now()) : 20_000, signal)
 		if (signal.aborted || socket.readyState !== WebSocket.OPEN) return
 		try {
-			held = await token(true)
-			socket.send(JSON.stringify({ renewToken: { token: held.token } }))
+			current = await token(true)
+			socket.send(JSON.stringify({ renewToken: { token: current.token } }))
 			failures = 0
 			log('token_renewed')
 		} catch (error) {

@@ -1,13 +1,13 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
-import { attempt, saidIn } from './attempt.ts'
+import { attempt, outputOf } from './attempt.ts'
 import { credentialName } from './secret-file.ts'
 import type { Machine, Service, ServiceManager } from './service-manager.ts'
 
 const name = 'rollcall-relay'
-const why = `journalctl --unit ${name} --lines 20`
-const known = 'LoadState,ActiveState,SubState,NRestarts,ActiveEnterTimestamp'
+const logCommand = `journalctl --unit ${name} --lines 20`
+const properties = 'LoadState,ActiveState,SubState,NRestarts,ActiveEnterTimestamp'
 
 /** A unit of systemd. */
 export const systemd: ServiceManager = {
@@ -17,26 +17,26 @@ export const systemd: ServiceManager = {
 		requireRoot(machine)
 		status(machine)
 		requireUser(service.user, machine)
-		const isKnown = existsSync(fileOf(machine))
-		attempt('the unit cannot be written', 'Is that where the units of this machine are?', () =>
+		const isUpdate = existsSync(fileOf(machine))
+		attempt('cannot write the unit', 'Check that this is the folder for units.', () =>
 			writeFileSync(fileOf(machine), text, { mode: 0o644 }),
 		)
-		attempt('the service does not start', why, () => {
+		attempt('cannot start the service', logCommand, () => {
 			machine.run('systemctl', ['daemon-reload'])
 			machine.run('systemctl', ['enable', name])
-			// Unlike `enable --now`, this starts what runs anew: it may be another agent, or another unit.
+			// Unlike `enable --now`, this also restarts a running service, whose agent or unit may have changed.
 			machine.run('systemctl', ['restart', name])
 		})
-		return isKnown ? 'updated' : 'installed'
+		return isUpdate ? 'updated' : 'installed'
 	},
 	uninstall: (machine) => {
 		requireRoot(machine)
 		const hasFailed = /^ActiveState=failed$/m.test(status(machine))
 		if (!existsSync(fileOf(machine)))
 			throw new UsageError('the service is not installed', { hint: 'rollcall-relay service install' })
-		attempt('the service cannot be taken away', why, () => {
+		attempt('cannot uninstall the service', logCommand, () => {
 			machine.run('systemctl', ['disable', '--now', name])
-			// It would be remembered as one that failed. One that did not may be forgotten already, which systemd calls an error.
+			// systemd remembers a failed unit. For a unit that it has already forgotten, reset-failed is an error.
 			if (hasFailed) machine.run('systemctl', ['reset-failed', name])
 			rmSync(fileOf(machine))
 			machine.run('systemctl', ['daemon-reload'])
@@ -46,15 +46,15 @@ export const systemd: ServiceManager = {
 	isRunning: (text) => /^ActiveState=(active|reloading)$/m.test(text),
 }
 
-/** Its properties, one in each line. Throws a UsageError where systemd does not run. */
+/** The properties of the unit, one a line. Throws a UsageError if systemd is not running. */
 function status({ run }: Machine): string {
 	try {
-		return run('systemctl', ['show', name, `--property=${known}`])
+		return run('systemctl', ['show', name, `--property=${properties}`])
 	} catch (error) {
-		const isAbsent = codeOf(error) === 'ENOENT' || /not been booted with systemd|connect to bus/i.test(saidIn(error))
+		const isAbsent = codeOf(error) === 'ENOENT' || /not been booted with systemd|connect to bus/i.test(outputOf(error))
 		if (!isAbsent) throw error
-		throw new UsageError('systemd does not run here', {
-			hint: 'Let what starts programs here start "rollcall-relay run --config FILE", and end it by SIGTERM.',
+		throw new UsageError('systemd is not running on this machine', {
+			hint: 'Use the service manager of this machine: start "rollcall-relay run --config FILE", stop it with SIGTERM.',
 			cause: error,
 		})
 	}
@@ -64,17 +64,17 @@ const fileOf = ({ folder }: Machine): string => join(folder, `${name}.service`)
 
 function requireRoot({ run }: Machine): void {
 	if (run('id', ['-u']).trim() !== '0')
-		throw new UsageError('only root can do this', { hint: 'The same with sudo; --dry-run shows what would be done.' })
+		throw new UsageError('this command needs root', { hint: 'Repeat it with sudo. --dry-run shows the unit.' })
 }
 
 function requireUser(user = '', { run }: Machine): void {
-	attempt(`there is no user ${user}`, `useradd --system --no-create-home ${user}`, () => run('id', ['-u', user]))
+	attempt(`the user ${user} does not exist`, `useradd --system --no-create-home ${user}`, () => run('id', ['-u', user]))
 }
 
-/** systemd takes a percent sign for a specifier. */
+/** Escapes percent signs, which systemd reads as specifiers. */
 const unspecified = (text: string): string => text.replaceAll('%', '%%')
 
-/** In a command line it takes a backslash, quotes and a dollar sign for its own as well. */
+/** Quotes an argument of a command line, in which backslash, quotes and dollar sign are special, too. */
 const quoted = (text: string): string =>
 	`"${unspecified(text).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('$', '$$$$')}"`
 
@@ -82,15 +82,17 @@ const isAtHome = (file: string): boolean => /^\/(home|root|run\/user)\//.test(fi
 
 function unit({ node, program, config, files, user }: Service): string {
 	if (user === undefined || !/^[a-z_][a-z0-9_-]*$/i.test(user))
-		throw new UsageError('no user to run as', { hint: 'Name one that may read the configuration: --user NAME' })
+		throw new UsageError('--user is missing', { hint: 'Name a user that can read the configuration: --user NAME' })
 	for (const file of [node, program, config, ...files.secret]) {
 		if (/[\n\r]/.test(file))
-			throw new UsageError(`a unit cannot name ${JSON.stringify(file)}`, { hint: 'Give it another name.' })
+			throw new UsageError(`a unit cannot contain this path: ${JSON.stringify(file)}`, {
+				hint: 'Use a path without line breaks.',
+			})
 	}
-	const needed = [node, program, config, ...files.open]
-	// Exit code 2 is a wrong configuration, which no restart mends. Stopping takes the agent up to half a minute.
-	// MemoryDenyWriteExecute is left out, since V8 compiles to memory. A call of the system that is not among those of a
-	// service fails as one that is forbidden, and ends nothing: Node tries some that it can do without.
+	const visibleFiles = [node, program, config, ...files.open]
+	// Exit code 2 means wrong settings, which a restart does not repair. The agent takes up to half a minute to stop.
+	// MemoryDenyWriteExecute is left out because V8 compiles to memory. A forbidden system call returns EPERM instead of
+	// killing the process, because Node tries some calls that it does not need.
 	return `[Unit]
 Description=Rollcall on-premises relay
 After=network-online.target
@@ -110,7 +112,7 @@ UMask=0077
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
-ProtectHome=${needed.some(isAtHome) ? 'read-only' : 'yes'}
+ProtectHome=${visibleFiles.some(isAtHome) ? 'read-only' : 'yes'}
 ProtectProc=invisible
 ProtectClock=yes
 ProtectHostname=yes

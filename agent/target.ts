@@ -1,9 +1,9 @@
-/** A segment of characters that a URL path may have as they are (RFC 3986 section 3.3), and percent signs. */
-const shape = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(?:\?[\x21\x22\x24-\x5b\x5d-\x7e]*)?$/
+/** A path of the characters that RFC 3986 section 3.3 allows unescaped, and percent signs; then perhaps a query. */
+const allowed = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(?:\?[\x21\x22\x24-\x5b\x5d-\x7e]*)?$/
 
 /**
- * The path and query at the SCIM server for what a sender asked of the hybrid connection, or undefined when it is refused.
- * Decided on the text as it came: a URL object resolves `/demo/http://evil/x` to another host and `%2e%2e` to another path.
+ * The path and query to request from the SCIM server, or undefined if the sender's target is refused.
+ * Checks the text as it arrived: a URL object resolves `/demo/http://evil/x` to another host and `%2e%2e` to another path.
  * @example originTarget('/demo/scim/Users?count=1', { entity: 'demo', basePath: '/api/scim' }) // '/api/scim/Users?count=1'
  */
 export function originTarget(
@@ -13,15 +13,15 @@ export function originTarget(
 	const prefix = `/${entity}/scim`
 	if (!target.startsWith(prefix)) return undefined
 	const rest = target.slice(prefix.length)
-	if (rest === '' || rest.startsWith('?')) return shape.test(`/${rest}`) ? `${basePath}${rest}` : undefined
-	if (!shape.test(rest)) return undefined
+	if (rest === '' || rest.startsWith('?')) return allowed.test(`/${rest}`) ? `${basePath}${rest}` : undefined
+	if (!allowed.test(rest)) return undefined
 	const [path = ''] = rest.split('?')
-	if (path.includes('//') || !path.slice(1).split('/').every(isHarmless)) return undefined
+	if (path.includes('//') || !path.slice(1).split('/').every(isSingleSegment)) return undefined
 	return `${basePath}${rest}`
 }
 
-/** Some servers decode twice, some take `..;` for `..`: whatever a segment decodes to must still be one segment. */
-function isHarmless(segment: string): boolean {
+/** Some servers decode twice, and some read `..;` as `..`. A decoded segment must therefore still be one segment. */
+function isSingleSegment(segment: string): boolean {
 	for (let text = segment; ; ) {
 		if (text === '.' || text === '..' || text.startsWith('..;') || text.startsWith('.;')) return false
 		// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
@@ -33,7 +33,7 @@ function isHarmless(segment: string): boolean {
 	}
 }
 
-/** A percent sign that escapes nothing is refused as it came, but may come of decoding `100%25`. */
+/** An invalid escape is refused in the original text. After decoding it is allowed: `100%25` decodes to `100%`. */
 function decode(text: string): string | undefined {
 	try {
 		return decodeURIComponent(text)

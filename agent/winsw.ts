@@ -5,14 +5,14 @@ import { attempt } from './attempt.ts'
 import type { Machine, Service, ServiceManager } from './service-manager.ts'
 
 const name = 'rollcall-relay'
-/** Windows makes this account with the service. It may do nothing, and has no password. */
+/** Windows creates this account with the service. It has no rights and no password. */
 const account = `NT SERVICE\\${name}`
 const system = '*S-1-5-18'
 const administrators = '*S-1-5-32-544'
 const download = 'https://github.com/winsw/winsw/releases/tag/v2.12.0'
 
 /**
- * A service of Windows by way of WinSW 2, since Node cannot speak to the service control manager itself.
+ * A Windows service by WinSW 2, because Node cannot speak to the service control manager.
  * https://github.com/winsw/winsw/blob/v2/doc/xmlConfigFile.md
  */
 export const winsw: ServiceManager = {
@@ -20,30 +20,28 @@ export const winsw: ServiceManager = {
 		`${settings(service)}\n${permissions(service, machine).map(commandLine).join('\n')}\n`,
 	install: (service, machine) => {
 		const text = settings(service)
-		const { exe, xml, logs } = placesIn(machine)
+		const { exe, xml, logs } = pathsIn(machine)
 		requireAdministrator(machine)
 		requireWinsw(service.winsw, exe)
-		const isKnown = existsSync(xml) && existsSync(exe) && state(machine) !== 'NonExistent'
-		if (isKnown) remove(machine)
-		attempt('WinSW cannot be put in place', 'Does another program use it?', () => {
+		const isUpdate = existsSync(xml) && existsSync(exe) && state(machine) !== 'NonExistent'
+		if (isUpdate) remove(machine)
+		attempt('cannot copy WinSW', 'Close programs that use rollcall-relay.exe.', () => {
 			if (service.winsw !== undefined && resolve(service.winsw) !== resolve(exe)) copyFileSync(service.winsw, exe)
 			writeFileSync(xml, text)
 			mkdirSync(logs, { recursive: true })
 		})
-		attempt(
-			'the service cannot be installed',
-			'Close the window of services, and see rollcall-relay.wrapper.log.',
-			() => machine.run(exe, ['install']),
+		attempt('cannot install the service', 'Close the Services window, and see rollcall-relay.wrapper.log.', () =>
+			machine.run(exe, ['install']),
 		)
 		requireAccount(machine)
-		// The account exists from here on.
+		// Windows created the account with the service, so access can be granted only now.
 		for (const command of permissions(service, machine))
-			attempt(`${account} is not let in`, commandLine(command), () => machine.run('icacls', command))
-		attempt('the service does not start', `See ${join(logs, `${name}.err.log`)}.`, () => machine.run(exe, ['start']))
-		return isKnown ? 'updated' : 'installed'
+			attempt(`cannot give ${account} access`, commandLine(command), () => machine.run('icacls', command))
+		attempt('cannot start the service', `See ${join(logs, `${name}.err.log`)}.`, () => machine.run(exe, ['start']))
+		return isUpdate ? 'updated' : 'installed'
 	},
 	uninstall: (machine) => {
-		const { exe, xml } = placesIn(machine)
+		const { exe, xml } = pathsIn(machine)
 		requireAdministrator(machine)
 		if (!existsSync(exe) || !existsSync(xml) || state(machine) === 'NonExistent')
 			throw new UsageError('the service is not installed', { hint: 'rollcall-relay service install' })
@@ -51,72 +49,72 @@ export const winsw: ServiceManager = {
 		rmSync(xml)
 	},
 	status: (machine) => {
-		const { exe, xml } = placesIn(machine)
+		const { exe, xml } = pathsIn(machine)
 		return `${existsSync(exe) && existsSync(xml) ? state(machine) : 'NonExistent'}\n`
 	},
 	isRunning: (status) => status.trim() === 'Started',
 }
 
-const placesIn = ({ folder }: Machine) => ({
+const pathsIn = ({ folder }: Machine) => ({
 	exe: join(folder, `${name}.exe`),
 	xml: join(folder, `${name}.xml`),
 	logs: join(folder, 'logs'),
 })
 
-/** WinSW says it in a line of its own; before it there may be others for a log. */
+/** WinSW prints the state on its own line. Log lines may precede it. */
 function state(machine: Machine): string {
-	const said = attempt('WinSW does not tell how the service is', 'See rollcall-relay.wrapper.log.', () =>
-		machine.run(placesIn(machine).exe, ['status']),
+	const output = attempt('cannot read the state of the service', 'See rollcall-relay.wrapper.log.', () =>
+		machine.run(pathsIn(machine).exe, ['status']),
 	)
-	return /^(NonExistent|Started|Stopped)\s*$/m.exec(said)?.[1] ?? said.trim()
+	return /^(NonExistent|Started|Stopped)\s*$/m.exec(output)?.[1] ?? output.trim()
 }
 
-/** What is under way is finished before. */
+/** Stops and removes the service. The agent first finishes the requests in progress. */
 function remove(machine: Machine): void {
-	const { exe } = placesIn(machine)
-	attempt('the service cannot be taken away', 'See rollcall-relay.wrapper.log.', () => {
+	const { exe } = pathsIn(machine)
+	attempt('cannot uninstall the service', 'See rollcall-relay.wrapper.log.', () => {
 		machine.run(exe, ['stopwait'])
 		machine.run(exe, ['uninstall'])
 	})
 }
 
-/** An elevated process has the integrity level high, or that of the system; both are named alike in every language. */
+/** The SIDs of the integrity levels high and system are the same in every language of Windows. */
 function requireAdministrator({ run }: Machine): void {
 	if (!/\bS-1-16-(12288|16384)\b/.test(run('whoami', ['/groups'])))
-		throw new UsageError('only an administrator can do this', {
-			hint: 'The same in a PowerShell that was started by "Run as administrator".',
+		throw new UsageError('this command needs an administrator', {
+			hint: 'Repeat it in a PowerShell that was started with "Run as administrator".',
 		})
 }
 
-function requireWinsw(given: string | undefined, exe: string): void {
-	if (given === undefined && !existsSync(exe))
-		throw new UsageError('a service of Windows needs WinSW', {
-			hint: `Download WinSW-x64.exe from ${download}, and name it: --winsw FILE`,
+function requireWinsw(file: string | undefined, exe: string): void {
+	if (file === undefined && !existsSync(exe))
+		throw new UsageError('a Windows service needs WinSW', {
+			hint: `Download WinSW-x64.exe from ${download}, and pass it: --winsw FILE`,
 		})
-	if (given !== undefined && !existsSync(given))
-		throw new UsageError(`there is no ${given}`, { hint: `Download WinSW-x64.exe from ${download}` })
+	if (file !== undefined && !existsSync(file))
+		throw new UsageError(`${file} does not exist`, { hint: `Download WinSW-x64.exe from ${download}` })
 }
 
-/** Version 3 does not know these settings and would take the account that may do everything. */
+/** WinSW 3 ignores the account in these settings and would run the agent as LocalSystem. */
 function requireAccount(machine: Machine): void {
 	if (machine.run('sc.exe', ['qc', name]).toLowerCase().includes(account.toLowerCase())) return
-	machine.run(placesIn(machine).exe, ['uninstall'])
-	throw new UsageError(`the service would not run as ${account}, and was taken away`, {
-		hint: `Is it WinSW 2.12.0? ${download}`,
+	machine.run(pathsIn(machine).exe, ['uninstall'])
+	throw new UsageError(`the service would not run as ${account}, so it was uninstalled`, {
+		hint: `Use WinSW 2.12.0: ${download}`,
 	})
 }
 
-/** Arguments of icacls: the agent may read what it is and what it is told, and write logs alone. */
+/** Arguments of icacls. The agent may read its own folder and its files, and write only logs. */
 function permissions({ config, files }: Service, machine: Machine): readonly (readonly string[])[] {
 	const may = (rights: string) => `${account}:${rights}`
 	return [
 		[machine.folder, '/grant', may('(OI)(CI)RX')],
-		[placesIn(machine).logs, '/grant', may('(OI)(CI)M')],
+		[pathsIn(machine).logs, '/grant', may('(OI)(CI)M')],
 		...[config, ...files.open].map((file) => [file, '/grant', may('R')]),
-		...files.secret.map((file) => [
-			...[file, '/inheritance:r', '/grant:r'],
-			...[`${system}:F`, `${administrators}:F`, may('R')],
-		]),
+		...files.secret.map((file) => {
+			const grants = [`${system}:F`, `${administrators}:F`, may('R')]
+			return [file, '/inheritance:r', '/grant:r', ...grants]
+		}),
 	]
 }
 
@@ -127,16 +125,16 @@ const entity: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>
 const xml = (text: string): string => text.replaceAll(/[&<>"]/g, (character) => entity[character] ?? '')
 
 /**
- * What WinSW reads. It stops the agent by Ctrl+C, which needs the console that Windows started as a child of Node, so
- * Node comes first. What failed is started again whatever the reason: a wrong configuration is tried once a minute.
+ * The settings file of WinSW. `stopparentprocessfirst`: WinSW sends Ctrl+C to Node before its child, the console, because
+ * the signal needs the console. WinSW restarts after every failure, so wrong settings are tried again once a minute.
  */
 function settings({ node, program, config, user }: Service): string {
 	if (user !== undefined)
-		throw new UsageError('--user is for Linux', { hint: `On Windows the service runs as ${account}.` })
+		throw new UsageError('--user is only for Linux', { hint: `On Windows the service runs as ${account}.` })
 	for (const path of [node, program, config]) {
 		if (path.includes('%'))
-			throw new UsageError(`WinSW takes what is between percent signs for a variable: ${path}`, {
-				hint: 'Choose a path without them.',
+			throw new UsageError(`WinSW reads text between percent signs as a variable: ${path}`, {
+				hint: 'Use a path without percent signs.',
 			})
 	}
 	return `<?xml version="1.0" encoding="UTF-8"?>

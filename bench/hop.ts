@@ -12,12 +12,12 @@ import { addToken } from '../shared/auth/file-source.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { startStandIn } from '../test/support/relay-stand-in/stand-in.ts'
 
-// One hop of a relay in a process of its own, which tells how much processor time it has used when it is asked.
+// One hop of a relay in its own process. It answers every message with the processor time that it has used.
 
 const [role = '', folder = '', more = ''] = process.argv.slice(2)
 const fileOf = (name: string) => readFileSync(join(folder, name), 'utf8')
 
-/** A SCIM server that takes `?wait=` milliseconds to answer what it was sent, or a user. */
+/** A SCIM server that answers every request with one user, after `?wait=` milliseconds. */
 async function startOrigin(): Promise<number> {
 	const user = JSON.stringify({
 		schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'],
@@ -38,7 +38,7 @@ async function startOrigin(): Promise<number> {
 	return (server.address() as AddressInfo).port // sound: it listens on TCP
 }
 
-/** Rollcall itself as an application has it: over TLS, with its data in the tables of another process. */
+/** Another Rollcall as the SCIM server: over TLS, with its data in the storage of another process. */
 async function startRollcall(connectionString: string): Promise<number> {
 	const file = join(folder, 'tokens.json')
 	await addToken(file, 'app', { value: fileOf('origin.token'), created: new Date().toISOString() })
@@ -49,10 +49,10 @@ async function startRollcall(connectionString: string): Promise<number> {
 	return Number(new URL(url).port)
 }
 
-/** What others must know to reach it. */
-type Ready = { readonly port: number } | { readonly connectionString: string } | Record<never, never>
+/** The address at which other processes reach this hop. */
+type HopAddress = { readonly port: number } | { readonly connectionString: string } | Record<never, never>
 
-async function start(): Promise<Ready> {
+async function start(): Promise<HopAddress> {
 	switch (role) {
 		case 'origin':
 			return { port: await startOrigin() }
@@ -70,7 +70,7 @@ async function start(): Promise<Ready> {
 			return {}
 		}
 		default:
-			throw new Error(`${role} is no hop of a relay`)
+			throw new Error(`unknown hop ${role}`)
 	}
 }
 

@@ -12,21 +12,21 @@ import { measure, printTable, type Timing } from './measure.ts'
 import { person } from './person.ts'
 
 /** Sends one request and resolves to the answer's body. */
-type Send = (method: string, path: string, body?: Buffer) => Promise<Buffer>
+type SendScim = (method: string, path: string, body?: Buffer) => Promise<Buffer>
 
-/** A process that a request goes through, and the processor time that it has used so far. */
+/** A process on the path of a request, and the processor time that it has used so far, in milliseconds. */
 type Hop = { readonly name: string; cpu(): Promise<number> }
 
-/** A SCIM server, the two ways to it and the processes on each. */
-type Course = {
-	readonly direct: Way
-	readonly relayed: Way
-	readonly operations: readonly Operation[]
+/** A SCIM server, the direct and the relayed path to it, and the operations to measure. */
+type Scenario = {
+	readonly direct: RequestPath
+	readonly relayed: RequestPath
+	readonly operations: readonly RelayOperation[]
 }
 
-type Way = { readonly send: Send; readonly hops: readonly Hop[] }
+type RequestPath = { readonly send: SendScim; readonly hops: readonly Hop[] }
 
-type Operation = { readonly name: string; readonly count: number; run(send: Send): Promise<unknown> }
+type RelayOperation = { readonly name: string; readonly count: number; run(send: SendScim): Promise<unknown> }
 
 const steadyRate = 25
 const steadySeconds = 10
@@ -35,37 +35,37 @@ const rounds = 3
 const token = 'a-token-for-the-bench-alone'
 
 /**
- * Prints what the way through a relay costs as a ratio to asking the SCIM server directly in the same run, what processor
- * time each process on it takes, and the delay that it adds at a steady 25 requests a second, which is what Entra sends
- * at most. The relay is the stand-in of the tests, so that what Azure's own network adds is not in it.
+ * Prints the throughput through a relay relative to direct access in the same run, and the processor time of each process.
+ * Also prints the added delay at a steady 25 requests a second, which is the most that Entra sends.
+ * The relay is the stand-in of the tests, so the delay of Azure's network is not included.
  */
 export async function relay(): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-bench-'))
-	const undo: (() => unknown)[] = [() => rm(folder, { recursive: true })]
+	const cleanup: (() => unknown)[] = [() => rm(folder, { recursive: true })]
 	try {
-		const courses = await prepare(folder, undo)
-		for (const course of courses) await warm(course)
-		await compare(courses)
-		await hold(courses)
+		const scenarios = await prepare(folder, cleanup)
+		for (const scenario of scenarios) await warm(scenario)
+		await compare(scenarios)
+		await measureSteadyRate(scenarios)
 	} finally {
-		for (const step of undo.reverse()) await step()
+		for (const undo of cleanup.reverse()) await undo()
 	}
 }
 
-async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonly Course[]> {
+async function prepare(folder: string, cleanup: (() => unknown)[]): Promise<readonly Scenario[]> {
 	const ca = await writeFiles(folder)
 	const hop = async (name: string, role: string, ...more: string[]) => {
 		const child = await startChild('./hop.js', { args: [role, folder, ...more], read: ready.parse })
-		undo.push(() => child.stop())
+		cleanup.push(() => child.stop())
 		const cpu = async () => z.object({ cpuMilliseconds: z.number() }).parse(await child.ask()).cpuMilliseconds
 		return { ...child.ready, name, cpu }
 	}
 	const standIn = await hop('stand-in', 'stand-in', 'plain,rollcall')
-	const course = async (
+	const scenario = async (
 		entity: string,
 		{ server, base, others }: { server: Hop & { readonly port: number }; base: string; others: readonly Hop[] },
-		operations: readonly Operation[],
-	): Promise<Course> => {
+		operations: readonly RelayOperation[],
+	): Promise<Scenario> => {
 		const file = `${entity}.json`
 		await write(folder, file, JSON.stringify(settings({ relayPort: standIn.port, entity, port: server.port, base })))
 		const agent = await hop('agent', 'agent', file)
@@ -79,18 +79,18 @@ async function prepare(folder: string, undo: (() => unknown)[]): Promise<readonl
 	const azurite = await hop('storage', 'azurite')
 	const rollcall = await hop('server', 'rollcall', azurite.connectionString)
 	return [
-		await course(
+		await scenario(
 			'rollcall',
 			{ server: rollcall, base: '/scim/app', others: [azurite] },
-			await ofRollcall(rollcall.port, ca),
+			await rollcallOperations(rollcall.port, ca),
 		),
-		await course('plain', { server: origin, base: '/scim', others: [] }, ofOrigin),
+		await scenario('plain', { server: origin, base: '/scim', others: [] }, originOperations),
 	]
 }
 
 const ready = z.object({ port: z.int().default(0), connectionString: z.string().default('') })
 
-/** The process of the bench: the client, and on the way through the relay the sender of the Function too. */
+/** The process of the bench. It is the client and, on the relayed path, also the sender of the Function. */
 const client: Hop = {
 	name: 'client',
 	cpu: async () => {
@@ -99,9 +99,14 @@ const client: Hop = {
 	},
 }
 
-type Place = { readonly relayPort: number; readonly entity: string; readonly port: number; readonly base: string }
+type AgentSettings = {
+	readonly relayPort: number
+	readonly entity: string
+	readonly port: number
+	readonly base: string
+}
 
-const settings = ({ relayPort, entity, port, base }: Place) => ({
+const settings = ({ relayPort, entity, port, base }: AgentSettings) => ({
 	relay: { namespace: `localhost:${relayPort}`, hybridConnection: entity, caFile: 'ca.pem' },
 	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
 	origin: {
@@ -130,7 +135,7 @@ async function writeFiles(folder: string): Promise<string> {
 	return ca.cert
 }
 
-function directSender(port: number, base: string, ca: string): Send {
+function directSender(port: number, base: string, ca: string): SendScim {
 	const agent = new Agent({ keepAlive: true, ca })
 	return (method, path, body) =>
 		new Promise((resolve, reject) => {
@@ -142,13 +147,13 @@ function directSender(port: number, base: string, ca: string): Send {
 			outgoing.on('response', (response) => {
 				const chunks: Buffer[] = []
 				response.on('data', (chunk: Buffer) => chunks.push(chunk))
-				response.on('end', () => resolve(sound(response.statusCode ?? 0, Buffer.concat(chunks))))
+				response.on('end', () => resolve(successful(response.statusCode ?? 0, Buffer.concat(chunks))))
 			})
 			outgoing.end(body)
 		})
 }
 
-function throughRelay(port: number, entity: string, ca: string): Send {
+function throughRelay(port: number, entity: string, ca: string): SendScim {
 	const rule = { uri: `http://localhost/${entity}`, keyName: 'send', key: 'sendkey' }
 	const send = relaySender({
 		namespace: `localhost:${port}`,
@@ -160,30 +165,30 @@ function throughRelay(port: number, entity: string, ca: string): Send {
 	const publicBase = 'https://rollcall.test/scim/demo'
 	return async (method, path, body) => {
 		const answer = await send({ method, path, headers, requestId: 'bench', publicBase, ...(body && { body }) })
-		return sound(answer.status, answer.body)
+		return successful(answer.status, answer.body)
 	}
 }
 
-/** A refusal is quick, and would be measured as an answer. */
-function sound(status: number, body: Buffer): Buffer {
+/** Throws on an error status, because a fast refusal would count as an answer. */
+function successful(status: number, body: Buffer): Buffer {
 	if (status >= 300) throw new Error(`the SCIM server answered ${status}: ${body}`)
 	return body
 }
 
 let serial = 0
 
-const create = (send: Send, path = '/Users') =>
+const create = (send: SendScim, path = '/Users') =>
 	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...person(`bench-${serial++}`) })))
 
-const ofOrigin: readonly Operation[] = [
+const originOperations: readonly RelayOperation[] = [
 	{ name: 'instant: read', count: 2000, run: (send) => send('GET', '/Users/1') },
 	{ name: 'instant: create', count: 2000, run: (send) => create(send) },
 	{ name: 'after 10 ms: read', count: 1000, run: (send) => send('GET', '/Users/1?wait=10') },
 	{ name: 'after 10 ms: create', count: 1000, run: (send) => create(send, '/Users?wait=10') },
 ]
 
-/** What a client asks of an application server, here of another Rollcall. */
-async function ofRollcall(port: number, ca: string): Promise<readonly Operation[]> {
+/** The operations of a client, for an application server that is another Rollcall. */
+async function rollcallOperations(port: number, ca: string): Promise<readonly RelayOperation[]> {
 	const send = directSender(port, '/scim/app', ca)
 	const { id, userName } = z
 		.object({ id: z.string(), userName: z.string() })
@@ -196,17 +201,21 @@ async function ofRollcall(port: number, ca: string): Promise<readonly Operation[
 	]
 }
 
-/** What runs for the first time is compiled first, which is not what a request costs. */
-async function warm({ direct, relayed, operations }: Course): Promise<void> {
+/** Runs the operations until V8 has compiled them, so that compilation is not measured. */
+async function warm({ direct, relayed, operations }: Scenario): Promise<void> {
 	const quick = operations.filter(({ name }) => !name.includes('ms'))
 	for (const { send } of [direct, relayed])
 		for (const { run } of quick) await measure(warmUp / quick.length, 16, () => run(send))
 }
 
-/** What one way took: its timing, and the milliseconds of each hop's processor for one request. */
-type Taken = { readonly timing: Timing; readonly cpu: ReadonlyMap<string, number> }
+/** The timing of one path, and the processor time of each hop for one request, in milliseconds. */
+type PathSample = { readonly timing: Timing; readonly cpu: ReadonlyMap<string, number> }
 
-async function take({ send, hops }: Way, { count, run }: Operation, concurrency: number): Promise<Taken> {
+async function sampleOf(
+	{ send, hops }: RequestPath,
+	{ count, run }: RelayOperation,
+	concurrency: number,
+): Promise<PathSample> {
 	const before = await Promise.all(hops.map(({ cpu }) => cpu()))
 	const timing = await measure(count, concurrency, () => run(send))
 	const after = await Promise.all(hops.map(({ cpu }) => cpu()))
@@ -214,37 +223,34 @@ async function take({ send, hops }: Way, { count, run }: Operation, concurrency:
 	return { timing, cpu: new Map(cpu) }
 }
 
-function middle(taken: readonly Taken[]): Taken {
-	const sorted = taken.toSorted((one, other) => one.timing.perSecond - other.timing.perSecond)
-	return sorted[sorted.length >> 1] as Taken // sound: there is at least one round
+function middle(samples: readonly PathSample[]): PathSample {
+	const sorted = samples.toSorted((one, other) => one.timing.perSecond - other.timing.perSecond)
+	return sorted[sorted.length >> 1] as PathSample // sound: there is at least one round
 }
 
-/** Both ways in turn, so that whatever else the machine does meets both; of the rounds the one in the middle counts. */
-async function compare(courses: readonly Course[]): Promise<void> {
+/** Measures both paths in turn, so that other load on the machine affects both. The median round counts. */
+async function compare(scenarios: readonly Scenario[]): Promise<void> {
 	const rates: string[][] = []
 	const costs: string[][] = []
 	for (const concurrency of [1, 16])
-		for (const { direct, relayed, operations } of courses)
+		for (const { direct, relayed, operations } of scenarios)
 			for (const operation of operations) {
 				const sized = { ...operation, count: concurrency === 1 ? operation.count / 4 : operation.count }
-				const taken: (readonly [Taken, Taken])[] = []
+				const samples: (readonly [PathSample, PathSample])[] = []
 				for (let round = 0; round < rounds; round++)
-					taken.push([await take(direct, sized, concurrency), await take(relayed, sized, concurrency)])
-				const straight = middle(taken.map(([one]) => one))
-				const through = middle(taken.map(([, other]) => other))
-				rates.push([operation.name, String(concurrency), ...versus(straight.timing, through.timing)])
-				costs.push([operation.name, String(concurrency), ...shares(straight), ...shares(through, relayHops)])
+					samples.push([await sampleOf(direct, sized, concurrency), await sampleOf(relayed, sized, concurrency)])
+				const directSample = middle(samples.map(([one]) => one))
+				const relayedSample = middle(samples.map(([, other]) => other))
+				rates.push([operation.name, String(concurrency), ...comparison(directSample.timing, relayedSample.timing)])
+				costs.push([operation.name, String(concurrency), ...shares(directSample), ...shares(relayedSample, relayHops)])
 			}
 	printTable(
 		['operation', 'at once', 'direct/s', 'p50 ms', 'p95', 'p99', 'relay/s', 'p50 ms', 'p95', 'p99', 'ratio'],
 		rates,
 	)
-	console.log('\nMilliseconds of processor for one request, directly and through the relay')
+	console.log('\nProcessor time of one request in milliseconds, direct and through the relay')
 	printTable(
-		[
-			...['operation', 'at once', 'client', 'server', 'storage'],
-			...['client+sender', 'relay', 'agent', 'server', 'storage'],
-		],
+		['operation', 'at once', 'client', 'server', 'storage', 'client+sender', 'relay', 'agent', 'server', 'storage'],
 		costs,
 	)
 }
@@ -252,30 +258,38 @@ async function compare(courses: readonly Course[]): Promise<void> {
 const directHops = ['client', 'server', 'storage']
 const relayHops = ['client', 'stand-in', 'agent', 'server', 'storage']
 
-const shares = ({ cpu }: Taken, names = directHops): string[] => names.map((name) => cpu.get(name)?.toFixed(2) ?? '-')
+const shares = ({ cpu }: PathSample, names = directHops): string[] =>
+	names.map((name) => cpu.get(name)?.toFixed(2) ?? '-')
 
 const times = ({ p50, p95, p99 }: Timing): string[] => [p50.toFixed(2), p95.toFixed(2), p99.toFixed(2)]
 
-const versus = (direct: Timing, relayed: Timing): string[] => [
-	...[direct.perSecond.toFixed(0), ...times(direct)],
-	...[relayed.perSecond.toFixed(0), ...times(relayed)],
+const comparison = (direct: Timing, relayed: Timing): string[] => [
+	direct.perSecond.toFixed(0),
+	...times(direct),
+	relayed.perSecond.toFixed(0),
+	...times(relayed),
 	(relayed.perSecond / direct.perSecond).toFixed(2),
 ]
 
-/** The same requests at their appointed times, however long those before them take. */
-async function hold(courses: readonly Course[]): Promise<void> {
+/** Sends requests at fixed times, no matter how long the earlier ones take. */
+async function measureSteadyRate(scenarios: readonly Scenario[]): Promise<void> {
 	const rows: string[][] = []
-	for (const { direct, relayed, operations } of courses)
+	for (const { direct, relayed, operations } of scenarios)
 		for (const { name, run } of operations) {
-			const straight = await steadily(() => run(direct.send))
-			const through = await steadily(() => run(relayed.send))
-			rows.push([name, ...times(straight), ...times(through), (through.p99 - straight.p99).toFixed(2)])
+			const directSample = await atSteadyRate(() => run(direct.send))
+			const relayedSample = await atSteadyRate(() => run(relayed.send))
+			rows.push([
+				name,
+				...times(directSample),
+				...times(relayedSample),
+				(relayedSample.p99 - directSample.p99).toFixed(2),
+			])
 		}
 	console.log(`\n${steadyRate} requests a second for ${steadySeconds} s`)
 	printTable(['operation', 'direct p50', 'p95', 'p99', 'relay p50', 'p95', 'p99', 'added p99'], rows)
 }
 
-function steadily(work: () => Promise<unknown>): Promise<Timing> {
+function atSteadyRate(work: () => Promise<unknown>): Promise<Timing> {
 	const count = steadyRate * steadySeconds
 	const started = performance.now()
 	return measure(count, count, work, async (index) => {

@@ -11,6 +11,7 @@ import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
+import { checked, refuseUnknownFormat } from './known-format.ts'
 import { type Patience, patience } from './patience.ts'
 import { shellWord } from './program.ts'
 import type { TokenStore } from './token-store.ts'
@@ -104,10 +105,16 @@ async function placeOf({ account, options, tokens, origin, close }: Parts): Prom
 		await close()
 		throw error
 	}
+	const tenants = openTenants({ tables, ids, now, randomBytes })
+	const checkFormat = async (name: string): Promise<void> => {
+		const tenant = await tenants.getTenant(name)
+		if (tenant !== undefined) refuseUnknownFormat(tenant)
+	}
 	return {
-		tenants: openTenants({ tables, ids, now, randomBytes }),
+		tenants,
 		tokens,
-		open: (tenant) => openDirectory({ tables, tenant, ids, now, random: Math.random }),
+		open: (tenant) =>
+			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		close,
 	}

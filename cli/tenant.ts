@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
+import type { TenantFormat } from '../shared/tenants/format.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
 import type { AtPlace } from './command.ts'
 import { Failure } from './failure.ts'
+import { refuseUnknownFormat } from './known-format.ts'
 import type { Values } from './options.ts'
 import type { Place } from './place.ts'
 import { assigned, refuseSettings, settingsOf } from './relay-settings.ts'
@@ -48,10 +50,19 @@ export const listTenants: AtPlace = () => async (place) => {
 		text:
 			tenants.length === 0
 				? 'There are no tenants.'
-				: table([['NAME', 'MODE', 'CREATED'], ...tenants.map(({ name, mode, created }) => [name, mode, created])]),
-		json: tenants.map(({ name, mode, created }) => ({ name, mode, created, url: place.urlOf(name) })),
+				: table([
+						['NAME', 'MODE', 'FORMAT', 'CREATED'],
+						...tenants.map(({ name, mode, format, created }) => [name, mode, formatInWords(format), created]),
+					]),
+		json: tenants.map(({ name, mode, format: { number, stage }, created }) => ({
+			...{ name, mode, format: number, formatStage: stage, created, url: place.urlOf(name) },
+		})),
 	}
 }
+
+/** @example formatInWords({ number: 2, stage: 'announced', since: 0, position: '' }) // '2 announced' */
+const formatInWords = ({ number, stage }: TenantFormat): string =>
+	stage === 'complete' ? `${number}` : `${number} ${stage}`
 
 export const showTenant: AtPlace =
 	({ args: [name = ''] }) =>
@@ -116,10 +127,11 @@ export const setTenant: AtPlace = ({ args: [name = ''], values, surroundings }) 
 const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])[] =>
 	Object.entries(settings).map(([setting, value]) => [setting, String(value)])
 
-/** @throws Failure where there is no such tenant */
+/** @throws Failure where there is no such tenant, or if its data has a format that this version does not know */
 export async function tenantNamed(place: Place, name: string): Promise<Tenant> {
 	const tenant = await place.tenants.getTenant(name)
 	if (tenant === undefined) throw noTenant(place, name)
+	refuseUnknownFormat(tenant)
 	return tenant
 }
 

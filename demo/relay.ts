@@ -16,11 +16,11 @@ import { systemClock } from '../shared/relay/clock.ts'
 import { authority } from '../test/support/relay-stand-in/certificates.ts'
 import { startStandIn } from '../test/support/relay-stand-in/stand-in.ts'
 
-// A user is provisioned through every hop of a relay on this machine. Only Azure Relay itself is a stand-in.
+// Provisions a user through every hop of a relay on this machine. Only Azure Relay itself is a stand-in.
 
 const port = 11015
 const folder = await mkdtemp(join(tmpdir(), 'rollcall-demo-'))
-const undo: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
+const cleanup: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
 const tokens = { client: 'the-token-that-the-client-has', application: 'the-token-that-only-the-agent-has' }
 
 async function demonstrate(): Promise<void> {
@@ -40,14 +40,14 @@ async function demonstrate(): Promise<void> {
 		key: await write('server.key', certificate.key),
 	})
 	const standIn = await startStandIn({ certificate, clock: systemClock })
-	undo.push(() => standIn.stop())
+	cleanup.push(() => standIn.stop())
 	const agent = await startAgent(await write('relay.json', JSON.stringify(agentSettings(standIn.host), null, 2)))
 	const { url, events } = await startRollcall(standIn.host, ca.cert)
 
 	console.log(`
   Rollcall             ${url}   tenant "headquarters", mode relay
-  Azure Relay          https://${standIn.host}   a stand-in that speaks its documented protocol
-  agent                rollcall-relay run   dialled out, listens at no port
+  Azure Relay          https://${standIn.host}   a stand-in with the documented protocol
+  agent                rollcall-relay run   connects out, opens no port
   application server   https://127.0.0.1:${port}/scim/app   another Rollcall, over TLS
 `)
 
@@ -59,11 +59,14 @@ async function demonstrate(): Promise<void> {
 			...(body !== undefined && { body: JSON.stringify(body) }),
 		})
 		const text = await response.text()
-		const asked = standIn.journal.entries.slice(before.relay).find(({ event }) => event === 'request')
-		if (asked !== undefined) await agent.until(before.agent)
+		const relayRequest = standIn.journal.entries.slice(before.relay).find(({ event }) => event === 'request')
+		if (relayRequest !== undefined) await agent.until(before.agent)
 		console.log(title)
 		hop('client → Rollcall', `${method} ${path}`)
-		hop('Rollcall → Azure Relay', asked === undefined ? 'no agent listens' : `${asked.method} ${asked.target}`)
+		hop(
+			'Rollcall → Azure Relay',
+			relayRequest === undefined ? 'no agent listens' : `${relayRequest.method} ${relayRequest.target}`,
+		)
 		for (const line of agent.lines.slice(before.agent)) {
 			const { event, method, endpoint, status, milliseconds } = JSON.parse(line)
 			if (event === 'request')
@@ -76,25 +79,25 @@ async function demonstrate(): Promise<void> {
 	}
 
 	const match = `/Users?filter=${encodeURIComponent('userName eq "joy@example.com"')}`
-	await client('1. Is she there?', 'GET', match)
-	const { id } = await client('2. She is created.', 'POST', '/Users', {
+	await client('1. Does the user exist?', 'GET', match)
+	const { id } = await client('2. Create the user.', 'POST', '/Users', {
 		schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'],
 		userName: 'joy@example.com',
 		active: true,
 	})
-	await client('3. She is disabled, as Entra does it.', 'PATCH', `/Users/${id}`, {
+	await client('3. Disable the user, as Entra does.', 'PATCH', `/Users/${id}`, {
 		schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
 		Operations: [{ op: 'Replace', path: 'active', value: 'False' }],
 	})
-	console.log('4. What the application server itself has, asked directly:')
+	console.log('4. The user on the application server, requested directly:')
 	console.log(`    ${await askApplication(ca.cert, `/scim/app/Users/${id}`)}\n`)
 	await agent.stop()
-	await client('5. The agent is stopped. Nobody is told that she does not exist.', 'GET', match)
+	await client('5. The agent is stopped. The answer is an error, not "the user does not exist".', 'GET', match)
 }
 
-const hop = (where: string, what: string) => console.log(`    ${where.padEnd(28)}${what}`)
+const hop = (name: string, text: string) => console.log(`    ${name.padEnd(28)}${text}`)
 
-/** Settings as an administrator would write them, for a namespace with a certificate of our own. */
+/** Settings as an administrator would write them, plus the certificate authority of the stand-in. */
 const agentSettings = (host: string) => ({
 	relay: { namespace: host, hybridConnection: 'demo', caFile: 'ca.pem' },
 	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
@@ -107,7 +110,7 @@ const agentSettings = (host: string) => ({
 
 async function startRollcall(namespace: string, ca: string) {
 	const azurite = await startAzurite({ memory: true })
-	undo.push(() => azurite.close())
+	cleanup.push(() => azurite.close())
 	const file = join(folder, 'tokens.json')
 	await addToken(file, 'headquarters', { value: tokens.client, created: new Date().toISOString() })
 	const services = await createServices({
@@ -122,66 +125,66 @@ async function startRollcall(namespace: string, ca: string) {
 	})
 	const events: RequestEvent[] = []
 	const server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
-	undo.push(() => server.close())
+	cleanup.push(() => server.close())
 	return { url: `${server.url}/scim/headquarters`, events }
 }
 
-type Running = {
-	/** What it has said so far. */
+type ChildProgram = {
+	/** The lines of its log so far. */
 	readonly lines: readonly string[]
-	/** Resolves when there are more lines than so many. */
+	/** Resolves when there are more than `count` lines. Rejects if the program ends. */
 	until(count: number): Promise<void>
 	stop(): Promise<void>
 }
 
-/** The port is where application servers have their SCIM endpoint, and no other will do. */
+/** Throws if the port is in use. The demo needs this port, which is the usual one of application servers. */
 async function assertFree(): Promise<void> {
 	const server = createServer().listen(port, '127.0.0.1')
 	const [error] = await Promise.race([once(server, 'listening').then(() => []), once(server, 'error')])
-	if (error) throw new Error(`port ${port} is taken (${error.code}): end what listens there`)
+	if (error) throw new Error(`port ${port} is in use (${error.code}): stop the program that listens there`)
 	await new Promise((resolve) => server.close(resolve))
 }
 
-async function startApplication({ cert, key }: { readonly cert: string; readonly key: string }): Promise<Running> {
+async function startApplication({ cert, key }: { readonly cert: string; readonly key: string }): Promise<ChildProgram> {
 	await assertFree()
 	const tls = ['--tls-cert', cert, '--tls-key', key]
 	const options = ['--port', String(port), '--ephemeral', '--tenant', 'app', '--token', tokens.application]
 	return start('../local/main.js', [...options, ...tls], (child) => child.stdout)
 }
 
-const startAgent = (config: string): Promise<Running> =>
+const startAgent = (config: string): Promise<ChildProgram> =>
 	start('../relay/main.js', ['run', '--config', config], (child) => child.stderr)
 
-/** Starts a program of this build and waits for its first line on the stream that it tells of requests on. */
+/** Starts a program of this build, and waits for the first line on the stream to which it logs requests. */
 async function start(
 	script: string,
 	args: readonly string[],
 	streamOf: (child: ChildProcess) => ChildProcess['stdout'],
-): Promise<Running> {
+): Promise<ChildProgram> {
 	const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), ...args])
 	const lines: string[] = []
 	const waiting = new Set<() => void>()
-	const said = streamOf(child)
+	const logStream = streamOf(child)
 	for (const stream of [child.stdout, child.stderr]) {
 		createInterface(stream).on('line', (line) => {
-			if (stream === said) lines.push(line)
+			if (stream === logStream) lines.push(line)
 			else console.error(line)
-			for (const look of waiting) look()
+			for (const notify of waiting) notify()
 		})
 	}
 	const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
 	const until = (count: number): Promise<void> =>
 		new Promise((resolve, reject) => {
-			const look = () => lines.length > count && resolve()
-			waiting.add(look)
-			look()
+			const notify = () => lines.length > count && resolve()
+			waiting.add(notify)
+			notify()
 			void ended.then(() => reject(new Error(`${script} has ended`)))
 		})
 	const stop = async () => {
 		child.kill()
 		await ended
 	}
-	undo.push(stop)
+	cleanup.push(stop)
 	await until(0)
 	return { lines, until, stop }
 }
@@ -205,5 +208,5 @@ try {
 	console.error(`error: ${error instanceof Error ? error.message : error}`)
 	process.exitCode = 1
 } finally {
-	for (const step of undo.reverse()) await step()
+	for (const undo of cleanup.reverse()) await undo()
 }

@@ -4,6 +4,7 @@ import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, Reply } from './call.ts'
 import { type Handlers, handlers, type Method } from './handlers.ts'
@@ -85,6 +86,7 @@ async function answer(request: ScimRequest, { services, requestId, seen }: Answe
 	const tenant = await authenticate(request, services, name)
 	seen.tenant = name
 	if (match.route !== undefined) seen.path = `/${match.route.path}`
+	requireKnownFormat(tenant.format)
 	// The only endpoint that is ours also where the others are those of a SCIM server behind a relay.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }

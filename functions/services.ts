@@ -10,6 +10,8 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
+import { advanceFormat } from '../shared/tenants/advance-format.ts'
+import { formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { Check } from './call.ts'
 import { check } from './health.ts'
@@ -30,6 +32,8 @@ export type Services = {
 	readonly ids: IdGenerator
 	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
+	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
+	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
 	/** Looks at what a tenant's requests need. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly Check[]>
 	/** Milliseconds since 1970. */
@@ -66,6 +70,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		accepts: tokenVerifier({ source, isTenant, now }),
 		open,
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
 		checks: (tenant, ask) =>
 			Promise.all([

@@ -3,20 +3,20 @@ import { UsageError } from '../../shared/cli/usage-error.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { readText } from '../config.ts'
 import { briefly } from '../log.ts'
-import { examine, type Seen } from './examine.ts'
-import type { Place } from './rig.ts'
+import { type ConformanceResult, examine } from './examine.ts'
+import type { HybridConnection } from './rig.ts'
 
-// Findings go to stdout, errors to stderr. Exit codes: 0 all as assumed, 1 something else was seen, 2 used wrongly.
+// Results go to stdout, errors to stderr. Exit codes: 0 all as assumed, 1 a difference, 2 wrong usage.
 
-const usage = `Asks Azure Relay what its documents leave open, and says where it is not as agent and sender assume.
+const usage = `Tests behaviour that the documents of Azure Relay leave open, and reports differences from what agent and sender assume.
 
 npm run relay:conformance -- --namespace HOST --hybrid-connection NAME
   --namespace HOST            contoso.servicebus.windows.net
-  --hybrid-connection NAME    one that nothing else uses: requests of others would be answered "ok"
+  --hybrid-connection NAME    an unused hybrid connection: other requests on it would be answered "ok"
   --listen-key-name NAME      a rule with the right Listen (default listen), its key in ROLLCALL_LISTEN_KEY
-  --send-key-name NAME        a rule with the right Send (default send), its key in ROLLCALL_SEND_KEY
-  --slow                      also what takes minutes
-  --json                      the same for programs
+  --send-key-name NAME        a rule with the right SendAttempt (default send), its key in ROLLCALL_SEND_KEY
+  --slow                      also run the questions that take minutes
+  --json                      print JSON
   --ca FILE                   trust this authority, for a stand-in
 `
 
@@ -37,23 +37,25 @@ async function main(args: readonly string[]): Promise<number> {
 		process.stdout.write(usage)
 		return 0
 	}
-	const place: Place = {
+	const connection: HybridConnection = {
 		namespace: required('--namespace', values.namespace),
 		hybridConnection: required('--hybrid-connection', values['hybrid-connection']),
 		listen: { name: values['listen-key-name'], key: required('ROLLCALL_LISTEN_KEY', process.env.ROLLCALL_LISTEN_KEY) },
 		send: { name: values['send-key-name'], key: required('ROLLCALL_SEND_KEY', process.env.ROLLCALL_SEND_KEY) },
-		ca: values.ca === undefined ? undefined : readText(values.ca, 'Name a PEM file.'),
+		ca: values.ca === undefined ? undefined : readText(values.ca, '--ca needs a PEM file.'),
 	}
-	const tell = values.json ? () => undefined : (seen: Seen) => process.stdout.write(line(seen))
-	const all = await examine(place, { clock: systemClock, isSlow: values.slow, tell })
-	const others = all.filter(({ isAsAssumed }) => !isAsAssumed).length
+	const onResult = values.json ? () => undefined : (seen: ConformanceResult) => process.stdout.write(line(seen))
+	const results = await examine(connection, { clock: systemClock, isSlow: values.slow, onResult })
+	const different = results.filter(({ isAsAssumed }) => !isAsAssumed).length
 	process.stdout.write(
-		values.json ? `${JSON.stringify(all, null, 2)}\n` : `\n${all.length} asked, ${others} not as assumed\n`,
+		values.json
+			? `${JSON.stringify(results, null, 2)}\n`
+			: `\n${results.length} questions, ${different} not as assumed\n`,
 	)
-	return others === 0 ? 0 : 1
+	return different === 0 ? 0 : 1
 }
 
-const line = ({ question, assumed, seen, isAsAssumed }: Seen): string =>
+const line = ({ question, assumed, seen, isAsAssumed }: ConformanceResult): string =>
 	`${isAsAssumed ? 'as assumed' : 'DIFFERENT '}  ${question}\n            ${seen}\n${isAsAssumed ? '' : `            assumed: ${assumed}\n`}`
 
 function required(name: string, value: string | undefined): string {

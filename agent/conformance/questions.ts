@@ -1,25 +1,25 @@
 import { pause } from '../../shared/relay/clock.ts'
 import { header } from '../../shared/relay/contract.ts'
-import type { Received } from '../../shared/relay/exchange.ts'
-import type { Answer } from '../channel.ts'
+import type { ExchangeResult } from '../../shared/relay/exchange.ts'
+import type { RelayResponse } from '../channel.ts'
 import { briefly } from '../log.ts'
-import type { Attempt, Delivery, Listener, Listening, Rig } from './rig.ts'
+import type { Attempt, Listener, ListenOptions, ReceivedRequest, Rig } from './rig.ts'
 
-/** Something that the documents leave open. */
+/** A question that the documents of Azure Relay leave open. */
 export type Question = {
 	readonly name: string
-	/** What agent and sender go by. */
+	/** The answer that agent and sender assume. */
 	readonly assumed: string
-	/** Whether what was seen is that. */
+	/** Matches the assumed answer. */
 	readonly fits: RegExp
-	/** Takes minutes, and is asked only where that is wanted. */
+	/** The question takes minutes and is skipped by default. */
 	readonly isSlow?: true
 	ask(rig: Rig): Promise<string>
 }
 
 const minute = 60_000
-/** Marked as an agent would: a connection is kept only after that. */
-const ok: Answer = {
+/** Marked like an answer of an agent. The sender keeps a connection only after such an answer. */
+const ok: RelayResponse = {
 	status: 200,
 	headers: { 'content-type': 'text/plain', [header.outcome]: 'completed' },
 	body: Buffer.from('ok'),
@@ -27,66 +27,66 @@ const ok: Answer = {
 
 export const questions: readonly Question[] = [
 	{
-		name: 'nobody listens',
+		name: 'a request without a listener',
 		assumed: '404, 502 or 503, without Via',
 		fits: /^(404|502|503) .*, no Via$/,
-		ask: async (rig) => told(await rig.sender()({})),
+		ask: async (rig) => summaryOf(await rig.sender()({})),
 	},
 	{
 		name: 'listening with a wrong key',
 		assumed: '401',
 		fits: /^401 /,
-		ask: (rig) => handshake(rig, { key: 'wrong' }),
+		ask: (rig) => listenResult(rig, { key: 'wrong' }),
 	},
 	{
-		name: 'listening where there is nothing',
-		assumed: '404, or 401 for a token of another',
+		name: 'listening on an unknown hybrid connection',
+		assumed: '404, or 401 because the token is for another one',
 		fits: /^40[14] /,
-		ask: (rig) => handshake(rig, { hybridConnection: 'rollcall-is-not-here' }),
+		ask: (rig) => listenResult(rig, { hybridConnection: 'rollcall-is-not-here' }),
 	},
 	{
-		name: 'a request as it comes to a listener',
-		assumed: 'Via, Authorization, no token of the service, headers joined',
-		fits: /^Host \S+, Via 1\.1 \S+, Authorization Bearer app, token gone, X-Two a, b; answered with Via 1\.1 /,
-		ask: headersSeen,
+		name: 'the request that a listener receives',
+		assumed: 'has Via and Authorization, no token of the service, joined headers',
+		fits: /^Host \S+, Via 1\.1 \S+, Authorization Bearer app, token removed, X-Two a, b; answered with Via 1\.1 /,
+		ask: describeHeaders,
 	},
 	{
-		name: 'Authorization alone',
-		assumed: '401, the service takes it for its own',
+		name: 'a request with only Authorization',
+		assumed: '401, because the service reads it as its own token',
 		fits: /^401 /,
 		ask: async (rig) => {
 			await rig.listen()
-			return told(await rig.sender()({ headers: { authorization: 'Bearer app' }, isAnonymous: true }))
+			return summaryOf(await rig.sender()({ headers: { authorization: 'Bearer app' }, isAnonymous: true }))
 		},
 	},
 	...['PATCH', 'DELETE'].map((method) => ({
 		name: `${method} with a body`,
-		assumed: 'arrives as it is',
+		assumed: 'arrives unchanged',
 		fits: new RegExp(`^${method} with "body", answered 200`),
 		ask: async (rig: Rig) => {
-			const { delivery, reply } = await passed(rig, { method, body: Buffer.from('body') })
-			if (delivery === undefined) return told(reply)
-			return `${delivery.request.method} with "${delivery.body}", answered ${told(reply)}`
+			const { delivery, reply } = await roundTrip(rig, { method, body: Buffer.from('body') })
+			if (delivery === undefined) return summaryOf(reply)
+			return `${delivery.request.method} with "${delivery.body}", answered ${summaryOf(reply)}`
 		},
 	})),
 	{
 		name: 'a small chunked body',
-		assumed: 'either way, whole',
+		assumed: 'complete, on either channel',
 		fits: /^(control|rendezvous), 4 bytes/,
 		ask: async (rig) => {
 			const chunked = { method: 'POST', headers: { 'transfer-encoding': 'chunked' }, body: Buffer.from('body') }
-			const { delivery, reply } = await passed(rig, chunked)
-			return delivery === undefined ? told(reply) : `${delivery.way}, ${delivery.body.length} bytes`
+			const { delivery, reply } = await roundTrip(rig, chunked)
+			return delivery === undefined ? summaryOf(reply) : `${delivery.channel}, ${delivery.body.length} bytes`
 		},
 	},
 	{
-		name: 'the way of a request by its size',
+		name: 'the channel of a request by its size',
 		assumed: 'control up to 64 kB with headers, then rendezvous',
 		fits: /^60000 control, .*65537 rendezvous$/,
 		ask: (rig) =>
-			each([60_000, 65_000, 65_536, 65_537], async (size) => {
-				const { delivery, reply } = await passed(rig, { method: 'POST', body: Buffer.alloc(size, 'x') })
-				return delivery?.way ?? told(reply)
+			forEachCase([60_000, 65_000, 65_536, 65_537], async (size) => {
+				const { delivery, reply } = await roundTrip(rig, { method: 'POST', body: Buffer.alloc(size, 'x') })
+				return delivery?.channel ?? summaryOf(reply)
 			}),
 	},
 	{
@@ -94,26 +94,26 @@ export const questions: readonly Question[] = [
 		assumed: '65536 bytes pass',
 		fits: /65536 200, /,
 		ask: (rig) =>
-			each([65_536, 65_537], async (size) => {
-				const { reply } = await passed(rig, {}, { ...ok, body: Buffer.alloc(size, 'x') })
+			forEachCase([65_536, 65_537], async (size) => {
+				const { reply } = await roundTrip(rig, {}, { ...ok, body: Buffer.alloc(size, 'x') })
 				return statusOf(reply)
 			}),
 	},
 	{
-		name: 'the next request after one by rendezvous',
-		assumed: 'either way',
+		name: 'the next request after a rendezvous',
+		assumed: 'on either channel',
 		fits: /^(control|rendezvous), 200$/,
 		ask: nextAfterRendezvous,
 	},
 	{
-		name: 'a ping of the listener',
-		assumed: 'is answered, and the channel stays',
+		name: 'a ping from the listener',
+		assumed: 'is answered, and the channel stays open',
 		fits: /^pong, open$/,
 		ask: ping,
 	},
 	{
-		name: 'a second channel under the same id',
-		assumed: 'both are open',
+		name: 'a second control channel with the same id',
+		assumed: 'both stay open',
 		fits: /^both open$/,
 		ask: async (rig) => {
 			const first = await rig.listen()
@@ -126,60 +126,61 @@ export const questions: readonly Question[] = [
 	},
 	{
 		name: 'Microsoft-Relay-AllowedListeners',
-		assumed: 'chooses the listener',
-		fits: /^8 of 8 to the one that was asked for$/,
-		ask: (rig) => chosen(rig, (_, wanted) => ({ 'microsoft-relay-allowedlisteners': wanted.id })),
+		assumed: 'selects this listener',
+		fits: /^8 of 8 to the expected listener$/,
+		ask: (rig) => listenerChoice(rig, (_, target) => ({ 'microsoft-relay-allowedlisteners': target.id })),
 	},
 	{
 		name: 'Microsoft-Relay-DisallowedListeners',
-		assumed: 'chooses the other listener',
-		fits: /^8 of 8 to the one that was asked for$/,
-		ask: (rig) => chosen(rig, (other) => ({ 'microsoft-relay-disallowedlisteners': other.id })),
+		assumed: 'selects the other listener',
+		fits: /^8 of 8 to the expected listener$/,
+		ask: (rig) => listenerChoice(rig, (other) => ({ 'microsoft-relay-disallowedlisteners': other.id })),
 	},
 	{
-		name: 'every listener ruled out',
+		name: 'a request that excludes every listener',
 		assumed: '404, 502 or 503, without Via',
 		fits: /^(404|502|503) .*, no Via$/,
 		ask: async (rig) => {
 			const { id } = await rig.listen()
-			return told(await rig.sender()({ headers: { 'microsoft-relay-disallowedlisteners': id } }))
+			return summaryOf(await rig.sender()({ headers: { 'microsoft-relay-disallowedlisteners': id } }))
 		},
 	},
 	{
 		name: 'characters in the path',
-		assumed: 'arrive as they are, or are refused',
-		fits: /^\/a%2Fb (as it is|4\d\d), \/a%00b (as it is|4\d\d), \/a\/\/b (as it is|4\d\d), \/%c3%b8 (as it is|\S+%C3%B8|4\d\d)$/,
-		ask: (rig) => each(['/a%2Fb', '/a%00b', '/a//b', '/%c3%b8'], async (path) => targetOf(rig, `/conformance${path}`)),
+		assumed: 'arrive unchanged, or are refused',
+		fits: /^\/a%2Fb (unchanged|4\d\d), \/a%00b (unchanged|4\d\d), \/a\/\/b (unchanged|4\d\d), \/%c3%b8 (unchanged|\S+%C3%B8|4\d\d)$/,
+		ask: (rig) =>
+			forEachCase(['/a%2Fb', '/a%00b', '/a//b', '/%c3%b8'], async (path) => targetOf(rig, `/conformance${path}`)),
 	},
 	{
 		name: 'characters in the query',
-		assumed: 'hex digits and quotes may be rewritten, sb-hc-* is gone',
-		fits: /^\S+\?a=(%c3%b8|%C3%B8)&b=("|%22)x("|%22)&c=\+&d=%2B&&$|^as it is$/,
+		assumed: 'hex digits and quotes may be rewritten, sb-hc-* is removed',
+		fits: /^\S+\?a=(%c3%b8|%C3%B8)&b=("|%22)x("|%22)&c=\+&d=%2B&&$|^unchanged$/,
 		ask: (rig) => targetOf(rig, '/conformance?a=%c3%b8&b="x"&c=+&d=%2B&sb-hc-x=1&&'),
 	},
 	{
 		name: 'the length of a URL',
-		assumed: '4000 pass',
+		assumed: '4000 characters pass',
 		fits: /4000 200/,
 		ask: (rig) =>
-			each([1000, 2000, 4000, 8000, 12_000], async (length) => {
-				const { reply } = await passed(rig, { path: `/conformance?${'x'.repeat(length)}` })
+			forEachCase([1000, 2000, 4000, 8000, 12_000], async (length) => {
+				const { reply } = await roundTrip(rig, { path: `/conformance?${'x'.repeat(length)}` })
 				return statusOf(reply)
 			}),
 	},
 	{
-		name: 'statuses of a listener',
+		name: 'the status of a listener',
 		assumed: '503 passes with Via',
 		fits: /503 503 with Via/,
 		ask: (rig) =>
-			each([204, 404, 502, 503, 504], async (status) => {
-				const { reply } = await passed(rig, {}, { ...ok, status, body: Buffer.from(status === 204 ? '' : 'ok') })
+			forEachCase([204, 404, 502, 503, 504], async (status) => {
+				const { reply } = await roundTrip(rig, {}, { ...ok, status, body: Buffer.from(status === 204 ? '' : 'ok') })
 				return `${statusOf(reply)} ${viaOf(reply) === undefined ? 'without' : 'with'} Via`
 			}),
 	},
 	{
-		name: 'an answer by rendezvous after the control channel was closed',
-		assumed: '200, otherwise an agent that stops loses what is under way',
+		name: 'an answer by rendezvous after the control channel has closed',
+		assumed: '200; otherwise a stopping agent loses the requests in progress',
 		fits: /^200 /,
 		ask: async (rig) => {
 			const listener = await rig.listen()
@@ -188,19 +189,19 @@ export const questions: readonly Question[] = [
 			listener.socket.close(1000)
 			await new Promise((resolve) => listener.socket.once('close', resolve))
 			await delivery.answerByRendezvous(ok)
-			return told(await sent)
+			return summaryOf(await sent)
 		},
 	},
 	...[
 		{ size: 'small', body: Buffer.from('body') },
 		{ size: 'large', body: Buffer.alloc(100_000, 'x') },
 	].map(({ size, body }) => ({
-		name: `a listener that is lost with a ${size} request`,
-		assumed: '5xx without Via but not 503, which is for what went to nobody, or the connection breaks',
+		name: `a listener that disconnects with a ${size} request`,
+		assumed: '5xx without Via, or the connection breaks; not 503, which means that no listener got the request',
 		fits: /^((?!503)5\d\d .*, no Via|lost: .*) after \d+ s$/,
 		ask: async (rig: Rig) => {
 			const listener = await rig.listen()
-			const sent = timed(rig, { method: 'POST', body })
+			const sent = timedRoundTrip(rig, { method: 'POST', body })
 			await listener.next()
 			rig.cut()
 			return sent
@@ -208,19 +209,19 @@ export const questions: readonly Question[] = [
 	})),
 	{
 		name: 'a listener that never answers',
-		assumed: '504 after 60 s or somewhat more',
+		assumed: '504 after 60 s or slightly more',
 		fits: /^504 .*, no Via after (59|[6-8]\d) s$/,
 		ask: async (rig) => {
 			const listener = await rig.listen()
-			const sent = timed(rig, {})
+			const sent = timedRoundTrip(rig, {})
 			await listener.next()
 			return sent
 		},
 	},
 	{
-		name: 'a token that has ended',
-		assumed: 'the channel is closed with 1008, at the end or within 10 minutes',
-		// The token carries whole seconds, so that its end may lie one before.
+		name: 'an expired token',
+		assumed: 'the channel closes with 1008, at expiry or within 10 minutes',
+		// A token contains whole seconds, so it may expire one second early.
 		fits: /^1008 .* after (?:-1|\d+) s$/,
 		isSlow: true,
 		ask: async ({ listen, clock }) => {
@@ -236,10 +237,10 @@ export const questions: readonly Question[] = [
 	},
 ]
 
-type Passed = { readonly delivery?: Delivery; readonly reply: Received }
+type RoundTrip = { readonly delivery?: ReceivedRequest; readonly reply: ExchangeResult }
 
-/** Sends by a new listener, which answers; without a delivery where the service did not take it there. */
-async function passed(rig: Rig, attempt: Attempt, answer = ok): Promise<Passed> {
+/** Sends a request to a new listener, which answers. `delivery` is absent if the request did not reach the listener. */
+async function roundTrip(rig: Rig, attempt: Attempt, answer = ok): Promise<RoundTrip> {
 	const listener = await rig.listen()
 	try {
 		const sent = rig.sender()(attempt)
@@ -252,51 +253,51 @@ async function passed(rig: Rig, attempt: Attempt, answer = ok): Promise<Passed> 
 	}
 }
 
-/** What came of each of some cases, in one line. */
-async function each<T>(cases: readonly T[], ask: (item: T) => Promise<string>): Promise<string> {
-	const seen: string[] = []
-	for (const item of cases) seen.push(`${item} ${await ask(item)}`)
-	return seen.join(', ')
+/** The results of several cases in one line. */
+async function forEachCase<T>(cases: readonly T[], ask: (item: T) => Promise<string>): Promise<string> {
+	const results: string[] = []
+	for (const item of cases) results.push(`${item} ${await ask(item)}`)
+	return results.join(', ')
 }
 
-const viaOf = (reply: Received): string | undefined => ('lost' in reply ? undefined : reply.headers.via)
-const statusOf = (reply: Received): string => ('lost' in reply ? `lost: ${reply.lost}` : String(reply.status))
+const viaOf = (reply: ExchangeResult): string | undefined => ('lost' in reply ? undefined : reply.headers.via)
+const statusOf = (reply: ExchangeResult): string => ('lost' in reply ? `lost: ${reply.lost}` : String(reply.status))
 const untraced = (reason: string): string => reason.replace(/\s*TrackingId:.*/, '').slice(0, 120)
 const seconds = (milliseconds: number): number => Math.round(milliseconds / 1000)
 
-function told(reply: Received): string {
+function summaryOf(reply: ExchangeResult): string {
 	if ('lost' in reply) return `lost: ${reply.lost}`
 	const via = viaOf(reply)
 	return `${reply.status} ${untraced(reply.reason)}, ${via === undefined ? 'no Via' : `Via ${via}`}`
 }
 
-async function timed(rig: Rig, attempt: Attempt): Promise<string> {
+async function timedRoundTrip(rig: Rig, attempt: Attempt): Promise<string> {
 	const started = rig.clock.now()
 	const reply = await rig.sender()(attempt)
-	return `${told(reply)} after ${seconds(rig.clock.now() - started)} s`
+	return `${summaryOf(reply)} after ${seconds(rig.clock.now() - started)} s`
 }
 
-async function handshake(rig: Rig, listening: Listening): Promise<string> {
+async function listenResult(rig: Rig, listening: ListenOptions): Promise<string> {
 	try {
 		await rig.listen(listening)
-		return 'let in'
+		return 'accepted'
 	} catch (error) {
 		return untraced(briefly(error))
 	}
 }
 
-async function headersSeen(rig: Rig): Promise<string> {
+async function describeHeaders(rig: Rig): Promise<string> {
 	const headers = { authorization: 'Bearer app', 'x-two': 'a, b' }
-	const { delivery, reply } = await passed(rig, { headers })
-	if (delivery === undefined) return told(reply)
-	const came = Object.fromEntries(
+	const { delivery, reply } = await roundTrip(rig, { headers })
+	if (delivery === undefined) return summaryOf(reply)
+	const received = Object.fromEntries(
 		Object.entries(delivery.request.requestHeaders).map(([name, value]) => [name.toLowerCase(), value]),
 	)
-	const token = came.servicebusauthorization === undefined ? 'token gone' : 'token there'
-	return `Host ${came.host}, Via ${came.via}, Authorization ${came.authorization}, ${token}, X-Two ${came['x-two']}; answered with Via ${viaOf(reply)}`
+	const token = received.servicebusauthorization === undefined ? 'token removed' : 'token present'
+	return `Host ${received.host}, Via ${received.via}, Authorization ${received.authorization}, ${token}, X-Two ${received['x-two']}; answered with Via ${viaOf(reply)}`
 }
 
-/** Two requests by one connection, the first too large for the control channel. */
+/** Sends two requests on one connection. The first is too large for the control channel. */
 async function nextAfterRendezvous(rig: Rig): Promise<string> {
 	const listener = await rig.listen()
 	const send = rig.sender()
@@ -306,43 +307,43 @@ async function nextAfterRendezvous(rig: Rig): Promise<string> {
 	await first
 	const second = send({})
 	const small = await Promise.race([listener.next(), second])
-	if (!('answer' in small)) return told(small)
+	if (!('answer' in small)) return summaryOf(small)
 	small.answer(ok)
-	return `${small.way}, ${statusOf(await second)}`
+	return `${small.channel}, ${statusOf(await second)}`
 }
 
 async function ping({ listen, clock }: Rig): Promise<string> {
 	const { socket } = await listen()
 	const pong = new Promise<string>((resolve) => socket.once('pong', () => resolve('pong')))
 	socket.ping()
-	const heard = await Promise.race([pong, pause(clock, 10_000).then(() => 'no pong within 10 s')])
+	const answer = await Promise.race([pong, pause(clock, 10_000).then(() => 'no pong within 10 s')])
 	await pause(clock, 5000)
-	return `${heard}, ${socket.readyState === socket.OPEN ? 'open' : 'closed'}`
+	return `${answer}, ${socket.readyState === socket.OPEN ? 'open' : 'closed'}`
 }
 
-/** Eight requests with two listeners, and how many came to the one that was wanted. */
-async function chosen(
+/** Sends eight requests with two listeners, and counts those that reached the expected one. */
+async function listenerChoice(
 	rig: Rig,
-	headersFor: (other: Listener, wanted: Listener) => Readonly<Record<string, string>>,
+	headersFor: (other: Listener, target: Listener) => Readonly<Record<string, string>>,
 ): Promise<string> {
-	const [other, wanted] = [await rig.listen(), await rig.listen()]
-	let right = 0
+	const [other, target] = [await rig.listen(), await rig.listen()]
+	let correct = 0
 	for (let round = 0; round < 8; round++) {
-		const sent = rig.sender()({ headers: headersFor(other, wanted) })
+		const sent = rig.sender()({ headers: headersFor(other, target) })
 		const [delivery, at] = await Promise.race([
-			wanted.next().then((came) => [came, wanted] as const),
-			other.next().then((came) => [came, other] as const),
+			target.next().then((received) => [received, target] as const),
+			other.next().then((received) => [received, other] as const),
 		])
 		delivery.answer(ok)
 		await sent
-		if (at === wanted) right++
+		if (at === target) correct++
 	}
-	return `${right} of 8 to the one that was asked for`
+	return `${correct} of 8 to the expected listener`
 }
 
 async function targetOf(rig: Rig, path: string): Promise<string> {
-	const { delivery, reply } = await passed(rig, { path })
-	if (delivery === undefined) return told(reply)
+	const { delivery, reply } = await roundTrip(rig, { path })
+	if (delivery === undefined) return summaryOf(reply)
 	const { requestTarget } = delivery.request
-	return requestTarget.endsWith(path) ? 'as it is' : requestTarget
+	return requestTarget.endsWith(path) ? 'unchanged' : requestTarget
 }

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import type { WebSocket } from 'ws'
 import { type Clock, pause } from '../../shared/relay/clock.ts'
 import { bodyLimit } from '../../shared/relay/contract.ts'
-import { exchangeWith, type Received } from '../../shared/relay/exchange.ts'
+import { type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
-import { type Answer, open, type RelayRequest, read, sendAnswer } from '../channel.ts'
+import { openWebSocket, type RelayRequest, type RelayResponse, readMessages, sendResponse } from '../channel.ts'
 
-/** A hybrid connection that nobody else uses, and keys for both of its ends. */
-export type Place = {
+/** An unused hybrid connection, with keys for both ends. */
+export type HybridConnection = {
 	readonly namespace: string
 	readonly hybridConnection: string
 	readonly listen: Key
@@ -17,39 +17,39 @@ export type Place = {
 
 type Key = { readonly name: string; readonly key: string }
 
-/** A request as it came to a listener. */
-export type Delivery = {
+/** A request that a listener received. */
+export type ReceivedRequest = {
 	readonly request: RelayRequest
 	readonly body: Buffer
-	readonly way: 'control' | 'rendezvous'
-	/** Answers on the channel that it came by. */
-	answer(answer: Answer): void
-	/** Answers by a rendezvous of its own. */
-	answerByRendezvous(answer: Answer): Promise<void>
+	readonly channel: 'control' | 'rendezvous'
+	/** Answers on the same channel. */
+	answer(answer: RelayResponse): void
+	/** Answers on a new rendezvous. */
+	answerByRendezvous(answer: RelayResponse): Promise<void>
 }
 
 export type Listener = {
 	readonly id: string
 	readonly socket: WebSocket
-	/** The next request. Rejects when none comes within 20 s. */
-	next(): Promise<Delivery>
+	/** The next request. Rejects if none arrives within 20 s. */
+	next(): Promise<ReceivedRequest>
 }
 
 export type Attempt = {
 	readonly method?: string
-	/** Below the hybrid connection; no agent would pass on what is not below /scim. */
+	/** Path below the hybrid connection. An agent would refuse one outside of /scim. */
 	readonly path?: string
 	readonly headers?: Readonly<Record<string, string>>
 	readonly body?: Buffer
-	/** Sent without a token of the service. */
+	/** Sends no token of the service. */
 	readonly isAnonymous?: true
 }
 
-export type Send = (attempt: Attempt) => Promise<Received>
+export type SendAttempt = (attempt: Attempt) => Promise<ExchangeResult>
 
-export type Listening = {
+export type ListenOptions = {
 	readonly id?: string
-	/** When the token ends, in milliseconds since 1970. */
+	/** Expiry of the token, in milliseconds since 1970. */
 	readonly expires?: number
 	readonly hybridConnection?: string
 	readonly key?: string
@@ -57,45 +57,45 @@ export type Listening = {
 
 export type Rig = {
 	readonly clock: Clock
-	listen(more?: Listening): Promise<Listener>
-	/** A sender with connections of its own. */
-	sender(): Send
+	listen(options?: ListenOptions): Promise<Listener>
+	/** A sender with its own connections. */
+	sender(): SendAttempt
 	/** Closes every listener. */
 	close(): Promise<void>
-	/** Cuts off every listener, as one that is killed would be. */
+	/** Cuts off every listener, as if it were killed. */
 	cut(): void
 }
 
-const patience = 20_000
+const requestLimit = 20_000
 const answerLimit = 90_000
 const closeWithin = 5000
 
-/** Both ends of a hybrid connection, to see what the service makes of what goes in at one of them. */
-export function rigOf(place: Place, clock: Clock): Rig {
-	const { namespace, hybridConnection, ca } = place
+/** Both ends of a hybrid connection, to observe what the service does between them. */
+export function rigOf(connection: HybridConnection, clock: Clock): Rig {
+	const { namespace, hybridConnection, ca } = connection
 	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
 	const tokenOf = ({ name, key }: Key, expires = clock.now() + 3_600_000) =>
 		sasToken({ uri, keyName: name, key, expires }).token
 	const sockets = new Set<WebSocket>()
 
 	async function connect(url: string, headers?: Readonly<Record<string, string>>): Promise<WebSocket> {
-		const socket = await open(url, { ...(headers && { headers }), ca, maxPayload: bodyLimit, clock })
+		const socket = await openWebSocket(url, { ...(headers && { headers }), ca, maxPayload: bodyLimit, clock })
 		sockets.add(socket)
 		socket.once('close', () => sockets.delete(socket))
 		return socket
 	}
 
-	function attend(socket: WebSocket, way: Delivery['way'], arrive: Arrive): void {
-		read(socket, {
+	function serve(socket: WebSocket, channel: ReceivedRequest['channel'], onArrival: RequestArrival): void {
+		readMessages(socket, {
 			broken: () => socket.terminate(),
 			received: (message, body) => {
 				if (!('request' in message)) return
 				const { request } = message
-				if ('id' in request) return arrive(() => delivery(socket, { request, body, way }))
+				if ('id' in request) return onArrival(() => delivery(socket, { request, body, channel }))
 				connect(request.address).then(
-					(rendezvous) => attend(rendezvous, 'rendezvous', arrive),
+					(rendezvous) => serve(rendezvous, 'rendezvous', onArrival),
 					(error: unknown) =>
-						arrive(() => {
+						onArrival(() => {
 							throw error
 						}),
 				)
@@ -103,28 +103,36 @@ export function rigOf(place: Place, clock: Clock): Rig {
 		})
 	}
 
-	const delivery = (socket: WebSocket, came: Pick<Delivery, 'request' | 'body' | 'way'>): Delivery => ({
-		...came,
-		answer: (answer) => sendAnswer(socket, came.request.id, answer),
+	const delivery = (
+		socket: WebSocket,
+		message: Pick<ReceivedRequest, 'request' | 'body' | 'channel'>,
+	): ReceivedRequest => ({
+		...message,
+		answer: (answer) => sendResponse(socket, message.request.id, answer),
 		answerByRendezvous: async (answer) => {
-			if (came.request.address === undefined) throw new Error('the request came without an address')
-			const rendezvous = await connect(came.request.address)
+			if (message.request.address === undefined) throw new Error('the request has no rendezvous address')
+			const rendezvous = await connect(message.request.address)
 			rendezvous.resume()
-			sendAnswer(rendezvous, came.request.id, answer)
+			sendResponse(rendezvous, message.request.id, answer)
 		},
 	})
 
-	async function listen(more: Listening = {}): Promise<Listener> {
-		const { id = randomUUID(), expires, hybridConnection: entity = hybridConnection, key = place.listen.key } = more
+	async function listen(options: ListenOptions = {}): Promise<Listener> {
+		const {
+			id = randomUUID(),
+			expires,
+			hybridConnection: entity = hybridConnection,
+			key = connection.listen.key,
+		} = options
 		const url = `wss://${namespace}/$hc/${entity}?sb-hc-action=listen&sb-hc-id=${id}`
-		const token = tokenOf({ ...place.listen, key }, expires)
+		const token = tokenOf({ ...connection.listen, key }, expires)
 		const socket = await connect(url, { ServiceBusAuthorization: token })
-		const { arrive, next } = queue(clock)
-		attend(socket, 'control', arrive)
+		const { onArrival, next } = queue(clock)
+		serve(socket, 'control', onArrival)
 		return { id, socket, next }
 	}
 
-	function sender(): Send {
+	function sender(): SendAttempt {
 		const exchange = exchangeWith(namespace, { ca, clock })
 		return ({ method = 'GET', path = '/conformance', headers = {}, body, isAnonymous }) => {
 			const isChunked = 'transfer-encoding' in headers
@@ -132,7 +140,7 @@ export function rigOf(place: Place, clock: Clock): Rig {
 			return exchange({
 				method,
 				path: `/${hybridConnection}${path}`,
-				headers: { ...(!isAnonymous && { servicebusauthorization: tokenOf(place.send) }), ...length, ...headers },
+				headers: { ...(!isAnonymous && { servicebusauthorization: tokenOf(connection.send) }), ...length, ...headers },
 				body,
 				limit: answerLimit,
 			})
@@ -153,28 +161,28 @@ export function rigOf(place: Place, clock: Clock): Rig {
 	return { clock, listen, sender, close, cut }
 }
 
-/** Takes a request, or throws why it could not be fetched. */
-type Arrive = (delivery: () => Delivery) => void
+/** Called with a function that returns the request, or throws the reason why it could not be fetched. */
+type RequestArrival = (delivery: () => ReceivedRequest) => void
 
-/** What arrived is kept until it is asked for. */
-function queue(clock: Clock): { readonly arrive: Arrive; readonly next: Listener['next'] } {
-	const arrived: (() => Delivery)[] = []
-	let look = () => {}
-	const next = (): Promise<Delivery> =>
+/** A queue of requests that keeps each request until `next` takes it. */
+function queue(clock: Clock): { readonly onArrival: RequestArrival; readonly next: Listener['next'] } {
+	const arrived: (() => ReceivedRequest)[] = []
+	let deliverNext = () => {}
+	const next = (): Promise<ReceivedRequest> =>
 		new Promise((resolve, reject) => {
-			const cancel = clock.after(patience, () => reject(new Error(`no request within ${patience / 1000} s`)))
-			look = () => {
+			const cancel = clock.after(requestLimit, () => reject(new Error(`no request within ${requestLimit / 1000} s`)))
+			deliverNext = () => {
 				const first = arrived.shift()
 				if (first === undefined) return
 				cancel()
-				look = () => {}
+				deliverNext = () => {}
 				resolve(Promise.resolve().then(first))
 			}
-			look()
+			deliverNext()
 		})
-	const arrive = (delivery: () => Delivery) => {
+	const onArrival = (delivery: () => ReceivedRequest) => {
 		arrived.push(delivery)
-		look()
+		deliverNext()
 	}
-	return { arrive, next }
+	return { onArrival, next }
 }

@@ -2,47 +2,46 @@ import { realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { filesOf } from '../secret-file.ts'
 import type { Machine } from '../service-manager.ts'
-import { counted, type Finding, fail, pass, plainly, skip, warn } from './check.ts'
-import type { Examined } from './remedy.ts'
+import { counted, type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
+import type { LoadedConfig } from './remedy.ts'
 
-/** A unit of systemd, as far as it decides what the service sees. */
-type Unit = {
+/** The settings of a systemd unit that decide which files the service can read. */
+type SystemdUnit = {
 	readonly user: string
 	readonly command: string
-	/** Files that systemd reads as root and hands over. */
-	readonly handedOver: ReadonlySet<string>
+	/** FileChecks that systemd reads as root and hands over. */
+	readonly credentialFiles: ReadonlySet<string>
+	/** Folders that the unit hides from the service. */
 	readonly hidden: readonly string[]
 }
 
-/** May the user that the service runs as read what it needs? Whoever runs the doctor may be another one. */
-export function access(examined: Examined, machine: Machine): readonly Finding[] {
-	if (machine.platform !== 'linux')
-		return [skip('C3', 'who may read a file here is in its access list, which is not looked at: icacls FILE')]
+/** Checks whether the user of the service can read its files. The doctor may run as another user. */
+export function access(loaded: LoadedConfig, machine: Machine): readonly DoctorFinding[] {
+	if (machine.platform !== 'linux') return [skip('C3', 'Windows access lists are not checked: see icacls FILE')]
 	const unit = installedUnit(machine)
-	if (unit === undefined) return [skip('C3', 'no service is installed: C2 is about whoever runs this')]
-	const file = resolve(examined.file)
+	if (unit === undefined) return [skip('C3', 'no service is installed; C2 checks access for the current user')]
+	const file = resolve(loaded.file)
 	if (!unit.command.includes(file))
-		return [warn('C3', `the service does not run with ${file}: ${unit.command}`, installing(file, unit))]
-	const identity = identityOf(unit.user, machine)
-	if (identity === undefined)
-		return [
-			fail('C3', `the service runs as ${unit.user}, whom this machine does not know`, `useradd --system ${unit.user}`),
-		]
-	const { secret, open } = filesOf(examined.config)
-	// Systemd hands over what it did at its installation: a secret that was named since then is not among it.
-	const isOlder = unit.handedOver.size > 0
-	const remedyFor = (each: string) =>
-		isOlder && secret.includes(each) ? installing(file, unit) : `chown ${unit.user} ${each}`
-	const needed = [file, ...open, ...secret].filter((each) => !unit.handedOver.has(each))
-	const barred = needed.flatMap((each) => barrier(each, remedyFor(each), unit, identity))
-	if (barred.length > 0) return barred
-	const given = unit.handedOver.size === 0 ? '' : `, and systemd hands over ${counted(unit.handedOver.size, 'file')}`
-	return [pass('C3', `${unit.user}, whom the service runs as, may read ${counted(needed.length, 'file')}${given}`)]
+		return [warn('C3', `the service does not use ${file}: ${unit.command}`, reinstallCommand(file, unit))]
+	const account = identityOf(unit.user, machine)
+	if (account === undefined)
+		return [fail('C3', `the service runs as ${unit.user}, a user that does not exist`, `useradd --system ${unit.user}`)]
+	const { secret, open } = filesOf(loaded.config)
+	// The unit lists the secrets of the time of installation. A secret that the settings name since then is not in it.
+	const hasCredentials = unit.credentialFiles.size > 0
+	const remedyFor = (path: string) =>
+		hasCredentials && secret.includes(path) ? reinstallCommand(file, unit) : `chown ${unit.user} ${path}`
+	const needed = [file, ...open, ...secret].filter((path) => !unit.credentialFiles.has(path))
+	const problems = needed.flatMap((path) => accessProblem(path, remedyFor(path), unit, account))
+	if (problems.length > 0) return problems
+	const note = unit.credentialFiles.size === 0 ? '' : `; systemd provides ${counted(unit.credentialFiles.size, 'file')}`
+	return [pass('C3', `${unit.user}, the user of the service, can read ${counted(needed.length, 'file')}${note}`)]
 }
 
-const installing = (file: string, { user }: Unit) => `rollcall-relay service install --config ${file} --user ${user}`
+const reinstallCommand = (file: string, { user }: SystemdUnit) =>
+	`rollcall-relay service install --config ${file} --user ${user}`
 
-function installedUnit({ run }: Machine): Unit | undefined {
+function installedUnit({ run }: Machine): SystemdUnit | undefined {
 	const text = textOf(() => run('systemctl', ['cat', 'rollcall-relay']))
 	if (text === undefined || !/^\[Service\]$/m.test(text)) return undefined
 	const values = (name: string) =>
@@ -51,7 +50,9 @@ function installedUnit({ run }: Machine): Unit | undefined {
 	return {
 		user: values('User').at(-1) || 'root',
 		command: (values('ExecStart').at(-1) ?? '').replaceAll('$$', '$'),
-		handedOver: new Set(canHandOver(run) ? values('LoadCredential').map((value) => value.replace(/^[^:]*:/, '')) : []),
+		credentialFiles: new Set(
+			supportsCredentials(run) ? values('LoadCredential').map((value) => value.replace(/^[^:]*:/, '')) : [],
+		),
 		hidden: [
 			...(isSet('PrivateTmp', /^(yes|true|on|1)$/) ? ['/tmp/', '/var/tmp/'] : []),
 			...(isSet('ProtectHome', /^(yes|true|on|1|tmpfs)$/) ? ['/home/', '/root/', '/run/user/'] : []),
@@ -59,16 +60,16 @@ function installedUnit({ run }: Machine): Unit | undefined {
 	}
 }
 
-/** Systemd does so from 247 on; before, it takes no notice of the line. */
-function canHandOver(run: Machine['run']): boolean {
+/** systemd supports LoadCredential from 247 on. Earlier versions ignore the line. */
+function supportsCredentials(run: Machine['run']): boolean {
 	const [, release = '247'] = /^systemd (\d+)/.exec(textOf(() => run('systemctl', ['--version'])) ?? '') ?? []
 	return Number(release) >= 247
 }
 
-/** What a program of the system says, where it says something. */
-function textOf(ask: () => string): string | undefined {
+/** The output of a system program, or undefined if it fails. */
+function textOf(query: () => string): string | undefined {
 	try {
-		return ask()
+		return query()
 	} catch (error) {
 		if (error instanceof Error) return undefined
 		throw error
@@ -87,29 +88,36 @@ function identityOf(name: string, { run }: Machine): Identity | undefined {
 	return user === undefined ? undefined : { user, groups: numbers('-G') ?? [] }
 }
 
-const enter = 1
+const search = 1
 const read = 4
 
-/** By owner, group and mode, root like any other, since the service has no privileges. Access lists are not looked at. */
-function barrier(file: string, remedy: string, { user, hidden }: Unit, identity: Identity): readonly Finding[] {
-	const cover = hidden.find((folder) => file.startsWith(folder))
-	if (cover !== undefined)
+/** Checks owner, group and mode. root is checked, too, because the service has no privileges. Access lists are ignored. */
+function accessProblem(
+	file: string,
+	remedy: string,
+	{ user, hidden }: SystemdUnit,
+	account: Identity,
+): readonly DoctorFinding[] {
+	const hiddenFolder = hidden.find((folder) => file.startsWith(folder))
+	if (hiddenFolder !== undefined)
 		return [
 			fail(
 				'C3',
-				`the service does not see ${file}: its unit hides ${cover}`,
-				'Move it, to /etc/rollcall-relay for example.',
+				`the service cannot see ${file}: its unit hides ${hiddenFolder}`,
+				'Move the file, for example to /etc/rollcall-relay.',
 			),
 		]
 	try {
 		const real = realpathSync(file)
-		const closed = [...foldersOf(file), ...foldersOf(real)].find((folder) => !may(statSync(folder), identity, enter))
-		if (closed !== undefined)
-			return [fail('C3', `${user} may not enter ${closed}, where ${file} is`, `chmod o+x ${closed}`)]
-		return may(statSync(real), identity, read) ? [] : [fail('C3', `${user} may not read ${file}`, remedy)]
+		const closedFolder = [...foldersOf(file), ...foldersOf(real)].find(
+			(folder) => !isAllowed(statSync(folder), account, search),
+		)
+		if (closedFolder !== undefined)
+			return [fail('C3', `${user} cannot enter ${closedFolder}, a folder above ${file}`, `chmod o+x ${closedFolder}`)]
+		return isAllowed(statSync(real), account, read) ? [] : [fail('C3', `${user} cannot read ${file}`, remedy)]
 	} catch (error) {
-		// That it is missing is for C2 to say.
-		return [skip('C3', `${file} cannot be looked at: ${plainly(error)}`)]
+		// C2 reports missing files.
+		return [skip('C3', `cannot check ${file}: ${plainly(error)}`)]
 	}
 }
 
@@ -118,7 +126,7 @@ function foldersOf(file: string): readonly string[] {
 	return folder === dirname(folder) ? [folder] : [...foldersOf(folder), folder]
 }
 
-function may({ uid, gid, mode }: Stats, { user, groups }: Identity, what: number): boolean {
+function isAllowed({ uid, gid, mode }: Stats, { user, groups }: Identity, permission: number): boolean {
 	const shift = uid === user ? 6 : groups.includes(gid) ? 3 : 0
-	return ((mode >> shift) & what) !== 0
+	return ((mode >> shift) & permission) !== 0
 }

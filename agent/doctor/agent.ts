@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import { type Clock, pause } from '../../shared/relay/clock.ts'
 import { startAgent } from '../agent.ts'
-import { ask } from '../ask.ts'
 import type { Config } from '../config.ts'
 import { briefly, type Log } from '../log.ts'
-import { type Finding, fail, pass, skip, warn } from './check.ts'
+import { requestText } from '../request-text.ts'
+import { type DoctorFinding, fail, pass, skip, warn } from './check.ts'
 
 const status = z.object({
 	state: z.enum(['connecting', 'online', 'degraded', 'draining', 'stopped']),
@@ -16,64 +16,67 @@ const status = z.object({
 		.optional(),
 })
 
-/** More than the agent takes to ask the SCIM server. */
-const askLimit = 15_000
+/** Longer than the agent's health check of the SCIM server. */
+const statusTimeout = 15_000
 const listenLimit = 25_000
 
 /**
- * Does the agent of this machine listen? It is asked. Only where none answers, and where that is wanted, one listens for
- * a moment: it may get requests, and serves them as any other.
+ * Asks the running agent whether it listens. If no agent answers and `isListening` is set, starts one for a moment.
+ * That agent serves requests like any other.
  */
-export async function agentFinding(config: Config, isListening: boolean, clock: Clock): Promise<Finding> {
-	const asked = await askAgent(config)
-	return asked.verdict === 'SKIP' && isListening ? listen(config, clock) : asked
+export async function agentFinding(config: Config, isListening: boolean, clock: Clock): Promise<DoctorFinding> {
+	const answer = await askAgent(config)
+	return answer.verdict === 'SKIP' && isListening ? listen(config, clock) : answer
 }
 
-async function listen(config: Config, clock: Clock): Promise<Finding> {
+async function listen(config: Config, clock: Clock): Promise<DoctorFinding> {
 	const stopping = new AbortController()
-	let tell = (_: Finding) => {}
-	const heard = new Promise<Finding>((resolve) => {
-		tell = resolve
+	let report = (_: DoctorFinding) => {}
+	const firstEvent = new Promise<DoctorFinding>((resolve) => {
+		report = resolve
 	})
 	const log: Log = (event, { trouble, detail } = {}) => {
-		if (event === 'online') tell(pass('A3', `an agent listened for a moment as ${config.agentId}`))
-		if (event === 'offline') tell(fail('A3', `${trouble}: ${detail}`, remedyFor(trouble, config)))
+		if (event === 'online') report(pass('A3', `an agent listened for a moment as ${config.agentId}`))
+		if (event === 'offline') report(fail('A3', `${trouble}: ${detail}`, remedyFor(trouble, config)))
 	}
 	const agent = startAgent(config, { clock, log, random: Math.random })
-	const late = pause(clock, listenLimit, stopping.signal).then(() =>
-		fail('A3', `no agent came to listen within ${listenLimit / 1000} s`, remedyFor(undefined, config)),
+	const timeout = pause(clock, listenLimit, stopping.signal).then(() =>
+		fail('A3', `the agent did not connect within ${listenLimit / 1000} s`, remedyFor(undefined, config)),
 	)
-	const finding = await Promise.race([heard, late])
+	const finding = await Promise.race([firstEvent, timeout])
 	stopping.abort()
 	await agent.drain()
 	return finding
 }
 
-async function askAgent(config: Config): Promise<Finding> {
+async function askAgent(config: Config): Promise<DoctorFinding> {
 	if (config.admin === undefined)
-		return skip('A3', 'the running agent cannot be asked: there is no "admin": { "port": 9110 } in the settings')
+		return skip('A3', 'cannot ask the running agent: the settings have no "admin": { "port": 9110 }')
 	const { port } = config.admin
 	try {
-		const { text } = await ask(`http://127.0.0.1:${port}/status`, { limit: askLimit })
-		return judge(status.parse(JSON.parse(text)), config)
+		const { text } = await requestText(`http://127.0.0.1:${port}/status`, { timeout: statusTimeout })
+		return findingOf(status.parse(JSON.parse(text)), config)
 	} catch (error) {
 		if (error instanceof SyntaxError || error instanceof z.ZodError)
-			return fail('A3', `what answers on 127.0.0.1:${port} is no agent`, 'Choose another port in admin.port.')
-		return skip('A3', `no agent runs here: ${briefly(error)}`)
+			return fail('A3', `another program answers on 127.0.0.1:${port}`, 'Choose another port in admin.port.')
+		return skip('A3', `no running agent: ${briefly(error)}`)
 	}
 }
 
-function judge({ state, agent, hybridConnection, channels, trouble }: z.infer<typeof status>, config: Config): Finding {
+function findingOf(
+	{ state, agent, hybridConnection, channels, trouble }: z.infer<typeof status>,
+	config: Config,
+): DoctorFinding {
 	const seen = `the agent ${agent} is ${state} on ${hybridConnection}, control channels: ${channels}`
 	if (agent !== config.agentId || hybridConnection !== config.relay.hybridConnection)
-		return warn('A3', `${seen}; the settings name ${config.agentId}`, 'It runs with other settings: restart it.')
+		return warn('A3', `${seen}; the settings say ${config.agentId}`, 'The agent runs with other settings. Restart it.')
 	switch (state) {
 		case 'online':
 		case 'degraded':
 			return pass('A3', seen)
 		case 'draining':
 		case 'stopped':
-			return warn('A3', seen, 'It is being stopped: start it again.')
+			return warn('A3', seen, 'The agent is stopping. Start it again.')
 		case 'connecting':
 			return fail(
 				'A3',
@@ -87,13 +90,13 @@ function remedyFor(trouble: unknown, { relay, credentials }: Config): string {
 	switch (trouble) {
 		case 'auth_failed':
 			return credentials.type === 'sas'
-				? `The service refuses the key, or the times in the token if the clock is wrong (H2): "keyName": "${credentials.keyName}" must have the right Listen on ${relay.hybridConnection}.`
-				: `The identity needs the role Azure Relay Listener on ${relay.hybridConnection}; a new one takes up to 5 minutes to work. A wrong clock (H2) is refused likewise.`
+				? `Azure refuses the token. Check the clock (H2), and that "keyName": "${credentials.keyName}" has the right Listen on ${relay.hybridConnection}.`
+				: `The identity needs the role Azure Relay Listener on ${relay.hybridConnection}. A new role takes up to 5 minutes to work. Check the clock, too (H2).`
 		case 'entity_missing':
 			return `Create the hybrid connection ${relay.hybridConnection}, or correct relay.hybridConnection.`
 		case 'quota':
-			return 'There are 25 listeners already: stop those that are not needed.'
+			return 'The hybrid connection already has 25 listeners. Stop those that are not needed.'
 		default:
-			return 'The checks of the network above say where it ends.'
+			return 'See the network checks above (N1 to N6).'
 	}
 }

@@ -4,17 +4,17 @@ import wsPackage from 'ws/package.json' with { type: 'json' }
 import { type Config, readConfig } from '../config.ts'
 import { briefly } from '../log.ts'
 import type { Machine } from '../service-manager.ts'
-import type { Finding } from './check.ts'
+import type { DoctorFinding } from './check.ts'
 
-type Content = {
+type BundleContent = {
 	readonly config: string
-	readonly findings: readonly Finding[]
+	readonly findings: readonly DoctorFinding[]
 	readonly machine: Machine
 	readonly version: string
 }
 
-/** Writes what somebody else needs to see what is wrong: settings without secrets, findings, versions, the end of the log. */
-export function writeBundle(file: string, { config, findings, machine, version }: Content): void {
+/** Writes findings, settings without secrets, versions and the end of the log to a JSON file, for support. */
+export function writeBundle(file: string, { config, findings, machine, version }: BundleContent): void {
 	const { platform, arch, versions } = process
 	const bundle = {
 		made: new Date().toISOString(),
@@ -27,13 +27,13 @@ export function writeBundle(file: string, { config, findings, machine, version }
 			arch,
 		},
 		findings: findings.map((finding) => ({ ...finding, seen: withoutExcerpt(finding.seen) })),
-		config: attempt(() => withoutSecrets(readConfig(config))),
-		log: attempt(() => lastLines(machine)),
+		config: orMissing(() => withoutSecrets(readConfig(config))),
+		log: orMissing(() => lastLines(machine)),
 	}
 	writeFileSync(file, `${JSON.stringify(bundle, null, 2)}\n`, { mode: 0o600 })
 }
 
-/** On Windows WinSW keeps it beside the agent. */
+/** The last 200 lines of the service's log. On Windows, WinSW writes the log beside the agent. */
 function lastLines({ platform, folder, run }: Machine): readonly string[] {
 	const log =
 		platform === 'win32'
@@ -42,8 +42,8 @@ function lastLines({ platform, folder, run }: Machine): readonly string[] {
 	return log.split(/\r?\n/).filter(Boolean).slice(-200)
 }
 
-/** Whatever cannot be had is itself something to know. */
-function attempt<T>(get: () => T): T | { readonly missing: string } {
+/** The result of `get`, or the reason why it is missing. */
+function orMissing<T>(get: () => T): T | { readonly missing: string } {
 	try {
 		return get()
 	} catch (error) {
@@ -51,11 +51,11 @@ function attempt<T>(get: () => T): T | { readonly missing: string } {
 	}
 }
 
-/** Of settings that are no JSON the error shows a piece, which may be that with the proxy's password. */
+/** For settings that are not JSON, the error quotes a part of them, which may contain the proxy's password. */
 const withoutExcerpt = (text: string): string =>
 	text.replace(/(\.\.\.)?".*"(\.\.\.)? is not valid JSON/, '… is not valid JSON')
 
-/** Secrets are in files, whose names stay; but a proxy may have its password in its address. */
+/** Settings contain only names of secret files, but the URL of a proxy may contain a password. */
 const withoutSecrets = ({ relay, ...others }: Config) => ({
 	...others,
 	relay: { ...relay, ...(relay.proxy !== undefined && { proxy: relay.proxy.replace(/\/\/[^/]*@/, '//…@') }) },

@@ -7,33 +7,33 @@ import { originOf } from '../forward.ts'
 import { contextOf } from '../origin-tls.ts'
 import { counted, plainly } from './check.ts'
 
-/** The certificate that the SCIM server shows, whatever it is worth. */
-export type Shown = {
+/** The certificate of the SCIM server, before any verification. */
+export type ServerCertificate = {
 	readonly pem: string
 	readonly text: string
-	/** With their kinds, as in `DNS:localhost` and `IP:127.0.0.1`. */
+	/** Names with their types, such as `DNS:localhost` and `IP:127.0.0.1`. */
 	readonly names: readonly string[]
 	readonly commonName: string
 	readonly issuer: string
 	readonly isSelfSigned: boolean
 	readonly validFrom: Date
 	readonly validTo: Date
-	/** Of the authorities that the server sends along, one that is out of date. */
-	readonly endedAuthority: string | undefined
+	/** The subject of an expired authority in the chain that the server sends. */
+	readonly expiredAuthority: string | undefined
 	readonly fingerprint: string
 	readonly protocol: string
-	/** Whether it holds for a server that is asked for by this name or address. */
+	/** Whether the certificate is valid for a server of this name or address. */
 	isFor(name: string): boolean
 	isIssuedBy(authority: X509Certificate): boolean
 }
 
 const limit = 5000
 
-/** Looks at the certificate only: nothing is asked, and nothing is sent after the handshake. Throws when none is shown. */
-export function showCertificate(config: Config): Promise<Shown> {
+/** Fetches the certificate and sends nothing after the handshake. Rejects if the server sends no certificate. */
+export function showCertificate(config: Config): Promise<ServerCertificate> {
 	const { host, port } = originOf(config)
 	const name = config.origin.tls.serverName ?? host
-	// The one place that goes on with any certificate and any protocol: to show them to the administrator, who decides.
+	// The only connection that accepts any certificate and protocol, to show them to the administrator.
 	const secureContext = contextOf(config, { minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' })
 	const options = {
 		host,
@@ -44,31 +44,31 @@ export function showCertificate(config: Config): Promise<Shown> {
 	}
 	return new Promise((resolve, reject) => {
 		const socket = connect(options)
-		let shown: Shown | undefined
-		// Node gives it once.
-		const look = () => {
-			const certificate = shown === undefined ? socket.getPeerX509Certificate() : undefined
-			if (certificate !== undefined) shown = describe(certificate, socket.getProtocol() ?? 'TLS')
+		let certificate: ServerCertificate | undefined
+		// Node returns the certificate only once.
+		const capture = () => {
+			const peer = certificate === undefined ? socket.getPeerX509Certificate() : undefined
+			if (peer !== undefined) certificate = describe(peer, socket.getProtocol() ?? 'TLS')
 		}
 		const finish = (why: string) => {
 			socket.destroy()
-			if (shown === undefined) reject(new Error(`the SCIM server shows no certificate: ${why}`))
-			else resolve(shown)
+			if (certificate === undefined) reject(new Error(`no certificate from the SCIM server: ${why}`))
+			else resolve(certificate)
 		}
-		// Up to TLS 1.2 it has come before the first key; who wants one of the agent breaks off only then.
+		// Up to TLS 1.2 the certificate precedes the first key. Only then does a server miss a client certificate.
 		socket.on('keylog', () => {
-			if (socket.getProtocol() !== 'TLSv1.3') look()
+			if (socket.getProtocol() !== 'TLSv1.3') capture()
 		})
 		socket.setTimeout(limit, () => finish(`no handshake within ${limit / 1000} s`))
 		socket.on('error', (error) => finish(plainly(error)))
 		socket.on('secureConnect', () => {
-			look()
-			finish('it has none')
+			capture()
+			finish('it sent none')
 		})
 	})
 }
 
-function describe(certificate: X509Certificate, protocol: string): Shown {
+function describe(certificate: X509Certificate, protocol: string): ServerCertificate {
 	const legacy = certificate.toLegacyObject()
 	const names = namesIn(certificate.subjectAltName)
 	const commonName = text(legacy.subject?.CN)
@@ -88,9 +88,15 @@ function describe(certificate: X509Certificate, protocol: string): Shown {
 	return {
 		pem: certificate.toString(),
 		text: facts.join(', '),
-		...{ names, commonName, issuer, isSelfSigned, validTo, fingerprint, protocol },
+		names,
+		commonName,
+		issuer,
+		isSelfSigned,
+		fingerprint,
+		protocol,
 		validFrom: new Date(certificate.validFrom),
-		endedAuthority: endedAbove(certificate),
+		validTo,
+		expiredAuthority: expiredAbove(certificate),
 		isFor: (name) => checkServerIdentity(name, legacy) === undefined,
 		isIssuedBy,
 	}
@@ -102,25 +108,29 @@ export const daysUntil = (date: Date): number => Math.floor((date.getTime() - Da
 
 const text = (value: string | string[] | undefined): string => [value ?? ''].flat()[0] ?? ''
 
-/** Node writes them in one line, and those with special characters as JSON. */
+/** Node returns all names in one line, and quotes names with special characters as JSON. */
 const namesIn = (subjectAltName = ''): readonly string[] =>
 	[...subjectAltName.matchAll(/([\w ]+?):("(?:[^"\\]|\\.)*"|[^,]*)(?:, )?/g)].map(
 		([, kind = '', value = '']) =>
 			`${kind === 'IP Address' ? 'IP' : kind}:${value.startsWith('"') ? JSON.parse(value) : value}`,
 	)
 
-function endedAbove(certificate: X509Certificate): string | undefined {
-	for (let each = certificate.issuerCertificate; each !== undefined; each = each.issuerCertificate) {
-		if (new Date(each.validTo).getTime() < Date.now()) return each.subject.replaceAll('\n', ' ')
+function expiredAbove(certificate: X509Certificate): string | undefined {
+	for (
+		let authority = certificate.issuerCertificate;
+		authority !== undefined;
+		authority = authority.issuerCertificate
+	) {
+		if (new Date(authority.validTo).getTime() < Date.now()) return authority.subject.replaceAll('\n', ' ')
 	}
 	return undefined
 }
 
-/** Of the names in it one by which a server can be asked for and that this certificate holds for. */
-export function serverNameIn(shown: Shown, host: string): string | undefined {
-	const named = shown.names.map((name) => name.replace(/^\w+:/, ''))
-	const own = isIP(host) === 0 && host !== 'localhost' ? host : hostname()
-	const [label = ''] = own.toLowerCase().split('.')
-	const spelled = named.map((name) => name.replace(/^\*\./, `${label}.`))
-	return [...spelled, shown.commonName].find((name) => /^[\w.:-]+$/.test(name) && shown.isFor(name))
+/** A name in the certificate that can be set as `serverName`. */
+export function serverNameIn(certificate: ServerCertificate, host: string): string | undefined {
+	const candidates = certificate.names.map((name) => name.replace(/^\w+:/, ''))
+	const hostName = isIP(host) === 0 && host !== 'localhost' ? host : hostname()
+	const [label = ''] = hostName.toLowerCase().split('.')
+	const names = candidates.map((name) => name.replace(/^\*\./, `${label}.`))
+	return [...names, certificate.commonName].find((name) => /^[\w.:-]+$/.test(name) && certificate.isFor(name))
 }

@@ -1,34 +1,44 @@
 import { codeOf, type UsageError } from '../../shared/cli/usage-error.ts'
 import { briefly } from '../log.ts'
 
-/** What one check came to, and what the administrator does about it. */
-export type Finding = {
+/** The result of one check, and what the administrator can do about it. */
+export type DoctorFinding = {
 	readonly code: string
 	readonly verdict: 'PASS' | 'WARN' | 'FAIL' | 'SKIP'
-	/** One line. */
+	/** What the check found, on one line. */
 	readonly seen: string
-	/** One sentence and the line that puts it right; where there are several ways, `Or` begins each other one. */
+	/** How to repair it, with the line to paste. ` Or: ` separates alternatives. */
 	readonly remedy?: string
 }
 
-export const pass = (code: string, seen: string): Finding => ({ code, verdict: 'PASS', seen })
-export const warn = (code: string, seen: string, remedy: string): Finding => ({ code, verdict: 'WARN', seen, remedy })
-export const fail = (code: string, seen: string, remedy: string): Finding => ({ code, verdict: 'FAIL', seen, remedy })
-export const skip = (code: string, seen: string): Finding => ({ code, verdict: 'SKIP', seen })
+export const pass = (code: string, seen: string): DoctorFinding => ({ code, verdict: 'PASS', seen })
+export const warn = (code: string, seen: string, remedy: string): DoctorFinding => ({
+	code,
+	verdict: 'WARN',
+	seen,
+	remedy,
+})
+export const fail = (code: string, seen: string, remedy: string): DoctorFinding => ({
+	code,
+	verdict: 'FAIL',
+	seen,
+	remedy,
+})
+export const skip = (code: string, seen: string): DoctorFinding => ({ code, verdict: 'SKIP', seen })
 
-/** Checks for which another has to be passed first. */
-export const notReached = (codes: readonly string[], first: string): readonly Finding[] =>
-	codes.map((code) => skip(code, `not looked at: ${first} comes first`))
+/** Findings for checks that depend on a failed one. */
+export const notReached = (codes: readonly string[], first: string): readonly DoctorFinding[] =>
+	codes.map((code) => skip(code, `not checked: repair ${first} first`))
 
-/** What helps where a file cannot be read. Systemd hands files of root over to the service, which others cannot read. */
+/** The hint for an unreadable file. Secrets that systemd copies for the service belong to root. */
 export const hintOf = ({ cause, hint }: UsageError): string =>
 	codeOf(cause) === 'EACCES' ? 'Run the doctor as root (Linux) or as administrator (Windows).' : hint
 
 export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
-/** An error in plain words: of a line of OpenSSL its reason alone, and not what Node advises its developers. */
+/** An error in plain words: only the reason of an OpenSSL error, without Node's advice to developers. */
 export function plainly(error: unknown): string {
-	const said = briefly(error)
-	const [, reason] = /:SSL routines:[^:]*:([^:]+)/.exec(said) ?? []
-	return reason ?? said.replace(/; if the root CA is installed locally.*$/, '')
+	const message = briefly(error)
+	const [, reason] = /:SSL routines:[^:]*:([^:]+)/.exec(message) ?? []
+	return reason ?? message.replace(/; if the root CA is installed locally.*$/, '')
 }

@@ -1,55 +1,59 @@
 import { UsageError } from '../../shared/cli/usage-error.ts'
-import { ask, type Reply } from '../ask.ts'
 import { type Config, readText } from '../config.ts'
 import { proxyAgent } from '../proxy.ts'
+import { requestText, type TextResponse } from '../request-text.ts'
 import { readToken } from '../secret-file.ts'
-import { type Finding, fail, pass, plainly, skip } from './check.ts'
+import { type DoctorFinding, fail, pass, plainly, skip } from './check.ts'
 
-/** A tenant of Rollcall, and where the token is that a client of it has. */
-export type Cloud = { readonly url: string; readonly tokenFile: string }
+/** The URL of a Rollcall tenant, and a file with the token of one of its clients. */
+export type CloudTenant = { readonly url: string; readonly tokenFile: string }
 
 const limit = 60_000
 
-/** Goes the whole way, as a client does: Rollcall, relay, an agent, the SCIM server. The agent itself may not send. */
-export async function cloudFinding(cloud: Cloud | undefined, { relay }: Config): Promise<Finding> {
+/** Sends a request as a client does: through Rollcall, Azure Relay and an agent to the SCIM server. */
+export async function cloudFinding(cloud: CloudTenant | undefined, { relay }: Config): Promise<DoctorFinding> {
 	if (cloud === undefined)
 		return skip(
 			'E1',
-			'not asked for: --cloud https://HOST/scim/TENANT --token-file FILE goes the whole way, as a client does',
+			'not requested: --cloud https://HOST/scim/TENANT --token-file FILE sends a request through Rollcall',
 		)
 	const url = `${cloud.url.replace(/\/+$/, '')}/ServiceProviderConfig`
 	const started = performance.now()
 	try {
-		const reply = await ask(url, {
+		const reply = await requestText(url, {
 			headers: { authorization: `Bearer ${readToken(cloud.tokenFile)}`, accept: 'application/scim+json' },
-			limit,
+			timeout: limit,
 			agent: relay.proxy === undefined || !url.startsWith('https:') ? undefined : proxyAgent(relay.proxy),
-			ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile is a PEM file.'),
+			ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile must be a PEM file.'),
 		})
 		const seen = `GET ${url}: ${reply.status} in ${Math.round(performance.now() - started)} ms`
-		return reply.status === 200 ? pass('E1', seen) : refusal(seen, reply, cloud)
+		return reply.status === 200 ? pass('E1', seen) : failure(seen, reply, cloud)
 	} catch (error) {
-		const remedy = 'Is it the address of the tenant, and does this machine reach it?'
+		const remedy = 'Check the URL of the tenant, and that this machine can reach it.'
 		return fail('E1', `GET ${url}: ${plainly(error)}`, error instanceof UsageError ? error.hint : remedy)
 	}
 }
 
-function refusal(seen: string, { status, text }: Reply, { tokenFile }: Cloud): Finding {
+function failure(seen: string, { status, text }: TextResponse, { tokenFile }: CloudTenant): DoctorFinding {
 	const why = detailOf(text)
 	const what = why === undefined ? seen : `${seen}: ${why}`
 	const code = /\((\w+)\)/.exec(why ?? '')?.[1]
 	if (status === 401)
-		return fail('E1', what, `Rollcall or the SCIM server refuses the token: is it the tenant's own in ${tokenFile}?`)
+		return fail(
+			'E1',
+			what,
+			`Rollcall or the SCIM server refuses the token. Check that ${tokenFile} has the token of this tenant.`,
+		)
 	if (status === 404)
-		return fail('E1', what, 'Is it the address of a tenant, and has its SCIM server a ServiceProviderConfig?')
-	return fail('E1', what, remedies[code ?? ''] ?? 'The causes that detail may name are listed in docs/relay.md.')
+		return fail('E1', what, 'Check the URL of the tenant, and that its SCIM server has /ServiceProviderConfig.')
+	return fail('E1', what, remedies[code ?? ''] ?? 'docs/relay-troubleshooting.md lists the causes.')
 }
 
 const remedies: Readonly<Record<string, string>> = {
-	no_agent: 'No agent listens on the hybrid connection of the tenant: start it; see A3.',
+	no_agent: 'No agent listens on the hybrid connection of the tenant. Start the agent; see A3.',
 	relay_unauthorized: 'Give the identity of the Function the role Azure Relay Sender on the hybrid connection.',
 	relay_refused: 'Give the identity of the Function the role Azure Relay Sender on the hybrid connection.',
-	unknown_agent: 'Another agent listens: add its id to the settings of the tenant, or find out whose it is.',
+	unknown_agent: 'Another agent answered. Find out whose it is, or add its id to the settings of the tenant.',
 }
 
 function detailOf(text: string): string | undefined {

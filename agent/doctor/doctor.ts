@@ -5,50 +5,50 @@ import { type Config, readConfig } from '../config.ts'
 import type { Machine } from '../service-manager.ts'
 import { access } from './access.ts'
 import { agentFinding } from './agent.ts'
-import { counted, type Finding, fail, hintOf, notReached, pass, plainly } from './check.ts'
-import { type Cloud, cloudFinding } from './cloud.ts'
-import { examineFiles } from './files.ts'
+import { counted, type DoctorFinding, fail, hintOf, notReached, pass, plainly } from './check.ts'
+import { type CloudTenant, cloudFinding } from './cloud.ts'
+import { checkFiles } from './files.ts'
 import { openFiles, runtime, service } from './host.ts'
 import { originFindings } from './origin.ts'
 import { relayFindings } from './relay.ts'
 import { tokenFindings } from './token.ts'
 
-export type Examination = {
+export type DiagnosisOptions = {
 	readonly clock: Clock
 	readonly machine: Machine
-	/** The way in from the cloud, when it is to be gone. */
-	readonly cloud?: Cloud | undefined
-	/** Listen for a moment where no agent can be asked. */
+	/** Sends a request through this tenant, too. */
+	readonly cloud?: CloudTenant | undefined
+	/** Listens for a moment if no running agent answers. */
 	readonly isListening?: boolean
 }
 
-/** Checks everything that the agent needs, each with what was seen and what to do about it. */
-export async function diagnose(file: string, examination: Examination): Promise<readonly Finding[]> {
-	const { clock, machine, cloud, isListening = false } = examination
-	const config = read(file)
+/** Checks everything that the agent needs. */
+export async function diagnose(file: string, options: DiagnosisOptions): Promise<readonly DoctorFinding[]> {
+	const { clock, machine, cloud, isListening = false } = options
+	const config = readSettings(file)
 	if ('verdict' in config) return [config]
-	const examined = { config, file }
-	const files = examineFiles(examined)
+	const loaded = { config, file }
+	const files = checkFiles(loaded)
 	const canRun = files.canListen && files.canTrust && files.canConnect && files.canAuthorize
-	// Entra is reached by the same way as the service.
+	// Entra may need the same authority file as Azure Relay.
 	const canAsk = files.canListen && (files.canTrust || config.credentials.type !== 'certificate')
 	return [
-		pass('C1', `${file} is understood`),
+		pass('C1', `${file} is valid`),
 		...files.findings,
-		...access(examined, machine),
-		address(config),
+		...access(loaded, machine),
+		addressFinding(config),
 		runtime(config),
 		service(machine),
 		openFiles(limits(), config),
 		...(await relayFindings(config, files.canTrust, clock)),
 		...(canAsk ? await tokenFindings(config, clock) : notReached(['A1', 'A2'], 'C2')),
 		await agentFinding(config, isListening && canRun, clock),
-		...(await originFindings(examined, files)),
+		...(await originFindings(loaded, files)),
 		await cloudFinding(cloud, config),
 	]
 }
 
-/** What the system lets this process have. */
+/** The resource limits of this process, on Linux. */
 function limits(): string | undefined {
 	try {
 		return readFileSync('/proc/self/limits', 'utf8')
@@ -58,7 +58,7 @@ function limits(): string | undefined {
 	}
 }
 
-function read(file: string): Config | Finding {
+function readSettings(file: string): Config | DoctorFinding {
 	try {
 		return readConfig(file)
 	} catch (error) {
@@ -69,15 +69,15 @@ function read(file: string): Config | Finding {
 
 const endpoints = 'Users|Groups|Me|Bulk|Schemas|ResourceTypes|ServiceProviderConfig'
 
-/** The one server that is asked; below its address are the endpoints, so none of them belongs into it. */
-function address({ origin: { url } }: Config): Finding {
+/** Checks that `origin.url` is the root of a SCIM server, not one of its endpoints. */
+function addressFinding({ origin: { url } }: Config): DoctorFinding {
 	const root = url.replace(new RegExp(`/(${endpoints})/?$`, 'i'), '')
-	if (root === url) return pass('C4', `${url} is the one SCIM server that is asked`)
-	return fail('C4', `${url} is an endpoint of a SCIM server`, `Name the address before it: "url": "${root}" in origin.`)
+	if (root === url) return pass('C4', `the SCIM server is ${url}`)
+	return fail('C4', `${url} is an endpoint of a SCIM server`, `Name the root instead: "url": "${root}" in origin.`)
 }
 
-/** The findings for people: what was seen in one line, each way to put it right below, and what it comes to. */
-export function report(findings: readonly Finding[]): string {
+/** The findings as text: one line each, the remedies below, and a summary. */
+export function report(findings: readonly DoctorFinding[]): string {
 	const lines = findings.map(({ code, verdict, seen, remedy }) => {
 		const ways = remedy === undefined ? '' : `          ${remedy.replaceAll(' Or: ', '\n          Or: ')}\n`
 		return `${verdict} ${code}  ${seen}\n${ways}`
@@ -85,8 +85,8 @@ export function report(findings: readonly Finding[]): string {
 	return `${lines.join('')}\n${summary(findings)}\n`
 }
 
-function summary(findings: readonly Finding[]): string {
+function summary(findings: readonly DoctorFinding[]): string {
 	const [first, ...others] = findings.filter(({ verdict }) => verdict === 'FAIL')
-	if (first === undefined) return 'Nothing is wrong.'
-	return `${counted(others.length + 1, 'check')} failed. Begin with ${first.code}.`
+	if (first === undefined) return 'No check failed.'
+	return `${counted(others.length + 1, 'check')} failed. Start with ${first.code}.`
 }

@@ -4,38 +4,43 @@ import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import { type Config, readText } from '../config.ts'
 import { readSecret, readToken } from '../secret-file.ts'
 import { day, daysUntil } from './certificate.ts'
-import { counted, type Finding, fail, hintOf, pass, plainly, warn } from './check.ts'
-import { type Examined, saving } from './remedy.ts'
+import { counted, type DoctorFinding, fail, hintOf, pass, plainly, warn } from './check.ts'
+import { type LoadedConfig, saving } from './remedy.ts'
 
-/** What the files that the settings name are good for. */
-export type Files = {
-	readonly findings: readonly Finding[]
-	/** Those for a token of the service. */
+/** Findings for the files that the settings name, and what the agent can do with these files. */
+export type FileChecks = {
+	readonly findings: readonly DoctorFinding[]
+	/** The files for a token of Azure Relay are usable. */
 	readonly canListen: boolean
-	/** The authorities that vouch for the service. */
+	/** The authorities for Azure are readable. */
 	readonly canTrust: boolean
-	/** Those for TLS with the SCIM server. */
+	/** The files for TLS with the SCIM server are usable. */
 	readonly canConnect: boolean
-	/** The SCIM server's token. */
+	/** The token for the SCIM server is usable. */
 	readonly canAuthorize: boolean
 }
 
-type Named = {
+type NamedFile = {
 	readonly setting: string
 	readonly file: string
 	readonly kind: 'token' | 'key' | 'certificates'
 	readonly use: 'listen' | 'trust' | 'connect' | 'authorize'
-	/** Of a key, the certificate that it belongs to; of a certificate, itself where it is the agent's own. */
-	readonly own?: string
+	/** For a key, the certificate that it belongs to. For a certificate of the agent, that certificate. */
+	readonly certificateFile?: string
 }
 
-/** The files that the settings name, and what for. */
-function namedIn({ relay, credentials, origin }: Config): readonly Named[] {
+/** The files that the settings name, and their purpose. */
+function filesNamedIn({ relay, credentials, origin }: Config): readonly NamedFile[] {
 	const { tls, clientCertificate, authorization } = origin
-	const named: Named[] = []
-	const add = (use: Named['use'], kind: Named['kind'], setting: string, file: string, own?: string) =>
-		named.push({ use, kind, setting, file, ...(own !== undefined && { own }) })
-	const addPair = (use: Named['use'], setting: string, files: { certificateFile: string; keyFile: string }) => {
+	const files: NamedFile[] = []
+	const add = (
+		use: NamedFile['use'],
+		kind: NamedFile['kind'],
+		setting: string,
+		file: string,
+		certificateFile?: string,
+	) => files.push({ use, kind, setting, file, ...(certificateFile !== undefined && { certificateFile }) })
+	const addPair = (use: NamedFile['use'], setting: string, files: { certificateFile: string; keyFile: string }) => {
 		add(use, 'certificates', `${setting}.certificateFile`, files.certificateFile, files.certificateFile)
 		add(use, 'key', `${setting}.keyFile`, files.keyFile, files.certificateFile)
 	}
@@ -47,15 +52,16 @@ function namedIn({ relay, credentials, origin }: Config): readonly Named[] {
 	if (clientCertificate !== undefined) addPair('connect', 'origin.clientCertificate', clientCertificate)
 	if (authorization.type === 'bearer')
 		add('authorize', 'token', 'origin.authorization.tokenFile', authorization.tokenFile)
-	return named
+	return files
 }
 
-/** Are the files there and what they should be, and who may read and change them? */
-export function examineFiles(examined: Examined): Files {
-	const judged = namedIn(examined.config).map((named) => ({ use: named.use, finding: examine(named, examined) }))
-	const isUsable = (use: Named['use']) => !judged.some((one) => one.use === use && one.finding.verdict === 'FAIL')
+/** Checks that the files exist and are valid, and who can read and change them. */
+export function checkFiles(loaded: LoadedConfig): FileChecks {
+	const checks = filesNamedIn(loaded.config).map((entry) => ({ use: entry.use, finding: findingFor(entry, loaded) }))
+	const isUsable = (use: NamedFile['use']) =>
+		!checks.some((check) => check.use === use && check.finding.verdict === 'FAIL')
 	return {
-		findings: [...settingsFile(examined), ...judged.map(({ finding }) => finding)],
+		findings: [...settingsFile(loaded), ...checks.map(({ finding }) => finding)],
 		canListen: isUsable('listen'),
 		canTrust: isUsable('trust'),
 		canConnect: isUsable('connect'),
@@ -63,46 +69,46 @@ export function examineFiles(examined: Examined): Files {
 	}
 }
 
-function examine(named: Named, examined: Examined): Finding {
-	const { seen, ...finding } = judge(named, examined)
-	return { ...finding, seen: `${named.setting}: ${seen}` }
+function findingFor(entry: NamedFile, loaded: LoadedConfig): DoctorFinding {
+	const { seen, ...finding } = checkFile(entry, loaded)
+	return { ...finding, seen: `${entry.setting}: ${seen}` }
 }
 
-function judge(named: Named, examined: Examined): Finding {
+function checkFile(entry: NamedFile, loaded: LoadedConfig): DoctorFinding {
 	try {
-		switch (named.kind) {
+		switch (entry.kind) {
 			case 'token':
-				return token(named.file)
+				return token(entry.file)
 			case 'key':
-				return key(named)
+				return key(entry)
 			case 'certificates':
-				return certificates(named)
+				return certificates(entry)
 		}
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error
-		return fail('C2', plainly(error), remedyFor(error, named.file, examined))
+		return fail('C2', plainly(error), remedyFor(error, entry.file, loaded))
 	}
 }
 
-function remedyFor(error: UsageError, named: string, { config, file }: Examined): string {
+function remedyFor(error: UsageError, path: string, { config, file }: LoadedConfig): string {
 	const { tls } = config.origin
-	// Whoever pins has to make the file first.
-	const isToMake = tls.mode === 'pin' && tls.certificateFile === named && codeOf(error.cause) === 'ENOENT'
-	return isToMake ? `${saving(file, named)}, and compare its SHA-256 with that of the server.` : hintOf(error)
+	// A pin needs a file that does not exist at first.
+	const isMissingPin = tls.mode === 'pin' && tls.certificateFile === path && codeOf(error.cause) === 'ENOENT'
+	return isMissingPin ? `${saving(file, path)}, then compare its SHA-256 with that of the server.` : hintOf(error)
 }
 
-const byOwnerAlone = process.platform === 'win32' ? '' : ', by its owner alone'
+const byOwnerAlone = process.platform === 'win32' ? '' : ', only by its owner'
 
-function token(file: string): Finding {
+function token(file: string): DoctorFinding {
 	readToken(file)
 	return pass('C2', `${file} is readable${byOwnerAlone}`)
 }
 
-function key({ file, own }: Named): Finding {
+function key({ file, certificateFile }: NamedFile): DoctorFinding {
 	const parsed = parse(file, readSecret(file))
-	if (own !== undefined && !isKeyOf(parsed, own))
-		throw new UsageError(`${file} is not the key of ${own}`, {
-			hint: 'Name the key and the certificate that belong together.',
+	if (certificateFile !== undefined && !isKeyOf(parsed, certificateFile))
+		throw new UsageError(`${file} is not the key of ${certificateFile}`, {
+			hint: 'Name a key and a certificate that belong together.',
 		})
 	return pass('C2', `${file} is a private key, readable${byOwnerAlone}`)
 }
@@ -111,14 +117,14 @@ function parse(file: string, pem: string): KeyObject {
 	try {
 		return createPrivateKey(pem)
 	} catch (error) {
-		throw new UsageError(`${file} is no private key that can be used: ${plainly(error)}`, {
-			hint: 'It must be PEM without a passphrase: openssl pkey -in FILE -out NEW-FILE.',
+		throw new UsageError(`${file} is not a usable private key: ${plainly(error)}`, {
+			hint: 'The key must be PEM without a passphrase: openssl pkey -in FILE -out NEW-FILE.',
 			cause: error,
 		})
 	}
 }
 
-/** A certificate that cannot be read has a finding of its own. */
+/** True if the certificate is unreadable, because that has its own finding. */
 function isKeyOf(key: KeyObject, certificateFile: string): boolean {
 	try {
 		return certificatesIn(certificateFile)[0]?.checkPrivateKey(key) ?? false
@@ -128,30 +134,30 @@ function isKeyOf(key: KeyObject, certificateFile: string): boolean {
 	}
 }
 
-function certificates({ file, own }: Named): Finding {
+function certificates({ file, certificateFile }: NamedFile): DoctorFinding {
 	const all = certificatesIn(file)
 	const [first] = all
 	const seen = `${file} has ${counted(all.length, 'certificate')}`
-	if (isChangeable(file)) return warn('C2', `${seen}, and others may change it`, `chmod go-w ${file}`)
-	if (own === undefined || first === undefined) return pass('C2', seen)
+	if (isChangeable(file)) return warn('C2', `${seen}, and other users can change it`, `chmod go-w ${file}`)
+	if (certificateFile === undefined || first === undefined) return pass('C2', seen)
 	const ends = new Date(first.validTo)
 	const until = `${seen}, until ${day(ends)}`
 	const days = daysUntil(ends)
-	if (days < 0) return fail('C2', until, "The agent's certificate is out of date: have another one issued.")
+	if (days < 0) return fail('C2', until, "The agent's certificate has expired. Renew it.")
 	return days > 30
 		? pass('C2', until)
-		: warn('C2', until, `It ends in ${counted(days, 'day')}: have another one issued.`)
+		: warn('C2', until, `The agent's certificate expires in ${counted(days, 'day')}. Renew it.`)
 }
 
 function certificatesIn(file: string): readonly X509Certificate[] {
-	const text = readText(file, 'It must exist and be readable by the user that the agent runs as.')
+	const text = readText(file, 'The file must exist, and the user of the agent must be able to read it.')
 	const blocks = text.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs)
-	const hint = 'It must be PEM: openssl x509 -inform der -in FILE -out NEW-FILE makes it of what Windows exports.'
-	if (blocks === null) throw new UsageError(`${file} has no certificate in PEM`, { hint })
+	const hint = 'The file must be PEM. To convert a Windows export: openssl x509 -inform der -in FILE -out NEW-FILE.'
+	if (blocks === null) throw new UsageError(`${file} contains no PEM certificate`, { hint })
 	try {
 		return blocks.map((block) => new X509Certificate(block))
 	} catch (error) {
-		throw new UsageError(`${file} has a certificate that cannot be read: ${plainly(error)}`, { hint, cause: error })
+		throw new UsageError(`${file} contains an unreadable certificate: ${plainly(error)}`, { hint, cause: error })
 	}
 }
 
@@ -159,11 +165,11 @@ const bits = (file: string): number => (process.platform === 'win32' ? 0 : statS
 
 const isChangeable = (file: string): boolean => (bits(file) & 0o022) !== 0
 
-/** Who may change the settings may send the SCIM server's token elsewhere. */
-function settingsFile({ config, file }: Examined): readonly Finding[] {
-	if (isChangeable(file)) return [warn('C2', `${file} can be changed by others`, `chmod go-w ${file}`)]
+/** A user who can change the settings can send the SCIM server's token to another server. */
+function settingsFile({ config, file }: LoadedConfig): readonly DoctorFinding[] {
+	if (isChangeable(file)) return [warn('C2', `other users can change ${file}`, `chmod go-w ${file}`)]
 	const hasPassword = /\/\/[^/]*@/.test(config.relay.proxy ?? '')
 	if (hasPassword && (bits(file) & 0o044) !== 0)
-		return [warn('C2', `${file} has the proxy's password in it and can be read by others`, `chmod go-r ${file}`)]
+		return [warn('C2', `other users can read ${file}, which contains the proxy's password`, `chmod go-r ${file}`)]
 	return []
 }

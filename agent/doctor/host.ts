@@ -4,21 +4,21 @@ import { readsTrustStore } from '../origin-tls.ts'
 import { managerOf } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
 import { version } from '../version.ts'
-import { type Finding, fail, pass, plainly, skip, warn } from './check.ts'
+import { type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
 
-/** What the agent runs on. */
+/** Checks the version of Node. */
 export function runtime(
 	{ origin }: Pick<Config, 'origin'>,
 	{ node, openssl }: { readonly node: string; readonly openssl: string } = process.versions,
 	seesMachine = readsTrustStore,
-): Finding {
+): DoctorFinding {
 	const seen = `rollcall-relay ${version}, Node ${node} with OpenSSL ${openssl} on ${process.platform}, ws ${wsPackage.version}`
-	if (!isAtLeast(node, [20, 19])) return fail('H1', seen, 'Install Node 20.19 or later, 24 best.')
+	if (!isAtLeast(node, [20, 19])) return fail('H1', seen, 'Install Node 20.19 or later, preferably 24.')
 	if (seesMachine || origin.tls.mode !== 'system') return pass('H1', seen)
 	return warn(
 		'H1',
 		seen,
-		'It does not see the authorities that were added to this machine: install Node 22.15 or later. Or: name your authority, "tls": { "mode": "ca", "caFile": "ca.pem" } in origin, or NODE_EXTRA_CA_CERTS in the environment of the agent.',
+		'This Node ignores the authorities that were added to the machine. Install Node 22.15 or later. Or: Name your authority: "tls": { "mode": "ca", "caFile": "ca.pem" } in origin. Or: Set NODE_EXTRA_CA_CERTS in the environment of the agent.',
 	)
 }
 
@@ -27,54 +27,56 @@ function isAtLeast(version: string, [major, minor]: readonly [number, number]): 
 	return ownMajor > major || (ownMajor === major && ownMinor >= minor)
 }
 
-/** Is it installed as a service, and does that run? */
-export function service(machine: Machine): Finding {
+/** Checks whether the service is installed and running. */
+export function service(machine: Machine): DoctorFinding {
 	try {
 		const status = managerOf(machine).status(machine)
-		return machine.platform === 'win32' ? ofWindows(status.trim()) : unit(status, restartsOfLate(machine))
+		return machine.platform === 'win32'
+			? windowsService(status.trim())
+			: systemdService(status, countRecentRestarts(machine))
 	} catch (error) {
-		return skip('H3', `no service is known here: ${plainly(error)}`)
+		return skip('H3', `cannot read the service: ${plainly(error)}`)
 	}
 }
 
-function unit(properties: string, ofLate: number | undefined): Finding {
-	const of = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(properties)?.[1] ?? ''
-	if (of('LoadState') !== 'loaded') return skip('H3', 'no service is installed')
-	const restarts = Number(of('NRestarts'))
-	const when = ofLate === undefined ? '' : `, ${ofLate} of them within 24 h`
-	const seen = `the service is ${of('ActiveState')} (${of('SubState')}) since ${of('ActiveEnterTimestamp') || 'never'}, restarted ${restarts} times${when}`
-	const remedy = 'Its log says why: journalctl -u rollcall-relay -n 50'
-	if (of('ActiveState') !== 'active') return fail('H3', seen, remedy)
-	return (ofLate ?? restarts) > 0 ? warn('H3', seen, remedy) : pass('H3', seen)
+function systemdService(properties: string, recentRestarts: number | undefined): DoctorFinding {
+	const property = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(properties)?.[1] ?? ''
+	if (property('LoadState') !== 'loaded') return skip('H3', 'no service is installed')
+	const restarts = Number(property('NRestarts'))
+	const period = recentRestarts === undefined ? '' : `, ${recentRestarts} of them within 24 h`
+	const seen = `the service is ${property('ActiveState')} (${property('SubState')}) since ${property('ActiveEnterTimestamp') || 'never'}, restarted ${restarts} times${period}`
+	const remedy = 'See its log: journalctl -u rollcall-relay -n 50'
+	if (property('ActiveState') !== 'active') return fail('H3', seen, remedy)
+	return (recentRestarts ?? restarts) > 0 ? warn('H3', seen, remedy) : pass('H3', seen)
 }
 
-/** What systemd itself wrote into the log of the service, where that may be read. */
-function restartsOfLate({ run }: Machine): number | undefined {
+/** Restarts in the last 24 h by systemd's journal, or undefined if the journal is unreadable. */
+function countRecentRestarts({ run }: Machine): number | undefined {
 	try {
-		const said = run('journalctl', ['-u', 'rollcall-relay', '-t', 'systemd', '--since=-24h', '-o', 'cat', '-q'])
-		return said.match(/Scheduled restart job/g)?.length ?? 0
+		const journal = run('journalctl', ['-u', 'rollcall-relay', '-t', 'systemd', '--since=-24h', '-o', 'cat', '-q'])
+		return journal.match(/Scheduled restart job/g)?.length ?? 0
 	} catch (error) {
 		if (error instanceof Error) return undefined
 		throw error
 	}
 }
 
-function ofWindows(state: string): Finding {
-	if (state === 'Started') return pass('H3', 'the service is started')
+function windowsService(state: string): DoctorFinding {
+	if (state === 'Started') return pass('H3', 'the service is running')
 	if (state === 'NonExistent') return skip('H3', 'no service is installed')
 	return fail(
 		'H3',
 		`the service is ${state}`,
-		'Start-Service rollcall-relay, and see logs\\rollcall-relay.err.log beside the agent.',
+		'Run Start-Service rollcall-relay, and see logs\\rollcall-relay.err.log in the folder of the agent.',
 	)
 }
 
-/** A request takes a connection to the SCIM server and perhaps one to the service; the rest is Node's. */
-export function openFiles(limits: string | undefined, { concurrency }: Pick<Config, 'concurrency'>): Finding {
+/** A request needs one connection to the SCIM server and perhaps one to Azure. Node needs the rest. */
+export function openFiles(limits: string | undefined, { concurrency }: Pick<Config, 'concurrency'>): DoctorFinding {
 	const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? '') ?? []
-	if (limit === undefined) return skip('H4', 'the limit of open files is not known here')
+	if (limit === undefined) return skip('H4', 'the limit of open files is unknown')
 	const needed = 100 + 3 * concurrency
-	const seen = `${limit} files may be open, ${needed} are enough`
+	const seen = `${limit} open files allowed, ${needed} needed`
 	if (limit === 'unlimited' || Number(limit) >= needed) return pass('H4', seen)
-	return fail('H4', seen, `Raise it to ${needed} or more: LimitNOFILE= in the unit, ulimit -n in a shell.`)
+	return fail('H4', seen, `Raise the limit to at least ${needed}: LimitNOFILE= in the unit, ulimit -n in a shell.`)
 }

@@ -5,106 +5,117 @@ import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
 import { controlLimit } from '../dispatch.ts'
 import { forwardTo, type OriginAnswer, originOf } from '../forward.ts'
-import { daysUntil, type Shown, showCertificate } from './certificate.ts'
-import { counted, type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
-import type { Files } from './files.ts'
+import { daysUntil, type ServerCertificate, showCertificate } from './certificate.ts'
+import { counted, type DoctorFinding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
+import type { FileChecks } from './files.ts'
 import { pageTitle, wantsCertificate } from './page.ts'
-import { type Obstacle, reach } from './reach.ts'
-import { atHost, type Examined, expectedName, remedyFor } from './remedy.ts'
+import { type ConnectFailure, reach } from './reach.ts'
+import { atHost, expectedName, type LoadedConfig, remedyFor } from './remedy.ts'
 
 const deadline = 10_000
-/** Enough for a percentile, and no longer than somebody likes to wait. */
+/** Enough requests for a percentile, within a time that the administrator will wait. */
 const rounds = 20
 const roundsLimit = 10_000
 
-type Ask = (path: string) => Promise<OriginAnswer>
+type Get = (path: string) => Promise<OriginAnswer>
 
-/** Is the SCIM server there, does its certificate hold, and does it answer SCIM? */
+/** Checks the SCIM server: its address, port, certificate and answers. */
 export async function originFindings(
-	examined: Examined,
-	files: Files,
+	loaded: LoadedConfig,
+	files: FileChecks,
 	clock: Clock = systemClock,
-): Promise<readonly Finding[]> {
-	const { host, port } = originOf(examined.config)
+): Promise<readonly DoctorFinding[]> {
+	const { host, port } = originOf(loaded.config)
 	const addresses = await lookup(host, { all: true }).catch(plainly)
 	if (typeof addresses === 'string') {
-		const trouble = { fault: 'origin_dns', detail: addresses, shown: undefined } as const
+		const failure = { fault: 'origin_dns', detail: addresses, certificate: undefined } as const
 		const seen = `origin_dns: ${host}: ${addresses}`
-		return [fail('O1', seen, remedyFor(trouble, examined)), ...notReached(['O2', 'O3', ...ofAnswers], 'O1')]
+		return [fail('O1', seen, remedyFor(failure, loaded)), ...notReached(['O2', 'O3', ...answerChecks], 'O1')]
 	}
-	const tried = await Promise.all(addresses.map(({ address }) => tryAddress(address, port)))
-	const listed = tried.map(({ address, obstacle }) => `${address} (${stateOf(obstacle)})`).join(', ')
-	const where = pass('O1', isIP(host) === 0 ? `${host} is ${listed}` : listed)
-	const open = tried.filter(({ obstacle }) => obstacle === undefined)
-	if (open.length === 0) return [where, await unreached(tried, examined), ...notReached(['O3', ...ofAnswers], 'O2')]
-	const through = pass('O2', `port ${port} of ${open.map(({ address }) => address).join(' and ')} takes connections`)
-	return [where, through, ...(await beyond(examined, files, clock))]
+	const attempts = await Promise.all(addresses.map(({ address }) => tryAddress(address, port)))
+	const listed = attempts.map(({ address, failure }) => `${address} (${stateOf(failure)})`).join(', ')
+	const resolved = pass('O1', isIP(host) === 0 ? `${host} is ${listed}` : listed)
+	const open = attempts.filter(({ failure }) => failure === undefined)
+	if (open.length === 0)
+		return [resolved, await unreachableFinding(attempts, loaded), ...notReached(['O3', ...answerChecks], 'O2')]
+	const reachable = pass(
+		'O2',
+		`port ${port} of ${open.map(({ address }) => address).join(' and ')} accepts connections`,
+	)
+	return [resolved, reachable, ...(await connectionFindings(loaded, files, clock))]
 }
 
-type Tried = { readonly address: string; readonly obstacle: Obstacle | undefined }
+type AddressAttempt = { readonly address: string; readonly failure: ConnectFailure | undefined }
 
-const tryAddress = async (address: string, port: number): Promise<Tried> => ({
+const tryAddress = async (address: string, port: number): Promise<AddressAttempt> => ({
 	address,
-	obstacle: await reach(address, port),
+	failure: await reach(address, port),
 })
 
-function stateOf(obstacle: Obstacle | undefined): string {
-	if (obstacle === undefined) return 'listens'
-	return obstacle.code === 'ECONNREFUSED' ? 'nothing listens' : obstacle.detail
+function stateOf(failure: ConnectFailure | undefined): string {
+	if (failure === undefined) return 'listens'
+	return failure.code === 'ECONNREFUSED' ? 'nothing listens' : failure.detail
 }
 
 const loopback = ['127.0.0.1', '::1']
 
-/** A server of this machine often listens on one of its addresses alone. */
-async function unreached(tried: readonly Tried[], examined: Examined): Promise<Finding> {
-	const { port } = originOf(examined.config)
-	const { url } = examined.config.origin
-	const isSilent = tried.some(({ obstacle }) => obstacle?.code === 'ETIMEDOUT')
+/** Also tries the other loopback address, because a local server often listens on only one. */
+async function unreachableFinding(attempts: readonly AddressAttempt[], loaded: LoadedConfig): Promise<DoctorFinding> {
+	const { port } = originOf(loaded.config)
+	const { url } = loaded.config.origin
+	const isSilent = attempts.some(({ failure }) => failure?.code === 'ETIMEDOUT')
 	const fault = isSilent ? 'origin_connect_timeout' : 'origin_refused'
-	const detail = tried.map(({ obstacle }) => obstacle?.detail).join(', ')
-	const others = loopback.filter((address) => !tried.some((one) => one.address === address))
-	const elsewhere = (await Promise.all(others.map((address) => tryAddress(address, port)))).find(
-		({ obstacle }) => obstacle === undefined,
+	const detail = attempts.map(({ failure }) => failure?.detail).join(', ')
+	const otherAddresses = loopback.filter((address) => !attempts.some((attempt) => attempt.address === address))
+	const otherListener = (await Promise.all(otherAddresses.map((address) => tryAddress(address, port)))).find(
+		({ failure }) => failure === undefined,
 	)
 	const remedy =
-		elsewhere === undefined
-			? remedyFor({ fault, detail, shown: undefined }, examined)
-			: `Something listens on ${elsewhere.address}: if that is the SCIM server, "url": "${atHost(url, elsewhere.address)}".`
+		otherListener === undefined
+			? remedyFor({ fault, detail, certificate: undefined }, loaded)
+			: `A server listens on ${otherListener.address}. If it is the SCIM server, set "url": "${atHost(url, otherListener.address)}" in origin.`
 	return fail('O2', `${fault}: ${detail}`, remedy)
 }
 
-const ofAnswers = ['O4', 'O5', 'O6', 'O7']
+const answerChecks = ['O4', 'O5', 'O6', 'O7']
 
-/** What a connection shows, and what is answered over it. */
-async function beyond(examined: Examined, files: Files, clock: Clock): Promise<readonly Finding[]> {
-	const { config } = examined
+/** Checks TLS and the answers of a server that accepts connections. */
+async function connectionFindings(
+	loaded: LoadedConfig,
+	files: FileChecks,
+	clock: Clock,
+): Promise<readonly DoctorFinding[]> {
+	const { config } = loaded
 	if (!files.canConnect)
-		return [skip('O3', `${await glance(config)}; not judged: C2 comes first`), ...notReached(ofAnswers, 'C2')]
-	const ask = askOf(files.canAuthorize ? config : withoutToken(config), clock)
-	const looking = showCertificate(config).catch(plainly)
-	const first = await ask('/ServiceProviderConfig')
-	const shown = await looking
-	const connection = judge(first, typeof shown === 'string' ? undefined : shown, examined)
-	if (connection.verdict === 'FAIL') return [connection, ...notReached(ofAnswers, 'O3')]
+		return [
+			skip('O3', `${await certificateText(config)}; not verified: repair C2 first`),
+			...notReached(answerChecks, 'C2'),
+		]
+	const get = askOf(files.canAuthorize ? config : withoutToken(config), clock)
+	const fetchedCertificate = showCertificate(config).catch(plainly)
+	const first = await get('/ServiceProviderConfig')
+	const certificate = await fetchedCertificate
+	const connection = tlsFinding(first, typeof certificate === 'string' ? undefined : certificate, loaded)
+	if (connection.verdict === 'FAIL') return [connection, ...notReached(answerChecks, 'O3')]
 	return [
 		connection,
-		await titled(answer('O4', '/ServiceProviderConfig', first, examined), '/ServiceProviderConfig', examined),
+		await withPageTitle(answerFinding('O4', '/ServiceProviderConfig', first, loaded), '/ServiceProviderConfig', loaded),
 		files.canAuthorize
-			? answer('O5', '/Users?count=1', await ask('/Users?count=1'), examined)
-			: skip('O5', 'not looked at: C2 comes first'),
-		await speed(ask),
-		await size(ask),
+			? answerFinding('O5', '/Users?count=1', await get('/Users?count=1'), loaded)
+			: skip('O5', 'not checked: repair C2 first'),
+		await speed(get),
+		await size(get),
 	]
 }
 
-const glance = (config: Config): Promise<string> => showCertificate(config).then(({ text }) => text, plainly)
+const certificateText = (config: Config): Promise<string> => showCertificate(config).then(({ text }) => text, plainly)
 
 const withoutToken = (config: Config): Config => ({
 	...config,
 	origin: { ...config.origin, authorization: { type: 'passThrough' } },
 })
 
-function askOf(config: Config, clock: Clock): Ask {
+function askOf(config: Config, clock: Clock): Get {
 	const { basePath } = originOf(config)
 	const forward = forwardTo(config, clock)
 	const headers = { accept: 'application/scim+json' }
@@ -118,90 +129,100 @@ const afterConnecting: ReadonlySet<AgentErrorCode> = new Set([
 	'origin_reset',
 ])
 
-function judge(first: OriginAnswer, shown: Shown | undefined, examined: Examined): Finding {
-	if (!('fault' in first) || afterConnecting.has(first.fault)) return accepted(shown)
+function tlsFinding(
+	first: OriginAnswer,
+	certificate: ServerCertificate | undefined,
+	loaded: LoadedConfig,
+): DoctorFinding {
+	if (!('fault' in first) || afterConnecting.has(first.fault)) return acceptedFinding(certificate)
 	const { fault, detail } = first
-	const trouble = { fault, detail: plainly(detail), shown }
-	const certificate = shown === undefined ? '' : `; ${shown.text}`
-	// The port is open: what is left of refusals broke off before TLS began.
+	const failure = { fault, detail: plainly(detail), certificate }
+	const suffix = certificate === undefined ? '' : `; ${certificate.text}`
+	// The port is open, so a refusal means that the server disconnected before TLS began.
 	if (fault === 'origin_refused')
-		return fail('O3', `origin_reset before the handshake: ${trouble.detail}${certificate}`, brokenOff)
+		return fail('O3', `origin_reset before the handshake: ${failure.detail}${suffix}`, hangUpRemedy)
 	return fail(
 		'O3',
-		`${fault}: ${words(trouble.detail, fault, shown, examined)}${certificate}`,
-		remedyFor(trouble, examined),
+		`${fault}: ${detailOf(failure.detail, fault, certificate, loaded)}${suffix}`,
+		remedyFor(failure, loaded),
 	)
 }
 
-const brokenOff =
-	'Something listens there and hangs up before TLS begins: is it the port of the SCIM server, and may this machine connect (firewall, list of allowed addresses)? Clients are told origin_refused.'
+const hangUpRemedy =
+	'The server disconnects before TLS begins. Check the port, and that no firewall or list of allowed addresses excludes this machine. Clients see origin_refused.'
 
-function words(detail: string, fault: AgentErrorCode, shown: Shown | undefined, { config }: Examined): string {
-	if (fault === 'origin_tls_name' && shown !== undefined) return `it is not for ${expectedName(config)}`
+function detailOf(
+	detail: string,
+	fault: AgentErrorCode,
+	certificate: ServerCertificate | undefined,
+	{ config }: LoadedConfig,
+): string {
+	if (fault === 'origin_tls_name' && certificate !== undefined)
+		return `the certificate is not valid for ${expectedName(config)}`
 	return detail
 }
 
-function accepted(shown: Shown | undefined): Finding {
-	if (shown === undefined) return pass('O3', 'the certificate is accepted')
-	const days = daysUntil(shown.validTo)
-	const seen = `accepted: ${shown.text}`
+function acceptedFinding(certificate: ServerCertificate | undefined): DoctorFinding {
+	if (certificate === undefined) return pass('O3', 'the certificate is accepted')
+	const days = daysUntil(certificate.validTo)
+	const seen = `accepted: ${certificate.text}`
 	return days > 30
 		? pass('O3', seen)
-		: warn('O3', seen, `It ends in ${counted(days, 'day')}: renew it on the SCIM server.`)
+		: warn('O3', seen, `The certificate expires in ${counted(days, 'day')}. Renew it on the SCIM server.`)
 }
 
-function answer(code: string, path: string, seen: OriginAnswer, examined: Examined): Finding {
-	const { config } = examined
+function answerFinding(code: string, path: string, seen: OriginAnswer, loaded: LoadedConfig): DoctorFinding {
+	const { config } = loaded
 	if ('fault' in seen) {
-		const trouble = { fault: seen.fault, detail: plainly(seen.detail), shown: undefined }
-		return fail(code, `GET ${path}: ${seen.fault}: ${trouble.detail}`, remedyFor(trouble, examined))
+		const failure = { fault: seen.fault, detail: plainly(seen.detail), certificate: undefined }
+		return fail(code, `GET ${path}: ${seen.fault}: ${failure.detail}`, remedyFor(failure, loaded))
 	}
-	const what = `GET ${path}: ${seen.status}`
-	if (seen.status === 200) return pass(code, what)
-	if (seen.status === 401 || seen.status === 403) return fail(code, what, credentialRemedy(config))
+	const request = `GET ${path}: ${seen.status}`
+	if (seen.status === 200) return pass(code, request)
+	if (seen.status === 401 || seen.status === 403) return fail(code, request, credentialRemedy(config))
 	if (seen.status >= 300 && seen.status < 400)
 		return fail(
 			code,
-			`${what}, to ${seen.headers.location ?? 'nowhere'}`,
-			'It sends on to another address, where the agent does not go: name that of the SCIM server itself in origin.url.',
+			`${request}, redirect to ${seen.headers.location ?? 'no address'}`,
+			'The agent follows no redirects. Set origin.url to the URL of the SCIM server itself.',
 		)
 	if (seen.status === 404)
-		return fail(code, what, `Is origin.url the address of the SCIM server's root? It is "${config.origin.url}".`)
-	return fail(code, what, "See the SCIM server's own log.")
+		return fail(code, request, `origin.url must be the root of the SCIM server. Check "${config.origin.url}".`)
+	return fail(code, request, "See the SCIM server's own log.")
 }
 
-/** Where a page for people is in the way, its title often says why. */
-async function titled(finding: Finding, path: string, examined: Examined): Promise<Finding> {
+/** Adds the title of an HTML page that the server answers instead of SCIM, because it often names the cause. */
+async function withPageTitle(finding: DoctorFinding, path: string, loaded: LoadedConfig): Promise<DoctorFinding> {
 	if (finding.verdict !== 'FAIL') return finding
-	const title = await pageTitle(examined.config, path)
+	const title = await pageTitle(loaded.config, path)
 	if (title === undefined) return finding
-	const seen = `${finding.seen}, a page titled ${JSON.stringify(title)}`
+	const seen = `${finding.seen}, an HTML page titled ${JSON.stringify(title)}`
 	if (!wantsCertificate(title)) return { ...finding, seen }
 	return {
 		...finding,
 		seen,
-		remedy: remedyFor({ fault: 'origin_tls_client_cert', detail: title, shown: undefined }, examined),
+		remedy: remedyFor({ fault: 'origin_tls_client_cert', detail: title, certificate: undefined }, loaded),
 	}
 }
 
 function credentialRemedy({ origin: { authorization, url } }: Config): string {
 	switch (authorization.type) {
 		case 'bearer':
-			return `The SCIM server refuses the token in ${authorization.tokenFile}: write the right one into it and restart the agent. Or: That is the token of another tenant, where the path of origin.url names one: it is "${url}".`
+			return `The SCIM server refuses the token. Write the correct one to ${authorization.tokenFile} and restart the agent. Or: If the path of origin.url names a tenant, check that it is the tenant of this token: "${url}".`
 		case 'passThrough':
-			return 'Nothing is wrong if clients bring the token: "authorization": { "type": "passThrough" } sends none of its own.'
+			return 'This is expected if clients send the token: "authorization": { "type": "passThrough" } adds none.'
 		case 'clientCertificate':
-			return 'The SCIM server wants more than a client certificate: set "authorization": { "type": "bearer", "tokenFile": "origin.token" }.'
+			return 'The SCIM server needs a token, too: set "authorization": { "type": "bearer", "tokenFile": "origin.token" } in origin.'
 	}
 }
 
-async function speed(ask: Ask): Promise<Finding> {
+async function speed(get: Get): Promise<DoctorFinding> {
 	const times: number[] = []
 	const began = performance.now()
 	let failed = 0
 	while (times.length < rounds && performance.now() - began < roundsLimit) {
 		const started = performance.now()
-		if ('fault' in (await ask('/ServiceProviderConfig'))) failed++
+		if ('fault' in (await get('/ServiceProviderConfig'))) failed++
 		times.push(Math.round(performance.now() - started))
 	}
 	times.sort((one, other) => one - other)
@@ -209,16 +230,16 @@ async function speed(ask: Ask): Promise<Finding> {
 	const seen = `${times.length} requests: p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms`
 	if (failed > 0) return warn('O6', `${seen}, ${failed} failed`, "See the SCIM server's own log.")
 	return percentile(0.95) > 5000
-		? warn('O6', seen, 'The relay gives up after 60 s; find out why the SCIM server is slow.')
+		? warn('O6', seen, 'The agent waits at most 45 s for an answer. Find out why the SCIM server is slow.')
 		: pass('O6', seen)
 }
 
-/** More than fits the control channel goes another way, which is only gone where there is something that large. */
-async function size(ask: Ask): Promise<Finding> {
-	const answer = await ask('/Schemas')
+/** Checks whether an answer is too large for the control channel, which tests compression or the rendezvous. */
+async function size(get: Get): Promise<DoctorFinding> {
+	const answer = await get('/Schemas')
 	if ('fault' in answer) return skip('O7', `GET /Schemas: ${answer.fault}: ${plainly(answer.detail)}`)
 	const seen = `GET /Schemas: ${answer.status}, ${answer.body.length} bytes`
 	return answer.body.length > controlLimit
-		? pass('O7', `${seen}, which goes packed or by a rendezvous`)
-		: skip('O7', `${seen}, which is too little to need a rendezvous`)
+		? pass('O7', `${seen}, sent compressed or by rendezvous`)
+		: skip('O7', `${seen}, too small to need a rendezvous`)
 }

@@ -5,9 +5,9 @@ import { originTls } from '../origin-tls.ts'
 import { plainly } from './check.ts'
 
 const limit = 5000
-const enough = 16_384
+const sizeLimit = 16_384
 
-/** The title of the page for people that is there in place of SCIM, asked for without a token. */
+/** The title of the HTML page that the server answers instead of SCIM. Requests it without a token. */
 export function pageTitle(config: Config, path: string): Promise<string | undefined> {
 	const { host, port, basePath } = originOf(config)
 	const options = { host, port, path: `${basePath}${path}`, agent: false, ...originTls(config) } as const
@@ -23,7 +23,7 @@ export function pageTitle(config: Config, path: string): Promise<string | undefi
 			response.setEncoding('utf8').on('error', finish).on('end', finish)
 			response.on('data', (text: string) => {
 				page += text
-				if (page.length > enough) finish()
+				if (page.length > sizeLimit) finish()
 			})
 		})
 		outgoing.end()
@@ -35,5 +35,5 @@ function titleIn(page: string): string | undefined {
 	return title === undefined ? undefined : plainly(title).slice(0, 100)
 }
 
-/** nginx and IIS finish TLS first, and say in such a page that they want a certificate of the agent. */
+/** Whether the page says that a client certificate is missing. nginx and IIS report that after the TLS handshake. */
 export const wantsCertificate = (title: string): boolean => /certificate|\b403\.(7|13|16|17)\b/i.test(title)

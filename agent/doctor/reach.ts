@@ -4,16 +4,16 @@ import { plainly } from './check.ts'
 
 const limit = 5000
 
-/** Why no connection to a port came about. */
-export type Obstacle = { readonly code: string; readonly detail: string }
+/** Why a port cannot be reached. */
+export type ConnectFailure = { readonly code: string; readonly detail: string }
 
-/** Connects and hangs up. */
-export const reach = (host: string, port: number): Promise<Obstacle | undefined> =>
+/** Connects to a port and disconnects. Resolves to the failure, or undefined. */
+export const reach = (host: string, port: number): Promise<ConnectFailure | undefined> =>
 	new Promise((resolve) => {
 		const socket = connect({ host, port })
-		const finish = (obstacle?: Obstacle) => {
+		const finish = (failure?: ConnectFailure) => {
 			socket.destroy()
-			resolve(obstacle)
+			resolve(failure)
 		}
 		socket.setTimeout(limit, () => finish({ code: 'ETIMEDOUT', detail: `no answer within ${limit / 1000} s` }))
 		socket.on('error', (error) => finish({ code: String(codeOf(error)), detail: plainly(error) }))

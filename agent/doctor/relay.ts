@@ -3,68 +3,73 @@ import { BlockList, isIPv6 } from 'node:net'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { Clock } from '../../shared/relay/clock.ts'
-import { HandshakeError, open } from '../channel.ts'
+import { HandshakeError, openWebSocket } from '../channel.ts'
 import { type Config, readText } from '../config.ts'
 import { ProxyError, proxyAgent } from '../proxy.ts'
-import { type Finding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
+import { type DoctorFinding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
 import { reach } from './reach.ts'
 
 /**
- * Is there a way to the service? Nothing registers: a listener that only looks would get real requests. `canTrust` tells
- * whether the authorities for the service can be read.
+ * Checks the network to Azure Relay without registering a listener, which would receive real requests.
+ * `canTrust`: the authorities for Azure are readable.
  */
-export async function relayFindings(config: Config, canTrust: boolean, clock: Clock): Promise<readonly Finding[]> {
-	const way = config.relay.proxy === undefined ? await directWay(config) : await wayByProxy(config, config.relay.proxy)
-	return [...way, ...(await beyond(way, config, canTrust, clock)), otherHosts(config)]
-}
-
-async function beyond(
-	way: readonly Finding[],
+export async function relayFindings(
 	config: Config,
 	canTrust: boolean,
 	clock: Clock,
-): Promise<readonly Finding[]> {
-	const closed = way.find(({ verdict }) => verdict === 'FAIL')
-	if (closed !== undefined) return notReached(['N3', 'N4', 'N5', 'H2'], closed.code)
+): Promise<readonly DoctorFinding[]> {
+	const network =
+		config.relay.proxy === undefined ? await directNetwork(config) : await networkByProxy(config, config.relay.proxy)
+	return [...network, ...(await serviceFindings(network, config, canTrust, clock)), otherHosts(config)]
+}
+
+async function serviceFindings(
+	network: readonly DoctorFinding[],
+	config: Config,
+	canTrust: boolean,
+	clock: Clock,
+): Promise<readonly DoctorFinding[]> {
+	const firstFailure = network.find(({ verdict }) => verdict === 'FAIL')
+	if (firstFailure !== undefined) return notReached(['N3', 'N4', 'N5', 'H2'], firstFailure.code)
 	if (!canTrust) return notReached(['N3', 'N4', 'N5', 'H2'], 'C2')
-	const tls = await inspection(config)
+	const tls = await tlsFinding(config)
 	if (tls.verdict === 'FAIL') return [tls, ...notReached(['N4', 'N5', 'H2'], 'N3')]
 	return [tls, ...(await handshake(config, clock))]
 }
 
-/** The service takes large requests to other hosts of its own; a firewall that lets only the namespace through cuts them off. */
-function otherHosts({ relay }: Config): Finding {
+/** Large requests use other hosts of the service. A firewall that allows only the namespace blocks them. */
+function otherHosts({ relay }: Config): DoctorFinding {
 	const { namespace, rendezvousSuffix } = relay
 	const [host = ''] = namespace.split(':')
-	const seen = `large requests come by any host below ${rendezvousSuffix}, port 443, which this machine must reach`
+	const seen = `large requests use any host below ${rendezvousSuffix}, port 443; this machine must reach them`
 	if (host.endsWith(rendezvousSuffix)) return pass('N6', seen)
 	const suffix = host.replace(/^[^.]*/, '') || '.servicebus.windows.net'
 	return warn(
 		'N6',
 		`${seen}; ${host} is not below it`,
-		`In a sovereign cloud: "rendezvousSuffix": "${suffix}" in relay.`,
+		`In a sovereign cloud, set "rendezvousSuffix": "${suffix}" in relay.`,
 	)
 }
 
-const placeOf = ({ relay }: Config) => {
+const endpointOf = ({ relay }: Config) => {
 	const [host = '', port = '443'] = relay.namespace.split(':')
 	return { host, port: Number(port) }
 }
 
-async function directWay(config: Config): Promise<readonly Finding[]> {
-	const { host, port } = placeOf(config)
+async function directNetwork(config: Config): Promise<readonly DoctorFinding[]> {
+	const { host, port } = endpointOf(config)
 	const addresses = await lookup(host, { all: true }).catch(plainly)
 	if (typeof addresses === 'string')
 		return [
-			fail('N1', `${host}: ${addresses}`, 'Correct relay.namespace, or the DNS server of this machine.'),
+			fail('N1', `${host}: ${addresses}`, 'Correct relay.namespace, or the DNS settings of this machine.'),
 			...notReached(['N2'], 'N1'),
 		]
-	const found = pass('N1', `${host} is ${addresses.map(({ address }) => `${address}${kindOf(address)}`).join(', ')}`)
-	const obstacle = await reach(host, port)
-	if (obstacle === undefined) return [found, pass('N2', `port ${port} is open`)]
+	const resolved = pass('N1', `${host} is ${addresses.map(({ address }) => `${address}${kindOf(address)}`).join(', ')}`)
+	const failure = await reach(host, port)
+	if (failure === undefined) return [resolved, pass('N2', `port ${port} is open`)]
 	const remedy =
-		'Let this machine out to *.servicebus.windows.net:443, or name the proxy: "proxy": "http://proxy:8080" in relay.'
-	return [found, fail('N2', `${host}:${port}: ${obstacle.detail}`, remedy)]
+		'Allow this machine to reach *.servicebus.windows.net:443. Or: Name the proxy: "proxy": "http://proxy:8080" in relay.'
+	return [resolved, fail('N2', `${host}:${port}: ${failure.detail}`, remedy)]
 }
 
 const privateAddresses = new BlockList()
@@ -77,32 +82,32 @@ for (const [network, prefix] of [
 	privateAddresses.addSubnet(network, prefix)
 privateAddresses.addSubnet('fc00::', 7, 'ipv6')
 
-/** A private address is right where the namespace has a private endpoint. */
+/** A private address is correct if the namespace has a private endpoint. */
 export const kindOf = (address: string): string =>
-	privateAddresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ? ' (private, as of a private endpoint)' : ''
+	privateAddresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ? ' (private, as with a private endpoint)' : ''
 
-async function wayByProxy(config: Config, proxy: string): Promise<readonly Finding[]> {
-	const { host, port } = placeOf(config)
-	const named = skip('N1', 'the proxy looks names up')
-	const { host: at } = new URL(proxy)
+async function networkByProxy(config: Config, proxy: string): Promise<readonly DoctorFinding[]> {
+	const { host, port } = endpointOf(config)
+	const resolved = skip('N1', 'the proxy resolves names')
+	const { host: proxyHost } = new URL(proxy)
 	try {
 		const socket = await tunnel(proxy, { host, port })
 		socket.on('error', () => undefined).destroy()
-		return [named, pass('N2', `the proxy ${at} connects to ${host}:${port}`)]
+		return [resolved, pass('N2', `the proxy ${proxyHost} connects to ${host}:${port}`)]
 	} catch (error) {
-		return [named, fail('N2', `the proxy ${at}: ${plainly(error)}`, proxyRemedy(error, host))]
+		return [resolved, fail('N2', `the proxy ${proxyHost}: ${plainly(error)}`, proxyRemedy(error, host))]
 	}
 }
 
 function proxyRemedy(error: unknown, host: string): string {
 	if (!(error instanceof ProxyError))
-		return 'Is that where the proxy listens? "proxy": "http://HOST:PORT" in relay, or leave it out where there is none.'
+		return 'Correct "proxy": "http://HOST:PORT" in relay. Or: Remove it if there is no proxy.'
 	if (error.status === 407)
-		return 'Put the credentials into relay.proxy: "proxy": "http://user:password@proxy:8080", with %40 for @, %3A for : and %2F for / in them.'
-	return `Let the proxy connect this machine to *.servicebus.windows.net:443, if ${host} is the right "namespace".`
+		return 'Add the credentials: "proxy": "http://user:password@proxy:8080" in relay. In them, write %40 for @, %3A for : and %2F for /.'
+	return `Allow *.servicebus.windows.net:443 in the proxy. Check that ${host} is the correct "namespace".`
 }
 
-/** TLS with another host through a proxy; its handshake is yet to come. */
+/** A TLS socket through the proxy, before its handshake. */
 const tunnel = (proxy: string, options: ConnectionOptions): Promise<TLSSocket> =>
 	new Promise((resolve, reject) => {
 		proxyAgent(proxy).createConnection(
@@ -111,79 +116,78 @@ const tunnel = (proxy: string, options: ConnectionOptions): Promise<TLSSocket> =
 		)
 	})
 
-/** A certificate that this machine does not accept is most often that of a firewall which opens TLS. */
-async function inspection(config: Config): Promise<Finding> {
-	const { host, port } = placeOf(config)
+/** Checks the certificate of the service. An unknown one usually belongs to a firewall that inspects TLS. */
+async function tlsFinding(config: Config): Promise<DoctorFinding> {
+	const { host, port } = endpointOf(config)
 	const { proxy } = config.relay
 	const ca = authority(config)
-	// Looks at any certificate, to say whose it is. Nothing is sent.
+	// Accepts any certificate, to report its issuer. Sends no data.
 	const options = { host, port, servername: host, rejectUnauthorized: false, ...(ca !== undefined && { ca }) }
 	try {
 		const socket = proxy === undefined ? connect(options) : await tunnel(proxy, options)
-		return await inspected(socket, config)
+		return await observeTls(socket, config)
 	} catch (error) {
 		return fail('N3', plainly(error), 'See N2.')
 	}
 }
 
-const inspected = (socket: TLSSocket, config: Config): Promise<Finding> =>
+const observeTls = (socket: TLSSocket, config: Config): Promise<DoctorFinding> =>
 	new Promise((resolve) => {
-		const finish = (finding: Finding) => {
+		const finish = (finding: DoctorFinding) => {
 			socket.destroy()
 			resolve(finding)
 		}
 		const remedy =
-			'Something between here and the service ends TLS: let this machine out to *.servicebus.windows.net:443 directly, or through a proxy: "proxy": "http://proxy:8080" in relay.'
+			'A device in the network breaks TLS. Allow this machine to reach *.servicebus.windows.net:443 directly. Or: Use a proxy: "proxy": "http://proxy:8080" in relay.'
 		socket.setTimeout(5000, () => finish(fail('N3', 'no handshake within 5 s', remedy)))
 		socket.on('error', (error) => finish(fail('N3', plainly(error), remedy)))
-		socket.on('secureConnect', () => finish(judge(socket, config)))
+		socket.on('secureConnect', () => finish(judgeTls(socket, config)))
 	})
 
-function judge(socket: TLSSocket, { relay }: Config): Finding {
+function judgeTls(socket: TLSSocket, { relay }: Config): DoctorFinding {
 	const certificate = socket.getPeerX509Certificate()
-	const issuer = certificate?.issuer.replaceAll('\n', ', ') ?? 'nobody'
+	const issuer = certificate?.issuer.replaceAll('\n', ', ') ?? 'an unknown authority'
 	const seen = `${socket.getProtocol()}, issued by ${issuer}`
-	if (socket.authorized)
-		return pass('N3', relay.caFile === undefined ? seen : `${seen}, as ${relay.caFile} vouches for`)
-	const why = String(socket.authorizationError)
-	switch (why) {
+	if (socket.authorized) return pass('N3', relay.caFile === undefined ? seen : `${seen}, trusted by ${relay.caFile}`)
+	const reason = String(socket.authorizationError)
+	switch (reason) {
 		case 'CERT_HAS_EXPIRED':
 		case 'CERT_NOT_YET_VALID':
 			return fail(
 				'N3',
-				`${why}: ${seen}, valid from ${certificate?.validFrom} to ${certificate?.validTo}`,
-				`The clock of this machine says ${new Date().toISOString().slice(0, 16)}Z: if that is wrong, set it by NTP (timedatectl set-ntp true; w32tm /resync).`,
+				`${reason}: ${seen}, valid from ${certificate?.validFrom} to ${certificate?.validTo}`,
+				`The clock of this machine says ${new Date().toISOString().slice(0, 16)}Z. If that is wrong, set it by NTP (timedatectl set-ntp true; w32tm /resync).`,
 			)
 		case 'ERR_TLS_CERT_ALTNAME_INVALID':
 			return fail(
 				'N3',
-				`the certificate is not for ${relay.namespace}, but for ${certificate?.subjectAltName ?? certificate?.subject}; ${seen}`,
-				'Another host answers: is relay.namespace right, and does DNS or a firewall lead elsewhere?',
+				`the certificate is not valid for ${relay.namespace}, but for ${certificate?.subjectAltName ?? certificate?.subject}; ${seen}`,
+				'Another host answers. Check relay.namespace, DNS and firewall.',
 			)
 		default:
-			return fail('N3', `inspection suspected: ${why}, ${seen}`, inspectionRemedy(relay.caFile))
+			return fail('N3', `TLS inspection suspected: ${reason}, ${seen}`, unknownAuthorityRemedy(relay.caFile))
 	}
 }
 
-const inspectionRemedy = (caFile: string | undefined): string =>
+const unknownAuthorityRemedy = (caFile: string | undefined): string =>
 	caFile === undefined
-		? 'A firewall opens TLS: exempt *.servicebus.windows.net from that, or put the certificate of its authority into a file and name it: "caFile": "firewall-ca.pem" in relay.'
-		: `That authority is not in ${caFile}, the only ones that count now: add it there, or leave "caFile" out of relay if no firewall opens TLS.`
+		? 'A firewall inspects TLS. Exempt *.servicebus.windows.net. Or: Save the certificate of its authority to a file and set "caFile": "firewall-ca.pem" in relay.'
+		: `This authority is not in ${caFile}. Add it to that file. Or: Remove "caFile" from relay if no firewall inspects TLS.`
 
 const authority = ({ relay }: Config) =>
-	relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile is a PEM file.')
+	relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile must be a PEM file.')
 
-/** A token that cannot be right must be refused by the service itself: that proves the whole way without listening. */
-async function handshake(config: Config, clock: Clock): Promise<readonly Finding[]> {
+/** Sends an invalid token. Only the service itself refuses it with 401, which proves the connection without listening. */
+async function handshake(config: Config, clock: Clock): Promise<readonly DoctorFinding[]> {
 	const { namespace, hybridConnection, proxy } = config.relay
 	const url = `wss://${namespace}/$hc/${hybridConnection}?sb-hc-action=listen`
 	const headers = { ServiceBusAuthorization: 'SharedAccessSignature sr=x&sig=x&se=0&skn=doctor' }
 	const agent = proxy === undefined ? undefined : proxyAgent(proxy)
 	try {
-		const socket = await open(url, { headers, ca: authority(config), agent, maxPayload: 1024, clock })
+		const socket = await openWebSocket(url, { headers, ca: authority(config), agent, maxPayload: 1024, clock })
 		socket.terminate()
 		return [
-			warn('N4', 'a wrong token was let in', 'Is this Azure Relay at all? Check relay.namespace.'),
+			warn('N4', 'an invalid token was accepted', 'This is not Azure Relay. Check relay.namespace.'),
 			...notReached(['N5', 'H2'], 'N4'),
 		]
 	} catch (error) {
@@ -191,22 +195,22 @@ async function handshake(config: Config, clock: Clock): Promise<readonly Finding
 	}
 }
 
-function refusal(error: unknown, { relay }: Config, clock: Clock): readonly Finding[] {
+function refusal(error: unknown, { relay }: Config, clock: Clock): readonly DoctorFinding[] {
 	if (!(error instanceof HandshakeError))
 		return [
 			fail(
 				'N4',
 				codeOf(error) === undefined ? plainly(error) : `${codeOf(error)}: ${plainly(error)}`,
-				'WebSockets to *.servicebus.windows.net do not get through: ask who runs the proxy or firewall.',
+				'The proxy or firewall blocks WebSockets. Allow them to *.servicebus.windows.net.',
 			),
 			...notReached(['N5', 'H2'], 'N4'),
 		]
-	const skew = clockSkew(error.headers.date, clock)
+	const clockFinding = clockFindingOf(error.headers.date, clock)
 	if (error.status === 401)
 		return [
-			pass('N4', 'the service refuses a wrong token, as it must'),
-			pass('N5', `${relay.hybridConnection} is there`),
-			skew,
+			pass('N4', 'the service refuses an invalid token, as expected'),
+			pass('N5', `the hybrid connection ${relay.hybridConnection} exists`),
+			clockFinding,
 		]
 	if (error.status === 404)
 		return [
@@ -214,28 +218,28 @@ function refusal(error: unknown, { relay }: Config, clock: Clock): readonly Find
 			fail(
 				'N5',
 				error.message,
-				`There is no hybrid connection "hybridConnection": "${relay.hybridConnection}" in ${relay.namespace}.`,
+				`${relay.namespace} has no such hybrid connection. Create it, or correct "hybridConnection": "${relay.hybridConnection}" in relay.`,
 			),
-			skew,
+			clockFinding,
 		]
 	return [
-		fail('N4', error.message, 'Something between here and the service answers in its place, or the service fails.'),
+		fail('N4', error.message, 'A device in the network answers instead of the service, or the service has an outage.'),
 		...notReached(['N5'], 'N4'),
-		skew,
+		clockFinding,
 	]
 }
 
-/** Tokens carry times: five minutes off, and none is valid any more. */
-function clockSkew(date: unknown, clock: Clock): Finding {
-	if (typeof date !== 'string') return skip('H2', 'the service gave no time')
+/** Tokens contain times. With a clock that is five minutes off, the service refuses them. */
+function clockFindingOf(date: unknown, clock: Clock): DoctorFinding {
+	if (typeof date !== 'string') return skip('H2', 'the service sent no time')
 	const seconds = Math.round((clock.now() - Date.parse(date)) / 1000)
-	const off = Math.abs(seconds)
+	const difference = Math.abs(seconds)
 	const seen =
-		off === 0
-			? 'this clock is right'
-			: `this clock is ${off} s ${seconds > 0 ? 'ahead of' : 'behind'} that of the service`
+		difference === 0
+			? 'the clock is correct'
+			: `the clock is ${difference} s ${seconds > 0 ? 'ahead of' : 'behind'} the clock of the service`
 	const remedy =
-		'Tokens are refused by their times: set the clock of this machine by NTP (timedatectl set-ntp true; w32tm /resync).'
-	if (off > 240) return fail('H2', seen, remedy)
-	return off > 60 ? warn('H2', seen, remedy) : pass('H2', seen)
+		'Azure refuses tokens of a wrong clock. Set the clock by NTP (timedatectl set-ntp true; w32tm /resync).'
+	if (difference > 240) return fail('H2', seen, remedy)
+	return difference > 60 ? warn('H2', seen, remedy) : pass('H2', seen)
 }

@@ -5,65 +5,69 @@ import type { Config } from '../config.ts'
 import { originOf } from '../forward.ts'
 import { certificateIn, readsTrustStore } from '../origin-tls.ts'
 import { quoted } from '../program.ts'
-import { day, type Shown, serverNameIn } from './certificate.ts'
+import { day, type ServerCertificate, serverNameIn } from './certificate.ts'
 
-/** Settings, and the file that they are in. */
-export type Examined = { readonly config: Config; readonly file: string }
+/** Settings and the path of their file. */
+export type LoadedConfig = { readonly config: Config; readonly file: string }
 
-/** What failed between the agent and the SCIM server, and the certificate that this showed. */
-export type Trouble = { readonly fault: AgentErrorCode; readonly detail: string; readonly shown: Shown | undefined }
+/** A failed connection to the SCIM server, and the certificate of that server if it sent one. */
+export type OriginFailure = {
+	readonly fault: AgentErrorCode
+	readonly detail: string
+	readonly certificate: ServerCertificate | undefined
+}
 
-/** One sentence and, where a setting is wrong, the line that puts it right. */
-export function remedyFor(trouble: Trouble, examined: Examined): string {
-	const { fault, shown } = trouble
-	const { origin } = examined.config
+/** How to repair the failure. If a setting is wrong, the text contains the line to paste. */
+export function remedyFor(failure: OriginFailure, loaded: LoadedConfig): string {
+	const { fault, certificate } = failure
+	const { origin } = loaded.config
 	switch (fault) {
 		case 'origin_dns':
-			return `The name in origin.url has no address here: "url": "${atHost(origin.url, 'localhost')}" if the server runs on this machine.`
+			return `This machine cannot resolve the name in origin.url. If the server runs here, set "url": "${atHost(origin.url, 'localhost')}" in origin.`
 		case 'origin_refused':
-			return `Start the SCIM server, or correct the port: "url": "${origin.url.replace(/^(https:\/\/(?:\[[^\]]*\]|[^/:]+))(:\d+)?/, '$1:PORT')}", PORT being the one that it listens on.`
+			return `Start the SCIM server. Or: Correct the port: "url": "${origin.url.replace(/^(https:\/\/(?:\[[^\]]*\]|[^/:]+))(:\d+)?/, '$1:PORT')}" in origin.`
 		case 'origin_connect_timeout':
-			return 'It does not answer: look for a firewall that drops the connection, and whether the SCIM server hangs or waits for something else than TLS on this port.'
+			return 'The server does not answer. Check firewalls, whether the server hangs, and whether this port speaks TLS.'
 		case 'origin_tls_untrusted':
-			return untrusted(trouble, examined)
+			return untrusted(failure, loaded)
 		case 'origin_tls_name':
-			return shown === undefined ? `Pin it: ${pinning(examined)}.` : named(shown, examined)
+			return certificate === undefined ? `Pin it: ${pinning(loaded)}.` : otherName(certificate, loaded)
 		case 'origin_tls_expired':
-			return outOfDate(shown)
+			return expired(certificate)
 		case 'origin_tls_pin':
-			return otherThanPinned(shown, examined)
+			return unpinned(certificate, loaded)
 		case 'origin_tls_protocol':
-			return oldProtocol(trouble)
+			return oldProtocol(failure)
 		case 'origin_tls_client_cert':
 			return origin.clientCertificate === undefined
-				? `It wants a certificate of the agent: add "clientCertificate": { "certificateFile": "client.pem", "keyFile": "client.key" } to origin, with one that it accepts.`
-				: `It does not accept ${origin.clientCertificate.certificateFile}: let the SCIM server trust whoever issued it, or name another in "clientCertificate".`
+				? `The SCIM server requires a client certificate: add "clientCertificate": { "certificateFile": "client.pem", "keyFile": "client.key" } to origin.`
+				: `The SCIM server refuses ${origin.clientCertificate.certificateFile}. Let it trust the issuer of this certificate. Or: Name another one in "clientCertificate".`
 		case 'origin_not_tls':
-			return 'What answers on this port does not speak TLS, but plain HTTP perhaps: enable TLS on the SCIM server, and use the port that has it in origin.url.'
+			return 'This port does not speak TLS, perhaps plain HTTP. Enable TLS on the SCIM server, and use its TLS port in origin.url.'
 		case 'origin_bad_response':
-			return `What answers is not SCIM: does "url": "${origin.url}" end where its SCIM endpoints begin?`
+			return `The answer is not SCIM. Check that "url": "${origin.url}" is the root of the SCIM endpoints.`
 		case 'origin_unavailable':
-			return 'A gateway before the SCIM server cannot reach it: look at the gateway.'
+			return 'A gateway in front of the SCIM server cannot reach it. Check the gateway.'
 		case 'origin_reset':
-			return "The SCIM server broke the connection off: see its own log. It may not take the agent's certificate, or fail at the request."
+			return "The SCIM server closed the connection. See its own log: it may refuse the agent's certificate, or fail on the request."
 		case 'origin_timeout':
-			return 'The SCIM server took the request and did not answer: see its own log.'
+			return 'The SCIM server received the request and did not answer. See its own log.'
 		default:
 			return "See the SCIM server's own log."
 	}
 }
 
-/** An address with another host in it. */
+/** The URL with another host. */
 export const atHost = (url: string, host: string): string =>
 	url.replace(/^https:\/\/(\[[^\]]*\]|[^/:]+)/, `https://${isIP(host) === 6 ? `[${host}]` : host}`)
 
 type Tls = Config['origin']['tls']
 
-/** As it is to stand in the settings. */
+/** The setting as one line of JSON. */
 const lineOf = (tls: Tls): string => `"tls": ${JSON.stringify(tls, null, 1).replaceAll(/\n\s*/g, ' ')}`
 
-/** The command and the line that pin the certificate which is shown now. */
-function pinning({ config, file }: Examined): string {
+/** The command and the line that pin the current certificate. */
+function pinning({ config, file }: LoadedConfig): string {
 	const { tls } = config.origin
 	const pem = tls.mode === 'pin' ? tls.certificateFile : join(dirname(file), 'origin.pem')
 	const name = tls.mode === 'pin' ? pem : 'origin.pem'
@@ -73,79 +77,80 @@ function pinning({ config, file }: Examined): string {
 export const saving = (file: string, pem: string): string =>
 	`rollcall-relay doctor --config ${quoted(file)} --save-certificate ${quoted(pem)}`
 
-/** The name that the certificate is checked for. */
+/** The name that the certificate must contain. */
 export const expectedName = (config: Config): string => config.origin.tls.serverName ?? originOf(config).host
 
-function untrusted({ detail, shown }: Trouble, examined: Examined): string {
-	const { tls } = examined.config.origin
+function untrusted({ detail, certificate }: OriginFailure, loaded: LoadedConfig): string {
+	const { tls } = loaded.config.origin
 	if (/purpose/.test(detail))
-		return 'It is not for servers: have it issued again with extendedKeyUsage=serverAuth. There is no setting that lets it pass.'
+		return 'The certificate is not for servers. Issue a new one with extendedKeyUsage=serverAuth. No setting accepts this one.'
 	if (/too (weak|short|small)/.test(detail))
-		return 'Its key, or that of an authority, is too short: have it issued again with 2048 bits (RSA) or P-256. There is no setting that lets it pass.'
-	const pin = pinning(examined)
-	if (shown === undefined) return `Pin it: ${pin}.`
-	if (shown.isSelfSigned) return `It is self-signed, so pin it: ${pin}.`
+		return 'The key of the certificate or of its authority is too short. Issue a new one with RSA 2048 or P-256. No setting accepts this one.'
+	const pin = pinning(loaded)
+	if (certificate === undefined) return `Pin it: ${pin}.`
+	if (certificate.isSelfSigned) return `The certificate is self-signed, so pin it: ${pin}.`
 	if (tls.mode === 'ca')
-		return `It was issued by ${shown.issuer}, which is not in ${tls.caFile}: add the certificate of that authority. Or: Pin it: ${pin}.`
+		return `Its issuer, ${certificate.issuer}, is not in ${tls.caFile}. Add the certificate of that authority. Or: Pin it: ${pin}.`
 	const node = readsTrustStore
 		? ''
-		: ` Node ${process.versions.node} does not see the authorities that were added to this machine, Node 22.15 and later do; until then NODE_EXTRA_CA_CERTS may name the file too.`
-	const line = lineOf({ mode: 'ca', caFile: 'ca.pem', ...serverName(shown, examined.config) })
-	return `It was issued by ${shown.issuer}, which this machine does not trust: put the certificate of that authority into ca.pem beside ${examined.file}, and set ${line} in origin.${node} Or: Pin it: ${pin}.`
+		: ` Node ${process.versions.node} ignores authorities that were added to this machine; Node 22.15 reads them. NODE_EXTRA_CA_CERTS can name the file, too.`
+	const line = lineOf({ mode: 'ca', caFile: 'ca.pem', ...serverName(certificate, loaded.config) })
+	return `This machine does not trust the issuer, ${certificate.issuer}. Save the certificate of that authority as ca.pem beside ${loaded.file}, and set ${line} in origin.${node} Or: Pin it: ${pin}.`
 }
 
-/** Where it is for another name, that has to be said as well. */
-function serverName(shown: Shown, config: Config): { readonly serverName?: string } {
+/** The `serverName` to set if the certificate is for another name. */
+function serverName(certificate: ServerCertificate, config: Config): { readonly serverName?: string } {
 	const expected = expectedName(config)
-	const name = shown.isFor(expected) ? config.origin.tls.serverName : serverNameIn(shown, expected)
+	const name = certificate.isFor(expected) ? config.origin.tls.serverName : serverNameIn(certificate, expected)
 	return name === undefined ? {} : { serverName: name }
 }
 
-function named(shown: Shown, examined: Examined): string {
-	const { tls } = examined.config.origin
-	const expected = expectedName(examined.config)
-	const name = serverNameIn(shown, expected)
+function otherName(certificate: ServerCertificate, loaded: LoadedConfig): string {
+	const { tls } = loaded.config.origin
+	const expected = expectedName(loaded.config)
+	const name = serverNameIn(certificate, expected)
 	const ways = [
 		...(name === undefined ? [] : [`Set ${lineOf({ ...tls, serverName: name })} in origin.`]),
-		reissue(shown, expected),
-		`Pin it: ${pinning(examined)}.`,
+		reissue(certificate, expected),
+		`Pin it: ${pinning(loaded)}.`,
 	]
 	return ways.join(' Or: ')
 }
 
-function reissue({ names }: Shown, expected: string): string {
-	if (isIP(expected) === 0) return `Have it issued again with the name DNS:${expected} (subjectAltName).`
-	const again = `Have it issued again with IP:${expected} (subjectAltName).`
+function reissue({ names }: ServerCertificate, expected: string): string {
+	if (isIP(expected) === 0) return `Issue a new certificate with the name DNS:${expected} (subjectAltName).`
+	const reissueRemedy = `Issue a new certificate with IP:${expected} (subjectAltName).`
 	return names.includes(`DNS:${expected}`)
-		? `It has ${expected} as DNS:${expected}, which does not count: an address must be an IP entry. ${again}`
-		: again
+		? `The certificate has DNS:${expected}, but an address must be an IP entry. ${reissueRemedy}`
+		: reissueRemedy
 }
 
-function outOfDate(shown: Shown | undefined): string {
-	const clock = `The clock of this machine says ${new Date().toISOString().slice(0, 16)}Z: set it, if that is wrong (see H2)`
-	if (shown !== undefined && shown.validFrom.getTime() > Date.now())
-		return `It is not valid before ${shown.validFrom.toISOString()}. ${clock}; otherwise have it issued again. There is no setting that lets it pass.`
-	if (shown !== undefined && shown.validTo.getTime() > Date.now())
-		return `The certificate of an authority above it (${shown.endedAuthority ?? shown.issuer}) is out of date: renew that one, on the SCIM server and in "caFile". ${clock}.`
-	const ended = shown === undefined ? 'It is out of date' : `It ended on ${day(shown.validTo)}`
-	return `${ended}: renew it on the SCIM server. There is no setting that lets it pass. ${clock}.`
+function expired(certificate: ServerCertificate | undefined): string {
+	const clock = `The clock of this machine says ${new Date().toISOString().slice(0, 16)}Z. If that is wrong, set it (see H2)`
+	if (certificate !== undefined && certificate.validFrom.getTime() > Date.now())
+		return `The certificate is not valid before ${certificate.validFrom.toISOString()}. ${clock}. Or: Issue a new one. No setting accepts this one.`
+	if (certificate !== undefined && certificate.validTo.getTime() > Date.now())
+		return `The certificate of the authority ${certificate.expiredAuthority ?? certificate.issuer} has expired. Renew it on the SCIM server and in "caFile". ${clock}.`
+	const fact =
+		certificate === undefined ? 'The certificate has expired' : `The certificate expired on ${day(certificate.validTo)}`
+	return `${fact}. Renew it on the SCIM server. No setting accepts this one. ${clock}.`
 }
 
-function otherThanPinned(shown: Shown | undefined, examined: Examined): string {
-	const { tls } = examined.config.origin
-	const renewed = `If it was renewed, pin the new one: ${pinning(examined)}.`
-	if (tls.mode !== 'pin' || shown === undefined) return renewed
+function unpinned(certificate: ServerCertificate | undefined, loaded: LoadedConfig): string {
+	const { tls } = loaded.config.origin
+	const renewed = `If the certificate was renewed, pin the new one: ${pinning(loaded)}.`
+	if (tls.mode !== 'pin' || certificate === undefined) return renewed
 	const file = tls.certificateFile
 	const pin = certificateIn(file)
-	if (!shown.isSelfSigned && shown.isIssuedBy(pin))
-		return `${file} has the certificate of the authority that issued it: set ${lineOf({ mode: 'ca', caFile: file, ...serverName(shown, examined.config) })} in origin.`
-	return `Pinned is ${pin.fingerprint256} in ${file}, shown is ${shown.fingerprint}. ${renewed}`
+	if (!certificate.isSelfSigned && certificate.isIssuedBy(pin))
+		return `${file} is the certificate of the issuing authority. Set ${lineOf({ mode: 'ca', caFile: file, ...serverName(certificate, loaded.config) })} in origin.`
+	return `The pin in ${file} is ${pin.fingerprint256}, the server has ${certificate.fingerprint}. ${renewed}`
 }
 
-function oldProtocol({ detail, shown }: Trouble): string {
-	if (shown !== undefined && /^(TLSv1(\.1)?|SSLv3)$/.test(shown.protocol))
-		return `It speaks ${shown.protocol} at most: enable TLS 1.2 or later on the SCIM server (Windows: SCHANNEL\\Protocols\\TLS 1.2\\Server, Enabled = 1).`
+function oldProtocol({ detail, certificate }: OriginFailure): string {
+	if (certificate !== undefined && /^(TLSv1(\.1)?|SSLv3)$/.test(certificate.protocol))
+		return `The SCIM server supports at most ${certificate.protocol}. Enable TLS 1.2 or later there (Windows: SCHANNEL\\Protocols\\TLS 1.2\\Server, Enabled = 1).`
 	if (/handshake failure|shared cipher/.test(detail))
-		return 'It has no cipher in common with the agent: enable one with ECDHE and AES-GCM for TLS 1.2, or TLS 1.3, on the SCIM server.'
-	return 'It speaks no TLS 1.2: enable that or a later one on the SCIM server (Windows: SCHANNEL\\Protocols\\TLS 1.2\\Server, Enabled = 1).'
+		return 'The SCIM server and the agent have no common cipher. On the server, enable TLS 1.3, or ECDHE with AES-GCM for TLS 1.2.'
+	return 'The SCIM server does not support TLS 1.2. Enable TLS 1.2 or later there (Windows: SCHANNEL\\Protocols\\TLS 1.2\\Server, Enabled = 1).'
 }

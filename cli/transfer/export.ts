@@ -130,7 +130,7 @@ async function* pagesOf(
 	type: ResourceType,
 	last: ResourceId | undefined,
 ): AsyncGenerator<readonly StoredResource[]> {
-	let after: string | undefined = last === undefined ? '' : positionOf({ key: '', resource: { id: last } })
+	let after: string | undefined = last === undefined ? '' : positionOf({ key: '', id: last })
 	while (after !== undefined) {
 		const page: Awaited<ReturnType<ResourceStore['query']>> = await store.query(type, {
 			page: { after, count: pageSize },

@@ -1,13 +1,13 @@
 type Bases = { readonly from: string; readonly to: string }
 
 /**
- * A `$ref` or `location` and its value in JSON. Inside of a string its quotes would be escaped, so that only names match.
- * No address is longer than 8 kB, and of a text of some millions of characters the engine throws that it is too much.
+ * A `$ref` or `location` with its value in JSON. Only attribute names match, because quotes inside of a string are escaped.
+ * The limit of 8 kB is longer than any URL. Without it, the engine throws on a string of millions of characters.
  */
 const reference = /("(?:\$ref|location)"\s*:\s*)("(?:[^"\\]|\\.){0,8192}")/g
 
 /**
- * The public address of a resource for the one that the SCIM server gives it; anything else is returned as it is.
+ * Replaces the SCIM server's URL of a resource by the public URL. Any other text is returned unchanged.
  * @example publicLocation('https://localhost:11015/scim/Users/1', { from: '/scim', to: 'https://host/scim/demo' })
  */
 export function publicLocation(location: string, { from, to }: Bases): string {
@@ -15,15 +15,15 @@ export function publicLocation(location: string, { from, to }: Bases): string {
 	return path.startsWith(`${from}/`) ? `${to}${path.slice(from.length)}` : location
 }
 
-/** JSON with public addresses; every other byte is left as it was, and so is what is no JSON. */
+/** JSON with public URLs. Every other byte, and text that is not JSON, stays unchanged. */
 export const withPublicLocations = (json: string, bases: Bases): string =>
-	json.replace(reference, (whole, name: string, quoted: string) => {
+	json.replace(reference, (match, name: string, quoted: string) => {
 		const location = stringIn(quoted)
 		const rewritten = location && publicLocation(location, bases)
-		return rewritten === location ? whole : `${name}${JSON.stringify(rewritten)}`
+		return rewritten === location ? match : `${name}${JSON.stringify(rewritten)}`
 	})
 
-/** Text that only looks like a string of JSON may have escapes that JSON does not. */
+/** The string, or undefined for text with escapes that are invalid in JSON. */
 function stringIn(quoted: string): string | undefined {
 	try {
 		return JSON.parse(quoted)

@@ -7,39 +7,39 @@ import type { TokenSource } from '../../shared/relay/token-cache.ts'
 import { unavailable } from '../../shared/scim/error.ts'
 import { relaySettings } from '../../shared/tenants/relay-settings.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
-import { type RelaySetting, relaySender, type SendRelayed } from './sender.ts'
+import { relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
 
-/** Where Azure Relay is and what opens it. */
+/** The namespace of Azure Relay and the credentials for it. */
 export type RelaySettings = {
 	/** `contoso.servicebus.windows.net` */
 	readonly namespace: string
-	/** A key with the right Send, instead of the managed identity. */
+	/** A key with the right Send, used instead of the managed identity. */
 	readonly sas?: { readonly keyName: string; readonly key: string }
-	/** The authority to trust instead of the public ones, in PEM. */
+	/** A PEM certificate of the authority to trust instead of the public ones. */
 	readonly ca?: string
 }
 
-/** The sender of a tenant: the same one for all its requests, since it keeps connections, a token and what it knows of the agents. */
+/** The sender of a tenant. All requests share one, which keeps connections, a token and the state of the relay. */
 export type SenderOf = (tenant: Tenant) => SendRelayed
 
-/** @throws ScimError 503 where no relay is configured or the tenant's settings are not those of a relay */
+/** @throws ScimError 503 if no relay is configured or the settings of the tenant are invalid */
 export function openRelay(settings: RelaySettings | undefined, identityToken: TokenSource): SenderOf {
-	const senders = new Map<string, { readonly made: string; readonly send: SendRelayed }>()
+	const senders = new Map<string, { readonly fingerprint: string; readonly send: SendRelayed }>()
 	return (tenant) => {
-		const made = JSON.stringify(tenant.settings)
-		const known = senders.get(tenant.name)
-		if (known?.made === made) return known.send
-		const send = relaySender(settingOf(tenant, settings, identityToken))
-		senders.set(tenant.name, { made, send })
+		const fingerprint = JSON.stringify(tenant.settings)
+		const cachedSender = senders.get(tenant.name)
+		if (cachedSender?.fingerprint === fingerprint) return cachedSender.send
+		const send = relaySender(senderOptions(tenant, settings, identityToken))
+		senders.set(tenant.name, { fingerprint, send })
 		return send
 	}
 }
 
-function settingOf(
+function senderOptions(
 	{ name, settings }: Tenant,
 	relay: RelaySettings | undefined,
 	identityToken: TokenSource,
-): RelaySetting {
+): SenderOptions {
 	if (relay === undefined) throw misconfigured('the app setting ROLLCALL_RELAY_NAMESPACE is missing')
 	const parsed = relaySettings.safeParse(settings)
 	if (!parsed.success) throw misconfigured(`the settings of the tenant: ${z.prettifyError(parsed.error)}`)
@@ -66,12 +66,12 @@ const sasSource =
 	async () =>
 		sasToken({ ...rule, expires: Date.now() + hour })
 
-type Relayed = { readonly send: SendRelayed; readonly requestId: string; readonly tenant: string }
+type RelayRoute = { readonly send: SendRelayed; readonly requestId: string; readonly tenant: string }
 
-/** Hands a request on as it came and its answer likewise: what it means is between client and SCIM server. */
+/** Forwards a request to the SCIM server and returns its answer, without interpreting either. */
 export async function relay(
 	request: ScimRequest,
-	{ send, requestId, tenant }: Relayed,
+	{ send, requestId, tenant }: RelayRoute,
 ): Promise<HttpResponseInit & { readonly status: number }> {
 	const body = await readBytes(request)
 	const {
@@ -79,7 +79,7 @@ export async function relay(
 		headers,
 		body: answer,
 	} = await send({
-		// Node's HTTP client waits for a body that the answer to HEAD does not have.
+		// HEAD is sent as GET: Node's HTTP client would wait for a body that the answer to HEAD does not have.
 		method: request.method === 'HEAD' ? 'GET' : request.method,
 		path: relayedPath(request.url),
 		headers: request.headers,
@@ -87,13 +87,13 @@ export async function relay(
 		requestId,
 		publicBase: `${new URL(request.url).origin}/scim/${tenant}`,
 	})
-	const sent = { 'Cache-Control': 'no-store', ...headers }
-	if (request.method === 'HEAD' || answer.length === 0) return { status, headers: sent }
-	return { status, headers: sent, body: answer }
+	const allHeaders = { 'Cache-Control': 'no-store', ...headers }
+	if (request.method === 'HEAD' || answer.length === 0) return { status, headers: allHeaders }
+	return { status, headers: allHeaders, body: answer }
 }
 
 /**
- * Path and query below the tenant as the client wrote them, but for doubled slashes and one at the end.
+ * Path and query below the tenant as the client wrote them, without double and trailing slashes.
  * @example relayedPath('https://host/scim/demo//Users/?count=1') // '/Users?count=1'
  */
 export function relayedPath(url: string): string {

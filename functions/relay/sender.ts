@@ -7,27 +7,27 @@ import {
 	bodyLimit,
 	contractVersion,
 	header,
-	isSound,
-	type Outcome,
+	isValidHeaderValue,
+	type RelayOutcome,
 	requestHeaders,
 	reserved,
 } from '../../shared/relay/contract.ts'
-import { type Exchange, exchangeWith, type Received } from '../../shared/relay/exchange.ts'
+import { type Exchange, type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
 import { cached, type TokenSource } from '../../shared/relay/token-cache.ts'
 import { payloadTooLarge, ScimError, unavailable } from '../../shared/scim/error.ts'
 import { publicLocation, withPublicLocations } from './locations.ts'
 
-export type RelaySetting = {
+export type SenderOptions = {
 	/** `contoso.servicebus.windows.net` */
 	readonly namespace: string
 	readonly hybridConnection: string
-	/** Gets tokens that may send: `() => credential.getToken('https://relay.azure.net/.default')`, or one of `sasToken`. */
+	/** Fetches tokens with the right Send: `() => credential.getToken('https://relay.azure.net/.default')`, or `sasToken`. */
 	readonly token: TokenSource
-	/** Ids of the agents that are trusted; any agent when left out. */
+	/** Ids of the trusted agents. If absent, any agent is trusted. */
 	readonly agents?: readonly string[]
-	/** The agent lets the client's own Authorization through to the SCIM server. */
+	/** Sends the client's Authorization, for an agent that passes it to the SCIM server. */
 	readonly isAuthorizationPassed?: boolean
-	/** PATCH travels as POST, for a service that does not let it pass. */
+	/** Sends PATCH as POST, for a service that blocks PATCH. */
 	readonly isPatchSentAsPost?: boolean
 	readonly clock?: Clock
 	readonly ca?: string
@@ -40,7 +40,7 @@ export type RelayedRequest = {
 	readonly headers: { get(name: string): string | null }
 	readonly body?: Uint8Array
 	readonly requestId: string
-	/** `https://host/scim/demo`, for the locations in the answer. */
+	/** Public base URL for the locations in the answer, such as `https://host/scim/demo`. */
 	readonly publicBase: string
 }
 
@@ -50,278 +50,299 @@ export type RelayedAnswer = {
 	readonly body: Buffer
 }
 
-/** Sends a request to the SCIM server behind a hybrid connection. Throws a ScimError for whatever is not that server's answer. */
+/** Sends a request to the SCIM server of a tenant. Throws a ScimError if the answer is not from that server. */
 export type SendRelayed = (request: RelayedRequest) => Promise<RelayedAnswer>
 
-type Agent = {
+/** What the headers of an answer say about the agent. */
+type AgentMark = {
 	readonly id: string
-	readonly outcome: Outcome
+	readonly outcome: RelayOutcome
 	readonly error: string | undefined
 	readonly base: string
 }
 
-/** How one attempt ended. */
-type Seen =
-	| { readonly as: 'answered'; readonly agent: Agent; readonly received: Whole }
-	| { readonly as: 'unauthorized'; readonly why: string }
-	| { readonly as: 'unrouted'; readonly code: 'no_agent' | 'relay_unreachable'; readonly why: string }
-	/** Of no use to repeat. Not thrown at once: what an attempt before it may have done is still to be told. */
-	| { readonly as: 'refused'; readonly error: ScimError }
-	| { readonly as: 'not-sent' | 'unknown'; readonly why: string; readonly agent?: Agent; readonly received?: Whole }
+/** How one attempt ended: `unrouted` did not reach an agent, `not-sent` did not reach the SCIM server. */
+type AttemptResult =
+	| { readonly kind: 'answered'; readonly agent: AgentMark; readonly received: CompleteAnswer }
+	| { readonly kind: 'unauthorized'; readonly why: string }
+	| { readonly kind: 'unrouted'; readonly code: 'no_agent' | 'relay_unreachable'; readonly why: string }
+	/** Repeating is useless. Not thrown at once, because an earlier attempt may have carried out the write. */
+	| { readonly kind: 'refused'; readonly error: ScimError }
+	| {
+			readonly kind: 'not-sent' | 'unknown'
+			readonly why: string
+			readonly agent?: AgentMark
+			readonly received?: CompleteAnswer
+	  }
 
-type Failed = Extract<Seen, { as: 'not-sent' | 'unknown' }>
-type Unrouted = Extract<Seen, { as: 'unrouted' }>
+type FailedResult = Extract<AttemptResult, { kind: 'not-sent' | 'unknown' }>
+type UnroutedResult = Extract<AttemptResult, { kind: 'unrouted' }>
 
-type Whole = Exclude<Received, { lost: string }>
+type CompleteAnswer = Exclude<ExchangeResult, { lost: string }>
 
 const scimError = z.object({ detail: z.string() })
 
-const patience = 50_000
+const callLimit = 50_000
 const resendAfter = [250, 1000, 2000]
 const breakAfter = 5
 const breakFor = 5000
 const retryAfterSeconds = 30
 
-export function relaySender(setting: RelaySetting): SendRelayed {
-	const { clock = systemClock } = setting
-	const exchange = exchangeWith(setting.namespace, { ca: setting.ca, clock })
-	const token = cached(setting.token, clock)
+export function relaySender(options: SenderOptions): SendRelayed {
+	const { clock = systemClock } = options
+	const exchange = exchangeWith(options.namespace, { ca: options.ca, clock })
+	const token = cached(options.token, clock)
 	let failures = 0
-	/** What is answered while it is not worth asking again. */
-	let open: { readonly seen: Unrouted; readonly until: number } | undefined
+	/** The answer to all requests for a while, after the relay was unreachable repeatedly. */
+	let openCircuit: { readonly result: UnroutedResult; readonly until: number } | undefined
 	return async (request) => {
 		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
-		if (open !== undefined && clock.now() < open.until) throw unrouted(open.seen, ' (asked a moment ago)')
-		const seen = await settle({ request, setting, exchange, token, clock, key: randomUUID() })
-		failures = seen.as === 'unrouted' ? failures + 1 : 0
-		if (seen.as === 'unrouted' && failures >= breakAfter) open = { seen, until: clock.now() + breakFor }
-		return answerTo(request, seen)
+		if (openCircuit !== undefined && clock.now() < openCircuit.until)
+			throw unrouted(openCircuit.result, ' (as of a moment ago)')
+		const result = await deliver({ request, options, exchange, token, clock, key: randomUUID() })
+		failures = result.kind === 'unrouted' ? failures + 1 : 0
+		if (result.kind === 'unrouted' && failures >= breakAfter) openCircuit = { result, until: clock.now() + breakFor }
+		return answerTo(request, result)
 	}
 }
 
-type Attempts = {
+type RelayCall = {
 	readonly request: RelayedRequest
-	readonly setting: RelaySetting
+	readonly options: SenderOptions
 	readonly exchange: Exchange
 	readonly token: (fresh?: boolean) => Promise<{ readonly token: string }>
 	readonly clock: Clock
 	readonly key: string
 }
 
-/** Repeats what may be repeated: what never reached the SCIM server always, a write that may have reached it never blindly. */
-async function settle(attempts: Attempts): Promise<Seen> {
-	const ends = attempts.clock.now() + patience
-	let seen = await route(attempts, { ends })
-	if (seen.as === 'not-sent' && seen.agent !== undefined) seen = await elsewhere(attempts, seen, ends)
-	if (seen.as !== 'unknown') return seen
-	const { method } = attempts.request
-	if (method === 'POST' || method === 'PATCH') return (await lookUp(attempts, seen, ends)) ?? seen
-	const again = await route(attempts, { ends })
-	// How a repetition fails tells nothing of the write before it.
-	if (method !== 'GET' && again.as !== 'answered') return seen
-	const isDeleted = method === 'DELETE' && again.as === 'answered' && again.received.status === 404
+/**
+ * Delivers a request, and repeats it if it did not reach the SCIM server. If a write may have reached the server, repeats
+ * only PUT and DELETE, which are idempotent. For POST and PATCH, looks up the outcome instead.
+ */
+async function deliver(call: RelayCall): Promise<AttemptResult> {
+	const ends = call.clock.now() + callLimit
+	let result = await route(call, { ends })
+	if (result.kind === 'not-sent' && result.agent !== undefined) result = await sendToOther(call, result, ends)
+	if (result.kind !== 'unknown') return result
+	const { method } = call.request
+	if (method === 'POST' || method === 'PATCH') return (await lookUpOutcome(call, result, ends)) ?? result
+	const again = await route(call, { ends })
+	// A failed repetition says nothing about the write before it.
+	if (method !== 'GET' && again.kind !== 'answered') return result
+	const isDeleted = method === 'DELETE' && again.kind === 'answered' && again.received.status === 404
 	return isDeleted ? { ...again, received: { ...again.received, status: 204, body: Buffer.alloc(0) } } : again
 }
 
-/** Sends what one agent did not pass on to another; if there is none, one that is stopping may be about to come back. */
-async function elsewhere(attempts: Attempts, refused: Failed, ends: number): Promise<Seen> {
+/** Sends a request that one agent refused to another agent. If there is none, waits for an agent that is restarting. */
+async function sendToOther(call: RelayCall, refused: FailedResult, ends: number): Promise<AttemptResult> {
 	if (refused.agent === undefined) return refused
-	const other = await send(attempts, { ends, headers: ruledOut(refused.agent) })
+	const other = await send(call, { ends, headers: ruledOut(refused.agent) })
 	if (!isUnrouted(other)) return other
-	return isDraining(refused) ? insist(attempts, { ends }, { seen: refused, whether: isAway }) : refused
+	return isDraining(refused) ? retryWhile(call, { ends }, { result: refused, condition: isAway }) : refused
 }
 
-/** Sends until the relay takes it to an agent: a token it refuses is replaced once, an agent may be about to come back. */
-async function route(attempts: Attempts, more: Limited): Promise<Seen> {
-	let seen = await send(attempts, more)
-	if (seen.as === 'unauthorized') seen = await send(attempts, { ...more, isTokenFresh: true })
-	return insist(attempts, more, { seen, whether: isUnrouted })
+/** Sends until the request reaches an agent, which may be restarting. Replaces a refused token once. */
+async function route(call: RelayCall, attempt: AttemptOptions): Promise<AttemptResult> {
+	let result = await send(call, attempt)
+	if (result.kind === 'unauthorized') result = await send(call, { ...attempt, isTokenFresh: true })
+	return retryWhile(call, attempt, { result, condition: isUnrouted })
 }
 
-type Insisting = { readonly seen: Seen; readonly whether: (seen: Seen) => boolean }
+type RetryRule = { readonly result: AttemptResult; readonly condition: (result: AttemptResult) => boolean }
 
-async function insist(attempts: Attempts, more: Limited, { seen: first, whether }: Insisting): Promise<Seen> {
-	const { clock } = attempts
-	let seen = first
+async function retryWhile(
+	call: RelayCall,
+	attempt: AttemptOptions,
+	{ result: first, condition }: RetryRule,
+): Promise<AttemptResult> {
+	const { clock } = call
+	let result = first
 	for (const delay of resendAfter) {
-		if (!whether(seen) || clock.now() + delay > more.ends) break
+		if (!condition(result) || clock.now() + delay > attempt.ends) break
 		await pause(clock, delay)
-		seen = await send(attempts, more)
+		result = await send(call, attempt)
 	}
-	return seen
+	return result
 }
 
-const isUnrouted = (seen: Seen): boolean => seen.as === 'unrouted'
-const isDraining = (seen: Seen): boolean => seen.as === 'not-sent' && seen.agent?.error === 'draining'
-const isAway = (seen: Seen): boolean => isUnrouted(seen) || isDraining(seen)
+const isUnrouted = (result: AttemptResult): boolean => result.kind === 'unrouted'
+const isDraining = (result: AttemptResult): boolean => result.kind === 'not-sent' && result.agent?.error === 'draining'
+const isAway = (result: AttemptResult): boolean => isUnrouted(result) || isDraining(result)
 
-const ruledOut = ({ id }: Agent) => ({ 'Microsoft-Relay-DisallowedListeners': id })
+const ruledOut = ({ id }: AgentMark) => ({ 'Microsoft-Relay-DisallowedListeners': id })
 
-/** Asks the agents whether the write was answered after all; with two of them, the first asked may not be the one that acted. */
-async function lookUp(attempts: Attempts, { agent }: Failed, ends: number): Promise<Seen | undefined> {
-	const question = { ends, path: `${reserved.outcome}${attempts.key}`, method: 'GET' }
+/** Asks the agents for the answer to a write. The first agent may not be the one that carried the write out. */
+async function lookUpOutcome(
+	call: RelayCall,
+	{ agent }: FailedResult,
+	ends: number,
+): Promise<AttemptResult | undefined> {
+	const question = { ends, path: `${reserved.outcome}${call.key}`, method: 'GET' }
 	const allowed = agent === undefined ? {} : { 'Microsoft-Relay-AllowedListeners': agent.id }
-	const first = await route(attempts, { ...question, headers: allowed })
-	if (first.as !== 'unknown') return first.as === 'answered' ? first : undefined
+	const first = await route(call, { ...question, headers: allowed })
+	if (first.kind !== 'unknown') return first.kind === 'answered' ? first : undefined
 	if (agent !== undefined || first.agent === undefined) return undefined
-	const second = await send(attempts, { ...question, headers: ruledOut(first.agent) })
-	return second.as === 'answered' ? second : undefined
+	const second = await send(call, { ...question, headers: ruledOut(first.agent) })
+	return second.kind === 'answered' ? second : undefined
 }
 
-type More = {
+/** What an attempt sends other than the client's request as it is. */
+type AttemptOptions = {
 	readonly isTokenFresh?: boolean
 	readonly headers?: Readonly<Record<string, string>>
 	readonly path?: string
 	readonly method?: string
+	/** Time of the clock at which the call is given up, in milliseconds since 1970. */
+	readonly ends: number
 }
 
-/** What is sent other than the client's request as it is, and when it is given up. */
-type Limited = More & { readonly ends: number }
-
-async function send(attempts: Attempts, more: Limited): Promise<Seen> {
-	const { setting, request, exchange, clock } = attempts
-	const held = await tokenFor(attempts, more)
-	if ('as' in held) return held
-	const remaining = more.ends - clock.now()
-	if (remaining <= 0) return { as: 'unknown', why: `no answer within ${patience / 1000} s` }
-	const isOwn = more.path !== undefined
-	const path = more.path ?? `/scim${escaped(request.path)}`
-	const target = `/${setting.hybridConnection}${path}`
+async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptResult> {
+	const { options, request, exchange, clock } = call
+	const token = await tokenFor(call, attempt)
+	if ('kind' in token) return token
+	const remaining = attempt.ends - clock.now()
+	if (remaining <= 0) return { kind: 'unknown', why: `no answer within ${callLimit / 1000} s` }
+	const isOwn = attempt.path !== undefined
+	const path = attempt.path ?? `/scim${escaped(request.path)}`
+	const target = `/${options.hybridConnection}${path}`
 	const body = isOwn ? undefined : request.body
-	const method = more.method ?? request.method
-	const isTunnelled = method === 'PATCH' && setting.isPatchSentAsPost === true
+	const method = attempt.method ?? request.method
+	const isTunnelled = method === 'PATCH' && options.isPatchSentAsPost === true
 	const received = await exchange({
 		method: isTunnelled ? 'POST' : method,
 		path: target,
 		headers: {
-			...passed(request, setting),
+			...forwardedHeaders(request, options),
 			...(body !== undefined && { 'content-length': String(body.length) }),
 			'accept-encoding': 'gzip',
-			servicebusauthorization: held.token,
+			servicebusauthorization: token.token,
 			[header.version]: contractVersion,
 			[header.requestId]: request.requestId,
 			[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
-			[header.key]: attempts.key,
+			[header.key]: call.key,
 			[header.target]: Buffer.from(target).toString('base64url'),
 			...(isTunnelled && { [header.method]: method }),
-			...more.headers,
+			...attempt.headers,
 		},
 		body,
 		limit: remaining,
-		isApart: more.headers !== undefined,
+		isSeparate: attempt.headers !== undefined,
 	})
-	return judge(received, method, setting)
+	return judge(received, method, options)
 }
 
-async function tokenFor({ token, clock }: Attempts, { ends, isTokenFresh }: Limited) {
+async function tokenFor({ token, clock }: RelayCall, { ends, isTokenFresh }: AttemptOptions) {
 	try {
 		return await within(clock, Math.max(0, ends - clock.now()), token(isTokenFresh))
 	} catch (cause) {
 		const error = refused('relay_token', 'no token for the relay could be had', { cause })
-		return { as: 'refused', error } as const
+		return { kind: 'refused', error } as const
 	}
 }
 
-/** The client's headers that concern the SCIM server. The relay itself understands some; none of those is let through. */
-function passed({ headers }: RelayedRequest, { isAuthorizationPassed = false }: RelaySetting): Record<string, string> {
+/** The client's headers for the SCIM server. Headers that the relay itself interprets are not among them. */
+function forwardedHeaders(
+	{ headers }: RelayedRequest,
+	{ isAuthorizationPassed = false }: SenderOptions,
+): Record<string, string> {
 	const names = [...requestHeaders].filter((name) => name !== 'authorization' || isAuthorizationPassed)
 	return Object.fromEntries(
 		names.flatMap((name) => {
 			const value = headers.get(name)
-			return value === null || !isSound(value) ? [] : [[name, value]]
+			return value === null || !isValidHeaderValue(value) ? [] : [[name, value]]
 		}),
 	)
 }
 
-/** The service rewrites what is not strictly escaped. */
+/** Escapes the path strictly, because the service rewrites other characters. */
 const escaped = (path: string): string =>
 	path
 		.replaceAll(/%[0-9a-f]{2}/gi, (triplet) => triplet.toUpperCase())
 		.replaceAll(/[^\w.~!$&'()*+,;=:@/?%-]/gu, (character) => encodeURIComponent(character))
 
-/** Only what carries an agent's mark and came through the relay is an answer of the SCIM server. */
-function judge(received: Received, method: string, setting: RelaySetting): Seen {
+/** Only an answer with the mark of an agent and with Via of the relay is an answer of the SCIM server. */
+function judge(received: ExchangeResult, method: string, options: SenderOptions): AttemptResult {
 	if ('lost' in received) {
 		const { lost, isSent } = received
 		return isSent
-			? { as: 'unknown', why: `the connection to the relay broke: ${lost}` }
-			: { as: 'unrouted', code: 'relay_unreachable', why: lost }
+			? { kind: 'unknown', why: `the connection to the relay broke: ${lost}` }
+			: { kind: 'unrouted', code: 'relay_unreachable', why: lost }
 	}
 	const agent = agentOf(received)
 	if (agent === undefined) return judgeRelay(received, method)
-	const trust = distrust(received.headers[header.agent] ?? '', agent.id, setting)
-	if (trust !== undefined) return { as: 'refused', error: refused('unknown_agent', trust) }
+	const trust = distrust(received.headers[header.agent] ?? '', agent.id, options)
+	if (trust !== undefined) return { kind: 'refused', error: refused('unknown_agent', trust) }
 	const why = agent.error ?? agent.outcome
-	if (agent.error === 'rendezvous_failed') return { as: 'unknown', why, agent, received }
+	if (agent.error === 'rendezvous_failed') return { kind: 'unknown', why, agent, received }
 	return agent.outcome === 'completed'
-		? { as: 'answered', agent, received }
-		: { as: agent.outcome, why, agent, received }
+		? { kind: 'answered', agent, received }
+		: { kind: agent.outcome, why, agent, received }
 }
 
 /**
- * What the relay itself answers. That nobody listens is 404, 502 or 503, whichever document is asked; a gateway that has
- * lost the listener in the middle says 502 as well, so that a write is not repeated after one.
+ * Judges an answer of the relay itself. The documents name 404, 502 and 503 for a missing listener. A gateway that lost
+ * the listener during a request answers 502, too, so a write is not repeated after a 502.
  */
-function judgeRelay({ status, reason, headers }: Whole, method: string): Seen {
+function judgeRelay({ status, reason, headers }: CompleteAnswer, method: string): AttemptResult {
 	const why = `the relay answered ${status} ${reason}`.slice(0, 300)
-	// Made by an agent, which has seen the request, though it cannot be believed.
-	if (header.agent in headers) return { as: 'unknown', why }
-	if (status === 401) return { as: 'unauthorized', why }
-	if (status === 403) return { as: 'refused', error: refused('relay_refused', why) }
+	// An agent has seen the request, although its answer cannot be trusted.
+	if (header.agent in headers) return { kind: 'unknown', why }
+	if (status === 401) return { kind: 'unauthorized', why }
+	if (status === 403) return { kind: 'refused', error: refused('relay_refused', why) }
 	const isUnrouted = status === 404 || status === 503 || (status === 502 && method === 'GET')
-	return isUnrouted ? { as: 'unrouted', code: 'no_agent', why } : { as: 'unknown', why }
+	return isUnrouted ? { kind: 'unrouted', code: 'no_agent', why } : { kind: 'unknown', why }
 }
 
-function agentOf({ headers }: Whole): Agent | undefined {
+function agentOf({ headers }: CompleteAnswer): AgentMark | undefined {
 	const mark = headers[header.agent]
 	const outcome = headers[header.outcome]
-	if (mark === undefined || headers.via === undefined || !isOutcome(outcome)) return undefined
+	if (mark === undefined || headers.via === undefined || !isRelayOutcome(outcome)) return undefined
 	const [id = ''] = mark.split(';')
 	return { id, outcome, error: headers[header.error], base: headers[header.base] ?? '' }
 }
 
 const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
 
-const isOutcome = (value: string | undefined): value is Outcome =>
+const isRelayOutcome = (value: string | undefined): value is RelayOutcome =>
 	value === 'completed' || value === 'not-sent' || value === 'unknown'
 
-/** An id is the same in either case, and the name of a hybrid connection. */
-function distrust(mark: string, id: string, { agents, hybridConnection }: RelaySetting): string | undefined {
+/** Why the agent is not trusted. Ids and names of hybrid connections are compared without regard to case. */
+function distrust(mark: string, id: string, { agents, hybridConnection }: SenderOptions): string | undefined {
 	if (agents !== undefined && !agents.some((known) => isSame(known, id)))
-		return `the agent ${id} is not one of this tenant`
+		return `the agent ${id} is not in the settings of this tenant`
 	return mark.split(';').some((part) => isSame(part, `hc=${hybridConnection}`))
 		? undefined
 		: `the agent ${id} serves another hybrid connection`
 }
 
-type Refusal = { readonly cause?: unknown; readonly seconds?: number }
+type RefusalOptions = { readonly cause?: unknown; readonly seconds?: number }
 
-const refused = (code: string, why: string, { cause, seconds = retryAfterSeconds }: Refusal = {}): ScimError =>
+const refused = (code: string, why: string, { cause, seconds = retryAfterSeconds }: RefusalOptions = {}): ScimError =>
 	unavailable(`The SCIM server cannot be reached (${code}): ${why}.`, seconds, cause)
 
-function unrouted({ code, why }: Unrouted, when = ''): ScimError {
-	const what = code === 'no_agent' ? 'no on-premises agent is connected' : 'no connection to the relay'
+function unrouted({ code, why }: UnroutedResult, when = ''): ScimError {
+	const what = code === 'no_agent' ? 'no on-premises agent is connected' : 'the relay is unreachable'
 	return refused(code, `${what}${when}: ${why}`)
 }
 
-function answerTo({ publicBase }: RelayedRequest, seen: Seen): RelayedAnswer {
-	switch (seen.as) {
+function answerTo({ publicBase }: RelayedRequest, result: AttemptResult): RelayedAnswer {
+	switch (result.kind) {
 		case 'answered':
-			return published(seen.received, { from: seen.agent.base, to: publicBase })
+			return publicAnswer(result.received, { from: result.agent.base, to: publicBase })
 		case 'refused':
-			throw seen.error
+			throw result.error
 		case 'unauthorized':
-			throw refused('relay_unauthorized', seen.why)
+			throw refused('relay_unauthorized', result.why)
 		case 'unrouted':
-			throw unrouted(seen)
+			throw unrouted(result)
 		case 'not-sent':
 		case 'unknown':
-			throw failure(seen)
+			throw failure(result)
 	}
 }
 
-/** The agent's own refusals of a request keep their status; whatever failed is 503. */
-function failure({ as, why, received, agent }: Failed): ScimError {
+/** If the agent refused the request (4xx), keeps the status. Any other failure is 503. */
+function failure({ kind, why, received, agent }: FailedResult): ScimError {
 	const detail = received === undefined ? why : detailOf(received.body)
 	if (
 		agent?.error !== undefined &&
@@ -331,10 +352,10 @@ function failure({ as, why, received, agent }: Failed): ScimError {
 	)
 		return new ScimError(received.status, detail)
 	const seconds = Number(received?.headers['retry-after']) || retryAfterSeconds
-	if (as === 'not-sent') return refused(why, detail, { seconds })
+	if (kind === 'not-sent') return refused(why, detail, { seconds })
 	if (agent?.outcome === 'completed')
-		return refused(why, `the request was carried out, but its answer is lost: ${detail}`)
-	return refused('outcome_unknown', `whether the request was carried out is unknown: ${detail}`)
+		return refused(why, `the request was carried out, but its answer was lost: ${detail}`)
+	return refused('outcome_unknown', `the request may or may not have been carried out: ${detail}`)
 }
 
 function detailOf(body: Buffer): string {
@@ -347,12 +368,12 @@ function detailOf(body: Buffer): string {
 	}
 }
 
-function published(
-	{ status, headers, body }: Whole,
+function publicAnswer(
+	{ status, headers, body }: CompleteAnswer,
 	bases: { readonly from: string; readonly to: string },
 ): RelayedAnswer {
-	const kept = Object.entries(headers).filter(([name]) => answerHeaders.has(name))
-	const { location, ...others } = Object.fromEntries(kept)
+	const publicHeaders = Object.entries(headers).filter(([name]) => answerHeaders.has(name))
+	const { location, ...others } = Object.fromEntries(publicHeaders)
 	const text = body.toString()
 	const publicText = withPublicLocations(text, bases)
 	return {

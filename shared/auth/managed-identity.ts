@@ -14,8 +14,8 @@ export type IdentityOptions = {
  * answer, until the Functions host ends the whole worker.
  */
 export async function managedIdentity({ clientId, timeout = 3000 }: IdentityOptions) {
-	const { ManagedIdentityCredential } = await import('@azure/identity')
-	return new ManagedIdentityCredential({
+	const { managedIdentityCredential } = await import('./managed-identity-credential.ts')
+	return managedIdentityCredential({
 		...(clientId !== undefined && { clientId }),
 		retryOptions: { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 1000 },
 		httpClient: within(timeout),

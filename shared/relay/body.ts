@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * A body of at most so many bytes, or undefined when it is longer. Rejects when it breaks off.
- * Reads by listeners: a loop over the chunks costs several times as much, which is what counts for small bodies.
+ * Reads a body of at most `limit` bytes. Resolves to undefined if it is longer. Rejects if the connection breaks.
+ * Uses listeners, because an async loop over the chunks of a small body costs several times as much.
  */
-export const readWhole = (message: IncomingMessage, limit: number): Promise<Buffer | undefined> =>
+export const readBody = (message: IncomingMessage, limit: number): Promise<Buffer | undefined> =>
 	new Promise((resolve, reject) => {
 		const chunks: Buffer[] = []
 		let length = 0

@@ -1,8 +1,8 @@
-/** Time as an argument, so that what waits a minute can be seen to do so in less. */
+/** Time as an argument, so that tests of a minute take seconds. */
 export type Clock = {
 	/** Milliseconds since 1970. */
 	now(): number
-	/** Runs once after so many milliseconds; the result cancels it. */
+	/** Calls `run` once after so many milliseconds. The returned function cancels it. */
 	after(milliseconds: number, run: () => void): () => void
 }
 
@@ -14,14 +14,14 @@ export const systemClock: Clock = {
 	},
 }
 
-/** What the work comes to, or an error after so many milliseconds. */
+/** The result of the work. Rejects after so many milliseconds. */
 export const within = <T>(clock: Clock, milliseconds: number, work: Promise<T>): Promise<T> =>
 	new Promise((resolve, reject) => {
-		const cancel = clock.after(milliseconds, () => reject(new Error(`nothing within ${milliseconds / 1000} s`)))
+		const cancel = clock.after(milliseconds, () => reject(new Error(`no result within ${milliseconds / 1000} s`)))
 		work.then(resolve, reject).finally(cancel)
 	})
 
-/** Resolves after so many milliseconds, or at once when the signal is aborted. */
+/** Resolves after so many milliseconds, or as soon as the signal is aborted. */
 export const pause = (clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> =>
 	new Promise((resolve) => {
 		if (signal?.aborted) return resolve()

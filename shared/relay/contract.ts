@@ -1,40 +1,40 @@
-/** Version of what the cloud and the agent agree on. */
+/** Version of the contract between the cloud and the agent. */
 export const contractVersion = '1'
 
-/** Headers between the cloud and the agent; neither the client nor the SCIM server sees them. */
+/** Headers between the cloud and the agent. Client and SCIM server do not see them. */
 export const header = {
 	version: 'x-scim-relay-v',
 	requestId: 'x-scim-relay-request-id',
-	/** Milliseconds that the cloud still waits for the answer. */
+	/** Milliseconds for which the cloud still waits for the answer. */
 	deadline: 'x-scim-relay-deadline-ms',
-	/** One for each request of a client, whatever its number of attempts. */
+	/** Key of a client's request. All attempts of that request share it. */
 	key: 'x-scim-relay-key',
-	/** Path and query in base64url, because the service rewrites some characters. */
+	/** Path and query in base64url, because the service rewrites some characters of the target. */
 	target: 'x-scim-relay-target',
-	/** The method that is meant: a PATCH may travel as a POST, since whether the service lets PATCH pass is not documented. */
+	/** The intended method. PATCH may travel as POST, because it is undocumented whether the service passes PATCH. */
 	method: 'x-scim-relay-method',
-	/** The agent's id, `<guid>;v=1;hc=<hybrid connection>`. What lacks it is no answer of a SCIM server. */
+	/** `<agent id>;v=1;hc=<hybrid connection>`. An answer without this header is not from a SCIM server. */
 	agent: 'x-scim-relay-agent',
 	outcome: 'x-scim-relay-outcome',
-	/** Why the agent and not the SCIM server answered. */
+	/** Why the agent answered instead of the SCIM server. */
 	error: 'x-scim-relay-error',
 	originStatus: 'x-scim-relay-origin-status',
 	originMilliseconds: 'x-scim-relay-origin-ms',
-	/** Path below which the SCIM server's resources lie, for rewriting their locations. */
+	/** Base path of the SCIM server's resources, for rewriting their locations. */
 	base: 'x-scim-relay-base',
 } as const
 
-/** Paths below `/{hybrid connection}` that an agent answers itself. Nothing of the cloud asks for `info`, but people may. */
+/** Paths below `/{hybrid connection}` that an agent answers itself. `info` is for administrators; Rollcall does not use it. */
 export const reserved = {
 	health: '/.scim-relay/health',
 	info: '/.scim-relay/info',
 	outcome: '/.scim-relay/outcome/',
 } as const
 
-/** What is known of the SCIM server's part: it has answered, it was never asked, or nobody can tell. */
-export type Outcome = 'completed' | 'not-sent' | 'unknown'
+/** Whether the SCIM server answered, did not receive the request, or may have carried it out. */
+export type RelayOutcome = 'completed' | 'not-sent' | 'unknown'
 
-/** What an agent answers itself, each with its status and what it means for the request. */
+/** Errors of the agent, each with its HTTP status and its outcome for the request. */
 export const agentErrors = {
 	path_refused: { status: 400, outcome: 'not-sent' },
 	method_refused: { status: 405, outcome: 'not-sent' },
@@ -59,20 +59,20 @@ export const agentErrors = {
 	rendezvous_failed: { status: 503, outcome: 'completed' },
 	outcome_unknown: { status: 503, outcome: 'unknown' },
 	agent_failed: { status: 503, outcome: 'unknown' },
-} as const satisfies Record<string, { readonly status: number; readonly outcome: Outcome }>
+} as const satisfies Record<string, { readonly status: number; readonly outcome: RelayOutcome }>
 
 export type AgentErrorCode = keyof typeof agentErrors
 
-/** Largest body either way, in bytes. */
+/** Largest body of a request or answer, in bytes. */
 export const bodyLimit = 8 * 2 ** 20
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-const unsound = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/
+const forbiddenCharacter = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/
 
-/** Whether a header may have this value (RFC 9110 section 5.5). One that may not does not pass. */
-export const isSound = (value: string): boolean => !unsound.test(value)
+/** Whether a header can have this value (RFC 9110 section 5.5). */
+export const isValidHeaderValue = (value: string): boolean => !forbiddenCharacter.test(value)
 
-/** Request headers that reach the SCIM server; nothing else a client sends does. */
+/** Request headers that reach the SCIM server. All others are dropped. */
 export const requestHeaders: ReadonlySet<string> = new Set([
 	'accept',
 	'accept-language',
@@ -86,7 +86,7 @@ export const requestHeaders: ReadonlySet<string> = new Set([
 	'client-request-id',
 ])
 
-/** Headers of the SCIM server's answer that reach the client. */
+/** Headers of the SCIM server's answer that reach the client. All others are dropped. */
 export const answerHeaders: ReadonlySet<string> = new Set([
 	'content-type',
 	'etag',

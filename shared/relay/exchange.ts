@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createSecureContext } from 'node:tls'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { readWhole } from './body.ts'
+import { readBody } from './body.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { bodyLimit, header } from './contract.ts'
 
@@ -13,14 +13,14 @@ export type Exchange = (attempt: {
 	readonly path: string
 	readonly headers: Readonly<Record<string, string>>
 	readonly body: Uint8Array | undefined
-	/** Milliseconds until it is given up. */
+	/** Milliseconds until the exchange fails with a timeout. */
 	readonly limit: number
-	/** By a connection of its own: the service may take what comes by a kept one to the same agent, whatever it asks for. */
-	readonly isApart?: boolean
-}) => Promise<Received>
+	/** Uses a new connection. The service may bind a kept connection to one agent, even if a header selects another. */
+	readonly isSeparate?: boolean
+}) => Promise<ExchangeResult>
 
-/** What came back, or that nothing whole did. */
-export type Received =
+/** A complete answer, or why there is none. */
+export type ExchangeResult =
 	| {
 			readonly status: number
 			readonly reason: string
@@ -29,53 +29,53 @@ export type Received =
 	  }
 	| {
 			readonly lost: string
-			/** Whether any of the request may have left: not before the connection to the service stood. */
+			/** Whether part of the request may have been sent. False until the connection to the service is open. */
 			readonly isSent: boolean
 	  }
 
-type Surroundings = { readonly ca?: string | undefined; readonly clock?: Clock | undefined }
+type ExchangeOptions = { readonly ca?: string | undefined; readonly clock?: Clock | undefined }
 
 const unpack = promisify(gunzip)
 
 /**
- * How long a connection is kept without use. An agent that leaves stays until the connections that the service has bound to
- * it are gone, and this is how long it waits for one that is idle. A new one costs a handshake and is billed as 64 kB.
+ * Milliseconds after which an idle connection is closed. A stopping agent waits until the connections that the service has
+ * bound to it are closed, so a longer time delays its stop. A new connection costs a handshake and is billed as 64 kB.
  */
-const keptFor = 5000
+const idleTimeout = 5000
 
-/** Exchanges requests with one namespace over connections that are kept as long as agents answer by them. */
-export function exchangeWith(namespace: string, { ca, clock = systemClock }: Surroundings = {}): Exchange {
+/** Exchanges requests with one namespace. A connection is kept only after a completed answer of an agent. */
+export function exchangeWith(namespace: string, { ca, clock = systemClock }: ExchangeOptions = {}): Exchange {
 	const [host = '', port = '443'] = namespace.split(':')
 	const secureContext = createSecureContext(ca === undefined ? {} : { ca })
-	const kept = new Connections(clock, { maxSockets: 32, secureContext })
-	const apart = new Agent({ secureContext })
-	const secured = new WeakSet<Duplex>()
-	return ({ method, path, headers, body, limit, isApart = false }) =>
+	const pooled = new Connections(clock, { maxSockets: 32, secureContext })
+	const separate = new Agent({ secureContext })
+	const connected = new WeakSet<Duplex>()
+	return ({ method, path, headers, body, limit, isSeparate = false }) =>
 		new Promise((resolve) => {
 			let isSent = false
-			const settle = (received: Received) => {
+			const settle = (received: ExchangeResult) => {
 				cancel()
 				resolve(received)
 			}
 			const lose = (error: Error) => settle({ lost: error.message, isSent })
-			const agent = isApart ? apart : kept
+			const agent = isSeparate ? separate : pooled
 			const outgoing = request({ host, port: Number(port), method, path, agent, headers })
 			const giveUp = (why: string) => {
-				// Not every request that is destroyed says so, one whose connection was taken from it does not.
+				// A destroyed request does not always emit an error, for example after its socket was upgraded.
 				lose(new Error(why))
 				outgoing.destroy()
 			}
 			const cancel = clock.after(limit, () => giveUp(`no answer within ${Math.round(limit / 1000)} s`))
 			outgoing.on('socket', (socket) => {
-				if (secured.has(socket)) isSent = true
+				if (connected.has(socket)) isSent = true
 				else
 					socket.once('secureConnect', () => {
-						secured.add(socket)
+						connected.add(socket)
 						isSent = true
 					})
 			})
 			outgoing.on('error', lose)
-			// Nobody has asked for another protocol, and Node tells of it by nothing else.
+			// The request asked for no other protocol. Without this listener Node would not report the answer at all.
 			outgoing.on('upgrade', (response, socket) => {
 				socket.destroy()
 				giveUp(`the answer is ${response.statusCode}`)
@@ -92,20 +92,20 @@ export function exchangeWith(namespace: string, { ca, clock = systemClock }: Sur
 		})
 }
 
-async function receive(response: IncomingMessage): Promise<Received> {
-	const whole = await readWhole(response, bodyLimit * 1.25)
-	if (whole === undefined) return { lost: 'the answer is too long', isSent: true }
-	const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)] as const)
+async function receive(response: IncomingMessage): Promise<ExchangeResult> {
+	const packed = await readBody(response, bodyLimit * 1.25)
+	if (packed === undefined) return { lost: 'the answer is too long', isSent: true }
+	const headerEntries = Object.entries(response.headers).map(([name, value]) => [name, String(value)] as const)
 	const isPacked = response.headers['content-encoding'] === 'gzip'
 	return {
 		status: response.statusCode ?? 0,
 		reason: response.statusMessage ?? '',
-		headers: Object.fromEntries(flat),
-		body: isPacked ? await unpack(whole, { maxOutputLength: bodyLimit * 2 }) : whole,
+		headers: Object.fromEntries(headerEntries),
+		body: isPacked ? await unpack(packed, { maxOutputLength: bodyLimit * 2 }) : packed,
 	}
 }
 
-/** Keeps connections, each until it has been idle for a while. */
+/** Keeps connections, and closes each after `idleTimeout` without use. */
 class Connections extends Agent {
 	readonly #clock: Clock
 	readonly #idle = new WeakMap<Duplex, () => void>()
@@ -116,10 +116,10 @@ class Connections extends Agent {
 	}
 
 	override keepSocketAlive(socket: Duplex): boolean {
-		// False where the service says that it will not keep it, which the types leave out.
+		// The result is false if the service will not keep the connection. The types of Node omit this result.
 		const isKept: unknown = super.keepSocketAlive(socket)
 		if (isKept === false) return false
-		const cancel = this.#clock.after(keptFor, () => socket.destroy())
+		const cancel = this.#clock.after(idleTimeout, () => socket.destroy())
 		const stop = () => {
 			cancel()
 			socket.off('close', stop)

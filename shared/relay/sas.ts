@@ -1,19 +1,19 @@
 import { createHmac } from 'node:crypto'
 
-/** A token of Azure Relay and when it ends, in milliseconds since 1970; what an Azure TokenCredential returns. */
+/** A token for Azure Relay and its expiry in milliseconds since 1970, as an Azure TokenCredential returns it. */
 export type RelayToken = { readonly token: string; readonly expiresOnTimestamp: number }
 
-type Rule = {
-	/** The address that the token opens, `http://contoso.servicebus.windows.net/demo`. */
+type SharedAccessRule = {
+	/** The resource that the token is for, such as `http://contoso.servicebus.windows.net/demo`. */
 	readonly uri: string
 	readonly keyName: string
 	readonly key: string
-	/** Milliseconds since 1970; the token carries whole seconds. */
+	/** Expiry in milliseconds since 1970. The token contains whole seconds. */
 	readonly expires: number
 }
 
-/** Signs a shared access signature. The key is used as the text it is, not decoded from base64. */
-export function sasToken({ uri, keyName, key, expires }: Rule): RelayToken {
+/** Makes a shared access signature. The key is used as text, without decoding base64. */
+export function sasToken({ uri, keyName, key, expires }: SharedAccessRule): RelayToken {
 	const se = Math.floor(expires / 1000)
 	const sr = encodeURIComponent(uri)
 	const signature = createHmac('sha256', key).update(`${sr}\n${se}`).digest('base64')

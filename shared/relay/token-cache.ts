@@ -3,31 +3,31 @@ import type { RelayToken } from './sas.ts'
 
 export type TokenSource = () => Promise<RelayToken>
 
-/** However many wait for a source that has stopped answering, the next one asks it again. */
+/** Milliseconds after which a source counts as failed, so that the next caller asks it again. */
 const sourceLimit = 20_000
 
-/** A token is not used any more when it ends so soon, in milliseconds. */
-const spare = 60_000
+/** A token is not used in its last milliseconds. */
+const expiryMargin = 60_000
 
 /**
- * Keeps a token for three quarters of its life and asks for the next one once, however many wait for it; one that still is
- * good is used while no other is to be had. `fresh` asks in any case, for when the service has refused the kept one.
+ * Caches a token for three quarters of its lifetime. Concurrent callers share one request for the next token. If that
+ * request fails, the old token is used until it expires. `fresh` ignores the cache, for use after a refused token.
  */
 export function cached(source: TokenSource, clock: Clock): (fresh?: boolean) => Promise<RelayToken> {
-	let kept: { readonly token: RelayToken; readonly until: number } | undefined
-	let asked: Promise<RelayToken> | undefined
-	const ask = async () => {
+	let cachedToken: { readonly token: RelayToken; readonly until: number } | undefined
+	let pending: Promise<RelayToken> | undefined
+	const fetchToken = async () => {
 		const token = await within(clock, sourceLimit, source())
-		kept = { token, until: clock.now() + (token.expiresOnTimestamp - clock.now()) * 0.75 }
+		cachedToken = { token, until: clock.now() + (token.expiresOnTimestamp - clock.now()) * 0.75 }
 		return token
 	}
 	return async (fresh = false) => {
-		const held = fresh ? undefined : kept
-		if (held !== undefined && clock.now() < held.until) return held.token
-		asked ??= ask().finally(() => {
-			asked = undefined
+		const current = fresh ? undefined : cachedToken
+		if (current !== undefined && clock.now() < current.until) return current.token
+		pending ??= fetchToken().finally(() => {
+			pending = undefined
 		})
-		if (held === undefined || clock.now() > held.token.expiresOnTimestamp - spare) return asked
-		return asked.catch(() => held.token)
+		if (current === undefined || clock.now() > current.token.expiresOnTimestamp - expiryMargin) return pending
+		return pending.catch(() => current.token)
 	}
 }

@@ -23,9 +23,9 @@ export type ChangeEntry = {
 
 /**
  * Readers see a change when it is this old, in milliseconds. Entries are in the order of their writers' clocks. By then
- * every entry that belongs before it is written: clocks differ by seconds, the last copy of a transaction is sent after
- * 15 s and given up 10 s later, and the service may still do within 30 s what was given up. So a reader that goes on from
- * its last entry misses none.
+ * every entry that belongs before it is written, so that a reader that goes on from its last entry misses none. Clocks
+ * differ by seconds. The last copy of a transaction is sent after 15 s and given up 10 s later. The service may still do
+ * it within 30 s.
  */
 const shownAfter = 60_000
 
@@ -82,8 +82,8 @@ function entryOf(row: Row): ChangeEntry {
 }
 
 /**
- * Removes entries that are older than the feed is kept, one after another, but for the newest of them: a reader knows
- * that it has missed none as long as the entry that it has come to is there.
+ * Removes entries that are older than the feed is kept, one after another, but for the newest of them. A reader has missed
+ * none as long as the entry that it read last is there.
  *
  * @param until milliseconds since 1970 at which to stop
  * @returns how many were removed

@@ -13,9 +13,10 @@ import type { UpdateOptions } from './resource/update.ts'
  *
  * - Every method is atomic: it happens whole or not at all, even if the process dies in the middle of it. It has happened
  *   when its promise resolves, and has not happened when it rejects. After a 503 it may still happen a little later.
- * - Absence is a value, never an exception. A rejection is a ScimError for what the client did (409 `uniqueness`, 400
- *   `invalidValue` for an unknown member, 413 for a resource too large), a ScimError 503 if the table service is away or
- *   too busy after bounded retries, or a fault on our side.
+ * - Absence is a value, never an exception.
+ * - For what the client did, the rejection is a ScimError: 409 `uniqueness`, 400 `invalidValue` for an unknown member, 413
+ *   for a resource too large. If the table service is away or too busy after bounded retries, it is a ScimError 503. Any
+ *   other rejection is a fault on our side.
  * - If an answer of the table service is lost, the method finds out what happened before its promise settles. So nothing
  *   is done twice.
  */

@@ -27,8 +27,8 @@ export type SweepReport = {
 const abandonedAfter = 15 * 60_000
 
 /**
- * Tidies up one tenant's directory: finishes what requests have committed and not finished, removes what they have
- * prepared and not committed, folds the counts, and removes old entries of the feed. Clients see only the last. It may
+ * Tidies up one tenant's directory. It finishes what requests have committed and not finished, and removes what they have
+ * prepared and not committed. It folds the counts, and removes old entries of the feed. Clients see only the last. It may
  * run at any time, beside requests and beside another sweep.
  *
  * @throws ScimError 503 if the service stays away

@@ -4,6 +4,7 @@ import type { IdGenerator } from '../scim/id.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
+import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
 export type Tenant = {
@@ -15,6 +16,7 @@ export type Tenant = {
 	readonly cursorKey: string
 	/** RFC 3339, UTC. */
 	readonly created: string
+	readonly format: TenantFormat
 }
 
 /** What only some tenants have, such as the hybrid connection of a relay. */
@@ -24,19 +26,28 @@ export type Tenants = {
 	/** A tenant, at most a minute old; so is its absence. */
 	getTenant(name: string): Promise<Tenant | undefined>
 
-	/** Creates a tenant and its table, and the table of tenants where it is missing. */
+	/** Creates a tenant and its table, and the table of tenants if it is missing. */
 	createTenant(draft: Pick<Tenant, 'name' | 'mode' | 'settings'>): Promise<Tenant | 'exists'>
 
 	/** All tenants by name, as they are stored now. */
 	listTenants(): Promise<readonly Tenant[]>
 
-	/** Gives a tenant other settings; `revise` is called again where somebody else came first. */
+	/** Gives a tenant other settings; `revise` is called again if another process came first. */
 	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
 
 	/**
-	 * Deletes a tenant and its table. The row goes last, so that what fails on the way can be done again.
+	 * Gives a tenant another format if `revise` answers one; `revise` is called again if another process came first.
+	 * Answers the format that the tenant has then.
+	 */
+	updateFormat(
+		name: string,
+		revise: (format: TenantFormat) => TenantFormat | undefined,
+	): Promise<TenantFormat | 'absent'>
+
+	/**
+	 * Deletes a tenant and its table. The row goes last, so that a deletion that failed can be done again.
 	 *
-	 * Other processes may take the tenant for being there for a minute.
+	 * For a minute, other processes may still serve the tenant.
 	 */
 	deleteTenant(name: string): Promise<'deleted' | 'absent'>
 }
@@ -48,14 +59,14 @@ export type TenantsOptions = {
 	readonly randomBytes: (size: number) => Buffer
 }
 
-/** Words that stand where a tenant's name stands, or soon may, or that would be read as an endpoint. */
+/** Words that stand in the place of a tenant's name, or may do so in future, or that a reader would take for an endpoint. */
 const reserved: ReadonlySet<string> = new Set(
 	'admin api health oauth2 runtime scim v1 v2 users groups me bulk schemas resourcetypes serviceproviderconfig'.split(
 		' ',
 	),
 )
 
-/** The name where it may be a tenant's, or undefined: lower-case letters and digits, with single hyphens between them. */
+/** The text if it may be the name of a tenant: lower-case letters and digits, with single hyphens between them. */
 export const parseTenantName = (text: string): string | undefined =>
 	/^[a-z0-9](-?[a-z0-9]){1,38}$/.test(text) && !reserved.has(text) ? text : undefined
 
@@ -108,6 +119,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				settings,
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
+				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -130,9 +142,24 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				if (row === undefined) return 'absent'
 				const tenant = tenantOf(row)
 				const settings = revise(tenant.settings)
-				// Where no answer came the row tells, and to write the same settings twice changes nothing.
+				// If no answer came, the row tells. Writing the same settings twice changes nothing.
 				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
 				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
+			})
+		},
+
+		async updateFormat(name, revise) {
+			const table = partitionOf(tables, name)
+			cache.delete(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const current = formatOf(row)
+				const format = revise(current)
+				if (format === undefined) return current
+				// If no answer came, the next look at the row tells whether it was done.
+				const outcome = await table.transaction([merge(name, formatProperties(format), etagOf(row))])
+				return outcome.kind === 'done' ? format : undefined
 			})
 		},
 
@@ -156,13 +183,13 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, ...properties } = tenant
-	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
+	const { name, settings, format, ...properties } = tenant
+	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
 		if (outcome.kind === 'done') return 'done'
 		if (outcome.kind !== 'unknown') {
-			// An earlier attempt of ours may have come through without an answer.
+			// An earlier attempt may have been done without an answer.
 			const row = await table.get(name)
 			return row?.table === tenant.table ? 'done' : 'exists'
 		}
@@ -180,7 +207,23 @@ const tenantRow = z.object({
 	created: z.string(),
 })
 
+/** As far as it can be read of a row whose format may have other properties: enough to refuse the tenant, and to list it. */
+const newerRow = tenantRow.extend({
+	mode: tenantRow.shape.mode.catch('store'),
+	table: z.string().catch(''),
+	cursorKey: z.string().catch(''),
+	created: z.string().catch(''),
+	settings: z.unknown().transform(() => '{}'),
+})
+
 function tenantOf(row: Row): Tenant {
-	const { RowKey, settings, ...properties } = tenantRow.parse(row)
-	return { name: RowKey, ...properties, settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)) }
+	const format = formatOf(row)
+	const columns = format.number > formats.newest ? newerRow : tenantRow
+	const { RowKey, settings, ...properties } = columns.parse(row)
+	return {
+		name: RowKey,
+		...properties,
+		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
+		format,
+	}
 }

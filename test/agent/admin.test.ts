@@ -22,9 +22,9 @@ afterEach(async () => {
 	await lab.stop()
 })
 
-type Reply = { readonly status: number; readonly type: string | undefined; readonly text: string }
+type HttpAnswer = { readonly status: number; readonly type: string | undefined; readonly text: string }
 
-const look = (path: string, { method = 'GET', host = `127.0.0.1:${admin.port}` } = {}): Promise<Reply> =>
+const send = (path: string, { method = 'GET', host = `127.0.0.1:${admin.port}` } = {}): Promise<HttpAnswer> =>
 	new Promise((resolve, reject) => {
 		const options = { host: '127.0.0.1', port: admin.port, path, method, headers: { host }, agent: false }
 		const outgoing = requestPlain(options, async (response) => {
@@ -37,7 +37,7 @@ const look = (path: string, { method = 'GET', host = `127.0.0.1:${admin.port}` }
 	})
 
 const ready = async () => {
-	const { status, text } = await look('/ready')
+	const { status, text } = await send('/ready')
 	return { status, body: JSON.parse(text) }
 }
 
@@ -57,13 +57,13 @@ describe('/ready', () => {
 		expect(await ready()).toEqual({ status: 200, body: body({ origin: { status: 200 } }) })
 	})
 
-	test('is 200 when the SCIM server lacks the endpoint that is asked for', async () => {
+	test('is 200 if the SCIM server answers 404 to the health check', async () => {
 		agent = await lab.agent()
 		lab.origin.answer = (_, response) => json(response, 404, {})
 		expect(await ready()).toEqual({ status: 200, body: body({ origin: { status: 404 } }) })
 	})
 
-	test('is 503 while the SCIM server does not answer, with the reason', async () => {
+	test('is 503 with the reason while the SCIM server does not answer', async () => {
 		const origin = { ...settings(lab.standIn, lab.origin).origin, url: 'https://localhost:1/scim' }
 		agent = await lab.agent({ origin })
 		const fault = { fault: 'origin_refused', detail: expect.stringContaining('ECONNREFUSED') }
@@ -76,37 +76,37 @@ describe('/ready', () => {
 		expect(await ready()).toEqual({ status: 503, body: body({ state: 'degraded', origin: { status: 500 } }) })
 	})
 
-	test('is 503 while the agent does not come to listen, with the reason', async () => {
+	test('is 503 with the reason while the agent cannot listen', async () => {
 		lab.standIn.faults.nextListens = Array(100).fill(404)
 		agent = lab.start()
 		await lab.log.until('offline')
-		const trouble = { kind: 'entity_missing', detail: expect.stringMatching(/^404 Refused as told/) }
+		const trouble = { kind: 'entity_missing', detail: expect.stringMatching(/^404 Refused by the test/) }
 		const origin = { status: 200 }
 		expect(await ready()).toEqual({ status: 503, body: body({ state: 'connecting', channels: 0, trouble, origin }) })
 	})
 
-	test('is 503 while the agent finishes what is under way, and once it has', async () => {
+	test('is 503 while the agent finishes its requests, and after that', async () => {
 		agent = await lab.agent()
-		let letGo = () => {}
-		const isHeld = new Promise<void>((resolve) => {
+		let answerNow = () => {}
+		const held = new Promise<void>((resolve) => {
 			lab.origin.answer = (incoming, response) => {
 				if (incoming.method === 'GET') return json(response, 200, {})
-				letGo = () => json(response, 201, {})
+				answerNow = () => json(response, 201, {})
 				return resolve()
 			}
 		})
 		const sent = lab.sender()(request({ method: 'POST', body: Buffer.from('{}') }))
-		await isHeld
+		await held
 		const drained = agent.drain()
 		const origin = { status: 200 }
 		expect(await ready()).toEqual({ status: 503, body: body({ state: 'draining', underway: 1, origin }) })
-		letGo()
+		answerNow()
 		expect((await sent).status).toBe(201)
 		await drained
 		expect(await ready()).toEqual({ status: 503, body: body({ state: 'stopped', channels: 0, origin }) })
 	})
 
-	test('asks the SCIM server once for many who want to know', async () => {
+	test('shares one health check among concurrent requests', async () => {
 		agent = await lab.agent()
 		await Promise.all(Array.from({ length: 20 }, ready))
 		expect(lab.origin.requests.length).toBe(1)
@@ -116,10 +116,10 @@ describe('/ready', () => {
 	})
 })
 
-test('/status is the same for people, and always 200', async () => {
+test('/status has the same content and is always 200', async () => {
 	agent = lab.start({ relay: { ...settings(lab.standIn, lab.origin).relay, namespace: 'localhost:1' } })
 	await lab.log.until('offline')
-	const { status, text } = await look('/status?now')
+	const { status, text } = await send('/status?now')
 	expect([status, JSON.parse(text)]).toEqual([
 		200,
 		body({
@@ -133,9 +133,9 @@ test('/status is the same for people, and always 200', async () => {
 	])
 })
 
-test('/metrics is for Prometheus, and asks the SCIM server nothing', async () => {
+test('/metrics is in the format of Prometheus, and sends no request to the SCIM server', async () => {
 	agent = await lab.agent()
-	const { status, type, text } = await look('/metrics')
+	const { status, type, text } = await send('/metrics')
 	expect([status, type]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
 	expect(text).toContain('\nrollcall_relay_online 1\n')
 	expect(text).toContain('\nrollcall_relay_channels 1\n')
@@ -144,20 +144,20 @@ test('/metrics is for Prometheus, and asks the SCIM server nothing', async () =>
 })
 
 test.each([
-	['/', {}, 404, 'there are /ready, /status and /metrics'],
-	['/ready', { method: 'POST' }, 405, 'there is nothing to do here but to look'],
-	['/ready', { host: 'rebound.example:80' }, 403, 'this is for 127.0.0.1 alone'],
+	['/', {}, 404, 'the paths are /ready, /status and /metrics'],
+	['/ready', { method: 'POST' }, 405, 'only GET and HEAD are supported'],
+	['/ready', { host: 'rebound.example:80' }, 403, 'only requests to 127.0.0.1 or localhost are answered'],
 ])('%s %j is %i', async (path, options, status, detail) => {
 	agent = await lab.agent()
-	const reply = await look(path, options)
+	const reply = await send(path, options)
 	expect([reply.status, JSON.parse(reply.text)]).toEqual([status, { detail }])
 })
 
-test('before there is an agent everything is 503', async () => {
+test('every request is 503 before the first agent starts', async () => {
 	expect(await ready()).toEqual({ status: 503, body: { detail: 'the agent is starting' } })
 })
 
-test('a port that is taken is named', async () => {
-	const taken = startAdmin(admin.port, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
-	await expect(taken).rejects.toThrow(`admin.port ${admin.port} cannot be listened on: EADDRINUSE`)
+test('a port in use is a UsageError', async () => {
+	const second = startAdmin(admin.port, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
+	await expect(second).rejects.toThrow(`cannot listen on admin.port ${admin.port}: EADDRINUSE`)
 })

@@ -12,7 +12,7 @@ afterEach(() => lab.stop())
 
 const offline = () => lab.log.entries.filter(({ event }) => event === 'offline')
 
-/** Has the agent ask for tokens at an address of Azure Arc's. */
+/** Starts an agent that requests tokens from Azure Arc at this address. */
 async function askArc(address: string) {
 	process.env.IDENTITY_ENDPOINT = address
 	lab.start({ credentials: { type: 'arc' } })
@@ -20,7 +20,7 @@ async function askArc(address: string) {
 	Reflect.deleteProperty(process.env, 'IDENTITY_ENDPOINT')
 }
 
-test('a token that cannot be had because nobody answers is asked for again soon', async () => {
+test('if Azure Arc does not answer, the token is requested again soon', async () => {
 	await askArc('http://127.0.0.1:1/')
 	expect(offline()[0]).toMatchObject({ trouble: 'network', detail: expect.stringMatching(/ECONNREFUSED/) })
 	expect(offline()[0]?.retryIn).toBeLessThan(1000)
@@ -31,7 +31,7 @@ test.each([
 	[403, 'auth_failed'],
 	[429, 'network'],
 	[500, 'network'],
-])('a token that is answered by %i is %s', async (status, trouble) => {
+])('status %i of a token request means %s', async (status, trouble) => {
 	const server = createServer((_, response) => response.writeHead(status).end('{"error":"x"}'))
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 	await askArc(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`) // sound: it listens on TCP
@@ -39,7 +39,7 @@ test.each([
 	server.close()
 })
 
-test('a refusal after an outage is tried again after half a minute', async () => {
+test('a refusal after an outage is retried within half a minute', async () => {
 	lab.standIn.faults.nextListens = [...Array(8).fill(500), 403]
 	lab.start()
 	await lab.log.until('offline', 9)
@@ -47,7 +47,7 @@ test('a refusal after an outage is tried again after half a minute', async () =>
 	expect(offline()[8]?.retryIn).toBeLessThanOrEqual(30_000)
 })
 
-test('a service that takes pings ill gets none any more, and the log says so', async () => {
+test('after two drops that follow a ping, the agent sends only pongs and logs that', async () => {
 	await lab.agent()
 	for (let drop = 1; drop <= 2; drop++) {
 		await lab.standIn.journal.until('ping', drop)
@@ -58,6 +58,6 @@ test('a service that takes pings ill gets none any more, and the log says so', a
 	const pings = lab.standIn.journal.count('ping')
 	lab.standIn.drop(1011, 'InternalServerError: NameRenewalFailed.')
 	await lab.log.until('online', 4)
-	await new Promise((resolve) => setTimeout(resolve, 2500)) // 50 s of the lab
+	await new Promise((resolve) => setTimeout(resolve, 2500)) // 50 s on the clock of the lab
 	expect([lab.standIn.journal.count('ping'), lab.log.count('pong_only')]).toEqual([pings, 1])
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { delayBefore, type Trouble } from '../../agent/backoff.ts'
+import { type OfflineReason, retryDelay } from '../../agent/backoff.ts'
 
-test.each<[Trouble, number, number, number]>([
+test.each<[OfflineReason, number, number, number]>([
 	['network', 0, 0, 200],
 	['network', 1, 0, 1000],
 	['network', 3, 0, 4000],
@@ -11,5 +11,5 @@ test.each<[Trouble, number, number, number]>([
 	['entity_missing', 0, 45_000, 60_000],
 	['quota', 7, 45_000, 60_000],
 ])('%s, attempt %i: between %i and %i ms', (trouble, attempt, least, most) => {
-	expect([delayBefore(attempt, trouble, () => 0), delayBefore(attempt, trouble, () => 1)]).toEqual([least, most])
+	expect([retryDelay(attempt, trouble, () => 0), retryDelay(attempt, trouble, () => 1)]).toEqual([least, most])
 })

@@ -19,24 +19,24 @@ const read = (value: unknown) => {
 	return readConfig(file)
 }
 
-const jsonHint = 'Look there for a comma or a bracket too many or too few, or a \\ in a path, which is written \\\\.'
+const jsonHint = 'Look for an extra or missing comma or bracket. In paths, write \\\\ instead of \\.'
 
-test('a byte order mark before the settings is passed over', () => {
+test('a byte order mark before the settings is ignored', () => {
 	expect(read(`\ufeff${JSON.stringify(good)}`)).toEqual(read(good))
 })
 
-test('settings in UTF-16 are refused, with what writes them in UTF-8', () => {
+test('settings in UTF-16 are refused, with a hint how to write UTF-8', () => {
 	const file = join(folder, 'relay.json')
 	writeFileSync(file, `\ufeff${JSON.stringify(good)}`, 'utf16le')
 	expect(() => readConfig(file)).toThrow(
 		expect.objectContaining({
-			message: `${file} is no text in UTF-8; it may be in UTF-16`,
+			message: `${file} is not UTF-8 text; it may be UTF-16`,
 			hint: expect.stringMatching(/Set-Content -Encoding utf8/),
 		}),
 	)
 })
 
-test('file names are resolved against the folder of the configuration, defaults filled in', () => {
+test('file names are resolved against the folder of the settings, and defaults are filled in', () => {
 	expect(read(good)).toEqual({
 		relay: {
 			namespace: 'contoso.servicebus.windows.net',
@@ -68,41 +68,49 @@ test.each([
 	['{\n  "credentials": { "keyFile": "C:\\keys" }\n}', /relay\.json, line 2 is not JSON: /, jsonHint],
 	[
 		{ ...good, relay: { namespace: 'contoso.servicebus.windows.net', hybridConection: 'demo' } },
-		/relay\.hybridConection is no setting$/,
+		/relay\.hybridConection is an unknown setting$/,
 		'Did you mean hybridConnection?',
 	],
 	[
 		{ ...good, relay: { namespace: 'contoso.servicebus.windows.net' } },
 		/: relay\.hybridConnection is missing$/,
-		'Compare it with docs/relay.md.',
+		'See the settings in docs/relay-reference.md.',
 	],
 	[
 		{ ...good, credentials: { ...good.credentials, type: 'sass' } },
-		/: credentials\.type: "sass" is none of sas, arc, certificate$/,
-		'Compare it with docs/relay.md.',
+		/: credentials\.type: "sass" must be one of sas, arc, certificate$/,
+		'See the settings in docs/relay-reference.md.',
 	],
-	[[], /: the file: /, 'Compare it with docs/relay.md.'],
-	[{ ...good, concurency: 2 }, /concurency is no setting$/, 'Did you mean concurrency?'],
-	[{ ...good, relay: { ...good.relay, nameSpace: 'x' } }, /relay\.nameSpace is no setting$/, 'Did you mean namespace?'],
-	[{ ...good, rejectUnauthorized: false }, /rejectUnauthorized is no setting$/, 'Remove it.'],
+	[[], /: the file: /, 'See the settings in docs/relay-reference.md.'],
+	[{ ...good, concurency: 2 }, /concurency is an unknown setting$/, 'Did you mean concurrency?'],
+	[
+		{ ...good, relay: { ...good.relay, nameSpace: 'x' } },
+		/relay\.nameSpace is an unknown setting$/,
+		'Did you mean namespace?',
+	],
+	[{ ...good, rejectUnauthorized: false }, /rejectUnauthorized is an unknown setting$/, 'Remove it.'],
 	[
 		{ ...good, origin: { ...good.origin, url: 'http://localhost/scim' } },
-		/origin\.url: must be an https address with \/scim in its path, such as https:\/\/localhost:11015\/scim/,
-		'Compare it with docs/relay.md.',
+		/origin\.url: must be an https URL with \/scim in its path, such as https:\/\/localhost:11015\/scim/,
+		'See the settings in docs/relay-reference.md.',
 	],
 	[
 		{ ...good, origin: { ...good.origin, url: 'https://localhost/x' } },
 		/origin\.url: /,
-		'Compare it with docs/relay.md.',
+		'See the settings in docs/relay-reference.md.',
 	],
-	[{ ...good, origin: { ...good.origin, tls: { mode: 'off' } } }, /origin\.tls/, 'Compare it with docs/relay.md.'],
-])('%j is refused by name', (value, message, hint) => {
+	[
+		{ ...good, origin: { ...good.origin, tls: { mode: 'off' } } },
+		/origin\.tls/,
+		'See the settings in docs/relay-reference.md.',
+	],
+])('%j is refused with the name of the setting', (value, message, hint) => {
 	expect(() => read(value)).toThrow(
 		expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(message), hint }),
 	)
 })
 
-test('a secret that others can read is not used', () => {
+test('a secret that other users can read is refused', () => {
 	const file = join(folder, 'secret')
 	writeFileSync(file, 'secret\n')
 	chmodSync(file, 0o640)

@@ -29,12 +29,12 @@ async function listen(server: Server): Promise<number> {
 }
 
 describe('Azure Arc', () => {
-	/** The agent of Arc, which names this file in its challenge. */
+	/** A stand-in for Azure Arc that names this file in its challenge. */
 	async function arc(file: string) {
-		const seen: (string | undefined)[] = []
+		const received: (string | undefined)[] = []
 		const port = await listen(
 			createPlain(({ url, headers }, response) => {
-				seen.push(url, headers.metadata?.toString(), headers.authorization)
+				received.push(url, headers.metadata?.toString(), headers.authorization)
 				if (headers.authorization === 'Basic key-of-the-machine') {
 					const body = { access_token: 'token', expires_on: '1900000000', resource: 'https://relay.azure.net/' }
 					response.end(JSON.stringify(body))
@@ -42,31 +42,31 @@ describe('Azure Arc', () => {
 			}),
 		)
 		process.env.IDENTITY_ENDPOINT = `http://127.0.0.1:${port}/metadata/identity/oauth2/token`
-		return seen
+		return received
 	}
 	const source = () => tokenSource(lab.config({ credentials: { type: 'arc' } }), systemClock)
 
-	test('gives a token to who can read its key', async () => {
+	test('gives a token to a process that can read its key', async () => {
 		const file = lab.write('machine.key', 'key-of-the-machine')
 		process.env.IDENTITY_KEY_FOLDER = dirname(file)
-		const seen = await arc(file)
+		const received = await arc(file)
 		expect(await source()()).toEqual({ token: 'token', expiresOnTimestamp: 1_900_000_000_000 })
 		const url = '/metadata/identity/oauth2/token?api-version=2019-11-01&resource=https%3A%2F%2Frelay.azure.net%2F'
-		expect(seen).toEqual([url, 'true', undefined, url, 'true', 'Basic key-of-the-machine'])
+		expect(received).toEqual([url, 'true', undefined, url, 'true', 'Basic key-of-the-machine'])
 	})
 
 	test.each([
 		['outside of its folder', () => '/etc/passwd.key'],
-		['that climbs out of its folder', (folder: string) => `${folder}/../x.key`],
+		['that leaves its folder', (folder: string) => `${folder}/../x.key`],
 		['of another kind', (folder: string) => `${folder}/listen.pem`],
 		['beside its folder', (folder: string) => `${folder}-x/a.key`],
-		['that is longer than a key', () => lab.write('long.key', 'x'.repeat(4097))],
-	])('is not followed to a file %s', async (_, name) => {
+		['that is too large for a key', () => lab.write('long.key', 'x'.repeat(4097))],
+	])('cannot make the agent read a file %s', async (_, name) => {
 		const folder = dirname(lab.write('machine.key', 'key-of-the-machine'))
 		process.env.IDENTITY_KEY_FOLDER = folder
-		const seen = await arc(name(folder))
+		const received = await arc(name(folder))
 		await expect(source()()).rejects.toThrow(/key file/)
-		expect(seen.length).toBe(3)
+		expect(received.length).toBe(3)
 	})
 })
 
@@ -89,8 +89,8 @@ describe('a service principal', () => {
 		return new X509Certificate(execFileSync('cat', [join(folder, 'principal.pem')]))
 	}
 
-	test('proves itself with its certificate', async () => {
-		const own = principal()
+	test('authenticates with its certificate', async () => {
+		const principalCertificate = principal()
 		let form = new URLSearchParams()
 		const port = await listen(
 			createServer(certificate, async (request, response) => {
@@ -115,7 +115,7 @@ describe('a service principal', () => {
 		})
 		const [head = '', claims = '', signature = ''] = assertion.split('.')
 		const key = {
-			key: createPublicKey(own.publicKey.export({ type: 'spki', format: 'pem' })),
+			key: createPublicKey(principalCertificate.publicKey.export({ type: 'spki', format: 'pem' })),
 			padding: 6,
 			saltLength: 32,
 		}
@@ -128,7 +128,7 @@ describe('a service principal', () => {
 		})
 	})
 
-	test('that is refused says what Entra said', async () => {
+	test('that is refused reports the error of Entra', async () => {
 		principal()
 		const port = await listen(
 			createServer(certificate, (_, response) => response.writeHead(400).end('{"error":"invalid_client"}')),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Answer } from '../../agent/channel.ts'
+import type { RelayResponse } from '../../agent/channel.ts'
 import { dispatcher } from '../../agent/dispatch.ts'
 import { header, reserved } from '../../shared/relay/contract.ts'
 import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
@@ -11,20 +11,20 @@ beforeAll(async () => {
 })
 afterAll(() => lab.stop())
 
-/** Asks a dispatcher whose clock stands still until it is set, before a SCIM server that numbers its answers. */
-function asking(headers: Readonly<Record<string, string>> = {}) {
+/** A dispatcher with a manual clock, in front of a SCIM server that numbers its answers. */
+function dispatcherOf(headers: Readonly<Record<string, string>> = {}) {
 	let time = 0
-	let asked = 0
+	let forwarded = 0
 	const requests = dispatcher({
 		config: lab.config(),
 		clock: { now: () => time, after: () => () => undefined },
 		log: () => undefined,
-		forward: async () => ({ status: 201, headers, body: Buffer.alloc(1000, `${asked++} `) }),
+		forward: async () => ({ status: 201, headers, body: Buffer.alloc(1000, `${forwarded++} `) }),
 		probe: async () => ({ status: 200 }),
 	})
 	let serial = 0
 	const send = (method: string, target: string, key?: string) =>
-		new Promise<Answer>((resolve) => {
+		new Promise<RelayResponse>((resolve) => {
 			const requestHeaders = key === undefined ? {} : { [header.key]: key }
 			void requests.receive({
 				request: { id: String(serial++), requestTarget: `/demo${target}`, method, requestHeaders, body: false },
@@ -38,11 +38,11 @@ function asking(headers: Readonly<Record<string, string>> = {}) {
 	const pass = (milliseconds: number) => {
 		time += milliseconds
 	}
-	return { send, pass, asked: () => asked }
+	return { send, pass, forwarded: () => forwarded }
 }
 
-test('an answer is kept for ten minutes, though writes come at 25 a second', async () => {
-	const { send, pass, asked } = asking()
+test('an answer is kept for ten minutes at 25 writes a second', async () => {
+	const { send, pass, forwarded } = dispatcherOf()
 	const first = await send('POST', '/scim/Users', 'first')
 	for (let at = 1; at < 25 * 600; at++) {
 		pass(40)
@@ -50,14 +50,14 @@ test('an answer is kept for ten minutes, though writes come at 25 a second', asy
 	}
 	const again = await send('GET', `${reserved.outcome}first`)
 	expect([again.status, again.body.equals(first.body)]).toEqual([201, true])
-	expect(asked()).toBe(25 * 600)
+	expect(forwarded()).toBe(25 * 600)
 })
 
 test.each([
 	['keys', 12_000, 0],
 	['headers', 0, 12_000],
-])('long %s take room from answers that are kept', async (_, keyLength, headerLength) => {
-	const { send } = asking({ location: 'x'.repeat(headerLength) })
+])('long %s displace older answers', async (_, keyLength, headerLength) => {
+	const { send } = dispatcherOf({ location: 'x'.repeat(headerLength) })
 	await send('POST', '/scim/Users', 'first')
 	for (let at = 0; at < 6000; at++) await send('POST', '/scim/Users', `${at}-${'k'.repeat(keyLength)}`)
 	expect((await send('GET', `${reserved.outcome}first`)).status).toBe(503)

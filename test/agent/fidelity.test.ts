@@ -10,9 +10,8 @@ import { ca, certificate, type Lab, outcome, request, startLab } from '../suppor
 import { json } from '../support/relay-stand-in/origin.ts'
 import { startStandIn } from '../support/relay-stand-in/stand-in.ts'
 
-// Whether the stand-in is what Microsoft's own library takes for Azure Relay. The library is no dependency: it would bring
-// packages called https and crypto into the tree. It is installed beside, as it was published, with its own tests and Jest,
-// which they are written for.
+// Tests that Microsoft's own library works with the stand-in as with Azure Relay. The library is not a dependency,
+// because it needs packages named https and crypto. It is installed in a separate folder with its own tests and Jest.
 
 const folder = join('node_modules', '.cache', 'hyco-https-1.4.5')
 const packages = { 'hyco-https': '1.4.5', jest: '29.7.0' }
@@ -77,7 +76,7 @@ const senders: Record<string, () => Send> = {
 		return async (method, path, length) => {
 			const { status, body } = (await outcome(
 				send(request({ method, path, ...(length > 0 && { body: Buffer.alloc(length, 'x') }) })),
-			)) as { status: number; body?: unknown } // sound: an error has no body, and is then told from what is expected
+			)) as { status: number; body?: unknown } // sound: an error has no body, which the expectation then reports
 			return { status, ...(body !== undefined && { body }) }
 		}
 	},
@@ -130,14 +129,14 @@ describe("Microsoft's own tests", () => {
 		}[]
 	}
 
-	/** They know no port but 443, from which their connections are taken elsewhere, and an older Node. */
+	/** The tests use port 443, so their connections are redirected. They were written for an older Node. */
 	const preloaded = ['test/support/azure/redirect.cjs', 'test/support/relay-stand-in/no-keep-alive.cjs']
 
-	/** Runs them as they were published. */
+	/** Runs the published tests unchanged. */
 	async function theirTests(port: number, ca: string): Promise<Report> {
 		const settings = {
 			rootDir: join(process.cwd(), folder, 'node_modules/hyco-https'),
-			// Jest leaves out what lies below node_modules, unless it is told not to.
+			// By default, Jest skips tests below node_modules.
 			haste: { retainAllFiles: true },
 			testPathIgnorePatterns: [],
 			transform: {},
@@ -155,12 +154,12 @@ describe("Microsoft's own tests", () => {
 			SB_HC_KEY: 'labkey',
 		}
 		const options = { env, maxBuffer: 2 ** 26, timeout: 100_000 }
-		// Jest fails when a test does, and has told by then.
-		const told = await run(process.execPath, [...args, '--config', JSON.stringify(settings)], options).catch(
+		// Jest exits with an error if a test fails, and has printed the results by then.
+		const result = await run(process.execPath, [...args, '--config', JSON.stringify(settings)], options).catch(
 			(failed: { stdout: string; stderr: string }) => failed,
 		)
-		if (told.stdout === '') throw new Error(`Jest did not end: ${told.stderr.slice(0, 2000)}`)
-		return JSON.parse(told.stdout)
+		if (result.stdout === '') throw new Error(`Jest did not finish: ${result.stderr.slice(0, 2000)}`)
+		return JSON.parse(result.stdout)
 	}
 
 	test('all 39 pass', async () => {

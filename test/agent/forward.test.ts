@@ -16,8 +16,8 @@ afterEach(() => lab.stop())
 
 const post = { method: 'POST', path: '/scim/Users', headers: {}, body: Buffer.from('{}'), deadline: 10_000 }
 
-/** Sends to the lab's SCIM server and remembers on which connection each request came. */
-function forwarding() {
+/** Records the connection of each request to the lab's SCIM server. */
+function recordSockets() {
 	const sockets: Socket[] = []
 	const { answer } = lab.origin
 	lab.origin.answer = (incoming, response, body) => {
@@ -27,14 +27,14 @@ function forwarding() {
 	return { forward: forwardTo(lab.config(), systemClock), sockets }
 }
 
-test('a write goes by the connection of the one before it', async () => {
-	const { forward, sockets } = forwarding()
+test('a write reuses the connection of the previous write', async () => {
+	const { forward, sockets } = recordSockets()
 	for (let round = 0; round < 3; round++) expect(await forward(post)).toMatchObject({ status: 200 })
 	expect(new Set(sockets).size).toBe(1)
 })
 
-test('a connection is left when it is not used for a while, one that is waited on is not', async () => {
-	const { forward, sockets } = forwarding()
+test('an idle connection is closed, one with a pending request is not', async () => {
+	const { forward, sockets } = recordSockets()
 	const waiting = new Promise<ServerResponse>((resolve) => {
 		const { answer } = lab.origin
 		lab.origin.answer = (incoming, response, body) => {
@@ -46,8 +46,8 @@ test('a connection is left when it is not used for a while, one that is waited o
 	const response = await waiting
 	await forward(post)
 	const idle = performance.now()
-	await once(sockets[0] as Socket, 'close') // sound: the request that was answered came by it
-	// The SCIM server itself would close it after 5 s.
+	await once(sockets[0] as Socket, 'close') // sound: the answered request used this connection
+	// The SCIM server would close the connection itself after 5 s.
 	expect(performance.now() - idle).toBeLessThan(4000)
 	json(response, 200, { at: 'last' })
 	expect(await slow).toMatchObject({ status: 200, body: Buffer.from('{"at":"last"}') })
@@ -55,10 +55,10 @@ test('a connection is left when it is not used for a while, one that is waited o
 	expect(new Set(sockets).size).toBe(2)
 })
 
-test('a connection that the SCIM server closes meanwhile is not used again', async () => {
-	const { forward, sockets } = forwarding()
+test('a connection that the SCIM server has closed is not reused', async () => {
+	const { forward, sockets } = recordSockets()
 	await forward(post)
-	const closed = once(sockets[0] as Socket, 'close') // sound: the request that was answered came by it
+	const closed = once(sockets[0] as Socket, 'close') // sound: the answered request used this connection
 	sockets[0]?.end()
 	await closed
 	expect(await forward(post)).toMatchObject({ status: 200 })
@@ -69,7 +69,7 @@ test.each([
 	['Bearer client', 'Bearer client'],
 	['Bearer a\r\nX: y', undefined],
 	['Bearer \u{1f511}', undefined],
-])('of an Authorization to pass through (%j) comes %j', async (authorization, expected) => {
+])('with passThrough, Authorization %j arrives as %j', async (authorization, expected) => {
 	const { origin } = lab.config()
 	const config = { ...lab.config(), origin: { ...origin, authorization: { type: 'passThrough' as const } } }
 	const answer = await forwardTo(config, systemClock)({ ...post, headers: { authorization } })

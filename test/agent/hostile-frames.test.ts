@@ -3,13 +3,13 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { WebSocketServer } from 'ws'
-import { type Message, open, read } from '../../agent/channel.ts'
+import { type Message, openWebSocket, readMessages } from '../../agent/channel.ts'
 import { ca, certificate } from '../support/relay-stand-in/lab.ts'
 
 const announced = (id: string) =>
 	JSON.stringify({ request: { id, requestTarget: '/demo/scim/Users', method: 'POST', body: true } })
 
-test('after what is not the protocol no body is taken for that of another request', async () => {
+test('after a protocol error, no body is assigned to another request', async () => {
 	const server = createServer(certificate)
 	const channels = new WebSocketServer({ server })
 	channels.on('connection', (channel, { socket }) => {
@@ -21,11 +21,11 @@ test('after what is not the protocol no body is taken for that of another reques
 	})
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
 	const { port } = server.address() as AddressInfo // sound: it listens on TCP
-	const socket = await open(`wss://localhost:${port}/`, { ca: ca.cert, maxPayload: 1024 })
+	const socket = await openWebSocket(`wss://localhost:${port}/`, { ca: ca.cert, maxPayload: 1024 })
 	const received: Message[] = []
 	const broken: string[] = []
 	const closed = once(socket, 'close')
-	read(socket, {
+	readMessages(socket, {
 		received: (message) => received.push(message),
 		broken: (what) => {
 			broken.push(what)
@@ -33,7 +33,7 @@ test('after what is not the protocol no body is taken for that of another reques
 		},
 	})
 	await closed
-	expect([received, broken]).toEqual([[], ['no body where one was announced']])
+	expect([received, broken]).toEqual([[], ['no body after one was announced']])
 	server.close()
 	server.closeAllConnections()
 })

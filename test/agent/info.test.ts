@@ -15,12 +15,16 @@ async function ask(path: string, method = 'GET') {
 	const uri = 'http://localhost/demo'
 	const { token } = sasToken({ uri, keyName: 'send', key: 'sendkey', expires: clock.now() + 3_600_000_000 })
 	return sendTo({
-		...{ port: lab.standIn.port, ca: ca.cert, method, path, body: Buffer.alloc(0) },
+		port: lab.standIn.port,
+		ca: ca.cert,
+		method,
+		path,
+		body: Buffer.alloc(0),
 		headers: { ServiceBusAuthorization: token },
 	})
 }
 
-test('the agent tells the cloud what it is, and asks and names the SCIM server for none of it', async () => {
+test('info describes the agent, without a request to the SCIM server and without its address', async () => {
 	const { status, headers, body } = await ask('/demo/.scim-relay/info')
 	expect(status).toBe(200)
 	expect(headers).toMatchObject({ 'content-type': 'application/json', 'x-scim-relay-outcome': 'completed' })
@@ -38,7 +42,7 @@ test('the agent tells the cloud what it is, and asks and names the SCIM server f
 })
 
 test.each(['/demo/.scim-relay/info/', '/demo/.scim-relay/info?x', '/demo/.scim-relay', '/demo/.scim-relay/config'])(
-	'%s is nothing that it tells',
+	'%s is refused',
 	async (path) => {
 		const { status, headers } = await ask(path)
 		expect([status, headers['x-scim-relay-error']]).toEqual([400, 'path_refused'])

@@ -23,7 +23,7 @@ afterEach(async () => {
 	await lab.stop()
 })
 
-/** An agent in a process of its own that listens, on a slower clock: it waits for its turn on a busy machine. */
+/** Starts an agent in its own process, with a slower clock because a busy machine delays it. */
 async function start(id: string): Promise<ChildProcess> {
 	const file = lab.write(`${id}.json`, JSON.stringify({ ...settings(lab.standIn, lab.origin), agentId: id }))
 	const listening = lab.standIn.journal.until('listening', lab.standIn.journal.count('listening') + 1)
@@ -33,7 +33,7 @@ async function start(id: string): Promise<ChildProcess> {
 	return child
 }
 
-/** Has the service bind the sender's connection to the agent that listens. */
+/** Makes the service bind the sender's connection to the current agent. */
 async function bind(send: ReturnType<Lab['sender']>) {
 	const { answer } = lab.origin
 	lab.origin.answer = (_, response) => json(response, 200, { noise })
@@ -41,22 +41,22 @@ async function bind(send: ReturnType<Lab['sender']>) {
 	lab.origin.answer = answer
 }
 
-test('an agent that leaves takes no request along that comes by a connection bound to it', async () => {
+test('a stopping agent loses no request on a connection that is bound to it', async () => {
 	const first = await start(one)
 	const send = lab.sender()
 	await bind(send)
 	await start(two)
 	const exited = once(first, 'exit')
 	first.kill('SIGTERM')
-	const seen: unknown[] = []
-	for (let at = 0; at < 40; at++) seen.push(await outcome(send(post())))
+	const results: unknown[] = []
+	for (let at = 0; at < 40; at++) results.push(await outcome(send(post())))
 	expect(await exited).toEqual([0, null])
-	for (let at = 0; at < 5; at++) seen.push(await outcome(send(post())))
-	expect(seen.filter((answer) => (answer as { status: number }).status !== 200)).toEqual([])
+	for (let at = 0; at < 5; at++) results.push(await outcome(send(post())))
+	expect(results.filter((answer) => (answer as { status: number }).status !== 200)).toEqual([])
 	expect(lab.origin.requests.filter(({ method }) => method === 'POST')).toHaveLength(45)
 })
 
-test('agents that are exchanged one after the other under load lose nothing', async () => {
+test('agents that are replaced in turn under load lose nothing', async () => {
 	const agents = [await start(one), await start(two)]
 	const { answer } = lab.origin
 	lab.origin.answer = (incoming, response, body) => setTimeout(() => answer(incoming, response, body), 50)
@@ -74,7 +74,7 @@ test('agents that are exchanged one after the other under load lose nothing', as
 	expect(lab.origin.requests).toHaveLength(240)
 }, 60_000)
 
-test('of a single agent that is restarted nothing is lost as long as it is back within a few seconds', async () => {
+test('a single agent that restarts within a few seconds loses nothing', async () => {
 	const first = await lab.agent()
 	const send = lab.sender()
 	await bind(send)
@@ -86,7 +86,7 @@ test('of a single agent that is restarted nothing is lost as long as it is back 
 	expect(await sent).toMatchObject({ status: 200 })
 })
 
-test('an idle connection is left before the agent that it is bound to has to cut it off', async () => {
+test('the sender closes an idle connection before the stopping agent must cut it', async () => {
 	const agent = await lab.agent()
 	const send = lab.sender()
 	await bind(send)
@@ -96,21 +96,21 @@ test('an idle connection is left before the agent that it is bound to has to cut
 	expect(lab.standIn.journal.entries.filter(({ event }) => event === 'rendezvous-left')).toMatchObject([{ code: 1001 }])
 })
 
-test('what one cannot pass on goes to the other, though the connections are bound to the first', async () => {
-	const own = await startOrigin(certificate)
-	own.answer = (_, response) => setTimeout(() => json(response, 200, { noise }), 20)
+test('a request that one agent cannot forward goes to the other, even on bound connections', async () => {
+	const otherOrigin = await startOrigin(certificate)
+	otherOrigin.answer = (_, response) => setTimeout(() => json(response, 200, { noise }), 20)
 	const { origin } = settings(lab.standIn, lab.origin)
-	await lab.agent({ origin: { ...origin, url: `https://localhost:${own.port}/scim` } })
+	await lab.agent({ origin: { ...origin, url: `https://localhost:${otherOrigin.port}/scim` } })
 	const send = lab.sender()
 	await Promise.all(Array.from({ length: 4 }, () => outcome(send(request()))))
-	await own.stop()
+	await otherOrigin.stop()
 	await lab.agent({ agentId: two })
 	for (let at = 0; at < 4; at++) expect(await outcome(send(post()))).toMatchObject({ status: 200 })
 	const ways = lab.standIn.journal.entries.filter(({ event, method }) => event === 'request' && method === 'POST')
 	expect(ways.map(({ by }) => by)).toContain('kept')
 })
 
-test('after a duplicate an agent leaves as quickly as otherwise', async () => {
+test('a repeated delivery does not delay the stop of an agent', async () => {
 	const agent = await lab.agent()
 	lab.standIn.faults.duplicate = true
 	expect(await outcome(lab.sender()(post()))).toMatchObject({ status: 200 })
@@ -120,16 +120,16 @@ test('after a duplicate an agent leaves as quickly as otherwise', async () => {
 	expect(clock.now() - before).toBeLessThan(5000)
 })
 
-test('settings that were read again count for connections bound before', async () => {
+test('reloaded settings also apply to connections that were bound before', async () => {
 	const old = await lab.agent()
 	const send = lab.sender()
 	await bind(send)
 	lab.write('new.token', 'new-secret')
 	const { origin } = settings(lab.standIn, lab.origin)
-	const heir = await lab.agent({
+	const successor = await lab.agent({
 		origin: { ...origin, authorization: { type: 'bearer', tokenFile: 'new.token' } },
 	})
-	const retired = old.retire(heir)
+	const retired = old.retire(successor)
 	for (let at = 0; at < 3; at++) expect(await outcome(send(post()))).toMatchObject({ status: 200 })
 	const authorizations = lab.origin.requests.slice(-3).map(({ headers }) => headers.authorization)
 	expect(authorizations).toEqual(Array(3).fill('Bearer new-secret'))

@@ -4,7 +4,7 @@ import { metricsOf } from '../../agent/metrics.ts'
 const logged: string[] = []
 const counted = () => metricsOf((event) => logged.push(event))
 
-test('what was logged is counted, requests by what became of them', () => {
+test('events are counted, and requests by their outcome', () => {
 	const { log, text } = counted()
 	const request = { method: 'GET', status: 200, outcome: 'completed', way: 'control', milliseconds: 30 }
 	log('online')
@@ -15,14 +15,14 @@ test('what was logged is counted, requests by what became of them', () => {
 # HELP rollcall_relay_online Whether the agent listens.
 # TYPE rollcall_relay_online gauge
 rollcall_relay_online 1
-# HELP rollcall_relay_requests_total Requests that were answered.
+# HELP rollcall_relay_requests_total Answered requests.
 # TYPE rollcall_relay_requests_total counter
 rollcall_relay_requests_total{method="GET",status="200",outcome="completed",way="control"} 2
 rollcall_relay_requests_total{method="other",status="405",outcome="not-sent",way="control",error="method_refused"} 1
-# HELP rollcall_relay_events_total Events in the log, other than requests.
+# HELP rollcall_relay_events_total Log events other than requests.
 # TYPE rollcall_relay_events_total counter
 rollcall_relay_events_total{event="online"} 1
-# HELP rollcall_relay_request_duration_seconds From the arrival of a request to its answer.
+# HELP rollcall_relay_request_duration_seconds Time from the arrival of a request to its answer.
 # TYPE rollcall_relay_request_duration_seconds histogram
 rollcall_relay_request_duration_seconds_bucket{le="0.01"} 0
 rollcall_relay_request_duration_seconds_bucket{le="0.025"} 0

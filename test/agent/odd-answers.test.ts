@@ -20,8 +20,8 @@ afterEach(async () => {
 	await lab.stop()
 })
 
-/** Whatever it is asked, its answers are these in turn, and none after the last; the result is its port. */
-async function answering(...answers: string[]): Promise<number> {
+/** Starts a server that sends these answers in turn, then none. Returns its port. */
+async function startServer(...answers: string[]): Promise<number> {
 	const sockets: TLSSocket[] = []
 	const server = createServer(certificate, (socket) => {
 		sockets.push(socket)
@@ -50,8 +50,8 @@ const forwardTowards = (port: number) => {
 const post = { method: 'POST', path: '/scim/Users', headers: {}, body: Buffer.from('{}'), deadline: 2000 }
 const sent = { ...post, headers: { 'content-length': '2' }, limit: 2000 }
 
-test('a SCIM server that switches to another protocol has answered badly', async () => {
-	const forward = forwardTowards(await answering(switching, switching, switching, fine))
+test('a SCIM server that switches protocols is origin_bad_response', async () => {
+	const forward = forwardTowards(await startServer(switching, switching, switching, fine))
 	for (let at = 0; at < 3; at++)
 		expect(await forward(post)).toEqual({
 			fault: 'origin_bad_response',
@@ -61,23 +61,23 @@ test('a SCIM server that switches to another protocol has answered badly', async
 	expect(await forward(post)).toMatchObject({ status: 204 })
 })
 
-test('of a relay that switches to another protocol nothing whole comes back', async () => {
-	const exchange = exchangeWith(`localhost:${await answering(...Array(40).fill(switching), fine)}`, { ca: ca.cert })
-	const lost = await Promise.all(Array.from({ length: 40 }, () => exchange(sent)))
-	expect(lost).toEqual(Array(40).fill({ lost: 'the answer is 101', isSent: true }))
+test('a relay that switches protocols is a lost exchange', async () => {
+	const exchange = exchangeWith(`localhost:${await startServer(...Array(40).fill(switching), fine)}`, { ca: ca.cert })
+	const results = await Promise.all(Array.from({ length: 40 }, () => exchange(sent)))
+	expect(results).toEqual(Array(40).fill({ lost: 'the answer is 101', isSent: true }))
 	expect(await exchange(sent)).toMatchObject({ status: 204 })
 })
 
-test('a token that is good for months is not asked for again at once', async () => {
+test('a token with a lifetime of months is not renewed at once', async () => {
 	const { token } = sasToken({
 		uri: 'http://localhost/demo',
 		keyName: 'listen',
 		key: 'listenkey',
 		expires: Date.now() + 3_600_000,
 	})
-	let asked = 0
+	let tokenRequests = 0
 	const server = createPlain((_, response) => {
-		asked++
+		tokenRequests++
 		response.end(JSON.stringify({ access_token: token, expires_in: 60 * 86_400 }))
 	})
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -85,11 +85,11 @@ test('a token that is good for months is not asked for again at once', async () 
 	process.env.IDENTITY_ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}/` // sound: it listens on TCP
 	await lab.agent({ credentials: { type: 'arc' } })
 	await new Promise((resolve) => setTimeout(resolve, 100))
-	expect(asked).toBe(1)
+	expect(tokenRequests).toBe(1)
 })
 
-test('an answer that nobody has asked for is not that to the next request', async () => {
-	const port = await answering(
+test('an unsolicited answer is not used for the next request', async () => {
+	const port = await startServer(
 		'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n',
 		fine,
 	)

@@ -10,14 +10,14 @@ let lab: Lab
 
 beforeAll(async () => {
 	lab = await startLab()
-	// Where the machine keeps whom it trusts; Node reads it once.
+	// The trusted authorities of the machine. Node reads this file once.
 	process.env.SSL_CERT_FILE = lab.write('machine.pem', lab.ca)
 })
 afterAll(() => lab.stop())
 
 const get = { method: 'GET', path: '/scim/Users', headers: {}, body: Buffer.alloc(0), deadline: 10_000 }
 
-test('an authority that was added to the machine is trusted, where Node can tell', async () => {
+test('an authority of the machine is trusted, if Node can read it', async () => {
 	const { origin } = settings(lab.standIn, lab.origin)
 	const forward = forwardTo(lab.config({ origin: { ...origin, tls: { mode: 'system' } } }), systemClock)
 	expect(await forward(get)).toMatchObject(readsTrustStore ? { status: 200 } : { fault: 'origin_tls_untrusted' })
@@ -30,24 +30,24 @@ test.each([
 	['EHOSTUNREACH', 'origin_refused'],
 	['ENETUNREACH', 'origin_refused'],
 	['EPROTO', 'origin_not_tls', 'tls_validate_record_header:wrong version number'],
-])('%s is %s, but nothing is known of a request that was on its way', (code, before, message = code) => {
+])('%s before the request is %s, and after it the outcome is unknown', (code, before, message = code) => {
 	const error = failing(code, message)
 	expect(originFault(error, { mode: 'ca', isAgreed: false, isSent: false })).toBe(before)
 	expect(originFault(error, { mode: 'ca', isAgreed: true, isSent: true })).toBe('origin_reset')
 })
 
-test('a server that wants a certificate says so after the handshake', () => {
+test('a TLS 1.3 server requires a client certificate after the handshake', () => {
 	const error = failing('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tlsv13 alert certificate required')
 	expect(originFault(error, { mode: 'ca', isAgreed: true, isSent: true })).toBe('origin_tls_client_cert')
 })
 
-test('a pin vouches for no certificate that is unfit for a server, which is no other one for that', () => {
+test('a pin does not accept a certificate that is unfit for a server', () => {
 	for (const code of ['INVALID_PURPOSE', 'UNSPECIFIED'])
 		expect(originFault(failing(code), { mode: 'pin', isAgreed: true, isSent: false })).toBe('origin_tls_untrusted')
 })
 
-describe('a server that speaks TLS 1.2 alone', () => {
-	const asked = async (options: ServerOptions) => {
+describe('a server that supports only TLS 1.2', () => {
+	const answerOf = async (options: ServerOptions) => {
 		const server = await startOrigin({ ...certificate, maxVersion: 'TLSv1.2', ...options })
 		const { origin } = settings(lab.standIn, lab.origin)
 		const config = lab.config({ origin: { ...origin, url: `https://localhost:${server.port}/scim` } })
@@ -56,12 +56,12 @@ describe('a server that speaks TLS 1.2 alone', () => {
 		return answer
 	}
 
-	test('and wants a certificate is not one of another protocol, though it has the same word for both', async () => {
-		const answer = await asked({ requestCert: true, rejectUnauthorized: true, ca: lab.ca })
+	test('and requires a client certificate is origin_tls_client_cert', async () => {
+		const answer = await answerOf({ requestCert: true, rejectUnauthorized: true, ca: lab.ca })
 		expect(answer).toMatchObject({ fault: 'origin_tls_client_cert' })
 	})
 
-	test('and has no cipher in common wants no certificate', async () => {
-		expect(await asked({ ciphers: 'ECDHE-RSA-AES128-SHA' })).toMatchObject({ fault: 'origin_tls_protocol' })
+	test('and has no common cipher is origin_tls_protocol', async () => {
+		expect(await answerOf({ ciphers: 'ECDHE-RSA-AES128-SHA' })).toMatchObject({ fault: 'origin_tls_protocol' })
 	})
 })

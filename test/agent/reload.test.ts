@@ -8,31 +8,31 @@ beforeEach(async () => {
 })
 afterEach(() => lab.stop())
 
-/** The SCIM server waits to answer until it is let go. */
-function held() {
+/** Makes the SCIM server hold its answers until the returned function is called. */
+function holdAnswers() {
 	const { answer } = lab.origin
-	let letGo = () => {}
+	let release = () => {}
 	const free = new Promise<void>((resolve) => {
-		letGo = resolve
+		release = resolve
 	})
 	lab.origin.answer = (...exchange) => free.then(() => answer(...exchange))
-	return letGo
+	return release
 }
 
-/** Reads the settings again while a request is under way, twice, and loses its answer. */
+/** Reloads the settings twice during a request, and loses its answer. */
 async function reload(method: string) {
 	const agents = [await lab.agent()]
-	const letGo = held()
+	const release = holdAnswers()
 	const sent = outcome(lab.sender()(request({ method, body: Buffer.from('{}') })))
 	while (lab.origin.requests.length === 0) await new Promise((resolve) => setImmediate(resolve))
 	for (let times = 0; times < 2; times++) {
-		const heir = await lab.agent()
-		for (const agent of agents) void agent.retire(heir)
-		agents.push(heir)
+		const successor = await lab.agent()
+		for (const agent of agents) void agent.retire(successor)
+		agents.push(successor)
 	}
 	lab.standIn.faults.cutAnswerAt = 0
 	await lab.standIn.journal.until('left')
-	letGo()
+	release()
 	await lab.standIn.journal.until('answer')
 	setImmediate(() => {
 		lab.standIn.faults.cutAnswerAt = undefined
@@ -41,7 +41,7 @@ async function reload(method: string) {
 }
 
 test.each(['POST', 'PATCH', 'PUT', 'DELETE'])(
-	'the answer to a %s that is lost after the settings were read again is still known',
+	'after two reloads, the lost answer to a %s can be looked up',
 	async (method) => {
 		expect(await reload(method)).toMatchObject({ status: 200, body: { method } })
 		expect(lab.origin.requests).toHaveLength(1)

@@ -13,7 +13,7 @@ function file(content: string | Buffer): string {
 	return name
 }
 
-test('a token may have a byte order mark before it and a line break after it', () => {
+test('a byte order mark before a token and a line break after it are ignored', () => {
 	expect(readToken(file('\ufeffsecret\r\n'))).toBe('secret')
 })
 
@@ -21,17 +21,17 @@ test('a secret in UTF-16, as PowerShell writes it, is refused', () => {
 	for (const content of ['\ufeffsecret\r\n', 'secret'])
 		expect(() => readSecret(file(Buffer.from(content, 'utf16le')))).toThrow(
 			expect.objectContaining({
-				message: expect.stringMatching(/a\.token is no text in UTF-8; it may be in UTF-16$/),
+				message: expect.stringMatching(/a\.token is not UTF-8 text; it may be UTF-16$/),
 				hint: expect.stringContaining('Set-Content -Encoding ascii'),
 			}),
 		)
 })
 
-test('what no header can carry is no token, though it may be a key', () => {
+test('text that a header cannot contain is refused as a token, but accepted as a key', () => {
 	for (const content of ['one\ntwo', 'two words', 'prüfung']) {
 		expect(readSecret(file(content))).toBe(content)
 		expect(() => readToken(file(content))).toThrow(
-			expect.objectContaining({ hint: 'Write the token into it, in one line and nothing else.' }),
+			expect.objectContaining({ hint: 'Write only the token into it, on one line.' }),
 		)
 	}
 })

@@ -34,7 +34,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-/** A program of the machine: it notes how it was called, then does what the script says. */
+/** A program of the machine. It records its arguments, then runs the script. */
 function stub(name: string, script: string): string {
 	const file = join(bin, name)
 	writeFileSync(file, `#!/bin/sh\nprintf '%s\\n' "$(basename "$0") $*" >>'${join(folder, 'calls')}'\n${script}\n`)
@@ -42,19 +42,20 @@ function stub(name: string, script: string): string {
 	return file
 }
 
-/** What was called, but for questions that change nothing. */
+/** The recorded calls, without those that only read. */
 const calls = (): readonly string[] =>
 	(existsSync(join(folder, 'calls')) ? readFileSync(join(folder, 'calls'), 'utf8') : '')
 		.split('\n')
 		.filter((call) => call !== '' && !/^(id|whoami) |^systemctl show|\.exe status$/.test(call))
 
-/** The real one, but for its programs and the folder. */
+/** The real machine with the stub programs and a temporary folder. */
 const machineOf = (platform: string, env: Readonly<Record<string, string>> = {}): Machine => ({
 	platform,
 	folder,
 	run: (program, args) =>
 		execFileSync(program, args, {
-			...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+			encoding: 'utf8',
+			stdio: ['ignore', 'pipe', 'pipe'],
 			env: { ...env, PATH: [bin, '/usr/bin', '/bin'].join(delimiter) },
 		}),
 })
@@ -65,7 +66,7 @@ const failing = (work: () => unknown) => {
 	} catch (error) {
 		return { ...Object(error), message: (error as Error).message } // sound: only errors are thrown
 	}
-	throw new Error('it did not fail')
+	throw new Error('no error was thrown')
 }
 
 describe('on Linux', () => {
@@ -82,7 +83,7 @@ describe('on Linux', () => {
 	const active = 'LoadState=loaded\nActiveState=active\n'
 	beforeEach(() => stub('systemctl', `[ "$1" != show ] || printf '${active}'`))
 
-	test('a unit is written, started and taken away again', () => {
+	test('a unit is installed, started and uninstalled', () => {
 		const { install, uninstall, isRunning } = managerOf(linux())
 		expect(install(service, linux())).toBe('installed')
 		expect(statSync(file()).mode & 0o777).toBe(0o644)
@@ -105,7 +106,7 @@ describe('on Linux', () => {
 		})
 	})
 
-	test('that it failed is forgotten when it is taken away', () => {
+	test('uninstall resets a failed unit', () => {
 		managerOf(linux()).install(service, linux())
 		rmSync(join(folder, 'calls'))
 		stub('systemctl', `[ "$1" != show ] || printf 'LoadState=loaded\nActiveState=failed\n'`)
@@ -117,7 +118,7 @@ describe('on Linux', () => {
 		])
 	})
 
-	test('installed again, it is the new one that runs', () => {
+	test('a repeated install updates and restarts the unit', () => {
 		const { install } = managerOf(linux())
 		install(service, linux())
 		expect(install({ ...service, program: '/opt/new/main.js' }, linux())).toBe('updated')
@@ -125,7 +126,7 @@ describe('on Linux', () => {
 		expect(calls().at(-1)).toBe('systemctl restart rollcall-relay')
 	})
 
-	test('names have their characters, whatever systemd makes of them', () => {
+	test('special characters of systemd are escaped in paths', () => {
 		const text = managerOf(linux()).definition(service, linux())
 		expect(text).toContain(
 			'\nExecStart="/opt/node 24/bin/node" "/opt/rollcall/main.js" "run" "--config" "/etc/rollcall/100%%.json"\n',
@@ -138,15 +139,15 @@ describe('on Linux', () => {
 		['/usr/bin/node', '/etc/rollcall/ca.pem', 'yes'],
 		['/home/me/node', '/etc/rollcall/ca.pem', 'read-only'],
 		['/usr/bin/node', '/root/ca.pem', 'read-only'],
-	])('homes are hidden unless %s or %s is in one', (node, open, protectHome) => {
+	])('with node %s and file %s, ProtectHome is %s', (node, open, protectHome) => {
 		const files = { secret: ['/home/me/secret'], open: [open] }
 		expect(managerOf(linux()).definition({ ...service, node, files }, linux())).toContain(
 			`\nProtectHome=${protectHome}\n`,
 		)
 	})
 
-	// .ci/run installs it; a machine without systemd has no use for the unit.
-	test.skipIf(!hasSystemd)('systemd finds nothing wrong with it, and little that is not closed', () => {
+	// .ci/run installs systemd-analyze. Machines without systemd skip the test.
+	test.skipIf(!hasSystemd)('systemd-analyze accepts the unit, and its exposure is low', () => {
 		const unit = { ...service, node: process.execPath, program: process.execPath, config: process.execPath }
 		writeFileSync(file(), managerOf(linux()).definition({ ...unit, user: 'root' }, linux()))
 		const analyze = (...args: string[]) => {
@@ -160,12 +161,24 @@ describe('on Linux', () => {
 	})
 
 	test.each<[string, Partial<Service>, Readonly<Record<string, string>>, string, RegExp]>([
-		['no user', { user: undefined }, {}, 'no user to run as', /--user NAME$/],
-		['what is no user', { user: 'a\nExecStart=/bin/sh' }, {}, 'no user to run as', /--user NAME$/],
-		['an unknown user', { user: 'nobody2' }, {}, 'there is no user nobody2: no such user', /^useradd .* nobody2$/],
-		['a path in two lines', { config: '/etc/a\nUser=root' }, {}, 'a unit cannot name "/etc/a\\nUser=root"', /name/],
-		['another than root', {}, { UID_OF_CALLER: '1000' }, 'only root can do this', /sudo/],
-	])('%s is refused, and nothing is done', (_, more, env, message, hint) => {
+		['no user', { user: undefined }, {}, '--user is missing', /--user NAME$/],
+		['an invalid user', { user: 'a\nExecStart=/bin/sh' }, {}, '--user is missing', /--user NAME$/],
+		[
+			'an unknown user',
+			{ user: 'nobody2' },
+			{},
+			'the user nobody2 does not exist: no such user',
+			/^useradd .* nobody2$/,
+		],
+		[
+			'a path with a line break',
+			{ config: '/etc/a\nUser=root' },
+			{},
+			'a unit cannot contain this path: "/etc/a\\nUser=root"',
+			/line/,
+		],
+		['a user other than root', {}, { UID_OF_CALLER: '1000' }, 'this command needs root', /sudo/],
+	])('%s is refused without changes', (_, more, env, message, hint) => {
 		expect(failing(() => managerOf(linux()).install({ ...service, ...more }, linux(env)))).toMatchObject({
 			name: 'UsageError',
 			message,
@@ -175,50 +188,52 @@ describe('on Linux', () => {
 		expect(calls()).toEqual([])
 	})
 
-	test('another than root takes nothing away', () => {
+	test('a user other than root cannot uninstall', () => {
 		const { install, uninstall } = managerOf(linux())
 		install(service, linux())
-		expect(failing(() => uninstall(linux({ UID_OF_CALLER: '1000' }))).message).toBe('only root can do this')
+		expect(failing(() => uninstall(linux({ UID_OF_CALLER: '1000' }))).message).toBe('this command needs root')
 		expect(existsSync(file())).toBe(true)
 	})
 
 	test.each([
 		['no systemctl', () => rmSync(join(bin, 'systemctl'))],
 		[
-			'a systemd that does not run',
+			'a systemd that is not running',
 			() => stub('systemctl', 'echo "System has not been booted with systemd as init system (PID 1)." >&2; exit 1'),
 		],
-	])('with %s there is no service, and nothing is left behind', (_, prepare) => {
+	])('with %s every command fails without changes', (_, prepare) => {
 		prepare()
 		const machine = { ...linux(), run: withoutSystem(linux()) }
 		const { install, uninstall } = managerOf(machine)
 		for (const work of [() => install(service, machine), () => uninstall(machine), () => status(machine)])
 			expect(failing(work)).toMatchObject({
-				message: 'systemd does not run here',
-				hint: expect.stringMatching(/^Let what starts programs here start "rollcall-relay run --config FILE"/),
+				message: 'systemd is not running on this machine',
+				hint: expect.stringMatching(
+					/^Use the service manager of this machine: start "rollcall-relay run --config FILE"/,
+				),
 			})
 		expect(existsSync(file())).toBe(false)
 	})
 
-	/** This machine may have a systemctl of its own. */
+	/** Runs only the stub systemctl, even if this machine has its own. */
 	const withoutSystem =
 		({ run }: Machine): Machine['run'] =>
 		(program, args) =>
 			run(program === 'systemctl' ? join(bin, program) : program, args)
 
-	test('why it does not start is said', () => {
+	test('the reason of a failed start is reported', () => {
 		stub('systemctl', '[ "$1" != restart ] || { echo "Job for rollcall-relay.service failed." >&2; exit 1; }')
 		expect(failing(() => managerOf(linux()).install(service, linux()))).toMatchObject({
-			message: 'the service does not start: Job for rollcall-relay.service failed.',
+			message: 'cannot start the service: Job for rollcall-relay.service failed.',
 			hint: 'journalctl --unit rollcall-relay --lines 20',
 		})
 	})
 
-	test('where units cannot be written, that is said', () => {
+	test('an unwritable folder for units is reported', () => {
 		const machine = { ...linux(), folder: join(folder, 'absent') }
 		expect(failing(() => managerOf(machine).install(service, machine))).toMatchObject({
-			message: expect.stringMatching(/^the unit cannot be written: ENOENT/),
-			hint: 'Is that where the units of this machine are?',
+			message: expect.stringMatching(/^cannot write the unit: ENOENT/),
+			hint: 'Check that this is the folder for units.',
 		})
 	})
 })
@@ -241,7 +256,7 @@ describe('on Windows', () => {
 		stub('whoami', 'echo "Mandatory Label: S-1-16-$LEVEL"')
 		stub('icacls', 'echo "processed file: $1"')
 		stub('sc.exe', `printf '%s\\n' '        SERVICE_START_NAME : ${account}'`)
-		// As WinSW does: it finds its settings beside itself, and keeps to what the service manager knows.
+		// Behaves like WinSW: it reads settings in its own folder, and follows the state of the service manager.
 		const winsw = stub(
 			'WinSW-x64.exe',
 			`state='${join(folder, 'state')}'
@@ -256,7 +271,7 @@ esac`,
 		downloaded = { ...service, winsw }
 	})
 
-	test('WinSW is put beside the agent, told what to run, and let in before it starts', () => {
+	test('install copies WinSW, writes its settings and grants access before the start', () => {
 		const { install, isRunning } = managerOf(windows())
 		expect(status(windows())).toBe('NonExistent\n')
 		expect(install(downloaded, windows())).toBe('installed')
@@ -276,7 +291,7 @@ esac`,
 		expect(isRunning('Stopped\n')).toBe(false)
 	})
 
-	test('installed again, the one before ends first, and WinSW need not be named', () => {
+	test('a repeated install first removes the old service, and needs no --winsw', () => {
 		const { install } = managerOf(windows())
 		install(downloaded, windows())
 		rmSync(join(folder, 'calls'))
@@ -289,7 +304,7 @@ esac`,
 		expect(readFileSync(xml(), 'utf8')).toContain('C:\\new.json')
 	})
 
-	test('it is taken away, after it has finished what is under way', () => {
+	test('uninstall waits until the service has stopped', () => {
 		const { install, uninstall } = managerOf(windows())
 		install(downloaded, windows())
 		rmSync(join(folder, 'calls'))
@@ -299,7 +314,7 @@ esac`,
 		expect(failing(() => uninstall(windows())).message).toBe('the service is not installed')
 	})
 
-	test('its settings are those that WinSW 2 documents', () => {
+	test('the settings match the documents of WinSW 2', () => {
 		managerOf(windows()).install(downloaded, windows())
 		expect(elementOf(readFileSync(xml(), 'utf8'))).toEqual({
 			name: 'service',
@@ -335,7 +350,7 @@ esac`,
 
 	const leaf = (name: string, text: string) => ({ name, attributes: {}, content: [text] })
 
-	test('what would be done is shown, as it can be typed', () => {
+	test('the definition contains the commands, ready to paste', () => {
 		const text = managerOf(windows()).definition(service, windows())
 		expect(text).toMatch(/^<\?xml /)
 		expect(text.split('\n')).toContain(
@@ -345,12 +360,24 @@ esac`,
 	})
 
 	test.each<[string, Partial<Service>, Readonly<Record<string, string>>, string, RegExp]>([
-		['no WinSW', { winsw: undefined }, {}, 'a service of Windows needs WinSW', /v2\.12\.0, and name it: --winsw FILE$/],
-		['a WinSW that is not there', { winsw: '/absent.exe' }, {}, 'there is no /absent.exe', /Download WinSW-x64\.exe/],
-		['a user', { user: 'me' }, {}, '--user is for Linux', /NT SERVICE\\rollcall-relay/],
-		['a variable in a path', { config: 'C:\\%TEMP%\\relay.json' }, {}, 'WinSW takes what is between', /without them/],
-		['a user who is no administrator', {}, { LEVEL: '8192' }, 'only an administrator can do this', /Run as admin/],
-	])('%s is refused, and nothing is done', (_, more, env, message, hint) => {
+		['no WinSW', { winsw: undefined }, {}, 'a Windows service needs WinSW', /v2\.12\.0, and pass it: --winsw FILE$/],
+		['a missing WinSW', { winsw: '/absent.exe' }, {}, '/absent.exe does not exist', /Download WinSW-x64\.exe/],
+		['a user', { user: 'me' }, {}, '--user is only for Linux', /NT SERVICE\\rollcall-relay/],
+		[
+			'a variable in a path',
+			{ config: 'C:\\%TEMP%\\relay.json' },
+			{},
+			'WinSW reads text between percent signs',
+			/without percent signs/,
+		],
+		[
+			'a user other than an administrator',
+			{},
+			{ LEVEL: '8192' },
+			'this command needs an administrator',
+			/Run as admin/,
+		],
+	])('%s is refused without changes', (_, more, env, message, hint) => {
 		expect(failing(() => managerOf(windows()).install({ ...downloaded, ...more }, windows(env)))).toMatchObject({
 			name: 'UsageError',
 			message: expect.stringContaining(message),
@@ -359,11 +386,11 @@ esac`,
 		expect([existsSync(exe()), existsSync(xml())]).toEqual([false, false])
 	})
 
-	test('a WinSW that would run it as the system is not used', () => {
+	test('a WinSW that would run the service as LocalSystem is refused', () => {
 		stub('sc.exe', 'echo "        SERVICE_START_NAME : LocalSystem"')
 		expect(failing(() => managerOf(windows()).install(downloaded, windows()))).toMatchObject({
-			message: `the service would not run as ${account}, and was taken away`,
-			hint: expect.stringMatching(/^Is it WinSW 2\.12\.0\?/),
+			message: `the service would not run as ${account}, so it was uninstalled`,
+			hint: expect.stringMatching(/^Use WinSW 2\.12\.0:/),
 		})
 		expect(status(windows())).toBe('NonExistent\n')
 		expect(failing(() => managerOf(windows()).uninstall(windows())).message).toBe('the service is not installed')
@@ -376,18 +403,18 @@ esac`,
 			'the service',
 			() => undefined,
 			{ BROKEN: '1' },
-			/^the service does not start: FATAL - Access is denied\.$/,
+			/^cannot start the service: FATAL - Access is denied\.$/,
 			/err\.log/,
 		],
 		[
 			'icacls',
 			() => stub('icacls', 'echo "No mapping between account names" >&2; exit 1'),
 			{},
-			/^NT SERVICE\\rollcall-relay is not let in: No mapping/,
+			/^cannot give NT SERVICE\\rollcall-relay access: No mapping/,
 			/^icacls ".*rollcall service-.*" \/grant "NT SERVICE/,
 		],
-		['a copy', () => mkdirSync(exe()), {}, /^WinSW cannot be put in place: /, /another program/],
-	])('why %s failed is said', (_, prepare, env, message, hint) => {
+		['a copy', () => mkdirSync(exe()), {}, /^cannot copy WinSW: /, /Close programs/],
+	])('the reason why %s failed is reported', (_, prepare, env, message, hint) => {
 		prepare()
 		expect(failing(() => managerOf(windows()).install(downloaded, windows(env)))).toMatchObject({
 			message: expect.stringMatching(message),
@@ -395,26 +422,28 @@ esac`,
 		})
 	})
 
-	test('a service that is there under other settings is said to be', () => {
+	test('an existing service without settings is reported', () => {
 		writeFileSync(join(folder, 'state'), 'Stopped')
 		copyFileSync(downloaded.winsw ?? '', exe())
 		expect(failing(() => managerOf(windows()).install(service, windows())).message).toBe(
-			"the service cannot be installed: FATAL - A service with ID 'rollcall-relay' already exists.",
+			"cannot install the service: FATAL - A service with ID 'rollcall-relay' already exists.",
 		)
 	})
 })
 
-test('elsewhere there is none', () => {
-	expect(failing(() => managerOf(machineOf('darwin')))).toMatchObject({ message: 'there is no service for darwin' })
+test('other platforms have no service', () => {
+	expect(failing(() => managerOf(machineOf('darwin')))).toMatchObject({
+		message: 'services are not supported on darwin',
+	})
 	expect(thisMachine.run(process.execPath, ['-p', '1'])).toBe('1\n')
 })
 
-test('the files of a configuration are those with secrets, and the others', () => {
-	const given = settings({ host: 'contoso.servicebus.windows.net' }, { port: 11015 })
+test('the files of the settings are divided into secret and open ones', () => {
+	const defaultSettings = settings({ host: 'contoso.servicebus.windows.net' }, { port: 11015 })
 	const clientCertificate = { certificateFile: 'own.pem', keyFile: '/elsewhere/own.key' }
 	writeFileSync(
 		join(folder, 'relay.json'),
-		JSON.stringify({ ...given, origin: { ...given.origin, clientCertificate } }),
+		JSON.stringify({ ...defaultSettings, origin: { ...defaultSettings.origin, clientCertificate } }),
 	)
 	expect(filesOf(readConfig(join(folder, 'relay.json')))).toEqual({
 		secret: [join(folder, 'listen.key'), '/elsewhere/own.key', join(folder, 'origin.token')],

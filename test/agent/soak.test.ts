@@ -8,10 +8,10 @@ import { type Bundle, bundle } from '../support/bundle.ts'
 import { clock, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
 
-// What breaks, breaks under load again and again. Longer: ROLLCALL_SOAK_SECONDS=600 npx vitest run test/agent/soak.test.ts
+// Disrupts relay and agents under load. For a longer run: ROLLCALL_SOAK_SECONDS=600 npx vitest run test/agent/soak.test.ts
 
-const { ROLLCALL_SOAK_SECONDS: asked } = process.env
-const seconds = Number(asked ?? 15)
+const { ROLLCALL_SOAK_SECONDS: soakSeconds } = process.env
+const seconds = Number(soakSeconds ?? 15)
 const workers = 8
 const ids = ['aaaaaaaa-0000-4000-8000-000000000001', 'bbbbbbbb-0000-4000-8000-000000000002'] as const
 
@@ -34,51 +34,51 @@ function start(id: string): void {
 	agents.set(id, spawn(process.execPath, [program.file, file, '20', String(clock.now())]))
 }
 
-/** Resolves when so many agents more have come to listen than at the time of the call. */
+/** Resolves when so many more agents have started to listen. */
 const listening = (more: number) =>
 	lab.standIn.journal.until('listening', lab.standIn.journal.count('listening') + more)
 
-/** Ends the process as a power cut would, and starts another one. */
-async function kill(...which: readonly string[]): Promise<void> {
-	const back = listening(which.length)
-	for (const id of which) {
+/** Kills the processes as a power failure would, and starts new ones. */
+async function kill(...agentIds: readonly string[]): Promise<void> {
+	const reconnected = listening(agentIds.length)
+	for (const id of agentIds) {
 		agents.get(id)?.kill('SIGKILL')
 		start(id)
 	}
-	await back
+	await reconnected
 }
 
 async function replace(id: string): Promise<void> {
 	const old = agents.get(id)
-	const back = listening(1)
+	const reconnected = listening(1)
 	start(id)
-	await back
+	await reconnected
 	old?.kill('SIGTERM')
 	if (old !== undefined) await once(old, 'exit')
 }
 
 async function freeze(): Promise<void> {
-	const back = listening(2)
+	const reconnected = listening(2)
 	const thaw = lab.standIn.freeze()
-	await back
+	await reconnected
 	thaw()
 }
 
-/** What is done to the relay and the agents, and how it is undone. */
-const blows: readonly (() => Promise<void>)[] = [
+/** Disruptions of relay and agents. Each one repairs what it breaks. */
+const disruptions: readonly (() => Promise<void>)[] = [
 	() => kill(ids[0]),
 	async () => {
-		const back = listening(2)
+		const reconnected = listening(2)
 		lab.standIn.drop(1011, 'InternalServerError: NameRenewalFailed.')
-		await back
+		await reconnected
 	},
 	() => kill(ids[1]),
 	freeze,
 	async () => {
 		lab.standIn.faults.lostListener = 'fail'
-		const back = listening(2)
+		const reconnected = listening(2)
 		lab.standIn.reset()
-		await back
+		await reconnected
 		lab.standIn.faults.lostListener = 'rendezvous'
 	},
 	() => replace(ids[0]),
@@ -113,71 +113,79 @@ const blows: readonly (() => Promise<void>)[] = [
 	},
 ]
 
-/** Random text: nothing that packs it makes it small enough for the control channel. */
+/** Random text, which stays too large for the control channel when compressed. */
 const noise = randomBytes(150_000).toString('base64')
 const hash = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 const filler = (isLarge: boolean) => (isLarge ? noise.slice(Math.random() * 100_000) : '')
 
-type Sent = { readonly name: string; readonly isToldMuch: boolean; readonly filler: string }
+type Sent = { readonly name: string; readonly isAnswerLarge: boolean; readonly filler: string }
 
 type Write = {
 	readonly isLarge: boolean
-	readonly isToldMuch: boolean
-	/** Of its body, as it was sent. */
+	readonly isAnswerLarge: boolean
+	/** Hash of the sent body. */
 	readonly hash: string
 	status: number
 	detail: string
 	executed: number
-	/** The body arrived otherwise than it was sent, or the answer is that to another. */
+	/** The body arrived changed, or the answer belongs to another request. */
 	isMixedUp: boolean
 }
 
-/** Every write by what its body names it, with what its client was told and how often the SCIM server carried it out. */
+/** All writes by name, with the status of the client and the number of executions by the SCIM server. */
 const writes = new Map<string, Write>()
 const reads = new Map<number, number>()
-const heard = { answered: 0 }
+const progressState = { answered: 0 }
 const waiting = new Set<() => void>()
 
-/** Resolves when so many more requests have been answered. */
+/** Resolves when so many more requests are answered. */
 function progress(more: number): Promise<void> {
-	const goal = heard.answered + more
+	const goal = progressState.answered + more
 	return new Promise((resolve) => {
-		const look = () => {
-			if (heard.answered < goal) return
-			waiting.delete(look)
+		const check = () => {
+			if (progressState.answered < goal) return
+			waiting.delete(check)
 			resolve()
 		}
-		waiting.add(look)
+		waiting.add(check)
 	})
 }
 
 async function write(send: SendRelayed, name: string, turn: number): Promise<number> {
 	const isLarge = turn % 3 === 0
-	const isToldMuch = turn % 5 < 2
-	const sent: Sent = { name, isToldMuch, filler: filler(isLarge) }
+	const isAnswerLarge = turn % 5 < 2
+	const sent: Sent = { name, isAnswerLarge, filler: filler(isLarge) }
 	const body = Buffer.from(JSON.stringify(sent))
-	const record: Write = { isLarge, isToldMuch, hash: hash(body), status: 0, detail: '', executed: 0, isMixedUp: false }
+	const record: Write = {
+		isLarge,
+		isAnswerLarge,
+		hash: hash(body),
+		status: 0,
+		detail: '',
+		executed: 0,
+		isMixedUp: false,
+	}
 	writes.set(name, record)
 	const method = name.endsWith('0') ? 'PATCH' : 'POST'
 	const answer = await outcome(send(request({ method, body })))
 	record.status = answer.status
 	record.detail = 'detail' in answer ? answer.detail : ''
-	if ('body' in answer && !isAnswerTo(name, isToldMuch, answer.body)) record.isMixedUp = true
+	if ('body' in answer && !isAnswerTo(name, isAnswerLarge, answer.body)) record.isMixedUp = true
 	return answer.status
 }
 
-const isAnswerTo = (name: string, isToldMuch: boolean, body: Sent): boolean =>
-	body.name === name && (isToldMuch ? noise.endsWith(body.filler) && body.filler !== '' : body.filler === '')
+const isAnswerTo = (name: string, isAnswerLarge: boolean, body: Sent): boolean =>
+	body.name === name && (isAnswerLarge ? noise.endsWith(body.filler) && body.filler !== '' : body.filler === '')
 
 async function read(send: SendRelayed, turn: number): Promise<number> {
-	const isToldMuch = turn % 8 === 3
-	const answer = await outcome(send(request({ path: isToldMuch ? '/Users' : '/Users/1' })))
+	const isAnswerLarge = turn % 8 === 3
+	const answer = await outcome(send(request({ path: isAnswerLarge ? '/Users' : '/Users/1' })))
 	reads.set(answer.status, (reads.get(answer.status) ?? 0) + 1)
-	if ('body' in answer) expect(isAnswerTo('', isToldMuch, answer.body)).toBe(true)
+	if ('body' in answer) expect(isAnswerTo('', isAnswerLarge, answer.body)).toBe(true)
 	return answer.status
 }
 
-/** A client that goes on after each answer, and waits a little when it is told to come back. */
+/** A client that sends one request after the other, and pauses after a 5xx. */
 async function work(number: number, isOver: () => boolean): Promise<void> {
 	const send = lab.sender()
 	for (let turn = 0; !isOver(); turn++) {
@@ -186,71 +194,73 @@ async function work(number: number, isOver: () => boolean): Promise<void> {
 			await pause(clock, 1000)
 			continue
 		}
-		heard.answered++
-		for (const look of waiting) look()
+		progressState.answered++
+		for (const check of waiting) check()
 	}
 }
 
 test(
-	'whatever breaks, no write that was acknowledged is lost and none is carried out twice',
+	'under disruptions no acknowledged write is lost, and no write is carried out twice',
 	async () => {
 		lab.origin.answer = (incoming, response, body) => {
 			lab.origin.requests.length = 0
 			const isWrite = incoming.method !== 'GET'
-			const isToldMuch = incoming.url === '/scim/Users'
-			const sent: Sent = isWrite ? JSON.parse(body.toString()) : { name: '', isToldMuch, filler: '' }
+			const isAnswerLarge = incoming.url === '/scim/Users'
+			const sent: Sent = isWrite ? JSON.parse(body.toString()) : { name: '', isAnswerLarge, filler: '' }
 			const record = writes.get(sent.name)
 			if (record !== undefined) record.executed++
 			if (record !== undefined && record.hash !== hash(body)) record.isMixedUp = true
-			const told: Sent = { ...sent, filler: filler(sent.isToldMuch) }
-			// Now and then it takes its time, so that there is always something under way.
-			void pause(clock, heard.answered % 5 === 0 ? 1000 : 0).then(() => json(response, isWrite ? 201 : 200, told))
+			const answer: Sent = { ...sent, filler: filler(sent.isAnswerLarge) }
+			// Some answers are slow, so that there are always requests in progress.
+			void pause(clock, progressState.answered % 5 === 0 ? 1000 : 0).then(() =>
+				json(response, isWrite ? 201 : 200, answer),
+			)
 		}
 		const ends = performance.now() + seconds * 1000
-		const back = listening(2)
+		const reconnected = listening(2)
 		for (const id of ids) start(id)
-		await back
+		await reconnected
 		let isOver = false
 		const load = Promise.all(Array.from({ length: workers }, (_, number) => work(number, () => isOver)))
-		let struck = 0
-		while (performance.now() < ends || struck < blows.length) {
+		let count = 0
+		while (performance.now() < ends || count < disruptions.length) {
 			await progress(25)
-			await blows[struck++ % blows.length]?.()
+			await disruptions[count++ % disruptions.length]?.()
 		}
 		await progress(100)
 		isOver = true
 		await load
 
-		const all = [...writes.values()]
-		const told = (test: (write: Write) => boolean) => all.filter(test)
-		expect(told(({ executed }) => executed > 1)).toEqual([])
-		expect(told(({ status, executed }) => status === 201 && executed !== 1)).toEqual([])
-		expect(told(({ status }) => status !== 201 && status !== 503)).toEqual([])
-		expect(told(({ isMixedUp }) => isMixedUp)).toEqual([])
-		// Who is told that it did not arrive may rely on it as well, and so may who is told that it did.
-		const isOpen = ({ detail }: Write) => detail.includes('outcome_unknown')
-		const isDone = ({ detail }: Write) => detail.includes('the request was carried out, but')
-		const refused = told(({ status }) => status === 503)
-		expect(refused.filter((one) => !isOpen(one) && !isDone(one) && one.executed > 0)).toEqual([])
-		expect(refused.filter((one) => isDone(one) && one.executed !== 1)).toEqual([])
+		const records = [...writes.values()]
+		const select = (test: (write: Write) => boolean) => records.filter(test)
+		expect(select(({ executed }) => executed > 1)).toEqual([])
+		expect(select(({ status, executed }) => status === 201 && executed !== 1)).toEqual([])
+		expect(select(({ status }) => status !== 201 && status !== 503)).toEqual([])
+		expect(select(({ isMixedUp }) => isMixedUp)).toEqual([])
+		// "Not sent" means that the write was not carried out, and "carried out" means exactly once.
+		const isUnknown = ({ detail }: Write) => detail.includes('outcome_unknown')
+		const isCarriedOut = ({ detail }: Write) => detail.includes('the request was carried out, but')
+		const refused = select(({ status }) => status === 503)
+		expect(refused.filter((one) => !isUnknown(one) && !isCarriedOut(one) && one.executed > 0)).toEqual([])
+		expect(refused.filter((one) => isCarriedOut(one) && one.executed !== 1)).toEqual([])
 		expect([...reads.keys()].filter((status) => status !== 200 && status !== 503)).toEqual([])
 		expect(lab.standIn.journal.violations()).toEqual([])
-		expect(told(({ status }) => status === 201).length).toBeGreaterThan(struck * 15)
-		const byWay = [false, true].map((isLarge) =>
+		expect(select(({ status }) => status === 201).length).toBeGreaterThan(count * 15)
+		const bySize = [false, true].map((isLarge) =>
 			[false, true].map(
-				(isToldMuch) =>
-					told((one) => one.status === 201 && one.isLarge === isLarge && one.isToldMuch === isToldMuch).length,
+				(isAnswerLarge) =>
+					select((one) => one.status === 201 && one.isLarge === isLarge && one.isAnswerLarge === isAnswerLarge).length,
 			),
 		)
-		for (const acknowledged of byWay.flat()) expect(acknowledged).toBeGreaterThan(struck)
-		if (asked !== undefined) {
+		for (const acknowledged of bySize.flat()) expect(acknowledged).toBeGreaterThan(count)
+		if (soakSeconds !== undefined) {
 			const counts = {
-				struck,
-				writes: all.length,
+				count,
+				writes: records.length,
 				refused: refused.length,
-				unknown: refused.filter(isOpen).length,
-				done: refused.filter(isDone).length,
-				byWay,
+				unknown: refused.filter(isUnknown).length,
+				done: refused.filter(isCarriedOut).length,
+				bySize,
 				rendezvous: lab.standIn.journal.count('rendezvous'),
 			}
 			process.stderr.write(`${JSON.stringify({ ...counts, reads: Object.fromEntries(reads) })}\n`)

@@ -36,7 +36,7 @@ const sendToken = () => token('send', 'sendkey')
 
 type Message = Record<string, Record<string, unknown>>
 
-/** A listener that does exactly what a test says. */
+/** A listener that the test controls. */
 async function listener(
 	standIn: StandIn,
 	{ id = 'one', held = listenToken(), entity = 'demo', action = 'listen' } = {},
@@ -56,7 +56,7 @@ async function open(url: string, headers = {}) {
 		if (next === undefined) arrived.push(message)
 		else next(message)
 	})
-	// What breaks the connection below is kept by the WebSocket to itself.
+	// A WebSocket does not report errors of its TCP socket.
 	const errors: unknown[] = []
 	socket.once('upgrade', (response) => {
 		response.socket.on('error', (error: Error & { code: string }) => errors.push(error.code))
@@ -85,35 +85,39 @@ describe('a listener', () => {
 	test.each([
 		['no token', { held: '' }, 401],
 		['a wrong key', { held: token('listen', 'other') }, 401],
-		['the token of another connection', { held: token('listen', 'listenkey', 'deep') }, 401],
+		['the token of another hybrid connection', { held: token('listen', 'listenkey', 'deep') }, 401],
 		['an expired token', { held: token('listen', 'listenkey', 'demo', -1) }, 401],
-		['a token that is badly escaped', { held: listenToken().replace('sr=', 'sr=%') }, 401],
+		['a token with invalid escapes', { held: listenToken().replace('sr=', 'sr=%') }, 401],
 		['another signature', { held: listenToken().replace('sig=', 'sig=%') }, 401],
-		['the right to send only', { held: token('send', 'sendkey') }, 403],
+		['only the right to send', { held: token('send', 'sendkey') }, 403],
 		[
 			'a token of another audience',
 			{ held: entraToken({ expires: clock.now() + 1e6, rights: ['listen'], audience: 'x' }) },
 			401,
 		],
 		['an expired token of Entra', { held: entraToken({ expires: clock.now() - 1000, rights: ['listen'] }) }, 401],
-		['an identity that may send only', { held: entraToken({ expires: clock.now() + 1e6, rights: ['send'] }) }, 403],
-		['a connection that is not there', { entity: 'absent' }, 404],
+		[
+			'an identity with only the right to send',
+			{ held: entraToken({ expires: clock.now() + 1e6, rights: ['send'] }) },
+			403,
+		],
+		['an unknown hybrid connection', { entity: 'absent' }, 404],
 		['an unknown action', { action: 'dance' }, 400],
-		['the address of a request that never was', { action: 'request' }, 403],
-		['the address of a request to nothing', { action: 'request', entity: 'absent' }, 404],
-		['the address of a WebSocket that never was', { action: 'accept' }, 403],
+		['the address of an unknown request', { action: 'request' }, 403],
+		['the address of an unknown hybrid connection', { action: 'request', entity: 'absent' }, 404],
+		['the address of an unknown WebSocket', { action: 'accept' }, 403],
 	])('with %s is refused', async (_, options, status) => {
 		await expect(listener(await start(), options)).rejects.toThrow(`Unexpected server response: ${status}`)
 	})
 
-	test('is let in by a token of Entra', async () => {
+	test('is accepted with a token of Entra', async () => {
 		const standIn = await start()
 		await listener(standIn, { held: entraToken({ expires: clock.now() + 3_600_000, rights: ['listen'] }) })
 		expect(standIn.listeners()).toEqual(['one'])
 	})
 
 	test.each(['http://localhost:443/demo', 'sb://LocalHost/Demo/', 'http://localhost', 'http://localhost/demo'])(
-		'is let in by a token for %s',
+		'is accepted with a token for %s',
 		async (uri) => {
 			const standIn = await start()
 			const { token: held } = sasToken({ uri, keyName: 'listen', key: 'listenkey', expires: clock.now() + 3_600_000 })
@@ -122,13 +126,13 @@ describe('a listener', () => {
 		},
 	)
 
-	test('is the last of 25', async () => {
+	test('is refused if 25 listeners are connected', async () => {
 		const standIn = await start()
 		for (let id = 1; id <= 25; id++) await listener(standIn, { id: String(id) })
 		await expect(listener(standIn, { id: '26' })).rejects.toThrow('503')
 	})
 
-	test('is closed when its token expires, later when it renewed it', async () => {
+	test('is closed when its token expires, and a renewal extends the time', async () => {
 		const standIn = await start()
 		const { socket } = await listener(standIn, { held: token('listen', 'listenkey', 'demo', 60) })
 		socket.send(JSON.stringify({ renewToken: { token: token('listen', 'listenkey', 'demo', 120) } }))
@@ -138,18 +142,18 @@ describe('a listener', () => {
 		expect(clock.now() - before).toBeGreaterThan(100_000)
 	})
 
-	test('is let be for as long as an expired token is still good for', async () => {
-		const own = scaledClock(1)
+	test('stays connected during the grace period of an expired token', async () => {
+		const manualClock = scaledClock(1)
 		const rule = { uri: 'http://localhost/demo', keyName: 'listen', key: 'listenkey' }
-		const { token: held } = sasToken({ ...rule, expires: own.now() + 60_000 })
-		const { socket } = await listener(await start({ clock: own, grace: 300_000 }), { held })
-		own.forward(350_000)
+		const { token: held } = sasToken({ ...rule, expires: manualClock.now() + 60_000 })
+		const { socket } = await listener(await start({ clock: manualClock, grace: 300_000 }), { held })
+		manualClock.forward(350_000)
 		await pong(socket)
-		own.forward(10_000)
+		manualClock.forward(10_000)
 		expect((await once(socket, 'close'))[0]).toBe(1008)
 	})
 
-	test('is closed when it would renew its token by a wrong one', async () => {
+	test('is closed after a renewal with a wrong token', async () => {
 		const { socket } = await listener(await start())
 		socket.send(JSON.stringify({ renewToken: { token: token('listen', 'other') } }))
 		const [code, reason] = await once(socket, 'close')
@@ -157,13 +161,13 @@ describe('a listener', () => {
 	})
 
 	test('is dropped after a day', async () => {
-		const own = scaledClock(1)
-		const { socket } = await listener(await start({ clock: own }), {
+		const manualClock = scaledClock(1)
+		const { socket } = await listener(await start({ clock: manualClock }), {
 			held: token('listen', 'listenkey', 'demo', 100_000),
 		})
-		own.forward(24 * 3_600_000 - 10_000)
+		manualClock.forward(24 * 3_600_000 - 10_000)
 		await pong(socket)
-		own.forward(10_000)
+		manualClock.forward(10_000)
 		const [code, reason] = await once(socket, 'close')
 		expect([code, String(reason)]).toEqual([
 			1011,
@@ -171,26 +175,26 @@ describe('a listener', () => {
 		])
 	})
 
-	test('gets pongs for its pings, and no compression though it offers some', async () => {
+	test('gets pongs for its pings, and no compression', async () => {
 		const { socket } = await listener(await start())
 		await pong(socket)
 		expect(socket.extensions).toBe('')
 	})
 
-	test('is reset, frozen for a while and told what is no message, as a test wants', async () => {
+	test('can be reset, frozen and sent an invalid message', async () => {
 		const standIn = await start()
 		const { socket, next, request, answer, errors } = await listener(standIn)
 		standIn.say('{}')
 		expect(await next()).toEqual({})
 
 		const thaw = standIn.freeze()
-		const answered = send(standIn)
+		const response = send(standIn)
 		await standIn.journal.until('request')
 		const thawed = request()
 		expect(await Promise.race([thawed, pause(clock, 20_000)])).toBeUndefined()
 		thaw()
 		answer((await thawed).id, 204)
-		expect((await answered).status).toBe(204)
+		expect((await response).status).toBe(204)
 
 		standIn.reset()
 		await once(socket, 'close')
@@ -207,7 +211,7 @@ describe('a WebSocket of a sender', () => {
 	const connect = (standIn: StandIn, held = sendToken()) =>
 		open(`wss://localhost:${standIn.port}/$hc/demo?sb-hc-action=connect`, { ServiceBusAuthorization: held })
 
-	test('is offered to a listener, which turns it away', async () => {
+	test('is offered to a listener, which refuses it', async () => {
 		const standIn = await start()
 		const { next } = await listener(standIn)
 		const connected = connect(standIn).catch((error: Error) => error.message)
@@ -219,10 +223,10 @@ describe('a WebSocket of a sender', () => {
 	})
 
 	test.each([
-		['that nobody takes', 504, 1, sendToken()],
-		['to nobody', 404, 0, sendToken()],
-		['of somebody who may not send', 403, 1, listenToken()],
-		['of nobody', 401, 1, ''],
+		['that no listener accepts', 504, 1, sendToken()],
+		['without a listener', 404, 0, sendToken()],
+		['without the right to send', 403, 1, listenToken()],
+		['without a token', 401, 1, ''],
 	])('%s is refused with %i', async (_, status, listeners, held) => {
 		const standIn = await start()
 		if (listeners > 0) await listener(standIn)
@@ -231,10 +235,10 @@ describe('a WebSocket of a sender', () => {
 })
 
 describe('a request', () => {
-	test('goes over the control channel without what belongs to the relay', async () => {
+	test('arrives on the control channel without headers and parameters of the relay', async () => {
 		const standIn = await start()
 		const { request, answer, next } = await listener(standIn)
-		const answered = send(standIn, '/demo/scim/Users?sb-hc-x=1&a=%c3&sb-hc-token=no', {
+		const response = send(standIn, '/demo/scim/Users?sb-hc-x=1&a=%c3&sb-hc-token=no', {
 			method: 'POST',
 			body: 'hello',
 			headers: {
@@ -262,7 +266,7 @@ describe('a request', () => {
 		expect(address).toMatch(/^wss:\/\/localhost:\d+\/\$hc\/demo\?sb-hc-action=request&sb-hc-id=/)
 		expect(String(await next())).toBe('hello')
 		answer(id, 201, Buffer.from('made'), { etag: '"1"', via: '1.1 agent' })
-		const { status, headers, body } = await answered
+		const { status, headers, body } = await response
 		expect([status, headers.etag, headers.via, String(body)]).toEqual([
 			201,
 			'"1"',
@@ -272,14 +276,14 @@ describe('a request', () => {
 		expect(standIn.journal.violations()).toEqual([])
 	})
 
-	test('of the application token alone has it eaten', async () => {
+	test('with only an application token is refused', async () => {
 		const standIn = await start()
 		await listener(standIn)
 		const { status } = await send(standIn, '/demo/x', { headers: { Authorization: 'Bearer application' } })
 		expect(status).toBe(401)
 	})
 
-	test('to nobody is told so', async () => {
+	test('without a listener is refused', async () => {
 		const standIn = await start()
 		expect((await send(standIn)).status).toBe(404)
 		standIn.faults.noListenerStatus = 502
@@ -287,7 +291,7 @@ describe('a request', () => {
 		expect((await send(standIn, '/absent')).reason).toMatch(/^EntityNotFound.*TrackingId:/)
 	})
 
-	test('goes to one listener after the other', async () => {
+	test('goes to the listeners in turn', async () => {
 		const standIn = await start()
 		const both = [await listener(standIn, { id: 'one' }), await listener(standIn, { id: 'two' })]
 		const sent = Array.from({ length: 6 }, () => send(standIn))
@@ -295,7 +299,7 @@ describe('a request', () => {
 		expect((await Promise.all(sent)).map(({ status }) => status)).toEqual(Array(6).fill(204))
 	})
 
-	test('picks and rules out listeners', async () => {
+	test('can select and exclude listeners', async () => {
 		const standIn = await start()
 		const [one, two] = [await listener(standIn, { id: 'one' }), await listener(standIn, { id: 'two' })]
 		const headers = { ServiceBusAuthorization: sendToken() }
@@ -308,11 +312,11 @@ describe('a request', () => {
 		expect([third.status, third.reason]).toEqual([404, expect.stringContaining('None of the connected listeners meet')])
 	})
 
-	test('over 64 kB comes as a pointer, is fetched once and answered there', async () => {
+	test('over 64 kB arrives as a pointer, is fetched once and answered on the rendezvous', async () => {
 		const standIn = await start()
 		const control = await listener(standIn)
 		const large = Buffer.alloc(70_000, 'x')
-		const answered = send(standIn, '/demo', { method: 'PUT', body: large })
+		const response = send(standIn, '/demo', { method: 'PUT', body: large })
 		const pointer = await control.request()
 		expect(Object.keys(pointer)).toEqual(['address'])
 		const rendezvous = await open(String(pointer.address))
@@ -320,11 +324,11 @@ describe('a request', () => {
 		expect(large.equals((await rendezvous.next()) as Buffer)).toBe(true) // sound: a body follows the text
 		await expect(open(String(pointer.address))).rejects.toThrow('403')
 		rendezvous.answer(id, 200, large)
-		expect(large.equals((await answered).body)).toBe(true)
+		expect(large.equals((await response).body)).toBe(true)
 		expect(standIn.journal.violations()).toEqual([])
 	})
 
-	test('follows an earlier one over the rendezvous that was kept for its connection', async () => {
+	test('uses the rendezvous that is kept for its connection', async () => {
 		const standIn = await start()
 		const control = await listener(standIn)
 		const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -340,16 +344,16 @@ describe('a request', () => {
 		expect(await once(rendezvous.socket, 'close')).toEqual([1001, expect.anything()])
 	})
 
-	test('is delivered with its query rewritten, twice, in frames of a length, or without its body, as a test wants', async () => {
+	test('can be delivered with a rewritten query, twice, in short frames, or without its body', async () => {
 		const standIn = await start()
 		const { request, answer, next } = await listener(standIn)
 		Object.assign(standIn.faults, { mangle: true, duplicate: true, fragment: 2 })
-		const answered = send(standIn, '/demo/%c3?a="%c3%b8"&b=<+', { method: 'POST', body: 'hello' })
+		const response = send(standIn, '/demo/%c3?a="%c3%b8"&b=<+', { method: 'POST', body: 'hello' })
 		const first = await request()
 		expect(first.requestTarget).toBe('/demo/%c3?a=%22%C3%B8%22&b=%3C+')
 		expect([String(await next()), await request(), String(await next())]).toEqual(['hello', first, 'hello'])
 		answer(first.id, 204)
-		expect((await answered).status).toBe(204)
+		expect((await response).status).toBe(204)
 		expect(framesOf(standIn, 'service').slice(0, 4)).toEqual([
 			[1, true, expect.any(Number)],
 			[2, false, 2],
@@ -364,7 +368,7 @@ describe('a request', () => {
 		expect([(await bodiless).status, body]).toEqual([204, true])
 	})
 
-	test('drips, both ways, and nothing comes between its pieces', async () => {
+	test('can be slow in both directions, and its pieces stay together', async () => {
 		const standIn = await start()
 		const { request, answer, next } = await listener(standIn)
 		const drip = { bytes: 10, pause: 5000 }
@@ -387,7 +391,7 @@ describe('a request', () => {
 		expect(clock.now() - answeredAt).toBeGreaterThan(14_000)
 	})
 
-	test('of PATCH is refused, and one is answered as a test wants', async () => {
+	test('can be refused if it is PATCH, or answered with a given status', async () => {
 		const standIn = await start()
 		await listener(standIn)
 		standIn.faults.refusePatch = true
@@ -400,19 +404,19 @@ describe('a request', () => {
 		const standIn = await start()
 		const { request, answer } = await listener(standIn)
 		const headers = (length: number) => ({ ServiceBusAuthorization: sendToken(), 'X-Long': 'x'.repeat(length) })
-		const answered = send(standIn, '/demo', { headers: headers(30_000) })
+		const response = send(standIn, '/demo', { headers: headers(30_000) })
 		answer((await request()).id, 204)
-		expect((await answered).status).toBe(204)
+		expect((await response).status).toBe(204)
 		expect((await send(standIn, '/demo', { headers: headers(33_000) })).status).toBe(431)
 	})
 
-	test('unanswered for a minute is 504, and a late answer is noted', async () => {
+	test('without an answer for a minute is 504, and a late answer is recorded', async () => {
 		const standIn = await start()
 		const { request, answer } = await listener(standIn)
 		const before = clock.now()
-		const answered = send(standIn)
+		const response = send(standIn)
 		const { id } = await request()
-		expect((await answered).status).toBe(504)
+		expect((await response).status).toBe(504)
 		expect(clock.now() - before).toBeGreaterThanOrEqual(60_000)
 		answer(id, 200)
 		await standIn.journal.until('late-answer')
@@ -421,81 +425,84 @@ describe('a request', () => {
 })
 
 describe('the address of a rendezvous', () => {
-	test('is good for 30 s', async () => {
-		const own = scaledClock(1)
-		const standIn = await start({ clock: own })
+	test('is valid for 30 s', async () => {
+		const manualClock = scaledClock(1)
+		const standIn = await start({ clock: manualClock })
 		const { request, answer } = await listener(standIn)
 		const [first, second] = [send(standIn), send(standIn)]
 		const [one, other] = [await request(), await request()]
-		own.forward(28_000)
+		manualClock.forward(28_000)
 		const rendezvous = await open(String(one.address))
 		rendezvous.answer(one.id, 204)
 		expect((await first).status).toBe(204)
-		own.forward(2000)
+		manualClock.forward(2000)
 		await expect(open(String(other.address))).rejects.toThrow('403')
 		answer(other.id, 204)
 		expect((await second).status).toBe(204)
 	})
 
-	test('is good for what it is of: with nothing in it, it is 400, and of another connection 403', async () => {
+	test('is 400 without an id, and 403 for another hybrid connection', async () => {
 		const standIn = await start()
 		const { request, answer } = await listener(standIn)
-		const answered = send(standIn)
+		const response = send(standIn)
 		const { id, address } = await request()
 		await expect(open(String(address).replace(/&sb-hc-id=.*/, ''))).rejects.toThrow('400')
 		await expect(open(String(address).replace('/demo', '/deep/name'))).rejects.toThrow('403')
 		answer(id, 204)
-		await answered
+		await response
 	})
 
 	test.each([
 		['refuse', /403/],
 		['expire', /403/],
-	] as const)('opens nothing when a test wants it to %s', async (fate, message) => {
+	] as const)('can be made to %s', async (fate, message) => {
 		const standIn = await start()
 		const { request, answer } = await listener(standIn)
 		standIn.faults.rendezvous = fate
-		const answered = send(standIn)
+		const response = send(standIn)
 		const { id, address } = await request()
 		await expect(open(String(address))).rejects.toThrow(message)
 		answer(id, 204)
-		await answered
+		await response
 	})
 })
 
 describe('an answer', () => {
-	/** Begins one with a body, of which a byte is sent. */
-	async function begin(way: 'control' | 'rendezvous') {
+	/** Sends the head and the first byte of an answer. */
+	async function begin(channel: 'control' | 'rendezvous') {
 		const standIn = await start()
 		const control = await listener(standIn)
-		const answered = send(standIn)
+		const response = send(standIn)
 		const { id, address } = await control.request()
-		const { socket } = way === 'control' ? control : await open(String(address))
+		const { socket } = channel === 'control' ? control : await open(String(address))
 		socket.send(JSON.stringify({ response: { requestId: id, statusCode: 200, body: true } }))
 		socket.send('x', { binary: true, fin: false })
-		return { standIn, answered, go: (isLast: boolean) => socket.send('x', { binary: true, fin: isLast }) }
+		return { standIn, response, go: (isLast: boolean) => socket.send('x', { binary: true, fin: isLast }) }
 	}
 
-	test.each(['control', 'rendezvous'] as const)('in which something moves comes whole (%s)', async (way) => {
-		const { answered, go } = await begin(way)
+	test.each(['control', 'rendezvous'] as const)('that keeps sending data arrives complete (%s)', async (channel) => {
+		const { response, go } = await begin(channel)
 		for (let at = 1; at <= 3; at++) {
 			await pause(clock, 35_000)
 			go(at === 3)
 		}
-		expect(String((await answered).body)).toBe('xxxx')
+		expect(String((await response).body)).toBe('xxxx')
 	})
 
-	test.each(['control', 'rendezvous'] as const)('that stops halfway is broken off after a minute (%s)', async (way) => {
-		const { standIn, answered, go } = await begin(way)
-		const before = clock.now()
-		await expect(answered).rejects.toThrow('aborted')
-		expect(clock.now() - before).toBeGreaterThanOrEqual(60_000)
-		expect(standIn.journal.count('idle')).toBe(1)
-		if (way === 'rendezvous') return
-		go(true)
-		await standIn.journal.until('late-answer')
-		expect(standIn.journal.violations()).toEqual([])
-	})
+	test.each(['control', 'rendezvous'] as const)(
+		'that stops in the middle is broken off after a minute (%s)',
+		async (channel) => {
+			const { standIn, response, go } = await begin(channel)
+			const before = clock.now()
+			await expect(response).rejects.toThrow('aborted')
+			expect(clock.now() - before).toBeGreaterThanOrEqual(60_000)
+			expect(standIn.journal.count('idle')).toBe(1)
+			if (channel === 'rendezvous') return
+			go(true)
+			await standIn.journal.until('late-answer')
+			expect(standIn.journal.violations()).toEqual([])
+		},
+	)
 
 	test.each([
 		[
@@ -504,10 +511,10 @@ describe('an answer', () => {
 			500,
 			'more than 64 kB on the control channel',
 		],
-		['a header of the connection', { headers: { Connection: 'close' } }, 200, 'forbidden header Connection'],
-		['a header that splits it', { headers: { 'x-a': 'b\r\nx-c: d' } }, 200, 'header "x-a" that no header may be'],
+		['a hop-by-hop header', { headers: { Connection: 'close' } }, 200, 'forbidden header Connection'],
+		['a header with a line break', { headers: { 'x-a': 'b\r\nx-c: d' } }, 200, 'invalid header "x-a"'],
 		['a status that is forbidden to listeners', { status: 502 }, 502, 'status 502 of a listener'],
-		['a status that is none', { status: 42 }, 500, 'status 42 that is none'],
+		['an invalid status', { status: 42 }, 500, 'invalid status 42'],
 		['too many headers', { headers: { 'x-a': 'x'.repeat(33_000) } }, 200, 'more than 32 kB of headers'],
 	])(
 		'with %s is a violation',
@@ -515,34 +522,37 @@ describe('an answer', () => {
 			status = 200,
 			body = Buffer.from('x'),
 			headers = {},
-		}: { status?: number; body?: Buffer; headers?: object }, told, what) => {
+		}: { status?: number; body?: Buffer; headers?: object }, expectedStatus, what) => {
 			const standIn = await start()
 			const { request, answer } = await listener(standIn)
-			const answered = sendTo({
-				...{ port: standIn.port, ca: ca.cert, path: '/demo', maxHeaderSize: 65_536 },
+			const response = sendTo({
+				port: standIn.port,
+				ca: ca.cert,
+				path: '/demo',
+				maxHeaderSize: 65_536,
 				headers: { ServiceBusAuthorization: sendToken() },
 			})
 			answer((await request()).id, status, body, headers)
-			expect((await answered).status).toBe(told)
-			expect((await answered).headers).not.toHaveProperty('x-c')
+			expect((await response).status).toBe(expectedStatus)
+			expect((await response).headers).not.toHaveProperty('x-c')
 			expect(standIn.journal.violations()).toEqual([{ event: 'violation', what }])
 		},
 	)
 
-	test('given twice is a violation, and so is one to a request that never was', async () => {
+	test('given twice is a violation, and so is an answer to an unknown request', async () => {
 		const standIn = await start()
 		const { request, answer } = await listener(standIn)
-		const answered = send(standIn)
+		const response = send(standIn)
 		const { id } = await request()
 		answer(id, 204)
-		await answered
+		await response
 		answer(id, 204)
 		answer('never', 204)
 		await standIn.journal.until('violation', 2)
 		expect(whatOf(standIn)).toEqual(['second answer to a request', 'answer to an unknown request'])
 	})
 
-	test('elsewhere than it belongs is a violation, and as if it had not been given', async () => {
+	test('on the wrong channel is a violation and is ignored', async () => {
 		const standIn = await start()
 		const [one, two] = [await listener(standIn, { id: 'one' }), await listener(standIn, { id: 'two' })]
 		const headers = { ServiceBusAuthorization: sendToken(), 'Microsoft-Relay-AllowedListeners': 'one' }
@@ -555,8 +565,8 @@ describe('an answer', () => {
 
 		const large = { method: 'PUT', body: Buffer.alloc(70_000), headers }
 		const both = [send(standIn, '/demo', large), send(standIn, '/demo', large)]
-		const meet = async () => open(String((await one.request()).address))
-		const [first, second] = [await meet(), await meet()]
+		const openRendezvous = async () => open(String((await one.request()).address))
+		const [first, second] = [await openRendezvous(), await openRendezvous()]
 		const [mine, other] = [await first.request(), await second.request()]
 		one.answer(mine.id, 500)
 		second.answer(mine.id, 500)
@@ -572,29 +582,29 @@ describe('an answer', () => {
 	})
 
 	test.each([
-		['a text that is no message', ['{"response":'], ['text that is no message']],
-		['a text that is no object', ['null'], ['text that is no message']],
+		['a text that is not JSON', ['{"response":'], ['text that is not a message']],
+		['a text that is not an object', ['null'], ['text that is not a message']],
 		['a message of another kind', ['{"weather":1}'], ['unknown message']],
-		['an answer that is none', ['{"response":null}'], ['unknown message']],
-		['a body that nothing announced', [Buffer.from('x')], ['body that was not announced']],
-		['an empty one', [Buffer.alloc(0)], ['body that was not announced']],
+		['an answer without content', ['{"response":null}'], ['unknown message']],
+		['a body that was not announced', [Buffer.from('x')], ['body that was not announced']],
+		['an empty body that was not announced', [Buffer.alloc(0)], ['body that was not announced']],
 		[
-			'a text where a body is due',
+			'a text instead of the announced body',
 			[
 				'{"response":{"requestId":"a","statusCode":200,"body":true}}',
 				'{"response":{"requestId":"b","statusCode":200}}',
 			],
 			['text instead of the announced body', 'answer to an unknown request'],
 		],
-	])('is not %s', async (_, said, expected) => {
+	])('cannot be %s', async (_, pieces, expected) => {
 		const standIn = await start()
 		const { socket } = await listener(standIn)
-		for (const piece of said) socket.send(piece)
+		for (const piece of pieces) socket.send(piece)
 		await standIn.journal.until('violation', expected.length)
 		expect(whatOf(standIn)).toEqual(expected)
 	})
 
-	test('may be followed by an empty body where Microsoft is taken at what it does', async () => {
+	test('may be followed by an empty body if the stand-in is lenient', async () => {
 		const standIn = await start({ isLenient: true })
 		const { socket } = await listener(standIn)
 		socket.send(Buffer.alloc(0))
@@ -604,20 +614,20 @@ describe('an answer', () => {
 		expect(whatOf(standIn)).toEqual(['body that was not announced'])
 	})
 
-	test('by rendezvous ends it and the connection of the sender where a test wants that', async () => {
+	test('by rendezvous can close the rendezvous and the connection of the sender', async () => {
 		const standIn = await start()
 		standIn.faults.keepRendezvous = false
 		const control = await listener(standIn)
 		const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-		const left: unknown[] = []
-		agent.on('free', (socket: Socket) => socket.once('close', () => left.push(socket)))
+		const closedSockets: unknown[] = []
+		agent.on('free', (socket: Socket) => socket.once('close', () => closedSockets.push(socket)))
 		const first = send(standIn, '/demo', { agent })
 		const { id, address } = await control.request()
 		const rendezvous = await open(String(address))
 		rendezvous.answer(id, 200, Buffer.alloc(70_000))
 		expect((await first).body.length).toBe(70_000)
 		expect(await once(rendezvous.socket, 'close')).toEqual([1000, expect.anything()])
-		await vi.waitFor(() => expect(left.length).toBe(1))
+		await vi.waitFor(() => expect(closedSockets.length).toBe(1))
 		const second = send(standIn, '/demo', { agent })
 		control.answer((await control.request()).id, 204)
 		expect((await second).status).toBe(204)
@@ -627,51 +637,51 @@ describe('an answer', () => {
 
 const whatOf = (standIn: StandIn) => standIn.journal.violations().map(({ what }) => what)
 
-describe('a listener that is gone with a request', () => {
-	/** What becomes of a request that came by its control channel or by a rendezvous, and after how long. */
-	async function lost(policy: 'fail' | 'rendezvous' | 'wait', way: 'control' | 'rendezvous') {
+describe('a listener that disconnects with a request', () => {
+	/** Sends a request on this channel, and disconnects its listener. */
+	async function loseListener(policy: 'fail' | 'rendezvous' | 'wait', channel: 'control' | 'rendezvous') {
 		const standIn = await start()
 		standIn.faults.lostListener = policy
 		const control = await listener(standIn)
-		const body = Buffer.alloc(way === 'control' ? 1 : 70_000)
+		const body = Buffer.alloc(channel === 'control' ? 1 : 70_000)
 		const before = clock.now()
 		const sent = send(standIn, '/demo', { method: 'POST', body }).then(
 			({ status, headers }) => [status, headers.via],
 			(error: Error & { code: string }) => error.code,
 		)
 		const request = await control.request()
-		const rendezvous = way === 'control' ? undefined : await open(String(request.address))
+		const rendezvous = channel === 'control' ? undefined : await open(String(request.address))
 		await rendezvous?.request()
-		for (const { socket } of [control, rendezvous].filter((channel) => channel !== undefined)) socket.terminate()
+		for (const { socket } of [control, rendezvous].filter((end) => end !== undefined)) socket.terminate()
 		await standIn.journal.until('left')
-		return { standIn, request, sent, taken: () => clock.now() - before }
+		return { standIn, request, sent, duration: () => clock.now() - before }
 	}
 
-	test.each(['control', 'rendezvous'] as const)('is found out at once: 504 (%s)', async (way) => {
-		const { sent, taken } = await lost('fail', way)
+	test.each(['control', 'rendezvous'] as const)('can be detected at once, with 504 (%s)', async (channel) => {
+		const { sent, duration } = await loseListener('fail', channel)
 		expect(await sent).toEqual([504, undefined])
-		expect(taken()).toBeLessThan(50_000)
+		expect(duration()).toBeLessThan(50_000)
 	})
 
-	test.each(['control', 'rendezvous'] as const)('is waited for for a minute: 504 (%s)', async (way) => {
-		const { standIn, request, sent, taken } = await lost('wait', way)
+	test.each(['control', 'rendezvous'] as const)('can be waited for for a minute, with 504 (%s)', async (channel) => {
+		const { standIn, request, sent, duration } = await loseListener('wait', channel)
 		await expect(open(String(request.address))).rejects.toThrow('403')
 		expect(await sent).toEqual([504, undefined])
-		expect(taken()).toBeGreaterThanOrEqual(60_000)
+		expect(duration()).toBeGreaterThanOrEqual(60_000)
 		expect(standIn.journal.count('abandoned')).toBe(0)
 	})
 
-	test('may answer by rendezvous though its control channel is gone', async () => {
-		const { request, sent } = await lost('rendezvous', 'control')
+	test('can answer by rendezvous without its control channel', async () => {
+		const { request, sent } = await loseListener('rendezvous', 'control')
 		const rendezvous = await open(String(request.address))
 		rendezvous.answer(request.id, 204)
 		expect(await sent).toEqual([204, expect.anything()])
 	})
 
-	test('takes the connection of the sender along with the rendezvous', async () => {
-		const { sent, taken } = await lost('rendezvous', 'rendezvous')
+	test('can close the connection of the sender with the rendezvous', async () => {
+		const { sent, duration } = await loseListener('rendezvous', 'rendezvous')
 		expect(await sent).toBe('ECONNRESET')
-		expect(taken()).toBeLessThan(50_000)
+		expect(duration()).toBeLessThan(50_000)
 	})
 })
 
@@ -681,7 +691,7 @@ const framesOf = (standIn: StandIn, side: 'listener' | 'service') =>
 		.map(({ opcode, fin, length }) => [opcode, fin, length])
 
 describe('the journal', () => {
-	test('holds the frames of a message as they were cut', async () => {
+	test('records the frames of a message', async () => {
 		const standIn = await start()
 		const { socket } = await listener(standIn)
 		socket.send('{"nonsense"', { fin: false })
@@ -693,20 +703,20 @@ describe('the journal', () => {
 		])
 	})
 
-	test('holds what both sides said, and nothing that would open anything', async () => {
+	test('records the messages of both sides without secrets', async () => {
 		const standIn = await start()
 		const held = listenToken()
 		const { socket, request, answer } = await listener(standIn, { held })
 		socket.send(JSON.stringify({ renewToken: { token: held } }))
 		const headers = { ServiceBusAuthorization: sendToken(), authorization: 'Bearer of the application' }
-		const answered = send(standIn, '/demo', { headers })
+		const response = send(standIn, '/demo', { headers })
 		const { id, address } = await request()
 		answer(id, 200, Buffer.from('content'), { etag: '"1"' })
-		await answered
-		const said = standIn.journal.entries
+		await response
+		const pieces = standIn.journal.entries
 			.filter(({ event }) => event === 'message')
 			.map(({ event: _, ...entry }) => entry)
-		expect(said).toEqual([
+		expect(pieces).toEqual([
 			{ channel: 'control', from: 'listener', message: { renewToken: { token: 'SharedAccess…' } } },
 			{
 				channel: 'control',
@@ -731,12 +741,12 @@ describe('the journal', () => {
 			expect(all).not.toContain(secret)
 	})
 
-	test('forgets the oldest of what it holds, but no violation, and goes on counting', () => {
-		const own = journal()
-		own.write('violation', { what: 'first' })
-		for (let at = 0; at < 100_000; at++) own.write('frame', { at })
-		expect(own.entries.length).toBeLessThanOrEqual(10_000)
-		expect([own.entries.at(-1), own.count('frame'), own.violations().length]).toEqual([
+	test('drops the oldest entries, but no violation, and keeps counting', () => {
+		const manualClock = journal()
+		manualClock.write('violation', { what: 'first' })
+		for (let at = 0; at < 100_000; at++) manualClock.write('frame', { at })
+		expect(manualClock.entries.length).toBeLessThanOrEqual(10_000)
+		expect([manualClock.entries.at(-1), manualClock.count('frame'), manualClock.violations().length]).toEqual([
 			{ event: 'frame', at: 99_999 },
 			100_000,
 			1,

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { originTarget } from '../../agent/target.ts'
 
-const where = { entity: 'demo', basePath: '/api/scim' }
+const base = { entity: 'demo', basePath: '/api/scim' }
 
 test.each([
 	['/demo/scim', '/api/scim'],
@@ -22,8 +22,8 @@ test.each([
 	['/demo/scim/.search', '/api/scim/.search'],
 	['/demo/scim/Users?a=../../x', '/api/scim/Users?a=../../x'],
 	['/demo/scim/Users/%C3%B8', '/api/scim/Users/%C3%B8'],
-])('%s goes to %s', (target, expected) => {
-	expect(originTarget(target, where)).toBe(expected)
+])('%s becomes %s', (target, expected) => {
+	expect(originTarget(target, base)).toBe(expected)
 })
 
 test.each([
@@ -65,10 +65,10 @@ test.each([
 	'/demo/scim/Users?a\\b',
 	'/DEMO/scim/Users',
 ])('%j is refused', (target) => {
-	expect(originTarget(target, where)).toBeUndefined()
+	expect(originTarget(target, base)).toBeUndefined()
 })
 
-test('whatever is let through stays below the base, in any number of decodings', () => {
+test('every accepted target stays below the base path, however often it is decoded', () => {
 	const piece = fc.oneof(
 		fc.constantFrom(
 			'/',
@@ -94,11 +94,11 @@ test('whatever is let through stays below the base, in any number of decodings',
 	)
 	fc.assert(
 		fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
-			const target = originTarget(`/demo/scim${pieces.join('')}`, where)
+			const target = originTarget(`/demo/scim${pieces.join('')}`, base)
 			if (target === undefined) return
-			const seen = new URL(target, 'https://origin.test')
-			expect(seen.host).toBe('origin.test')
-			for (let path = seen.pathname, round = 0; round < 4; round++) {
+			const url = new URL(target, 'https://origin.test')
+			expect(url.host).toBe('origin.test')
+			for (let path = url.pathname, round = 0; round < 4; round++) {
 				expect(new URL(path, 'https://origin.test').pathname).toMatch(/^\/api\/scim(\/|$)/)
 				try {
 					path = decodeURIComponent(path)

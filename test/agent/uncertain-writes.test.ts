@@ -17,19 +17,20 @@ const sas = () =>
 const uncertain = { status: 503, detail: expect.stringMatching(/\(outcome_unknown\)/) }
 
 test.each(['POST', 'PUT', 'DELETE'])(
-	'a %s that may have been carried out stays so when there is no token to ask about it',
+	'the outcome of a %s stays unknown if there is no token to look it up',
 	async (method) => {
 		await lab.agent()
-		let asked = 0
-		const token = () => (asked++ === 0 ? Promise.resolve(sas()) : Promise.reject(new Error('the identity is away')))
+		let tokenRequests = 0
+		const token = () =>
+			tokenRequests++ === 0 ? Promise.resolve(sas()) : Promise.reject(new Error('the identity is away'))
 		lab.standIn.faults.nextSends = [504, 401]
 		expect(await outcome(lab.sender({ token })(request({ method })))).toMatchObject(uncertain)
-		expect(asked).toBe(2)
+		expect(tokenRequests).toBe(2)
 	},
 )
 
 test.each(['POST', 'PATCH', 'PUT', 'DELETE'])(
-	'a %s that may have been carried out stays so though the relay refuses what is sent after it',
+	'the outcome of a %s stays unknown if the relay refuses the next request',
 	async (method) => {
 		await lab.agent()
 		lab.standIn.faults.nextSends = [504, 403]
@@ -37,22 +38,19 @@ test.each(['POST', 'PATCH', 'PUT', 'DELETE'])(
 	},
 )
 
-test.each(['PUT', 'DELETE'])(
-	'a %s that may have been carried out stays so when its repetition reaches nobody',
-	async (method) => {
-		await lab.agent()
-		lab.standIn.faults.nextSends = [504, 404, 404, 404, 404]
-		expect(await outcome(lab.sender()(request({ method })))).toMatchObject(uncertain)
-	},
-)
+test.each(['PUT', 'DELETE'])('the outcome of a %s stays unknown if its repetition reaches no agent', async (method) => {
+	await lab.agent()
+	lab.standIn.faults.nextSends = [504, 404, 404, 404, 404]
+	expect(await outcome(lab.sender()(request({ method })))).toMatchObject(uncertain)
+})
 
-test('a GET that reaches nobody in the end is told so', async () => {
+test('a GET whose repetition reaches no agent is no_agent', async () => {
 	await lab.agent()
 	lab.standIn.faults.nextSends = [504, 404, 404, 404, 404]
 	expect(await outcome(lab.sender()(request()))).toMatchObject({ detail: expect.stringMatching(/\(no_agent\)/) })
 })
 
-test('the time that a token takes is part of the 50 s', async () => {
+test('the 50 s include the time for a token', async () => {
 	await lab.agent()
 	const thaw = lab.standIn.freeze()
 	const token = () => new Promise<ReturnType<typeof sas>>((resolve) => clock.after(18_000, () => resolve(sas())))
@@ -62,11 +60,11 @@ test('the time that a token takes is part of the 50 s', async () => {
 	thaw()
 })
 
-test('a token that does not come ends with the 50 s as well', async () => {
+test('a token request that never ends stops after the 50 s, too', async () => {
 	await lab.agent()
-	let asked = 0
+	let tokenRequests = 0
 	const token = () =>
-		asked++ === 0 ? Promise.resolve({ ...sas(), expiresOnTimestamp: 0 }) : new Promise<never>(() => undefined)
+		tokenRequests++ === 0 ? Promise.resolve({ ...sas(), expiresOnTimestamp: 0 }) : new Promise<never>(() => undefined)
 	const { answer } = lab.origin
 	lab.origin.answer = (...exchange) =>
 		clock.after(40_000, () => {
@@ -79,7 +77,7 @@ test('a token that does not come ends with the 50 s as well', async () => {
 	expect(lab.origin.requests).toHaveLength(1)
 })
 
-/** A relay that gives each request the same answer, of which `Via` has been lost. */
+/** A relay that answers every request alike, without `Via`. */
 async function withoutVia(status: number, headers: Readonly<Record<string, string>>) {
 	const methods: (string | undefined)[] = []
 	const server: Server = createServer(certificate, (incoming, response) => {
@@ -98,15 +96,12 @@ async function withoutVia(status: number, headers: Readonly<Record<string, strin
 	}
 }
 
-test.each([401, 403, 404, 502, 503])(
-	'a write is not repeated after a marked %i, though it did not come by the relay',
-	async (status) => {
-		const mark = { 'x-scim-relay-agent': 'a;v=1;hc=demo', 'x-scim-relay-outcome': 'unknown' }
-		const relay = await withoutVia(status, mark)
-		expect(await outcome(lab.sender({ namespace: relay.namespace })(request({ method: 'POST' })))).toMatchObject(
-			uncertain,
-		)
-		expect(relay.methods.filter((method) => method === 'POST')).toHaveLength(1)
-		relay.stop()
-	},
-)
+test.each([401, 403, 404, 502, 503])('a write is not repeated after a marked %i without Via', async (status) => {
+	const mark = { 'x-scim-relay-agent': 'a;v=1;hc=demo', 'x-scim-relay-outcome': 'unknown' }
+	const relay = await withoutVia(status, mark)
+	expect(await outcome(lab.sender({ namespace: relay.namespace })(request({ method: 'POST' })))).toMatchObject(
+		uncertain,
+	)
+	expect(relay.methods.filter((method) => method === 'POST')).toHaveLength(1)
+	relay.stop()
+})

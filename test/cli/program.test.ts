@@ -32,8 +32,9 @@ describe('in a clone', () => {
 	let clone = ''
 	beforeAll(() => {
 		clone = mkdtempSync(resolve('node_modules/.cache/rollcall-clone-'))
-		for (const name of ['package.json', 'host.json', 'build.mjs', 'tsconfig.json']) cpSync(name, join(clone, name))
-		for (const name of ['bench', 'cli', 'demo', 'functions', 'local', 'relay', 'shared']) {
+		const files = ['package.json', 'host.json', 'build.mjs', 'build-stamp.mjs', 'third-party.mjs', 'tsconfig.json']
+		for (const name of files) cpSync(name, join(clone, name))
+		for (const name of ['bench', 'cli', 'demo', 'functions', 'local', 'agent', 'shared']) {
 			symlinkSync(resolve(name), join(clone, name))
 		}
 	})

@@ -61,7 +61,9 @@ esac`,
 case "$*" in
 	# These .ci/run does itself.
 	ci | 'ci --no-audit --no-fund' | test | 'run build' | 'run check' | 'run demo:relay') ;;
-	'run package') exec node '${resolve('package.mjs')}' dist ;;
+	# It reads package.json and asks the real npm for the packages, both of which are beside the sources.
+	'run package') dist=$PWD/dist && cd '${resolve('.')}' && exec node package.mjs "$dist" ;;
+	'sbom '*) exec ${pathOf('npm')} "$@" ;;
 	'run rollcall -- '*) exec rollcall "\${@:4}" ;;
 	'run --silent rollcall -- '*) exec rollcall "\${@:5}" ;;
 	start | 'start -- '*) until_said 'Secret Token' node dist/local/main.js "\${@:3}" --ephemeral --port 0 ;;

@@ -69,7 +69,9 @@ describe('the built app, under the Functions programming model', () => {
 	it('is a folder of bundled files, host.json and package.json', async () => {
 		const files = await readdir(join(folder, 'app'))
 		expect(files).toEqual(expect.arrayContaining(['host.json', 'index.js', 'package.json']))
-		expect(files.filter((file) => !/^(host\.json|package\.json|index\.js|[\w.-]+\.js)$/.test(file))).toEqual([])
+		expect(
+			files.filter((file) => !/^(host\.json|package\.json|THIRD_PARTY_NOTICES\.txt|[\w.-]+\.js)$/.test(file)),
+		).toEqual([])
 		expect(JSON.parse(await readFile(join(folder, 'app', 'package.json'), 'utf8'))).toMatchObject({ main: 'index.js' })
 	})
 

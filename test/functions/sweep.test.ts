@@ -9,6 +9,7 @@ const tenantNamed = (name: string): Tenant => ({
 	settings: {},
 	cursorKey: '',
 	created: '',
+	format: { number: 1, stage: 'complete', since: 0, position: '' },
 })
 
 test('every directory is swept sooner or later, although one round has no time for all', async () => {
@@ -23,6 +24,7 @@ test('every directory is swept sooner or later, although one round has no time f
 				now += 40_000
 				return { finished: 0, feedEntriesRemoved: 0, failures: [] }
 			},
+			advanceFormat: async () => undefined,
 		}
 		await sweepAll(services, ({ tenant }) => swept.add(tenant))
 	}

@@ -8,13 +8,18 @@ import type { Row, Table } from '../../shared/storage/table/tables.ts'
 
 type Rows = ReadonlyMap<string, Row>
 
-/** What must hold of a directory's rows while no request changes it, and does not. */
-export async function violationsIn(table: Table): Promise<readonly string[]> {
+/**
+ * What must hold of a directory's rows while no request changes it, and does not.
+ *
+ * @param testPrefix of the keys of rows that only the test has
+ */
+export async function violationsIn(table: Table, testPrefix?: string): Promise<readonly string[]> {
+	const isOfProduct = ({ RowKey }: Row) => testPrefix === undefined || !RowKey.startsWith(testPrefix)
 	const rows = new Map<string, Row>()
 	for await (const page of table.pages({ from: '!', to: '~' })) for (const row of page) rows.set(row.RowKey, row)
 	return [
 		...[...rows.values()].flatMap((row) => violationsAt(row, rows)),
-		...[...rows.values()].flatMap(undeclaredIn),
+		...[...rows.values()].filter(isOfProduct).flatMap(undeclaredIn),
 		...violationsOfIndexes(rows),
 		...violationsOfCount(userType, 'u', rows),
 		...violationsOfCount(groupType, 'g', rows),

@@ -1,7 +1,8 @@
 // Plays the Node worker of Azure Functions for a built app: gives it `@azure/functions-core`, which only the worker has,
 // loads the `main` of its package.json, and runs invocations through the programming model that the app brings along.
 // One JSON value a line: first how long loading took and the registered functions, then for each invocation that is written
-// to it the response, and how long after the start of loading it was there.
+// to it the response, and how long after the start of loading it was there. Its clock is ahead by WORKER_CLOCK_AHEAD
+// milliseconds, and the process is killed instead of sending more than WORKER_REQUESTS requests over HTTP.
 const Module = require('node:module')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')
@@ -9,6 +10,19 @@ const { pathToFileURL } = require('node:url')
 
 // The real worker speaks gRPC to its host, so an app finds these loaded.
 for (const name of ['http', 'http2', 'https', 'tls', 'zlib']) require(`node:${name}`)
+
+const ahead = Number(process.env.WORKER_CLOCK_AHEAD ?? 0)
+const present = Date.now
+Date.now = () => present() + ahead
+
+const http = require('node:http')
+let left = Number(process.env.WORKER_REQUESTS ?? Number.POSITIVE_INFINITY)
+const send = http.request
+http.request = (...args) => {
+	if (left-- <= 0) process.kill(process.pid, 'SIGKILL')
+	return send(...args)
+}
+Module.syncBuiltinESMExports()
 
 const folder = process.argv[2]
 const functions = new Map()

@@ -20,7 +20,7 @@ import { isEmpty, type MembershipChange, memberProperties, removeOperations, tou
 import { changeIn, slicePages } from './slices.ts'
 
 // A committed large change is applied by the request that made it, by the next request that changes the group, or by the
-// sweep: by several of them at once, too. Each transaction requires the committed row, so that a late one does nothing.
+// sweep. Several of them may do it at once. Each transaction requires the committed row, so that a late one does nothing.
 // Each removes the pending memberships of the users that it adds, so that no user is added twice.
 
 /** Milliseconds that a request spends on work that another process can finish. Then the request is answered. */

@@ -9,8 +9,6 @@ import { membersAfter, membersOf } from './members.ts'
 
 /** The users of a group, or the groups of a user. Their ids are known before they are read. */
 export type Linked = {
-	/** Whether each of the ids is linked unless it was deleted meanwhile. If not, reading the rows tells. */
-	readonly isCertain: boolean
 	/** The ids in order. If there are more than `limit`, the list ends behind that and is incomplete. */
 	first(limit: number): Promise<readonly ResourceId[]>
 	/** The ids behind one of them in order, page by page. */
@@ -26,7 +24,6 @@ export function linkedTo(table: Table, type: ResourceType, id: string): Linked {
 }
 
 const nothing: Linked = {
-	isCertain: true,
 	first: async () => [],
 	async *after() {},
 	rows: async () => [],
@@ -36,7 +33,6 @@ const nothing: Linked = {
 function usersOfGroup(table: Table, groupId: string): Linked {
 	const group = () => table.get(groupRow.key(groupId))
 	return {
-		isCertain: true,
 		async first(limit) {
 			return (await group()) === undefined ? [] : idsOf(await membersOf(table, groupId, limit))
 		},
@@ -64,7 +60,6 @@ function groupsOfUser(table: Table, userId: string): Linked {
 		return reading
 	}
 	return {
-		isCertain: false,
 		first: async () => groupIdsIn(await links()),
 		async *after(id) {
 			yield groupIdsIn(await links()).filter((groupId) => groupId > id)

@@ -36,8 +36,8 @@ type Mapping<T> = {
 }
 
 /**
- * What `write` makes of the members of a group, page by page in the order of their ids, so that not all of them need to be
- * in memory at once. Every large change is in the result whole or not at all: if one comes in between, all is read and
+ * What `write` makes of the members of a group, page by page in the order of their ids. Not all of them need to be in
+ * memory at once. Every large change is in the result whole or not at all: if one comes in between, all is read and
  * written again.
  *
  * @returns undefined if the row that names the latest change names another one than `latestChange`

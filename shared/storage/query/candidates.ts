@@ -1,174 +1,161 @@
-import type { Filter } from '../../scim/filter/ast.ts'
 import { kindOfId } from '../../scim/id.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { type Linked, linkedTo } from '../membership/linked.ts'
+import { linkedTo } from '../membership/linked.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isWhole, resourceOf } from '../rows/entity.ts'
-import { type Index, indexedValue, indexKey } from '../rows/indexes.ts'
+import { indexedValue, indexKey } from '../rows/indexes.ts'
 import { groupRow, resourceKey } from '../rows/schema.ts'
-import { after as behind, within } from '../table/key-range.ts'
+import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
-import type { Row, Table } from '../table/tables.ts'
+import type { Range, Row, Table } from '../table/tables.ts'
 import { withLinks } from './page-links.ts'
-import { accessOf, conditionsIn, type LinkNeed, linkNeedOf } from './plan.ts'
+import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
 
-/** A resource that a filter may be looking for. `pendingChange` is that of a group's row. */
-export type Candidate = StoredResource & { readonly pendingChange?: string }
+/** `pendingChange` is a column of a group's row. */
+type RowResource = StoredResource & { readonly pendingChange?: string }
 
-const candidateIn = (row: Row): Candidate => ({
-	...resourceOf(row),
-	...(groupRow.pendingChange.isIn(row) && { pendingChange: groupRow.pendingChange.of(row) }),
-})
+/** A resource that may match, with the memberships that the filter needs. A match that needs no reading is its id alone. */
+export type Candidate = RowResource | { readonly id: ResourceId }
 
-export type Sought = {
-	readonly filter: Filter | undefined
-	/** An id; only what comes behind it, in the order of the ids. */
-	readonly after?: string
-	/** How many of those that match are enough. */
-	readonly enough?: number
+/** Candidates that the source has found and not read yet. */
+export type CandidateBatch = {
+	/** How many candidates the source has found so far, these included. */
+	readonly found: number
+	read(): Promise<readonly Candidate[]>
 }
 
+/** Rows in one page of the table service. */
+export const pageSize = 1000
+
 /**
- * The resources among which are all that a filter is looking for, with as much of their memberships as it looks at.
+ * The candidates of a plan: in the order of ids, unless the source is a prefix.
+ *
+ * @param limit if a `links` source finds more candidates than this, it may leave out the others
  */
-export async function* candidatesOf(
-	directory: Directory,
-	type: ResourceType,
-	{ filter, after, enough = pageSize }: Sought,
-): AsyncGenerator<readonly Candidate[]> {
+export function candidatesOf(directory: Directory, plan: CandidatePlan, limit: number): AsyncGenerator<CandidateBatch> {
+	const { type, source } = plan
 	const { table } = directory
-	const need = filter === undefined ? [] : linkNeedOf(type, filter)
-	const access = filter && accessOf(type, filter)
-	// What begins with a value is not in the order of ids.
-	if (filter === undefined || access === undefined || (access.kind === 'prefix' && after !== undefined)) {
-		for await (const resources of scan(table, type, { filter, after })) {
-			yield withLinks(directory, type, resources, { need, isRange: true })
-		}
-		return
-	}
-	switch (access.kind) {
+	switch (source.kind) {
 		case 'id':
-			yield* candidateWith(directory, type, access.id, need)
-			return
-		case 'links':
-			for await (const rows of growing(linkedTo(table, type, access.id), after ?? '', enough)) {
-				yield linkedCandidates(directory, type, rows, { id: access.id, filter })
-			}
-			return
+			return idCandidates(directory, plan, source.id)
 		case 'index':
-			for await (const rows of indexRows(table, access, after ?? '')) {
-				yield withLinks(directory, type, await wholesOf(table, type, rows), { need, isRange: false })
-			}
-			return
+			return rowCandidates(directory, plan, indexRows(table, source, walkStart(plan)))
 		case 'prefix':
-			for await (const rows of prefixRows(table, access)) {
-				yield withLinks(directory, type, await wholesOf(table, type, rows), { need, isRange: false })
-			}
-	}
-}
-
-/** The resource and its memberships are read at the same time, whether or not it exists. */
-async function* candidateWith(
-	directory: Directory,
-	type: ResourceType,
-	id: string,
-	need: LinkNeed,
-): AsyncGenerator<readonly Candidate[]> {
-	if (kindOfId(id) !== type.name) return
-	const asked = { need, isRange: false }
-	const [row, [linked]] = await Promise.all([
-		directory.table.get(resourceKey(type, id)),
-		withLinks(directory, type, [{ id: id as ResourceId }], asked), // sound: its kind has been looked at
-	])
-	if (row === undefined) return
-	const candidate = candidateIn(row)
-	// In the middle of a large change, memberships that were read without knowing that may be old.
-	yield candidate.pendingChange ? withLinks(directory, type, [candidate], asked) : [{ ...candidate, ...linked }]
-}
-
-/** The resources in rows that were found by a membership, which they have: mostly the filter looks at no other. */
-export async function linkedCandidates(
-	directory: Directory,
-	type: ResourceType,
-	rows: readonly Row[],
-	{ id, filter }: { readonly id: string; readonly filter: Filter },
-): Promise<readonly Candidate[]> {
-	const resources = rows.map(candidateIn)
-	const need = linkNeedOf(type, filter)
-	if (need === 'all' || need.some((each) => each !== id)) {
-		return withLinks(directory, type, resources, { need, isRange: false })
-	}
-	const value = id as ResourceId // sound: rows that name it were found
-	return resources.map((resource) =>
-		type.name === 'Group' ? { ...resource, members: [{ value }] } : { ...resource, groups: [{ value, display: '' }] },
-	)
-}
-
-const pageSize = 1000
-
-/** The rows of what is linked: at first as many as may be enough, and twice as many each time where they were not. */
-async function* growing(linked: Linked, after: string, enough: number): AsyncGenerator<readonly Row[]> {
-	let size = enough
-	for await (const ids of linked.after(after)) {
-		for (let from = 0; from < ids.length; from += size, size = Math.min(2 * size, pageSize)) {
-			yield linked.rows(ids.slice(from, from + size))
+			return rowCandidates(directory, plan, prefixRows(table, source))
+		case 'links':
+			return linkCandidates(directory, { ...plan, source }, limit)
+		case 'scan': {
+			const range = rangeAfter(resourceKey(type, ''), walkStart(plan))
+			return rowCandidates(directory, plan, table.pages({ ...range, where: source.conditions }))
 		}
 	}
 }
 
-/** The service takes fifteen comparisons, and three are those of the keys. */
-const maxConditions = 12
+/** The id after which a walk reads. Empty for other plans, which read all candidates to count them. */
+const walkStart = ({ limit, start }: CandidatePlan): string => (limit === 'walk' && start !== undefined ? start.id : '')
 
-/**
- * All resources of a type, or at least those that can match. Behind an id all of them: who asks for that looks at so many
- * and no more, which would be none where the service leaves out most of them, however long it takes.
- */
-async function* scan(
-	table: Table,
-	type: ResourceType,
-	{ filter, after }: { readonly filter: Filter | undefined; readonly after: string | undefined },
-): AsyncGenerator<readonly Candidate[]> {
-	const range = within(resourceKey(type, ''))
-	const pages =
-		after === undefined
-			? table.pages({ ...range, where: filter === undefined ? [] : conditionsIn(type, filter).slice(0, maxConditions) })
-			: table.pages(after === '' ? range : { ...range, from: behind(resourceKey(type, after)) })
-	for await (const rows of pages) yield rows.map(candidateIn)
+/** The keys that begin with `prefix`, after the key that goes on with `start`. */
+export const rangeAfter = (prefix: string, start: string): Range =>
+	start === '' ? within(prefix) : { ...within(prefix), from: after(`${prefix}${start}`) }
+
+/** The resource and its memberships are read at the same time, even if the resource does not exist. */
+async function* idCandidates(
+	directory: Directory,
+	{ type, need }: CandidatePlan,
+	id: string,
+): AsyncGenerator<CandidateBatch> {
+	if (kindOfId(id) !== type.name) return
+	const options = { need, isRange: false }
+	const read = async () => {
+		const [row, [linked]] = await Promise.all([
+			directory.table.get(resourceKey(type, id)),
+			withLinks(directory, type, [{ id: id as ResourceId }], options), // sound: its kind was checked
+		])
+		if (row === undefined) return []
+		const resource = resourceIn(row)
+		// During a large change, memberships that were read without knowing of the change may be old.
+		return resource.pendingChange ? withLinks(directory, type, [resource], options) : [{ ...resource, ...linked }]
+	}
+	yield { found: 1, read }
+}
+
+async function* rowCandidates(
+	directory: Directory,
+	plan: CandidatePlan,
+	pages: AsyncGenerator<readonly Row[]>,
+): AsyncGenerator<CandidateBatch> {
+	let found = 0
+	for await (const rows of pages) {
+		found += rows.length
+		yield { found, read: () => readRows(directory, plan, rows) }
+	}
 }
 
 async function* indexRows(
 	table: Table,
-	{ index, value }: { readonly index: Index; readonly value: string },
-	after: string,
+	{ index, value }: SourceOf<'index'>,
+	start: string,
 ): AsyncGenerator<readonly Row[]> {
-	if (!index.unique) {
-		const range = within(`${index.prefix}${indexedValue(index, value)}|`)
-		return yield* table.pages({ ...range, from: after === '' ? range.from : behind(`${range.from}${after}`) })
-	}
+	if (!index.unique) return yield* table.pages(rangeAfter(`${index.prefix}${indexedValue(index, value)}|`, start))
 	const row = await table.get(indexKey(index, value, ''))
 	if (row !== undefined) yield [row]
 }
 
-/** Each resource once, although several of its values may begin so. */
-async function* prefixRows(
-	table: Table,
-	{ index, prefix }: { readonly index: Index; readonly prefix: string },
-): AsyncGenerator<readonly Row[]> {
-	const seen = new Set<string>()
+/** Each resource once, although several of its values may have the prefix. */
+async function* prefixRows(table: Table, { index, prefix }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
+	const ids = new Set<string>()
 	for await (const rows of table.pages(within(`${index.prefix}${prefix}`))) {
-		yield rows.filter((row) => seen.size < seen.add(idOf(row)).size)
+		yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
 	}
 }
 
-async function wholesOf(table: Table, type: ResourceType, rows: readonly Row[]): Promise<readonly Candidate[]> {
-	const resources = await inParallel(rows, (row) => wholeOf(table, type, row))
-	return resources.filter((resource) => resource !== undefined)
+/**
+ * The ids of all candidates are known before one is read, so that too many of them are refused early. A walk reads as
+ * many candidates as may fill the page, and twice as many each time if they do not.
+ */
+async function* linkCandidates(
+	directory: Directory,
+	plan: Plan<SourceOf<'links'>>,
+	limit: number,
+): AsyncGenerator<CandidateBatch> {
+	const { type, source, page } = plan
+	const linked = linkedTo(directory.table, type, source.id)
+	const isWalk = plan.limit === 'walk'
+	let size = isWalk ? page.count + 1 : pageSize
+	for await (const ids of isWalk ? linked.after(walkStart(plan)) : [await linked.first(limit)]) {
+		for (let from = 0; from < ids.length; from += size, size = Math.min(2 * size, pageSize)) {
+			const some = ids.slice(from, from + size)
+			const read = async () =>
+				source.reads === 'page' ? some.map((id) => ({ id })) : readRows(directory, plan, await linked.rows(some))
+			yield { found: ids.length, read }
+		}
+	}
 }
 
-/** The resource that a row is a copy of, or only names; undefined where it has been deleted meanwhile. */
-export async function wholeOf(table: Table, type: ResourceType, row: Row): Promise<Candidate | undefined> {
-	if (isWhole(row)) return candidateIn(row)
-	const whole = await table.get(resourceKey(type, idOf(row)))
-	return whole && candidateIn(whole)
+async function readRows(
+	directory: Directory,
+	{ type, source, need }: CandidatePlan,
+	rows: readonly Row[],
+): Promise<readonly RowResource[]> {
+	const resources = await inParallel(rows, (row) => readResource(directory.table, type, row))
+	const existing = resources.filter((resource) => resource !== undefined)
+	if (source.kind !== 'links' || need.length > 0) {
+		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan' })
+	}
+	const value = source.id as ResourceId // sound: it was found in rows of memberships
+	const link = type.name === 'Group' ? { members: [{ value }] } : { groups: [{ value, display: '' }] }
+	return existing.map((resource) => ({ ...resource, ...link }))
 }
+
+/** The resource that a row holds, or that an index row leads to. Undefined if it has been deleted in the meantime. */
+export async function readResource(table: Table, type: ResourceType, row: Row): Promise<RowResource | undefined> {
+	if (isWhole(row)) return resourceIn(row)
+	const target = await table.get(resourceKey(type, idOf(row)))
+	return target && resourceIn(target)
+}
+
+const resourceIn = (row: Row): RowResource => ({
+	...resourceOf(row),
+	...(groupRow.pendingChange.isIn(row) && { pendingChange: groupRow.pendingChange.of(row) }),
+})

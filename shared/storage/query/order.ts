@@ -1,22 +1,23 @@
 import { foldCase, keepCase } from '../../scim/fold-case.ts'
-import type { StoredResource } from '../../scim/resource.ts'
+import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import { type ResourceType, resolveAttribute } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
 import { encode } from '../rows/keys.ts'
-import type { Page, Query, QueryResult } from './page.ts'
+import type { Page, Sort } from './page.ts'
 import { viewOf } from './view.ts'
 
-/** A resource and where it stands: by `key`, and among equal ones by its id. */
-export type Entry<R = StoredResource> = { readonly key: string; readonly resource: R }
+/** A position in an order: resources are sorted by `key`, and resources with equal keys by `id`. */
+export type Position = { readonly key: string; readonly id: string }
 
-export type Sort = NonNullable<Query['sort']>
+/** A match at its position. `resource` is absent until the page is known if the match needs no reading. */
+export type ResultEntry = { readonly key: string; readonly id: ResourceId; readonly resource?: StoredResource }
 
 /** Sorts after every encoded value. */
 const unassigned = '~'
 
 /**
- * The key by which a resource is sorted: its value as row keys have it; of several values the primary one or else the
- * first; after all others where it has none (RFC 7644 section 3.4.2.3).
+ * Makes the function that returns the key of a resource in an order: its value as row keys encode it. Of several values
+ * the primary one or else the first counts. Resources without a value come last (RFC 7644 section 3.4.2.3).
  */
 export function sortKey(type: ResourceType, { by }: Sort): (resource: StoredResource) => string {
 	const resolved = resolveAttribute(type, by)
@@ -36,56 +37,64 @@ export function sortKey(type: ResourceType, { by }: Sort): (resource: StoredReso
 const preferred = (value: unknown): unknown =>
 	Array.isArray(value) ? (value.find((element) => isObject(element) && element.primary === true) ?? value[0]) : value
 
-/** Where an entry stands, as a cursor remembers it. */
-export const positionOf = ({ key, resource }: Entry<Pick<StoredResource, 'id'>>): string => `${key}|${resource.id}`
+// Clients hold positions in cursors, so their text must not change: `<key>|<id>`. The key is empty in the order of ids,
+// and `>` in a walk. No encoded value is `>`.
 
-/** The key and the id that a position was made of. */
-export function parsePosition(position: string): { readonly key: string; readonly id: string } {
-	const separator = position.lastIndexOf('|')
-	return { key: position.slice(0, separator), id: position.slice(separator + 1) }
+const walkKey = '>'
+
+/** The text of a position, which a cursor holds. */
+export const positionOf = ({ key, id }: Position): string => `${key}|${id}`
+
+/** The text of a position in a walk, which is in the order of ids. */
+export const walkPositionOf = (id: string): string => positionOf({ key: walkKey, id })
+
+/** Reads the text of a position. */
+export function parsePosition(text: string): { readonly position: Position; readonly isWalk: boolean } {
+	const separator = text.lastIndexOf('|')
+	const [key, id] = [text.slice(0, separator), text.slice(separator + 1)]
+	const isWalk = key === walkKey
+	return { position: { key: isWalk ? '' : key, id }, isWalk }
 }
-
-type Place = { readonly key: string; readonly id: string }
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-/** By key in the direction asked for, and by id among equal ones. */
+/** By key in the direction of the sort, then by id in ascending order. */
 const comparison =
 	(descending: boolean) =>
-	(a: Place, b: Place): number =>
+	(a: Position, b: Position): number =>
 		compareText(a.key, b.key) * (descending ? -1 : 1) || compareText(a.id, b.id)
 
-/** Takes entries in any order and keeps those of a page, with no more of the others than it takes to sort them out. */
-export function collectPage(page: Page, descending: boolean) {
-	const comparePlaces = comparison(descending)
-	const compare = (a: Entry, b: Entry) => comparePlaces(placeOf(a), placeOf(b))
-	const start = 'after' in page && page.after !== '' ? parsePosition(page.after) : undefined
-	const skipped = 'after' in page ? 0 : page.startIndex - 1
+type PageOrder = { readonly page: Page; readonly start: Position | undefined; readonly sort: Sort | undefined }
+
+/** Takes matches in any order and keeps those of one page. Others are dropped now and then, to save memory. */
+export function collectPage({ page, start, sort }: PageOrder) {
+	const compare = comparison(sort?.descending ?? false)
+	const skipped = skippedBy(page)
 	const kept = skipped + page.count + 1
-	let entries: Entry[] = []
+	let entries: ResultEntry[] = []
 	let total = 0
 	return {
-		add(entry: Entry): void {
+		add(entry: ResultEntry): void {
 			total++
-			if (start !== undefined && comparePlaces(placeOf(entry), start) <= 0) return
+			if (start !== undefined && compare(entry, start) <= 0) return
 			entries.push(entry)
 			if (entries.length >= 2 * kept + 1000) entries = entries.sort(compare).slice(0, kept)
 		},
-		result(): QueryResult {
-			return { ...pageOf(page, entries.sort(compare).slice(skipped, kept)), totalResults: total }
-		},
+		total: () => total,
+		page: () => pageOf(page, entries.sort(compare).slice(skipped, kept)),
 	}
 }
 
-const placeOf = ({ key, resource: { id } }: Entry): Place => ({ key, id })
+/** How many matches come before a page by `startIndex`. A page by cursor skips none, since it begins at its position. */
+export const skippedBy = (page: Page): number => ('after' in page ? 0 : page.startIndex - 1)
 
-/** The resources of a page and where the next one begins, from entries in order of which one too many tells that there is more. */
-export function pageOf<R extends Pick<StoredResource, 'id'>>(
+/** The first `count` entries, and the text of the next page's position if there are more entries. */
+export function pageOf<E extends Position>(
 	page: Page,
-	entries: readonly Entry<R>[],
-): { readonly resources: readonly R[]; readonly next?: string } {
+	entries: readonly E[],
+): { readonly shown: readonly E[]; readonly next?: string } {
 	const shown = entries.slice(0, page.count)
 	const last = shown.at(-1)
-	const more = 'after' in page && last !== undefined && entries.length > page.count
-	return { resources: shown.map(({ resource }) => resource), ...(more && { next: positionOf(last) }) }
+	const hasNext = 'after' in page && last !== undefined && entries.length > page.count
+	return { shown, ...(hasNext && { next: positionOf(last) }) }
 }

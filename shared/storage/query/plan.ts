@@ -1,3 +1,4 @@
+import type { Attribute } from '../../scim/attribute.ts'
 import type { CompareValue, Filter } from '../../scim/filter/ast.ts'
 import { instantOf } from '../../scim/filter/compare.ts'
 import {
@@ -12,115 +13,148 @@ import { type Index, indexedValue, indexesOf } from '../rows/indexes.ts'
 import { isPrefixKept } from '../rows/keys.ts'
 import { userRow } from '../rows/schema.ts'
 import type { Condition } from '../table/tables.ts'
+import { type Position, parsePosition } from './order.ts'
+import type { Page, Query, Sort } from './page.ts'
 
-/** How to find the few resources among which those are that a filter is looking for. */
-export type Access =
-	| { readonly kind: 'id'; readonly id: string }
-	| { readonly kind: 'index'; readonly index: Index; readonly value: string }
-	/** What begins with a value, given as the index has it. */
-	| { readonly kind: 'prefix'; readonly index: Index; readonly prefix: string }
-	/** The users of a group, or the groups of a user. */
-	| { readonly kind: 'links'; readonly id: string }
-
-/** The best way that a filter offers: one of its `and` operands is enough. Undefined where all resources must be looked at. */
-export const accessOf = (type: ResourceType, filter: Filter): Access | undefined =>
-	[
-		...equalitiesIn(type, filter).map((equality) => accessBy(type, equality)),
-		// Those who are new among many who begin so are sooner found by their times.
-		...(isSince(type, filter) ? [] : [prefixIn(type, filter)]),
-	]
-		.filter((access) => access !== undefined)
-		.reduce<Access | undefined>(
-			(best, access) => (best && rank(type, best) <= rank(type, access) ? best : access),
-			undefined,
-		)
-
-const rank = (type: ResourceType, access: Access): number => {
-	switch (access.kind) {
-		case 'id':
-			return -1
-		case 'index':
-			return indexesOf(type).indexOf(access.index)
-		case 'links':
-			return indexesOf(type).length
-		case 'prefix':
-			return indexesOf(type).length + 1
-	}
+/** How a query is answered. */
+export type Plan<S extends Source = Source> = {
+	readonly type: ResourceType
+	readonly filter: Filter | undefined
+	readonly source: S
+	/** The memberships to read for the filter, without the one that a `links` source proves. */
+	readonly need: LinkNeed
+	/** Undefined for the order of ids. */
+	readonly sort: Sort | undefined
+	readonly page: Page
+	/** The page begins after this position. Undefined at the beginning, and for a page by `startIndex`. */
+	readonly start: Position | undefined
+	readonly limit: Limit
+	/** The plan to follow if there are more candidates than the limit. Undefined if the answer is 400 `tooMany`. */
+	readonly walk: CandidatePlan | undefined
 }
 
-const times: Readonly<Record<string, string>> = {
-	created: userRow.created.stored,
-	lastModified: userRow.lastModified.stored,
+/** A plan that reads candidates and compares them with the filter. */
+export type CandidatePlan = Plan<CandidateSource>
+
+/** Where the resources come from: `all` and `byUserName` are all resources, already in the order of the result. */
+export type Source = { readonly kind: 'all' } | { readonly kind: 'byUserName'; readonly index: Index } | CandidateSource
+
+/** Finds candidates, which include every match. The filter decides which candidates match. */
+export type CandidateSource =
+	| { readonly kind: 'id'; readonly id: string }
+	| { readonly kind: 'index'; readonly index: Index; readonly value: string }
+	/** `prefix` is encoded as in the index. */
+	| { readonly kind: 'prefix'; readonly index: Index; readonly prefix: string }
+	/** The users of a group, or the groups of a user. If every candidate is a match, only the page is read. */
+	| { readonly kind: 'links'; readonly id: string; readonly reads: 'all' | 'page' }
+	/** All resources, without those that the table service leaves out because of the conditions. */
+	| { readonly kind: 'scan'; readonly conditions: readonly ScanCondition[] }
+
+export type SourceOf<K extends Source['kind']> = Extract<Source, { readonly kind: K }>
+
+/** A condition on the column of the attribute at `path`. */
+export type ScanCondition = Condition & { readonly path: string }
+
+/**
+ * How much one request reads at most:
+ *
+ * - `none`: the page.
+ * - `skipped`: the page, and as many rows before the page as the scan limit.
+ * - `page`: as many candidates as the table service returns in one page.
+ * - `candidates`: as many candidates as the scan limit.
+ * - `total`: all candidates, if the type has no more resources than the scan limit.
+ * - `walk`: as many candidates as fill the page, or as the scan limit. The next page goes on from there.
+ */
+export type Limit = 'none' | 'skipped' | 'page' | 'candidates' | 'total' | 'walk'
+
+/** The memberships that decide whether a resource matches: those with these ids, or all. */
+export type LinkNeed = readonly string[] | 'all'
+
+/** Decides how to answer a query. */
+export function planQuery(type: ResourceType, query: Query): Plan {
+	const { filter, sort, page } = query
+	const start = 'after' in page && page.after !== '' ? parsePosition(page.after) : undefined
+	const source = sourceOf(type, query)
+	const need = filter === undefined ? [] : unprovedNeed(linkNeedOf(type, filter), source)
+	const plan = { type, filter, need, sort, page, start: start?.position, walk: undefined }
+	if (source.kind === 'all') return { ...plan, source, limit: 'none' }
+	if (source.kind === 'byUserName') return { ...plan, source, limit: 'skipped' }
+	const limit = source.kind === 'scan' ? 'total' : 'candidates'
+	if (!('after' in page) || sort !== undefined) return { ...plan, source, limit }
+	const walk = { ...plan, source: walkSource(source), limit: 'walk' } as const
+	return start?.isWalk ? walk : { ...plan, source, limit: limit === 'total' ? limit : 'page', walk }
+}
+
+function sourceOf(type: ResourceType, { filter, sort }: Query): Source {
+	if (filter !== undefined) return candidateSource(type, filter, sort)
+	if (sort === undefined) return { kind: 'all' }
+	const index = userNameIndex(type, sort)
+	return index === undefined ? { kind: 'scan', conditions: [] } : { kind: 'byUserName', index }
+}
+
+/** Every user has one userName, so that the rows of this index are all users. */
+function userNameIndex(type: ResourceType, { by, descending }: Sort): Index | undefined {
+	if (type.name !== 'User' || descending) return undefined
+	const attribute = resolveAttribute(type, by)?.attribute
+	return indexesOf(type).find((index) => index.unique && index.attribute === attribute)
 }
 
 /**
- * What the table service itself can leave out of a scan: where an attribute that has a column is not equal to what the
- * filter asks for; and what is older than it asks for, which is how a client asks what is new since it last looked. The
- * times of rows have all the same form, so that they compare as text.
+ * A walk reads in the order of ids, which the rows of a prefix do not have. It scans without conditions: with them, the
+ * table service could pass any number of rows before it returns a page.
  */
-export function conditionsIn(type: ResourceType, filter: Filter): readonly Condition[] {
-	if (filter.kind === 'logicalExpression' && filter.operator === 'and') {
-		return filter.operands.flatMap((operand) => conditionsIn(type, operand))
-	}
-	if (filter.kind !== 'attributeExpression' || !['eq', 'ge', 'gt'].includes(filter.operator)) return []
-	const resolved = resolveAttribute(type, filter.path)
-	if (resolved === undefined) return []
-	return [...notOlder(resolved, filter.value), ...(filter.operator === 'eq' ? equal(type, resolved, filter.value) : [])]
+function walkSource(source: CandidateSource): CandidateSource {
+	if (source.kind === 'prefix' || source.kind === 'scan') return { kind: 'scan', conditions: [] }
+	return source.kind === 'links' ? { ...source, reads: 'all' } : source
 }
 
-/** Whether a filter asks for what is not older than a time. */
-const isSince = (type: ResourceType, filter: Filter): boolean =>
-	conditionsIn(type, filter).some(({ operator }) => operator === 'ge')
+/** The table service takes fifteen comparisons. The range of keys needs three of them. */
+const maxConditions = 12
 
-function notOlder({ attribute, subAttribute }: ResolvedAttribute, value: CompareValue): readonly Condition[] {
-	const property = attribute.name === 'meta' ? times[subAttribute?.name ?? ''] : undefined
-	const time = typeof value === 'string' ? instantOf(value) : undefined
-	if (property === undefined || time === undefined) return []
-	return [{ property, operator: 'ge', value: new Date(time).toISOString() }]
+/** The source with the fewest candidates that a term of the filter offers. */
+function candidateSource(type: ResourceType, filter: Filter, sort: Sort | undefined): CandidateSource {
+	const terms = termsOf(filter)
+	const equalities = terms.flatMap((term) => equalitiesOf(type, term))
+	const valuesOf = (isEqual: (attribute: Attribute) => boolean) =>
+		equalities.filter(({ attribute }) => isEqual(attribute)).map(({ value }) => value)
+	const conditions = terms.flatMap((term) => conditionsOf(type, term))
+	// New resources are few, so that a scan by time finds them sooner than a prefix that many resources share.
+	const isSince = conditions.some(({ operator }) => operator === 'ge')
+	// The ids of a group's members are certain. Those of a user's groups are not: a change of the group may be pending.
+	const reads = type.name === 'User' && sort === undefined && namedLink(type, filter) !== undefined ? 'page' : 'all'
+	const sources: readonly CandidateSource[] = [
+		...valuesOf(({ name }) => name === 'id').map((id) => ({ kind: 'id', id }) as const),
+		...indexesOf(type).flatMap((index) =>
+			valuesOf((attribute) => attribute === index.attribute).map((value) => ({ kind: 'index', index, value }) as const),
+		),
+		...valuesOf(({ name }) => name === linkAttribute(type)).map((id) => ({ kind: 'links', id, reads }) as const),
+		...(isSince ? [] : terms.flatMap((term) => prefixSource(type, term))),
+	]
+	return sources[0] ?? { kind: 'scan', conditions: conditions.slice(0, maxConditions) }
 }
 
-function equal(type: ResourceType, resolved: ResolvedAttribute, value: CompareValue): readonly Condition[] {
-	const column = columnFor(type, resolved)
-	const known = column && columnValue(column, value)
-	return column === undefined || known === undefined ? [] : [{ property: column.stored, operator: 'eq', value: known }]
-}
+/** The expressions that must all hold: the operands of `and`, also of an `and` inside another. */
+const termsOf = (filter: Filter): readonly Filter[] =>
+	filter.kind === 'logicalExpression' && filter.operator === 'and' ? filter.operands.flatMap(termsOf) : [filter]
 
-/** What must be equal to `value`: an attribute, or the `value` of a complex one. */
+/** An attribute, or the `value` of a complex one, that must be equal to `value`. */
 type Equality = ResolvedAttribute & { readonly value: string }
 
-/** The equalities without which a filter cannot hold. */
-function equalitiesIn(type: ResourceType, filter: Filter): readonly Equality[] {
-	switch (filter.kind) {
-		case 'attributeExpression':
-			return filter.operator === 'eq' ? equality(type, filter.path, filter.value) : []
-		case 'valuePath':
-			return valuesIn(filter.filter).flatMap((value) => equality(type, filter.path, value))
-		case 'logicalExpression':
-			return filter.operator === 'and' ? filter.operands.flatMap((operand) => equalitiesIn(type, operand)) : []
-		case 'presentExpression':
-		case 'notExpression':
-			return []
-	}
-}
-
-/** What `value` must be equal to inside the brackets of `emails[type eq "work" and value eq "x"]`. */
-function valuesIn(filter: Filter): readonly CompareValue[] {
-	switch (filter.kind) {
-		case 'attributeExpression':
-			return filter.operator === 'eq' && isValue(filter.path) ? [filter.value] : []
-		case 'logicalExpression':
-			return filter.operator === 'and' ? filter.operands.flatMap(valuesIn) : []
-		case 'presentExpression':
-		case 'notExpression':
-		case 'valuePath':
-			return []
-	}
+/** The equalities without which a term cannot hold, also those in the brackets of `emails[type eq "work" and value eq "x"]`. */
+function equalitiesOf(type: ResourceType, term: Filter): readonly Equality[] {
+	if (term.kind === 'attributeExpression') return term.operator === 'eq' ? equality(type, term.path, term.value) : []
+	if (term.kind !== 'valuePath') return []
+	return termsOf(term.filter).flatMap((inner) =>
+		inner.kind === 'attributeExpression' && inner.operator === 'eq' && isValue(inner.path)
+			? equality(type, term.path, inner.value)
+			: [],
+	)
 }
 
 const isValue = ({ uri, name, sub }: AttributePath): boolean =>
 	uri === undefined && sub === undefined && name.toLowerCase() === 'value'
 
-/** An equality with null or "" asks for resources that have no value, which no index holds. */
+/** Empty for null and "", which match resources without a value: no index holds them. */
 function equality(type: ResourceType, path: AttributePath, value: CompareValue): readonly Equality[] {
 	const resolved = resolveAttribute(type, path)
 	if (resolved === undefined || isUnassigned(value)) return []
@@ -128,62 +162,76 @@ function equality(type: ResourceType, path: AttributePath, value: CompareValue):
 	return [{ ...resolved, value: String(value) }]
 }
 
-function accessBy(type: ResourceType, { attribute, value }: Equality): Access | undefined {
-	if (attribute.name === 'id') return { kind: 'id', id: value }
-	if (isLink(type, attribute.name)) return { kind: 'links', id: value }
-	const index = indexesOf(type).find((each) => each.attribute === attribute)
-	return index && { kind: 'index', index, value }
+/**
+ * The source of `userName sw "jo"`. A long prefix has none, since the index cuts long values. Groups have none, since
+ * their index rows hold ids alone: each group would be read with its own request.
+ */
+function prefixSource(type: ResourceType, term: Filter): readonly SourceOf<'prefix'>[] {
+	if (type.name === 'Group' || term.kind !== 'attributeExpression' || term.operator !== 'sw') return []
+	return equality(type, term.path, term.value).flatMap(({ attribute, value }) =>
+		indexesOf(type)
+			.filter((index) => index.attribute === attribute)
+			.map((index) => ({ kind: 'prefix', index, prefix: indexedValue(index, value) }) as const)
+			.filter(({ prefix }) => isPrefixKept(prefix)),
+	)
+}
+
+const timeColumns: Readonly<Record<string, string>> = {
+	'meta.created': userRow.created.stored,
+	'meta.lastModified': userRow.lastModified.stored,
 }
 
 /**
- * What a value must begin with, where an index has it: `userName sw "jo"`. Long values are cut in the index; and a group's
- * would lead to many groups that have to be read one by one.
+ * The conditions without which a term cannot hold, for attributes that have a column. For times they are lower bounds, by
+ * which clients ask for what is new. Times in rows all have the same format, so that they can be compared as text.
  */
-function prefixIn(type: ResourceType, filter: Filter): Access | undefined {
-	if (filter.kind === 'logicalExpression' && filter.operator === 'and') {
-		return filter.operands.map((operand) => prefixIn(type, operand)).find((access) => access !== undefined)
+function conditionsOf(type: ResourceType, term: Filter): readonly ScanCondition[] {
+	if (term.kind !== 'attributeExpression' || !['eq', 'ge', 'gt'].includes(term.operator)) return []
+	const resolved = resolveAttribute(type, term.path)
+	if (resolved === undefined) return []
+	const path = pathOf(resolved)
+	const timeColumn = timeColumns[path]
+	const time = typeof term.value === 'string' ? instantOf(term.value) : undefined
+	if (timeColumn !== undefined && time !== undefined) {
+		return [{ path, property: timeColumn, operator: 'ge', value: new Date(time).toISOString() }]
 	}
-	if (type.name === 'Group' || filter.kind !== 'attributeExpression' || filter.operator !== 'sw') return undefined
-	const [found] = equality(type, filter.path, filter.value)
-	const index = indexesOf(type).find(({ attribute }) => attribute === found?.attribute)
-	if (found === undefined || index === undefined) return undefined
-	const prefix = indexedValue(index, found.value)
-	return isPrefixKept(prefix) ? { kind: 'prefix', index, prefix } : undefined
+	const column = columnFor(type, resolved)
+	const value = column && columnValue(column, term.value)
+	if (column === undefined || value === undefined || term.operator !== 'eq') return []
+	return [{ path, property: column.stored, operator: 'eq', value }]
 }
 
-/** Whether an attribute is not in the resource's row: a group's members, a user's groups. */
-const isLink = (type: ResourceType, name: string): boolean => name === (type.name === 'Group' ? 'members' : 'groups')
+export const pathOf = ({ attribute, subAttribute }: ResolvedAttribute): string =>
+	subAttribute === undefined ? attribute.name : `${attribute.name}.${subAttribute.name}`
 
-/** What must be known of a group's members or a user's groups to evaluate a filter: nothing, whether these, or all. */
-export type LinkNeed = readonly string[] | 'all'
+/** The attribute that is not in the resource's own row. */
+export const linkAttribute = ({ name }: ResourceType): string => (name === 'Group' ? 'members' : 'groups')
 
-export function linkNeedOf(type: ResourceType, filter: Filter): LinkNeed {
+function linkNeedOf(type: ResourceType, filter: Filter): LinkNeed {
 	switch (filter.kind) {
 		case 'logicalExpression':
-			return filter.operands.map((operand) => linkNeedOf(type, operand)).reduce(both)
+			return filter.operands.map((operand) => linkNeedOf(type, operand)).reduce(bothNeeds)
 		case 'notExpression':
 			return linkNeedOf(type, filter.operand)
 		case 'attributeExpression':
 		case 'presentExpression':
 		case 'valuePath': {
-			const resolved = resolveAttribute(type, filter.path)
-			if (resolved === undefined || !isLink(type, resolved.attribute.name)) return []
-			return namedIn(type, filter) ?? 'all'
+			if (resolveAttribute(type, filter.path)?.attribute.name !== linkAttribute(type)) return []
+			const id = namedLink(type, filter)
+			return id === undefined ? 'all' : [id]
 		}
 	}
 }
 
-const both = (a: LinkNeed, b: LinkNeed): LinkNeed => (a === 'all' || b === 'all' ? 'all' : [...a, ...b])
+const bothNeeds = (a: LinkNeed, b: LinkNeed): LinkNeed => (a === 'all' || b === 'all' ? 'all' : [...a, ...b])
 
-/** The one id of `members eq "x"` and `members[value eq "x"]`, for which the others do not matter. */
-function namedIn(type: ResourceType, filter: Filter): readonly string[] | undefined {
+const unprovedNeed = (need: LinkNeed, source: Source): LinkNeed =>
+	source.kind === 'links' && need !== 'all' && need.every((id) => id === source.id) ? [] : need
+
+/** The one id that decides `members eq "x"` or `members[value eq "x"]`. Undefined for filters that compare anything else. */
+function namedLink(type: ResourceType, filter: Filter): string | undefined {
 	const isPlain =
 		filter.kind === 'attributeExpression' ||
 		(filter.kind === 'valuePath' && filter.filter.kind === 'attributeExpression')
-	const equalities = isPlain ? equalitiesIn(type, filter) : []
-	return equalities.length === 0 ? undefined : equalities.map(({ value }) => value)
+	return isPlain ? equalitiesOf(type, filter)[0]?.value : undefined
 }
-
-/** Whether a filter is `members eq "x"`, `groups[value eq "x"]` or the like and asks for nothing else. */
-export const asksForLinkAlone = (type: ResourceType, filter: Filter): boolean =>
-	linkNeedOf(type, filter).length > 0 && namedIn(type, filter) !== undefined

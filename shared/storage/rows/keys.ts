@@ -9,8 +9,8 @@ const kept = 150
  * Writes any text as a part of a key: in printable ASCII without the characters that a key or a URL cannot hold. Texts
  * and their encodings have the same order, that of UTF-16 code units, as `<` has it.
  *
- * A character that must not stand in a key is written as a character that sorts just before it, `~`, and its code; or
- * after `!` or `{` at the ends of the alphabet: `a/b c` is `a.~2fb!20c`. Of an encoding longer than 200 characters the
+ * A character that must not stand in a key is written as a character that sorts just before it, `~`, and its code. At the
+ * ends of the alphabet it is `!` or `{` and the code: `a/b c` is `a.~2fb!20c`. Of an encoding longer than 200 characters the
  * first 150 stay, followed by `=` and a digest.
  */
 export function encode(text: string): string {

@@ -89,9 +89,8 @@ export type Condition = {
 }
 
 /**
- * How a transaction ended. `done`: all of it is written. `exists`, `missing`, `conflict`: nothing is written, because the
- * operation at `index` inserts a row that exists, changes a row that is missing, or has an ETag that the row no longer
- * has. `unknown`: no answer tells.
+ * How a transaction ended. `done`: all of it is written. `unknown`: no answer tells. Otherwise nothing is written, because
+ * of the operation at `index`. It inserts a row that `exists`, changes a row that is `missing`, or has an old ETag.
  */
 export type Outcome =
 	| { readonly kind: 'done' }
@@ -308,7 +307,7 @@ async function answerOf(client: Client, request: TableRequest): Promise<TableRes
 	}
 }
 
-/** Every rejection counts as no answer: of the connection, by the timeout, and for want of a credential. */
+/** Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. */
 const attempt = (client: Client, request: TableRequest): Promise<TableResponse | { readonly cause: unknown }> =>
 	client.send(request).catch((cause: unknown) => ({ cause }))
 

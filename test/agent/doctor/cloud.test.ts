@@ -16,15 +16,15 @@ const newHost = useHost({
 	relay: () => ({ namespace: lab.standIn.host, sas: { keyName: 'send', key: 'sendkey' }, ca: lab.ca }),
 })
 
-async function found({ hybridConnection = 'demo', token = '', path = '' } = {}) {
+async function findingFor({ hybridConnection = 'demo', token = '', path = '' } = {}) {
 	const tenant = await newHost({ mode: 'relay', settings: { hybridConnection } })
 	const tokenFile = lab.write('client.token', token || tenant.token)
 	return cloudFinding({ url: `${tenant.baseUrl}${path}`, tokenFile }, lab.config())
 }
 
-test('with nothing wrong the whole way is gone', async () => {
+test('a request reaches the SCIM server through Rollcall', async () => {
 	const before = lab.origin.requests.length
-	expect(await found()).toEqual({
+	expect(await findingFor()).toEqual({
 		code: 'E1',
 		verdict: 'PASS',
 		seen: expect.stringMatching(/^GET http:\S+\/ServiceProviderConfig: 200 in \d+ ms$/),
@@ -33,11 +33,15 @@ test('with nothing wrong the whole way is gone', async () => {
 })
 
 test.each([
-	[{ token: 'a-token-of-nobody-at-all' }, /: 401 in .*the token is not one of this tenant/, /client\.token\?$/],
+	[
+		{ token: 'an-unknown-token' },
+		/: 401 in .*the token is not one of this tenant/,
+		/client\.token has the token of this tenant\.$/,
+	],
 	[{ hybridConnection: 'deep/name' }, /: 503 in .*\(no_agent\)/, /^No agent listens/],
 	[{ hybridConnection: 'absent' }, /: 503 in /, /^No agent listens/],
 ])('%j fails with the cause', async (how, seen, remedy) => {
-	const finding = await found(how)
+	const finding = await findingFor(how)
 	expect(finding).toEqual({
 		code: 'E1',
 		verdict: 'FAIL',
@@ -46,25 +50,25 @@ test.each([
 	})
 })
 
-test('a SCIM server without a ServiceProviderConfig is told from one that is not reached', async () => {
+test('a SCIM server without a ServiceProviderConfig is reported as 404', async () => {
 	const { answer } = lab.origin
 	lab.origin.answer = (_, response) => json(response, 404, { detail: 'no such endpoint' })
-	expect(await found()).toMatchObject({ seen: expect.stringMatching(/: 404 in \d+ ms: no such endpoint$/) })
+	expect(await findingFor()).toMatchObject({ seen: expect.stringMatching(/: 404 in \d+ ms: no such endpoint$/) })
 	lab.origin.answer = answer
 })
 
-test('an address that nothing answers at, and a token that others can read', async () => {
+test('an unreachable URL, and a missing token file', async () => {
 	const tokenFile = lab.write('client.token', 'a-token')
 	expect(await cloudFinding({ url: 'http://127.0.0.1:1/scim/demo', tokenFile }, lab.config())).toMatchObject({
 		verdict: 'FAIL',
 		seen: expect.stringContaining('ECONNREFUSED'),
 	})
 	expect(await cloudFinding({ url: 'http://127.0.0.1:1/scim/demo', tokenFile: '/absent' }, lab.config())).toMatchObject(
-		{ verdict: 'FAIL', remedy: 'It must exist and be readable by the user that the agent runs as.' },
+		{ verdict: 'FAIL', remedy: 'The file must exist, and the user of the agent must be able to read it.' },
 	)
 })
 
-test('without an address nothing is asked', async () => {
-	const seen = 'not asked for: --cloud https://HOST/scim/TENANT --token-file FILE goes the whole way, as a client does'
+test('without --cloud the check is skipped', async () => {
+	const seen = 'not requested: --cloud https://HOST/scim/TENANT --token-file FILE sends a request through Rollcall'
 	expect(await cloudFinding(undefined, lab.config())).toEqual({ code: 'E1', verdict: 'SKIP', seen })
 })

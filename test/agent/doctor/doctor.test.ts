@@ -6,14 +6,39 @@ import { diagnose, report } from '../../../agent/doctor/doctor.ts'
 import { systemClock } from '../../../shared/relay/clock.ts'
 import { machine, useRig, verdicts } from './rig.ts'
 
-const { lab, configured, diagnosed, given, origin } = useRig()
+const { lab, writeSettings, diagnoseWith, defaultSettings, origin } = useRig()
 
-test('with nothing wrong, nothing is found wrong, and nothing has listened', async () => {
-	const findings = await diagnosed()
+test('without faults, no check fails, and no listener connects', async () => {
+	const findings = await diagnoseWith()
 	expect(verdicts(findings)).toEqual([
-		...['PASS C1', 'PASS C2', 'PASS C2', 'PASS C2', 'PASS C2', 'SKIP C3', 'PASS C4', 'PASS H1', 'SKIP H3', 'PASS H4'],
-		...['PASS N1', 'PASS N2', 'PASS N3', 'PASS N4', 'PASS N5', 'PASS H2', 'WARN N6', 'PASS A1', 'PASS A2', 'SKIP A3'],
-		...['PASS O1', 'PASS O2', 'WARN O3', 'PASS O4', 'PASS O5', 'PASS O6', 'SKIP O7', 'SKIP E1'],
+		'PASS C1',
+		'PASS C2',
+		'PASS C2',
+		'PASS C2',
+		'PASS C2',
+		'SKIP C3',
+		'PASS C4',
+		'PASS H1',
+		'SKIP H3',
+		'PASS H4',
+		'PASS N1',
+		'PASS N2',
+		'PASS N3',
+		'PASS N4',
+		'PASS N5',
+		'PASS H2',
+		'WARN N6',
+		'PASS A1',
+		'PASS A2',
+		'SKIP A3',
+		'PASS O1',
+		'PASS O2',
+		'WARN O3',
+		'PASS O4',
+		'PASS O5',
+		'PASS O6',
+		'SKIP O7',
+		'SKIP E1',
 	])
 	expect(lab().standIn.journal.count('listening')).toBe(0)
 	expect(findings.map(({ seen }) => seen).join('')).not.toContain('\n')
@@ -21,23 +46,23 @@ test('with nothing wrong, nothing is found wrong, and nothing has listened', asy
 	expect(report(findings)).not.toMatch(/listenkey|origin-secret/)
 })
 
-test('of several ways each is in a line of its own, and the end says where to begin', () => {
+test('the report has one line for each remedy, and ends with the first failed check', () => {
 	const o3 = { code: 'O3', verdict: 'FAIL', seen: 'this', remedy: 'Do one. Or: Do another.' } as const
 	const e1 = { code: 'E1', verdict: 'FAIL', seen: 'that', remedy: 'See O3.' } as const
 	const c1 = { code: 'C1', verdict: 'PASS', seen: 'well' } as const
 	expect(report([c1, o3, e1])).toBe(
-		'PASS C1  well\nFAIL O3  this\n          Do one.\n          Or: Do another.\nFAIL E1  that\n          See O3.\n\n2 checks failed. Begin with O3.\n',
+		'PASS C1  well\nFAIL O3  this\n          Do one.\n          Or: Do another.\nFAIL E1  that\n          See O3.\n\n2 checks failed. Start with O3.\n',
 	)
-	expect(report([o3])).toMatch(/\n\n1 check failed\. Begin with O3\.\n$/)
-	expect(report([c1])).toBe('PASS C1  well\n\nNothing is wrong.\n')
+	expect(report([o3])).toMatch(/\n\n1 check failed\. Start with O3\.\n$/)
+	expect(report([c1])).toBe('PASS C1  well\n\nNo check failed.\n')
 })
 
-test('a setting of another name is all that is found', async () => {
-	expect(await diagnosed({ concurency: 1 })).toEqual([
+test('a misspelt setting is the only finding', async () => {
+	expect(await diagnoseWith({ concurency: 1 })).toEqual([
 		{
 			code: 'C1',
 			verdict: 'FAIL',
-			seen: expect.stringMatching(/concurency is no setting/),
+			seen: expect.stringMatching(/concurency is an unknown setting/),
 			remedy: 'Did you mean concurrency?',
 		},
 	])
@@ -46,42 +71,65 @@ test('a setting of another name is all that is found', async () => {
 test.each([
 	['https://localhost/scim/Users', 'https://localhost/scim'],
 	['https://localhost/scim/v2/ServiceProviderConfig/', 'https://localhost/scim/v2'],
-])('%s is no address of a SCIM server', async (url, root) => {
-	const findings = await diagnosed(origin({ url }))
+])('%s is an endpoint, not the root of a SCIM server', async (url, root) => {
+	const findings = await diagnoseWith(origin({ url }))
 	expect(findings.find(({ code }) => code === 'C4')).toEqual({
 		code: 'C4',
 		verdict: 'FAIL',
 		seen: `${url} is an endpoint of a SCIM server`,
-		remedy: `Name the address before it: "url": "${root}" in origin.`,
+		remedy: `Name the root instead: "url": "${root}" in origin.`,
 	})
 })
 
-test('a file that is missing is found, and what can be looked at without it is', async () => {
-	const without = async (more: object) => verdicts(await diagnosed(more)).filter((each) => /[NAO]\d$/.test(each))
+test('if a file is missing, the checks that do not need it still run', async () => {
+	const without = async (more: object) => verdicts(await diagnoseWith(more)).filter((each) => /[NAO]\d$/.test(each))
 	const fine = {
 		n: ['PASS N1', 'PASS N2', 'PASS N3', 'PASS N4', 'PASS N5'],
 		a: ['PASS A1', 'PASS A2', 'SKIP A3'],
 		o: ['PASS O1', 'PASS O2', 'WARN O3', 'PASS O4', 'PASS O5', 'PASS O6', 'SKIP O7'],
 	}
-	const relay = { ...given().relay, caFile: 'absent.pem' }
+	const relay = { ...defaultSettings().relay, caFile: 'absent.pem' }
 	expect(await without({ relay })).toEqual([
-		...['PASS N1', 'PASS N2', 'SKIP N3', 'SKIP N4', 'SKIP N5', 'WARN N6', ...fine.a, ...fine.o],
+		'PASS N1',
+		'PASS N2',
+		'SKIP N3',
+		'SKIP N4',
+		'SKIP N5',
+		'WARN N6',
+		...fine.a,
+		...fine.o,
 	])
 	const credentials = { type: 'sas', keyName: 'listen', keyFile: 'absent.key' }
 	expect(await without({ credentials })).toEqual([...fine.n, 'WARN N6', 'SKIP A1', 'SKIP A2', 'SKIP A3', ...fine.o])
 	expect(await without(origin({ tls: { mode: 'ca', caFile: 'absent.pem' } }))).toEqual([
-		...[...fine.n, 'WARN N6', ...fine.a],
-		...['PASS O1', 'PASS O2', 'SKIP O3', 'SKIP O4', 'SKIP O5', 'SKIP O6', 'SKIP O7'],
+		...fine.n,
+		'WARN N6',
+		...fine.a,
+		'PASS O1',
+		'PASS O2',
+		'SKIP O3',
+		'SKIP O4',
+		'SKIP O5',
+		'SKIP O6',
+		'SKIP O7',
 	])
 	expect(await without(origin({ authorization: { type: 'bearer', tokenFile: 'absent.token' } }))).toEqual([
-		...[...fine.n, 'WARN N6', ...fine.a],
-		...['PASS O1', 'PASS O2', 'WARN O3', 'PASS O4', 'SKIP O5', 'PASS O6', 'SKIP O7'],
+		...fine.n,
+		'WARN N6',
+		...fine.a,
+		'PASS O1',
+		'PASS O2',
+		'WARN O3',
+		'PASS O4',
+		'SKIP O5',
+		'PASS O6',
+		'SKIP O7',
 	])
 })
 
-describe('a bundle for somebody else', () => {
+describe('a bundle for support', () => {
 	const bundle = async (more: object, run: () => string) => {
-		const config = configured(more)
+		const config = writeSettings(more)
 		const file = join(dirname(config), 'bundle.json')
 		const findings = await diagnose(config, { clock: systemClock, machine })
 		writeBundle(file, { config, findings, machine: { ...machine, run }, version: '1.2.3' })
@@ -91,8 +139,8 @@ describe('a bundle for somebody else', () => {
 		return { ...JSON.parse(text), all: findings }
 	}
 
-	test('has settings, findings, versions and the log, and no secret', async () => {
-		const { relay } = given()
+	test('contains settings, findings, versions and the log, and no secret', async () => {
+		const { relay } = defaultSettings()
 		const proxy = 'http://user:pass@word@127.0.0.1:1'
 		const { versions, config, findings, log, all } = await bundle({ relay: { ...relay, proxy } }, () => 'one\ntwo')
 		expect(versions).toMatchObject({ 'rollcall-relay': '1.2.3', node: process.versions.node, ws: expect.any(String) })
@@ -102,7 +150,7 @@ describe('a bundle for somebody else', () => {
 		expect(log).toEqual(['one', 'two'])
 	})
 
-	test('has nothing of settings that cannot be read', async () => {
+	test('contains no part of unreadable settings', async () => {
 		const config = lab().write('relay.json', '["word@",x]')
 		const file = join(dirname(config), 'bundle.json')
 		const findings = await diagnose(config, { clock: systemClock, machine })
@@ -112,8 +160,8 @@ describe('a bundle for somebody else', () => {
 		expect(JSON.parse(readFileSync(file, 'utf8')).config.missing).toMatch(/is not valid JSON$/)
 	})
 
-	test('has the end of the log that WinSW keeps on Windows', async () => {
-		const config = configured()
+	test('contains the end of the log of WinSW on Windows', async () => {
+		const config = writeSettings()
 		const folder = dirname(config)
 		mkdirSync(join(folder, 'logs'))
 		const lines = Array.from({ length: 300 }, (_, at) => `line ${at}`)
@@ -123,11 +171,11 @@ describe('a bundle for somebody else', () => {
 		expect(JSON.parse(readFileSync(file, 'utf8')).log).toEqual(lines.slice(-200))
 	})
 
-	test('says what it lacks', async () => {
+	test('names the missing parts', async () => {
 		const { config, log, findings } = await bundle({ concurency: 1 }, () => {
 			throw new Error('no journalctl')
 		})
-		expect(config).toEqual({ missing: expect.stringContaining('concurency is no setting') })
+		expect(config).toEqual({ missing: expect.stringContaining('concurency is an unknown setting') })
 		expect(log).toEqual({ missing: 'no journalctl' })
 		expect(findings).toMatchObject([{ code: 'C1', verdict: 'FAIL' }])
 	})

@@ -5,17 +5,17 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../agent/config.ts'
 import { hintOf } from '../../../agent/doctor/check.ts'
-import { examineFiles } from '../../../agent/doctor/files.ts'
+import { checkFiles } from '../../../agent/doctor/files.ts'
 import { UsageError } from '../../../shared/cli/usage-error.ts'
 import { ca } from '../../support/relay-stand-in/lab.ts'
 import { useRig } from './rig.ts'
 
-const { lab, configured, origin } = useRig()
+const { lab, writeSettings, origin } = useRig()
 
-/** What is said of the files. */
-function found(more = {}) {
-	const file = configured(more)
-	return examineFiles({ config: readConfig(file), file }).findings.filter(({ verdict }) => verdict !== 'PASS')
+/** The findings other than PASS. */
+function findingsFor(more = {}) {
+	const file = writeSettings(more)
+	return checkFiles({ config: readConfig(file), file }).findings.filter(({ verdict }) => verdict !== 'PASS')
 }
 
 const client = ca.issue(['DNS:agent'], 90)
@@ -28,68 +28,68 @@ describe('a file', () => {
 			'that is missing',
 			() => ({ credentials: { type: 'sas', keyName: 'listen', keyFile: 'absent.key' } }),
 			'FAIL',
-			/^credentials\.keyFile: \S+absent\.key cannot be read: ENOENT/,
-			/readable by the user/,
+			/^credentials\.keyFile: cannot read \S+absent\.key: ENOENT/,
+			/must be able to read it/,
 		],
 		[
-			'with a pin that is still to be made',
+			'with a pin that does not exist yet',
 			() => origin({ tls: { mode: 'pin', certificateFile: 'origin.pem' } }),
 			'FAIL',
-			/origin\.pem cannot be read/,
-			/^rollcall-relay doctor --config \S+relay\.json --save-certificate \S+origin\.pem, and compare/,
+			/cannot read \S+origin\.pem/,
+			/^rollcall-relay doctor --config \S+relay\.json --save-certificate \S+origin\.pem, then compare/,
 		],
 		[
-			'that others can read',
+			'that other users can read',
 			() => mode('listen.key', 0o640),
 			'FAIL',
-			/listen\.key can be read by others/,
+			/other users can read \S+listen\.key/,
 			/^chmod 600 /,
 		],
 		[
-			'with certificates that others can change',
+			'with certificates that other users can change',
 			() => mode('ca.pem', 0o666),
 			'WARN',
-			/others may change/,
+			/other users can change it/,
 			/^chmod go-w /,
 		],
-		['with nothing in it', () => written('origin.token', '\n'), 'FAIL', /origin\.token is empty/, /Write the secret/],
+		['that is empty', () => writeFile('origin.token', '\n'), 'FAIL', /origin\.token is empty/, /Write only the secret/],
 		[
 			'with a token in UTF-16, as PowerShell writes it',
-			() => written('origin.token', Buffer.from('\ufeffsecret\r\n', 'utf16le')),
+			() => writeFile('origin.token', Buffer.from('\ufeffsecret\r\n', 'utf16le')),
 			'FAIL',
-			/^origin\.authorization\.tokenFile: \S+origin\.token is no text in UTF-8; it may be in UTF-16$/,
-			/^PowerShell writes UTF-16 with > and Out-File: write the secret by Set-Content -Encoding ascii\.$/,
+			/^origin\.authorization\.tokenFile: \S+origin\.token is not UTF-8 text; it may be UTF-16$/,
+			/^> and Out-File in PowerShell write UTF-16\. Use Set-Content -Encoding ascii\.$/,
 		],
 		[
 			'with a token in UTF-16 without a byte order mark',
-			() => written('origin.token', Buffer.from('secret', 'utf16le')),
+			() => writeFile('origin.token', Buffer.from('secret', 'utf16le')),
 			'FAIL',
 			/UTF-16/,
 			/Set-Content/,
 		],
 		[
 			'with two lines',
-			() => written('origin.token', 'one\ntwo\n'),
+			() => writeFile('origin.token', 'one\ntwo\n'),
 			'FAIL',
-			/has more in it than a token/,
-			/in one line/,
+			/contains more than a token/,
+			/on one line/,
 		],
 		[
 			'with a certificate that is not PEM',
-			() => written('ca.pem', new X509Certificate(ca.cert).raw),
+			() => writeFile('ca.pem', new X509Certificate(ca.cert).raw),
 			'FAIL',
-			/ca\.pem has no certificate in PEM/,
+			/ca\.pem contains no PEM certificate/,
 			/openssl x509 -inform der/,
 		],
 		[
-			'with a certificate that is cut',
-			() => written('ca.pem', ca.cert.replace(/.{20}\n(?=-----END)/, '\n')),
+			'with a truncated certificate',
+			() => writeFile('ca.pem', ca.cert.replace(/.{20}\n(?=-----END)/, '\n')),
 			'FAIL',
-			/ca\.pem has a certificate that cannot be read: /,
+			/ca\.pem contains an unreadable certificate: /,
 			/must be PEM/,
 		],
 		[
-			'with a key of another certificate',
+			'with the key of another certificate',
 			() => {
 				lab().write('client.pem', client.cert)
 				lab().write('client.key', ca.key)
@@ -116,11 +116,11 @@ describe('a file', () => {
 				return using()
 			},
 			'FAIL',
-			/client\.key is no private key that can be used: /,
+			/client\.key is not a usable private key: /,
 			/without a passphrase: openssl pkey/,
 		],
 		[
-			"with the agent's certificate, which is out of date",
+			"with the agent's expired certificate",
 			() => {
 				const { cert, key } = ca.issue(['DNS:agent'], -1)
 				lab().write('client.pem', cert)
@@ -129,10 +129,10 @@ describe('a file', () => {
 			},
 			'FAIL',
 			/client\.pem has 1 certificate, until 20/,
-			/have another one issued/,
+			/has expired\. Renew it\./,
 		],
 	])('%s', (_, more, verdict, seen, remedy) => {
-		expect(found(more())).toContainEqual({
+		expect(findingsFor(more())).toContainEqual({
 			code: 'C2',
 			verdict,
 			seen: expect.stringMatching(seen),
@@ -140,49 +140,53 @@ describe('a file', () => {
 		})
 	})
 
-	test('with a token that begins with a byte order mark is as good as without', () => {
-		written('origin.token', '\ufefforigin-secret\r\n')
-		expect(found()).toEqual([])
+	test('with a token after a byte order mark passes', () => {
+		writeFile('origin.token', '\ufefforigin-secret\r\n')
+		expect(findingsFor()).toEqual([])
 	})
 
-	test('with a certificate of the agent and its key is good', () => {
+	test('with a certificate of the agent and its key passes', () => {
 		lab().write('client.pem', client.cert)
 		lab().write('client.key', client.key)
-		expect(found(using())).toEqual([])
+		expect(findingsFor(using())).toEqual([])
 	})
 
 	function mode(name: string, bits: number) {
-		chmodSync(join(dirname(configured()), name), bits)
+		chmodSync(join(dirname(writeSettings()), name), bits)
 		return {}
 	}
 
-	function written(name: string, content: string | Buffer) {
+	function writeFile(name: string, content: string | Buffer) {
 		writeFileSync(lab().write(name, ''), content)
 		return {}
 	}
 })
 
 describe('the settings', () => {
-	const ofMode = (bits: number, more = {}) => {
-		const file = configured(more)
+	const findingForMode = (bits: number, more = {}) => {
+		const file = writeSettings(more)
 		chmodSync(file, bits)
-		return examineFiles({ config: readConfig(file), file }).findings[0]
+		return checkFiles({ config: readConfig(file), file }).findings[0]
 	}
 	const proxy = { relay: { namespace: 'x', hybridConnection: 'demo', proxy: 'http://user:secret@proxy:8080' } }
 
-	test('that others can change, or that have a password and others can read', () => {
-		expect(ofMode(0o644)).toMatchObject({ verdict: 'PASS' })
-		expect(ofMode(0o664)).toMatchObject({ code: 'C2', verdict: 'WARN', remedy: expect.stringMatching(/^chmod go-w /) })
-		expect(ofMode(0o644, proxy)).toMatchObject({
+	test('that other users can change, or that contain a password and other users can read', () => {
+		expect(findingForMode(0o644)).toMatchObject({ verdict: 'PASS' })
+		expect(findingForMode(0o664)).toMatchObject({
+			code: 'C2',
+			verdict: 'WARN',
+			remedy: expect.stringMatching(/^chmod go-w /),
+		})
+		expect(findingForMode(0o644, proxy)).toMatchObject({
 			code: 'C2',
 			verdict: 'WARN',
 			remedy: expect.stringMatching(/^chmod go-r /),
 		})
-		expect(ofMode(0o600, proxy)).toMatchObject({ verdict: 'PASS' })
+		expect(findingForMode(0o600, proxy)).toMatchObject({ verdict: 'PASS' })
 	})
 })
 
-test('a file of root is not said to be wrong', () => {
+test('the hint for an unreadable file is to run the doctor as root', () => {
 	const error = (code: string) =>
 		new UsageError('origin.token cannot be read', {
 			hint: 'Is it there?',

@@ -7,16 +7,16 @@ import { readsTrustStore } from '../../../agent/origin-tls.ts'
 
 const unit = (more: string) => `LoadState=loaded\n${more}\nActiveEnterTimestamp=Mon 2026-11-23 08:00:00 UTC\n`
 const since = 'since Mon 2026-11-23 08:00:00 UTC'
-const log = 'Its log says why: journalctl -u rollcall-relay -n 50'
+const log = 'See its log: journalctl -u rollcall-relay -n 50'
 
-/** A machine that says this of its service, and this of what happened to it within a day. */
-const machineThat = (platform: string, says: string, happened?: string) => ({
+/** A machine with this status of the service and this journal of the last day. */
+const machineWith = (platform: string, status: string, journal?: string) => ({
 	platform,
 	folder: mkdtempSync(join(tmpdir(), 'rollcall-host-')),
 	run: (program: string) => {
-		if (program !== 'journalctl') return says
-		if (happened === undefined) throw new Error('No permission')
-		return happened
+		if (program !== 'journalctl') return status
+		if (journal === undefined) throw new Error('No permission')
+		return journal
 	},
 })
 
@@ -54,33 +54,33 @@ test.each([
 		undefined,
 		{ verdict: 'FAIL', seen: `the service is failed (failed) ${since}, restarted 0 times`, remedy: log },
 	],
-])('on Linux %j, %j', (says, happened, finding) => {
-	expect(service(machineThat('linux', says, happened))).toEqual({ code: 'H3', ...finding })
+])('on Linux %j, %j', (status, journal, finding) => {
+	expect(service(machineWith('linux', status, journal))).toEqual({ code: 'H3', ...finding })
 })
 
 test.each([
-	['Started', { verdict: 'PASS', seen: 'the service is started' }],
+	['Started', { verdict: 'PASS', seen: 'the service is running' }],
 	[
 		'Stopped',
 		{
 			verdict: 'FAIL',
 			seen: 'the service is Stopped',
-			remedy: 'Start-Service rollcall-relay, and see logs\\rollcall-relay.err.log beside the agent.',
+			remedy: 'Run Start-Service rollcall-relay, and see logs\\rollcall-relay.err.log in the folder of the agent.',
 		},
 	],
 	['NonExistent', { verdict: 'SKIP', seen: 'no service is installed' }],
-])('on Windows %s', (says, finding) => {
-	const machine = machineThat('win32', `${says}\r\n`)
+])('on Windows %s', (status, finding) => {
+	const machine = machineWith('win32', `${status}\r\n`)
 	for (const name of ['rollcall-relay.exe', 'rollcall-relay.xml']) writeFileSync(join(machine.folder, name), '')
 	expect(service(machine)).toEqual({ code: 'H3', ...finding })
 	expect(service({ ...machine, folder: '/absent' })).toMatchObject({ verdict: 'SKIP' })
 })
 
-test('where services cannot be asked for, that is no fault', () => {
+test('without systemd the check is skipped', () => {
 	const run = () => {
 		throw Object.assign(new Error('spawnSync systemctl ENOENT\nmore'), { code: 'ENOENT' })
 	}
-	const seen = 'no service is known here: systemd does not run here'
+	const seen = 'cannot read the service: systemd is not running on this machine'
 	expect(service({ platform: 'linux', folder: '', run })).toEqual({ code: 'H3', verdict: 'SKIP', seen })
 })
 
@@ -88,19 +88,19 @@ const limit = (soft: string) =>
 	`Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${soft}      4096                 files\n`
 
 test.each([
-	[limit('1024'), 16, { verdict: 'PASS', seen: '1024 files may be open, 148 are enough' }],
-	[limit('unlimited'), 256, { verdict: 'PASS', seen: 'unlimited files may be open, 868 are enough' }],
+	[limit('1024'), 16, { verdict: 'PASS', seen: '1024 open files allowed, 148 needed' }],
+	[limit('unlimited'), 256, { verdict: 'PASS', seen: 'unlimited open files allowed, 868 needed' }],
 	[
 		limit('256'),
 		64,
 		{
 			verdict: 'FAIL',
-			seen: '256 files may be open, 292 are enough',
-			remedy: 'Raise it to 292 or more: LimitNOFILE= in the unit, ulimit -n in a shell.',
+			seen: '256 open files allowed, 292 needed',
+			remedy: 'Raise the limit to at least 292: LimitNOFILE= in the unit, ulimit -n in a shell.',
 		},
 	],
-	[undefined, 16, { verdict: 'SKIP', seen: 'the limit of open files is not known here' }],
-])('of open files %#', (limits, concurrency, finding) => {
+	[undefined, 16, { verdict: 'SKIP', seen: 'the limit of open files is unknown' }],
+])('the limit of open files, case %#', (limits, concurrency, finding) => {
 	expect(openFiles(limits, { concurrency })).toEqual({ code: 'H4', ...finding })
 })
 
@@ -112,7 +112,7 @@ const origin = (mode: 'system' | 'pin') => ({
 	},
 })
 
-test('what it runs on, with the version of the library for WebSockets', () => {
+test('the runtime is named, with the version of the WebSocket library', () => {
 	expect(runtime(origin('pin'))).toEqual({
 		code: 'H1',
 		verdict: 'PASS',
@@ -123,15 +123,15 @@ test('what it runs on, with the version of the library for WebSockets', () => {
 	expect(runtime(origin('system')).verdict).toBe(readsTrustStore ? 'PASS' : 'WARN')
 })
 
-test('a Node that does not see whom the machine trusts, and one that is too old', () => {
+test('a Node that ignores the authorities of the machine, and a Node that is too old', () => {
 	expect(runtime(origin('system'), { node: '20.19.0', openssl: '3.0.15' }, false)).toMatchObject({
 		verdict: 'WARN',
 		seen: expect.stringMatching(/, Node 20\.19\.0 /),
-		remedy: expect.stringMatching(/Node 22\.15 or later\. Or: .*"mode": "ca".*NODE_EXTRA_CA_CERTS/),
+		remedy: expect.stringMatching(/Node 22\.15 or later\. Or: .*"mode": "ca".* Or: .*NODE_EXTRA_CA_CERTS/),
 	})
 	expect(runtime(origin('pin'), { node: '20.19.0', openssl: '3.0.15' }, false).verdict).toBe('PASS')
 	expect(runtime(origin('pin'), { node: '20.18.3', openssl: '3.0.15' }, false)).toMatchObject({
 		verdict: 'FAIL',
-		remedy: 'Install Node 20.19 or later, 24 best.',
+		remedy: 'Install Node 20.19 or later, preferably 24.',
 	})
 })

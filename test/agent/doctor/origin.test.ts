@@ -6,24 +6,24 @@ import { hostname } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../agent/config.ts'
 import { showCertificate } from '../../../agent/doctor/certificate.ts'
-import type { Finding } from '../../../agent/doctor/check.ts'
+import type { DoctorFinding } from '../../../agent/doctor/check.ts'
 import { notYetValid, selfSigned, withExtension } from '../../support/relay-stand-in/certificates.ts'
 import { ca } from '../../support/relay-stand-in/lab.ts'
 import { json, startOrigin } from '../../support/relay-stand-in/origin.ts'
-import { useRig, verdicts, wrong } from './rig.ts'
+import { failures, useRig, verdicts } from './rig.ts'
 
-const { lab, configured, diagnosed, origin, listen, stopLater } = useRig()
+const { lab, writeSettings, diagnoseWith, origin, listen, stopLater } = useRig()
 
 type Settings = { readonly url?: string; readonly tls?: object; readonly clientCertificate?: object }
 
-/** A SCIM server with this certificate. */
+/** Starts a SCIM server with this certificate. */
 const serverWith = async (options: ServerOptions) => stopLater(await startOrigin(options))
 
 const at = (host: string, port: number) => `https://${host}:${port}/scim`
 
-/** What is wrong, which is one thing about the connection alone. */
-async function fault(more: Settings): Promise<Required<Finding>> {
-	const findings = wrong(await diagnosed(origin(more)))
+/** The only failed check for these settings. */
+async function failureFor(settings: Settings): Promise<Required<DoctorFinding>> {
+	const findings = failures(await diagnoseWith(origin(settings)))
 	expect(findings).toEqual([
 		{ code: expect.any(String), verdict: 'FAIL', seen: expect.any(String), remedy: expect.any(String) },
 	])
@@ -32,26 +32,33 @@ async function fault(more: Settings): Promise<Required<Finding>> {
 	return { code, verdict, seen, remedy }
 }
 
-/** Does what a remedy says: saves the certificate by the command, and takes the lines over into the settings. */
-async function follow(way: string, more: Settings): Promise<Settings> {
-	const [, command, file = ''] = /rollcall-relay doctor --config (\S+) --save-certificate (\S+),/.exec(way) ?? []
+/** Follows a remedy: saves the certificate with the command, and copies the lines to the settings. */
+async function follow(remedy: string, settings: Settings): Promise<Settings> {
+	const [, command, file = ''] = /rollcall-relay doctor --config (\S+) --save-certificate (\S+),/.exec(remedy) ?? []
 	if (command !== undefined) writeFileSync(file, (await showCertificate(readConfig(command))).pem)
-	const lines = [...way.matchAll(/"(tls|clientCertificate|url)": (\{[^}]*\}|"[^"]*")/g)]
+	const lines = [...remedy.matchAll(/"(tls|clientCertificate|url)": (\{[^}]*\}|"[^"]*")/g)]
 	expect(lines).not.toEqual([])
-	return { ...more, ...Object.fromEntries(lines.map(([, name = '', value = '']) => [name, JSON.parse(value)])) }
+	return { ...settings, ...Object.fromEntries(lines.map(([, name = '', value = '']) => [name, JSON.parse(value)])) }
 }
 
 const system = { mode: 'system' }
 const authority = { mode: 'ca', caFile: 'ca.pem' }
-const own = selfSigned(['DNS:localhost'])
+const selfIssued = selfSigned(['DNS:localhost'])
 const other = selfSigned(['DNS:localhost'])
 const trusted = ca.issue(['DNS:localhost'])
 const issuing = ca.below('Issuing')
 const label = hostname().toLowerCase().split('.')[0]
 
-describe('each fault of its certificate has a name and ways out, every one of which works', () => {
+describe('every fault of a certificate has an error code, and its remedies work', () => {
 	test.each<[string, ServerOptions, string, object, string, readonly RegExp[]]>([
-		['self-signed', own, 'localhost', system, 'origin_tls_untrusted: self-signed certificate', [/^It is self-signed/]],
+		[
+			'self-signed',
+			selfIssued,
+			'localhost',
+			system,
+			'origin_tls_untrusted: self-signed certificate',
+			[/^The certificate is self-signed/],
+		],
 		[
 			'self-signed and without a name',
 			selfSigned([], 'appsrv01'),
@@ -61,31 +68,31 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			[/pin it/],
 		],
 		[
-			'of an authority that is not given',
+			'of an unknown authority',
 			trusted,
 			'localhost',
 			system,
 			'origin_tls_untrusted',
-			[/issued by Lab, .* set "tls": { "mode": "ca", "caFile": "ca\.pem" } in origin/, /^Pin it/],
+			[/the issuer, Lab\. .* set "tls": { "mode": "ca", "caFile": "ca\.pem" } in origin/, /^Pin it/],
 		],
 		[
-			'of an authority that is not given but sent along',
+			'of an unknown authority that the server sends',
 			{ ...trusted, cert: trusted.cert + ca.cert },
 			'localhost',
 			system,
 			'origin_tls_untrusted: self-signed certificate in certificate chain',
-			[/issued by Lab, .* set "tls": { "mode": "ca", "caFile": "ca\.pem" }/, /^Pin it/],
+			[/the issuer, Lab\. .* set "tls": { "mode": "ca", "caFile": "ca\.pem" }/, /^Pin it/],
 		],
 		[
-			'of an authority below the one that is given',
+			'of an authority below the known one',
 			issuing.issue(['DNS:localhost']),
 			'localhost',
 			authority,
 			'origin_tls_untrusted: unable to get local issuer certificate',
-			[/^It was issued by Issuing, which is not in \S+ca\.pem: add the certificate of that authority\.$/, /^Pin it/],
+			[/^Its issuer, Issuing, is not in \S+ca\.pem\. Add the certificate of that authority\.$/, /^Pin it/],
 		],
 		[
-			'of an authority that is not given, and of another name',
+			'of an unknown authority, and for another name',
 			ca.issue(['DNS:appsrv01.corp.local']),
 			'127.0.0.1',
 			system,
@@ -97,15 +104,15 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			ca.issue([]),
 			'127.0.0.1',
 			authority,
-			'origin_tls_name: it is not for 127.0.0.1',
-			[/"serverName": "leaf" }/, /^Have it issued again with IP:127\.0\.0\.1/, /^Pin it/],
+			'origin_tls_name: the certificate is not valid for 127.0.0.1',
+			[/"serverName": "leaf" }/, /^Issue a new certificate with IP:127\.0\.0\.1/, /^Pin it/],
 		],
 		[
 			'for another name, at 127.0.0.1',
 			ca.issue(['DNS:appsrv01.corp.local']),
 			'127.0.0.1',
 			authority,
-			'origin_tls_name: it is not for 127.0.0.1',
+			'origin_tls_name: the certificate is not valid for 127.0.0.1',
 			[/"serverName": "appsrv01\.corp\.local" }/, /IP:127\.0\.0\.1/, /^Pin it/],
 		],
 		[
@@ -113,15 +120,15 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			ca.issue(['DNS:appsrv01.corp.local']),
 			'localhost',
 			authority,
-			'origin_tls_name: it is not for localhost',
+			'origin_tls_name: the certificate is not valid for localhost',
 			[/"serverName": "appsrv01\.corp\.local" }/, /DNS:localhost/, /^Pin it/],
 		],
 		[
-			'for another name than the one to check',
+			'for a name other than serverName',
 			ca.issue(['DNS:localhost']),
 			'localhost',
 			{ ...authority, serverName: 'appsrv01' },
-			'origin_tls_name: it is not for appsrv01',
+			'origin_tls_name: the certificate is not valid for appsrv01',
 			[/"serverName": "localhost" }/, /DNS:appsrv01/, /^Pin it/],
 		],
 		[
@@ -129,7 +136,7 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			trusted,
 			'127.0.0.1',
 			authority,
-			'origin_tls_name: it is not for 127.0.0.1',
+			'origin_tls_name: the certificate is not valid for 127.0.0.1',
 			[/"serverName": "localhost" }/, /IP:127\.0\.0\.1/, /^Pin it/],
 		],
 		[
@@ -137,11 +144,8 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			ca.issue(['DNS:127.0.0.1']),
 			'127.0.0.1',
 			authority,
-			'origin_tls_name: it is not for 127.0.0.1',
-			[
-				/^It has 127\.0\.0\.1 as DNS:127\.0\.0\.1, which does not count: an address must be an IP entry\. .*IP:127\.0\.0\.1/,
-				/^Pin it/,
-			],
+			'origin_tls_name: the certificate is not valid for 127.0.0.1',
+			[/^The certificate has DNS:127\.0\.0\.1, but an address must be an IP entry\. .*IP:127\.0\.0\.1/, /^Pin it/],
 		],
 		[
 			'for 127.0.0.1 as a DNS name and for another name, at 127.0.0.1',
@@ -152,7 +156,7 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			[/"serverName": "appsrv01" }/, /must be an IP entry/, /^Pin it/],
 		],
 		[
-			'for an address alone, at localhost',
+			'only for an address, at localhost',
 			ca.issue(['IP:10.0.0.5']),
 			'localhost',
 			authority,
@@ -168,7 +172,7 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			[new RegExp(`"serverName": "${label}\\.corp\\.local" }`), /DNS:localhost/, /^Pin it/],
 		],
 		[
-			'for things that are no servers, and for one',
+			'for a URI, an email address and a server',
 			ca.issue(['URI:https://app.example/x', 'email:a@b.c', 'DNS:appsrv01.corp.local']),
 			'localhost',
 			authority,
@@ -176,12 +180,14 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			[/"serverName": "appsrv01\.corp\.local" }/, /DNS:localhost/, /^Pin it/],
 		],
 		[
-			'that is not the pinned one',
-			own,
+			'other than the pinned one',
+			selfIssued,
 			'localhost',
 			{ mode: 'pin', certificateFile: 'pin.pem' },
 			'origin_tls_pin',
-			[/^Pinned is [\w:]{95} in \S+pin\.pem, shown is [\w:]{95}\. If it was renewed, pin the new one: .*pin\.pem" }/],
+			[
+				/^The pin in \S+pin\.pem is [\w:]{95}, the server has [\w:]{95}\. If the certificate was renewed, pin the new one: .*pin\.pem" }/,
+			],
 		],
 		[
 			'issued by the pinned one',
@@ -189,57 +195,55 @@ describe('each fault of its certificate has a name and ways out, every one of wh
 			'localhost',
 			{ mode: 'pin', certificateFile: 'ca.pem' },
 			'origin_tls_pin',
-			[
-				/ca\.pem has the certificate of the authority that issued it: set "tls": { "mode": "ca", "caFile": ".*ca\.pem" }/,
-			],
+			[/ca\.pem is the certificate of the issuing authority\. Set "tls": { "mode": "ca", "caFile": ".*ca\.pem" }/],
 		],
-	])('%s', async (_, certificate, host, tls, name, ways) => {
+	])('%s', async (_, certificate, host, tls, name, remedies) => {
 		lab().write('pin.pem', other.cert)
 		const server = await serverWith(certificate)
-		const more = { url: at(host, server.port), tls }
-		const { code, seen, remedy } = await fault(more)
+		const settings = { url: at(host, server.port), tls }
+		const { code, seen, remedy } = await failureFor(settings)
 		expect(code).toBe('O3')
 		expect(seen).toMatch(new RegExp(`^${name.replaceAll('.', '\\.')}.*; certificate for .*SHA-256 `))
 		expect(server.requests).toEqual([])
-		const told = remedy.split(' Or: ')
-		expect(told).toEqual(ways.map((way) => expect.stringMatching(way)))
-		for (const way of told.filter((each) => each.includes('"tls"'))) {
-			configured(origin(more))
-			expect(wrong(await diagnosed(origin(await follow(way, more))))).toEqual([])
+		const alternatives = remedy.split(' Or: ')
+		expect(alternatives).toEqual(remedies.map((remedy) => expect.stringMatching(remedy)))
+		for (const alternative of alternatives.filter((each) => each.includes('"tls"'))) {
+			writeSettings(origin(settings))
+			expect(failures(await diagnoseWith(origin(await follow(alternative, settings))))).toEqual([])
 		}
 	})
 })
 
-describe('a certificate that no setting lets pass', () => {
+describe('a certificate that no setting accepts', () => {
 	const pin = (cert: string) => ({ mode: 'pin', certificateFile: lab().write('pin.pem', cert) })
-	const ended = ca.issue(['DNS:localhost'], -1)
+	const expired = ca.issue(['DNS:localhost'], -1)
 	const future = notYetValid()
-	const ofEnded = ca.below('Issuing', -1)
-	const { cert, key } = ofEnded.issue(['DNS:localhost'])
-	const belowEnded = { cert: cert + ofEnded.cert, key }
+	const expiredAuthority = ca.below('Issuing', -1)
+	const { cert, key } = expiredAuthority.issue(['DNS:localhost'])
+	const belowExpired = { cert: cert + expiredAuthority.cert, key }
 	const forClients = withExtension('extendedKeyUsage=clientAuth')
 
 	test.each([
 		[
-			'out of date',
-			ended,
+			'expired',
+			expired,
 			() => authority,
 			/^origin_tls_expired: certificate has expired; /,
-			/^It ended on \d{4}-\d\d-\d\d: renew it/,
+			/^The certificate expired on \d{4}-\d\d-\d\d\. Renew it/,
 		],
 		[
-			'out of date though pinned',
-			ended,
-			() => pin(ended.cert),
+			'expired and pinned',
+			expired,
+			() => pin(expired.cert),
 			/^origin_tls_expired: /,
-			/^It ended on .* The clock of this machine says 20/,
+			/^The certificate expired on .* The clock of this machine says 20/,
 		],
 		[
 			'not valid yet',
 			future,
 			() => pin(future.cert),
 			/^origin_tls_expired: certificate is not yet valid; /,
-			/^It is not valid before 2040-01-01T00:00:00\.000Z\. The clock of this machine says 20.*set it, if that is wrong \(see H2\)/,
+			/^The certificate is not valid before 2040-01-01T00:00:00\.000Z\. The clock of this machine says 20.*If that is wrong, set it \(see H2\)/,
 		],
 		[
 			'not for servers',
@@ -249,15 +253,15 @@ describe('a certificate that no setting lets pass', () => {
 			/extendedKeyUsage=serverAuth/,
 		],
 		[
-			'of an authority that is out of date',
-			belowEnded,
+			'of an expired authority',
+			belowExpired,
 			() => authority,
 			/^origin_tls_expired: certificate has expired; /,
-			/^The certificate of an authority above it \(CN=Issuing\) is out of date: renew that one/,
+			/^The certificate of the authority CN=Issuing has expired\. Renew it/,
 		],
 	])('%s', async (_, certificate, tls, seen, remedy) => {
 		const server = await serverWith(certificate)
-		expect(await fault({ url: at('localhost', server.port), tls: tls() })).toMatchObject({
+		expect(await failureFor({ url: at('localhost', server.port), tls: tls() })).toMatchObject({
 			code: 'O3',
 			seen: expect.stringMatching(seen),
 			remedy: expect.stringMatching(remedy),
@@ -268,20 +272,20 @@ describe('a certificate that no setting lets pass', () => {
 
 describe('a certificate that is accepted', () => {
 	test.each([
-		['self-signed and named as its own authority', own, 'localhost', { mode: 'ca', caFile: 'own.pem' }],
+		['self-signed, with itself as the authority', selfIssued, 'localhost', { mode: 'ca', caFile: 'own.pem' }],
 		['for localhost, at localhost', trusted, 'localhost', authority],
 		[
-			'of an authority that is named, without the one above it',
+			'of an intermediate authority in caFile',
 			issuing.issue(['DNS:localhost']),
 			'localhost',
 			{ mode: 'ca', caFile: 'issuing.pem' },
 		],
 		['for 127.0.0.1, at 127.0.0.1', ca.issue(['IP:127.0.0.1']), '127.0.0.1', authority],
 	])('%s', async (_, certificate, host, tls) => {
-		lab().write('own.pem', own.cert)
+		lab().write('own.pem', selfIssued.cert)
 		lab().write('issuing.pem', issuing.cert)
 		const server = await serverWith(certificate)
-		const findings = await diagnosed(origin({ url: at(host, server.port), tls }))
+		const findings = await diagnoseWith(origin({ url: at(host, server.port), tls }))
 		expect(verdicts(findings)).toEqual(
 			expect.arrayContaining(['PASS O1', 'PASS O2', 'WARN O3', 'PASS O4', 'PASS O5', 'PASS O6']),
 		)
@@ -291,28 +295,28 @@ describe('a certificate that is accepted', () => {
 			seen: expect.stringMatching(
 				/^accepted: certificate for \S+ \(CN=\w+\), (self-signed|issued by (Lab|Issuing)), until \d{4}-\d\d-\d\d \(1 day\), TLSv1\.3, SHA-256 /,
 			),
-			remedy: 'It ends in 1 day: renew it on the SCIM server.',
+			remedy: 'The certificate expires in 1 day. Renew it on the SCIM server.',
 		})
 	})
 })
 
-describe('TLS that does not come about', () => {
-	const wanting = { ...trusted, requestCert: true, rejectUnauthorized: true, ca: ca.cert }
+describe('a failed TLS handshake', () => {
+	const requiring = { ...trusted, requestCert: true, rejectUnauthorized: true, ca: ca.cert }
 
 	test.each([
-		['TLS 1.3', wanting],
-		['TLS 1.2', { ...wanting, maxVersion: 'TLSv1.2' as const }],
-	])('a wish for a certificate of the agent over %s', async (_, options) => {
+		['TLS 1.3', requiring],
+		['TLS 1.2', { ...requiring, maxVersion: 'TLSv1.2' as const }],
+	])('the server requires a client certificate over %s', async (_, options) => {
 		const server = await serverWith(options)
-		const more = { url: at('localhost', server.port) }
-		const { code, seen, remedy } = await fault(more)
+		const settings = { url: at('localhost', server.port) }
+		const { code, seen, remedy } = await failureFor(settings)
 		expect(code).toBe('O3')
 		expect(seen).toMatch(/^origin_tls_client_cert: .*; certificate for DNS:localhost/)
 		expect(server.requests).toEqual([])
 		const client = ca.issue(['DNS:agent'])
 		lab().write('client.pem', client.cert)
 		lab().write('client.key', client.key)
-		expect(wrong(await diagnosed(origin(await follow(remedy, more))))).toEqual([])
+		expect(failures(await diagnoseWith(origin(await follow(remedy, settings))))).toEqual([])
 	})
 
 	test.each<[string, ServerOptions, RegExp, RegExp]>([
@@ -320,17 +324,17 @@ describe('TLS that does not come about', () => {
 			'an old protocol',
 			{ minVersion: 'TLSv1', maxVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' },
 			/^origin_tls_protocol: .*protocol version; /,
-			/^It speaks TLSv1 at most: enable TLS 1\.2/,
+			/^The SCIM server supports at most TLSv1\. Enable TLS 1\.2/,
 		],
 		[
-			'no cipher in common',
+			'no common cipher',
 			{ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-SHA' },
 			/^origin_tls_protocol: /,
-			/no cipher in common/,
+			/no common cipher/,
 		],
 	])('%s', async (_, options, seen, remedy) => {
 		const server = await serverWith({ ...trusted, ...options })
-		expect(await fault({ url: at('localhost', server.port) })).toMatchObject({
+		expect(await failureFor({ url: at('localhost', server.port) })).toMatchObject({
 			code: 'O3',
 			seen: expect.stringMatching(seen),
 			remedy: expect.stringMatching(remedy),
@@ -344,16 +348,16 @@ describe('TLS that does not come about', () => {
 			/^origin_not_tls: /,
 			/does not speak TLS/,
 		],
-		['plain HTTP', () => createPlain((_, response) => response.end()), /^origin_not_tls: /, /enable TLS/],
-		['nothing', () => createTcp(), /^origin_connect_timeout: no connection within 5000 ms$/, /firewall/],
+		['plain HTTP', () => createPlain((_, response) => response.end()), /^origin_not_tls: /, /Enable TLS/],
+		['silence', () => createTcp(), /^origin_connect_timeout: no connection within 5000 ms$/, /firewall/],
 		[
-			'nothing, and the end',
+			'an immediate disconnection',
 			() => createTcp((socket) => socket.destroy()),
 			/^origin_reset before the handshake: /,
-			/^Something listens there and hangs up before TLS begins/,
+			/^The server disconnects before TLS begins/,
 		],
-	])('%s in its place', async (_, server, seen, remedy) => {
-		expect(await fault({ url: at('localhost', await listen(server())) })).toMatchObject({
+	])('%s instead of TLS', async (_, server, seen, remedy) => {
+		expect(await failureFor({ url: at('localhost', await listen(server())) })).toMatchObject({
 			code: 'O3',
 			seen: expect.stringMatching(seen),
 			remedy: expect.stringMatching(remedy),
@@ -361,47 +365,47 @@ describe('TLS that does not come about', () => {
 	})
 })
 
-describe('no way to it', () => {
+describe('an unreachable server', () => {
 	test('a name without an address', async () => {
-		expect(await fault({ url: 'https://absent.invalid:11015/scim' })).toMatchObject({
+		expect(await failureFor({ url: 'https://absent.invalid:11015/scim' })).toMatchObject({
 			code: 'O1',
 			seen: expect.stringMatching(/^origin_dns: absent\.invalid: getaddrinfo ENOTFOUND/),
-			remedy: expect.stringContaining('"url": "https://localhost:11015/scim" if the server runs on this machine'),
+			remedy: expect.stringContaining('If the server runs here, set "url": "https://localhost:11015/scim" in origin.'),
 		})
 	})
 
 	test('a port that nothing listens on', async () => {
-		expect(await fault({ url: at('localhost', 1) })).toMatchObject({
+		expect(await failureFor({ url: at('localhost', 1) })).toMatchObject({
 			code: 'O2',
 			seen: expect.stringMatching(/^origin_refused: connect ECONNREFUSED 127\.0\.0\.1:1/),
 			remedy: expect.stringContaining('"url": "https://localhost:PORT/scim"'),
 		})
 	})
 
-	test('an address that it does not listen on, when it does on another of this machine', async () => {
-		const more = { url: at('127.0.0.2', (await serverWith(ca.issue(['IP:127.0.0.1']))).port) }
-		const { code, seen, remedy } = await fault(more)
+	test('the server listens on another address of this machine', async () => {
+		const settings = { url: at('127.0.0.2', (await serverWith(ca.issue(['IP:127.0.0.1']))).port) }
+		const { code, seen, remedy } = await failureFor(settings)
 		expect({ code, seen }).toEqual({ code: 'O2', seen: expect.stringMatching(/^origin_refused: /) })
-		expect(wrong(await diagnosed(origin(await follow(remedy, more))))).toEqual([])
+		expect(failures(await diagnoseWith(origin(await follow(remedy, settings))))).toEqual([])
 	})
 
-	test('which of several addresses listens is said', async () => {
-		const [finding] = (await diagnosed()).filter(({ code }) => code === 'O1')
+	test('the finding says which address listens', async () => {
+		const [finding] = (await diagnoseWith()).filter(({ code }) => code === 'O1')
 		expect(finding?.seen).toMatch(/^localhost is (::1 \(nothing listens\), )?127\.0\.0\.1 \(listens\)/)
 	})
 })
 
-describe('what it answers', () => {
+describe('the answers of the server', () => {
 	test.each([
 		[
 			401,
-			/refuses the token in .*origin\.token: .* Or: That is the token of another tenant, .* it is "https:.*\/scim"\.$/,
+			/refuses the token\. .*origin\.token .* Or: If the path of origin\.url names a tenant, .* "https:.*\/scim"\.$/,
 		],
-		[403, /refuses the token in/],
-		[404, /Is origin\.url the address/],
+		[403, /refuses the token\./],
+		[404, /origin\.url must be the root/],
 	])('%i for users', async (status, remedy) => {
 		lab().origin.answer = (incoming, response) => json(response, incoming.url?.includes('Users') ? status : 200, {})
-		expect(await fault({})).toMatchObject({
+		expect(await failureFor({})).toMatchObject({
 			code: 'O5',
 			seen: `GET /Users?count=1: ${status}`,
 			remedy: expect.stringMatching(remedy),
@@ -410,22 +414,22 @@ describe('what it answers', () => {
 
 	test.each<[string, Parameters<typeof serve>[0], RegExp, RegExp]>([
 		[
-			'pages for people',
+			'an HTML page',
 			(_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<p>IIS'),
 			/origin_bad_response: 200 with a body that is not JSON$/,
-			/^What answers is not SCIM/,
+			/^The answer is not SCIM/,
 		],
 		[
-			'another address',
+			'a redirect',
 			(_, response) => response.writeHead(302, { location: 'https://login.corp.local/' }).end(),
-			/302, to https:\/\/login\.corp\.local\/$/,
-			/^It sends on to another address/,
+			/302, redirect to https:\/\/login\.corp\.local\/$/,
+			/^The agent follows no redirects/,
 		],
-		['the end of the connection', (incoming) => incoming.socket.destroy(), /origin_reset: socket hang up$/, /own log/],
+		['a closed connection', (incoming) => incoming.socket.destroy(), /origin_reset: socket hang up$/, /own log/],
 	])('%s', async (_, answer, seen, remedy) => {
 		serve(answer)
-		const findings = await diagnosed()
-		expect(wrong(findings).map((each) => [each.code, each.seen, each.remedy])).toEqual(
+		const findings = await diagnoseWith()
+		expect(failures(findings).map((each) => [each.code, each.seen, each.remedy])).toEqual(
 			['O4', 'O5'].map((code) => [code, expect.stringMatching(seen), expect.stringMatching(remedy)]),
 		)
 		expect(verdicts(findings)).toContain('WARN O3')
@@ -436,7 +440,7 @@ describe('what it answers', () => {
 	}
 
 	test.each([
-		[200, '<html><head><title>\nIIS Windows\tServer</title>', '"IIS Windows Server"', /^What answers is not SCIM/],
+		[200, '<html><head><title>\nIIS Windows\tServer</title>', '"IIS Windows Server"', /^The answer is not SCIM/],
 		[
 			400,
 			'<title>400 No required SSL certificate was sent</title>',
@@ -450,20 +454,22 @@ describe('what it answers', () => {
 			/"clientCertificate": {/,
 		],
 		[403, `<title>${'x'.repeat(200)}</title>`, `"${'x'.repeat(100)}"`, /refuses the token/],
-	])('%i and a page %s, whose title says more', async (status, page, title, remedy) => {
+	])('%i with the HTML page %s', async (status, page, title, remedy) => {
 		lab().origin.answer = (incoming, response) =>
 			incoming.url?.includes('ServiceProviderConfig')
 				? response.writeHead(status, { 'content-type': 'text/html' }).end(page)
 				: json(response, 200, {})
-		expect(await fault({})).toMatchObject({
+		expect(await failureFor({})).toMatchObject({
 			code: 'O4',
-			seen: expect.stringMatching(new RegExp(`^GET /ServiceProviderConfig: .*${status}.*, a page titled ${title}$`)),
+			seen: expect.stringMatching(
+				new RegExp(`^GET /ServiceProviderConfig: .*${status}.*, an HTML page titled ${title}$`),
+			),
 			remedy: expect.stringMatching(remedy),
 		})
 	})
 
-	test('how fast it is, and that some of it failed', async () => {
-		const o6 = async () => (await diagnosed()).find(({ code }) => code === 'O6')
+	test('the response times, and failed requests', async () => {
+		const o6 = async () => (await diagnoseWith()).find(({ code }) => code === 'O6')
 		expect(await o6()).toEqual({
 			code: 'O6',
 			verdict: 'PASS',
@@ -475,13 +481,13 @@ describe('what it answers', () => {
 		expect(await o6()).toMatchObject({ verdict: 'WARN', seen: expect.stringMatching(/, 2 failed$/) })
 	})
 
-	test('schemas that are too large for the control channel are seen', async () => {
+	test('schemas that are too large for the control channel', async () => {
 		lab().origin.answer = (incoming, response) =>
 			json(response, 200, { text: incoming.url === '/scim/Schemas' ? 'x'.repeat(65_536) : '' })
-		expect((await diagnosed()).find(({ code }) => code === 'O7')).toEqual({
+		expect((await diagnoseWith()).find(({ code }) => code === 'O7')).toEqual({
 			code: 'O7',
 			verdict: 'PASS',
-			seen: 'GET /Schemas: 200, 65547 bytes, which goes packed or by a rendezvous',
+			seen: 'GET /Schemas: 200, 65547 bytes, sent compressed or by rendezvous',
 		})
 	})
 })

@@ -5,17 +5,17 @@ import { kindOf } from '../../../agent/doctor/relay.ts'
 import { systemClock } from '../../../shared/relay/clock.ts'
 import { type Certificate, selfSigned } from '../../support/relay-stand-in/certificates.ts'
 import { ca, certificate } from '../../support/relay-stand-in/lab.ts'
-import { useRig, verdicts, wrong } from './rig.ts'
+import { failures, useRig, verdicts } from './rig.ts'
 
-const { lab, diagnosed, given, listen, proxyTo, relay } = useRig()
+const { lab, diagnoseWith, defaultSettings, listen, proxyTo, relay } = useRig()
 
 const standInPort = () => Number(lab().standIn.host.split(':')[1])
 
-/** Something that speaks TLS, and does this when it is asked. */
-const speaking = (shown: Certificate, asked = (_socket: TLSSocket) => {}) =>
-	listen(createTls(shown, (socket) => socket.on('error', () => undefined).on('data', () => asked(socket))))
+/** Starts a TLS server that calls `onData` for each piece of data. Returns its port. */
+const tlsServer = (serverCertificate: Certificate, onData = (_socket: TLSSocket) => {}) =>
+	listen(createTls(serverCertificate, (socket) => socket.on('error', () => undefined).on('data', () => onData(socket))))
 
-describe('what is wrong with the way to the service', () => {
+describe('faults of the network to the service', () => {
 	test.each<[string, () => Promise<object>, string, RegExp, RegExp, readonly string[]]>([
 		[
 			'no such namespace',
@@ -34,37 +34,37 @@ describe('what is wrong with the way to the service', () => {
 			['PASS N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'a firewall that opens TLS',
+			'a firewall that inspects TLS',
 			async () => {
-				const { caFile: _, ...direct } = given().relay
+				const { caFile: _, ...direct } = defaultSettings().relay
 				return {
-					relay: { ...direct, namespace: `localhost:${await speaking(selfSigned(['DNS:localhost'], 'Firewall'))}` },
+					relay: { ...direct, namespace: `localhost:${await tlsServer(selfSigned(['DNS:localhost'], 'Firewall'))}` },
 				}
 			},
 			'N3',
-			/^inspection suspected: DEPTH_ZERO_SELF_SIGNED_CERT, TLSv1\.3, issued by CN=Firewall$/,
-			/exempt \*\.servicebus\.windows\.net from that, or .*"caFile": "firewall-ca\.pem"/,
+			/^TLS inspection suspected: DEPTH_ZERO_SELF_SIGNED_CERT, TLSv1\.3, issued by CN=Firewall$/,
+			/Exempt \*\.servicebus\.windows\.net\. Or: .*"caFile": "firewall-ca\.pem"/,
 			['PASS N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'an authority that is not the one which is named',
+			'an authority other than the named one',
 			async () => relay({ caFile: lab().write('other.pem', selfSigned().cert) }),
 			'N3',
-			/^inspection suspected: UNABLE_TO_VERIFY_LEAF_SIGNATURE, TLSv1\.3, issued by CN=Lab$/,
-			/not in .*other\.pem.* leave "caFile" out/,
+			/^TLS inspection suspected: UNABLE_TO_VERIFY_LEAF_SIGNATURE, TLSv1\.3, issued by CN=Lab$/,
+			/not in .*other\.pem.* Remove "caFile"/,
 			['PASS N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'another host in its place',
-			async () => relay({ namespace: `localhost:${await speaking(ca.issue(['DNS:portal.corp.local']))}` }),
+			'another host instead',
+			async () => relay({ namespace: `localhost:${await tlsServer(ca.issue(['DNS:portal.corp.local']))}` }),
 			'N3',
-			/^the certificate is not for localhost:\d+, but for DNS:portal\.corp\.local; /,
+			/^the certificate is not valid for localhost:\d+, but for DNS:portal\.corp\.local; /,
 			/^Another host answers/,
 			['PASS N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'a certificate that is out of date, or a clock that is years off',
-			async () => relay({ namespace: `localhost:${await speaking(ca.issue(['DNS:localhost'], -1))}` }),
+			'an expired certificate, or a clock that is years off',
+			async () => relay({ namespace: `localhost:${await tlsServer(ca.issue(['DNS:localhost'], -1))}` }),
 			'N3',
 			/^CERT_HAS_EXPIRED: .* valid from .* to /,
 			/^The clock of this machine says 20.*NTP/,
@@ -75,11 +75,11 @@ describe('what is wrong with the way to the service', () => {
 			async () => relay({ hybridConnection: 'absent' }),
 			'N5',
 			/^404 EntityNotFound/,
-			/no hybrid connection "hybridConnection": "absent"/,
+			/no such hybrid connection\. Create it, or correct "hybridConnection": "absent"/,
 			['PASS N1', 'PASS N2', 'PASS N3', 'PASS N4', 'FAIL N5'],
 		],
 		[
-			'a proxy that is not there',
+			'a proxy that does not answer',
 			async () => relay({ proxy: 'http://user:secret@127.0.0.1:1' }),
 			'N2',
 			/^the proxy 127\.0\.0\.1:1: connect ECONNREFUSED/,
@@ -87,7 +87,7 @@ describe('what is wrong with the way to the service', () => {
 			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'a proxy that wants credentials',
+			'a proxy that requires credentials',
 			async () => relay({ proxy: `http://127.0.0.1:${await refusing('407 Credentials')}` }),
 			'N2',
 			/^the proxy 127\.0\.0\.1:\d+: the proxy answered 407 Credentials$/,
@@ -95,44 +95,44 @@ describe('what is wrong with the way to the service', () => {
 			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'a proxy that does not let through',
+			'a proxy that refuses the target',
 			async () => relay({ proxy: `http://127.0.0.1:${await refusing('403 Forbidden')}` }),
 			'N2',
 			/the proxy answered 403 Forbidden$/,
-			/^Let the proxy connect this machine to \*\.servicebus\.windows\.net:443/,
+			/^Allow \*\.servicebus\.windows\.net:443 in the proxy/,
 			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'a proxy that opens TLS',
+			'a proxy that inspects TLS',
 			async () => {
-				const { caFile: _, ...direct } = given().relay
-				const proxy = await proxyTo(await speaking(selfSigned(['DNS:localhost'], 'Proxy')))
+				const { caFile: _, ...direct } = defaultSettings().relay
+				const proxy = await proxyTo(await tlsServer(selfSigned(['DNS:localhost'], 'Proxy')))
 				return { relay: { ...direct, proxy: `http://127.0.0.1:${proxy}` } }
 			},
 			'N3',
-			/^inspection suspected: .* issued by CN=Proxy$/,
+			/^TLS inspection suspected: .* issued by CN=Proxy$/,
 			/"caFile": "firewall-ca\.pem"/,
 			['SKIP N1', 'PASS N2', 'FAIL N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
-			'a web server in its place',
+			'a web server instead',
 			async () => relay({ namespace: `localhost:${lab().origin.port}` }),
 			'N4',
 			/^200 OK$/,
-			/^Something between here and the service answers in its place/,
+			/^A device in the network answers instead of the service/,
 			['PASS N1', 'PASS N2', 'PASS N3', 'FAIL N4', 'SKIP N5'],
 		],
 		[
-			'a firewall that cuts off WebSockets',
-			async () => relay({ namespace: `localhost:${await speaking(certificate, (socket) => socket.destroy())}` }),
+			'a firewall that blocks WebSockets',
+			async () => relay({ namespace: `localhost:${await tlsServer(certificate, (socket) => socket.destroy())}` }),
 			'N4',
 			/socket hang up|ECONNRESET/,
-			/^WebSockets to /,
+			/blocks WebSockets/,
 			['PASS N1', 'PASS N2', 'PASS N3', 'FAIL N4', 'SKIP N5'],
 		],
 	])('%s', async (_, more, code, seen, remedy, all) => {
-		const findings = await diagnosed(await more())
-		expect(wrong(findings)).toEqual([
+		const findings = await diagnoseWith(await more())
+		expect(failures(findings)).toEqual([
 			{ code, verdict: 'FAIL', seen: expect.stringMatching(seen), remedy: expect.stringMatching(remedy) },
 		])
 		expect(verdicts(findings).filter((each) => /N[1-5]$/.test(each))).toEqual(all)
@@ -146,29 +146,35 @@ describe('what is wrong with the way to the service', () => {
 		[600, 'FAIL', 'ahead of'],
 		[-600, 'FAIL', 'behind'],
 		[90, 'WARN', 'ahead of'],
-	])('a clock that is %i s off', async (seconds, verdict, where) => {
+	])('a clock that is %i s off', async (seconds, verdict, direction) => {
 		const clock = { ...systemClock, now: () => Date.now() + seconds * 1000 }
-		expect((await diagnosed({}, { clock })).find(({ code }) => code === 'H2')).toEqual({
+		expect((await diagnoseWith({}, { clock })).find(({ code }) => code === 'H2')).toEqual({
 			code: 'H2',
 			verdict,
-			seen: expect.stringMatching(new RegExp(`^this clock is \\d+ s ${where} that of the service$`)),
+			seen: expect.stringMatching(new RegExp(`^the clock is \\d+ s ${direction} the clock of the service$`)),
 			remedy: expect.stringMatching(/NTP/),
 		})
 	})
 })
 
-test('through a proxy the same is looked at', async () => {
-	const findings = await diagnosed(relay({ proxy: `http://127.0.0.1:${await proxyTo(standInPort())}` }))
-	expect(wrong(findings)).toEqual([])
+test('the same checks run through a proxy', async () => {
+	const findings = await diagnoseWith(relay({ proxy: `http://127.0.0.1:${await proxyTo(standInPort())}` }))
+	expect(failures(findings)).toEqual([])
 	expect(verdicts(findings).filter((each) => /N\d|H2/.test(each))).toEqual([
-		...['SKIP N1', 'PASS N2', 'PASS N3', 'PASS N4', 'PASS N5', 'PASS H2', 'WARN N6'],
+		'SKIP N1',
+		'PASS N2',
+		'PASS N3',
+		'PASS N4',
+		'PASS N5',
+		'PASS H2',
+		'WARN N6',
 	])
 	expect(lab().standIn.journal.count('listening')).toBe(0)
 })
 
-test('large requests come by other hosts, which are named', async () => {
-	const n6 = async (more: object) => (await diagnosed(relay(more))).filter(({ code }) => code === 'N6')
-	const seen = 'large requests come by any host below .servicebus.windows.net, port 443, which this machine must reach'
+test('the other hosts for large requests are named', async () => {
+	const n6 = async (more: object) => (await diagnoseWith(relay(more))).filter(({ code }) => code === 'N6')
+	const seen = 'large requests use any host below .servicebus.windows.net, port 443; this machine must reach them'
 	expect(await n6({ namespace: 'absent.servicebus.windows.net', proxy: 'http://127.0.0.1:1' })).toEqual([
 		{ code: 'N6', verdict: 'PASS', seen },
 	])
@@ -177,21 +183,25 @@ test('large requests come by other hosts, which are named', async () => {
 			code: 'N6',
 			verdict: 'WARN',
 			seen: `${seen}; absent.servicebus.chinacloudapi.cn is not below it`,
-			remedy: 'In a sovereign cloud: "rendezvousSuffix": ".servicebus.chinacloudapi.cn" in relay.',
+			remedy: 'In a sovereign cloud, set "rendezvousSuffix": ".servicebus.chinacloudapi.cn" in relay.',
 		},
 	])
 })
 
 test.each([
 	['https://relay.azure.net/', 'PASS', /of the identity agent-1, which needs the role Azure Relay Listener on demo$/],
-	['https://management.azure.com/', 'FAIL', /^it is for https:\/\/management\.azure\.com\/, of the identity agent-1$/],
+	[
+		'https://management.azure.com/',
+		'FAIL',
+		/^the token is for https:\/\/management\.azure\.com\/, of the identity agent-1$/,
+	],
 ])('a token for %s: %s', async (aud, verdict, seen) => {
 	const claims = Buffer.from(JSON.stringify({ aud, oid: 'agent-1' })).toString('base64url')
 	const arc = createPlain((_, response) =>
 		response.end(JSON.stringify({ access_token: `x.${claims}.x`, expires_on: '1900000000' })),
 	)
 	process.env.IDENTITY_ENDPOINT = `http://127.0.0.1:${await listen(arc)}/`
-	const findings = await diagnosed({ credentials: { type: 'arc' } })
+	const findings = await diagnoseWith({ credentials: { type: 'arc' } })
 	Reflect.deleteProperty(process.env, 'IDENTITY_ENDPOINT')
 	expect(findings.find(({ code }) => code === 'A2')).toMatchObject({ verdict, seen: expect.stringMatching(seen) })
 })
@@ -205,5 +215,5 @@ test.each([
 	['172.32.0.1', false],
 	['2603:1030::1', false],
 ])('%s is private: %s', (address, isPrivate) => {
-	expect(kindOf(address)).toBe(isPrivate ? ' (private, as of a private endpoint)' : '')
+	expect(kindOf(address)).toBe(isPrivate ? ' (private, as with a private endpoint)' : '')
 })

@@ -1,19 +1,20 @@
 import { createServer as createPlain } from 'node:http'
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach } from 'vitest'
-import type { Finding } from '../../../agent/doctor/check.ts'
+import type { DoctorFinding } from '../../../agent/doctor/check.ts'
 import { diagnose } from '../../../agent/doctor/doctor.ts'
 import { systemClock } from '../../../shared/relay/clock.ts'
 import { type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
 
-/** A machine on which nothing is installed. */
+/** A machine without an installed service. */
 export const machine = { platform: 'linux', folder: '/absent', run: () => 'LoadState=not-found\n' }
-const examination = { clock: systemClock, machine }
+const options = { clock: systemClock, machine }
 
-export const wrong = (findings: readonly Finding[]) => findings.filter(({ verdict }) => verdict === 'FAIL')
-export const verdicts = (findings: readonly Finding[]) => findings.map(({ code, verdict }) => `${verdict} ${code}`)
+export const failures = (findings: readonly DoctorFinding[]) => findings.filter(({ verdict }) => verdict === 'FAIL')
+export const verdicts = (findings: readonly DoctorFinding[]) =>
+	findings.map(({ code, verdict }) => `${verdict} ${code}`)
 
-/** A lab for each test, and what a test started beside it. */
+/** Starts a lab for each test, and stops the servers of the test after it. */
 export function useRig() {
 	let lab: Lab
 	const running: { stop(): unknown }[] = []
@@ -24,9 +25,9 @@ export function useRig() {
 		await lab.stop()
 		for (const { stop } of running.splice(0)) await stop()
 	})
-	const given = () => settings(lab.standIn, lab.origin)
-	const configured = (more = {}) => lab.write('relay.json', JSON.stringify({ ...given(), ...more }))
-	/** Starts a server on a free port, which is returned. */
+	const defaultSettings = () => settings(lab.standIn, lab.origin)
+	const writeSettings = (more = {}) => lab.write('relay.json', JSON.stringify({ ...defaultSettings(), ...more }))
+	/** Starts a server on a free port, and returns the port. */
 	const listen = async (server: Server): Promise<number> => {
 		const sockets = new Set<Socket>()
 		server.on('connection', (socket) => sockets.add(socket.on('error', () => undefined)))
@@ -45,13 +46,13 @@ export function useRig() {
 			running.push(server)
 			return server
 		},
-		given,
-		configured,
-		diagnosed: (more = {}, how = {}) => diagnose(configured(more), { ...examination, ...how }),
-		relay: (more: object) => ({ relay: { ...given().relay, ...more } }),
-		origin: (more: object) => ({ origin: { ...given().origin, ...more } }),
+		defaultSettings,
+		writeSettings,
+		diagnoseWith: (more = {}, overrides = {}) => diagnose(writeSettings(more), { ...options, ...overrides }),
+		relay: (more: object) => ({ relay: { ...defaultSettings().relay, ...more } }),
+		origin: (more: object) => ({ origin: { ...defaultSettings().origin, ...more } }),
 		listen,
-		/** A proxy that connects to one place whatever it is asked for. */
+		/** A proxy that connects to this port for every target. */
 		proxyTo: (port: number) =>
 			listen(
 				createPlain().on('connect', (_, socket: Socket) => {

@@ -15,7 +15,7 @@ test.each([
 	expect(publicLocation(location, bases)).toBe(expected)
 })
 
-test('only the value of a $ref or location is touched, and no other byte', () => {
+test('only the values of $ref and location change', () => {
 	const json =
 		'{ "n": 1.0,"big":12345678901234567890, "$ref" : "https:\\/\\/a\\/scim\\/Users\\/1", "note": "\\"location\\": \\"/scim/Users/1\\"", "title": "location", "url": "/scim/Users/1", "meta":{"location":"/scim/Users/1"} }'
 	expect(withPublicLocations(json, bases)).toBe(
@@ -26,7 +26,7 @@ test('only the value of a $ref or location is touched, and no other byte', () =>
 test.each([
 	['complete', '"}'],
 	['cut off', ''],
-])('a text of eight million characters where an address is expected stays as it is (%s)', (_, end) => {
+])('a location of eight million characters stays unchanged (%s)', (_, end) => {
 	const json = `{"location":"https://a${'/scim'.repeat(1_600_000)}${end}`
 	expect(withPublicLocations(json, bases) === json).toBe(true)
 })

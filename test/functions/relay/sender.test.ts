@@ -50,8 +50,8 @@ describe('through the relay', () => {
 			},
 			body: { id: '1', meta: { location: 'https://rollcall.test/scim/demo/Users/1' }, n: 1 },
 		})
-		const [seen] = lab.origin.requests
-		expect(seen).toEqual({
+		const [received] = lab.origin.requests
+		expect(received).toEqual({
 			method: 'POST',
 			target: '/scim/Users?attributes=userName%2Cid',
 			headers: {
@@ -68,7 +68,7 @@ describe('through the relay', () => {
 	})
 
 	test.each([0, 65_000, 65_536, 65_537, 1_000_000, 5_000_000])(
-		'a body of %i bytes arrives whole either way',
+		'a body of %i bytes arrives complete in both directions',
 		async (length) => {
 			await lab.agent()
 			const text = 'x'.repeat(length)
@@ -83,7 +83,7 @@ describe('through the relay', () => {
 
 const hash = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
-test('without an agent it is 503 with the reason, never 404', async () => {
+test('without an agent the answer is 503 with the reason, never 404', async () => {
 	expect(await outcome(lab.sender()(request()))).toEqual({
 		status: 503,
 		detail: expect.stringMatching(/^The SCIM server cannot be reached \(no_agent\): no on-premises agent is connected/),
@@ -93,24 +93,24 @@ test('without an agent it is 503 with the reason, never 404', async () => {
 
 test('a token that the relay refuses is replaced once', async () => {
 	await lab.agent()
-	let asked = 0
+	let tokenRequests = 0
 	const token = async () => {
-		const key = asked++ === 0 ? 'outdated' : 'sendkey'
+		const key = tokenRequests++ === 0 ? 'outdated' : 'sendkey'
 		return sasToken({ uri: 'http://localhost/demo', keyName: 'send', key, expires: Date.now() + 3_600_000 })
 	}
 	expect(await outcome(lab.sender({ token })(request()))).toMatchObject({ status: 200 })
-	expect(asked).toBe(2)
+	expect(tokenRequests).toBe(2)
 })
 
 test.each([
 	[
-		'refused for good',
+		'refused permanently',
 		async () => ({ token: 'x', expiresOnTimestamp: 1 }),
 		/\(relay_unauthorized\): the relay answered 401 /,
 	],
-	['not to be had', () => Promise.reject(new Error('the identity is away')), /\(relay_token\)/],
+	['unavailable', () => Promise.reject(new Error('the identity is away')), /\(relay_token\)/],
 	[
-		'without the right',
+		'without the right Send',
 		async () =>
 			sasToken({ uri: 'http://localhost/demo', keyName: 'listen', key: 'listenkey', expires: Date.now() + 1e6 }),
 		/\(relay_refused\): the relay answered 403/,
@@ -123,11 +123,11 @@ test.each([
 	})
 })
 
-test('a source of tokens that never answers is given up, and asked again by the next request', async () => {
+test('a token source that never answers times out, and the next request asks it again', async () => {
 	await lab.agent()
-	let asked = 0
+	let tokenRequests = 0
 	const token = () =>
-		asked++ === 0
+		tokenRequests++ === 0
 			? new Promise<never>(() => undefined)
 			: Promise.resolve(
 					sasToken({ uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey', expires: Date.now() + 3_600_000 }),
@@ -140,7 +140,7 @@ test('a source of tokens that never answers is given up, and asked again by the 
 	expect(await outcome(send(request()))).toMatchObject({ status: 200 })
 })
 
-test('a header whose value no header may have is left out', async () => {
+test('a header with an invalid value is dropped', async () => {
 	await lab.agent()
 	const values: Record<string, string> = { 'user-agent': 'a\u0001b', accept: 'application/scim+json' }
 	const headers = { get: (name: string) => values[name] ?? null }
@@ -149,12 +149,12 @@ test('a header whose value no header may have is left out', async () => {
 	expect(lab.origin.requests[0]?.headers).not.toHaveProperty('user-agent')
 })
 
-test('a DELETE whose answer was lost is repeated, and found deleted', async () => {
+test('a DELETE with a lost answer is repeated, and 404 then means deleted', async () => {
 	await lab.agent()
-	let isThere = true
+	let exists = true
 	lab.origin.answer = (incoming, response) => {
-		if (!isThere) return json(response, 404, {})
-		isThere = false
+		if (!exists) return json(response, 404, {})
+		exists = false
 		return incoming.socket.destroy()
 	}
 	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({
@@ -164,7 +164,7 @@ test('a DELETE whose answer was lost is repeated, and found deleted', async () =
 	expect(lab.origin.requests.length).toBe(2)
 })
 
-test('a write whose answer was cut on its way is not repeated: the agent still has the answer', async () => {
+test('a write with a truncated answer is not repeated: the agent still has the answer', async () => {
 	await lab.agent()
 	lab.standIn.faults.cutAnswerAt = 5
 	const sent = outcome(lab.sender()(request({ method: 'POST', body: Buffer.from('{}') })))
@@ -174,7 +174,7 @@ test('a write whose answer was cut on its way is not repeated: the agent still h
 	expect(lab.origin.requests.length).toBe(1)
 })
 
-test('what the service rewrites in a target arrives as the client sent it', async () => {
+test('characters that the service rewrites in a target arrive as the client sent them', async () => {
 	await lab.agent()
 	lab.standIn.faults.mangle = true
 	const path = '/Users?filter=userName eq "a%26b<ø"'
@@ -183,7 +183,7 @@ test('what the service rewrites in a target arrives as the client sent it', asyn
 	expect(lab.log.count('target_mismatch')).toBe(0)
 })
 
-test('a relay that never answers is given up after 50 s', async () => {
+test('a relay that never answers times out after 50 s', async () => {
 	await lab.agent()
 	const thaw = lab.standIn.freeze()
 	const before = clock.now()
@@ -196,7 +196,7 @@ test('a relay that never answers is given up after 50 s', async () => {
 	thaw()
 })
 
-test('a refusal of the SCIM server comes through though its text only looks like JSON', async () => {
+test('a refusal of the SCIM server passes even if its text only resembles JSON', async () => {
 	await lab.agent()
 	const page = '<script>page = {"location": "\\x2fscim"}</script>'
 	lab.origin.answer = (_, response) => response.writeHead(403, { 'content-type': 'text/html' }).end(page)
@@ -204,7 +204,7 @@ test('a refusal of the SCIM server comes through though its text only looks like
 	expect([status, body.toString()]).toEqual([403, page])
 })
 
-/** Whoever may listen and answers each request with these headers and this body. */
+/** A listener that answers every request with these headers and this body. */
 async function impostor(responseHeaders: Readonly<Record<string, string>>, body?: string): Promise<WebSocket> {
 	const { token } = sasToken({
 		uri: 'http://localhost/demo',
@@ -233,7 +233,7 @@ test.each([
 		{ 'x-scim-relay-agent': 'a;v=1;hc=other', 'x-scim-relay-outcome': 'completed' },
 		/unknown_agent.*another hybrid connection/,
 	],
-])('an answer with %s is none of the SCIM server', async (_, responseHeaders, detail) => {
+])('an answer with %s is not an answer of the SCIM server', async (_, responseHeaders, detail) => {
 	const socket = await impostor(responseHeaders)
 	expect(await outcome(lab.sender()(request()))).toEqual({
 		status: 503,
@@ -244,7 +244,7 @@ test.each([
 })
 
 test.each(['null', '7', '{"detail":7}', 'Bad Gateway'])(
-	'an agent that failed and says no more than %s is 503',
+	'a failure of an agent with the body %s is 503',
 	async (body) => {
 		const mark = { 'x-scim-relay-agent': 'a;v=1;hc=demo', 'x-scim-relay-outcome': 'unknown' }
 		const socket = await impostor(mark, body)
@@ -262,7 +262,7 @@ test.each([
 	[false, 'passThrough', undefined],
 	[true, 'clientCertificate', undefined],
 ])(
-	'the authorization of the client is passed only when both ends are told so (%s, %s)',
+	'the Authorization of the client passes only if sender and agent allow it (%s, %s)',
 	async (isAuthorizationPassed, type, expected) => {
 		await lab.agent({ origin: { ...settings(lab.standIn, lab.origin).origin, authorization: { type } } })
 		await lab.sender({ isAuthorizationPassed })(request({ headers: new Headers({ authorization: 'Bearer client' }) }))
@@ -280,35 +280,37 @@ test.each([
 	['GET', 502, 200, 1],
 	['POST', 502, 503, 0],
 	['PATCH', 502, 503, 0],
-])('%s of which the relay says %i is answered %i', async (method, fate, status, asked) => {
+])('%s for which the relay answers %i becomes %i', async (method, fate, status, tokenRequests) => {
 	await lab.agent()
 	lab.standIn.faults.nextSends = [fate]
 	expect(await outcome(lab.sender()(request({ method })))).toMatchObject({ status })
-	expect(lab.origin.requests.length).toBe(asked)
+	expect(lab.origin.requests.length).toBe(tokenRequests)
 })
 
-test('a DELETE that may have been done before the listener was lost (502) is repeated, and found deleted', async () => {
+test('a DELETE after which the relay answers 502 is repeated, and 404 then means deleted', async () => {
 	await lab.agent()
 	lab.standIn.faults.nextSends = [502]
 	lab.origin.answer = (_, response) => json(response, 404, { detail: 'gone' })
 	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({ status: 204 })
 })
 
-test('a relay that cannot be connected to was sent nothing, and that is what is said', async () => {
+test('a relay that refuses connections is relay_unreachable', async () => {
 	const answer = await outcome(lab.sender({ namespace: 'localhost:1' })(request({ method: 'POST' })))
 	expect(answer).toMatchObject({ status: 503, detail: expect.stringMatching(/\(relay_unreachable\).*ECONNREFUSED/) })
 })
 
-test('what keeps being unreachable is not tried by each request, and told with its cause all the same', async () => {
+test('after repeated failures the relay is not tried for each request, and the cause is still reported', async () => {
 	const send = lab.sender({ namespace: 'localhost:1' })
 	for (let at = 0; at < 5; at++) await outcome(send(request()))
 	const before = clock.now()
 	const answer = await outcome(send(request()))
-	expect(answer).toMatchObject({ detail: expect.stringMatching(/\(relay_unreachable\).*a moment ago.*ECONNREFUSED/) })
+	expect(answer).toMatchObject({
+		detail: expect.stringMatching(/\(relay_unreachable\).*as of a moment ago.*ECONNREFUSED/),
+	})
 	expect(clock.now() - before).toBeLessThan(250)
 })
 
-test('writes whose answers are cut may have been carried out, and are not sent again, with more of them than connections', async () => {
+test('writes with truncated answers are not repeated, even with more writes than connections', async () => {
 	await lab.agent()
 	const { answer } = lab.origin
 	lab.origin.answer = (incoming, response, body) => {
@@ -324,7 +326,7 @@ test('writes whose answers are cut may have been carried out, and are not sent a
 	expect([posts.length, lab.origin.requests.length]).toEqual([40, 40])
 })
 
-test('of an agent that has too much to do is said when to come again', async () => {
+test('the answer of a busy agent has Retry-After', async () => {
 	await lab.agent({ concurrency: 1 })
 	const waiting: (() => void)[] = []
 	lab.origin.answer = (_, response) => waiting.push(() => json(response, 200, {}))
@@ -338,7 +340,7 @@ test('of an agent that has too much to do is said when to come again', async () 
 	await Promise.all(sent)
 })
 
-test('the id of an agent is the same in either case', async () => {
+test('the id of an agent is compared without regard to case', async () => {
 	const id = 'aaaaaaaa-0000-4000-8000-00000000000a'
 	await lab.agent({ agentId: id })
 	expect(await outcome(lab.sender({ agents: [id.toUpperCase()] })(request()))).toMatchObject({ status: 200 })
@@ -348,13 +350,13 @@ describe('PATCH', () => {
 	const patch = () => request({ method: 'PATCH', path: '/Users/1', body: Buffer.from('{"Operations":[]}') })
 	const done = { status: 200, body: { method: 'PATCH', target: '/scim/Users/1', length: 17 } }
 
-	test('passes as it is where the service lets it', async () => {
+	test('is sent as PATCH by default', async () => {
 		await lab.agent()
 		expect(await outcome(lab.sender()(patch()))).toEqual(done)
 		expect(lab.standIn.journal.entries.find(({ event }) => event === 'request')?.method).toBe('PATCH')
 	})
 
-	test('travels as POST where it is told to, and is a PATCH again at the SCIM server and in the log', async () => {
+	test('is sent as POST if configured, and is PATCH at the SCIM server and in the log', async () => {
 		await lab.agent()
 		lab.standIn.faults.refusePatch = true
 		expect(await outcome(lab.sender()(patch()))).toMatchObject({ status: 503, detail: expect.stringMatching(/405/) })
@@ -367,7 +369,7 @@ describe('PATCH', () => {
 		expect(lab.standIn.journal.violations()).toEqual([])
 	})
 
-	test('that travels as POST is not repeated when its answer is lost, but asked about', async () => {
+	test('that is sent as POST is not repeated if its answer is lost', async () => {
 		await lab.agent()
 		lab.origin.answer = (incoming) => incoming.socket.destroy()
 		expect(await outcome(lab.sender({ isPatchSentAsPost: true })(patch()))).toMatchObject({ status: 503 })
@@ -379,7 +381,7 @@ describe('PATCH', () => {
 		['POST', 'DELETE'],
 		['POST', 'BREW'],
 		['PATCH', 'POST'],
-	])('%s does not travel for %s', async (method, meant) => {
+	])('%s cannot stand for %s', async (method, intended) => {
 		await lab.agent()
 		const { token } = sasToken({
 			uri: 'http://localhost/demo',
@@ -389,7 +391,7 @@ describe('PATCH', () => {
 		})
 		const { status, headers } = await sendTo({
 			...{ port: lab.standIn.port, ca: lab.ca, method, path: '/demo/scim/Users' },
-			headers: { ServiceBusAuthorization: token, 'x-scim-relay-method': meant },
+			headers: { ServiceBusAuthorization: token, 'x-scim-relay-method': intended },
 		})
 		expect([status, headers['x-scim-relay-error']]).toEqual([405, 'method_refused'])
 		expect(lab.origin.requests).toEqual([])

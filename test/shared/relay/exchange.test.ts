@@ -6,13 +6,13 @@ import { header } from '../../../shared/relay/contract.ts'
 import { exchangeWith } from '../../../shared/relay/exchange.ts'
 import { ca, certificate } from '../../support/relay-stand-in/lab.ts'
 
-test('what was sent by a connection that another request has just left is known to have been sent', async () => {
+test('a request that is lost on a reused connection counts as sent', async () => {
 	const held: ServerResponse[] = []
 	const answer = (response: ServerResponse) => response.setHeader(header.outcome, 'completed').end()
 	let count = 0
 	const server = createServer(certificate, (request, response) => {
 		count++
-		// As many as there are connections wait; the next one comes by that of the first, and is cut off.
+		// The first 32 requests use all connections. The next one reuses the first connection, and is cut off.
 		if (count <= 32) held.push(response)
 		else request.socket.destroy()
 		const first = count === 32 ? held.shift() : undefined

@@ -3,22 +3,22 @@ import { cached } from '../../../shared/relay/token-cache.ts'
 
 const minute = 60_000
 let now = 0
-let asked = 0
+let requests = 0
 let isAway = false
 const clock = { now: () => now, after: () => () => undefined }
 const source = async () => {
-	asked++
+	requests++
 	if (isAway) throw new Error('away')
-	return { token: `token ${asked}`, expiresOnTimestamp: now + 60 * minute }
+	return { token: `token ${requests}`, expiresOnTimestamp: now + 60 * minute }
 }
 
 beforeEach(() => {
 	now = 0
-	asked = 0
+	requests = 0
 	isAway = false
 })
 
-test('a token is kept for three quarters of its life', async () => {
+test('a token is cached for three quarters of its lifetime', async () => {
 	const token = cached(source, clock)
 	const first = await token()
 	now = 44 * minute
@@ -27,14 +27,14 @@ test('a token is kept for three quarters of its life', async () => {
 	expect(await token()).toMatchObject({ token: 'token 2' })
 })
 
-test('many ask once', async () => {
+test('concurrent callers share one request', async () => {
 	const token = cached(source, clock)
-	expect(new Set((await Promise.all([token(), token(), token()])).map((held) => held.token))).toEqual(
+	expect(new Set((await Promise.all([token(), token(), token()])).map((result) => result.token))).toEqual(
 		new Set(['token 1']),
 	)
 })
 
-test('one that still is good is used while no other is to be had, and another asked for each time', async () => {
+test('a valid token is used while the source fails, and each call asks the source again', async () => {
 	const token = cached(source, clock)
 	await token()
 	isAway = true
@@ -42,7 +42,7 @@ test('one that still is good is used while no other is to be had, and another as
 		now = after * minute
 		expect(await token()).toMatchObject({ token: 'token 1' })
 	}
-	expect(asked).toBe(4)
+	expect(requests).toBe(4)
 	isAway = false
 	expect(await token()).toMatchObject({ token: 'token 5' })
 })
@@ -50,7 +50,7 @@ test('one that still is good is used while no other is to be had, and another as
 test.each([
 	['has less than a minute left', 59.5, false],
 	['was refused', 46, true],
-])('one that %s is not used any more', async (_, after, fresh) => {
+])('a token that %s is not used', async (_, after, fresh) => {
 	const token = cached(source, clock)
 	await token()
 	isAway = true

@@ -2,7 +2,7 @@ import { startAgent } from '../../../agent/agent.ts'
 import { readConfig } from '../../../agent/config.ts'
 import { scaledClock } from './scaled-clock.ts'
 
-// An agent in a process of its own, to be killed: node agent-process.mjs CONFIG FACTOR NOW, on a clock that began elsewhere.
+// An agent in its own process, which a test can kill: node agent-process.mjs CONFIG FACTOR NOW. NOW starts its clock.
 
 const [file = '', factor = '1', now = ''] = process.argv.slice(2)
 const clock = scaledClock(Number(factor), Number(now))

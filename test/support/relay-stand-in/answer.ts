@@ -10,23 +10,23 @@ export type Head = {
 	readonly body?: boolean
 }
 
-/** Largest body on the control channel. */
+/** Largest body on the control channel, in bytes. */
 export const controlLimit = 65_536
-/** All headers of a message together. */
+/** Largest size of all headers of a message, in bytes. */
 export const headerLimit = 32_768
 
-/** What is wrong with an answer, wherever it came. */
+/** How the head of an answer violates the protocol, on either channel. */
 export function deviationsOf({ statusCode, statusDescription = '', responseHeaders = {} }: Head): readonly string[] {
 	const status = Number(statusCode)
 	const hop = Object.keys(responseHeaders).filter(isForbidden)
-	const unsound = Object.entries(responseHeaders).filter(([name, value]) => !isSound(name, value))
+	const invalid = Object.entries(responseHeaders).filter(([name, value]) => !isValidHeader(name, value))
 	return [
 		...hop.map((name) => `forbidden header ${name}`),
-		...unsound.map(([name]) => `header ${JSON.stringify(name)} that no header may be`),
+		...invalid.map(([name]) => `invalid header ${JSON.stringify(name)}`),
 		...(JSON.stringify(responseHeaders).length > headerLimit ? ['more than 32 kB of headers'] : []),
 		...(status === 502 || status === 504 ? [`status ${status} of a listener`] : []),
-		...(isStatus(status) ? [] : [`status ${statusCode} that is none`]),
-		...(isSound('reason', statusDescription) ? [] : ['reason that no reason may be']),
+		...(isStatus(status) ? [] : [`invalid status ${statusCode}`]),
+		...(isValidHeader('reason', statusDescription) ? [] : ['invalid reason phrase']),
 	]
 }
 
@@ -35,8 +35,8 @@ const isForbidden = (name: string): boolean => isHopHeader(name) || name.toLower
 
 const isStatus = (status: number): boolean => Number.isInteger(status) && status >= 200 && status <= 599
 
-/** Sound is what can be written as HTTP. */
-function isSound(name: string, value: string): boolean {
+/** Whether the header can be written as HTTP. */
+function isValidHeader(name: string, value: string): boolean {
 	try {
 		validateHeaderName(name)
 		validateHeaderValue(name, value)
@@ -47,16 +47,18 @@ function isSound(name: string, value: string): boolean {
 	}
 }
 
-/** Whether it can be passed on at all. */
+/** Whether the answer can be forwarded to the sender. */
 export const isPassable = ({ statusCode, statusDescription = '' }: Head): boolean =>
-	isStatus(Number(statusCode)) && isSound('reason', statusDescription)
+	isStatus(Number(statusCode)) && isValidHeader('reason', statusDescription)
 
-/** The headers that the sender gets: those of the listener that may pass, and `Via`, which tells it from an error of the relay. */
+/** The headers for the sender: the allowed ones of the listener, and `Via`, which an error of the relay does not have. */
 export function answerHeaders({ statusCode, responseHeaders = {} }: Head, host: string, length?: number): string[] {
-	const passing = Object.entries(responseHeaders).filter(([name, value]) => !isForbidden(name) && isSound(name, value))
-	const via = passing.filter(([name]) => name.toLowerCase() === 'via').map(([, value]) => value)
-	const others = passing.filter(([name]) => name.toLowerCase() !== 'via')
+	const allowed = Object.entries(responseHeaders).filter(
+		([name, value]) => !isForbidden(name) && isValidHeader(name, value),
+	)
+	const via = allowed.filter(([name]) => name.toLowerCase() === 'via').map(([, value]) => value)
+	const others = allowed.filter(([name]) => name.toLowerCase() !== 'via')
 	const isEmpty = Number(statusCode) === 204 || Number(statusCode) === 304
-	const own = [...others, ['Via', [...via, `1.1 ${host}`].join(', ')]]
-	return (length === undefined || isEmpty ? own : [...own, ['Content-Length', String(length)]]).flat()
+	const headers = [...others, ['Via', [...via, `1.1 ${host}`].join(', ')]]
+	return (length === undefined || isEmpty ? headers : [...headers, ['Content-Length', String(length)]]).flat()
 }

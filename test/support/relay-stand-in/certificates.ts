@@ -6,7 +6,7 @@ import { join } from 'node:path'
 export type Certificate = { readonly cert: string; readonly key: string }
 
 export type Authority = Certificate & {
-	/** Issues a certificate for these names, such as `DNS:localhost` or `IP:127.0.0.1`. */
+	/** Issues a certificate for names such as `DNS:localhost` and `IP:127.0.0.1`. */
 	issue(names: readonly string[], days?: number): Certificate
 	/** An authority below this one. */
 	below(name: string, days?: number): Authority
@@ -14,7 +14,7 @@ export type Authority = Certificate & {
 
 const algorithm = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
 
-/** Runs openssl in a folder of its own, with these files in it. */
+/** Runs openssl commands in a temporary folder with these files. */
 function openssl(files: Readonly<Record<string, string>>, commands: readonly (readonly string[])[]): Certificate {
 	const folder = mkdtempSync(join(tmpdir(), 'rollcall-certificate-'))
 	try {
@@ -26,53 +26,64 @@ function openssl(files: Readonly<Record<string, string>>, commands: readonly (re
 	}
 }
 
-/** Makes a certificate of its own making. */
-const making = (commonName: string, extensions: readonly string[] = []): readonly string[] => [
-	...[
-		'req',
-		'-x509',
-		...algorithm,
-		'-keyout',
-		'key.pem',
-		'-out',
-		'cert.pem',
-		'-days',
-		'2',
-		'-subj',
-		`/CN=${commonName}`,
-	],
+/** Arguments of openssl for a self-signed certificate. */
+const selfSignedArguments = (commonName: string, extensions: readonly string[] = []): readonly string[] => [
+	'req',
+	'-x509',
+	...algorithm,
+	'-keyout',
+	'key.pem',
+	'-out',
+	'cert.pem',
+	'-days',
+	'2',
+	'-subj',
+	`/CN=${commonName}`,
 	...extensions.flatMap((extension) => ['-addext', extension]),
 ]
 
-/** A certificate that nobody but itself vouches for. */
+/** A self-signed certificate. */
 export const selfSigned = (names: readonly string[] = [], commonName = 'localhost'): Certificate =>
-	openssl({}, [making(commonName, names.length > 0 ? [alternatives(names)] : [])])
+	openssl({}, [selfSignedArguments(commonName, names.length > 0 ? [alternatives(names)] : [])])
 
-/** A certificate authority that lives as long as the test. */
+/** A certificate authority for a test. */
 export function authority(name = 'Lab'): Authority {
-	return authorityOf(openssl({}, [making(name)]))
+	return authorityOf(openssl({}, [selfSignedArguments(name)]))
 }
 
-const authorityOf = (own: Certificate): Authority => ({
-	...own,
-	issue: (names, days = 2) => issue(own, { days, extension: alternatives(names) }),
-	below: (name, days = 2) => authorityOf(issue(own, { name, days, extension: 'basicConstraints=critical,CA:true' })),
+const authorityOf = (pair: Certificate): Authority => ({
+	...pair,
+	issue: (names, days = 2) => issue(pair, { days, extension: alternatives(names) }),
+	below: (name, days = 2) => authorityOf(issue(pair, { name, days, extension: 'basicConstraints=critical,CA:true' })),
 })
 
 const alternatives = (names: readonly string[]) => (names.length === 0 ? '' : `subjectAltName=${names.join(',')}`)
 
-type Wanted = { readonly name?: string; readonly days: number; readonly extension: string }
+type IssueOptions = { readonly name?: string; readonly days: number; readonly extension: string }
 
-const issue = (issuer: Certificate, { name = 'leaf', days, extension }: Wanted): Certificate =>
+const issue = (issuer: Certificate, { name = 'leaf', days, extension }: IssueOptions): Certificate =>
 	openssl({ 'ca.pem': issuer.cert, 'ca.key': issuer.key, 'extensions.cnf': extension }, [
 		['req', '-new', ...algorithm, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', `/CN=${name}`],
 		[
-			...['x509', '-req', '-in', 'request.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'],
-			...['-days', String(days), '-extfile', 'extensions.cnf', '-out', 'cert.pem'],
+			'x509',
+			'-req',
+			'-in',
+			'request.pem',
+			'-CA',
+			'ca.pem',
+			'-CAkey',
+			'ca.key',
+			'-CAcreateserial',
+			'-days',
+			String(days),
+			'-extfile',
+			'extensions.cnf',
+			'-out',
+			'cert.pem',
 		],
 	])
 
-/** A certificate of its own making for localhost that is valid only from the year 2040 on. */
+/** A self-signed certificate for localhost that is valid from the year 2040 on. */
 export const notYetValid = (): Certificate =>
 	openssl(
 		{
@@ -84,21 +95,28 @@ export const notYetValid = (): Certificate =>
 		[
 			['req', '-new', ...algorithm, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', '/CN=localhost'],
 			[
-				...['ca', '-batch', '-selfsign', '-config', 'ca.cnf', '-keyfile', 'key.pem', '-in', 'request.pem', '-notext'],
-				...[
-					'-startdate',
-					'20400101000000Z',
-					'-enddate',
-					'20410101000000Z',
-					'-extfile',
-					'names.cnf',
-					'-out',
-					'cert.pem',
-				],
+				'ca',
+				'-batch',
+				'-selfsign',
+				'-config',
+				'ca.cnf',
+				'-keyfile',
+				'key.pem',
+				'-in',
+				'request.pem',
+				'-notext',
+				'-startdate',
+				'20400101000000Z',
+				'-enddate',
+				'20410101000000Z',
+				'-extfile',
+				'names.cnf',
+				'-out',
+				'cert.pem',
 			],
 		],
 	)
 
-/** A certificate of its own making with further extensions, such as `extendedKeyUsage=clientAuth`. */
+/** A self-signed certificate with an extension such as `extendedKeyUsage=clientAuth`. */
 export const withExtension = (extension: string): Certificate =>
-	openssl({}, [making('localhost', ['subjectAltName=DNS:localhost', extension])])
+	openssl({}, [selfSignedArguments('localhost', ['subjectAltName=DNS:localhost', extension])])

@@ -1,36 +1,36 @@
-/** What goes wrong, and how. A test changes it while the stand-in runs. */
+/** Faults of the stand-in. A test changes them while it runs. */
 export type Faults = {
-	/** What a sender is told while nobody listens; the documents name all three. */
+	/** Status while there is no listener. The documents name all three. */
 	noListenerStatus: 404 | 502 | 503
 	/**
-	 * What becomes of requests whose listener is gone, which is documented in part only. `fail`: 504 at once.
-	 * `rendezvous`: who lost the control channel may still answer by rendezvous, who drops the rendezvous drops the sender's
-	 * connection. `wait`: nobody can answer them any more, and after the 60 s of every answer they are 504.
+	 * What happens to requests whose listener disconnects. The documents cover this only in part. `fail`: 504 at once.
+	 * `rendezvous`: without its control channel the listener may still answer by rendezvous. If it drops the rendezvous,
+	 * the sender's connection closes. `wait`: no listener can answer any more, and the status is 504 after 60 s.
 	 */
 	lostListener: 'fail' | 'rendezvous' | 'wait'
-	/** Fate of the next handshakes of listeners, in turn. */
+	/** What happens to the next handshakes of listeners, in order. */
 	nextListens: (number | 'hang')[]
 	rendezvous: 'open' | 'refuse' | 'expire' | 'hang'
-	/** Fate of the next senders' requests, in turn. */
+	/** Status of the next requests of senders, in order. */
 	nextSends: number[]
-	/** PATCH does not pass. */
+	/** Refuses PATCH. */
 	refusePatch: boolean
-	/** Each request is delivered twice. */
+	/** Delivers each request twice. */
 	duplicate: boolean
-	/** Bodies go out in frames of this length. */
+	/** Sends bodies in frames of this length, in bytes. */
 	fragment: number | undefined
-	/** Bodies go out, to listeners and to senders, so many bytes at a time with a pause after each. */
+	/** Sends bodies to listeners and senders in pieces, with a pause after each. */
 	drip: { readonly bytes: number; readonly pause: number } | undefined
-	/** The announced body never comes. */
+	/** Never sends the announced body. */
 	omitBody: boolean
-	/** The query is rewritten as the service's own tests show. */
+	/** Rewrites the query as the tests of the service show. */
 	mangle: boolean
 	/**
-	 * After an answer by rendezvous the channel is kept for the sender's next requests. Otherwise it ends with the answer, as
-	 * Microsoft's listener for .NET has it, and the sender's connection with it.
+	 * Keeps a rendezvous after an answer for the next requests of the sender. Otherwise rendezvous and sender's connection
+	 * close after the answer, as with Microsoft's listener for .NET.
 	 */
 	keepRendezvous: boolean
-	/** The answer is cut off after so many bytes. */
+	/** Cuts the answer off after so many bytes. */
 	cutAnswerAt: number | undefined
 }
 

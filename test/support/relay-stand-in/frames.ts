@@ -1,8 +1,8 @@
 /** A WebSocket frame as it was sent (RFC 6455 section 5.2). */
 export type Frame = { readonly opcode: number; readonly fin: boolean; readonly length: number }
 
-/** Reads frame headers off a stream of bytes, because `ws` hides how a message was cut. */
-export function frameReader(seen: (frame: Frame) => void): (bytes: Buffer) => void {
+/** Reads frame headers from a stream of bytes, because `ws` hides how a message was fragmented. */
+export function frameReader(onFrame: (frame: Frame) => void): (bytes: Buffer) => void {
 	let pending: Buffer = Buffer.alloc(0)
 	let skip = 0
 	return (bytes) => {
@@ -13,7 +13,7 @@ export function frameReader(seen: (frame: Frame) => void): (bytes: Buffer) => vo
 			pending = pending.subarray(skipped)
 			const frame = skip === 0 ? headerOf(pending) : undefined
 			if (frame === undefined) return
-			seen({ opcode: frame.opcode, fin: frame.fin, length: frame.length })
+			onFrame({ opcode: frame.opcode, fin: frame.fin, length: frame.length })
 			pending = pending.subarray(frame.header)
 			skip = frame.length
 		}

@@ -1,20 +1,20 @@
-/** One thing that was seen on the wire. Tokens and bodies are never in it. */
+/** One event on the wire, without tokens and bodies. */
 export type Entry = { readonly event: string; readonly [detail: string]: unknown }
 
 export type Journal = {
-	/** The newest, thousands of them. */
+	/** The newest entries, at most 10,000. */
 	readonly entries: readonly Entry[]
-	/** What a listener did that the protocol forbids. */
+	/** Protocol violations of listeners. */
 	violations(): readonly Entry[]
 	write(event: string, details?: Readonly<Record<string, unknown>>): void
-	/** How often an event was seen. */
+	/** How often an event happened. */
 	count(event: string): number
-	/** Resolves when the event has been seen so often altogether. */
+	/** Resolves when the event has happened `times` times in total. */
 	until(event: string, times?: number): Promise<void>
 }
 
-/** A relay that runs for long under load has more to tell than the memory takes. */
-const room = 10_000
+/** The journal of a long run under load would exhaust the memory. */
+const maxEntries = 10_000
 
 export function journal(): Journal {
 	const entries: Entry[] = []
@@ -29,27 +29,27 @@ export function journal(): Journal {
 		write: (event, details = {}) => {
 			const entry = { event, ...details }
 			entries.push(entry)
-			if (entries.length > room) entries.splice(0, room / 2)
+			if (entries.length > maxEntries) entries.splice(0, maxEntries / 2)
 			if (event === 'violation') violations.push(entry)
 			counts.set(event, count(event) + 1)
-			for (const look of waiting) look()
+			for (const check of waiting) check()
 		},
 		until: (event, times = 1) =>
 			new Promise((resolve) => {
-				const look = () => {
+				const check = () => {
 					if (count(event) < times) return
-					waiting.delete(look)
+					waiting.delete(check)
 					resolve()
 				}
-				waiting.add(look)
-				look()
+				waiting.add(check)
+				check()
 			}),
 	}
 }
 
 const secret = /^(token|address|authorization|servicebusauthorization)$/i
 
-/** A message with the beginning alone of what would open anything: tokens, and addresses of rendezvous. */
+/** A message with only the first characters of tokens and rendezvous addresses. */
 export function withoutSecrets(value: unknown): unknown {
 	if (Array.isArray(value)) return value.map(withoutSecrets)
 	if (typeof value !== 'object' || value === null) return value

@@ -7,8 +7,8 @@ import { type Config, readConfig } from '../../../agent/config.ts'
 import {
 	type RelayedAnswer,
 	type RelayedRequest,
-	type RelaySetting,
 	relaySender,
+	type SenderOptions,
 	type SendRelayed,
 } from '../../../functions/relay/sender.ts'
 import type { Clock } from '../../../shared/relay/clock.ts'
@@ -23,7 +23,7 @@ import { type StandIn, startStandIn } from './stand-in.ts'
 export const ca = authority()
 export const certificate = ca.issue(['DNS:localhost', 'IP:127.0.0.1'])
 
-/** A minute in three seconds, as for the service, agents and senders. */
+/** A clock like that of the service, agents and senders: a minute passes in three seconds. */
 export const clock = scaledClock(20)
 
 type Settings = { readonly [name: string]: unknown }
@@ -31,34 +31,34 @@ type Settings = { readonly [name: string]: unknown }
 export type Lab = {
 	readonly standIn: StandIn
 	readonly origin: Origin
-	/** The authority that vouches for all of the lab's servers. */
+	/** The authority that issued the certificates of all servers of the lab, in PEM. */
 	readonly ca: string
-	/** What the agents logged. */
+	/** The log of the agents. */
 	readonly log: Journal
-	/** Writes a file into the folder of the configuration and returns its whole name. */
+	/** Writes a file to the folder of the settings, and returns its path. */
 	write(name: string, text: string): string
 	config(more?: Settings): Config
-	/** Starts an agent and waits until it listens. */
+	/** Starts an agent, and waits until it listens. */
 	agent(more?: Settings): Promise<Agent>
-	/** Starts an agent that may never come to listen. */
+	/** Starts an agent without waiting until it listens. */
 	start(more?: Settings): Agent
-	sender(more?: Partial<RelaySetting>): SendRelayed
-	/** Lets time pass for agents and senders, but not for the service. */
+	sender(more?: Partial<SenderOptions>): SendRelayed
+	/** Advances the clock of agents and senders, but not of the service. */
 	clockForward(milliseconds: number): void
 	stop(): Promise<void>
 }
 
 type LabOptions = {
 	readonly originOptions?: ServerOptions
-	/** The clock of the service; that of the machine for agents in processes of their own. */
+	/** The clock of the service. Agents in their own processes need the clock of the machine. */
 	readonly serviceClock?: Clock
-	/** How many times as fast the clock of agents and senders is as that of the machine. */
+	/** Speed of the clock of agents and senders, relative to the clock of the machine. */
 	readonly factor?: number
-	/** The service lets pass what Microsoft's library does though the documents have it otherwise. */
+	/** The service tolerates deviations of Microsoft's library from the documents. */
 	readonly isLenient?: boolean
 }
 
-/** A stand-in, a SCIM server and what agents and senders need to talk to them. */
+/** Starts a stand-in and a SCIM server, and prepares settings for agents and senders. */
 export async function startLab({
 	originOptions = {},
 	factor = 20,
@@ -69,7 +69,7 @@ export async function startLab({
 	const standIn = await startStandIn({ certificate, clock: serviceClock, isLenient })
 	const origin = await startOrigin({ ...certificate, ...originOptions })
 	const log = journal()
-	const own = scaledClock(factor)
+	const agentClock = scaledClock(factor)
 	const agents: Agent[] = []
 	const write = (name: string, text: string) => {
 		const file = join(folder, name)
@@ -83,7 +83,7 @@ export async function startLab({
 	const config = (more: Settings = {}) =>
 		readConfig(write('relay.json', JSON.stringify({ ...settings(standIn, origin), ...more })))
 	const start = (more: Settings = {}) => {
-		const agent = startAgent(config(more), { clock: own, log: log.write, random: () => 0.5 })
+		const agent = startAgent(config(more), { clock: agentClock, log: log.write, random: () => 0.5 })
 		agents.push(agent)
 		return agent
 	}
@@ -93,7 +93,7 @@ export async function startLab({
 		ca: ca.cert,
 		log,
 		write,
-		clockForward: own.forward,
+		clockForward: agentClock.forward,
 		config,
 		start,
 		agent: async (more) => {
@@ -106,9 +106,14 @@ export async function startLab({
 				namespace: standIn.host,
 				hybridConnection: 'demo',
 				token: async () =>
-					sasToken({ uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey', expires: own.now() + 3_600_000 }),
+					sasToken({
+						uri: 'http://localhost/demo',
+						keyName: 'send',
+						key: 'sendkey',
+						expires: agentClock.now() + 3_600_000,
+					}),
 				ca: ca.cert,
-				clock: own,
+				clock: agentClock,
 				...more,
 			}),
 		stop: async () => {
@@ -139,7 +144,7 @@ export const request = (more: Partial<RelayedRequest> = {}): RelayedRequest => (
 	...more,
 })
 
-/** An answer, or the error in its place, as a client would see it. */
+/** The answer or the error as a client would see it. */
 export const outcome = (answer: Promise<RelayedAnswer>) =>
 	answer.then(
 		({ status, body }) => ({ status, body: body.length > 0 ? JSON.parse(body.toString()) : undefined }),

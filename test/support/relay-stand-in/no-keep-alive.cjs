@@ -1,5 +1,5 @@
-// Loaded before Microsoft's tests: in the Node that they were written for, a connection ended with its answer. One that is
-// kept takes the next test's request to the server of the last one, over the rendezvous that is kept for it.
+// Loaded before Microsoft's tests, which were written for a Node that closed a connection after its answer. A kept
+// connection would send the next test's request to the server of the previous test, over its kept rendezvous.
 
 const https = require('node:https')
 

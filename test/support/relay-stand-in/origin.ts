@@ -13,28 +13,28 @@ export type Origin = {
 		readonly headers: IncomingMessage['headers']
 		readonly body: Buffer
 	}[]
-	/** Requests that were under way at one time, at most. */
+	/** The largest number of concurrent requests. */
 	peak(): number
 	answer: (request: IncomingMessage, response: ServerResponse, body: Buffer) => unknown
 	stop(): Promise<void>
 }
 
-/** Answers as a SCIM server would, in so far as JSON is concerned. */
+/** Answers JSON as a SCIM server does. */
 export const json = (response: ServerResponse, status: number, value: unknown, headers = {}) =>
 	response.writeHead(status, { 'content-type': 'application/scim+json', ...headers }).end(JSON.stringify(value))
 
-/** Random text: nothing that packs it makes it small enough for the control channel. */
+/** Random text, which stays too large for the control channel when compressed. */
 export const noise = randomBytes(90_000).toString('base64')
 
-/** A SCIM server on loopback that does what a test says; by default it echoes. */
+/** A SCIM server on loopback. It echoes the request unless a test sets `answer`. */
 export async function startOrigin(options: ServerOptions): Promise<Origin> {
 	const sockets = new Set<Duplex>()
-	let inside = 0
+	let running = 0
 	let peak = 0
 	const server = createServer(options, async (request, response) => {
-		inside++
-		peak = Math.max(peak, inside)
-		response.once('close', () => inside--)
+		running++
+		peak = Math.max(peak, running)
+		response.once('close', () => running--)
 		const chunks: Buffer[] = []
 		for await (const chunk of request) chunks.push(chunk)
 		const body = Buffer.concat(chunks)

@@ -1,19 +1,19 @@
 import type { Clock } from '../../../shared/relay/clock.ts'
 
 export type ScaledClock = Clock & {
-	/** Lets so many milliseconds pass at once. */
+	/** Advances the clock. */
 	forward(milliseconds: number): void
 }
 
-type Waiting = { readonly due: number; readonly run: () => void; timer: NodeJS.Timeout | undefined }
+type Timer = { readonly due: number; readonly run: () => void; timer: NodeJS.Timeout | undefined }
 
-/** A clock on which a minute passes in a minute divided by `factor`. */
+/** A clock that runs `factor` times as fast as real time. */
 export function scaledClock(factor: number, start = Date.now()): ScaledClock {
 	const origin = performance.now()
-	const waiting = new Set<Waiting>()
+	const waiting = new Set<Timer>()
 	let ahead = 0
 	const now = () => start + ahead + (performance.now() - origin) * factor
-	const set = (entry: Waiting) => {
+	const set = (entry: Timer) => {
 		clearTimeout(entry.timer)
 		entry.timer = setTimeout(
 			() => {
@@ -26,7 +26,7 @@ export function scaledClock(factor: number, start = Date.now()): ScaledClock {
 	return {
 		now,
 		after: (milliseconds, run) => {
-			const entry: Waiting = { due: now() + milliseconds, run, timer: undefined }
+			const entry: Timer = { due: now() + milliseconds, run, timer: undefined }
 			waiting.add(entry)
 			set(entry)
 			return () => {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 import { type Agent, request } from 'node:https'
 
-export type Sent = {
+export type SendOptions = {
 	readonly port: number
 	readonly ca: string
 	readonly path: string
@@ -12,14 +12,14 @@ export type Sent = {
 	readonly maxHeaderSize?: number
 }
 
-export type Received = {
+export type SendResult = {
 	readonly status: number
 	readonly reason: string
 	readonly headers: IncomingHttpHeaders
 	readonly body: Buffer
 }
 
-/** One HTTPS request to this machine; the path goes out as it is. */
+/** Sends one HTTPS request to this machine. The path is sent unchanged. */
 export const sendTo = ({
 	port,
 	ca,
@@ -29,7 +29,7 @@ export const sendTo = ({
 	body,
 	agent,
 	maxHeaderSize,
-}: Sent): Promise<Received> =>
+}: SendOptions): Promise<SendResult> =>
 	new Promise((resolve, reject) => {
 		const length =
 			body === undefined || 'Transfer-Encoding' in headers ? {} : { 'content-length': Buffer.byteLength(body) }

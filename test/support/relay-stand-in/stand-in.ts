@@ -12,20 +12,20 @@ import { admits, forwarded, mangled, parametersOf, withoutRelayParameters } from
 import { type Right, verify } from './tokens.ts'
 import { piecesOf, read, type Wire, wireOf } from './wire.ts'
 
-type Options = {
+type StandInOptions = {
 	readonly certificate: Certificate
 	readonly clock: Clock
 	readonly entities?: readonly string[]
 	readonly rules?: Readonly<Record<string, { readonly key: string; readonly rights: readonly Right[] }>>
-	/** Milliseconds that an expired token is still good for. */
+	/** Milliseconds for which an expired token is still accepted. */
 	readonly grace?: number
-	/** Lets pass what Microsoft's library does though the documents have it otherwise. */
+	/** Tolerates deviations of Microsoft's library from the documents. */
 	readonly isLenient?: boolean
 }
 
 export type StandIn = {
 	readonly port: number
-	/** `localhost:port`, what stands for `contoso.servicebus.windows.net`. */
+	/** `localhost:port`, in place of `contoso.servicebus.windows.net`. */
 	readonly host: string
 	readonly journal: Journal
 	readonly faults: Faults
@@ -35,7 +35,7 @@ export type StandIn = {
 	drop(code: number, reason: string): void
 	/** Resets the connections of control channels. */
 	reset(): void
-	/** Nothing more passes on the channels that listeners have open now, until the result is called. */
+	/** Stops all traffic on the channels that are open now. The returned function resumes it. */
 	freeze(): () => void
 	/** Sends a text to every listener. */
 	say(text: string): void
@@ -47,7 +47,7 @@ type Listener = { readonly id: string; readonly entity: string; readonly wire: W
 type Rendezvous = {
 	readonly wire: Wire
 	readonly listener: Listener
-	/** The sender's connection for whose next requests it is kept. */
+	/** The sender's connection for which the rendezvous is kept. */
 	keptFor: Socket | undefined
 }
 
@@ -60,25 +60,25 @@ type Exchange = {
 	readonly body: Buffer
 	readonly isPointer: boolean
 	readonly created: number
-	/** Its address opens nothing any more. */
+	/** The rendezvous address is no longer valid. */
 	isSpent: boolean
 	isDone: boolean
 	rendezvous: Rendezvous | undefined
-	/** Cancels what happens when nothing more is heard of it. */
+	/** Cancels the timeout of the exchange. */
 	cancel: () => void
 }
 
-/** What an answer is judged by when the request itself is gone. */
+/** What remains of a finished exchange, to judge late answers. */
 type Finished = Pick<Exchange, 'listener' | 'isPointer' | 'rendezvous'> & {
 	readonly isAnswered: boolean
 	readonly forget: () => void
 }
 
 const answerLimit = 60_000
-/** An answer in which nothing moves for so long is broken off. */
+/** An answer is broken off after so many milliseconds without data. */
 const idleLimit = 60_000
 const rendezvousLife = 30_000
-/** How long a sender's WebSocket waits for a listener. */
+/** Milliseconds for which a sender's WebSocket waits for a listener. */
 const acceptLimit = 30_000
 const day = 24 * 3_600_000
 const maximumListeners = 25
@@ -89,23 +89,23 @@ const lab = {
 } as const
 
 /**
- * Azure Relay Hybrid Connections in HTTP mode, as far as its protocol is documented and Microsoft's libraries and tests
- * show it, on the loopback interface. It knows the rules `lab`, `send` and `listen` with the keys `labkey`, `sendkey` and
- * `listenkey`, and the hybrid connections `demo` and `deep/name`.
+ * A stand-in for Azure Relay Hybrid Connections in HTTP mode, on the loopback interface. It follows the documented protocol
+ * and the behaviour of Microsoft's libraries and tests. By default it has the rules `lab`, `send` and `listen` with the keys
+ * `labkey`, `sendkey` and `listenkey`, and the hybrid connections `demo` and `deep/name`.
  */
-export async function startStandIn(options: Options): Promise<StandIn> {
+export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const { clock, entities = ['demo', 'deep/name'], rules = lab, grace = 0, isLenient = false } = options
-	const seen = journal()
+	const wireJournal = journal()
 	const faults = noFaults()
 	const listeners = new Set<Listener>()
 	const exchanges = new Map<string, Exchange>()
-	/** For a while, so that a late or second answer is told apart from one to a request that never was. */
+	/** Finished exchanges of the last minutes, to tell late and second answers from answers to unknown requests. */
 	const finished = new Map<string, Finished>()
 	const open = new Set<Rendezvous>()
 	const kept = new Map<Socket, Rendezvous>()
-	/** Turns away the senders whose WebSockets wait for a listener. */
+	/** Functions that refuse a sender whose WebSocket waits for a listener, by id. */
 	const offered = new Map<string, (status: number, reason: string) => void>()
-	/** What carries TLS, by the port of the other side. */
+	/** TCP sockets below TLS, by remote port. */
 	const sockets = new Map<number, Socket>()
 	let serial = 0
 	let turn = 0
@@ -125,7 +125,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	const { port } = server.address() as AddressInfo // sound: it listens on TCP
 	const host = `localhost:${port}`
 
-	const violation = (what: string) => seen.write('violation', { what })
+	const violation = (what: string) => wireJournal.write('violation', { what })
 	const trace = () =>
 		`TrackingId:00000000-0000-0000-0000-${String(++serial).padStart(12, '0')}_G1, SystemTracker:${host}, Timestamp:${new Date(clock.now()).toISOString()}`
 	const entityOf = (path: string): string | undefined =>
@@ -144,7 +144,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	}
 
 	function refuseUpgrade(socket: Duplex, status: number, reason: string) {
-		seen.write('refused', { status, reason })
+		wireJournal.write('refused', { status, reason })
 		const text = `${reason.replaceAll(/[\r\n]/g, ' ')} ${trace()}`
 		socket.end(
 			`HTTP/1.1 ${status} ${text}\r\nDate: ${new Date(clock.now()).toUTCString()}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
@@ -156,16 +156,16 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		const path = target.replace(/\?.*/s, '')
 		const parameters = parametersOf(target)
 		const action = parameters.get('sb-hc-action') ?? ''
-		socket.on('error', (error) => seen.write('socket-error', { message: error.message }))
+		socket.on('error', (error) => wireJournal.write('socket-error', { message: error.message }))
 		if (!path.startsWith('/$hc/')) return refuseUpgrade(socket, 404, 'The path does not begin with $hc.')
-		const gesture = gestures.get(action)
-		if (gesture === undefined) return refuseUpgrade(socket, 400, `Invalid action ${action}.`)
+		const handler = actions.get(action)
+		if (handler === undefined) return refuseUpgrade(socket, 400, `Invalid action ${action}.`)
 		const entity = entityOf(path.slice('/$hc'.length))
 		if (entity === undefined) return refuseUpgrade(socket, 404, 'EntityNotFound: The hybrid connection does not exist.')
-		gesture({ entity, parameters, request, socket, head })
+		handler({ entity, parameters, request, socket, head })
 	}
 
-	const gestures = new Map<string, (handshake: Handshake) => void>([
+	const actions = new Map<string, (handshake: Handshake) => void>([
 		['listen', listen],
 		['request', openRendezvous],
 		['connect', connect],
@@ -175,7 +175,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	const tokenOf = ({ headers }: IncomingMessage, parameters: URLSearchParams): string | undefined =>
 		headers.servicebusauthorization?.toString() ?? parameters.get('sb-hc-token') ?? undefined
 
-	/** A sender's WebSocket: offered to a listener, which is to turn it away. */
+	/** Offers a sender's WebSocket to a listener, which must refuse it. */
 	function connect({ entity, parameters, request, socket }: Handshake) {
 		const verdict = verdictOn(tokenOf(request, parameters), 'send', entity)
 		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
@@ -200,13 +200,13 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		if (refuse === undefined) return refuseUpgrade(socket, 403, 'Forbidden: the address was used or has expired.')
 		refuse(Number(status ?? 501), parameters.get('sb-hc-statusDescription') ?? 'The lab has no WebSockets of senders.')
 		if (status === null) refuseUpgrade(socket, 400, 'The lab has no WebSockets of senders.')
-		else refuseUpgrade(socket, 410, 'Gone: the listener turned the sender away.')
+		else refuseUpgrade(socket, 410, 'Gone: the listener refused the sender.')
 	}
 
 	function listen({ entity, parameters, request, socket, head }: Handshake) {
 		const fate = faults.nextListens.shift()
-		if (fate === 'hang') return seen.write('hang')
-		if (fate !== undefined) return refuseUpgrade(socket, fate, 'Refused as told.')
+		if (fate === 'hang') return wireJournal.write('hang')
+		if (fate !== undefined) return refuseUpgrade(socket, fate, 'Refused by the test.')
 		const verdict = verdictOn(tokenOf(request, parameters), 'listen', entity)
 		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
 		if ([...listeners].filter((other) => other.entity === entity).length >= maximumListeners)
@@ -214,10 +214,10 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		const id = parameters.get('sb-hc-id') ?? `anonymous-${++serial}`
 		webSockets.handleUpgrade(request, socket, head, (channel) => {
 			// sound: what an https server upgrades is a TLS socket
-			const wire = wireOf({ name: 'control', channel, socket: socket as Socket }, { seen, faults, clock })
+			const wire = wireOf({ name: 'control', channel, socket: socket as Socket }, { wireJournal, faults, clock })
 			const listener = { id, entity, wire }
 			listeners.add(listener)
-			seen.write('listening', { id, entity, at: clock.now() })
+			wireJournal.write('listening', { id, entity, at: clock.now() })
 			attend(listener, verdict.expires)
 		})
 	}
@@ -228,23 +228,23 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 			clock.after(at + grace - clock.now(), () => channel.close(1008, 'The token expired.'))
 		const recycle = clock.after(day, () => close(listener, 1011, 'InternalServerError: NameRenewalFailed.'))
 		let cancel = expire(expires)
-		channel.on('ping', () => seen.write('ping'))
-		channel.on('error', (error) => seen.write('channel-error', { message: error.message }))
+		channel.on('ping', () => wireJournal.write('ping'))
+		channel.on('error', (error) => wireJournal.write('channel-error', { message: error.message }))
 		channel.on('close', (code) => {
 			cancel()
 			recycle()
 			listeners.delete(listener)
-			seen.write('left', { id: listener.id, code })
+			wireJournal.write('left', { id: listener.id, code })
 			for (const exchange of exchanges.values())
 				if (exchange.listener === listener && exchange.rendezvous === undefined) lose(exchange)
 		})
-		read(listener.wire, seen, {
+		read(listener.wire, wireJournal, {
 			...reader(listener.wire),
 			other: (message) => {
 				if (!('renewToken' in message)) return unknown(message)
 				const { token } = message.renewToken as { token?: string } // sound: a lab's listener; anything else fails verification
 				const verdict = verdictOn(token, 'listen', listener.entity)
-				seen.write('renewed', { accepted: 'expires' in verdict })
+				wireJournal.write('renewed', { accepted: 'expires' in verdict })
 				if ('status' in verdict) return channel.close(1008, verdict.reason.slice(0, 100))
 				cancel()
 				cancel = expire(verdict.expires)
@@ -256,9 +256,9 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		wire.channel.close(code, `${reason} ${trace()}`.slice(0, 120))
 
 	const unknown = (message: Readonly<Record<string, unknown>>) =>
-		seen.write('violation', { what: 'unknown message', keys: Object.keys(message) })
+		wireJournal.write('violation', { what: 'unknown message', keys: Object.keys(message) })
 
-	/** The listener is gone with the channel on which it was to answer. */
+	/** The listener lost the channel on which it should have answered. */
 	function lose(exchange: Exchange) {
 		switch (faults.lostListener) {
 			case 'fail':
@@ -279,14 +279,14 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		isLenient,
 	})
 
-	/** Where an answer came that was to come elsewhere. */
+	/** How an answer is on the wrong channel, or undefined. */
 	function misplaced({ listener, isPointer, rendezvous }: Omit<Finished, 'forget' | 'isAnswered'>, wire: Wire) {
 		if (wire.name === 'rendezvous') return rendezvous?.wire === wire ? undefined : 'answer on the wrong rendezvous'
 		if (isPointer) return 'answer on the control channel to a request by rendezvous'
 		return listener.wire === wire ? undefined : 'answer on another control channel'
 	}
 
-	/** From its head on an answer may take as long as it wants, as long as something moves. */
+	/** After the head, an answer may take any time while data keeps arriving. */
 	function begin(head: Head, wire: Wire) {
 		const exchange = exchanges.get(head.requestId)
 		if (exchange === undefined || misplaced(exchange, wire) !== undefined) return
@@ -299,7 +299,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	}
 
 	function breakOff(exchange: Exchange, head: Head) {
-		seen.write('idle', { id: exchange.id })
+		wireJournal.write('idle', { id: exchange.id })
 		finish(exchange)
 		exchange.rendezvous?.wire.channel.close(1001)
 		if (isPassable(head)) exchange.response.writeHead(Number(head.statusCode), answerHeaders(head, host)).flushHeaders()
@@ -312,14 +312,14 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		wire.moved = () => undefined
 		const exchange = exchanges.get(head.requestId)
 		inspect({ head, body, wire })
-		if (exchange === undefined) return seen.write('late-answer', { status: head.statusCode })
+		if (exchange === undefined) return wireJournal.write('late-answer', { status: head.statusCode })
 		if (misplaced(exchange, wire) !== undefined) return
-		if (!isPassable(head)) return fail(exchange, 500, 'The answer is none of HTTP.')
+		if (!isPassable(head)) return fail(exchange, 500, 'The answer is not valid HTTP.')
 		if (wire.name === 'control' && body.length > controlLimit)
 			return fail(exchange, 500, 'The answer is too large for the control channel.')
 		finish(exchange, { isAnswered: true })
 		const { id, rendezvous } = exchange
-		seen.write('answer', { id, status: head.statusCode, length: body.length, by: wire.name })
+		wireJournal.write('answer', { id, status: head.statusCode, length: body.length, by: wire.name })
 		void reply(exchange, head, body)
 		if (rendezvous === undefined || wire.name === 'control') return
 		if (faults.keepRendezvous) keep(exchange.sender, rendezvous)
@@ -388,7 +388,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	}
 
 	function refuse(response: ServerResponse, status: number, text: string) {
-		seen.write('relay-error', { status, text })
+		wireJournal.write('relay-error', { status, text })
 		if (response.destroyed) return
 		response.writeHead(status, `${text} ${trace()}`, { 'Content-Type': 'text/plain' }).end(text)
 	}
@@ -398,7 +398,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	function openRendezvous({ entity, parameters, request, socket, head }: Handshake) {
 		const id = parameters.get('sb-hc-id')
 		if (id === null) return refuseUpgrade(socket, 400, 'The address has no sb-hc-id.')
-		if (faults.rendezvous === 'hang') return seen.write('hang')
+		if (faults.rendezvous === 'hang') return wireJournal.write('hang')
 		if (faults.rendezvous === 'refuse') return refuseUpgrade(socket, 403, 'Forbidden: the address is not valid.')
 		const exchange = exchanges.get(id)
 		if (exchange === undefined || exchange.isSpent || exchange.listener.entity !== entity || isExpired(exchange))
@@ -406,14 +406,14 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		exchange.isSpent = true
 		webSockets.handleUpgrade(request, socket, head, (channel) => {
 			// sound: what an https server upgrades is a TLS socket
-			const wire = wireOf({ name: 'rendezvous', channel, socket: socket as Socket }, { seen, faults, clock })
+			const wire = wireOf({ name: 'rendezvous', channel, socket: socket as Socket }, { wireJournal, faults, clock })
 			const rendezvous: Rendezvous = { wire, listener: exchange.listener, keptFor: undefined }
 			open.add(rendezvous)
 			exchange.rendezvous = rendezvous
-			seen.write('rendezvous', { id: exchange.id })
-			channel.on('error', (error) => seen.write('channel-error', { message: error.message }))
+			wireJournal.write('rendezvous', { id: exchange.id })
+			channel.on('error', (error) => wireJournal.write('channel-error', { message: error.message }))
 			channel.on('close', (code) => part(rendezvous, code))
-			read(wire, seen, { ...reader(wire), other: unknown })
+			read(wire, wireJournal, { ...reader(wire), other: unknown })
 			if (exchange.isPointer) deliver(wire, exchange)
 		})
 	}
@@ -421,10 +421,10 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	const isExpired = ({ created }: Exchange): boolean =>
 		faults.rendezvous === 'expire' || clock.now() - created > rendezvousLife
 
-	/** Who drops a rendezvous drops the sender's connection, which nothing else is told on. */
+	/** A listener that drops a rendezvous also drops the sender's connection. */
 	function part(rendezvous: Rendezvous, code: number) {
 		const { keptFor } = rendezvous
-		seen.write('rendezvous-left', { code })
+		wireJournal.write('rendezvous-left', { code })
 		open.delete(rendezvous)
 		if (keptFor !== undefined) kept.delete(keptFor)
 		const underway = [...exchanges.values()].filter((exchange) => exchange.rendezvous === rendezvous)
@@ -443,12 +443,12 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		if ('status' in verdict) return refuse(response, verdict.status, verdict.reason)
 		const body = await readAll(request)
 		const fate = faults.nextSends.shift()
-		if (fate !== undefined) return refuse(response, fate, 'Refused as told.')
+		if (fate !== undefined) return refuse(response, fate, 'Refused by the test.')
 		if (faults.refusePatch && request.method === 'PATCH') return refuse(response, 405, 'Method Not Allowed')
 		const rendezvous = kept.get(request.socket)
 		const listener = rendezvous?.listener ?? choose(request, response, entity)
 		if (listener === undefined) return
-		const headers = forwarded(request.rawHeaders, { host, ateAuthorization: own === undefined })
+		const headers = forwarded(request.rawHeaders, { host, isAuthorizationConsumed: own === undefined })
 		route({ request, response, body, headers, listener, target: withoutRelayParameters(target), rendezvous })
 	}
 
@@ -509,7 +509,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		)
 		exchanges.set(id, exchange)
 		response.once('close', () => abandon(exchange))
-		seen.write('request', {
+		wireJournal.write('request', {
 			id,
 			method: message.method,
 			target: message.requestTarget,
@@ -528,10 +528,10 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 		wire.send({ request: { ...address, ...message } }, faults.omitBody ? undefined : body)
 	}
 
-	/** The listener learns of a sender that went away only where there is a rendezvous. */
+	/** The sender disconnected. Only a listener with a rendezvous learns of it. */
 	function abandon(exchange: Exchange) {
 		if (exchange.isDone) return
-		seen.write('abandoned', { id: exchange.id })
+		wireJournal.write('abandoned', { id: exchange.id })
 		finish(exchange)
 		exchange.rendezvous?.wire.channel.close(1001)
 	}
@@ -544,7 +544,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	server.on('upgrade', upgrade)
 	server.on('request', (request, response) => {
 		send(request, response).catch((error: unknown) => {
-			seen.write('sender-error', { message: String(error) })
+			wireJournal.write('sender-error', { message: String(error) })
 			response.destroy()
 		})
 	})
@@ -552,7 +552,7 @@ export async function startStandIn(options: Options): Promise<StandIn> {
 	return {
 		port,
 		host,
-		journal: seen,
+		journal: wireJournal,
 		faults,
 		listeners: () => [...listeners].map(({ id }) => id),
 		drop: (code, reason) => {

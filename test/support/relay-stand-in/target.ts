@@ -15,11 +15,11 @@ export const withoutRelayParameters = (target: string): string => {
 	const at = target.indexOf('?')
 	if (at < 0) return target
 	const pairs = target.slice(at + 1).split('&')
-	const kept = pairs.filter((pair) => !/^sb-hc-[^=]*=/.test(pair))
-	return kept.length === 0 ? target.slice(0, at) : `${target.slice(0, at)}?${kept.join('&')}`
+	const remaining = pairs.filter((pair) => !/^sb-hc-[^=]*=/.test(pair))
+	return remaining.length === 0 ? target.slice(0, at) : `${target.slice(0, at)}?${remaining.join('&')}`
 }
 
-/** What the service's own tests show it to do to a query: upper-case hex, escaped quotes, spaces and angle brackets. */
+/** Rewrites a query as the tests of the service show: upper-case hex, escaped quotes, spaces and angle brackets. */
 export const mangled = (target: string): string =>
 	target.replace(/\?.*/s, (query) =>
 		query
@@ -29,33 +29,36 @@ export const mangled = (target: string): string =>
 			.replaceAll('<', '%3C'),
 	)
 
-/** The parameters of a target, of which many are no URL. */
+/** The query parameters of a target, which need not be a valid URL. */
 export const parametersOf = (target: string): URLSearchParams => new URLSearchParams(target.replace(/^[^?]*/, ''))
 
-/** Whether a header is between two hops alone (RFC 7230). */
+/** Whether a header is hop-by-hop (RFC 7230). */
 export const isHopHeader = (name: string): boolean => hopHeaders.has(name.toLowerCase())
 
-type Forwarding = { readonly host: string; readonly ateAuthorization: boolean }
+type Forwarding = { readonly host: string; readonly isAuthorizationConsumed: boolean }
 
-/** The sender's headers as a listener gets them: repeated ones joined, the relay's own taken out, `Via` extended. */
-export function forwarded(raw: readonly string[], { host, ateAuthorization }: Forwarding): Record<string, string> {
-	const kept = new Map<string, { readonly name: string; readonly values: string[] }>()
+/** The sender's headers for a listener: repeated ones joined, those of the relay removed, `Via` extended. */
+export function forwarded(
+	raw: readonly string[],
+	{ host, isAuthorizationConsumed }: Forwarding,
+): Record<string, string> {
+	const merged = new Map<string, { readonly name: string; readonly values: string[] }>()
 	for (let at = 0; at + 1 < raw.length; at += 2) {
 		const name = raw[at] ?? ''
 		const value = raw[at + 1] ?? ''
 		const key = name.toLowerCase()
 		if (isHopHeader(key) || key === 'servicebusauthorization' || key.startsWith('microsoft-relay-')) continue
-		if (key === 'authorization' && ateAuthorization) continue
-		const same = kept.get(key)
-		if (same === undefined) kept.set(key, { name, values: [value] })
+		if (key === 'authorization' && isAuthorizationConsumed) continue
+		const same = merged.get(key)
+		if (same === undefined) merged.set(key, { name, values: [value] })
 		else same.values.push(value)
 	}
-	const via = kept.get('via')?.values ?? []
-	kept.set('via', { name: 'Via', values: [...via, `1.1 ${host}`] })
-	return Object.fromEntries([...kept.values()].map(({ name, values }) => [name, values.join(', ')]))
+	const via = merged.get('via')?.values ?? []
+	merged.set('via', { name: 'Via', values: [...via, `1.1 ${host}`] })
+	return Object.fromEntries([...merged.values()].map(({ name, values }) => [name, values.join(', ')]))
 }
 
-/** The listeners that a sender asks for or rules out, by their `sb-hc-id`. */
+/** Whether the sender's headers allow the listener with this `sb-hc-id`. */
 export function admits(headers: IncomingHttpHeaders, id: string): boolean {
 	const listed = (name: string) =>
 		headers[name]

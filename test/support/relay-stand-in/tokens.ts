@@ -4,7 +4,7 @@ export type Right = 'listen' | 'send'
 
 type Rule = { readonly key: string; readonly rights: readonly Right[] }
 
-/** A token that is right, with its end; or the status and reason of its refusal. */
+/** Expiry of a valid token in milliseconds since 1970, or status and reason of the refusal. */
 export type Verdict = { readonly expires: number } | { readonly status: 401 | 403; readonly reason: string }
 
 export type Check = {
@@ -16,7 +16,7 @@ export type Check = {
 	readonly rules: Readonly<Record<string, Rule>>
 }
 
-/** Key that signs the lab's Entra tokens. */
+/** The key of the lab's Entra tokens. */
 const entraKey = 'lab-entra'
 const audience = 'https://relay.azure.net/'
 
@@ -27,7 +27,7 @@ export function verify(check: Check): Verdict {
 	try {
 		return check.token.startsWith('SharedAccessSignature ') ? verifySas(check) : verifyJwt(check)
 	} catch (error) {
-		if (error instanceof URIError) return refused(401, 'MalformedToken: The token is not escaped as it must be.')
+		if (error instanceof URIError) return refused(401, 'MalformedToken: The escapes of the token are invalid.')
 		throw error
 	}
 }
@@ -44,7 +44,7 @@ function verifySas({ token = '', right, entity, host, now, rules }: Check): Verd
 	)
 	const rule = rules[decodeURIComponent(fields.get('skn') ?? '')]
 	if (rule === undefined) return refused(401, 'InvalidSignature: The token has an invalid signature.')
-	// Encoders differ: signed is the field as it was sent.
+	// Encoders differ, so the signature covers the field as it was sent.
 	const signature = sign(rule.key, `${fields.get('sr')}\n${fields.get('se')}`)
 	if (decodeURIComponent(fields.get('sig') ?? '') !== signature)
 		return refused(401, 'InvalidSignature: The token has an invalid signature.')
@@ -57,7 +57,7 @@ function verifySas({ token = '', right, entity, host, now, rules }: Check): Verd
 		: refused(403, `AuthorizationFailed: The token lacks the right ${right}.`)
 }
 
-/** A sender shows one token many times over. */
+/** The last signature, because a sender repeats its token. */
 let last = { key: '', text: '', signature: '' }
 
 function sign(key: string, text: string): string {
@@ -66,7 +66,7 @@ function sign(key: string, text: string): string {
 	return last.signature
 }
 
-/** Microsoft's libraries sign with and without port and trailing slash, in any case. */
+/** Microsoft's libraries sign URIs with or without port and trailing slash, in any case. */
 function covers(uri: string, host: string, entity: string): boolean {
 	const signed = uri
 		.toLowerCase()
@@ -80,7 +80,7 @@ function covers(uri: string, host: string, entity: string): boolean {
 const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const signJwt = (unsigned: string) => createHmac('sha256', entraKey).update(unsigned).digest('base64url')
 
-/** A token as Entra would give it to an identity with these rights. */
+/** A token as Entra issues it to an identity with these rights. */
 export function entraToken(claims: {
 	readonly expires: number
 	readonly rights: readonly Right[]
@@ -100,6 +100,6 @@ function verifyJwt({ token = '', right, now }: Check): Verdict {
 	)
 	if (claims.aud !== audience) return refused(401, 'InvalidAudience: The token has the wrong audience.')
 	if (!(claims.exp * 1000 > now)) return refused(401, 'ExpiredToken: The token is expired.')
-	if (!claims.roles.includes(right)) return refused(403, `AuthorizationFailed: The identity may not ${right}.`)
+	if (!claims.roles.includes(right)) return refused(403, `AuthorizationFailed: The identity has no right to ${right}.`)
 	return { expires: claims.exp * 1000 }
 }

@@ -6,30 +6,30 @@ import type { Faults } from './faults.ts'
 import { frameReader } from './frames.ts'
 import { type Journal, withoutSecrets } from './journal.ts'
 
-/** A WebSocket of a listener. All that passes on it is in the journal. */
+/** A WebSocket of a listener. The journal records all its traffic. */
 export type Wire = {
 	readonly name: 'control' | 'rendezvous'
 	readonly channel: WebSocket
 	readonly socket: Socket
-	/** Sends a message and, right after it, the body that it announces. */
+	/** Sends a message and directly after it the announced body. */
 	send(message: object, body?: Buffer): void
-	/** Sends a text that may be no message. */
+	/** Sends a text, which may be an invalid message. */
 	say(text: string): void
-	/** Called with every piece that comes, be it a part of a message. */
+	/** Called for every piece of data that arrives, even for part of a message. */
 	moved: () => void
-	/** Nothing is read from or written to it any more, until it thaws. */
+	/** Stops reading and writing until `thaw`. */
 	freeze(): void
 	thaw(): void
 }
 
 type Ends = Pick<Wire, 'name' | 'channel' | 'socket'>
-type Surroundings = { readonly seen: Journal; readonly faults: Faults; readonly clock: Clock }
+type WireOptions = { readonly wireJournal: Journal; readonly faults: Faults; readonly clock: Clock }
 
-export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }: Surroundings): Wire {
-	/** What is still to be sent, when that takes its time: nothing may come between the frames of one message. */
+export function wireOf({ name, channel, socket }: Ends, { wireJournal, faults, clock }: WireOptions): Wire {
+	/** The slow message that is being sent. Others wait, because the frames of a message must not be interrupted. */
 	let sending: Promise<void> | undefined
 	const frames = (from: 'listener' | 'service') =>
-		frameReader(({ opcode, fin, length }) => seen.write('frame', { channel: name, from, opcode, fin, length }))
+		frameReader(({ opcode, fin, length }) => wireJournal.write('frame', { channel: name, from, opcode, fin, length }))
 
 	const came = frames('listener')
 	socket.on('data', (bytes: Buffer) => {
@@ -77,7 +77,7 @@ export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }:
 		channel,
 		socket,
 		send: (message, body = Buffer.alloc(0)) => {
-			seen.write('message', { channel: name, from: 'service', message: withoutSecrets(message) })
+			wireJournal.write('message', { channel: name, from: 'service', message: withoutSecrets(message) })
 			pass(JSON.stringify(message), body)
 		},
 		say: (text) => pass(text, Buffer.alloc(0)),
@@ -96,7 +96,7 @@ export function wireOf({ name, channel, socket }: Ends, { seen, faults, clock }:
 
 type Piece = { readonly piece: Buffer; readonly isLast: boolean }
 
-/** A body in pieces of this length, or in one. */
+/** Cuts a body into pieces of this length, or returns it in one piece. */
 export function piecesOf(body: Buffer, length = body.length): readonly Piece[] {
 	const pieces: Piece[] = []
 	for (let at = 0; at < body.length; at += length)
@@ -105,18 +105,18 @@ export function piecesOf(body: Buffer, length = body.length): readonly Piece[] {
 }
 
 type Reader = {
-	/** The head came of an answer whose body is still to come. */
+	/** The head of an answer arrived, and its body is still to come. */
 	begun(head: Head): void
 	answered(head: Head, body: Buffer): void
-	/** A message that is no answer. */
+	/** A message other than an answer. */
 	other(message: Readonly<Record<string, unknown>>): void
 	violation(what: string): void
-	/** An empty body that nothing announced is let pass: Microsoft's library ends an answer without a body by one. */
+	/** Accepts an empty body that was not announced, because Microsoft's library sends one after an answer without a body. */
 	readonly isLenient: boolean
 }
 
-/** Reads texts and the binary message that some of them announce. */
-export function read(wire: Wire, seen: Journal, { begun, answered, other, violation, isLenient }: Reader): void {
+/** Reads text messages, each with the binary message that it may announce. */
+export function read(wire: Wire, wireJournal: Journal, { begun, answered, other, violation, isLenient }: Reader): void {
 	let expected: Head | undefined
 	wire.channel.on('message', (bytes: RawData, isBinary: boolean) => {
 		if (isBinary) {
@@ -132,8 +132,8 @@ export function read(wire: Wire, seen: Journal, { begun, answered, other, violat
 		if (expected !== undefined) violation('text instead of the announced body')
 		expected = undefined
 		const message = parsed(String(bytes))
-		if (message === undefined) return violation('text that is no message')
-		seen.write('message', { channel: wire.name, from: 'listener', message: withoutSecrets(message) })
+		if (message === undefined) return violation('text that is not a message')
+		wireJournal.write('message', { channel: wire.name, from: 'listener', message: withoutSecrets(message) })
 		if (typeof message.response !== 'object' || message.response === null) return other(message)
 		const head = message.response as Head // sound: read from the wire of a lab; the journal holds what is wrong with it
 		if (!head.body) return answered(head, Buffer.alloc(0))

@@ -306,7 +306,7 @@ function rangeOf(filter: string | null): Wanted | undefined {
 }
 
 /** Mulberry32: numbers in [0, 1) that a seed determines. */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
 	let state = seed >>> 0
 	return () => {
 		state = (state + 0x6d2b79f5) >>> 0

@@ -12,7 +12,7 @@ import { connectionString, simulateTableService } from '../../../support/simulat
 
 const ids = sequenceOfIds()
 let store: ResourceStore
-/** The same directory, of which no more than 1,000 resources may be looked through for one request. */
+/** The same directory with a scan limit of 1,000 resources. */
 let limited: ResourceStore
 let meter: Meter
 
@@ -27,7 +27,7 @@ beforeEach(async () => {
 	limited = openDirectory({ ...options, scanLimit: 1000 })
 })
 
-/** Reading a total folds up to 98 differences, which is two requests more than usual. */
+/** Folds the counts, since the first reads of a total fold up to 98 deltas each, which takes two requests more. */
 async function foldCounts(type: ResourceType = userType): Promise<void> {
 	for (let times = 0; times < 60; times++) await store.query(type, { page: { startIndex: 1, count: 0 } })
 }
@@ -47,7 +47,7 @@ const page = async (type: ResourceType, startIndex: number, count: number) => {
 	return { totalResults, ids: resources.map(({ id }) => id) }
 }
 
-test.each([userType, groupType])('a page of $name anywhere is what stands there, in 2 requests', async (type) => {
+test.each([userType, groupType])('a page of $name resources at any startIndex takes 2 requests', async (type) => {
 	const created = await create(type, 3000)
 	const gone = created.filter((_, index) => index % 7 === 3)
 	for (const id of gone) await store.delete(type, id)
@@ -66,7 +66,7 @@ test.each([userType, groupType])('a page of $name anywhere is what stands there,
 	for (const { requests, waves } of [first, second]) expect({ requests, waves }).toEqual({ requests: 2, waves: 1 })
 })
 
-describe('a directory of 2,500 users of whom 1,000 may be looked through', () => {
+describe('a directory of 2,500 users with a scan limit of 1,000', () => {
 	let users: readonly ResourceId[]
 	beforeEach(async () => {
 		users = await create(userType, 2500)
@@ -76,10 +76,10 @@ describe('a directory of 2,500 users of whom 1,000 may be looked through', () =>
 	const sevens = () => users.filter((_, index) => index % 10 === 7)
 
 	test.each([
-		['is filtered by what has no index', { filter }],
-		['is sorted by what has none', { sort: { by: { name: 'title' }, descending: false } }],
-	])('refuses a page by startIndex that %s, and says what would help', async (_, asked) => {
-		await expect(limited.query(userType, { ...asked, page: { startIndex: 1, count: 10 } })).rejects.toMatchObject({
+		['is filtered by an attribute without an index', { filter }],
+		['is sorted by an attribute without an index', { sort: { by: { name: 'title' }, descending: false } }],
+	])('refuses a page by startIndex that %s, and says what the client can do', async (_, query) => {
+		await expect(limited.query(userType, { ...query, page: { startIndex: 1, count: 10 } })).rejects.toMatchObject({
 			status: 400,
 			scimType: 'tooMany',
 			message:
@@ -87,7 +87,7 @@ describe('a directory of 2,500 users of whom 1,000 may be looked through', () =>
 		})
 	})
 
-	test('refuses a page by startIndex far on in the order of userNames, which a cursor gets to', async () => {
+	test('refuses a page by startIndex after too many userNames, and answers it by cursor', async () => {
 		const sort = { by: { name: 'userName' }, descending: false }
 		const at = (startIndex: number) => limited.query(userType, { sort, page: { startIndex, count: 10 } })
 		expect((await at(1001)).resources).toHaveLength(10)
@@ -96,31 +96,31 @@ describe('a directory of 2,500 users of whom 1,000 may be looked through', () =>
 			scimType: 'tooMany',
 			message: 'there are more than 1000 resources before this page: page by cursor',
 		})
-		const seen: ResourceId[] = []
+		const returned: ResourceId[] = []
 		for (let next: string | undefined = ''; next !== undefined; ) {
 			const found: QueryResult = await limited.query(userType, { sort, page: { after: next, count: 500 } })
-			seen.push(...found.resources.map(({ id }) => id))
+			returned.push(...found.resources.map(({ id }) => id))
 			next = found.next
 		}
-		expect(seen.toSorted()).toEqual(users)
+		expect(returned.toSorted()).toEqual(users)
 	})
 
-	test('is walked by cursor nevertheless, with a bounded look each time and without a total', async () => {
-		const seen: ResourceId[] = []
+	test('is walked by cursor, with few requests for each page and without a total', async () => {
+		const returned: ResourceId[] = []
 		let next: string | undefined = ''
 		while (next !== undefined) {
 			const page: Page = { after: next, count: 30 }
-			const asked = (): Promise<QueryResult> => limited.query(userType, { filter, page })
-			const { result, requests } = await meter.measure(asked)
+			const query = (): Promise<QueryResult> => limited.query(userType, { filter, page })
+			const { result, requests } = await meter.measure(query)
 			expect(requests).toBeLessThanOrEqual(next === '' ? 5 : 3)
 			expect(result.totalResults).toBe(undefined)
-			seen.push(...result.resources.map(({ id }) => id))
+			returned.push(...result.resources.map(({ id }) => id))
 			next = result.next
 		}
-		expect(seen).toEqual(sevens())
+		expect(returned).toEqual(sevens())
 	})
 
-	test('answers what an index answers', async () => {
+	test('answers if an index or the count histogram finds the page', async () => {
 		const found = await limited.query(userType, {
 			filter: parseFilter('userName eq "USER-77"'),
 			page: { startIndex: 1, count: 10 },
@@ -133,7 +133,7 @@ describe('a directory of 2,500 users of whom 1,000 may be looked through', () =>
 	})
 })
 
-test('what is new is found without reading what is old', async () => {
+test('a filter by time finds new users without reading old ones', async () => {
 	await create(userType, 2200)
 	const since = new Date().toISOString()
 	while (new Date().toISOString() === since);

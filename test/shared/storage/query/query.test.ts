@@ -29,7 +29,7 @@ const person = (index: number): AttributeValues => ({
 		{ value: `mail${index % 12}@example.com`, type: index % 2 === 0 ? 'work' : 'home' },
 		{ value: `other${index}@example.com`, type: 'other', primary: true },
 	],
-	// One that does not fit into one property of a row, so that its index rows do not hold it.
+	// This user does not fit into one property of a row, so that its index rows have its id alone.
 	...(index === 7 && { nickName: 'n'.repeat(50_000) }),
 	...(index % 6 === 0 && { [urn.enterpriseUser]: { department: 'Ops', manager: { value: `boss-${index % 4}` } } }),
 })
@@ -49,7 +49,7 @@ beforeAll(async () => {
 	}
 	users = await readAll(userType, ids)
 	groups = await readAll(groupType, groupIds)
-	// The first query folds nothing and the counts fit one page; whatever is measured comes after it.
+	// The counts fit in one page of the table service, and this query folds no deltas, so that later ones are measured alike.
 	await store.query(userType, { page: { startIndex: 1, count: 1 } })
 })
 
@@ -62,7 +62,7 @@ const everything: Page = { startIndex: 1, count: 1000 }
 const idsOf = (resources: readonly StoredResource[]): readonly string[] => resources.map(({ id }) => id)
 const bare = ({ members, groups: _, ...resource }: StoredResource): StoredResource => resource
 
-/** What a filter finds, by looking at every resource. */
+/** The resources that match, by a comparison of every resource with the filter. */
 function expected(type: ResourceType, filter: string): readonly StoredResource[] {
 	const parsed = parseFilter(filter)
 	return (type === userType ? users : groups).filter((resource) => matches(parsed, viewOf(type, resource), type))
@@ -74,7 +74,7 @@ const withIds = (filter: string): string =>
 
 describe('a filter', () => {
 	test.each([
-		// An index row holds the user whole.
+		// An index row has a copy of the user.
 		['userName eq "USER-37@example.com"', 1, 1],
 		['USERNAME eq "user-37@example.com"', 1, 1],
 		['urn:ietf:params:scim:schemas:core:2.0:User:userName eq "user-37@example.com"', 1, 1],
@@ -90,18 +90,18 @@ describe('a filter', () => {
 		[`displayName eq "o'neil"`, 6, 1],
 		[`${urn.enterpriseUser}:manager.value eq "boss-2"`, 5, 1],
 		['manager eq "boss-2"', 5, 1],
-		// The best index of several, and the rest is looked at.
+		// The best index of several. The other terms are compared.
 		['active eq true and displayName eq "bob" and externalId eq "E/2"', 2, 1],
 		['title pr and (userName eq "user-5@example.com")', 1, 1],
 		['not (active eq true) and userName eq "user-0@example.com"', 0, 1],
-		// The beginning of what an index has.
+		// A prefix of values in an index.
 		['userName sw "USER-3"', 11, 1],
 		['emails sw "Mail1"', undefined, 1],
 		['emails.value sw "o" and externalId sw "E/" and active eq true', undefined, 2],
 		['externalId sw "e/"', 0, 1],
 		['displayName sw "o\'n"', 6, 1],
 		['userName sw "user-19"', 1, 2],
-		// One that is too large for a copy is read where it is.
+		// A user that is too large for a copy is read from its own row.
 		['userName eq "user-19@example.com"', 1, 2],
 		['displayName eq "ÅSA"', 6, 2],
 		['emails.value eq "other7@example.com" and nickName pr', 1, 2],
@@ -109,14 +109,14 @@ describe('a filter', () => {
 		['id eq "{u3}" and active eq true', 0, 1],
 		['id eq "{g1}"', 0, 0],
 		['id eq "x"', 0, 0],
-		// Whose groups: the user and the membership are looked at together.
+		// The user and the membership are read at the same time.
 		['id eq "{u0}" and groups.value eq "{g1}"', 1, 3],
 		['id eq "{u1}" and groups.value eq "{g1}"', 0, 3],
 		['groups.value eq "{g4}"', 8, 2 + 8],
 		['groups eq "{g4}" and active eq true', 8, 2 + 8],
 		['groups.value eq "{u4}"', 0, 1],
 		['groups.value eq "nothing"', 0, 0],
-		// All users, in one page of the service.
+		// All users, in one page of the table service.
 		['title eq "TITLE 0"', 6, 1],
 		['active eq false and title pr', 6, 1],
 		[`${urn.enterpriseUser}:department eq "OPS"`, 10, 1],
@@ -131,7 +131,7 @@ describe('a filter', () => {
 		['userName eq "user-1@example.com" or userName eq "user-2@example.com"', 2, 1],
 		[`schemas eq "${urn.enterpriseUser}"`, 10, 1],
 		['nickName ew "nnn"', 1, 1],
-		// The memberships of all users: one range, and each group's name once.
+		// The memberships of all users are one range, and each group's row is read once.
 		['groups pr', 30, 1 + 1 + 4],
 		['groups.display eq "group 3"', 30, 1 + 1 + 4],
 	])('%s finds the users that match', async (written, count, requests) => {
@@ -145,7 +145,7 @@ describe('a filter', () => {
 	})
 
 	test.each([
-		// A group's index row tells its id.
+		// A group's index row has its id alone.
 		['displayName eq "GROUP 2"', 1, 2],
 		['displayName eq "nobody"', 0, 1],
 		['externalId eq "G-1"', 1, 2],
@@ -180,10 +180,10 @@ describe('a filter', () => {
 describe('include', () => {
 	test.each([
 		['the groups of all users', userType, undefined],
-		['the groups of the users found', userType, 'displayName eq "bob"'],
+		['the groups of users that match', userType, 'displayName eq "bob"'],
 		['the members of all groups', groupType, undefined],
-		['the members of the groups found', groupType, 'displayName eq "group 1"'],
-		['the members of groups found by one', groupType, 'members.value eq "{u4}"'],
+		['the members of groups that match', groupType, 'displayName eq "group 1"'],
+		['the members of groups found by one member', groupType, 'members.value eq "{u4}"'],
 	] as const)('adds %s', async (_, type, written) => {
 		const filter = written && withIds(written)
 		const all = type === userType ? users : groups
@@ -195,7 +195,7 @@ describe('include', () => {
 		expect(resources).toEqual(filter ? expected(type, filter) : all)
 	})
 
-	test('takes one range for the groups of a whole page', async () => {
+	test('reads the groups of all users on a page in one range', async () => {
 		const page = { startIndex: 11, count: 20 }
 		const { result, requests, waves } = await directory.meter.measure(() =>
 			directory.store.query(userType, { page, include: { groups: true } }),
@@ -211,7 +211,7 @@ describe('sorting', () => {
 		return { by: { name, ...(sub !== undefined && { sub }) }, descending }
 	}
 	const text = (value: unknown): string => (typeof value === 'string' ? value.toLowerCase() : '')
-	/** Users by a value, those without one at the end, and by id where it is the same. */
+	/** Users by a value, then by id. Users without a value come last. */
 	const sorted = (keyOf: (user: StoredResource) => string, descending = false) =>
 		[...users].sort((a, b) => {
 			const [left, right] = [keyOf(a), keyOf(b)]
@@ -241,14 +241,14 @@ describe('sorting', () => {
 		expect(totalResults).toBe(population)
 	})
 
-	test('by an attribute of several values takes the primary one', async () => {
+	test('by an attribute with several values uses the primary value', async () => {
 		const sort = by('emails.value')
 		const { resources } = await directory.store.query(userType, { sort, page: everything })
 		const primary = ({ attributes }: StoredResource) => text(Object(attributes).emails[1].value)
 		expect(idsOf(resources)).toEqual(idsOf(sorted(primary)))
 	})
 
-	test('by userName reads its index and the count', async () => {
+	test('by userName reads the index of userNames and the count', async () => {
 		const sort = by('userName')
 		const query = { sort, page: { startIndex: 3, count: 4 } }
 		const { result, requests, waves } = await directory.meter.measure(() => directory.store.query(userType, query))
@@ -262,12 +262,12 @@ describe('sorting', () => {
 })
 
 describe('paging', () => {
-	const asked: readonly [string, ResourceType, Omit<Query, 'page'>][] = [
+	const queries: readonly [string, ResourceType, Omit<Query, 'page'>][] = [
 		['all users', userType, {}],
 		['all groups', groupType, {}],
 		['users by userName', userType, { sort: { by: { name: 'userName' }, descending: false } }],
-		['users by userName downwards', userType, { sort: { by: { name: 'userName' }, descending: true } }],
-		['users by what many have alike', userType, { sort: { by: { name: 'displayName' }, descending: true } }],
+		['users by userName, descending', userType, { sort: { by: { name: 'userName' }, descending: true } }],
+		['users by displayName, which many share', userType, { sort: { by: { name: 'displayName' }, descending: true } }],
 		['users found by an index', userType, { filter: parseFilter('displayName eq "bob"') }],
 		['users found by a scan', userType, { filter: parseFilter('active eq true') }],
 		[
@@ -277,43 +277,43 @@ describe('paging', () => {
 		],
 	]
 
-	test.each(asked)('of %s by startIndex shows each one once, in order', async (_, type, query) => {
+	test.each(queries)('of %s by startIndex returns each resource once, in order', async (_, type, query) => {
 		const { resources: all, totalResults = Number.NaN } = await directory.store.query(type, {
 			...query,
 			page: everything,
 		})
 		expect(all).toHaveLength(totalResults)
-		const seen: StoredResource[] = []
+		const returned: StoredResource[] = []
 		for (let startIndex = 1; startIndex <= totalResults; startIndex += 7) {
 			const result = await directory.store.query(type, { ...query, page: { startIndex, count: 7 } })
 			expect(result).toEqual({ resources: all.slice(startIndex - 1, startIndex + 6), totalResults })
-			seen.push(...result.resources)
+			returned.push(...result.resources)
 		}
-		expect(seen).toEqual(all)
+		expect(returned).toEqual(all)
 		const behind = { startIndex: totalResults + 1, count: 7 }
 		expect(await directory.store.query(type, { ...query, page: behind })).toEqual({ resources: [], totalResults })
 	})
 
-	test.each(asked)('of %s by cursor shows each one once, in order', async (_, type, query) => {
+	test.each(queries)('of %s by cursor returns each resource once, in order', async (_, type, query) => {
 		const { resources: all, totalResults = Number.NaN } = await directory.store.query(type, {
 			...query,
 			page: everything,
 		})
 		for (const count of [1, 7, totalResults - 1, totalResults]) {
-			const seen: StoredResource[] = []
+			const returned: StoredResource[] = []
 			let after: string | undefined = ''
 			while (after !== undefined) {
 				const result = await directory.store.query(type, { ...query, page: { after, count } })
 				expect(result.totalResults).toBe(totalResults)
-				expect(result.resources).toHaveLength(Math.min(count, totalResults - seen.length))
-				seen.push(...result.resources)
+				expect(result.resources).toHaveLength(Math.min(count, totalResults - returned.length))
+				returned.push(...result.resources)
 				after = result.next
 			}
-			expect(seen).toEqual(all)
+			expect(returned).toEqual(all)
 		}
 	})
 
-	test.each(asked)('of %s with a count of 0 tells the total alone', async (_, type, query) => {
+	test.each(queries)('of %s with a count of 0 returns the total alone', async (_, type, query) => {
 		const { totalResults } = await directory.store.query(type, { ...query, page: everything })
 		for (const page of [
 			{ startIndex: 1, count: 0 },
@@ -323,7 +323,7 @@ describe('paging', () => {
 		}
 	})
 
-	test('by cursor neither repeats nor leaves out who stays, whatever else comes and goes', async () => {
+	test('by cursor returns each user that stays once, while others are created and deleted', async () => {
 		const { store } = await newDirectory(azurite())
 		const create = (userName: string) => store.create(userType, { attributes: { userName } })
 		const [a, b, c, d] = await inOrder(['a', 'b', 'c', 'd'], create)
@@ -337,7 +337,7 @@ describe('paging', () => {
 		expect(second).toEqual({ resources: [d, e], totalResults: 3 })
 	})
 
-	test('deep in a directory of more than a page of the service finds the right place', async () => {
+	test('by startIndex is right after the first page of the table service', async () => {
 		const { store, meter } = await newDirectory(azurite())
 		const create = (index: number) => store.create(userType, { attributes: { userName: `u${index}` } })
 		const all: StoredResource[] = []
@@ -345,7 +345,7 @@ describe('paging', () => {
 			all.push(...(await Promise.all(Array.from({ length: 50 }, (_, at) => create(index + at)))))
 		}
 		all.sort((a, b) => (a.id < b.id ? -1 : 1))
-		// Reading the total folds deltas, so that the second time is the usual one.
+		// The first reads of a total fold deltas, which takes more requests.
 		for (let times = 0; times < 12; times++) await store.query(userType, { page: { startIndex: 1, count: 0 } })
 		const at = (startIndex: number, count: number) => store.query(userType, { page: { startIndex, count } })
 		expect(await at(1051, 40)).toEqual({ resources: all.slice(1050, 1090), totalResults: 1100 })

@@ -13,19 +13,19 @@ import { simulateTableService } from '../../../support/simulator/table-service.t
 const azurite = useAzurite()
 
 /**
- * Walks over a directory by cursor, while others create, rename and delete users as fast as they can. Every tenth of
- * those who are there at the beginning may be deleted meanwhile; the others stay.
+ * Reads all users by cursor, while other callers create, rename and delete users as fast as they can. Of the users at the
+ * beginning every tenth may be deleted; the others stay.
  */
-async function walkAmongOthers({ store }: TestDirectory, users: readonly string[], pageSize: number) {
+async function walkDuringChanges({ store }: TestDirectory, users: readonly string[], pageSize: number) {
 	const staying = users.filter((_, index) => index % 10 > 0)
 	const passing = users.filter((_, index) => index % 10 === 0)
-	const seen: string[] = []
+	const returned: string[] = []
 	const done = { created: 0, renamed: 0, deleted: 0 }
 	let isOver = false
 	const walk = async () => {
 		for (let next: string | undefined = ''; next !== undefined; ) {
 			const found: QueryResult = await store.query(userType, { page: { after: next, count: pageSize } })
-			for (const { id } of found.resources) seen.push(id)
+			for (const { id } of found.resources) returned.push(id)
 			next = found.next
 		}
 		isOver = true
@@ -33,8 +33,8 @@ async function walkAmongOthers({ store }: TestDirectory, users: readonly string[
 	const create = async () => {
 		while (!isOver) await store.create(userType, { attributes: { userName: `new-${done.created++}` } })
 	}
-	// Everywhere in turn, before and behind the place that the walk has come to.
-	const oneOf = (among: readonly string[], turn: number) => among[(turn * 7919) % among.length] ?? ''
+	// Users from all over the directory, before and after the page that is read.
+	const oneOf = (users: readonly string[], turn: number) => users[(turn * 7919) % users.length] ?? ''
 	const rename = async () => {
 		while (!isOver) {
 			const attributes = { userName: `renamed-${done.renamed}` }
@@ -45,35 +45,35 @@ async function walkAmongOthers({ store }: TestDirectory, users: readonly string[
 		while (!isOver) expect(await store.delete(userType, oneOf(passing, done.deleted++))).toBe('deleted')
 	}
 	await Promise.all([walk(), create(), rename(), remove()])
-	return { staying, passing, seen, done }
+	return { staying, passing, returned, done }
 }
 
-function expectEverybodyOnce({ staying, passing, seen, done }: Awaited<ReturnType<typeof walkAmongOthers>>): void {
-	const found = new Set(seen)
-	expect(seen).toHaveLength(found.size)
+function expectEachOnce({ staying, passing, returned, done }: Awaited<ReturnType<typeof walkDuringChanges>>): void {
+	const found = new Set(returned)
+	expect(returned).toHaveLength(found.size)
 	expect(staying.filter((id) => !found.has(id))).toEqual([])
-	// The others were in the way of the walk: some left before it came, some came before it was there.
+	// The changes met the walk: some users were deleted before their page was read, and some were created before.
 	expect(passing.filter((id) => !found.has(id)).length).toBeGreaterThan(0)
 	expect(found.size).toBeGreaterThan(new Set([...staying, ...passing.filter((id) => found.has(id))]).size)
 	for (const times of Object.values(done)) expect(times).toBeGreaterThan(5)
 }
 
-describe('a walk by cursor sees everybody once who is there throughout, while others come and go', () => {
+describe('a walk by cursor returns each user that stays once, while others are created and deleted', () => {
 	test('of 10,000 on Azurite', async () => {
 		const directory = await newDirectory(azurite())
 		const users = await seedUsers(directory, 10_000)
-		expectEverybodyOnce(await walkAmongOthers(directory, users, 200))
+		expectEachOnce(await walkDuringChanges(directory, users, 200))
 	}, 120_000)
 
 	test('of 200,000 on the simulator', async () => {
 		const simulator = simulateTableService({ isInterleaved: true })
 		const directory = await newDirectory(simulator)
 		const users = await seedUsers(directory, 200_000, simulator)
-		expectEverybodyOnce(await walkAmongOthers(directory, users, 1000))
+		expectEachOnce(await walkDuringChanges(directory, users, 1000))
 	}, 120_000)
 })
 
-/** All rows of a directory. Times and ETags are others in every one. */
+/** All rows of a directory, without times and ETags, which differ between directories. */
 async function rowsOf(table: Table): Promise<readonly unknown[]> {
 	const rows: unknown[] = []
 	for await (const page of table.pages({ from: '!', to: '~' })) {
@@ -90,7 +90,7 @@ const isTime = (value: unknown): boolean => typeof value === 'string' && /^\d{4}
 test.each([
 	['Azurite', 60],
 	['the simulator', 600],
-])('users who are seeded on %s have the rows of users who are created', async (name, count) => {
+])('seeded users on %s have the same rows as created users', async (name, count) => {
 	const simulator = name === 'Azurite' ? undefined : simulateTableService()
 	const [seeded, created] = [await newDirectory(simulator ?? azurite()), await newDirectory(simulator ?? azurite())]
 	await seedUsers({ ...seeded, ids: sequenceOfIds() }, count, simulator)
@@ -104,9 +104,9 @@ test.each([
 	expect(await rowsOf(seeded.table)).toEqual(rows)
 })
 
-test('a walk in the order of userNames goes on where somebody leaves whom it is just about to read', async () => {
+test('a walk in the order of userNames goes on if a user is deleted before its row is read', async () => {
 	const directory = await newDirectory(simulateTableService())
-	// The row of a userName holds the whole user, or of a large one only where it is.
+	// The index row has a copy of the user, or the id alone of a large user.
 	const create = (userName: string) =>
 		directory.store.create(userType, { attributes: { userName, nickName: 'x'.repeat(userName === 'b' ? 50_000 : 1) } })
 	const [a, b, c, d] = [await create('a'), await create('b'), await create('c'), await create('d')]
@@ -115,11 +115,11 @@ test('a walk in the order of userNames goes on where somebody leaves whom it is 
 		return send(request)
 	})
 	const sort = { by: { name: 'userName' }, descending: false }
-	const seen: unknown[] = []
+	const returned: unknown[] = []
 	for (let next: string | undefined = ''; next !== undefined; ) {
 		const page: QueryResult = await store.query(userType, { sort, page: { after: next, count: 2 } })
-		seen.push(...page.resources)
+		returned.push(...page.resources)
 		next = page.next
 	}
-	expect(seen).toEqual([a, c, d])
+	expect(returned).toEqual([a, c, d])
 })

@@ -1,13 +1,13 @@
-/** Counts what is under way, and tells when nothing is. */
-export type Tally = {
-	/** One more; the result, called once, is one less. */
+/** Counts work in progress and reports when none is left. */
+export type InFlight = {
+	/** Counts one more. Call the result once when that work ends. */
 	enter(): () => void
 	count(): number
-	/** Resolves when nothing is under way. */
+	/** Resolves when no work is in progress. */
 	empty(): Promise<void>
 }
 
-export function tally(): Tally {
+export function inFlight(): InFlight {
 	const waiting = new Set<() => void>()
 	let count = 0
 	return {

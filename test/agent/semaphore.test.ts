@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { forwardTo } from '../../agent/forward.ts'
-import { gate } from '../../agent/gate.ts'
+import { semaphore } from '../../agent/semaphore.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
 import { clock, type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
@@ -21,17 +21,21 @@ const answerAll = () => {
 	for (const response of open.splice(0)) json(response, 200, {})
 }
 
-/** A write that is waited for so many milliseconds. */
+/** Sends a write with this deadline in milliseconds. */
 const post = (deadline: number) => {
 	const expires = Date.now() + 36_000_000
 	const { token } = sasToken({ uri: 'http://localhost/demo', keyName: 'send', key: 'sendkey', expires })
 	return sendTo({
-		...{ port: lab.standIn.port, ca: lab.ca, method: 'POST', path: '/demo/scim/Users', body: '{}' },
+		port: lab.standIn.port,
+		ca: lab.ca,
+		method: 'POST',
+		path: '/demo/scim/Users',
+		body: '{}',
 		headers: { ServiceBusAuthorization: token, 'x-scim-relay-deadline-ms': String(deadline) },
 	})
 }
 
-test('a request whose turn does not come in time is told so in time', async () => {
+test('a request that waits longer than its deadline is refused in time', async () => {
 	await lab.agent({ concurrency: 1 })
 	const first = post(45_000)
 	await lab.standIn.journal.until('request')
@@ -44,32 +48,32 @@ test('a request whose turn does not come in time is told so in time', async () =
 	expect(lab.origin.requests).toHaveLength(1)
 })
 
-test('the place of what has waited in vain is free for another', async () => {
-	const { enter } = gate(1, 1, clock)
+test('work that waited too long leaves the queue', async () => {
+	const { enter } = semaphore(1, 1, clock)
 	let finish = (_: string) => {}
 	const first = enter({
 		run: () =>
 			new Promise<string>((resolve) => {
 				finish = resolve
 			}),
-		within: 1,
-		otherwise: '',
+		waitLimit: 1,
+		fallback: '',
 	})
-	const turn = (within: number) => enter({ run: async () => 'done', within, otherwise: 'late' })
-	const vain = turn(1000)
+	const turn = (waitLimit: number) => enter({ run: async () => 'done', waitLimit, fallback: 'late' })
+	const timedOut = turn(1000)
 	expect(turn(1000)).toBeUndefined()
-	expect(await vain).toBe('late')
+	expect(await timedOut).toBe('late')
 	const next = turn(60_000)
 	finish('first')
 	expect([await first, await next, await turn(0)]).toEqual(['first', 'done', 'done'])
 })
 
-test('what nobody waits for any more when its turn comes is not asked', async () => {
+test('a request of a disconnected sender is not sent', async () => {
 	const forward = forwardTo(lab.config(), clock)
-	const question = { method: 'GET', path: '/scim/Users', headers: {}, body: Buffer.alloc(0), deadline: 2000 }
-	expect(await forward({ ...question, signal: AbortSignal.abort() })).toEqual({
+	const get = { method: 'GET', path: '/scim/Users', headers: {}, body: Buffer.alloc(0), deadline: 2000 }
+	expect(await forward({ ...get, signal: AbortSignal.abort() })).toEqual({
 		fault: 'origin_timeout',
-		detail: 'nobody waits for the answer any more',
+		detail: 'the sender has disconnected',
 	})
 	await new Promise((resolve) => setTimeout(resolve, 100))
 	expect(lab.origin.requests).toEqual([])

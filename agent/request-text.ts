@@ -1,28 +1,31 @@
 import { request as plain } from 'node:http'
 import { type Agent, request as secure } from 'node:https'
 
-type Question = {
+type TextRequest = {
 	readonly method?: string
 	readonly headers?: Readonly<Record<string, string>>
 	readonly body?: string
 	readonly agent?: Agent | undefined
 	readonly ca?: string | undefined
-	/** Milliseconds until it is given up. */
-	readonly limit?: number
+	/** Milliseconds, 10,000 by default. */
+	readonly timeout?: number
 }
 
-export type Reply = { readonly status: number; readonly challenge: string; readonly text: string }
+export type TextResponse = { readonly status: number; readonly challenge: string; readonly text: string }
 
-const usualLimit = 10_000
+const defaultTimeout = 10_000
 
-/** Asks for something small, following no redirect; unlike fetch by the proxy and the authorities that the settings name. */
-export const ask = (
+/**
+ * Sends one small request and reads the answer as text. Follows no redirect. Rejects if the connection fails or times out.
+ * Unlike `fetch`, it accepts an agent for a proxy and the certificates of an authority.
+ */
+export const requestText = (
 	url: string,
-	{ method = 'GET', headers = {}, body, agent, ca, limit = usualLimit }: Question,
-): Promise<Reply> =>
+	{ method = 'GET', headers = {}, body, agent, ca, timeout = defaultTimeout }: TextRequest,
+): Promise<TextResponse> =>
 	new Promise((resolve, reject) => {
 		const isSecure = url.startsWith('https:')
-		const options = { method, headers, signal: AbortSignal.timeout(limit) }
+		const options = { method, headers, signal: AbortSignal.timeout(timeout) }
 		const more = { ...(agent && { agent }), ...(ca !== undefined && { ca }) }
 		const outgoing = isSecure ? secure(url, { ...options, ...more }) : plain(url, options)
 		outgoing.on('error', reject)

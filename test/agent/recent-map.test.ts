@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { kept } from '../../agent/kept.ts'
+import { recentMap } from '../../agent/recent-map.ts'
 
-/** A clock that stands still until it is set. */
-function still() {
+/** A clock that a test advances. */
+function manualClock() {
 	let time = 0
 	return {
 		clock: { now: () => time, after: () => () => undefined },
@@ -12,9 +12,9 @@ function still() {
 	}
 }
 
-test('an entry is there for its time, however many more come', () => {
-	const { clock, pass } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 1e6 })
+test('an entry stays for its time while others are added', () => {
+	const { clock, pass } = manualClock()
+	const entries = recentMap<number>(clock, { milliseconds: 1000, capacity: 1e6 })
 	for (let at = 0; at < 5000; at++) {
 		if (at > 4000) pass(0.9)
 		entries.set(String(at), at)
@@ -22,9 +22,9 @@ test('an entry is there for its time, however many more come', () => {
 	expect([entries.get('0'), entries.get('4999')]).toEqual([0, 4999])
 })
 
-test('is forgotten after twice its time at most', () => {
-	const { clock, pass } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 10 })
+test('an entry is forgotten after at most twice its time', () => {
+	const { clock, pass } = manualClock()
+	const entries = recentMap<number>(clock, { milliseconds: 1000, capacity: 10 })
 	entries.set('a', 1)
 	pass(1999)
 	expect(entries.get('a')).toBe(1)
@@ -35,9 +35,9 @@ test('is forgotten after twice its time at most', () => {
 	expect(entries.get('b')).toBeUndefined()
 })
 
-test('of too many the newest are kept, by their weight', () => {
-	const { clock } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 100 })
+test('if the entries exceed the capacity, the newest stay', () => {
+	const { clock } = manualClock()
+	const entries = recentMap<number>(clock, { milliseconds: 1000, capacity: 100 })
 	for (let at = 0; at < 60; at++) entries.set(String(at), at, 10)
 	const there = Array.from({ length: 60 }, (_, at) => entries.get(String(at))).filter((value) => value !== undefined)
 	expect(there.at(-1)).toBe(59)
@@ -45,9 +45,9 @@ test('of too many the newest are kept, by their weight', () => {
 	expect(there.length).toBeLessThanOrEqual(20)
 })
 
-test('what is set again is the newest, and what is deleted is gone', () => {
-	const { clock } = still()
-	const entries = kept<number>(clock, { milliseconds: 1000, room: 2 })
+test('a repeated set makes an entry the newest, and delete removes it', () => {
+	const { clock } = manualClock()
+	const entries = recentMap<number>(clock, { milliseconds: 1000, capacity: 2 })
 	entries.set('a', 1)
 	entries.set('b', 2)
 	entries.set('c', 3)
