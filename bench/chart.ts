@@ -29,12 +29,12 @@ export function chart(points: readonly Point[]): string {
 			]
 		}),
 	)
-	const placed = panels.map(
+	const positioned = panels.map(
 		(content, index) =>
 			`<g transform="translate(${(index % 2) * width},${Math.floor(index / 2) * height})">${content}</g>`,
 	)
 	const size = `viewBox="0 0 ${2 * width} ${Math.ceil(panels.length / 2) * height}"`
-	return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="10" fill="#18181b"><rect width="100%" height="100%" fill="#fff"/>${placed.join('\n')}</svg>\n`
+	return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="10" fill="#18181b"><rect width="100%" height="100%" fill="#fff"/>${positioned.join('\n')}</svg>\n`
 }
 
 function panel(title: string, points: readonly Point[], valueIn: (point: Point) => number): string {

@@ -9,7 +9,7 @@ export type Child<T> = {
 	stop(): void
 }
 
-type Start<T> = {
+type ChildOptions<T> = {
 	readonly args: readonly string[]
 	readonly read: (message: unknown) => T
 	/** Options of Node itself. */
@@ -17,7 +17,7 @@ type Start<T> = {
 }
 
 /** Starts a script beside this one and waits for its first message. */
-export async function startChild<T>(script: string, { args, read, execArgv = [] }: Start<T>): Promise<Child<T>> {
+export async function startChild<T>(script: string, { args, read, execArgv = [] }: ChildOptions<T>): Promise<Child<T>> {
 	const child = fork(new URL(script, import.meta.url), args, { execArgv: [...execArgv] })
 	return {
 		ready: read(await nextMessage(child)),

@@ -31,9 +31,9 @@ function seriesIn(points: readonly Point[]): readonly Series[] {
 	const series = new Map<string, [Point, ...Point[]]>()
 	for (const point of points) {
 		const name = `${point.where}: ${point.operation}`
-		const known = series.get(name)
-		if (known === undefined) series.set(name, [point])
-		else known.push(point)
+		const existing = series.get(name)
+		if (existing === undefined) series.set(name, [point])
+		else existing.push(point)
 	}
 	return [...series.values()]
 }
@@ -60,7 +60,7 @@ const lineOf = (series: Series, name: string, textOf: (point: Point) => string):
 		.join(', ')}`
 
 /** How the verdicts are told: those that are missed each by itself. */
-export function told(verdicts: readonly Verdict[]): readonly string[] {
+export function verdictLines(verdicts: readonly Verdict[]): readonly string[] {
 	const missed = verdicts.filter(({ isMet }) => !isMet)
 	return [
 		`${verdicts.length - missed.length} of ${verdicts.length} targets are met`,

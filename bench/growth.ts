@@ -12,9 +12,9 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { chart, type Point } from './chart.ts'
 import { type Child, startChild } from './child.ts'
-import { told, verdictsOn } from './growth-targets.ts'
+import { verdictLines, verdictsOn } from './growth-targets.ts'
 import { printTable } from './measure.ts'
-import { person } from './person.ts'
+import { benchUser } from './user.ts'
 
 /**
  * Do operations grow with the directory? Prints what each costs at each size, draws it, and says which targets are met.
@@ -30,7 +30,7 @@ export async function growth(): Promise<void> {
 	await writeFile('docs/growth.svg', chart(points))
 	console.log('\ndrawn: docs/growth.svg\n')
 	const verdicts = verdictsOn(points, peakMegabytes)
-	for (const line of told(verdicts)) console.log(line)
+	for (const line of verdictLines(verdicts)) console.log(line)
 	if (!verdicts.every(({ isMet }) => isMet)) process.exitCode = 1
 }
 
@@ -45,7 +45,7 @@ async function measureAzurite(users: readonly number[], members: readonly number
 			for (let done = 0; done < count; done += 16) {
 				await Promise.all(
 					Array.from({ length: Math.min(16, count - done) }, (_, index) =>
-						world.store.create(userType, { attributes: person(`filled-${world.created++}-${index}`) }),
+						world.store.create(userType, { attributes: benchUser(`filled-${world.created++}-${index}`) }),
 					),
 				)
 			}
@@ -114,30 +114,30 @@ async function open(connectionString: string): Promise<World> {
 	return { store: services.open(tenant), tenant, spent, created: 0 }
 }
 
-type Plan = {
+type GrowthPlan = {
 	readonly users: readonly number[]
 	readonly members: readonly number[]
 	readonly fillUsers: (count: number) => Promise<unknown>
 	readonly fillGroup: (id: ResourceId, count: number) => Promise<unknown>
 }
 
-type Work<T> = readonly [name: string, work: (index: number, target: T) => Promise<unknown>]
+type GrowthStep<T> = readonly [name: string, work: (index: number, target: T) => Promise<unknown>]
 
 /** So many tell what is rare. */
 const memberChanges = 200
 
-async function measureAll(where: string, world: World, plan: Plan): Promise<readonly Point[]> {
+async function measureAll(where: string, world: World, plan: GrowthPlan): Promise<readonly Point[]> {
 	const { store } = world
 	const points: Point[] = []
 	const own: ResourceId[] = []
 	const createOwn = async () =>
-		own.push((await store.create(userType, { attributes: person(`own-${world.created++}`) })).id)
+		own.push((await store.create(userType, { attributes: benchUser(`own-${world.created++}`) })).id)
 	let size = 0
 	for (const users of plan.users) {
 		await plan.fillUsers(users - size)
 		size = users
 		const page = (startIndex: number) => store.query(userType, { page: { startIndex, count: 100 } })
-		const works: readonly Work<undefined>[] = [
+		const works: readonly GrowthStep<undefined>[] = [
 			['create a user', createOwn],
 			['match by userName', (index) => find(store, `own-${world.created - 1 - index}@EXAMPLE.com`)],
 			['change a user', (index) => rename(store, own.at(-1 - index), `Title ${index}`)],
@@ -159,7 +159,7 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 	}
 	const change = (id: ResourceId, add: readonly ResourceId[], remove: readonly ResourceId[]) =>
 		store.changeMembers(id, { add: add.map((value) => ({ value })), remove })
-	const works: readonly Work<ResourceId>[] = [
+	const works: readonly GrowthStep<ResourceId>[] = [
 		['add a member', (index, id) => change(id, at(own, index), [])],
 		['is it a member?', (index, id) => isMember(store, id, at(own, index)[0])],
 		['remove a member', (index, id) => change(id, [], at(own, index))],
@@ -174,19 +174,19 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 /** Walks over everybody by cursor while others come and go, and says who was seen. Throws where somebody was missed. */
 async function walk({ store }: World): Promise<string> {
 	const passing: ResourceId[] = []
-	const come = async (name: string) => passing.push((await store.create(userType, { attributes: person(name) })).id)
+	const come = async (name: string) => passing.push((await store.create(userType, { attributes: benchUser(name) })).id)
 	for (let index = 0; index < 200; index++) await come(`passing-${index}`)
 	const { totalResults = Number.NaN } = await store.query(userType, { page: { startIndex: 1, count: 0 } })
 	const staying = totalResults - passing.length
 	const passed = new Set(passing)
-	const seen = new Set<string>()
+	const seenIds = new Set<string>()
 	let twice = 0
 	let pages = 0
 	const started = performance.now()
 	for (let next: string | undefined = ''; next !== undefined; ) {
 		const found: QueryResult = await store.query(userType, { page: { after: next, count: 1000 } })
 		for (const { id } of found.resources) {
-			if (seen.size === seen.add(id).size) twice++
+			if (seenIds.size === seenIds.add(id).size) twice++
 		}
 		next = found.next
 		const [gone] = passing.splice(0, 1)
@@ -194,7 +194,7 @@ async function walk({ store }: World): Promise<string> {
 		if (pages++ < 100) passed.add(passing[(await come(`late-${pages}`)) - 1] ?? ('' as ResourceId)) // sound: it was just put there
 	}
 	const seconds = ((performance.now() - started) / 1000).toFixed(1)
-	const stayed = [...seen].filter((id) => !passed.has(id as ResourceId)).length // sound: ids are what was seen
+	const stayed = [...seenIds].filter((id) => !passed.has(id as ResourceId)).length // sound: ids are what was seen
 	if (twice > 0 || stayed !== staying)
 		throw new Error(`of ${staying} users ${stayed} were seen, ${twice} of them twice`)
 	return `a walk by cursor while others came and went: all ${staying.toLocaleString('en')} users once, ${pages} pages in ${seconds} s\n`
@@ -217,11 +217,11 @@ const at = (ids: readonly ResourceId[], index: number): readonly ResourceId[] =>
 
 type Size<T> = { readonly place: Pick<Point, 'where' | 'by' | 'size'>; readonly target: T }
 
-type Sample = { readonly requests: number; readonly whole: number; readonly raw: number }
+type Sample = { readonly requests: number; readonly total: number; readonly raw: number }
 
 /** Measures each work at all sizes by turns, so that what else the machine does is the same for all of them. */
 async function measureWorks<T>(
-	works: readonly Work<T>[],
+	works: readonly GrowthStep<T>[],
 	{ spent }: World,
 	{ sizes, times }: { readonly sizes: readonly Size<T>[]; readonly times: number },
 ): Promise<readonly Point[]> {
@@ -233,9 +233,9 @@ async function measureWorks<T>(
 				const before = { ...spent }
 				const started = performance.now()
 				await work(index, target)
-				const whole = performance.now() - started
+				const total = performance.now() - started
 				const requests = spent.requests - before.requests
-				samples[size]?.push({ requests, whole, raw: spent.milliseconds - before.milliseconds })
+				samples[size]?.push({ requests, total, raw: spent.milliseconds - before.milliseconds })
 			}
 		}
 		for (const [size, { place }] of sizes.entries())
@@ -249,9 +249,9 @@ function shares(samples: readonly Sample[]): Pick<Point, 'requests' | 'p50' | 'p
 		samples.map(valueIn).sort((a, b) => a - b)[Math.floor(samples.length * part)] ?? Number.NaN
 	return {
 		requests: share(0.5, ({ requests }) => requests),
-		p50: share(0.5, ({ whole }) => whole),
-		p95: share(0.95, ({ whole }) => whole),
-		ratio: share(0.5, ({ whole, raw }) => whole / raw),
+		p50: share(0.5, ({ total }) => total),
+		p95: share(0.95, ({ total }) => total),
+		ratio: share(0.5, ({ total, raw }) => total / raw),
 	}
 }
 

@@ -8,7 +8,7 @@ import { existenceRow, memberRow, membershipRow } from '../shared/storage/rows/s
 import { connectTables, type TableRequest } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { connectionString, simulateTableService } from '../test/support/simulator/table-service.ts'
-import { person } from './person.ts'
+import { benchUser } from './user.ts'
 
 // The simulated table service behind HTTP, in a process of its own. It fills its tables itself when it is asked to.
 
@@ -29,12 +29,14 @@ const server = createServer(async (incoming, outgoing) => {
 		body: Buffer.concat(chunks).toString(),
 	})
 	const names = ['etag', 'x-ms-continuation-nextpartitionkey', 'x-ms-continuation-nextrowkey']
-	const told = names.flatMap((name) => {
+	const responseHeaders = names.flatMap((name) => {
 		const value = response.headers.get(name)
 		return value === undefined ? [] : [[name, value]]
 	})
 	const content = Buffer.from(response.text)
-	outgoing.writeHead(response.status, { ...Object.fromEntries(told), 'Content-Length': content.length }).end(content)
+	outgoing
+		.writeHead(response.status, { ...Object.fromEntries(responseHeaders), 'Content-Length': content.length })
+		.end(content)
 })
 server.listen(0, '127.0.0.1', () => {
 	const { port } = server.address() as AddressInfo // sound: it listens on TCP
@@ -55,7 +57,7 @@ process.on('message', async (message) => {
 	const store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
 	for (let index = 0; index < users; index++) {
 		await store.create(userType, {
-			attributes: person(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`),
+			attributes: benchUser(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`),
 		})
 	}
 	if (group !== undefined) {

@@ -35,7 +35,7 @@ const bulkRequest = z.object({
 
 type BulkOperation = z.infer<typeof bulkOperation>
 
-/** One operation's part of the response (RFC 7644 section 3.7.3). */
+/** The part of the response for one operation (RFC 7644 section 3.7.3). */
 type BulkResult = Pick<BulkOperation, 'method' | 'bulkId'> & {
 	readonly status: string
 	readonly location?: string
@@ -44,8 +44,8 @@ type BulkResult = Pick<BulkOperation, 'method' | 'bulkId'> & {
 }
 
 /**
- * RFC 7644 section 3.7: operations run one after another, those that others refer to by `bulkId` first. Every resource
- * gets its id before anything runs, so references may go in a circle.
+ * RFC 7644 section 3.7. The operations run one after another; an operation that others refer to by `bulkId` runs first.
+ * Every new resource gets its id before the first operation runs, so references may form a cycle.
  */
 export const bulk: Handler = async (call) => {
 	const { failOnErrors = Number.POSITIVE_INFINITY, Operations } = parse(await call.body())
@@ -82,22 +82,22 @@ function parse(body: unknown): z.infer<typeof bulkRequest> {
 	return parsed.data
 }
 
-/** Bulk ids and the ids that their resources will have. */
-type References = ReadonlyMap<string, ResourceId>
+/** The bulkIds and the ids of their resources. */
+type BulkReferences = ReadonlyMap<string, ResourceId>
 
-function idsOf({ ids }: Call, operations: readonly BulkOperation[]): References {
+function idsOf({ ids }: Call, operations: readonly BulkOperation[]): BulkReferences {
 	const references = new Map<string, ResourceId>()
 	for (const { method, path, bulkId } of operations) {
 		if (method !== 'POST') continue
 		if (bulkId === undefined) throw invalidValue('a POST in a bulk request needs a bulkId')
 		if (references.has(bulkId)) throw invalidValue(`the bulkId "${bulkId}" is given twice`)
-		// What is no endpoint of resources is refused when its turn comes, whatever the id.
+		// A path of another endpoint is refused when its operation runs, so its id does not matter.
 		references.set(bulkId, ids(typeNamedBy(segmentsIn(path))?.name ?? 'User'))
 	}
 	return references
 }
 
-/** Depth first: what an operation refers to runs before it, except on the way round a circle. */
+/** Depth first: an operation runs after the operations that it refers to, except in a cycle. */
 function inOrderOfReferences(operations: readonly BulkOperation[]): readonly BulkOperation[] {
 	const byBulkId = new Map(
 		operations.flatMap((operation) => (operation.method === 'POST' ? [[operation.bulkId, operation]] : [])),
@@ -128,7 +128,7 @@ function inOrderOfReferences(operations: readonly BulkOperation[]): readonly Bul
 async function run(
 	call: Call,
 	operation: BulkOperation,
-	references: References,
+	references: BulkReferences,
 	failed: ReadonlySet<string>,
 ): Promise<BulkResult> {
 	const { method, bulkId } = operation
@@ -173,7 +173,7 @@ function handlerOf(type: ResourceType, id: string, method: BulkOperation['method
 function callOf(
 	{ ifMatch, ifNoneMatch, ...call }: Call,
 	{ bulkId, data, version }: BulkOperation,
-	{ id, references }: { readonly id: string; readonly references: References },
+	{ id, references }: { readonly id: string; readonly references: BulkReferences },
 ): Call {
 	const newId = id === '' && bulkId !== undefined ? references.get(bulkId) : undefined
 	return {
@@ -186,14 +186,15 @@ function callOf(
 	}
 }
 
-type Target = { readonly type: ResourceType; readonly id: string }
+type BulkTarget = { readonly type: ResourceType; readonly id: string }
 
-/** `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`, the last with the id that the bulkId stands for. */
-function targetOf({ path }: Pick<BulkOperation, 'path'>, references: References = new Map()): Target {
+/** Reads `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`. A bulkId is replaced with the id that it stands for. */
+function targetOf({ path }: Pick<BulkOperation, 'path'>, references: BulkReferences = new Map()): BulkTarget {
 	const segments = segmentsIn(path)
 	const type = typeNamedBy(segments)
 	const [, id = '', ...rest] = segments
-	if (type === undefined || rest.length > 0) throw invalidPath(`the path "${path}" is not one of a user or group`)
+	if (type === undefined || rest.length > 0)
+		throw invalidPath(`the path "${path}" is not the path of a user or a group`)
 	return { type, id: resolveReference(id, references) }
 }
 
@@ -204,7 +205,7 @@ const typeNamedBy = ([endpoint = '']: readonly string[]): ResourceType | undefin
 
 const prefix = 'bulkId:'
 
-/** The bulk ids that an operation refers to, in its path and in its data. */
+/** The bulkIds that an operation refers to, in its path and in its data. */
 function referencesIn({ path, data }: BulkOperation): readonly string[] {
 	const found: string[] = []
 	const visit = (value: unknown): void => {
@@ -215,14 +216,14 @@ function referencesIn({ path, data }: BulkOperation): readonly string[] {
 	return found
 }
 
-function resolve(value: unknown, references: References): unknown {
+function resolve(value: unknown, references: BulkReferences): unknown {
 	if (typeof value === 'string') return resolveReference(value, references)
 	if (Array.isArray(value)) return value.map((element) => resolve(element, references))
 	if (!isObject(value)) return value
 	return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, resolve(inner, references)]))
 }
 
-function resolveReference(value: string, references: References): string {
+function resolveReference(value: string, references: BulkReferences): string {
 	if (!value.startsWith(prefix)) return value
 	const id = references.get(value.slice(prefix.length))
 	if (id === undefined) throw invalidValue(`no POST of this request has the ${value}`)

@@ -7,13 +7,13 @@ import type { ChangeEntry } from '../shared/storage/feed.ts'
 import type { Handler } from './call.ts'
 
 /**
- * `GET /Changes`, an extension of ours: what has happened to users and groups since `cursor`, in order. The answer always
- * has a `nextCursor` to go on with; there is nothing new as long as it comes without changes.
+ * `GET /Changes`, an extension of ours: the changes of users and groups since `cursor`, in order. The answer always has a
+ * `nextCursor` for the next request. An answer without changes means that nothing is new.
  */
 export const listChanges: Handler = async ({ store, query, baseUrl }) => {
 	const { cursor = '', count } = parseQuery(query)
 	if (cursor !== '' && kindOfId(cursor) !== 'Operation') {
-		throw invalidCursor('the cursor is not one of /Changes: begin again with an empty cursor')
+		throw invalidCursor('the cursor does not belong to /Changes: begin again with an empty cursor')
 	}
 	const changes = await store.changes(cursor, pageSize(count))
 	return {

@@ -1,18 +1,25 @@
 import { ScimError } from '../shared/scim/error.ts'
-import type { Call, Check, Reply } from './call.ts'
+import type { Call, HealthCheck, ScimReply } from './call.ts'
 
-/** Says that the app runs, and nothing else: for probes that have no token. */
-export const alive: Reply = { status: 200, body: { status: 'ok' } }
+/** Says that the app runs, and nothing else. It is for probes without a token. */
+export const alive: ScimReply = { status: 200, body: { status: 'ok' } }
 
-/** `GET /health` below a tenant: 200 when everything that its requests need works, 503 when something does not. */
-export async function health({ checks }: Call): Promise<Reply> {
+/** `GET /health` of a tenant: 200 if all services that its requests need work, otherwise 503. */
+export async function health({ checks }: Call): Promise<ScimReply> {
 	const done = await checks()
 	const isOk = done.every(({ status }) => status === 'ok')
 	return { status: isOk ? 200 : 503, body: { status: isOk ? 'ok' : 'failing', checks: done } }
 }
 
-/** Times a check. What a ScimError says may be told; of any other error only that there was one, since it may name secrets. */
-export async function check(name: Check['name'], run: () => Promise<unknown>, now: () => number): Promise<Check> {
+/**
+ * Runs and times a check. The answer quotes only a ScimError. The text of any other error is left out, because it may name
+ * secrets.
+ */
+export async function check(
+	name: HealthCheck['name'],
+	run: () => Promise<unknown>,
+	now: () => number,
+): Promise<HealthCheck> {
 	const started = now()
 	const failing = await run().then(
 		() => undefined,

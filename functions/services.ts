@@ -13,34 +13,34 @@ import { openDirectory } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
-import type { Check } from './call.ts'
+import type { HealthCheck } from './call.ts'
 import { check } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
 import { counted } from './usage.ts'
 
-/** What requests are answered with. Made once and shared. */
+/** The services that all requests share. They are made once. */
 export type Services = {
 	readonly tenants: Tenants
-	/** Says whether a token is one of the tenant's. Rejects with a ScimError 503 where nobody can tell. */
+	/** Says whether a token belongs to the tenant. Rejects with a ScimError 503 if the tokens cannot be read. */
 	readonly accepts: (tenant: string, token: string) => Promise<boolean>
 	/** The directory of a tenant. */
 	readonly open: (tenant: Tenant) => ResourceStore
-	/** The way to the SCIM server of a tenant whose mode is `relay`. */
+	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
-	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
+	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
 	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
-	/** Looks at what a tenant's requests need. */
-	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly Check[]>
+	/** Checks the services that the requests of a tenant need. */
+	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 }
 
-/** Puts the services together; nothing is sent yet. */
+/** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
 	const now = () => Date.now()
 	const ids = idGenerator(now, randomHex)
@@ -55,7 +55,10 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
-		...{ tables, ids, now, random: Math.random },
+		tables,
+		ids,
+		now,
+		random: Math.random,
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
@@ -88,7 +91,7 @@ async function accountOf(settings: Settings): Promise<Account> {
 	return { endpoint: settings.tables.endpoint, credential: await managedIdentity(identityOf(settings)) }
 }
 
-/** Tokens of Azure Relay for the managed identity, whose client is loaded with the first one. */
+/** Gets tokens for Azure Relay from the managed identity. Its client is loaded for the first token. */
 function relayToken(settings: Settings): TokenSource {
 	let credential: ReturnType<typeof managedIdentity> | undefined
 	return async () => {
@@ -99,12 +102,12 @@ function relayToken(settings: Settings): TokenSource {
 
 const identityOf = ({ clientId }: Settings): { clientId?: string } => (clientId === undefined ? {} : { clientId })
 
-// Random bytes are bought in bulk: one call for each id costs more than all the rest of it.
+// Random bytes are read in bulk. One call for each id would cost more than the rest of the id.
 let pool = ''
 
 function randomHex(digits: number): string {
 	if (pool.length < digits) pool = randomBytes(4096).toString('hex')
-	const taken = pool.slice(0, digits)
+	const text = pool.slice(0, digits)
 	pool = pool.slice(digits)
-	return taken
+	return text
 }

@@ -4,71 +4,77 @@ import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { Failure } from '../failure.ts'
-import { type Counts, type Line, recordsIn } from './records.ts'
+import { type ExportCounts, type ExportLine, recordsIn } from './records.ts'
 
-/** How far an export has come. */
-export type Reached = {
-	/** When it began; undefined where nothing is written yet. */
+/** The progress of an export. */
+export type ExportProgress = {
+	/** The time at which it began; undefined if nothing is written yet. */
 	began: string | undefined
-	readonly counts: { -readonly [What in keyof Counts]: number }
-	/** The user that was written last. Users are written in the order of their ids, and so are the groups after them. */
+	readonly counts: { -readonly [What in keyof ExportCounts]: number }
+	/** The last user that was written. Users are written in the order of their ids; groups follow in the order of theirs. */
 	user: ResourceId | undefined
-	/** The groups that were written; whether all are. */
+	/** The groups that were written. `areGroupsWhole` says whether all of them are. */
 	readonly groups: ResourceId[]
 	areGroupsWhole: boolean
-	/** Of how many of them the memberships are written, too. */
+	/** The number of groups whose memberships are written too. */
 	groupsDone: number
 	isWhole: boolean
 }
 
-export const nothing = (): Reached => ({
-	...{ began: undefined, counts: { users: 0, groups: 0, memberships: 0 } },
-	...{ user: undefined, groups: [], areGroupsWhole: false, groupsDone: 0, isWhole: false },
+export const nothing = (): ExportProgress => ({
+	began: undefined,
+	counts: { users: 0, groups: 0, memberships: 0 },
+	user: undefined,
+	groups: [],
+	areGroupsWhole: false,
+	groupsDone: 0,
+	isWhole: false,
 })
 
-/** An export under way, in the file FILE.part, which is called FILE when it is whole. */
-export type Part = {
+/** An export in progress. It is in the file FILE.part, which is renamed to FILE when it is complete. */
+export type PartFile = {
 	readonly path: string
-	/** What an earlier attempt has come to. */
-	readonly reached: Reached
+	/** The progress of earlier attempts. */
+	readonly reached: ExportProgress
 	write(text: string): Promise<void>
 	finish(): Promise<void>
-	/** Leaves it for another attempt, or takes it away. */
+	/** Closes the file and keeps it for another attempt, or removes it. */
 	abandon(fate: 'kept' | 'removed'): Promise<void>
 }
 
 /**
- * Opens the export of a tenant to a file, where an earlier attempt has ended: at any byte, however it was killed. The last
- * lines go where they may not be all of their kind: one without an end, and the memberships of the last group.
+ * Opens the export of a tenant at the point where an earlier attempt ended. The attempt may have been killed at any byte, so
+ * lines that may be incomplete are removed: a last line without an end, and the memberships of the last group.
  *
- * @throws Failure where there is such a file, or what it is to go on with is no export of this tenant
+ * @throws Failure if FILE already exists, or if FILE.part is not an export of this tenant
  */
-export async function openPart(file: string, tenant: Tenant): Promise<Part> {
+export async function openPartFile(file: string, tenant: Tenant): Promise<PartFile> {
 	const path = `${file}.part`
 	const lock = `${path}.lock`
 	await refuseExisting(file)
-	const written = writing(path, file)
-	await written(() =>
+	const reporting = reported(path, file)
+	await reporting(() =>
 		takeLock(lock, (owner) => {
-			const hint = `wait for it, or delete ${lock} if that process is something else`
+			const hint = `wait for that process, or delete ${lock} if it is another program`
 			return new Failure(`process ${owner} already writes ${path}`, { hint })
 		}),
 	)
 	try {
-		// Only its owner is to see who is provisioned, whoever has made the file.
-		const handle = await written(() => open(path, 'a+', 0o600))
+		// The file holds personal data. Only its owner may read it, even if another program has created it.
+		const handle = await reporting(() => open(path, 'a+', 0o600))
 		try {
-			await written(() => handle.chmod(0o600))
+			await reporting(() => handle.chmod(0o600))
 			const { reached, end } = await reachedIn(handle, { path, tenant })
-			await written(() => handle.truncate(end))
+			await reporting(() => handle.truncate(end))
 			return {
-				...{ path, reached },
-				write: (text) => written(() => handle.writeFile(text)),
+				path,
+				reached,
+				write: (text) => reporting(() => handle.writeFile(text)),
 				async finish() {
-					await written(() => handle.sync())
+					await reporting(() => handle.sync())
 					await handle.close()
 					await refuseExisting(file)
-					await written(() => rename(path, file))
+					await reporting(() => rename(path, file))
 					await rm(lock, { force: true })
 				},
 				async abandon(fate) {
@@ -92,18 +98,18 @@ async function refuseExisting(file: string): Promise<void> {
 		() => true,
 		(error: unknown) => codeOf(error) !== 'ENOENT',
 	)
-	if (isThere) throw new Failure(`${file} is there already`, { hint: 'name another file with --out' })
+	if (isThere) throw new Failure(`${file} already exists`, { hint: 'give another file with --out' })
 }
 
-/** What the system refuses is nothing that anybody would look for in our code. */
-const writing =
+/** Turns an error of the file system into a Failure, because it is not a bug in rollcall. */
+const reported =
 	(path: string, file: string) =>
 	async <T>(work: () => Promise<T>): Promise<T> => {
 		try {
 			return await work()
 		} catch (cause) {
 			if (cause instanceof Failure) throw cause
-			const hint = 'look at the folder and the room in it, or name another file with --out'
+			const hint = 'check the folder and its free space, or give another file with --out'
 			const what = codeOf(cause) === 'ENOENT' ? file : path
 			throw new Failure(`${what} cannot be written: ${reasonOf(cause)}`, { hint, cause })
 		}
@@ -111,18 +117,18 @@ const writing =
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-type Origin = { readonly path: string; readonly tenant: Tenant }
+type ExportSource = { readonly path: string; readonly tenant: Tenant }
 
-/** What an unfinished file has come to, and how much of it that is. */
+/** Reads the progress of an unfinished file. `end` is the byte up to which the file is kept. */
 async function reachedIn(
 	handle: FileHandle,
-	origin: Origin,
-): Promise<{ readonly reached: Reached; readonly end: number }> {
+	origin: ExportSource,
+): Promise<{ readonly reached: ExportProgress; readonly end: number }> {
 	const reached = nothing()
 	let end = 0
-	/** What may be only some of the memberships of a group. */
+	/** The last group, whose memberships may be incomplete. */
 	let last: { readonly group: ResourceId; readonly begin: number; count: number } | undefined
-	const hint = `delete ${origin.path}, and export again`
+	const hint = `delete ${origin.path} and export again`
 	for await (const line of recordsIn(handle, { name: origin.path, hint, isLoose: false })) {
 		const { record } = line
 		if (reached.began === undefined || record.type === 'Export') reached.began = beginningOf(line, origin)
@@ -145,13 +151,13 @@ async function reachedIn(
 	if (reached.isWhole || last === undefined) return { reached, end }
 	reached.counts.memberships -= last.count
 	reached.groupsDone = reached.groups.indexOf(last.group)
-	if (reached.groupsDone === -1) throw new Failure(`${origin.path} has no line of the group ${last.group}`, { hint })
+	if (reached.groupsDone === -1) throw new Failure(`${origin.path} has no line for the group ${last.group}`, { hint })
 	return { reached, end: last.begin }
 }
 
-/** When the export began, if it is one of this tenant. */
-function beginningOf({ number, record }: Line, { path, tenant }: Origin): string {
-	const hint = `delete ${path}, or name another file with --out`
+/** The time at which the export began. Throws a Failure if it is not an export of this tenant. */
+function beginningOf({ number, record }: ExportLine, { path, tenant }: ExportSource): string {
+	const hint = `delete ${path}, or give another file with --out`
 	if (record.type !== 'Export' || number !== 1) throw new Failure(`${path} is not the beginning of an export`, { hint })
 	if (record.tenant === tenant.name && record.table === tenant.table) return record.exported
 	const whose = record.tenant === tenant.name ? `an earlier tenant ${tenant.name}` : `the tenant ${record.tenant}`

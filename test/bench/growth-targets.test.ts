@@ -1,22 +1,28 @@
 import { describe, expect, test } from 'vitest'
 import type { Point } from '../../bench/chart.ts'
-import { told, verdictsOn } from '../../bench/growth-targets.ts'
+import { verdictLines, verdictsOn } from '../../bench/growth-targets.ts'
 
 const point = (operation: string, size: number, more: Partial<Point> = {}): Point => ({
-	...{ where: 'simulator', operation, by: 'members', size },
-	...{ requests: 1, p50: 1, p95: 2, ratio: 1.1 },
+	where: 'simulator',
+	operation,
+	by: 'members',
+	size,
+	requests: 1,
+	p50: 1,
+	p95: 2,
+	ratio: 1.1,
 	...more,
 })
 
 const missedBy = (points: readonly Point[], megabytes = 100): readonly string[] =>
-	told(verdictsOn(points, megabytes)).slice(1)
+	verdictLines(verdictsOn(points, megabytes)).slice(1)
 
 describe('the targets of growth', () => {
 	test('are met where nothing grows', () => {
 		const sizes = [0, 1000, 1_000_000]
 		const points = sizes.flatMap((size) => [point('add a member', size), point('read the group', size)])
 		// Requests and ratio of both, p95 of the one that changes a member, and the memory.
-		expect(told(verdictsOn(points, 255.9))).toEqual(['6 of 6 targets are met'])
+		expect(verdictLines(verdictsOn(points, 255.9))).toEqual(['6 of 6 targets are met'])
 	})
 
 	test.each<[string, readonly Point[], readonly string[]]>([

@@ -352,17 +352,33 @@ describe('an add or replace through a filter that nothing matches', () => {
 		const { tenant, user, path } = await withUser()
 		const operation = { op: 'replace', path: 'emails[type ne "home"].value', value: 'joy@contoso.com' }
 		expect(await patch(tenant, path, operation)).toEqual(
-			answer(400, errorOf(400, 'emails[type ne "home"].value: no value of emails matches', 'noTarget')),
+			answer(400, errorOf(400, 'emails[type ne "home"].value: no value of emails matches the filter', 'noTarget')),
 		)
 		expect((await get(tenant, path)).body).toEqual(user)
 	})
 })
 
 const optional = [
-	...['externalId', 'displayName', 'nickName', 'profileUrl', 'title', 'userType', 'preferredLanguage', 'locale'],
-	...['timezone', 'name.formatted', 'name.familyName', 'name.givenName', 'name.middleName', 'name.honorificPrefix'],
-	...['emails[type eq "work"].value', 'emails[type eq "other"].value', 'phoneNumbers[type eq "mobile"].value'],
-	...['addresses[type eq "work"].formatted', 'addresses[type eq "work"].country', 'roles[primary eq "True"].value'],
+	'externalId',
+	'displayName',
+	'nickName',
+	'profileUrl',
+	'title',
+	'userType',
+	'preferredLanguage',
+	'locale',
+	'timezone',
+	'name.formatted',
+	'name.familyName',
+	'name.givenName',
+	'name.middleName',
+	'name.honorificPrefix',
+	'emails[type eq "work"].value',
+	'emails[type eq "other"].value',
+	'phoneNumbers[type eq "mobile"].value',
+	'addresses[type eq "work"].formatted',
+	'addresses[type eq "work"].country',
+	'roles[primary eq "True"].value',
 	...['employeeNumber', 'costCenter', 'organization', 'division', 'department'].map((at) => `${urn.enterprise}:${at}`),
 ]
 

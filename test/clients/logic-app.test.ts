@@ -12,9 +12,17 @@ const host = useHost()
 /** Entra's default mappings, and the roles and the other address of its tutorial. */
 const targets = {
 	User: [
-		...['userName', 'externalId', 'active', 'displayName', 'title', 'preferredLanguage'],
-		...['name.givenName', 'name.familyName', 'name.formatted'],
-		...['emails[type eq "work"].value', 'emails[type eq "other"].Value'],
+		'userName',
+		'externalId',
+		'active',
+		'displayName',
+		'title',
+		'preferredLanguage',
+		'name.givenName',
+		'name.familyName',
+		'name.formatted',
+		'emails[type eq "work"].value',
+		'emails[type eq "other"].Value',
 		...['formatted', 'streetAddress', 'locality', 'region', 'postalCode', 'country'].map(
 			(name) => `addresses[type eq "work"].${name}`,
 		),
@@ -82,8 +90,13 @@ const aWholeUser = (userName: string) => ({
 	],
 	addresses: [
 		{
-			...{ type: 'work', formatted: '18/2111', streetAddress: '1 Main St', locality: 'Redmond' },
-			...{ region: 'WA', postalCode: '98052', country: 'US' },
+			type: 'work',
+			formatted: '18/2111',
+			streetAddress: '1 Main St',
+			locality: 'Redmond',
+			region: 'WA',
+			postalCode: '98052',
+			country: 'US',
 		},
 	],
 	phoneNumbers: ['work', 'mobile', 'fax'].map((type) => ({ type, value: `+1 425 555 ${type.length}` })),
@@ -148,8 +161,12 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 			const { body } = await call(mine, 'GET', path)
 			expect(valuesAt(body, emptied)).toEqual(Object.fromEntries(emptied.map((target) => [target, undefined])))
 			expect(body).toEqual({
-				...{ schemas: [urn.user], id: created.body.id, meta: body.meta },
-				...{ userName: 'null-update', externalId: 'external-null-update', active: true },
+				schemas: [urn.user],
+				id: created.body.id,
+				meta: body.meta,
+				userName: 'null-update',
+				externalId: 'external-null-update',
+				active: true,
 				roles: aWholeUser('').roles,
 			})
 		}
@@ -186,7 +203,11 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 		const created = await call(mine, 'POST', '/Groups', { schemas: [urn.group], displayName, externalId: 'la-1' })
 		expect(created).toEqual(
 			answer(201, {
-				...{ schemas: [urn.group], id: created.body.id, displayName, externalId: 'la-1', meta: created.body.meta },
+				schemas: [urn.group],
+				id: created.body.id,
+				displayName,
+				externalId: 'la-1',
+				meta: created.body.meta,
 			}),
 		)
 		expect(await call(mine, 'GET', match)).toEqual(answer(200, listOf(created.body)))

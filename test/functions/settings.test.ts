@@ -30,7 +30,7 @@ describe('app settings', () => {
 		],
 		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' } }],
 		[
-			'for the emulator, others empty',
+			'for the emulator, with the others empty',
 			{
 				...azure,
 				...laptop,
@@ -45,7 +45,8 @@ describe('app settings', () => {
 			'with a relay for the identity',
 			{ ...laptop, ROLLCALL_RELAY_NAMESPACE: 'localhost:8443' },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
 				relay: { namespace: 'localhost:8443' },
 			},
 		],
@@ -53,15 +54,18 @@ describe('app settings', () => {
 			'with limits of their own',
 			{ ...laptop, ROLLCALL_SCAN_LIMIT: '2000', ROLLCALL_FEED_DAYS: '7' },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
-				...{ scanLimit: 2000, keepFeedFor: 604_800_000 },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				scanLimit: 2000,
+				keepFeedFor: 604_800_000,
 			},
 		],
 		[
 			'with a relay and its key',
 			{ ...laptop, ...relay },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
 				relay: { namespace: 'acme.servicebus.windows.net', sas: { keyName: 'send', key: 'a key of the relay' } },
 			},
 		],
@@ -80,22 +84,22 @@ describe('app settings', () => {
 		['no tokens', { ...laptop, ROLLCALL_TOKENS_FILE: '' }, tokens],
 		['tokens twice', { ...laptop, ...azure, ROLLCALL_TABLES_ENDPOINT: '' }, tokens],
 		[
-			'an address that is none',
+			'an address that is malformed',
 			{ ...azure, ROLLCALL_TABLES_ENDPOINT: 'acme' },
 			wrong('ROLLCALL_TABLES_ENDPOINT', 'is not an https address'),
 		],
 		[
-			'an address in the clear',
+			'an address without TLS',
 			{ ...azure, ROLLCALL_TABLES_ENDPOINT: 'http://acme.table.core.windows.net' },
 			wrong('ROLLCALL_TABLES_ENDPOINT', 'is not an https address'),
 		],
 		[
-			'a vault in the clear',
+			'a vault without TLS',
 			{ ...azure, ROLLCALL_KEY_VAULT_URL: 'http://acme.vault.azure.net' },
 			wrong('ROLLCALL_KEY_VAULT_URL', 'is not an https address'),
 		],
 		[
-			'a connection string that is none',
+			'a connection string that is malformed',
 			{ ...laptop, ROLLCALL_TABLES_CONNECTION_STRING: 'a secret' },
 			wrong('ROLLCALL_TABLES_CONNECTION_STRING', 'is not a connection string with an account key'),
 		],
@@ -128,7 +132,7 @@ describe('app settings', () => {
 			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: '' },
 			'the app setting ROLLCALL_RELAY_KEY needs ROLLCALL_RELAY_NAMESPACE',
 		],
-	])('with %s are refused by name, without a value', (_, variables, message) => {
+	])('with %s are refused with their name and without a value', (_, variables, message) => {
 		expect(() => parseSettings(variables)).toThrow(expect.objectContaining({ message }))
 	})
 })
@@ -137,7 +141,7 @@ describe('the services', () => {
 	afterEach(() => vi.unstubAllEnvs())
 
 	it.each(['WEBSITE_SITE_NAME', 'WEBSITE_INSTANCE_ID'])(
-		'take no tokens from a file where %s says Azure',
+		'take no tokens from a file if %s shows that they run in Azure',
 		async (name) => {
 			vi.stubEnv(name, 'acme')
 			await expect(

@@ -149,9 +149,20 @@ output key string = account.listKeys().keys[0].value
 		const outputs = templates(compiled()).flatMap((each) => Object.keys(each.outputs))
 		expect(new Set(outputs)).toEqual(
 			new Set([
-				...['principalId', 'clientId', 'workspaceId', 'componentId', 'actionGroupId', 'id', 'packageUrl'],
-				...['appSubnetId', 'endpointSubnetId', 'hostName'],
-				...['appName', 'storageAccountName', 'keyVaultName', 'relayHostName'],
+				'principalId',
+				'clientId',
+				'workspaceId',
+				'componentId',
+				'actionGroupId',
+				'id',
+				'packageUrl',
+				'appSubnetId',
+				'endpointSubnetId',
+				'hostName',
+				'appName',
+				'storageAccountName',
+				'keyVaultName',
+				'relayHostName',
 			]),
 		)
 		expect(JSON.stringify(compiled())).not.toMatch(/\blist[A-Z]\w*\(|getSecret/)
@@ -408,7 +419,8 @@ output key string = account.listKeys().keys[0].value
 								metricName: 'ActiveListeners',
 								dimensions: [{ name: 'EntityName', operator: 'Include', values: ['headquarters'] }],
 								timeAggregation: 'Total',
-								...{ operator, threshold: 2 },
+								operator,
+								threshold: 2,
 							},
 						],
 					},
@@ -468,7 +480,9 @@ output key string = account.listKeys().keys[0].value
 
 /** An alert on requests that is on, has one condition and tells somebody. */
 const alertOn = (query: string, threshold: number, windowSize: string) => ({
-	...{ enabled: true, evaluationFrequency: 'PT5M', windowSize },
+	enabled: true,
+	evaluationFrequency: 'PT5M',
+	windowSize,
 	scopes: [expect.stringContaining('componentId')],
 	criteria: { allOf: [{ query, timeAggregation: 'Count', operator: 'GreaterThanOrEqual', threshold }] },
 	actions: { actionGroups: [expect.stringMatching(/actionGroups/)] },

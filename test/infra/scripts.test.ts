@@ -73,7 +73,8 @@ const deploy = 'deploy.sh --resource-group rollcall --parameters infra/small.bic
 describe('deploy.sh', () => {
 	test('deploys into a new group, publishes, waits, and says what is next', () => {
 		const { status, stdout, stderr, calls, after } = run(`${deploy} --location westeurope`, {
-			...{ pollsUntilRunning: 1, pollsUntilUp: 2 },
+			pollsUntilRunning: 1,
+			pollsUntilUp: 2,
 		})
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 		const output = (name: string) =>
@@ -98,7 +99,11 @@ describe('deploy.sh', () => {
 			askHealth,
 			'sleep 10',
 			askHealth,
-			...[askTenant, 'sleep 10', askTenant, 'sleep 10', askTenant],
+			askTenant,
+			'sleep 10',
+			askTenant,
+			'sleep 10',
+			askTenant,
 		])
 		expect(after.published).toEqual(['host.json', 'index.js', 'package.json'])
 		expect(stdout).toContain('Rollcall works at https://rollcall-abc.azurewebsites.net\n')
@@ -300,7 +305,9 @@ describe('destroy.sh', () => {
 
 	test('removes what a deployment has made that failed before there was a vault', () => {
 		const { status, stdout, stderr, calls, after } = run(destroy, {
-			...{ ...deployedBefore, input: 'rollcall\n', hasVault: false },
+			...deployedBefore,
+			input: 'rollcall\n',
+			hasVault: false,
 		})
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 		expect(callsOf(calls, 'az keyvault')).toEqual([])

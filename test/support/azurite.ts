@@ -18,8 +18,22 @@ export async function startAzurite(): Promise<Azurite> {
 	const inMemory = true
 	const server = new TableServer(
 		new TableConfiguration(
-			...['127.0.0.1', 0, keepAliveSeconds, 'unused.json', false, false, undefined, undefined],
-			...[false, true, '', '', '', undefined, false, inMemory],
+			'127.0.0.1',
+			0,
+			keepAliveSeconds,
+			'unused.json',
+			false,
+			false,
+			undefined,
+			undefined,
+			false,
+			true,
+			'',
+			'',
+			'',
+			undefined,
+			false,
+			inMemory,
 		),
 	)
 	await server.start()

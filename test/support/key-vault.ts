@@ -123,7 +123,8 @@ const refusal = (status: number, code: string, innerCode?: string): Fault =>
 	innerCode === undefined ? { status, code } : { status, code, innerCode }
 
 const challenge = {
-	...{ status: 401, code: 'Unauthorized' },
+	status: 401,
+	code: 'Unauthorized',
 	headers: { 'WWW-Authenticate': `Bearer authorization="${authority}", resource="https://vault.azure.net"` },
 }
 

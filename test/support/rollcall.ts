@@ -30,7 +30,9 @@ export async function rollcall(
 			seen.err += text
 		},
 		input: Readable.from([input]),
-		...{ isWatched, env, program: 'rollcall' },
+		isWatched,
+		env,
+		program: 'rollcall',
 	})
 	return { code, ...seen }
 }

@@ -19,10 +19,10 @@ const closeBracket = /\]/y
 type Nesting = { readonly depth: number; readonly inBrackets: boolean }
 
 /**
- * Reads a filter of RFC 7644 section 3.4.2.2; beyond it, what Microsoft's clients write: values without quotes, and
- * `emails[type eq "work"].value eq "x"`, which is read as `emails[type eq "work" and value eq "x"]`.
+ * Reads a filter of RFC 7644 section 3.4.2.2. It also reads two forms of Microsoft's clients: values without quotes, and
+ * `emails[type eq "work"].value eq "x"`, which becomes `emails[type eq "work" and value eq "x"]`.
  *
- * @throws ScimError 400 `invalidFilter` that says where and what was found, or names the limit
+ * @throws ScimError 400 `invalidFilter` with the position and the text found there, or with the limit
  */
 export function parseFilter(text: string): Filter {
 	const lexer = new Lexer(text, filterLanguage)
@@ -32,7 +32,7 @@ export function parseFilter(text: string): Filter {
 	return filter
 }
 
-/** `valFilter` between its brackets, as it stands in a path or a filter; undefined where no bracket opens. */
+/** Reads `valFilter` and its brackets in a path or a filter; undefined if no bracket opens here. */
 export function takeValueFilter(lexer: Lexer, depth = 0): Filter | undefined {
 	if (lexer.take(openBracket) === undefined) return undefined
 	const filter = disjunction(lexer, deeper(lexer, { depth, inBrackets: true }))
@@ -66,7 +66,7 @@ function term(lexer: Lexer, nesting: Nesting): Filter {
 	return filter === undefined ? expression(lexer, path) : valuePath(lexer, { kind: 'valuePath', path, filter })
 }
 
-/** What follows an open parenthesis, to its end. */
+/** Reads from behind an opening parenthesis to the closing one. */
 function group(lexer: Lexer, nesting: Nesting): Filter {
 	const filter = disjunction(lexer, deeper(lexer, nesting))
 	lexer.expect(closeParenthesis, '"and", "or" or ")"')
@@ -78,7 +78,7 @@ function deeper(lexer: Lexer, { depth, inBrackets }: Nesting): Nesting {
 	return { depth: depth + 1, inBrackets }
 }
 
-/** `attrExp`, after its attribute. */
+/** Reads the rest of `attrExp`, behind its attribute. */
 function expression(lexer: Lexer, path: AttributePath): Filter {
 	const operator = lexer.operator()
 	if (operator === 'pr') return { kind: 'presentExpression', path }
@@ -86,7 +86,7 @@ function expression(lexer: Lexer, path: AttributePath): Filter {
 }
 
 /**
- * Entra matches by `emails[type eq "work"].value eq "x"`, which RFC 7644 has in paths only.
+ * Entra matches by `emails[type eq "work"].value eq "x"`. RFC 7644 allows this form only in paths.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
  */
 function valuePath(lexer: Lexer, { kind, path, filter }: ValuePath): Filter {

@@ -8,7 +8,7 @@ import { groupType, type ResourceType, resourceTypes, userType } from '../../../
 import { isObject } from '../../../shared/scim/value.ts'
 
 const enterprise = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'
-const id = '2819c223' as ResourceId // sound: only the brand is missing, and nothing here looks an id up
+const id = '2819c223' as ResourceId // sound: only the brand is missing, and no test here looks up an id
 
 const identity = { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User', enterprise], id }
 
@@ -30,7 +30,7 @@ const babs: Projection = { ...identity, groups, ...rest }
 const select = (parameters: Parameters<typeof parseSelection>[0], types = resourceTypes) =>
 	parseSelection(parameters, types)
 
-test('without a selection everything that is returned by default is there, in order', () => {
+test('without a selection all default attributes are returned, in order', () => {
 	expect(project(babs, userType)).toEqual({ ...identity, ...rest })
 	expect(Object.keys(project(babs, userType))).toEqual([
 		'schemas',
@@ -44,7 +44,7 @@ test('without a selection everything that is returned by default is there, in or
 	])
 })
 
-describe('attributes selects those alone, with id and schemas', () => {
+describe('attributes selects the named attributes, plus id and schemas', () => {
 	test.each<[string | readonly string[], object]>([
 		['id', {}],
 		['userName', { userName: 'bjensen' }],
@@ -75,7 +75,7 @@ describe('attributes selects those alone, with id and schemas', () => {
 	})
 })
 
-describe('excludedAttributes leaves those out', () => {
+describe('excludedAttributes leaves out the named attributes', () => {
 	const without = (...names: string[]) =>
 		Object.fromEntries(Object.entries(rest).filter(([name]) => !names.includes(name)))
 
@@ -96,7 +96,7 @@ describe('excludedAttributes leaves those out', () => {
 	})
 })
 
-test.each([undefined, '', ' , ', []])('%j names nothing, so it selects nothing', (names) => {
+test.each([undefined, '', ' , ', []])('%j names no attribute, so the default applies', (names) => {
 	expect(select({ attributes: names, excludedAttributes: names })).toEqual(defaultSelection)
 	expect(select({ attributes: 'id', excludedAttributes: names }).mode).toBe('only')
 })
@@ -111,7 +111,7 @@ test('both parameters at once are refused', () => {
 	)
 })
 
-test.each(['attributes', 'excludedAttributes'])('%s may have a thousand names and no more', (parameter) => {
+test.each(['attributes', 'excludedAttributes'])('%s may have up to a thousand names', (parameter) => {
 	const names = (count: number) => ({ [parameter]: Array.from({ length: count }, (_, index) => `a${index}`) })
 	expect(select(names(1000)).named.size).toBe(0)
 	expect(() => select(names(1001))).toThrow(
@@ -123,7 +123,7 @@ test.each(['attributes', 'excludedAttributes'])('%s may have a thousand names an
 	)
 })
 
-test('a selection for two resource types serves each', () => {
+test('a selection for two resource types works for both', () => {
 	const guides: Projection = {
 		schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
 		id,
@@ -207,7 +207,7 @@ const selection = fc
 	.tuple(fc.constantFrom('attributes', 'excludedAttributes'), fc.array(name, { maxLength: 6 }))
 	.map(([parameter, names]) => select({ [parameter]: names }))
 
-/** Says whether a value is another with some of its parts left out. */
+/** Says whether a value equals another value without some of its parts. */
 const isPartOf = (part: unknown, whole: unknown): boolean => {
 	if (Array.isArray(part))
 		return Array.isArray(whole) && part.every((element) => whole.some((other) => isPartOf(element, other)))
@@ -215,7 +215,7 @@ const isPartOf = (part: unknown, whole: unknown): boolean => {
 	return isObject(whole) && Object.entries(part).every(([name, value]) => isPartOf(value, whole[name]))
 }
 
-test('a projection is a part of the resource, has id and schemas, and projected again stays as it is', () => {
+test('a projection is a part of the resource with id and schemas, and a second projection changes nothing', () => {
 	fc.assert(
 		fc.property(selection, (selection) => {
 			const projected = project(babs, userType, selection)
@@ -227,7 +227,7 @@ test('a projection is a part of the resource, has id and schemas, and projected 
 	)
 })
 
-test('what is selected and what is excluded together are what is returned by default', () => {
+test('the selected and the excluded attributes together are the default attributes', () => {
 	const top = fc.array(fc.constantFrom('userName', 'name', 'active', 'emails', enterprise, 'meta'), { minLength: 1 })
 	fc.assert(
 		fc.property(top, (names) => {

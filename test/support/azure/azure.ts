@@ -50,7 +50,9 @@ async function startTables(folder: string) {
 	await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
 	const { port } = front.address() as AddressInfo // sound: it listens on a port
 	return {
-		...{ role, cert: certificate.cert, port },
+		role,
+		cert: certificate.cert,
+		port,
 		async stop() {
 			front.close()
 			front.closeAllConnections()

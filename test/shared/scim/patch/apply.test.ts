@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Quirks } from '../../../../shared/scim/dialect.ts'
 import { ScimError } from '../../../../shared/scim/error.ts'
 import { idGenerator } from '../../../../shared/scim/id.ts'
 import { applyPatch } from '../../../../shared/scim/patch/apply.ts'
@@ -16,10 +17,11 @@ function patch(
 	type: ResourceType = userType,
 ): AttributeValues {
 	const message = { schemas: [urn.patchOp], Operations: operations }
-	return applyPatch(frozen(values), parsePatch(message, type), type)
+	const quirks: Quirks = new Set()
+	return applyPatch(frozen(values), parsePatch(message, type, quirks), { type, quirks })
 }
 
-/** The user beside its userName, after the operations. */
+/** The attributes of the user after the operations, without the userName. */
 function patchUser(values: AttributeValues, operations: readonly unknown[]): AttributeValues {
 	const { userName, ...rest } = patch({ userName: 'bjensen', ...values }, operations)
 	expect(userName).toBe('bjensen')
@@ -105,9 +107,14 @@ describe('an update by Entra', () => {
 			],
 			{ name: { familyName: 'b' }, emails: [{ type: 'work', display: 'W' }] },
 		],
-		['removes a value whatever value it names', { title: 'x' }, [{ op: 'Remove', path: 'title', value: 'y' }], {}],
 		[
-			'removes what is absent',
+			'removes a value and ignores the value in the operation',
+			{ title: 'x' },
+			[{ op: 'Remove', path: 'title', value: 'y' }],
+			{},
+		],
+		[
+			'ignores the removal of an absent value',
 			{},
 			[
 				{ op: 'remove', path: 'emails[type eq "work"]' },
@@ -196,7 +203,7 @@ describe('the examples of RFC 7644 section 3.5.2', () => {
 	)
 })
 
-describe('an add or replace through a filter that nothing matches', () => {
+describe('an add or replace whose filter matches nothing', () => {
 	for (const op of ['Add', 'replace']) {
 		rows(
 			[
@@ -260,7 +267,7 @@ describe('an add or replace through a filter that nothing matches', () => {
 
 	rows(
 		[
-			'is seen by the operations that follow',
+			'is visible to the operations that follow',
 			{},
 			[
 				{ op: 'add', path: 'roles[primary eq "True"].display', value: 'd' },
@@ -290,7 +297,7 @@ describe('an add or replace through a filter that nothing matches', () => {
 		['emails[value eq "a"].value'],
 		['emails[type eq "a" and type eq "b"].value'],
 	])('has no target: %s', (path, values = {}) => {
-		const refused = `400 noTarget: ${path}: no value of emails matches`
+		const refused = `400 noTarget: ${path}: no value of emails matches the filter`
 		expect(refusal(() => patchUser(values, [{ op: 'add', path, value: 'x' }]))).toBe(refused)
 		expect(refusal(() => patchUser(values, [{ op: 'replace', path, value: 'x' }]))).toBe(refused)
 		expect(patchUser(values, [{ op: 'replace', path, value: null }])).toStrictEqual(values)
@@ -312,7 +319,7 @@ describe('a path that selects several elements', () => {
 		],
 		['removes them all', two, [{ op: 'remove', path: 'emails[type eq "work"]' }], { emails: [home] }],
 		[
-			'leaves one of those that become the same',
+			'keeps one of several elements that become equal',
 			two,
 			[{ op: 'replace', path: 'emails[type eq "work"]', value: { value: 'x' } }],
 			{
@@ -320,7 +327,7 @@ describe('a path that selects several elements', () => {
 			},
 		],
 		[
-			'merges into them by add',
+			'merges an added object into them',
 			two,
 			[{ op: 'add', path: 'emails[type eq "work"]', value: { display: 'x' } }],
 			{
@@ -391,7 +398,7 @@ describe('one primary', () => {
 			},
 		],
 		[
-			'stays where the primary itself is changed',
+			'stays if the primary itself is changed',
 			{ emails },
 			[{ op: 'replace', path: 'emails[primary eq true].value', value: 'x' }],
 			{
@@ -400,7 +407,7 @@ describe('one primary', () => {
 		],
 	)
 
-	it('is required of what is added or replaced', () => {
+	it('is checked in added and replaced values', () => {
 		const value = [
 			{ value: 'x', primary: true },
 			{ value: 'y', primary: 'True' },
@@ -411,7 +418,7 @@ describe('one primary', () => {
 	})
 })
 
-describe('a replace by nothing', () => {
+describe('a replace with an empty value', () => {
 	const full = {
 		title: 't',
 		active: true,
@@ -422,14 +429,14 @@ describe('a replace by nothing', () => {
 	const paths = ['title', 'active', 'name.givenName', 'name.familyName', 'emails[type eq "work"].value']
 	const extended = [`${enterprise}:department`, `${enterprise}:manager`]
 
-	it.each([[''], [null], [[]]])('%j unassigns, and again', (value) => {
+	it.each([[''], [null], [[]]])('%j unassigns the attribute, also a second time', (value) => {
 		const operations = [...paths, ...extended].map((path) => ({ op: 'replace', path, value }))
 		const once = patch({ userName: 'b', ...full }, operations)
 		expect(once).toStrictEqual({ userName: 'b' })
 		expect(patch(once, operations)).toBe(once)
 	})
 
-	it.each([[''], [null]])('%j unassigns in the compact form of the validator', (value) => {
+	it.each([[''], [null]])('%j unassigns the attribute in the compact form of the validator', (value) => {
 		const names = ['title', 'active', 'name.givenName', 'name.familyName', ...extended]
 		const operations = [
 			{ op: 'replace', path: 'emails[type eq "work"].value', value },
@@ -471,7 +478,7 @@ describe('a replace by nothing', () => {
 			{ emails: [home] },
 		],
 		[
-			'and an add of nothing to a single value unassigns it, being a replace',
+			'and an add of nothing to a single value unassigns it, as a replace does',
 			{ title: 't', nickName: 'n' },
 			[{ op: 'add', path: 'title', value: '' }],
 			{ nickName: 'n' },
@@ -512,7 +519,7 @@ describe('a value without a path', () => {
 			},
 		],
 		[
-			'adds the same way',
+			'works with an add too',
 			{},
 			[
 				{
@@ -523,7 +530,7 @@ describe('a value without a path', () => {
 			{ displayName: 'Foo Bar', title: 'Bar Foo', name: { givenName: 'Foo', formatted: 'Foo Bar' } },
 		],
 		[
-			'merges what nests',
+			'merges nested objects',
 			{ name: { familyName: 'b' }, [enterprise]: { department: 'd', costCenter: 'c' } },
 			[{ op: 'replace', value: { name: { givenName: 'Given Updated' }, [enterprise]: { department: 'e' } } }],
 			{ name: { familyName: 'b', givenName: 'Given Updated' }, [enterprise]: { department: 'e', costCenter: 'c' } },
@@ -654,7 +661,7 @@ describe('a manager', () => {
 			of('old'),
 		],
 		[
-			'is removed where there is none',
+			'is removed although there is none',
 			{},
 			[
 				{ op: 'remove', path },
@@ -695,10 +702,10 @@ describe('a manager', () => {
 		],
 	)
 
-	it('is one: a filter for another has no target', () => {
+	it('is a single value, so a filter for another manager has no target', () => {
 		const operations = [{ op: 'add', path: 'manager[value eq "x"].$ref', value: 'https://x' }]
 		expect(refusal(() => patchUser(of('old'), operations))).toBe(
-			'400 noTarget: manager[value eq "x"].$ref: the value of manager does not match',
+			'400 noTarget: manager[value eq "x"].$ref: the value of manager does not match the filter',
 		)
 	})
 })
@@ -801,7 +808,7 @@ const newId = idGenerator(
 const [ann, bob, eve] = [newId('User'), newId('User'), newId('User')]
 const nested = newId('Group')
 
-describe('the members of a group that were read', () => {
+describe('the members of a group, once they are read', () => {
 	const members = [{ value: ann, display: 'Ann' }, { value: bob }]
 	const group = { displayName: 'g', members }
 
@@ -818,7 +825,7 @@ describe('the members of a group that were read', () => {
 		],
 		['remove those named', [{ op: 'Remove', path: 'members', value: [{ $ref: null, value: ann }] }], [{ value: bob }]],
 		['remove by a filter', [{ op: 'remove', path: `members[value eq "${ann}"]` }], [{ value: bob }]],
-		['remove by what they are called', [{ op: 'remove', path: 'members[display co "nn"]' }], [{ value: bob }]],
+		['remove by their display', [{ op: 'remove', path: 'members[display co "nn"]' }], [{ value: bob }]],
 		['remove all but one', [{ op: 'remove', path: `members[value ne "${ann}"]` }], [{ value: ann, display: 'Ann' }]],
 		['remove all', [{ op: 'remove', path: 'members' }], undefined],
 		[
@@ -869,7 +876,7 @@ describe('many values', () => {
 		expect(patch(group, [{ op: 'add', path: 'members', value: many }], groupType).members).toHaveLength(50_000)
 	})
 
-	it('of any other attribute are a thousand at most', () => {
+	it('of any other attribute are limited to a thousand', () => {
 		const many = Array.from({ length: 1000 }, (_, index) => ({ value: `${index}` }))
 		const added = { op: 'add', path: 'roles', value: many }
 		expect(patchUser({}, [added, added]).roles).toHaveLength(1000)
@@ -929,7 +936,7 @@ describe('a refusal', () => {
 			'400 invalidValue: title must not contain the character U+0000',
 		],
 		[
-			'values to remove that are none',
+			'values to remove that are malformed',
 			{ op: 'remove', path: 'emails', value: 7 },
 			'400 invalidValue: emails must be an object',
 		],
@@ -942,7 +949,7 @@ describe('a refusal', () => {
 		expect(refusal(() => patchUser({ title: 't' }, [operation]))).toBe(refused)
 	})
 
-	it('spares a required value that comes back', () => {
+	it('does not hit a required value that a later operation restores', () => {
 		const operations = [
 			{ op: 'remove', path: 'userName' },
 			{ op: 'add', path: 'userName', value: 'c' },
@@ -950,7 +957,7 @@ describe('a refusal', () => {
 		expect(patch({ userName: 'b' }, operations)).toStrictEqual({ userName: 'c' })
 	})
 
-	it('of an empty required value is not one of a removed value', () => {
+	it('of an empty required value differs from that of a removed value', () => {
 		const operations = [
 			{ op: 'remove', path: 'title' },
 			{ op: 'replace', path: 'userName', value: '' },
@@ -1021,7 +1028,7 @@ const outcome = (values: AttributeValues, operations: readonly unknown[]) => {
 }
 
 describe('a PATCH', () => {
-	it('of one failing operation anywhere changes nothing', () => {
+	it('with one failing operation changes nothing', () => {
 		const failing = fc.constantFrom(
 			{ op: 'add', path: 'title', value: 7 },
 			{ op: 'add', path: 'emails[value co "zz"].display', value: 'x' },
@@ -1036,7 +1043,7 @@ describe('a PATCH', () => {
 		)
 	})
 
-	it('of replaces and removes does the same the second time, and then changes nothing', () => {
+	it('of replaces and removes has no further effect the second time', () => {
 		fc.assert(
 			fc.property(user, fc.array(fc.oneof(removal, replacement)), (values, operations) => {
 				const once = outcome(values, operations)
@@ -1048,7 +1055,7 @@ describe('a PATCH', () => {
 		)
 	})
 
-	it('that adds a value twice adds it once', () => {
+	it('that adds a value twice stores the value once', () => {
 		fc.assert(
 			fc.property(user, addition, (values, added) => {
 				const once = outcome(values, [added])
@@ -1058,13 +1065,13 @@ describe('a PATCH', () => {
 		)
 	})
 
-	it('of several operations is the same as one PATCH after another', () => {
+	it('with several operations has the effect of several PATCHes in a row', () => {
 		fc.assert(
 			fc.property(user, fc.array(operation, { maxLength: 6 }), (values, operations) => {
 				const whole = outcome(values, operations)
 				fc.pre(typeof whole !== 'string')
 				const stepwise = operations.reduce<AttributeValues>((current, next) => patch(current, [next]), values)
-				// Labels without a value live only until the end of a request, so the steps may end with less.
+				// A label without a value is dropped at the end of each request, so the single steps may end with fewer values.
 				expect(stepwise.title).toEqual(whole.title)
 				expect(stepwise.name).toEqual(whole.name)
 				expect(stepwise[enterprise]).toEqual(whole[enterprise])
@@ -1092,16 +1099,16 @@ describe('the same object', () => {
 	it.each([
 		['no operation', []],
 		[
-			'what is there',
+			'the values that are already there',
 			[
 				{ op: 'Replace', path: 'title', value: 't' },
 				{ op: 'Add', path: 'emails', value: [{ value: 'h', type: 'home' }] },
 			],
 		],
-		['a list as it is', [{ op: 'replace', path: 'emails', value: [work, home] }]],
+		['the current list', [{ op: 'replace', path: 'emails', value: [work, home] }]],
 		['the manager as a string', [{ op: 'Replace', path: 'manager', value: 'm' }]],
 		[
-			'what is absent removed',
+			'the removal of an absent value',
 			[
 				{ op: 'remove', path: 'nickName' },
 				{ op: 'remove', path: `${enterprise}:department` },

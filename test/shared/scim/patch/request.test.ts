@@ -20,11 +20,12 @@ function shown(operation: PatchOperation): string {
 
 const message = (...operations: unknown[]) => ({ schemas: [urn.patchOp], Operations: operations })
 
-const parsed = (operation: unknown, type: ResourceType = userType) => parsePatch(message(operation), type).map(shown)
+const parsed = (operation: unknown, type: ResourceType = userType) =>
+	parsePatch(message(operation), type, new Set()).map(shown)
 
 function refusal(body: unknown, type: ResourceType = userType): string {
 	try {
-		return parsePatch(body, type).map(shown).join('; ')
+		return parsePatch(body, type, new Set()).map(shown).join('; ')
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
 		return `${error.status} ${error.scimType}: ${error.message}`
@@ -32,15 +33,15 @@ function refusal(body: unknown, type: ResourceType = userType): string {
 }
 
 describe('a PATCH message', () => {
-	it('without operations asks for nothing', () => {
-		expect(parsePatch(message(), userType)).toStrictEqual([])
+	it('without operations has no effect', () => {
+		expect(parsePatch(message(), userType, new Set())).toStrictEqual([])
 	})
 
 	it.each([
 		['op in any letter case', { op: 'Add', path: 'nickName', value: 'Babs' }, 'add nickName "Babs"'],
 		['op in capitals', { op: 'REPLACE', path: 'title', value: 'x' }, 'replace title "x"'],
 		['unknown keys', { op: 'add', path: 'title', value: 'x', name: 'addMember' }, 'add title "x"'],
-		['keys in any letter case', { Op: 'remove', Path: 'title' }, 'remove title'],
+		['names in any letter case', { Op: 'remove', Path: 'title' }, 'remove title'],
 		['a value beside a remove', { op: 'Remove', path: 'title', value: 'x' }, 'remove title "x"'],
 		['null as a value', { op: 'Replace', path: 'title', value: null }, 'replace title null'],
 	])('may have %s', (_, operation, expected) => {
@@ -56,7 +57,7 @@ describe('a PATCH message', () => {
 		],
 		['further schemas', { schemas: ['urn:x', urn.patchOp], Operations: [{ op: 'remove', path: 'title' }] }],
 	])('may have %s', (_, body) => {
-		expect(parsePatch(body, userType).map(shown)).toStrictEqual(['remove title'])
+		expect(parsePatch(body, userType, new Set()).map(shown)).toStrictEqual(['remove title'])
 	})
 
 	it.each([
@@ -124,11 +125,11 @@ describe('a PATCH message', () => {
 		expect(refusal(body)).toBe(expected)
 	})
 
-	it('makes a bounded number of changes', () => {
+	it('is limited in its number of changes', () => {
 		const many = (count: number) => Array.from({ length: count }, () => ({ op: 'remove', path: 'title' }))
 		const names = Array.from({ length: 501 }, (_, index) => [`emails[type eq "${index}"].value`, 'x'] as const)
 		const wide = { op: 'add', value: Object.fromEntries(names) }
-		expect(parsePatch(message(...many(maxOperations)), userType)).toHaveLength(1000)
+		expect(parsePatch(message(...many(maxOperations)), userType, new Set())).toHaveLength(1000)
 		expect(refusal(message(...many(maxOperations + 1)))).toBe('413 undefined: a PATCH may make at most 1000 changes')
 		expect(refusal(message(wide, wide))).toBe('413 undefined: a PATCH may make at most 1000 changes')
 	})
@@ -168,7 +169,7 @@ describe('a path', () => {
 		expect(parsed({ op: 'remove', path }, groupType)).toStrictEqual([`remove ${expected}`])
 	})
 
-	it('that is an extension alone stands for its attributes', () => {
+	it('that is the URN of an extension stands for all its attributes', () => {
 		expect(
 			parsed({ op: 'add', path: enterprise, value: { department: 'a', 'manager.value': 'b', unknown: 1 } }),
 		).toStrictEqual(['add enterprise:department "a"', 'add enterprise:manager.value "b"'])
@@ -219,7 +220,7 @@ describe('a path', () => {
 })
 
 describe('a value without a path', () => {
-	it('names paths, as Entra and the validator write them', () => {
+	it('has paths as names, as Entra and the validator write them', () => {
 		const value = {
 			displayName: 'Bjfe',
 			'name.givenName': 'Kkom',
@@ -240,7 +241,7 @@ describe('a value without a path', () => {
 		])
 	})
 
-	it('may nest', () => {
+	it('may be nested', () => {
 		const value = { name: { givenName: 'a' }, [enterprise]: { department: 'b', manager: { value: 'c' } } }
 		expect(parsed({ op: 'Add', value })).toStrictEqual([
 			'add name {"givenName":"a"}',
@@ -253,7 +254,7 @@ describe('a value without a path', () => {
 		expect(parsed({ op: 'replace', value: { [enterprise]: null } })).toContain('remove enterprise:manager')
 	})
 
-	it('may name what is read-only or unknown, which is ignored', () => {
+	it('may have read-only or unknown names, which are ignored', () => {
 		const value = {
 			schemas: [urn.user],
 			id: '7',
@@ -281,7 +282,7 @@ describe('a value without a path', () => {
 			/^400 mutability: members\[value eq "x"\].display cannot be changed$/,
 		],
 		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object$/],
-	])('%j is answered by what it says', (value, type, expected) => {
+	])('%j, which is malformed, is refused', (value, type, expected) => {
 		expect(refusal(message({ op: 'replace', value }), type)).toMatch(expected)
 	})
 })
