@@ -25,6 +25,10 @@ saw one
 { "saw": "no" }
 \`\`\`
 
+\`\`\`mermaid
+flowchart LR
+\`\`\`
+
 \`\`\`
 Length  2
 saw three
@@ -47,11 +51,7 @@ saw five
 saw four;
 \`\`\`
 
-## Pictures
-
-\`\`\`mermaid
-saw --> wood
-\`\`\`
+## Windows
 
 \`\`\`powershell
 saw six

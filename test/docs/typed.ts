@@ -52,7 +52,7 @@ export function typedIn(markdown: string, isCommand: (text: string) => boolean):
 	return { scripts, lines: [...new Set(lines)], translations }
 }
 
-/** A block of data has no commands, and one without a language shows what a program prints. */
+/** Data and diagrams have no commands. A block without a language shows what a program prints. */
 function commandsOf(block: Block, isCommand: (text: string) => boolean): string {
 	if (['json', 'bicep', 'mermaid'].includes(block.language)) return ''
 	if (block.language === '') return block.lines.filter(isCommand).join('\n')
