@@ -5,6 +5,7 @@ import { expect, test, vi } from 'vitest'
 import { commands } from '../../cli/commands.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 import { pages } from './pages.ts'
+import { toPowerShell } from './powershell.ts'
 import { typedIn } from './typed.ts'
 import { useWorld } from './world.ts'
 
@@ -97,6 +98,12 @@ test.each(typed.flatMap(({ name, lines }) => lines.map((line) => [name, line] as
 			await follow(/^(az|rollcall)( [a-z-]+)*? ?$/.test(command) ? `${command} --help` : command)
 		}
 	},
+)
+
+test.each(
+	typed.flatMap(({ name, translations }) => translations.map((each) => [name, each.powershell, each.bash] as const)),
+)('%s: %s is the PowerShell of bash that is run', (_, powershell, bash) =>
+	expect(bash.map(toPowerShell)).toContain(powershell),
 )
 
 test.each([
