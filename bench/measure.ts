@@ -1,4 +1,4 @@
-/** What a number of equal operations took. Milliseconds. */
+/** The times of a number of equal operations, in milliseconds. */
 export type Timing = {
 	readonly perSecond: number
 	readonly p50: number
@@ -9,9 +9,9 @@ export type Timing = {
 export type Work = (index: number) => Promise<unknown>
 
 /**
- * Runs `count` operations with at most `concurrency` under way.
+ * Runs `count` operations, at most `concurrency` at a time.
  *
- * @param timed runs one of them and says what it took; by default the time until it ends
+ * @param timed runs one operation and returns its time in milliseconds; by default the time until it ends
  */
 export async function measure(
 	count: number,
@@ -38,7 +38,7 @@ async function untilDone(index: number, work: Work): Promise<number> {
 	return performance.now() - started
 }
 
-/** Prints rows in columns, the first to the left and the others to the right. */
+/** Prints rows in columns. The first column is aligned to the left, the others to the right. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
 	const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
 	for (const row of [head, ...rows]) {
