@@ -30,7 +30,7 @@ type Series = readonly [Point, ...Point[]]
 function seriesIn(points: readonly Point[]): readonly Series[] {
 	const series = new Map<string, [Point, ...Point[]]>()
 	for (const point of points) {
-		const name = `${point.where}: ${point.operation}`
+		const name = `${point.service}: ${point.operation}`
 		const existing = series.get(name)
 		if (existing === undefined) series.set(name, [point])
 		else existing.push(point)
@@ -55,7 +55,7 @@ function within(series: Series, name: string, valueIn: (point: Point) => number)
 }
 
 const lineOf = (series: Series, name: string, textOf: (point: Point) => string): string =>
-	`${series[0].where}: ${series[0].operation}: ${name}: ${series
+	`${series[0].service}: ${series[0].operation}: ${name}: ${series
 		.map((point) => `${textOf(point)} at ${point.size.toLocaleString('en')} ${point.by}`)
 		.join(', ')}`
 

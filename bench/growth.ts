@@ -126,7 +126,7 @@ type GrowthStep<T> = readonly [name: string, work: (index: number, target: T) =>
 /** Enough changes to show rare events. */
 const memberChanges = 200
 
-async function measureAll(where: string, world: World, plan: GrowthPlan): Promise<readonly Point[]> {
+async function measureAll(service: string, world: World, plan: GrowthPlan): Promise<readonly Point[]> {
 	const { store } = world
 	const points: Point[] = []
 	const own: ResourceId[] = []
@@ -145,7 +145,7 @@ async function measureAll(where: string, world: World, plan: GrowthPlan): Promis
 			['page in the middle', () => page(Math.floor(users / 2))],
 			['page at the end', () => page(users - 100)],
 		]
-		const place = { where, by: 'users', size: users } as const
+		const place = { service, by: 'users', size: users } as const
 		points.push(...(await measureWorks(works, world, { sizes: [{ place, target: undefined }], times: 100 })))
 	}
 	console.log(await walk(world))
@@ -165,7 +165,7 @@ async function measureAll(where: string, world: World, plan: GrowthPlan): Promis
 		['remove a member', (index, id) => change(id, [], at(own, index))],
 		['read the group without members', (_, id) => store.get(groupType, id)],
 	]
-	const sizes = groups.map(({ id, size }) => ({ place: { where, by: 'members', size } as const, target: id }))
+	const sizes = groups.map(({ id, size }) => ({ place: { service, by: 'members', size } as const, target: id }))
 	points.push(...(await measureWorks(works, world, { sizes, times: memberChanges })))
 	report(points)
 	return points
@@ -218,7 +218,7 @@ const isMember = (store: ResourceStore, groupId: string, userId = '') =>
 /** One of our own users, counted from the newest, as a list. None of them was in a group before. */
 const at = (ids: readonly ResourceId[], index: number): readonly ResourceId[] => ids.slice(-1 - index).slice(0, 1)
 
-type Size<T> = { readonly place: Pick<Point, 'where' | 'by' | 'size'>; readonly target: T }
+type Size<T> = { readonly place: Pick<Point, 'service' | 'by' | 'size'>; readonly target: T }
 
 type Sample = { readonly requests: number; readonly total: number; readonly raw: number }
 

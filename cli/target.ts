@@ -41,11 +41,11 @@ type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close'> & {
  * created, and a new role may take some minutes to work. `say` prints what the command waits for.
  */
 export async function openTarget(
-	where: TargetSpec,
+	spec: TargetSpec,
 	{ isFirst, say, program }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
-	const parts = await partsOf(where, { isFirst, say })
-	const typed = (command: string) => [program, command, ...targetArguments(where).map(shellWord)].join(' ')
+	const parts = await partsOf(spec, { isFirst, say })
+	const typed = (command: string) => [program, command, ...targetArguments(spec).map(shellWord)].join(' ')
 	return { ...(await targetOf(parts)), typed }
 }
 
@@ -57,11 +57,11 @@ type OpenTargetOptions = {
 }
 
 async function partsOf(
-	where: TargetSpec,
+	spec: TargetSpec,
 	{ isFirst, say }: Pick<OpenTargetOptions, 'isFirst' | 'say'>,
 ): Promise<TargetParts> {
-	if ('folder' in where) return openFolder(where.folder, isFirst)
-	const deployment = 'resourceGroup' in where ? await findDeployment(where.resourceGroup) : where
+	if ('folder' in spec) return openFolder(spec.folder, isFirst)
+	const deployment = 'resourceGroup' in spec ? await findDeployment(spec.resourceGroup) : spec
 	return openDeployment(deployment, isFirst ? newRoleRetries(say) : undefined)
 }
 

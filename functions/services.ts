@@ -16,7 +16,7 @@ import { check } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { counted } from './usage.ts'
+import { countRequests } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
@@ -41,7 +41,10 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const now = () => Date.now()
 	const ids = idGenerator(now, randomHex)
 	const { intercept = (send) => send } = options
-	const tables = connectTables(await accountOf(settings), { ...options, intercept: (send) => counted(intercept(send)) })
+	const tables = connectTables(await accountOf(settings), {
+		...options,
+		intercept: (send) => countRequests(intercept(send)),
+	})
 	const source =
 		'file' in settings.tokens
 			? fileSource(settings.tokens.file)
@@ -50,7 +53,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
 	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
-	const opening = {
+	const directoryOptions = {
 		tables,
 		ids,
 		now,
@@ -59,7 +62,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
 	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
+		const opened = directories.get(tenant.table) ?? openDirectory({ ...directoryOptions, tenant })
 		directories.set(tenant.table, opened)
 		return opened
 	}
@@ -68,7 +71,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		tenants,
 		accepts: tokenVerifier({ source, isTenant, now }),
 		open,
-		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		sweep: (tenant, until) => sweep({ ...directoryOptions, tenant, until }),
 		senderOf,
 		checks: (tenant, ask) =>
 			Promise.all([

@@ -26,14 +26,14 @@ type SweepServices = Pick<Services, 'now' | 'sweep'> & { readonly tenants: Pick<
 export async function sweepAll(services: SweepServices, log: (event: SweepEvent) => void): Promise<void> {
 	const started = services.now()
 	const until = started + roundLimit
-	for (const tenant of fromAnywhere(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
+	for (const tenant of rotated(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
 		if (services.now() >= until) return
 		if (tenant.mode === 'store') log(await sweepOne(services, tenant, until))
 	}
 }
 
 /** Starts at another item in each round. Steps of the golden ratio soon come close to every item, for any number of items. */
-function fromAnywhere<T>(items: readonly T[], round: number): readonly T[] {
+function rotated<T>(items: readonly T[], round: number): readonly T[] {
 	const start = Math.floor(((round * 0.618_034) % 1) * items.length)
 	return [...items.slice(start), ...items.slice(0, start)]
 }
@@ -45,6 +45,6 @@ async function sweepOne({ sweep, now }: SweepServices, tenant: Tenant, until: nu
 		feedEntriesRemoved: 0,
 		failures: [error],
 	}))
-	const { failures, ...done } = outcome
-	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures }
+	const { failures, ...counts } = outcome
+	return { event: 'sweep', tenant: tenant.name, ...counts, milliseconds: now() - started, errors: failures }
 }

@@ -3,7 +3,7 @@ import type { Point } from '../../bench/chart.ts'
 import { verdictLines, verdictsOn } from '../../bench/growth-targets.ts'
 
 const point = (operation: string, size: number, more: Partial<Point> = {}): Point => ({
-	where: 'simulator',
+	service: 'simulator',
 	operation,
 	by: 'members',
 	size,
@@ -53,7 +53,7 @@ describe('the targets of growth', () => {
 		],
 		[
 			'no measurement of another service',
-			[point('match', 0), point('match', 0, { where: 'Azurite', requests: 2, ratio: 9 })],
+			[point('match', 0), point('match', 0, { service: 'Azurite', requests: 2, ratio: 9 })],
 			[],
 		],
 	])('are missed by %s', (_, points, lines) => {
