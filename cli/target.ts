@@ -26,7 +26,7 @@ export type DeploymentTarget = {
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** The command line that runs another command on this target, such as `token list acme`. */
-	typed(command: string): string
+	commandLine(command: string): string
 	close(): Promise<void>
 }
 
@@ -45,8 +45,8 @@ export async function openTarget(
 	{ isFirst, say, program }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
 	const parts = await partsOf(spec, { isFirst, say })
-	const typed = (command: string) => [program, command, ...targetArguments(spec).map(shellWord)].join(' ')
-	return { ...(await targetOf(parts)), typed }
+	const commandLine = (command: string) => [program, command, ...targetArguments(spec).map(shellWord)].join(' ')
+	return { ...(await targetOf(parts)), commandLine }
 }
 
 type OpenTargetOptions = {
@@ -108,7 +108,7 @@ async function targetOf({
 	tokens,
 	origin,
 	close,
-}: TargetParts): Promise<Omit<DeploymentTarget, 'typed'>> {
+}: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)

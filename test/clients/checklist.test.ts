@@ -636,7 +636,7 @@ describe('a PATCH', () => {
 })
 
 describe('a user', () => {
-	it('who is disabled stays visible; who is deleted is gone permanently', async () => {
+	it('that is disabled stays visible, and one that is deleted is gone permanently', async () => {
 		const { tenant, user, path } = await withUser({ active: true })
 		const match = '/Users?filter=userName+eq+"joy%40testuser.com"'
 		const disabled = await patch(tenant, path, { op: 'Replace', path: 'active', value: 'False' })

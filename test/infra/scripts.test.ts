@@ -18,7 +18,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-type Given = Partial<Subscription> & { readonly input?: string }
+type StubState = Partial<Subscription> & { readonly input?: string }
 
 function install(tool: string, script: string): void {
 	const path = join(root, 'bin', tool)
@@ -27,13 +27,13 @@ function install(tool: string, script: string): void {
 }
 
 /** Runs a script of infra/. */
-function run(command: string, given?: Given) {
+function run(command: string, given?: StubState) {
 	const [script = '', ...args] = command.split(' ')
 	return execute([join(root, 'infra', script), ...args], given)
 }
 
 /** Runs a program where az, npm, curl and sleep are stubs. */
-function execute([program = '', ...args]: readonly string[], { input = '', ...subscription }: Given = {}) {
+function execute([program = '', ...args]: readonly string[], { input = '', ...subscription }: StubState = {}) {
 	const state = join(root, 'state.json')
 	const calls = join(root, 'calls')
 	writeFileSync(state, JSON.stringify({ ...newSubscription, ...subscription }))
