@@ -47,7 +47,7 @@ const order = z.object({
 	tenant: z.object({ name: z.string(), table: z.string() }),
 	/** Users to create. */
 	users: z.number().optional(),
-	/** A group to add members to. Of the users only the anchor rows exist. */
+	/** A group to add members to whose users have no more than their existence rows. */
 	group: z.object({ id: z.string(), members: z.number() }).optional(),
 })
 

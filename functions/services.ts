@@ -53,7 +53,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
 	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
-	const directoryOptions = {
+	const opening = {
 		tables,
 		ids,
 		now,
@@ -62,7 +62,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
 	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...directoryOptions, tenant })
+		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
 		directories.set(tenant.table, opened)
 		return opened
 	}
@@ -71,7 +71,7 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		tenants,
 		accepts: tokenVerifier({ source, isTenant, now }),
 		open,
-		sweep: (tenant, until) => sweep({ ...directoryOptions, tenant, until }),
+		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		senderOf,
 		checks: (tenant, ask) =>
 			Promise.all([

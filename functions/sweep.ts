@@ -45,6 +45,6 @@ async function sweepOne({ sweep, now }: SweepServices, tenant: Tenant, until: nu
 		feedEntriesRemoved: 0,
 		failures: [error],
 	}))
-	const { failures, ...counts } = outcome
-	return { event: 'sweep', tenant: tenant.name, ...counts, milliseconds: now() - started, errors: failures }
+	const { failures, ...done } = outcome
+	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures }
 }

@@ -4,7 +4,7 @@ import type { Row, Table } from '../../shared/storage/table/tables.ts'
 
 type Rows = ReadonlyMap<string, Row>
 
-/** Finds violations of the invariants that the rows of an idle directory must satisfy. */
+/** What must hold of a directory's rows when nobody is at work on it, and does not. */
 export async function violationsIn(table: Table): Promise<readonly string[]> {
 	const rows = new Map<string, Row>()
 	for await (const page of table.pages({ from: '!', to: '~' })) for (const row of page) rows.set(row.RowKey, row)
@@ -46,7 +46,7 @@ function violationsAt({ RowKey, pend, open, op, lc }: Row, rows: Rows): readonly
 	}
 }
 
-/** Every row of an index is a copy of its resource, and every resource has all its index rows. */
+/** Every row of an index is a copy of its resource, and every resource has all of them. */
 function violationsOfIndexes(rows: Rows): readonly string[] {
 	const expected = new Map<string, { readonly v?: unknown; readonly id?: unknown }>()
 	const violations: string[] = []

@@ -7,30 +7,30 @@ import type { Azurite } from './azurite.ts'
 import { createMeter, type Meter } from './meter.ts'
 import { connectionString, type TableService } from './simulator/table-service.ts'
 
-/** A new, empty directory. */
+/** An empty directory of its own. */
 export type TestDirectory = {
 	readonly store: ResourceStore
-	/** The rows of the directory, for tests that look behind the store. */
+	/** Its rows, for a look behind the store. */
 	readonly table: Table
 	readonly tables: Tables
 	readonly tenant: { readonly name: string; readonly table: string }
 	readonly ids: IdGenerator
 	readonly meter: Meter
-	/** Opens the same directory again, as another process would. */
+	/** Opens the same directory once more, as another process has it. */
 	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
-	/** Sweeps as if `later` milliseconds had passed. `until` is the time at which to stop. */
+	/** Sweeps as if it were later by so many milliseconds; `until` is when to stop. */
 	sweep(later?: number, intercept?: (send: Send) => Send, until?: number): Promise<Swept>
 }
 
 type Options = {
 	readonly intercept?: (send: Send) => Send
-	/** Decides when counts are folded. By default they never are. */
+	/** Decides when counts are folded; by default never. */
 	readonly random?: () => number
 }
 
 let count = 0
 
-/** Opens a directory whose store does not pause before a retry. */
+/** Opens a directory whose store does not wait before it tries again. */
 export async function newDirectory(account: Azurite | TableService, options: Options = {}): Promise<TestDirectory> {
 	const { intercept = (send: Send) => send, random = () => 1 } = options
 	const meter = createMeter()
@@ -57,7 +57,7 @@ export async function newDirectory(account: Azurite | TableService, options: Opt
 
 const pause = () => Promise.resolve()
 
-/** Generates unique ids that contain the time of their creation. */
+/** Ids that are all different, with the time of their making. */
 function sequenceFromNow(): IdGenerator {
 	let made = 0
 	return idGenerator(Date.now, (digits) => (made++).toString(16).padStart(digits, '0'))

@@ -1,9 +1,9 @@
 import type { Send, TableRequest, TableResponse } from '../../shared/storage/table/tables.ts'
 
-/** The fate of one request: answered by the service, done without an answer, never sent, or answered with this answer. */
+/** What happens to one request: the service's own answer, no answer though it was done, not sent at all, or this answer. */
 export type Fate = 'answered' | 'lost' | 'unsent' | TableResponse
 
-/** Makes requests to the table service fail. `fateOf` decides for each request in turn. */
+/** Makes requests to the table service fail; `fateOf` is asked about each of them in turn. */
 export const withFaults =
 	(fateOf: (request: TableRequest) => Fate) =>
 	(send: Send): Send =>
@@ -16,7 +16,7 @@ export const withFaults =
 		return response
 	}
 
-/** The answer of a table service that is too busy. */
+/** The table service's refusal of everything while it is too busy. */
 export const serverBusy: TableResponse = {
 	status: 503,
 	headers: { get: () => undefined },

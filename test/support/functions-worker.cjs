@@ -1,13 +1,13 @@
-// Takes the place of the Node worker of Azure Functions for a built app. It provides `@azure/functions-core`, which only the
-// worker has, and loads the `main` of package.json. Invocations run through the programming model of the app itself.
-// It prints one JSON value a line. The first has the time of loading and the registered functions. Each further one answers
-// an invocation from standard input, with the response and the time since the start of loading.
+// Plays the Node worker of Azure Functions for a built app: gives it `@azure/functions-core`, which only the worker has,
+// loads the `main` of its package.json, and runs invocations through the programming model that the app brings along.
+// One JSON value a line: first how long loading took and the registered functions, then for each invocation that is written
+// to it the response, and how long after the start of loading it was there.
 const Module = require('node:module')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')
 const { pathToFileURL } = require('node:url')
 
-// The real worker uses gRPC to talk to its host, so these modules are already loaded in an app.
+// The real worker speaks gRPC to its host, so an app finds these loaded.
 for (const name of ['http', 'http2', 'https', 'tls', 'zlib']) require(`node:${name}`)
 
 const folder = process.argv[2]
@@ -30,10 +30,10 @@ const core = {
 const load = Module._load
 Module._load = (request, ...rest) => (request === '@azure/functions-core' ? core : load(request, ...rest))
 
-/** The name that the library gives the binding. */
+/** The binding that the library names by itself. */
 const triggerOf = ({ bindings }) => Object.entries(bindings).find(([, { type }]) => type.endsWith('Trigger'))
 
-/** `http` is the request. A timer has none. */
+/** `http` is a request; a timer has none. */
 async function invoke({ functionName, invocationId, http }) {
 	const { metadata, callback } = functions.get(functionName)
 	const [name] = triggerOf(metadata)

@@ -1,9 +1,9 @@
 import type { Send } from '../../shared/storage/table/tables.ts'
 
-/** Counts the requests to the table service. `waves` is the number of groups of requests that ran one after another. */
+/** Counts the requests to the table service. `waves` is how many of them had to wait for one another. */
 export type Meter = {
 	readonly intercept: (send: Send) => Send
-	/** Measures the requests of a piece of work. */
+	/** What a piece of work takes. */
 	measure<T>(work: () => Promise<T>): Promise<{ result: T; requests: number; waves: number }>
 }
 

@@ -10,8 +10,8 @@ import type { TestDirectory } from './directory.ts'
 import type { TableService } from './simulator/table-service.ts'
 
 /**
- * Creates many users in an empty directory and folds their count. The product code makes the rows of each user. The rows
- * of many users go into one transaction, or directly into a simulator. The counts are folded before they are written.
+ * Creates many users in an empty directory and folds their count. The code that creates users makes the rows; only that
+ * those of many go in one transaction, or right into a simulator, and that the counts are folded before they are written.
  */
 export async function seedUsers(
 	{ table, tenant, ids }: Pick<TestDirectory, 'table' | 'tenant' | 'ids'>,
@@ -44,13 +44,13 @@ export async function seedUsers(
 type Rows = {
 	/** Takes the rows of one user. */
 	write(operations: readonly Operation[]): Promise<void>
-	/** Writes the remaining rows. */
+	/** Writes what is left. */
 	end(): Promise<void>
 }
 
 const rowsAtOnce = 100
 
-/** Sorts the rows by their keys, which halves the time in Azurite. */
+/** In the order of their keys, which takes Azurite half the time. */
 function gathered(table: Table): Rows {
 	const waiting: Operation[] = []
 	return {
