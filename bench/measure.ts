@@ -6,7 +6,7 @@ export type Timing = {
 	readonly p99: number
 }
 
-export type Work = (index: number) => Promise<unknown>
+export type BenchTask = (index: number) => Promise<unknown>
 
 /**
  * Runs `count` operations, at most `concurrency` at a time.
@@ -16,8 +16,8 @@ export type Work = (index: number) => Promise<unknown>
 export async function measure(
 	count: number,
 	concurrency: number,
-	work: Work,
-	timed: (index: number, work: Work) => Promise<number> = untilDone,
+	work: BenchTask,
+	timed: (index: number, work: BenchTask) => Promise<number> = untilDone,
 ): Promise<Timing> {
 	const times: number[] = []
 	let next = 0
@@ -32,7 +32,7 @@ export async function measure(
 	return { perSecond: (count / elapsed) * 1000, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
 }
 
-async function untilDone(index: number, work: Work): Promise<number> {
+async function untilDone(index: number, work: BenchTask): Promise<number> {
 	const started = performance.now()
 	await work(index)
 	return performance.now() - started

@@ -14,15 +14,15 @@ import type { Revision } from '../shared/storage/resource/update.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { startChild } from './child.ts'
-import { measure, printTable, type Timing, type Work } from './measure.ts'
+import { type BenchTask, measure, printTable, type Timing } from './measure.ts'
 import { benchUser } from './user.ts'
 
 /** A request of Entra, over HTTP to the host, and the same work on the storage alone, for comparison. */
 type TrafficOperation = {
 	readonly name: string
 	readonly count: number
-	readonly http: Work
-	readonly storage: Work
+	readonly http: BenchTask
+	readonly storage: BenchTask
 }
 
 const bigGroup = 2000
@@ -108,7 +108,7 @@ async function timedServices(connectionString: string, tokens: string) {
 			},
 		},
 	)
-	const storageTime = (index: number, work: Work): Promise<number> =>
+	const storageTime = (index: number, work: BenchTask): Promise<number> =>
 		clock.run({ milliseconds: 0 }, async () => {
 			await work(index)
 			return clock.getStore()?.milliseconds ?? 0

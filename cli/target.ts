@@ -37,8 +37,8 @@ type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close'> & {
 }
 
 /**
- * Opens the deployment target of a command. If the command may be the first one on this target, a missing data folder is
- * created, and a new role may take some minutes to work. `say` prints what the command waits for.
+ * Opens the deployment target of a command. If the command may be the first one on this target, it creates a missing data
+ * folder, and waits until a new role works. `say` prints what the command waits for.
  */
 export async function openTarget(
 	spec: TargetSpec,
