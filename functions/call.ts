@@ -20,7 +20,7 @@ export type Call = {
 	readonly ids: IdGenerator
 	/** Takes the deviations from RFC 7643 and RFC 7644 that were tolerated in the request, for the log. */
 	readonly quirks: Quirks
-	/** Checks the services that the requests of the tenant need. Never rejects. */
+	/** Checks the services that the requests of the tenant need, at most once in ten seconds. Never rejects. */
 	readonly checks: () => Promise<readonly HealthCheck[]>
 	/** `https://<host>/scim/<tenant>`, without a trailing slash. */
 	readonly baseUrl: string

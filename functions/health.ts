@@ -30,3 +30,31 @@ export async function check(
 		? { name, status: 'ok', milliseconds }
 		: { name, status: 'failing', milliseconds, ...failing }
 }
+
+/** For this time, in milliseconds, the services are not asked again. */
+const rememberFor = 10_000
+
+type RememberedChecks = { readonly checks: Promise<readonly HealthCheck[]>; until: number }
+
+/**
+ * Remembers the checks of each tenant for ten seconds after their end. Callers that ask meanwhile get the same answer, so
+ * a probe that asks often costs storage, vault and relay no more than one that asks every ten seconds.
+ */
+export function rememberChecks<T extends { readonly name: string }, A extends readonly unknown[]>(
+	run: (tenant: T, ...rest: A) => Promise<readonly HealthCheck[]>,
+	now: () => number,
+): typeof run {
+	const remembered = new Map<string, RememberedChecks>()
+	return (tenant, ...rest) => {
+		const known = remembered.get(tenant.name)
+		if (known !== undefined && now() < known.until) return known.checks
+		const checks = run(tenant, ...rest)
+		const entry: RememberedChecks = { checks, until: Number.POSITIVE_INFINITY }
+		remembered.set(tenant.name, entry)
+		const end = () => {
+			entry.until = now() + rememberFor
+		}
+		checks.then(end, end)
+		return checks
+	}
+}
