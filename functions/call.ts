@@ -1,4 +1,5 @@
 import type { Quirks } from '../shared/scim/dialect.ts'
+import type { ScimError } from '../shared/scim/error.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
@@ -35,6 +36,12 @@ export type Call = {
 	readonly ifNoneMatch?: string
 	/** Milliseconds since 1970. */
 	readonly now: number
+	/** Milliseconds since `now`. */
+	readonly elapsed: () => number
+	/** Takes more of the tenant's rate than the one unit that every request takes. */
+	readonly charge: (units: number) => void
+	/** Logs an error that is ours, and answers what to tell the client. */
+	readonly fault: (error: unknown) => ScimError
 }
 
 /** The answer to a call. `body` is a value to write as JSON, or bytes that are JSON already; absent without a body. */

@@ -18,7 +18,9 @@ import { check, rememberChecks } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { counted } from './usage.ts'
+import { systemTimer, type Timer } from './timer.ts'
+import { noLimit, openTurns, type Turns } from './turns.ts'
+import { counted, impatient, watched } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
@@ -36,6 +38,8 @@ export type Services = {
 	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
+	/** Decides when the requests of tenants begin. */
+	readonly turns: Turns
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 }
@@ -43,14 +47,19 @@ export type Services = {
 export type ServicesOptions = ConnectOptions & {
 	/** Milliseconds since 1970; the clock of the machine if left out. */
 	readonly now?: () => number
+	/** The timer of the machine if left out. */
+	readonly timer?: Timer
 }
 
 /** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
-	const now = options.now ?? Date.now
+	const { intercept = (send) => send, now = Date.now, timer = systemTimer } = options
 	const ids = idGenerator(now, randomHex)
-	const { intercept = (send) => send } = options
-	const tables = connectTables(await accountOf(settings), { ...options, intercept: (send) => counted(intercept(send)) })
+	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
+	const tables = connectTables(await accountOf(settings), {
+		...options,
+		intercept: (send) => impatient(timer)(watched(turns.slowDown)(counted(intercept(send)))),
+	})
 	const source =
 		'file' in settings.tokens
 			? fileSource(settings.tokens.file)
@@ -83,13 +92,14 @@ export async function createServices(settings: Settings, options: ServicesOption
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>
 				Promise.all([
-					check('tables', () => open(tenant).get(userType, ids('User')), now),
-					check('tokens', () => source(tenant.name, now()), now),
-					...(tenant.mode === 'relay' ? [check('scimServer', () => senderOf(tenant)(ask), now)] : []),
+					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
+					check('tokens', () => source(tenant.name, now()), { now, timer }),
+					...(tenant.mode === 'relay' ? [check('scimServer', () => senderOf(tenant)(ask), { now, timer })] : []),
 				]),
 			now,
 		),
 		ids,
+		turns,
 		now,
 	}
 }
