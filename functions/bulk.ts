@@ -162,16 +162,16 @@ async function run(
 		return {
 			...result,
 			...(headers?.ETag !== undefined && { version: headers.ETag }),
-			...placeOf(headers?.Location ?? location),
+			...locationProperty(headers?.Location ?? location),
 			status: String(status),
 		}
 	} catch (error) {
 		const refusal = error instanceof ScimError ? error : call.fault(error)
-		return { ...result, ...placeOf(location), status: String(refusal.status), response: refusal.toMessage() }
+		return { ...result, ...locationProperty(location), status: String(refusal.status), response: refusal.toMessage() }
 	}
 }
 
-const placeOf = (location: string | undefined): Pick<BulkResult, 'location'> =>
+const locationProperty = (location: string | undefined): Pick<BulkResult, 'location'> =>
 	location === undefined ? {} : { location }
 
 function handlerOf(type: ResourceType, id: string, method: BulkOperation['method']): Handler {

@@ -7,11 +7,11 @@ export const alive: ScimReply = { status: 200, body: { status: 'ok' } }
 
 /** `GET /health` of a tenant: 200 if all services that its requests need work, otherwise 503. */
 export async function health({ checks }: Call): Promise<ScimReply> {
-	const done = await checks()
-	const isOk = done.every(({ status }) => status === 'ok')
-	if (isOk) return { status: 200, body: { status: 'ok', checks: done } }
+	const results = await checks()
+	const isOk = results.every(({ status }) => status === 'ok')
+	if (isOk) return { status: 200, body: { status: 'ok', checks: results } }
 	const headers = { 'Retry-After': String(rememberFor / 1000) }
-	return { status: 503, headers, body: { status: 'failing', checks: done } }
+	return { status: 503, headers, body: { status: 'failing', checks: results } }
 }
 
 /** Milliseconds after which a check fails. */

@@ -20,7 +20,7 @@ import type { RelayedRequest } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
 import { systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
-import { counted, impatient, watched } from './usage.ts'
+import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
@@ -58,7 +58,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
 	const tables = connectTables(await accountOf(settings), {
 		...options,
-		intercept: (send) => impatient(timer)(watched(turns.slowDown)(counted(intercept(send)))),
+		intercept: (send) => giveUpOnSilence(timer)(reportBusyParts(turns.slowDown)(countRequests(intercept(send)))),
 	})
 	const source =
 		'file' in settings.tokens

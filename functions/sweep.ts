@@ -34,7 +34,7 @@ type SweepServices = Pick<Services, 'now' | 'sweep' | 'advanceFormat'> & {
 export async function sweepAll(services: SweepServices, log: (event: SweepEvent) => void): Promise<void> {
 	const started = services.now()
 	const until = started + roundLimit
-	for (const tenant of fromAnywhere(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
+	for (const tenant of rotated(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
 		if (services.now() >= until) return
 		const event = await sweepOne(services, tenant, until)
 		if (tenant.mode === 'store' || event.format !== undefined || event.errors.length > 0) log(event)
@@ -42,7 +42,7 @@ export async function sweepAll(services: SweepServices, log: (event: SweepEvent)
 }
 
 /** Starts at another item in each round. Steps of the golden ratio soon come close to every item, for any number of items. */
-function fromAnywhere<T>(items: readonly T[], round: number): readonly T[] {
+function rotated<T>(items: readonly T[], round: number): readonly T[] {
 	const start = Math.floor(((round * 0.618_034) % 1) * items.length)
 	return [...items.slice(start), ...items.slice(0, start)]
 }

@@ -17,10 +17,10 @@ export type Usage = {
 const usage = new AsyncLocalStorage<Usage>()
 
 /** Runs the work of one request and counts in `used` what the work takes. */
-export const counting = <T>(used: Usage, run: () => T): T => usage.run(used, run)
+export const withUsage = <T>(used: Usage, run: () => T): T => usage.run(used, run)
 
 /** Counts what is sent to the table service for the request that sends it. */
-export const counted =
+export const countRequests =
 	(send: Send): Send =>
 	(request) => {
 		const used = usage.getStore()
@@ -29,7 +29,7 @@ export const counted =
 	}
 
 /** Tells `slowDown` whose requests have met a partition that is too busy, or that the account is. */
-export const watched =
+export const reportBusyParts =
 	(slowDown: (tenant: string | 'every tenant') => void) =>
 	(send: Send): Send =>
 	async (request) => {
@@ -49,7 +49,7 @@ const silenceAfter = 8_000
  * Gives up a storage request without an answer after eight seconds. The client's request that it belongs to then sends
  * nothing more to storage, so the client has its 503 within 15 seconds.
  */
-export const impatient =
+export const giveUpOnSilence =
 	(timer: Timer) =>
 	(send: Send): Send =>
 	async (request) => {

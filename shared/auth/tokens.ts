@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { strangerAllowance } from '../limits/allowance.ts'
+import { unknownNameAllowance } from '../limits/allowance.ts'
 import { unavailable } from '../scim/error.ts'
 
 /** The dates of a token, in milliseconds since 1970. It is valid from `notBefore` and no longer valid at `expires`. */
@@ -35,11 +35,11 @@ type TokenVerifierOptions = {
 const second = 1000
 const minute = 60 * second
 /** After this time the tokens are read again. Meanwhile the known tokens are still used. */
-const fresh = 5 * minute
+const freshFor = 5 * minute
 /** After this time the known tokens are not used until they are read again: a token may have been disabled. */
-const overdue = 10 * minute
+const usableUnread = 10 * minute
 /** If the source cannot be read, the known tokens are used for this long. */
-const usable = 24 * 60 * minute
+const usableOffline = 24 * 60 * minute
 /** An unknown token makes us read the source this often at most, so that a new token works soon. */
 const rereadPause = 30 * second
 /** If no tokens are known, the source is read this often at most. */
@@ -58,7 +58,7 @@ type TenantTokens = {
 	/** The time of the last attempt to read the source. `failure` is set if the attempt failed. */
 	asked: number
 	failure?: { readonly cause: unknown }
-	asking?: Promise<void>
+	pendingRead?: Promise<void>
 }
 
 /**
@@ -71,16 +71,16 @@ type TenantTokens = {
 export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): TokenVerifier {
 	const entries = new Map<string, TenantTokens>()
 	/** The names of the entries without known tokens. Those that were used last are at the end. */
-	const strangers = new Set<string>()
-	const isWithinAllowance = strangerAllowance(now)
+	const unknownNames = new Set<string>()
+	const isWithinAllowance = unknownNameAllowance(now)
 
 	/** Forgets names without tokens as soon as their entries say nothing more. So they push no tenant out. */
-	const forgetStrangers = (): void => {
-		for (const name of strangers) {
+	const forgetUnknownNames = (): void => {
+		for (const name of unknownNames) {
 			const entry = entries.get(name)
-			if (entry?.asking !== undefined || !isStranger(entry, now())) break
+			if (entry?.pendingRead !== undefined || !isUnknownName(entry, now())) break
 			entries.delete(name)
-			strangers.delete(name)
+			unknownNames.delete(name)
 		}
 	}
 
@@ -88,13 +88,13 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 	const entryOf = (tenant: string): TenantTokens => {
 		const entry = entries.get(tenant) ?? { tokens: [], read: Number.NEGATIVE_INFINITY, asked: Number.NEGATIVE_INFINITY }
 		entries.delete(tenant)
-		forgetStrangers()
+		forgetUnknownNames()
 		for (const [oldest] of entries) {
 			if (entries.size < maxTenants) break
 			entries.delete(oldest)
 		}
 		entries.set(tenant, entry)
-		if (usableTokens(entry, now()).length === 0) moveToEnd(strangers, tenant)
+		if (usableTokens(entry, now()).length === 0) moveToEnd(unknownNames, tenant)
 		return entry
 	}
 
@@ -105,7 +105,7 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 			const tokens = await source(tenant, asked)
 			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: digestOf(value) }))
 			entry.read = asked
-			if (entry.tokens.length > 0) strangers.delete(tenant)
+			if (entry.tokens.length > 0) unknownNames.delete(tenant)
 			delete entry.failure
 		} catch (cause) {
 			entry.failure = { cause }
@@ -114,23 +114,23 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 
 	/** Asks the source once for all requests that wait. Never rejects. */
 	const ask = (tenant: string, entry: TenantTokens): Promise<void> => {
-		entry.asking ??= read(tenant, entry).finally(() => {
-			delete entry.asking
+		entry.pendingRead ??= read(tenant, entry).finally(() => {
+			delete entry.pendingRead
 		})
-		return entry.asking
+		return entry.pendingRead
 	}
 
 	return async (tenant, token) => {
 		const digest = digestOf(token)
 		const current = entries.get(tenant)
 		const isKnown = isAccepted(current, digest, now())
-		if (isStranger(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
+		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
-		if (isKnown && age < fresh) return true
-		const asking = entry.asking !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
-		if (isKnown && age < overdue) return true
-		await asking
+		if (isKnown && age < freshFor) return true
+		const pendingRead = entry.pendingRead !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
+		if (isKnown && age < usableUnread) return true
+		await pendingRead
 		if (isAccepted(entry, digest, now())) return true
 		if (entry.failure === undefined) return false
 		// The token may be new or wrong: only the source can tell.
@@ -147,8 +147,8 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 export function newest<T extends TokenDates>(tokens: readonly T[], now: number): readonly T[] {
 	const sorted = [...tokens].sort((a, b) => b.created - a.created)
 	const current = sorted.filter((token) => isInDate(token, now)).slice(0, maxTokens)
-	const coming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
-	return sorted.filter((token) => current.includes(token) || coming.includes(token))
+	const upcoming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
+	return sorted.filter((token) => current.includes(token) || upcoming.includes(token))
 }
 
 /** Says whether a token is valid at the time `now`. */
@@ -170,16 +170,16 @@ function isAccepted(entry: TenantTokens | undefined, digest: Buffer, now: number
 }
 
 const usableTokens = (entry: TenantTokens | undefined, now: number): readonly TokenDigest[] =>
-	entry !== undefined && now - entry.read < usable ? entry.tokens : []
+	entry !== undefined && now - entry.read < usableOffline ? entry.tokens : []
 
 /** Milliseconds until the source may be asked again. */
 function pauseLeft({ read, asked }: TenantTokens, now: number): number {
-	const pause = now - read < usable ? rereadPause : retryPause
+	const pause = now - read < usableOffline ? rereadPause : retryPause
 	return asked + pause - now
 }
 
 /** Says whether the next lookup would be for a name without known tokens. */
-const isStranger = (entry: TenantTokens | undefined, now: number): boolean =>
+const isUnknownName = (entry: TenantTokens | undefined, now: number): boolean =>
 	entry === undefined || (pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0)
 
 function moveToEnd(names: Set<string>, name: string): void {

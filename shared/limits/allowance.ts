@@ -15,6 +15,6 @@ export function allowance(rate: Rate, now: () => number): Allowance {
 }
 
 /** Any caller can make up names of tenants. So many of them are looked up one by one: 60 at once, 60 a minute. */
-const strangers: Rate = { perSecond: 1, burst: 60 }
+const unknownNames: Rate = { perSecond: 1, burst: 60 }
 
-export const strangerAllowance = (now: () => number): Allowance => allowance(strangers, now)
+export const unknownNameAllowance = (now: () => number): Allowance => allowance(unknownNames, now)

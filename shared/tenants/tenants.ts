@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
-import { strangerAllowance } from '../limits/allowance.ts'
+import { unknownNameAllowance } from '../limits/allowance.ts'
 import type { IdGenerator } from '../scim/id.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
@@ -96,7 +96,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 	/** The names that were looked up one by one and are not in use, in the order of the times at which that is forgotten. */
 	const absences = new Map<string, number>()
 	const reading = new Map<string, Promise<Tenant | undefined>>()
-	const isWithinAllowance = strangerAllowance(now)
+	const isWithinAllowance = unknownNameAllowance(now)
 	let list: TenantList = { asOf: Number.NEGATIVE_INFINITY, rows: Promise.resolve(new Map()) }
 
 	const read = async (name: string): Promise<Tenant | undefined> => {
@@ -171,8 +171,8 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			const known = cache.get(name)
 			if (known !== undefined && now() < known.until) return known.tenant
 			if (now() < (absences.get(name) ?? 0)) return undefined
-			const isStranger = known === undefined && !reading.has(name)
-			return isStranger && !isWithinAllowance() ? findInList(name) : readOnce(name)
+			const isUnknownName = known === undefined && !reading.has(name)
+			return isUnknownName && !isWithinAllowance() ? findInList(name) : readOnce(name)
 		},
 
 		async createTenant({ name, mode, settings }) {

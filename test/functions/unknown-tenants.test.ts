@@ -92,11 +92,11 @@ describe('names of tenants', () => {
 		const requests: unknown[] = []
 		for (let second = 0; second < 5; second++) {
 			const counted = await measure(async () => {
-				const strangers = flood(second, 1000).map((name) => ask(name, 'wrong'))
+				const unknown = flood(second, 1000).map((name) => ask(name, 'wrong'))
 				const name = tenants[second % tenants.length] ?? ''
-				const [status] = await Promise.all([ask(name, 'right'), ...strangers])
+				const [status] = await Promise.all([ask(name, 'right'), ...unknown])
 				real.push(status)
-				return new Set(await Promise.all(strangers))
+				return new Set(await Promise.all(unknown))
 			})
 			expect(counted.result).toEqual(new Set([401]))
 			requests.push(counted.requests)
