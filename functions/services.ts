@@ -53,7 +53,7 @@ export type ServicesOptions = ConnectOptions & {
 
 /** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
-	const { intercept = (send) => send, now = Date.now, timer = systemTimer } = options
+	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer } = options
 	const ids = idGenerator(now, randomHex)
 	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
 	const tables = connectTables(await accountOf(settings), {

@@ -13,12 +13,12 @@ export const fullBucket = ({ burst }: Rate, now: number): Bucket => ({
 	slowUntil: Number.NEGATIVE_INFINITY,
 })
 
-/** The bucket with what has come in until now. A clock that goes back brings nothing and takes nothing. */
+/** The bucket with what has come in until now. If the clock has gone back, nothing comes in, and the new time counts. */
 export function refilled(bucket: Bucket, { perSecond, burst }: Rate, now: number): Bucket {
 	const elapsed = Math.max(0, now - bucket.at)
 	const slow = Math.min(elapsed, Math.max(0, bucket.slowUntil - bucket.at))
 	const gain = ((elapsed - slow / 2) * perSecond) / 1000
-	return { ...bucket, level: Math.min(burst, bucket.level + gain), at: Math.max(now, bucket.at) }
+	return { ...bucket, level: Math.min(burst, bucket.level + gain), at: now }
 }
 
 /** Takes units out of a bucket, also if it holds fewer. */

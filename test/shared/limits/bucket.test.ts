@@ -22,6 +22,11 @@ describe('a bucket', () => {
 		expect(refilled(bucket, rate, now).level).toBe(level)
 	})
 
+	test('takes in its rate again from the time to which the clock has gone back', () => {
+		const back = refilled(taken(fullBucket(rate, 3_600_000), 400), rate, 1000)
+		expect(refilled(back, rate, 2000).level).toBe(100)
+	})
+
 	test('keeps what came in before it became slow', () => {
 		const slow = slowed(taken(full, 400), rate, { now: 1000, slowUntil: 11_000 })
 		expect(refilled(slow, rate, 2000).level).toBe(150)
