@@ -51,19 +51,23 @@ async function sweepOne(services: SweepServices, tenant: Tenant, until: number):
 	const { now } = services
 	const started = now()
 	const problem = formatProblem(tenant.format)
-	const outcome = problem === undefined ? await tendTo(services, tenant, until) : failed(new Error(problem))
+	const outcome = problem === undefined ? await sweepTenant(services, tenant, until) : failed(new Error(problem))
 	const { failures, ...done } = outcome
 	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures }
 }
 
-type Tended = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
+type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
 	readonly failures: readonly unknown[]
 }
 
 const nothing: SweepReport = { finished: 0, feedEntriesRemoved: 0, failures: [] }
-const failed = (error: unknown): Tended => ({ ...nothing, failures: [error] })
+const failed = (error: unknown): TenantSweep => ({ ...nothing, failures: [error] })
 
-async function tendTo({ sweep, advanceFormat }: SweepServices, tenant: Tenant, until: number): Promise<Tended> {
+async function sweepTenant(
+	{ sweep, advanceFormat }: SweepServices,
+	tenant: Tenant,
+	until: number,
+): Promise<TenantSweep> {
 	const swept = tenant.mode === 'store' ? await sweep(tenant, until).catch(failed) : nothing
 	try {
 		const format = await advanceFormat(tenant, until)

@@ -1,7 +1,7 @@
 import { tooMany } from '../../scim/error.ts'
 import { matches } from '../../scim/filter/match.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { type Linked, linkedTo } from '../membership/linked.ts'
+import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
@@ -256,7 +256,7 @@ async function* itemsOf(
 	}
 }
 
-async function* linkItems(linked: Linked, shown: readonly ResultEntry[]): AsyncGenerator<PageItem> {
+async function* linkItems(linked: LinkedResources, shown: readonly ResultEntry[]): AsyncGenerator<PageItem> {
 	let next = 0
 	for await (const rows of linked.rows(shown.map(({ id }) => id))) {
 		for (const row of rows) {

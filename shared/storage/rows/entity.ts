@@ -33,7 +33,7 @@ export function rowsOf(type: ResourceType, resource: StoredResource, before?: At
 	}
 }
 
-type Stored = { readonly properties: Properties; readonly copy: Properties }
+type StoredProperties = { readonly properties: Properties; readonly copy: Properties }
 
 /** A change may make a resource over the limit larger by this: by `active: false`, but not by another photo. */
 const tolerance = 1024
@@ -47,12 +47,12 @@ function requireSize(json: string, before: AttributeValues | undefined): void {
 	throw payloadTooLarge(`the resource takes ${size} bytes as JSON; the limit is ${maxJsonBytes}`)
 }
 
-function userProperties({ id, version, created, lastModified }: StoredResource, json: string): Stored {
+function userProperties({ id, version, created, lastModified }: StoredResource, json: string): StoredProperties {
 	const properties = userRow.properties({ id, version, created, lastModified, attributes: json })
 	return { properties, copy: isLong(properties) ? userCopyRow.properties({ id, isReference: true }) : properties }
 }
 
-function groupProperties({ id, version, created, lastModified }: StoredResource, json: string): Stored {
+function groupProperties({ id, version, created, lastModified }: StoredResource, json: string): StoredProperties {
 	const properties = groupRow.properties({
 		id,
 		attributesVersion: version,
