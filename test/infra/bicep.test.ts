@@ -285,8 +285,10 @@ output key string = account.listKeys().keys[0].value
 				'AzureWebJobsStorage__accountName',
 				'AzureWebJobsStorage__clientId',
 				'AzureWebJobsStorage__credential',
+				'ROLLCALL_BURST',
 				'ROLLCALL_FEED_DAYS',
 				'ROLLCALL_KEY_VAULT_URL',
+				'ROLLCALL_RATE',
 				'ROLLCALL_RELAY_NAMESPACE',
 				'ROLLCALL_SCAN_LIMIT',
 				'ROLLCALL_TABLES_ENDPOINT',
@@ -310,6 +312,7 @@ output key string = account.listKeys().keys[0].value
 				clientId: expect.stringContaining(appName),
 				scanLimit: 50_000,
 				keepFeedFor: 30 * 24 * 60 * 60_000,
+				rate: { perSecond: 100, burst: 400 },
 			})
 			const own = Object.keys(settings).filter((name) => /^(ROLLCALL|AZURE)_/.test(name))
 			expect(own.filter((name) => !read.has(name))).toEqual([])
@@ -318,6 +321,12 @@ output key string = account.listKeys().keys[0].value
 		test('passes on the parameters for the feed and for searches', () => {
 			const settings = settingsOf(predict('small', 'param feedDays = 90', 'param scanLimit = 1000'))
 			expect(settings).toMatchObject({ ROLLCALL_FEED_DAYS: '90', ROLLCALL_SCAN_LIMIT: '1000' })
+		})
+
+		test('passes on the rate of a tenant, which cannot be lower than what Entra ID asks for', () => {
+			const settings = settingsOf(predict('small', 'param tenantRate = 25', 'param tenantBurst = 50'))
+			expect(settings).toMatchObject({ ROLLCALL_RATE: '25', ROLLCALL_BURST: '50' })
+			expect(() => predict('small', 'param tenantRate = 24')).toThrow()
 		})
 
 		test('gives the app the address of the relay if there is one', () => {

@@ -53,6 +53,8 @@ type Options = {
 	readonly pause?: Pause
 	/** The settings of the tokens, instead of a file; read when the host starts. */
 	readonly vault?: () => KeyVault
+	/** Milliseconds since 1970, instead of the machine's clock. */
+	readonly now?: () => number
 	/** Gets every event of the host, including those without a tenant. */
 	readonly log?: (event: RequestEvent) => void
 }
@@ -65,6 +67,7 @@ export function useHost({
 	relay,
 	pause,
 	vault,
+	now,
 	log = () => {},
 }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
@@ -88,6 +91,7 @@ export function useHost({
 		const created = await createServices(settings, {
 			intercept: (send) => meter.intercept(intercept(send)),
 			...(pause && { pause }),
+			...(now && { now }),
 		})
 		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createDefaultHttpClient, createHttpHeaders, createPipelineRequest } from '@azure/core-rest-pipeline'
 import { odata, TableServiceClient } from '@azure/data-tables'
 import type { TokenCredential } from '@azure/identity'
-import { payloadTooLarge } from '../../scim/error.ts'
+import { payloadTooLarge, ScimError } from '../../scim/error.ts'
 import { batchBody, batchContentType, batchError, keyPredicate, type Operation, serviceError } from './batch.ts'
 import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
 
@@ -349,9 +349,15 @@ async function answerOf(client: Client, request: TableRequest): Promise<TableRes
 	}
 }
 
-/** Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. */
+/**
+ * Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. A ScimError means
+ * that the request was not sent and that another attempt is of no use.
+ */
 const attempt = (client: Client, request: TableRequest): Promise<TableResponse | { readonly cause: unknown }> =>
-	client.send(request).catch((cause: unknown) => ({ cause }))
+	client.send(request).catch((cause: unknown) => {
+		if (cause instanceof ScimError) throw cause
+		return { cause }
+	})
 
 const isOutage = (status: number): boolean => status >= 500 || status === 408 || status === 429
 
