@@ -1,4 +1,5 @@
 import { parseQuery } from '../shared/http/query.ts'
+import { replacingAttributes, withActive } from '../shared/scim/active.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
 import { notFound, preconditionFailed } from '../shared/scim/error.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
@@ -28,7 +29,7 @@ export const createResource =
 	(type: ResourceType): Handler =>
 	async (call) => {
 		const selection = selectionOf(call, type)
-		const draft = draftOf(parseResource(type, await call.body(), call.quirks))
+		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
 	}
@@ -46,7 +47,7 @@ export const getResource =
 		return resourceReply(200, { call, type, selection, stored })
 	}
 
-/** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. */
+/** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
 export const replaceResource =
 	(type: ResourceType): Handler =>
 	async (call) => {
@@ -54,7 +55,12 @@ export const replaceResource =
 		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
 		const stored = await update(call, type, {
 			include: { ...includeOf(selection, type), members: type.name === 'Group' },
-			revise: (current) => revision(current, attributes, current.members && diffMembers(current.members, members)),
+			revise: (current) =>
+				revision(
+					current,
+					replacingAttributes(attributes, current.attributes),
+					current.members && diffMembers(current.members, members),
+				),
 		})
 		return resourceReply(200, { call, type, selection, stored })
 	}

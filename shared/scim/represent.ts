@@ -1,3 +1,4 @@
+import { withActive } from './active.ts'
 import type { AttributeValues, Member, Resource, StoredResource } from './resource.ts'
 import type { ResourceType } from './resource-type.ts'
 import type { JsonObject } from './value.ts'
@@ -9,7 +10,7 @@ export function represent(stored: StoredResource, type: ResourceType, baseUrl: s
 	return {
 		schemas: schemasOf(type, attributes),
 		id,
-		...attributes,
+		...withActive(type, attributes),
 		...(members !== undefined &&
 			members.length > 0 && {
 				members: representMembers(members, baseUrl),

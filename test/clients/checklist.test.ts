@@ -37,7 +37,7 @@ async function withGroup(...names: readonly string[]) {
 }
 
 /** What a user has beyond its name and what the service provider gives it. */
-function ownAttributes({ id, schemas, userName, meta, ...attributes }: Received['body']) {
+function ownAttributes({ id, schemas, userName, active, meta, ...attributes }: Received['body']) {
 	return attributes
 }
 
@@ -64,6 +64,7 @@ describe('operations', () => {
 			id: user.id,
 			nickName: 'Babs',
 			displayName: 'Joy',
+			active: true,
 			meta: body.meta,
 		})
 		expect(await get(tenant, path)).toEqual(answer(200, body))
@@ -264,6 +265,7 @@ describe('the attributes of an answer', () => {
 		expect((await get(tenant, `${path}?excludedAttributes=id,schemas,meta,userName`)).body).toEqual({
 			...least,
 			title: 'Engineer',
+			active: true,
 		})
 	})
 })
@@ -697,7 +699,9 @@ describe('a body', () => {
 			const headers = { 'Content-Type': type }
 			const body = `${mark}${JSON.stringify(aUser(userName))}`
 			const created = await send(tenant, { method: 'POST', path: '/Users', headers, body })
-			expect(created).toEqual(answer(201, { ...aUser(userName), id: created.body.id, meta: created.body.meta }))
+			expect(created).toEqual(
+				answer(201, { ...aUser(userName), active: true, id: created.body.id, meta: created.body.meta }),
+			)
 			const change = `${mark}${JSON.stringify(patchOf({ op: 'Replace', path: 'title', value: 'Zoë' }))}`
 			const path = `/Users/${created.body.id}`
 			const changed = await send(tenant, { method: 'PATCH', path, headers, body: change })

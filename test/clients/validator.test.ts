@@ -247,9 +247,15 @@ describe('the validator, with users', () => {
 	])('%s', async (_, operations) => {
 		const least = { userName: 'emilio@hermann.uk', schemas: [urn.user] }
 		const { tenant, user, path } = await withUser(least)
-		expect(user).toEqual({ ...least, id: user.id, meta: user.meta })
+		expect(user).toEqual({ ...least, active: true, id: user.id, meta: user.meta })
 		const patched = await patchUser(tenant, path, ...operations)
-		expect(patched).toEqual({ ...otherUser, userName: 'emilio@hermann.uk', id: user.id, meta: patched.meta })
+		expect(patched).toEqual({
+			...otherUser,
+			userName: 'emilio@hermann.uk',
+			active: true,
+			id: user.id,
+			meta: patched.meta,
+		})
 	})
 
 	it('Update User userName', async () => {

@@ -156,7 +156,7 @@ describe('GET', () => {
 })
 
 describe('PUT', () => {
-	it('clears the attributes that it leaves out, and keeps those that only we write', async () => {
+	it('clears the attributes that it leaves out except active, and keeps those that only we write', async () => {
 		const { tenant, user, at } = await populated()
 		const replaced = {
 			userName: 'BJensen@example.com',
@@ -171,6 +171,7 @@ describe('PUT', () => {
 				schemas: [urn('schemas:core:2.0:User')],
 				id: user.id,
 				userName: 'BJensen@example.com',
+				active: true,
 				meta: { ...user.meta, lastModified: timestamp, version: etag },
 			},
 		])

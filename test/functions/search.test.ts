@@ -83,7 +83,7 @@ describe('a search', () => {
 		['userName eq "E\u0301mile"', ['Émile']],
 		['userName sw "a" or userName sw "b"', ['alice', 'Bob']],
 		['externalId eq "x-1"', ['carol']],
-		['title pr and active eq true', ['Émile']],
+		['title pr and active eq true', ['Émile', 'dora', 'carol']],
 		['not (title pr)', ['Bob']],
 		['name.familyName eq "ADAM"', ['Bob', 'dora']],
 		['emails.value ew "HOME"', ['Bob']],

@@ -1,3 +1,4 @@
+import { keepsValue } from '../active.ts'
 import type { Attribute } from '../attribute.ts'
 import { elementFromFilter, listOfSingle, namesValuesToRemove, type Quirks, singleFromList } from '../dialect.ts'
 import { invalidValue, mutability, noTarget } from '../error.ts'
@@ -42,8 +43,10 @@ export function applyPatch(
 
 function applyOperation(values: AttributeValues, operation: PatchOperation, quirks: Quirks): AttributeValues {
 	const { extension, attribute } = operation.target
-	if (extension === undefined)
-		return assign(values, attribute.name, nextValue(operation, values[attribute.name], quirks))
+	if (extension === undefined) {
+		const next = nextValue(operation, values[attribute.name], quirks)
+		return next === undefined && keepsValue(attribute) ? values : assign(values, attribute.name, next)
+	}
 	const current = objectOf(values[extension.urn])
 	const next = assign(current, attribute.name, nextValue(operation, current[attribute.name], quirks))
 	return assign(values, extension.urn, next)

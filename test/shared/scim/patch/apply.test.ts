@@ -429,20 +429,20 @@ describe('a replace with an empty value', () => {
 	const paths = ['title', 'active', 'name.givenName', 'name.familyName', 'emails[type eq "work"].value']
 	const extended = [`${enterprise}:department`, `${enterprise}:manager`]
 
-	it.each([[''], [null], [[]]])('%j unassigns the attribute, also a second time', (value) => {
+	it.each([[''], [null], [[]]])('%j unassigns the attribute but for active, also a second time', (value) => {
 		const operations = [...paths, ...extended].map((path) => ({ op: 'replace', path, value }))
 		const once = patch({ userName: 'b', ...full }, operations)
-		expect(once).toStrictEqual({ userName: 'b' })
+		expect(once).toStrictEqual({ userName: 'b', active: true })
 		expect(patch(once, operations)).toBe(once)
 	})
 
-	it.each([[''], [null]])('%j unassigns the attribute in the compact form of the validator', (value) => {
+	it.each([[''], [null]])('%j unassigns the attribute but for active in the compact form of the validator', (value) => {
 		const names = ['title', 'active', 'name.givenName', 'name.familyName', ...extended]
 		const operations = [
 			{ op: 'replace', path: 'emails[type eq "work"].value', value },
 			{ op: 'replace', value: Object.fromEntries(names.map((name) => [name, value])) },
 		]
-		expect(patchUser(full, operations)).toStrictEqual({})
+		expect(patchUser(full, operations)).toStrictEqual({ active: true })
 		expect(patchUser({}, operations)).toStrictEqual({})
 	})
 
