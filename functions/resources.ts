@@ -1,7 +1,7 @@
 import { parseQuery } from '../shared/http/query.ts'
 import { replacingAttributes, withActive } from '../shared/scim/active.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
-import { notFound, preconditionFailed } from '../shared/scim/error.ts'
+import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
@@ -24,15 +24,41 @@ import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 
-/** RFC 7644 section 3.3. */
-export const createResource =
-	(type: ResourceType): Handler =>
+/**
+ * A write that leaves out unknown parts, and does the rest. If the request is refused for a wrong part, the refusal says that
+ * nothing was done.
+ */
+const wholeOrNot =
+	(handler: Handler): Handler =>
 	async (call) => {
+		const quirks: Quirks = new Set()
+		try {
+			return await handler({ ...call, quirks })
+		} catch (error) {
+			throw quirks.has('unknownLeftOut') && error instanceof ScimError ? refusedWhole(error) : error
+		} finally {
+			for (const quirk of quirks) call.quirks.add(quirk)
+		}
+	}
+
+function refusedWhole(error: ScimError): ScimError {
+	const { status, message, scimType, headers } = error
+	if (status !== 400) return error
+	return new ScimError(status, `${message}; nothing of this change was made`, {
+		...(scimType !== undefined && { scimType }),
+		headers,
+		cause: error,
+	})
+}
+
+/** RFC 7644 section 3.3. */
+export const createResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
 		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
-	}
+	})
 
 /** RFC 7644 section 3.4.1. */
 export const getResource =
@@ -48,9 +74,8 @@ export const getResource =
 	}
 
 /** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
-export const replaceResource =
-	(type: ResourceType): Handler =>
-	async (call) => {
+export const replaceResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
 		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
 		const stored = await update(call, type, {
@@ -63,19 +88,18 @@ export const replaceResource =
 				),
 		})
 		return resourceReply(200, { call, type, selection, stored })
-	}
+	})
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
-export const patchResource =
-	(type: ResourceType): Handler =>
-	async (call) => {
+export const patchResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
 		const version = await patchGroup(call, type, operations)
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
 		return selection.mode === 'only' ? getResource(type)(withoutConditions(call)) : noContent(version)
-	}
+	})
 
 /** RFC 7644 section 3.6. */
 export const deleteResource =

@@ -16,6 +16,7 @@ export type Quirk =
 	| 'elementFromFilter'
 	| 'listOfSingle'
 	| 'namesValuesToRemove'
+	| 'unknownLeftOut'
 
 /**
  * The deviations tolerated in one request, in the order of their first appearance. The caller makes the set and keeps
@@ -155,6 +156,18 @@ export function namesValuesToRemove({ value }: { readonly value?: unknown }, qui
 	if (value === undefined || value === null || value === '') return false
 	quirks.add('namesValuesToRemove')
 	return true
+}
+
+/**
+ * Clients send attributes that the schema does not have, also as the path of an operation: Entra those of its mappings,
+ * Okta `password`. Nothing of them is stored, and the rest of the request is done. Otherwise a custom attribute would cost
+ * the `"active": false` beside it.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes
+ * https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20/
+ */
+export function unknownLeftOut(quirks: Quirks): undefined {
+	quirks.add('unknownLeftOut')
+	return undefined
 }
 
 function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | undefined {

@@ -6,6 +6,7 @@ import {
 	type Quirks,
 	roleFromJson,
 	singleFromList,
+	unknownLeftOut,
 } from './dialect.ts'
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
@@ -25,8 +26,8 @@ export const isUnassigned = (value: unknown): boolean =>
 export type ClientValue = { readonly value: unknown; readonly at: string; readonly quirks: Quirks }
 
 /**
- * Reads the attributes of a resource from a POST or PUT body; a group's members are among them. Unknown names are
- * ignored, and so are attributes that only the service provider writes (RFC 7644 sections 3.3 and 3.5.1).
+ * Reads the attributes of a resource from a POST or PUT body; a group's members are among them. Unknown names are left
+ * out, and so are attributes that only the service provider writes (RFC 7644 sections 3.3 and 3.5.1).
  *
  * @throws ScimError 400 `invalidSyntax` for a body of the wrong shape, `invalidValue` for a value of the wrong type
  */
@@ -34,7 +35,7 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 	if (!isObject(body)) throw invalidSyntax('the body must be a JSON object')
 	const values: Record<string, unknown> = {}
 	const extensions: Record<string, Record<string, unknown>> = {}
-	for (const { extension, attribute, input, at } of assignmentsOf(type, body)) {
+	for (const { extension, attribute, input, at } of [...assignmentsOf(type, body, quirks)]) {
 		if (attribute.mutability === 'readOnly') continue
 		const value = parseValue(attribute, { value: input, at, quirks })
 		if (value === undefined) continue
@@ -52,8 +53,8 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 /** One name of a JSON object and the attribute that it names. `input` is the unread value; `at` is its place. */
 export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly at: string }
 
-/** Finds the attributes that the names of an object stand for, also below an extension's URN. Skips unknown names. */
-function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assignment> {
+/** Finds the attributes that the names of an object stand for, also below an extension's URN. Leaves out unknown names. */
+function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks): Generator<Assignment> {
 	for (const [name, input] of Object.entries(object)) {
 		const extension = findExtension(type, name)
 		if (extension !== undefined) {
@@ -61,13 +62,14 @@ function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assig
 			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object`)
 			for (const [inner, value] of Object.entries(input)) {
 				const attribute = findAttribute(extension.attributes, inner)
-				if (attribute !== undefined)
-					yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
+				if (attribute === undefined) unknownLeftOut(quirks)
+				else yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
 			}
 			continue
 		}
 		const resolved = resolveAttribute(type, { name })
-		if (resolved !== undefined) yield { ...resolved, input, at: resolved.attribute.name }
+		if (resolved === undefined) unknownLeftOut(quirks)
+		else yield { ...resolved, input, at: resolved.attribute.name }
 	}
 }
 
@@ -155,6 +157,7 @@ export function parseSubAttributes(attribute: Attribute, input: ClientValue): Re
 	const values = new Map<string, unknown>()
 	for (const [name, value] of Object.entries(roleFromJson(attribute, object, quirks))) {
 		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name, quirks))
+		if (subAttribute === undefined) unknownLeftOut(quirks)
 		if (subAttribute === undefined || subAttribute.mutability === 'readOnly') continue
 		if (values.has(subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
 		values.set(subAttribute.name, parseValue(subAttribute, { value, at: `${at}.${subAttribute.name}`, quirks }))

@@ -13,6 +13,7 @@ import {
 	type Quirks,
 	roleFromJson,
 	singleFromList,
+	unknownLeftOut,
 } from '../../../shared/scim/dialect.ts'
 import type { Filter } from '../../../shared/scim/filter/ast.ts'
 import { applyPatch } from '../../../shared/scim/patch/apply.ts'
@@ -254,6 +255,10 @@ describe('the quirks of a request', () => {
 	])('have %s if it applies', (quirk, tolerate, pass) => {
 		expect(quirksOf(tolerate)).toEqual([quirk])
 		expect(quirksOf(pass)).toEqual([])
+	})
+
+	it('have a part that is left out', () => {
+		expect(quirksOf(unknownLeftOut)).toEqual(['unknownLeftOut'])
 	})
 
 	it('have a single value that is filtered', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Quirks } from '../../../../shared/scim/dialect.ts'
 import { ScimError } from '../../../../shared/scim/error.ts'
 import { printFilter } from '../../../../shared/scim/filter/print.ts'
 import type { PatchOperation } from '../../../../shared/scim/patch/operation.ts'
@@ -184,15 +185,46 @@ describe('a path', () => {
 	})
 
 	it.each([
-		['favoriteColor', '400 invalidPath: User has no attribute "favoriteColor"'],
-		['name.nick', '400 invalidPath: User has no attribute "name.nick"'],
-		['members', '400 invalidPath: User has no attribute "members"'],
-		[`${urn.user}:manager`, `400 invalidPath: User has no attribute "${urn.user}:manager"`],
-		[`${enterprise}:userName`, `400 invalidPath: User has no attribute "${enterprise}:userName"`],
-		['urn:example:2.0:User:color', '400 invalidPath: User has no attribute "urn:example:2.0:User:color"'],
-		['emails[type eq "work"].color', '400 invalidPath: User has no attribute "emails[type eq "work"].color"'],
+		'favoriteColor',
+		'password',
+		'name.nick',
+		'members',
+		`${urn.user}:manager`,
+		`${enterprise}:userName`,
+		'urn:example:2.0:User',
+		'urn:example:2.0:User:color',
+		'emails[type eq "work"].color',
+		'emails[color eq "x"]',
+		'emails[type eq "work" and not (color pr)].value',
+		'color[type eq "work"].value',
+		'@odata.type',
+		'na me',
+		'.value',
+		'a'.repeat(2000),
+	])('that the resource type does not have is left out, and logged: %s', (path) => {
+		for (const operation of [
+			{ op: 'remove', path },
+			{ op: 'add', path, value: 'x' },
+			{ op: 'replace', value: { [path]: 'x' } },
+		]) {
+			const quirks: Quirks = new Set()
+			const rest = { op: 'replace', path: 'active', value: false }
+			expect(parsePatch(message(operation, rest), userType, quirks).map(shown)).toEqual(['replace active false'])
+			expect([...quirks]).toEqual(['unknownLeftOut'])
+		}
+	})
+
+	it('that is left out is logged even if an operation before it is refused', () => {
+		const quirks: Quirks = new Set()
+		const body = message({ op: 'remove', path: 'id' }, { op: 'remove', path: 'favoriteColor' }, { op: 'remove' })
+		expect(() => parsePatch(body, userType, quirks)).toThrow('id is read-only')
+		expect([...quirks]).toEqual(['unknownLeftOut'])
+	})
+
+	it.each([
 		['userName[value eq "x"]', '400 invalidPath: userName[value eq "x"]: userName has no sub-attributes'],
-		['emails[color eq "x"]', '400 invalidFilter: filter: emails has no attribute color'],
+		['active.value', '400 invalidPath: active.value: active has no sub-attributes'],
+		['emails[primary eq "x"]', '400 invalidFilter: filter: primary is a boolean and cannot be compared by eq with "x"'],
 		['id', '400 mutability: id is read-only'],
 		['Meta', '400 mutability: Meta is read-only'],
 		['meta.created', '400 mutability: meta.created is read-only'],
@@ -211,7 +243,7 @@ describe('a path', () => {
 		expect(refusal(message({ op: 'replace', path, value: 'x' }), groupType)).toBe(expected)
 	})
 
-	it.each(['emails[type eq "work"', 'emails[]', 'na me', 'emails[type eq "work"].value.x', '.value'])(
+	it.each(['emails[type eq "work"', 'emails[]', 'emails[type eq "work"].value.x'])(
 		'that cannot be parsed is refused: %s',
 		(path) => {
 			expect(refusal(message({ op: 'remove', path }))).toMatch(/^400 invalidPath: /)
