@@ -7,6 +7,7 @@ import type { CompareValue, Filter } from './filter/ast.ts'
 /** A tolerated deviation, by the name of the function that understands it. */
 export type Quirk =
 	| 'booleanFromString'
+	| 'complexFromJson'
 	| 'complexFromString'
 	| 'singleFromList'
 	| 'roleFromJson'
@@ -42,14 +43,30 @@ export function readBoolean(value: unknown): unknown {
 }
 
 /**
- * Entra writes a complex value that has a `value` as that value alone: `"manager": "2819c223"`, `"members": ["2819c223"]`.
+ * The client of SCIM-SDK writes complex values as JSON inside a string: `"members": "[{\"value\":\"2819c223\"}]"`.
+ * https://github.com/Captain-P-Goldfish/SCIM-SDK/issues/404
+ */
+export function complexFromJson(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (attribute.type !== 'complex' || typeof value !== 'string' || !looksLikeJson(value)) return value
+	const parsed = parsedJson(value)
+	if (parsed === undefined) return value
+	quirks.add('complexFromJson')
+	return parsed
+}
+
+/**
+ * Entra writes a manager or a member as its id alone: `"manager": "2819c223"`, `"members": ["2819c223"]`. Others write roles
+ * like this. In other attributes a string is a mistake, and a string that looks like JSON is one everywhere.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+ * https://github.com/pingidentity/scim/issues/37
  */
 export function complexFromString(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
-	if (typeof value !== 'string' || !attribute.subAttributes.has('value')) return value
+	if (typeof value !== 'string' || !writtenAsString.has(attribute.name) || looksLikeJson(value)) return value
 	quirks.add('complexFromString')
 	return { value }
 }
+
+const writtenAsString: ReadonlySet<string> = new Set(['manager', 'members', 'roles'])
 
 /**
  * Entra writes a single complex value as a list of one: `"manager": [{"value": "2819c223"}]`. Older jobs write a simple
@@ -185,10 +202,17 @@ function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | un
 	return element
 }
 
+const looksLikeJson = (text: string): boolean => /^\s*[[{]/.test(text)
+
 function parsedObject(json: string): Readonly<Record<string, unknown>> | undefined {
+	const value = parsedJson(json)
+	return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+}
+
+/** The value that a JSON text holds; undefined for any other text. */
+function parsedJson(json: string): unknown {
 	try {
-		const value: unknown = JSON.parse(json)
-		return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+		return JSON.parse(json)
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined
 		throw error

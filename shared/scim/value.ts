@@ -1,6 +1,7 @@
 import { type Attribute, findAttribute } from './attribute.ts'
 import {
 	booleanFromString,
+	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
 	type Quirks,
@@ -79,21 +80,67 @@ function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks):
  * @throws ScimError 400 `invalidValue`
  */
 export function parseValue(attribute: Attribute, input: ClientValue): unknown {
-	const { value, at, quirks } = input
+	const { at, quirks } = input
+	const value = complexFromJson(attribute, input.value, quirks)
 	if (!attribute.multiValued) {
 		return parseElement(attribute, { value: singleFromList(attribute, value, quirks), at, quirks })
 	}
 	if (isUnassigned(value)) return undefined
-	if (!Array.isArray(value)) return assignedIn([parseListed(attribute, input)])
+	if (!Array.isArray(value)) return assignedIn(attribute, [parseListed(attribute, { value, at, quirks })])
 	requireFew(attribute, value)
 	return assignedIn(
+		attribute,
 		value.map((element, index) => parseListed(attribute, { value: element, at: `${at}[${index}]`, quirks })),
 	)
 }
 
-function assignedIn(elements: readonly unknown[]): readonly unknown[] | undefined {
+/** The elements that have a value, each once; undefined if there are none. */
+function assignedIn(attribute: Attribute, elements: readonly unknown[]): readonly unknown[] | undefined {
 	const assigned = elements.filter((element) => element !== undefined)
-	return assigned.length === 0 ? undefined : assigned
+	if (assigned.length === 0) return undefined
+	// A group may have a million members. Members with one id become one member elsewhere.
+	return isMembers(attribute) ? assigned : withElements(attribute, [], assigned)
+}
+
+/**
+ * Adds elements to those of a multi-valued attribute. No two elements may have one type and one value (RFC 7643 section
+ * 2.4): an element that is already there takes the other sub-attributes of the added one, and becomes primary if the added
+ * one is primary.
+ */
+export function withElements(
+	attribute: Attribute,
+	current: readonly unknown[],
+	added: readonly unknown[],
+): readonly unknown[] {
+	const next = [...current]
+	const positions = new Map(current.map((element, position) => [identityOf(attribute, element), position]))
+	for (const element of added) {
+		const identity = identityOf(attribute, element)
+		const position = positions.get(identity)
+		if (position === undefined) {
+			positions.set(identity, next.length)
+			next.push(element)
+		} else {
+			next[position] = completed(next[position], element)
+		}
+	}
+	return next
+}
+
+/** Returns the element itself if the added one says nothing new. An element that is primary stays primary. */
+function completed(element: unknown, added: unknown): unknown {
+	if (!isObject(element) || !isObject(added)) return element
+	const { primary, ...others } = added
+	const merged = { ...element, ...others, ...(primary === true && { primary }) }
+	return sameValue(merged, element) ? element : merged
+}
+
+/** A key that is equal for the same value of an attribute. `primary` is not part of it (RFC 7643 section 2.4). */
+function identityOf(attribute: Attribute, element: unknown): string {
+	if (!isObject(element)) return JSON.stringify(element)
+	if (element.value !== undefined) return JSON.stringify([element.type, element.value])
+	const { primary: _, ...rest } = element
+	return JSON.stringify([...attribute.subAttributes.values()].map(({ name }) => rest[name]))
 }
 
 /** Says whether an attribute is the `members` of a group, which are stored apart from its other values. */
@@ -152,7 +199,7 @@ function parseComplex(attribute: Attribute, input: ClientValue): JsonObject | un
  */
 export function parseSubAttributes(attribute: Attribute, input: ClientValue): ReadonlyMap<string, unknown> {
 	const { at, quirks } = input
-	const object = complexFromString(attribute, input.value, quirks)
+	const object = complexFromString(attribute, complexFromJson(attribute, input.value, quirks), quirks)
 	if (!isObject(object)) throw invalidValue(`${at} must be an object`)
 	const values = new Map<string, unknown>()
 	for (const [name, value] of Object.entries(roleFromJson(attribute, object, quirks))) {

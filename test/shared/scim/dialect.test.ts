@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Attribute } from '../../../shared/scim/attribute.ts'
 import {
 	booleanFromString,
+	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
 	elementFromFilter,
@@ -46,13 +47,32 @@ describe('a boolean in a string', () => {
 describe('a complex value in a string', () => {
 	it.each([
 		['manager', '2819c223', { value: '2819c223' }],
-		['emails', 'a@b.c', { value: 'a@b.c' }],
+		['roles', 'Admin', { value: 'Admin' }],
+		['emails', 'a@b.c', 'a@b.c'],
+		['manager', '{"value":', '{"value":'],
+		['roles', ' [Admin]', ' [Admin]'],
 		['name', 'Babs', 'Babs'],
 		['addresses', 'Hollywood', 'Hollywood'],
 		['manager', { value: 'x' }, { value: 'x' }],
 		['manager', 7, 7],
 	])('%s: %j is %j', (name, value, expected) => {
 		expect(complexFromString(attribute(name), value, new Set())).toStrictEqual(expected)
+	})
+})
+
+describe('a complex value in the JSON of a string', () => {
+	it.each([
+		['emails', '[{"value":"a@b.c"}]', [{ value: 'a@b.c' }]],
+		['emails', ' {"value": "a@b.c"} ', { value: 'a@b.c' }],
+		['manager', '{"value":"2819c223"}', { value: '2819c223' }],
+		['name', '{"givenName":"Babs"}', { givenName: 'Babs' }],
+		['emails', '[{"value":', '[{"value":'],
+		['emails', '"a@b.c"', '"a@b.c"'],
+		['manager', '7', '7'],
+		['title', '{"value":"Dr"}', '{"value":"Dr"}'],
+		['emails', [{ value: 'a@b.c' }], [{ value: 'a@b.c' }]],
+	])('%s: %j is %j', (name, value, expected) => {
+		expect(complexFromJson(attribute(name), value, new Set())).toStrictEqual(expected)
 	})
 })
 
@@ -202,6 +222,14 @@ describe('the quirks of a request', () => {
 			'booleanFromString',
 			(quirks) => booleanFromString('True', quirks),
 			(quirks) => [booleanFromString(true, quirks), booleanFromString('yes', quirks)],
+		],
+		[
+			'complexFromJson',
+			(quirks) => complexFromJson(attribute('manager'), '{}', quirks),
+			(quirks) => [
+				complexFromJson(attribute('manager'), '{', quirks),
+				complexFromJson(attribute('title'), '{}', quirks),
+			],
 		],
 		[
 			'complexFromString',
