@@ -176,7 +176,8 @@ function draftOf({ members, ...attributes }: AttributeValues): Draft {
 
 const idOf = ({ params }: Call): string => params.id ?? ''
 
-const selectionOf = ({ query }: Call, type: ResourceType): Selection => parseSelection(parseQuery(query), [type])
+const selectionOf = ({ query, quirks }: Call, type: ResourceType): Selection =>
+	parseSelection(parseQuery(query), [type], quirks)
 
 /** What storage must read for a selection. */
 export const includeOf = (selection: Selection, type: ResourceType): Include => ({

@@ -1,5 +1,6 @@
 import type { Attribute } from './attribute.ts'
 import type { CompareValue, Filter } from './filter/ast.ts'
+import { urn } from './urn.ts'
 
 // What clients send that RFC 7643 and RFC 7644 do not allow, and that we understand all the same. There is one function
 // for each deviation. It adds its name to the quirks of the request when it applies.
@@ -12,6 +13,9 @@ export type Quirk =
 	| 'singleFromList'
 	| 'roleFromJson'
 	| 'displayFromDisplayName'
+	| 'operationsAlone'
+	| 'emptySchemas'
+	| 'urnInOtherSpelling'
 	| 'operationInAnyCase'
 	| 'namesInAnyCase'
 	| 'elementFromFilter'
@@ -70,18 +74,17 @@ const writtenAsString: ReadonlySet<string> = new Set(['manager', 'members', 'rol
 
 /**
  * Entra writes a single complex value as a list of one: `"manager": [{"value": "2819c223"}]`. Older jobs write a simple
- * value like this too: `"displayName": [{"$ref": null, "value": "Babs"}]`.
+ * value like this too: `"displayName": [{"$ref": null, "value": "Babs"}]`. The client of SCIM-SDK writes `["de"]`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
  * https://github.com/jelhub/scimgateway
+ * https://github.com/Captain-P-Goldfish/SCIM-SDK/issues/968
  */
 export function singleFromList(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
 	if (!Array.isArray(value) || value.length !== 1) return value
 	const element: unknown = value[0]
-	const isComplex = attribute.type === 'complex'
-	const hasValue = typeof element === 'object' && element !== null && 'value' in element
-	if (!isComplex && !hasValue) return value
 	quirks.add('singleFromList')
-	return isComplex || !hasValue ? element : element.value
+	const hasValue = typeof element === 'object' && element !== null && 'value' in element
+	return attribute.type !== 'complex' && hasValue ? element.value : element
 }
 
 /**
@@ -113,6 +116,57 @@ export function displayFromDisplayName({ subAttributes }: Attribute, name: strin
 	}
 	quirks.add('displayFromDisplayName')
 	return 'display'
+}
+
+/**
+ * RFC 7644 section 3.7.3 itself prints the `data` of a PATCH in a bulk request as the bare list of its operations. Clients
+ * that follow the example send it so.
+ * https://www.rfc-editor.org/rfc/rfc7644#section-3.7.3
+ */
+export function operationsAlone(data: unknown, quirks: Quirks): unknown {
+	if (!Array.isArray(data)) return data
+	quirks.add('operationsAlone')
+	return { Operations: data }
+}
+
+/**
+ * Clients of generated models send `"schemas": []` if nothing has set it. RFC 7643 section 3 requires the URN of the message.
+ * https://github.com/python-scim/scim2-models/issues/93
+ */
+export function emptySchemas(schemas: readonly unknown[], quirks: Quirks): void {
+	if (schemas.length === 0) quirks.add('emptySchemas')
+}
+
+/**
+ * Entra's older jobs (`customappsso`) write a dot after the URN of a schema: `urn:…:enterprise:2.0:User.department`. Others
+ * write it before the last word of the URN: `urn:…:enterprise:2.0.User`. OneLogin writes the names of SCIM 1 and of drafts:
+ * `urn:scim:schemas:extension:enterprise:1.0:department`.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
+ * https://developers.onelogin.com/scim/define-user-schema
+ *
+ * @returns the name with the URN of RFC 7643. A name of SCIM 1 in the core schema has no URN then, since the URN of SCIM 1
+ * does not say whether it is that of a user or of a group.
+ */
+export function urnInOtherSpelling(name: string, quirks: Quirks): string {
+	const meant = dottedUrn(name) ?? oldUrn(name) ?? name
+	if (meant !== name) quirks.add('urnInOtherSpelling')
+	return meant
+}
+
+const dotted = /^(urn:ietf:params:scim:schemas:(?:core|extension:enterprise):2\.0)[:.](user|group)(?:[:.](.+))?$/i
+
+function dottedUrn(name: string): string | undefined {
+	const [, start, word, rest] = dotted.exec(name) ?? []
+	if (start === undefined || word === undefined) return undefined
+	return rest === undefined ? `${start}:${word}` : `${start}:${word}:${rest}`
+}
+
+const old = /^urn:scim:schemas:(core|extension:enterprise):[12]\.0(?::(?:user|group))?(?:[:.](.+))?$/i
+
+function oldUrn(name: string): string | undefined {
+	const [, schema, rest] = old.exec(name) ?? []
+	if (schema === undefined || schema.toLowerCase() === 'core') return rest
+	return rest === undefined ? urn.enterpriseUser : `${urn.enterpriseUser}:${rest}`
 }
 
 /**

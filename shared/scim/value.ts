@@ -8,6 +8,7 @@ import {
 	roleFromJson,
 	singleFromList,
 	unknownLeftOut,
+	urnInOtherSpelling,
 } from './dialect.ts'
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
@@ -56,7 +57,8 @@ export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly
 
 /** Finds the attributes that the names of an object stand for, also below an extension's URN. Leaves out unknown names. */
 function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks): Generator<Assignment> {
-	for (const [name, input] of Object.entries(object)) {
+	for (const [sent, input] of Object.entries(object)) {
+		const name = urnInOtherSpelling(sent, quirks)
 		const extension = findExtension(type, name)
 		if (extension !== undefined) {
 			if (isUnassigned(input)) continue

@@ -592,11 +592,12 @@ describe('roles', () => {
 })
 
 describe('a PATCH', () => {
-	it('of no operations is a success', async () => {
-		const { tenant, group, path } = await withGroup('joy')
+	it('of no operations is refused', async () => {
+		const { tenant, path } = await withGroup('joy')
 		const user = await tenant.create('/Users', aUser('ann'))
-		expect(await patch(tenant, `/Users/${user.id}`)).toEqual(answer(200, user, { etag: user.meta.version }))
-		expect(await patch(tenant, path)).toEqual(answer(204, undefined, { etag: group.meta.version }))
+		const refused = answer(400, errorOf(400, 'Operations must have an operation', 'invalidSyntax'))
+		expect(await patch(tenant, `/Users/${user.id}`)).toEqual(refused)
+		expect(await patch(tenant, path)).toEqual(refused)
 	})
 
 	it('that changes nothing is a success and leaves the version', async () => {

@@ -574,6 +574,11 @@ describe('a bulk request', () => {
 	const creation = { method: 'POST', path: '/Users', bulkId: 'a', data: { userName: 'new' } }
 
 	it.each<[string, unknown, Refusal]>([
+		[
+			'an empty list of operations',
+			{ Operations: [] },
+			[400, 'invalidSyntax', 'the bulk request: Operations: must have an operation'],
+		],
 		['no operations', { failOnErrors: 1 }, [400, 'invalidSyntax', /^the bulk request: Operations: /]],
 		[
 			'an operation that is malformed',

@@ -1,5 +1,12 @@
 import * as z from 'zod'
-import { namesInAnyCase, operationInAnyCase, type Quirks, unknownLeftOut } from '../dialect.ts'
+import {
+	emptySchemas,
+	namesInAnyCase,
+	operationInAnyCase,
+	type Quirks,
+	unknownLeftOut,
+	urnInOtherSpelling,
+} from '../dialect.ts'
 import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payloadTooLarge, ScimError } from '../error.ts'
 import { checkElementFilter, namesUnknown } from '../filter/match.ts'
 import { type Path, parsePath } from '../path.ts'
@@ -26,11 +33,15 @@ const messageSchema = z.object(
 	{
 		schemas: z
 			.array(z.unknown(), { error: 'must be an array' })
-			.refine((schemas) => schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)), {
-				error: `must have ${urn.patchOp}`,
-			})
+			.refine(
+				(schemas) =>
+					schemas.length === 0 || schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)),
+				{
+					error: `must have ${urn.patchOp}`,
+				},
+			)
 			.nullish(),
-		operations: z.array(operationSchema, { error: 'must be an array' }),
+		operations: z.array(operationSchema, { error: 'must be an array' }).min(1, { error: 'must have an operation' }),
 	},
 	{ error: 'must be an object' },
 )
@@ -44,6 +55,7 @@ const messageSchema = z.object(
 export function parsePatch(body: unknown, type: ResourceType, quirks: Quirks): readonly PatchOperation[] {
 	const message = messageSchema.safeParse(messageInSchemaCase(body, quirks))
 	if (!message.success) throw refusal(message.error)
+	emptySchemas(message.data.schemas ?? [urn.patchOp], quirks)
 	const operations = parseOperations(message.data.operations, type, quirks)
 	if (Math.max(operations.length, message.data.operations.length) > maxOperations)
 		throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
@@ -115,7 +127,7 @@ function parseOperation(operation: PatchMessageOperation, context: OperationCont
 		if (!isObject(value)) throw invalidValue(`${at}.value must be an object, since there is no path`)
 		return operationsByPath(op, value, context)
 	}
-	const extension = findExtension(type, path)
+	const extension = findExtension(type, urnInOtherSpelling(path, context.quirks))
 	if (extension !== undefined) return extensionOperations(operation, extension, context)
 	const target = findTarget(path, context)
 	if (target === undefined) return []
@@ -135,7 +147,7 @@ function operationsByPath(
 	context: OperationContext,
 ): readonly PatchOperation[] {
 	return Object.entries(values).flatMap(([name, value]) => {
-		const extension = findExtension(context.type, name)
+		const extension = findExtension(context.type, urnInOtherSpelling(name, context.quirks))
 		if (extension !== undefined) return extensionOperations({ op, value }, extension, context)
 		const target = findTarget(name, context)
 		return target === undefined || isReadOnly(target) ? [] : [{ op, target, value }]
@@ -162,7 +174,7 @@ function extensionOperations(
 
 /** The target that a path names. Undefined if it is left out, because the resource type has no such attribute. */
 function findTarget(text: string, { type, quirks }: OperationContext): PatchTarget | undefined {
-	const parsed = parseKnownPath(text)
+	const parsed = parseKnownPath(text, quirks)
 	if (parsed === undefined) return unknownLeftOut(quirks)
 	const { path, filter } = parsed
 	const { sub, ...whole } = path
@@ -180,9 +192,9 @@ function findTarget(text: string, { type, quirks }: OperationContext): PatchTarg
 }
 
 /** Undefined for a text that no attribute can have as its path, like `@odata.type`. A bracket was meant to be a path. */
-function parseKnownPath(text: string): Path | undefined {
+function parseKnownPath(text: string, quirks: Quirks): Path | undefined {
 	try {
-		return parsePath(text)
+		return parsePath(text, quirks)
 	} catch (error) {
 		if (error instanceof ScimError && error.scimType === 'invalidPath' && !text.includes('[')) return undefined
 		throw error

@@ -6,15 +6,18 @@ import {
 	complexFromString,
 	displayFromDisplayName,
 	elementFromFilter,
+	emptySchemas,
 	listOfSingle,
 	namesInAnyCase,
 	namesValuesToRemove,
 	operationInAnyCase,
+	operationsAlone,
 	type Quirk,
 	type Quirks,
 	roleFromJson,
 	singleFromList,
 	unknownLeftOut,
+	urnInOtherSpelling,
 } from '../../../shared/scim/dialect.ts'
 import type { Filter } from '../../../shared/scim/filter/ast.ts'
 import { applyPatch } from '../../../shared/scim/patch/apply.ts'
@@ -84,9 +87,11 @@ describe('a single value in a list', () => {
 		['manager', [], []],
 		['displayName', [{ $ref: null, value: 'Babs' }], 'Babs'],
 		['displayName', [{ value: null }], null],
-		['displayName', ['Babs'], ['Babs']],
-		['displayName', [{ name: 'Babs' }], [{ name: 'Babs' }]],
-		['displayName', [null], [null]],
+		['displayName', ['Babs'], 'Babs'],
+		['displayName', ['Babs', 'Joy'], ['Babs', 'Joy']],
+		['active', [false], false],
+		['displayName', [{ name: 'Babs' }], { name: 'Babs' }],
+		['displayName', [null], null],
 		['displayName', 'Babs', 'Babs'],
 	])('%s: %j is %j', (name, value, expected) => {
 		expect(singleFromList(attribute(name), value, new Set())).toStrictEqual(expected)
@@ -244,7 +249,7 @@ describe('the quirks of a request', () => {
 			(quirks) => singleFromList(attribute('manager'), [{ value: 'x' }], quirks),
 			(quirks) => [
 				singleFromList(attribute('manager'), { value: 'x' }, quirks),
-				singleFromList(attribute('displayName'), ['x'], quirks),
+				singleFromList(attribute('displayName'), ['x', 'y'], quirks),
 			],
 		],
 		[
@@ -264,6 +269,22 @@ describe('the quirks of a request', () => {
 			'operationInAnyCase',
 			(quirks) => operationInAnyCase('Add', quirks),
 			(quirks) => operationInAnyCase('add', quirks),
+		],
+		[
+			'operationsAlone',
+			(quirks) => operationsAlone([], quirks),
+			(quirks) => operationsAlone({ Operations: [] }, quirks),
+		],
+		['emptySchemas', (quirks) => emptySchemas([], quirks), (quirks) => emptySchemas([urn.patchOp], quirks)],
+		[
+			'urnInOtherSpelling',
+			(quirks) => urnInOtherSpelling(`${urn.enterpriseUser}.department`, quirks),
+			(quirks) => [
+				urnInOtherSpelling(`${urn.enterpriseUser}:manager.value`, quirks),
+				urnInOtherSpelling('urn:scim:schemas:extension:acme:1.0:badge', quirks),
+				urnInOtherSpelling('urn:ietf:params:scim:schemas:extension:acme:2.0:User.badge', quirks),
+				urnInOtherSpelling('name.givenName', quirks),
+			],
 		],
 		[
 			'namesInAnyCase',

@@ -115,9 +115,9 @@ describe('the attributes in a body', () => {
 		['a number for a string', userType, { userName: 5 }, '400 invalidValue: userName must be a string'],
 		['a word for a boolean', userType, { userName: 'b', active: 'yes' }, '400 invalidValue: active must be a boolean'],
 		[
-			'a list for a single value',
+			'a list of two for a single value',
 			userType,
-			{ userName: 'b', title: ['x'] },
+			{ userName: 'b', title: ['x', 'y'] },
 			'400 invalidValue: title must be a string',
 		],
 		[
@@ -312,6 +312,7 @@ describe('values in a body', () => {
 			{ addresses: [{ country: 'FR' }, { country: 'FR', primary: true }] },
 			{ addresses: [{ country: 'FR', primary: true }] },
 		],
+		['in a list of one are single', { title: ['x'], active: [false] }, { title: 'x', active: false }],
 		['in the JSON of a string are read', { emails: JSON.stringify([work]) }, { emails: [work] }],
 	])('%s', (_, body, expected) => {
 		expect(parseResource(userType, { userName: 'a', ...body }, new Set())).toStrictEqual({ userName: 'a', ...expected })

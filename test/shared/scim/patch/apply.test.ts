@@ -1120,7 +1120,7 @@ describe('the same object', () => {
 	const values = { userName: 'b', title: 't', emails: [work, home], [enterprise]: { manager: { value: 'm' } } }
 
 	it.each([
-		['no operation', []],
+		['an operation that is left out', [{ op: 'remove', path: 'shoeSize' }]],
 		[
 			'the values that are already there',
 			[

@@ -34,10 +34,6 @@ function refusal(body: unknown, type: ResourceType = userType): string {
 }
 
 describe('a PATCH message', () => {
-	it('without operations has no effect', () => {
-		expect(parsePatch(message(), userType, new Set())).toStrictEqual([])
-	})
-
 	it.each([
 		['op in any letter case', { op: 'Add', path: 'nickName', value: 'Babs' }, 'add nickName "Babs"'],
 		['op in capitals', { op: 'REPLACE', path: 'title', value: 'x' }, 'replace title "x"'],
@@ -51,6 +47,7 @@ describe('a PATCH message', () => {
 
 	it.each([
 		['no schemas', { Operations: [{ op: 'remove', path: 'title' }] }],
+		['an empty list of schemas', { schemas: [], Operations: [{ op: 'remove', path: 'title' }] }],
 		['null for schemas', { schemas: null, Operations: [{ op: 'remove', path: 'title' }] }],
 		[
 			'its names in any letter case',
@@ -67,9 +64,17 @@ describe('a PATCH message', () => {
 		['a list', [], '400 invalidSyntax: the body must be an object'],
 		['no Operations', { schemas: [urn.patchOp] }, '400 invalidSyntax: Operations must be an array'],
 		['Operations that are an object', { Operations: {} }, '400 invalidSyntax: Operations must be an array'],
-		['another schema', { schemas: [urn.user], Operations: [] }, `400 invalidSyntax: schemas must have ${urn.patchOp}`],
-		['no schema', { schemas: [], Operations: [] }, `400 invalidSyntax: schemas must have ${urn.patchOp}`],
-		['schemas in a string', { schemas: urn.patchOp, Operations: [] }, '400 invalidSyntax: schemas must be an array'],
+		[
+			'another schema',
+			{ schemas: [urn.user], Operations: [{ op: 'remove', path: 'title' }] },
+			`400 invalidSyntax: schemas must have ${urn.patchOp}`,
+		],
+		['no operation', message(), '400 invalidSyntax: Operations must have an operation'],
+		[
+			'schemas in a string',
+			{ schemas: urn.patchOp, Operations: [{ op: 'remove', path: 'title' }] },
+			'400 invalidSyntax: schemas must be an array',
+		],
 		[
 			'an operation that is null',
 			message({ op: 'remove', path: 'title' }, null),
@@ -157,6 +162,16 @@ describe('a path', () => {
 		[`${enterprise.toLowerCase()}:EMPLOYEENUMBER`, 'enterprise:employeeNumber'],
 		[`${enterprise}:manager`, 'enterprise:manager'],
 		[`${enterprise}:manager.value`, 'enterprise:manager.value'],
+		[`${enterprise}.department`, 'enterprise:department'],
+		[`${enterprise}.manager.value`, 'enterprise:manager.value'],
+		['urn:ietf:params:scim:schemas:extension:enterprise:2.0.User:department', 'enterprise:department'],
+		['urn:ietf:params:scim:schemas:core:2.0.User:name.givenName', 'name.givenName'],
+		[`${urn.user}.userName`, 'userName'],
+		[`${urn.user}.emails[type eq "work"].value`, 'emails[type eq "work"].value'],
+		['urn:scim:schemas:core:1.0:userName', 'userName'],
+		['urn:scim:schemas:core:2.0:User:name.givenName', 'name.givenName'],
+		['urn:scim:schemas:extension:enterprise:1.0:department', 'enterprise:department'],
+		['URN:scim:schemas:extension:enterprise:2.0:User:manager.value', 'enterprise:manager.value'],
 		['manager', 'enterprise:manager'],
 		['manager[value eq "x"]', 'enterprise:manager[value eq "x"]'],
 	])('%s is %s', (path, expected) => {
@@ -176,7 +191,13 @@ describe('a path', () => {
 		).toStrictEqual(['add enterprise:department "a"', 'add enterprise:manager.value "b"'])
 		const all = ['employeeNumber', 'costCenter', 'organization', 'division', 'department', 'manager']
 		const removed = all.map((name) => `remove enterprise:${name}`)
-		expect(parsed({ op: 'remove', path: enterprise.toUpperCase() })).toStrictEqual(removed)
+		for (const path of [
+			enterprise.toUpperCase(),
+			'urn:ietf:params:scim:schemas:extension:enterprise:2.0.User',
+			'urn:scim:schemas:extension:enterprise:1.0',
+		]) {
+			expect(parsed({ op: 'remove', path })).toStrictEqual(removed)
+		}
 		expect(parsed({ op: 'replace', path: enterprise, value: null })).toStrictEqual(removed)
 		expect(parsed({ op: 'add', path: enterprise, value: null })).toStrictEqual([])
 		expect(refusal(message({ op: 'add', path: enterprise, value: 'x' }))).toBe(
