@@ -69,6 +69,8 @@ export const getResource =
 		if (type.name === 'Group' && include.members) return groupReply(call, type, selection)
 		const stored = await call.store.get(type, idOf(call), include)
 		if (stored === undefined) throw absent(call, type)
+		// RFC 9110 section 13.2.2: If-Match comes before If-None-Match.
+		if (!accepts(call.ifMatch, stored.version)) throw stale()
 		if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
 		return resourceReply(200, { call, type, selection, stored })
 	}
@@ -219,14 +221,15 @@ type RepresentationInput = {
  * that they are never in memory as objects all at once.
  */
 async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<ScimReply> {
-	const isCurrent: VersionCondition = (version) => isNotModified(call.ifNoneMatch, version)
+	const isStale: VersionCondition = (version) => !accepts(call.ifMatch, version)
 	const group = await call.store.getGroup(idOf(call), {
-		// The client has this version already: its members need not be read.
-		isKnown: isCurrent,
+		// The client wants another version, or has this one already: the members need not be read.
+		isKnown: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
 		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)
 	const { resource: stored, members: pages } = group
+	if (isStale(stored.version)) throw stale()
 	if (pages === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })
 	return { ...reply, body: groupBytes(reply.body, pages) }
@@ -246,8 +249,8 @@ function groupBytes(group: Projection, pages: readonly Buffer[]): Buffer {
 	const properties = Object.entries(group).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
 	const members = pages.filter(({ length }) => length > 0)
 	const commas = members.map((page, index) => (index === 0 ? [page] : [Buffer.from(','), page]))
-	const list = members.length === 0 ? [] : [Buffer.from(',"members":['), ...commas.flat(), Buffer.from(']')]
-	return Buffer.concat([Buffer.from(`{${properties.join(',')}`), ...list, Buffer.from('}')])
+	const begin = Buffer.from(`{${properties.join(',')},"members":[`)
+	return Buffer.concat([begin, ...commas.flat(), Buffer.from(']}')])
 }
 
 function resourceReply(

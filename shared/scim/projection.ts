@@ -95,13 +95,17 @@ export function project(resource: Projection, type: ResourceType, selection: Sel
 		const projected = isObject(values) ? projectValues(values, attributes, selection) : {}
 		if (!isEmpty(projected)) extensions[urn] = projected
 	}
-	return {
+	// A resource without values of an extension does not name its URN. With `attributes`, `schemas` is as it is stored.
+	const isExcluded = (urn: string) =>
+		selection.mode === 'except' && isObject(resource[urn]) && !Object.hasOwn(extensions, urn)
+	const projected = {
 		schemas: resource.schemas,
 		id: resource.id,
 		...projectValues(resource, type.schema.attributes, selection),
 		...extensions,
 		...projectValues(resource, commonAttributes, selection),
 	}
+	return { ...projected, schemas: resource.schemas.filter((urn) => !isExcluded(urn)) }
 }
 
 /** Leaves out of one attribute's value what the client does not want; undefined if the client wants nothing of it. */
@@ -141,6 +145,8 @@ function projectValue(value: unknown, attribute: Attribute, selection: Selection
 		return kept.length === 0 ? undefined : Object.fromEntries(kept)
 	}
 	if (!Array.isArray(value)) return project(value)
+	// A list that has no elements at all is one that a GET shows as empty: the members of a group.
+	if (value.length === 0) return value
 	const elements = value.map(project).filter((element) => element !== undefined)
 	return elements.length === 0 ? undefined : elements
 }

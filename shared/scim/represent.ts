@@ -11,10 +11,7 @@ export function represent(stored: StoredResource, type: ResourceType, baseUrl: s
 		schemas: schemasOf(type, attributes),
 		id,
 		...withActive(type, attributes),
-		...(members !== undefined &&
-			members.length > 0 && {
-				members: representMembers(members, baseUrl),
-			}),
+		...(members !== undefined && { members: representMembers(members, baseUrl) }),
 		...(groups !== undefined &&
 			groups.length > 0 && {
 				groups: groups.map(({ value, display }) => ({
