@@ -2,7 +2,7 @@ import { respondWith } from '../functions/respond.ts'
 import { createServices } from '../functions/services.ts'
 import { startServer } from '../local/server.ts'
 
-// The loopback host in a process of its own, which tells how much processor time it has used when it is asked.
+// Runs the loopback host in its own process. It answers each message with the processor time that it has used.
 const [connectionString = '', tokens = ''] = process.argv.slice(2)
 const services = await createServices({ tables: { connectionString }, tokens: { file: tokens } })
 const { url } = await startServer({ port: 0, respond: respondWith(services) })

@@ -3,7 +3,7 @@ import { growth } from './growth.ts'
 import { relay } from './relay.ts'
 import { traffic } from './traffic.ts'
 
-/** The benches by the word behind `npm run bench --`. */
+/** The benches by the word after `npm run bench --`. */
 const benches: Readonly<Record<string, () => Promise<void>>> = { cold, growth, relay, traffic }
 
 const [name = 'traffic'] = process.argv.slice(2)

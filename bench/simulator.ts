@@ -10,7 +10,7 @@ import { openDirectory } from '../shared/storage/table-store.ts'
 import { connectionString, simulateTableService } from '../test/support/simulator/table-service.ts'
 import { benchUser } from './user.ts'
 
-// The simulated table service behind HTTP, in a process of its own. It fills its tables itself when it is asked to.
+// Runs the simulated table service behind HTTP in its own process. It fills its tables itself, which saves requests.
 
 const service = simulateTableService()
 const ids = idGenerator(Date.now, (digits) => randomBytes(16).toString('hex').slice(0, digits))
@@ -23,7 +23,7 @@ const server = createServer(async (incoming, outgoing) => {
 		'Content-Type': String(incoming.headers['content-type']),
 	}
 	const response = await service.send({
-		method: incoming.method as TableRequest['method'], // sound: our client knows no other
+		method: incoming.method as TableRequest['method'], // sound: our client sends no other method
 		path: (incoming.url ?? '').replace(/^\/simulator\//, ''),
 		headers,
 		body: Buffer.concat(chunks).toString(),

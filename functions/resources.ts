@@ -224,7 +224,7 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 	const isStale: VersionCondition = (version) => !accepts(call.ifMatch, version)
 	const group = await call.store.getGroup(idOf(call), {
 		// The client wants another version, or has this one already: the members need not be read.
-		isKnown: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
+		skipMembersIf: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
 		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)

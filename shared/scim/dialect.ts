@@ -107,7 +107,7 @@ export function roleFromJson(
 }
 
 /**
- * Entra's roles and the reference client's members carry `displayName` where the attribute is called `display`.
+ * Entra's roles and the reference client's members carry `displayName`, although the attribute is called `display`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes
  */
 export function displayFromDisplayName({ subAttributes }: Attribute, name: string, quirks: Quirks): string {
@@ -144,8 +144,7 @@ export function emptySchemas(schemas: readonly unknown[], quirks: Quirks): void 
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  * https://developers.onelogin.com/scim/define-user-schema
  *
- * @returns the name with the URN of RFC 7643. A name of SCIM 1 in the core schema has no URN then, since the URN of SCIM 1
- * does not say whether it is that of a user or of a group.
+ * @returns the name with the URN of RFC 7643. A core name of SCIM 1 loses its URN, which stands for users and groups alike.
  */
 export function urnInOtherSpelling(name: string, quirks: Quirks): string {
 	const meant = dottedUrn(name) ?? oldUrn(name) ?? name

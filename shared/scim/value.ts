@@ -105,9 +105,9 @@ function assignedIn(attribute: Attribute, elements: readonly unknown[]): readonl
 }
 
 /**
- * Adds elements to those of a multi-valued attribute. No two elements may have one type and one value (RFC 7643 section
- * 2.4): an element that is already there takes the other sub-attributes of the added one, and becomes primary if the added
- * one is primary.
+ * Adds elements to those of a multi-valued attribute. No two elements may have the same type and value (RFC 7643 section
+ * 2.4). So an element that is already there takes the other sub-attributes of the added one. It becomes primary if the
+ * added one is primary.
  */
 export function withElements(
 	attribute: Attribute,
