@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { operationsAlone } from '../shared/scim/dialect.ts'
 import {
 	invalidPath,
 	invalidSyntax,
@@ -29,9 +30,9 @@ const bulkOperation = z.object({
 })
 
 const bulkRequest = z.object({
-	schemas: z.array(z.string()).optional(),
+	schemas: z.array(z.string()).nullish(),
 	failOnErrors: z.int().min(1).optional(),
-	Operations: z.array(bulkOperation),
+	Operations: z.array(bulkOperation).min(1, { error: 'must have an operation' }),
 })
 
 type BulkOperation = z.infer<typeof bulkOperation>
@@ -190,7 +191,7 @@ function handlerOf(type: ResourceType, id: string, method: BulkOperation['method
 
 function callOf(
 	{ ifMatch, ifNoneMatch, ...call }: Call,
-	{ bulkId, data, version }: BulkOperation,
+	{ method, bulkId, data, version }: BulkOperation,
 	{ id, references }: { readonly id: string; readonly references: BulkReferences },
 ): Call {
 	const newId = id === '' && bulkId !== undefined ? references.get(bulkId) : undefined
@@ -198,7 +199,7 @@ function callOf(
 		...call,
 		params: { id },
 		query: new URLSearchParams(),
-		body: async () => resolve(data, references),
+		body: async () => resolve(method === 'PATCH' ? operationsAlone(data, call.quirks) : data, references),
 		...(newId !== undefined && { newId }),
 		...(version !== undefined && { ifMatch: version }),
 	}

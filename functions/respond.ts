@@ -205,7 +205,11 @@ export const refusal = (error: ScimError): ScimReply => ({
 
 /** Writes a reply as an HTTP response. No response may be cached, errors and lists included. */
 export function responseOf({ status, headers, body }: ScimReply, method = 'GET'): HttpReply {
-	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
+	const type = {
+		'Content-Type': 'application/scim+json; charset=utf-8',
+		'Cache-Control': 'no-store',
+		'X-Content-Type-Options': 'nosniff',
+	}
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
 	return { status, headers: { ...type, ...headers }, body: body instanceof Uint8Array ? body : JSON.stringify(body) }
 }

@@ -5,9 +5,10 @@ import { isObject } from '../scim/value.ts'
 /** The parameters of a query as the client sent them (RFC 7644 sections 3.4.2 and 3.9, RFC 9865 section 2). */
 export type QueryParameters = z.infer<typeof queryParameters>
 
+/** An integer of any size. One beyond 2^53 counts as 2^53 - 1: as a `startIndex`, it is behind every resource. */
 const integer = z
-	.union([z.number(), z.string().regex(/^[+-]?\d{1,15}$/)])
-	.transform(Number)
+	.union([z.number(), z.string().regex(/^[+-]?\d+$/)])
+	.transform((value) => Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
 	.pipe(z.int())
 const names = z.union([z.string(), z.array(z.string())])
 
