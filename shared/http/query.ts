@@ -5,8 +5,13 @@ import { isObject } from '../scim/value.ts'
 /** The parameters of a query as the client sent them (RFC 7644 sections 3.4.2 and 3.9, RFC 9865 section 2). */
 export type QueryParameters = z.infer<typeof queryParameters>
 
-/** An integer of any size. One beyond 2^53 counts as 2^53 - 1: as a `startIndex`, it is behind every resource. */
 const integer = z
+	.union([z.number(), z.string().regex(/^[+-]?\d{1,15}$/)])
+	.transform(Number)
+	.pipe(z.int())
+
+/** A position of any size. One beyond 2^53 counts as 2^53 - 1, which is behind every resource. */
+const position = z
 	.union([z.number(), z.string().regex(/^[+-]?\d+$/)])
 	.transform((value) => Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
 	.pipe(z.int())
@@ -22,7 +27,7 @@ const queryParameters = z
 			.string()
 			.toLowerCase()
 			.pipe(z.enum(['ascending', 'descending'])),
-		startIndex: integer,
+		startIndex: position,
 		count: integer,
 		cursor: z.string(),
 	})
