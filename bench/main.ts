@@ -2,6 +2,7 @@ import { cold } from './cold.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
 import { traffic } from './traffic.ts'
+import { worst } from './worst.ts'
 import { wrongTokens } from './wrong-tokens.ts'
 
 /** The benches by the word after `npm run bench --`. */
@@ -10,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
 	growth,
 	relay,
 	traffic,
+	worst,
 	'wrong-tokens': wrongTokens,
 }
 

@@ -110,9 +110,7 @@ test.each([
 	'npm ci',
 	'npm run build',
 	'npm test',
-	'npx tsc -p .',
-	'npx biome ci .',
-	'npx knip',
+	'npm run check',
 	'node dist/demo/relay.js',
 ])('.ci/run does %s, so that nothing here has to', async (command) =>
 	expect(await readFile('.ci/run', 'utf8')).toContain(command),

@@ -32,7 +32,7 @@ type IncludeOptions = {
 }
 
 /** Memberships on a page. A page ends early behind the resource that exceeds it, and has one resource at least. */
-const maxLinks = 100_000
+const maxLinks = 20_000
 /** Resources whose memberships are read at the same time. */
 const ownersAtOnce = 8
 
