@@ -1,5 +1,6 @@
 import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
+import { loggable } from '../shared/fault.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
@@ -28,7 +29,7 @@ export type RequestEvent = {
 	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
 	readonly scimType?: string
-	/** The cause of a 5xx. */
+	/** The cause of a 5xx, without its text. */
 	readonly error?: unknown
 }
 
@@ -168,12 +169,12 @@ function callOf(request: ScimRequest, { url, tenant, services, match, requestId,
 
 function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): LoggedResponse {
 	if (!(error instanceof ScimError)) {
-		return { response: responseOf(refusal(fault(requestId)), method), cause: { error } }
+		return { response: responseOf(refusal(fault(requestId)), method), cause: { error: loggable(error) } }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
 		// 501 means that a feature is not offered. It is not a failure.
-		...(error.status >= 500 && error.status !== 501 && { error: error.cause ?? error }),
+		...(error.status >= 500 && error.status !== 501 && { error: loggable(error.cause ?? error) }),
 	}
 	return { response: responseOf(refusal(error), method), cause }
 }

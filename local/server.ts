@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HttpResponseInit } from '@azure/functions'
 import { fault, type RequestEvent, type Respond, refusal, responseOf } from '../functions/respond.ts'
+import { loggable } from '../shared/fault.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import { invalidSyntax, methodNotAllowed, ScimError } from '../shared/scim/error.ts'
 import { limits } from '../shared/scim/service-provider-config.ts'
@@ -105,7 +106,7 @@ async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, hos
 			method: incoming.method ?? '',
 			status,
 			milliseconds: Date.now() - started,
-			...(error !== undefined && { error }),
+			...(error !== undefined && { error: loggable(error) }),
 		})
 	try {
 		const body = await readBody(incoming)

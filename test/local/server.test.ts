@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type RequestEvent, type Respond, refusal, responseOf } from '../../functions/respond.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
+import { Fault } from '../../shared/fault.ts'
 import { readBytes } from '../../shared/http/body.ts'
 import { ScimError } from '../../shared/scim/error.ts'
 import { limits } from '../../shared/scim/service-provider-config.ts'
@@ -267,10 +268,14 @@ describe('a failure', () => {
 		},
 	})
 
-	it.each<[string, Respond]>([
-		['to create an answer', () => Promise.reject(new TypeError('a secret'))],
-		['to send an answer', async () => ({ status: 200, headers: { Location: 'a\nb' }, body: 'a secret' })],
-	])('%s is logged, and answered with a constant 500', async (_, failing) => {
+	it.each<[string, Respond, string]>([
+		['to create an answer', () => Promise.reject(new TypeError('a secret')), 'TypeError'],
+		[
+			'to send an answer',
+			async () => ({ status: 200, headers: { Location: 'a\nb' }, body: 'a secret' }),
+			'TypeError ERR_INVALID_CHAR',
+		],
+	])('%s is logged, and answered with a constant 500', async (_, failing, message) => {
 		respond = failing
 		const answer = parse(await exchange(head('GET / HTTP/1.1', 'Host: h', 'Connection: close')))
 		expect(events).toEqual([
@@ -279,7 +284,7 @@ describe('a failure', () => {
 				method: 'GET',
 				status: 500,
 				milliseconds: expect.any(Number),
-				error: expect.any(TypeError),
+				error: new Fault(message),
 			},
 		])
 		expect(answer).toMatchObject(isConstant(events[0]?.requestId ?? ''))

@@ -5,7 +5,7 @@ import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
 import { groupReferenceRow, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
-import { hasJson, isLong } from './json-text.ts'
+import { hasJson, isLong, parseStored } from './json-text.ts'
 import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -71,7 +71,7 @@ export const isWhole = hasJson
 /** The resource that a row holds. */
 export const resourceOf = (row: Row): StoredResource => ({
 	id: idOf(row),
-	attributes: JSON.parse(userRow.attributes.of(row)),
+	attributes: parseStored(userRow.attributes.of(row)),
 	version: (groupRow.version.isIn(row) ? groupRow.version : userRow.version).of(row),
 	created: userRow.created.of(row),
 	lastModified: userRow.lastModified.of(row),

@@ -90,11 +90,14 @@ function entityJson(partition: Partition, key: string, properties: Properties): 
 	return `${json.replace(/[\u2028\u2029]/g, (separator) => (separator === '\u2028' ? '\\u2028' : '\\u2029'))}}`
 }
 
-/** What the service says about a request that it refuses. `index` is that of the operation that failed in a transaction. */
+/**
+ * What the service says about a request that it refuses, without the text, which may quote keys. `index` is that of the
+ * operation that failed in a transaction.
+ */
 export type ServiceError = {
 	readonly status: number
+	/** Empty if the answer has no code that is a word. */
 	readonly code: string
-	readonly message: string
 	readonly index?: number
 }
 
@@ -107,8 +110,7 @@ export function batchError(status: number, text: string): ServiceError | undefin
 
 /** Reads an OData error. In a transaction its message begins with the index of the failing operation: `2:The specified …`. */
 export function serviceError(status: number, text: string): ServiceError {
-	const code = /"code"\s*:\s*"([^"]*)"/.exec(text)?.[1] ?? ''
-	const message = /"value"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text.slice(0, 200)
-	const index = /^(\d+):/.exec(message)?.[1]
-	return { status, code, message, ...(index !== undefined && { index: Number(index) }) }
+	const code = /"code"\s*:\s*"(\w{1,64})"/.exec(text)?.[1] ?? ''
+	const index = /"value"\s*:\s*"(\d+):/.exec(text)?.[1]
+	return { status, code, ...(index !== undefined && { index: Number(index) }) }
 }

@@ -254,7 +254,9 @@ describe('a request that the service refuses because of an error of ours', () =>
 		begin()
 		const { result, requests } = await meter.measure(() => table.get('x').catch((error) => error))
 		expect(result).not.toBeInstanceOf(ScimError)
-		expect(result).toMatchObject({ message: 'the table service answered 403 AuthorizationFailure: for some reason' })
+		expect(result).toMatchObject({
+			message: 'the table service answered 403 AuthorizationFailure for a row, request id unknown',
+		})
 		expect(requests).toBe(1)
 	})
 })
