@@ -1,18 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createDefaultHttpClient, createHttpHeaders, createPipelineRequest } from '@azure/core-rest-pipeline'
 import { odata, TableServiceClient } from '@azure/data-tables'
 import type { TokenCredential } from '@azure/identity'
 import { Fault } from '../../fault.ts'
 import { payloadTooLarge } from '../../scim/error.ts'
-import {
-	batchBody,
-	batchContentType,
-	batchError,
-	keyPredicate,
-	type Operation,
-	type ServiceError,
-	serviceError,
-} from './batch.ts'
+import { batchError, batchOf, keyPredicate, type Operation, type ServiceError, serviceError } from './batch.ts'
 import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
 
 /** A storage account: by its connection string with a key, or by the address of its table endpoint and an identity. */
@@ -285,7 +278,8 @@ async function transact(
 	{ name, partitionKey }: { name: string; partitionKey: string },
 	operations: readonly Operation[],
 ): Promise<Outcome> {
-	const body = batchBody({ url: `${client.endpoint}/${name}`, partitionKey }, operations)
+	const partition = { url: `${client.endpoint}/${name}`, partitionKey }
+	const { contentType, body } = batchOf(partition, operations, randomUUID())
 	if (body.length > transactionLimit / 3 && Buffer.byteLength(body) > transactionLimit) {
 		throw payloadTooLarge(
 			`the change takes ${Buffer.byteLength(body)} bytes to store; the limit is ${transactionLimit}`,
@@ -294,7 +288,7 @@ async function transact(
 	const sent = await attempt(client, {
 		method: 'POST',
 		path: '$batch',
-		headers: { ...bare, 'Content-Type': batchContentType },
+		headers: { ...bare, 'Content-Type': contentType },
 		body,
 	})
 	if ('cause' in sent) return { kind: 'unknown', cause: sent.cause }
