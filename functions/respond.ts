@@ -93,12 +93,13 @@ async function answer(
 	labels.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
 	requireKnownFormat(tenant.format)
+	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
-		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
+		return { response: await relay(request, { send: services.senderOf(tenant), requestId, publicBase: baseUrl }) }
 	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	const reply = await handler(callOf(request, { url, tenant, services, match, requestId, quirks }))
+	const reply = await handler(callOf(request, { url, baseUrl, tenant, services, match, requestId, quirks }))
 	return { response: responseOf(reply, request.method) }
 }
 
@@ -127,6 +128,7 @@ const allowed = (here: Handlers): readonly string[] => [
 
 type CallContext = {
 	readonly url: URL
+	readonly baseUrl: string
 	readonly tenant: Call['tenant']
 	readonly services: Services
 	readonly match: PathMatch
@@ -139,10 +141,9 @@ function liveness(method: string): ScimReply {
 	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
 }
 
-function callOf(request: ScimRequest, { url, tenant, services, match, requestId, quirks }: CallContext): Call {
+function callOf(request: ScimRequest, { url, baseUrl, tenant, services, match, requestId, quirks }: CallContext): Call {
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
-	const baseUrl = `${url.origin}/scim/${tenant.name}`
 	const { headers } = request
 	return {
 		tenant,

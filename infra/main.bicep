@@ -66,6 +66,9 @@ param feedDays int = 30
 @minValue(1000)
 param scanLimit int = 50000
 
+@description('Optional. Origin of a domain of your own, such as https://scim.contoso.com. All URLs in answers begin with it; without it, with the address that Azure gives the app.')
+param publicOrigin string = ''
+
 @description('Optional. Reach storage and vault through a virtual network only. The app itself stays public: identity providers call it.')
 param privateNetworking bool = false
 
@@ -277,6 +280,7 @@ module appSettings 'modules/app-settings.bicep' = {
     storageAccountName: names.storage
     keyVaultName: names.vault
     relayHostName: relay.?outputs.hostName ?? ''
+    publicOrigin: publicOrigin
     feedDays: feedDays
     scanLimit: scanLimit
   }
@@ -285,8 +289,11 @@ module appSettings 'modules/app-settings.bicep' = {
 @description('Name of the function app, which packages are published to.')
 output appName string = names.app
 
-@description('Host name of the function app; a Tenant URL is https://<host>/scim/<tenant>.')
+@description('Host name of the function app.')
 output hostName string = app.outputs.hostName
+
+@description('Origin of the URLs in answers; a Tenant URL is <origin>/scim/<tenant>.')
+output publicOrigin string = empty(publicOrigin) ? 'https://${app.outputs.hostName}' : publicOrigin
 
 @description('Name of the storage account, which tenants are rows and tables of.')
 output storageAccountName string = names.storage

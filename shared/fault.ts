@@ -26,10 +26,15 @@ export function loggable(error: unknown): Fault {
 	return fault
 }
 
-/** @example summaryOf(error) // 'RestError ECONNREFUSED' */
+/**
+ * The text of a credential is about the identity of the app and says what to mend. Only a long word in it may be a token.
+ *
+ * @example summaryOf(error) // 'RestError ECONNREFUSED'
+ */
 function summaryOf(error: Error): string {
 	const { code, statusCode } = error as { readonly code?: unknown; readonly statusCode?: unknown } // sound: both are checked
-	return [error.name, code, statusCode].filter(isName).join(' ')
+	const text = error.name === 'CredentialUnavailableError' ? [error.message.replaceAll(/[\w.+/=-]{40,}/g, '…')] : []
+	return [error.name, code, statusCode].filter(isName).concat(text).join(' ')
 }
 
 const isName = (value: unknown): boolean =>

@@ -56,6 +56,7 @@ async function deploy(tenant: string) {
 				...identity.env,
 				AZURE_CLIENT_ID: clientId,
 				ROLLCALL_KEY_VAULT_URL: 'https://rollcallvault.vault.azure.net',
+				WEBSITE_HOSTNAME: 'rollcall-app.azurewebsites.net',
 				ROLLCALL_TABLES_ENDPOINT: 'https://rollcallaccount.table.core.windows.net',
 			},
 			stdio: ['pipe', 'pipe', 'inherit'],

@@ -159,6 +159,7 @@ output key string = account.listKeys().keys[0].value
 				'appSubnetId',
 				'endpointSubnetId',
 				'hostName',
+				'publicOrigin',
 				'appName',
 				'storageAccountName',
 				'keyVaultName',
@@ -287,6 +288,7 @@ output key string = account.listKeys().keys[0].value
 				'AzureWebJobsStorage__credential',
 				'ROLLCALL_FEED_DAYS',
 				'ROLLCALL_KEY_VAULT_URL',
+				'ROLLCALL_PUBLIC_ORIGIN',
 				'ROLLCALL_RELAY_NAMESPACE',
 				'ROLLCALL_SCAN_LIMIT',
 				'ROLLCALL_TABLES_ENDPOINT',
@@ -304,7 +306,10 @@ output key string = account.listKeys().keys[0].value
 					return Reflect.get(target, name)
 				},
 			})
+			// Azure sets it.
+			Object.assign(variables, { WEBSITE_HOSTNAME: 'rollcall-abc.azurewebsites.net' })
 			expect(parseSettings(variables)).toEqual({
+				publicOrigin: 'https://rollcall-abc.azurewebsites.net',
 				tables: { endpoint: `https://${storageName}.table.core.windows.net` },
 				tokens: { vaultUrl: `https://${appName}.vault.azure.net` },
 				clientId: expect.stringContaining(appName),
@@ -318,6 +323,13 @@ output key string = account.listKeys().keys[0].value
 		test('passes on what the parameters say of the feed and of searches', () => {
 			const settings = settingsOf(predict('small', 'param feedDays = 90', 'param scanLimit = 1000'))
 			expect(settings).toMatchObject({ ROLLCALL_FEED_DAYS: '90', ROLLCALL_SCAN_LIMIT: '1000' })
+		})
+
+		test('tells the app and the administrator of a domain of its own', () => {
+			expect(settingsOf(predict('small')).ROLLCALL_PUBLIC_ORIGIN).toBe('')
+			const settings = settingsOf(predict('small', "param publicOrigin = 'https://scim.contoso.com'"))
+			expect(settings.ROLLCALL_PUBLIC_ORIGIN).toBe('https://scim.contoso.com')
+			expect(Object.keys(compiled().outputs)).toContain('publicOrigin')
 		})
 
 		test('tells the app of the relay where there is one', () => {

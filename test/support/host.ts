@@ -53,6 +53,8 @@ type Options = {
 	readonly pause?: Pause
 	/** Where the tokens are, instead of in a file; asked when the host starts. */
 	readonly vault?: () => KeyVault
+	/** The origin of the URLs in answers, instead of the address of the host. */
+	readonly publicOrigin?: string
 	/** Told of all that the host logs, also of what is no tenant's. */
 	readonly log?: (event: RequestEvent) => void
 }
@@ -65,6 +67,7 @@ export function useHost({
 	relay,
 	pause,
 	vault,
+	publicOrigin,
 	log = () => {},
 }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
@@ -84,6 +87,7 @@ export function useHost({
 			tables: { connectionString: azurite.connectionString },
 			tokens: { file: join(folder, 'tokens.json') },
 			...(relay && { relay: relay() }),
+			...(publicOrigin && { publicOrigin }),
 		}
 		const created = await createServices(settings, {
 			intercept: (send) => meter.intercept(intercept(send)),
