@@ -39,10 +39,8 @@ const fresh = 5 * minute
 const overdue = 10 * minute
 /** If the source cannot be read, the known tokens are used for this long. */
 const usable = 24 * 60 * minute
-/** An unknown token makes us read the source this often at most, so that a new token works soon. */
-const rereadPause = 30 * second
-/** If no tokens are known, the source is read this often at most. */
-const retryPause = 5 * second
+/** The tokens of a tenant are read this often at most, whatever is sent. So a new token works within this time. */
+const rereadPause = 2 * second
 const maxTenants = 10_000
 /** Lookups a minute for names without tokens. Any caller can make up such names. */
 const strangersPerMinute = 60
@@ -159,10 +157,7 @@ const usableTokens = (entry: TenantTokens | undefined, now: number): readonly To
 	entry !== undefined && now - entry.read < usable ? entry.tokens : []
 
 /** Milliseconds until the source may be asked again. */
-function pauseLeft({ read, asked }: TenantTokens, now: number): number {
-	const pause = now - read < usable ? rereadPause : retryPause
-	return asked + pause - now
-}
+const pauseLeft = ({ asked }: TenantTokens, now: number): number => asked + rereadPause - now
 
 /** Says whether the next lookup would be for a name without known tokens. */
 const isStranger = (entry: TenantTokens | undefined, now: number): boolean =>

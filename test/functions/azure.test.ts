@@ -119,7 +119,7 @@ describe('the built app with a managed identity', () => {
 		const { statusCode, headers, body, logs } = await ask(token)
 		expect({ statusCode, retryAfter: headers['retry-after'], body }).toEqual({
 			statusCode: '503',
-			retryAfter: '5',
+			retryAfter: '2',
 			body: {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
 				status: '503',
