@@ -8,6 +8,7 @@ export type TokenDates = {
 	readonly expires?: number
 }
 
+/** `value` is the token itself, or the digest that is stored in its place. */
 export type Token = TokenDates & { readonly value: string }
 
 /**
@@ -88,7 +89,7 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		entry.asked = asked
 		try {
 			const tokens = await source(tenant, asked)
-			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: digestOf(value) }))
+			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: storedDigest(value) }))
 			entry.read = asked
 			delete entry.failure
 		} catch (cause) {
@@ -107,7 +108,9 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 	return async (tenant, token) => {
 		const digest = digestOf(token)
 		const current = entries.get(tenant)
-		const isKnown = isAccepted(current, digest, now())
+		// Otherwise, what a reader of the store finds there would be a token.
+		const isRefused = isStoredDigest(token)
+		const isKnown = !isRefused && isAccepted(current, digest, now())
 		if (isStranger(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
@@ -115,7 +118,7 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		const asking = entry.asking !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
 		if (isKnown && age < overdue) return true
 		await asking
-		if (isAccepted(entry, digest, now())) return true
+		if (!isRefused && isAccepted(entry, digest, now())) return true
 		if (entry.failure === undefined) return false
 		// The token may be new or wrong: only the source can tell.
 		const seconds = Math.max(1, Math.ceil(pauseLeft(entry, now()) / second))
@@ -138,6 +141,27 @@ export function newest<T extends TokenDates>(tokens: readonly T[], now: number):
 /** Says whether a token is valid at the time `now`. */
 export const isInDate = ({ notBefore, expires }: TokenDates, now: number): boolean =>
 	(notBefore ?? now) <= now && now < (expires ?? Number.POSITIVE_INFINITY)
+
+/** Marks a digest that is stored in place of a token. */
+const digestMark = 'sha256:'
+
+/** Whether a stored text, or a text that a client presents, is marked as a digest. */
+export const isStoredDigest = (text: string): boolean => text.startsWith(digestMark)
+
+/**
+ * The text that is stored in place of a token: `sha256:` and the digest in base64url. A reader of the store cannot find the
+ * token by it, if the token was made of 256 random bits. The digest of a text that a person chose could be guessed.
+ */
+export const storedDigestOf = (token: string): string => markedDigest(digestOf(token))
+
+const markedDigest = (digest: Buffer): string => `${digestMark}${digest.toString('base64url')}`
+
+/** The digest of a stored token. A malformed digest is that of no token. */
+function storedDigest(value: string): Buffer {
+	if (!isStoredDigest(value)) return digestOf(value)
+	const digest = Buffer.from(value.slice(digestMark.length), 'base64url')
+	return digest.length === noDigest.digest.length && markedDigest(digest) === value ? digest : noDigest.digest
+}
 
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 

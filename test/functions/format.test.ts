@@ -71,7 +71,7 @@ async function newTenant(properties: Parameters<typeof changeTenantRow>[2], mode
 }
 
 const tooNew =
-	"This tenant's data has format 99; this version of Rollcall reads formats up to 1. Deploy a version of Rollcall that reads format 99."
+	"This tenant's data has format 99; this version of Rollcall reads formats up to 2. Deploy a version of Rollcall that reads format 99."
 const unavailable = (detail: unknown) => ({
 	schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
 	...{ status: '503', detail },

@@ -1,6 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { newest, type TenantTokenSource, type Token, tokenVerifier } from '../../../shared/auth/tokens.ts'
+import {
+	isStoredDigest,
+	newest,
+	storedDigestOf,
+	type TenantTokenSource,
+	type Token,
+	tokenVerifier,
+} from '../../../shared/auth/tokens.ts'
 
 const second = 1000
 const minute = 60 * second
@@ -108,6 +115,51 @@ describe('a token', () => {
 		expect(await accepts('acme', 'usual-1')).toBe(false)
 		expect(await accepts('acme', 'usual-2')).toBe(true)
 		expect(await accepts('acme', 'coming')).toBe(true)
+	})
+})
+
+describe('a token that is stored as a digest', () => {
+	// From: printf secret | openssl dgst -sha256 -binary | basenc --base64url
+	const digest = 'sha256:K7gNU3sdo-OL0wNhqoVWhr3g6s1xYv72ol_pe_Unols'
+
+	test('is accepted, and its digest is not', async () => {
+		expect(storedDigestOf('secret')).toBe(digest)
+		const { accepts } = open({ acme: [token(digest), token('plain', 1)] })
+		const values = ['secret', 'plain', digest, digest.slice('sha256:'.length), 'sha256:secret', '']
+		const accepted = []
+		for (const value of values) if (await accepts('acme', value)) accepted.push(value)
+		expect(accepted).toEqual(['secret', 'plain'])
+	})
+
+	test('is refused if it looks like a digest itself, even if its own digest is stored', async () => {
+		const { accepts } = open({ acme: [token(storedDigestOf(digest)), token(digest)] })
+		expect(await accepts('acme', digest)).toBe(false)
+	})
+
+	test('has the dates of any other token', async () => {
+		const { accepts, state } = open({ acme: [token(digest, 0, { expires: start + 49 * hour })] })
+		expect(await accepts('acme', 'secret')).toBe(true)
+		state.time = start + 49 * hour
+		expect(await accepts('acme', 'secret')).toBe(false)
+	})
+
+	test.each([
+		'sha256:',
+		'sha256:secret',
+		`${digest}=`,
+		digest.slice(0, -1),
+		`${digest}A`,
+		digest.replace('-', '+'),
+		digest.replace('sha256', 'SHA256'),
+		` ${digest}`,
+		`sha256:${'A'.repeat(43)}`,
+	])('is no token at all if it is stored as %j', async (stored) => {
+		const { accepts } = open({ acme: [token(stored)], globex: [] })
+		expect(await accepts('acme', 'secret')).toBe(false)
+		for (const tenant of ['acme', 'globex']) {
+			for (const value of [`sha256:${'A'.repeat(43)}`, digest]) expect(await accepts(tenant, value)).toBe(false)
+			if (isStoredDigest(stored)) expect(await accepts(tenant, stored)).toBe(false)
+		}
 	})
 })
 
