@@ -78,7 +78,9 @@ param allowedIpAddresses string[] = []
 var suffix = uniqueString(resourceGroup().id)
 var names = {
   app: '${name}-${suffix}'
+  publisher: '${name}-${suffix}-publisher'
   storage: '${name}${suffix}'
+  package: '${name}${suffix}p'
   vault: '${name}-${suffix}'
   relay: '${name}-relay-${suffix}'
 }
@@ -86,6 +88,14 @@ var names = {
 module identity 'modules/identity.bicep' = {
   params: {
     name: names.app
+    location: location
+    tags: tags
+  }
+}
+
+module publisher 'modules/identity.bicep' = {
+  params: {
+    name: names.publisher
     location: location
     tags: tags
   }
@@ -121,6 +131,17 @@ module storage 'modules/storage.bicep' = {
   }
 }
 
+module package 'modules/package-storage.bicep' = {
+  params: {
+    name: names.package
+    location: location
+    tags: tags
+    zoneRedundant: zoneRedundant
+    isPrivate: privateNetworking
+    allowedIpAddresses: allowedIpAddresses
+  }
+}
+
 module vault 'modules/key-vault.bicep' = {
   params: {
     name: names.vault
@@ -144,15 +165,23 @@ module network 'modules/network.bicep' = if (privateNetworking) {
 // One after the other: Azure refuses two changes of one network at once.
 @batchSize(1)
 module endpoints 'modules/private-endpoint.bicep' = [
-  for service in ['blob', 'table', 'vault']: if (privateNetworking) {
+  for target in [
+    { name: 'blob', service: 'blob' }
+    { name: 'package', service: 'blob' }
+    { name: 'table', service: 'table' }
+    { name: 'vault', service: 'vault' }
+  ]: if (privateNetworking) {
     params: {
-      name: '${names.app}-${service}'
+      name: '${names.app}-${target.name}'
+      linkName: '${names.app}-${target.service}'
       location: location
       tags: tags
       networkId: network!.outputs.id
       subnetId: network!.outputs.endpointSubnetId
-      targetId: service == 'vault' ? vault.outputs.id : storage.outputs.id
-      service: service
+      targetId: target.name == 'vault'
+        ? vault.outputs.id
+        : target.name == 'package' ? package.outputs.id : storage.outputs.id
+      service: target.service
     }
   }
 ]
@@ -188,7 +217,7 @@ module agentAlerts 'modules/relay-alerts.bicep' = if (!empty(relayTenants) && !e
 }
 
 // The host keeps its locks in blobs and creates their containers, hence the whole account; tenants added later have
-// tables of their own, hence all tables.
+// tables of their own, hence all tables. The code is in another account.
 var appGrants = concat(
   [
     { role: 'Storage Blob Data Owner', on: { type: 'storageAccount', name: names.storage } }
@@ -214,6 +243,18 @@ module appAccess 'modules/role-assignment.bicep' = [
     }
   }
 ]
+
+// The only identity that may write the package. Azure takes a package as this identity, and starts the app from it.
+module publisherAccess 'modules/role-assignment.bicep' = {
+  dependsOn: [package]
+  params: {
+    role: 'Storage Blob Data Contributor'
+    on: { type: 'storageAccount', name: names.package }
+    principalId: publisher.outputs.principalId
+    assignee: names.publisher
+    principalType: 'ServicePrincipal'
+  }
+}
 
 var administratorGrants = empty(administratorId)
   ? []
@@ -254,13 +295,14 @@ module agentAccess 'modules/role-assignment.bicep' = [
 ]
 
 module app 'modules/function-app.bicep' = {
-  dependsOn: [appAccess, endpoints]
+  dependsOn: [appAccess, endpoints, publisherAccess]
   params: {
     name: names.app
     location: location
     tags: tags
     identityName: names.app
-    packageUrl: storage.outputs.packageUrl
+    publisherName: names.publisher
+    packageUrl: package.outputs.packageUrl
     scale: {
       instanceMemoryMB: instanceMemoryMB
       maximumInstanceCount: maximumInstanceCount
