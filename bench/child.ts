@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 
-/** A process of the bench that has said that it is ready. */
+/** A process of the bench that is ready. */
 export type Child<T> = {
 	readonly ready: T
-	/** Sends a message and resolves to the answer. */
+	/** Sends a message. Resolves to the answer. */
 	ask(message?: unknown): Promise<unknown>
 	stop(): void
 }
@@ -12,7 +12,7 @@ export type Child<T> = {
 type ChildOptions<T> = {
 	readonly args: readonly string[]
 	readonly read: (message: unknown) => T
-	/** Options of Node itself. */
+	/** Options of Node.js. */
 	readonly execArgv?: readonly string[]
 }
 

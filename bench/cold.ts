@@ -17,8 +17,8 @@ type App = keyof typeof apps
 type ColdStart = { readonly load: number; readonly answer: number }
 
 /**
- * Prints how long a worker takes to load the package, and until it has given its first answer, beside an app that only
- * says hello, and how large the package is.
+ * Prints the time that a worker takes to load the package and to give its first answer, in comparison with an app that only
+ * says hello. Also prints the size of the package.
  */
 export async function cold(): Promise<void> {
 	const starts: Record<App, ColdStart[]> = { hello: [], rollcall: [] }
@@ -41,7 +41,7 @@ const loaded = z.object({ loadMilliseconds: z.number() })
 
 const answered = z.object({ statusCode: z.literal('200'), answeredMilliseconds: z.number() })
 
-/** Milliseconds from nothing loaded to all functions registered and to one answer, in a process that plays the worker. */
+/** Milliseconds from the start to all functions registered and to the first answer, in a stand-in for the worker. */
 async function start(name: App): Promise<ColdStart> {
 	const { folder, functionName, path } = apps[name]
 	const child = spawn(

@@ -17,8 +17,8 @@ import { printTable } from './measure.ts'
 import { benchUser } from './user.ts'
 
 /**
- * Do operations grow with the directory? Prints what each costs at each size, draws it, and says which targets are met.
- * Ends with 1 where one is not.
+ * Shows whether operations get slower as the directory grows. Prints and draws the cost of each operation at each size, and
+ * says which targets are met. The exit code is 1 if a target is missed.
  */
 export async function growth(): Promise<void> {
 	const onAzurite = await measureAzurite([1000, 10_000], [0, 1000, 10_000])
@@ -37,7 +37,7 @@ export async function growth(): Promise<void> {
 const ready = z.object({ connectionString: z.string() }).parse
 
 async function measureAzurite(users: readonly number[], members: readonly number[]): Promise<readonly Point[]> {
-	console.log('Azurite, which looks at every row of a table for each query\n')
+	console.log('Azurite, which scans every row of a table for each query\n')
 	const child = await startChild('./azurite.js', { args: [], read: ready })
 	try {
 		const world = await open(child.ready.connectionString)
@@ -86,7 +86,7 @@ async function measureSimulator(users: readonly number[], members: readonly numb
 type World = {
 	readonly store: ResourceStore
 	readonly tenant: Tenant
-	/** Requests to the table service so far, and the milliseconds during which there was one under way. */
+	/** Requests to the table service so far, and the milliseconds during which at least one was in progress. */
 	readonly spent: { requests: number; milliseconds: number }
 	created: number
 }
@@ -123,10 +123,10 @@ type GrowthPlan = {
 
 type GrowthStep<T> = readonly [name: string, work: (index: number, target: T) => Promise<unknown>]
 
-/** So many tell what is rare. */
+/** Enough changes to show rare events. */
 const memberChanges = 200
 
-async function measureAll(where: string, world: World, plan: GrowthPlan): Promise<readonly Point[]> {
+async function measureAll(service: string, world: World, plan: GrowthPlan): Promise<readonly Point[]> {
 	const { store } = world
 	const points: Point[] = []
 	const own: ResourceId[] = []
@@ -145,11 +145,11 @@ async function measureAll(where: string, world: World, plan: GrowthPlan): Promis
 			['page in the middle', () => page(Math.floor(users / 2))],
 			['page at the end', () => page(users - 100)],
 		]
-		const place = { where, by: 'users', size: users } as const
+		const place = { service, by: 'users', size: users } as const
 		points.push(...(await measureWorks(works, world, { sizes: [{ place, target: undefined }], times: 100 })))
 	}
 	console.log(await walk(world))
-	// The groups are filled with the oldest users; what comes and goes are the newest.
+	// The groups are filled with the oldest users. The newest users are added and removed.
 	for (let index = 0; index < memberChanges; index++) await createOwn()
 	const groups: { readonly id: ResourceId; readonly size: number }[] = []
 	for (const members of plan.members) {
@@ -165,13 +165,16 @@ async function measureAll(where: string, world: World, plan: GrowthPlan): Promis
 		['remove a member', (index, id) => change(id, [], at(own, index))],
 		['read the group without members', (_, id) => store.get(groupType, id)],
 	]
-	const sizes = groups.map(({ id, size }) => ({ place: { where, by: 'members', size } as const, target: id }))
+	const sizes = groups.map(({ id, size }) => ({ place: { service, by: 'members', size } as const, target: id }))
 	points.push(...(await measureWorks(works, world, { sizes, times: memberChanges })))
 	report(points)
 	return points
 }
 
-/** Walks over everybody by cursor while others come and go, and says who was seen. Throws where somebody was missed. */
+/**
+ * Reads all users by cursor while other users are created and deleted, and describes the result. Throws if a user was missed
+ * or seen twice.
+ */
 async function walk({ store }: World): Promise<string> {
 	const passing: ResourceId[] = []
 	const come = async (name: string) => passing.push((await store.create(userType, { attributes: benchUser(name) })).id)
@@ -191,13 +194,13 @@ async function walk({ store }: World): Promise<string> {
 		next = found.next
 		const [gone] = passing.splice(0, 1)
 		if (gone !== undefined) await store.delete(userType, gone)
-		if (pages++ < 100) passed.add(passing[(await come(`late-${pages}`)) - 1] ?? ('' as ResourceId)) // sound: it was just put there
+		if (pages++ < 100) passed.add(passing[(await come(`late-${pages}`)) - 1] ?? ('' as ResourceId)) // sound: it was just added
 	}
 	const seconds = ((performance.now() - started) / 1000).toFixed(1)
-	const stayed = [...seenIds].filter((id) => !passed.has(id as ResourceId)).length // sound: ids are what was seen
+	const stayed = [...seenIds].filter((id) => !passed.has(id as ResourceId)).length // sound: only ids were seen
 	if (twice > 0 || stayed !== staying)
 		throw new Error(`of ${staying} users ${stayed} were seen, ${twice} of them twice`)
-	return `a walk by cursor while others came and went: all ${staying.toLocaleString('en')} users once, ${pages} pages in ${seconds} s\n`
+	return `a walk by cursor during other changes: all ${staying.toLocaleString('en')} users once, ${pages} pages in ${seconds} s\n`
 }
 
 const find = (store: ResourceStore, userName: string) =>
@@ -212,14 +215,14 @@ const isMember = (store: ResourceStore, groupId: string, userId = '') =>
 		page: { startIndex: 1, count: 1 },
 	})
 
-/** One of our own users, the newest first, as a list. None of them is in a group before. */
+/** One of our own users, counted from the newest, as a list. None of them was in a group before. */
 const at = (ids: readonly ResourceId[], index: number): readonly ResourceId[] => ids.slice(-1 - index).slice(0, 1)
 
-type Size<T> = { readonly place: Pick<Point, 'where' | 'by' | 'size'>; readonly target: T }
+type Size<T> = { readonly place: Pick<Point, 'service' | 'by' | 'size'>; readonly target: T }
 
 type Sample = { readonly requests: number; readonly total: number; readonly raw: number }
 
-/** Measures each work at all sizes by turns, so that what else the machine does is the same for all of them. */
+/** Measures each step at all sizes in turn, so that other load on the machine affects all sizes alike. */
 async function measureWorks<T>(
 	works: readonly GrowthStep<T>[],
 	{ spent }: World,
@@ -269,7 +272,7 @@ function report(points: readonly Point[]): void {
 
 const largeGroup = 100_000
 
-/** How much memory the host takes at most while it answers with a large group, beside what it takes anyway. */
+/** The peak memory of the host in megabytes while it returns a large group. Prints the memory before that, too. */
 async function measureMemory(simulator: Child<unknown>, connectionString: string): Promise<number> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-growth-'))
 	const file = join(folder, 'tokens.json')

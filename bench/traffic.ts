@@ -14,20 +14,20 @@ import type { Revision } from '../shared/storage/resource/update.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { startChild } from './child.ts'
-import { measure, printTable, type Timing, type Work } from './measure.ts'
+import { type BenchTask, measure, printTable, type Timing } from './measure.ts'
 import { benchUser } from './user.ts'
 
-/** What Entra sends, over HTTP to the host, beside the same work on the storage alone: what its requests take. */
+/** A request of Entra, over HTTP to the host, and the same work on the storage alone, for comparison. */
 type TrafficOperation = {
 	readonly name: string
 	readonly count: number
-	readonly http: Work
-	readonly storage: Work
+	readonly http: BenchTask
+	readonly storage: BenchTask
 }
 
 const bigGroup = 2000
 
-/** Prints what requests cost as a ratio to the raw cost of their storage calls in the same run. */
+/** Prints the cost of requests in relation to the raw cost of their storage calls in the same run. */
 export async function traffic(): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-bench-'))
 	const tokens = join(folder, 'tokens.json')
@@ -66,7 +66,7 @@ export async function traffic(): Promise<void> {
 	}
 }
 
-/** What runs for the first time is compiled first, which is not what a request costs. */
+/** Runs all code once, so that compilation does not count as the cost of a request. */
 async function warmUp(store: ResourceStore, client: TrafficClient): Promise<void> {
 	for (let i = 0; i < 500; i++) {
 		const userName = `warm-${i}@example.com`
@@ -93,7 +93,7 @@ const row = ({ name, count }: TrafficOperation, concurrency: number, { raw, tota
 	(cpu / count).toFixed(2),
 ]
 
-/** Services that know how long the storage calls of each piece of work took, one after another. */
+/** Services that measure the time of the storage calls of each piece of work. */
 async function timedServices(connectionString: string, tokens: string) {
 	const clock = new AsyncLocalStorage<{ milliseconds: number }>()
 	const services = await createServices(
@@ -108,7 +108,7 @@ async function timedServices(connectionString: string, tokens: string) {
 			},
 		},
 	)
-	const storageTime = (index: number, work: Work): Promise<number> =>
+	const storageTime = (index: number, work: BenchTask): Promise<number> =>
 		clock.run({ milliseconds: 0 }, async () => {
 			await work(index)
 			return clock.getStore()?.milliseconds ?? 0
@@ -152,7 +152,7 @@ type TrafficScenario = {
 	readonly concurrency: number
 }
 
-/** The operations in the order of a provisioning cycle, each on people and groups of its own concurrency. */
+/** The operations in the order of a provisioning cycle. Each concurrency has its own users and groups. */
 async function operations({
 	services,
 	direct,
@@ -235,9 +235,9 @@ async function operations({
 	]
 }
 
-const at = (ids: readonly ResourceId[], index: number): ResourceId => ids[index] ?? ids[0] ?? ('' as ResourceId) // sound: there are as many as are asked for
+const at = (ids: readonly ResourceId[], index: number): ResourceId => ids[index] ?? ids[0] ?? ('' as ResourceId) // sound: there are enough ids
 
-/** Users to work on, an empty group and a big one. */
+/** Creates users to work on, an empty group and a big group. */
 async function populate(store: ResourceStore, round: number, count: number) {
 	const users: ResourceId[] = []
 	for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 import { urn } from '../shared/scim/urn.ts'
 
-/** A user as Entra's default mapping makes one. */
+/** A user as Entra's default mapping creates it. */
 export const benchUser = (name: string) => ({
 	userName: `${name}@example.com`,
 	externalId: `external-${name}`,

@@ -55,9 +55,9 @@ async function az(group: string): Promise<string> {
 			const hint = 'install it, or use Azure Cloud Shell: https://learn.microsoft.com/cli/azure/install-azure-cli'
 			throw new Failure('az, the Azure CLI, is not installed', { hint, cause })
 		}
-		const said = saidBy(cause)
-		if (/az login/.test(said)) throw new Failure('az is not signed in', { hint: 'az login', cause })
-		throw new Failure(`the resource group ${group} has no deployment of Rollcall that you can see: ${said}`, {
+		const reason = firstErrorLine(cause)
+		if (/az login/.test(reason)) throw new Failure('az is not signed in', { hint: 'az login', cause })
+		throw new Failure(`the resource group ${group} has no deployment of Rollcall that you can see: ${reason}`, {
 			hint: `az deployment group list --resource-group ${group} --output table`,
 			cause,
 		})
@@ -65,7 +65,7 @@ async function az(group: string): Promise<string> {
 }
 
 /** The first line of the error output of a failed command. */
-function saidBy(error: unknown): string {
+function firstErrorLine(error: unknown): string {
 	const stderr = z.object({ stderr: z.string() }).safeParse(error).data?.stderr ?? String(error)
 	return stderr.trim().split('\n')[0] ?? ''
 }

@@ -39,7 +39,7 @@ function causesOf(error: unknown): readonly Error[] {
 
 type KnownError = {
 	readonly applies: (error: Error) => boolean
-	readonly message: (said: string) => string
+	readonly message: (reason: string) => string
 	readonly hint: string
 }
 
@@ -50,22 +50,22 @@ const codeIn = (error: Error): string => ('code' in error ? String(error.code) :
 const known: readonly KnownError[] = [
 	{
 		applies: ({ name }) => name === 'CredentialUnavailableError',
-		message: (said) => `az cannot get a token: ${said}`,
+		message: (reason) => `az cannot get a token: ${reason}`,
 		hint: 'az login',
 	},
 	{
 		applies: ({ message }) => /^the table service answered 403 /.test(message),
-		message: (said) => said,
+		message: (reason) => reason,
 		hint: 'you need the role Storage Table Data Contributor on the storage account, and access from this network; a new role takes a few minutes to work',
 	},
 	{
 		applies: (error) => error.name === 'RestError' && statusOf(error) === 403,
-		message: (said) => `the vault refused the request: ${said}`,
+		message: (reason) => `the vault refused the request: ${reason}`,
 		hint: 'you need the role Key Vault Secrets Officer on the vault, and access from this network; a new role takes a few minutes to work',
 	},
 	{
 		applies: (error) => ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ETIMEDOUT'].includes(codeIn(error)),
-		message: (said) => `cannot connect to Azure: ${said}`,
+		message: (reason) => `cannot connect to Azure: ${reason}`,
 		hint: 'compare the addresses with: az deployment group show --resource-group GROUP --name rollcall --query properties.outputs',
 	},
 ]

@@ -1,6 +1,6 @@
 import { basename, relative } from 'node:path'
 
-type ProgramStart = {
+type CliStart = {
 	/** The path of the running file, as Node received it. */
 	readonly script: string
 	readonly cwd: string
@@ -12,7 +12,7 @@ type ProgramStart = {
  *
  * @example programOf({ … }) // 'npm run rollcall --'
  */
-export function programOf({ script, cwd, env }: ProgramStart): string {
+export function programOf({ script, cwd, env }: CliStart): string {
 	// npm sets the name of the script that it runs: https://docs.npmjs.com/cli/using-npm/scripts#current-lifecycle-event
 	if (env.npm_lifecycle_event === 'rollcall') return 'npm run rollcall --'
 	if (basename(script) !== 'rollcall') return `node ${shellWord(relative(cwd, script))}`

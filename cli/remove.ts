@@ -52,9 +52,9 @@ async function confirm(
 	{ err, input }: CommandEnvironment,
 ): Promise<void> {
 	err(`The tenant ${name} has ${content}. The removal cannot be undone.\nType the name of the tenant to continue:\n`)
-	const typed = await lineOf(input)
-	if (typed !== name) {
-		throw new Failure(`nothing was removed: ${JSON.stringify(typed)} is not the name of the tenant`, {
+	const answer = await lineOf(input)
+	if (answer !== name) {
+		throw new Failure(`nothing was removed: ${JSON.stringify(answer)} is not the name of the tenant`, {
 			hint: `type ${name}, or give --yes`,
 		})
 	}

@@ -35,10 +35,10 @@ export function targetSpecOf(values: OptionValues): TargetSpec {
 }
 
 /** The options that name this target on a command line; none for the default folder. */
-export function targetArguments(where: TargetSpec): readonly string[] {
-	if ('folder' in where) return where.folder === defaultFolder ? [] : ['--data', where.folder]
-	if ('resourceGroup' in where) return ['--resource-group', where.resourceGroup]
-	const { tablesEndpoint, vaultUrl, appHost } = where
+export function targetArguments(spec: TargetSpec): readonly string[] {
+	if ('folder' in spec) return spec.folder === defaultFolder ? [] : ['--data', spec.folder]
+	if ('resourceGroup' in spec) return ['--resource-group', spec.resourceGroup]
+	const { tablesEndpoint, vaultUrl, appHost } = spec
 	return ['--tables-endpoint', tablesEndpoint, '--vault-url', vaultUrl, '--app-host', appHost]
 }
 

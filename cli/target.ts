@@ -27,7 +27,7 @@ export type DeploymentTarget = {
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** The command line that runs another command on this target, such as `token list acme`. */
-	typed(command: string): string
+	commandLine(command: string): string
 	close(): Promise<void>
 }
 
@@ -38,16 +38,16 @@ type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close'> & {
 }
 
 /**
- * Opens the deployment target of a command. If the command may be the first one on this target, a missing data folder is
- * created, and a new role may take some minutes to work. `say` prints what the command waits for.
+ * Opens the deployment target of a command. If the command may be the first one on this target, it creates a missing data
+ * folder, and waits until a new role works. `say` prints what the command waits for.
  */
 export async function openTarget(
-	where: TargetSpec,
+	spec: TargetSpec,
 	{ isFirst, say, program }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
-	const parts = await partsOf(where, { isFirst, say })
-	const typed = (command: string) => [program, command, ...targetArguments(where).map(shellWord)].join(' ')
-	return { ...(await targetOf(parts)), typed }
+	const parts = await partsOf(spec, { isFirst, say })
+	const commandLine = (command: string) => [program, command, ...targetArguments(spec).map(shellWord)].join(' ')
+	return { ...(await targetOf(parts)), commandLine }
 }
 
 type OpenTargetOptions = {
@@ -58,11 +58,11 @@ type OpenTargetOptions = {
 }
 
 async function partsOf(
-	where: TargetSpec,
+	spec: TargetSpec,
 	{ isFirst, say }: Pick<OpenTargetOptions, 'isFirst' | 'say'>,
 ): Promise<TargetParts> {
-	if ('folder' in where) return openFolder(where.folder, isFirst)
-	const deployment = 'resourceGroup' in where ? await findDeployment(where.resourceGroup) : where
+	if ('folder' in spec) return openFolder(spec.folder, isFirst)
+	const deployment = 'resourceGroup' in spec ? await findDeployment(spec.resourceGroup) : spec
 	return openDeployment(deployment, isFirst ? newRoleRetries(say) : undefined)
 }
 
@@ -109,7 +109,7 @@ async function targetOf({
 	tokens,
 	origin,
 	close,
-}: TargetParts): Promise<Omit<DeploymentTarget, 'typed'>> {
+}: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)

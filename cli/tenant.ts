@@ -33,12 +33,12 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 		const tenant = await target.tenants.createTenant({ name, mode, settings: assigned(settings) })
 		if (tenant === 'exists') {
 			throw new Failure(`the tenant ${name} already exists`, {
-				hint: `to add another token: ${target.typed(`token add ${name}`)}`,
+				hint: `to add another token: ${target.commandLine(`token add ${name}`)}`,
 			})
 		}
 		const { value: token, stored } = newToken(tenant)
 		const { version } = await target.tokens.add(name, stored).catch((cause: unknown) => {
-			const hint = `when that is fixed, add a token: ${target.typed(`token add ${name}`)}`
+			const hint = `when that is fixed, add a token: ${target.commandLine(`token add ${name}`)}`
 			throw new Failure(`the tenant ${name} was added, but its token was not: ${reasonOf(cause)}`, { hint, cause })
 		})
 		const url = target.urlOf(name)
@@ -152,7 +152,7 @@ export async function storeTenantNamed(target: DeploymentTarget, name: string): 
 }
 
 const noTenant = (target: DeploymentTarget, name: string): Failure =>
-	new Failure(`there is no tenant ${name}`, { hint: target.typed('tenant list') })
+	new Failure(`there is no tenant ${name}`, { hint: target.commandLine('tenant list') })
 
 function nameOf(text: string): string {
 	const name = parseTenantName(text)

@@ -50,7 +50,7 @@ export const disableToken: TargetCommand =
 		const tokens = await target.tokens.list(name)
 		if (!tokens.some((token) => token.version === version)) {
 			throw new Failure(`the tenant ${name} has no token ${version}`, {
-				hint: target.typed(`token list ${name}`),
+				hint: target.commandLine(`token list ${name}`),
 			})
 		}
 		await target.tokens.change(name, version, { enabled: false })
@@ -78,7 +78,7 @@ export const rotateToken: TargetCommand = ({ args: [name = ''], values }) => {
 		} catch (cause) {
 			// The token is shown only here, so the error must contain it.
 			throw new Failure(`not all of the older tokens have an expiry now: ${String(cause)}`, {
-				hint: `the new token is ${added.value}; disable the others when it is in use: ${target.typed(`token list ${name}`)}`,
+				hint: `the new token is ${added.value}; disable the others when it is in use: ${target.commandLine(`token list ${name}`)}`,
 				cause,
 			})
 		}
@@ -106,7 +106,7 @@ async function add(target: DeploymentTarget, tenant: Tenant): Promise<TokenVersi
 	const states = statesOf(await target.tokens.list(name), Date.now())
 	if (states.filter((state) => state === 'accepted').length >= maxAccepted) {
 		throw new Failure(`the tenant ${name} has ${maxAccepted} tokens, and only the newest ${maxAccepted} are accepted`, {
-			hint: `disable one that is no longer in use: ${target.typed(`token list ${name}`)}`,
+			hint: `disable one that is no longer in use: ${target.commandLine(`token list ${name}`)}`,
 		})
 	}
 	const { value, stored } = newToken(tenant)

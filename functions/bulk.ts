@@ -144,16 +144,16 @@ async function run(
 		return {
 			...result,
 			...(headers?.ETag !== undefined && { version: headers.ETag }),
-			...placeOf(headers?.Location ?? location),
+			...locationProperty(headers?.Location ?? location),
 			status: String(status),
 		}
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
-		return { ...result, ...placeOf(location), status: String(error.status), response: error.toMessage() }
+		return { ...result, ...locationProperty(location), status: String(error.status), response: error.toMessage() }
 	}
 }
 
-const placeOf = (location: string | undefined): Pick<BulkResult, 'location'> =>
+const locationProperty = (location: string | undefined): Pick<BulkResult, 'location'> =>
 	location === undefined ? {} : { location }
 
 function handlerOf(type: ResourceType, id: string, method: BulkOperation['method']): Handler {

@@ -29,7 +29,7 @@ export const listChanges: Handler = async ({ store, query, baseUrl }) => {
 
 function changeOf({ operation, time, kind, resourceType, id, changed }: ChangeEntry, baseUrl: string) {
 	const isGroup = resourceType === 'Group'
-	const marked = (mark: string) => changed.filter((name) => name.startsWith(mark)).map((name) => name.slice(1))
+	const namesMarked = (mark: string) => changed.filter((name) => name.startsWith(mark)).map((name) => name.slice(1))
 	return {
 		id: operation,
 		timestamp: new Date(time).toISOString(),
@@ -38,8 +38,8 @@ function changeOf({ operation, time, kind, resourceType, id, changed }: ChangeEn
 		resourceId: id,
 		...(kind !== 'delete' && { $ref: `${baseUrl}/${resourceType}s/${id}` }),
 		...(kind === 'update' && { attributes: changed.filter((name) => !/^[+-]/.test(name)) }),
-		...(isGroup && marked('+').length > 0 && { addedMembers: marked('+') }),
-		...(isGroup && marked('-').length > 0 && { removedMembers: marked('-') }),
+		...(isGroup && namesMarked('+').length > 0 && { addedMembers: namesMarked('+') }),
+		...(isGroup && namesMarked('-').length > 0 && { removedMembers: namesMarked('-') }),
 		...(!isGroup && (kind === 'unlink' || kind === 'delete') && { leftGroups: changed }),
 	}
 }

@@ -6,9 +6,9 @@ export const alive: ScimReply = { status: 200, body: { status: 'ok' } }
 
 /** `GET /health` of a tenant: 200 if all services that its requests need work, otherwise 503. */
 export async function health({ checks }: Call): Promise<ScimReply> {
-	const done = await checks()
-	const isOk = done.every(({ status }) => status === 'ok')
-	return { status: isOk ? 200 : 503, body: { status: isOk ? 'ok' : 'failing', checks: done } }
+	const results = await checks()
+	const isOk = results.every(({ status }) => status === 'ok')
+	return { status: isOk ? 200 : 503, body: { status: isOk ? 'ok' : 'failing', checks: results } }
 }
 
 /**

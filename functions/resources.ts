@@ -191,7 +191,7 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 	const isCurrent: VersionCondition = (version) => isNotModified(call.ifNoneMatch, version)
 	const group = await call.store.getGroup(idOf(call), {
 		// The client has this version already: its members need not be read.
-		isKnown: isCurrent,
+		skipMembersIf: isCurrent,
 		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)

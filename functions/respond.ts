@@ -13,7 +13,7 @@ import { alive } from './health.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
 import type { Services } from './services.ts'
-import { counting, type Usage } from './usage.ts'
+import { type Usage, withUsage } from './usage.ts'
 
 /** The log event of one request. It never contains a token, a name or a value of a resource. */
 export type RequestEvent = {
@@ -48,7 +48,7 @@ export const respondWith =
 		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0 }
 		const quirks: Quirks = new Set()
-		const outcome = await counting(used, () => answer(request, { services, requestId, labels, quirks })).catch(
+		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks })).catch(
 			(error: unknown) => refuse(error, { requestId, method: request.method }),
 		)
 		log({

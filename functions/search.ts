@@ -55,13 +55,16 @@ async function pageFromIndex(
 	const page = pageByIndex(parameters)
 	const resources: unknown[] = []
 	let totalResults = 0
+	let left = page.count
 	// The resources of the types follow each other, as if they were one list.
 	for (const type of types) {
 		const startIndex = Math.max(page.startIndex - totalResults, 1)
-		const count = page.count - resources.length
-		const part = await find(call, type, options, { startIndex, count })
-		resources.push(...part.resources)
-		totalResults += part.totalResults ?? 0
+		const { resources: part, totalResults: total = 0 } = await find(call, type, options, { startIndex, count: left })
+		resources.push(...part)
+		totalResults += total
+		// A page of large resources ends early. Then no resource of the next type may follow on it.
+		const hasEnded = part.length < Math.min(left, total - startIndex + 1)
+		left = hasEnded ? 0 : left - part.length
 	}
 	return listResponse({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })
 }

@@ -18,7 +18,7 @@ import { check } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { counted } from './usage.ts'
+import { countRequests } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
@@ -47,7 +47,10 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const now = () => Date.now()
 	const ids = idGenerator(now, randomHex)
 	const { intercept = (send) => send } = options
-	const tables = connectTables(await accountOf(settings), { ...options, intercept: (send) => counted(intercept(send)) })
+	const tables = connectTables(await accountOf(settings), {
+		...options,
+		intercept: (send) => countRequests(intercept(send)),
+	})
 	const source =
 		'file' in settings.tokens
 			? fileSource(settings.tokens.file)

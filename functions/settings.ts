@@ -76,17 +76,17 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 	}
 }
 
-type Values = Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>
+type Variables = Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>
 
 /** Azure sets WEBSITE_HOSTNAME to the name of the app there. The local tools set it to their own address, without TLS. */
-function originOf({ ROLLCALL_PUBLIC_ORIGIN: origin, WEBSITE_HOSTNAME: host }: Values): string {
+function originOf({ ROLLCALL_PUBLIC_ORIGIN: origin, WEBSITE_HOSTNAME: host }: Variables): string {
 	if (origin !== undefined) return origin
 	if (host === undefined)
 		throw new Error('set the app setting ROLLCALL_PUBLIC_ORIGIN, because WEBSITE_HOSTNAME is missing')
 	return `${/^(localhost|127\.0\.0\.1)(:|$)/i.test(host) ? 'http' : 'https'}://${host.toLowerCase()}`
 }
 
-function relayOf(values: Values): Pick<Settings, 'relay'> {
+function relayOf(values: Variables): Pick<Settings, 'relay'> {
 	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = values
 	if ((keyName === undefined) !== (key === undefined)) {
 		throw new Error('the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together')

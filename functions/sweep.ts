@@ -40,7 +40,7 @@ export async function sweepAll(services: SweepServices, log: (event: SweepEvent)
 	const tenants = await services.tenants.listTenants().catch((error: unknown) => {
 		throw loggable(error)
 	})
-	for (const tenant of fromAnywhere(tenants, Math.floor(started / sweepEvery))) {
+	for (const tenant of rotated(tenants, Math.floor(started / sweepEvery))) {
 		if (services.now() >= until) return
 		const event = await sweepOne(services, tenant, until)
 		if (tenant.mode === 'store' || event.format !== undefined || event.errors.length > 0) log(event)
@@ -48,7 +48,7 @@ export async function sweepAll(services: SweepServices, log: (event: SweepEvent)
 }
 
 /** Starts at another item in each round. Steps of the golden ratio soon come close to every item, for any number of items. */
-function fromAnywhere<T>(items: readonly T[], round: number): readonly T[] {
+function rotated<T>(items: readonly T[], round: number): readonly T[] {
 	const start = Math.floor(((round * 0.618_034) % 1) * items.length)
 	return [...items.slice(start), ...items.slice(0, start)]
 }
@@ -57,19 +57,23 @@ async function sweepOne(services: SweepServices, tenant: Tenant, until: number):
 	const { now } = services
 	const started = now()
 	const problem = formatProblem(tenant.format)
-	const outcome = problem === undefined ? await tendTo(services, tenant, until) : failed(new Fault(problem))
+	const outcome = problem === undefined ? await sweepTenant(services, tenant, until) : failed(new Fault(problem))
 	const { failures, ...done } = outcome
 	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures.map(loggable) }
 }
 
-type Tended = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
+type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
 	readonly failures: readonly unknown[]
 }
 
 const nothing: SweepReport = { finished: 0, feedEntriesRemoved: 0, failures: [] }
-const failed = (error: unknown): Tended => ({ ...nothing, failures: [error] })
+const failed = (error: unknown): TenantSweep => ({ ...nothing, failures: [error] })
 
-async function tendTo({ sweep, advanceFormat }: SweepServices, tenant: Tenant, until: number): Promise<Tended> {
+async function sweepTenant(
+	{ sweep, advanceFormat }: SweepServices,
+	tenant: Tenant,
+	until: number,
+): Promise<TenantSweep> {
 	const swept = tenant.mode === 'store' ? await sweep(tenant, until).catch(failed) : nothing
 	try {
 		const format = await advanceFormat(tenant, until)

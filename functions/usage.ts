@@ -7,10 +7,10 @@ export type Usage = { storageRequests: number }
 const usage = new AsyncLocalStorage<Usage>()
 
 /** Runs the work of one request and counts in `used` what the work takes. */
-export const counting = <T>(used: Usage, run: () => T): T => usage.run(used, run)
+export const withUsage = <T>(used: Usage, run: () => T): T => usage.run(used, run)
 
 /** Counts what is sent to the table service for the request that sends it. */
-export const counted =
+export const countRequests =
 	(send: Send): Send =>
 	(request) => {
 		const used = usage.getStore()

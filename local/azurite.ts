@@ -23,10 +23,10 @@ const account = { name: 'rollcall', key: randomBytes(64).toString('base64') }
  *
  * @throws UsageError if the folder cannot be used
  */
-export async function startAzurite(place: { readonly folder: string } | { readonly memory: true }): Promise<Azurite> {
-	if ('memory' in place) return start('unused.json', { inMemory: true })
-	const unlock = await lockFolder(place.folder)
-	const file = join(place.folder, 'tables.json')
+export async function startAzurite(storage: { readonly folder: string } | { readonly memory: true }): Promise<Azurite> {
+	if ('memory' in storage) return start('unused.json', { inMemory: true })
+	const unlock = await lockFolder(storage.folder)
+	const file = join(storage.folder, 'tables.json')
 	const hint = 'restore a copy of the file, or choose another folder with --data'
 	try {
 		const { connectionString, close } = await explained(`the data in ${file} cannot be used`, hint, () =>

@@ -39,7 +39,7 @@ export async function takeLock(path: string, refusal: (owner: number) => Error):
 	}
 }
 
-/** Says whether another process runs under this pid. Our own pid may be that of a dead process, always so in a container. */
+/** Says whether another process runs under this pid. Our own pid does not count: in a container, a dead process had it too. */
 function isAnother(pid: number): boolean {
 	if (pid === process.pid || !(pid > 0)) return false
 	try {

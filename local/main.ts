@@ -28,15 +28,15 @@ try {
 
 async function serve(options: LocalOptions): Promise<void> {
 	const tls = options.tls && (await readCertificate(options.tls))
-	const place = await dataFolderOf(options)
-	const azurite = await startAzurite(place.isKept ? { folder: place.folder } : { memory: true })
+	const dataFolder = await dataFolderOf(options)
+	const azurite = await startAzurite(dataFolder.isKept ? { folder: dataFolder.folder } : { memory: true })
 	const stop = async (server?: RunningServer): Promise<void> => {
 		await server?.close()
 		await azurite.close()
-		await place.leave()
+		await dataFolder.remove()
 	}
 	try {
-		const file = join(place.folder, 'tokens.json')
+		const file = join(dataFolder.folder, 'tokens.json')
 		const tenants = await provideTokens(file, options)
 		const { connectionString } = azurite
 		const services = await createServices({ tables: { connectionString }, tokens: { file } })
@@ -45,7 +45,7 @@ async function serve(options: LocalOptions): Promise<void> {
 		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
 		stopOnSignal(() => stop(server))
-		console.log(howTo({ url: server.url, tenants, data: place.isKept ? place.folder : undefined }))
+		console.log(howTo({ url: server.url, tenants, data: dataFolder.isKept ? dataFolder.folder : undefined }))
 	} catch (error) {
 		await stop()
 		throw error
@@ -63,13 +63,13 @@ function sweepNowAndThen(services: Services): void {
 	setInterval(sweep, sweepEvery).unref()
 }
 
-type DataFolder = { readonly folder: string; readonly isKept: boolean; leave(): Promise<void> }
+type DataFolder = { readonly folder: string; readonly isKept: boolean; remove(): Promise<void> }
 
 /** The folder for data and tokens. If the data is in memory, a temporary folder for the tokens. */
 async function dataFolderOf({ data }: LocalOptions): Promise<DataFolder> {
-	if (data !== undefined) return { folder: resolve(data), isKept: true, leave: async () => {} }
+	if (data !== undefined) return { folder: resolve(data), isKept: true, remove: async () => {} }
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-'))
-	return { folder, isKept: false, leave: () => rm(folder, { recursive: true, force: true }) }
+	return { folder, isKept: false, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
 /** Makes sure that every tenant has a token, and returns the newest one of each. */

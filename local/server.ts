@@ -51,16 +51,16 @@ export async function startServer({ port, tls, respond, log = () => {} }: Server
 		log,
 		isClosing: () => !server.listening,
 	}
-	const underWay = new WeakMap<Duplex, ServerResponse>()
+	const pendingResponses = new WeakMap<Duplex, ServerResponse>()
 	const listener: RequestListener = (incoming, outgoing) => {
-		underWay.set(incoming.socket, outgoing)
+		pendingResponses.set(incoming.socket, outgoing)
 		void exchange(incoming, outgoing, host)
 	}
 	// RFC 9112 section 3.2: a request without Host is refused. Node itself would refuse it without a body.
 	const options = { maxHeaderSize, requestTimeout, keepAliveTimeout: 120_000, requireHostHeader: false }
 	const server = tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener)
 	server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-		const outgoing = underWay.get(socket)
+		const outgoing = pendingResponses.get(socket)
 		// The malformed data came after a complete request. The answer to that request is the last one.
 		if (outgoing?.req.complete && !outgoing.headersSent) outgoing.shouldKeepAlive = false
 		else refuseRaw(socket, clientErrorOf(error))
@@ -100,7 +100,7 @@ const clientClosedRequest = 499
 async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, host: HostContext): Promise<void> {
 	const started = Date.now()
 	const requestId = randomUUID()
-	const tell = (status: number, error?: unknown): void =>
+	const logEvent = (status: number, error?: unknown): void =>
 		host.log({
 			requestId,
 			method: incoming.method ?? '',
@@ -110,13 +110,13 @@ async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, hos
 		})
 	try {
 		const body = await readBody(incoming)
-		if (body === 'gone') return tell(clientClosedRequest)
+		if (body === 'gone') return logEvent(clientClosedRequest)
 		const response = await answer(incoming, { body, requestId, host })
 		// An open connection would keep a closing server from ending.
 		if (host.isClosing()) outgoing.shouldKeepAlive = false
 		await send(outgoing, incoming, response)
 	} catch (error) {
-		tell(500, error)
+		logEvent(500, error)
 		if (outgoing.headersSent) outgoing.destroy()
 		else await send(outgoing, incoming, responseOf(refusal(fault(requestId))))
 	}
@@ -166,14 +166,14 @@ function readBody(incoming: IncomingMessage): Promise<ArrayBuffer | 'gone'> {
 			if (size > limits.maxPayloadSize) return
 			size += chunk.length
 			chunks.push(chunk)
-			if (size > limits.maxPayloadSize) resolve(joined(chunks.splice(0), size))
+			if (size > limits.maxPayloadSize) resolve(concatenate(chunks.splice(0), size))
 		})
-		incoming.on('end', () => resolve(joined(chunks, size)))
+		incoming.on('end', () => resolve(concatenate(chunks, size)))
 		incoming.on('close', () => resolve('gone'))
 	})
 }
 
-function joined(chunks: readonly Buffer[], size: number): ArrayBuffer {
+function concatenate(chunks: readonly Buffer[], size: number): ArrayBuffer {
 	const bytes = new Uint8Array(size)
 	let offset = 0
 	for (const chunk of chunks) {

@@ -48,7 +48,7 @@ type OutgoingRequest = { readonly method: string; readonly headers: Readonly<Rec
 
 async function exchange(url: string, { method, headers }: OutgoingRequest, content: unknown): Promise<ProviderAnswer> {
 	const body = content === undefined ? undefined : JSON.stringify(content)
-	const described =
+	const contentHeaders =
 		body === undefined
 			? {}
 			: { 'Content-Type': 'application/scim+json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) }
@@ -57,13 +57,23 @@ async function exchange(url: string, { method, headers }: OutgoingRequest, conte
 		return await new Promise<ProviderAnswer>((resolve, reject) => {
 			const outgoing = send(
 				url,
-				{ method, headers: { ...headers, ...described }, agent: false, signal: AbortSignal.timeout(requestTimeout) },
+				{
+					method,
+					headers: { ...headers, ...contentHeaders },
+					agent: false,
+					signal: AbortSignal.timeout(requestTimeout),
+				},
 				(incoming) => {
-					const { statusCode: status = 0, headers: answered } = incoming
-					const [type = ''] = (answered['content-type'] ?? '').split(';')
+					const { statusCode: status = 0, headers: responseHeaders } = incoming
+					const [type = ''] = (responseHeaders['content-type'] ?? '').split(';')
 					text(incoming).then(
 						(content) =>
-							resolve({ status, type: type.trim().toLowerCase(), location: answered.location, body: jsonIn(content) }),
+							resolve({
+								status,
+								type: type.trim().toLowerCase(),
+								location: responseHeaders.location,
+								body: jsonIn(content),
+							}),
 						reject,
 					)
 				},
@@ -89,7 +99,7 @@ function shortfallOf(error: unknown, { host, hostname, port }: URL): Shortfall {
 	const code = String(codeOf(error))
 	if (error instanceof Error && error.name === 'TimeoutError') {
 		return new Shortfall(
-			`${host} has not answered within ${requestTimeout / 1000} seconds`,
+			`${host} has not responseHeaders within ${requestTimeout / 1000} seconds`,
 			'find out what the server is waiting for',
 		)
 	}

@@ -8,7 +8,7 @@ import type { CommandEnvironment, TargetCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
 import type { DeploymentTarget } from '../target.ts'
 import { countsOf, storeTenantNamed } from '../tenant.ts'
-import { type ExportProgress, nothing, openPartFile, type PartFile } from './part.ts'
+import { type ExportProgress, noProgress, openPartFile, type PartFile } from './part-file.ts'
 import { withProgress } from './progress.ts'
 import type { ExportCounts, ExportRecord } from './records.ts'
 
@@ -17,11 +17,11 @@ export const exportTenant: TargetCommand =
 	async (target) => {
 		const tenant = await storeTenantNamed(target, name)
 		if (file === undefined) {
-			await writeRecords(target, tenant, { write: environment.out, reached: nothing(), environment })
+			await writeRecords(target, tenant, { write: environment.out, progress: noProgress(), environment })
 			return undefined
 		}
 		const part = await openPartFile(file, tenant)
-		if (part.reached.began !== undefined) environment.err(goingOn(part))
+		if (part.progress.began !== undefined) environment.err(continuing(part))
 		try {
 			const counts = await complete(target, tenant, { part, environment })
 			return { text: `Exported ${inWords(counts)} to ${file}`, json: { name, file, ...counts } }
@@ -32,7 +32,7 @@ export const exportTenant: TargetCommand =
 		}
 	}
 
-const goingOn = ({ path, reached: { began, counts } }: PartFile): string =>
+const continuing = ({ path, progress: { began, counts } }: PartFile): string =>
 	`Continuing ${path}, begun at ${began}. It keeps what was already read: ${inWords(counts)}.\n`
 
 /**
@@ -45,7 +45,7 @@ export async function exportAnew(
 	{ file, environment }: { readonly file: string; readonly environment: CommandEnvironment },
 ): Promise<ExportCounts> {
 	const part = await openPartFile(file, tenant)
-	if (part.reached.began !== undefined) {
+	if (part.progress.began !== undefined) {
 		await part.abandon('kept')
 		throw new Failure(`${part.path} is left from an interrupted export`, {
 			hint: 'it may be out of date: delete it, or give another file with --out',
@@ -66,31 +66,31 @@ async function complete(
 	tenant: Tenant,
 	{ part, environment }: ExportRun,
 ): Promise<ExportCounts> {
-	const { reached, write } = part
-	if (!reached.isWhole) await writeRecords(target, tenant, { write, reached, environment })
+	const { progress, write } = part
+	if (!progress.isComplete) await writeRecords(target, tenant, { write, progress, environment })
 	await part.finish()
-	return reached.counts
+	return progress.counts
 }
 
 type RecordSink = {
 	readonly write: (text: string) => Promise<void>
 	/** How far the export has come. It is updated with every write. */
-	readonly reached: ExportProgress
+	readonly progress: ExportProgress
 	readonly environment: CommandEnvironment
 }
 
 const writeRecords = (
 	target: DeploymentTarget,
 	tenant: Tenant,
-	{ write, reached, environment }: RecordSink,
+	{ write, progress, environment }: RecordSink,
 ): Promise<void> =>
 	withProgress(environment, async (show) => {
 		const { users, groups } = await countsOf(target, tenant)
-		for await (const lines of linesOf(target.open(tenant), tenant, reached)) {
+		for await (const lines of linesOf(target.open(tenant), tenant, progress)) {
 			await write(lines)
 			// Each group counts as two steps: its attributes and its members. An empty directory is done.
-			const steps = reached.counts.users + reached.counts.groups + reached.groupsDone
-			show(steps / (users + 2 * groups || 1), inWords(reached.counts))
+			const steps = progress.counts.users + progress.counts.groups + progress.groupsDone
+			show(steps / (users + 2 * groups || 1), inWords(progress.counts))
 		}
 	})
 
@@ -98,33 +98,33 @@ const writeRecords = (
 async function* linesOf(
 	store: ResourceStore,
 	{ name, table }: Tenant,
-	reached: ExportProgress,
+	progress: ExportProgress,
 ): AsyncGenerator<string> {
-	const { counts, groups } = reached
-	if (reached.began === undefined) {
+	const { counts, groups } = progress
+	if (progress.began === undefined) {
 		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
 	}
-	// Groups follow all users, and memberships follow all groups, whatever other clients create meanwhile.
+	// Groups follow all users, and memberships follow all groups, even if other clients create resources during the export.
 	if (counts.groups === 0) {
-		for await (const page of pagesOf(store, userType, reached.user)) {
+		for await (const page of pagesOf(store, userType, progress.user)) {
 			counts.users += page.length
 			yield page.map((user) => lineOf({ type: 'User', ...contentOf(user) })).join('')
 		}
 	}
-	if (!reached.areGroupsWhole) {
+	if (!progress.hasAllGroups) {
 		for await (const page of pagesOf(store, groupType, groups.at(-1))) {
 			counts.groups += page.length
 			groups.push(...page.map(({ id }) => id))
 			yield page.map((group) => lineOf({ type: 'Group', ...contentOf(group) })).join('')
 		}
 	}
-	for (const ids of chunked(groups.slice(reached.groupsDone), groupsAtOnce)) {
+	for (const ids of chunked(groups.slice(progress.groupsDone), groupsAtOnce)) {
 		for (const pages of await inParallel(ids, (id) => membershipsOf(store, id))) {
 			for (const { count, lines } of pages) {
 				counts.memberships += count
 				yield lines
 			}
-			reached.groupsDone++
+			progress.groupsDone++
 		}
 	}
 	yield lineOf({ type: 'End', ...counts })

@@ -66,15 +66,15 @@ const inWords = ({ line, what, detail }: ImportConflict): string => `conflict in
 /** Batches records of one kind, and memberships of one group. A batch has no record twice. */
 async function* batches(lines: AsyncIterable<ReadLine>): AsyncGenerator<readonly ReadLine[]> {
 	let batch = new Map<string, ReadLine>()
-	let sort = ''
+	let group = ''
 	for await (const line of lines) {
-		const [next, id] = sortOf(line.record)
-		if (batch.size === batchSize || next !== sort || batch.has(id)) {
+		const [next, id] = batchKeyOf(line.record)
+		if (batch.size === batchSize || next !== group || batch.has(id)) {
 			yield [...batch.values()]
 			batch = new Map()
 		}
 		batch.set(id, line)
-		sort = next
+		group = next
 	}
 	yield [...batch.values()]
 }
@@ -82,7 +82,7 @@ async function* batches(lines: AsyncIterable<ReadLine>): AsyncGenerator<readonly
 const batchSize = 200
 
 /** The batch that a record belongs to, and its id within the batch. */
-function sortOf(record: ExportRecord): readonly [sort: string, id: string] {
+function batchKeyOf(record: ExportRecord): readonly [group: string, id: string] {
 	if (record.type === 'Membership') return [record.group, record.member]
 	return [record.type, 'id' in record ? record.id : '']
 }
@@ -166,7 +166,7 @@ function memberImporter(store: ResourceStore): MemberImporter {
 			current = { group, present: stored && new Set(stored.members?.map(({ value }) => value)) }
 		}
 		const { present } = current
-		if (present === undefined) return all(members, { conflict: 'there is no such group' })
+		if (present === undefined) return outcomesFor(members, { conflict: 'there is no such group' })
 		const missing = members.filter(({ value }) => !present.has(value))
 		if (missing.length === 0) return new Map()
 		const outcomes = await addMembers(store, group, missing)
@@ -175,7 +175,7 @@ function memberImporter(store: ResourceStore): MemberImporter {
 	}
 }
 
-const all = (members: readonly Member[], outcome: ImportOutcome): ReadonlyMap<ResourceId, ImportOutcome> =>
+const outcomesFor = (members: readonly Member[], outcome: ImportOutcome): ReadonlyMap<ResourceId, ImportOutcome> =>
 	new Map(members.map(({ value }) => [value, outcome]))
 
 async function addMembers(
@@ -183,9 +183,9 @@ async function addMembers(
 	group: ResourceId,
 	members: readonly Member[],
 ): Promise<ReadonlyMap<ResourceId, ImportOutcome>> {
-	const add = async (some: readonly Member[]) => {
-		const changed = await store.changeMembers(group, { add: some, remove: [] })
-		return all(some, changed === 'absent' ? { conflict: 'there is no such group' } : 'created')
+	const add = async (added: readonly Member[]) => {
+		const changed = await store.changeMembers(group, { add: added, remove: [] })
+		return outcomesFor(added, changed === 'absent' ? { conflict: 'there is no such group' } : 'created')
 	}
 	try {
 		return await add(members)
@@ -196,7 +196,7 @@ async function addMembers(
 		const users = members.filter((_, index) => exists[index])
 		const unknown = members.filter((_, index) => !exists[index])
 		return new Map([
-			...all(unknown, { conflict: 'there is no such user' }),
+			...outcomesFor(unknown, { conflict: 'there is no such user' }),
 			...(users.length > 0 ? await add(users) : []),
 		])
 	}

@@ -1,9 +1,9 @@
-metadata description = 'The settings of the function app: those that functions/settings.ts reads, and those of the Functions host.'
+metadata description = 'The settings of the function app, for functions/settings.ts and for the Functions host.'
 
 @description('Required. Name of the app.')
 param appName string
 
-@description('Required. Name of the identity that the app acts as.')
+@description('Required. Name of the identity of the app.')
 param identityName string
 
 @description('Required. Name of Application Insights.')
@@ -15,7 +15,7 @@ param storageAccountName string
 @description('Required. Name of the vault with the tokens.')
 param keyVaultName string
 
-@description('Optional. Host name of the relay namespace; empty where no tenant is behind a relay.')
+@description('Optional. Host name of the relay namespace; empty if no tenant is behind a relay.')
 param relayHostName string = ''
 
 @description('Optional. Origin of the URLs in answers; if it is empty, the app takes the host name that Azure gives it.')
@@ -24,7 +24,7 @@ param publicOrigin string = ''
 @description('Required. Days for which the feed of changes is kept.')
 param feedDays int
 
-@description('Required. Users or groups that may be looked through for one request.')
+@description('Required. Largest number of users or groups to scan for one request.')
 param scanLimit int
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {

@@ -15,8 +15,8 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   tags: tags
 }
 
-@description('Object id, which roles are given to.')
+@description('Object id, for role assignments.')
 output principalId string = identity.properties.principalId
 
-@description('Client id, by which the app asks for tokens.')
+@description('Client id, with which the app requests tokens.')
 output clientId string = identity.properties.clientId

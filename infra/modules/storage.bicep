@@ -11,10 +11,10 @@ param location string
 @description('Required. Tags.')
 param tags { *: string }
 
-@description('Required. Keep copies in three zones of the region instead of one. Azure does not change this later by deploying.')
+@description('Required. Keep copies in three zones of the region instead of one. A later deployment cannot change this.')
 param zoneRedundant bool
 
-@description('Required. Close the public endpoint but for the addresses allowed.')
+@description('Required. Close the public endpoint, except for the allowed addresses.')
 param isPrivate bool
 
 @description('Required. Public IPv4 addresses that may reach a private account.')
@@ -53,7 +53,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   resource tables 'tableServices' = {
     name: 'default'
 
-    // The tenants are rows of this table; each of them has a table of its own, made when the tenant is added.
+    // Each tenant is a row of this table, and has its own table, which is created with the tenant.
     resource tenants 'tables' = {
       name: 'tenants'
     }

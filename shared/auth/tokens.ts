@@ -35,16 +35,16 @@ type TokenVerifierOptions = {
 const second = 1000
 const minute = 60 * second
 /** After this time the tokens are read again. Meanwhile the known tokens are still used. */
-const fresh = 5 * minute
+const freshFor = 5 * minute
 /** After this time the known tokens are not used until they are read again: a token may have been disabled. */
-const overdue = 10 * minute
+const usableUnread = 10 * minute
 /** If the source cannot be read, the known tokens are used for this long. */
-const usable = 24 * 60 * minute
+const usableOffline = 24 * 60 * minute
 /** The tokens of a tenant are read this often at most, whatever is sent. So a new token works within this time. */
 const rereadPause = 2 * second
 const maxTenants = 10_000
 /** Lookups a minute for names without tokens. Any caller can make up such names. */
-const strangersPerMinute = 60
+const unknownNamesPerMinute = 60
 /** The largest number of valid tokens of a tenant. Older tokens do not count. */
 const maxTokens = 4
 
@@ -58,7 +58,7 @@ type TenantTokens = {
 	/** The time of the last attempt to read the source. `failure` is set if the attempt failed. */
 	asked: number
 	failure?: { readonly cause: unknown }
-	asking?: Promise<void>
+	pendingRead?: Promise<void>
 }
 
 /**
@@ -70,7 +70,7 @@ type TenantTokens = {
  */
 export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): TokenVerifier {
 	const entries = new Map<string, TenantTokens>()
-	const isWithinAllowance = allowance(strangersPerMinute, now)
+	const isWithinAllowance = allowance(unknownNamesPerMinute, now)
 
 	/** The entry of a tenant. It moves to the end of the queue of entries to forget. */
 	const entryOf = (tenant: string): TenantTokens => {
@@ -99,10 +99,10 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 
 	/** Asks the source once for all requests that wait. Never rejects. */
 	const ask = (tenant: string, entry: TenantTokens): Promise<void> => {
-		entry.asking ??= read(tenant, entry).finally(() => {
-			delete entry.asking
+		entry.pendingRead ??= read(tenant, entry).finally(() => {
+			delete entry.pendingRead
 		})
-		return entry.asking
+		return entry.pendingRead
 	}
 
 	return async (tenant, token) => {
@@ -111,13 +111,13 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		// Otherwise, what a reader of the store finds there would be a token.
 		const isRefused = isStoredDigest(token)
 		const isKnown = !isRefused && isAccepted(current, digest, now())
-		if (isStranger(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
+		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
-		if (isKnown && age < fresh) return true
-		const asking = entry.asking !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
-		if (isKnown && age < overdue) return true
-		await asking
+		if (isKnown && age < freshFor) return true
+		const pendingRead = entry.pendingRead !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
+		if (isKnown && age < usableUnread) return true
+		await pendingRead
 		if (!isRefused && isAccepted(entry, digest, now())) return true
 		if (entry.failure === undefined) return false
 		// The token may be new or wrong: only the source can tell.
@@ -134,8 +134,8 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 export function newest<T extends TokenDates>(tokens: readonly T[], now: number): readonly T[] {
 	const sorted = [...tokens].sort((a, b) => b.created - a.created)
 	const current = sorted.filter((token) => isInDate(token, now)).slice(0, maxTokens)
-	const coming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
-	return sorted.filter((token) => current.includes(token) || coming.includes(token))
+	const upcoming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
+	return sorted.filter((token) => current.includes(token) || upcoming.includes(token))
 }
 
 /** Says whether a token is valid at the time `now`. */
@@ -178,13 +178,13 @@ function isAccepted(entry: TenantTokens | undefined, digest: Buffer, now: number
 }
 
 const usableTokens = (entry: TenantTokens | undefined, now: number): readonly TokenDigest[] =>
-	entry !== undefined && now - entry.read < usable ? entry.tokens : []
+	entry !== undefined && now - entry.read < usableOffline ? entry.tokens : []
 
 /** Milliseconds until the source may be asked again. */
 const pauseLeft = ({ asked }: TenantTokens, now: number): number => asked + rereadPause - now
 
 /** Says whether the next lookup would be for a name without known tokens. */
-const isStranger = (entry: TenantTokens | undefined, now: number): boolean =>
+const isUnknownName = (entry: TenantTokens | undefined, now: number): boolean =>
 	entry === undefined || (pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0)
 
 /** Returns true at most `perMinute` times a minute. */

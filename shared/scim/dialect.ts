@@ -86,7 +86,7 @@ export function roleFromJson(
 }
 
 /**
- * Entra's roles and the reference client's members carry `displayName` where the attribute is called `display`.
+ * Entra's roles and the reference client's members carry `displayName`, although the attribute is called `display`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes
  */
 export function displayFromDisplayName({ subAttributes }: Attribute, name: string, quirks: Quirks): string {

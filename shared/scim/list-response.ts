@@ -36,8 +36,9 @@ export const listResponse = ({
 })
 
 /**
- * The resources that a client asks for by `startIndex` and `count` (RFC 7644 section 3.4.2.4): "A value less than 1
- * SHALL be interpreted as 1", "A negative value SHALL be interpreted as 0". A page never exceeds our limit.
+ * The resources that a client asks for by `startIndex` and `count` (RFC 7644 section 3.4.2.4). Of `startIndex`: "A value
+ * less than 1 SHALL be interpreted as 1." Of `count`: "A negative value SHALL be interpreted as 0." A page never exceeds
+ * our limit.
  */
 export const pageByIndex = ({
 	startIndex = 1,

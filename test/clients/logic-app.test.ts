@@ -3,13 +3,13 @@ import { type Host, useHost } from '../support/host.ts'
 import { answer, errorOf, listOf, patchOf, urn } from './scim.ts'
 import { type Received, send } from './wire.ts'
 
-// The requests that Microsoft's validation workflow sends by itself, and its rules for the answers. Its other tests have
-// Entra send them.
+// The requests that Microsoft's validation workflow sends itself, and its rules for the answers. In its other tests Entra
+// sends the requests.
 // https://github.com/AzureAD/SCIMReferenceCode/tree/master/Microsoft.SCIM.LogicAppValidationTemplate
 
 const host = useHost()
 
-/** Entra's default mappings, and the roles and the other address of its tutorial. */
+/** Entra's default mappings, plus the roles and the other address of its tutorial. */
 const targets = {
 	User: [
 		'userName',
@@ -33,7 +33,7 @@ const targets = {
 	Group: ['displayName', 'externalId', 'members'],
 }
 
-/** Those that are single texts: neither matched by a flag, nor a role, nor a reference. */
+/** The targets that are single strings: no boolean in the filter, no role and no reference. */
 const texts = {
 	User: targets.User.filter((target) => !/^active$|^roles|:manager$/.test(target)),
 	Group: ['displayName', 'externalId'],
@@ -44,7 +44,7 @@ type Client = { readonly tenant: Host; readonly type: string }
 const call = ({ tenant, type }: Client, method: string, path: string, body?: unknown): Promise<Received> =>
 	send(tenant, { method, path, headers: { Accept: type, ...(body !== undefined && { 'Content-Type': type }) }, body })
 
-/** What a resource has at a target, as the workflow looks it up; undefined where it has nothing. */
+/** The value of a resource at a target, as the workflow looks it up; undefined if there is none. */
 function valueAt(resource: Received['body'], target: string): unknown {
 	const extension = target.startsWith(urn.enterprise) ? urn.enterprise : undefined
 	const container = extension === undefined ? resource : resource[extension]
@@ -65,7 +65,7 @@ const valuesAt = (resource: Received['body'], at: readonly string[]) =>
 const verbose = (values: Readonly<Record<string, unknown>>) =>
 	patchOf(...Object.entries(values).map(([path, value]) => ({ op: 'replace', path, value })))
 
-/** One operation for each value with a filter in its path, and one without a path for all others. */
+/** One operation for each value with a filter in its path, and one without a path for all other values. */
 function compact(values: Readonly<Record<string, unknown>>) {
 	const entries = Object.entries(values)
 	const isFiltered = ([path]: readonly [string, unknown]) => path.includes('[')
@@ -141,7 +141,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 	it.each([
 		['one operation each', verbose],
 		['one operation without a path', compact],
-	])('empties every optional attribute by "" and again by null, in %s', async (_, write) => {
+	])('clears every optional attribute with "" and again with null, in %s', async (_, write) => {
 		const mine = await client()
 		const created = await call(mine, 'POST', '/Users', aWholeUser('null-update'))
 		expect(created).toEqual(answer(201, { ...aWholeUser('null-update'), id: created.body.id, meta: created.body.meta }))
@@ -182,7 +182,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 	it.each([
 		['one operation each', verbose],
 		['one operation without a path', compact],
-	])('updates every text of a user, in %s', async (_, write) => {
+	])('updates every string of a user, in %s', async (_, write) => {
 		const mine = await client()
 		const { body: created } = await call(mine, 'POST', '/Users', aWholeUser('update-user'))
 		const path = `/Users/${created.id}`
@@ -195,7 +195,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 		expect(await call(mine, 'DELETE', path)).toEqual(answer(204))
 	})
 
-	it('creates a group, updates its texts and deletes it', async () => {
+	it('creates a group, updates its strings and deletes it', async () => {
 		const mine = await client()
 		const displayName = 'LACreateGroup-(1a2b3c4d)'
 		const match = `/Groups?filter=displayName%20eq%20%22${displayName}%22`
@@ -226,7 +226,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 	it.each([
 		['/Users', 'userName'],
 		['/Groups', 'displayName'],
-	])('walks the pages of %s while it makes and deletes them five at a time', async (endpoint, name) => {
+	])('reads the pages of %s while it creates and deletes resources, five at a time', async (endpoint, name) => {
 		const mine = await client()
 		const page = (startIndex: number) => call(mine, 'GET', `${endpoint}?startIndex=${startIndex}&count=5`)
 		const made: string[] = []

@@ -3,13 +3,13 @@ import { type Host, useHost } from '../support/host.ts'
 import { answer, errorOf, listOf, patchOf, urn } from './scim.ts'
 import { type Received, send } from './wire.ts'
 
-// The tests of Microsoft's hosted SCIM Validator under their names, from recorded runs. It reads back by filter.
+// The tests of Microsoft's hosted SCIM Validator under their own names, from recorded runs. It reads back by filter.
 // https://learn.microsoft.com/entra/identity/app-provisioning/scim-validator-tutorial
 // https://github.com/pranems/SCIMServer
 
 const host = useHost()
 
-/** A user as the validator makes one: texts at random, and `primary` of a role in words. */
+/** A user as the validator creates it: random strings, and `primary` of a role as a string. */
 const fullUser = {
 	schemas: [urn.user, urn.enterprise],
 	userName: 'emilio@hermann.uk',
@@ -60,10 +60,10 @@ const fullUser = {
 	},
 }
 
-/** What is stored of it: `primary` is a boolean. */
+/** The user as it is stored: `primary` is a boolean. */
 const storedUser = { ...fullUser, roles: fullUser.roles.map((role) => ({ ...role, primary: true })) }
 
-/** Every attribute by its path, with another value. */
+/** Every attribute by its path, with a new value. */
 const others = {
 	displayName: 'KWDPTEMUZOYC',
 	title: 'BFHSXAGNVLRJ',
@@ -103,7 +103,7 @@ const others = {
 	[`${urn.enterprise}:division`]: 'NDLIAPKBUOSC',
 }
 
-/** A user who has all of those and a role that is primary. */
+/** A user who has all these values and a primary role. */
 const otherUser = {
 	schemas: [urn.user, urn.enterprise],
 	displayName: 'KWDPTEMUZOYC',
@@ -154,7 +154,7 @@ const otherUser = {
 /** One operation for each path. */
 const verbose = (op: string) => Object.entries(others).map(([path, value]) => ({ op, path, value }))
 
-/** One operation for each path with a filter, and one without a path for all others. */
+/** One operation for each path with a filter, and one without a path for all other attributes. */
 const compact = (op: string) => {
 	const entries = Object.entries(others)
 	const single = Object.fromEntries(entries.filter(([path]) => !path.includes('[')))

@@ -139,7 +139,7 @@ describe('the built app with a managed identity', () => {
 			},
 		])
 		identity.troubleOf = () => undefined
-		await vi.waitFor(async () => expect((await ask(token)).statusCode).toBe('200'), { timeout: 15_000, interval: 500 })
+		await vi.waitFor(async () => expect((await ask(token)).statusCode).toBe('200'), { timeout: 100_000, interval: 500 })
 	})
 
 	test('answers 503 while the endpoint of the identity does not answer', async () => {

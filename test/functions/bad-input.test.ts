@@ -253,7 +253,7 @@ describe('a user or group', () => {
 			'that is too large',
 			'/Users',
 			{ userName: 'a', title: noise(600_000) },
-			[413, undefined, /^the resource takes \d+ bytes when compressed; the limit is 921600$/],
+			[413, undefined, /^the resource takes \d+ bytes as JSON; the limit is 1048576$/],
 		],
 		['of a group without its name', '/Groups', { members: [{ value: '<joy>' }] }, invalid('displayName is required')],
 		[

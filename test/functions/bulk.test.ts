@@ -184,7 +184,7 @@ describe('a reference by bulkId', () => {
 			data: { displayName: bulkId, members: [{ value: `bulkId:${member}` }] },
 		})
 		const results = await bulk(tenant, [
-			group('of nobody', 'nobody'),
+			group('of nobody', 'absent'),
 			group('of the failed', 'failed'),
 			creation('failed', { userName: 'TAKEN' }),
 			{ method: 'DELETE', path: '/Groups/bulkId:of the failed' },
@@ -195,7 +195,7 @@ describe('a reference by bulkId', () => {
 				method: 'POST',
 				bulkId: 'of nobody',
 				status: '400',
-				response: errorOf('400', 'no POST of this request has the bulkId:nobody', 'invalidValue'),
+				response: errorOf('400', 'no POST of this request has the bulkId:absent', 'invalidValue'),
 			},
 			{
 				method: 'POST',

@@ -11,7 +11,7 @@ const key = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZ
 
 /** Starts a table service in this process, in memory, on a free port of the loopback interface. */
 export async function startAzurite(): Promise<Azurite> {
-	// Azurite exports no server class, so it is reached inside the package; the version is pinned.
+	// Azurite exports no server class, so this imports an inner module; hence the pinned version.
 	const TableServer = require('azurite/dist/src/table/TableServer').default
 	const TableConfiguration = require('azurite/dist/src/table/TableConfiguration').default
 	const keepAliveSeconds = 120
@@ -43,7 +43,7 @@ export async function startAzurite(): Promise<Azurite> {
 	}
 }
 
-/** One table service for a test file; call the result inside a test. */
+/** Starts one table service for a test file. Call the result inside a test. */
 export function useAzurite(): () => Azurite {
 	let running: Azurite | undefined
 	beforeAll(async () => {

@@ -43,16 +43,16 @@ export function takeValueFilter(lexer: Lexer, depth = 0): Filter | undefined {
 function disjunction(lexer: Lexer, nesting: Nesting): Filter {
 	const operands = [conjunction(lexer, nesting)]
 	while (lexer.take(or) !== undefined) operands.push(conjunction(lexer, nesting))
-	return joined('or', operands)
+	return join('or', operands)
 }
 
 function conjunction(lexer: Lexer, nesting: Nesting): Filter {
 	const operands = [term(lexer, nesting)]
 	while (lexer.take(and) !== undefined) operands.push(term(lexer, nesting))
-	return joined('and', operands)
+	return join('and', operands)
 }
 
-function joined(operator: 'and' | 'or', operands: readonly Filter[]): Filter {
+function join(operator: 'and' | 'or', operands: readonly Filter[]): Filter {
 	const [only, ...others] = operands
 	return only !== undefined && others.length === 0 ? only : { kind: 'logicalExpression', operator, operands }
 }
@@ -93,7 +93,7 @@ function valuePath(lexer: Lexer, { kind, path, filter }: ValuePath): Filter {
 	const sub = lexer.subAttribute()
 	if (sub === undefined) return { kind, path, filter }
 	const operands = filter.kind === 'logicalExpression' && filter.operator === 'and' ? filter.operands : [filter]
-	return { kind, path, filter: joined('and', [...operands, expression(lexer, { name: sub })]) }
+	return { kind, path, filter: join('and', [...operands, expression(lexer, { name: sub })]) }
 }
 
 function expressionsOf(filter: Filter): number {

@@ -75,7 +75,7 @@ export function memberEffect(operation: PatchOperation, quirks: Quirks): MemberE
 		return { all: operation.op === 'replace', add, remove: [] }
 	}
 	if (!Object.hasOwn(operation, 'value')) return { all: true, add: [], remove: [] }
-	// A value without members is refused. Only a remove without a value may empty a group.
+	// A value without members is refused. Of all removes, only one without a value may empty a group.
 	if (!namesValuesToRemove(operation, quirks)) throw invalidValue(`${text}: the value of a remove must name members`)
 	const named = parseValue(attribute, { value: operation.value, at: text, quirks })
 	return { all: false, add: [], remove: Array.isArray(named) ? named.map(idOf).filter(isUserId) : [] }

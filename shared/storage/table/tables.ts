@@ -19,11 +19,14 @@ export type TableRequest = {
 	readonly path: string
 	readonly headers: Readonly<Record<string, string>>
 	readonly body?: string
+	/** An answer of more bytes is not read to its end. */
+	readonly maxBytes?: number
 }
 
 export type TableResponse = {
 	readonly status: number
 	readonly headers: { get(name: string): string | undefined }
+	/** Incomplete if the answer has more bytes than `maxBytes`. */
 	readonly text: string
 }
 
@@ -57,8 +60,11 @@ export type Tables = {
  */
 export type Table = {
 	get(key: string): Promise<Row | undefined>
-	/** The rows of a range in the order of their keys, page by page. A page may be empty although more pages follow. */
-	pages(range: Range): AsyncGenerator<readonly Row[]>
+	/**
+	 * The rows of a range in the order of their keys, page by page, at most `count` on a page. A page may be empty although
+	 * more pages follow. It has at most 8 MiB, and may have fewer rows for that.
+	 */
+	pages(range: Range, count?: number): AsyncGenerator<readonly Row[]>
 	/** At most `count` rows from the beginning of a range. */
 	first(range: Range, count: number): Promise<readonly Row[]>
 	/**
@@ -118,7 +124,7 @@ export function connectTables(account: Account, options: ConnectOptions = {}): T
 		table: (name, partitionKey) => tableOf(client, name, partitionKey),
 		createTable: (name) => createTable(client, name),
 		deleteTable: (name) => deleteTable(client, name),
-		everyRow: (name) => pagesOf(client, { path: `${name}()`, headers: bare }),
+		everyRow: (name) => pagesOf(client, `${name}()`, { headers: bare, count: pageSize }),
 	}
 }
 
@@ -158,7 +164,7 @@ function sender(account: Account): { endpoint: string; send: Send } {
 	const httpClient = createDefaultHttpClient()
 	return {
 		endpoint,
-		async send({ method, path, headers, body }) {
+		async send({ method, path, headers, body, maxBytes }) {
 			const response = await pipeline.sendRequest(
 				httpClient,
 				createPipelineRequest({
@@ -168,11 +174,29 @@ function sender(account: Account): { endpoint: string; send: Send } {
 					timeout,
 					allowInsecureConnection,
 					...(body !== undefined && { body }),
+					...(maxBytes !== undefined && { streamResponseStatusCodes: new Set([200]) }),
 				}),
 			)
-			return { status: response.status, headers: response.headers, text: response.bodyAsText ?? '' }
+			const { status, headers: responseHeaders, bodyAsText, readableStreamBody } = response
+			const text =
+				maxBytes === undefined || readableStreamBody === undefined
+					? (bodyAsText ?? '')
+					: await readUpTo(readableStreamBody, maxBytes)
+			return { status, headers: responseHeaders, text }
 		},
 	}
+}
+
+/** The text of an answer; if it has more bytes than `maxBytes`, at least one byte more, and the rest is not read. */
+async function readUpTo(stream: NodeJS.ReadableStream, maxBytes: number): Promise<string> {
+	const chunks: Buffer[] = []
+	let length = 0
+	for await (const chunk of stream) {
+		chunks.push(Buffer.from(chunk))
+		length += chunk.length
+		if (length > maxBytes) break
+	}
+	return Buffer.concat(chunks).toString()
 }
 
 const protocol = { 'x-ms-version': '2019-02-02', DataServiceVersion: '3.0' }
@@ -203,18 +227,18 @@ async function deleteTable(client: Client, name: string): Promise<void> {
 }
 
 function tableOf(client: Client, name: string, partitionKey: string): Table {
-	const pages = ({ from, to, select, where = [] }: Range, top?: number) => {
+	const pages = ({ from, to, select, where = [] }: Range, count = pageSize) => {
 		const filter = odata`PartitionKey eq ${partitionKey} and RowKey ge ${from} and RowKey lt ${to}`.concat(
 			...where.map(({ property, operator, value }) => ` and ${property} ${operator}${odata` ${value}`}`),
 		)
-		const path = `${name}()?$filter=${encodeURIComponent(filter)}`
-			.concat(top === undefined ? '' : `&$top=${top}`)
-			.concat(select === undefined ? '' : `&$select=${select.join()}`)
-		return pagesOf(client, { path, headers: select === undefined ? annotated : bare, key: from })
+		const path = `${name}()?$filter=${encodeURIComponent(filter)}`.concat(
+			select === undefined ? '' : `&$select=${select.join()}`,
+		)
+		return pagesOf(client, path, { headers: select === undefined ? annotated : bare, count, key: from })
 	}
 	return {
 		get: (key) => getRow(client, `${name}(${keyPredicate(partitionKey, key)})`, key),
-		pages: (range) => pages(range),
+		pages: (range, count) => pages(range, count),
 		async first(range, count) {
 			const rows: Row[] = []
 			for await (const page of pages(range, Math.min(count, pageSize))) {
@@ -229,6 +253,9 @@ function tableOf(client: Client, name: string, partitionKey: string): Table {
 
 /** The most rows that the service puts on a page. */
 const pageSize = 1000
+
+/** Bytes of a page that are read. The rows of a larger page are read in smaller pages. */
+const maxPageBytes = 8 * 2 ** 20
 
 async function getRow(client: Client, path: string, key: string): Promise<Row | undefined> {
 	const answer = await answerOf(client, { method: 'GET', path, headers: bare }, key)
@@ -248,20 +275,39 @@ function jsonIn<T>(answer: TableResponse, key?: string): T {
 	}
 }
 
+/** `count` is how many rows a page has at most, and `key` the first that is asked for. */
+type PageOptions = { readonly headers: TableRequest['headers']; readonly count: number; readonly key?: string }
+
 async function* pagesOf(
 	client: Client,
-	{ path, headers, key }: Pick<TableRequest, 'path' | 'headers'> & { readonly key?: string },
+	path: string,
+	{ headers, count, key }: PageOptions,
 ): AsyncGenerator<readonly Row[]> {
 	let next = ''
-	do {
-		const page = next === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${next}`
-		const response = await answerOf(client, { method: 'GET', path: page, headers }, key)
+	let size = count
+	for (;;) {
+		const words = [size < pageSize ? `$top=${size}` : '', next].filter((word) => word !== '').join('&')
+		const page = words === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${words}`
+		const response = await answerOf(client, { method: 'GET', path: page, headers, maxBytes: maxPageBytes }, key)
 		if (response.status !== 200) throw faultOf(errorIn(response), key)
+		const bytes = Buffer.byteLength(response.text)
+		if (size > 1 && bytes > maxPageBytes) {
+			size = Math.min(sizeFor(rowsBegunIn(response.text), bytes), size - 1)
+			continue
+		}
 		const { value } = jsonIn<{ value: Row[] }>(response, key)
 		yield value
 		next = continuationOf(response)
-	} while (next !== '')
+		if (next === '') return
+		if (value.length > 0) size = Math.min(sizeFor(value.length, bytes), count)
+	}
 }
+
+/** How many rows of the same size as these are safely less than a page may have. */
+const sizeFor = (rows: number, bytes: number): number => Math.max(Math.floor((0.75 * rows * maxPageBytes) / bytes), 1)
+
+/** How many rows an incomplete page begins. */
+const rowsBegunIn = (text: string): number => Math.max(text.split('"RowKey":').length - 1, 1)
 
 function continuationOf({ headers }: TableResponse): string {
 	const partition = headers.get('x-ms-continuation-nextpartitionkey')

@@ -563,7 +563,7 @@ describe('an object for a complex value', () => {
 				{ name: { givenName: 'c', familyName: 'b' } },
 			],
 			[
-				`is a new one where there is none (${op})`,
+				`is a new one if there is none (${op})`,
 				{},
 				[{ op, path: 'name', value: { givenName: 'c', unknown: 1 } }],
 				{ name: { givenName: 'c' } },

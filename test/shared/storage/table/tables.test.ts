@@ -5,6 +5,7 @@ import { groupType, userType } from '../../../../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../../../../shared/storage/resource-store.ts'
 import { insert, merge, type Operation, remove, replace, upsert } from '../../../../shared/storage/table/batch.ts'
 import { within } from '../../../../shared/storage/table/key-range.ts'
+import { chunked } from '../../../../shared/storage/table/parallel.ts'
 import { etagOf, type Row, type TableRequest, type TableResponse } from '../../../../shared/storage/table/tables.ts'
 import { useAzurite } from '../../../support/azurite.ts'
 import { newDirectory } from '../../../support/directory.ts'
@@ -187,6 +188,34 @@ describe('a range', () => {
 			'NextPartitionKey=acme&NextRowKey=c',
 			"NextPartitionKey=acme&NextRowKey=d'%26e",
 		])
+	})
+
+	test.each([
+		['is read in smaller pages if a page has more than 8 MiB', 900 * 1024, 40, 11],
+		['is read in whole pages if they have less', 4 * 1024, 1500, 2],
+	])('%s', async (_, size, count, expected) => {
+		const sizes: number[] = []
+		const { table, meter } = await newDirectory(azurite(), {
+			intercept: (send) => async (request) => {
+				const response = await send(request)
+				if (request.method === 'GET') sizes.push(Buffer.byteLength(response.text))
+				return response
+			},
+		})
+		const keys = Array.from({ length: count }, (_, index) => `m|${String(index).padStart(4, '0')}`)
+		const properties = Object.fromEntries(
+			Array.from({ length: Math.ceil(size / 65_536) }, (_, index) => [
+				`b${index}`,
+				Buffer.alloc(Math.min(size, 65_536), 'x'),
+			]),
+		)
+		const atOnce = size > 65_536 ? 2 : 100
+		for (const some of chunked(keys, atOnce)) await table.transaction(some.map((key) => insert(key, properties)))
+		const { result, requests } = await meter.measure(() => collect(table.pages(within('m|'))))
+		expect(keysOf(result.flat())).toEqual(keys)
+		expect(requests).toBe(expected)
+		// What arrives beyond the limit is what the network has put into one piece.
+		expect(Math.max(...sizes)).toBeLessThan(8 * 2 ** 20 + 2 ** 17)
 	})
 
 	test('requests no more pages than the first rows need', async () => {

@@ -13,29 +13,29 @@ export type ExportProgress = {
 	readonly counts: { -readonly [What in keyof ExportCounts]: number }
 	/** The last user that was written. Users are written in the order of their ids; groups follow in the order of theirs. */
 	user: ResourceId | undefined
-	/** The groups that were written. `areGroupsWhole` says whether all of them are. */
+	/** The groups that were written. `hasAllGroups` says whether all of them are. */
 	readonly groups: ResourceId[]
-	areGroupsWhole: boolean
+	hasAllGroups: boolean
 	/** The number of groups whose memberships are written too. */
 	groupsDone: number
-	isWhole: boolean
+	isComplete: boolean
 }
 
-export const nothing = (): ExportProgress => ({
+export const noProgress = (): ExportProgress => ({
 	began: undefined,
 	counts: { users: 0, groups: 0, memberships: 0 },
 	user: undefined,
 	groups: [],
-	areGroupsWhole: false,
+	hasAllGroups: false,
 	groupsDone: 0,
-	isWhole: false,
+	isComplete: false,
 })
 
 /** An export in progress. It is in the file FILE.part, which is renamed to FILE when it is complete. */
 export type PartFile = {
 	readonly path: string
 	/** The progress of earlier attempts. */
-	readonly reached: ExportProgress
+	readonly progress: ExportProgress
 	write(text: string): Promise<void>
 	finish(): Promise<void>
 	/** Closes the file and keeps it for another attempt, or removes it. */
@@ -52,7 +52,7 @@ export async function openPartFile(file: string, tenant: Tenant): Promise<PartFi
 	const path = `${file}.part`
 	const lock = `${path}.lock`
 	await refuseExisting(file)
-	const reporting = reported(path, file)
+	const reporting = failureReporter(path, file)
 	await reporting(() =>
 		takeLock(lock, (owner) => {
 			const hint = `wait for that process, or delete ${lock} if it is another program`
@@ -64,11 +64,11 @@ export async function openPartFile(file: string, tenant: Tenant): Promise<PartFi
 		const handle = await reporting(() => open(path, 'a+', 0o600))
 		try {
 			await reporting(() => handle.chmod(0o600))
-			const { reached, end } = await reachedIn(handle, { path, tenant })
+			const { progress, end } = await progressIn(handle, { path, tenant })
 			await reporting(() => handle.truncate(end))
 			return {
 				path,
-				reached,
+				progress,
 				write: (text) => reporting(() => handle.writeFile(text)),
 				async finish() {
 					await reporting(() => handle.sync())
@@ -102,7 +102,7 @@ async function refuseExisting(file: string): Promise<void> {
 }
 
 /** Turns an error of the file system into a Failure, because it is not a bug in rollcall. */
-const reported =
+const failureReporter =
 	(path: string, file: string) =>
 	async <T>(work: () => Promise<T>): Promise<T> => {
 		try {
@@ -120,43 +120,43 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 type ExportSource = { readonly path: string; readonly tenant: Tenant }
 
 /** Reads the progress of an unfinished file. `end` is the byte up to which the file is kept. */
-async function reachedIn(
+async function progressIn(
 	handle: FileHandle,
 	origin: ExportSource,
-): Promise<{ readonly reached: ExportProgress; readonly end: number }> {
-	const reached = nothing()
+): Promise<{ readonly progress: ExportProgress; readonly end: number }> {
+	const progress = noProgress()
 	let end = 0
 	/** The last group, whose memberships may be incomplete. */
 	let last: { readonly group: ResourceId; readonly begin: number; count: number } | undefined
 	const hint = `delete ${origin.path} and export again`
 	for await (const line of recordsIn(handle, { name: origin.path, hint, isLoose: false })) {
 		const { record } = line
-		if (reached.began === undefined || record.type === 'Export') reached.began = beginningOf(line, origin)
+		if (progress.began === undefined || record.type === 'Export') progress.began = startOf(line, origin)
 		else if (record.type === 'User') {
-			reached.counts.users++
-			reached.user = record.id
+			progress.counts.users++
+			progress.user = record.id
 		} else if (record.type === 'Group') {
-			reached.counts.groups++
-			reached.groups.push(record.id)
+			progress.counts.groups++
+			progress.groups.push(record.id)
 		} else if (record.type === 'Membership') {
 			if (last?.group !== record.group) last = { group: record.group, begin: end, count: 0 }
 			last.count++
-			reached.counts.memberships++
-			reached.areGroupsWhole = true
+			progress.counts.memberships++
+			progress.hasAllGroups = true
 		} else {
-			reached.isWhole = true
+			progress.isComplete = true
 		}
 		end = line.end
 	}
-	if (reached.isWhole || last === undefined) return { reached, end }
-	reached.counts.memberships -= last.count
-	reached.groupsDone = reached.groups.indexOf(last.group)
-	if (reached.groupsDone === -1) throw new Failure(`${origin.path} has no line for the group ${last.group}`, { hint })
-	return { reached, end: last.begin }
+	if (progress.isComplete || last === undefined) return { progress, end }
+	progress.counts.memberships -= last.count
+	progress.groupsDone = progress.groups.indexOf(last.group)
+	if (progress.groupsDone === -1) throw new Failure(`${origin.path} has no line for the group ${last.group}`, { hint })
+	return { progress, end: last.begin }
 }
 
 /** The time at which the export began. Throws a Failure if it is not an export of this tenant. */
-function beginningOf({ number, record }: ExportLine, { path, tenant }: ExportSource): string {
+function startOf({ number, record }: ExportLine, { path, tenant }: ExportSource): string {
 	const hint = `delete ${path}, or give another file with --out`
 	if (record.type !== 'Export' || number !== 1) throw new Failure(`${path} is not the beginning of an export`, { hint })
 	if (record.tenant === tenant.name && record.table === tenant.table) return record.exported
