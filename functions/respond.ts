@@ -13,6 +13,7 @@ import { alive } from './health.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
 import type { Services } from './services.ts'
+import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
 
 /** The log event of one request. It never contains a token, a name or a value of a resource. */
@@ -29,7 +30,7 @@ export type RequestEvent = {
 	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
 	readonly scimType?: string
-	/** The cause of a 5xx, without its text. */
+	/** The cause of a 5xx, or of the first 500 among the operations of a bulk request. It is without its text. */
 	readonly error?: unknown
 }
 
@@ -48,7 +49,7 @@ export const respondWith =
 		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0 }
 		const quirks: Quirks = new Set()
-		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks })).catch(
+		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks, used })).catch(
 			(error: unknown) => refuse(error, { requestId, method: request.method }),
 		)
 		log({
@@ -73,15 +74,14 @@ type AnswerContext = {
 	readonly requestId: string
 	readonly labels: RequestLabels
 	readonly quirks: Quirks
+	readonly used: Usage
 }
 
 /** What is known about a request so far, for the log. */
-type RequestLabels = { tenant?: string; path?: string }
+type RequestLabels = { tenant?: string; path?: string; error?: unknown }
 
-async function answer(
-	request: ScimRequest,
-	{ services, requestId, labels, quirks }: AnswerContext,
-): Promise<LoggedResponse> {
+async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
+	const { services, labels, used } = context
 	const url = new URL(request.url)
 	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
 		return { response: responseOf(liveness(request.method), request.method) }
@@ -89,17 +89,25 @@ async function answer(
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
-	const tenant = await authenticate(request, services, name)
+	const tenant = await authenticate(request, services, name).catch((error: unknown) => {
+		throw services.turns.refusalOf(error)
+	})
 	labels.tenant = name
+	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
+	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, match, turn }))
+}
+
+async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
+	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
-	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${name}`
+	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, publicBase: baseUrl }) }
 	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	const reply = await handler(callOf(request, { url, baseUrl, tenant, services, match, requestId, quirks }))
+	const reply = await handler(callOf(request, { ...context, baseUrl }))
 	return { response: responseOf(reply, request.method) }
 }
 
@@ -126,14 +134,11 @@ const allowed = (here: Handlers): readonly string[] => [
 	...(here.GET === undefined ? [] : ['HEAD']),
 ]
 
-type CallContext = {
+type CallContext = AnswerContext & {
 	readonly url: URL
-	readonly baseUrl: string
 	readonly tenant: Call['tenant']
-	readonly services: Services
 	readonly match: PathMatch
-	readonly requestId: string
-	readonly quirks: Quirks
+	readonly turn: Turn
 }
 
 function liveness(method: string): ScimReply {
@@ -141,7 +146,9 @@ function liveness(method: string): ScimReply {
 	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
 }
 
-function callOf(request: ScimRequest, { url, baseUrl, tenant, services, match, requestId, quirks }: CallContext): Call {
+function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {
+	const { url, baseUrl, tenant, services, match, requestId, labels, quirks, turn } = context
+	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
 	const { headers } = request
@@ -164,7 +171,13 @@ function callOf(request: ScimRequest, { url, baseUrl, tenant, services, match, r
 		body: () => readJson(request),
 		...(ifMatch !== null && { ifMatch }),
 		...(ifNoneMatch !== null && { ifNoneMatch }),
-		now: services.now(),
+		now,
+		elapsed: () => services.now() - now,
+		charge: turn.charge,
+		fault: (error) => {
+			labels.error ??= loggable(error)
+			return fault(requestId)
+		},
 	}
 }
 

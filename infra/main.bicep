@@ -69,6 +69,14 @@ param scanLimit int = 50000
 @description('Optional. Origin of a domain of your own, such as https://scim.contoso.com. All URLs in answers begin with it. Without it, they begin with the address that Azure gives the app.')
 param publicOrigin string = ''
 
+@description('Optional. Requests a second that a tenant may send to one instance; a bulk request counts as one for each ten operations. Entra ID asks for at least 25.')
+@minValue(25)
+param tenantRate int = 100
+
+@description('Optional. Requests that a tenant may send to one instance at once, before its rate holds.')
+@minValue(25)
+param tenantBurst int = 400
+
 @description('Optional. Allow access to storage and vault only through a virtual network. The app itself stays public, because identity providers call it.')
 param privateNetworking bool = false
 
@@ -325,6 +333,8 @@ module appSettings 'modules/app-settings.bicep' = {
     publicOrigin: publicOrigin
     feedDays: feedDays
     scanLimit: scanLimit
+    tenantRate: tenantRate
+    tenantBurst: tenantBurst
   }
 }
 

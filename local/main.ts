@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type RequestEvent, respondWith } from '../functions/respond.ts'
 import { createServices, type Services } from '../functions/services.ts'
+import { burstOf } from '../functions/settings.ts'
 import { sweepAll, sweepEvery } from '../functions/sweep.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
@@ -39,7 +40,9 @@ async function serve(options: LocalOptions): Promise<void> {
 		const file = join(dataFolder.folder, 'tokens.json')
 		const tenants = await provideTokens(file, options)
 		const { connectionString } = azurite
-		const services = await createServices({ tables: { connectionString }, tokens: { file } })
+		const { rate: perSecond } = options
+		const rate = perSecond === undefined ? {} : { rate: { perSecond, burst: burstOf(perSecond) } }
+		const services = await createServices({ tables: { connectionString }, tokens: { file }, ...rate })
 		for (const { name } of tenants) await services.tenants.createTenant({ name, mode: 'store', settings: {} })
 		const respond = respondWith(services)
 		sweepNowAndThen(services)

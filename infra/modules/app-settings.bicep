@@ -27,6 +27,12 @@ param feedDays int
 @description('Required. Largest number of users or groups to scan for one request.')
 param scanLimit int
 
+@description('Required. Requests a second that a tenant may send to one instance.')
+param tenantRate int
+
+@description('Required. Requests that a tenant may send to one instance at once.')
+param tenantBurst int
+
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
 }
@@ -50,9 +56,11 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__accountName: storageAccountName
     AzureWebJobsStorage__clientId: identity.properties.clientId
     AzureWebJobsStorage__credential: 'managedidentity'
+    ROLLCALL_BURST: string(tenantBurst)
     ROLLCALL_FEED_DAYS: string(feedDays)
     ROLLCALL_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
     ROLLCALL_PUBLIC_ORIGIN: publicOrigin
+    ROLLCALL_RATE: string(tenantRate)
     ROLLCALL_RELAY_NAMESPACE: relayHostName
     ROLLCALL_SCAN_LIMIT: string(scanLimit)
     ROLLCALL_TABLES_ENDPOINT: 'https://${storageAccountName}.table.${environment().suffixes.storage}'

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { unknownNameAllowance } from '../limits/allowance.ts'
 import { unavailable } from '../scim/error.ts'
 
 /** The dates of a token, in milliseconds since 1970. It is valid from `notBefore` and no longer valid at `expires`. */
@@ -43,8 +44,6 @@ const usableOffline = 24 * 60 * minute
 /** The tokens of a tenant are read this often at most, whatever is sent. So a new token works within this time. */
 const rereadPause = 2 * second
 const maxTenants = 10_000
-/** Lookups a minute for names without tokens. Any caller can make up such names. */
-const unknownNamesPerMinute = 60
 /** The largest number of valid tokens of a tenant. Older tokens do not count. */
 const maxTokens = 4
 
@@ -70,17 +69,31 @@ type TenantTokens = {
  */
 export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): TokenVerifier {
 	const entries = new Map<string, TenantTokens>()
-	const isWithinAllowance = allowance(unknownNamesPerMinute, now)
+	/** The names of the entries without known tokens. Those that were used last are at the end. */
+	const unknownNames = new Set<string>()
+	const isWithinAllowance = unknownNameAllowance(now)
+
+	/** Forgets names without tokens as soon as their entries say nothing more. So they push no tenant out. */
+	const forgetUnknownNames = (): void => {
+		for (const name of unknownNames) {
+			const entry = entries.get(name)
+			if (entry?.pendingRead !== undefined || !isUnknownName(entry, now())) break
+			entries.delete(name)
+			unknownNames.delete(name)
+		}
+	}
 
 	/** The entry of a tenant. It moves to the end of the queue of entries to forget. */
 	const entryOf = (tenant: string): TenantTokens => {
 		const entry = entries.get(tenant) ?? { tokens: [], read: Number.NEGATIVE_INFINITY, asked: Number.NEGATIVE_INFINITY }
 		entries.delete(tenant)
+		forgetUnknownNames()
 		for (const [oldest] of entries) {
 			if (entries.size < maxTenants) break
 			entries.delete(oldest)
 		}
 		entries.set(tenant, entry)
+		if (usableTokens(entry, now()).length === 0) moveToEnd(unknownNames, tenant)
 		return entry
 	}
 
@@ -91,6 +104,7 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 			const tokens = await source(tenant, asked)
 			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: storedDigest(value) }))
 			entry.read = asked
+			if (entry.tokens.length > 0) unknownNames.delete(tenant)
 			delete entry.failure
 		} catch (cause) {
 			entry.failure = { cause }
@@ -187,15 +201,7 @@ const pauseLeft = ({ asked }: TenantTokens, now: number): number => asked + rere
 const isUnknownName = (entry: TenantTokens | undefined, now: number): boolean =>
 	entry === undefined || (pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0)
 
-/** Returns true at most `perMinute` times a minute. */
-function allowance(perMinute: number, now: () => number): () => boolean {
-	let current = Number.NEGATIVE_INFINITY
-	let used = 0
-	return () => {
-		const started = Math.floor(now() / minute)
-		if (started !== current) used = 0
-		current = started
-		used++
-		return used <= perMinute
-	}
+function moveToEnd(names: Set<string>, name: string): void {
+	names.delete(name)
+	names.add(name)
 }

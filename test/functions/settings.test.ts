@@ -21,6 +21,9 @@ const relay = {
 	ROLLCALL_RELAY_KEY: 'a key of the relay',
 }
 
+/** The rate if no setting says otherwise. */
+const rate = { perSecond: 100, burst: 400 }
+
 type Variables = Readonly<Record<string, string>>
 
 describe('app settings', () => {
@@ -32,9 +35,10 @@ describe('app settings', () => {
 				tables: { endpoint: 'https://acme.table.core.windows.net' },
 				tokens: { vaultUrl: 'https://acme.vault.azure.net' },
 				clientId: 'c0ffee',
+				rate,
 			},
 		],
-		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' } }],
+		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' }, rate }],
 		[
 			'for the emulator, with the others empty',
 			{
@@ -45,7 +49,7 @@ describe('app settings', () => {
 				ROLLCALL_KEY_VAULT_URL: '',
 				AZURE_CLIENT_ID: '',
 			},
-			{ tables: { connectionString: 'UseDevelopmentStorage=true' }, tokens: { file: '/data/tokens.json' } },
+			{ tables: { connectionString: 'UseDevelopmentStorage=true' }, tokens: { file: '/data/tokens.json' }, rate },
 		],
 		[
 			'with a relay for the identity',
@@ -53,6 +57,7 @@ describe('app settings', () => {
 			{
 				tables: { connectionString },
 				tokens: { file: '/data/tokens.json' },
+				rate,
 				relay: { namespace: 'localhost:8443' },
 			},
 		],
@@ -64,6 +69,25 @@ describe('app settings', () => {
 				tokens: { file: '/data/tokens.json' },
 				scanLimit: 2000,
 				keepFeedFor: 604_800_000,
+				rate,
+			},
+		],
+		[
+			'with the lowest rate',
+			{ ...laptop, ROLLCALL_RATE: '25' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate: { perSecond: 25, burst: 100 },
+			},
+		],
+		[
+			'with a rate and a burst',
+			{ ...laptop, ROLLCALL_RATE: '200', ROLLCALL_BURST: '500' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate: { perSecond: 200, burst: 500 },
 			},
 		],
 		[
@@ -73,12 +97,18 @@ describe('app settings', () => {
 				tables: { connectionString },
 				tokens: { file: '/data/tokens.json' },
 				publicOrigin: 'https://scim.contoso.com',
+				rate: { perSecond: 100, burst: 400 },
 			},
 		],
 		[
 			'under the local tools',
 			{ ...laptop, WEBSITE_HOSTNAME: 'localhost:7071' },
-			{ tables: { connectionString }, tokens: { file: '/data/tokens.json' }, publicOrigin: 'http://localhost:7071' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				publicOrigin: 'http://localhost:7071',
+				rate: { perSecond: 100, burst: 400 },
+			},
 		],
 		[
 			'with a relay and its key',
@@ -86,6 +116,7 @@ describe('app settings', () => {
 			{
 				tables: { connectionString },
 				tokens: { file: '/data/tokens.json' },
+				rate,
 				relay: { namespace: 'acme.servicebus.windows.net', sas: { keyName: 'send', key: 'a key of the relay' } },
 			},
 		],
@@ -157,6 +188,13 @@ describe('app settings', () => {
 			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: 'https://acme.servicebus.windows.net' },
 			wrong('ROLLCALL_RELAY_NAMESPACE', 'is not a host name such as contoso.servicebus.windows.net'),
 		],
+		[
+			'a rate that is too low for Entra ID',
+			{ ...laptop, ROLLCALL_RATE: '24' },
+			wrong('ROLLCALL_RATE', 'is less than 25 a second'),
+		],
+		['a burst of one', { ...laptop, ROLLCALL_BURST: '1' }, wrong('ROLLCALL_BURST', 'is less than 25')],
+		['a rate that is no number', { ...laptop, ROLLCALL_RATE: 'a secret' }, wrong('ROLLCALL_RATE', 'is not a number')],
 		[
 			'a key without its name',
 			{ ...laptop, ...relay, ROLLCALL_RELAY_KEY_NAME: '' },

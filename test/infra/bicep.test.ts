@@ -310,9 +310,11 @@ output key string = account.listKeys().keys[0].value
 				'AzureWebJobsStorage__accountName',
 				'AzureWebJobsStorage__clientId',
 				'AzureWebJobsStorage__credential',
+				'ROLLCALL_BURST',
 				'ROLLCALL_FEED_DAYS',
 				'ROLLCALL_KEY_VAULT_URL',
 				'ROLLCALL_PUBLIC_ORIGIN',
+				'ROLLCALL_RATE',
 				'ROLLCALL_RELAY_NAMESPACE',
 				'ROLLCALL_SCAN_LIMIT',
 				'ROLLCALL_TABLES_ENDPOINT',
@@ -339,6 +341,7 @@ output key string = account.listKeys().keys[0].value
 				clientId: expect.stringContaining(appName),
 				scanLimit: 50_000,
 				keepFeedFor: 30 * 24 * 60 * 60_000,
+				rate: { perSecond: 100, burst: 400 },
 			})
 			const own = Object.keys(settings).filter((name) => /^(ROLLCALL|AZURE)_/.test(name))
 			expect(own.filter((name) => !read.has(name))).toEqual([])
@@ -356,7 +359,13 @@ output key string = account.listKeys().keys[0].value
 			expect(Object.keys(compiled().outputs)).toContain('publicOrigin')
 		})
 
-		test('tells the app of the relay where there is one', () => {
+		test('passes on the rate of a tenant, which cannot be lower than what Entra ID asks for', () => {
+			const settings = settingsOf(predict('small', 'param tenantRate = 25', 'param tenantBurst = 50'))
+			expect(settings).toMatchObject({ ROLLCALL_RATE: '25', ROLLCALL_BURST: '50' })
+			expect(() => predict('small', 'param tenantRate = 24')).toThrow()
+		})
+
+		test('gives the app the address of the relay if there is one', () => {
 			expect(settingsOf(predict('small')).ROLLCALL_RELAY_NAMESPACE).toBe('')
 			expect(settingsOf(predict('relay')).ROLLCALL_RELAY_NAMESPACE).toContain('hostName')
 		})

@@ -55,6 +55,8 @@ type Options = {
 	readonly vault?: () => KeyVault
 	/** The origin of the URLs in answers, instead of the address of the host. */
 	readonly publicOrigin?: string
+	/** Milliseconds since 1970, instead of the machine's clock. */
+	readonly now?: () => number
 	/** Gets every event of the host, including those without a tenant. */
 	readonly log?: (event: RequestEvent) => void
 }
@@ -68,6 +70,7 @@ export function useHost({
 	pause,
 	vault,
 	publicOrigin,
+	now,
 	log = () => {},
 }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
@@ -92,6 +95,7 @@ export function useHost({
 		const created = await createServices(settings, {
 			intercept: (send) => meter.intercept(intercept(send)),
 			...(pause && { pause }),
+			...(now && { now }),
 		})
 		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })

@@ -4,7 +4,7 @@ import { createDefaultHttpClient, createHttpHeaders, createPipelineRequest } fro
 import { odata, TableServiceClient } from '@azure/data-tables'
 import type { TokenCredential } from '@azure/identity'
 import { Fault } from '../../fault.ts'
-import { payloadTooLarge } from '../../scim/error.ts'
+import { payloadTooLarge, ScimError } from '../../scim/error.ts'
 import { batchError, batchOf, keyPredicate, type Operation, type ServiceError, serviceError } from './batch.ts'
 import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
 
@@ -364,9 +364,15 @@ async function answerOf(client: Client, request: TableRequest, key?: string): Pr
 	}
 }
 
-/** Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. */
+/**
+ * Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. A ScimError means
+ * that the request was not sent and that another attempt is of no use.
+ */
 const attempt = (client: Client, request: TableRequest): Promise<TableResponse | { readonly cause: unknown }> =>
-	client.send(request).catch((cause: unknown) => ({ cause }))
+	client.send(request).catch((cause: unknown) => {
+		if (cause instanceof ScimError) throw cause
+		return { cause }
+	})
 
 const isOutage = (status: number): boolean => status >= 500 || status === 408 || status === 429
 

@@ -77,7 +77,7 @@ describe('the tokens of a tenant in Key Vault', () => {
 		const { vault, source } = open()
 		vault.faultOf = () => fault
 		expect(await source('acme', start)).toEqual([])
-		expect(vault.requests).toEqual([`/secrets/${secret}/versions`])
+		expect(vault.requests).toEqual([`/secrets/${secret}/versions`, `/secrets/${secret}/`])
 	})
 
 	test.each<[string, Fault]>([

@@ -368,6 +368,17 @@ describe('a name without a tenant', () => {
 		expect(asked).toHaveLength(360)
 	})
 
+	test('pushes no tenant out, even in four hours of a flood before the source goes away', async () => {
+		const { accepts, state } = open()
+		await accepts('acme', 'secret')
+		for (let round = 0; round < 240; round++) {
+			await Promise.all(Array.from({ length: 60 }, (_, index) => accepts(`made-up-${round}-${index}`, 'wrong')))
+			state.time += minute
+		}
+		state.isAway = true
+		expect(await accepts('acme', 'secret')).toBe(true)
+	})
+
 	test('becomes a tenant when it gets its first token', async () => {
 		const { accepts, state, stored } = open({})
 		expect(await accepts('acme', 'secret')).toBe(false)
