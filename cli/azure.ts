@@ -10,12 +10,14 @@ export type Deployment = {
 	readonly tablesEndpoint: string
 	/** `https://<vault>.vault.azure.net` */
 	readonly vaultUrl: string
-	/** The host name of the function app. */
+	/** The host name of the app, by which clients reach it. */
 	readonly appHost: string
 }
 
 const outputs = z.object({
 	hostName: z.object({ value: z.string() }),
+	/** Missing in a deployment by version 0.1.0. */
+	publicOrigin: z.object({ value: z.url() }).optional(),
 	storageAccountName: z.object({ value: z.string() }),
 	keyVaultName: z.object({ value: z.string() }),
 })
@@ -29,11 +31,11 @@ export async function findDeployment(group: string): Promise<Deployment> {
 			cause: parsed.error,
 		})
 	}
-	const { hostName, storageAccountName, keyVaultName } = parsed.data
+	const { hostName, publicOrigin, storageAccountName, keyVaultName } = parsed.data
 	return {
 		tablesEndpoint: `https://${storageAccountName.value}.table.core.windows.net`,
 		vaultUrl: `https://${keyVaultName.value}.vault.azure.net`,
-		appHost: hostName.value,
+		appHost: publicOrigin === undefined ? hostName.value : new URL(publicOrigin.value).host,
 	}
 }
 

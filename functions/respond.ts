@@ -1,5 +1,6 @@
 import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
+import { loggable } from '../shared/fault.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
@@ -29,7 +30,7 @@ export type RequestEvent = {
 	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
 	readonly scimType?: string
-	/** The cause of a 5xx, or of the first 500 among the operations of a bulk request. */
+	/** The cause of a 5xx, or of the first 500 among the operations of a bulk request. It is without its text. */
 	readonly error?: unknown
 }
 
@@ -100,12 +101,13 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
 	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
+	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
-		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: tenant.name }) }
+		return { response: await relay(request, { send: services.senderOf(tenant), requestId, publicBase: baseUrl }) }
 	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	const reply = await handler(callOf(request, context))
+	const reply = await handler(callOf(request, { ...context, baseUrl }))
 	return { response: responseOf(reply, request.method) }
 }
 
@@ -144,12 +146,11 @@ function liveness(method: string): ScimReply {
 	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
 }
 
-function callOf(request: ScimRequest, context: CallContext): Call {
-	const { url, tenant, services, match, requestId, labels, quirks, turn } = context
+function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {
+	const { url, baseUrl, tenant, services, match, requestId, labels, quirks, turn } = context
 	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
-	const baseUrl = `${url.origin}/scim/${tenant.name}`
 	const { headers } = request
 	return {
 		tenant,
@@ -174,7 +175,7 @@ function callOf(request: ScimRequest, context: CallContext): Call {
 		elapsed: () => services.now() - now,
 		charge: turn.charge,
 		fault: (error) => {
-			labels.error ??= error
+			labels.error ??= loggable(error)
 			return fault(requestId)
 		},
 	}
@@ -182,12 +183,12 @@ function callOf(request: ScimRequest, context: CallContext): Call {
 
 function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): LoggedResponse {
 	if (!(error instanceof ScimError)) {
-		return { response: responseOf(refusal(fault(requestId)), method), cause: { error } }
+		return { response: responseOf(refusal(fault(requestId)), method), cause: { error: loggable(error) } }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
 		// 501 means that a feature is not offered. It is not a failure.
-		...(error.status >= 500 && error.status !== 501 && { error: error.cause ?? error }),
+		...(error.status >= 500 && error.status !== 501 && { error: loggable(error.cause ?? error) }),
 	}
 	return { response: responseOf(refusal(error), method), cause }
 }

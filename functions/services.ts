@@ -32,6 +32,8 @@ export type Services = {
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
+	/** The origin of the URLs in answers. Absent if each request has the address of its server, and not of its Host header. */
+	readonly publicOrigin?: string
 	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
@@ -99,6 +101,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 		),
 		ids,
+		...(settings.publicOrigin !== undefined && { publicOrigin: settings.publicOrigin }),
 		turns,
 		now,
 	}

@@ -6,6 +6,8 @@ import type { RelaySettings } from './relay/relay.ts'
 export type Settings = {
 	readonly tables: { readonly endpoint: string } | { readonly connectionString: string }
 	readonly tokens: { readonly vaultUrl: string } | { readonly file: string }
+	/** The origin of the URLs in answers. Absent on the loopback host, whose requests have its own address. */
+	readonly publicOrigin?: string
 	/** The client id of the user-assigned managed identity, if there is one. */
 	readonly clientId?: string
 	/** The largest number of resources to scan for one request. */
@@ -43,6 +45,10 @@ const environment = z.object({
 	ROLLCALL_RELAY_KEY: optional(z.string()),
 	ROLLCALL_SCAN_LIMIT: optional(z.coerce.number().int().min(1000)),
 	ROLLCALL_FEED_DAYS: optional(z.coerce.number().int().min(1).max(3650)),
+	ROLLCALL_PUBLIC_ORIGIN: optional(
+		azureAddress.refine((text) => new URL(text).origin === text, 'is not an origin such as https://scim.contoso.com'),
+	),
+	WEBSITE_HOSTNAME: optional(z.string().regex(/^[a-z0-9.-]+(:\d+)?$/i, 'is not a host name')),
 	ROLLCALL_RATE: rateSetting(`is less than ${lowestRate} a second`),
 	ROLLCALL_BURST: rateSetting(`is less than ${lowestRate}`),
 	AZURE_CLIENT_ID: optional(z.string()),
@@ -78,6 +84,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 		...(days !== undefined && { keepFeedFor: days * 24 * 60 * 60_000 }),
 		rate: { perSecond, burst },
 		...relayOf(values),
+		publicOrigin: originOf(values),
 	}
 }
 
@@ -86,9 +93,17 @@ const defaultRate = 100
 /** The burst if none is set: what comes in within four seconds. */
 export const burstOf = (perSecond: number): number => 4 * perSecond
 
-function relayOf(
-	values: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>,
-): Pick<Settings, 'relay'> {
+type Variables = Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>
+
+/** Azure sets WEBSITE_HOSTNAME to the name of the app there. The local tools set it to their own address, without TLS. */
+function originOf({ ROLLCALL_PUBLIC_ORIGIN: origin, WEBSITE_HOSTNAME: host }: Variables): string {
+	if (origin !== undefined) return origin
+	if (host === undefined)
+		throw new Error('set the app setting ROLLCALL_PUBLIC_ORIGIN, because WEBSITE_HOSTNAME is missing')
+	return `${/^(localhost|127\.0\.0\.1)(:|$)/i.test(host) ? 'http' : 'https'}://${host.toLowerCase()}`
+}
+
+function relayOf(values: Variables): Pick<Settings, 'relay'> {
 	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = values
 	if ((keyName === undefined) !== (key === undefined)) {
 		throw new Error('the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together')

@@ -18,6 +18,9 @@ param keyVaultName string
 @description('Optional. Host name of the relay namespace; empty if no tenant is behind a relay.')
 param relayHostName string = ''
 
+@description('Optional. Origin of the URLs in answers; if it is empty, the app takes the host name that Azure gives it.')
+param publicOrigin string = ''
+
 @description('Required. Days for which the feed of changes is kept.')
 param feedDays int
 
@@ -56,6 +59,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     ROLLCALL_BURST: string(tenantBurst)
     ROLLCALL_FEED_DAYS: string(feedDays)
     ROLLCALL_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
+    ROLLCALL_PUBLIC_ORIGIN: publicOrigin
     ROLLCALL_RATE: string(tenantRate)
     ROLLCALL_RELAY_NAMESPACE: relayHostName
     ROLLCALL_SCAN_LIMIT: string(scanLimit)

@@ -56,6 +56,7 @@ async function deploy(tenant: string) {
 				...identity.env,
 				AZURE_CLIENT_ID: clientId,
 				ROLLCALL_KEY_VAULT_URL: 'https://rollcallvault.vault.azure.net',
+				WEBSITE_HOSTNAME: 'rollcall-app.azurewebsites.net',
 				ROLLCALL_TABLES_ENDPOINT: 'https://rollcallaccount.table.core.windows.net',
 			},
 			stdio: ['pipe', 'pipe', 'inherit'],
@@ -118,7 +119,7 @@ describe('the built app with a managed identity', () => {
 		const { statusCode, headers, body, logs } = await ask(token)
 		expect({ statusCode, retryAfter: headers['retry-after'], body }).toEqual({
 			statusCode: '503',
-			retryAfter: '5',
+			retryAfter: '2',
 			body: {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
 				status: '503',

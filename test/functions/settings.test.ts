@@ -4,11 +4,17 @@ import { parseSettings } from '../../functions/settings.ts'
 
 const key = Buffer.from('an account key').toString('base64')
 const connectionString = `DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=${key};EndpointSuffix=core.windows.net`
+const host = { WEBSITE_HOSTNAME: 'acme.azurewebsites.net' }
 const azure = {
+	...host,
 	ROLLCALL_TABLES_ENDPOINT: 'https://acme.table.core.windows.net',
 	ROLLCALL_KEY_VAULT_URL: 'https://acme.vault.azure.net',
 }
-const laptop = { ROLLCALL_TABLES_CONNECTION_STRING: connectionString, ROLLCALL_TOKENS_FILE: '/data/tokens.json' }
+const laptop = {
+	...host,
+	ROLLCALL_TABLES_CONNECTION_STRING: connectionString,
+	ROLLCALL_TOKENS_FILE: '/data/tokens.json',
+}
 const relay = {
 	ROLLCALL_RELAY_NAMESPACE: 'acme.servicebus.windows.net',
 	ROLLCALL_RELAY_KEY_NAME: 'send',
@@ -85,6 +91,26 @@ describe('app settings', () => {
 			},
 		],
 		[
+			'with a domain of its own',
+			{ ...laptop, ROLLCALL_PUBLIC_ORIGIN: 'https://scim.contoso.com' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				publicOrigin: 'https://scim.contoso.com',
+				rate: { perSecond: 100, burst: 400 },
+			},
+		],
+		[
+			'under the local tools',
+			{ ...laptop, WEBSITE_HOSTNAME: 'localhost:7071' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				publicOrigin: 'http://localhost:7071',
+				rate: { perSecond: 100, burst: 400 },
+			},
+		],
+		[
 			'with a relay and its key',
 			{ ...laptop, ...relay },
 			{
@@ -95,7 +121,10 @@ describe('app settings', () => {
 			},
 		],
 	])('%s are read', (_, variables, settings) => {
-		expect(parseSettings({ PATH: '/bin', ...variables })).toEqual(settings)
+		expect(parseSettings({ PATH: '/bin', ...variables })).toEqual({
+			publicOrigin: 'https://acme.azurewebsites.net',
+			...settings,
+		})
 	})
 
 	const tables = 'set one of the app settings ROLLCALL_TABLES_ENDPOINT and ROLLCALL_TABLES_CONNECTION_STRING'
@@ -137,6 +166,23 @@ describe('app settings', () => {
 			},
 			wrong('ROLLCALL_TABLES_CONNECTION_STRING', 'is not a connection string with an account key'),
 		],
+		[
+			'no name of the host',
+			{ ...laptop, WEBSITE_HOSTNAME: '' },
+			'set the app setting ROLLCALL_PUBLIC_ORIGIN, because WEBSITE_HOSTNAME is missing',
+		],
+		[
+			'a public origin without TLS',
+			{ ...laptop, ROLLCALL_PUBLIC_ORIGIN: 'http://scim.contoso.com' },
+			wrong('ROLLCALL_PUBLIC_ORIGIN', 'is not an https address'),
+		],
+		...['https://scim.contoso.com/', 'https://scim.contoso.com/scim', 'https://a@scim.contoso.com'].map(
+			(origin): [string, Variables, string] => [
+				`a public origin that is ${origin}`,
+				{ ...laptop, ROLLCALL_PUBLIC_ORIGIN: origin },
+				wrong('ROLLCALL_PUBLIC_ORIGIN', 'is not an origin such as https://scim.contoso.com'),
+			],
+		),
 		[
 			'a namespace that is an address',
 			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: 'https://acme.servicebus.windows.net' },

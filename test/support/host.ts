@@ -53,6 +53,8 @@ type Options = {
 	readonly pause?: Pause
 	/** The settings of the tokens, instead of a file; read when the host starts. */
 	readonly vault?: () => KeyVault
+	/** The origin of the URLs in answers, instead of the address of the host. */
+	readonly publicOrigin?: string
 	/** Milliseconds since 1970, instead of the machine's clock. */
 	readonly now?: () => number
 	/** Gets every event of the host, including those without a tenant. */
@@ -67,6 +69,7 @@ export function useHost({
 	relay,
 	pause,
 	vault,
+	publicOrigin,
 	now,
 	log = () => {},
 }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
@@ -87,6 +90,7 @@ export function useHost({
 			tables: { connectionString: azurite.connectionString },
 			tokens: { file: join(folder, 'tokens.json') },
 			...(relay && { relay: relay() }),
+			...(publicOrigin && { publicOrigin }),
 		}
 		const created = await createServices(settings, {
 			intercept: (send) => meter.intercept(intercept(send)),

@@ -5,7 +5,7 @@ import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
 import { groupReferenceRow, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
-import { hasJson, isLong, maxJsonBytes } from './json-text.ts'
+import { hasJson, isLong, maxJsonBytes, parseStored } from './json-text.ts'
 import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -90,7 +90,7 @@ export function sizedResourceOf(row: Row): { readonly resource: StoredResource; 
 	const json = userRow.attributes.of(row)
 	const resource = {
 		id: idOf(row),
-		attributes: JSON.parse(json),
+		attributes: parseStored(json),
 		version: (groupRow.version.isIn(row) ? groupRow.version : userRow.version).of(row),
 		created: userRow.created.of(row),
 		lastModified: userRow.lastModified.of(row),

@@ -17,5 +17,5 @@ export function busyPartIn({ path }: TableRequest, { status, text }: TableRespon
 	const error = path === '$batch' ? batchError(status, text) : serviceError(status, text)
 	if (error === undefined || !(error.status === 429 || error.status === 503 || busyCodes.has(error.code)))
 		return undefined
-	return /account limit/i.test(error.message) ? 'account' : 'partition'
+	return /account limit/i.test(text) ? 'account' : 'partition'
 }
