@@ -132,7 +132,7 @@ async function answer(incoming: IncomingMessage, { body, requestId, host }: Requ
 
 /**
  * The address of a request on this server. The Host header, or the host in an absolute target (RFC 9112 section 3.2.2), must
- * be well-formed and counts for nothing else: a client could write any name there, and would find it in the answer.
+ * be well-formed. It counts for nothing else: a client that writes any name there must not find it in the answer.
  */
 function urlOf({ url = '/', headers, httpVersion }: IncomingMessage, origin: string): string | undefined {
 	if (headers.host === undefined && httpVersion !== '1.0') return undefined
