@@ -116,21 +116,17 @@ type RelayCall = {
 }
 
 /**
- * Delivers a request, and repeats it if it did not reach the SCIM server. If a write may have reached the server, repeats
- * only PUT and DELETE, which are idempotent. For POST and PATCH, looks up the outcome instead.
+ * Delivers a request, and repeats it if it did not reach the SCIM server. If a write may have reached the server, looks up
+ * its outcome instead. PUT and DELETE are not repeated either: after the first one was carried out, If-Match no longer
+ * matches, and the repetition would undo a write that came between the two.
  */
 async function deliver(call: RelayCall): Promise<AttemptResult> {
 	const ends = call.clock.now() + callLimit
 	let result = await route(call, { ends })
 	if (result.kind === 'not-sent' && result.agent !== undefined) result = await sendToOther(call, result, ends)
 	if (result.kind !== 'unknown') return result
-	const { method } = call.request
-	if (method === 'POST' || method === 'PATCH') return (await lookUpOutcome(call, result, ends)) ?? result
-	const again = await route(call, { ends })
-	// A failed repetition says nothing about the write before it.
-	if (method !== 'GET' && again.kind !== 'answered') return result
-	const isDeleted = method === 'DELETE' && again.kind === 'answered' && again.received.status === 404
-	return isDeleted ? { ...again, received: { ...again.received, status: 204, body: Buffer.alloc(0) } } : again
+	if (call.request.method === 'GET') return route(call, { ends })
+	return (await lookUpOutcome(call, result, ends)) ?? result
 }
 
 /** Sends a request that one agent refused to another agent. If there is none, waits for an agent that is restarting. */

@@ -149,20 +149,34 @@ test('a header with an invalid value is dropped', async () => {
 	expect(lab.origin.requests[0]?.headers).not.toHaveProperty('user-agent')
 })
 
-test('a DELETE with a lost answer is repeated, and 404 then means deleted', async () => {
+test.each(['PUT', 'DELETE'])('a %s with a lost answer is not repeated', async (method) => {
 	await lab.agent()
-	let exists = true
-	lab.origin.answer = (incoming, response) => {
-		if (!exists) return json(response, 404, {})
-		exists = false
-		return incoming.socket.destroy()
-	}
-	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({
-		status: 204,
-		body: undefined,
-	})
-	expect(lab.origin.requests.length).toBe(2)
+	lab.origin.answer = (incoming) => incoming.socket.destroy()
+	const lost = lab.sender()(request({ method, path: '/Users/1', headers: new Headers({ 'if-match': 'W/"1"' }) }))
+	expect(await outcome(lost)).toMatchObject({ status: 503, detail: expect.stringMatching(/outcome_unknown/) })
+	expect(lab.origin.requests.length).toBe(1)
 })
+
+test.each(['PUT', 'DELETE', 'PATCH'])(
+	'a %s with If-Match whose answer is cut gets the answer of the first attempt, never 412',
+	async (method) => {
+		await lab.agent()
+		await lab.agent({ agentId: '22222222-2222-4222-8222-222222222222' })
+		let version = 1
+		lab.origin.answer = (incoming, response) => {
+			if (incoming.headers['if-match'] !== `W/"${version}"`) return json(response, 412, { status: '412' })
+			version++
+			return json(response, 200, { version })
+		}
+		lab.standIn.faults.cutAnswerAt = 3
+		const headers = new Headers({ 'if-match': 'W/"1"' })
+		const sent = outcome(lab.sender()(request({ method, path: '/Users/1', headers, body: Buffer.from('{}') })))
+		await lab.standIn.journal.until('answer')
+		lab.standIn.faults.cutAnswerAt = undefined
+		expect(await sent).toEqual({ status: 200, body: { version: 2 } })
+		expect(lab.origin.requests.length).toBe(1)
+	},
+)
 
 test('a write with a truncated answer is not repeated: the agent still has the answer', async () => {
 	await lab.agent()
@@ -272,7 +286,8 @@ test.each([
 
 test.each([
 	['GET', 504, 200, 1],
-	['PUT', 500, 200, 1],
+	['PUT', 500, 503, 0],
+	['DELETE', 504, 503, 0],
 	['POST', 504, 503, 0],
 	['PATCH', 500, 503, 0],
 	['POST', 404, 200, 1],
@@ -280,18 +295,13 @@ test.each([
 	['GET', 502, 200, 1],
 	['POST', 502, 503, 0],
 	['PATCH', 502, 503, 0],
+	['DELETE', 502, 503, 0],
+	['DELETE', 404, 200, 1],
 ])('%s for which the relay answers %i becomes %i', async (method, fate, status, tokenRequests) => {
 	await lab.agent()
 	lab.standIn.faults.nextSends = [fate]
 	expect(await outcome(lab.sender()(request({ method })))).toMatchObject({ status })
 	expect(lab.origin.requests.length).toBe(tokenRequests)
-})
-
-test('a DELETE after which the relay answers 502 is repeated, and 404 then means deleted', async () => {
-	await lab.agent()
-	lab.standIn.faults.nextSends = [502]
-	lab.origin.answer = (_, response) => json(response, 404, { detail: 'gone' })
-	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({ status: 204 })
 })
 
 test('a relay that refuses connections is relay_unreachable', async () => {
