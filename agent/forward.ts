@@ -1,16 +1,10 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
-import { readBody } from '../shared/relay/body.ts'
 import type { Clock } from '../shared/relay/clock.ts'
-import {
-	type AgentErrorCode,
-	answerHeaders,
-	bodyLimit,
-	isValidHeaderValue,
-	requestHeaders,
-} from '../shared/relay/contract.ts'
+import { type AgentErrorCode, isValidHeaderValue, requestHeaders } from '../shared/relay/contract.ts'
 import type { Config } from './config.ts'
 import { briefly } from './log.ts'
+import { badResponse, type OriginAnswer, readOriginAnswer } from './origin-answer.ts'
 import { originFault, originTls } from './origin-tls.ts'
 import { readToken } from './secret-file.ts'
 
@@ -25,10 +19,6 @@ export type OriginRequest = {
 	/** Aborted when the answer is no longer needed. */
 	readonly signal?: AbortSignal
 }
-
-export type OriginAnswer =
-	| { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Buffer }
-	| { readonly fault: AgentErrorCode; readonly detail: string; readonly originStatus?: number }
 
 /** Sends a request to the SCIM server. Never rejects: a failure is a `fault`. */
 export type Forward = (request: OriginRequest) => Promise<OriginAnswer>
@@ -109,14 +99,17 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 				}
 			})
 			const failWith = (error: Error) => fail(originFault(error, { mode, isSent, isAgreed }), briefly(error))
-			outgoing.on('error', failWith)
+			let answer: IncomingMessage | undefined
+			// What follows a complete answer belongs to no request, such as a body after the head of a 204.
+			outgoing.on('error', (error) => answer?.complete || failWith(error))
 			// The request asked for no other protocol. Without this listener Node would not report the answer at all.
 			outgoing.on('upgrade', (response, socket) => {
 				socket.destroy()
 				finish(badResponse(response, `the status is ${response.statusCode}`))
 			})
 			outgoing.on('response', (response) => {
-				receive(response).then(finish, failWith)
+				answer = response
+				readOriginAnswer(response).then(finish, failWith)
 			})
 			outgoing.end(body.length > 0 ? body : undefined)
 		})
@@ -144,40 +137,4 @@ const forwardedHeaders = (headers: Readonly<Record<string, string>>): Record<str
 		Object.entries(headers).filter(
 			([name, value]) => requestHeaders.has(name) && name !== 'authorization' && isValidHeaderValue(value),
 		),
-	)
-
-async function receive(response: IncomingMessage): Promise<OriginAnswer> {
-	const body = await readBody(response, bodyLimit)
-	if (body === undefined) return badResponse(response, `the body is longer than ${bodyLimit} bytes`)
-	const status = response.statusCode ?? 0
-	if (status === 502 || status === 504)
-		return { ...badResponse(response, 'a gateway in front of the SCIM server failed'), fault: 'origin_unavailable' }
-	if (status < 200 || STATUS_CODES[status] === undefined) return badResponse(response, `the status is ${status}`)
-	// A refusal of credentials passes in any format, so that the administrator sees it.
-	const isRefusal = status === 401 || status === 403 || status === 429
-	if (body.length > 0 && !isRefusal && !isJson(response.headers['content-type'], body))
-		return badResponse(response, `${status} with a body that is not JSON`)
-	return { status, headers: answerHeadersOf(response.headers), body }
-}
-
-const badResponse = ({ statusCode = 0 }: IncomingMessage, what: string) =>
-	({ fault: 'origin_bad_response', detail: what, originStatus: statusCode }) as const
-
-function isJson(type: string | undefined, body: Buffer): boolean {
-	if (!/^application\/(scim\+)?json\b/i.test(type ?? '')) return false
-	try {
-		JSON.parse(body.toString())
-		return true
-	} catch (error) {
-		if (error instanceof SyntaxError) return false
-		throw error
-	}
-}
-
-const answerHeadersOf = (headers: IncomingMessage['headers']): Record<string, string> =>
-	Object.fromEntries(
-		Object.entries(headers).flatMap(([name, value]) => {
-			const joined = Array.isArray(value) ? value.join(', ') : (value ?? '')
-			return answerHeaders.has(name) && isValidHeaderValue(joined) ? [[name, joined]] : []
-		}),
 	)
