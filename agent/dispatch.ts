@@ -10,6 +10,7 @@ import {
 	type RelayOutcome,
 	reserved,
 } from '../shared/relay/contract.ts'
+import { semaphore } from '../shared/relay/semaphore.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import type { RelayRequest, RelayResponse } from './channel.ts'
 import type { Config } from './config.ts'
@@ -19,7 +20,6 @@ import { briefly, type Log } from './log.ts'
 import type { OriginAnswer } from './origin-answer.ts'
 import type { Probe } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
-import { semaphore } from './semaphore.ts'
 import { originTarget } from './target.ts'
 import { version } from './version.ts'
 
@@ -156,7 +156,8 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 			const { method } = request
 			return forward({ method, path, headers, body, deadline, ...(signal && method === 'GET' && { signal }) })
 		}
-		const answer = enter({ run, waitLimit: limit, fallback: lateTurn })
+		// The other half is for the SCIM server. A write that it cannot finish in time would have an unknown outcome.
+		const answer = enter({ run, waitLimit: limit / 2, fallback: lateTurn })
 		if (answer === undefined)
 			return refusal('agent_busy', `${config.concurrency} requests are in progress and ${waiting} are waiting`)
 		const originAnswer = await answer

@@ -12,7 +12,8 @@ import {
 	requestHeaders,
 	reserved,
 } from '../../shared/relay/contract.ts'
-import { type Exchange, type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
+import { connectionLimit, type Exchange, type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
+import { semaphore } from '../../shared/relay/semaphore.ts'
 import { cached, type TokenSource } from '../../shared/relay/token-cache.ts'
 import { payloadTooLarge, ScimError, unavailable } from '../../shared/scim/error.ts'
 import { publicLocation, withPublicLocations } from './locations.ts'
@@ -87,24 +88,41 @@ const resendAfter = [250, 1000, 2000]
 const breakAfter = 5
 const breakFor = 5000
 const retryAfterSeconds = 30
+/** Requests of a tenant that wait for a connection, and the milliseconds that each may wait. */
+const queueLimit = 64
+const queueTime = 15_000
+const busyRetrySeconds = 5
 
 export function relaySender(options: SenderOptions): SendRelayed {
 	const { clock = systemClock } = options
 	const exchange = exchangeWith(options.namespace, { ca: options.ca, clock })
 	const token = cached(options.token, clock)
+	const { enter } = semaphore(connectionLimit, queueLimit, clock)
 	let failures = 0
 	/** The answer to all requests for a while, after the relay was unreachable repeatedly. */
 	let openCircuit: { readonly result: UnroutedResult; readonly until: number } | undefined
-	return async (request) => {
-		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
+	const refuseIfUnreachable = () => {
 		if (openCircuit !== undefined && clock.now() < openCircuit.until)
 			throw unrouted(openCircuit.result, ' (as of a moment ago)')
-		const result = await deliver({ request, options, exchange, token, clock, key: randomUUID() })
+	}
+	const take = async (request: RelayedRequest, ends: number): Promise<RelayedAnswer> => {
+		refuseIfUnreachable()
+		const result = await deliver({ request, options, exchange, token, clock, key: randomUUID(), ends })
 		failures = result.kind === 'unrouted' ? failures + 1 : 0
 		if (result.kind === 'unrouted' && failures >= breakAfter) openCircuit = { result, until: clock.now() + breakFor }
 		return answerTo(request, result)
 	}
+	return async (request) => {
+		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
+		refuseIfUnreachable()
+		const ends = clock.now() + callLimit
+		const answer = await enter({ run: () => take(request, ends), waitLimit: queueTime, fallback: undefined })
+		if (answer === undefined) throw refused('busy', tooMany, { seconds: busyRetrySeconds })
+		return answer
+	}
 }
+
+const tooMany = `${connectionLimit} requests are in progress and others are waiting`
 
 type RelayCall = {
 	readonly request: RelayedRequest
@@ -113,6 +131,8 @@ type RelayCall = {
 	readonly token: (fresh?: boolean) => Promise<{ readonly token: string }>
 	readonly clock: Clock
 	readonly key: string
+	/** Time of the clock at which the call is given up, in milliseconds since 1970. */
+	readonly ends: number
 }
 
 /**
@@ -121,20 +141,19 @@ type RelayCall = {
  * matches, and the repetition would undo a write that came between the two.
  */
 async function deliver(call: RelayCall): Promise<AttemptResult> {
-	const ends = call.clock.now() + callLimit
-	let result = await route(call, { ends })
-	if (result.kind === 'not-sent' && result.agent !== undefined) result = await sendToOther(call, result, ends)
+	let result = await route(call, {})
+	if (result.kind === 'not-sent' && result.agent !== undefined) result = await sendToOther(call, result)
 	if (result.kind !== 'unknown') return result
-	if (call.request.method === 'GET') return route(call, { ends })
-	return (await lookUpOutcome(call, result, ends)) ?? result
+	if (call.request.method === 'GET') return route(call, {})
+	return (await lookUpOutcome(call, result)) ?? result
 }
 
 /** Sends a request that one agent refused to another agent. If there is none, waits for an agent that is restarting. */
-async function sendToOther(call: RelayCall, refused: FailedResult, ends: number): Promise<AttemptResult> {
+async function sendToOther(call: RelayCall, refused: FailedResult): Promise<AttemptResult> {
 	if (refused.agent === undefined) return refused
-	const other = await send(call, { ends, headers: ruledOut(refused.agent) })
+	const other = await send(call, { headers: ruledOut(refused.agent) })
 	if (!isUnrouted(other)) return other
-	return isDraining(refused) ? retryWhile(call, { ends }, { result: refused, condition: isAway }) : refused
+	return isDraining(refused) ? retryWhile(call, {}, { result: refused, condition: isAway }) : refused
 }
 
 /** Sends until the request reaches an agent, which may be restarting. Replaces a refused token once. */
@@ -151,10 +170,10 @@ async function retryWhile(
 	attempt: AttemptOptions,
 	{ result: first, condition }: RetryRule,
 ): Promise<AttemptResult> {
-	const { clock } = call
+	const { clock, ends } = call
 	let result = first
 	for (const delay of resendAfter) {
-		if (!condition(result) || clock.now() + delay > attempt.ends) break
+		if (!condition(result) || clock.now() + delay > ends) break
 		await pause(clock, delay)
 		result = await send(call, attempt)
 	}
@@ -168,12 +187,8 @@ const isAway = (result: AttemptResult): boolean => isUnrouted(result) || isDrain
 const ruledOut = ({ id }: AgentMark) => ({ 'Microsoft-Relay-DisallowedListeners': id })
 
 /** Asks the agents for the answer to a write. The first agent may not be the one that carried the write out. */
-async function lookUpOutcome(
-	call: RelayCall,
-	{ agent }: FailedResult,
-	ends: number,
-): Promise<AttemptResult | undefined> {
-	const question = { ends, path: `${reserved.outcome}${call.key}`, method: 'GET' }
+async function lookUpOutcome(call: RelayCall, { agent }: FailedResult): Promise<AttemptResult | undefined> {
+	const question = { path: `${reserved.outcome}${call.key}`, method: 'GET' }
 	const allowed = agent === undefined ? {} : { 'Microsoft-Relay-AllowedListeners': agent.id }
 	const first = await route(call, { ...question, headers: allowed })
 	if (first.kind !== 'unknown') return first.kind === 'answered' ? first : undefined
@@ -188,15 +203,13 @@ type AttemptOptions = {
 	readonly headers?: Readonly<Record<string, string>>
 	readonly path?: string
 	readonly method?: string
-	/** Time of the clock at which the call is given up, in milliseconds since 1970. */
-	readonly ends: number
 }
 
 async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptResult> {
 	const { options, request, exchange, clock } = call
 	const token = await tokenFor(call, attempt)
 	if ('kind' in token) return token
-	const remaining = attempt.ends - clock.now()
+	const remaining = call.ends - clock.now()
 	if (remaining <= 0) return { kind: 'unknown', why: `no answer within ${callLimit / 1000} s` }
 	const isOwn = attempt.path !== undefined
 	const path = attempt.path ?? `/scim${escaped(request.path)}`
@@ -227,7 +240,7 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 	return judge(received, method, options)
 }
 
-async function tokenFor({ token, clock }: RelayCall, { ends, isTokenFresh }: AttemptOptions) {
+async function tokenFor({ token, clock, ends }: RelayCall, { isTokenFresh }: AttemptOptions) {
 	try {
 		return await within(clock, Math.max(0, ends - clock.now()), token(isTokenFresh))
 	} catch (cause) {

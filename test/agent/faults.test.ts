@@ -821,6 +821,31 @@ describe('the SCIM server', () => {
 		expect(await sent).toMatchObject({ status: 200 })
 	})
 
+	test('that takes 10 s and gets two hundred writes at once is busy, not unreachable', async () => {
+		await lab.agent()
+		lab.origin.answer = (_, response) => clock.after(10_000, () => json(response, 201, {}))
+		const send = lab.sender()
+		const began = clock.now()
+		const sent = Array.from({ length: 200 }, async () => ({
+			...(await outcome(send(post()))),
+			after: clock.now() - began,
+		}))
+		const all = await Promise.all(sent)
+		const busy = all.filter(({ status }) => status === 503)
+		for (const answer of busy)
+			expect(answer).toMatchObject({
+				detail: expect.stringMatching(/\((busy|agent_busy)\)/),
+				headers: { 'Retry-After': expect.stringMatching(/^[15]$/) },
+			})
+		// What does not fit into the queue is refused at once, before the first write is done.
+		expect(busy.filter(({ after }) => after < 10_000).length).toBeGreaterThanOrEqual(100)
+		expect(all.filter(({ status }) => status === 201).length).toBe(200 - busy.length)
+		expect(lab.origin.requests.length).toBe(200 - busy.length)
+		expect(lab.origin.requests.length).toBeGreaterThanOrEqual(32)
+		lab.origin.answer = (_, response) => json(response, 201, {})
+		expect(await outcome(send(post()))).toEqual({ status: 201, body: {} })
+	})
+
 	test('gets at most sixteen of two hundred concurrent requests, and no answers are mixed up', async () => {
 		const separate = await startLab({ factor: 1 })
 		running.push(separate)
