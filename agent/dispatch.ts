@@ -7,8 +7,10 @@ import {
 	bodyLimit,
 	contractVersion,
 	header,
+	judgeContract,
 	type RelayOutcome,
 	reserved,
+	targetLimit,
 } from '../shared/relay/contract.ts'
 import { semaphore } from '../shared/relay/semaphore.ts'
 import { ScimError } from '../shared/scim/error.ts'
@@ -20,7 +22,7 @@ import { briefly, type Log } from './log.ts'
 import type { OriginAnswer } from './origin-answer.ts'
 import type { Probe } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
-import { originTarget } from './target.ts'
+import { originTarget, refusalOf } from './target.ts'
 import { version } from './version.ts'
 
 /** Largest body on the control channel, in bytes. A larger one needs a rendezvous. */
@@ -107,6 +109,8 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 
 	async function replyTo(delivery: Delivery, headers: Record<string, string>): Promise<AgentAnswer> {
 		const { request, body } = delivery
+		const problem = contractProblem(headers[header.version])
+		if (problem !== undefined) return refusal('version_refused', problem)
 		const target = exactTarget(request.requestTarget, headers[header.target], log)
 		if (target.startsWith(`/${entity}${reserved.outcome}`))
 			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
@@ -115,8 +119,10 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 		if (target === `/${entity}${reserved.info}`) return jsonAnswer(info)
 		if (!methods.has(request.method))
 			return refusal('method_refused', `the method ${request.method.slice(0, 20)} is refused`)
+		if (target.length > targetLimit)
+			return refusal('target_too_long', `the path and query are longer than ${targetLimit} characters`)
 		const path = originTarget(target, { entity, basePath })
-		if (path === undefined) return refusal('path_refused', 'only paths below /scim reach the SCIM server')
+		if (path === undefined) return refusal('path_refused', refusalOf(target))
 		if (body.length > bodyLimit) return refusal('body_too_large', `the body is longer than ${bodyLimit} bytes`)
 		if (JSON.stringify(headers).length > headerLimit)
 			return refusal('header_too_large', `the headers are longer than ${headerLimit} bytes`)
@@ -161,11 +167,23 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 		if (answer === undefined)
 			return refusal('agent_busy', `${config.concurrency} requests are in progress and ${waiting} are waiting`)
 		const originAnswer = await answer
-		const reply = replyOf(originAnswer)
+		const reply = replyOf(usable(originAnswer))
 		return {
 			...reply,
 			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - arrived)) },
 		}
+	}
+
+	/** An answer about the agent or the address of the SCIM server is not for the client. */
+	function usable(answer: OriginAnswer): OriginAnswer {
+		if ('fault' in answer) return answer
+		const { status: originStatus } = answer
+		if (originStatus === 401 && config.origin.authorization.type !== 'passThrough')
+			return { fault: 'origin_auth', detail: 'the SCIM server refuses the credentials of the agent', originStatus }
+		if (originStatus < 300 || originStatus > 399 || originStatus === 304) return answer
+		// After 302 and 303, the request may have been carried out (RFC 9110 section 15.4).
+		const fault = [301, 307, 308].includes(originStatus) ? 'origin_redirect' : 'origin_bad_response'
+		return { fault, detail: `the SCIM server answers with a redirect (${originStatus})`, originStatus }
 	}
 
 	async function outcomeOf(key: string): Promise<AgentAnswer> {
@@ -180,7 +198,7 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 		agent: config.agentId,
 		hybridConnection: entity,
 		version,
-		contract: contractVersion,
+		contract: String(contractVersion),
 		node: process.versions.node,
 		platform: process.platform,
 		concurrency: config.concurrency,
@@ -245,6 +263,15 @@ export function refusal(code: AgentErrorCode, detail: string, originStatus?: num
 		outcome,
 		error: code,
 	}
+}
+
+/** Why the agent cannot work with this version of the cloud. A request of an administrator has no version. */
+function contractProblem(version: string | undefined): string | undefined {
+	if (version === undefined) return undefined
+	const verdict = judgeContract(version)
+	const versions = `Rollcall speaks version ${version.slice(0, 20)} of the contract and this agent version ${contractVersion}`
+	if (verdict === 'too new') return `${versions}; update the agent`
+	return verdict === 'too old' ? `${versions}; deploy a newer Rollcall` : undefined
 }
 
 const lateTurn: OriginAnswer = { fault: 'agent_busy', detail: 'the request waited too long for its turn' }

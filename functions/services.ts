@@ -16,7 +16,7 @@ import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenant
 import type { Check } from './call.ts'
 import { check } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
-import type { RelayedRequest } from './relay/sender.ts'
+import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
 import { counted } from './usage.ts'
 
@@ -76,11 +76,23 @@ export async function createServices(settings: Settings, options: ConnectOptions
 			Promise.all([
 				check('tables', () => open(tenant).get(userType, ids('User')), now),
 				check('tokens', () => source(tenant.name, now()), now),
-				...(tenant.mode === 'relay' ? [check('scimServer', () => senderOf(tenant)(ask), now)] : []),
+				...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, now)] : []),
 			]),
 		ids,
 		now,
 	}
+}
+
+/** Asks the SCIM server of a tenant. Agents that are out of date still work, and are named all the same. */
+async function checkScimServer(sender: () => RelaySender, ask: RelayedRequest, now: () => number): Promise<Check> {
+	let outdated: readonly string[] = []
+	const run = async () => {
+		const send = sender()
+		await send(ask)
+		outdated = await send.outdatedAgents(ask.requestId)
+	}
+	const result = await check('scimServer', run, now)
+	return outdated.length === 0 ? result : { ...result, detail: outdated.join('; ') }
 }
 
 async function accountOf(settings: Settings): Promise<Account> {

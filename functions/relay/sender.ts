@@ -8,9 +8,11 @@ import {
 	contractVersion,
 	header,
 	isValidHeaderValue,
+	judgeContract,
 	type RelayOutcome,
 	requestHeaders,
 	reserved,
+	targetLimit,
 } from '../../shared/relay/contract.ts'
 import { connectionLimit, type Exchange, type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
 import { semaphore } from '../../shared/relay/semaphore.ts'
@@ -54,12 +56,19 @@ export type RelayedAnswer = {
 /** Sends a request to the SCIM server of a tenant. Throws a ScimError if the answer is not from that server. */
 export type SendRelayed = (request: RelayedRequest) => Promise<RelayedAnswer>
 
+export type RelaySender = SendRelayed & {
+	/** Says which connected agents are out of date, one sentence for each. Throws a ScimError if no agent is connected. */
+	outdatedAgents(requestId: string): Promise<readonly string[]>
+}
+
 /** What the headers of an answer say about the agent. */
 type AgentMark = {
 	readonly id: string
 	readonly outcome: RelayOutcome
 	readonly error: string | undefined
 	readonly base: string
+	/** Version of the contract. */
+	readonly contract: string | undefined
 }
 
 /** How one attempt ended: `unrouted` did not reach an agent, `not-sent` did not reach the SCIM server. */
@@ -88,12 +97,14 @@ const resendAfter = [250, 1000, 2000]
 const breakAfter = 5
 const breakFor = 5000
 const retryAfterSeconds = 30
+/** The most agents that Azure connects to one hybrid connection. */
+const agentLimit = 25
 /** Requests of a tenant that wait for a connection, and the milliseconds that each may wait. */
 const queueLimit = 64
 const queueTime = 15_000
 const busyRetrySeconds = 5
 
-export function relaySender(options: SenderOptions): SendRelayed {
+export function relaySender(options: SenderOptions): RelaySender {
 	const { clock = systemClock } = options
 	const exchange = exchangeWith(options.namespace, { ca: options.ca, clock })
 	const token = cached(options.token, clock)
@@ -112,15 +123,30 @@ export function relaySender(options: SenderOptions): SendRelayed {
 		if (result.kind === 'unrouted' && failures >= breakAfter) openCircuit = { result, until: clock.now() + breakFor }
 		return answerTo(request, result)
 	}
-	return async (request) => {
+	const send = async (request: RelayedRequest) => {
 		if ((request.body?.length ?? 0) > bodyLimit) throw payloadTooLarge(`the body is longer than ${bodyLimit} bytes`)
+		if (targetOf(options, request.path).length > targetLimit)
+			throw new ScimError(414, `the path and query are longer than ${targetLimit} characters`)
 		refuseIfUnreachable()
 		const ends = clock.now() + callLimit
 		const answer = await enter({ run: () => take(request, ends), waitLimit: queueTime, fallback: undefined })
 		if (answer === undefined) throw refused('busy', tooMany, { seconds: busyRetrySeconds })
 		return answer
 	}
+	const outdatedAgents = async (requestId: string) => {
+		const request = { method: 'GET', path: '/', headers: new Headers(), requestId, publicBase: '' }
+		const ends = clock.now() + callLimit
+		const call = { request, options, exchange, token, clock, key: randomUUID(), ends }
+		const { answers } = await askAgents(call, { method: 'GET', path: reserved.info })
+		return answers.flatMap(({ agent }) => outdated(agent))
+	}
+	return Object.assign(send, { outdatedAgents })
 }
+
+const outdated = ({ id, contract }: AgentMark): readonly string[] =>
+	judgeContract(contract) === 'current'
+		? []
+		: [`the agent ${id} is out of date: it speaks version ${contract} of the contract, and Rollcall ${contractVersion}`]
 
 const tooMany = `${connectionLimit} requests are in progress and others are waiting`
 
@@ -151,7 +177,7 @@ async function deliver(call: RelayCall): Promise<AttemptResult> {
 /** Sends a request that one agent refused to another agent. If there is none, waits for an agent that is restarting. */
 async function sendToOther(call: RelayCall, refused: FailedResult): Promise<AttemptResult> {
 	if (refused.agent === undefined) return refused
-	const other = await send(call, { headers: ruledOut(refused.agent) })
+	const other = await send(call, { headers: ruledOut(refused.agent.id) })
 	if (!isUnrouted(other)) return other
 	return isDraining(refused) ? retryWhile(call, {}, { result: refused, condition: isAway }) : refused
 }
@@ -184,7 +210,7 @@ const isUnrouted = (result: AttemptResult): boolean => result.kind === 'unrouted
 const isDraining = (result: AttemptResult): boolean => result.kind === 'not-sent' && result.agent?.error === 'draining'
 const isAway = (result: AttemptResult): boolean => isUnrouted(result) || isDraining(result)
 
-const ruledOut = ({ id }: AgentMark) => ({ 'Microsoft-Relay-DisallowedListeners': id })
+const ruledOut = (...ids: readonly string[]) => ({ 'Microsoft-Relay-DisallowedListeners': ids.join(',') })
 
 /** Asks the agents for the answer to a write. The first agent may not be the one that carried the write out. */
 async function lookUpOutcome(call: RelayCall, { agent }: FailedResult): Promise<AttemptResult | undefined> {
@@ -193,8 +219,30 @@ async function lookUpOutcome(call: RelayCall, { agent }: FailedResult): Promise<
 	const first = await route(call, { ...question, headers: allowed })
 	if (first.kind !== 'unknown') return first.kind === 'answered' ? first : undefined
 	if (agent !== undefined || first.agent === undefined) return undefined
-	const second = await send(call, { ...question, headers: ruledOut(first.agent) })
+	const second = await send(call, { ...question, headers: ruledOut(first.agent.id) })
 	return second.kind === 'answered' ? second : undefined
+}
+
+type AgentsAsked = {
+	/** One answer of each agent. */
+	readonly answers: readonly (AttemptResult & { readonly agent: AgentMark })[]
+	/** Every connected agent has answered. */
+	readonly isComplete: boolean
+}
+
+/** Asks every connected agent: each question excludes the agents that have answered, until no agent is left. */
+async function askAgents(call: RelayCall, question: AttemptOptions): Promise<AgentsAsked> {
+	const answers: AgentsAsked['answers'][number][] = []
+	while (answers.length < agentLimit) {
+		const ids = answers.map(({ agent }) => agent.id)
+		const headers = ids.length === 0 ? {} : ruledOut(...ids)
+		const result = await send(call, { ...question, headers })
+		if (result.kind === 'unrouted') return { answers, isComplete: ids.length > 0 }
+		// An agent that answers again shows that the service ignores the header.
+		if (!('agent' in result) || result.agent === undefined || ids.includes(result.agent.id)) break
+		answers.push({ ...result, agent: result.agent })
+	}
+	return { answers, isComplete: false }
 }
 
 /** What an attempt sends other than the client's request as it is. */
@@ -212,8 +260,8 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 	const remaining = call.ends - clock.now()
 	if (remaining <= 0) return { kind: 'unknown', why: `no answer within ${callLimit / 1000} s` }
 	const isOwn = attempt.path !== undefined
-	const path = attempt.path ?? `/scim${escaped(request.path)}`
-	const target = `/${options.hybridConnection}${path}`
+	const target =
+		attempt.path === undefined ? targetOf(options, request.path) : `/${options.hybridConnection}${attempt.path}`
 	const body = isOwn ? undefined : request.body
 	const method = attempt.method ?? request.method
 	const isTunnelled = method === 'PATCH' && options.isPatchSentAsPost === true
@@ -225,7 +273,7 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 			...(body !== undefined && { 'content-length': String(body.length) }),
 			'accept-encoding': 'gzip',
 			servicebusauthorization: token.token,
-			[header.version]: contractVersion,
+			[header.version]: String(contractVersion),
 			[header.requestId]: request.requestId,
 			[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
 			[header.key]: call.key,
@@ -263,6 +311,9 @@ function forwardedHeaders(
 	)
 }
 
+const targetOf = ({ hybridConnection }: SenderOptions, path: string): string =>
+	`/${hybridConnection}/scim${escaped(path)}`
+
 /** Escapes the path strictly, because the service rewrites other characters. */
 const escaped = (path: string): string =>
 	path
@@ -282,6 +333,14 @@ function judge(received: ExchangeResult, method: string, options: SenderOptions)
 	const trust = distrust(received.headers[header.agent] ?? '', agent.id, options)
 	if (trust !== undefined) return { kind: 'refused', error: refused('unknown_agent', trust) }
 	const why = agent.error ?? agent.outcome
+	const problem = contractProblem(agent)
+	if (problem !== undefined)
+		return agent.outcome === 'not-sent'
+			? { kind: 'refused', error: refused('version_refused', problem) }
+			: { kind: 'unknown', why: `version_refused: ${problem}` }
+	// An agent of the contract's version 1 passes a redirect on. Its address is internal.
+	if (received.status >= 300 && received.status < 400 && received.status !== 304)
+		return { kind: 'unknown', why: `the SCIM server answers with a redirect (${received.status})` }
 	if (agent.error === 'rendezvous_failed') return { kind: 'unknown', why, agent, received }
 	return agent.outcome === 'completed'
 		? { kind: 'answered', agent, received }
@@ -293,6 +352,9 @@ function judge(received: ExchangeResult, method: string, options: SenderOptions)
  * the listener during a request answers 502, too, so a write is not repeated after a 502.
  */
 function judgeRelay({ status, reason, headers }: CompleteAnswer, method: string): AttemptResult {
+	// Only the answer of a listener has Via. This listener is no agent, so no request may be sent to it again.
+	if (headers.via !== undefined)
+		return { kind: 'refused', error: refused('unknown_agent', `a listener that is no agent answered ${status}`) }
 	const why = `the relay answered ${status} ${reason}`.slice(0, 300)
 	// An agent has seen the request, although its answer cannot be trusted.
 	if (header.agent in headers) return { kind: 'unknown', why }
@@ -306,8 +368,17 @@ function agentOf({ headers }: CompleteAnswer): AgentMark | undefined {
 	const mark = headers[header.agent]
 	const outcome = headers[header.outcome]
 	if (mark === undefined || headers.via === undefined || !isRelayOutcome(outcome)) return undefined
-	const [id = ''] = mark.split(';')
-	return { id, outcome, error: headers[header.error], base: headers[header.base] ?? '' }
+	const [id = '', ...parts] = mark.split(';')
+	const contract = parts.find((part) => part.startsWith('v='))?.slice(2)
+	return { id, outcome, error: headers[header.error], base: headers[header.base] ?? '', contract }
+}
+
+/** Why Rollcall cannot work with this version of the agent. */
+function contractProblem({ id, contract = 'none' }: AgentMark): string | undefined {
+	const verdict = judgeContract(contract)
+	const versions = `the agent ${id} speaks version ${contract} of the contract and Rollcall version ${contractVersion}`
+	if (verdict === 'too old') return `${versions}; update the agent`
+	return verdict === 'too new' ? `${versions}; deploy a newer Rollcall` : undefined
 }
 
 const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()

@@ -515,7 +515,7 @@ describe('the answer', () => {
 		expect(await outcome(lab.sender()(request()))).toEqual(failed(/origin_bad_response/))
 	})
 
-	test.each([401, 403, 404, 409, 412, 429])('with %i from the SCIM server passes unchanged', async (status) => {
+	test.each([403, 404, 409, 412, 429])('with %i from the SCIM server passes unchanged', async (status) => {
 		await lab.agent()
 		lab.origin.answer = (_, response) => json(response, status, { status: String(status) }, { 'retry-after': '7' })
 		const answer = await lab.sender()(post())
@@ -525,6 +525,49 @@ describe('the answer', () => {
 			`{"status":"${status}"}`,
 		])
 		expect(lab.origin.requests.length).toBe(1)
+	})
+
+	test.each([
+		['bearer', { type: 'bearer', tokenFile: 'origin.token' }],
+		['clientCertificate', { type: 'clientCertificate' }],
+	])('with 401 for credentials of the agent (%s) is 503, never 401', async (_, authorization) => {
+		const { origin } = settings(lab.standIn, lab.origin)
+		await lab.agent({ origin: { ...origin, authorization } })
+		lab.origin.answer = (_request, response) => json(response, 401, { status: '401' })
+		expect(await outcome(lab.sender()(post()))).toEqual(
+			failed(/\(origin_auth\): .*refuses the credentials of the agent/),
+		)
+	})
+
+	test('with 401 for the token of the client passes unchanged', async () => {
+		const { origin } = settings(lab.standIn, lab.origin)
+		await lab.agent({ origin: { ...origin, authorization: { type: 'passThrough' } } })
+		lab.origin.answer = (_, response) => json(response, 401, { status: '401' }, { 'www-authenticate': 'Bearer' })
+		const { status, headers } = await lab.sender({ isAuthorizationPassed: true })(post())
+		expect([status, headers['www-authenticate']]).toEqual([401, 'Bearer'])
+	})
+
+	test.each([
+		[301, /\(origin_redirect\)/],
+		[302, /outcome_unknown.*origin_bad_response.*redirect/],
+		[303, /outcome_unknown/],
+		[307, /\(origin_redirect\)/],
+		[308, /\(origin_redirect\)/],
+	])('with the redirect %i is 503 without the internal address', async (status, detail) => {
+		await lab.agent()
+		const location = 'https://appsrv01.corp.local/login'
+		lab.origin.answer = (_, response) => json(response, status, { location }, { location })
+		const answer = await outcome(lab.sender()(post()))
+		expect(answer).toEqual(failed(detail))
+		expect(JSON.stringify(answer)).not.toContain('corp.local')
+		expect(lab.origin.requests.length).toBe(1)
+	})
+
+	test('with 304 passes unchanged', async () => {
+		await lab.agent()
+		lab.origin.answer = (_, response) => response.writeHead(304, { etag: '"1"' }).end()
+		const { status, headers } = await lab.sender()(request())
+		expect([status, headers.etag]).toEqual([304, '"1"'])
 	})
 
 	test.each([502, 504])('with %i from a gateway in front of the SCIM server becomes 503', async (status) => {
@@ -947,6 +990,37 @@ describe('a request', () => {
 		expect(await outcome(lab.sender({ agents: [second] })(request()))).toEqual(
 			failed(/\(unknown_agent\).*11111111-1111/),
 		)
+	})
+
+	test('with an id that contains a slash or backslash is refused with a sentence', async () => {
+		await lab.agent()
+		for (const id of ['DOMAIN%5Cuser', 'a%2Fb', 'a%255cb'])
+			expect(await outcome(lab.sender()(request({ path: `/Users/${id}` })))).toMatchObject({
+				status: 400,
+				detail: expect.stringMatching(/path_refused: the path contains .* as %2F or %5C/),
+			})
+		expect(lab.origin.requests).toEqual([])
+	})
+
+	test('with a path and query that are too long is refused', async () => {
+		await lab.agent()
+		const { status, headers } = await raw('GET', `/demo/scim/Users?${'x'.repeat(8192)}`)
+		expect([status, headers['x-scim-relay-error']]).toEqual([414, 'target_too_long'])
+	})
+
+	test.each([
+		['3', /Rollcall speaks version 3 of the contract and this agent version 2; update the agent/],
+		['0', /Rollcall speaks version 0 of the contract and this agent version 2; deploy a newer Rollcall/],
+	])('of version %s of the contract is refused with a sentence', async (version, sentence) => {
+		await lab.agent()
+		const { status, headers, body } = await raw('POST', '/demo/scim/Users', { 'x-scim-relay-v': version })
+		expect([status, headers['x-scim-relay-error'], headers['x-scim-relay-outcome']]).toEqual([
+			503,
+			'version_refused',
+			'not-sent',
+		])
+		expect(JSON.parse(body.toString()).detail).toMatch(sentence)
+		expect(lab.origin.requests).toEqual([])
 	})
 
 	test('outside of /scim is refused', async () => {
