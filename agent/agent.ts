@@ -11,6 +11,7 @@ import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
 import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
+import { relayTimeFrom } from './relay-time.ts'
 import { openSession, type Session, type SessionEnd, type SessionOptions, TokenError } from './session.ts'
 
 export type AgentEnvironment = {
@@ -63,7 +64,10 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	const source = tokenSource(config, clock)
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
-	const requests = dispatcher({ config, clock, log, forward, probe })
+	const ca = caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.')
+	const proxy = proxyAgent(config.relay, clock)
+	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
+	const requests = dispatcher({ config, clock, log, forward, probe, relayTime })
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
@@ -74,8 +78,8 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 		token: cached(source, clock),
 		receive: (delivery) => (successor ?? requests).receive(delivery),
 		openRendezvous,
-		ca: caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.'),
-		proxy: proxyAgent(config.relay, clock),
+		ca,
+		proxy,
 	}
 	let current: Session | undefined
 	let successor: Agent | undefined

@@ -22,6 +22,8 @@ import { briefly, type Log } from './log.ts'
 import type { OriginAnswer } from './origin-answer.ts'
 import type { Probe } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
+import type { RelayTime } from './relay-time.ts'
+import { startCheck } from './start-check.ts'
 import { originTarget, refusalOf } from './target.ts'
 import { version } from './version.ts'
 
@@ -62,6 +64,7 @@ type DispatcherOptions = {
 	readonly log: Log
 	readonly forward: Forward
 	readonly probe: Probe
+	readonly relayTime: RelayTime
 }
 
 const deadlineLimit = 45_000
@@ -75,7 +78,7 @@ const replyWeight = 768
 const compress = promisify(gzip)
 
 /** Receives requests from the relay, forwards each to the SCIM server once, and sends the answers. */
-export function dispatcher({ config, clock, log, forward, probe }: DispatcherOptions): Dispatcher {
+export function dispatcher({ config, clock, log, forward, probe, relayTime }: DispatcherOptions): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
 	const delivered = recentMap<true>(clock, { milliseconds: 300_000, capacity: 10_000 })
@@ -160,7 +163,9 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 			const deadline = limit - (clock.now() - arrived)
 			if (deadline <= 0) return lateTurn
 			const { method } = request
-			return forward({ method, path, headers, body, deadline, ...(signal && method === 'GET' && { signal }) })
+			const isRead = method === 'GET'
+			const check = isRead ? undefined : checkOf(request, headers, signal)
+			return forward({ method, path, headers, body, deadline, check, ...(signal && isRead && { signal }) })
 		}
 		// The other half is for the SCIM server. A write that it cannot finish in time would have an unknown outcome.
 		const answer = enter({ run, waitLimit: limit / 2, fallback: lateTurn })
@@ -172,6 +177,15 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 			...reply,
 			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - arrived)) },
 		}
+	}
+
+	/** The check that a write has not expired, if the cloud has set a time. */
+	function checkOf(request: RelayRequest, headers: Record<string, string>, signal: AbortSignal | undefined) {
+		const expires = headers[header.expires]
+		if (expires === undefined) return undefined
+		const late = (detail: string) =>
+			log('late', { requestId: headers[header.requestId], serviceId: request.id, method: request.method, detail })
+		return startCheck({ relayTime, expires: Number(expires) || 0, signal, late })
 	}
 
 	/** An answer about the agent or the address of the SCIM server is not for the client. */

@@ -7,6 +7,7 @@ import { briefly } from './log.ts'
 import { badResponse, type OriginAnswer, readOriginAnswer } from './origin-answer.ts'
 import { originFault, originTls } from './origin-tls.ts'
 import { readToken } from './secret-file.ts'
+import type { StartCheck } from './start-check.ts'
 
 export type OriginRequest = {
 	readonly method: string
@@ -18,6 +19,8 @@ export type OriginRequest = {
 	readonly deadline: number
 	/** Aborted when the answer is no longer needed. */
 	readonly signal?: AbortSignal
+	/** Asked when the connection is open, before the first byte. */
+	readonly check?: StartCheck | undefined
 }
 
 /** Sends a request to the SCIM server. Never rejects: a failure is a `fault`. */
@@ -56,9 +59,10 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 	const authorization = authorizationOf(config)
 	const { mode } = config.origin.tls
 
-	return ({ method, path, headers, body, deadline, signal }) =>
+	return ({ method, path, headers, body, deadline, signal, check }) =>
 		new Promise((resolve) => {
 			if (signal?.aborted) return resolve(abandoned)
+			let isConnected = false
 			let isSent = false
 			let isAgreed = false
 			let isDone = false
@@ -79,7 +83,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 			const timers = [
 				clock.after(
 					connectLimit,
-					() => isSent || fail('origin_connect_timeout', `no connection within ${connectLimit} ms`),
+					() => isConnected || fail('origin_connect_timeout', `no connection within ${connectLimit} ms`),
 				),
 				clock.after(deadline, () =>
 					fail(isSent ? 'origin_timeout' : 'origin_connect_timeout', `no answer within ${deadline} ms`),
@@ -90,12 +94,23 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 				'information',
 				() => ++interim > interimLimit && fail('origin_bad_response', 'too many interim answers'),
 			)
+			const connected = async () => {
+				isConnected = true
+				if (check !== undefined) {
+					const problem = await check.before()
+					if (isDone) return
+					if (problem !== undefined) return finish(problem)
+					outgoing.end(body)
+					check.after()
+				}
+				isSent = true
+			}
 			outgoing.on('socket', (socket) => {
-				if (outgoing.reusedSocket) isSent = true
+				if (outgoing.reusedSocket) void connected()
 				else {
 					// The first keys show that both sides agree on protocol and cipher. The keys themselves are not used.
 					socket.once('keylog', () => (isAgreed = true))
-					socket.once('secureConnect', () => (isSent = true))
+					socket.once('secureConnect', () => void connected())
 				}
 			})
 			const failWith = (error: Error) => fail(originFault(error, { mode, isSent, isAgreed }), briefly(error))
@@ -111,7 +126,8 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 				answer = response
 				readOriginAnswer(response).then(finish, failWith)
 			})
-			outgoing.end(body.length > 0 ? body : undefined)
+			// Node sends nothing before `end`, also on an open connection.
+			if (check === undefined) outgoing.end(body.length > 0 ? body : undefined)
 		})
 }
 

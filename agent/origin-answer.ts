@@ -11,7 +11,7 @@ export type OriginAnswer =
 	| { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Buffer }
 	| OriginFailure
 
-type OriginFailure = { readonly fault: AgentErrorCode; readonly detail: string; readonly originStatus?: number }
+export type OriginFailure = { readonly fault: AgentErrorCode; readonly detail: string; readonly originStatus?: number }
 
 type ReceivedAnswer = {
 	readonly status: number

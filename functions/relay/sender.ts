@@ -19,6 +19,7 @@ import { semaphore } from '../../shared/relay/semaphore.ts'
 import { cached, type TokenSource } from '../../shared/relay/token-cache.ts'
 import { payloadTooLarge, ScimError, unavailable } from '../../shared/scim/error.ts'
 import { publicLocation, withPublicLocations } from './locations.ts'
+import { type RelayClock, relayClockOf } from './relay-clock.ts'
 
 export type SenderOptions = {
 	/** `contoso.servicebus.windows.net` */
@@ -83,6 +84,8 @@ type AttemptResult =
 			readonly why: string
 			readonly agent?: AgentMark
 			readonly received?: CompleteAnswer
+			/** Time of the clock until which an agent may still send the write to the SCIM server. */
+			readonly startsUntil?: number
 	  }
 
 type FailedResult = Extract<AttemptResult, { kind: 'not-sent' | 'unknown' }>
@@ -97,6 +100,8 @@ const resendAfter = [250, 1000, 2000]
 const breakAfter = 5
 const breakFor = 5000
 const retryAfterSeconds = 30
+/** Milliseconds in which an agent must send a write to the SCIM server. The rest of the time is for its answer. */
+const startLimit = 25_000
 /** The most agents that Azure connects to one hybrid connection. */
 const agentLimit = 25
 /** Requests of a tenant that wait for a connection, and the milliseconds that each may wait. */
@@ -108,6 +113,8 @@ export function relaySender(options: SenderOptions): RelaySender {
 	const { clock = systemClock } = options
 	const exchange = exchangeWith(options.namespace, { ca: options.ca, clock })
 	const token = cached(options.token, clock)
+	const relayClock = relayClockOf(exchange, clock)
+	const common = { options, exchange, token, clock, relayClock }
 	const { enter } = semaphore(connectionLimit, queueLimit, clock)
 	let failures = 0
 	/** The answer to all requests for a while, after the relay was unreachable repeatedly. */
@@ -118,7 +125,7 @@ export function relaySender(options: SenderOptions): RelaySender {
 	}
 	const take = async (request: RelayedRequest, ends: number): Promise<RelayedAnswer> => {
 		refuseIfUnreachable()
-		const result = await deliver({ request, options, exchange, token, clock, key: randomUUID(), ends })
+		const result = await deliver({ ...common, request, key: randomUUID(), ends })
 		failures = result.kind === 'unrouted' ? failures + 1 : 0
 		if (result.kind === 'unrouted' && failures >= breakAfter) openCircuit = { result, until: clock.now() + breakFor }
 		return answerTo(request, result)
@@ -136,7 +143,7 @@ export function relaySender(options: SenderOptions): RelaySender {
 	const outdatedAgents = async (requestId: string) => {
 		const request = { method: 'GET', path: '/', headers: new Headers(), requestId, publicBase: '' }
 		const ends = clock.now() + callLimit
-		const call = { request, options, exchange, token, clock, key: randomUUID(), ends }
+		const call = { ...common, request, key: randomUUID(), ends }
 		const { answers } = await askAgents(call, { method: 'GET', path: reserved.info })
 		return answers.flatMap(({ agent }) => outdated(agent))
 	}
@@ -156,6 +163,7 @@ type RelayCall = {
 	readonly exchange: Exchange
 	readonly token: (fresh?: boolean) => Promise<{ readonly token: string }>
 	readonly clock: Clock
+	readonly relayClock: RelayClock
 	readonly key: string
 	/** Time of the clock at which the call is given up, in milliseconds since 1970. */
 	readonly ends: number
@@ -171,7 +179,11 @@ async function deliver(call: RelayCall): Promise<AttemptResult> {
 	if (result.kind === 'not-sent' && result.agent !== undefined) result = await sendToOther(call, result)
 	if (result.kind !== 'unknown') return result
 	if (call.request.method === 'GET') return route(call, {})
-	return (await lookUpOutcome(call, result)) ?? result
+	const known = await lookUpOutcome(call, result)
+	if (known !== undefined) return known
+	// Until then, an agent that was paused may carry the write out. The client's next write must come after it.
+	await pause(call.clock, Math.max(0, (result.startsUntil ?? 0) - call.clock.now()))
+	return result
 }
 
 /** Sends a request that one agent refused to another agent. If there is none, waits for an agent that is restarting. */
@@ -179,6 +191,8 @@ async function sendToOther(call: RelayCall, refused: FailedResult): Promise<Atte
 	if (refused.agent === undefined) return refused
 	const other = await send(call, { headers: ruledOut(refused.agent.id) })
 	if (!isUnrouted(other)) return other
+	// The clocks of relay and sender differed. The refusal has shown by how much.
+	if (refused.agent.error === 'expired') return send(call, {})
 	return isDraining(refused) ? retryWhile(call, {}, { result: refused, condition: isAway }) : refused
 }
 
@@ -264,6 +278,8 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 		attempt.path === undefined ? targetOf(options, request.path) : `/${options.hybridConnection}${attempt.path}`
 	const body = isOwn ? undefined : request.body
 	const method = attempt.method ?? request.method
+	const expiry = isOwn || method === 'GET' ? undefined : await expiryFor(call, remaining)
+	if (typeof expiry === 'string') return { kind: 'unrouted', code: 'relay_unreachable', why: expiry }
 	const isTunnelled = method === 'PATCH' && options.isPatchSentAsPost === true
 	const received = await exchange({
 		method: isTunnelled ? 'POST' : method,
@@ -276,6 +292,7 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 			[header.version]: String(contractVersion),
 			[header.requestId]: request.requestId,
 			[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
+			...(expiry !== undefined && { [header.expires]: String(expiry.relayTime) }),
 			[header.key]: call.key,
 			[header.target]: Buffer.from(target).toString('base64url'),
 			...(isTunnelled && { [header.method]: method }),
@@ -285,7 +302,35 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 		limit: remaining,
 		isSeparate: attempt.headers !== undefined,
 	})
-	return judge(received, method, options)
+	call.relayClock.note(received)
+	const result = judge(received, method, options)
+	if (result.kind !== 'unknown' || result.agent !== undefined || expiry === undefined) return result
+	return { ...result, startsUntil: expiry.ownTime }
+}
+
+type Expiry = {
+	/** By the clock of the relay, in milliseconds since 1970. */
+	readonly relayTime: number
+	/** By the clock of this machine, and never earlier. */
+	readonly ownTime: number
+}
+
+/**
+ * Until when a write may be sent to the SCIM server, or why that is unknown. Undefined if one agent serves the tenant,
+ * because one agent keeps the order.
+ */
+async function expiryFor(
+	{ options, clock, relayClock }: RelayCall,
+	remaining: number,
+): Promise<Expiry | string | undefined> {
+	if (options.agents?.length === 1) return undefined
+	try {
+		const limit = Math.min(startLimit, remaining)
+		const relayTime = Math.round((await relayClock.now(limit)) + limit)
+		return { relayTime, ownTime: clock.now() + limit }
+	} catch (error) {
+		return error instanceof Error ? error.message : String(error)
+	}
 }
 
 async function tokenFor({ token, clock, ends }: RelayCall, { isTokenFresh }: AttemptOptions) {

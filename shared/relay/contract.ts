@@ -1,6 +1,6 @@
 /**
  * Version of the contract between the cloud and the agent. Since version 2, the agent checks the version of the cloud, and
- * answers 503 to a redirect of the SCIM server and to a refusal of its own token.
+ * answers 503 to a redirect of the SCIM server and to a refusal of its own token. It sends no write that has expired.
  */
 export const contractVersion = 2
 
@@ -21,6 +21,11 @@ export const header = {
 	requestId: 'x-scim-relay-request-id',
 	/** Milliseconds for which the cloud still waits for the answer. */
 	deadline: 'x-scim-relay-deadline-ms',
+	/**
+	 * Time of the relay until which a write may be sent to the SCIM server, in milliseconds since 1970. The cloud does not
+	 * give up before. Absent if only one agent serves the tenant, because one agent carries writes out in order.
+	 */
+	expires: 'x-scim-relay-expires',
 	/** Key of a client's request. All attempts of that request share it. */
 	key: 'x-scim-relay-key',
 	/** Path and query in base64url, because the service rewrites some characters of the target. */
@@ -56,6 +61,8 @@ export const agentErrors = {
 	header_too_large: { status: 400, outcome: 'not-sent' },
 	body_too_large: { status: 413, outcome: 'not-sent' },
 	version_refused: { status: 503, outcome: 'not-sent' },
+	expired: { status: 503, outcome: 'not-sent' },
+	not_confirmed: { status: 503, outcome: 'not-sent' },
 	agent_busy: { status: 503, outcome: 'not-sent' },
 	draining: { status: 503, outcome: 'not-sent' },
 	origin_dns: { status: 503, outcome: 'not-sent' },

@@ -21,6 +21,7 @@ function dispatcherOf(headers: Readonly<Record<string, string>> = {}) {
 		log: () => undefined,
 		forward: async () => ({ status: 201, headers, body: Buffer.alloc(1000, `${forwarded++} `) }),
 		probe: async () => ({ status: 200 }),
+		relayTime: async () => ({ date: time, age: () => 0 }),
 	})
 	let serial = 0
 	const send = (method: string, target: string, key?: string) =>
