@@ -11,7 +11,9 @@ import {
 	type RelayOutcome,
 	reserved,
 	targetLimit,
+	type WriteKnowledge,
 } from '../shared/relay/contract.ts'
+import { fingerprintOf, pathOf } from '../shared/relay/fingerprint.ts'
 import { semaphore } from '../shared/relay/semaphore.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import type { RelayRequest, RelayResponse } from './channel.ts'
@@ -26,6 +28,7 @@ import type { RelayTime } from './relay-time.ts'
 import { startCheck } from './start-check.ts'
 import { originTarget, refusalOf } from './target.ts'
 import { version } from './version.ts'
+import { type NotedWrite, type WriteJournal, writeJournal } from './write-journal.ts'
 
 /** Largest body on the control channel, in bytes. A larger one needs a rendezvous. */
 export const controlLimit = 65_536
@@ -55,8 +58,11 @@ export type Dispatcher = {
 
 type AgentAnswer = RelayResponse & { readonly outcome: RelayOutcome; readonly error?: AgentErrorCode }
 
-/** Maps of answers by request key, each with the time at which it expires, in milliseconds since 1970. */
-type AnswerCaches = ReadonlyMap<RecentMap<Promise<AgentAnswer>>, number>
+/** Maps of answers by request key, each with the time at which it expires, in milliseconds since 1970; and the writes. */
+type AnswerCaches = {
+	readonly caches: ReadonlyMap<RecentMap<Promise<AgentAnswer>>, number>
+	readonly journals: readonly WriteJournal[]
+}
 
 type DispatcherOptions = {
 	readonly config: Config
@@ -85,6 +91,8 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 	const replies = recentMap<Promise<AgentAnswer>>(clock, { milliseconds: rememberedFor, capacity: 32 * 2 ** 20 })
 	const inherited = new Map<RecentMap<Promise<AgentAnswer>>, number>()
 	const { enter } = semaphore(config.concurrency, waiting, clock)
+	const journal = writeJournal(clock)
+	const journals: WriteJournal[] = [journal]
 	const underway = inFlight()
 	let isRefusing = false
 
@@ -117,6 +125,8 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		const target = exactTarget(request.requestTarget, headers[header.target], log)
 		if (target.startsWith(`/${entity}${reserved.outcome}`))
 			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
+		if (target.startsWith(`/${entity}${reserved.write}`)) return jsonAnswer(knowledgeOf(target))
+		if (target.startsWith(`/${entity}${reserved.answer}`)) return answerTaken(target)
 		if (isRefusing) return refusal('draining', 'the agent is stopping')
 		if (target === `/${entity}${reserved.health}`) return jsonAnswer(await health())
 		if (target === `/${entity}${reserved.info}`) return jsonAnswer(info)
@@ -129,7 +139,8 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		if (body.length > bodyLimit) return refusal('body_too_large', `the body is longer than ${bodyLimit} bytes`)
 		if (JSON.stringify(headers).length > headerLimit)
 			return refusal('header_too_large', `the headers are longer than ${headerLimit} bytes`)
-		return once(headers[header.key], request.method, () => ask(delivery, headers, path))
+		const noted = notedWrite({ ...delivery, target, key: headers[header.key] })
+		return once(headers[header.key], request.method, () => askOnce(delivery, { headers, path, noted }))
 	}
 
 	function answerUnder(key: string): Promise<AgentAnswer> | undefined {
@@ -152,10 +163,57 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		})
 	}
 
+	function knowledgeOf(target: string): WriteKnowledge {
+		const [fingerprint = '', path = ''] = target.slice(entity.length + 1 + reserved.write.length).split('/')
+		const asked = journals.map((each) => each.ask(fingerprint, Buffer.from(path, 'base64url').toString()))
+		const ages = asked.flatMap(({ otherWriteAge }) => otherWriteAge ?? [])
+		return {
+			state: asked.find(({ state }) => state !== 'none')?.state ?? 'none',
+			memoryAge: Math.max(...asked.map(({ memoryAge }) => memoryAge)),
+			...(ages.length > 0 && { otherWriteAge: Math.min(...ages) }),
+		}
+	}
+
+	async function answerTaken(target: string): Promise<AgentAnswer> {
+		const fingerprint = target.slice(entity.length + 1 + reserved.answer.length)
+		const key = journals
+			.map((each) => each.take(fingerprint, (one) => answerUnder(one) !== undefined))
+			.find((taken) => taken !== undefined)
+		const reply = key === undefined ? undefined : await answerUnder(key)
+		if (key !== undefined) replies.delete(key)
+		return reply ?? refusal('outcome_unknown', 'the agent has no answer to this write')
+	}
+
+	/** Notes the write, and keeps an answer that comes too late for the cloud. */
+	async function askOnce(
+		delivery: Delivery,
+		{ headers, path, noted }: { headers: Record<string, string>; path: string; noted: NotedWrite | undefined },
+	): Promise<AgentAnswer> {
+		if (noted === undefined) return ask(delivery, { headers, path })
+		const entry = journal.begin(noted)
+		let isLate = false
+		const keep = (reply: AgentAnswer) => {
+			entry.isUnsent = reply.outcome === 'not-sent'
+			entry.state = reply.outcome === 'completed' ? 'answered' : 'closed'
+		}
+		const late = (answer: OriginAnswer) => {
+			isLate = true
+			const reply = replyOf(usable(answer))
+			keep(reply)
+			if (reply.outcome !== 'completed') return
+			log('late_answer', { requestId: headers[header.requestId], status: reply.status })
+			const weight = replyWeight + JSON.stringify(reply.headers).length + reply.body.length
+			if (reply.body.length <= controlLimit) replies.set(entry.key, Promise.resolve(reply), weight)
+		}
+		const reply = await ask(delivery, { headers, path, late })
+		// After a timeout, the answer may still come.
+		if (!isLate && reply.error !== 'origin_timeout') keep(reply)
+		return reply
+	}
+
 	async function ask(
 		{ request, body, signal }: Delivery,
-		headers: Record<string, string>,
-		path: string,
+		{ headers, path, late }: { headers: Record<string, string>; path: string; late?: (answer: OriginAnswer) => void },
 	): Promise<AgentAnswer> {
 		const arrived = clock.now()
 		const limit = Math.min(Number(headers[header.deadline]) || deadlineLimit, deadlineLimit)
@@ -165,7 +223,7 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 			const { method } = request
 			const isRead = method === 'GET'
 			const check = isRead ? undefined : checkOf(request, headers, signal)
-			return forward({ method, path, headers, body, deadline, check, ...(signal && isRead && { signal }) })
+			return forward({ method, path, headers, body, deadline, check, late, ...(signal && isRead && { signal }) })
 		}
 		// The other half is for the SCIM server. A write that it cannot finish in time would have an unknown outcome.
 		const answer = enter({ run, waitLimit: limit / 2, fallback: lateTurn })
@@ -255,9 +313,10 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		},
 		underway: underway.count,
 		idle: underway.empty,
-		answers: () => new Map([...inherited, [replies, clock.now() + rememberedFor]]),
-		inherit: (answers) => {
-			for (const [each, until] of answers) inherited.set(each, until)
+		answers: () => ({ caches: new Map([...inherited, [replies, clock.now() + rememberedFor]]), journals }),
+		inherit: ({ caches, journals: earlier }) => {
+			for (const [each, until] of caches) inherited.set(each, until)
+			journals.push(...earlier)
 		},
 	}
 }
@@ -292,6 +351,14 @@ const lateTurn: OriginAnswer = { fault: 'agent_busy', detail: 'the request waite
 
 const replyOf = (answer: OriginAnswer): AgentAnswer =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
+
+type KeyedDelivery = Delivery & { readonly target: string; readonly key: string | undefined }
+
+/** A write with a key, for the journal. Its target is that of the cloud, which computes the same fingerprint. */
+function notedWrite({ request: { method }, body, target, key }: KeyedDelivery): NotedWrite | undefined {
+	if (key === undefined || method === 'GET') return undefined
+	return { fingerprint: fingerprintOf({ method, target, body }), path: pathOf(target), key }
+}
 
 const jsonAnswer = (answer: object): AgentAnswer => ({
 	status: 200,

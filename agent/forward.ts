@@ -21,6 +21,8 @@ export type OriginRequest = {
 	readonly signal?: AbortSignal
 	/** Asked when the connection is open, before the first byte. */
 	readonly check?: StartCheck | undefined
+	/** Gets the answer that comes after the deadline, or the failure. If absent, or too many are late, the request ends. */
+	readonly late?: ((answer: OriginAnswer) => void) | undefined
 }
 
 /** Sends a request to the SCIM server. Never rejects: a failure is a `fault`. */
@@ -36,6 +38,10 @@ const abandoned: OriginAnswer = { fault: 'origin_timeout', detail: 'the sender h
  * connections each write costs a handshake of 4 ms, and throughput falls by two thirds.
  */
 const idleTimeout = 1000
+
+/** How many writes may wait for a late answer, and for how many milliseconds each. */
+const lingerLimit = 16
+const lingerTime = 600_000
 
 type OriginAddress = { readonly host: string; readonly port: number }
 
@@ -53,13 +59,15 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 	const { host, port } = originOf(config)
 	const { secureContext, ...tls } = originTls(config)
 	const options = { host, port, ...tls }
-	// One more than `concurrency`, so that the health check does not wait behind slow requests.
-	const maxSockets = config.concurrency + 1
+	// One more than needed, so that the health check does not wait behind slow requests.
+	const maxSockets = config.concurrency + lingerLimit + 1
 	const agent = new Agent({ keepAlive: true, maxSockets, timeout: idleTimeout, secureContext })
 	const authorization = authorizationOf(config)
 	const { mode } = config.origin.tls
 
-	return ({ method, path, headers, body, deadline, signal, check }) =>
+	let lingering = 0
+
+	return ({ method, path, headers, body, deadline, signal, check, late }) =>
 		new Promise((resolve) => {
 			if (signal?.aborted) return resolve(abandoned)
 			let isConnected = false
@@ -69,8 +77,9 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 			const outgoingHeaders = { ...forwardedHeaders(headers), ...authorization(headers), 'accept-encoding': 'identity' }
 			const length = body.length > 0 || method !== 'GET' ? { 'content-length': String(body.length) } : {}
 			const outgoing = request({ ...options, method, path, agent, headers: { ...outgoingHeaders, ...length } })
+			let deliver: typeof late
 			const finish = (answer: OriginAnswer) => {
-				if (isDone) return
+				if (isDone) return deliver?.(answer)
 				isDone = true
 				for (const cancel of timers) cancel()
 				signal?.removeEventListener('abort', abort)
@@ -85,10 +94,28 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 					connectLimit,
 					() => isConnected || fail('origin_connect_timeout', `no connection within ${connectLimit} ms`),
 				),
-				clock.after(deadline, () =>
-					fail(isSent ? 'origin_timeout' : 'origin_connect_timeout', `no answer within ${deadline} ms`),
-				),
+				clock.after(deadline, () => {
+					const detail = `no answer within ${deadline} ms`
+					if (!isSent) return fail('origin_connect_timeout', detail)
+					if (late !== undefined && lingering < lingerLimit) return linger(detail)
+					fail('origin_timeout', detail)
+					return late?.({ fault: 'origin_timeout', detail })
+				}),
 			]
+			/** Answers the cloud in time, and still waits for the SCIM server. */
+			const linger = (detail: string) => {
+				isDone = true
+				lingering++
+				const end = clock.after(lingerTime, () => outgoing.destroy(new Error('no answer within ten minutes')))
+				deliver = (answer) => {
+					deliver = undefined
+					lingering--
+					end()
+					late?.(answer)
+				}
+				signal?.removeEventListener('abort', abort)
+				resolve({ fault: 'origin_timeout', detail })
+			}
 			let interim = 0
 			outgoing.on(
 				'information',

@@ -15,11 +15,13 @@ import {
 	targetLimit,
 } from '../../shared/relay/contract.ts'
 import { connectionLimit, type Exchange, type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
+import { fingerprintOf, pathOf } from '../../shared/relay/fingerprint.ts'
 import { semaphore } from '../../shared/relay/semaphore.ts'
 import { cached, type TokenSource } from '../../shared/relay/token-cache.ts'
 import { payloadTooLarge, ScimError, unavailable } from '../../shared/scim/error.ts'
 import { publicLocation, withPublicLocations } from './locations.ts'
 import { type RelayClock, relayClockOf } from './relay-clock.ts'
+import { judgeRepetition, parseKnowledge, type UnknownWrites, unknownWritesOf } from './repetition.ts'
 
 export type SenderOptions = {
 	/** `contoso.servicebus.windows.net` */
@@ -104,6 +106,9 @@ const retryAfterSeconds = 30
 const startLimit = 25_000
 /** The most agents that Azure connects to one hybrid connection. */
 const agentLimit = 25
+/** Milliseconds for a question to one agent, and for which an agent that answered counts as one of the tenant. */
+const questionLimit = 10_000
+const agentMemory = 600_000
 /** Requests of a tenant that wait for a connection, and the milliseconds that each may wait. */
 const queueLimit = 64
 const queueTime = 15_000
@@ -114,7 +119,9 @@ export function relaySender(options: SenderOptions): RelaySender {
 	const exchange = exchangeWith(options.namespace, { ca: options.ca, clock })
 	const token = cached(options.token, clock)
 	const relayClock = relayClockOf(exchange, clock)
-	const common = { options, exchange, token, clock, relayClock }
+	const agentsSeen = new Map<string, number>()
+	const unknownWrites = unknownWritesOf(clock)
+	const common = { options, exchange, token, clock, relayClock, agentsSeen, unknownWrites }
 	const { enter } = semaphore(connectionLimit, queueLimit, clock)
 	let failures = 0
 	/** The answer to all requests for a while, after the relay was unreachable repeatedly. */
@@ -164,6 +171,9 @@ type RelayCall = {
 	readonly token: (fresh?: boolean) => Promise<{ readonly token: string }>
 	readonly clock: Clock
 	readonly relayClock: RelayClock
+	/** When each agent last answered, in milliseconds since 1970. */
+	readonly agentsSeen: Map<string, number>
+	readonly unknownWrites: UnknownWrites
 	readonly key: string
 	/** Time of the clock at which the call is given up, in milliseconds since 1970. */
 	readonly ends: number
@@ -175,6 +185,56 @@ type RelayCall = {
  * matches, and the repetition would undo a write that came between the two.
  */
 async function deliver(call: RelayCall): Promise<AttemptResult> {
+	const { request, options, clock, unknownWrites } = call
+	if (request.method === 'GET') return deliverOnce(call)
+	const target = targetOf(options, request.path)
+	const fingerprint = fingerprintOf({ method: request.method, target, body: request.body })
+	const began = clock.now()
+	const sentAt = unknownWrites.sentAt(fingerprint)
+	if (sentAt !== undefined) {
+		const earlier = await lookUpFirst(call, { fingerprint, path: pathOf(target), sentAt })
+		if (earlier?.kind === 'unknown') return earlier
+		unknownWrites.delete(fingerprint)
+		if (earlier !== undefined) return earlier
+	}
+	const result = await deliverOnce(call)
+	if (result.kind === 'unknown' && result.agent?.outcome !== 'completed') unknownWrites.add(fingerprint, began)
+	return result
+}
+
+type FirstWrite = { readonly fingerprint: string; readonly path: string; readonly sentAt: number }
+
+/** The answer to the first one of two equal writes, if the client repeats it. Undefined if the second one is to be sent. */
+async function lookUpFirst(
+	call: RelayCall,
+	{ fingerprint, path, sentAt }: FirstWrite,
+): Promise<AttemptResult | undefined> {
+	const { options, clock, agentsSeen } = call
+	const question = `${reserved.write}${fingerprint}/${Buffer.from(path).toString('base64url')}`
+	const before = clock.now() - sentAt
+	const { answers, isComplete } = await askAgents(call, { method: 'GET', path: question, limit: questionLimit })
+	const asked = answers.map((answer) => ({
+		id: answer.agent.id,
+		known: answer.kind === 'answered' ? parseKnowledge(answer.received.body) : undefined,
+	}))
+	const recent = [...agentsSeen].filter(([, at]) => clock.now() - at < agentMemory).map(([id]) => id)
+	const absent = [...(options.agents ?? []), ...recent].filter((id) => !asked.some((one) => isSame(one.id, id)))
+	const missing = (isComplete ? absent : [...absent, 'that did not answer']).map((id) => ({ id, known: undefined }))
+	const verdict = judgeRepetition({ before, after: clock.now() - sentAt }, [...asked, ...missing])
+	switch (verdict.kind) {
+		case 'send':
+			return undefined
+		case 'unknown':
+			return verdict
+		case 'answered': {
+			const headers = { 'Microsoft-Relay-AllowedListeners': verdict.agent }
+			const taken = await send(call, { method: 'GET', path: `${reserved.answer}${fingerprint}`, headers })
+			return taken.kind === 'answered' ? taken : { kind: 'unknown', why: 'the answer to the first write was lost' }
+		}
+	}
+}
+
+async function deliverOnce(call: RelayCall): Promise<AttemptResult> {
 	let result = await route(call, {})
 	if (result.kind === 'not-sent' && result.agent !== undefined) result = await sendToOther(call, result)
 	if (result.kind !== 'unknown') return result
@@ -265,13 +325,15 @@ type AttemptOptions = {
 	readonly headers?: Readonly<Record<string, string>>
 	readonly path?: string
 	readonly method?: string
+	/** Milliseconds for the attempt, if fewer than the call has left. */
+	readonly limit?: number
 }
 
 async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptResult> {
 	const { options, request, exchange, clock } = call
 	const token = await tokenFor(call, attempt)
 	if ('kind' in token) return token
-	const remaining = call.ends - clock.now()
+	const remaining = Math.min(call.ends - clock.now(), attempt.limit ?? callLimit)
 	if (remaining <= 0) return { kind: 'unknown', why: `no answer within ${callLimit / 1000} s` }
 	const isOwn = attempt.path !== undefined
 	const target =
@@ -304,6 +366,7 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 	})
 	call.relayClock.note(received)
 	const result = judge(received, method, options)
+	if ('agent' in result && result.agent !== undefined) call.agentsSeen.set(result.agent.id, clock.now())
 	if (result.kind !== 'unknown' || result.agent !== undefined || expiry === undefined) return result
 	return { ...result, startsUntil: expiry.ownTime }
 }

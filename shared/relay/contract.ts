@@ -1,6 +1,7 @@
 /**
  * Version of the contract between the cloud and the agent. Since version 2, the agent checks the version of the cloud, and
  * answers 503 to a redirect of the SCIM server and to a refusal of its own token. It sends no write that has expired.
+ * It keeps late answers for clients that repeat a write.
  */
 export const contractVersion = 2
 
@@ -48,7 +49,21 @@ export const reserved = {
 	health: '/.scim-relay/health',
 	info: '/.scim-relay/info',
 	outcome: '/.scim-relay/outcome/',
+	/** Followed by a fingerprint and a path in base64url: what the agent knows about the write, as `WriteKnowledge`. */
+	write: '/.scim-relay/write/',
+	/** Followed by a fingerprint: the answer to the write, given once. */
+	answer: '/.scim-relay/answer/',
 } as const
+
+/** What an agent knows about a write that a client repeats. Ages are in milliseconds. */
+export type WriteKnowledge = {
+	/** `pending`: the SCIM server may still answer. `answered`: the answer is kept. */
+	readonly state: 'none' | 'pending' | 'answered'
+	/** Age of the newest other write that can change the same resource. */
+	readonly otherWriteAge?: number | undefined
+	/** How long the agent has remembered all its writes. */
+	readonly memoryAge: number
+}
 
 /** Whether the SCIM server answered, did not receive the request, or may have carried it out. */
 export type RelayOutcome = 'completed' | 'not-sent' | 'unknown'

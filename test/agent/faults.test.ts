@@ -464,18 +464,18 @@ describe('the answer', () => {
 		expectNoViolations()
 	})
 
-	test('that is slower than the deadline is given up, and the write is not repeated', async () => {
+	test('that is slower than the deadline is given up, and is waited for ten more minutes', async () => {
 		await lab.agent()
-		let abortedAt = 0
-		lab.origin.answer = (incoming) =>
-			incoming.socket.once('close', () => {
-				abortedAt = clock.now()
-			})
+		const aborted = new Promise<void>((resolve) => {
+			lab.origin.answer = (incoming) => incoming.socket.once('close', resolve)
+		})
 		const before = clock.now()
 		expect(await outcome(lab.sender()(post()))).toEqual(failed(/outcome_unknown.*origin_timeout/))
-		expect(abortedAt - before).toBeGreaterThanOrEqual(44_000)
-		expect(abortedAt - before).toBeLessThan(50_000)
+		expect(clock.now() - before).toBeGreaterThanOrEqual(44_000)
+		expect(clock.now() - before).toBeLessThan(52_000)
 		expect(lab.origin.requests.length).toBe(1)
+		lab.clockForward(600_000)
+		await aborted
 	})
 
 	test('that is lost to a reset after the write makes the outcome unknown', async () => {
@@ -1154,6 +1154,9 @@ describe('two agents', () => {
 	})
 
 	test('if one is stopped under load, it exits with 0 and nothing is lost', async () => {
+		// Processes and sender have the clock of the machine, so the service has it, too.
+		await lab.stop()
+		lab = await startLab({ serviceClock: systemClock })
 		const { child, exited, log } = await startProcess(first)
 		await startProcess(second)
 		lab.origin.answer = (_, response, body) => setTimeout(() => json(response, 200, { hash: hash(body) }), 20)
