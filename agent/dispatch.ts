@@ -125,9 +125,10 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		const target = exactTarget(request.requestTarget, headers[header.target], log)
 		if (target.startsWith(`/${entity}${reserved.outcome}`))
 			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
+		if (isRefusing) return refusal('draining', 'the agent is stopping')
+		// An agent that is stopping does not know the writes of the process that replaces it.
 		if (target.startsWith(`/${entity}${reserved.write}`)) return jsonAnswer(knowledgeOf(target))
 		if (target.startsWith(`/${entity}${reserved.answer}`)) return answerTaken(target)
-		if (isRefusing) return refusal('draining', 'the agent is stopping')
 		if (target === `/${entity}${reserved.health}`) return jsonAnswer(await health())
 		if (target === `/${entity}${reserved.info}`) return jsonAnswer(info)
 		if (!methods.has(request.method))

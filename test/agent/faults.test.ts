@@ -18,7 +18,16 @@ import { sasToken } from '../../shared/relay/sas.ts'
 import { type Bundle, bundle } from '../support/bundle.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Journal, journal } from '../support/relay-stand-in/journal.ts'
-import { ca, clock, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import {
+	ca,
+	certificate,
+	clock,
+	type Lab,
+	outcome,
+	request,
+	settings,
+	startLab,
+} from '../support/relay-stand-in/lab.ts'
 import { json, noise, startOrigin } from '../support/relay-stand-in/origin.ts'
 import { scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
 import { sendTo } from '../support/relay-stand-in/sender.ts'
@@ -513,6 +522,12 @@ describe('the answer', () => {
 		await lab.agent()
 		lab.origin.answer = (_request, response) => answer(response)
 		expect(await outcome(lab.sender()(request()))).toEqual(failed(/origin_bad_response/))
+	})
+
+	test('that rejects a write with text is that rejection, so that the client does not repeat the write', async () => {
+		await lab.agent()
+		lab.origin.answer = (_, response) => response.writeHead(409, { 'content-type': 'text/plain' }).end('joy exists')
+		expect(await outcome(lab.sender()(post()))).toMatchObject({ status: 409, body: { detail: 'joy exists' } })
 	})
 
 	test.each([403, 404, 409, 412, 429])('with %i from the SCIM server passes unchanged', async (status) => {
@@ -1153,6 +1168,65 @@ describe('two agents', () => {
 		expect(requestsBefore.filter((id) => id === first).length).toBeGreaterThan(0)
 	})
 
+	test('if the answer to a write with If-Match is cut, the answer of the first one is fetched, never a 412 of the second', async () => {
+		await lab.agent()
+		await lab.agent({ agentId: second })
+		let version = 1
+		lab.origin.answer = (incoming, response) => {
+			const isCurrent = incoming.headers['if-match'] === `W/"${version}"`
+			return json(response, isCurrent ? 200 : 412, { version: isCurrent ? ++version : version })
+		}
+		lab.standIn.faults.cutAnswerAt = 0
+		const headers = new Headers({ 'if-match': 'W/"1"' })
+		const sent = outcome(lab.sender()(request({ method: 'PUT', path: '/Users/1', headers })))
+		await lab.standIn.journal.until('answer')
+		lab.standIn.faults.cutAnswerAt = undefined
+		expect(await sent).toEqual({ status: 200, body: { version: 2 } })
+		expect(lab.origin.requests.length).toBe(1)
+	})
+
+	test('if one is frozen with a write, the write is not carried out after a newer one through the other', async () => {
+		const ownClock = scaledClock(20)
+		const frozen = startAgent(lab.config(), { clock: ownClock, log: lab.log.write, random: () => 0.5 })
+		running.push({ stop: () => frozen.drain() })
+		await frozen.online
+		await lab.agent({ agentId: second })
+		const thaw = lab.standIn.freeze(first)
+		ownClock.suspend()
+		const send = lab.sender()
+		const both = await Promise.all(['a', 'b'].map((body) => outcome(send(post({ body: Buffer.from(body) })))))
+		expect(both.map(({ status }) => status).sort()).toEqual([200, 503])
+		ownClock.wake(false)
+		thaw()
+		await lab.standIn.journal.until('late-answer')
+		expect(lab.origin.requests.length).toBe(1)
+	})
+
+	test('if the SCIM server answers too late, the repetition gets the answer, whichever agent has it', async () => {
+		await lab.agent()
+		await lab.agent({ agentId: second })
+		const { release } = holdAnswers()
+		const send = lab.sender()
+		expect(await outcome(send(post()))).toEqual(failed(/outcome_unknown.*origin_timeout/))
+		const late = lab.log.until('late_answer')
+		release()
+		await late
+		expect(await outcome(send(post()))).toEqual({ status: 200, body: { length: 2 } })
+		expect(lab.origin.requests.length).toBe(1)
+	})
+
+	test('if one does not reach its SCIM server with its own token, the other answers', async () => {
+		const expired = await startOrigin(certificate)
+		running.push(expired)
+		expired.answer = (_, response) => json(response, 401, {})
+		const { origin } = settings(lab.standIn, lab.origin)
+		await lab.agent({ origin: { ...origin, url: `https://localhost:${expired.port}/scim` } })
+		await lab.agent({ agentId: second })
+		const send = lab.sender()
+		for (let at = 0; at < 4; at++) expect(await outcome(send(post()))).toEqual(writeResult)
+		expect(expired.requests.length).toBeGreaterThan(0)
+	})
+
 	test('if one is stopped under load, it exits with 0 and nothing is lost', async () => {
 		// Processes and sender have the clock of the machine, so the service has it, too.
 		await lab.stop()
@@ -1206,8 +1280,10 @@ describe('the proxy', () => {
 	/** An HTTP proxy that supports only CONNECT. */
 	async function proxy(secret?: string) {
 		const open = new Set<Socket>()
+		let attempts = 0
 		const server = createPlain()
 		server.on('connect', (incoming, socket: Socket) => {
+			attempts++
 			const expected = secret === undefined ? undefined : `Basic ${Buffer.from(secret).toString('base64')}`
 			if (incoming.headers['proxy-authorization'] !== expected)
 				return socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
@@ -1226,7 +1302,7 @@ describe('the proxy', () => {
 		const limit = (milliseconds: number) => {
 			for (const socket of open) socket.setTimeout(milliseconds / 20, () => socket.destroy())
 		}
-		return { port: await listen(server), cut, limit }
+		return { port: await listen(server), cut, limit, attempts: () => attempts }
 	}
 	const viaProxy = (address: string) => ({ relay: { ...settings(lab.standIn, lab.origin).relay, proxy: address } })
 
@@ -1246,6 +1322,16 @@ describe('the proxy', () => {
 		await pause(clock, 90_000)
 		expect([lab.log.count('closed'), lab.standIn.journal.count('listening')]).toEqual([0, 1])
 		expect(await outcome(lab.sender()(request()))).toEqual(readResult)
+	})
+
+	test('that refuses credentials does not get them again and again', async () => {
+		const { port, attempts } = await proxy('me:secret')
+		lab.start(viaProxy(`http://me:wrong@127.0.0.1:${port}`))
+		for (let round = 1; round <= 9; round++) {
+			await lab.log.until('offline', round)
+			lab.clockForward(300_000)
+		}
+		expect(attempts()).toBe(1)
 	})
 
 	test('that requires credentials is reported', async () => {
