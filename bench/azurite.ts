@@ -1,5 +1,5 @@
 import { startAzurite } from '../local/azurite.ts'
 
-// A process of its own, so that the emulator's work is not counted as the host's.
+// Runs in its own process, so that the work of the emulator does not count as that of the host.
 const { connectionString } = await startAzurite({ memory: true })
 process.send?.({ connectionString })

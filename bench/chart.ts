@@ -1,14 +1,14 @@
-/** What an operation costs at a size. Milliseconds. */
+/** The cost of an operation at a size. Times are in milliseconds. */
 export type Point = {
-	readonly where: string
+	readonly service: string
 	readonly operation: string
-	/** What there are so many of. */
+	/** The kind of thing that `size` counts. */
 	readonly by: 'users' | 'members'
 	readonly size: number
 	readonly requests: number
 	readonly p50: number
 	readonly p95: number
-	/** To the raw cost of the same storage calls. */
+	/** The time in relation to the raw time of the same storage calls. */
 	readonly ratio: number
 }
 
@@ -17,24 +17,24 @@ const height = 250
 const margin = { left: 44, right: 200, top: 34, bottom: 34 }
 const colours = ['#0b6bcb', '#c2410c', '#15803d', '#7c3aed', '#be185d', '#52525b']
 
-/** Draws, as SVG, the requests and the milliseconds of each operation against the size, for each service. */
+/** Draws the requests and milliseconds of each operation against the size as SVG, for each service. */
 export function chart(points: readonly Point[]): string {
-	const places = [...new Set(points.map(({ where }) => where))]
-	const panels = places.flatMap((where) =>
+	const services = [...new Set(points.map(({ service }) => service))]
+	const panels = services.flatMap((service) =>
 		(['users', 'members'] as const).flatMap((by) => {
-			const here = points.filter((point) => point.where === where && point.by === by)
+			const here = points.filter((point) => point.service === service && point.by === by)
 			return [
-				panel(`${where}: requests, by ${by}`, here, ({ requests }) => requests),
-				panel(`${where}: p50 in ms, by ${by}`, here, ({ p50 }) => p50),
+				panel(`${service}: requests, by ${by}`, here, ({ requests }) => requests),
+				panel(`${service}: p50 in ms, by ${by}`, here, ({ p50 }) => p50),
 			]
 		}),
 	)
-	const placed = panels.map(
+	const positioned = panels.map(
 		(content, index) =>
 			`<g transform="translate(${(index % 2) * width},${Math.floor(index / 2) * height})">${content}</g>`,
 	)
 	const size = `viewBox="0 0 ${2 * width} ${Math.ceil(panels.length / 2) * height}"`
-	return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="10" fill="#18181b"><rect width="100%" height="100%" fill="#fff"/>${placed.join('\n')}</svg>\n`
+	return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="10" fill="#18181b"><rect width="100%" height="100%" fill="#fff"/>${positioned.join('\n')}</svg>\n`
 }
 
 function panel(title: string, points: readonly Point[], valueIn: (point: Point) => number): string {

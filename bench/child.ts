@@ -1,23 +1,23 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 
-/** A process of the bench that has said that it is ready. */
+/** A process of the bench that is ready. */
 export type Child<T> = {
 	readonly ready: T
-	/** Sends a message and resolves to the answer. */
+	/** Sends a message. Resolves to the answer. */
 	ask(message?: unknown): Promise<unknown>
 	stop(): void
 }
 
-type Start<T> = {
+type ChildOptions<T> = {
 	readonly args: readonly string[]
 	readonly read: (message: unknown) => T
-	/** Options of Node itself. */
+	/** Options of Node.js. */
 	readonly execArgv?: readonly string[]
 }
 
 /** Starts a script beside this one and waits for its first message. */
-export async function startChild<T>(script: string, { args, read, execArgv = [] }: Start<T>): Promise<Child<T>> {
+export async function startChild<T>(script: string, { args, read, execArgv = [] }: ChildOptions<T>): Promise<Child<T>> {
 	const child = fork(new URL(script, import.meta.url), args, { execArgv: [...execArgv] })
 	return {
 		ready: read(await nextMessage(child)),

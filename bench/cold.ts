@@ -14,20 +14,20 @@ const apps = {
 
 type App = keyof typeof apps
 
-type Start = { readonly load: number; readonly answer: number }
+type ColdStart = { readonly load: number; readonly answer: number }
 
 /**
- * Prints how long a worker takes to load the package, and until it has given its first answer, beside an app that only
- * says hello, and how large the package is.
+ * Prints the time that a worker takes to load the package and to give its first answer, in comparison with an app that only
+ * says hello. Also prints the size of the package.
  */
 export async function cold(): Promise<void> {
-	const starts: Record<App, Start[]> = { hello: [], rollcall: [] }
+	const starts: Record<App, ColdStart[]> = { hello: [], rollcall: [] }
 	for (let round = 0; round < rounds; round++) {
 		for (const name of ['hello', 'rollcall'] as const) starts[name].push(await start(name))
 	}
-	const median = (name: App, of: keyof Start): number =>
+	const median = (name: App, of: keyof ColdStart): number =>
 		starts[name].map((start) => start[of]).sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
-	const cells = (name: App, of: keyof Start) => [
+	const cells = (name: App, of: keyof ColdStart) => [
 		median(name, of).toFixed(0),
 		(median(name, of) / median('hello', of)).toFixed(2),
 	]
@@ -41,8 +41,8 @@ const loaded = z.object({ loadMilliseconds: z.number() })
 
 const answered = z.object({ statusCode: z.literal('200'), answeredMilliseconds: z.number() })
 
-/** Milliseconds from nothing loaded to all functions registered and to one answer, in a process that plays the worker. */
-async function start(name: App): Promise<Start> {
+/** Milliseconds from the start to all functions registered and to the first answer, in a stand-in for the worker. */
+async function start(name: App): Promise<ColdStart> {
 	const { folder, functionName, path } = apps[name]
 	const child = spawn(
 		process.execPath,

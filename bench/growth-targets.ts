@@ -1,17 +1,17 @@
 import type { Point } from './chart.ts'
 
-/** Something that growth must not change, and whether it did; `line` says what was measured. */
+/** The verdict on one target: something that growth must not change. `line` has the measurements. */
 export type Verdict = { readonly isMet: boolean; readonly line: string }
 
-/** So much more than at the smallest size may be chance. */
+/** A factor up to which a higher value than at the smallest size may be chance. */
 const tolerance = 1.5
 
-/** What changes one member of a group. */
+/** The operations that change one member of a group. */
 const memberChanges: ReadonlySet<string> = new Set(['add a member', 'remove a member'])
 
 const maxMegabytes = 256
 
-/** Holds what was measured to the targets. */
+/** Compares the measurements with the targets. */
 export const verdictsOn = (points: readonly Point[], peakMegabytes: number): readonly Verdict[] => [
 	...seriesIn(points).flatMap((series) => [
 		sameRequests(series),
@@ -24,16 +24,16 @@ export const verdictsOn = (points: readonly Point[], peakMegabytes: number): rea
 	},
 ]
 
-/** One operation at all sizes, from the smallest on. */
+/** The measurements of one operation at all sizes, smallest first. */
 type Series = readonly [Point, ...Point[]]
 
 function seriesIn(points: readonly Point[]): readonly Series[] {
 	const series = new Map<string, [Point, ...Point[]]>()
 	for (const point of points) {
-		const name = `${point.where}: ${point.operation}`
-		const known = series.get(name)
-		if (known === undefined) series.set(name, [point])
-		else known.push(point)
+		const name = `${point.service}: ${point.operation}`
+		const existing = series.get(name)
+		if (existing === undefined) series.set(name, [point])
+		else existing.push(point)
 	}
 	return [...series.values()]
 }
@@ -55,12 +55,12 @@ function within(series: Series, name: string, valueIn: (point: Point) => number)
 }
 
 const lineOf = (series: Series, name: string, textOf: (point: Point) => string): string =>
-	`${series[0].where}: ${series[0].operation}: ${name}: ${series
+	`${series[0].service}: ${series[0].operation}: ${name}: ${series
 		.map((point) => `${textOf(point)} at ${point.size.toLocaleString('en')} ${point.by}`)
 		.join(', ')}`
 
-/** How the verdicts are told: those that are missed each by itself. */
-export function told(verdicts: readonly Verdict[]): readonly string[] {
+/** The lines to print: a summary, and one line for each missed target. */
+export function verdictLines(verdicts: readonly Verdict[]): readonly string[] {
 	const missed = verdicts.filter(({ isMet }) => !isMet)
 	return [
 		`${verdicts.length - missed.length} of ${verdicts.length} targets are met`,

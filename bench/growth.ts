@@ -12,13 +12,13 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { chart, type Point } from './chart.ts'
 import { type Child, startChild } from './child.ts'
-import { told, verdictsOn } from './growth-targets.ts'
+import { verdictLines, verdictsOn } from './growth-targets.ts'
 import { printTable } from './measure.ts'
-import { person } from './person.ts'
+import { benchUser } from './user.ts'
 
 /**
- * Do operations grow with the directory? Prints what each costs at each size, draws it, and says which targets are met.
- * Ends with 1 where one is not.
+ * Shows whether operations get slower as the directory grows. Prints and draws the cost of each operation at each size, and
+ * says which targets are met. The exit code is 1 if a target is missed.
  */
 export async function growth(): Promise<void> {
 	const onAzurite = await measureAzurite([1000, 10_000], [0, 1000, 10_000])
@@ -30,14 +30,14 @@ export async function growth(): Promise<void> {
 	await writeFile('docs/growth.svg', chart(points))
 	console.log('\ndrawn: docs/growth.svg\n')
 	const verdicts = verdictsOn(points, peakMegabytes)
-	for (const line of told(verdicts)) console.log(line)
+	for (const line of verdictLines(verdicts)) console.log(line)
 	if (!verdicts.every(({ isMet }) => isMet)) process.exitCode = 1
 }
 
 const ready = z.object({ connectionString: z.string() }).parse
 
 async function measureAzurite(users: readonly number[], members: readonly number[]): Promise<readonly Point[]> {
-	console.log('Azurite, which looks at every row of a table for each query\n')
+	console.log('Azurite, which scans every row of a table for each query\n')
 	const child = await startChild('./azurite.js', { args: [], read: ready })
 	try {
 		const world = await open(child.ready.connectionString)
@@ -45,7 +45,7 @@ async function measureAzurite(users: readonly number[], members: readonly number
 			for (let done = 0; done < count; done += 16) {
 				await Promise.all(
 					Array.from({ length: Math.min(16, count - done) }, (_, index) =>
-						world.store.create(userType, { attributes: person(`filled-${world.created++}-${index}`) }),
+						world.store.create(userType, { attributes: benchUser(`filled-${world.created++}-${index}`) }),
 					),
 				)
 			}
@@ -86,7 +86,7 @@ async function measureSimulator(users: readonly number[], members: readonly numb
 type World = {
 	readonly store: ResourceStore
 	readonly tenant: Tenant
-	/** Requests to the table service so far, and the milliseconds during which there was one under way. */
+	/** Requests to the table service so far, and the milliseconds during which at least one was in progress. */
 	readonly spent: { requests: number; milliseconds: number }
 	created: number
 }
@@ -114,30 +114,30 @@ async function open(connectionString: string): Promise<World> {
 	return { store: services.open(tenant), tenant, spent, created: 0 }
 }
 
-type Plan = {
+type GrowthPlan = {
 	readonly users: readonly number[]
 	readonly members: readonly number[]
 	readonly fillUsers: (count: number) => Promise<unknown>
 	readonly fillGroup: (id: ResourceId, count: number) => Promise<unknown>
 }
 
-type Work<T> = readonly [name: string, work: (index: number, target: T) => Promise<unknown>]
+type GrowthStep<T> = readonly [name: string, work: (index: number, target: T) => Promise<unknown>]
 
-/** So many tell what is rare. */
+/** Enough changes to show rare events. */
 const memberChanges = 200
 
-async function measureAll(where: string, world: World, plan: Plan): Promise<readonly Point[]> {
+async function measureAll(service: string, world: World, plan: GrowthPlan): Promise<readonly Point[]> {
 	const { store } = world
 	const points: Point[] = []
 	const own: ResourceId[] = []
 	const createOwn = async () =>
-		own.push((await store.create(userType, { attributes: person(`own-${world.created++}`) })).id)
+		own.push((await store.create(userType, { attributes: benchUser(`own-${world.created++}`) })).id)
 	let size = 0
 	for (const users of plan.users) {
 		await plan.fillUsers(users - size)
 		size = users
 		const page = (startIndex: number) => store.query(userType, { page: { startIndex, count: 100 } })
-		const works: readonly Work<undefined>[] = [
+		const works: readonly GrowthStep<undefined>[] = [
 			['create a user', createOwn],
 			['match by userName', (index) => find(store, `own-${world.created - 1 - index}@EXAMPLE.com`)],
 			['change a user', (index) => rename(store, own.at(-1 - index), `Title ${index}`)],
@@ -145,11 +145,11 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 			['page in the middle', () => page(Math.floor(users / 2))],
 			['page at the end', () => page(users - 100)],
 		]
-		const place = { where, by: 'users', size: users } as const
+		const place = { service, by: 'users', size: users } as const
 		points.push(...(await measureWorks(works, world, { sizes: [{ place, target: undefined }], times: 100 })))
 	}
 	console.log(await walk(world))
-	// The groups are filled with the oldest users; what comes and goes are the newest.
+	// The groups are filled with the oldest users. The newest users are added and removed.
 	for (let index = 0; index < memberChanges; index++) await createOwn()
 	const groups: { readonly id: ResourceId; readonly size: number }[] = []
 	for (const members of plan.members) {
@@ -159,45 +159,48 @@ async function measureAll(where: string, world: World, plan: Plan): Promise<read
 	}
 	const change = (id: ResourceId, add: readonly ResourceId[], remove: readonly ResourceId[]) =>
 		store.changeMembers(id, { add: add.map((value) => ({ value })), remove })
-	const works: readonly Work<ResourceId>[] = [
+	const works: readonly GrowthStep<ResourceId>[] = [
 		['add a member', (index, id) => change(id, at(own, index), [])],
 		['is it a member?', (index, id) => isMember(store, id, at(own, index)[0])],
 		['remove a member', (index, id) => change(id, [], at(own, index))],
 		['read the group without members', (_, id) => store.get(groupType, id)],
 	]
-	const sizes = groups.map(({ id, size }) => ({ place: { where, by: 'members', size } as const, target: id }))
+	const sizes = groups.map(({ id, size }) => ({ place: { service, by: 'members', size } as const, target: id }))
 	points.push(...(await measureWorks(works, world, { sizes, times: memberChanges })))
 	report(points)
 	return points
 }
 
-/** Walks over everybody by cursor while others come and go, and says who was seen. Throws where somebody was missed. */
+/**
+ * Reads all users by cursor while other users are created and deleted, and describes the result. Throws if a user was missed
+ * or seen twice.
+ */
 async function walk({ store }: World): Promise<string> {
 	const passing: ResourceId[] = []
-	const come = async (name: string) => passing.push((await store.create(userType, { attributes: person(name) })).id)
+	const come = async (name: string) => passing.push((await store.create(userType, { attributes: benchUser(name) })).id)
 	for (let index = 0; index < 200; index++) await come(`passing-${index}`)
 	const { totalResults = Number.NaN } = await store.query(userType, { page: { startIndex: 1, count: 0 } })
 	const staying = totalResults - passing.length
 	const passed = new Set(passing)
-	const seen = new Set<string>()
+	const seenIds = new Set<string>()
 	let twice = 0
 	let pages = 0
 	const started = performance.now()
 	for (let next: string | undefined = ''; next !== undefined; ) {
 		const found: QueryResult = await store.query(userType, { page: { after: next, count: 1000 } })
 		for (const { id } of found.resources) {
-			if (seen.size === seen.add(id).size) twice++
+			if (seenIds.size === seenIds.add(id).size) twice++
 		}
 		next = found.next
 		const [gone] = passing.splice(0, 1)
 		if (gone !== undefined) await store.delete(userType, gone)
-		if (pages++ < 100) passed.add(passing[(await come(`late-${pages}`)) - 1] ?? ('' as ResourceId)) // sound: it was just put there
+		if (pages++ < 100) passed.add(passing[(await come(`late-${pages}`)) - 1] ?? ('' as ResourceId)) // sound: it was just added
 	}
 	const seconds = ((performance.now() - started) / 1000).toFixed(1)
-	const stayed = [...seen].filter((id) => !passed.has(id as ResourceId)).length // sound: ids are what was seen
+	const stayed = [...seenIds].filter((id) => !passed.has(id as ResourceId)).length // sound: only ids were seen
 	if (twice > 0 || stayed !== staying)
 		throw new Error(`of ${staying} users ${stayed} were seen, ${twice} of them twice`)
-	return `a walk by cursor while others came and went: all ${staying.toLocaleString('en')} users once, ${pages} pages in ${seconds} s\n`
+	return `a walk by cursor during other changes: all ${staying.toLocaleString('en')} users once, ${pages} pages in ${seconds} s\n`
 }
 
 const find = (store: ResourceStore, userName: string) =>
@@ -212,16 +215,16 @@ const isMember = (store: ResourceStore, groupId: string, userId = '') =>
 		page: { startIndex: 1, count: 1 },
 	})
 
-/** One of our own users, the newest first, as a list. None of them is in a group before. */
+/** One of our own users, counted from the newest, as a list. None of them was in a group before. */
 const at = (ids: readonly ResourceId[], index: number): readonly ResourceId[] => ids.slice(-1 - index).slice(0, 1)
 
-type Size<T> = { readonly place: Pick<Point, 'where' | 'by' | 'size'>; readonly target: T }
+type Size<T> = { readonly place: Pick<Point, 'service' | 'by' | 'size'>; readonly target: T }
 
-type Sample = { readonly requests: number; readonly whole: number; readonly raw: number }
+type Sample = { readonly requests: number; readonly total: number; readonly raw: number }
 
-/** Measures each work at all sizes by turns, so that what else the machine does is the same for all of them. */
+/** Measures each step at all sizes in turn, so that other load on the machine affects all sizes alike. */
 async function measureWorks<T>(
-	works: readonly Work<T>[],
+	works: readonly GrowthStep<T>[],
 	{ spent }: World,
 	{ sizes, times }: { readonly sizes: readonly Size<T>[]; readonly times: number },
 ): Promise<readonly Point[]> {
@@ -233,9 +236,9 @@ async function measureWorks<T>(
 				const before = { ...spent }
 				const started = performance.now()
 				await work(index, target)
-				const whole = performance.now() - started
+				const total = performance.now() - started
 				const requests = spent.requests - before.requests
-				samples[size]?.push({ requests, whole, raw: spent.milliseconds - before.milliseconds })
+				samples[size]?.push({ requests, total, raw: spent.milliseconds - before.milliseconds })
 			}
 		}
 		for (const [size, { place }] of sizes.entries())
@@ -249,9 +252,9 @@ function shares(samples: readonly Sample[]): Pick<Point, 'requests' | 'p50' | 'p
 		samples.map(valueIn).sort((a, b) => a - b)[Math.floor(samples.length * part)] ?? Number.NaN
 	return {
 		requests: share(0.5, ({ requests }) => requests),
-		p50: share(0.5, ({ whole }) => whole),
-		p95: share(0.95, ({ whole }) => whole),
-		ratio: share(0.5, ({ whole, raw }) => whole / raw),
+		p50: share(0.5, ({ total }) => total),
+		p95: share(0.95, ({ total }) => total),
+		ratio: share(0.5, ({ total, raw }) => total / raw),
 	}
 }
 
@@ -269,7 +272,7 @@ function report(points: readonly Point[]): void {
 
 const largeGroup = 100_000
 
-/** How much memory the host takes at most while it answers with a large group, beside what it takes anyway. */
+/** The peak memory of the host in megabytes while it returns a large group. Prints the memory before that, too. */
 async function measureMemory(simulator: Child<unknown>, connectionString: string): Promise<number> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-growth-'))
 	const file = join(folder, 'tokens.json')

@@ -1,4 +1,4 @@
-/** What a number of equal operations took. Milliseconds. */
+/** The times of a number of equal operations, in milliseconds. */
 export type Timing = {
 	readonly perSecond: number
 	readonly p50: number
@@ -6,18 +6,18 @@ export type Timing = {
 	readonly p99: number
 }
 
-export type Work = (index: number) => Promise<unknown>
+export type BenchTask = (index: number) => Promise<unknown>
 
 /**
- * Runs `count` operations with at most `concurrency` under way.
+ * Runs `count` operations, at most `concurrency` at a time.
  *
- * @param timed runs one of them and says what it took; by default the time until it ends
+ * @param timed runs one operation and returns its time in milliseconds; by default the time until it ends
  */
 export async function measure(
 	count: number,
 	concurrency: number,
-	work: Work,
-	timed: (index: number, work: Work) => Promise<number> = untilDone,
+	work: BenchTask,
+	timed: (index: number, work: BenchTask) => Promise<number> = untilDone,
 ): Promise<Timing> {
 	const times: number[] = []
 	let next = 0
@@ -27,18 +27,23 @@ export async function measure(
 	const started = performance.now()
 	await Promise.all(Array.from({ length: concurrency }, worker))
 	const elapsed = performance.now() - started
-	times.sort((a, b) => a - b)
-	const at = (share: number): number => times[Math.min(Math.floor(times.length * share), times.length - 1)] ?? 0
-	return { perSecond: (count / elapsed) * 1000, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
+	const [p50, p95, p99] = [quantile(times, 0.5), quantile(times, 0.95), quantile(times, 0.99)]
+	return { perSecond: (count / elapsed) * 1000, p50, p95, p99 }
 }
 
-async function untilDone(index: number, work: Work): Promise<number> {
+/** The time below which a share of the times is; 0 without times. */
+export function quantile(times: readonly number[], share: number): number {
+	const sorted = times.toSorted((a, b) => a - b)
+	return sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? 0
+}
+
+async function untilDone(index: number, work: BenchTask): Promise<number> {
 	const started = performance.now()
 	await work(index)
 	return performance.now() - started
 }
 
-/** Prints rows in columns, the first to the left and the others to the right. */
+/** Prints rows in columns. The first column is aligned to the left, the others to the right. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
 	const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
 	for (const row of [head, ...rows]) {

@@ -9,7 +9,7 @@ import { urn } from '../shared/scim/urn.ts'
 import { authority } from '../test/support/relay-stand-in/certificates.ts'
 import { startChild } from './child.ts'
 import { measure, printTable, type Timing } from './measure.ts'
-import { person } from './person.ts'
+import { benchUser } from './user.ts'
 
 /** Sends one request and resolves to the answer's body. */
 type SendScim = (method: string, path: string, body?: Buffer) => Promise<Buffer>
@@ -178,7 +178,7 @@ function successful(status: number, body: Buffer): Buffer {
 let serial = 0
 
 const create = (send: SendScim, path = '/Users') =>
-	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...person(`bench-${serial++}`) })))
+	send('POST', path, Buffer.from(JSON.stringify({ schemas: [urn.user], ...benchUser(`bench-${serial++}`) })))
 
 const originOperations: readonly RelayOperation[] = [
 	{ name: 'instant: read', count: 2000, run: (send) => send('GET', '/Users/1') },

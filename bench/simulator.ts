@@ -8,9 +8,9 @@ import { existenceRow, memberRow, membershipRow } from '../shared/storage/rows/s
 import { connectTables, type TableRequest } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { connectionString, simulateTableService } from '../test/support/simulator/table-service.ts'
-import { person } from './person.ts'
+import { benchUser } from './user.ts'
 
-// The simulated table service behind HTTP, in a process of its own. It fills its tables itself when it is asked to.
+// Runs the simulated table service behind HTTP in its own process. It fills its tables itself, which saves requests.
 
 const service = simulateTableService()
 const ids = idGenerator(Date.now, (digits) => randomBytes(16).toString('hex').slice(0, digits))
@@ -23,18 +23,20 @@ const server = createServer(async (incoming, outgoing) => {
 		'Content-Type': String(incoming.headers['content-type']),
 	}
 	const response = await service.send({
-		method: incoming.method as TableRequest['method'], // sound: our client knows no other
+		method: incoming.method as TableRequest['method'], // sound: our client sends no other method
 		path: (incoming.url ?? '').replace(/^\/simulator\//, ''),
 		headers,
 		body: Buffer.concat(chunks).toString(),
 	})
 	const names = ['etag', 'x-ms-continuation-nextpartitionkey', 'x-ms-continuation-nextrowkey']
-	const told = names.flatMap((name) => {
+	const responseHeaders = names.flatMap((name) => {
 		const value = response.headers.get(name)
 		return value === undefined ? [] : [[name, value]]
 	})
 	const content = Buffer.from(response.text)
-	outgoing.writeHead(response.status, { ...Object.fromEntries(told), 'Content-Length': content.length }).end(content)
+	outgoing
+		.writeHead(response.status, { ...Object.fromEntries(responseHeaders), 'Content-Length': content.length })
+		.end(content)
 })
 server.listen(0, '127.0.0.1', () => {
 	const { port } = server.address() as AddressInfo // sound: it listens on TCP
@@ -45,18 +47,20 @@ const order = z.object({
 	tenant: z.object({ name: z.string(), table: z.string() }),
 	/** Users to create. */
 	users: z.number().optional(),
+	/** Bytes of JSON of each user to create, beside the usual attributes: of one letter, which compresses, or of noise. */
+	padding: z.object({ bytes: z.number(), of: z.enum(['letter', 'noise']) }).optional(),
 	/** A group to add members to whose users have no more than their existence rows. */
 	group: z.object({ id: z.string(), members: z.number() }).optional(),
 })
 
 process.on('message', async (message) => {
-	const { tenant, users = 0, group } = order.parse(JSON.parse(String(message)))
+	const { tenant, users = 0, padding, group } = order.parse(JSON.parse(String(message)))
 	const tables = connectTables({ connectionString }, { intercept: () => service.send })
 	const store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
 	for (let index = 0; index < users; index++) {
-		await store.create(userType, {
-			attributes: person(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`),
-		})
+		const attributes = benchUser(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`)
+		const nickName = padding && paddingOf(padding)
+		await store.create(userType, { attributes: nickName === undefined ? attributes : { ...attributes, nickName } })
 	}
 	if (group !== undefined) {
 		const partitionKey = tenant.name
@@ -71,3 +75,6 @@ process.on('message', async (message) => {
 	}
 	process.send?.({ entities: service.size(tenant.table) })
 })
+
+const paddingOf = ({ bytes, of }: { readonly bytes: number; readonly of: 'letter' | 'noise' }): string =>
+	of === 'letter' ? 'x'.repeat(bytes) : randomBytes(bytes).toString('base64').slice(0, bytes)

@@ -14,20 +14,20 @@ import type { Revision } from '../shared/storage/resource/update.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { startChild } from './child.ts'
-import { measure, printTable, type Timing, type Work } from './measure.ts'
-import { person } from './person.ts'
+import { type BenchTask, measure, printTable, type Timing } from './measure.ts'
+import { benchUser } from './user.ts'
 
-/** What Entra sends, over HTTP to the host, beside the same work on the storage alone: what its requests take. */
-type Operation = {
+/** A request of Entra, over HTTP to the host, and the same work on the storage alone, for comparison. */
+type TrafficOperation = {
 	readonly name: string
 	readonly count: number
-	readonly http: Work
-	readonly storage: Work
+	readonly http: BenchTask
+	readonly storage: BenchTask
 }
 
 const bigGroup = 2000
 
-/** Prints what requests cost as a ratio to the raw cost of their storage calls in the same run. */
+/** Prints the cost of requests in relation to the raw cost of their storage calls in the same run. */
 export async function traffic(): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-bench-'))
 	const tokens = join(folder, 'tokens.json')
@@ -51,8 +51,8 @@ export async function traffic(): Promise<void> {
 			for (const operation of await operations({ services, direct, served, client, concurrency })) {
 				const raw = await measure(operation.count, concurrency, operation.storage, storageTime)
 				const before = await cpu()
-				const whole = await measure(operation.count, concurrency, operation.http)
-				rows.push(row(operation, concurrency, { raw, whole, cpu: (await cpu()) - before }))
+				const total = await measure(operation.count, concurrency, operation.http)
+				rows.push(row(operation, concurrency, { raw, total, cpu: (await cpu()) - before }))
 			}
 		}
 		printTable(
@@ -66,34 +66,34 @@ export async function traffic(): Promise<void> {
 	}
 }
 
-/** What runs for the first time is compiled first, which is not what a request costs. */
-async function warmUp(store: ResourceStore, client: Client): Promise<void> {
+/** Runs all code once, so that compilation does not count as the cost of a request. */
+async function warmUp(store: ResourceStore, client: TrafficClient): Promise<void> {
 	for (let i = 0; i < 500; i++) {
 		const userName = `warm-${i}@example.com`
 		const filter = parseFilter(`userName eq "${userName}"`)
-		await store.create(userType, { attributes: person(`warm-${i}`) })
+		await store.create(userType, { attributes: benchUser(`warm-${i}`) })
 		await store.query(userType, { filter, page: { startIndex: 1, count: 100 } })
-		const { id } = await client('POST', '/Users', person(`warm-${i}`))
+		const { id } = await client('POST', '/Users', benchUser(`warm-${i}`))
 		await client('GET', `/Users?filter=userName+eq+%22${userName}%22`)
 		await client('DELETE', `/Users/${id}`)
 	}
 }
 
-type Measured = { readonly raw: Timing; readonly whole: Timing; readonly cpu: number }
+type Measurement = { readonly raw: Timing; readonly total: Timing; readonly cpu: number }
 
-const row = ({ name, count }: Operation, concurrency: number, { raw, whole, cpu }: Measured): string[] => [
+const row = ({ name, count }: TrafficOperation, concurrency: number, { raw, total, cpu }: Measurement): string[] => [
 	name,
 	String(concurrency),
-	whole.perSecond.toFixed(0),
-	whole.p50.toFixed(2),
-	whole.p95.toFixed(2),
-	whole.p99.toFixed(2),
+	total.perSecond.toFixed(0),
+	total.p50.toFixed(2),
+	total.p95.toFixed(2),
+	total.p99.toFixed(2),
 	raw.p50.toFixed(2),
-	(whole.p50 / raw.p50).toFixed(2),
+	(total.p50 / raw.p50).toFixed(2),
 	(cpu / count).toFixed(2),
 ]
 
-/** Services that know how long the storage calls of each piece of work took, one after another. */
+/** Services that measure the time of the storage calls of each piece of work. */
 async function timedServices(connectionString: string, tokens: string) {
 	const clock = new AsyncLocalStorage<{ milliseconds: number }>()
 	const services = await createServices(
@@ -108,7 +108,7 @@ async function timedServices(connectionString: string, tokens: string) {
 			},
 		},
 	)
-	const storageTime = (index: number, work: Work): Promise<number> =>
+	const storageTime = (index: number, work: BenchTask): Promise<number> =>
 		clock.run({ milliseconds: 0 }, async () => {
 			await work(index)
 			return clock.getStore()?.milliseconds ?? 0
@@ -116,9 +116,9 @@ async function timedServices(connectionString: string, tokens: string) {
 	return { services, storageTime }
 }
 
-type Client = (method: string, path: string, body?: unknown) => Promise<{ readonly id: string }>
+type TrafficClient = (method: string, path: string, body?: unknown) => Promise<{ readonly id: string }>
 
-function createClient(baseUrl: string, token: string): Client {
+function createClient(baseUrl: string, token: string): TrafficClient {
 	const agent = new Agent({ keepAlive: true })
 	const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' }
 	return (method, path, body) =>
@@ -144,16 +144,22 @@ function createClient(baseUrl: string, token: string): Client {
 		})
 }
 
-type Setting = {
+type TrafficScenario = {
 	readonly services: Services
 	readonly direct: Tenant
 	readonly served: Tenant
-	readonly client: Client
+	readonly client: TrafficClient
 	readonly concurrency: number
 }
 
-/** The operations in the order of a provisioning cycle, each on people and groups of its own concurrency. */
-async function operations({ services, direct, served, client, concurrency }: Setting): Promise<readonly Operation[]> {
+/** The operations in the order of a provisioning cycle. Each concurrency has its own users and groups. */
+async function operations({
+	services,
+	direct,
+	served,
+	client,
+	concurrency,
+}: TrafficScenario): Promise<readonly TrafficOperation[]> {
 	const count = 400
 	const store = services.open(direct)
 	const behind = services.open(served)
@@ -171,7 +177,7 @@ async function operations({ services, direct, served, client, concurrency }: Set
 		schemas: [urn.patchOp],
 		Operations: [{ op, path: 'members', value: [{ $ref: null, value: id }] }],
 	})
-	const add = (name: string, group: 'empty' | 'big'): Operation => ({
+	const add = (name: string, group: 'empty' | 'big'): TrafficOperation => ({
 		name,
 		count,
 		http: (i) => client('PATCH', `/Groups/${theirs[group]}`, memberPatch('Add', at(theirs.users, i))),
@@ -181,8 +187,8 @@ async function operations({ services, direct, served, client, concurrency }: Set
 		{
 			name: 'create user',
 			count,
-			http: (i) => client('POST', '/Users', { schemas: [urn.user], ...person(`new-${concurrency}-${i}`) }),
-			storage: (i) => store.create(userType, { attributes: person(`new-${concurrency}-${i}`) }),
+			http: (i) => client('POST', '/Users', { schemas: [urn.user], ...benchUser(`new-${concurrency}-${i}`) }),
+			storage: (i) => store.create(userType, { attributes: benchUser(`new-${concurrency}-${i}`) }),
 		},
 		{
 			name: 'match userName',
@@ -229,13 +235,13 @@ async function operations({ services, direct, served, client, concurrency }: Set
 	]
 }
 
-const at = (ids: readonly ResourceId[], index: number): ResourceId => ids[index] ?? ids[0] ?? ('' as ResourceId) // sound: there are as many as are asked for
+const at = (ids: readonly ResourceId[], index: number): ResourceId => ids[index] ?? ids[0] ?? ('' as ResourceId) // sound: there are enough ids
 
-/** Users to work on, an empty group and a big one. */
+/** Creates users to work on, an empty group and a big group. */
 async function populate(store: ResourceStore, round: number, count: number) {
 	const users: ResourceId[] = []
 	for (let i = 0; i < count; i++) {
-		users.push((await store.create(userType, { attributes: person(`user-${round}-${i}`) })).id)
+		users.push((await store.create(userType, { attributes: benchUser(`user-${round}-${i}`) })).id)
 	}
 	const members: { value: ResourceId }[] = []
 	while (members.length < bigGroup) {

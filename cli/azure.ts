@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { codeOf } from '../shared/cli/usage-error.ts'
 import { Failure } from './failure.ts'
 
-/** What of a deployment has to be known to administer it. */
+/** The addresses of a deployment that commands need. */
 export type Deployment = {
 	/** `https://<account>.table.core.windows.net` */
 	readonly tablesEndpoint: string
@@ -20,12 +20,12 @@ const outputs = z.object({
 	keyVaultName: z.object({ value: z.string() }),
 })
 
-/** Asks Azure, as whoever is signed in to `az`, what infra/deploy.sh deployed to a resource group. */
+/** Asks Azure for the deployment of infra/deploy.sh in a resource group. Signs in as the user of `az`. */
 export async function findDeployment(group: string): Promise<Deployment> {
 	const parsed = outputs.safeParse(JSON.parse(await az(group)))
 	if (!parsed.success) {
-		throw new Failure(`the deployment in the resource group ${group} has no outputs of Rollcall`, {
-			hint: 'deploy again with infra/deploy.sh, or name --tables-endpoint, --vault-url and --app-host',
+		throw new Failure(`the deployment in the resource group ${group} is not a deployment of Rollcall`, {
+			hint: 'deploy again with infra/deploy.sh, or give --tables-endpoint, --vault-url and --app-host',
 			cause: parsed.error,
 		})
 	}
@@ -44,26 +44,26 @@ async function az(group: string): Promise<string> {
 	const args = ['deployment', 'group', 'show', '--resource-group', group, '--name', deployment]
 	try {
 		const { stdout } = await promisify(execFile)('az', [...args, '--query', 'properties.outputs', '--output', 'json'], {
-			// On Windows az is a batch file, which only a shell runs.
+			// On Windows az is a batch file, which needs a shell.
 			shell: process.platform === 'win32',
 		})
 		return stdout
 	} catch (cause) {
 		if (codeOf(cause) === 'ENOENT') {
-			const hint = 'install it, or work in Azure Cloud Shell: https://learn.microsoft.com/cli/azure/install-azure-cli'
-			throw new Failure('az, the command line of Azure, is not installed', { hint, cause })
+			const hint = 'install it, or use Azure Cloud Shell: https://learn.microsoft.com/cli/azure/install-azure-cli'
+			throw new Failure('az, the Azure CLI, is not installed', { hint, cause })
 		}
-		const said = saidBy(cause)
-		if (/az login/.test(said)) throw new Failure('az is not signed in', { hint: 'az login', cause })
-		throw new Failure(`the resource group ${group} shows no deployment of Rollcall: ${said}`, {
+		const reason = firstErrorLine(cause)
+		if (/az login/.test(reason)) throw new Failure('az is not signed in', { hint: 'az login', cause })
+		throw new Failure(`the resource group ${group} has no deployment of Rollcall that you can see: ${reason}`, {
 			hint: `az deployment group list --resource-group ${group} --output table`,
 			cause,
 		})
 	}
 }
 
-/** The first line of what a command has said before it failed. */
-function saidBy(error: unknown): string {
+/** The first line of the error output of a failed command. */
+function firstErrorLine(error: unknown): string {
 	const stderr = z.object({ stderr: z.string() }).safeParse(error).data?.stderr ?? String(error)
 	return stderr.trim().split('\n')[0] ?? ''
 }

@@ -6,44 +6,48 @@ import { commandHelp, help } from './help.ts'
 import { declared, type Option } from './options.ts'
 import { shellWord } from './program.ts'
 
-/** What to do: a command, or to print a text. */
-export type Parsed = ({ readonly command: Command } & Pick<Invocation, 'args' | 'values'>) | { readonly print: string }
+/** A parsed command line: a command to run, or a text to print. */
+export type ParsedCommandLine =
+	| ({ readonly command: Command } & Pick<Invocation, 'args' | 'values'>)
+	| { readonly print: string }
 
-/** What is typed, and what can be. */
-type Line = {
+/** The words that the user has typed, and the commands that exist. */
+type CommandLine = {
 	readonly args: readonly string[]
 	readonly commands: readonly Command[]
-	/** What starts this program; what is typed comes after it. */
+	/** The words that start this program. `args` come after them. */
 	readonly program: string
 }
 
 /**
  * Reads the command line.
  *
- * @throws UsageError that names what is wrong as it was typed, and what may have been meant
+ * @throws UsageError that quotes the wrong word, with the closest valid command line as the hint
  */
-export function parseCommandLine(line: Line): Parsed {
+export function parseCommandLine(line: CommandLine): ParsedCommandLine {
 	const { commands, program } = line
-	const { values, positionals, given } = parse(line)
+	const { values, positionals, typedOptions } = parse(line)
 	if (positionals.length === 0) {
 		if (values.help) return { print: help(commands, program) }
 		throw new UsageError('no command', { hint: listing(line) })
 	}
 	const command = commandOf(line, positionals)
 	if (values.help) return { print: commandHelp(command, program) }
-	refuseOptions(line, command, given)
+	refuseOptions(line, command, typedOptions)
 	return { command, args: argumentsOf(line, command, positionals), values }
 }
 
-function parse(line: Line) {
+function parse(line: CommandLine) {
 	const { args, commands } = line
 	try {
 		const { values, positionals, tokens } = parseArgs({
-			...{ args: [...args], options: declared },
-			...{ allowPositionals: true, tokens: true },
+			args: [...args],
+			options: declared,
+			allowPositionals: true,
+			tokens: true,
 		})
-		const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
-		return { values, positionals, given }
+		const typedOptions = tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+		return { values, positionals, typedOptions }
 	} catch (error) {
 		const message = String(error instanceof Error ? error.message : error)
 		const [, option = ''] = /'(--?[^' ]+)/.exec(message) ?? []
@@ -59,34 +63,34 @@ function parse(line: Line) {
 	}
 }
 
-/** Lists the options of a command, or the commands. */
-const listing = ({ program }: Line, command?: Command): string =>
+/** The command line that lists the options of a command, or all commands. */
+const listing = ({ program }: CommandLine, command?: Command): string =>
 	[program, ...(command === undefined ? [] : [command.words]), '--help'].join(' ')
 
-/** The whole line with something else for one of its words, or for the beginning of one. */
-const corrected = ({ args, program }: Line, wrong: string, right: string): string => {
+/** The whole command line with one word, or the beginning of one word, replaced. */
+const corrected = ({ args, program }: CommandLine, wrong: string, right: string): string => {
 	const at = args.findIndex((arg) => arg === wrong || arg.startsWith(`${wrong}=`))
 	const words = args.map((arg, index) => (index === at ? `${right}${arg.slice(wrong.length)}` : arg))
 	return `did you mean: ${[program, ...words.map(shellWord)].join(' ')}`
 }
 
-/** Only an option that the command has is worth proposing. */
-function hintFor(line: Line, option: string, command: Command | undefined): string {
-	const known = command === undefined ? Object.keys(declared) : optionsOf(command)
+/** Proposes only options that the command has. */
+function hintFor(line: CommandLine, option: string, command: Command | undefined): string {
+	const names = command === undefined ? Object.keys(declared) : optionsOf(command)
 	const close = nearest(
 		option,
-		known.map((name) => `--${name}`),
+		names.map((name) => `--${name}`),
 	)
 	return close === undefined ? listing(line, command) : corrected(line, option, close)
 }
 
 const optionsOf = ({ options }: Command): readonly Option[] => [...options, 'json', 'help']
 
-/** The command whose words the line begins with. */
+/** The command whose words the command line begins with. */
 const matching = (positionals: readonly string[], commands: readonly Command[]): Command | undefined =>
 	commands.find(({ words }) => `${positionals.join(' ')} `.startsWith(`${words} `))
 
-function commandOf(line: Line, positionals: readonly string[]): Command {
+function commandOf(line: CommandLine, positionals: readonly string[]): Command {
 	const { commands } = line
 	const command = matching(positionals, commands)
 	if (command !== undefined) return command
@@ -104,21 +108,21 @@ function commandOf(line: Line, positionals: readonly string[]): Command {
 	if (second !== '' && close !== undefined) {
 		throw new UsageError(`unknown command ${first} ${second}`, { hint: corrected(line, second, close) })
 	}
-	const what = second === '' ? `${first} what?` : `unknown command ${first} ${second}:`
-	throw new UsageError(`${what} There is ${siblings.map((sibling) => `${first} ${sibling}`).join(', ')}`, {
+	const problem = second === '' ? `${first} is incomplete` : `unknown command ${first} ${second}`
+	throw new UsageError(`${problem}: the commands are ${siblings.map((sibling) => `${first} ${sibling}`).join(', ')}`, {
 		hint: listing(line),
 	})
 }
 
-function refuseOptions(line: Line, command: Command, given: readonly string[]): void {
-	const known: readonly string[] = optionsOf(command)
-	const foreign = given.find((option) => !known.includes(option))
+function refuseOptions(line: CommandLine, command: Command, typedOptions: readonly string[]): void {
+	const names: readonly string[] = optionsOf(command)
+	const foreign = typedOptions.find((option) => !names.includes(option))
 	if (foreign === undefined) return
-	throw new UsageError(`${command.words} has no option --${foreign}`, { hint: listing(line, command) })
+	throw new UsageError(`unknown option --${foreign} for ${command.words}`, { hint: listing(line, command) })
 }
 
 function argumentsOf(
-	{ program }: Line,
+	{ program }: CommandLine,
 	{ words, parameters }: Command,
 	positionals: readonly string[],
 ): readonly string[] {
@@ -127,6 +131,6 @@ function argumentsOf(
 	const missing = parameters[args.length]
 	if (missing !== undefined) throw new UsageError(`${missing} is missing`, { hint })
 	const surplus = args[parameters.length]
-	if (surplus !== undefined) throw new UsageError(`${surplus} is one argument too many`, { hint })
+	if (surplus !== undefined) throw new UsageError(`unexpected argument ${surplus}`, { hint })
 	return args
 }

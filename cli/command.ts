@@ -1,40 +1,41 @@
 import type { Readable } from 'node:stream'
-import type { Option, Values } from './options.ts'
-import type { Place } from './place.ts'
+import type { Option, OptionValues } from './options.ts'
+import type { DeploymentTarget } from './target.ts'
 
-/** What a command came to: `text` for people, `json` for programs; nothing where it has written its answer itself. */
-export type Result = { readonly text: string; readonly json: unknown; readonly isFailure?: boolean }
+/** The result of a command: `text` for people and `json` for programs. */
+export type CommandResult = { readonly text: string; readonly json: unknown; readonly isFailure?: boolean }
 
 export type Invocation = {
-	/** One for each parameter of the command. */
+	/** One argument for each parameter of the command. */
 	readonly args: readonly string[]
-	readonly values: Values
-	readonly surroundings: Surroundings
+	readonly values: OptionValues
+	readonly environment: CommandEnvironment
 }
 
-/** What surrounds a command: where it writes, and what it may read. */
-export type Surroundings = {
-	/** Resolves when there is room for more. */
+/** The streams and variables that a command uses. */
+export type CommandEnvironment = {
+	/** Writes to standard output. Resolves when the stream can take more. */
 	readonly out: (text: string) => Promise<void>
 	readonly err: (text: string) => void
 	readonly input: Readable
-	/** Whether somebody watches standard error, who likes to see that there is progress. */
+	/** Whether standard error is a terminal, where progress is shown. */
 	readonly isWatched: boolean
 	readonly env: Readonly<Record<string, string | undefined>>
-	/** What starts this program, for hints that can be pasted. */
+	/** The words that start this program, for hints that can be pasted. */
 	readonly program: string
 }
 
 export type Command = {
-	/** What the user types, such as `tenant add`. */
+	/** The words that the user types, such as `tenant add`. */
 	readonly words: string
-	/** What follows; all of them are needed. */
+	/** The arguments that follow. All are required. */
 	readonly parameters: readonly string[]
-	/** Besides --json and --help, which all commands have. */
+	/** The options of this command. All commands also have --json and --help. */
 	readonly options: readonly Option[]
 	readonly summary: string
-	run(invocation: Invocation): Promise<Result | undefined>
+	/** Undefined if the command has already written its result. */
+	run(invocation: Invocation): Promise<CommandResult | undefined>
 }
 
-/** A command that works where tenants are: it looks at its arguments before that place is opened. */
-export type AtPlace = (invocation: Invocation) => (place: Place) => Promise<Result | undefined>
+/** A command that works on a deployment target. It checks its arguments before the target is opened. */
+export type TargetCommand = (invocation: Invocation) => (target: DeploymentTarget) => Promise<CommandResult | undefined>

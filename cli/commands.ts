@@ -1,105 +1,113 @@
 import { check } from './check/check.ts'
-import type { AtPlace, Command } from './command.ts'
-import { openPlace } from './place.ts'
+import type { Command, TargetCommand } from './command.ts'
 import { relayOptions } from './relay-settings.ts'
 import { removeTenant } from './remove.ts'
+import { openTarget } from './target.ts'
+import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
 import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
-import { whereOf, whereOptions } from './where.ts'
 
-type Placed = Omit<Command, 'run'> & { readonly work: AtPlace; readonly isFirst?: boolean }
+type TargetCommandDeclaration = Omit<Command, 'run'> & { readonly work: TargetCommand; readonly isFirst?: boolean }
 
-/** A command that opens the place where tenants are, and closes it whatever happens. */
-const placed = ({ work, isFirst = false, ...command }: Placed): Command => ({
+/** A command that opens the deployment target, and closes it even if the command fails. */
+const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDeclaration): Command => ({
 	...command,
-	options: [...command.options, ...whereOptions],
+	options: [...command.options, ...targetOptions],
 	async run(invocation) {
 		const ready = work(invocation)
-		const place = await openPlace(whereOf(invocation.values), {
-			...{ isFirst, say: invocation.surroundings.err, program: invocation.surroundings.program },
+		const target = await openTarget(targetSpecOf(invocation.values), {
+			isFirst,
+			say: invocation.environment.err,
+			program: invocation.environment.program,
 		})
 		try {
-			return await ready(place)
+			return await ready(target)
 		} finally {
-			await place.close()
+			await target.close()
 		}
 	},
 })
 
 export const commands: readonly Command[] = [
-	placed({
+	targetCommand({
 		words: 'tenant add',
 		parameters: ['NAME'],
 		options: ['mode', ...relayOptions],
-		summary: 'make a tenant, and print its Tenant URL and Secret Token',
+		summary: 'add a tenant and print its Tenant URL and Secret Token',
 		work: addTenant,
 		isFirst: true,
 	}),
-	placed({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
-	placed({ words: 'tenant show', parameters: ['NAME'], options: [], summary: 'show a tenant', work: showTenant }),
-	placed({
+	targetCommand({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
+	targetCommand({
+		words: 'tenant show',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'show a tenant',
+		work: showTenant,
+	}),
+	targetCommand({
 		words: 'tenant set',
 		parameters: ['NAME'],
 		options: relayOptions,
 		summary: 'change the settings of a tenant of mode relay',
 		work: setTenant,
 	}),
-	placed({
+	targetCommand({
 		words: 'tenant remove',
 		parameters: ['NAME'],
 		options: ['out', 'yes'],
-		summary: 'export a tenant, and remove it with its directory and its tokens',
+		summary: 'export a tenant, then remove it with its directory and tokens',
 		work: removeTenant,
 	}),
-	placed({
+	targetCommand({
 		words: 'token add',
 		parameters: ['NAME'],
 		options: [],
-		summary: 'add a token to a tenant, and print it this once',
+		summary: 'add a token to a tenant and print it, this one time only',
 		work: addToken,
 	}),
-	placed({
+	targetCommand({
 		words: 'token list',
 		parameters: ['NAME'],
 		options: [],
-		summary: 'list the tokens of a tenant, but for their values',
+		summary: 'list the tokens of a tenant without their values',
 		work: listTokens,
 	}),
-	placed({
+	targetCommand({
 		words: 'token disable',
 		parameters: ['NAME', 'VERSION'],
 		options: [],
-		summary: 'disable a token for good',
+		summary: 'disable a token permanently',
 		work: disableToken,
 	}),
-	placed({
+	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
 		options: ['overlap'],
-		summary: 'add a token, and let the older ones end by themselves',
+		summary: 'add a token and set an expiry date for the older ones',
 		work: rotateToken,
 	}),
-	placed({
+	targetCommand({
 		words: 'export',
 		parameters: ['NAME'],
 		options: ['out'],
-		summary: 'write the users, groups and memberships of a tenant, a line each (NDJSON)',
+		summary: 'write the users, groups and memberships of a tenant, one per line (NDJSON)',
 		work: exportTenant,
 	}),
-	placed({
+	targetCommand({
 		words: 'import',
 		parameters: ['NAME', 'FILE'],
 		options: [],
-		summary: 'make what a file from export has and the tenant has not, with the same ids',
+		summary: 'create what an export file has and the tenant lacks, with the same ids',
 		work: importTenant,
 	}),
 	{
 		words: 'check',
 		parameters: ['URL'],
 		options: ['token-file', 'write'],
-		summary: "try a Tenant URL as Entra's Test Connection does, and Microsoft's SCIM Validator",
+		summary: "test a Tenant URL as Entra's Test Connection and Microsoft's SCIM Validator do",
 		run: check,
 	},
 ]

@@ -5,7 +5,7 @@ const units: ReadonlyMap<string, number> = new Map([
 	['d', 86_400_000],
 ])
 
-/** Milliseconds, or undefined for what is no duration. @example parseDuration('24h') // 86_400_000 */
+/** Reads a duration as milliseconds; undefined for any other text. @example parseDuration('24h') // 86_400_000 */
 export function parseDuration(text: string): number | undefined {
 	const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
 	const size = units.get(unit)

@@ -4,7 +4,7 @@ import { Failure } from './failure.ts'
 
 export type Explanation = { readonly lines: readonly string[]; readonly code: 1 | 2 }
 
-/** What is printed of an error, and the exit code that it means. */
+/** The lines to print for an error, and the exit code. */
 export function explain(error: unknown): Explanation {
 	if (error instanceof UsageError || error instanceof Failure) {
 		return { lines: linesOf(error.message, error.hint), code: error instanceof UsageError ? 2 : 1 }
@@ -16,15 +16,15 @@ export function explain(error: unknown): Explanation {
 	}
 	const [cause] = causes
 	if (error instanceof ScimError) {
-		const hint = 'try again in a minute; if it stays, look at the storage account in the portal'
+		const hint = 'try again in a minute; if the error stays, look at the storage account in the Azure portal'
 		return { lines: linesOf(causes.map(firstLine).join(': '), hint), code: 1 }
 	}
 	if (cause?.name === 'RestError') {
-		const hint = 'try again in a minute; if it stays, look at the vault in the portal'
+		const hint = 'try again in a minute; if the error stays, look at the vault in the Azure portal'
 		return { lines: linesOf(firstLine(cause), hint), code: 1 }
 	}
-	// Whoever mends it wants to know where.
-	const hint = 'this is a fault of rollcall: report it with all of these lines'
+	// A developer needs the stack.
+	const hint = 'this is a bug in rollcall: report it with all of these lines'
 	return { lines: linesOf(cause?.stack ?? String(error), hint), code: 1 }
 }
 
@@ -32,40 +32,40 @@ const linesOf = (message: string, hint: string): readonly string[] => [`error: $
 
 const firstLine = (error: Error | undefined): string => error?.message.split('\n')[0] ?? ''
 
-/** An error and what caused it, the outermost first. */
+/** An error and its causes, outermost first. */
 function causesOf(error: unknown): readonly Error[] {
 	return error instanceof Error ? [error, ...causesOf(error.cause)] : []
 }
 
-type Known = {
+type KnownError = {
 	readonly applies: (error: Error) => boolean
-	readonly message: (said: string) => string
+	readonly message: (reason: string) => string
 	readonly hint: string
 }
 
 const statusOf = (error: Error): unknown => ('statusCode' in error ? error.statusCode : undefined)
 const codeIn = (error: Error): string => ('code' in error ? String(error.code) : '')
 
-/** What goes wrong between an administrator and Azure, and what helps. */
-const known: readonly Known[] = [
+/** Problems between an administrator and Azure, and how to fix them. */
+const known: readonly KnownError[] = [
 	{
 		applies: ({ name }) => name === 'CredentialUnavailableError',
-		message: (said) => `az gives no token: ${said}`,
+		message: (reason) => `az cannot get a token: ${reason}`,
 		hint: 'az login',
 	},
 	{
 		applies: ({ message }) => /^the table service answered 403 /.test(message),
-		message: (said) => said,
-		hint: 'you need the role Storage Table Data Contributor on the storage account, and access from this network; a new role takes some minutes',
+		message: (reason) => reason,
+		hint: 'you need the role Storage Table Data Contributor on the storage account, and access from this network; a new role takes a few minutes to work',
 	},
 	{
 		applies: (error) => error.name === 'RestError' && statusOf(error) === 403,
-		message: (said) => `the vault refuses: ${said}`,
-		hint: 'you need the role Key Vault Secrets Officer on the vault, and access from this network; a new role takes some minutes',
+		message: (reason) => `the vault refused the request: ${reason}`,
+		hint: 'you need the role Key Vault Secrets Officer on the vault, and access from this network; a new role takes a few minutes to work',
 	},
 	{
 		applies: (error) => ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ETIMEDOUT'].includes(codeIn(error)),
-		message: (said) => `there is no connection: ${said}`,
+		message: (reason) => `cannot connect to Azure: ${reason}`,
 		hint: 'compare the addresses with: az deployment group show --resource-group GROUP --name rollcall --query properties.outputs',
 	},
 ]

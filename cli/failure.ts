@@ -1,4 +1,4 @@
-/** What could not be done, although the command line was right; `hint` says what would help. */
+/** A command that failed although the command line was right. `hint` says how to fix the problem. */
 export class Failure extends Error {
 	override readonly name = 'Failure'
 	readonly hint: string

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { changeTokens, type ListedToken, listTokens } from '../shared/auth/file-source.ts'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
-/** The tokens in the file of a data folder. A version is the beginning of the token's SHA-256. */
+/** The tokens in the file of a data folder. The version of a token is the beginning of its SHA-256. */
 export function fileTokens(path: string, now: () => number): TokenStore {
 	return {
 		async list(tenant) {

@@ -2,30 +2,30 @@ import type { Command } from './command.ts'
 import type { Option } from './options.ts'
 
 const descriptions: Readonly<Record<Option, readonly [value: string, text: string]>> = {
-	data: ['DIR', 'work on the folder of npm start (default ./data)'],
-	azure: [
-		'',
-		'work on a deployment in Azure, as whoever is signed in to az; goes without saying with the next options',
-	],
-	'resource-group': ['GROUP', 'work on what infra/deploy.sh deployed to this resource group'],
-	'tables-endpoint': ['URL', 'or on these: https://NAME.table.core.windows.net'],
+	data: ['DIR', 'work on the data folder of npm start (default ./data)'],
+	azure: ['', 'work on a deployment in Azure, as the user signed in to az; the next options imply it'],
+	'resource-group': ['GROUP', 'work on the deployment of infra/deploy.sh in this resource group'],
+	'tables-endpoint': ['URL', 'or work on these addresses: https://NAME.table.core.windows.net'],
 	'vault-url': ['URL', 'https://NAME.vault.azure.net'],
 	'app-host': ['HOST', 'the host name of the function app, for the Tenant URL'],
-	mode: ['store|relay', 'where the directory is: here, or a SCIM server behind Azure Relay (default store)'],
-	'hybrid-connection': ['NAME', 'mode relay: the hybrid connection, where it is not called as the tenant'],
-	agent: ['ID', 'mode relay: an agent to trust, where not every one is; may be given several times'],
-	authorization: ['onPremises|passThrough', "mode relay: whether the SCIM server gets the client's own token"],
-	'patch-as-post': ['true|false', 'mode relay: whether PATCH travels as POST, where the relay lets no PATCH pass'],
-	overlap: ['TIME', 'how long the older tokens go on to be accepted, such as 30m or 7d (default 24h)'],
-	out: ['FILE', 'write the export to this new file; an export that was interrupted goes on with it'],
-	yes: ['', 'do not ask'],
-	'token-file': ['FILE', 'the file that holds the Secret Token; or it is in the variable ROLLCALL_TOKEN'],
-	write: ['', 'make, change and delete a user and a group of its own, too'],
+	mode: ['store|relay', 'where the directory is: in Rollcall, or in a SCIM server behind Azure Relay (default store)'],
+	'hybrid-connection': ['NAME', 'mode relay: the hybrid connection, if its name is not that of the tenant'],
+	agent: ['ID', 'mode relay: an agent to trust, if only some are trusted; may be given several times'],
+	authorization: [
+		'onPremises|passThrough',
+		"mode relay: whose token the SCIM server gets, the agent's own or the client's",
+	],
+	'patch-as-post': ['true|false', 'mode relay: send PATCH as POST, if the relay refuses PATCH'],
+	overlap: ['TIME', 'how long the older tokens are still accepted, such as 30m or 7d (default 24h)'],
+	out: ['FILE', 'write the export to this new file; the same command continues an interrupted export'],
+	yes: ['', 'do not ask for confirmation'],
+	'token-file': ['FILE', 'the file with the Secret Token, instead of the variable ROLLCALL_TOKEN'],
+	write: ['', 'also create, change and delete a user and a group'],
 	json: ['', 'print JSON'],
-	help: ['', 'print this'],
+	help: ['', 'print this help'],
 }
 
-/** All commands. */
+/** The help that lists all commands. */
 export function help(commands: readonly Command[], program: string): string {
 	const lines = commands.map((command) => [usageOf(command), command.summary] as const)
 	return `${program} COMMAND
@@ -37,7 +37,7 @@ ${program} COMMAND --help
 lists the options of a command. See docs/cli.md.`
 }
 
-/** One command with its options. */
+/** The help for one command, with its options. */
 export function commandHelp(command: Command, program: string): string {
 	const options: readonly Option[] = [...command.options, 'json', 'help']
 	const lines = options.map((option) => {

@@ -2,9 +2,9 @@ import { commands } from './commands.ts'
 import { programOf } from './program.ts'
 import { run } from './run.ts'
 
-// Answers go to standard output; `error: …` and `hint: …`, questions and progress to standard error.
+// Results go to standard output. `error: …`, `hint: …`, questions and progress go to standard error.
 
-// Whoever reads no more, as `head` does, has what it wants.
+// A reader that closes the pipe, such as `head`, has all it wants.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 	if (error.code !== 'EPIPE') throw error
 	process.exit(0)

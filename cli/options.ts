@@ -24,5 +24,5 @@ export const declared = {
 
 export type Option = keyof typeof declared
 
-/** The options as they were given. */
-export type Values = ReturnType<typeof parseArgs<{ options: typeof declared }>>['values']
+/** The options as the user gave them. */
+export type OptionValues = ReturnType<typeof parseArgs<{ options: typeof declared }>>['values']

@@ -1,25 +1,25 @@
 import { basename, relative } from 'node:path'
 
-type Started = {
-	/** The path of the file that runs, as Node was given it. */
+type CliStart = {
+	/** The path of the running file, as Node received it. */
 	readonly script: string
 	readonly cwd: string
 	readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /**
- * What has to be typed to start this program once more in the way it was started, so that whoever reads a hint can paste it.
+ * The words that start this program again in the same way, so that the user can paste a hint.
  *
  * @example programOf({ … }) // 'npm run rollcall --'
  */
-export function programOf({ script, cwd, env }: Started): string {
-	// npm tells what it runs: https://docs.npmjs.com/cli/using-npm/scripts#current-lifecycle-event
+export function programOf({ script, cwd, env }: CliStart): string {
+	// npm sets the name of the script that it runs: https://docs.npmjs.com/cli/using-npm/scripts#current-lifecycle-event
 	if (env.npm_lifecycle_event === 'rollcall') return 'npm run rollcall --'
 	if (basename(script) !== 'rollcall') return `node ${shellWord(relative(cwd, script))}`
 	return env.npm_lifecycle_event === 'npx' ? 'npx rollcall' : 'rollcall'
 }
 
-/** A word as a shell takes it. Double quotes are what bash, PowerShell and cmd have in common. */
+/** Quotes a word for a shell. Double quotes work in bash, PowerShell and cmd. */
 export function shellWord(word: string): string {
 	if (/^[\w@%+=:,./-]+$/.test(word)) return word
 	return /["$`\\!]/.test(word) ? `'${word.replaceAll("'", "'\\''")}'` : `"${word}"`

@@ -7,13 +7,15 @@ import type { Option } from './options.ts'
 
 const same = (text: string): unknown => text
 
-/** Each setting of a relay with its option, what the text of that means, and what it can be. */
+/** Each setting of a relay: its option, the function that reads the option, and the valid values in words. */
 const relaySettingOptions = [
 	{ setting: 'hybridConnection', option: 'hybrid-connection', read: same, valid: 'the name of a hybrid connection' },
 	{ setting: 'agents', option: 'agent', read: (text: string): unknown => text.split(','), valid: 'a GUID' },
 	{ setting: 'authorization', option: 'authorization', read: same, valid: 'onPremises or passThrough' },
 	{
-		...{ setting: 'patchAsPost', option: 'patch-as-post', valid: 'true or false' },
+		setting: 'patchAsPost',
+		option: 'patch-as-post',
+		valid: 'true or false',
 		read: (text: string): unknown => truths.get(text) ?? text,
 	},
 ] as const satisfies readonly {
@@ -28,41 +30,41 @@ const truths: ReadonlyMap<string, boolean> = new Map([
 	['false', false],
 ])
 
-/** The options that set them. */
+/** The options for the settings of a relay. */
 export const relayOptions: readonly Option[] = relaySettingOptions.map(({ option }) => option)
 
 /**
- * The settings of a relay that were given; one that was given empty is undefined.
+ * Reads the settings of a relay from the options. An empty option gives undefined, which removes the setting.
  *
- * @throws UsageError that names the option whose value is none
+ * @throws UsageError that names the option with a wrong value
  */
-export function settingsOf({ values, surroundings }: Pick<Invocation, 'values' | 'surroundings'>): TenantSettings {
-	const given: Record<string, unknown> = {}
+export function settingsOf({ values, environment }: Pick<Invocation, 'values' | 'environment'>): TenantSettings {
+	const settings: Record<string, unknown> = {}
 	for (const { setting, option, read } of relaySettingOptions) {
 		const value = values[option]
-		if (value !== undefined) given[setting] = String(value) === '' ? undefined : read(String(value))
+		if (value !== undefined) settings[setting] = String(value) === '' ? undefined : read(String(value))
 	}
-	const { error } = relaySettings.safeParse(given)
-	if (error === undefined) return given
+	const { error } = relaySettings.safeParse(settings)
+	if (error === undefined) return settings
 	const name = error.issues[0]?.path[0]
 	const wrong = relaySettingOptions.find(({ setting }) => setting === name)
 	throw new UsageError(`--${wrong?.option} ${wrong && values[wrong.option]} is not ${wrong?.valid}`, {
-		hint: `${surroundings.program} tenant set --help`,
+		hint: `${environment.program} tenant set --help`,
 		cause: error,
 	})
 }
 
 const optionOf = (name: string): string => `--${relaySettingOptions.find(({ setting }) => setting === name)?.option}`
 
-/** The settings that are to be stored. */
+/** The settings to store: all that have a value. */
 export const assigned = (settings: TenantSettings): TenantSettings =>
 	Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 
-/** A tenant with a directory here has none of them. */
+/** Refuses the settings of a relay for a tenant of mode store. */
 export function refuseSettings(settings: TenantSettings): void {
 	const [setting] = Object.keys(settings)
 	if (setting === undefined) return
-	throw new UsageError(`${optionOf(setting)} is for tenants of mode relay`, {
-		hint: 'leave it out, or make one with --mode relay',
+	throw new UsageError(`${optionOf(setting)} is only for tenants of mode relay`, {
+		hint: 'leave it out, or add a tenant with --mode relay',
 	})
 }

@@ -1,28 +1,28 @@
 import type { Readable } from 'node:stream'
 import { ScimError } from '../shared/scim/error.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
-import type { AtPlace, Surroundings } from './command.ts'
+import type { CommandEnvironment, TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
-import type { Place } from './place.ts'
+import type { DeploymentTarget } from './target.ts'
 import { countsOf, tenantNamed } from './tenant.ts'
 import { exportAnew, inWords } from './transfer/export.ts'
 
 /**
- * Removes a tenant with its directory and its tokens, once its directory is in a file. Its tokens go first, so that nobody
- * comes in, and its row last, so that what fails on the way can be done again.
+ * Exports a tenant to a file, and then removes it with its directory and its tokens. The tokens go first, so that no client
+ * gets in any more. The row of the tenant goes last, so that a removal that fails can be repeated.
  */
-export const removeTenant: AtPlace =
-	({ args: [name = ''], values: { yes = false, out: file = fileFor(name) }, surroundings }) =>
-	async (place) => {
-		const tenant = await tenantNamed(place, name)
-		const content = await contentOf(place, tenant)
-		if (!yes) await confirm(name, content, surroundings)
-		const exported = content === undefined ? undefined : await exportAnew(place, tenant, { file, surroundings })
-		await place.tokens.remove(name)
-		await place.tenants.deleteTenant(name)
+export const removeTenant: TargetCommand =
+	({ args: [name = ''], values: { yes = false, out: file = fileFor(name) }, environment }) =>
+	async (target) => {
+		const tenant = await tenantNamed(target, name)
+		const content = await contentOf(target, tenant)
+		if (!yes) await confirm(name, content, environment)
+		const exported = content === undefined ? undefined : await exportAnew(target, tenant, { file, environment })
+		await target.tokens.remove(name)
+		await target.tenants.deleteTenant(name)
 		const saved = exported === undefined ? '' : `Exported ${inWords(exported)} to ${file}\n`
 		return {
-			text: `${saved}The tenant ${name} is removed.`,
+			text: `${saved}The tenant ${name} was removed.`,
 			json: { name, ...(exported !== undefined && { file, ...exported }) },
 		}
 	}
@@ -30,11 +30,11 @@ export const removeTenant: AtPlace =
 /** @example fileFor('acme') // 'acme-20260101T120000Z.ndjson' */
 const fileFor = (name: string): string => `${name}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}.ndjson`
 
-/** What there is to export: undefined for a relay, and where an earlier removal has come as far as the table. */
-async function contentOf(place: Place, tenant: Tenant): Promise<string | undefined> {
+/** What the export will hold, in words; undefined for a relay, and if an earlier removal has deleted the table. */
+async function contentOf(target: DeploymentTarget, tenant: Tenant): Promise<string | undefined> {
 	if (tenant.mode === 'relay') return undefined
 	try {
-		return inWords(await countsOf(place, tenant))
+		return inWords(await countsOf(target, tenant))
 	} catch (error) {
 		if (isWithoutTable(error)) return undefined
 		throw error
@@ -46,11 +46,15 @@ const isWithoutTable = (error: unknown): boolean =>
 	error.cause instanceof Error &&
 	/ (TableNotFound|TableBeingDeleted): /.test(error.cause.message)
 
-async function confirm(name: string, content = 'no directory here', { err, input }: Surroundings): Promise<void> {
-	err(`The tenant ${name} has ${content}. It is removed for good.\nType its name to go on:\n`)
-	const typed = await lineOf(input)
-	if (typed !== name) {
-		throw new Failure(`nothing is removed: ${JSON.stringify(typed)} is not the name`, {
+async function confirm(
+	name: string,
+	content = 'no directory in Rollcall',
+	{ err, input }: CommandEnvironment,
+): Promise<void> {
+	err(`The tenant ${name} has ${content}. The removal cannot be undone.\nType the name of the tenant to continue:\n`)
+	const answer = await lineOf(input)
+	if (answer !== name) {
+		throw new Failure(`nothing was removed: ${JSON.stringify(answer)} is not the name of the tenant`, {
 			hint: `type ${name}, or give --yes`,
 		})
 	}

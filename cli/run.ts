@@ -1,22 +1,22 @@
-import type { Command, Surroundings } from './command.ts'
+import type { Command, CommandEnvironment } from './command.ts'
 import { parseCommandLine } from './command-line.ts'
 import { explain } from './explain.ts'
 
-/** Does what a command line asks for, and answers the exit code: 0 done, 1 failed, 2 used wrongly. */
+/** Runs a command line and returns the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function run(
 	args: readonly string[],
 	commands: readonly Command[],
-	surroundings: Surroundings,
+	environment: CommandEnvironment,
 ): Promise<number> {
-	const { out, err, program } = surroundings
+	const { out, err, program } = environment
 	try {
 		const parsed = parseCommandLine({ args, commands, program })
 		if ('print' in parsed) {
 			await out(`${parsed.print}\n`)
 			return 0
 		}
-		const { command, args: given, values } = parsed
-		const result = await command.run({ args: given, values, surroundings })
+		const { command, args: commandArgs, values } = parsed
+		const result = await command.run({ args: commandArgs, values, environment })
 		if (result === undefined) return 0
 		const { text, json, isFailure = false } = result
 		await out(`${values.json ? JSON.stringify(json, null, 2) : text}\n`)

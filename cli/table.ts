@@ -1,4 +1,4 @@
-/** Rows of cells in columns that are as wide as their widest cell. */
+/** Prints rows of cells in columns. A column is as wide as its widest cell. */
 export function table(rows: readonly (readonly string[])[]): string {
 	const widths: number[] = []
 	for (const row of rows) {

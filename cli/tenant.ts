@@ -3,38 +3,38 @@ import { UsageError } from '../shared/cli/usage-error.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
 import type { TenantFormat } from '../shared/tenants/format.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
-import type { AtPlace } from './command.ts'
+import type { TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
 import { refuseUnknownFormat } from './known-format.ts'
-import type { Values } from './options.ts'
-import type { Place } from './place.ts'
+import type { OptionValues } from './options.ts'
 import { assigned, refuseSettings, settingsOf } from './relay-settings.ts'
 import { table } from './table.ts'
+import type { DeploymentTarget } from './target.ts'
 import { statesOf } from './token-store.ts'
 
-/** 32 random bytes: what an identity provider is given as the Secret Token. */
+/** Makes a Secret Token for an identity provider: 32 random bytes in base64url. */
 export const newToken = (): string => randomBytes(32).toString('base64url')
 
-export const addTenant: AtPlace = ({ args: [given = ''], values, surroundings }) => {
-	const name = nameOf(given)
+export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {
+	const name = nameOf(text)
 	const mode = modeOf(values)
-	const settings = settingsOf({ values, surroundings })
+	const settings = settingsOf({ values, environment })
 	if (mode === 'store') refuseSettings(settings)
-	return async (place) => {
-		// A vault that cannot be used says so before anything is made.
-		await place.tokens.list(name)
-		const tenant = await place.tenants.createTenant({ name, mode, settings: assigned(settings) })
+	return async (target) => {
+		// If the vault cannot be used, the command fails before it creates the tenant.
+		await target.tokens.list(name)
+		const tenant = await target.tenants.createTenant({ name, mode, settings: assigned(settings) })
 		if (tenant === 'exists') {
-			throw new Failure(`there is a tenant ${name} already`, {
-				hint: `another token for it: ${place.typed(`token add ${name}`)}`,
+			throw new Failure(`the tenant ${name} already exists`, {
+				hint: `to add another token: ${target.commandLine(`token add ${name}`)}`,
 			})
 		}
 		const token = newToken()
-		const { version } = await place.tokens.add(name, token).catch((cause: unknown) => {
-			const hint = `when that is put right: ${place.typed(`token add ${name}`)}`
-			throw new Failure(`the tenant ${name} is made, but its token is not: ${reasonOf(cause)}`, { hint, cause })
+		const { version } = await target.tokens.add(name, token).catch((cause: unknown) => {
+			const hint = `when that is fixed, add a token: ${target.commandLine(`token add ${name}`)}`
+			throw new Failure(`the tenant ${name} was added, but its token was not: ${reasonOf(cause)}`, { hint, cause })
 		})
-		const url = place.urlOf(name)
+		const url = target.urlOf(name)
 		return {
 			text: `Tenant URL    ${url}\nSecret Token  ${token}`,
 			json: { name, mode, url, token, version },
@@ -44,8 +44,8 @@ export const addTenant: AtPlace = ({ args: [given = ''], values, surroundings })
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-export const listTenants: AtPlace = () => async (place) => {
-	const tenants = await place.tenants.listTenants()
+export const listTenants: TargetCommand = () => async (target) => {
+	const tenants = await target.tenants.listTenants()
 	return {
 		text:
 			tenants.length === 0
@@ -55,7 +55,7 @@ export const listTenants: AtPlace = () => async (place) => {
 						...tenants.map(({ name, mode, format, created }) => [name, mode, formatInWords(format), created]),
 					]),
 		json: tenants.map(({ name, mode, format: { number, stage }, created }) => ({
-			...{ name, mode, format: number, formatStage: stage, created, url: place.urlOf(name) },
+			...{ name, mode, format: number, formatStage: stage, created, url: target.urlOf(name) },
 		})),
 	}
 }
@@ -64,15 +64,15 @@ export const listTenants: AtPlace = () => async (place) => {
 const formatInWords = ({ number, stage }: TenantFormat): string =>
 	stage === 'complete' ? `${number}` : `${number} ${stage}`
 
-export const showTenant: AtPlace =
+export const showTenant: TargetCommand =
 	({ args: [name = ''] }) =>
-	async (place) => {
-		const tenant = await tenantNamed(place, name)
+	async (target) => {
+		const tenant = await tenantNamed(target, name)
 		const { mode, settings, created } = tenant
-		const states = statesOf(await place.tokens.list(name), Date.now())
+		const states = statesOf(await target.tokens.list(name), Date.now())
 		const accepted = states.filter((state) => state === 'accepted').length
-		const counts = mode === 'store' ? await countsOf(place, tenant) : {}
-		const url = place.urlOf(name)
+		const counts = mode === 'store' ? await countsOf(target, tenant) : {}
+		const url = target.urlOf(name)
 		return {
 			text: table([
 				['Tenant URL', url],
@@ -80,7 +80,7 @@ export const showTenant: AtPlace =
 				...cellsOf(settings),
 				['Created', created],
 				...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
-				['Tokens', `${accepted} accepted, ${states.length} in all`],
+				['Tokens', `${accepted} accepted, ${states.length} in total`],
 			]),
 			json: {
 				name,
@@ -95,11 +95,11 @@ export const showTenant: AtPlace =
 		}
 	}
 
-/** How many users and groups there are. */
-export async function countsOf(place: Place, tenant: Tenant) {
-	const store = place.open(tenant)
+/** Counts the users and groups of a tenant. */
+export async function countsOf(target: DeploymentTarget, tenant: Tenant) {
+	const store = target.open(tenant)
 	const count = async (type: ResourceType) => {
-		// Only a walk by cursor may be without a total.
+		// Only a page by cursor may lack a total.
 		const { totalResults = 0 } = await store.query(type, { page: { startIndex: 1, count: 0 } })
 		return totalResults
 	}
@@ -107,16 +107,16 @@ export async function countsOf(place: Place, tenant: Tenant) {
 	return { users, groups }
 }
 
-export const setTenant: AtPlace = ({ args: [name = ''], values, surroundings }) => {
-	const given = settingsOf({ values, surroundings })
-	if (Object.keys(given).length === 0) {
-		throw new UsageError('nothing to set', { hint: `${surroundings.program} tenant set --help` })
+export const setTenant: TargetCommand = ({ args: [name = ''], values, environment }) => {
+	const changes = settingsOf({ values, environment })
+	if (Object.keys(changes).length === 0) {
+		throw new UsageError('nothing to set', { hint: `${environment.program} tenant set --help` })
 	}
-	return async (place) => {
-		const { mode } = await tenantNamed(place, name)
-		if (mode === 'store') refuseSettings(given)
-		const tenant = await place.tenants.updateSettings(name, (settings) => assigned({ ...settings, ...given }))
-		if (tenant === 'absent') throw noTenant(place, name)
+	return async (target) => {
+		const { mode } = await tenantNamed(target, name)
+		if (mode === 'store') refuseSettings(changes)
+		const tenant = await target.tenants.updateSettings(name, (settings) => assigned({ ...settings, ...changes }))
+		if (tenant === 'absent') throw noTenant(target, name)
 		const { settings } = tenant
 		const cells = cellsOf(settings)
 		const text = cells.length === 0 ? `The tenant ${name} has no settings of its own.` : table(cells)
@@ -127,37 +127,37 @@ export const setTenant: AtPlace = ({ args: [name = ''], values, surroundings }) 
 const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])[] =>
 	Object.entries(settings).map(([setting, value]) => [setting, String(value)])
 
-/** @throws Failure where there is no such tenant, or if its data has a format that this version does not know */
-export async function tenantNamed(place: Place, name: string): Promise<Tenant> {
-	const tenant = await place.tenants.getTenant(name)
-	if (tenant === undefined) throw noTenant(place, name)
+/** @throws Failure if the tenant does not exist, and if its data has a format that this version does not know */
+export async function tenantNamed(target: DeploymentTarget, name: string): Promise<Tenant> {
+	const tenant = await target.tenants.getTenant(name)
+	if (tenant === undefined) throw noTenant(target, name)
 	refuseUnknownFormat(tenant)
 	return tenant
 }
 
-/** @throws Failure where there is no such tenant, or where its directory is not here */
-export async function storeTenantNamed(place: Place, name: string): Promise<Tenant> {
-	const tenant = await tenantNamed(place, name)
+/** @throws Failure if the tenant does not exist, or if its directory is behind a relay */
+export async function storeTenantNamed(target: DeploymentTarget, name: string): Promise<Tenant> {
+	const tenant = await tenantNamed(target, name)
 	if (tenant.mode === 'store') return tenant
-	throw new Failure(`the tenant ${name} has no directory here`, {
-		hint: 'its mode is relay: users and groups are in the SCIM server behind it',
+	throw new Failure(`the tenant ${name} has no directory in Rollcall`, {
+		hint: 'its mode is relay: its users and groups are in the SCIM server behind the relay',
 	})
 }
 
-const noTenant = (place: Place, name: string): Failure =>
-	new Failure(`there is no tenant ${name}`, { hint: place.typed('tenant list') })
+const noTenant = (target: DeploymentTarget, name: string): Failure =>
+	new Failure(`there is no tenant ${name}`, { hint: target.commandLine('tenant list') })
 
 function nameOf(text: string): string {
 	const name = parseTenantName(text)
 	if (name === undefined) {
-		throw new UsageError(`${text} cannot be the name of a tenant`, {
-			hint: 'use 2 to 39 lower-case letters and digits, with single hyphens between them; words like "users" are taken',
+		throw new UsageError(`${text} is not a valid name of a tenant`, {
+			hint: 'use 2 to 39 lower-case letters and digits, with single hyphens between them; words such as "users" are reserved',
 		})
 	}
 	return name
 }
 
-function modeOf({ mode = 'store' }: Values): Tenant['mode'] {
+function modeOf({ mode = 'store' }: OptionValues): Tenant['mode'] {
 	if (mode === 'store' || mode === 'relay') return mode
-	throw new UsageError(`--mode ${mode} is not a mode`, { hint: 'it is store or relay' })
+	throw new UsageError(`--mode ${mode} is not a valid mode`, { hint: 'use store or relay' })
 }

@@ -1,34 +1,34 @@
-import { type Dates, isInDate, newest } from '../shared/auth/tokens.ts'
+import { isInDate, newest, type TokenDates } from '../shared/auth/tokens.ts'
 
-/** One token of a tenant, but for its value. */
-export type TokenVersion = Dates & { readonly version: string; readonly enabled: boolean }
+/** One token of a tenant without its value. */
+export type TokenVersion = TokenDates & { readonly version: string; readonly enabled: boolean }
 
-/** What may be changed of a token: it is switched off, or given an end in milliseconds since 1970. */
+/** A change of a token: disable it, or set its expiry in milliseconds since 1970. */
 export type TokenChange = { readonly enabled: false } | { readonly expires: number }
 
-/** Where the tokens of tenants are kept. Values go in and never come out again. */
+/** The store of the tokens. Values go in and never come out again. */
 export type TokenStore = {
-	/** All tokens of a tenant, the newest first; none where it has none. */
+	/** All tokens of a tenant, newest first. */
 	list(tenant: string): Promise<readonly TokenVersion[]>
 	add(tenant: string, value: string): Promise<TokenVersion>
-	/** Changes a token that `list` has named. */
+	/** Changes a token that `list` has returned. */
 	change(tenant: string, version: string, change: TokenChange): Promise<void>
-	/** Removes all tokens of a tenant, for good as far as the place allows. */
+	/** Removes all tokens of a tenant, permanently if the store allows it. */
 	remove(tenant: string): Promise<void>
 }
 
 export type TokenState = 'accepted' | 'not yet' | 'expired' | 'disabled' | 'outnumbered'
 
-/** What a host makes of each of a tenant's tokens; `outnumbered` are those beyond the newest four. */
+/** The state of each token for a host. Tokens beyond the newest four are `outnumbered`. */
 export function statesOf(tokens: readonly TokenVersion[], now: number): readonly TokenState[] {
-	const taken = newest(
+	const newestTokens = newest(
 		tokens.filter(({ enabled }) => enabled),
 		now,
 	)
 	return tokens.map((token) => {
 		if (!token.enabled) return 'disabled'
 		if ((token.expires ?? Number.POSITIVE_INFINITY) <= now) return 'expired'
-		if (!taken.includes(token)) return 'outnumbered'
+		if (!newestTokens.includes(token)) return 'outnumbered'
 		return isInDate(token, now) ? 'accepted' : 'not yet'
 	})
 }

@@ -1,28 +1,32 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
-import type { AtPlace } from './command.ts'
+import type { TargetCommand } from './command.ts'
 import { parseDuration } from './duration.ts'
 import { Failure } from './failure.ts'
-import type { Place } from './place.ts'
 import { table } from './table.ts'
+import type { DeploymentTarget } from './target.ts'
 import { newToken, tenantNamed } from './tenant.ts'
 import { statesOf, type TokenVersion } from './token-store.ts'
 
-export const addToken: AtPlace =
+export const addToken: TargetCommand =
 	({ args: [name = ''] }) =>
-	async (place) => {
-		await tenantNamed(place, name)
-		return shown(place, name, await add(place, name))
+	async (target) => {
+		await tenantNamed(target, name)
+		return tokenResult(target, name, await add(target, name))
 	}
 
-export const listTokens: AtPlace =
+export const listTokens: TargetCommand =
 	({ args: [name = ''] }) =>
-	async (place) => {
-		await tenantNamed(place, name)
-		const tokens = await place.tokens.list(name)
+	async (target) => {
+		await tenantNamed(target, name)
+		const tokens = await target.tokens.list(name)
 		const states = statesOf(tokens, Date.now())
 		const listed = tokens.map((token, index) => ({ ...datesOf(token), state: states[index] ?? '' }))
 		const rows = listed.map(({ version, state, created, notBefore = '', expires = '' }) => [
-			...[version, state, created, notBefore, expires],
+			version,
+			state,
+			created,
+			notBefore,
+			expires,
 		])
 		return {
 			text:
@@ -33,76 +37,81 @@ export const listTokens: AtPlace =
 		}
 	}
 
-export const disableToken: AtPlace =
+export const disableToken: TargetCommand =
 	({ args: [name = '', version = ''] }) =>
-	async (place) => {
-		await tenantNamed(place, name)
-		const tokens = await place.tokens.list(name)
+	async (target) => {
+		await tenantNamed(target, name)
+		const tokens = await target.tokens.list(name)
 		if (!tokens.some((token) => token.version === version)) {
 			throw new Failure(`the tenant ${name} has no token ${version}`, {
-				hint: place.typed(`token list ${name}`),
+				hint: target.commandLine(`token list ${name}`),
 			})
 		}
-		await place.tokens.change(name, version, { enabled: false })
-		const left = tokens.map((token) => (token.version === version ? { ...token, enabled: false } : token))
-		const accepted = statesOf(left, Date.now()).filter((state) => state === 'accepted').length
-		const none = accepted === 0 ? `\nThe tenant ${name} has no token now that is accepted.` : ''
+		await target.tokens.change(name, version, { enabled: false })
+		const remaining = tokens.map((token) => (token.version === version ? { ...token, enabled: false } : token))
+		const accepted = statesOf(remaining, Date.now()).filter((state) => state === 'accepted').length
+		const none = accepted === 0 ? `\nThe tenant ${name} now has no accepted token.` : ''
 		return {
-			text: `The token ${version} is disabled. A host that runs refuses it within ten minutes.${none}`,
+			text: `The token ${version} was disabled. A running host refuses it within ten minutes.${none}`,
 			json: { name, version, state: 'disabled', accepted },
 		}
 	}
 
-/** Adds a token and gives those before it an end, so that nobody has to come back to disable them. */
-export const rotateToken: AtPlace = ({ args: [name = ''], values }) => {
+/** Adds a token and sets an expiry for the older ones, so that the administrator need not disable them later. */
+export const rotateToken: TargetCommand = ({ args: [name = ''], values }) => {
 	const overlap = overlapOf(values.overlap)
-	return async (place) => {
-		await tenantNamed(place, name)
+	return async (target) => {
+		await tenantNamed(target, name)
 		const end = Math.ceil((Date.now() + overlap) / 1000) * 1000
-		const before = await place.tokens.list(name)
+		const before = await target.tokens.list(name)
 		const ending = before.filter(({ enabled, expires = Number.POSITIVE_INFINITY }) => enabled && expires > end)
-		const added = await add(place, name)
-		const { text, json } = shown(place, name, added)
+		const added = await add(target, name)
+		const { text, json } = tokenResult(target, name, added)
 		try {
-			for (const { version } of ending) await place.tokens.change(name, version, { expires: end })
+			for (const { version } of ending) await target.tokens.change(name, version, { expires: end })
 		} catch (cause) {
-			// The token is shown this once, whatever else fails.
-			throw new Failure(`the older tokens have not all been given an end: ${String(cause)}`, {
-				hint: `the new token is ${added.value}; disable the others when it is in use: ${place.typed(`token list ${name}`)}`,
+			// The token is shown only here, so the error must contain it.
+			throw new Failure(`not all of the older tokens have an expiry now: ${String(cause)}`, {
+				hint: `the new token is ${added.value}; disable the others when it is in use: ${target.commandLine(`token list ${name}`)}`,
 				cause,
 			})
 		}
 		const ends = new Date(end).toISOString()
-		const isSoon = ending.length > 0 && overlap < noticed
+		const endsSoon = ending.length > 0 && overlap < rereadWithin
 		return {
 			text: [
-				...[text, ...ending.map(({ version }) => `The token ${version} ends at ${ends}.`)],
-				...(isSoon ? ['A host that runs takes notice of that within ten minutes.'] : []),
+				text,
+				...ending.map(({ version }) => `The token ${version} expires at ${ends}.`),
+				...(endsSoon ? ['A running host notices the expiry within ten minutes.'] : []),
 			].join('\n'),
 			json: { ...json, ending: ending.map(({ version }) => ({ version, expires: ends })) },
 		}
 	}
 }
 
-/** A host reads its tokens again after this time, in milliseconds. */
-const noticed = 10 * 60_000
+/** A running host reads its tokens again within this time, in milliseconds. */
+const rereadWithin = 10 * 60_000
 
-/** Hosts accept this many tokens of a tenant at a time. */
+/** Hosts accept at most this many tokens of a tenant. */
 const maxAccepted = 4
 
-async function add(place: Place, name: string): Promise<TokenVersion & { readonly value: string }> {
-	const states = statesOf(await place.tokens.list(name), Date.now())
+async function add(target: DeploymentTarget, name: string): Promise<TokenVersion & { readonly value: string }> {
+	const states = statesOf(await target.tokens.list(name), Date.now())
 	if (states.filter((state) => state === 'accepted').length >= maxAccepted) {
 		throw new Failure(`the tenant ${name} has ${maxAccepted} tokens, and only the newest ${maxAccepted} are accepted`, {
-			hint: `disable one that is not in use any more: ${place.typed(`token list ${name}`)}`,
+			hint: `disable one that is no longer in use: ${target.commandLine(`token list ${name}`)}`,
 		})
 	}
 	const value = newToken()
-	return { ...(await place.tokens.add(name, value)), value }
+	return { ...(await target.tokens.add(name, value)), value }
 }
 
-function shown(place: Place, name: string, { value, version }: { readonly value: string; readonly version: string }) {
-	const url = place.urlOf(name)
+function tokenResult(
+	target: DeploymentTarget,
+	name: string,
+	{ value, version }: { readonly value: string; readonly version: string },
+) {
+	const url = target.urlOf(name)
 	return {
 		text: `Tenant URL    ${url}\nSecret Token  ${value}`,
 		json: { name, url, token: value, version },
@@ -122,5 +131,7 @@ const longestOverlap = '90d'
 function overlapOf(text = defaultOverlap): number {
 	const overlap = parseDuration(text)
 	if (overlap !== undefined && overlap <= (parseDuration(longestOverlap) ?? 0)) return overlap
-	throw new UsageError(`--overlap ${text} is not a time`, { hint: `give 30m, 24h, 7d, up to ${longestOverlap}, or 0s` })
+	throw new UsageError(`--overlap ${text} is not a valid time`, {
+		hint: `use a time such as 30m, 24h or 7d, up to ${longestOverlap}; or 0s`,
+	})
 }

@@ -3,9 +3,9 @@ import * as z from 'zod'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
 export type VaultTokensOptions = {
-	/** Asked for the client when it is first needed. */
+	/** Makes the client when it is first needed. */
 	readonly connect: () => Promise<SecretClient>
-	/** Between two looks at whether a secret is deleted or recovered. */
+	/** The interval of polls while a secret is being deleted or recovered. */
 	readonly pollMilliseconds?: number
 }
 
@@ -18,7 +18,7 @@ export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOpt
 	}
 	const polling = { intervalInMs: pollMilliseconds }
 
-	/** The secret that was removed comes back, but none of its tokens does. */
+	/** Recovers a deleted secret, but leaves all of its tokens disabled. */
 	const recover = async (client: SecretClient, name: string): Promise<void> => {
 		await (await client.beginRecoverDeletedSecret(name, polling)).pollUntilDone()
 		await disableAll(client, name)
@@ -49,7 +49,7 @@ export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOpt
 		async remove(tenant) {
 			const client = await connected()
 			const name = nameOf(tenant)
-			// The vault keeps a deleted secret for weeks, and whoever recovers it is not to bring its tokens back to life.
+			// The vault keeps a deleted secret for weeks. If an administrator recovers it, its tokens must stay unusable.
 			await disableAll(client, name)
 			try {
 				await (await client.beginDeleteSecret(name, polling)).pollUntilDone()
@@ -85,12 +85,14 @@ const versionOf = ({
 	notBefore,
 	expiresOn,
 }: SecretProperties): TokenVersion => ({
-	...{ version, enabled, created: createdOn?.getTime() ?? 0 },
+	version,
+	enabled,
+	created: createdOn?.getTime() ?? 0,
 	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
 	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
 })
 
-/** A 404 alone does not tell that there is no such secret. */
+/** A 404 alone does not prove that the secret does not exist. */
 const absent = z.object({ code: z.literal('SecretNotFound') })
 
 const deleted = z.object({

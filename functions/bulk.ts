@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { operationsAlone } from '../shared/scim/dialect.ts'
 import {
 	invalidPath,
 	invalidSyntax,
@@ -6,6 +7,7 @@ import {
 	methodNotAllowed,
 	payloadTooLarge,
 	ScimError,
+	unavailable,
 } from '../shared/scim/error.ts'
 import { locationOf } from '../shared/scim/represent.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
@@ -28,14 +30,14 @@ const bulkOperation = z.object({
 })
 
 const bulkRequest = z.object({
-	schemas: z.array(z.string()).optional(),
+	schemas: z.array(z.string()).nullish(),
 	failOnErrors: z.int().min(1).optional(),
-	Operations: z.array(bulkOperation),
+	Operations: z.array(bulkOperation).min(1, { error: 'must have an operation' }),
 })
 
 type BulkOperation = z.infer<typeof bulkOperation>
 
-/** One operation's part of the response (RFC 7644 section 3.7.3). */
+/** The part of the response for one operation (RFC 7644 section 3.7.3). */
 type BulkResult = Pick<BulkOperation, 'method' | 'bulkId'> & {
 	readonly status: string
 	readonly location?: string
@@ -43,20 +45,29 @@ type BulkResult = Pick<BulkOperation, 'method' | 'bulkId'> & {
 	readonly response?: unknown
 }
 
+/** A bulk request takes one unit of the tenant's rate for each ten operations. The last ten may be incomplete. */
+const operationsPerUnit = 10
+
+/** Milliseconds after which no operation begins. */
+const longestBulk = 60_000
+
 /**
- * RFC 7644 section 3.7: operations run one after another, those that others refer to by `bulkId` first. Every resource
- * gets its id before anything runs, so references may go in a circle.
+ * RFC 7644 section 3.7. The operations run one after another; an operation that others refer to by `bulkId` runs first.
+ * Every new resource gets its id before the first operation runs, so references may form a cycle. An operation that has not
+ * begun after 60 seconds is answered 503.
  */
 export const bulk: Handler = async (call) => {
 	const { failOnErrors = Number.POSITIVE_INFINITY, Operations } = parse(await call.body())
+	call.charge(Math.max(0, Math.ceil(Operations.length / operationsPerUnit) - 1))
 	const references = idsOf(call, Operations)
 	const results = new Map<BulkOperation, BulkResult>()
 	const failed = new Set<string>()
 	let errors = 0
 	for (const operation of inOrderOfReferences(Operations)) {
-		const result = await run(call, operation, references, failed)
+		const isLate = call.elapsed() >= longestBulk
+		const result = await run(call, operation, { references, failed, isLate })
 		results.set(operation, result)
-		if (Number(result.status) < 400) continue
+		if (isLate || Number(result.status) < 400) continue
 		if (operation.bulkId !== undefined) failed.add(operation.bulkId)
 		if (++errors >= failOnErrors) break
 	}
@@ -82,22 +93,22 @@ function parse(body: unknown): z.infer<typeof bulkRequest> {
 	return parsed.data
 }
 
-/** Bulk ids and the ids that their resources will have. */
-type References = ReadonlyMap<string, ResourceId>
+/** The bulkIds and the ids of their resources. */
+type BulkReferences = ReadonlyMap<string, ResourceId>
 
-function idsOf({ ids }: Call, operations: readonly BulkOperation[]): References {
+function idsOf({ ids }: Call, operations: readonly BulkOperation[]): BulkReferences {
 	const references = new Map<string, ResourceId>()
 	for (const { method, path, bulkId } of operations) {
 		if (method !== 'POST') continue
 		if (bulkId === undefined) throw invalidValue('a POST in a bulk request needs a bulkId')
 		if (references.has(bulkId)) throw invalidValue(`the bulkId "${bulkId}" is given twice`)
-		// What is no endpoint of resources is refused when its turn comes, whatever the id.
+		// A path of another endpoint is refused when its operation runs, so its id does not matter.
 		references.set(bulkId, ids(typeNamedBy(segmentsIn(path))?.name ?? 'User'))
 	}
 	return references
 }
 
-/** Depth first: what an operation refers to runs before it, except on the way round a circle. */
+/** Depth first: an operation runs after the operations that it refers to, except in a cycle. */
 function inOrderOfReferences(operations: readonly BulkOperation[]): readonly BulkOperation[] {
 	const byBulkId = new Map(
 		operations.flatMap((operation) => (operation.method === 'POST' ? [[operation.bulkId, operation]] : [])),
@@ -125,11 +136,18 @@ function inOrderOfReferences(operations: readonly BulkOperation[]): readonly Bul
 	return [...ordered]
 }
 
+type BulkProgress = {
+	readonly references: BulkReferences
+	/** The bulkIds of the operations that have failed. */
+	readonly failed: ReadonlySet<string>
+	/** The bulk request has taken so long that no operation begins. */
+	readonly isLate: boolean
+}
+
 async function run(
 	call: Call,
 	operation: BulkOperation,
-	references: References,
-	failed: ReadonlySet<string>,
+	{ references, failed, isLate }: BulkProgress,
 ): Promise<BulkResult> {
 	const { method, bulkId } = operation
 	const result = { method, ...(bulkId !== undefined && { bulkId }) }
@@ -137,23 +155,24 @@ async function run(
 	let location: string | undefined
 	try {
 		const missing = referencesIn(operation).find((reference) => failed.has(reference))
-		if (missing !== undefined) throw invalidValue(`bulkId:${missing} was not created`)
+		if (missing !== undefined && !isLate) throw invalidValue(`bulkId:${missing} was not created`)
 		const { type, id } = targetOf(operation, references)
 		if (id !== '') location = locationOf(type, id, call.baseUrl)
+		if (isLate) throw unavailable('the bulk request has taken too long: send this operation again', 1)
 		const { status, headers } = await handlerOf(type, id, method)(callOf(call, operation, { id, references }))
 		return {
 			...result,
 			...(headers?.ETag !== undefined && { version: headers.ETag }),
-			...placeOf(headers?.Location ?? location),
+			...locationProperty(headers?.Location ?? location),
 			status: String(status),
 		}
 	} catch (error) {
-		if (!(error instanceof ScimError)) throw error
-		return { ...result, ...placeOf(location), status: String(error.status), response: error.toMessage() }
+		const refusal = error instanceof ScimError ? error : call.fault(error)
+		return { ...result, ...locationProperty(location), status: String(refusal.status), response: refusal.toMessage() }
 	}
 }
 
-const placeOf = (location: string | undefined): Pick<BulkResult, 'location'> =>
+const locationProperty = (location: string | undefined): Pick<BulkResult, 'location'> =>
 	location === undefined ? {} : { location }
 
 function handlerOf(type: ResourceType, id: string, method: BulkOperation['method']): Handler {
@@ -172,28 +191,29 @@ function handlerOf(type: ResourceType, id: string, method: BulkOperation['method
 
 function callOf(
 	{ ifMatch, ifNoneMatch, ...call }: Call,
-	{ bulkId, data, version }: BulkOperation,
-	{ id, references }: { readonly id: string; readonly references: References },
+	{ method, bulkId, data, version }: BulkOperation,
+	{ id, references }: { readonly id: string; readonly references: BulkReferences },
 ): Call {
 	const newId = id === '' && bulkId !== undefined ? references.get(bulkId) : undefined
 	return {
 		...call,
 		params: { id },
 		query: new URLSearchParams(),
-		body: async () => resolve(data, references),
+		body: async () => resolve(method === 'PATCH' ? operationsAlone(data, call.quirks) : data, references),
 		...(newId !== undefined && { newId }),
 		...(version !== undefined && { ifMatch: version }),
 	}
 }
 
-type Target = { readonly type: ResourceType; readonly id: string }
+type BulkTarget = { readonly type: ResourceType; readonly id: string }
 
-/** `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`, the last with the id that the bulkId stands for. */
-function targetOf({ path }: Pick<BulkOperation, 'path'>, references: References = new Map()): Target {
+/** Reads `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`. A bulkId is replaced with the id that it stands for. */
+function targetOf({ path }: Pick<BulkOperation, 'path'>, references: BulkReferences = new Map()): BulkTarget {
 	const segments = segmentsIn(path)
 	const type = typeNamedBy(segments)
 	const [, id = '', ...rest] = segments
-	if (type === undefined || rest.length > 0) throw invalidPath(`the path "${path}" is not one of a user or group`)
+	if (type === undefined || rest.length > 0)
+		throw invalidPath(`the path "${path}" is not the path of a user or a group`)
 	return { type, id: resolveReference(id, references) }
 }
 
@@ -204,7 +224,7 @@ const typeNamedBy = ([endpoint = '']: readonly string[]): ResourceType | undefin
 
 const prefix = 'bulkId:'
 
-/** The bulk ids that an operation refers to, in its path and in its data. */
+/** The bulkIds that an operation refers to, in its path and in its data. */
 function referencesIn({ path, data }: BulkOperation): readonly string[] {
 	const found: string[] = []
 	const visit = (value: unknown): void => {
@@ -215,14 +235,14 @@ function referencesIn({ path, data }: BulkOperation): readonly string[] {
 	return found
 }
 
-function resolve(value: unknown, references: References): unknown {
+function resolve(value: unknown, references: BulkReferences): unknown {
 	if (typeof value === 'string') return resolveReference(value, references)
 	if (Array.isArray(value)) return value.map((element) => resolve(element, references))
 	if (!isObject(value)) return value
 	return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, resolve(inner, references)]))
 }
 
-function resolveReference(value: string, references: References): string {
+function resolveReference(value: string, references: BulkReferences): string {
 	if (!value.startsWith(prefix)) return value
 	const id = references.get(value.slice(prefix.length))
 	if (id === undefined) throw invalidValue(`no POST of this request has the ${value}`)

@@ -7,13 +7,13 @@ import type { ChangeEntry } from '../shared/storage/feed.ts'
 import type { Handler } from './call.ts'
 
 /**
- * `GET /Changes`, an extension of ours: what has happened to users and groups since `cursor`, in order. The answer always
- * has a `nextCursor` to go on with; there is nothing new as long as it comes without changes.
+ * `GET /Changes`, an extension of ours: the changes of users and groups since `cursor`, in order. The answer always has a
+ * `nextCursor` for the next request. An answer without changes means that nothing is new.
  */
 export const listChanges: Handler = async ({ store, query, baseUrl }) => {
 	const { cursor = '', count } = parseQuery(query)
 	if (cursor !== '' && kindOfId(cursor) !== 'Operation') {
-		throw invalidCursor('the cursor is not one of /Changes: begin again with an empty cursor')
+		throw invalidCursor('the cursor does not belong to /Changes: begin again with an empty cursor')
 	}
 	const changes = await store.changes(cursor, pageSize(count))
 	return {
@@ -29,7 +29,7 @@ export const listChanges: Handler = async ({ store, query, baseUrl }) => {
 
 function changeOf({ operation, time, kind, resourceType, id, changed }: ChangeEntry, baseUrl: string) {
 	const isGroup = resourceType === 'Group'
-	const marked = (mark: string) => changed.filter((name) => name.startsWith(mark)).map((name) => name.slice(1))
+	const namesMarked = (mark: string) => changed.filter((name) => name.startsWith(mark)).map((name) => name.slice(1))
 	return {
 		id: operation,
 		timestamp: new Date(time).toISOString(),
@@ -38,8 +38,8 @@ function changeOf({ operation, time, kind, resourceType, id, changed }: ChangeEn
 		resourceId: id,
 		...(kind !== 'delete' && { $ref: `${baseUrl}/${resourceType}s/${id}` }),
 		...(kind === 'update' && { attributes: changed.filter((name) => !/^[+-]/.test(name)) }),
-		...(isGroup && marked('+').length > 0 && { addedMembers: marked('+') }),
-		...(isGroup && marked('-').length > 0 && { removedMembers: marked('-') }),
+		...(isGroup && namesMarked('+').length > 0 && { addedMembers: namesMarked('+') }),
+		...(isGroup && namesMarked('-').length > 0 && { removedMembers: namesMarked('-') }),
 		...(!isGroup && (kind === 'unlink' || kind === 'delete') && { leftGroups: changed }),
 	}
 }

@@ -3,13 +3,13 @@ import { listResponse } from '../shared/scim/list-response.ts'
 import { resourceTypes, sameUrn } from '../shared/scim/resource-type.ts'
 import { resourceTypeDocument, schemaDocument } from '../shared/scim/schema.ts'
 import { limits, serviceProviderConfig } from '../shared/scim/service-provider-config.ts'
-import type { Handler, Reply } from './call.ts'
+import type { Handler, ScimReply } from './call.ts'
 
 const schemas = resourceTypes.flatMap(({ schema, extensions }) => [schema, ...extensions])
 
 /**
- * RFC 7644 section 4: all other parameters are ignored, but a filter is refused, so that no client takes everything for
- * what matches. The 403 would suspend an Entra job; Entra filters nothing here.
+ * RFC 7644 section 4: a filter is refused, so that no client takes the whole list for the matches. All other parameters
+ * are ignored. A 403 would suspend an Entra job, but Entra does not filter here.
  */
 const discovery =
 	(answer: Handler): Handler =>
@@ -26,7 +26,7 @@ export const getServiceProviderConfig = discovery(async ({ baseUrl }) => ({
 }))
 
 export const listSchemas = discovery(async ({ baseUrl }) =>
-	whole(schemas.map((schema) => schemaDocument(schema, baseUrl))),
+	completeList(schemas.map((schema) => schemaDocument(schema, baseUrl))),
 )
 
 export const getSchema = discovery(async ({ baseUrl, params }) => {
@@ -36,7 +36,7 @@ export const getSchema = discovery(async ({ baseUrl, params }) => {
 })
 
 export const listResourceTypes = discovery(async ({ baseUrl }) =>
-	whole(resourceTypes.map((type) => resourceTypeDocument(type, baseUrl))),
+	completeList(resourceTypes.map((type) => resourceTypeDocument(type, baseUrl))),
 )
 
 export const getResourceType = discovery(async ({ baseUrl, params }) => {
@@ -45,7 +45,7 @@ export const getResourceType = discovery(async ({ baseUrl, params }) => {
 	return { status: 200, body: resourceTypeDocument(type, baseUrl) }
 })
 
-const whole = (resources: readonly unknown[]): Reply => ({
+const completeList = (resources: readonly unknown[]): ScimReply => ({
 	status: 200,
 	body: listResponse({
 		resources,

@@ -13,7 +13,7 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 export type Handlers = Readonly<Partial<Record<Method, Handler>>>
 
-/** What answers at each endpoint; a method that is not there is answered 405. */
+/** The handlers of each endpoint by method. The answer to any other method is 405. */
 export const handlers: Readonly<Record<RouteName, Handlers>> = {
 	bulk: { POST: bulk },
 	changes: { GET: listChanges },

@@ -7,14 +7,14 @@ import { sweepEvery } from './sweep.ts'
 
 const settings = parseSettings(process.env)
 
-// The host waits for the triggers alone, and registers them while the rest of the app loads.
+// The host waits only for the triggers. It registers them while the rest of the app loads.
 const serving = setImmediate()
 	.then(() => import('./serve.ts'))
 	.then(({ serve }) => serve(settings))
-// A failure is for the requests to tell: the worker would end of one that nobody waits for.
+// Each request reports a failure. Without this line, a failure before the first request would end the worker.
 serving.catch(() => undefined)
 
-/** Every trigger answers by the same route table; which of them the host has chosen only names the invocation. */
+/** All triggers share one handler, which looks up the route itself. The trigger only names the invocation. */
 const handler: HttpHandler = async (request, context) => {
 	const { respond } = await serving
 	return respond(request, context.invocationId, (event) => log(event, context))
@@ -38,7 +38,7 @@ app.timer('sweep', {
 	},
 })
 
-// The host answers 404 for a method that is not listed, so all are that a request can be made of, and 405 is ours to say.
+// The host answers 404 to a method that is not listed. All possible methods are listed, so that we can answer 405.
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 for (const { name, path } of routes) {
@@ -50,5 +50,5 @@ for (const { name, path } of routes) {
 	})
 }
 
-// Its name sorts last, so it is tried last: unknown paths, and doubled slashes, which no other route fits.
+// The host tries this trigger last, because its name sorts last. It takes unknown paths and doubled slashes.
 app.http('wildcard', { methods: [...methods], authLevel: 'anonymous', route: '{*path}', handler })

@@ -1,20 +1,20 @@
 import { invalidSyntax } from '../shared/scim/error.ts'
 import { type Route, routes } from './routes.ts'
 
-/** A path below /scim: which tenant it names and, where there is such an endpoint, which one. */
-export type Match = {
+/** A path below /scim: the tenant that it names, and the route if the endpoint exists. */
+export type PathMatch = {
 	readonly tenant: string
 	readonly route?: Route
 	readonly params: Readonly<Record<string, string>>
 }
 
 /**
- * Reads `/scim/{tenant}/…`, or undefined for any other path. Doubled slashes and one at the end are passed over, since
- * administrators type the Tenant URL with and without. Literals match in any letter case, as in the Functions host.
+ * Reads `/scim/{tenant}/…`; undefined for any other path. Doubled and trailing slashes are ignored, because administrators
+ * type the Tenant URL with and without them. Literals match in any letter case, as in the Functions host.
  *
  * @throws ScimError 400 `invalidSyntax` for a path whose percent encoding is broken
  */
-export function matchPath(pathname: string): Match | undefined {
+export function matchPath(pathname: string): PathMatch | undefined {
 	const [prefix, tenant, ...segments] = pathname.split('/').filter((segment) => segment !== '')
 	if (prefix?.toLowerCase() !== 'scim' || tenant === undefined) return undefined
 	const decoded = segments.map(decode)

@@ -1,29 +1,64 @@
 import { parseQuery } from '../shared/http/query.ts'
-import { notFound, preconditionFailed } from '../shared/scim/error.ts'
+import { replacingAttributes, withActive } from '../shared/scim/active.ts'
+import type { Quirks } from '../shared/scim/dialect.ts'
+import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
-import { parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
-import { locationOf, represent } from '../shared/scim/represent.ts'
-import type { AttributeValues, Member, ResourceId, StoredResource } from '../shared/scim/resource.ts'
+import {
+	type Projection,
+	parseSelection,
+	project,
+	projectAttribute,
+	type Selection,
+	selects,
+} from '../shared/scim/projection.ts'
+import { locationOf, represent, representMembers } from '../shared/scim/represent.ts'
+import type { AttributeValues, Member, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
-import { accepts, etag, isNotModified } from '../shared/scim/version.ts'
+import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
-import type { Call, Handler, Reply } from './call.ts'
+import type { Call, Handler, ScimReply } from './call.ts'
+
+/**
+ * A write that leaves out unknown parts, and does the rest. If the request is refused for a wrong part, the refusal says that
+ * nothing was done.
+ */
+const wholeOrNot =
+	(handler: Handler): Handler =>
+	async (call) => {
+		const quirks: Quirks = new Set()
+		try {
+			return await handler({ ...call, quirks })
+		} catch (error) {
+			throw quirks.has('unknownLeftOut') && error instanceof ScimError ? refusedWhole(error) : error
+		} finally {
+			for (const quirk of quirks) call.quirks.add(quirk)
+		}
+	}
+
+function refusedWhole(error: ScimError): ScimError {
+	const { status, message, scimType, headers } = error
+	if (status !== 400) return error
+	return new ScimError(status, `${message}; nothing of this change was made`, {
+		...(scimType !== undefined && { scimType }),
+		headers,
+		cause: error,
+	})
+}
 
 /** RFC 7644 section 3.3. */
-export const createResource =
-	(type: ResourceType): Handler =>
-	async (call) => {
+export const createResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
-		const draft = draftOf(parseResource(type, await call.body()))
+		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
-	}
+	})
 
 /** RFC 7644 section 3.4.1. */
 export const getResource =
@@ -34,34 +69,39 @@ export const getResource =
 		if (type.name === 'Group' && include.members) return groupReply(call, type, selection)
 		const stored = await call.store.get(type, idOf(call), include)
 		if (stored === undefined) throw absent(call, type)
+		// RFC 9110 section 13.2.2: If-Match comes before If-None-Match.
+		if (!accepts(call.ifMatch, stored.version)) throw stale()
 		if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
 		return resourceReply(200, { call, type, selection, stored })
 	}
 
-/** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. */
-export const replaceResource =
-	(type: ResourceType): Handler =>
-	async (call) => {
+/** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
+export const replaceResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
-		const { attributes, members = [] } = draftOf(parseResource(type, await call.body()))
+		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
 		const stored = await update(call, type, {
 			include: { ...includeOf(selection, type), members: type.name === 'Group' },
-			revise: (current) => revision(current, attributes, current.members && diffMembers(current.members, members)),
+			revise: (current) =>
+				revision(
+					current,
+					replacingAttributes(attributes, current.attributes),
+					current.members && diffMembers(current.members, members),
+				),
 		})
 		return resourceReply(200, { call, type, selection, stored })
-	}
+	})
 
-/** RFC 7644 section 3.5.2. A user is answered whole; a group with no body, since its members would be the most of it. */
-export const patchResource =
-	(type: ResourceType): Handler =>
-	async (call) => {
+/** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
+export const patchResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
-		const operations = parsePatch(await call.body(), type)
+		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
 		const version = await patchGroup(call, type, operations)
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
 		return selection.mode === 'only' ? getResource(type)(withoutConditions(call)) : noContent(version)
-	}
+	})
 
 /** RFC 7644 section 3.6. */
 export const deleteResource =
@@ -73,32 +113,32 @@ export const deleteResource =
 		return { status: 204 }
 	}
 
-type Patch = {
+type UserPatch = {
 	readonly type: ResourceType
 	readonly selection: Selection
 	readonly operations: readonly PatchOperation[]
 }
 
-async function patchUser(call: Call, { type, selection, operations }: Patch): Promise<Reply> {
+async function patchUser(call: Call, { type, selection, operations }: UserPatch): Promise<ScimReply> {
 	const stored = await update(call, type, {
 		include: includeOf(selection, type),
-		revise: (current) => revision(current, applyPatch(current.attributes, operations, type)),
+		revise: (current) => revision(current, applyPatch(current.attributes, operations, { type, quirks: call.quirks })),
 	})
 	return resourceReply(200, { call, type, selection, stored })
 }
 
 /**
- * Members are added and removed without reading the group where the operations say by themselves who comes and goes;
- * that is what Entra sends. Everything else is worked out on the group as it is.
+ * Adds and removes members without reading the group if the operations alone define the change, as Entra's do. All other
+ * operations are applied to the current group.
  */
 async function patchGroup(call: Call, type: ResourceType, operations: readonly PatchOperation[]): Promise<string> {
-	const change = memberChange(operations)
+	const change = memberChange(operations, call.quirks)
 	if (change?.base === 'current' && change.rest.length === 0) {
 		return required(call, type, await call.store.changeMembers(idOf(call), change, conditionOf(call))).version
 	}
 	const revise = (current: StoredResource): Revision | undefined => {
-		if (change === undefined) return reviseWithMembers(current, type, operations)
-		const attributes = applyPatch(current.attributes, change.rest, type)
+		if (change === undefined) return reviseWithMembers(current, operations, { type, quirks: call.quirks })
+		const attributes = applyPatch(current.attributes, change.rest, { type, quirks: call.quirks })
 		const membership = change.base === 'current' ? change : diffMembers(current.members ?? [], change.add)
 		return revision(current, attributes, membership)
 	}
@@ -108,16 +148,16 @@ async function patchGroup(call: Call, type: ResourceType, operations: readonly P
 
 function reviseWithMembers(
 	current: StoredResource,
-	type: ResourceType,
 	operations: readonly PatchOperation[],
+	options: { readonly type: ResourceType; readonly quirks: Quirks },
 ): Revision | undefined {
-	// The operations look at the members as a GET shows them: `members[type eq "User"]`.
+	// The operations see the members as a GET shows them: `members[type eq "User"]`.
 	const before = { ...current.attributes, members: current.members?.map((member) => ({ ...member, type: 'User' })) }
-	const { attributes, members = [] } = draftOf(applyPatch(before, operations, type))
+	const { attributes, members = [] } = draftOf(applyPatch(before, operations, options))
 	return revision(current, attributes, diffMembers(current.members ?? [], members))
 }
 
-/** What is to be written; undefined where nothing changes, so that no version moves. */
+/** The change to write; undefined if nothing changes, so that the version stays the same. */
 function revision(
 	current: StoredResource,
 	attributes: AttributeValues,
@@ -131,16 +171,17 @@ function revision(
 const update = async (call: Call, type: ResourceType, options: UpdateOptions): Promise<StoredResource> =>
 	required(call, type, await call.store.update(type, idOf(call), { ...conditional(call), ...options }))
 
-/** A resource's members are stored apart from its other attributes. */
+/** Separates the members, which are stored apart from the other attributes. */
 function draftOf({ members, ...attributes }: AttributeValues): Draft {
 	return members === undefined ? { attributes } : { attributes, members: toMembers(members) }
 }
 
 const idOf = ({ params }: Call): string => params.id ?? ''
 
-const selectionOf = ({ query }: Call, type: ResourceType): Selection => parseSelection(parseQuery(query), [type])
+const selectionOf = ({ query, quirks }: Call, type: ResourceType): Selection =>
+	parseSelection(parseQuery(query), [type], quirks)
 
-/** What has to be read for a selection. */
+/** What storage must read for a selection. */
 export const includeOf = (selection: Selection, type: ResourceType): Include => ({
 	members: selects(selection, type, 'members'),
 	groups: selects(selection, type, 'groups'),
@@ -164,11 +205,11 @@ function required<T>(call: Call, type: ResourceType, outcome: T | 'absent' | 'st
 
 const absent = (call: Call, type: ResourceType) => notFound(`there is no ${type.name} with the id "${idOf(call)}"`)
 
-const stale = () => preconditionFailed('the resource has another version than If-Match asks for')
+const stale = () => preconditionFailed('the current version of the resource does not match If-Match')
 
-const noContent = (version: string): Reply => ({ status: 204, headers: { ETag: etag(version) } })
+const noContent = (version: string): ScimReply => ({ status: 204, headers: { ETag: etag(version) } })
 
-type Answer = {
+type RepresentationInput = {
 	readonly call: Call
 	readonly type: ResourceType
 	readonly selection: Selection
@@ -176,43 +217,46 @@ type Answer = {
 }
 
 /**
- * A group with its members, of whom there may be a million: they go page by page from rows to bytes, and never stand in
- * memory as objects all at once.
+ * Answers with a group and its members, of whom there may be a million. Each page of members goes from rows to bytes, so
+ * that they are never in memory as objects all at once.
  */
-async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<Reply> {
-	const found = await call.store.getGroup(idOf(call), {
-		isKnown: (version) => isNotModified(call.ifNoneMatch, version),
-		write: (members) => memberBytes(call, type, selection, members),
+async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<ScimReply> {
+	const isStale: VersionCondition = (version) => !accepts(call.ifMatch, version)
+	const group = await call.store.getGroup(idOf(call), {
+		// The client wants another version, or has this one already: the members need not be read.
+		skipMembersIf: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
+		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
-	if (found === undefined) throw absent(call, type)
-	const { resource: stored, members } = found
-	if (members === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
+	if (group === undefined) throw absent(call, type)
+	const { resource: stored, members: pages } = group
+	if (isStale(stored.version)) throw stale()
+	if (pages === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })
-	const group = JSON.stringify(reply.body)
-	const body = Buffer.concat([Buffer.from(group.slice(0, -1)), ...membersOf(members), Buffer.from('}')])
-	return { ...reply, body }
+	return { ...reply, body: groupBytes(reply.body, pages) }
 }
 
-/** The JSON of some members without the brackets around it; nothing where nothing of any of them is to be told. */
-function memberBytes({ baseUrl }: Call, type: ResourceType, selection: Selection, members: readonly Member[]): Buffer {
-	const projected: unknown = project(represent({ ...nobody, members }, type, baseUrl), type, selection).members
-	return Buffer.from(Array.isArray(projected) ? JSON.stringify(projected).slice(1, -1) : '')
+type MemberView = { readonly type: ResourceType; readonly selection: Selection; readonly baseUrl: string }
+
+/** A page of members as JSON objects with commas between them; empty if the client wants nothing of them. */
+function memberBytes(members: readonly Member[], { type, selection, baseUrl }: MemberView): Buffer {
+	const projected = projectAttribute('members', representMembers(members, baseUrl), { type, selection })
+	const elements: readonly unknown[] = Array.isArray(projected) ? projected : []
+	return Buffer.from(elements.map((element) => JSON.stringify(element)).join(','))
 }
 
-/** `,"members":[…]` in pieces, or nothing where there are none. */
-function membersOf(pages: readonly Buffer[]): readonly Buffer[] {
-	const pieces = pages.filter(({ length }) => length > 0)
-	if (pieces.length === 0) return []
-	return [
-		...pieces.flatMap((piece, index) => [Buffer.from(index === 0 ? ',"members":[' : ','), piece]),
-		Buffer.from(']'),
-	]
+/** The JSON of a group, property by property; its last one is `members`, joined from its pages. */
+function groupBytes(group: Projection, pages: readonly Buffer[]): Buffer {
+	const properties = Object.entries(group).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
+	const members = pages.filter(({ length }) => length > 0)
+	const commas = members.map((page, index) => (index === 0 ? [page] : [Buffer.from(','), page]))
+	const begin = Buffer.from(`{${properties.join(',')},"members":[`)
+	return Buffer.concat([begin, ...commas.flat(), Buffer.from(']}')])
 }
 
-/** A group of which only the members matter. */
-const nobody = { id: '' as ResourceId, attributes: {}, version: '', created: '', lastModified: '' } // sound: it is nobody's
-
-function resourceReply(status: 200 | 201, { call, type, selection, stored }: Answer): Reply {
+function resourceReply(
+	status: 200 | 201,
+	{ call, type, selection, stored }: RepresentationInput,
+): ScimReply & { readonly body: Projection } {
 	return {
 		status,
 		headers: { Location: locationOf(type, stored.id, call.baseUrl), ETag: etag(stored.version) },

@@ -2,19 +2,20 @@ import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
-import type { Quirk } from '../shared/scim/dialect.ts'
+import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
-import type { Call, Handler, Reply } from './call.ts'
+import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers, type Method } from './handlers.ts'
 import { alive } from './health.ts'
-import { type Match, matchPath } from './match.ts'
+import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
 import type { Services } from './services.ts'
-import { counting, type Usage } from './usage.ts'
+import type { Turn } from './turns.ts'
+import { type Usage, withUsage } from './usage.ts'
 
-/** What one request came to. No token, no name, no value of a resource is ever in it. */
+/** The log event of one request. It never contains a token, a name or a value of a resource. */
 export type RequestEvent = {
 	readonly requestId: string
 	readonly method: string
@@ -23,31 +24,32 @@ export type RequestEvent = {
 	readonly tenant?: string
 	/** The template of the path below the tenant, `/Users/{id}`. */
 	readonly path?: string
-	/** Requests to the table service that it took. */
+	/** The number of requests to the table service. */
 	readonly storageRequests?: number
-	/** What of it RFC 7643 and RFC 7644 do not allow and was understood all the same. */
+	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
 	readonly scimType?: string
-	/** The fault behind a 5xx. */
+	/** The cause of a 5xx, or of the first 500 among the operations of a bulk request. */
 	readonly error?: unknown
 }
 
-/** Answers one request and tells `log` what came of it. */
+/** Answers one request and passes its event to `log`. */
 export type Respond = (
 	request: ScimRequest,
 	requestId: string,
 	log: (event: RequestEvent) => void,
 ) => Promise<HttpResponseInit>
 
-/** Answers requests. The only place where a thrown error becomes a response; nothing is ever thrown out of it. */
+/** Answers requests. This is the only place where a thrown error becomes a response. Never throws. */
 export const respondWith =
 	(services: Services): Respond =>
 	async (request, requestId, log) => {
 		const started = services.now()
-		const seen: Seen = {}
-		const used: Usage = { storageRequests: 0, quirks: new Set() }
-		const outcome = await counting(used, () => answer(request, { services, requestId, seen })).catch((error: unknown) =>
-			refuse(error, { requestId, method: request.method }),
+		const labels: RequestLabels = {}
+		const used: Usage = { storageRequests: 0 }
+		const quirks: Quirks = new Set()
+		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks, used })).catch(
+			(error: unknown) => refuse(error, { requestId, method: request.method }),
 		)
 		log({
 			requestId,
@@ -55,27 +57,30 @@ export const respondWith =
 			status: outcome.response.status,
 			milliseconds: services.now() - started,
 			storageRequests: used.storageRequests,
-			...(used.quirks.size > 0 && { quirks: [...used.quirks] }),
-			...seen,
+			...(quirks.size > 0 && { quirks: [...quirks] }),
+			...labels,
 			...outcome.cause,
 		})
 		return outcome.response
 	}
 
-type Response = HttpResponseInit & { readonly status: number }
+type HttpReply = HttpResponseInit & { readonly status: number }
 
-type Outcome = { readonly response: Response; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
+type LoggedResponse = { readonly response: HttpReply; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
 
-type Answering = {
+type AnswerContext = {
 	readonly services: Services
 	readonly requestId: string
-	readonly seen: Seen
+	readonly labels: RequestLabels
+	readonly quirks: Quirks
+	readonly used: Usage
 }
 
-/** What of a request is known so far, for the log. */
-type Seen = { tenant?: string; path?: string }
+/** What is known about a request so far, for the log. */
+type RequestLabels = { tenant?: string; path?: string; error?: unknown }
 
-async function answer(request: ScimRequest, { services, requestId, seen }: Answering): Promise<Outcome> {
+async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
+	const { services, labels, used } = context
 	const url = new URL(request.url)
 	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
 		return { response: responseOf(liveness(request.method), request.method) }
@@ -83,20 +88,28 @@ async function answer(request: ScimRequest, { services, requestId, seen }: Answe
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
-	const tenant = await authenticate(request, services, name)
-	seen.tenant = name
-	if (match.route !== undefined) seen.path = `/${match.route.path}`
+	const tenant = await authenticate(request, services, name).catch((error: unknown) => {
+		throw services.turns.refusalOf(error)
+	})
+	labels.tenant = name
+	used.tenant = name
+	if (match.route !== undefined) labels.path = `/${match.route.path}`
+	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, match, turn }))
+}
+
+async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
+	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
-	// The only endpoint that is ours also where the others are those of a SCIM server behind a relay.
+	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
-		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
+		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: tenant.name }) }
 	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	const reply = await handler(callOf(request, { url, tenant, services, match, requestId }))
+	const reply = await handler(callOf(request, context))
 	return { response: responseOf(reply, request.method) }
 }
 
-/** An unknown tenant and a wrong token are one and the same to whoever asks. */
+/** The answer to an unknown tenant is the same as to a wrong token, so that a caller cannot find out names of tenants. */
 async function authenticate(request: ScimRequest, services: Services, name: string) {
 	const token = parseBearer(request.headers.get('authorization'))
 	const [tenant, isAccepted] = await Promise.all([services.tenants.getTenant(name), services.accepts(name, token)])
@@ -106,10 +119,10 @@ async function authenticate(request: ScimRequest, services: Services, name: stri
 	return tenant
 }
 
-function handlerOf({ route }: Match, method: string, pathname: string): Handler {
+function handlerOf({ route }: PathMatch, method: string, pathname: string): Handler {
 	if (route === undefined) throw notFound(`there is no endpoint ${pathname.slice(0, 200)}`)
 	const here = handlers[route.name]
-	const handler = (here as Readonly<Record<string, Handler | undefined>>)[method === 'HEAD' ? 'GET' : method] // sound: a method that is no key of it is answered 405
+	const handler = (here as Readonly<Record<string, Handler | undefined>>)[method === 'HEAD' ? 'GET' : method] // sound: a method without a handler is answered 405
 	if (handler === undefined) throw methodNotAllowed(`${method} is not supported here`, allowed(here))
 	return handler
 }
@@ -119,20 +132,21 @@ const allowed = (here: Handlers): readonly string[] => [
 	...(here.GET === undefined ? [] : ['HEAD']),
 ]
 
-type Context = {
+type CallContext = AnswerContext & {
 	readonly url: URL
 	readonly tenant: Call['tenant']
-	readonly services: Services
-	readonly match: Match
-	readonly requestId: string
+	readonly match: PathMatch
+	readonly turn: Turn
 }
 
-function liveness(method: string): Reply {
+function liveness(method: string): ScimReply {
 	if (method === 'GET' || method === 'HEAD') return alive
 	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
 }
 
-function callOf(request: ScimRequest, { url, tenant, services, match, requestId }: Context): Call {
+function callOf(request: ScimRequest, context: CallContext): Call {
+	const { url, tenant, services, match, requestId, labels, quirks, turn } = context
+	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
 	const baseUrl = `${url.origin}/scim/${tenant.name}`
@@ -141,6 +155,7 @@ function callOf(request: ScimRequest, { url, tenant, services, match, requestId 
 		tenant,
 		store: services.open(tenant),
 		ids: services.ids,
+		quirks,
 		checks: () =>
 			services.checks(tenant, {
 				method: 'GET',
@@ -155,36 +170,46 @@ function callOf(request: ScimRequest, { url, tenant, services, match, requestId 
 		body: () => readJson(request),
 		...(ifMatch !== null && { ifMatch }),
 		...(ifNoneMatch !== null && { ifNoneMatch }),
-		now: services.now(),
+		now,
+		elapsed: () => services.now() - now,
+		charge: turn.charge,
+		fault: (error) => {
+			labels.error ??= error
+			return fault(requestId)
+		},
 	}
 }
 
-function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): Outcome {
+function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): LoggedResponse {
 	if (!(error instanceof ScimError)) {
 		return { response: responseOf(refusal(fault(requestId)), method), cause: { error } }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
-		// 501 says what is not offered; nothing has failed.
+		// 501 means that a feature is not offered. It is not a failure.
 		...(error.status >= 500 && error.status !== 501 && { error: error.cause ?? error }),
 	}
 	return { response: responseOf(refusal(error), method), cause }
 }
 
-/** What a client is told of an error that is not its own. */
+/** The answer to a client if the error is ours. */
 export const fault = (requestId: string): ScimError =>
 	new ScimError(500, `Something failed on our side. It is logged as request ${requestId}.`)
 
-/** The reply that tells a client of an error (RFC 7644 section 3.12). */
-export const refusal = (error: ScimError): Reply => ({
+/** The reply for an error (RFC 7644 section 3.12). */
+export const refusal = (error: ScimError): ScimReply => ({
 	status: error.status,
 	headers: error.headers,
 	body: error.toMessage(),
 })
 
-/** A reply as it goes over the wire. Errors and lists are nobody's to cache. */
-export function responseOf({ status, headers, body }: Reply, method = 'GET'): Response {
-	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
+/** Writes a reply as an HTTP response. No response may be cached, errors and lists included. */
+export function responseOf({ status, headers, body }: ScimReply, method = 'GET'): HttpReply {
+	const type = {
+		'Content-Type': 'application/scim+json; charset=utf-8',
+		'Cache-Control': 'no-store',
+		'X-Content-Type-Options': 'nosniff',
+	}
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
 	return { status, headers: { ...type, ...headers }, body: body instanceof Uint8Array ? body : JSON.stringify(body) }
 }

@@ -4,9 +4,10 @@ export type Route = { readonly name: RouteName; readonly path: string }
 export type RouteName = (typeof table)[number][0]
 
 /**
- * The route table. The Functions host tries triggers in the alphabetical order of their names and takes the first whose
- * route fits, so `Users/.search` must come before `Users/{id}`: hence `dotSearch…`. What answers each is in handlers.ts;
- * kept apart, because the host waits for the table alone.
+ * The route table. The Functions host tries triggers in the alphabetical order of their names and takes the first route
+ * that matches. `Users/.search` must come before `Users/{id}`, hence the names `dotSearch…`.
+ *
+ * The handlers are in handlers.ts. They are kept apart because the host waits for this table to load.
  */
 const table = [
 	['bulk', 'Bulk'],

@@ -10,10 +10,10 @@ import { parseSelection, project, type Selection } from '../shared/scim/projecti
 import { represent } from '../shared/scim/represent.ts'
 import { type ResourceType, resolveAttribute } from '../shared/scim/resource-type.ts'
 import type { Query } from '../shared/storage/query/page.ts'
-import type { Call, Handler, Reply } from './call.ts'
+import type { Call, Handler, ScimReply } from './call.ts'
 import { includeOf } from './resources.ts'
 
-/** GET of resources of these types (RFC 7644 section 3.4.2). */
+/** GET of the resources of these types (RFC 7644 section 3.4.2). */
 export const listResources =
 	(...types: readonly ResourceType[]): Handler =>
 	async (call) =>
@@ -25,47 +25,55 @@ export const searchResources =
 	async (call) =>
 		search(call, types, parseSearchRequest(await call.body()))
 
-/** What is asked of every type alike. */
-type Search = { readonly selection: Selection } & Pick<Query, 'filter' | 'sort'>
+/** The part of a search that is the same for every resource type. */
+type SearchOptions = { readonly selection: Selection } & Pick<Query, 'filter' | 'sort'>
 
-type Found = { readonly resources: readonly unknown[]; readonly totalResults?: number; readonly next?: string }
+type SearchPage = { readonly resources: readonly unknown[]; readonly totalResults?: number; readonly next?: string }
 
-async function search(call: Call, types: readonly ResourceType[], parameters: QueryParameters): Promise<Reply> {
+async function search(call: Call, types: readonly ResourceType[], parameters: QueryParameters): Promise<ScimReply> {
 	if (parameters.cursor !== undefined && parameters.startIndex !== undefined) {
 		throw invalidValue('cursor and startIndex are two ways to page: send one of them')
 	}
-	const asked: Search = {
-		selection: parseSelection(parameters, types),
-		...filterOf(types, parameters.filter),
-		...sortOf(types, parameters),
+	const options: SearchOptions = {
+		selection: parseSelection(parameters, types, call.quirks),
+		...filterOf(call, types, parameters.filter),
+		...sortOf(call, types, parameters),
 	}
 	const message =
 		parameters.cursor === undefined
-			? await pageFromIndex(call, types, asked, parameters)
-			: await pageFromCursor(call, types, asked, { ...parameters, cursor: parameters.cursor })
+			? await pageFromIndex(call, types, options, parameters)
+			: await pageFromCursor(call, types, options, { ...parameters, cursor: parameters.cursor })
 	return { status: 200, body: message }
 }
 
-async function pageFromIndex(call: Call, types: readonly ResourceType[], asked: Search, parameters: QueryParameters) {
+async function pageFromIndex(
+	call: Call,
+	types: readonly ResourceType[],
+	options: SearchOptions,
+	parameters: QueryParameters,
+) {
 	const page = pageByIndex(parameters)
 	const resources: unknown[] = []
 	let totalResults = 0
-	// One type's resources come after the other's, as if they stood in one list.
+	let left = page.count
+	// The resources of the types follow each other, as if they were one list.
 	for (const type of types) {
 		const startIndex = Math.max(page.startIndex - totalResults, 1)
-		const count = page.count - resources.length
-		const found = await find(call, type, asked, { startIndex, count })
-		resources.push(...found.resources)
-		totalResults += found.totalResults ?? 0
+		const { resources: part, totalResults: total = 0 } = await find(call, type, options, { startIndex, count: left })
+		resources.push(...part)
+		totalResults += total
+		// A page of large resources ends early. Then no resource of the next type may follow on it.
+		const hasEnded = part.length < Math.min(left, total - startIndex + 1)
+		left = hasEnded ? 0 : left - part.length
 	}
 	return listResponse({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })
 }
 
-/** A page has resources of one type; the position in a cursor is the type's name and the place among its resources. */
+/** A page has resources of one type. The position in a cursor is the name of the type and a position within the type. */
 async function pageFromCursor(
 	call: Call,
 	types: readonly ResourceType[],
-	asked: Search,
+	options: SearchOptions,
 	{ cursor, count, ...parameters }: QueryParameters & { readonly cursor: string },
 ) {
 	const scope = {
@@ -75,16 +83,16 @@ async function pageFromCursor(
 	}
 	const [name, after] = cursor === '' ? [types[0]?.name ?? '', ''] : split(openCursor(cursor, scope))
 	let totalResults: number | undefined = 0
-	let page: Found = { resources: [] }
+	let page: SearchPage = { resources: [] }
 	let next: string | undefined
 	for (const [index, type] of types.entries()) {
 		const isHere = type.name === name
-		const found = await find(call, type, asked, { after: isHere ? after : '', count: isHere ? pageSize(count) : 0 })
-		totalResults = sum(totalResults, found.totalResults)
+		const result = await find(call, type, options, { after: isHere ? after : '', count: isHere ? pageSize(count) : 0 })
+		totalResults = sum(totalResults, result.totalResults)
 		if (!isHere) continue
-		page = found
+		page = result
 		const following = types[index + 1]
-		next = found.next !== undefined ? `${type.name} ${found.next}` : following && `${following.name} `
+		next = result.next !== undefined ? `${type.name} ${result.next}` : following && `${following.name} `
 	}
 	return listResponse({
 		resources: page.resources,
@@ -94,7 +102,7 @@ async function pageFromCursor(
 	})
 }
 
-/** What is not known of one type is not known of all of them. */
+/** If the total of one type is unknown, the sum is unknown. */
 const sum = (a: number | undefined, b: number | undefined): number | undefined =>
 	a === undefined || b === undefined ? undefined : a + b
 
@@ -106,9 +114,9 @@ function split(position: string): [name: string, after: string] {
 async function find(
 	call: Call,
 	type: ResourceType,
-	{ selection, ...query }: Search,
+	{ selection, ...query }: SearchOptions,
 	page: Query['page'],
-): Promise<Found> {
+): Promise<SearchPage> {
 	const { resources, ...result } = await call.store.query(type, { ...query, page, include: includeOf(selection, type) })
 	return {
 		...result,
@@ -116,16 +124,20 @@ async function find(
 	}
 }
 
-function filterOf(types: readonly ResourceType[], text: string | undefined): { filter?: Filter } {
+function filterOf({ quirks }: Call, types: readonly ResourceType[], text: string | undefined): { filter?: Filter } {
 	if (text === undefined) return {}
-	const filter = parseFilter(text)
-	checkFilter(filter, ...types)
+	const filter = parseFilter(text, quirks)
+	checkFilter(filter, types, quirks)
 	return { filter }
 }
 
-function sortOf(types: readonly ResourceType[], { sortBy, sortOrder }: QueryParameters): Pick<Query, 'sort'> {
+function sortOf(
+	{ quirks }: Call,
+	types: readonly ResourceType[],
+	{ sortBy, sortOrder }: QueryParameters,
+): Pick<Query, 'sort'> {
 	if (sortBy === undefined) return {}
-	const by = parseAttributePath(sortBy)
+	const by = parseAttributePath(sortBy, quirks)
 	const attributes = types.map((type) => resolveAttribute(type, by))
 	if (attributes.every((attribute) => attribute === undefined)) {
 		throw invalidValue(`sortBy: there is no attribute "${sortBy}"`)

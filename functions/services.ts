@@ -13,39 +13,53 @@ import { openDirectory } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
-import type { Check } from './call.ts'
-import { check } from './health.ts'
+import type { HealthCheck } from './call.ts'
+import { check, rememberChecks } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { counted } from './usage.ts'
+import { systemTimer, type Timer } from './timer.ts'
+import { noLimit, openTurns, type Turns } from './turns.ts'
+import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 
-/** What requests are answered with. Made once and shared. */
+/** The services that all requests share. They are made once. */
 export type Services = {
 	readonly tenants: Tenants
-	/** Says whether a token is one of the tenant's. Rejects with a ScimError 503 where nobody can tell. */
+	/** Says whether a token belongs to the tenant. Rejects with a ScimError 503 if the tokens cannot be read. */
 	readonly accepts: (tenant: string, token: string) => Promise<boolean>
 	/** The directory of a tenant. */
 	readonly open: (tenant: Tenant) => ResourceStore
-	/** The way to the SCIM server of a tenant whose mode is `relay`. */
+	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
-	/** Finishes what requests to a tenant have left, until a time in milliseconds since 1970. */
+	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
 	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
-	/** Looks at what a tenant's requests need. */
-	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly Check[]>
+	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
+	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
+	/** Decides when the requests of tenants begin. */
+	readonly turns: Turns
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 }
 
-/** Puts the services together; nothing is sent yet. */
-export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
-	const now = () => Date.now()
+export type ServicesOptions = ConnectOptions & {
+	/** Milliseconds since 1970; the clock of the machine if left out. */
+	readonly now?: () => number
+	/** The timer of the machine if left out. */
+	readonly timer?: Timer
+}
+
+/** Creates the services. No request is sent yet. */
+export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
+	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer } = options
 	const ids = idGenerator(now, randomHex)
-	const { intercept = (send) => send } = options
-	const tables = connectTables(await accountOf(settings), { ...options, intercept: (send) => counted(intercept(send)) })
+	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
+	const tables = connectTables(await accountOf(settings), {
+		...options,
+		intercept: (send) => giveUpOnSilence(timer)(reportBusyParts(turns.slowDown)(countRequests(intercept(send)))),
+	})
 	const source =
 		'file' in settings.tokens
 			? fileSource(settings.tokens.file)
@@ -55,7 +69,10 @@ export async function createServices(settings: Settings, options: ConnectOptions
 	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
-		...{ tables, ids, now, random: Math.random },
+		tables,
+		ids,
+		now,
+		random: Math.random,
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
@@ -72,27 +89,32 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
-		checks: (tenant, ask) =>
-			Promise.all([
-				check('tables', () => open(tenant).get(userType, ids('User')), now),
-				check('tokens', () => source(tenant.name, now()), now),
-				...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, now)] : []),
-			]),
+		checks: rememberChecks(
+			(tenant: Tenant, ask: RelayedRequest) =>
+				Promise.all([
+					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
+					check('tokens', () => source(tenant.name, now()), { now, timer }),
+					...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, { now, timer })] : []),
+				]),
+			now,
+		),
 		ids,
+		turns,
 		now,
 	}
 }
 
+type CheckTime = Parameters<typeof check>[2]
+
 /** Asks the SCIM server of a tenant. Agents that are out of date still work, and are named all the same. */
-async function checkScimServer(sender: () => RelaySender, ask: RelayedRequest, now: () => number): Promise<Check> {
-	let outdated: readonly string[] = []
-	const run = async () => {
-		const send = sender()
-		await send(ask)
-		outdated = await send.outdatedAgents(ask.requestId)
-	}
-	const result = await check('scimServer', run, now)
-	return outdated.length === 0 ? result : { ...result, detail: outdated.join('; ') }
+async function checkScimServer(sender: () => RelaySender, ask: RelayedRequest, time: CheckTime): Promise<HealthCheck> {
+	const outdatedAgents = async () => sender().outdatedAgents(ask.requestId)
+	const [result, outdated] = await Promise.all([
+		check('scimServer', async () => sender()(ask), time),
+		// If the relay fails, the check itself says so.
+		outdatedAgents().catch((): readonly string[] => []),
+	])
+	return outdated.length === 0 ? result : { ...result, detail: [result.detail, ...outdated].filter(Boolean).join('; ') }
 }
 
 async function accountOf(settings: Settings): Promise<Account> {
@@ -100,7 +122,7 @@ async function accountOf(settings: Settings): Promise<Account> {
 	return { endpoint: settings.tables.endpoint, credential: await managedIdentity(identityOf(settings)) }
 }
 
-/** Tokens of Azure Relay for the managed identity, whose client is loaded with the first one. */
+/** Gets tokens for Azure Relay from the managed identity. Its client is loaded for the first token. */
 function relayToken(settings: Settings): TokenSource {
 	let credential: ReturnType<typeof managedIdentity> | undefined
 	return async () => {
@@ -111,12 +133,12 @@ function relayToken(settings: Settings): TokenSource {
 
 const identityOf = ({ clientId }: Settings): { clientId?: string } => (clientId === undefined ? {} : { clientId })
 
-// Random bytes are bought in bulk: one call for each id costs more than all the rest of it.
+// Random bytes are read in bulk. One call for each id would cost more than the rest of the id.
 let pool = ''
 
 function randomHex(digits: number): string {
 	if (pool.length < digits) pool = randomBytes(4096).toString('hex')
-	const taken = pool.slice(0, digits)
+	const text = pool.slice(0, digits)
 	pool = pool.slice(digits)
-	return taken
+	return text
 }

@@ -1,24 +1,32 @@
 import * as z from 'zod'
+import type { Rate } from '../shared/limits/bucket.ts'
 import type { RelaySettings } from './relay/relay.ts'
 
-/** Where the data and the tokens are. Each has a form for Azure and a form for a laptop. */
+/** The settings of the app. Tables and tokens each have one form for Azure and one for a developer's machine. */
 export type Settings = {
 	readonly tables: { readonly endpoint: string } | { readonly connectionString: string }
 	readonly tokens: { readonly vaultUrl: string } | { readonly file: string }
-	/** The client id of the user-assigned managed identity, where there is one. */
+	/** The client id of the user-assigned managed identity, if there is one. */
 	readonly clientId?: string
-	/** The most resources that may be looked through for one request. */
+	/** The largest number of resources to scan for one request. */
 	readonly scanLimit?: number
 	/** Milliseconds for which the feed of changes is kept. */
 	readonly keepFeedFor?: number
-	/** Absent where no tenant is behind a relay. */
+	/** The units that a tenant may use in one process; no limit if absent. */
+	readonly rate?: Rate
+	/** Absent if no tenant is behind a relay. */
 	readonly relay?: RelaySettings
 }
 
 const optional = <T extends z.ZodType>(schema: T) =>
 	z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
 
-/** Tokens of the managed identity are sent there. */
+/** Entra ID asks for at least 25 requests a second for each tenant. */
+export const lowestRate = 25
+
+const rateSetting = (low: string) => optional(z.coerce.number({ error: 'is not a number' }).int().min(lowestRate, low))
+
+/** Must be https, because tokens of the managed identity are sent there. */
 const azureAddress = z.url({ protocol: /^https$/, error: 'is not an https address' })
 
 const environment = z.object({
@@ -35,44 +43,53 @@ const environment = z.object({
 	ROLLCALL_RELAY_KEY: optional(z.string()),
 	ROLLCALL_SCAN_LIMIT: optional(z.coerce.number().int().min(1000)),
 	ROLLCALL_FEED_DAYS: optional(z.coerce.number().int().min(1).max(3650)),
+	ROLLCALL_RATE: rateSetting(`is less than ${lowestRate} a second`),
+	ROLLCALL_BURST: rateSetting(`is less than ${lowestRate}`),
 	AZURE_CLIENT_ID: optional(z.string()),
 })
 
 /**
- * Reads the app settings. An empty one counts as none, which is how infrastructure leaves one out.
+ * Reads the app settings. An empty setting counts as missing: infrastructure code leaves settings out in this way.
  *
- * @throws Error that names the setting at fault; the worker does not start with it
+ * @throws Error that names the wrong setting; the worker does not start
  */
 export function parseSettings(variables: Readonly<Record<string, string | undefined>>): Settings {
 	const parsed = environment.safeParse(variables)
 	if (!parsed.success) {
 		throw new Error(`app setting ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
 	}
-	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ROLLCALL_FEED_DAYS: days, ...given } = parsed.data
+	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ROLLCALL_FEED_DAYS: days, ...values } = parsed.data
+	const { ROLLCALL_RATE: perSecond = defaultRate, ROLLCALL_BURST: burst = burstOf(perSecond) } = values
 	return {
 		tables: oneOf(
-			['ROLLCALL_TABLES_ENDPOINT', given.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
+			['ROLLCALL_TABLES_ENDPOINT', values.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
 			[
 				'ROLLCALL_TABLES_CONNECTION_STRING',
-				given.ROLLCALL_TABLES_CONNECTION_STRING,
+				values.ROLLCALL_TABLES_CONNECTION_STRING,
 				(connectionString) => ({ connectionString }),
 			],
 		),
 		tokens: oneOf(
-			['ROLLCALL_KEY_VAULT_URL', given.ROLLCALL_KEY_VAULT_URL, (vaultUrl) => ({ vaultUrl })],
-			['ROLLCALL_TOKENS_FILE', given.ROLLCALL_TOKENS_FILE, (file) => ({ file })],
+			['ROLLCALL_KEY_VAULT_URL', values.ROLLCALL_KEY_VAULT_URL, (vaultUrl) => ({ vaultUrl })],
+			['ROLLCALL_TOKENS_FILE', values.ROLLCALL_TOKENS_FILE, (file) => ({ file })],
 		),
 		...(clientId !== undefined && { clientId }),
 		...(scanLimit !== undefined && { scanLimit }),
 		...(days !== undefined && { keepFeedFor: days * 24 * 60 * 60_000 }),
-		...relayOf(given),
+		rate: { perSecond, burst },
+		...relayOf(values),
 	}
 }
 
+const defaultRate = 100
+
+/** The burst if none is set: what comes in within four seconds. */
+export const burstOf = (perSecond: number): number => 4 * perSecond
+
 function relayOf(
-	given: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>,
+	values: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>,
 ): Pick<Settings, 'relay'> {
-	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = given
+	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = values
 	if ((keyName === undefined) !== (key === undefined)) {
 		throw new Error('the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together')
 	}

@@ -3,13 +3,13 @@ import { formatProblem, type TenantFormat } from '../shared/tenants/format.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { Services } from './services.ts'
 
-/** How often, in milliseconds. What it finishes is right for every reader already; only its leftovers wait. */
+/** The interval of sweeps, in milliseconds. Reads are correct without a sweep; a sweep only removes leftovers. */
 export const sweepEvery = 15 * 60_000
 
-/** How long one round may take, in milliseconds: less than host.json gives a function. */
+/** The longest time of one round, in milliseconds. It is shorter than the function timeout in host.json. */
 const roundLimit = 150_000
 
-/** What became of one tenant's directory, or why it was left to the next round. */
+/** The result of a sweep of one tenant, or the errors that leave the rest to the next round. */
 export type SweepEvent = {
 	readonly event: 'sweep'
 	readonly tenant: string
@@ -22,48 +22,52 @@ export type SweepEvent = {
 	readonly errors: readonly unknown[]
 }
 
-type Sweeping = Pick<Services, 'now' | 'sweep' | 'advanceFormat'> & {
+type SweepServices = Pick<Services, 'now' | 'sweep' | 'advanceFormat'> & {
 	readonly tenants: Pick<Services['tenants'], 'listTenants'>
 }
 
 /**
- * Tidies up every directory, one after another, as far as there is time. A tenant that fails keeps no other from it, nor
- * does one that takes all the time. A tenant of mode relay, which has no directory here, is told of only if its format has
- * changed or something failed.
+ * Sweeps the directories one after another while there is time. A tenant that fails does not stop the others. Neither does
+ * a tenant that takes all the time, because each round begins with another tenant. A tenant of mode relay has no directory
+ * here: its sweep is logged only if its format has changed or something failed.
  */
-export async function sweepAll(services: Sweeping, log: (event: SweepEvent) => void): Promise<void> {
+export async function sweepAll(services: SweepServices, log: (event: SweepEvent) => void): Promise<void> {
 	const started = services.now()
 	const until = started + roundLimit
-	for (const tenant of fromAnywhere(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
+	for (const tenant of rotated(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
 		if (services.now() >= until) return
 		const event = await sweepOne(services, tenant, until)
 		if (tenant.mode === 'store' || event.format !== undefined || event.errors.length > 0) log(event)
 	}
 }
 
-/** Begins with another one in each round. Steps by the golden ratio come near each of them soon, however many there are. */
-function fromAnywhere<T>(items: readonly T[], round: number): readonly T[] {
+/** Starts at another item in each round. Steps of the golden ratio soon come close to every item, for any number of items. */
+function rotated<T>(items: readonly T[], round: number): readonly T[] {
 	const start = Math.floor(((round * 0.618_034) % 1) * items.length)
 	return [...items.slice(start), ...items.slice(0, start)]
 }
 
-async function sweepOne(services: Sweeping, tenant: Tenant, until: number): Promise<SweepEvent> {
+async function sweepOne(services: SweepServices, tenant: Tenant, until: number): Promise<SweepEvent> {
 	const { now } = services
 	const started = now()
 	const problem = formatProblem(tenant.format)
-	const outcome = problem === undefined ? await tendTo(services, tenant, until) : failed(new Error(problem))
+	const outcome = problem === undefined ? await sweepTenant(services, tenant, until) : failed(new Error(problem))
 	const { failures, ...done } = outcome
 	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures }
 }
 
-type Tended = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
+type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
 	readonly failures: readonly unknown[]
 }
 
 const nothing: SweepReport = { finished: 0, feedEntriesRemoved: 0, failures: [] }
-const failed = (error: unknown): Tended => ({ ...nothing, failures: [error] })
+const failed = (error: unknown): TenantSweep => ({ ...nothing, failures: [error] })
 
-async function tendTo({ sweep, advanceFormat }: Sweeping, tenant: Tenant, until: number): Promise<Tended> {
+async function sweepTenant(
+	{ sweep, advanceFormat }: SweepServices,
+	tenant: Tenant,
+	until: number,
+): Promise<TenantSweep> {
 	const swept = tenant.mode === 'store' ? await sweep(tenant, until).catch(failed) : nothing
 	try {
 		const format = await advanceFormat(tenant, until)

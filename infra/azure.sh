@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What deploy.sh and destroy.sh have in common. Sourced, not run.
+# Functions that deploy.sh and destroy.sh share. Sourced, not run.
 
-# The deployment of main.bicep in its resource group; its outputs tell the scripts what is where.
+# The name of the deployment of main.bicep. Its outputs have the names of the resources.
 readonly deployment=rollcall
 
 # fail MESSAGE [HINT]
@@ -11,7 +11,7 @@ fail() {
 	exit 1
 }
 
-# misused MESSAGE: the command line is wrong. The script's first comment is its manual.
+# misused MESSAGE: the command line is wrong. Prints the manual, which is the first comment of the script.
 misused() {
 	printf 'error: %s\n\n' "$1" >&2
 	manual >&2
@@ -43,7 +43,7 @@ require() {
 	done
 }
 
-# An az that is new enough and signed in. 2.61 is the first that takes a parameter beside a .bicepparam file.
+# Requires an az that is new enough and signed in. From 2.61 on, az accepts a parameter in addition to a .bicepparam file.
 # https://learn.microsoft.com/cli/azure/release-notes-azure-cli#may-21-2024
 require_azure() {
 	local version
@@ -53,11 +53,11 @@ require_azure() {
 	az account show --query id --output tsv >/dev/null 2>&1 || fail 'az is not signed in' 'run: az login'
 }
 
-# show_deployment QUERY: something of the deployment in the resource group $group
+# show_deployment QUERY: a value of the deployment in the resource group $group
 show_deployment() {
 	# shellcheck disable=SC2154 # the sourcing script sets it
 	az deployment group show --resource-group "$group" --name "$deployment" --query "$1" --output tsv ||
-		fail "the resource group $group holds no deployment of Rollcall" "see: az deployment group list --resource-group $group"
+		fail "the resource group $group has no deployment of Rollcall" "see: az deployment group list --resource-group $group"
 }
 
 require_deployment() {
@@ -69,18 +69,18 @@ output_of() {
 	show_deployment "properties.outputs.$1.value"
 }
 
-# patiently COMMAND...: repeats for five minutes what Azure refuses while a role assignment has not reached every server.
-# Keeps what the command says in the folder $work.
-patiently() {
+# with_retries COMMAND...: repeats a command for five minutes if Azure refuses it, because a role assignment takes minutes to
+# reach every server. Writes the error output of the command to the folder $work.
+with_retries() {
 	# shellcheck disable=SC2154 # the sourcing script sets it
-	local attempt log=$work/patiently.log
+	local attempt log=$work/retries.log
 	for ((attempt = 1; ; attempt++)); do
 		if "$@" 2>"$log"; then return; fi
 		cat "$log" >&2
 		grep -Eqiw '403|forbidden|not authorized|AuthorizationFailure|AuthorizationPermissionMismatch|BlobUploadFailed(Exception)?' "$log" ||
-			fail "$1 $2 $3 failed" 'what it says is above; put that right, and run this again'
-		[ "$attempt" -lt 11 ] || fail "$1 $2 $3 is still refused after five minutes" 'look at the role assignments of the resource in the portal'
-		printf 'A new role takes some minutes to work; trying again in 30 seconds (%s of 10).\n' "$attempt" >&2
+			fail "$1 $2 $3 failed" 'its output is above: fix the problem, and run this again'
+		[ "$attempt" -lt 11 ] || fail "$1 $2 $3 is still refused after five minutes" 'look at the role assignments of the resource in the Azure portal'
+		printf 'A new role takes a few minutes to work; trying again in 30 seconds (%s of 10).\n' "$attempt" >&2
 		sleep 30
 	done
 }

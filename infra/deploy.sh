@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Deploys Rollcall to Azure, or upgrades it: builds the app, deploys main.bicep, publishes the app, waits until it answers.
+# Deploys Rollcall to Azure or upgrades it: builds the app, deploys main.bicep, publishes the app, and waits for an answer.
 #
 #   infra/deploy.sh --resource-group GROUP --parameters FILE [--location REGION] [--what-if]
 #
-#   --resource-group GROUP   where everything is, and nothing else should be
-#   --parameters FILE        a .bicepparam file, such as infra/small.bicepparam; the same one at every upgrade
-#   --location REGION        needed once, to create the group
-#   --what-if                say what would change in Azure, and change nothing
+#   --resource-group GROUP   the group for all resources of Rollcall, and for nothing else
+#   --parameters FILE        a .bicepparam file, such as infra/small.bicepparam; use the same file for every upgrade
+#   --location REGION        needed only once, to create the group
+#   --what-if                show what would change in Azure, without changing it
 #
-# Unless FILE sets administratorId, the user who is signed in becomes the administrator who adds tenants.
+# If FILE does not set administratorId, the user who is signed in becomes the administrator, who adds tenants.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=azure.sh
@@ -22,22 +22,22 @@ while [ $# -gt 0 ]; do
 		--parameters) parameters=$(value "$@") && shift ;;
 		--what-if) preview=yes ;;
 		--help) manual && exit ;;
-		*) misused "there is no option $1" ;;
+		*) misused "unknown option $1" ;;
 	esac
 	shift
 done
 [ -n "$group" ] || misused '--resource-group is needed'
 [ -n "$parameters" ] || misused '--parameters is needed'
-[ -f "$parameters" ] || misused "there is no file $parameters"
+[ -f "$parameters" ] || misused "the file $parameters does not exist"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# az compiles with a Bicep that it installs once and never upgrades. 0.34 is the first for which modules need no names.
+# az installs Bicep once and never upgrades it. From 0.34 on, modules need no names.
 # https://github.com/Azure/bicep/releases/tag/v0.34.1
 require_bicep() {
 	local version
-	# Where there is none yet, az fetches the newest one when it deploys.
+	# If Bicep is not installed yet, az fetches the newest version when it deploys.
 	version=$(az bicep version 2>/dev/null) || return 0
 	version=${version#Bicep CLI version }
 	version=${version%% *}
@@ -52,21 +52,21 @@ ensure_group() {
 	local exists
 	exists=$(az group exists --name "$group")
 	[ "$exists" = false ] || return 0
-	[ "$preview" = no ] || fail "there is no resource group $group; a preview needs it" "run: az group create --name $group --location REGION"
-	[ -n "$location" ] || misused "there is no resource group $group yet: --location is needed to create it"
+	[ "$preview" = no ] || fail "the resource group $group does not exist; a preview needs it" "run: az group create --name $group --location REGION"
+	[ -n "$location" ] || misused "the resource group $group does not exist: --location is needed to create it"
 	az group create --name "$group" --location "$location" --output none
 }
 
-# Ownership of the subscription does not include tables and secrets, so somebody needs roles for them.
+# The owner of the subscription has no access to tables and secrets, so an administrator needs roles for them.
 administrator() {
 	local kind user
 	if grep -Eq '^param administratorId( |=)' "$parameters"; then return; fi
-	kind=$(az account show --query user.type --output tsv) || fail 'az does not say who is signed in'
+	kind=$(az account show --query user.type --output tsv) || fail 'az does not name the signed-in user'
 	if [ "$kind" != user ]; then
-		printf 'Not signed in as a user: set administratorId in %s to whoever is to add tenants.\n' "$parameters" >&2
+		printf 'Not signed in as a user: set administratorId in %s to the administrator who adds tenants.\n' "$parameters" >&2
 		return
 	fi
-	user=$(az ad signed-in-user show --query id --output tsv) || fail 'az does not say who is signed in' "set administratorId in $parameters"
+	user=$(az ad signed-in-user show --query id --output tsv) || fail 'az does not name the signed-in user' "set administratorId in $parameters"
 	printf 'administratorId=%s' "$user"
 }
 
@@ -81,15 +81,15 @@ deploy_resources() {
 	fi
 }
 
-# status_of PATH: the status of a GET from the app, 000 without an answer; the body is in $work/answer then
+# status_of PATH: the status of a GET to the app, 000 without an answer. Writes the body to $work/answer.
 status_of() {
 	rm -f "$work/answer"
 	curl --silent --max-time 30 --output "$work/answer" --write-out '%{http_code}' \
-		--header 'Authorization: Bearer nobody' "https://$host$1" || true
+		--header 'Authorization: Bearer none' "https://$host$1" || true
 }
 
-# Waits for ten minutes until the app runs, which /scim/health says, and until it can read tables and vault: without a right
-# token every answer is 401, but a token is only found wrong where both can be read.
+# Waits up to ten minutes until the app runs (/scim/health) and can read tables and vault. A request with a wrong token shows
+# the latter: the app answers 401 only if it can read both.
 await_app() {
 	local attempt end=$((SECONDS + 600)) health='' status=''
 	for ((attempt = 1; attempt <= 60 && SECONDS < end; attempt++)); do
@@ -102,7 +102,7 @@ await_app() {
 	done
 	[ ! -s "$work/answer" ] || head -c 1000 "$work/answer" >&2
 	[ "$health" = 200 ] ||
-		fail "https://$host does not run after ten minutes: /scim/health is answered $health" 'look at the Log stream of the function app, and run this again'
+		fail "https://$host does not run after ten minutes: the status of /scim/health is $health" 'look at the Log stream of the function app, and run this again'
 	fail "https://$host runs, but cannot use tables or vault after ten minutes: the last status was $status" 'a new role may take longer: run this again; then look at the failures in Application Insights'
 }
 
@@ -120,15 +120,15 @@ deploy_resources
 app=$(output_of appName)
 host=$(output_of hostName)
 printf 'Publishing to %s\n' "$app"
-patiently az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$root/dist/rollcall.zip" \
+with_retries az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$root/dist/rollcall.zip" \
 	--build-remote false --timeout 600 --output none
 printf 'Waiting for https://%s\n' "$host"
 await_app
 
 cat <<END
 
-Rollcall works at https://$host
-Now add a tenant, which prints the Tenant URL and the Secret Token that Entra asks for:
+Rollcall is running at https://$host
+Now add a tenant. The command prints the Tenant URL and the Secret Token for Entra:
 
     npm run rollcall -- tenant add NAME --resource-group $group
 END

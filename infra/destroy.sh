@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes Rollcall from Azure: the resource group with everything in it, all tenants and all tokens. Asks before.
+# Removes Rollcall from Azure: the resource group with all its resources, tenants and tokens. Asks for confirmation.
 #
 #   infra/destroy.sh --resource-group GROUP
 set -euo pipefail
@@ -11,7 +11,7 @@ while [ $# -gt 0 ]; do
 	case $1 in
 		--resource-group) group=$(value "$@") && shift ;;
 		--help) manual && exit ;;
-		*) misused "there is no option $1" ;;
+		*) misused "unknown option $1" ;;
 	esac
 	shift
 done
@@ -19,7 +19,7 @@ done
 
 require_azure
 require_deployment
-# Asked of the group: a deployment that failed half-way has made a vault, perhaps, but has no outputs.
+# Reads the vault from the group: a deployment that failed may have created a vault, but has no outputs.
 vaults=$(az resource list --resource-group "$group" --resource-type Microsoft.KeyVault/vaults --query '[].[name, location]' --output tsv)
 read -r vault location <<<"$vaults"
 protected=none
@@ -28,19 +28,19 @@ if [ -n "$vault" ]; then
 fi
 
 az resource list --resource-group "$group" --query '[].{type:type, name:name}' --output table
-printf '\nAll of this is removed, and no table can be brought back. Type the name of the resource group to go on: '
+printf '\nAll of these resources are deleted. Tables cannot be restored. Type the name of the resource group to continue: '
 read -r answer || true
 [ "$answer" = "$group" ] || fail 'nothing was removed'
 
 az group delete --name "$group" --yes --output none
-# A deleted vault keeps its name for 90 days, so that this group could not be deployed again.
+# A deleted vault keeps its name for 90 days. Without a purge, a deployment to this group would fail.
 if [ "$protected" = none ]; then
 	printf 'Removed.\n'
 elif [ "$protected" = true ]; then
-	printf 'Removed. The vault %s is protected and stays deleted for 90 days, and so does its name.\n' "$vault"
+	printf 'Removed. The vault %s is protected: it can be recovered for 90 days, and its name stays taken until then.\n' "$vault"
 	printf 'To deploy to a group of this name before that, set another name in the parameter file.\n'
 else
 	az keyvault purge --name "$vault" --location "$location" --output none ||
-		fail "all is removed, but the vault $vault keeps its name for 90 days" "run: az keyvault purge --name $vault --location $location"
+		fail "all resources are removed, but the vault $vault keeps its name for 90 days" "run: az keyvault purge --name $vault --location $location"
 	printf 'Removed.\n'
 fi

@@ -1,75 +1,83 @@
 metadata name = 'Rollcall'
-metadata description = 'Everything that Rollcall runs on in Azure. No key or token is a parameter or an output.'
+metadata description = 'All Azure resources of Rollcall. No key or token is a parameter or an output.'
 
 import { relayTenant } from 'modules/relay.bicep'
 
-@description('Optional. Beginning of the names of all resources: lower-case letters and digits, a letter first. A suffix that is the same for every deployment to this resource group follows.')
+@description('Optional. Beginning of the names of all resources: lower-case letters and digits, starting with a letter. A suffix follows, which is the same for every deployment to this resource group.')
 @minLength(3)
 @maxLength(10)
 param name string = 'rollcall'
 
-@description('Optional. Region; one that has Flex Consumption.')
+@description('Optional. Region. It must offer Flex Consumption.')
 param location string = resourceGroup().location
 
 @description('Optional. Tags for all resources.')
 param tags { *: string } = {}
 
-@description('Optional. Object id of the user, group or service principal that adds tenants; none by default. Gets the right to write tables and secrets, which ownership of the subscription does not include.')
+@description('Optional. Object id of the user, group or service principal that adds tenants; none by default. It gets the roles to write tables and secrets, which the owner of a subscription does not have.')
 param administratorId string = ''
 
-@description('Optional. What the administrator is.')
+@description('Optional. Kind of principal of the administrator.')
 param administratorType 'Group' | 'ServicePrincipal' | 'User' = 'User'
 
-@description('Optional. Memory of an instance in megabytes; the processor comes in proportion.')
+@description('Optional. Memory of an instance in megabytes. The processor share is proportional.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048
 
-@description('Optional. The most instances there may be at once: what a flood of requests can cost.')
+@description('Optional. Largest number of instances at a time. It limits the cost of a flood of requests.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Optional. Instances that wait for requests all the time and are paid for all the time; none by default.')
+@description('Optional. Number of instances that are always ready, and always billed; none by default.')
 @minValue(0)
 @maxValue(20)
 param alwaysReadyInstances int = 0
 
-@description('Optional. Spread app and storage over the zones of a region that has them. Decide at the first deployment.')
+@description('Optional. Spread app and storage over the zones of the region, if it has zones. Decide at the first deployment.')
 param zoneRedundant bool = false
 
-@description('Optional. Keep anybody from removing a deleted vault for good before 90 days are over. It can be switched on later, never off.')
+@description('Optional. Keep a deleted vault for 90 days, without any way to purge it earlier. It can be switched on later, but never off.')
 param purgeProtection bool = true
 
-@description('Optional. Days for which logs are kept; the first 30 cost nothing.')
+@description('Optional. Days for which logs are kept. The first 30 days are free.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Optional. Gigabytes of logs a day after which no more are taken until the next day; -1 takes all.')
+@description('Optional. Limit of logs in gigabytes a day. Beyond it no logs are stored until the next day; -1 for no limit.')
 @minValue(-1)
 param dailyLogQuotaGb int = 5
 
-@description('Optional. Log every access to the tables: who, from where, what. Some kilobytes a request.')
+@description('Optional. Log every access to the tables: the caller, its address and the operation. It takes some kilobytes a request.')
 param auditTables bool = false
 
-@description('Optional. E-mail addresses that are told of failures, of bursts of refused tokens and of too few or too many agents. Without any there are no alerts.')
+@description('Optional. E-mail addresses for alerts: failures, bursts of refused tokens, too few or too many agents. Without an address there are no alerts.')
 param alertEmails string[] = []
 
-@description('Optional. Tenants whose SCIM server only their own network reaches. Without any there is no relay.')
+@description('Optional. Tenants whose SCIM server can be reached only from their own network. Without such tenants there is no relay.')
 param relayTenants relayTenant[] = []
 
-@description('Optional. Days for which an application that follows /Changes can be away and miss nothing.')
+@description('Optional. Days for which the feed of changes is kept. An application that reads /Changes within this time misses nothing.')
 @minValue(1)
 @maxValue(3650)
 param feedDays int = 30
 
-@description('Optional. Users or groups that may be looked through for one request whose filter or sort has no index.')
+@description('Optional. Largest number of users or groups to scan for one request whose filter or sort has no index.')
 @minValue(1000)
 param scanLimit int = 50000
 
-@description('Optional. Reach storage and vault through a virtual network only. The app itself stays public: identity providers call it.')
+@description('Optional. Requests a second that a tenant may send to one instance; a bulk request counts as one for each ten operations. Entra ID asks for at least 25.')
+@minValue(25)
+param tenantRate int = 100
+
+@description('Optional. Requests that a tenant may send to one instance at once, before its rate holds.')
+@minValue(25)
+param tenantBurst int = 400
+
+@description('Optional. Allow access to storage and vault only through a virtual network. The app itself stays public, because identity providers call it.')
 param privateNetworking bool = false
 
-@description('Optional. Public IPv4 addresses from which administrators reach storage and vault in spite of private networking.')
+@description('Optional. Public IPv4 addresses of administrators that may reach storage and vault despite private networking.')
 param allowedIpAddresses string[] = []
 
 var suffix = uniqueString(resourceGroup().id)
@@ -138,7 +146,7 @@ module network 'modules/network.bicep' = if (privateNetworking) {
   }
 }
 
-// One after the other: Azure refuses two changes of one network at once.
+// One after the other: Azure refuses parallel changes of one network.
 @batchSize(1)
 module endpoints 'modules/private-endpoint.bicep' = [
   for service in ['blob', 'table', 'vault']: if (privateNetworking) {
@@ -184,8 +192,8 @@ module agentAlerts 'modules/relay-alerts.bicep' = if (!empty(relayTenants) && !e
   }
 }
 
-// The host keeps its locks in blobs and creates their containers, hence the whole account; tenants added later have
-// tables of their own, hence all tables.
+// The host keeps its locks in blobs and creates their containers, so it needs the whole account. Each new tenant has its own
+// table, so the app needs all tables.
 var appGrants = concat(
   [
     { role: 'Storage Blob Data Owner', on: { type: 'storageAccount', name: names.storage } }
@@ -279,20 +287,22 @@ module appSettings 'modules/app-settings.bicep' = {
     relayHostName: relay.?outputs.hostName ?? ''
     feedDays: feedDays
     scanLimit: scanLimit
+    tenantRate: tenantRate
+    tenantBurst: tenantBurst
   }
 }
 
-@description('Name of the function app, which packages are published to.')
+@description('Name of the function app. Packages are published to it.')
 output appName string = names.app
 
-@description('Host name of the function app; a Tenant URL is https://<host>/scim/<tenant>.')
+@description('Host name of the function app. A Tenant URL is https://<host>/scim/<tenant>.')
 output hostName string = app.outputs.hostName
 
-@description('Name of the storage account, which tenants are rows and tables of.')
+@description('Name of the storage account with the tables of the tenants.')
 output storageAccountName string = names.storage
 
-@description('Name of the vault, which tokens are secrets of.')
+@description('Name of the vault with the tokens.')
 output keyVaultName string = names.vault
 
-@description('Host name of the relay namespace, which agents listen at; null without relay.')
+@description('Host name of the relay namespace for the agents; null without a relay.')
 output relayHostName string? = relay.?outputs.hostName

@@ -1,7 +1,7 @@
-// For an identity provider that people depend on: two instances are always awake, a zone may fail, somebody is told.
+// For production: two instances are always ready, the loss of a zone is survived, and alerts are sent.
 using 'main.bicep'
 
-// Azure keeps two where an app is spread over zones.
+// Azure keeps two instances if an app is spread over zones.
 param alwaysReadyInstances = 2
 param zoneRedundant = true
 param logRetentionDays = 90

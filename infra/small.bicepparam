@@ -1,4 +1,4 @@
-// For trying it out, and for small organisations: costs next to nothing while nobody calls, and can be removed without a trace.
+// For a trial and for small organisations. It costs almost nothing without requests, and can be removed completely.
 using 'main.bicep'
 
 param instanceMemoryMB = 512

@@ -8,7 +8,7 @@ export type Certificate = { readonly cert: Buffer; readonly key: Buffer }
 /**
  * Reads a certificate and its key from two files.
  *
- * @throws UsageError for a file that cannot be read, or where they do not belong together
+ * @throws UsageError if a file cannot be read, or if the certificate and the key do not belong together
  */
 export async function readCertificate(files: { readonly cert: string; readonly key: string }): Promise<Certificate> {
 	const certificate = { cert: await readPem(files.cert), key: await readPem(files.key) }

@@ -3,21 +3,20 @@ import { join } from 'node:path'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 
 /**
- * Makes a folder where it is missing and keeps other processes of ours out of it until the result is called. The lock of a
- * process that is gone does not count.
+ * Creates a folder if it is missing, and locks it until the result is called. The lock of a dead process does not count.
  *
- * @throws UsageError for a folder that cannot be written, or that another process has
+ * @throws UsageError if the folder cannot be written, or if another process has locked it
  */
 export function lockFolder(folder: string): Promise<() => Promise<void>> {
 	return explained(`the folder ${folder} cannot be written`, 'choose another one with --data', async () => {
-		// Only its owner is to see who is provisioned.
+		// The folder holds personal data. Only its owner may read it.
 		await mkdir(folder, { recursive: true, mode: 0o700 })
 		const path = join(folder, 'lock')
 		await takeLock(
 			path,
 			(owner) =>
 				new UsageError(`process ${owner} already serves the folder ${folder}`, {
-					hint: `stop it, choose another folder with --data, or delete ${path} if that process is something else`,
+					hint: `stop it, choose another folder with --data, or delete ${path} if it is another program`,
 				}),
 		)
 		return () => rm(path, { force: true })
@@ -25,9 +24,9 @@ export function lockFolder(folder: string): Promise<() => Promise<void>> {
 }
 
 /**
- * Makes a file that names this process. One of a process that is gone does not count.
+ * Creates a file that names this process. The file of a dead process does not count.
  *
- * @param refusal what to throw where another process has it
+ * @param refusal makes the error to throw if another process has the lock
  */
 export async function takeLock(path: string, refusal: (owner: number) => Error): Promise<void> {
 	try {
@@ -40,13 +39,13 @@ export async function takeLock(path: string, refusal: (owner: number) => Error):
 	}
 }
 
-/** Whether a process runs that is not this one, which may have the number of one that is gone: in a container all have. */
+/** Says whether another process runs under this pid. Our own pid does not count: in a container, a dead process had it too. */
 function isAnother(pid: number): boolean {
 	if (pid === process.pid || !(pid > 0)) return false
 	try {
 		return process.kill(pid, 0)
 	} catch (error) {
-		// EPERM: it runs under another account.
+		// EPERM: the process runs under another account.
 		return codeOf(error) === 'EPERM'
 	}
 }

@@ -4,17 +4,18 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type RequestEvent, respondWith } from '../functions/respond.ts'
 import { createServices, type Services } from '../functions/services.ts'
+import { burstOf } from '../functions/settings.ts'
 import { sweepAll, sweepEvery } from '../functions/sweep.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
 import { howTo } from './how-to.ts'
-import { help, type Options, parseOptions } from './options.ts'
+import { help, type LocalOptions, parseOptions } from './options.ts'
 import { type RunningServer, type ServerOptions, startServer } from './server.ts'
 
-// Standard output has the how-to and one line a request; errors go to standard error as `error: …` and `hint: …`.
-// Exit codes: 0 stopped, 1 failed, 2 something to put right.
+// Standard output has the how-to and one line for each request. Errors go to standard error as `error: …` and `hint: …`.
+// Exit codes: 0 stopped, 1 failed, 2 a problem that the user can fix.
 
 try {
 	const options = parseOptions(process.argv.slice(2))
@@ -26,33 +27,35 @@ try {
 	process.exit(error instanceof UsageError ? 2 : 1)
 }
 
-async function serve(options: Options): Promise<void> {
+async function serve(options: LocalOptions): Promise<void> {
 	const tls = options.tls && (await readCertificate(options.tls))
-	const place = await placeOf(options)
-	const azurite = await startAzurite(place.isKept ? { folder: place.folder } : { memory: true })
+	const dataFolder = await dataFolderOf(options)
+	const azurite = await startAzurite(dataFolder.isKept ? { folder: dataFolder.folder } : { memory: true })
 	const stop = async (server?: RunningServer): Promise<void> => {
 		await server?.close()
 		await azurite.close()
-		await place.leave()
+		await dataFolder.remove()
 	}
 	try {
-		const file = join(place.folder, 'tokens.json')
+		const file = join(dataFolder.folder, 'tokens.json')
 		const tenants = await provideTokens(file, options)
 		const { connectionString } = azurite
-		const services = await createServices({ tables: { connectionString }, tokens: { file } })
+		const { rate: perSecond } = options
+		const rate = perSecond === undefined ? {} : { rate: { perSecond, burst: burstOf(perSecond) } }
+		const services = await createServices({ tables: { connectionString }, tokens: { file }, ...rate })
 		for (const { name } of tenants) await services.tenants.createTenant({ name, mode: 'store', settings: {} })
 		const respond = respondWith(services)
 		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
 		stopOnSignal(() => stop(server))
-		console.log(howTo({ url: server.url, tenants, data: place.isKept ? place.folder : undefined }))
+		console.log(howTo({ url: server.url, tenants, data: dataFolder.isKept ? dataFolder.folder : undefined }))
 	} catch (error) {
 		await stop()
 		throw error
 	}
 }
 
-/** As the timer does in Azure: what a killed process has left is finished when the next one starts. */
+/** Sweeps at the start and at intervals, as the timer does in Azure. The start finishes what a killed process has left. */
 function sweepNowAndThen(services: Services): void {
 	const sweep = (): void => {
 		sweepAll(services, ({ tenant, errors }) => {
@@ -63,23 +66,23 @@ function sweepNowAndThen(services: Services): void {
 	setInterval(sweep, sweepEvery).unref()
 }
 
-type Place = { readonly folder: string; readonly isKept: boolean; leave(): Promise<void> }
+type DataFolder = { readonly folder: string; readonly isKept: boolean; remove(): Promise<void> }
 
-/** The folder for data and tokens; one of its own for the tokens alone where nothing is to be kept. */
-async function placeOf({ data }: Options): Promise<Place> {
-	if (data !== undefined) return { folder: resolve(data), isKept: true, leave: async () => {} }
+/** The folder for data and tokens. If the data is in memory, a temporary folder for the tokens. */
+async function dataFolderOf({ data }: LocalOptions): Promise<DataFolder> {
+	if (data !== undefined) return { folder: resolve(data), isKept: true, remove: async () => {} }
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-'))
-	return { folder, isKept: false, leave: () => rm(folder, { recursive: true, force: true }) }
+	return { folder, isKept: false, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
-/** Every tenant has at least one token; the newest one is shown. */
-function provideTokens(file: string, { tenants, token }: Options) {
+/** Makes sure that every tenant has a token, and returns the newest one of each. */
+function provideTokens(file: string, { tenants, token }: LocalOptions) {
 	const provide = async (name: string) => {
 		const now = Date.now()
-		const known = await tokensIn(file, name, now)
-		const shown = token ?? known[0] ?? randomBytes(32).toString('base64url')
-		if (!known.includes(shown)) await addToken(file, name, { value: shown, created: new Date(now).toISOString() })
-		return { name, token: shown }
+		const existing = await tokensIn(file, name, now)
+		const value = token ?? existing[0] ?? randomBytes(32).toString('base64url')
+		if (!existing.includes(value)) await addToken(file, name, { value, created: new Date(now).toISOString() })
+		return { name, token: value }
 	}
 	return explained('the tokens cannot be used', 'correct the file, or choose another folder with --data', async () => {
 		const provided = []
@@ -92,13 +95,13 @@ async function listen(options: ServerOptions): Promise<RunningServer> {
 	try {
 		return await startServer(options)
 	} catch (error) {
-		const problem = { EADDRINUSE: 'is taken', EACCES: 'needs more rights' }[String(codeOf(error))]
+		const problem = { EADDRINUSE: 'is in use', EACCES: 'needs more rights' }[String(codeOf(error))]
 		if (problem === undefined) throw error
-		throw new UsageError(`port ${options.port} ${problem}`, { hint: 'choose another one with --port', cause: error })
+		throw new UsageError(`port ${options.port} ${problem}`, { hint: 'choose another port with --port', cause: error })
 	}
 }
 
-/** The first signal lets requests under way end; a second one does not wait. */
+/** The first signal waits for requests in progress. A second signal ends the process at once. */
 function stopOnSignal(stop: () => Promise<void>): void {
 	let isStopping = false
 	const onSignal = (): void => {

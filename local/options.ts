@@ -1,29 +1,33 @@
 import { parseArgs } from 'node:util'
+import { lowestRate } from '../functions/settings.ts'
 import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 
-export type Options = {
-	/** 0 takes any free port. */
+export type LocalOptions = {
+	/** 0 for any free port. */
 	readonly port: number
 	/** The folder for data and tokens; undefined keeps them in memory. */
 	readonly data: string | undefined
 	readonly tenants: readonly string[]
 	readonly token: string | undefined
+	/** The units a second that a tenant may use; undefined for no limit. */
+	readonly rate: number | undefined
 	readonly tls: { readonly cert: string; readonly key: string } | undefined
 }
 
 export const help = `Serves SCIM on this machine.
 
 npm start -- [options]
-  --port N          the port on 127.0.0.1 (default 7071; 0 takes any that is free)
-  --data DIR        where data and tokens are kept (default ./data)
-  --ephemeral       keep everything in memory and forget it at the end
+  --port N          the port on 127.0.0.1 (default 7071; 0 for any free port)
+  --data DIR        the folder for data and tokens (default ./data)
+  --ephemeral       keep the data in memory only; it is lost at the end
   --tenant NAME     a tenant to serve; may be given several times (default demo)
-  --token T         accept this token too, for every tenant
+  --token T         also accept this token, for every tenant
+  --rate N          serve each tenant at most N requests a second (default no limit)
   --tls-cert FILE   serve HTTPS with this certificate (PEM), together with
   --tls-key FILE    its private key (PEM)
-  --help            print this`
+  --help            print this help`
 
 const defaultTenants: string[] = ['demo']
 
@@ -33,17 +37,18 @@ const declared = {
 	ephemeral: { type: 'boolean', default: false },
 	tenant: { type: 'string', multiple: true, default: defaultTenants },
 	token: { type: 'string' },
+	rate: { type: 'string' },
 	'tls-cert': { type: 'string' },
 	'tls-key': { type: 'string' },
 	help: { type: 'boolean', default: false },
 } as const
 
 /**
- * Reads the command line; 'help' where that is asked for.
+ * Reads the command line; 'help' if the user asks for help.
  *
- * @throws UsageError that names the option at fault
+ * @throws UsageError that names the wrong option
  */
-export function parseOptions(args: readonly string[]): Options | 'help' {
+export function parseOptions(args: readonly string[]): LocalOptions | 'help' {
 	const { values } = parse(args)
 	if (values.help) return 'help'
 	return {
@@ -51,6 +56,7 @@ export function parseOptions(args: readonly string[]): Options | 'help' {
 		data: dataOf(values),
 		tenants: [...new Set(values.tenant.map(tenantOf))],
 		token: tokenOf(values.token),
+		rate: rateOf(values.rate),
 		tls: tlsOf(values['tls-cert'], values['tls-key']),
 	}
 }
@@ -71,24 +77,25 @@ function parse(args: readonly string[]) {
 }
 
 function dataOf({ data, ephemeral }: { readonly data?: string; readonly ephemeral: boolean }): string | undefined {
-	if (data === '') throw new UsageError('--data names no folder', { hint: 'leave it out for ./data' })
+	if (data === '') throw new UsageError('--data needs a folder', { hint: 'leave it out for ./data' })
 	if (ephemeral && data !== undefined) {
-		throw new UsageError('--ephemeral and --data exclude each other', { hint: 'leave out one of them' })
+		throw new UsageError('--ephemeral and --data cannot be combined', { hint: 'leave out one of them' })
 	}
 	return ephemeral ? undefined : (data ?? 'data')
 }
 
 function portOf(text: string): number {
 	const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
-	if (!(port <= 65_535)) throw new UsageError(`--port ${text} is not a port`, { hint: 'give a number from 0 to 65535' })
+	if (!(port <= 65_535))
+		throw new UsageError(`--port ${text} is not a valid port`, { hint: 'use a number from 0 to 65535' })
 	return port
 }
 
 function tenantOf(text: string): string {
 	const name = parseTenantName(text)
 	if (name === undefined) {
-		throw new UsageError(`--tenant ${text} cannot be the name of a tenant`, {
-			hint: 'use 2 to 39 lower-case letters and digits, with single hyphens between them; words like "users" are taken',
+		throw new UsageError(`--tenant ${text} is not a valid name of a tenant`, {
+			hint: 'use 2 to 39 lower-case letters and digits, with single hyphens between them; words such as "users" are reserved',
 		})
 	}
 	return name
@@ -96,15 +103,24 @@ function tenantOf(text: string): string {
 
 function tokenOf(text: string | undefined): string | undefined {
 	if (text === undefined || /^[A-Za-z0-9\-._~+/]{16,}=*$/.test(text)) return text
-	throw new UsageError('--token is not a token', {
-		hint: 'use 16 or more letters, digits and - . _ ~ + /, for instance from: openssl rand -hex 24',
+	throw new UsageError('--token is not a valid token', {
+		hint: 'use 16 or more letters, digits and - . _ ~ + /, for example from: openssl rand -hex 24',
 	})
 }
 
-function tlsOf(cert: string | undefined, key: string | undefined): Options['tls'] {
+function rateOf(text: string | undefined): number | undefined {
+	if (text === undefined) return undefined
+	const rate = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN
+	if (rate >= lowestRate) return rate
+	throw new UsageError(`--rate ${text} is not a valid rate`, {
+		hint: `use a whole number of requests a second, ${lowestRate} or more`,
+	})
+}
+
+function tlsOf(cert: string | undefined, key: string | undefined): LocalOptions['tls'] {
 	if (cert !== undefined && key !== undefined) return { cert, key }
 	if (cert === undefined && key === undefined) return undefined
-	throw new UsageError('--tls-cert and --tls-key belong together', {
+	throw new UsageError('--tls-cert and --tls-key are needed together', {
 		hint: `add ${cert === undefined ? '--tls-cert' : '--tls-key'}`,
 	})
 }

@@ -17,7 +17,7 @@ import { invalidSyntax, methodNotAllowed, ScimError } from '../shared/scim/error
 import { limits } from '../shared/scim/service-provider-config.ts'
 
 export type ServerOptions = {
-	/** 0 takes any free port. */
+	/** 0 for any free port. */
 	readonly port: number
 	/** Certificate and private key in PEM. */
 	readonly tls?: { readonly cert: Buffer; readonly key: Buffer }
@@ -28,32 +28,37 @@ export type ServerOptions = {
 export type RunningServer = {
 	/** `http://127.0.0.1:<port>` */
 	readonly url: string
-	/** Takes no more requests and ends when those under way are answered. */
+	/** Accepts no more requests. Resolves when the requests in progress are answered. */
 	close(): Promise<void>
 }
 
-/** As the Functions host's own server. */
+/** The limits of the server in the Functions host. */
 const maxHeaderSize = 32 * 1024
 const requestTimeout = 60_000
 
 /**
- * Plays the Functions host on 127.0.0.1: every request goes to `respond`.
+ * Takes the place of the Functions host on 127.0.0.1: every request goes to `respond`.
  *
- * @throws Error with the code EADDRINUSE for a port that is taken
+ * @throws Error with the code EADDRINUSE if the port is in use
  */
 export async function startServer({ port, tls, respond, log = () => {} }: ServerOptions): Promise<RunningServer> {
-	const host: Host = { scheme: tls === undefined ? 'http' : 'https', respond, log, isClosing: () => !server.listening }
-	const underWay = new WeakMap<Duplex, ServerResponse>()
+	const host: HostContext = {
+		scheme: tls === undefined ? 'http' : 'https',
+		respond,
+		log,
+		isClosing: () => !server.listening,
+	}
+	const pendingResponses = new WeakMap<Duplex, ServerResponse>()
 	const listener: RequestListener = (incoming, outgoing) => {
-		underWay.set(incoming.socket, outgoing)
+		pendingResponses.set(incoming.socket, outgoing)
 		void exchange(incoming, outgoing, host)
 	}
-	// RFC 9112 section 3.2 has a missing Host refused, which Node would do without a body.
+	// RFC 9112 section 3.2: a request without Host is refused. Node itself would refuse it without a body.
 	const options = { maxHeaderSize, requestTimeout, keepAliveTimeout: 120_000, requireHostHeader: false }
 	const server = tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener)
 	server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-		const outgoing = underWay.get(socket)
-		// What is no HTTP came after a whole request, whose answer is then the last one.
+		const outgoing = pendingResponses.get(socket)
+		// The malformed data came after a complete request. The answer to that request is the last one.
 		if (outgoing?.req.complete && !outgoing.headersSent) outgoing.shouldKeepAlive = false
 		else refuseRaw(socket, clientErrorOf(error))
 	})
@@ -81,41 +86,44 @@ const close = (server: Server): Promise<void> =>
 		server.closeIdleConnections()
 	})
 
-type Host = Pick<ServerOptions, 'respond'> & {
+type HostContext = Pick<ServerOptions, 'respond'> & {
 	readonly scheme: 'http' | 'https'
 	readonly log: (event: RequestEvent) => void
 	readonly isClosing: () => boolean
 }
 
-/** nginx's number for a request whose client went away before it had the answer; it is only ever logged. */
+/** nginx's status for a client that closed the connection before the answer. It appears only in the log. */
 const clientClosedRequest = 499
 
-/** Answers one request. What fails here fails for this request alone, and is logged. */
-async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, host: Host): Promise<void> {
+/** Answers one request. A failure is logged and affects only this request. */
+async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, host: HostContext): Promise<void> {
 	const started = Date.now()
 	const requestId = randomUUID()
-	const tell = (status: number, error?: unknown): void =>
+	const logEvent = (status: number, error?: unknown): void =>
 		host.log({
-			...{ requestId, method: incoming.method ?? '', status, milliseconds: Date.now() - started },
+			requestId,
+			method: incoming.method ?? '',
+			status,
+			milliseconds: Date.now() - started,
 			...(error !== undefined && { error }),
 		})
 	try {
 		const body = await readBody(incoming)
-		if (body === 'gone') return tell(clientClosedRequest)
+		if (body === 'gone') return logEvent(clientClosedRequest)
 		const response = await answer(incoming, { body, requestId, host })
-		// A connection that stays open would keep a server that closes from ending.
+		// An open connection would keep a closing server from ending.
 		if (host.isClosing()) outgoing.shouldKeepAlive = false
 		await send(outgoing, incoming, response)
 	} catch (error) {
-		tell(500, error)
+		logEvent(500, error)
 		if (outgoing.headersSent) outgoing.destroy()
 		else await send(outgoing, incoming, responseOf(refusal(fault(requestId))))
 	}
 }
 
-type Answering = { readonly body: ArrayBuffer; readonly requestId: string; readonly host: Host }
+type RequestContext = { readonly body: ArrayBuffer; readonly requestId: string; readonly host: HostContext }
 
-async function answer(incoming: IncomingMessage, { body, requestId, host }: Answering): Promise<HttpResponseInit> {
+async function answer(incoming: IncomingMessage, { body, requestId, host }: RequestContext): Promise<HttpResponseInit> {
 	const url = urlOf(incoming, host.scheme)
 	if (url === undefined) return responseOf(refusal(invalidSyntax('the request target or the Host header is malformed')))
 	return host.respond(requestOf(incoming, { url, body }), requestId, host.log)
@@ -124,7 +132,7 @@ async function answer(incoming: IncomingMessage, { body, requestId, host }: Answ
 function urlOf({ url = '/', headers, httpVersion }: IncomingMessage, scheme: string): string | undefined {
 	if (headers.host === undefined && httpVersion !== '1.0') return undefined
 	const origin = `${scheme}://${headers.host ?? '127.0.0.1'}`
-	// A target that begins with two slashes would be read as another host.
+	// URL would read a target that begins with two slashes as another host.
 	const target = url.startsWith('/') ? `${origin}${url}` : url
 	return URL.canParse(target) && /^https?:/i.test(target) ? target : undefined
 }
@@ -141,8 +149,8 @@ function requestOf(
 }
 
 /**
- * The body, or as much of it as tells that it is too large: its sender is answered at once, and the rest is read and
- * thrown away. `gone` where the client went away in the middle.
+ * Reads the body. If the body is too large, resolves at once with the part that proves it, so that the client is answered;
+ * the rest is read and dropped. Resolves to `gone` if the client closes the connection first.
  */
 function readBody(incoming: IncomingMessage): Promise<ArrayBuffer | 'gone'> {
 	if (!hasBody(incoming)) return Promise.resolve(new ArrayBuffer(0))
@@ -153,14 +161,14 @@ function readBody(incoming: IncomingMessage): Promise<ArrayBuffer | 'gone'> {
 			if (size > limits.maxPayloadSize) return
 			size += chunk.length
 			chunks.push(chunk)
-			if (size > limits.maxPayloadSize) resolve(joined(chunks.splice(0), size))
+			if (size > limits.maxPayloadSize) resolve(concatenate(chunks.splice(0), size))
 		})
-		incoming.on('end', () => resolve(joined(chunks, size)))
+		incoming.on('end', () => resolve(concatenate(chunks, size)))
 		incoming.on('close', () => resolve('gone'))
 	})
 }
 
-function joined(chunks: readonly Buffer[], size: number): ArrayBuffer {
+function concatenate(chunks: readonly Buffer[], size: number): ArrayBuffer {
 	const bytes = new Uint8Array(size)
 	let offset = 0
 	for (const chunk of chunks) {
@@ -170,7 +178,7 @@ function joined(chunks: readonly Buffer[], size: number): ArrayBuffer {
 	return bytes.buffer
 }
 
-/** Most requests have no body, and to wait for the end of nothing costs a tenth of a millisecond. */
+/** Most requests have no body, and waiting for the end of an empty body costs a tenth of a millisecond. */
 const hasBody = ({ headers }: IncomingMessage): boolean =>
 	headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 
@@ -185,7 +193,7 @@ async function send(outgoing: ServerResponse, incoming: IncomingMessage, respons
 	})
 	const sent = incoming.method === 'HEAD' ? undefined : content
 	if (isUnread) {
-		// To end now would reset the connection, and the answer would be lost on a client that is still sending.
+		// Ending now would reset the connection, and a client that is still sending would lose the answer.
 		outgoing.write(sent ?? '')
 		await new Promise<void>((resolve) => incoming.on('end', resolve).on('close', resolve))
 		outgoing.end()
@@ -203,10 +211,10 @@ function clientErrorOf({ code }: NodeJS.ErrnoException): ScimError {
 	}
 }
 
-/** Answers where no request came to be. What follows is thrown away, so that the answer is not lost on its sender. */
+/** Answers data that is not a request. Later data is read and dropped, so that the client gets the answer. */
 function refuseRaw(socket: Duplex, error: ScimError): void {
 	if (!socket.writable) return
-	// The socket of a CONNECT has nobody else who listens to its errors.
+	// No other code listens to errors of the socket of a CONNECT.
 	socket.on('error', () => socket.destroy())
 	const { status = 400, headers = {}, body } = responseOf(refusal(error))
 	const content = Buffer.from(typeof body === 'string' ? body : '')

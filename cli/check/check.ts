@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { UsageError } from '../../shared/cli/usage-error.ts'
-import type { Invocation, Result } from '../command.ts'
+import type { CommandResult, Invocation } from '../command.ts'
 import { table } from '../table.ts'
 import { createClient } from './client.ts'
-import { type Finding, findingOf, Shortfall } from './finding.ts'
+import { type CheckFinding, findingOf, Shortfall } from './finding.ts'
 import { readingChecks, testConnection } from './reading.ts'
 import { writingFindings } from './writing.ts'
 
-/** Asks a Tenant URL what Entra's Test Connection asks, and Microsoft's SCIM Validator. */
-export async function check({ args: [text = ''], values, surroundings }: Invocation): Promise<Result> {
+/** Sends a Tenant URL the requests of Entra's Test Connection and of Microsoft's SCIM Validator. */
+export async function check({ args: [text = ''], values, environment }: Invocation): Promise<CommandResult> {
 	const url = tenantUrlOf(text)
-	const token = await tokenOf(values['token-file'], surroundings.env.ROLLCALL_TOKEN)
+	const token = await tokenOf(values['token-file'], environment.env.ROLLCALL_TOKEN)
 	const findings = await findingsOf(url, token, { isWriting: values.write === true })
 	return {
 		text: report(findings),
@@ -23,13 +23,13 @@ async function findingsOf(
 	url: URL,
 	token: string,
 	{ isWriting }: { readonly isWriting: boolean },
-): Promise<readonly Finding[]> {
+): Promise<readonly CheckFinding[]> {
 	const client = createClient(url, token)
 	const first = [
 		await findingOf('address', () => addressOf(url)),
 		await findingOf(testConnection.name, () => testConnection.run(client)),
 	]
-	// Where Entra comes no further there is nothing else to see.
+	// If Test Connection fails, Entra goes no further, and the other checks would say nothing new.
 	if (first.at(-1)?.verdict === 'FAIL') return first
 	const findings = [...first]
 	for (const { name, run } of readingChecks) findings.push(await findingOf(name, () => run(client)))
@@ -46,41 +46,43 @@ function tenantUrlOf(text: string): URL {
 
 function addressOf({ protocol, hostname, hash, username }: URL): string {
 	if (hash !== '' || username !== '') {
-		throw new Shortfall('the URL has more than an address', 'leave out the fragment and the user name')
+		throw new Shortfall('the URL has a fragment or a user name', 'leave them out')
 	}
 	if (protocol === 'https:') return 'https'
 	const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
-	const remedy = isLoopback
-		? 'to let Entra reach it, serve HTTPS: docs/entra.md'
-		: 'Entra takes https alone: serve HTTPS'
+	const remedy = isLoopback ? 'Entra can only reach https: docs/entra.md' : 'Entra accepts only https: serve HTTPS'
 	throw new Shortfall('http', remedy, { isWarning: isLoopback })
 }
 
-/** The token is never an option's value, which other users of a machine can see. */
+/** Reads the token from a file or a variable: other users of the machine can see the value of an option. */
 async function tokenOf(file: string | undefined, variable: string | undefined): Promise<string> {
 	const token = (file === undefined ? (variable ?? '') : await readToken(file)).trim()
 	const source = file ?? 'ROLLCALL_TOKEN'
 	if (token === '') {
 		throw new UsageError(file === undefined ? 'no token' : `${file} is empty`, {
-			hint: 'put the Secret Token into a file for --token-file, or into the variable ROLLCALL_TOKEN',
+			hint: 'put the Secret Token in a file for --token-file, or in the variable ROLLCALL_TOKEN',
 		})
 	}
 	if (/^[\x21-\x7e]+$/.test(token)) return token
-	throw new UsageError(`what ${source} holds is not a token`, { hint: 'it holds the token alone, without "Bearer"' })
+	throw new UsageError(`${source} does not hold a valid token`, {
+		hint: 'it must hold the token alone, without "Bearer"',
+	})
 }
 
 async function readToken(file: string): Promise<string> {
 	try {
 		return await readFile(file, 'utf8')
 	} catch (cause) {
-		const hint = 'name a file that holds the Secret Token'
+		const hint = 'give a file that holds the Secret Token'
 		throw new UsageError(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { hint, cause })
 	}
 }
 
-function report(findings: readonly Finding[]): string {
+function report(findings: readonly CheckFinding[]): string {
 	const lines = findings.map(({ name, verdict, seen, remedy }) => [
-		...[verdict, name, remedy === undefined ? seen : `${seen}: ${remedy}`],
+		verdict,
+		name,
+		remedy === undefined ? seen : `${seen}: ${remedy}`,
 	])
 	const failed = findings.filter(({ verdict }) => verdict === 'FAIL').length
 	return `${table(lines)}\n\n${failed === 0 ? 'Entra can work with this.' : `${failed} of ${findings.length} checks failed.`}`

@@ -4,37 +4,37 @@ import { text } from 'node:stream/consumers'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import { Shortfall } from './finding.ts'
 
-export type Answer = {
+export type ProviderAnswer = {
 	readonly status: number
 	/** The media type, without parameters. */
 	readonly type: string
 	readonly location: string | undefined
-	/** The JSON of the body; undefined where it has none. */
+	/** The JSON value of the body; undefined if the body is not JSON. */
 	readonly body: unknown
 }
 
-export type Sent = { readonly body?: unknown; readonly token?: string | undefined }
+export type RequestParts = { readonly body?: unknown; readonly token?: string | undefined }
 
-/** Sends requests as a provisioning client does, to paths below the Tenant URL. */
-export type Client = {
-	/** @throws Shortfall where no answer comes */
-	send(method: string, path: string, sent?: Sent): Promise<Answer>
+/** Sends requests to paths below the Tenant URL, as a provisioning client does. */
+export type ProvisioningClient = {
+	/** @throws Shortfall if no answer arrives */
+	send(method: string, path: string, sent?: RequestParts): Promise<ProviderAnswer>
 }
 
-/** Entra's own limit is not published; a request that takes longer than this is of no use to anybody. */
-const patience = 30_000
+/** In milliseconds. Entra's own limit is not published, but a slower answer is of no use. */
+const requestTimeout = 30_000
 
 /**
- * A client of a Tenant URL, whose query parameters go with every request, as Entra's flags do. Like Entra it may send no
- * User-Agent, and it follows no redirection.
+ * Makes a client for a Tenant URL. Every request gets the query parameters of the Tenant URL, as Entra's feature flags do.
+ * Like Entra, the client sends no User-Agent and follows no redirects.
  */
-export function createClient(tenantUrl: URL, token: string): Client {
+export function createClient(tenantUrl: URL, token: string): ProvisioningClient {
 	const base = `${tenantUrl.origin}${tenantUrl.pathname.replace(/\/+$/, '')}`
 	return {
-		send(method, path, { body, ...given } = {}) {
+		send(method, path, { body, ...parts } = {}) {
 			const flags = tenantUrl.search.slice(1)
 			const url = `${base}${path}${flags === '' ? '' : `${path.includes('?') ? '&' : '?'}${flags}`}`
-			const bearer = 'token' in given ? given.token : token
+			const bearer = 'token' in parts ? parts.token : token
 			const headers = {
 				Accept: 'application/scim+json, application/json',
 				...(bearer !== undefined && { Authorization: `Bearer ${bearer}` }),
@@ -44,26 +44,36 @@ export function createClient(tenantUrl: URL, token: string): Client {
 	}
 }
 
-type Request = { readonly method: string; readonly headers: Readonly<Record<string, string>> }
+type OutgoingRequest = { readonly method: string; readonly headers: Readonly<Record<string, string>> }
 
-async function exchange(url: string, { method, headers }: Request, content: unknown): Promise<Answer> {
+async function exchange(url: string, { method, headers }: OutgoingRequest, content: unknown): Promise<ProviderAnswer> {
 	const body = content === undefined ? undefined : JSON.stringify(content)
-	const described =
+	const contentHeaders =
 		body === undefined
 			? {}
 			: { 'Content-Type': 'application/scim+json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) }
 	const send = url.startsWith('https:') ? requestHttps : requestHttp
 	try {
-		return await new Promise<Answer>((resolve, reject) => {
+		return await new Promise<ProviderAnswer>((resolve, reject) => {
 			const outgoing = send(
 				url,
-				{ method, headers: { ...headers, ...described }, agent: false, signal: AbortSignal.timeout(patience) },
+				{
+					method,
+					headers: { ...headers, ...contentHeaders },
+					agent: false,
+					signal: AbortSignal.timeout(requestTimeout),
+				},
 				(incoming) => {
-					const { statusCode: status = 0, headers: answered } = incoming
-					const [type = ''] = (answered['content-type'] ?? '').split(';')
+					const { statusCode: status = 0, headers: responseHeaders } = incoming
+					const [type = ''] = (responseHeaders['content-type'] ?? '').split(';')
 					text(incoming).then(
 						(content) =>
-							resolve({ status, type: type.trim().toLowerCase(), location: answered.location, body: jsonIn(content) }),
+							resolve({
+								status,
+								type: type.trim().toLowerCase(),
+								location: responseHeaders.location,
+								body: jsonIn(content),
+							}),
 						reject,
 					)
 				},
@@ -75,7 +85,7 @@ async function exchange(url: string, { method, headers }: Request, content: unkn
 	}
 }
 
-/** A body that is not JSON says nothing to a SCIM client. */
+/** A SCIM client cannot use a body that is not JSON. */
 function jsonIn(text: string): unknown {
 	try {
 		return JSON.parse(text)
@@ -88,15 +98,18 @@ function jsonIn(text: string): unknown {
 function shortfallOf(error: unknown, { host, hostname, port }: URL): Shortfall {
 	const code = String(codeOf(error))
 	if (error instanceof Error && error.name === 'TimeoutError') {
-		return new Shortfall(`${host} has not answered within ${patience / 1000} seconds`, 'look at what it is waiting for')
+		return new Shortfall(
+			`${host} has not responseHeaders within ${requestTimeout / 1000} seconds`,
+			'find out what the server is waiting for',
+		)
 	}
 	const said = error instanceof Error ? error.message : String(error)
-	// What answers a handshake with something else, such as a page over plain HTTP.
+	// The server answers the TLS handshake with other data, such as a page over plain HTTP.
 	if (code === 'EPROTO' && /wrong version number|packet length too long|http request/i.test(said)) {
-		return new Shortfall(`${host} does not speak TLS`, 'correct the port, or let it serve HTTPS')
+		return new Shortfall(`${host} does not speak TLS`, 'correct the port, or serve HTTPS there')
 	}
 	const remedy =
-		remedies.find(([pattern]) => pattern.test(code))?.[1] ?? 'look at the log of whatever stands at that address'
+		remedies.find(([pattern]) => pattern.test(code))?.[1] ?? 'look at the log of the server at that address'
 	return new Shortfall(
 		`${host}: ${said.trim() || code}`,
 		remedy.replace('HOST', hostname).replace('PORT', port || '443'),
@@ -104,19 +117,19 @@ function shortfallOf(error: unknown, { host, hostname, port }: URL): Shortfall {
 }
 
 const remedies: readonly (readonly [RegExp, string])[] = [
-	[/^(ENOTFOUND|EAI_AGAIN)$/, 'no name server knows HOST: correct the Tenant URL, or publish the name'],
-	[/^ECONNREFUSED$/, 'nothing listens on port PORT of HOST: start it, or correct the port'],
-	[/^(ECONNRESET|EPIPE)$/, 'a firewall, or something that does not speak this protocol, hung up'],
-	[/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/, 'a firewall or a route keeps this machine from HOST'],
+	[/^(ENOTFOUND|EAI_AGAIN)$/, 'the name HOST does not exist in DNS: correct the Tenant URL, or publish the name'],
+	[/^ECONNREFUSED$/, 'no server listens on port PORT of HOST: start the server, or correct the port'],
+	[/^(ECONNRESET|EPIPE)$/, 'the connection was closed by a firewall, or by a server with another protocol'],
+	[/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/, 'a firewall or a route blocks the way from this machine to HOST'],
 	[
 		/^ERR_TLS_CERT_ALTNAME_INVALID$/,
-		'get a certificate that names HOST, or use the name that it has in the Tenant URL',
+		'get a certificate for HOST, or use the name in the certificate as the host of the Tenant URL',
 	],
 	[/^CERT_HAS_EXPIRED$/, 'renew the certificate'],
 	[
 		/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)$/,
-		'Entra trusts public authorities only: get a certificate from one. For an agent on this machine, trust the issuer: NODE_EXTRA_CA_CERTS=FILE',
+		'Entra trusts only public authorities: get a certificate from one. To test a server with a private one, trust its issuer: NODE_EXTRA_CA_CERTS=FILE',
 	],
-	[/^UNABLE_TO_/, 'let the server send the whole chain of the certificate, up to a public authority'],
-	[/^EPROTO$/, 'let it speak TLS 1.2 or newer on that port'],
+	[/^UNABLE_TO_/, 'let the server send the whole certificate chain, up to a public authority'],
+	[/^EPROTO$/, 'let the server use TLS 1.2 or newer on that port'],
 ]

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { urn } from '../../shared/scim/urn.ts'
-import type { Answer } from './client.ts'
+import type { ProviderAnswer } from './client.ts'
 import { Shortfall } from './finding.ts'
 
 const list = z.looseObject({
@@ -16,14 +16,14 @@ const scimError = z.looseObject({
 	detail: z.string().optional(),
 })
 
-/** A resource as any service provider may show it. */
+/** The part of a resource that every service provider returns. */
 const resource = z.looseObject({ id: z.string().min(1), schemas: z.array(z.string()) })
 
-export type Shown = z.infer<typeof resource>
-type List = z.infer<typeof list>
+export type ReturnedResource = z.infer<typeof resource>
+type ReturnedList = z.infer<typeof list>
 
-/** @throws Shortfall where the status is another one */
-export function expectStatus(answer: Answer, expected: readonly number[], remedy: string): void {
+/** @throws Shortfall if the answer has another status */
+export function expectStatus(answer: ProviderAnswer, expected: readonly number[], remedy: string): void {
 	if (expected.includes(answer.status)) return
 	throw new Shortfall(
 		`${answer.status} instead of ${expected.join(' or ')}${detailOf(answer)}`,
@@ -31,21 +31,21 @@ export function expectStatus(answer: Answer, expected: readonly number[], remedy
 	)
 }
 
-/** What the service provider itself says. */
-export function detailOf({ body }: Answer): string {
+/** The detail that the service provider sent, in quotes; empty if there is none. */
+export function detailOf({ body }: ProviderAnswer): string {
 	const detail = scimError.safeParse(body).data?.detail
 	return detail === undefined ? '' : ` ("${detail}")`
 }
 
-/** Statuses that mean the same whatever was asked for. */
-function remedyFor({ status, body }: Answer): string | undefined {
+/** The remedy for statuses that mean the same for every request. */
+function remedyFor({ status, body }: ProviderAnswer): string | undefined {
 	switch (true) {
 		case status === 401:
-			return "the token is not one of this tenant's, or the tenant's name in the URL is wrong: compare both"
+			return 'the token belongs to another tenant, or the name of the tenant in the URL is wrong: compare both'
 		case status === 403 && !scimError.safeParse(body).success:
-			return 'something in front of the service refuses: Entra may send no User-Agent, look at the rules of the firewall'
+			return 'a firewall in front of the service refuses the request: look at its rules; Entra may send no User-Agent'
 		case status >= 300 && status < 400:
-			return 'use the address that it redirects to as the Tenant URL'
+			return 'use the target of the redirect as the Tenant URL'
 		case status >= 500:
 			return 'look at the log of the service'
 		default:
@@ -53,33 +53,33 @@ function remedyFor({ status, body }: Answer): string | undefined {
 	}
 }
 
-/** @throws Shortfall where the answer is no ListResponse (RFC 7644 section 3.4.2) */
-export function expectList(answer: Answer, remedy: string): List {
+/** @throws Shortfall if the answer is not a ListResponse (RFC 7644 section 3.4.2) */
+export function expectList(answer: ProviderAnswer, remedy: string): ReturnedList {
 	expectStatus(answer, [200], remedy)
 	const parsed = list.safeParse(answer.body)
 	if (parsed.success) return parsed.data
-	throw new Shortfall(`200, but no ListResponse: ${reasonOf(parsed.error, answer)}`, remedy)
+	throw new Shortfall(`200, but not a ListResponse: ${reasonOf(parsed.error, answer)}`, remedy)
 }
 
-/** @throws Shortfall where the answer is no resource with an id and schemas */
-export function expectResource(answer: Answer, statuses: readonly number[], remedy: string): Shown {
+/** @throws Shortfall if the answer is not a resource with an id and schemas */
+export function expectResource(answer: ProviderAnswer, statuses: readonly number[], remedy: string): ReturnedResource {
 	expectStatus(answer, statuses, remedy)
 	const parsed = resource.safeParse(answer.body)
 	if (parsed.success) return parsed.data
-	throw new Shortfall(`${answer.status}, but no resource: ${reasonOf(parsed.error, answer)}`, remedy)
+	throw new Shortfall(`${answer.status}, but not a resource: ${reasonOf(parsed.error, answer)}`, remedy)
 }
 
-/** @throws Shortfall where the answer is no error of RFC 7644 section 3.12 with this status */
-export function expectError(answer: Answer, status: number, remedy: string): z.infer<typeof scimError> {
+/** @throws Shortfall if the answer is not an error of RFC 7644 section 3.12 with this status */
+export function expectError(answer: ProviderAnswer, status: number, remedy: string): z.infer<typeof scimError> {
 	expectStatus(answer, [status], remedy)
 	const parsed = scimError.safeParse(answer.body)
-	if (!parsed.success) throw new Shortfall(`${status}, but no SCIM error: ${reasonOf(parsed.error, answer)}`, remedy)
+	if (!parsed.success) throw new Shortfall(`${status}, but not a SCIM error: ${reasonOf(parsed.error, answer)}`, remedy)
 	if (parsed.data.status === String(status)) return parsed.data
 	throw new Shortfall(`${status}, but "status" in the body is ${JSON.stringify(parsed.data.status)}`, remedy)
 }
 
-function reasonOf(error: z.ZodError, { body, type }: Answer): string {
-	if (body === undefined) return `the body is not JSON, but ${type || 'nothing'}`
+function reasonOf(error: z.ZodError, { body, type }: ProviderAnswer): string {
+	if (body === undefined) return `the body is not JSON; its Content-Type is ${type || 'missing'}`
 	const [issue] = error.issues
 	return `${issue?.path.join('.') || 'the body'}: ${issue?.message}`
 }

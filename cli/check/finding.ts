@@ -1,12 +1,12 @@
-/** What one check came to: what was seen and, where it is not as it should be, what helps. */
-export type Finding = {
+/** The finding of one check: what the check has seen and, if that is wrong, the remedy. */
+export type CheckFinding = {
 	readonly name: string
 	readonly verdict: 'PASS' | 'WARN' | 'FAIL'
 	readonly seen: string
 	readonly remedy?: string
 }
 
-/** What a check has seen that is not as it should be. A mere warning is what Entra puts up with. */
+/** A deviation that a check has found. A warning is a deviation that Entra tolerates. */
 export class Shortfall extends Error {
 	override readonly name = 'Shortfall'
 	readonly remedy: string
@@ -19,8 +19,8 @@ export class Shortfall extends Error {
 	}
 }
 
-/** Does a check, which answers what it has seen. */
-export async function findingOf(name: string, work: () => string | Promise<string>): Promise<Finding> {
+/** Runs a check. `work` returns what it has seen. */
+export async function findingOf(name: string, work: () => string | Promise<string>): Promise<CheckFinding> {
 	try {
 		return { name, verdict: 'PASS', seen: await work() }
 	} catch (error) {

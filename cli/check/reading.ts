@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { urn } from '../../shared/scim/urn.ts'
 import { isObject } from '../../shared/scim/value.ts'
-import type { Answer, Client } from './client.ts'
+import type { ProviderAnswer, ProvisioningClient } from './client.ts'
 import { detailOf, expectError, expectList, expectStatus } from './expect.ts'
 import { Shortfall } from './finding.ts'
 
-/** A check: it answers what it has seen, and throws a Shortfall where that is not as it should be. */
-export type Check = { readonly name: string; run(client: Client): Promise<string> }
+/** A check that only reads. It returns what it has seen. Throws a Shortfall if that is wrong. */
+export type ReadingCheck = { readonly name: string; run(client: ProvisioningClient): Promise<string> }
 
 export const quoted = (value: string): string => encodeURIComponent(`"${value}"`)
 
-/** What Entra asks at Test Connection, and at the beginning of every cycle. */
-export const testConnection: Check = {
+/** The request that Entra sends at Test Connection and at the beginning of every cycle. */
+export const testConnection: ReadingCheck = {
 	name: 'Test Connection',
 	async run({ send }) {
 		const started = Date.now()
@@ -19,26 +19,26 @@ export const testConnection: Check = {
 		const elapsed = Date.now() - started
 		if (answer.status === 404) {
 			throw new Shortfall(
-				`404 for /Users${detailOf(answer) || ', and no SCIM error'}`,
+				`404 for /Users${detailOf(answer) || ', without a SCIM error'}`,
 				'correct the path: the Tenant URL of Rollcall is https://HOST/scim/TENANT, without /Users',
 			)
 		}
 		const { totalResults } = expectList(
 			answer,
-			'answer a filter that nobody matches with 200 and an empty ListResponse',
+			'answer a filter that matches no user with 200 and an empty ListResponse',
 		)
 		if (totalResults !== 0) {
 			throw new Shortfall(
-				`${totalResults} users for a userName that nobody has`,
-				'apply the filter: Entra would take a stranger for the user that it looks for',
+				`${totalResults} users for a userName that no user has`,
+				'apply the filter: otherwise Entra takes another user for the one that it looks for',
 			)
 		}
-		return `200 and an empty list for a user that nobody is, in ${elapsed} ms`
+		return `200 and an empty list for an unknown userName, in ${elapsed} ms`
 	},
 }
 
 /** Read-only, and safe at any time. */
-export const readingChecks: readonly Check[] = [
+export const readingChecks: readonly ReadingCheck[] = [
 	{
 		name: 'request without a token',
 		async run({ send }) {
@@ -52,15 +52,15 @@ export const readingChecks: readonly Check[] = [
 		},
 	},
 	{
-		name: 'group that nobody is in',
+		name: 'group that does not exist',
 		async run({ send }) {
 			const path = `/Groups?excludedAttributes=members&filter=displayName+eq+${quoted(randomUUID())}`
 			const { totalResults } = expectList(
 				await send('GET', path),
-				'answer /Groups with 200 and an empty ListResponse, also where there are no groups: Test Connection asks for them',
+				'answer /Groups with 200 and an empty ListResponse, even if there are no groups: Test Connection asks for them',
 			)
 			if (totalResults !== 0) {
-				throw new Shortfall(`${totalResults} groups for a displayName that none has`, 'apply the filter')
+				throw new Shortfall(`${totalResults} groups for a displayName that no group has`, 'apply the filter')
 			}
 			return '200 and an empty list'
 		},
@@ -77,10 +77,10 @@ export const readingChecks: readonly Check[] = [
 		},
 	},
 	{
-		name: 'filter that is none',
+		name: 'malformed filter',
 		async run({ send }) {
 			const answer = await send('GET', '/Users?count=1&filter=userName+is+%22x%22')
-			expectStatus(answer, [400], 'refuse what cannot be understood: a filter that is ignored finds everybody')
+			expectStatus(answer, [400], 'refuse a malformed filter: a filter that is ignored finds all users')
 			return '400'
 		},
 	},
@@ -102,9 +102,9 @@ export const readingChecks: readonly Check[] = [
 			const { type } = await send('GET', '/Users?count=1')
 			const { type: ofError } = await send('GET', `/Users/${randomUUID()}`)
 			const others = [type, ofError].filter((each) => each !== 'application/scim+json')
-			if (others.length === 0) return 'application/scim+json, also of an error'
+			if (others.length === 0) return 'application/scim+json, also for an error'
 			const isJson = others.every((each) => each === 'application/json')
-			throw new Shortfall(`${others[0] || 'none'}`, 'answer with Content-Type: application/scim+json, errors too', {
+			throw new Shortfall(`${others[0] || 'none'}`, 'send Content-Type: application/scim+json, also for errors', {
 				isWarning: isJson,
 			})
 		},
@@ -115,7 +115,7 @@ export const readingChecks: readonly Check[] = [
 			const answer = await send('GET', '/ServiceProviderConfig')
 			expectStatus(answer, [200], optional)
 			if (!hasPatch(answer.body))
-				throw new Shortfall('patch.supported is not true', 'support PATCH: Entra updates with nothing else')
+				throw new Shortfall('patch.supported is not true', 'support PATCH: Entra updates only with PATCH')
 			return 'PATCH is supported'
 		},
 	},
@@ -134,7 +134,7 @@ export const readingChecks: readonly Check[] = [
 			const { Resources } = expectList(await send('GET', '/Schemas'), optional)
 			const ids = Resources.map(({ id }) => String(id))
 			if (!ids.includes(urn.user)) throw new Shortfall(`${urn.user} is not among them`, optional)
-			return `${ids.length} schemas, the one of users among them`
+			return `${ids.length} schemas, including the one for users`
 		},
 	},
 ]
@@ -142,13 +142,13 @@ export const readingChecks: readonly Check[] = [
 const optional =
 	'answer with 200 and the document of RFC 7644 section 4: the SCIM Validator and the application gallery ask for it'
 
-function refused(answer: Answer): string {
+function refused(answer: ProviderAnswer): string {
 	if (answer.status === 401) return '401'
 	throw new Shortfall(
 		`${answer.status} instead of 401`,
 		answer.status < 300
-			? 'anybody can read this directory: refuse requests without a token of its own'
-			: 'answer 401, so that Entra can tell what is wrong',
+			? 'everyone can read this directory: refuse requests without a valid token'
+			: 'answer 401, so that Entra can name the problem',
 	)
 }
 

@@ -1,42 +1,46 @@
 import { randomUUID } from 'node:crypto'
 import { urn } from '../../shared/scim/urn.ts'
 import { isObject } from '../../shared/scim/value.ts'
-import type { Answer, Client } from './client.ts'
-import { expectError, expectList, expectResource, expectStatus, type Shown } from './expect.ts'
-import { type Finding, findingOf, Shortfall } from './finding.ts'
+import type { ProviderAnswer, ProvisioningClient } from './client.ts'
+import { expectError, expectList, expectResource, expectStatus, type ReturnedResource } from './expect.ts'
+import { type CheckFinding, findingOf, Shortfall } from './finding.ts'
 import { quoted } from './reading.ts'
 
-/** A user and a group made for the checks; `made` are the paths of what is still there. */
+/** The user and the group that the checks create. `createdPaths` are the paths of resources that still exist. */
 type Lab = {
-	readonly client: Client
+	readonly client: ProvisioningClient
 	readonly userName: string
 	readonly displayName: string
 	user: string | undefined
 	group: string | undefined
-	readonly made: Set<string>
+	readonly createdPaths: Set<string>
 }
 
 type Stage = {
 	readonly name: string
-	/** What must have been made before; without it there is nothing to see. */
+	/** The resources that earlier stages must have created. Without them the stage is skipped. */
 	readonly needs: readonly ('user' | 'group')[]
 	run(lab: Lab): Promise<string>
 }
 
-/** What the SCIM Validator does with users and groups, on a user and a group of our own, which are deleted at the end. */
-export async function writingFindings(client: Client): Promise<readonly Finding[]> {
+/** Does what the SCIM Validator does, with a user and a group that are created for it and deleted at the end. */
+export async function writingFindings(client: ProvisioningClient): Promise<readonly CheckFinding[]> {
 	const mark = randomUUID()
 	const lab: Lab = {
-		...{ client, userName: `rollcall-check-${mark}@example.com`, displayName: `Rollcall check (${mark})` },
-		...{ user: undefined, group: undefined, made: new Set() },
+		client,
+		userName: `rollcall-check-${mark}@example.com`,
+		displayName: `Rollcall check (${mark})`,
+		user: undefined,
+		group: undefined,
+		createdPaths: new Set(),
 	}
-	const findings: Finding[] = []
+	const findings: CheckFinding[] = []
 	try {
 		for (const { name, needs, run } of stages) {
 			if (needs.every((need) => lab[need] !== undefined)) findings.push(await findingOf(name, () => run(lab)))
 		}
 	} finally {
-		if (lab.made.size > 0) findings.push(await findingOf('clean up', () => cleanUp(lab)))
+		if (lab.createdPaths.size > 0) findings.push(await findingOf('clean up', () => cleanUp(lab)))
 	}
 	return findings
 }
@@ -72,7 +76,7 @@ const stages: readonly Stage[] = [
 		},
 	},
 	{
-		name: 'match the user, in other letters',
+		name: 'match the user in another letter case',
 		needs: ['user'],
 		async run({ client, userName, user }) {
 			const answer = await client.send('GET', `/Users?filter=userName+eq+${quoted(userName.toUpperCase())}`)
@@ -86,7 +90,7 @@ const stages: readonly Stage[] = [
 			const filter = `${encodeURIComponent('emails[type eq "work"].value eq ')}${quoted(userName)}`
 			const answer = await client.send('GET', `/Users?filter=${filter}`)
 			return expectFound(
-				expectList(answer, 'take filters of the form emails[type eq "work"].value').Resources,
+				expectList(answer, 'support filters of the form emails[type eq "work"].value').Resources,
 				user,
 				'address',
 			)
@@ -106,11 +110,11 @@ const stages: readonly Stage[] = [
 			expectValue('emails[type eq "work"].value', workEmail(shown), `2-${lab.userName}`)
 			expectValue('displayName', shown.displayName, 'Replaced too')
 			expectValue('name.givenName', member(shown.name, 'givenName'), 'Given')
-			return 'each in its place, with and without a path'
+			return 'each value is set, with and without a path'
 		},
 	},
 	{
-		name: 'add attributes that were not there',
+		name: 'add new attributes',
 		needs: ['user'],
 		async run(lab) {
 			await patch(lab, lab.user, [
@@ -120,7 +124,7 @@ const stages: readonly Stage[] = [
 			const shown = await read(lab, lab.user)
 			expectValue('phoneNumbers[type eq "mobile"].value', mobile(shown), '+1 555 0100')
 			expectValue('department', enterprise(shown, 'department'), 'Checks')
-			return 'a telephone number by its type, and an enterprise attribute'
+			return 'a phone number by its type, and an enterprise attribute'
 		},
 	},
 	{
@@ -132,7 +136,7 @@ const stages: readonly Stage[] = [
 			expectValue('manager.value', managerOf(await read(lab, lab.user)), 'a-manager')
 			await patch(lab, lab.user, [{ op: 'Replace', path, value: '' }])
 			if (managerOf(await read(lab, lab.user)) !== undefined)
-				throw new Shortfall('the manager is still there', 'take a replace with "" for a removal of the manager')
+				throw new Shortfall('the manager is still there', 'treat a replace with "" as a removal of the manager')
 			return 'set by a string, removed by an empty one'
 		},
 	},
@@ -145,7 +149,7 @@ const stages: readonly Stage[] = [
 			const answer = await lab.client.send('GET', `/Users?filter=userName+eq+${quoted(lab.userName)}`)
 			const [shown = {}] = expectList(answer, 'return disabled users too').Resources
 			expectValue('active', shown.active, false)
-			return 'active is false, also where the user is searched for'
+			return 'active is false, also in a search'
 		},
 	},
 	{
@@ -169,7 +173,7 @@ const stages: readonly Stage[] = [
 		},
 	},
 	{
-		name: 'match the group, in other letters',
+		name: 'match the group in another letter case',
 		needs: ['group'],
 		async run({ client, displayName, group }) {
 			const filter = `displayName+eq+${quoted(displayName.toUpperCase())}`
@@ -187,8 +191,8 @@ const stages: readonly Stage[] = [
 			const bare = await read(lab, `${lab.group}?excludedAttributes=members`)
 			if ('members' in bare) {
 				throw new Shortfall(
-					'members in spite of excludedAttributes=members',
-					'leave them out: Entra reads groups like that, however large',
+					'members are returned despite excludedAttributes=members',
+					'leave them out: Entra reads even large groups in this way',
 				)
 			}
 			return 'is a member, and is left out by excludedAttributes=members'
@@ -201,7 +205,7 @@ const stages: readonly Stage[] = [
 			const id = lab.user?.slice('/Users/'.length)
 			await patch(lab, lab.group, [{ op: 'Remove', path: `members[value eq "${id}"]` }])
 			if (memberIds(await read(lab, lab.group)).length > 0)
-				throw new Shortfall('the member is still there', 'take a remove whose path is members[value eq "…"]')
+				throw new Shortfall('the member is still there', 'support a remove whose path is members[value eq "…"]')
 			return 'by members[value eq "…"]'
 		},
 	},
@@ -221,7 +225,10 @@ const stages: readonly Stage[] = [
 
 const userOf = (userName: string) => ({
 	schemas: [urn.user, urn.enterpriseUser],
-	...{ userName, externalId: userName, displayName: 'Rollcall check', active: true },
+	userName,
+	externalId: userName,
+	displayName: 'Rollcall check',
+	active: true,
 	name: { givenName: 'Rollcall', familyName: 'Check' },
 	emails: [{ type: 'work', value: userName, primary: true }],
 	[urn.enterpriseUser]: { employeeNumber: '7' },
@@ -229,14 +236,14 @@ const userOf = (userName: string) => ({
 
 const groupOf = (displayName: string) => ({ schemas: [urn.group], displayName, externalId: displayName })
 
-const workEmail = (user: Shown): unknown => member(ofType(user.emails, 'work'), 'value')
-const mobile = (user: Shown): unknown => member(ofType(user.phoneNumbers, 'mobile'), 'value')
-const enterprise = (user: Shown, name: string): unknown => member(user[urn.enterpriseUser], name)
+const workEmail = (user: ReturnedResource): unknown => member(ofType(user.emails, 'work'), 'value')
+const mobile = (user: ReturnedResource): unknown => member(ofType(user.phoneNumbers, 'mobile'), 'value')
+const enterprise = (user: ReturnedResource, name: string): unknown => member(user[urn.enterpriseUser], name)
 
-/** Absent, null and "" are all what a removed manager may look like. */
-const managerOf = (user: Shown): unknown => member(enterprise(user, 'manager'), 'value') || undefined
+/** A removed manager may be absent, null or "". */
+const managerOf = (user: ReturnedResource): unknown => member(enterprise(user, 'manager'), 'value') || undefined
 
-const memberIds = ({ members }: Shown): readonly unknown[] =>
+const memberIds = ({ members }: ReturnedResource): readonly unknown[] =>
 	Array.isArray(members) ? members.map((each) => member(each, 'value')) : []
 
 const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined)
@@ -249,30 +256,30 @@ function expectValue(name: string, value: unknown, expected: unknown): void {
 	const shown = value === undefined ? 'absent' : JSON.stringify(value)
 	throw new Shortfall(
 		`${name} is ${shown} instead of ${JSON.stringify(expected)}`,
-		'store what is sent, and return it as it was sent',
+		'store and return the value as it was sent',
 	)
 }
 
-type PatchOperation = { readonly op: string; readonly path?: string; readonly value?: unknown }
+type SentPatchOperation = { readonly op: string; readonly path?: string; readonly value?: unknown }
 
-async function patch({ client }: Lab, path = '', operations: readonly PatchOperation[]): Promise<void> {
+async function patch({ client }: Lab, path = '', operations: readonly SentPatchOperation[]): Promise<void> {
 	const answer = await client.send('PATCH', path, { body: { schemas: [urn.patchOp], Operations: operations } })
-	expectStatus(answer, [200, 204], 'take PATCH as Entra sends it, with operations in any letter case')
+	expectStatus(answer, [200, 204], 'support PATCH as Entra sends it, with operations in any letter case')
 }
 
-const read = async ({ client }: Lab, path = ''): Promise<Shown> =>
+const read = async ({ client }: Lab, path = ''): Promise<ReturnedResource> =>
 	expectResource(await client.send('GET', path), [200], 'return it by its id')
 
-/** Remembers what a POST has made, whether or not it should have, so that it is deleted at the end. */
-function keep({ made }: Lab, endpoint: string, { status, body }: Answer): string {
+/** Remembers every resource that a POST has created, even by mistake, so that it is deleted at the end. */
+function keep({ createdPaths }: Lab, endpoint: string, { status, body }: ProviderAnswer): string {
 	const id = member(body, 'id')
 	const path = `${endpoint}/${encodeURIComponent(String(id))}`
-	if (status < 300 && id !== undefined) made.add(path)
+	if (status < 300 && id !== undefined) createdPaths.add(path)
 	return path
 }
 
-function expectConflict(answer: Answer, attribute: string): string {
-	const remedy = `answer 409 where the ${attribute} is taken: Entra makes duplicates otherwise`
+function expectConflict(answer: ProviderAnswer, attribute: string): string {
+	const remedy = `answer 409 if the ${attribute} is taken: otherwise Entra creates duplicates`
 	const { scimType } = expectError(answer, 409, remedy)
 	if (scimType === 'uniqueness') return '409, uniqueness'
 	throw new Shortfall(`409 without scimType`, 'name the reason: "scimType": "uniqueness"', { isWarning: true })
@@ -280,27 +287,27 @@ function expectConflict(answer: Answer, attribute: string): string {
 
 function expectFound(resources: readonly unknown[], path = '', attribute: string): string {
 	const ids = resources.map((each) => encodeURIComponent(String(member(each, 'id'))))
-	if (ids.length === 1 && path.endsWith(`/${ids[0]}`)) return 'the one that was made'
+	if (ids.length === 1 && path.endsWith(`/${ids[0]}`)) return 'the one that was created'
 	throw new Shortfall(
-		`${ids.length} found instead of the one that was made`,
-		`compare ${attribute} in any letter case: Entra would make a duplicate`,
+		`${ids.length} found instead of the one that was created`,
+		`compare ${attribute} without regard to letter case: otherwise Entra creates a duplicate`,
 	)
 }
 
-async function deletion({ client, made }: Lab, path = ''): Promise<string> {
+async function deletion({ client, createdPaths }: Lab, path = ''): Promise<string> {
 	expectStatus(await client.send('DELETE', path), [204], 'answer a DELETE with 204')
-	made.delete(path)
-	expectStatus(await client.send('GET', path), [404], 'answer 404 for what is deleted')
-	expectStatus(await client.send('DELETE', path), [404], 'answer 404 for what is deleted already')
+	createdPaths.delete(path)
+	expectStatus(await client.send('GET', path), [404], 'answer 404 for a deleted resource')
+	expectStatus(await client.send('DELETE', path), [404], 'answer 404 to a second DELETE')
 	return '204, then 404'
 }
 
-async function cleanUp({ client, made }: Lab): Promise<string> {
-	const left: string[] = []
-	for (const path of made) {
+async function cleanUp({ client, createdPaths }: Lab): Promise<string> {
+	const leftovers: string[] = []
+	for (const path of createdPaths) {
 		const { status } = await client.send('DELETE', path)
-		if (status !== 204 && status !== 404) left.push(path)
+		if (status !== 204 && status !== 404) leftovers.push(path)
 	}
-	if (left.length === 0) return `${made.size} deleted`
-	throw new Shortfall(`left behind: ${left.join(', ')}`, 'delete it by hand')
+	if (leftovers.length === 0) return `${createdPaths.size} deleted`
+	throw new Shortfall(`left behind: ${leftovers.join(', ')}`, 'delete it by hand')
 }

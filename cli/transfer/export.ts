@@ -4,115 +4,127 @@ import { positionOf } from '../../shared/storage/query/order.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { chunked, inParallel } from '../../shared/storage/table/parallel.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
-import type { AtPlace, Surroundings } from '../command.ts'
+import type { CommandEnvironment, TargetCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
-import type { Place } from '../place.ts'
+import type { DeploymentTarget } from '../target.ts'
 import { countsOf, storeTenantNamed } from '../tenant.ts'
-import { nothing, openPart, type Part, type Reached } from './part.ts'
+import { type ExportProgress, noProgress, openPartFile, type PartFile } from './part-file.ts'
 import { withProgress } from './progress.ts'
-import type { Counts, ExportRecord } from './records.ts'
+import type { ExportCounts, ExportRecord } from './records.ts'
 
-export const exportTenant: AtPlace =
-	({ args: [name = ''], values: { out: file }, surroundings }) =>
-	async (place) => {
-		const tenant = await storeTenantNamed(place, name)
+export const exportTenant: TargetCommand =
+	({ args: [name = ''], values: { out: file }, environment }) =>
+	async (target) => {
+		const tenant = await storeTenantNamed(target, name)
 		if (file === undefined) {
-			await writeRecords(place, tenant, { write: surroundings.out, reached: nothing(), surroundings })
+			await writeRecords(target, tenant, { write: environment.out, progress: noProgress(), environment })
 			return undefined
 		}
-		const part = await openPart(file, tenant)
-		if (part.reached.began !== undefined) surroundings.err(goingOn(part))
+		const part = await openPartFile(file, tenant)
+		if (part.progress.began !== undefined) environment.err(continuing(part))
 		try {
-			const counts = await complete(place, tenant, { part, surroundings })
+			const counts = await complete(target, tenant, { part, environment })
 			return { text: `Exported ${inWords(counts)} to ${file}`, json: { name, file, ...counts } }
 		} catch (error) {
 			await part.abandon('kept')
-			surroundings.err(`What is exported so far is in ${part.path}; the same command goes on from there.\n`)
+			environment.err(`The part exported so far is in ${part.path}. Run the same command again to continue.\n`)
 			throw error
 		}
 	}
 
-const goingOn = ({ path, reached: { began, counts } }: Part): string =>
-	`Going on with ${path}, which was begun at ${began}. What it has stays as it was read: ${inWords(counts)}.\n`
+const continuing = ({ path, progress: { began, counts } }: PartFile): string =>
+	`Continuing ${path}, begun at ${began}. It keeps what was already read: ${inWords(counts)}.\n`
 
 /**
- * Writes all of a tenant's directory to a new file, as it is now: what an earlier export has left is not gone on with, since
- * what it has read before may have changed.
+ * Writes the whole current directory of a tenant to a new file. It does not continue an earlier export, because the
+ * directory may have changed since then.
  */
 export async function exportAnew(
-	place: Place,
+	target: DeploymentTarget,
 	tenant: Tenant,
-	{ file, surroundings }: { readonly file: string; readonly surroundings: Surroundings },
-): Promise<Counts> {
-	const part = await openPart(file, tenant)
-	if (part.reached.began !== undefined) {
+	{ file, environment }: { readonly file: string; readonly environment: CommandEnvironment },
+): Promise<ExportCounts> {
+	const part = await openPartFile(file, tenant)
+	if (part.progress.began !== undefined) {
 		await part.abandon('kept')
-		throw new Failure(`${part.path} is what an export has left that was interrupted`, {
-			hint: 'it may be out of date: delete it, or name another file with --out',
+		throw new Failure(`${part.path} is left from an interrupted export`, {
+			hint: 'it may be out of date: delete it, or give another file with --out',
 		})
 	}
 	try {
-		return await complete(place, tenant, { part, surroundings })
+		return await complete(target, tenant, { part, environment })
 	} catch (error) {
 		await part.abandon('removed')
 		throw error
 	}
 }
 
-type Completing = { readonly part: Part; readonly surroundings: Surroundings }
+type ExportRun = { readonly part: PartFile; readonly environment: CommandEnvironment }
 
-async function complete(place: Place, tenant: Tenant, { part, surroundings }: Completing): Promise<Counts> {
-	const { reached, write } = part
-	if (!reached.isWhole) await writeRecords(place, tenant, { write, reached, surroundings })
+async function complete(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ part, environment }: ExportRun,
+): Promise<ExportCounts> {
+	const { progress, write } = part
+	if (!progress.isComplete) await writeRecords(target, tenant, { write, progress, environment })
 	await part.finish()
-	return reached.counts
+	return progress.counts
 }
 
-type Writing = {
+type RecordSink = {
 	readonly write: (text: string) => Promise<void>
-	/** What is written already; brought up to date on the way. */
-	readonly reached: Reached
-	readonly surroundings: Surroundings
+	/** How far the export has come. It is updated with every write. */
+	readonly progress: ExportProgress
+	readonly environment: CommandEnvironment
 }
 
-const writeRecords = (place: Place, tenant: Tenant, { write, reached, surroundings }: Writing): Promise<void> =>
-	withProgress(surroundings, async (show) => {
-		const { users, groups } = await countsOf(place, tenant)
-		for await (const lines of linesOf(place.open(tenant), tenant, reached)) {
+const writeRecords = (
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ write, progress, environment }: RecordSink,
+): Promise<void> =>
+	withProgress(environment, async (show) => {
+		const { users, groups } = await countsOf(target, tenant)
+		for await (const lines of linesOf(target.open(tenant), tenant, progress)) {
 			await write(lines)
-			// Each group is a step twice: with its attributes, and with its members. A directory without anybody is done.
-			const steps = reached.counts.users + reached.counts.groups + reached.groupsDone
-			show(steps / (users + 2 * groups || 1), inWords(reached.counts))
+			// Each group counts as two steps: its attributes and its members. An empty directory is done.
+			const steps = progress.counts.users + progress.counts.groups + progress.groupsDone
+			show(steps / (users + 2 * groups || 1), inWords(progress.counts))
 		}
 	})
 
-/** The lines of a directory behind those that were reached before, some at a time. */
-async function* linesOf(store: ResourceStore, { name, table }: Tenant, reached: Reached): AsyncGenerator<string> {
-	const { counts, groups } = reached
-	if (reached.began === undefined) {
+/** The lines that are still missing from an export, in chunks of several lines. */
+async function* linesOf(
+	store: ResourceStore,
+	{ name, table }: Tenant,
+	progress: ExportProgress,
+): AsyncGenerator<string> {
+	const { counts, groups } = progress
+	if (progress.began === undefined) {
 		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
 	}
-	// Whatever was made meanwhile, groups come when there are no more users, and memberships when there are no more groups.
+	// Groups follow all users, and memberships follow all groups, even if other clients create resources during the export.
 	if (counts.groups === 0) {
-		for await (const page of pagesOf(store, userType, reached.user)) {
+		for await (const page of pagesOf(store, userType, progress.user)) {
 			counts.users += page.length
 			yield page.map((user) => lineOf({ type: 'User', ...contentOf(user) })).join('')
 		}
 	}
-	if (!reached.areGroupsWhole) {
+	if (!progress.hasAllGroups) {
 		for await (const page of pagesOf(store, groupType, groups.at(-1))) {
 			counts.groups += page.length
 			groups.push(...page.map(({ id }) => id))
 			yield page.map((group) => lineOf({ type: 'Group', ...contentOf(group) })).join('')
 		}
 	}
-	for (const ids of chunked(groups.slice(reached.groupsDone), groupsAtOnce)) {
+	for (const ids of chunked(groups.slice(progress.groupsDone), groupsAtOnce)) {
 		for (const pages of await inParallel(ids, (id) => membershipsOf(store, id))) {
 			for (const { count, lines } of pages) {
 				counts.memberships += count
 				yield lines
 			}
-			reached.groupsDone++
+			progress.groupsDone++
 		}
 	}
 	yield lineOf({ type: 'End', ...counts })
@@ -120,11 +132,11 @@ async function* linesOf(store: ResourceStore, { name, table }: Tenant, reached: 
 
 const lineOf = (record: ExportRecord): string => `${JSON.stringify(record)}\n`
 
-/** The lines of so many groups are in memory. */
+/** The number of groups whose lines are in memory at once. */
 const groupsAtOnce = 8
 const pageSize = 500
 
-/** All resources of a type in the order of their ids, behind the one that was written last. */
+/** All resources of a type in the order of their ids, starting after the one that was written last. */
 async function* pagesOf(
 	store: ResourceStore,
 	type: ResourceType,
@@ -141,14 +153,17 @@ async function* pagesOf(
 }
 
 const contentOf = ({ id, attributes, created, lastModified }: StoredResource) => ({
-	...{ id, attributes, created, lastModified },
+	id,
+	attributes,
+	created,
+	lastModified,
 })
 
-type Memberships = { readonly count: number; readonly lines: string }
+type MembershipLines = { readonly count: number; readonly lines: string }
 
-/** As text, since a group may have a million members; none where the group is gone. */
-async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly Memberships[]> {
-	const write = (members: readonly Member[]): Memberships => ({
+/** The membership lines of a group, as text because a group may have a million members; none if the group is gone. */
+async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly MembershipLines[]> {
+	const write = (members: readonly Member[]): MembershipLines => ({
 		count: members.length,
 		lines: members
 			.map(({ value, display }) =>
@@ -160,7 +175,7 @@ async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<r
 }
 
 /** @example inWords({ users: 1, groups: 0 }) // '1 user, 0 groups' */
-export const inWords = (counts: Partial<Counts>): string =>
+export const inWords = (counts: Partial<ExportCounts>): string =>
 	Object.entries(counts)
 		.map(([what, count]) => `${count.toLocaleString('en')} ${count === 1 ? what.slice(0, -1) : what}`)
 		.join(', ')

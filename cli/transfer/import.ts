@@ -5,31 +5,32 @@ import { groupType, type ResourceType, userType } from '../../shared/scim/resour
 import { parseResource } from '../../shared/scim/value.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { inParallel } from '../../shared/storage/table/parallel.ts'
-import type { AtPlace } from '../command.ts'
+import type { TargetCommand } from '../command.ts'
 import { table } from '../table.ts'
 import { storeTenantNamed } from '../tenant.ts'
 import { withProgress } from './progress.ts'
-import { type ExportRecord, type ReadLine as Line, readRecords } from './records.ts'
+import { type ExportRecord, type ReadLine, readRecords } from './records.ts'
 
-/** What became of a record: made now, there before with the same content, or why it is neither. */
-type Outcome = 'created' | 'present' | { readonly conflict: string }
+/** The result for a record: created now, present before with the same content, or the reason for a conflict. */
+type ImportOutcome = 'created' | 'present' | { readonly conflict: string }
 
-type Kind = 'User' | 'Group' | 'Membership'
-type Conflict = { readonly line: number; readonly what: string; readonly detail: string }
-type Tally = Record<Kind, { created: number; present: number }>
+type RecordKind = 'User' | 'Group' | 'Membership'
+type ImportConflict = { readonly line: number; readonly what: string; readonly detail: string }
+type ImportCounts = Record<RecordKind, { created: number; present: number }>
 
-export const importTenant: AtPlace =
-	({ args: [name = '', file = ''], surroundings }) =>
-	async (place) => {
-		const store = place.open(await storeTenantNamed(place, name))
-		const tally: Tally = {
-			...{ User: { created: 0, present: 0 }, Group: { created: 0, present: 0 } },
+export const importTenant: TargetCommand =
+	({ args: [name = '', file = ''], environment }) =>
+	async (target) => {
+		const store = target.open(await storeTenantNamed(target, name))
+		const tally: ImportCounts = {
+			User: { created: 0, present: 0 },
+			Group: { created: 0, present: 0 },
 			Membership: { created: 0, present: 0 },
 		}
-		const conflicts: Conflict[] = []
+		const conflicts: ImportConflict[] = []
 		let isWhole = false
 		const importBatch = importer(store)
-		await withProgress(surroundings, async (show) => {
+		await withProgress(environment, async (show) => {
 			for await (const lines of batches(readRecords(file))) {
 				for (const { line, kind, what, outcome } of await importBatch(lines)) {
 					if (typeof outcome === 'string') tally[kind][outcome]++
@@ -44,53 +45,60 @@ export const importTenant: AtPlace =
 			text: [
 				summary(tally),
 				...conflicts.map(inWords),
-				...(isWhole ? [] : [`${file} is not whole: its last line is missing.`]),
+				...(isWhole ? [] : [`${file} is incomplete: its last line is missing.`]),
 			].join('\n'),
 			json: { name, users: tally.User, groups: tally.Group, memberships: tally.Membership, conflicts, isWhole },
 			isFailure: conflicts.length > 0 || !isWhole,
 		}
 	}
 
-const summary = ({ User, Group, Membership }: Tally): string =>
+const summary = ({ User, Group, Membership }: ImportCounts): string =>
 	table(
 		Object.entries({ Users: User, Groups: Group, Memberships: Membership }).map(([what, { created, present }]) => [
-			...[what, `${created.toLocaleString('en')} created`, `${present.toLocaleString('en')} there before`],
+			what,
+			`${created.toLocaleString('en')} created`,
+			`${present.toLocaleString('en')} already present`,
 		]),
 	)
 
-const inWords = ({ line, what, detail }: Conflict): string => `conflict in line ${line}, ${what}: ${detail}`
+const inWords = ({ line, what, detail }: ImportConflict): string => `conflict in line ${line}, ${what}: ${detail}`
 
-/** Records of one kind, and memberships of one group, are imported together, none of them twice. */
-async function* batches(lines: AsyncIterable<Line>): AsyncGenerator<readonly Line[]> {
-	let batch = new Map<string, Line>()
-	let sort = ''
+/** Batches records of one kind, and memberships of one group. A batch has no record twice. */
+async function* batches(lines: AsyncIterable<ReadLine>): AsyncGenerator<readonly ReadLine[]> {
+	let batch = new Map<string, ReadLine>()
+	let group = ''
 	for await (const line of lines) {
-		const [next, id] = sortOf(line.record)
-		if (batch.size === batchSize || next !== sort || batch.has(id)) {
+		const [next, id] = batchKeyOf(line.record)
+		if (batch.size === batchSize || next !== group || batch.has(id)) {
 			yield [...batch.values()]
 			batch = new Map()
 		}
 		batch.set(id, line)
-		sort = next
+		group = next
 	}
 	yield [...batch.values()]
 }
 
 const batchSize = 200
 
-/** What records are imported together, and which of them this is. */
-function sortOf(record: ExportRecord): readonly [sort: string, id: string] {
+/** The batch that a record belongs to, and its id within the batch. */
+function batchKeyOf(record: ExportRecord): readonly [group: string, id: string] {
 	if (record.type === 'Membership') return [record.group, record.member]
 	return [record.type, 'id' in record ? record.id : '']
 }
 
-type Imported = { readonly line: number; readonly kind: Kind; readonly what: string; readonly outcome: Outcome }
+type ImportResult = {
+	readonly line: number
+	readonly kind: RecordKind
+	readonly what: string
+	readonly outcome: ImportOutcome
+}
 
-/** Imports batch after batch; it remembers the members of the group that it is at. */
-function importer(store: ResourceStore): (lines: readonly Line[]) => Promise<readonly Imported[]> {
+/** Imports one batch after another. It remembers the members of the current group. */
+function importer(store: ResourceStore): (lines: readonly ReadLine[]) => Promise<readonly ImportResult[]> {
 	const importMembers = memberImporter(store)
 	return async (lines) => {
-		const imported = await inParallel(lines, async ({ number: line, record }): Promise<readonly Imported[]> => {
+		const imported = await inParallel(lines, async ({ number: line, record }): Promise<readonly ImportResult[]> => {
 			if (record.type !== 'User' && record.type !== 'Group') return []
 			const type = record.type === 'User' ? userType : groupType
 			const outcome = await importResource(store, type, record)
@@ -103,39 +111,43 @@ function importer(store: ResourceStore): (lines: readonly Line[]) => Promise<rea
 		if (first === undefined) return imported.flat()
 		const { group } = first.record
 		const members = memberships.map(({ record: { member, display } }) => ({
-			...{ value: member },
+			value: member,
 			...(display !== undefined && { display }),
 		}))
 		const outcomes = await importMembers(group, members)
 		return memberships.map(({ line, record: { member } }) => ({
-			...{ line, kind: 'Membership' as const, what: `Membership of ${member} in ${group}` },
+			line,
+			kind: 'Membership' as const,
+			what: `Membership of ${member} in ${group}`,
 			outcome: outcomes.get(member) ?? 'present',
 		}))
 	}
 }
 
-type Described = { readonly id: ResourceId; readonly attributes: Readonly<Record<string, unknown>> }
+type ResourceRecord = { readonly id: ResourceId; readonly attributes: Readonly<Record<string, unknown>> }
 
 async function importResource(
 	store: ResourceStore,
 	type: ResourceType,
-	{ id, attributes }: Described,
-): Promise<Outcome> {
+	{ id, attributes }: ResourceRecord,
+): Promise<ImportOutcome> {
 	return orConflict(async () => {
-		const wanted = parseResource(type, attributes)
+		const parsed = parseResource(type, attributes, new Set())
 		const present = await store.get(type, id)
 		if (present === undefined) {
-			await store.create(type, { id, attributes: wanted })
+			await store.create(type, { id, attributes: parsed })
 			return 'created'
 		}
-		const names = [...new Set([...Object.keys(present.attributes), ...Object.keys(wanted)])]
-		const different = names.filter((name) => !isDeepStrictEqual(present.attributes[name], wanted[name]))
-		return different.length === 0 ? 'present' : { conflict: `it is there with another ${different.join(', ')}` }
+		const names = [...new Set([...Object.keys(present.attributes), ...Object.keys(parsed)])]
+		const different = names.filter((name) => !isDeepStrictEqual(present.attributes[name], parsed[name]))
+		return different.length === 0
+			? 'present'
+			: { conflict: `it already exists with a different ${different.join(', ')}` }
 	})
 }
 
-/** What the directory refuses is a conflict; that it is away is a reason to stop. */
-async function orConflict(work: () => Promise<Outcome>): Promise<Outcome> {
+/** A refusal of the directory is a conflict. A directory that cannot be reached stops the import. */
+async function orConflict(work: () => Promise<ImportOutcome>): Promise<ImportOutcome> {
 	try {
 		return await work()
 	} catch (error) {
@@ -144,7 +156,7 @@ async function orConflict(work: () => Promise<Outcome>): Promise<Outcome> {
 	}
 }
 
-type MemberImporter = (group: ResourceId, members: readonly Member[]) => Promise<ReadonlyMap<ResourceId, Outcome>>
+type MemberImporter = (group: ResourceId, members: readonly Member[]) => Promise<ReadonlyMap<ResourceId, ImportOutcome>>
 
 function memberImporter(store: ResourceStore): MemberImporter {
 	let current: { readonly group: ResourceId; readonly present: Set<ResourceId> | undefined } | undefined
@@ -154,7 +166,7 @@ function memberImporter(store: ResourceStore): MemberImporter {
 			current = { group, present: stored && new Set(stored.members?.map(({ value }) => value)) }
 		}
 		const { present } = current
-		if (present === undefined) return all(members, { conflict: 'there is no such group' })
+		if (present === undefined) return outcomesFor(members, { conflict: 'there is no such group' })
 		const missing = members.filter(({ value }) => !present.has(value))
 		if (missing.length === 0) return new Map()
 		const outcomes = await addMembers(store, group, missing)
@@ -163,28 +175,28 @@ function memberImporter(store: ResourceStore): MemberImporter {
 	}
 }
 
-const all = (members: readonly Member[], outcome: Outcome): ReadonlyMap<ResourceId, Outcome> =>
+const outcomesFor = (members: readonly Member[], outcome: ImportOutcome): ReadonlyMap<ResourceId, ImportOutcome> =>
 	new Map(members.map(({ value }) => [value, outcome]))
 
 async function addMembers(
 	store: ResourceStore,
 	group: ResourceId,
 	members: readonly Member[],
-): Promise<ReadonlyMap<ResourceId, Outcome>> {
-	const add = async (some: readonly Member[]) => {
-		const changed = await store.changeMembers(group, { add: some, remove: [] })
-		return all(some, changed === 'absent' ? { conflict: 'there is no such group' } : 'created')
+): Promise<ReadonlyMap<ResourceId, ImportOutcome>> {
+	const add = async (added: readonly Member[]) => {
+		const changed = await store.changeMembers(group, { add: added, remove: [] })
+		return outcomesFor(added, changed === 'absent' ? { conflict: 'there is no such group' } : 'created')
 	}
 	try {
 		return await add(members)
 	} catch (error) {
 		if (!(error instanceof ScimError && error.scimType === 'invalidValue')) throw error
-		// One unknown user keeps all the others of a change out.
-		const known = await inParallel(members, async ({ value }) => (await store.get(userType, value)) !== undefined)
-		const users = members.filter((_, index) => known[index])
-		const strangers = members.filter((_, index) => !known[index])
+		// One unknown user makes the whole change fail.
+		const exists = await inParallel(members, async ({ value }) => (await store.get(userType, value)) !== undefined)
+		const users = members.filter((_, index) => exists[index])
+		const unknown = members.filter((_, index) => !exists[index])
 		return new Map([
-			...all(strangers, { conflict: 'there is no such user' }),
+			...outcomesFor(unknown, { conflict: 'there is no such user' }),
 			...(users.length > 0 ? await add(users) : []),
 		])
 	}

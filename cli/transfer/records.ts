@@ -10,7 +10,7 @@ const idOf = (kind: ResourceType['name']) =>
 
 const resource = {
 	attributes: z.record(z.string(), z.unknown()),
-	/** For the record: what is imported is created when it is imported. */
+	/** Only informative: an import sets both times to the time of the import. */
 	created: z.string(),
 	lastModified: z.string(),
 }
@@ -20,9 +20,9 @@ const recordSchema = z.discriminatedUnion('type', [
 		type: z.literal('Export'),
 		format: z.literal(1),
 		tenant: z.string(),
-		/** Tells a tenant from an earlier one of its name, so that the export of one is not gone on with for the other. */
+		/** The table of the tenant. It differs from the table of an earlier tenant of the same name, whose export must not be continued. */
 		table: z.string().optional(),
-		/** When the export began. */
+		/** The time at which the export began. */
 		exported: z.string(),
 	}),
 	z.strictObject({ type: z.literal('User'), id: idOf('User'), ...resource }),
@@ -37,29 +37,32 @@ const recordSchema = z.discriminatedUnion('type', [
 ])
 
 /**
- * One line of an export. The first one is `Export`; then come users, groups and memberships, those of one group together;
- * the last one is `End`, without which the file is not whole.
+ * One line of an export. The first line is `Export`. Users, groups and memberships follow in this order; the memberships of
+ * one group are together. The last line is `End`. A file without it is incomplete.
  *
  * @example {"type":"Membership","group":"…","member":"…"}
  */
 export type ExportRecord = z.infer<typeof recordSchema>
 
-export type Counts = { readonly users: number; readonly groups: number; readonly memberships: number }
+export type ExportCounts = { readonly users: number; readonly groups: number; readonly memberships: number }
 
-/** `end` is the byte behind it. */
-export type Line = { readonly number: number; readonly record: ExportRecord; readonly end: number }
+/** A line of an export file. `end` is the offset of the first byte after it. */
+export type ExportLine = { readonly number: number; readonly record: ExportRecord; readonly end: number }
 
-type Reading = {
-	/** What the file is called, for messages. */
+type RecordSource = {
+	/** The name of the file, for messages. */
 	readonly name: string
-	/** What helps where a line is none of an export. */
+	/** The hint for a line that is not one of an export. */
 	readonly hint: string
-	/** Whether the last line counts although nothing tells that it is whole. */
+	/** Whether a last line without a newline counts. It may be incomplete. */
 	readonly isLoose: boolean
 }
 
 /** @throws Failure for the first line that is not one of an export */
-export async function* recordsIn(handle: FileHandle, { name, hint, isLoose }: Reading): AsyncGenerator<Line> {
+export async function* recordsIn(
+	handle: FileHandle,
+	{ name, hint, isLoose }: RecordSource,
+): AsyncGenerator<ExportLine> {
 	let number = 0
 	for await (const { bytes, end, isEnded } of linesOf(handle)) {
 		number++
@@ -69,13 +72,13 @@ export async function* recordsIn(handle: FileHandle, { name, hint, isLoose }: Re
 	}
 }
 
-/** A line of an import; `done` is how much of the file it ends, from 0 to 1. */
-export type ReadLine = Line & { readonly done: number }
+/** A line of an import. `done` is the part of the file up to its end, from 0 to 1. */
+export type ReadLine = ExportLine & { readonly done: number }
 
 /** @throws Failure for a file that cannot be read, and for the first line that is not one of an export */
 export async function* readRecords(file: string): AsyncGenerator<ReadLine> {
 	const handle = await openFile(file)
-	const hint = 'what comes before it is imported; correct the line and import the file again'
+	const hint = 'the lines before it are imported; correct the line and import the file again'
 	try {
 		const { size } = await handle.stat()
 		for await (const line of recordsIn(handle, { name: file, hint, isLoose: true })) {
@@ -87,12 +90,12 @@ export async function* readRecords(file: string): AsyncGenerator<ReadLine> {
 	}
 }
 
-type Bytes = { readonly bytes: Buffer; readonly end: number; readonly isEnded: boolean }
+type LineBytes = { readonly bytes: Buffer; readonly end: number; readonly isEnded: boolean }
 
 const newline = 0x0a
 
-/** Node's own lines end at U+2028 too, which JSON may hold as it is; and they do not tell where they are. */
-async function* linesOf(handle: FileHandle): AsyncGenerator<Bytes> {
+/** Splits a file into lines. Node's readline also splits at U+2028, which JSON may contain, and gives no offsets. */
+async function* linesOf(handle: FileHandle): AsyncGenerator<LineBytes> {
 	let rest = Buffer.alloc(0)
 	let begin = 0
 	for await (const chunk of handle.createReadStream({ autoClose: false })) {
@@ -112,12 +115,12 @@ async function openFile(file: string): Promise<FileHandle> {
 	try {
 		return await open(file)
 	} catch (cause) {
-		const hint = 'name a file that rollcall export has written'
+		const hint = 'give a file that rollcall export has written'
 		throw new Failure(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { hint, cause })
 	}
 }
 
-/** What a broken disk or another encoding has made of a name is not to be taken for one. */
+/** Refuses bytes that are not UTF-8: a broken disk or another encoding must not change names. */
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 function recordOf(bytes: Buffer, { at, hint }: { readonly at: string; readonly hint: string }): ExportRecord {

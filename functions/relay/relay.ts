@@ -87,7 +87,7 @@ export async function relay(
 		requestId,
 		publicBase: `${new URL(request.url).origin}/scim/${tenant}`,
 	})
-	const allHeaders = { 'Cache-Control': 'no-store', ...headers }
+	const allHeaders = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...headers }
 	if (request.method === 'HEAD' || answer.length === 0) return { status, headers: allHeaders }
 	return { status, headers: allHeaders, body: answer }
 }

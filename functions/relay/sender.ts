@@ -106,8 +106,10 @@ const retryAfterSeconds = 30
 const startLimit = 25_000
 /** The most agents that Azure connects to one hybrid connection. */
 const agentLimit = 25
-/** Milliseconds for a question to one agent, and for which an agent that answered counts as one of the tenant. */
+/** Milliseconds for a question to one agent about a write, and about itself. */
 const questionLimit = 10_000
+const infoLimit = 3000
+/** Milliseconds for which an agent that answered counts as one of the tenant. */
 const agentMemory = 600_000
 /** Requests of a tenant that wait for a connection, and the milliseconds that each may wait. */
 const queueLimit = 64
@@ -151,7 +153,7 @@ export function relaySender(options: SenderOptions): RelaySender {
 		const request = { method: 'GET', path: '/', headers: new Headers(), requestId, publicBase: '' }
 		const ends = clock.now() + callLimit
 		const call = { ...common, request, key: randomUUID(), ends }
-		const { answers } = await askAgents(call, { method: 'GET', path: reserved.info })
+		const { answers } = await askAgents(call, { method: 'GET', path: reserved.info, limit: infoLimit })
 		return answers.flatMap(({ agent }) => outdated(agent))
 	}
 	return Object.assign(send, { outdatedAgents })

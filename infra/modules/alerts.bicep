@@ -1,6 +1,6 @@
-metadata description = 'Who is told, and of which requests. Both rules count requests in Application Insights, where host.json keeps them from being sampled.'
+metadata description = 'Alerts and their recipients. Both rules count requests in Application Insights. host.json excludes requests from sampling.'
 
-@description('Required. Beginning of the names of the rules.')
+@description('Required. Prefix of the names of the rules.')
 param name string
 
 @description('Required. Region.')
@@ -9,7 +9,7 @@ param location string
 @description('Required. Tags.')
 param tags { *: string }
 
-@description('Required. Addresses that mail is sent to.')
+@description('Required. E-mail addresses of the recipients.')
 param emails string[]
 
 @description('Required. Resource id of Application Insights.')
@@ -18,8 +18,8 @@ param componentId string
 var rules = [
   {
     name: 'failures'
-    description: 'Five or more requests in five minutes were answered 5xx. Provisioning clients come back; somebody should look at the exceptions.'
-    // Clients that ask for what is not there at all, such as /Me, have their 501 by design.
+    description: 'Five or more requests in five minutes were answered 5xx. Provisioning clients retry. Look at the exceptions.'
+    // A request for an unsupported endpoint, such as /Me, gets a 501 by design.
     condition: 'toint(resultCode) >= 500 and resultCode != "501"'
     threshold: 5
     minutes: 5
@@ -27,7 +27,7 @@ var rules = [
   }
   {
     name: 'refusals'
-    description: 'Fifty or more requests in fifteen minutes were answered 401: a client with a token that has run out, or somebody who guesses.'
+    description: 'Fifty or more requests in fifteen minutes were answered 401: a client has an expired token, or an attacker guesses tokens.'
     condition: 'resultCode == "401"'
     threshold: 50
     minutes: 15
@@ -78,5 +78,5 @@ resource alert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   }
 ]
 
-@description('Resource id of the group of people who are told.')
+@description('Resource id of the action group with the recipients.')
 output actionGroupId string = actionGroup.id

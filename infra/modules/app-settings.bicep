@@ -1,9 +1,9 @@
-metadata description = 'The settings of the function app: those that functions/settings.ts reads, and those of the Functions host.'
+metadata description = 'The settings of the function app, for functions/settings.ts and for the Functions host.'
 
 @description('Required. Name of the app.')
 param appName string
 
-@description('Required. Name of the identity that the app acts as.')
+@description('Required. Name of the identity of the app.')
 param identityName string
 
 @description('Required. Name of Application Insights.')
@@ -15,14 +15,20 @@ param storageAccountName string
 @description('Required. Name of the vault with the tokens.')
 param keyVaultName string
 
-@description('Optional. Host name of the relay namespace; empty where no tenant is behind a relay.')
+@description('Optional. Host name of the relay namespace; empty if no tenant is behind a relay.')
 param relayHostName string = ''
 
 @description('Required. Days for which the feed of changes is kept.')
 param feedDays int
 
-@description('Required. Users or groups that may be looked through for one request.')
+@description('Required. Largest number of users or groups to scan for one request.')
 param scanLimit int
+
+@description('Required. Requests a second that a tenant may send to one instance.')
+param tenantRate int
+
+@description('Required. Requests that a tenant may send to one instance at once.')
+param tenantBurst int
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
@@ -47,8 +53,10 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__accountName: storageAccountName
     AzureWebJobsStorage__clientId: identity.properties.clientId
     AzureWebJobsStorage__credential: 'managedidentity'
+    ROLLCALL_BURST: string(tenantBurst)
     ROLLCALL_FEED_DAYS: string(feedDays)
     ROLLCALL_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
+    ROLLCALL_RATE: string(tenantRate)
     ROLLCALL_RELAY_NAMESPACE: relayHostName
     ROLLCALL_SCAN_LIMIT: string(scanLimit)
     ROLLCALL_TABLES_ENDPOINT: 'https://${storageAccountName}.table.${environment().suffixes.storage}'

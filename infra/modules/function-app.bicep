@@ -9,13 +9,13 @@ param location string
 @description('Required. Tags.')
 param tags { *: string }
 
-@description('Required. Name of the identity that the app acts as.')
+@description('Required. Name of the identity of the app.')
 param identityName string
 
-@description('Required. Address of the container that the app is started from.')
+@description('Required. Address of the container with the package of the app.')
 param packageUrl string
 
-@description('Required. How much of it there is: megabytes of memory an instance, the most instances at once, instances that wait for requests all the time, spread over zones or not.')
+@description('Required. Scale: memory of an instance in megabytes, largest number of instances, number of always ready instances, and whether they are spread over zones.')
 param scale {
   instanceMemoryMB: int
   maximumInstanceCount: int
@@ -23,7 +23,7 @@ param scale {
   zoneRedundant: bool
 }
 
-@description('Required. Resource id of the subnet that the app reaches storage and vault through; null for none.')
+@description('Required. Resource id of the subnet through which the app reaches storage and vault; null for none.')
 param subnetId string?
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
@@ -90,7 +90,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     }
   }
 
-  // Publishing takes an Entra token; the passwords of the publishing profile would be a second way in.
+  // Publishing needs an Entra token. The passwords of the publishing profile would be a second way in.
   resource ftpPassword 'basicPublishingCredentialsPolicies' = {
     name: 'ftp'
     properties: {

@@ -1,4 +1,4 @@
-metadata description = 'The identity that the function app acts as. It exists before the app does, so its roles can be in place when the app first starts.'
+metadata description = 'The identity of the function app. It is created before the app, so that its roles exist when the app first starts.'
 
 @description('Required. Name of the identity.')
 param name string
@@ -15,8 +15,8 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   tags: tags
 }
 
-@description('Object id, which roles are given to.')
+@description('Object id, for role assignments.')
 output principalId string = identity.properties.principalId
 
-@description('Client id, by which the app asks for tokens.')
+@description('Client id, with which the app requests tokens.')
 output clientId string = identity.properties.clientId

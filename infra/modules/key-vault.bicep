@@ -1,4 +1,4 @@
-metadata description = 'The vault with the tokens of all tenants. Who may read them is decided by roles alone.'
+metadata description = 'The vault with the tokens of all tenants. Only roles give access to them.'
 
 @description('Required. Name of the vault.')
 @minLength(3)
@@ -11,10 +11,10 @@ param location string
 @description('Required. Tags.')
 param tags { *: string }
 
-@description('Required. Keep anybody from removing a deleted vault for good before 90 days are over.')
+@description('Required. Keep a deleted vault for 90 days, without any way to purge it earlier.')
 param purgeProtection bool
 
-@description('Required. Close the public endpoint but for the addresses allowed.')
+@description('Required. Close the public endpoint, except for the allowed addresses.')
 param isPrivate bool
 
 @description('Required. Public IPv4 addresses that may reach a private vault.')
@@ -36,7 +36,7 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
     enableRbacAuthorization: true
     enableSoftDelete: true
     softDeleteRetentionInDays: 90
-    // Azure takes true, for ever, or nothing at all.
+    // Azure accepts only true, which is permanent, or no value.
     enablePurgeProtection: purgeProtection ? true : null
     publicNetworkAccess: isPrivate && empty(allowedIpAddresses) ? 'Disabled' : 'Enabled'
     networkAcls: {

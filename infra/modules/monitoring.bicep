@@ -1,4 +1,4 @@
-metadata description = 'Where logs, requests and failures are kept. Nothing is taken without an Entra identity.'
+metadata description = 'The store of logs, requests and failures. It accepts data only from an Entra identity.'
 
 @description('Required. Name of the Log Analytics workspace and of Application Insights.')
 param name string
@@ -12,7 +12,7 @@ param tags { *: string }
 @description('Required. Days for which logs are kept.')
 param retentionDays int
 
-@description('Required. Gigabytes of logs a day after which no more are taken; -1 takes all.')
+@description('Required. Limit of logs in gigabytes a day; -1 for no limit.')
 param dailyQuotaGb int
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
@@ -47,8 +47,8 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
-@description('Resource id of the workspace, which diagnostic settings send to.')
+@description('Resource id of the workspace, for diagnostic settings.')
 output workspaceId string = workspace.id
 
-@description('Resource id of Application Insights, which alerts ask.')
+@description('Resource id of Application Insights, for alerts.')
 output componentId string = component.id

@@ -1,4 +1,4 @@
-metadata description = 'A virtual network: one subnet that the app sends from, one with the private endpoints it sends to.'
+metadata description = 'A virtual network with one subnet for the app and one for the private endpoints.'
 
 @description('Required. Name of the network.')
 param name string
@@ -17,7 +17,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
     addressSpace: {
       addressPrefixes: ['10.117.0.0/24']
     }
-    // Inside the network: as resources of their own, a second deployment could take them for removed.
+    // Subnets are declared inside the network. As separate resources, a second deployment could remove them.
     subnets: [
       {
         name: 'app'

@@ -1,4 +1,4 @@
-metadata description = 'Makes one service reachable inside the network, by the name it has outside.'
+metadata description = 'Makes one service reachable inside the network under its public name.'
 
 @description('Required. Name of the endpoint.')
 param name string
@@ -12,7 +12,7 @@ param tags { *: string }
 @description('Required. Resource id of the network.')
 param networkId string
 
-@description('Required. Resource id of the subnet that the endpoint is in.')
+@description('Required. Resource id of the subnet for the endpoint.')
 param subnetId string
 
 @description('Required. Resource id of the storage account or vault.')

@@ -1,4 +1,4 @@
-metadata description = 'Questions that administrators ask of the logs, saved in the workspace: one file of infra/queries each.'
+metadata description = 'Queries for administrators, saved in the workspace. Each is a file in infra/queries.'
 
 @description('Required. Name of the Log Analytics workspace.')
 param workspaceName string

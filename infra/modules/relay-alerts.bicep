@@ -1,4 +1,4 @@
-metadata description = 'Tells when a tenant behind the relay has fewer agents than it should, or more.'
+metadata description = 'Alerts if a tenant behind the relay has too few or too many agents.'
 
 import { relayTenant } from 'relay.bicep'
 
@@ -11,14 +11,14 @@ param tags { *: string }
 @description('Required. The tenants.')
 param tenants relayTenant[]
 
-@description('Required. Resource id of the group of people who are told.')
+@description('Required. Resource id of the action group with the recipients.')
 param actionGroupId string
 
 resource namespace 'Microsoft.Relay/namespaces@2024-01-01' existing = {
   name: name
 }
 
-// Two rules a tenant, since the conditions of one must all be met.
+// Two rules for each tenant, because all conditions of one rule must be met.
 var rules = flatten(map(tenants, each => [
   {
     name: '${name}-${each.tenant}-agents'
@@ -29,7 +29,7 @@ var rules = flatten(map(tenants, each => [
   }
   {
     name: '${name}-${each.tenant}-surplus-agents'
-    description: 'More than ${each.listeners} agents of the tenant ${each.tenant} are connected. One that is not yours is sent requests of the tenant.'
+    description: 'More than ${each.listeners} agents of the tenant ${each.tenant} are connected. An agent that is not yours receives requests of the tenant.'
     tenant: each.tenant
     operator: 'GreaterThan'
     threshold: each.listeners
@@ -56,7 +56,7 @@ resource agents 'Microsoft.Insights/metricAlerts@2026-01-01' = [
             criterionType: 'StaticThresholdCriterion'
             metricName: 'ActiveListeners'
             dimensions: [{ name: 'EntityName', operator: 'Include', values: [rule.tenant] }]
-            // The metric can only be summed up, and comes once a minute: over a longer window it would count minutes.
+            // The metric has one value a minute and can only be summed. Over a longer window the sum would count minutes.
             timeAggregation: 'Total'
             operator: rule.operator
             threshold: rule.threshold

@@ -1,4 +1,4 @@
-metadata description = 'A relay namespace with one hybrid connection for each tenant whose SCIM server only its own network reaches. Roles let agents listen; no key rule is made.'
+metadata description = 'A relay namespace with a hybrid connection for each tenant whose SCIM server can be reached only from its own network. Agents listen by role; no key rule exists.'
 
 @description('A tenant that is reached through the relay.')
 @export()
@@ -8,10 +8,10 @@ type relayTenant = {
   @maxLength(77)
   tenant: string
 
-  @description('Object ids of the identities that agents of this tenant listen with.')
+  @description('Object ids of the identities of the agents of this tenant.')
   agentPrincipalIds: string[]
 
-  @description('Agents that are expected to listen at any time; an alert tells when there are fewer, or more.')
+  @description('Expected number of connected agents. An alert is sent if there are fewer or more.')
   @minValue(1)
   @maxValue(25)
   listeners: int

@@ -1,4 +1,4 @@
-metadata description = 'Gives one role on one resource to one identity. Every right there is comes from a call of this module.'
+metadata description = 'Assigns one role on one resource to one identity. All role assignments come from this module.'
 
 @description('Name of a built-in role.')
 type roleName =
@@ -23,19 +23,19 @@ var roleIds = {
 @description('Required. The role.')
 param role roleName
 
-@description('Required. What the role is given on. A hybrid connection is named `namespace/connection`.')
+@description('Required. The resource. A hybrid connection is named `namespace/connection`.')
 param on {
   type: 'component' | 'hybridConnection' | 'storageAccount' | 'vault'
   name: string
 }
 
-@description('Required. Object id of who gets the role.')
+@description('Required. Object id of the identity.')
 param principalId string
 
-@description('Required. What tells them from others and is known before the deployment, so that a preview can show the assignment.')
+@description('Required. Name of the identity that is unique and known before the deployment, so that a preview can show the assignment.')
 param assignee string
 
-@description('Required. What that is. Said, because Entra may not know an identity yet that was made a moment ago.')
+@description('Required. Kind of the identity. It is needed because Entra may not know a new identity yet.')
 param principalType 'Group' | 'ServicePrincipal' | 'User'
 
 var assignment = {
@@ -44,7 +44,7 @@ var assignment = {
   roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds[role])
 }
 
-// Azure looks for none of the four but the one that is meant, yet at the names of all.
+// Azure looks up only the resource that is meant, but checks the names of all four.
 // https://github.com/Azure/bicep/issues/12204
 var plainName = on.type == 'hybridConnection' ? 'none' : on.name
 

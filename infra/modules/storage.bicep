@@ -1,4 +1,4 @@
-metadata description = 'One storage account: the tables of the directory, and the container that the app is started from. It has keys, but does not take them.'
+metadata description = 'One storage account with the tables of the directory and the container with the package of the app. It refuses its access keys.'
 
 @description('Required. Name of the account.')
 @minLength(3)
@@ -11,10 +11,10 @@ param location string
 @description('Required. Tags.')
 param tags { *: string }
 
-@description('Required. Keep copies in three zones of the region instead of one. Azure does not change this later by deploying.')
+@description('Required. Keep copies in three zones of the region instead of one. A later deployment cannot change this.')
 param zoneRedundant bool
 
-@description('Required. Close the public endpoint but for the addresses allowed.')
+@description('Required. Close the public endpoint, except for the allowed addresses.')
 param isPrivate bool
 
 @description('Required. Public IPv4 addresses that may reach a private account.')
@@ -61,7 +61,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   resource tables 'tableServices' = {
     name: 'default'
 
-    // The tenants are rows of this table; each of them has a table of its own, made when the tenant is added.
+    // Each tenant is a row of this table, and has its own table, which is created with the tenant.
     resource tenants 'tables' = {
       name: 'tenants'
     }
@@ -85,5 +85,5 @@ resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (
 @description('Resource id of the account.')
 output id string = account.id
 
-@description('Address of the container that the app is started from.')
+@description('Address of the container with the package of the app.')
 output packageUrl string = 'https://${name}.blob.${environment().suffixes.storage}/${account::blobs::package.name}'

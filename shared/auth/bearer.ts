@@ -1,7 +1,7 @@
 import { unauthorized } from '../scim/error.ts'
 
 /**
- * The token in an Authorization header (RFC 6750 section 2.1); the scheme is taken in any letter case.
+ * Reads the token of an Authorization header (RFC 6750 section 2.1). The scheme may be in any letter case.
  *
  * @throws ScimError 401 with a challenge
  */
@@ -13,15 +13,15 @@ export function parseBearer(header: string | null): string {
 			challenge,
 		)
 	}
-	// RFC 6750 section 3.1 has malformed tokens under invalid_token. As a 400 it would not look like a matter of credentials.
+	// A malformed token is an invalid_token (RFC 6750 section 3.1). A 400 would not point the administrator to the token.
 	if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(credentials)) {
 		throw unauthorized(
-			'what follows "Bearer" in the Authorization header is not a token: it has letters, digits and - . _ ~ + / only',
+			'the text after "Bearer" in the Authorization header is not a token: a token has only letters, digits and - . _ ~ + /',
 			`${challenge}, error="invalid_token"`,
 		)
 	}
 	return credentials
 }
 
-/** RFC 6750 section 3: without an error code where the request has no token. */
+/** RFC 6750 section 3: no error code if the request has no token. */
 const challenge = 'Bearer realm="scim"'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { isInDate, newest, type Token, type TokenSource } from './tokens.ts'
+import { isInDate, newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 const time = z.iso.datetime({ offset: true })
 
@@ -15,24 +15,25 @@ const listed = z.strictObject({
 
 const tokensFile = z.strictObject({ tokens: z.record(z.string(), z.array(listed)) })
 
-/** A token as it stands in a file; its times are RFC 3339. */
+/** A token in the tokens file. Its times are RFC 3339. */
 export type ListedToken = z.infer<typeof listed>
 
 /**
- * Tokens in a file, for one's own machine: `{"tokens": {"demo": [{"value": "…", "created": "2026-01-01T00:00:00Z"}]}}`.
- * `enabled`, `notBefore` and `expires` are optional. The file is read anew for every lookup, of which there are few.
+ * Reads tokens from a file, for use on one's own machine:
+ * `{"tokens": {"demo": [{"value": "…", "created": "2026-01-01T00:00:00Z"}]}}`.
+ * `enabled`, `notBefore` and `expires` are optional. Lookups are rare, so each one reads the file again.
  *
- * @throws Error inside Azure, where tokens belong into a vault
+ * @throws Error inside Azure, because there the tokens belong in a vault
  */
-export function fileSource(path: string, environment: NodeJS.ProcessEnv = process.env): TokenSource {
-	// The platform sets one or both of them on every plan, the local tools neither.
+export function fileSource(path: string, environment: NodeJS.ProcessEnv = process.env): TenantTokenSource {
+	// On every plan, Azure sets at least one of the two variables. The local tools set neither.
 	if (environment.WEBSITE_SITE_NAME !== undefined || environment.WEBSITE_INSTANCE_ID !== undefined) {
 		throw new Error('tokens are not read from a file inside Azure: set ROLLCALL_KEY_VAULT_URL instead')
 	}
 	return async (tenant, now) => newest((await readTokens(path)).get(tenant)?.flatMap(tokenOf) ?? [], now)
 }
 
-/** The values of the tokens in a file that a tenant can use at the time `now`, the newest first; none where there is no file. */
+/** The values of the tokens that a tenant can use at the time `now`, newest first; none if there is no file. */
 export async function tokensIn(path: string, tenant: string, now: number): Promise<readonly string[]> {
 	const tokens = (await readOrEmpty(path)).get(tenant)?.flatMap(tokenOf) ?? []
 	return newest(tokens, now)
@@ -40,15 +41,15 @@ export async function tokensIn(path: string, tenant: string, now: number): Promi
 		.map(({ value }) => value)
 }
 
-/** All tokens of a tenant as they stand in a file, whether or not they are of use; none where there is no file. */
+/** All tokens of a tenant in a file, including disabled and expired ones; none if there is no file. */
 export const listTokens = async (path: string, tenant: string): Promise<readonly ListedToken[]> =>
 	(await readOrEmpty(path)).get(tenant) ?? []
 
-/** Adds a token to a tenant; the file is made where it is missing, and is its owner's alone to read. */
+/** Adds a token to a tenant. Creates the file if it is missing; only the owner of the file can read it. */
 export const addToken = (path: string, tenant: string, token: ListedToken): Promise<void> =>
 	changeTokens(path, tenant, (tokens) => [...tokens, token])
 
-/** Changes the tokens of a tenant, which is taken out of the file where none are left. */
+/** Changes the tokens of a tenant. A tenant without tokens is removed from the file. */
 export async function changeTokens(
 	path: string,
 	tenant: string,
@@ -59,7 +60,7 @@ export async function changeTokens(
 	all.delete(tenant)
 	if (tokens.length > 0) all.set(tenant, tokens)
 	const text = JSON.stringify({ tokens: Object.fromEntries(all) }, null, '\t')
-	// Whoever reads meanwhile sees the old file or the new one.
+	// A process that reads at the same time sees either the old file or the new one.
 	const draft = `${path}.${randomBytes(4).toString('hex')}`
 	await writeFile(draft, `${text}\n`, { mode: 0o600 })
 	await rename(draft, path)
@@ -85,7 +86,7 @@ async function readOrEmpty(path: string): Promise<TokensFile> {
 	}
 }
 
-/** Tenants may have names such as "constructor", so they are not looked up in an object. */
+/** Uses a map, because a tenant may have a name such as "constructor", which every object has. */
 async function readTokens(path: string): Promise<TokensFile> {
 	const parsed = tokensFile.safeParse(parseJson(await readFile(path, 'utf8'), path))
 	if (!parsed.success) throw new Error(`${path}: ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
@@ -97,7 +98,7 @@ function parseJson(text: string, path: string): unknown {
 		return JSON.parse(text)
 	} catch (error) {
 		if (!(error instanceof SyntaxError)) throw error
-		// biome-ignore lint/style/useErrorCause: it quotes the text, which has tokens in it, and errors are logged
+		// biome-ignore lint/style/useErrorCause: the cause quotes the text, which has tokens in it, and errors are logged
 		throw new Error(`${path} is not JSON`)
 	}
 }

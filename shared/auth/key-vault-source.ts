@@ -2,32 +2,32 @@ import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
 import * as z from 'zod'
 import { managedIdentity } from './managed-identity.ts'
-import { newest, type Token, type TokenSource } from './tokens.ts'
+import { newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 export type VaultOptions = {
 	/** `https://<vault>.vault.azure.net` */
 	readonly vaultUrl: string
 	/** The client id of a user-assigned managed identity. */
 	readonly clientId?: string
-	/** Stands in for the managed identity. */
+	/** Replaces the managed identity. */
 	readonly credential?: TokenCredential
 	readonly client?: SecretClientOptions
-	/** Made for each lookup, which is given up when it aborts. */
+	/** Makes a signal for each lookup. The lookup is given up when the signal aborts. */
 	readonly deadline?: () => AbortSignal
 }
 
 /**
- * A SCIM client waits for the lookup, so there are few and quick retries, and an end to them: a vault that is too busy may
- * ask for a long pause, and an identity endpoint need not answer at all.
+ * A SCIM client waits for the lookup, so retries are few and quick, and a lookup has a deadline. A busy vault may ask for a
+ * long pause, and an identity endpoint may not answer at all.
  */
 const retryOptions = { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 1000 }
 const fiveSeconds = () => AbortSignal.timeout(5000)
 
 /**
- * The tokens of a tenant are the enabled versions of the secret `scim-token-<tenant>`: a version is added and the old one
- * disabled later, so that a rotation has no gap.
+ * Reads the tokens of a tenant from the enabled versions of the secret `scim-token-<tenant>`. A rotation adds a version and
+ * disables the old one later, so that a valid token exists at any time.
  */
-export function keyVaultSource(options: VaultOptions): TokenSource {
+export function keyVaultSource(options: VaultOptions): TenantTokenSource {
 	const deadline = options.deadline ?? fiveSeconds
 	let connecting: Promise<SecretClient> | undefined
 	return (tenant, now) => {
@@ -38,7 +38,7 @@ export function keyVaultSource(options: VaultOptions): TokenSource {
 	}
 }
 
-/** Both packages are loaded when a token is looked up for the first time: they are most of what a cold start would load. */
+/** Both packages are loaded by the first lookup: otherwise they would be most of what a cold start loads. */
 async function connect({ vaultUrl, clientId, credential, client }: VaultOptions): Promise<SecretClient> {
 	const [{ SecretClient }, identity] = await Promise.all([
 		import('@azure/keyvault-secrets'),
@@ -47,23 +47,25 @@ async function connect({ vaultUrl, clientId, credential, client }: VaultOptions)
 	return new SecretClient(vaultUrl, identity, { retryOptions, ...client })
 }
 
-type LookUp = {
+type SecretQuery = {
 	readonly client: SecretClient
 	readonly name: string
 	readonly abortSignal: AbortSignal
 }
 
-async function readTokens(lookUp: LookUp, now: number): Promise<readonly Token[]> {
+async function readTokens(lookUp: SecretQuery, now: number): Promise<readonly Token[]> {
 	const versions = newest(await versionsOf(lookUp), now)
+	// A name without a secret costs as many requests as a tenant with one token. The time does not tell a caller which it is.
+	if (versions.length === 0) await tokenOf(lookUp, { version: '', created: 0 })
 	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
 	return tokens.flat()
 }
 
-type Version = Omit<Token, 'value'> & { readonly version: string }
+type SecretVersion = Omit<Token, 'value'> & { readonly version: string }
 
-/** The enabled versions; none where there is no such secret. All other errors are thrown: they do not mean that there are none. */
-async function versionsOf({ client, name, abortSignal }: LookUp): Promise<readonly Version[]> {
-	const versions: Version[] = []
+/** The enabled versions; none if the secret does not exist. Throws every other error, which says nothing about tokens. */
+async function versionsOf({ client, name, abortSignal }: SecretQuery): Promise<readonly SecretVersion[]> {
+	const versions: SecretVersion[] = []
 	try {
 		for await (const properties of client.listPropertiesOfSecretVersions(name, { abortSignal })) {
 			if (properties.enabled !== false) versions.push(versionOf(properties))
@@ -75,15 +77,18 @@ async function versionsOf({ client, name, abortSignal }: LookUp): Promise<readon
 	return versions
 }
 
-const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProperties): Version => ({
+const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProperties): SecretVersion => ({
 	version,
 	created: createdOn?.getTime() ?? 0,
 	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
 	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
 })
 
-/** One token; none where the version was disabled or deleted after it was listed. */
-async function tokenOf({ client, name, abortSignal }: LookUp, { version, ...dates }: Version): Promise<Token[]> {
+/** One token; none if the version was disabled or deleted after it was listed. */
+async function tokenOf(
+	{ client, name, abortSignal }: SecretQuery,
+	{ version, ...dates }: SecretVersion,
+): Promise<Token[]> {
 	try {
 		const { value } = await client.getSecret(name, { version, abortSignal })
 		return value === undefined ? [] : [{ ...dates, value }]
@@ -93,7 +98,7 @@ async function tokenOf({ client, name, abortSignal }: LookUp, { version, ...date
 	}
 }
 
-/** A 404 or 403 alone does not tell: the identity endpoint and a firewall answer with them too. */
+/** A 404 or 403 alone is not enough: the identity endpoint and a firewall send them too. */
 const gone = z.union([
 	z.object({ code: z.literal('SecretNotFound') }),
 	z.object({ details: z.object({ error: z.object({ innerError: z.object({ code: z.literal('SecretDisabled') }) }) }) }),

@@ -3,15 +3,15 @@ import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipel
 export type IdentityOptions = {
 	/** The client id of a user-assigned identity. */
 	readonly clientId?: string
-	/** Milliseconds within which the endpoint is to answer. */
+	/** Milliseconds within which the endpoint must answer. */
 	readonly timeout?: number
 }
 
 /**
- * The identity that the app has in Azure. Its package is loaded here, when the identity is first needed.
+ * The identity of the app in Azure. Its package is loaded when the identity is first needed.
  *
- * A SCIM client waits for the token. The package itself would try for a minute, and for ever where the endpoint does not
- * answer, until the Functions host ends the whole worker.
+ * A SCIM client waits for the token, so requests have a timeout. By itself the package would try for a minute. If the
+ * endpoint did not answer at all, it would wait until the Functions host ends the whole worker.
  */
 export async function managedIdentity({ clientId, timeout = 3000 }: IdentityOptions) {
 	const { managedIdentityCredential } = await import('./managed-identity-credential.ts')
@@ -22,7 +22,7 @@ export async function managedIdentity({ clientId, timeout = 3000 }: IdentityOpti
 	})
 }
 
-/** Gives up what is not answered in time. */
+/** Gives up a request that is not answered in time. */
 function within(timeout: number): HttpClient {
 	const client = createDefaultHttpClient()
 	return {

@@ -1,31 +1,32 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { unknownNameAllowance } from '../limits/allowance.ts'
 import { unavailable } from '../scim/error.ts'
 
-/** When a token came to be and when it is valid: from `notBefore` up to but not at `expires`, in milliseconds since 1970. */
-export type Dates = {
+/** The dates of a token, in milliseconds since 1970. It is valid from `notBefore` and no longer valid at `expires`. */
+export type TokenDates = {
 	readonly created: number
 	readonly notBefore?: number
 	readonly expires?: number
 }
 
-export type Token = Dates & { readonly value: string }
+export type Token = TokenDates & { readonly value: string }
 
 /**
- * Reads the tokens of a tenant that are enabled and valid at the time `now` or later; none where there is no such tenant.
- * Rejects where nobody can tell.
+ * Reads the tokens of a tenant that are enabled and valid at the time `now` or later; none if there is no such tenant.
+ * Rejects if the tokens cannot be read.
  */
-export type TokenSource = (tenant: string, now: number) => Promise<readonly Token[]>
+export type TenantTokenSource = (tenant: string, now: number) => Promise<readonly Token[]>
 
 /**
- * Says whether a token is one of a tenant's.
+ * Says whether a token belongs to a tenant.
  *
- * Rejects with a ScimError 503 where that cannot be known: a 401 would send an Entra job into quarantine.
+ * Rejects with a ScimError 503 if the tokens cannot be read. A 401 instead would send an Entra job into quarantine.
  */
 export type TokenVerifier = (tenant: string, token: string) => Promise<boolean>
 
-type Options = {
-	readonly source: TokenSource
-	/** Says whether there is such a tenant, without asking the source. */
+type TokenVerifierOptions = {
+	readonly source: TenantTokenSource
+	/** Says whether the tenant exists, without asking the source. */
 	readonly isTenant: (name: string) => Promise<boolean>
 	/** Milliseconds since 1970. */
 	readonly now: () => number
@@ -33,120 +34,134 @@ type Options = {
 
 const second = 1000
 const minute = 60 * second
-/** Tokens are read again after this time, while those that are known will do. */
-const fresh = 5 * minute
-/** After this time they are not used before they are read again: one may have been disabled since. */
-const overdue = 10 * minute
-/** Where they cannot be read again they will do for this long. */
-const usable = 24 * 60 * minute
-/** A token that is not known has the tenant's read again this often, so that one just made works soon. */
+/** After this time the tokens are read again. Meanwhile the known tokens are still used. */
+const freshFor = 5 * minute
+/** After this time the known tokens are not used until they are read again: a token may have been disabled. */
+const usableUnread = 10 * minute
+/** If the source cannot be read, the known tokens are used for this long. */
+const usableOffline = 24 * 60 * minute
+/** An unknown token makes us read the source this often at most, so that a new token works soon. */
 const rereadPause = 30 * second
-/** The source is tried again this often where nothing is known. */
+/** If no tokens are known, the source is read this often at most. */
 const retryPause = 5 * second
 const maxTenants = 10_000
-/** Lookups in a minute for names that have no tokens, which anybody can make up. */
-const strangersPerMinute = 60
-/** A tenant has this many tokens at a time at most; older ones do not count. */
+/** The largest number of valid tokens of a tenant. Older tokens do not count. */
 const maxTokens = 4
 
-/** A token of which nothing is kept but its SHA-256. */
-type Known = Dates & { readonly digest: Buffer }
+/** A token of which we keep only the SHA-256. */
+type TokenDigest = TokenDates & { readonly digest: Buffer }
 
-/** What is known of a tenant: `tokens` as they were at `read`, the newest first. */
-type Entry = {
-	tokens: readonly Known[]
+/** The known tokens of a tenant, newest first, as they were at the time `read`. */
+type TenantTokens = {
+	tokens: readonly TokenDigest[]
 	read: number
-	/** When the source was asked for the last time, and what became of it. */
+	/** The time of the last attempt to read the source. `failure` is set if the attempt failed. */
 	asked: number
 	failure?: { readonly cause: unknown }
-	asking?: Promise<void>
+	pendingRead?: Promise<void>
 }
 
 /**
- * Verifies tokens against what a source says, which is remembered for five minutes, and for a day while the source is away.
+ * Verifies tokens against a source. What the source returns is remembered for five minutes, and for a day if the source
+ * cannot be read.
  *
- * Names without tokens have the source asked 60 times a minute, so that they take as long as a wrong token does; beyond
- * that only for tenants that there are, so that a flood of made-up names shuts nobody out.
+ * For names without tokens the source is asked up to 60 times a minute, so that such a request takes as long as one with a
+ * wrong token. Beyond that it is asked only for tenants that exist, so that a flood of made-up names blocks no tenant.
  */
-export function tokenVerifier({ source, isTenant, now }: Options): TokenVerifier {
-	const entries = new Map<string, Entry>()
-	const isWithinAllowance = allowance(strangersPerMinute, now)
+export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): TokenVerifier {
+	const entries = new Map<string, TenantTokens>()
+	/** The names of the entries without known tokens. Those that were used last are at the end. */
+	const unknownNames = new Set<string>()
+	const isWithinAllowance = unknownNameAllowance(now)
 
-	/** The tenant's entry, which becomes the last one to be forgotten. */
-	const entryOf = (tenant: string): Entry => {
+	/** Forgets names without tokens as soon as their entries say nothing more. So they push no tenant out. */
+	const forgetUnknownNames = (): void => {
+		for (const name of unknownNames) {
+			const entry = entries.get(name)
+			if (entry?.pendingRead !== undefined || !isUnknownName(entry, now())) break
+			entries.delete(name)
+			unknownNames.delete(name)
+		}
+	}
+
+	/** The entry of a tenant. It moves to the end of the queue of entries to forget. */
+	const entryOf = (tenant: string): TenantTokens => {
 		const entry = entries.get(tenant) ?? { tokens: [], read: Number.NEGATIVE_INFINITY, asked: Number.NEGATIVE_INFINITY }
 		entries.delete(tenant)
+		forgetUnknownNames()
 		for (const [oldest] of entries) {
 			if (entries.size < maxTenants) break
 			entries.delete(oldest)
 		}
 		entries.set(tenant, entry)
+		if (usableTokens(entry, now()).length === 0) moveToEnd(unknownNames, tenant)
 		return entry
 	}
 
-	const read = async (tenant: string, entry: Entry): Promise<void> => {
+	const read = async (tenant: string, entry: TenantTokens): Promise<void> => {
 		const asked = now()
 		entry.asked = asked
 		try {
 			const tokens = await source(tenant, asked)
 			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: digestOf(value) }))
 			entry.read = asked
+			if (entry.tokens.length > 0) unknownNames.delete(tenant)
 			delete entry.failure
 		} catch (cause) {
 			entry.failure = { cause }
 		}
 	}
 
-	/** Asks the source, once for all who wait for it. Never rejects. */
-	const ask = (tenant: string, entry: Entry): Promise<void> => {
-		entry.asking ??= read(tenant, entry).finally(() => {
-			delete entry.asking
+	/** Asks the source once for all requests that wait. Never rejects. */
+	const ask = (tenant: string, entry: TenantTokens): Promise<void> => {
+		entry.pendingRead ??= read(tenant, entry).finally(() => {
+			delete entry.pendingRead
 		})
-		return entry.asking
+		return entry.pendingRead
 	}
 
 	return async (tenant, token) => {
 		const digest = digestOf(token)
-		const seen = entries.get(tenant)
-		const isKnown = isAccepted(seen, digest, now())
-		if (isStranger(seen, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
+		const current = entries.get(tenant)
+		const isKnown = isAccepted(current, digest, now())
+		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
-		if (isKnown && age < fresh) return true
-		const asking = entry.asking !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
-		if (isKnown && age < overdue) return true
-		await asking
+		if (isKnown && age < freshFor) return true
+		const pendingRead = entry.pendingRead !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
+		if (isKnown && age < usableUnread) return true
+		await pendingRead
 		if (isAccepted(entry, digest, now())) return true
 		if (entry.failure === undefined) return false
-		// It may be a new token as well as a wrong one.
+		// The token may be new or wrong: only the source can tell.
 		const seconds = Math.max(1, Math.ceil(pauseLeft(entry, now()) / second))
 		throw unavailable('the tokens cannot be read at the moment', seconds, entry.failure.cause)
 	}
 }
 
 /**
- * The tokens that are or will be accepted, the newest first: four that are in date, and four whose time is yet to come.
+ * The tokens that are accepted now or later, newest first: at most four that are valid, and four that are not yet valid.
  *
- * A source reads no more than these, however many a tenant has had.
+ * A source reads only these tokens, even if a tenant has had many more.
  */
-export function newest<T extends Dates>(tokens: readonly T[], now: number): readonly T[] {
+export function newest<T extends TokenDates>(tokens: readonly T[], now: number): readonly T[] {
 	const sorted = [...tokens].sort((a, b) => b.created - a.created)
 	const current = sorted.filter((token) => isInDate(token, now)).slice(0, maxTokens)
-	const coming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
-	return sorted.filter((token) => current.includes(token) || coming.includes(token))
+	const upcoming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
+	return sorted.filter((token) => current.includes(token) || upcoming.includes(token))
 }
 
-/** Whether a token is valid at a time. */
-export const isInDate = ({ notBefore, expires }: Dates, now: number): boolean =>
+/** Says whether a token is valid at the time `now`. */
+export const isInDate = ({ notBefore, expires }: TokenDates, now: number): boolean =>
 	(notBefore ?? now) <= now && now < (expires ?? Number.POSITIVE_INFINITY)
 
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 
-/** No token is known that has this digest. */
-const noDigest: Known = { created: 0, digest: Buffer.alloc(32) }
+/** A digest that no token has. */
+const noDigest: TokenDigest = { created: 0, digest: Buffer.alloc(32) }
 
-/** Compares with every token whatever comes of it, and with one where there are none. */
-function isAccepted(entry: Entry | undefined, digest: Buffer, now: number): boolean {
+/** Constant time: compares with every token, or with a dummy if there are none. */
+function isAccepted(entry: TenantTokens | undefined, digest: Buffer, now: number): boolean {
 	const tokens = usableTokens(entry, now)
 	const current = tokens.filter((token) => isInDate(token, now)).slice(0, maxTokens)
 	return (current.length === 0 ? [noDigest] : current)
@@ -154,28 +169,20 @@ function isAccepted(entry: Entry | undefined, digest: Buffer, now: number): bool
 		.includes(true)
 }
 
-const usableTokens = (entry: Entry | undefined, now: number): readonly Known[] =>
-	entry !== undefined && now - entry.read < usable ? entry.tokens : []
+const usableTokens = (entry: TenantTokens | undefined, now: number): readonly TokenDigest[] =>
+	entry !== undefined && now - entry.read < usableOffline ? entry.tokens : []
 
-/** How long the source is not to be asked again. */
-function pauseLeft({ read, asked }: Entry, now: number): number {
-	const pause = now - read < usable ? rereadPause : retryPause
+/** Milliseconds until the source may be asked again. */
+function pauseLeft({ read, asked }: TenantTokens, now: number): number {
+	const pause = now - read < usableOffline ? rereadPause : retryPause
 	return asked + pause - now
 }
 
-/** Whether to ask the source would be to ask for a name that is not known to have tokens. */
-const isStranger = (entry: Entry | undefined, now: number): boolean =>
+/** Says whether the next lookup would be for a name without known tokens. */
+const isUnknownName = (entry: TenantTokens | undefined, now: number): boolean =>
 	entry === undefined || (pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0)
 
-/** Says yes so many times a minute. */
-function allowance(perMinute: number, now: () => number): () => boolean {
-	let current = Number.NEGATIVE_INFINITY
-	let used = 0
-	return () => {
-		const started = Math.floor(now() / minute)
-		if (started !== current) used = 0
-		current = started
-		used++
-		return used <= perMinute
-	}
+function moveToEnd(names: Set<string>, name: string): void {
+	names.delete(name)
+	names.add(name)
 }

@@ -1,4 +1,4 @@
-/** The known name that needs the fewest edits to become `name`, if it is close at all. */
+/** The known name that is closest to `name` by the number of edits; undefined if no name is close. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
 	const [best] = known
 		.map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))

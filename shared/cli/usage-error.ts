@@ -1,4 +1,4 @@
-/** Something that whoever started the program can put right: what it is, and in `hint` how. */
+/** A problem that the user of the program can fix. The message says what is wrong, and `hint` how to fix it. */
 export class UsageError extends Error {
 	override readonly name = 'UsageError'
 	readonly hint: string
@@ -9,7 +9,7 @@ export class UsageError extends Error {
 	}
 }
 
-/** Does some work; where it fails, `problem` and the reason become a UsageError. */
+/** Does some work. If it fails, throws a UsageError with `problem` and the reason. */
 export async function explained<T>(problem: string, hint: string, work: () => T | Promise<T>): Promise<T> {
 	try {
 		return await work()
@@ -20,5 +20,5 @@ export async function explained<T>(problem: string, hint: string, work: () => T 
 	}
 }
 
-/** The code of an error of the system, such as ENOENT. */
+/** The code of a system error, such as ENOENT. */
 export const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)

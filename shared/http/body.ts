@@ -4,7 +4,7 @@ import { parseJson } from './json.ts'
 import type { ScimRequest } from './request.ts'
 
 /**
- * Reads the JSON body of a request. A byte order mark is passed over, as RFC 8259 section 8.1 allows.
+ * Reads the JSON body of a request. A byte order mark is ignored, as RFC 8259 section 8.1 allows.
  *
  * @throws ScimError 400 `invalidSyntax`, 411, 413, 415
  */
@@ -17,7 +17,7 @@ export async function readJson(request: ScimRequest): Promise<unknown> {
 }
 
 /**
- * Reads the body of a request, whatever it is; empty where there is none.
+ * Reads the body of a request as bytes; empty if the request has no body.
  *
  * @throws ScimError 411, 413
  */
@@ -26,7 +26,7 @@ export async function readBytes(request: ScimRequest): Promise<ArrayBuffer> {
 	if (declared > limits.maxPayloadSize) throw tooLarge()
 	const bytes = await request.arrayBuffer()
 	if (bytes.byteLength > limits.maxPayloadSize) throw tooLarge()
-	// The Functions host does not hand on the body of a request without a Content-Length.
+	// The Functions host drops the body of a request without a Content-Length.
 	if (bytes.byteLength === 0 && request.headers.has('transfer-encoding')) {
 		throw lengthRequired('send the body with a Content-Length instead of Transfer-Encoding: chunked')
 	}
@@ -35,7 +35,7 @@ export async function readBytes(request: ScimRequest): Promise<ArrayBuffer> {
 
 const tooLarge = () => payloadTooLarge(`the body is larger than ${limits.maxPayloadSize} bytes`)
 
-/** RFC 7644 section 3.1 asks for application/scim+json and application/json; a body without a type is taken for one. */
+/** RFC 7644 section 3.1 allows application/scim+json and application/json. A body without a type is read as JSON. */
 function requireJson(contentType: string | null): void {
 	if (contentType === null) return
 	const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase())
@@ -50,7 +50,7 @@ function requireJson(contentType: string | null): void {
 
 function requireNoEncoding(encoding: string | null): void {
 	if (encoding !== null && encoding.toLowerCase() !== 'identity') {
-		throw unsupportedMediaType(`the Content-Encoding is ${encoding}: send the body as it is`)
+		throw unsupportedMediaType(`the Content-Encoding is ${encoding}: send the body uncompressed`)
 	}
 }
 

@@ -2,16 +2,17 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { expiredCursor, invalidCursor } from '../scim/error.ts'
 import { limits } from '../scim/service-provider-config.ts'
 
-/** What a cursor is good for: one tenant's key, one query (in words that differ where the query does), for a while. */
+/** The scope in which a cursor is valid: one tenant, one query, and a limited time. */
 export type CursorScope = {
 	/** The tenant's secret, in base64url. */
 	readonly key: string
+	/** A text that is different for every different query. */
 	readonly query: string
-	/** Milliseconds since 1970. */
+	/** The time of the request, in milliseconds since 1970. */
 	readonly now: number
 }
 
-/** Makes the cursor of RFC 9865 for a position in a result. It has unreserved characters only. */
+/** Makes a cursor of RFC 9865 for a position in a result. It has only unreserved characters of a URL. */
 export function sealCursor(position: string, { key, query, now }: CursorScope): string {
 	const expires = Math.floor(now / 1000) + limits.cursorTimeout
 	const content = Buffer.from(`${expires} ${position}`).toString('base64url')
@@ -19,14 +20,14 @@ export function sealCursor(position: string, { key, query, now }: CursorScope): 
 }
 
 /**
- * Reads the position out of a cursor that we made.
+ * Reads the position from a cursor that we made.
  *
- * @throws ScimError 400 `invalidCursor`, also where it belongs to another tenant or query; `expiredCursor`
+ * @throws ScimError 400 `invalidCursor`, also for a cursor of another tenant or query; 400 `expiredCursor`
  */
 export function openCursor(cursor: string, { key, query, now }: CursorScope): string {
-	const [content = '', given = ''] = cursor.split('.')
-	if (!isSame(given, signature(content, key, query))) {
-		throw invalidCursor('the cursor is not one of this query: begin again with an empty cursor')
+	const [content = '', tag = ''] = cursor.split('.')
+	if (!isSame(tag, signature(content, key, query))) {
+		throw invalidCursor('the cursor does not belong to this query: begin again with an empty cursor')
 	}
 	const [expires = '', ...position] = Buffer.from(content, 'base64url').toString().split(' ')
 	if (Number(expires) * 1000 < now) throw expiredCursor('the cursor has expired: begin again with an empty cursor')

@@ -1,11 +1,11 @@
 import { invalidSyntax } from '../scim/error.ts'
 
-/** Deeper than any SCIM message, shallow enough for every recursion that follows. */
+/** Deeper than any SCIM message, and shallow enough for the recursive functions that read the value. */
 const maxDepth = 32
 
 /**
- * Reads JSON text that means one thing only: a name given twice in one object, which parsers answer differently, is
- * refused, and so is `__proto__`.
+ * Reads JSON text that has one meaning only. Refuses an object with one name twice, because parsers differ in what they
+ * read, and the name `__proto__`.
  *
  * @throws ScimError 400 `invalidSyntax`
  */
@@ -23,7 +23,7 @@ function parse(text: string): unknown {
 	}
 }
 
-/** Walks the text of valid JSON. */
+/** Walks over the text of valid JSON. */
 function requireOneMeaning(text: string): void {
 	// One entry for each open object or list: the names seen in it, or undefined for a list.
 	const open: (Set<string> | undefined)[] = []

@@ -2,12 +2,18 @@ import * as z from 'zod'
 import { invalidSyntax, invalidValue } from '../scim/error.ts'
 import { isObject } from '../scim/value.ts'
 
-/** The parameters of a query as the client gave them (RFC 7644 sections 3.4.2 and 3.9, RFC 9865 section 2). */
+/** The parameters of a query as the client sent them (RFC 7644 sections 3.4.2 and 3.9, RFC 9865 section 2). */
 export type QueryParameters = z.infer<typeof queryParameters>
 
 const integer = z
 	.union([z.number(), z.string().regex(/^[+-]?\d{1,15}$/)])
 	.transform(Number)
+	.pipe(z.int())
+
+/** A position of any size. One beyond 2^53 counts as 2^53 - 1, which is behind every resource. */
+const position = z
+	.union([z.number(), z.string().regex(/^[+-]?\d+$/)])
+	.transform((value) => Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
 	.pipe(z.int())
 const names = z.union([z.string(), z.array(z.string())])
 
@@ -21,7 +27,7 @@ const queryParameters = z
 			.string()
 			.toLowerCase()
 			.pipe(z.enum(['ascending', 'descending'])),
-		startIndex: integer,
+		startIndex: position,
 		count: integer,
 		cursor: z.string(),
 	})
@@ -30,42 +36,42 @@ const queryParameters = z
 const canonicalNames = new Map(Object.keys(queryParameters.shape).map((name) => [name.toLowerCase(), name]))
 
 /**
- * Reads the query of a URL. Names are taken in any letter case, as Microsoft's inbound client sends `startindex`; names
- * that mean nothing here are ignored, such as Entra's feature flags.
+ * Reads the query of a URL. Names may be in any letter case: Microsoft's inbound client sends `startindex`. Unknown names
+ * are ignored, such as Entra's feature flags.
  *
- * @throws ScimError 400 `invalidValue`, `invalidSyntax` for a parameter given twice
+ * @throws ScimError 400 `invalidValue`; 400 `invalidSyntax` for a parameter that is given twice
  */
 export function parseQuery(search: URLSearchParams): QueryParameters {
-	const given: Record<string, string> = {}
+	const parameters: Record<string, string> = {}
 	for (const [name, value] of search) {
 		const canonical = canonicalNames.get(name.toLowerCase())
 		if (canonical === undefined) continue
-		if (Object.hasOwn(given, canonical)) throw invalidSyntax(`the query has ${canonical} twice`)
-		// An empty cursor asks for the first page; any other parameter without a value says nothing.
-		if (value !== '' || canonical === 'cursor') given[canonical] = value
+		if (Object.hasOwn(parameters, canonical)) throw invalidSyntax(`the query has ${canonical} twice`)
+		// An empty cursor asks for the first page. Any other parameter without a value is ignored.
+		if (value !== '' || canonical === 'cursor') parameters[canonical] = value
 	}
-	return validate(given)
+	return validate(parameters)
 }
 
 /**
- * Reads the SearchRequest message (RFC 7644 section 3.4.3), which has the same parameters.
+ * Reads a SearchRequest message (RFC 7644 section 3.4.3). It has the same parameters as a query.
  *
  * @throws ScimError 400 `invalidSyntax`, `invalidValue`
  */
 export function parseSearchRequest(body: unknown): QueryParameters {
 	if (!isObject(body)) throw invalidSyntax('the search request must be a JSON object')
-	const given: Record<string, unknown> = {}
+	const parameters: Record<string, unknown> = {}
 	for (const [name, value] of Object.entries(body)) {
 		const canonical = canonicalNames.get(name.toLowerCase())
 		if (canonical === undefined || value === null) continue
-		if (Object.hasOwn(given, canonical)) throw invalidSyntax(`the search request has ${canonical} twice`)
-		given[canonical] = value
+		if (Object.hasOwn(parameters, canonical)) throw invalidSyntax(`the search request has ${canonical} twice`)
+		parameters[canonical] = value
 	}
-	return validate(given)
+	return validate(parameters)
 }
 
-function validate(given: unknown): QueryParameters {
-	const parsed = queryParameters.safeParse(given)
+function validate(parameters: unknown): QueryParameters {
+	const parsed = queryParameters.safeParse(parameters)
 	if (parsed.success) return parsed.data
 	const [issue] = parsed.error.issues
 	throw invalidValue(`${issue?.path.join('.')}: ${expectation(String(issue?.path[0]))}`, parsed.error)

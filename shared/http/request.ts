@@ -1,6 +1,6 @@
 /**
- * An HTTP request as far as we look at it. `HttpRequest` of @azure/functions is one; other hosts spare themselves its
- * cost, and its refusal of the method TRACE.
+ * The part of an HTTP request that we read. `HttpRequest` of @azure/functions has it. Other hosts need not pay for a whole
+ * `HttpRequest`, which also refuses the method TRACE.
  */
 export type ScimRequest = {
 	readonly method: string

@@ -10,7 +10,10 @@ export type AttributeType =
 	| 'reference'
 	| 'complex'
 
-/** The characteristics of RFC 7643 section 7, as they are declared beside an attribute; the defaults are those of section 2.2. */
+/**
+ * The characteristics of an attribute (RFC 7643 section 7). A characteristic that a declaration leaves out has the default
+ * of section 2.2.
+ */
 export type Characteristics = {
 	readonly description: string
 	readonly required?: boolean
@@ -30,11 +33,11 @@ export type Attribute = Required<Omit<Characteristics, 'canonicalValues' | 'refe
 	readonly canonicalValues: readonly string[]
 	readonly referenceTypes: readonly string[]
 	readonly subAttributes: Attributes
-	/** Accepts one value of the attribute: one element where it is multi-valued. */
+	/** Accepts one value of the attribute; of a multi-valued attribute, one element. */
 	readonly schema: z.ZodType
 }
 
-/** Attributes by lower-case name, since names are case-insensitive (RFC 7643 section 2.1); iteration is in declared order. */
+/** Attributes by lower-case name: names are case-insensitive (RFC 7643 section 2.1). Iteration is in declared order. */
 export type Attributes = ReadonlyMap<string, Attribute>
 
 const declared = z.registry<Characteristics & { readonly type: AttributeType }>()
@@ -77,7 +80,7 @@ export const multiValued = <S extends z.ZodRawShape>(shape: S, characteristics: 
 		.register(declared, { ...characteristics, type: 'complex' })
 		.optional()
 
-/** Reads the attributes and their characteristics off the zod object that declares them. */
+/** Reads the attributes and their characteristics from the zod object that declares them. */
 export function attributesOf(schema: z.ZodObject): Attributes {
 	return new Map(Object.entries(schema.shape).map(([name, field]) => [name.toLowerCase(), describe(name, field)]))
 }
@@ -101,7 +104,7 @@ function describe(name: string, field: unknown): Attribute {
 		name,
 		multiValued: schema instanceof z.ZodArray,
 		subAttributes: element instanceof z.ZodObject ? attributesOf(element) : new Map(),
-		schema: element as z.ZodType, // sound: zod types an array's element as its internal base type, and every element here is made by this file
+		schema: element as z.ZodType, // sound: this file makes every element; zod only types an array's element as its internal base type
 	}
 }
 

@@ -1,65 +1,90 @@
 import type { Attribute } from './attribute.ts'
 import type { CompareValue, Filter } from './filter/ast.ts'
+import { urn } from './urn.ts'
 
-// What clients send that RFC 7643 and RFC 7644 do not allow and that we understand all the same. One function each.
+// What clients send that RFC 7643 and RFC 7644 do not allow, and that we understand all the same. There is one function
+// for each deviation. It adds its name to the quirks of the request when it applies.
 
-/** A deviation that was tolerated, by the name of the function that understands it. */
+/** A tolerated deviation, by the name of the function that understands it. */
 export type Quirk =
 	| 'booleanFromString'
+	| 'complexFromJson'
 	| 'complexFromString'
 	| 'singleFromList'
 	| 'roleFromJson'
 	| 'displayFromDisplayName'
+	| 'operationsAlone'
+	| 'emptySchemas'
+	| 'urnInOtherSpelling'
 	| 'operationInAnyCase'
 	| 'namesInAnyCase'
 	| 'elementFromFilter'
 	| 'listOfSingle'
 	| 'namesValuesToRemove'
+	| 'unknownLeftOut'
 
-let tell: (quirk: Quirk) => void = () => undefined
-
-/** Has somebody told of every deviation as it is tolerated, within the call that tolerates it. */
-export function onTolerated(listener: (quirk: Quirk) => void): void {
-	tell = listener
-}
-
-/** What a value is understood as, which is a deviation where it is not the value itself. */
-function understood<T>(quirk: Quirk, value: unknown, meant: T): T {
-	if (meant !== value) tell(quirk)
-	return meant
-}
+/**
+ * The deviations tolerated in one request, in the order of their first appearance. The caller makes the set and keeps
+ * it: it still holds what was tolerated if the parser then refuses the request.
+ */
+export type Quirks = Set<Quirk>
 
 /**
  * Entra writes booleans as strings: `"active": "False"`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
-export function booleanFromString(value: unknown): unknown {
+export function booleanFromString(value: unknown, quirks: Quirks): unknown {
+	const meant = readBoolean(value)
+	if (meant !== value) quirks.add('booleanFromString')
+	return meant
+}
+
+/** The boolean that "true" or "false" stands for, in any letter case; any other value as it is. */
+export function readBoolean(value: unknown): unknown {
 	if (typeof value !== 'string') return value
 	const lower = value.toLowerCase()
-	return understood('booleanFromString', value, lower === 'true' ? true : lower === 'false' ? false : value)
+	return lower === 'true' ? true : lower === 'false' ? false : value
 }
 
 /**
- * Entra writes a complex value that has a `value` as that value alone: `"manager": "2819c223"`, `"members": ["2819c223"]`.
- * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+ * The client of SCIM-SDK writes complex values as JSON inside a string: `"members": "[{\"value\":\"2819c223\"}]"`.
+ * https://github.com/Captain-P-Goldfish/SCIM-SDK/issues/404
  */
-export function complexFromString(attribute: Attribute, value: unknown): unknown {
-	const isBare = typeof value === 'string' && attribute.subAttributes.has('value')
-	return understood('complexFromString', value, isBare ? { value } : value)
+export function complexFromJson(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (attribute.type !== 'complex' || typeof value !== 'string' || !looksLikeJson(value)) return value
+	const parsed = parsedJson(value)
+	if (parsed === undefined) return value
+	quirks.add('complexFromJson')
+	return parsed
 }
 
 /**
- * Entra writes a single complex value as a list of one: `"manager": [{"value": "2819c223"}]`, and in older jobs a
- * simple one too: `"displayName": [{"$ref": null, "value": "Babs"}]`.
+ * Entra writes a manager or a member as its id alone: `"manager": "2819c223"`, `"members": ["2819c223"]`. Others write roles
+ * like this. In other attributes a string is a mistake, and a string that looks like JSON is one everywhere.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+ * https://github.com/pingidentity/scim/issues/37
+ */
+export function complexFromString(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (typeof value !== 'string' || !writtenAsString.has(attribute.name) || looksLikeJson(value)) return value
+	quirks.add('complexFromString')
+	return { value }
+}
+
+const writtenAsString: ReadonlySet<string> = new Set(['manager', 'members', 'roles'])
+
+/**
+ * Entra writes a single complex value as a list of one: `"manager": [{"value": "2819c223"}]`. Older jobs write a simple
+ * value like this too: `"displayName": [{"$ref": null, "value": "Babs"}]`. The client of SCIM-SDK writes `["de"]`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
  * https://github.com/jelhub/scimgateway
+ * https://github.com/Captain-P-Goldfish/SCIM-SDK/issues/968
  */
-export function singleFromList(attribute: Attribute, value: unknown): unknown {
+export function singleFromList(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
 	if (!Array.isArray(value) || value.length !== 1) return value
 	const element: unknown = value[0]
-	const isElement = attribute.type === 'complex'
-	const isValueOf = !isElement && typeof element === 'object' && element !== null && 'value' in element
-	return understood('singleFromList', value, isElement ? element : isValueOf ? element.value : value)
+	quirks.add('singleFromList')
+	const hasValue = typeof element === 'object' && element !== null && 'value' in element
+	return attribute.type !== 'complex' && hasValue ? element.value : element
 }
 
 /**
@@ -70,55 +95,115 @@ export function singleFromList(attribute: Attribute, value: unknown): unknown {
 export function roleFromJson(
 	attribute: Attribute,
 	element: Readonly<Record<string, unknown>>,
+	quirks: Quirks,
 ): Readonly<Record<string, unknown>> {
 	if (attribute.name !== 'roles' || typeof element.value !== 'string' || !element.value.startsWith('{')) return element
 	const role = parsedObject(element.value)
-	// A role that only looks like one in JSON is a plain string.
+	// A string that only looks like a role in JSON stays a string.
 	if (typeof role?.value !== 'string') return element
+	quirks.add('roleFromJson')
 	const { displayName, ...rest } = role
-	const meant = { ...element, ...rest, ...(displayName !== undefined && { display: displayName }) }
-	return understood('roleFromJson', element, meant)
+	return { ...element, ...rest, ...(displayName !== undefined && { display: displayName }) }
 }
 
 /**
- * Entra's roles and the reference client's members carry `displayName` where the attribute is called `display`.
+ * Entra's roles and the reference client's members carry `displayName`, although the attribute is called `display`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes
  */
-export function displayFromDisplayName(attribute: Attribute, name: string): string {
-	const { subAttributes } = attribute
-	const isDisplay =
-		name.toLowerCase() === 'displayname' && subAttributes.has('display') && !subAttributes.has('displayname')
-	return understood('displayFromDisplayName', name, isDisplay ? 'display' : name)
+export function displayFromDisplayName({ subAttributes }: Attribute, name: string, quirks: Quirks): string {
+	if (name.toLowerCase() !== 'displayname' || !subAttributes.has('display') || subAttributes.has('displayname')) {
+		return name
+	}
+	quirks.add('displayFromDisplayName')
+	return 'display'
+}
+
+/**
+ * RFC 7644 section 3.7.3 itself prints the `data` of a PATCH in a bulk request as the bare list of its operations. Clients
+ * that follow the example send it so.
+ * https://www.rfc-editor.org/rfc/rfc7644#section-3.7.3
+ */
+export function operationsAlone(data: unknown, quirks: Quirks): unknown {
+	if (!Array.isArray(data)) return data
+	quirks.add('operationsAlone')
+	return { Operations: data }
+}
+
+/**
+ * Clients of generated models send `"schemas": []` if nothing has set it. RFC 7643 section 3 requires the URN of the message.
+ * https://github.com/python-scim/scim2-models/issues/93
+ */
+export function emptySchemas(schemas: readonly unknown[], quirks: Quirks): void {
+	if (schemas.length === 0) quirks.add('emptySchemas')
+}
+
+/**
+ * Entra's older jobs (`customappsso`) write a dot after the URN of a schema: `urn:…:enterprise:2.0:User.department`. Others
+ * write it before the last word of the URN: `urn:…:enterprise:2.0.User`. OneLogin writes the names of SCIM 1 and of drafts:
+ * `urn:scim:schemas:extension:enterprise:1.0:department`.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
+ * https://developers.onelogin.com/scim/define-user-schema
+ *
+ * @returns the name with the URN of RFC 7643. A core name of SCIM 1 loses its URN, which stands for users and groups alike.
+ */
+export function urnInOtherSpelling(name: string, quirks: Quirks): string {
+	const meant = dottedUrn(name) ?? oldUrn(name) ?? name
+	if (meant !== name) quirks.add('urnInOtherSpelling')
+	return meant
+}
+
+const dotted = /^(urn:ietf:params:scim:schemas:(?:core|extension:enterprise):2\.0)[:.](user|group)(?:[:.](.+))?$/i
+
+function dottedUrn(name: string): string | undefined {
+	const [, start, word, rest] = dotted.exec(name) ?? []
+	if (start === undefined || word === undefined) return undefined
+	return rest === undefined ? `${start}:${word}` : `${start}:${word}:${rest}`
+}
+
+const old = /^urn:scim:schemas:(core|extension:enterprise):[12]\.0(?::(?:user|group))?(?:[:.](.+))?$/i
+
+function oldUrn(name: string): string | undefined {
+	const [, schema, rest] = old.exec(name) ?? []
+	if (schema === undefined || schema.toLowerCase() === 'core') return rest
+	return rest === undefined ? urn.enterpriseUser : `${urn.enterpriseUser}:${rest}`
 }
 
 /**
  * Entra writes the operations `Add`, `Replace` and `Remove`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
-export const operationInAnyCase = (op: string): string => understood('operationInAnyCase', op, op.toLowerCase())
+export function operationInAnyCase(op: string, quirks: Quirks): string {
+	const lower = op.toLowerCase()
+	if (lower !== op) quirks.add('operationInAnyCase')
+	return lower
+}
 
 /**
- * The reference client writes names in any letter case, and others write `operations` for `Operations`.
+ * The reference client writes names in any letter case, and other clients write `operations` for `Operations`.
  * https://github.com/AzureAD/SCIMReferenceCode
  */
-export function namesInAnyCase(object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+export function namesInAnyCase(
+	object: Readonly<Record<string, unknown>>,
+	quirks: Quirks,
+): Readonly<Record<string, unknown>> {
 	const entries = Object.entries(object).map(([name, value]) => {
 		const lower = name.toLowerCase()
-		understood('namesInAnyCase', name, lower === 'operations' ? 'Operations' : lower)
+		if (name !== (lower === 'operations' ? 'Operations' : lower)) quirks.add('namesInAnyCase')
 		return [lower, value] as const
 	})
 	return Object.fromEntries(entries)
 }
 
 /**
- * Entra adds and replaces through a filter that nothing matches yet, and expects the element to be made:
+ * Entra adds and replaces through a filter that matches nothing yet, and expects the service to make the element:
  * `{"op": "Add", "path": "emails[type eq \"work\"].value", "value": "a@b.c"}`. RFC 7644 section 3.5.2.3 says `noTarget`.
- * What the filter says about the element to make, or undefined where it is more than `eq` and `and`.
  * https://learn.microsoft.com/answers/questions/120490/patch-request-in-scim-with-azure-ad
+ *
+ * @returns what the filter says about the new element; undefined if the filter is more than `eq` and `and`
  */
-export function elementFromFilter(filter: Filter): Readonly<Record<string, CompareValue>> | undefined {
+export function elementFromFilter(filter: Filter, quirks: Quirks): Readonly<Record<string, CompareValue>> | undefined {
 	const element = literalsOf(filter)
-	if (element !== undefined) tell('elementFromFilter')
+	if (element !== undefined) quirks.add('elementFromFilter')
 	return element
 }
 
@@ -126,17 +211,33 @@ export function elementFromFilter(filter: Filter): Readonly<Record<string, Compa
  * Entra filters a single value as if it were a list: `{"op": "remove", "path": "manager[value eq \"2819c223\"]"}`.
  * https://github.com/thomaspoignant/scim-patch/issues/453
  */
-export const listOfSingle = (value: unknown): readonly unknown[] =>
-	understood('listOfSingle', value, value === undefined ? [] : [value])
+export function listOfSingle(value: unknown, quirks: Quirks): readonly unknown[] {
+	quirks.add('listOfSingle')
+	return value === undefined ? [] : [value]
+}
 
 /**
  * Entra removes values by naming them instead of by a filter:
  * `{"op": "Remove", "path": "members", "value": [{"value": "2819c223"}]}`. RFC 7644 section 3.5.2.2 knows no value there
- * and would remove them all.
+ * and would remove all members.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
-export function namesValuesToRemove({ value }: { readonly value?: unknown }): boolean {
-	return understood('namesValuesToRemove', false, value !== undefined && value !== null && value !== '')
+export function namesValuesToRemove({ value }: { readonly value?: unknown }, quirks: Quirks): boolean {
+	if (value === undefined || value === null || value === '') return false
+	quirks.add('namesValuesToRemove')
+	return true
+}
+
+/**
+ * Clients send attributes that the schema does not have, also as the path of an operation: Entra those of its mappings,
+ * Okta `password`. Nothing of them is stored, and the rest of the request is done. Otherwise a custom attribute would cost
+ * the `"active": false` beside it.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes
+ * https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20/
+ */
+export function unknownLeftOut(quirks: Quirks): undefined {
+	quirks.add('unknownLeftOut')
+	return undefined
 }
 
 function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | undefined {
@@ -154,10 +255,17 @@ function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | un
 	return element
 }
 
+const looksLikeJson = (text: string): boolean => /^\s*[[{]/.test(text)
+
 function parsedObject(json: string): Readonly<Record<string, unknown>> | undefined {
+	const value = parsedJson(json)
+	return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+}
+
+/** The value that a JSON text holds; undefined for any other text. */
+function parsedJson(json: string): unknown {
 	try {
-		const value: unknown = JSON.parse(json)
-		return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+		return JSON.parse(json)
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined
 		throw error

@@ -15,7 +15,7 @@ export const enterpriseUser = z.object({
 				caseExact: true,
 			}),
 			$ref: reference({ description: "The address of the manager's User.", referenceTypes: ['User'] }),
-			// Not displayName, which RFC 7643 section 4.3 leaves optional: it would be one more request for each user that is read.
+			// displayName is optional (RFC 7643 section 4.3). It is left out: it would cost one more storage request for each user.
 		},
 		{ description: 'The manager.' },
 	),

@@ -23,20 +23,20 @@ export type ErrorMessage = {
 	readonly detail: string
 }
 
-type Options = {
+type ScimErrorOptions = {
 	readonly scimType?: ScimType
 	readonly headers?: Readonly<Record<string, string>>
 	readonly cause?: unknown
 }
 
-/** What the client is told. Everything else that is thrown is our fault and answered with a constant 500. */
+/** A refusal whose text the client may read. Any other thrown error is our fault, and its answer is a constant 500. */
 export class ScimError extends Error {
 	override readonly name = 'ScimError'
 	readonly status: number
 	readonly scimType: ScimType | undefined
 	readonly headers: Readonly<Record<string, string>>
 
-	constructor(status: number, detail: string, { scimType, headers = {}, cause }: Options = {}) {
+	constructor(status: number, detail: string, { scimType, headers = {}, cause }: ScimErrorOptions = {}) {
 		super(detail, cause === undefined ? undefined : { cause })
 		this.status = status
 		this.scimType = scimType
@@ -88,8 +88,12 @@ export const payloadTooLarge = (detail: string): ScimError => new ScimError(413,
 
 export const unsupportedMediaType = (detail: string): ScimError => new ScimError(415, detail)
 
+/** 429: the caller may send the request again after some seconds. */
+export const tooManyRequests = (detail: string, retryAfterSeconds: number): ScimError =>
+	new ScimError(429, detail, { headers: { 'Retry-After': String(retryAfterSeconds) } })
+
 export const notImplemented = (detail: string): ScimError => new ScimError(501, detail)
 
-/** Something on our side is away. Never a 401 or 404, which would quarantine an Entra provisioning job. */
+/** 503: a service of ours cannot be reached. A 401 or 404 instead would quarantine an Entra provisioning job. */
 export const unavailable = (detail: string, retryAfterSeconds: number, cause?: unknown): ScimError =>
 	new ScimError(503, detail, { headers: { 'Retry-After': String(retryAfterSeconds) }, cause })

@@ -1,8 +1,8 @@
 /**
- * The form in which strings are compared where letter case does not count: `É` written in one character or in two,
- * upper or lower case, is one and the same. NFC comes last because lower case alone can leave a string decomposed.
+ * The form in which strings are compared without regard to letter case. `É` and `é` are equal, whether they are written
+ * as one character or two. NFC comes last because lower case alone can leave a string decomposed.
  */
 export const foldCase = (value: string): string => value.toLowerCase().normalize('NFC')
 
-/** The form in which strings are compared where letter case counts. */
+/** The form in which strings are compared if letter case counts. */
 export const keepCase = (value: string): string => value.normalize('NFC')

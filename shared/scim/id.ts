@@ -1,12 +1,12 @@
 import type { ResourceId } from './resource.ts'
 import type { ResourceType } from './resource-type.ts'
 
-/** What an identifier stands for; the variant digit of the UUID tells, so a member's value alone says what it is. */
+/** The kind of thing that an identifier stands for. The variant digit of the UUID says it, so an id alone is enough. */
 export type IdKind = ResourceType['name'] | 'Operation'
 
 const variants = { User: '8', Group: 'a', Operation: 'b' } as const satisfies Record<IdKind, string>
 
-/** Makes identifiers. Those of one generator are strictly ascending, in the order of creation. */
+/** Makes identifiers. The identifiers of one generator are strictly ascending, in the order of their creation. */
 export type IdGenerator = (kind: IdKind) => ResourceId
 
 /**
@@ -14,7 +14,7 @@ export type IdGenerator = (kind: IdKind) => ResourceId
  * counter of 12 bits, 60 random bits.
  *
  * @param now milliseconds since 1970
- * @param randomHex as many random hexadecimal digits as it is asked for
+ * @param randomHex returns as many random hexadecimal digits as the caller asks for
  */
 export function idGenerator(now: () => number, randomHex: (digits: number) => string): IdGenerator {
 	let last = 0
@@ -25,23 +25,23 @@ export function idGenerator(now: () => number, randomHex: (digits: number) => st
 			last = time
 			counter = 0
 		} else if (++counter > 0xfff) {
-			// The counter is full: borrow the next millisecond, so that the order holds.
+			// The counter is full. The next millisecond is borrowed so that the ids stay ascending.
 			last++
 			counter = 0
 		}
 		const id = `${hex(last, 12)}7${hex(counter, 3)}${variants[kind]}${randomHex(15)}`
-		return id as ResourceId // sound: this is where resource ids come from
+		return id as ResourceId // sound: resource ids are made only here
 	}
 }
 
-/** When an id was made, in milliseconds since 1970. */
+/** The time at which an id was made, in milliseconds since 1970. */
 export const timeOfId = (id: string): number => Number.parseInt(id.slice(0, 12), 16)
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0')
 
 const pattern = /^[0-9a-f]{12}7[0-9a-f]{3}([8ab])[0-9a-f]{15}$/
 
-/** What an id of ours stands for; undefined for any other string. */
+/** The kind of an id that we made; undefined for any other string. */
 export function kindOfId(id: string): IdKind | undefined {
 	switch (pattern.exec(id)?.[1]) {
 		case '8':

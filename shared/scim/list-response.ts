@@ -4,7 +4,7 @@ import { urn } from './urn.ts'
 /** The message of RFC 7644 section 3.4.2; `nextCursor` is that of RFC 9865 section 2. */
 export type ListResponse = {
 	readonly schemas: readonly [typeof urn.listResponse]
-	/** Absent on a page by cursor whose total only a look at everything would tell, as RFC 9865 section 2 allows. */
+	/** Absent on a page by cursor if a full scan would be needed to count the total, as RFC 9865 section 2 allows. */
 	readonly totalResults?: number
 	readonly startIndex?: number
 	readonly itemsPerPage: number
@@ -19,7 +19,7 @@ type ListResult = Pick<ListResponse, 'itemsPerPage'> & {
 	readonly nextCursor?: string | undefined
 }
 
-/** Writes one page of a result. `Resources` is there even when it is empty: Entra reads its length. */
+/** Writes one page of a result. An empty page has `Resources` too: Entra reads its length. */
 export const listResponse = ({
 	resources,
 	totalResults,
@@ -36,18 +36,19 @@ export const listResponse = ({
 })
 
 /**
- * Which resources a client asks for by `startIndex` and `count`, both integers (RFC 7644 section 3.4.2.4): "A value less
- * than 1 SHALL be interpreted as 1", "A negative value SHALL be interpreted as 0", and no more than the limit at once.
+ * The resources that a client asks for by `startIndex` and `count` (RFC 7644 section 3.4.2.4). Of `startIndex`: "A value
+ * less than 1 SHALL be interpreted as 1." Of `count`: "A negative value SHALL be interpreted as 0." A page never exceeds
+ * our limit.
  */
 export const pageByIndex = ({
 	startIndex = 1,
 	count,
-}: Asked): { readonly startIndex: number; readonly count: number } => ({
+}: PageParameters): { readonly startIndex: number; readonly count: number } => ({
 	startIndex: Math.max(startIndex, 1),
 	count: pageSize(count),
 })
 
-type Asked = { readonly startIndex?: number | undefined; readonly count?: number | undefined }
+type PageParameters = { readonly startIndex?: number | undefined; readonly count?: number | undefined }
 
-/** How many resources a page has at most, for a client that asks for `count`. */
+/** The largest number of resources on a page for a client that asks for `count`. */
 export const pageSize = (count: number = limits.defaultCount): number => Math.min(Math.max(count, 0), limits.maxResults)

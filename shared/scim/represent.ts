@@ -1,23 +1,17 @@
-import type { AttributeValues, Resource, StoredResource } from './resource.ts'
+import { withActive } from './active.ts'
+import type { AttributeValues, Member, Resource, StoredResource } from './resource.ts'
 import type { ResourceType } from './resource-type.ts'
+import type { JsonObject } from './value.ts'
 import { etag } from './version.ts'
 
-/** Writes a stored resource as it stands on the wire. `baseUrl` is the tenant's, without a slash at the end. */
+/** Writes a stored resource in its wire format. `baseUrl` is the base URL of the tenant, without a trailing slash. */
 export function represent(stored: StoredResource, type: ResourceType, baseUrl: string): Resource {
 	const { id, attributes, version, created, lastModified, members, groups } = stored
 	return {
 		schemas: schemasOf(type, attributes),
 		id,
-		...attributes,
-		...(members !== undefined &&
-			members.length > 0 && {
-				members: members.map((member) => ({
-					value: member.value,
-					$ref: `${baseUrl}/Users/${member.value}`,
-					type: 'User',
-					...(member.display !== undefined && { display: member.display }),
-				})),
-			}),
+		...withActive(type, attributes),
+		...(members !== undefined && { members: representMembers(members, baseUrl) }),
 		...(groups !== undefined &&
 			groups.length > 0 && {
 				groups: groups.map(({ value, display }) => ({
@@ -37,11 +31,18 @@ export function represent(stored: StoredResource, type: ResourceType, baseUrl: s
 	}
 }
 
+/** Writes members in their wire format. A group may have a million members. */
+export const representMembers = (members: readonly Member[], baseUrl: string): readonly JsonObject[] =>
+	members.map(({ value, display }) => {
+		const member = { value, $ref: `${baseUrl}/Users/${value}`, type: 'User' }
+		return display === undefined ? member : { ...member, display }
+	})
+
 /** The address of a resource (RFC 7644 section 3.1). */
 export const locationOf = (type: ResourceType, id: string, baseUrl: string): string =>
 	`${baseUrl}${type.endpoint}/${id}`
 
-/** An extension's URN stands there only while the resource has values of it (RFC 7643 section 3). */
+/** Lists the URN of an extension only if the resource has values of the extension (RFC 7643 section 3). */
 const schemasOf = (type: ResourceType, attributes: AttributeValues): readonly string[] => [
 	type.schema.urn,
 	...type.extensions.map(({ urn }) => urn).filter((urn) => attributes[urn] !== undefined),

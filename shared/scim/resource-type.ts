@@ -5,7 +5,7 @@ import { commonAttributes } from './resource.ts'
 import { urn } from './urn.ts'
 import { user } from './user.ts'
 
-/** A schema of RFC 7643 section 7: its URN and the attributes below it. */
+/** A schema of RFC 7643 section 7: its URN and its attributes. */
 export type Schema = {
 	readonly urn: string
 	readonly name: string
@@ -47,14 +47,17 @@ export const groupType: ResourceType = {
 
 export const resourceTypes: readonly ResourceType[] = [userType, groupType]
 
-/** An attribute's name as a client writes it: `urn:…:User:name.givenName` is uri `urn:…:User`, name `name`, sub `givenName`. */
+/**
+ * The name of an attribute as a client writes it. `urn:…:User:name.givenName` has the uri `urn:…:User`, the name `name` and
+ * the sub `givenName`.
+ */
 export type AttributePath = {
 	readonly uri?: string
 	readonly name: string
 	readonly sub?: string
 }
 
-/** What an AttributePath means for one resource type. `extension` is set where the value lives below an extension's URN. */
+/** The attribute that a path names in one resource type. `extension` is set if the value is below the URN of an extension. */
 export type ResolvedAttribute = {
 	readonly extension?: Schema
 	readonly attribute: Attribute
@@ -62,10 +65,10 @@ export type ResolvedAttribute = {
 }
 
 /**
- * Finds the attribute that a path names, in any letter case, or undefined.
+ * Finds the attribute that a path names, in any letter case; undefined if the resource type does not have it.
  *
- * A bare name is looked up in the core schema, then among the common attributes, then in the extensions: Entra writes
- * `manager` for the enterprise extension's attribute
+ * A name without a URN is looked up in the core schema, then among the common attributes, then in the extensions. Entra
+ * writes `manager` for the attribute of the enterprise extension
  * (https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups).
  */
 export function resolveAttribute(type: ResourceType, path: AttributePath): ResolvedAttribute | undefined {
@@ -74,20 +77,21 @@ export function resolveAttribute(type: ResourceType, path: AttributePath): Resol
 		if (attribute === undefined) continue
 		const subAttribute = path.sub === undefined ? undefined : findAttribute(attribute.subAttributes, path.sub)
 		if (path.sub !== undefined && subAttribute === undefined) return undefined
-		return { ...(extension && { extension }), attribute, ...(subAttribute && { subAttribute }) }
+		if (extension === undefined) return subAttribute === undefined ? { attribute } : { attribute, subAttribute }
+		return subAttribute === undefined ? { extension, attribute } : { extension, attribute, subAttribute }
 	}
 	return undefined
 }
 
-/** The extension whose URN this is, in any letter case, or undefined. */
+/** The extension that has this URN, in any letter case; undefined if none has it. */
 export const findExtension = (type: ResourceType, uri: string): Schema | undefined =>
 	type.extensions.find((extension) => sameUrn(extension.urn, uri))
 
 export const sameUrn = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
-type Scope = { readonly extension?: Schema; readonly attributes: Attributes }
+type AttributeScope = { readonly extension?: Schema; readonly attributes: Attributes }
 
-function scopesOf(type: ResourceType, uri: string | undefined): readonly Scope[] {
+function scopesOf(type: ResourceType, uri: string | undefined): readonly AttributeScope[] {
 	const core = [{ attributes: type.schema.attributes }, { attributes: commonAttributes }]
 	const extensions = type.extensions.map((extension) => ({ extension, attributes: extension.attributes }))
 	if (uri === undefined) return [...core, ...extensions]

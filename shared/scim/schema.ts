@@ -4,7 +4,7 @@ import { urn } from './urn.ts'
 
 type DocumentMeta = { readonly resourceType: 'Schema' | 'ResourceType'; readonly location: string }
 
-/** A schema as RFC 7643 section 7 writes it. */
+/** The document of a schema (RFC 7643 section 7). */
 export type SchemaDocument = {
 	readonly schemas: readonly [typeof urn.schema]
 	readonly id: string
@@ -14,7 +14,7 @@ export type SchemaDocument = {
 	readonly meta: DocumentMeta
 }
 
-/** An attribute as RFC 7643 section 7 writes it. */
+/** An attribute in the document of a schema (RFC 7643 section 7). */
 export type AttributeDocument = Required<Omit<Characteristics, 'canonicalValues' | 'referenceTypes'>> &
 	Pick<Characteristics, 'canonicalValues' | 'referenceTypes'> & {
 		readonly name: string
@@ -23,7 +23,7 @@ export type AttributeDocument = Required<Omit<Characteristics, 'canonicalValues'
 		readonly subAttributes?: readonly AttributeDocument[]
 	}
 
-/** Writes a schema's document. `baseUrl` is the tenant's, without a slash at the end. */
+/** Writes the document of a schema. `baseUrl` is the base URL of the tenant, without a trailing slash. */
 export const schemaDocument = (schema: Schema, baseUrl: string): SchemaDocument => ({
 	schemas: [urn.schema],
 	id: schema.urn,
@@ -33,7 +33,7 @@ export const schemaDocument = (schema: Schema, baseUrl: string): SchemaDocument 
 	meta: { resourceType: 'Schema', location: `${baseUrl}/Schemas/${schema.urn}` },
 })
 
-/** Entra's client reads no empty lists and no nulls here, so what does not apply has no key. */
+/** Entra's client cannot read empty lists and nulls here. A characteristic that does not apply has no key. */
 function attributeDocument(attribute: Attribute): AttributeDocument {
 	const { schema, subAttributes, canonicalValues, referenceTypes, ...characteristics } = attribute
 	return {
@@ -44,7 +44,7 @@ function attributeDocument(attribute: Attribute): AttributeDocument {
 	}
 }
 
-/** A resource type as RFC 7643 section 6 writes it. */
+/** The document of a resource type (RFC 7643 section 6). */
 export type ResourceTypeDocument = {
 	readonly schemas: readonly [typeof urn.resourceType]
 	readonly id: string
@@ -56,7 +56,7 @@ export type ResourceTypeDocument = {
 	readonly meta: DocumentMeta
 }
 
-/** Writes a resource type's document. `baseUrl` is the tenant's, without a slash at the end. */
+/** Writes the document of a resource type. `baseUrl` is the base URL of the tenant, without a trailing slash. */
 export const resourceTypeDocument = (type: ResourceType, baseUrl: string): ResourceTypeDocument => ({
 	schemas: [urn.resourceType],
 	id: type.name,

@@ -1,16 +1,16 @@
 import { urn } from './urn.ts'
 
-/** What the service provider advertises and enforces. */
-export type Limits = {
+/** The limits that the service provider advertises and enforces. */
+export type ServiceLimits = {
 	/** Resources in one answer. */
 	readonly maxResults: number
-	/** Resources in one answer where the client does not say. */
+	/** Resources in one answer if the client does not send `count`. */
 	readonly defaultCount: number
 	/** Operations in one bulk request. */
 	readonly maxOperations: number
 	/** Bytes in the body of one request. */
 	readonly maxPayloadSize: number
-	/** Seconds in which a cursor may be used. */
+	/** Seconds for which a cursor is valid. */
 	readonly cursorTimeout: number
 }
 
@@ -20,26 +20,24 @@ export const limits = {
 	maxOperations: 1000,
 	maxPayloadSize: 4_194_304,
 	cursorTimeout: 3600,
-} as const satisfies Limits
+} as const satisfies ServiceLimits
 
-/** RFC 7643 section 5, with the pagination of RFC 9865 section 4. */
+/** RFC 7643 section 5, with the pagination of RFC 9865 section 4, and nothing of ours: a client may refuse other members. */
 export type ServiceProviderConfig = {
-	readonly schemas: readonly [typeof urn.serviceProviderConfig, typeof urn.changes]
+	readonly schemas: readonly [typeof urn.serviceProviderConfig]
 	readonly documentationUri?: string
-	readonly patch: Supported
-	readonly bulk: Supported & Pick<Limits, 'maxOperations' | 'maxPayloadSize'>
-	readonly filter: Supported & Pick<Limits, 'maxResults'>
-	readonly changePassword: Supported
-	readonly sort: Supported
-	readonly etag: Supported
+	readonly patch: Feature
+	readonly bulk: Feature & Pick<ServiceLimits, 'maxOperations' | 'maxPayloadSize'>
+	readonly filter: Feature & Pick<ServiceLimits, 'maxResults'>
+	readonly changePassword: Feature
+	readonly sort: Feature
+	readonly etag: Feature
 	readonly pagination: Pagination
 	readonly authenticationSchemes: readonly AuthenticationScheme[]
-	/** An extension of ours: the feed of changes. */
-	readonly [urn.changes]: Supported & { readonly endpoint: string }
 	readonly meta: { readonly resourceType: 'ServiceProviderConfig'; readonly location: string }
 }
 
-type Supported = { readonly supported: boolean }
+type Feature = { readonly supported: boolean }
 
 type Pagination = {
 	readonly cursor: boolean
@@ -66,13 +64,13 @@ const bearerToken: AuthenticationScheme = {
 	primary: true,
 }
 
-/** Writes the document. `baseUrl` is the tenant's, without a slash at the end. */
+/** Writes the document. `baseUrl` is the base URL of the tenant, without a trailing slash. */
 export const serviceProviderConfig = (
 	baseUrl: string,
-	{ maxResults, defaultCount, maxOperations, maxPayloadSize, cursorTimeout }: Limits,
+	{ maxResults, defaultCount, maxOperations, maxPayloadSize, cursorTimeout }: ServiceLimits,
 	documentationUri?: string,
 ): ServiceProviderConfig => ({
-	schemas: [urn.serviceProviderConfig, urn.changes],
+	schemas: [urn.serviceProviderConfig],
 	...(documentationUri !== undefined && { documentationUri }),
 	patch: { supported: true },
 	bulk: { supported: true, maxOperations, maxPayloadSize },
@@ -89,6 +87,5 @@ export const serviceProviderConfig = (
 		cursorTimeout,
 	},
 	authenticationSchemes: [bearerToken],
-	[urn.changes]: { supported: true, endpoint: `${baseUrl}/Changes` },
 	meta: { resourceType: 'ServiceProviderConfig', location: `${baseUrl}/ServiceProviderConfig` },
 })

@@ -4,7 +4,7 @@ import { binary, boolean, complex, multiValued, reference, string } from './attr
 const display = string({ description: 'A human-readable name, for display only.' })
 const primary = boolean({ description: 'The preferred value. True for at most one value of the attribute.' })
 
-/** The sub-attributes that RFC 7643 section 2.4 gives to every multi-valued attribute, around the given `value`. */
+/** The sub-attributes of every multi-valued attribute (RFC 7643 section 2.4). `value` is the declaration of the value. */
 const plural = <V extends z.ZodType>(value: V, canonicalValues: readonly string[]) => ({
 	value,
 	display,
@@ -14,14 +14,14 @@ const plural = <V extends z.ZodType>(value: V, canonicalValues: readonly string[
 
 const text = (description: string) => string({ description })
 
-/** RFC 7643 section 4.1. `password` is not declared: it is neither stored nor returned. */
+/** RFC 7643 section 4.1. `password` is not declared, because we neither store nor return it. */
 export const user = z.object({
 	userName: string({
 		description: 'The identifier by which the user signs in. Unique in any letter case within the tenant.',
 		required: true,
 		uniqueness: 'server',
 	}),
-	// RFC 7643 section 3.1 leaves externalId out of the schemas, but Microsoft's validator looks it up there.
+	// RFC 7643 section 3.1 leaves externalId out of the schemas, but Microsoft's validator looks for it there.
 	externalId: string({ description: 'The identifier given by the provisioning client.', caseExact: true }),
 	name: complex(
 		{
@@ -88,7 +88,7 @@ export const user = z.object({
 		},
 	),
 	entitlements: multiValued(plural(text('The entitlement.'), []), { description: 'Entitlements.' }),
-	// No canonical values on roles.type: Microsoft's validator would then stop looking for roles[primary eq "True"].
+	// roles.type has no canonical values: with them, Microsoft's validator no longer looks for roles[primary eq "True"].
 	roles: multiValued(plural(text('The role.'), []), { description: 'Roles.' }),
 	x509Certificates: multiValued(
 		plural(binary({ description: 'The certificate: DER in base64.', caseExact: true }), []),

@@ -1,38 +1,45 @@
 import { type Attribute, findAttribute } from './attribute.ts'
 import {
 	booleanFromString,
+	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
+	type Quirks,
 	roleFromJson,
 	singleFromList,
+	unknownLeftOut,
+	urnInOtherSpelling,
 } from './dialect.ts'
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
 import { findExtension, type ResolvedAttribute, type ResourceType, resolveAttribute } from './resource-type.ts'
 
-/** A JSON object of a client, its names in any letter case. */
+/** A JSON object from a client, with names in any letter case. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 export const isObject = (value: unknown): value is JsonObject =>
 	typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Null, "" and [] leave an attribute unassigned (RFC 7643 section 2.5; Entra clears an attribute with ""). */
+/** Null, "" and [] unassign an attribute (RFC 7643 section 2.5). Entra clears an attribute with "". */
 export const isUnassigned = (value: unknown): boolean =>
 	value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)
 
+/** A value that a client has sent. `at` names it in error details; `quirks` takes the deviations tolerated in it. */
+export type ClientValue = { readonly value: unknown; readonly at: string; readonly quirks: Quirks }
+
 /**
- * The attributes of a resource in a POST or PUT body. Unknown names, and attributes that only the service provider
- * writes, are ignored (RFC 7644 sections 3.3 and 3.5.1). A group's members are among them.
+ * Reads the attributes of a resource from a POST or PUT body; a group's members are among them. Unknown names are left
+ * out, and so are attributes that only the service provider writes (RFC 7644 sections 3.3 and 3.5.1).
  *
  * @throws ScimError 400 `invalidSyntax` for a body of the wrong shape, `invalidValue` for a value of the wrong type
  */
-export function parseResource(type: ResourceType, body: unknown): AttributeValues {
+export function parseResource(type: ResourceType, body: unknown, quirks: Quirks): AttributeValues {
 	if (!isObject(body)) throw invalidSyntax('the body must be a JSON object')
 	const values: Record<string, unknown> = {}
 	const extensions: Record<string, Record<string, unknown>> = {}
-	for (const { extension, attribute, input, at } of assignmentsOf(type, body)) {
+	for (const { extension, attribute, input, at } of [...assignmentsOf(type, body, quirks)]) {
 		if (attribute.mutability === 'readOnly') continue
-		const value = parseValue(attribute, input, at)
+		const value = parseValue(attribute, { value: input, at, quirks })
 		if (value === undefined) continue
 		if (extension !== undefined) extensions[extension.urn] ??= {}
 		const container = extensions[extension?.urn ?? ''] ?? values
@@ -45,52 +52,107 @@ export function parseResource(type: ResourceType, body: unknown): AttributeValue
 	return resource
 }
 
-/** One name of a JSON object and what it names: `input` is the value, unread, and `at` says where it stands. */
+/** One name of a JSON object and the attribute that it names. `input` is the unread value; `at` is its place. */
 export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly at: string }
 
-/** What the names of an object stand for, below an extension's URN too. Unknown names are left out. */
-function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assignment> {
-	for (const [name, input] of Object.entries(object)) {
+/** Finds the attributes that the names of an object stand for, also below an extension's URN. Leaves out unknown names. */
+function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks): Generator<Assignment> {
+	for (const [sent, input] of Object.entries(object)) {
+		const name = urnInOtherSpelling(sent, quirks)
 		const extension = findExtension(type, name)
 		if (extension !== undefined) {
 			if (isUnassigned(input)) continue
 			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object`)
 			for (const [inner, value] of Object.entries(input)) {
 				const attribute = findAttribute(extension.attributes, inner)
-				if (attribute !== undefined)
-					yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
+				if (attribute === undefined) unknownLeftOut(quirks)
+				else yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
 			}
 			continue
 		}
 		const resolved = resolveAttribute(type, { name })
-		if (resolved !== undefined) yield { ...resolved, input, at: resolved.attribute.name }
+		if (resolved === undefined) unknownLeftOut(quirks)
+		else yield { ...resolved, input, at: resolved.attribute.name }
 	}
 }
 
 /**
- * One attribute's value as it is stored; undefined where it is unassigned. `at` names the value in error details.
+ * Reads the value of one attribute into the form in which it is stored; undefined if it unassigns the attribute.
  *
  * @throws ScimError 400 `invalidValue`
  */
-export function parseValue(attribute: Attribute, input: unknown, at: string): unknown {
-	if (!attribute.multiValued) return parseElement(attribute, singleFromList(attribute, input), at)
-	if (isUnassigned(input)) return undefined
-	if (Array.isArray(input)) requireFew(attribute, input)
-	const elements = Array.isArray(input)
-		? input.map((element, index) => parseListed(attribute, element, `${at}[${index}]`))
-		: [parseListed(attribute, input, at)]
-	const assigned = elements.filter((element) => element !== undefined)
-	return assigned.length === 0 ? undefined : assigned
+export function parseValue(attribute: Attribute, input: ClientValue): unknown {
+	const { at, quirks } = input
+	const value = complexFromJson(attribute, input.value, quirks)
+	if (!attribute.multiValued) {
+		return parseElement(attribute, { value: singleFromList(attribute, value, quirks), at, quirks })
+	}
+	if (isUnassigned(value)) return undefined
+	if (!Array.isArray(value)) return assignedIn(attribute, [parseListed(attribute, { value, at, quirks })])
+	requireFew(attribute, value)
+	return assignedIn(
+		attribute,
+		value.map((element, index) => parseListed(attribute, { value: element, at: `${at}[${index}]`, quirks })),
+	)
 }
 
-/** Says whether an attribute is the `members` of a group, which are kept apart from its other values. */
+/** The elements that have a value, each once; undefined if there are none. */
+function assignedIn(attribute: Attribute, elements: readonly unknown[]): readonly unknown[] | undefined {
+	const assigned = elements.filter((element) => element !== undefined)
+	if (assigned.length === 0) return undefined
+	// A group may have a million members. Members with one id become one member elsewhere.
+	return isMembers(attribute) ? assigned : withElements(attribute, [], assigned)
+}
+
+/**
+ * Adds elements to those of a multi-valued attribute. No two elements may have the same type and value (RFC 7643 section
+ * 2.4). So an element that is already there takes the other sub-attributes of the added one. It becomes primary if the
+ * added one is primary.
+ */
+export function withElements(
+	attribute: Attribute,
+	current: readonly unknown[],
+	added: readonly unknown[],
+): readonly unknown[] {
+	const next = [...current]
+	const positions = new Map(current.map((element, position) => [identityOf(attribute, element), position]))
+	for (const element of added) {
+		const identity = identityOf(attribute, element)
+		const position = positions.get(identity)
+		if (position === undefined) {
+			positions.set(identity, next.length)
+			next.push(element)
+		} else {
+			next[position] = completed(next[position], element)
+		}
+	}
+	return next
+}
+
+/** Returns the element itself if the added one says nothing new. An element that is primary stays primary. */
+function completed(element: unknown, added: unknown): unknown {
+	if (!isObject(element) || !isObject(added)) return element
+	const { primary, ...others } = added
+	const merged = { ...element, ...others, ...(primary === true && { primary }) }
+	return sameValue(merged, element) ? element : merged
+}
+
+/** A key that is equal for the same value of an attribute. `primary` is not part of it (RFC 7643 section 2.4). */
+function identityOf(attribute: Attribute, element: unknown): string {
+	if (!isObject(element)) return JSON.stringify(element)
+	if (element.value !== undefined) return JSON.stringify([element.type, element.value])
+	const { primary: _, ...rest } = element
+	return JSON.stringify([...attribute.subAttributes.values()].map(({ name }) => rest[name]))
+}
+
+/** Says whether an attribute is the `members` of a group, which are stored apart from its other values. */
 export const isMembers = (attribute: Attribute): boolean => attribute.name === 'members'
 
-/** Every operation of a PATCH may look at every value: more of both than this would keep others waiting. */
+/** A PATCH may compare every operation with every value. More values would keep other requests waiting. */
 const maxValues = 1000
 
 /**
- * An attribute, other than the members of a group, may have so many values and no more.
+ * Limits the number of values of an attribute. The members of a group are not limited.
  *
  * @throws ScimError 400 `invalidValue`
  */
@@ -100,51 +162,54 @@ export function requireFew(attribute: Attribute, values: readonly unknown[]): vo
 	}
 }
 
-/** An element of nothing is left out, but not where it must be something: `[null]` would else empty a group. */
-function parseListed(attribute: Attribute, input: unknown, at: string): unknown {
-	const value = parseElement(attribute, input, at)
-	if (value === undefined) requireSubAttributes(attribute, {}, at)
+/** Skips an empty element, unless it lacks a required sub-attribute: otherwise `[null]` would empty a group. */
+function parseListed(attribute: Attribute, input: ClientValue): unknown {
+	const value = parseElement(attribute, input)
+	if (value === undefined) requireSubAttributes(attribute, {}, input.at)
 	return value
 }
 
 /**
- * One value of an attribute: one element where it is multi-valued.
+ * Reads one value of an attribute; of a multi-valued attribute, one element.
  *
  * @throws ScimError 400 `invalidValue`
  */
-function parseElement(attribute: Attribute, input: unknown, at: string): unknown {
-	if (isUnassigned(input)) return undefined
-	if (attribute.type === 'complex') return parseComplex(attribute, input, at)
-	const value = attribute.type === 'boolean' ? booleanFromString(input) : input
+function parseElement(attribute: Attribute, input: ClientValue): unknown {
+	const { at, quirks } = input
+	if (isUnassigned(input.value)) return undefined
+	if (attribute.type === 'complex') return parseComplex(attribute, input)
+	const value = attribute.type === 'boolean' ? booleanFromString(input.value, quirks) : input.value
 	if (!attribute.schema.safeParse(value).success) throw invalidValue(`${at} must be a ${attribute.type}`)
 	if (typeof value === 'string') requireStorable(value, at)
 	return value
 }
 
-function parseComplex(attribute: Attribute, input: unknown, at: string): JsonObject | undefined {
+function parseComplex(attribute: Attribute, input: ClientValue): JsonObject | undefined {
 	const values: Record<string, unknown> = {}
-	for (const [name, value] of parseSubAttributes(attribute, input, at)) {
+	for (const [name, value] of parseSubAttributes(attribute, input)) {
 		if (value !== undefined) values[name] = value
 	}
-	requireSubAttributes(attribute, values, at)
+	requireSubAttributes(attribute, values, input.at)
 	return Object.keys(values).length === 0 ? undefined : values
 }
 
 /**
- * What an object says about the sub-attributes of a complex attribute: their values by declared name, undefined where
- * it unassigns one (`{"givenName": null}`). Unknown and read-only names are left out.
+ * Reads the sub-attributes of a complex attribute: their values by declared name, undefined for a sub-attribute that
+ * the object unassigns (`{"givenName": null}`). Unknown and read-only names are left out.
  *
  * @throws ScimError 400 `invalidValue`, `invalidSyntax` for a name given twice
  */
-export function parseSubAttributes(attribute: Attribute, input: unknown, at: string): ReadonlyMap<string, unknown> {
-	const object = complexFromString(attribute, input)
+export function parseSubAttributes(attribute: Attribute, input: ClientValue): ReadonlyMap<string, unknown> {
+	const { at, quirks } = input
+	const object = complexFromString(attribute, complexFromJson(attribute, input.value, quirks), quirks)
 	if (!isObject(object)) throw invalidValue(`${at} must be an object`)
 	const values = new Map<string, unknown>()
-	for (const [name, inner] of Object.entries(roleFromJson(attribute, object))) {
-		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name))
+	for (const [name, value] of Object.entries(roleFromJson(attribute, object, quirks))) {
+		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name, quirks))
+		if (subAttribute === undefined) unknownLeftOut(quirks)
 		if (subAttribute === undefined || subAttribute.mutability === 'readOnly') continue
 		if (values.has(subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
-		values.set(subAttribute.name, parseValue(subAttribute, inner, `${at}.${subAttribute.name}`))
+		values.set(subAttribute.name, parseValue(subAttribute, { value, at: `${at}.${subAttribute.name}`, quirks }))
 	}
 	return values
 }
@@ -160,15 +225,15 @@ export function requireSubAttributes(attribute: Attribute, values: JsonObject, a
 	}
 }
 
-/** Table Storage cannot hold NUL in every place a value goes to, and UTF-8 cannot carry half a surrogate pair. */
+/** Table Storage cannot hold NUL in every place where a value is stored. UTF-8 cannot hold half of a surrogate pair. */
 function requireStorable(value: string, at: string): void {
 	if (value.includes('\0')) throw invalidValue(`${at} must not contain the character U+0000`)
 	if (!value.isWellFormed()) throw invalidValue(`${at} must not contain half of a surrogate pair`)
 }
 
 /**
- * Leaves out what says nothing: elements of a list that have a label but no value (`{"type": "work"}`), then empty
- * lists, complex values and extensions. Returns the same object where there is nothing to leave out.
+ * Leaves out elements that have a label but no value (`{"type": "work"}`), then empty lists, complex values and
+ * extensions. Returns the same object if there is nothing to leave out.
  */
 export function prune(type: ResourceType, values: AttributeValues): AttributeValues {
 	let changed = false
@@ -225,7 +290,7 @@ function requireAssigned(type: ResourceType, values: AttributeValues): void {
 	}
 }
 
-/** Says whether two JSON values are the same, whatever the order of names in their objects. */
+/** Says whether two JSON values are equal. The order of the names in an object does not count. */
 export function sameValue(a: unknown, b: unknown): boolean {
 	if (a === b) return true
 	if (Array.isArray(a)) {

@@ -1,22 +1,28 @@
 import { describe, expect, test } from 'vitest'
 import type { Point } from '../../bench/chart.ts'
-import { told, verdictsOn } from '../../bench/growth-targets.ts'
+import { verdictLines, verdictsOn } from '../../bench/growth-targets.ts'
 
 const point = (operation: string, size: number, more: Partial<Point> = {}): Point => ({
-	...{ where: 'simulator', operation, by: 'members', size },
-	...{ requests: 1, p50: 1, p95: 2, ratio: 1.1 },
+	service: 'simulator',
+	operation,
+	by: 'members',
+	size,
+	requests: 1,
+	p50: 1,
+	p95: 2,
+	ratio: 1.1,
 	...more,
 })
 
 const missedBy = (points: readonly Point[], megabytes = 100): readonly string[] =>
-	told(verdictsOn(points, megabytes)).slice(1)
+	verdictLines(verdictsOn(points, megabytes)).slice(1)
 
 describe('the targets of growth', () => {
-	test('are met where nothing grows', () => {
+	test('are met if nothing grows', () => {
 		const sizes = [0, 1000, 1_000_000]
 		const points = sizes.flatMap((size) => [point('add a member', size), point('read the group', size)])
-		// Requests and ratio of both, p95 of the one that changes a member, and the memory.
-		expect(told(verdictsOn(points, 255.9))).toEqual(['6 of 6 targets are met'])
+		// Requests and ratio of both operations, p95 of the one that changes a member, and the memory.
+		expect(verdictLines(verdictsOn(points, 255.9))).toEqual(['6 of 6 targets are met'])
 	})
 
 	test.each<[string, readonly Point[], readonly string[]]>([
@@ -33,7 +39,7 @@ describe('the targets of growth', () => {
 			],
 		],
 		[
-			'a p95 that grows, of what changes a member',
+			'a growing p95 of an operation that changes a member',
 			['add a member', 'remove a member', 'match'].flatMap((name) => [point(name, 0), point(name, 9, { p95: 3.01 })]),
 			['add', 'remove'].map(
 				(verb) =>
@@ -41,20 +47,20 @@ describe('the targets of growth', () => {
 			),
 		],
 		[
-			'what was not measured',
+			'a missing measurement',
 			[point('match', 0, { ratio: Number.POSITIVE_INFINITY }), point('match', 9, { ratio: Number.POSITIVE_INFINITY })],
 			['MISSED  simulator: match: ratio to raw, at most Infinity wanted: Infinity at 0 members, Infinity at 9 members'],
 		],
 		[
-			'nothing by what another service takes',
-			[point('match', 0), point('match', 0, { where: 'Azurite', requests: 2, ratio: 9 })],
+			'no measurement of another service',
+			[point('match', 0), point('match', 0, { service: 'Azurite', requests: 2, ratio: 9 })],
 			[],
 		],
 	])('are missed by %s', (_, points, lines) => {
 		expect(missedBy(points)).toEqual(lines)
 	})
 
-	test('are missed by a host that takes 256 MB', () => {
+	test('are missed by a host that uses 256 MB', () => {
 		expect(missedBy([], 256)).toEqual(['MISSED  memory of the host: 256 MB, less than 256 MB wanted'])
 	})
 })

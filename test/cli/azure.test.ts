@@ -11,7 +11,7 @@ const rollcall = useBuiltRollcall()
 const run = (line: string, env = azure().env) => rollcall(line.split(' '), { env })
 
 describe('rollcall on a deployment in Azure', () => {
-	test('adds a tenant and a token as whoever is signed in to az, and shows them', async () => {
+	test('adds a tenant and a token as the user signed in to az, and shows them', async () => {
 		const { env, vault } = azure()
 		const added = await run('tenant add acme --resource-group rollcall', env)
 		const [, token = ''] =
@@ -25,8 +25,12 @@ describe('rollcall on a deployment in Azure', () => {
 		const endpoints =
 			'--tables-endpoint https://rollcallaccount.table.core.windows.net/ --vault-url https://rollcallvault.vault.azure.net --app-host scim.example.com'
 		expect(jsonOf(await run(`tenant show acme --azure ${endpoints} --json`, env))).toMatchObject({
-			...{ name: 'acme', mode: 'store', url: 'https://scim.example.com/scim/acme' },
-			...{ users: 0, groups: 0, tokens: { accepted: 1, all: 1 } },
+			name: 'acme',
+			mode: 'store',
+			url: 'https://scim.example.com/scim/acme',
+			users: 0,
+			groups: 0,
+			tokens: { accepted: 1, all: 1 },
 		})
 		const rotated = jsonOf(await run(`token rotate acme --json ${endpoints}`, env))
 		expect(rotated.ending).toEqual([{ version, expires: expect.any(String) }])
@@ -35,7 +39,7 @@ describe('rollcall on a deployment in Azure', () => {
 		)
 	})
 
-	test('adds a tenant just after the deployment, while roles are on their way', async () => {
+	test('adds a tenant just after the deployment, while roles do not work yet', async () => {
 		const { env, vault, tables } = azure()
 		tables.refusals = 2
 		let refusals = 3
@@ -45,24 +49,27 @@ describe('rollcall on a deployment in Azure', () => {
 		expect({ code, err }).toEqual({
 			code: 0,
 			err: [1, 2, 3, 4, 5]
-				.map((count) => `A new role takes some minutes to work; trying again in 30 seconds (${count} of 10).\n`)
+				.map((count) => `A new role takes a few minutes to work; trying again in 30 seconds (${count} of 10).\n`)
 				.join(''),
 		})
 		expect(out).toMatch(/^Tenant URL .*\nSecret Token .*\n$/)
 		expect(jsonOf(await run('tenant show umbrella --resource-group rollcall --json', env)).tokens).toEqual({
-			...{ accepted: 1, all: 1 },
+			accepted: 1,
+			all: 1,
 		})
 	})
 
-	test('gives up on a role that never works, and makes nothing', async () => {
+	test('gives up on a role that never works, and creates nothing', async () => {
 		const { env, vault, tables } = azure()
 		tables.refusals = 99
 		const withoutTables = await run('tenant add hooli --resource-group rollcall', env)
 		expect({ refusals: tables.refusals, code: withoutTables.code, out: withoutTables.out }).toEqual({
-			...{ refusals: 99 - 11, code: 1, out: '' },
+			refusals: 99 - 11,
+			code: 1,
+			out: '',
 		})
 		expect(withoutTables.err.split('\n').slice(9)).toEqual([
-			'A new role takes some minutes to work; trying again in 30 seconds (10 of 10).',
+			'A new role takes a few minutes to work; trying again in 30 seconds (10 of 10).',
 			'error: the table service answered 403 AuthorizationPermissionMismatch: This request is not authorized to perform this operation using this permission.',
 			expect.stringMatching(/^hint: you need the role Storage Table Data Contributor /),
 			'',
@@ -70,23 +77,25 @@ describe('rollcall on a deployment in Azure', () => {
 		tables.refusals = 0
 		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
 		const withoutVault = await run('tenant add hooli --resource-group rollcall', env)
-		expect(withoutVault.err).toMatch(/10 of 10\)\.\nerror: the vault refuses: .*\nhint: .*Key Vault Secrets Officer/)
+		expect(withoutVault.err).toMatch(
+			/10 of 10\)\.\nerror: the vault refused the request: .*\nhint: .*Key Vault Secrets Officer/,
+		)
 		expect(jsonOf(await run('tenant list --resource-group rollcall --json', env))).not.toContainEqual(
 			expect.objectContaining({ name: 'hooli' }),
 		)
 	})
 
-	test('does not wait for what is no role, nor where nothing is new', async () => {
+	test('does not wait for other refusals, or for roles that are not new', async () => {
 		const { env, vault, tables } = azure()
 		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByFirewall' })
 		const refused = await run('tenant add hooli --resource-group rollcall', env)
-		expect(refused).toEqual({ code: 1, out: '', err: expect.stringMatching(/^error: the vault refuses: /) })
+		expect(refused).toEqual({ code: 1, out: '', err: expect.stringMatching(/^error: the vault refused the request: /) })
 		tables.refusals = 1
 		const listed = await run('tenant list --resource-group rollcall', env)
 		expect(listed).toEqual({ code: 1, out: '', err: expect.stringMatching(/^error: the table service answered 403 /) })
 	})
 
-	test('removes a tenant, whose name and secret can be used again while its old tokens cannot', async () => {
+	test('removes a tenant: its name and secret can be used again, but its old tokens cannot', async () => {
 		const { env, vault } = azure()
 		const where = '--resource-group rollcall'
 		await run(`tenant add initech ${where}`, env)
@@ -95,7 +104,7 @@ describe('rollcall on a deployment in Azure', () => {
 			env,
 		)
 		await rm(join(tmpdir(), `initech-${process.pid}`))
-		expect(removed).toEqual({ code: 0, err: '', out: expect.stringMatching(/\nThe tenant initech is removed\.\n$/) })
+		expect(removed).toEqual({ code: 0, err: '', out: expect.stringMatching(/\nThe tenant initech was removed\.\n$/) })
 		expect([...vault.secrets.keys(), ...vault.deleted.keys()]).toEqual(['scim-token-initech'])
 		const { version } = jsonOf(await run(`tenant add initech ${where} --json`, env))
 		expect(jsonOf(await run(`token list initech ${where} --json`, env))).toEqual(
@@ -106,44 +115,51 @@ describe('rollcall on a deployment in Azure', () => {
 		)
 	})
 
-	test('says what is wrong between the administrator and Azure, and what helps', async () => {
+	test('names problems between the administrator and Azure, and how to fix them', async () => {
 		const { env, signedOut, vault } = azure()
 		expect(await run('tenant list --resource-group rollcall', signedOut)).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: 'error: az is not signed in\nhint: az login\n',
 		})
 		expect(await run('tenant list --resource-group other', env)).toEqual({
-			...{ code: 1, out: '' },
-			err: "error: the resource group other shows no deployment of Rollcall: ERROR: (ResourceGroupNotFound) Resource group 'other' could not be found.\nhint: az deployment group list --resource-group other --output table\n",
+			code: 1,
+			out: '',
+			err: "error: the resource group other has no deployment of Rollcall that you can see: ERROR: (ResourceGroupNotFound) Resource group 'other' could not be found.\nhint: az deployment group list --resource-group other --output table\n",
 		})
 		expect(await run('tenant list --resource-group rollcall', { ...env, PATH: '' })).toEqual({
-			...{ code: 1, out: '' },
-			err: expect.stringMatching(/^error: az, the command line of Azure, is not installed\nhint: install it/),
+			code: 1,
+			out: '',
+			err: expect.stringMatching(/^error: az, the Azure CLI, is not installed\nhint: install it/),
 		})
-		// It lists secrets and takes none.
+		// The vault lists secrets but refuses new ones.
 		vault.faultOf = (path) => (path.endsWith('/versions') ? undefined : { status: 400, code: 'BadParameter' })
 		const refused = await run('tenant add globex --resource-group rollcall', env)
 		expect(refused).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: expect.stringMatching(
-				/^error: the tenant globex is made, but its token is not: the stand-in says BadParameter\nhint: when that is put right: node \S+main\.js token add globex --resource-group rollcall\n$/,
+				/^error: the tenant globex was added, but its token was not: the stand-in says BadParameter\nhint: when that is fixed, add a token: node \S+main\.js token add globex --resource-group rollcall\n$/,
 			),
 		})
 		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
 		expect(await run('token list globex --resource-group rollcall', env)).toEqual({
-			...{ code: 1, out: '' },
-			err: expect.stringMatching(/^error: the vault refuses: .*\nhint: you need the role Key Vault Secrets Officer /),
+			code: 1,
+			out: '',
+			err: expect.stringMatching(
+				/^error: the vault refused the request: .*\nhint: you need the role Key Vault Secrets Officer /,
+			),
 		})
 	})
 
-	test('says that az gives no token where the addresses are known', async () => {
+	test('says that az cannot get a token, if the addresses are given', async () => {
 		const { err, code } = await run(
 			'tenant list --tables-endpoint https://rollcallaccount.table.core.windows.net --vault-url https://rollcallvault.vault.azure.net --app-host scim.example.com',
 			azure().signedOut,
 		)
 		expect({ code, err }).toEqual({
 			code: 1,
-			err: expect.stringMatching(/^error: az gives no token: .*\nhint: az login\n$/),
+			err: expect.stringMatching(/^error: az cannot get a token: .*\nhint: az login\n$/),
 		})
 	})
 })

@@ -15,7 +15,7 @@ function refusalOf(line: string) {
 }
 
 describe('the command line', () => {
-	test('has options anywhere, each as it was given', () => {
+	test('has options in any place, with the values that the user gave', () => {
 		const parsed = parse('tenant --json add acme --mode relay --agent a --agent=b')
 		if ('print' in parsed) throw new Error('it is a command')
 		expect(parsed.command.words).toBe('tenant add')
@@ -24,11 +24,11 @@ describe('the command line', () => {
 	})
 
 	test.each([
-		['--help', /^npm run rollcall -- COMMAND\nAdministers .*\n\n(.*\n)*? {2}tenant add NAME +make a tenant/],
+		['--help', /^npm run rollcall -- COMMAND\nAdministers .*\n\n(.*\n)*? {2}tenant add NAME +add a tenant/],
 		['-h', /\nAdministers .*\n(.*\n)*\nnpm run rollcall -- COMMAND --help\nlists /],
 		['tenant add --help', /^npm run rollcall -- tenant add NAME\n.*\n\n {2}--mode store\|relay /],
-		['tenant list --help', /\n {2}--json +print JSON\n {2}--help +print this$/],
-	])('%s prints what there is', (line, text) => {
+		['tenant list --help', /\n {2}--json +print JSON\n {2}--help +print this help$/],
+	])('%s prints the help', (line, text) => {
 		expect(parse(line)).toEqual({ print: expect.stringMatching(text) })
 	})
 
@@ -50,9 +50,9 @@ describe('the command line', () => {
 		],
 		['tenant list --mod relay', 'unknown option --mod', 'npm run rollcall -- tenant list --help'],
 		['tenant add acme -x', 'unknown option -x', 'npm run rollcall -- tenant add --help'],
-		['tenant list --mode relay', 'tenant list has no option --mode', 'npm run rollcall -- tenant list --help'],
+		['tenant list --mode relay', 'unknown option --mode for tenant list', 'npm run rollcall -- tenant list --help'],
 		['tenant add', 'NAME is missing', 'npm run rollcall -- tenant add NAME'],
-		['tenant add acme globex', 'globex is one argument too many', 'npm run rollcall -- tenant add NAME'],
+		['tenant add acme globex', 'unexpected argument globex', 'npm run rollcall -- tenant add NAME'],
 		['tenant add acme --mode', '--mode needs a value', 'npm run rollcall -- tenant add --help'],
 		['token rotate acme --overlap --json', '--overlap needs a value', 'npm run rollcall -- token rotate --help'],
 		['tenant remove acme --yes=1', '--yes takes no value', 'npm run rollcall -- tenant remove --help'],
@@ -62,16 +62,18 @@ describe('the command line', () => {
 	})
 
 	test.each([
-		['tenant', 'tenant what?'],
+		['tenant', 'tenant is incomplete:'],
 		['token disappear', 'unknown command token disappear:'],
-	])('%s is answered with what can be done', (line, message) => {
+	])('%s is answered with the commands that exist', (line, message) => {
 		expect(refusalOf(line)).toMatchObject({
-			message: expect.stringContaining(`${message} There is ${line.split(' ')[0]} add, ${line.split(' ')[0]} list, `),
+			message: expect.stringContaining(
+				`${message} the commands are ${line.split(' ')[0]} add, ${line.split(' ')[0]} list, `,
+			),
 			hint: 'npm run rollcall -- --help',
 		})
 	})
 
-	test('what is proposed can be pasted, whatever is in it', () => {
+	test('a proposed command line can be pasted, whatever its words contain', () => {
 		const args = ['improt', 'acme', 'my file', '--data', "it's $HOME"]
 		const proposed = () => parseCommandLine({ args, commands, program: 'rollcall' })
 		expect(proposed).toThrow(

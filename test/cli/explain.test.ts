@@ -22,20 +22,20 @@ test.each([
 		1,
 		/^error: the table service answered 403 .*\nhint: you need the role Storage Table/,
 	],
-	[unavailable('away', 5, lost), 1, /^error: there is no connection: getaddrinfo .*\nhint: compare the addresses /],
+	[unavailable('away', 5, lost), 1, /^error: cannot connect to Azure: getaddrinfo .*\nhint: compare the addresses /],
 	[
 		new RestError('Forbidden\nmore', { statusCode: 403 }),
 		1,
-		/^error: the vault refuses: Forbidden\nhint: you need the role /,
+		/^error: the vault refused the request: Forbidden\nhint: you need the role /,
 	],
 	[new RestError('Throttled\nmore', { statusCode: 429 }), 1, /^error: Throttled\nhint: try again in a minute/],
 	[
 		new TypeError('x is not a function'),
 		1,
-		/^error: TypeError: x is not a function\n +at .*explain.*\nhint: this is a fault of/s,
+		/^error: TypeError: x is not a function\n +at .*explain.*\nhint: this is a bug in/s,
 	],
 	['a string', 1, /^error: a string\nhint: /],
-])('%s is an error and a hint', (error, code, text) => {
+])('%s is printed as an error and a hint', (error, code, text) => {
 	const { lines, code: given } = explain(error)
 	expect(lines.join('\n')).toMatch(text)
 	expect(given).toBe(code)

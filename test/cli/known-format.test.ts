@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { openPlace } from '../../cli/place.ts'
+import { openTarget } from '../../cli/target.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { userType } from '../../shared/scim/resource-type.ts'
 import { connectTables, type Tables } from '../../shared/storage/table/tables.ts'
@@ -80,19 +80,19 @@ describe('rollcall, where a tenant has a format that is newer', () => {
 test('a command that is at work stops when the format becomes too new for it', async () => {
 	vi.useFakeTimers({ toFake: ['Date'] })
 	await run('tenant add acme')
-	const place = await openPlace({ folder: data }, { isFirst: false, say: () => {}, program: 'rollcall' })
+	const target = await openTarget({ folder: data }, { isFirst: false, say: () => {}, program: 'rollcall' })
 	try {
-		const tenant = await place.tenants.getTenant('acme')
+		const tenant = await target.tenants.getTenant('acme')
 		if (tenant === undefined) throw new Error('it is there')
-		const store = place.open(tenant)
+		const store = target.open(tenant)
 		await store.create(userType, { attributes: { userName: 'joy' } })
-		await place.tenants.updateFormat('acme', (format) => ({ ...format, number: 99 }))
+		await target.tenants.updateFormat('acme', (format) => ({ ...format, number: 99 }))
 		vi.setSystemTime(Date.now() + 60_000)
 		await expect(store.create(userType, { attributes: { userName: 'ann' } })).rejects.toMatchObject({
 			...{ name: 'Failure', message: problem },
 		})
 		await expect(store.query(userType, { page: { startIndex: 1, count: 1 } })).rejects.toThrow(problem)
 	} finally {
-		await place.close()
+		await target.close()
 	}
 })

@@ -22,7 +22,7 @@ afterEach(() => rm(folder, { recursive: true }))
 const run = (line: string) => rollcall([...line.split(' '), '--data', data])
 const json = async (line: string) => jsonOf(await run(`${line} --json`))
 
-/** Serves the data folder, as npm start does, while the work is done. */
+/** Serves the data folder, as npm start does, during the work. */
 async function served<T>(work: (url: string) => Promise<T>): Promise<T> {
 	const azurite = await startAzurite({ folder: data })
 	const tokens = { file: join(data, 'tokens.json') }
@@ -40,7 +40,7 @@ const statusOf = async (url: string, token: string): Promise<number> =>
 	(await fetch(url, { headers: { Authorization: `Bearer ${token}` } })).status
 
 describe('rollcall tenant', () => {
-	test('add makes the folder, and a tenant that is served with the token that it prints', async () => {
+	test('add creates the folder and a tenant, which is served with the printed token', async () => {
 		const { code, out, err } = await run('tenant add acme')
 		expect({ code, err }).toEqual({ code: 0, err: '' })
 		const [, token = ''] =
@@ -56,12 +56,13 @@ describe('rollcall tenant', () => {
 	test('add refuses a second tenant of the same name', async () => {
 		await run('tenant add acme')
 		expect(await run('tenant add acme')).toEqual({
-			...{ code: 1, out: '' },
-			err: `error: there is a tenant acme already\nhint: another token for it: rollcall token add acme --data ${data}\n`,
+			code: 1,
+			out: '',
+			err: `error: the tenant acme already exists\nhint: to add another token: rollcall token add acme --data ${data}\n`,
 		})
 	})
 
-	test('list has them by name, and none where there are none', async () => {
+	test('list has the tenants by name, and may be empty', async () => {
 		await mkdir(data)
 		expect(await run('tenant list')).toEqual({ code: 0, out: 'There are no tenants.\n', err: '' })
 		expect(await run('token list acme')).toMatchObject({
@@ -80,7 +81,7 @@ describe('rollcall tenant', () => {
 		])
 	})
 
-	test('show says how many users, groups and tokens a tenant has', async () => {
+	test('show counts the users, groups and tokens of a tenant', async () => {
 		const { token } = await json('tenant add acme')
 		await served((url) =>
 			fetch(`${url}/scim/acme/Users`, {
@@ -91,19 +92,20 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL {2}http:\S+\/acme\nMode {8}store\nCreated {5}20\S+\nUsers {7}1\nGroups {6}0\nTokens {6}1 accepted, 1 in all\n$/,
+			/^Tenant URL {2}http:\S+\/acme\nMode {8}store\nCreated {5}20\S+\nUsers {7}1\nGroups {6}0\nTokens {6}1 accepted, 1 in total\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
 		expect(tenant).toMatchObject({ name: 'acme', users: 1, groups: 0, tokens: { accepted: 1, all: 1 } })
 	})
 
-	test('set changes one setting of a relay and keeps the others; an empty one is taken away', async () => {
+	test('set changes one setting of a relay and keeps the others; an empty value removes a setting', async () => {
 		const agent = '11111111-2222-3333-4444-555555555555'
 		const other = '66666666-7777-8888-9999-000000000000'
 		await run(`tenant add acme --mode relay --hybrid-connection floor-2 --agent ${agent} --agent ${other}`)
 		expect(await json('tenant set acme --authorization passThrough')).toEqual({
-			...{ name: 'acme', mode: 'relay' },
+			name: 'acme',
+			mode: 'relay',
 			settings: { hybridConnection: 'floor-2', agents: [agent, other], authorization: 'passThrough' },
 		})
 		const settings = { authorization: 'passThrough', patchAsPost: true }
@@ -117,14 +119,14 @@ describe('rollcall tenant', () => {
 	})
 
 	test.each([
-		['tenant add Acme', 'Acme cannot be the name of a tenant'],
-		['tenant add acme --mode rely', '--mode rely is not a mode'],
+		['tenant add Acme', 'Acme is not a valid name of a tenant'],
+		['tenant add acme --mode rely', '--mode rely is not a valid mode'],
 		['tenant add acme --agent x', '--agent x is not a GUID'],
 		['tenant set acme --authorization on', '--authorization on is not onPremises or passThrough'],
 		['tenant set acme --patch-as-post yes', '--patch-as-post yes is not true or false'],
-		['tenant add acme --hybrid-connection x', '--hybrid-connection is for tenants of mode relay'],
+		['tenant add acme --hybrid-connection x', '--hybrid-connection is only for tenants of mode relay'],
 		['tenant set acme', 'nothing to set'],
-	])('refuses %s, and makes nothing', async (line, message) => {
+	])('refuses %s, and creates nothing', async (line, message) => {
 		const { code, out, err } = await run(line)
 		expect({ code, out }).toEqual({ code: 2, out: '' })
 		expect(err).toMatch(new RegExp(`^error: ${message}\nhint: .+\n$`))
@@ -133,57 +135,68 @@ describe('rollcall tenant', () => {
 })
 
 describe('rollcall on a data folder', () => {
-	test('says that the folder is not there, and makes none', async () => {
+	test('says that the folder does not exist, and does not create it', async () => {
 		expect(await run('tenant list')).toEqual({
-			...{ code: 1, out: '' },
-			err: `error: there is no folder ${data}\nhint: name the one that npm start uses with --data, or a deployment with --resource-group\n`,
+			code: 1,
+			out: '',
+			err: `error: there is no folder ${data}\nhint: give the data folder of npm start with --data, or a deployment with --resource-group\n`,
 		})
 		expect(existsSync(data)).toBe(false)
 	})
 
-	test('prints JSON for every command that is asked for it', async () => {
+	test('prints JSON for every command with --json', async () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const file = join(folder, 'file')
 		const lines = [
-			...['tenant add initech', 'tenant list', 'tenant show acme', 'tenant set globex --patch-as-post true'],
-			...['token add acme', 'token list acme', `token disable acme ${version}`, 'token rotate acme'],
-			...[`export acme --out ${file}`, `import initech ${file}`, `tenant remove acme --yes --out ${file}-2`],
+			'tenant add initech',
+			'tenant list',
+			'tenant show acme',
+			'tenant set globex --patch-as-post true',
+			'token add acme',
+			'token list acme',
+			`token disable acme ${version}`,
+			'token rotate acme',
+			`export acme --out ${file}`,
+			`import initech ${file}`,
+			`tenant remove acme --yes --out ${file}-2`,
 		]
 		for (const line of lines) expect(await json(line)).toEqual(expect.any(Object))
-		// The last one is tried on a service, in check.test.ts.
+		// The last command needs a service: see check.test.ts.
 		expect(commands.map(({ words }) => words).filter((words) => !lines.some((line) => line.startsWith(words)))).toEqual(
 			['check'],
 		)
 	})
 
-	test('says that there is no such tenant', async () => {
+	test('says that the tenant does not exist', async () => {
 		await run('tenant add acme')
 		expect(await run('tenant show acne')).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: there is no tenant acne\nhint: rollcall tenant list --data ${data}\n`,
 		})
 	})
 
-	test('works as the program that is built, whose exit codes tell what came of it', async () => {
+	test('works as the built program, with its exit codes', async () => {
 		const added = await built(['tenant', 'add', 'acme', '--data', data])
 		expect(added).toEqual({ code: 0, out: expect.stringMatching(/^Tenant URL .*\nSecret Token .*\n$/), err: '' })
 		expect(await built(['tenant', 'add', 'acme', '--data', data])).toMatchObject({ code: 1, out: '' })
 		expect(await built(['tenat', 'add', 'acme'])).toEqual({
-			...{ code: 2, out: '' },
+			code: 2,
+			out: '',
 			err: expect.stringMatching(
 				/^error: unknown command tenat\nhint: did you mean: node \S+main\.js tenant add acme\n$/,
 			),
 		})
 	})
 
-	test('keeps away from a folder that is being served', async () => {
+	test('refuses a folder that is being served', async () => {
 		await run('tenant add acme')
 		await served(async () => {
 			const { code, out, err } = await built(['tenant', 'list', '--data', data])
 			expect({ code, out }).toEqual({ code: 2, out: '' })
 			expect(err).toBe(
-				`error: process ${process.pid} already serves the folder ${data}\nhint: stop it, choose another folder with --data, or delete ${join(data, 'lock')} if that process is something else\n`,
+				`error: process ${process.pid} already serves the folder ${data}\nhint: stop it, choose another folder with --data, or delete ${join(data, 'lock')} if it is another program\n`,
 			)
 		})
 	})

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { programOf, shellWord } from '../../cli/program.ts'
 
-describe('what starts the program', () => {
+describe('the words that start the program', () => {
 	const started = (script: string, event?: string) =>
 		programOf({ script, cwd: '/work', env: event === undefined ? {} : { npm_lifecycle_event: event } })
 
@@ -40,14 +40,14 @@ describe('in a clone', () => {
 	})
 	afterAll(() => rmSync(clone, { recursive: true }))
 
-	/** Types a command line in the clone; a variable of an npm that runs these tests is not seen there. */
+	/** Runs a command line in the clone, without the variables of the npm that runs these tests. */
 	const type = (line: string) => {
 		const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
 		const { stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: clone, encoding: 'utf8', env })
 		return { out: stdout, hint: /^hint: (.*)$/m.exec(stderr)?.[1] ?? '' }
 	}
 
-	test('each hint can be pasted in the way in which the program was started', () => {
+	test('each hint can be pasted, with the words that started the program', () => {
 		const { hint } = type('npm run rollcall -- tenat add acme --data "my data"')
 		expect(hint).toBe('did you mean: npm run rollcall -- tenant add acme --data "my data"')
 		expect(type(hint.replace('did you mean: ', '')).out).toMatch(/^Tenant URL /m)

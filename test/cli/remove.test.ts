@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openPlace, type Place } from '../../cli/place.ts'
+import { type DeploymentTarget, openTarget } from '../../cli/target.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { userType } from '../../shared/scim/resource-type.ts'
 import { connectTables } from '../../shared/storage/table/tables.ts'
@@ -20,47 +20,49 @@ const run = (line: string, options: RunOptions = {}) =>
 const json = async (line: string) => jsonOf(await run(`${line} --json`))
 const file = (name: string) => join(folder, name)
 
-async function atPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
-	const place = await openPlace(
+async function atTarget<T>(work: (target: DeploymentTarget) => Promise<T>): Promise<T> {
+	const target = await openTarget(
 		{ folder: join(folder, 'data') },
 		{ isFirst: false, say: () => {}, program: 'rollcall' },
 	)
 	try {
-		return await work(place)
+		return await work(target)
 	} finally {
-		await place.close()
+		await target.close()
 	}
 }
 
-const tenantIn = async (place: Place) => {
-	const tenant = await place.tenants.getTenant('acme')
+const tenantIn = async (target: DeploymentTarget) => {
+	const tenant = await target.tenants.getTenant('acme')
 	if (tenant === undefined) throw new Error('it is there')
 	return tenant
 }
 
 const createUser = () =>
-	atPlace(async (place) => place.open(await tenantIn(place)).create(userType, { attributes: { userName: 'joy' } }))
+	atTarget(async (target) => target.open(await tenantIn(target)).create(userType, { attributes: { userName: 'joy' } }))
 
-const question = 'The tenant acme has 1 user, 0 groups. It is removed for good.\nType its name to go on:\n'
+const question =
+	'The tenant acme has 1 user, 0 groups. The removal cannot be undone.\nType the name of the tenant to continue:\n'
 
 describe('rollcall tenant remove', () => {
-	test('exports the tenant and removes its row, its table and its tokens, once its name is typed', async () => {
+	test('exports the tenant and removes its row, its table and its tokens when the user types its name', async () => {
 		await run('tenant add acme')
 		await run('tenant add globex')
 		const { table } = await json('tenant show acme')
 		const { id } = await createUser()
 		expect(await run(`tenant remove acme --out ${file('acme.ndjson')}`, { input: 'acme\n' })).toEqual({
-			...{ code: 0, err: question },
-			out: `Exported 1 user, 0 groups, 0 memberships to ${file('acme.ndjson')}\nThe tenant acme is removed.\n`,
+			code: 0,
+			err: question,
+			out: `Exported 1 user, 0 groups, 0 memberships to ${file('acme.ndjson')}\nThe tenant acme was removed.\n`,
 		})
 		expect(await readFile(file('acme.ndjson'), 'utf8')).toContain(id)
 		expect((await json('tenant list')).map(({ name }: { name: string }) => name)).toEqual(['globex'])
-		const left = await atPlace((place) => place.open({ name: 'acme', table }).get(userType, id).catch(String))
+		const left = await atTarget((target) => target.open({ name: 'acme', table }).get(userType, id).catch(String))
 		expect(left).toMatch(/not available/)
 		expect(Object.keys(JSON.parse(await readFile(file('data/tokens.json'), 'utf8')).tokens)).toEqual(['globex'])
 	})
 
-	test('gives a new tenant of that name another table, into which the export goes back', async () => {
+	test('lets a new tenant of the same name have another table, and the export can be imported there', async () => {
 		await run('tenant add acme')
 		const { table } = await json('tenant show acme')
 		const { id } = await createUser()
@@ -69,31 +71,32 @@ describe('rollcall tenant remove', () => {
 		expect(await json('tenant show acme')).toMatchObject({ users: 0, tokens: { all: 1 } })
 		expect((await json('tenant show acme')).table).not.toBe(table)
 		await run(`import acme ${file('acme.ndjson')}`)
-		await atPlace(async (place) => {
-			expect(await place.open(await tenantIn(place)).get(userType, id)).toMatchObject({
+		await atTarget(async (target) => {
+			expect(await target.open(await tenantIn(target)).get(userType, id)).toMatchObject({
 				attributes: { userName: 'joy' },
 			})
 		})
 	})
 
-	test.each(['acne\n', '\n', ''])('removes nothing where %j is typed', async (input) => {
+	test.each(['acne\n', '\n', ''])('removes nothing if the user types %j', async (input) => {
 		await run('tenant add acme')
 		await createUser()
 		expect(await run(`tenant remove acme --out ${file('acme.ndjson')}`, { input })).toEqual({
-			...{ code: 1, out: '' },
-			err: `${question}error: nothing is removed: ${JSON.stringify(input.trim())} is not the name\nhint: type acme, or give --yes\n`,
+			code: 1,
+			out: '',
+			err: `${question}error: nothing was removed: ${JSON.stringify(input.trim())} is not the name of the tenant\nhint: type acme, or give --yes\n`,
 		})
 		expect(existsSync(file('acme.ndjson'))).toBe(false)
 		expect(await json('tenant show acme')).toMatchObject({ users: 1, tokens: { accepted: 1 } })
 	})
 
-	test('removes nothing where the export cannot be written', async () => {
+	test('removes nothing if the export cannot be written', async () => {
 		await run('tenant add acme')
 		expect(await run(`tenant remove acme --yes --out ${file('no/folder')}`)).toMatchObject({ code: 1 })
 		expect(await json('tenant show acme')).toMatchObject({ tokens: { accepted: 1 } })
 	})
 
-	test('ends what an earlier removal has begun, and removes a relay, without an export', async () => {
+	test('completes an earlier removal, and removes a relay, without an export', async () => {
 		await run('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const { table } = await json('tenant show acme')
@@ -102,8 +105,9 @@ describe('rollcall tenant remove', () => {
 		await close()
 		for (const name of ['acme', 'globex']) {
 			expect(await run(`tenant remove ${name} --yes --out ${file('none')}`)).toEqual({
-				...{ code: 0, err: '' },
-				out: `The tenant ${name} is removed.\n`,
+				code: 0,
+				err: '',
+				out: `The tenant ${name} was removed.\n`,
 			})
 		}
 		expect(await readdir(folder)).toEqual(['data'])

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { statesOf } from '../../cli/token-store.ts'
 
-test('what a host makes of each token', () => {
+test('the state of each token for a host', () => {
 	const now = 1000
 	const tokens = [
 		{ version: 'coming', created: 9, enabled: true, notBefore: 1001 },
@@ -14,6 +14,13 @@ test('what a host makes of each token', () => {
 		{ version: 'fifth', created: 2, enabled: true },
 	]
 	expect(statesOf(tokens, now)).toEqual([
-		...['not yet', 'accepted', 'disabled', 'expired', 'accepted', 'accepted', 'accepted', 'outnumbered'],
+		'not yet',
+		'accepted',
+		'disabled',
+		'expired',
+		'accepted',
+		'accepted',
+		'accepted',
+		'outnumbered',
 	])
 })

@@ -15,7 +15,7 @@ afterEach(() => rm(folder, { recursive: true }))
 const run = (line: string) => rollcall([...line.split(' '), '--data', folder])
 const json = async (line: string) => jsonOf(await run(`${line} --json`))
 
-/** Asks what a host that starts at this time would ask. */
+/** Verifies a token as a host that starts at this time does. */
 const accepts = (token: string, time = Date.now()) =>
 	tokenVerifier({
 		source: fileSource(join(folder, 'tokens.json'), {}),
@@ -26,7 +26,7 @@ const accepts = (token: string, time = Date.now()) =>
 const hour = 3_600_000
 
 describe('rollcall token', () => {
-	test('add prints a token that is accepted beside the first one', async () => {
+	test('add prints a second token, and both are accepted', async () => {
 		const first = await json('tenant add acme')
 		const { code, out, err } = await run('token add acme')
 		expect({ code, err }).toEqual({ code: 0, err: '' })
@@ -34,7 +34,7 @@ describe('rollcall token', () => {
 		expect(await Promise.all([accepts(token), accepts(first.token)])).toEqual([true, true])
 	})
 
-	test('list has the newest first, and no values', async () => {
+	test('list has the newest token first, and no values', async () => {
 		const first = await json('tenant add acme')
 		const second = await json('token add acme')
 		await run(`token disable acme ${first.version}`)
@@ -50,28 +50,29 @@ describe('rollcall token', () => {
 		])
 	})
 
-	test('disable ends one token and leaves the other, and says when none is left', async () => {
+	test('disable disables one token and not the other, and warns if no accepted token remains', async () => {
 		const first = await json('tenant add acme')
 		const second = await json('token add acme')
 		expect((await run(`token disable acme ${first.version}`)).out).toBe(
-			`The token ${first.version} is disabled. A host that runs refuses it within ten minutes.\n`,
+			`The token ${first.version} was disabled. A running host refuses it within ten minutes.\n`,
 		)
 		expect(await Promise.all([accepts(first.token), accepts(second.token)])).toEqual([false, true])
 		expect((await run(`token disable acme ${second.version}`)).out).toMatch(
-			/\nThe tenant acme has no token now that is accepted\.\n$/,
+			/\nThe tenant acme now has no accepted token\.\n$/,
 		)
 		expect(await run('token disable acme nothing')).toEqual({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: `error: the tenant acme has no token nothing\nhint: rollcall token list acme --data ${folder}\n`,
 		})
 	})
 
-	test('rotate lets the older tokens end by themselves when the overlap is over', async () => {
+	test('rotate makes the older tokens expire when the overlap is over', async () => {
 		const first = await json('tenant add acme')
 		const started = Date.now()
 		const { out } = await run('token rotate acme --overlap 2h')
 		const [, token = '', version = '', end = ''] =
-			/^Tenant URL .*\nSecret Token {2}(\S+)\nThe token (\S+) ends at (\S+)\.\n$/.exec(out) ?? []
+			/^Tenant URL .*\nSecret Token {2}(\S+)\nThe token (\S+) expires at (\S+)\.\n$/.exec(out) ?? []
 		expect(version).toBe(first.version)
 		expect(Date.parse(end) - started).toBeGreaterThanOrEqual(2 * hour)
 		expect(Date.parse(end) - started).toBeLessThan(2 * hour + 60_000)
@@ -80,18 +81,18 @@ describe('rollcall token', () => {
 		expect(await accepts(token, Date.parse(end) + 1000 * hour)).toBe(true)
 	})
 
-	test('rotate says that a host takes notice of a short overlap within ten minutes', async () => {
+	test('rotate says that a host notices a short overlap only within ten minutes', async () => {
 		const { version } = await json('tenant add acme')
 		const { out } = await run('token rotate acme --overlap 0s')
 		expect(out).toMatch(
 			new RegExp(
-				`\\nThe token ${version} ends at 20\\S+Z\\.\\nA host that runs takes notice of that within ten minutes\\.\\n$`,
+				`\\nThe token ${version} expires at 20\\S+Z\\.\\nA running host notices the expiry within ten minutes\\.\\n$`,
 			),
 		)
 		expect((await run('token rotate acme --overlap 10m')).out).not.toMatch(/notice/)
 	})
 
-	test('rotate puts no end off: one that comes sooner stays, and so does what is disabled', async () => {
+	test('rotate does not postpone an earlier expiry, and a disabled token stays disabled', async () => {
 		const first = await json('tenant add acme')
 		const second = await json('token add acme')
 		await run(`token disable acme ${second.version}`)
@@ -100,26 +101,30 @@ describe('rollcall token', () => {
 		const again = await json('token rotate acme')
 		expect(again.ending).toHaveLength(1)
 		expect((await json('token list acme')).map(({ state }: { state: string }) => state)).toEqual([
-			...['accepted', 'accepted', 'disabled', 'accepted'],
+			'accepted',
+			'accepted',
+			'disabled',
+			'accepted',
 		])
 		const { tokens } = JSON.parse(await readFile(join(folder, 'tokens.json'), 'utf8'))
 		expect(tokens.acme[0].expires).toBe(ending[0].expires)
 		expect(tokens.acme[1].expires).toBeUndefined()
 	})
 
-	test('a fifth token is refused, since it would put the first one out of use', async () => {
+	test('a fifth token is refused, because the first one would no longer be accepted', async () => {
 		await run('tenant add acme')
 		for (const _ of [2, 3, 4]) await run('token add acme')
 		const refused = {
-			...{ code: 1, out: '' },
-			err: `error: the tenant acme has 4 tokens, and only the newest 4 are accepted\nhint: disable one that is not in use any more: rollcall token list acme --data ${folder}\n`,
+			code: 1,
+			out: '',
+			err: `error: the tenant acme has 4 tokens, and only the newest 4 are accepted\nhint: disable one that is no longer in use: rollcall token list acme --data ${folder}\n`,
 		}
 		expect(await run('token add acme')).toEqual(refused)
 		expect(await run('token rotate acme')).toEqual(refused)
 		expect(await json('token list acme')).toHaveLength(4)
 	})
 
-	test.each(['add', 'list', 'rotate', 'disable'])('%s says that there is no such tenant', async (verb) => {
+	test.each(['add', 'list', 'rotate', 'disable'])('%s says that the tenant does not exist', async (verb) => {
 		await run('tenant add acme')
 		expect(await run(`token ${verb} acne${verb === 'disable' ? ' x' : ''}`)).toMatchObject({
 			code: 1,
@@ -129,8 +134,9 @@ describe('rollcall token', () => {
 
 	test.each(['1', '91d', 'soon'])('rotate refuses the overlap %s', async (overlap) => {
 		expect(await run(`token rotate acme --overlap ${overlap}`)).toEqual({
-			...{ code: 2, out: '' },
-			err: `error: --overlap ${overlap} is not a time\nhint: give 30m, 24h, 7d, up to 90d, or 0s\n`,
+			code: 2,
+			out: '',
+			err: `error: --overlap ${overlap} is not a valid time\nhint: use a time such as 30m, 24h or 7d, up to 90d; or 0s\n`,
 		})
 	})
 })

@@ -8,7 +8,7 @@ const keyVault = useKeyVault()
 const secret = 'scim-token-acme'
 const second = 1000
 
-/** The tokens through the real client, and what a host reads of them. */
+/** The tokens through the real client, and as a host reads them. */
 function open() {
 	const vault = keyVault()
 	const client = {
@@ -27,7 +27,7 @@ function open() {
 }
 
 describe('tokens in Key Vault', () => {
-	test('are listed as versions, the newest first, on however many pages, and none where there is no secret', async () => {
+	test('are listed as versions, newest first, from all pages; none if there is no secret', async () => {
 		const { vault, tokens } = open()
 		const names = [30, 10, 20].map((created) => vault.add(secret, { value: `${created}`, created }))
 		vault.add('scim-token-globex', { value: 'x', created: 40 })
@@ -43,7 +43,7 @@ describe('tokens in Key Vault', () => {
 		expect(await tokens.list('initech')).toEqual([])
 	})
 
-	test('that are added are what a host reads, each as a version of its own', async () => {
+	test('that are added are read by a host, each as its own version', async () => {
 		const { vault, tokens, accepted } = open()
 		const first = await tokens.add('acme', 'first-token')
 		const next = await tokens.add('acme', 'second-token')
@@ -56,7 +56,7 @@ describe('tokens in Key Vault', () => {
 		expect((await accepted()).sort()).toEqual(['first-token', 'second-token'])
 	})
 
-	test('that are disabled or have come to their end are read by no host', async () => {
+	test('that are disabled or expired are not read by a host', async () => {
 		const { tokens, accepted } = open()
 		const [one, two] = [await tokens.add('acme', 'one'), await tokens.add('acme', 'two')]
 		const end = Math.ceil(Date.now() / second + 3600) * second
@@ -67,7 +67,7 @@ describe('tokens in Key Vault', () => {
 		expect(await tokens.list('acme')).toContainEqual({ ...two, expires: end })
 	})
 
-	test('that are removed are disabled first, so that who recovers the secret recovers no token', async () => {
+	test('that are removed are disabled first, so that a recovered secret has no valid token', async () => {
 		const { vault, tokens, accepted } = open()
 		await tokens.add('acme', 'one')
 		await tokens.add('acme', 'two')
@@ -78,7 +78,7 @@ describe('tokens in Key Vault', () => {
 		await tokens.remove('acme')
 	})
 
-	test('can be added again where the secret was deleted, whoever did that, and the old ones stay out', async () => {
+	test('can be added again after the secret was deleted, and the old tokens stay disabled', async () => {
 		const { vault, tokens, accepted } = open()
 		await tokens.add('acme', 'old')
 		vault.deleted.set(secret, vault.secrets.get(secret) ?? new Map())
@@ -91,7 +91,7 @@ describe('tokens in Key Vault', () => {
 		])
 	})
 
-	test('a vault that refuses is no vault without tokens', async () => {
+	test('a vault that refuses does not count as a vault without tokens', async () => {
 		const { vault, tokens } = open()
 		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
 		const refused = { name: 'RestError', statusCode: 403, code: 'Forbidden' }

@@ -3,18 +3,26 @@ import { type Host, useHost } from '../support/host.ts'
 import { answer, errorOf, listOf, patchOf, urn } from './scim.ts'
 import { type Received, send } from './wire.ts'
 
-// The requests that Microsoft's validation workflow sends by itself, and its rules for the answers. Its other tests have
-// Entra send them.
+// The requests that Microsoft's validation workflow sends itself, and its rules for the answers. In its other tests Entra
+// sends the requests.
 // https://github.com/AzureAD/SCIMReferenceCode/tree/master/Microsoft.SCIM.LogicAppValidationTemplate
 
 const host = useHost()
 
-/** Entra's default mappings, and the roles and the other address of its tutorial. */
+/** Entra's default mappings, plus the roles and the other address of its tutorial. */
 const targets = {
 	User: [
-		...['userName', 'externalId', 'active', 'displayName', 'title', 'preferredLanguage'],
-		...['name.givenName', 'name.familyName', 'name.formatted'],
-		...['emails[type eq "work"].value', 'emails[type eq "other"].Value'],
+		'userName',
+		'externalId',
+		'active',
+		'displayName',
+		'title',
+		'preferredLanguage',
+		'name.givenName',
+		'name.familyName',
+		'name.formatted',
+		'emails[type eq "work"].value',
+		'emails[type eq "other"].Value',
 		...['formatted', 'streetAddress', 'locality', 'region', 'postalCode', 'country'].map(
 			(name) => `addresses[type eq "work"].${name}`,
 		),
@@ -25,7 +33,7 @@ const targets = {
 	Group: ['displayName', 'externalId', 'members'],
 }
 
-/** Those that are single texts: neither matched by a flag, nor a role, nor a reference. */
+/** The targets that are single strings: no boolean in the filter, no role and no reference. */
 const texts = {
 	User: targets.User.filter((target) => !/^active$|^roles|:manager$/.test(target)),
 	Group: ['displayName', 'externalId'],
@@ -36,7 +44,7 @@ type Client = { readonly tenant: Host; readonly type: string }
 const call = ({ tenant, type }: Client, method: string, path: string, body?: unknown): Promise<Received> =>
 	send(tenant, { method, path, headers: { Accept: type, ...(body !== undefined && { 'Content-Type': type }) }, body })
 
-/** What a resource has at a target, as the workflow looks it up; undefined where it has nothing. */
+/** The value of a resource at a target, as the workflow looks it up; undefined if there is none. */
 function valueAt(resource: Received['body'], target: string): unknown {
 	const extension = target.startsWith(urn.enterprise) ? urn.enterprise : undefined
 	const container = extension === undefined ? resource : resource[extension]
@@ -57,7 +65,7 @@ const valuesAt = (resource: Received['body'], at: readonly string[]) =>
 const verbose = (values: Readonly<Record<string, unknown>>) =>
 	patchOf(...Object.entries(values).map(([path, value]) => ({ op: 'replace', path, value })))
 
-/** One operation for each value with a filter in its path, and one without a path for all others. */
+/** One operation for each value with a filter in its path, and one without a path for all other values. */
 function compact(values: Readonly<Record<string, unknown>>) {
 	const entries = Object.entries(values)
 	const isFiltered = ([path]: readonly [string, unknown]) => path.includes('[')
@@ -82,8 +90,13 @@ const aWholeUser = (userName: string) => ({
 	],
 	addresses: [
 		{
-			...{ type: 'work', formatted: '18/2111', streetAddress: '1 Main St', locality: 'Redmond' },
-			...{ region: 'WA', postalCode: '98052', country: 'US' },
+			type: 'work',
+			formatted: '18/2111',
+			streetAddress: '1 Main St',
+			locality: 'Redmond',
+			region: 'WA',
+			postalCode: '98052',
+			country: 'US',
 		},
 	],
 	phoneNumbers: ['work', 'mobile', 'fax'].map((type) => ({ type, value: `+1 425 555 ${type.length}` })),
@@ -128,7 +141,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 	it.each([
 		['one operation each', verbose],
 		['one operation without a path', compact],
-	])('empties every optional attribute by "" and again by null, in %s', async (_, write) => {
+	])('clears every optional attribute with "" and again with null, in %s', async (_, write) => {
 		const mine = await client()
 		const created = await call(mine, 'POST', '/Users', aWholeUser('null-update'))
 		expect(created).toEqual(answer(201, { ...aWholeUser('null-update'), id: created.body.id, meta: created.body.meta }))
@@ -148,8 +161,12 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 			const { body } = await call(mine, 'GET', path)
 			expect(valuesAt(body, emptied)).toEqual(Object.fromEntries(emptied.map((target) => [target, undefined])))
 			expect(body).toEqual({
-				...{ schemas: [urn.user], id: created.body.id, meta: body.meta },
-				...{ userName: 'null-update', externalId: 'external-null-update', active: true },
+				schemas: [urn.user],
+				id: created.body.id,
+				meta: body.meta,
+				userName: 'null-update',
+				externalId: 'external-null-update',
+				active: true,
 				roles: aWholeUser('').roles,
 			})
 		}
@@ -165,7 +182,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 	it.each([
 		['one operation each', verbose],
 		['one operation without a path', compact],
-	])('updates every text of a user, in %s', async (_, write) => {
+	])('updates every string of a user, in %s', async (_, write) => {
 		const mine = await client()
 		const { body: created } = await call(mine, 'POST', '/Users', aWholeUser('update-user'))
 		const path = `/Users/${created.id}`
@@ -178,7 +195,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 		expect(await call(mine, 'DELETE', path)).toEqual(answer(204))
 	})
 
-	it('creates a group, updates its texts and deletes it', async () => {
+	it('creates a group, updates its strings and deletes it', async () => {
 		const mine = await client()
 		const displayName = 'LACreateGroup-(1a2b3c4d)'
 		const match = `/Groups?filter=displayName%20eq%20%22${displayName}%22`
@@ -186,10 +203,14 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 		const created = await call(mine, 'POST', '/Groups', { schemas: [urn.group], displayName, externalId: 'la-1' })
 		expect(created).toEqual(
 			answer(201, {
-				...{ schemas: [urn.group], id: created.body.id, displayName, externalId: 'la-1', meta: created.body.meta },
+				schemas: [urn.group],
+				id: created.body.id,
+				displayName,
+				externalId: 'la-1',
+				meta: created.body.meta,
 			}),
 		)
-		expect(await call(mine, 'GET', match)).toEqual(answer(200, listOf(created.body)))
+		expect(await call(mine, 'GET', match)).toEqual(answer(200, listOf({ ...created.body, members: [] })))
 		const path = `/Groups/${created.body.id}`
 		for (const [index, write] of [verbose, compact].entries()) {
 			const values = Object.fromEntries(texts.Group.map((target) => [target, `upd-${target}-${index}`]))
@@ -205,7 +226,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 	it.each([
 		['/Users', 'userName'],
 		['/Groups', 'displayName'],
-	])('walks the pages of %s while it makes and deletes them five at a time', async (endpoint, name) => {
+	])('reads the pages of %s while it creates and deletes resources, five at a time', async (endpoint, name) => {
 		const mine = await client()
 		const page = (startIndex: number) => call(mine, 'GET', `${endpoint}?startIndex=${startIndex}&count=5`)
 		const made: string[] = []
@@ -247,7 +268,7 @@ describe.each(['application/scim+json', 'application/json'])('the workflow with 
 			expect((await call(mine, 'PATCH', `/Users/${employee}`, change)).status).toBe(200)
 			const { body } = await call(mine, 'GET', `/Users/${employee}`)
 			const schemas = value === '' ? [urn.user] : [urn.user, urn.enterprise]
-			expect(body).toEqual({ schemas, id: employee, userName: 'employee', ...after, meta: body.meta })
+			expect(body).toEqual({ schemas, id: employee, userName: 'employee', active: true, ...after, meta: body.meta })
 		}
 	})
 })

@@ -1,6 +1,6 @@
 /**
- * What differs from run to run, by the first word of a placeholder: `{{id joy}}`, `{{version joy 2}}`. Two resources
- * never share an id, nor two states of them a version.
+ * Values that differ from run to run, by the first word of a placeholder: `{{id joy}}`, `{{version joy 2}}`. Different
+ * resources have different ids, and different states have different versions.
  */
 const kinds = new Map([
 	['id', { pattern: /^[0-9a-f]{32}$/, isUnique: true }],
@@ -11,15 +11,15 @@ const kinds = new Map([
 const placeholder = /\{\{([^{}]+)\}\}/
 
 export type Placeholders = {
-	/** Gives a placeholder its value, which may be a whole resource where it stands alone. */
+	/** Sets the value of a placeholder. It may be a whole resource if the placeholder stands alone. */
 	set(name: string, value: unknown): void
 	/**
-	 * Puts the known values into every text of `template`.
+	 * Replaces the placeholders in every string of `template`.
 	 *
-	 * @throws Error for a placeholder that no answer has told yet
+	 * @throws Error for a placeholder without a value
 	 */
 	fill<T>(template: T): T
-	/** Puts in the known values, and learns ids, versions and times from what stands in their place in `actual`. */
+	/** Replaces known placeholders, and takes the values of new ids, versions and times from `actual`. */
 	settle(template: unknown, actual: unknown): unknown
 }
 
@@ -52,7 +52,7 @@ export function createPlaceholders(): Placeholders {
 
 	return {
 		set: (name, value) => known.set(name, value),
-		fill: (template) => mapTexts(template, undefined, fill) as typeof template, // sound: a request has texts only where it may have anything
+		fill: (template) => mapTexts(template, undefined, fill) as typeof template, // sound: every string of a request may have any value
 		settle: (template, actual) => mapTexts(template, actual, settle),
 	}
 }

@@ -7,7 +7,7 @@ import { createPlaceholders } from './placeholders.ts'
 import { headersOfEveryAnswer } from './scim.ts'
 import { send } from './wire.ts'
 
-/** A conversation of one client with an empty tenant, in order. */
+/** A recorded conversation of one client with an empty tenant, in order. */
 type Recording = {
 	readonly about: string
 	readonly sources: readonly string[]
@@ -16,7 +16,7 @@ type Recording = {
 
 type Exchange = {
 	readonly name: string
-	/** What `{{…}}` stands for the body of the answer from here on. */
+	/** The name of a placeholder for the body of this answer. */
 	readonly keep?: string
 	/** `line` is method and path: `GET /Users?count=1`. */
 	readonly request: {
@@ -24,7 +24,7 @@ type Exchange = {
 		readonly headers?: Readonly<Record<string, string>>
 		readonly body?: unknown
 	}
-	/** All that is answered but for the headers of every answer. */
+	/** The answer, without the headers that every answer has. */
 	readonly response: {
 		readonly status: number
 		readonly headers?: Readonly<Record<string, string>>
@@ -42,7 +42,7 @@ const recordings = readdirSync(folder, { recursive: true, encoding: 'utf8' })
 
 const read = (file: string): Recording => JSON.parse(readFileSync(join(folder, file), 'utf8'))
 
-/** Below the Tenant URL `https://<host>/scim/<tenant>/?aadOptscim062020`, as administrators type it. */
+/** A path below the Tenant URL `https://<host>/scim/<tenant>/?aadOptscim062020`, as administrators type it. */
 const flagged = (path: string) => `/${path}${path.includes('?') ? '&' : '?'}aadOptscim062020`
 
 async function replay({ exchanges }: Recording, belowTenantUrl: (path: string) => string) {
@@ -62,5 +62,6 @@ async function replay({ exchanges }: Recording, belowTenantUrl: (path: string) =
 describe.each(recordings)('%s', (file) => {
 	it('is answered as recorded', () => replay(read(file), (path) => path))
 
-	it('is answered alike where the Tenant URL ends in a slash and a feature flag', () => replay(read(file), flagged))
+	it('is answered in the same way if the Tenant URL ends with a slash and a feature flag', () =>
+		replay(read(file), flagged))
 })

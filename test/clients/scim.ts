@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 
-/** What the clients of these tests write again and again. */
+/** The URNs that the client tests share. */
 export const urn = {
 	user: 'urn:ietf:params:scim:schemas:core:2.0:User',
 	group: 'urn:ietf:params:scim:schemas:core:2.0:Group',
@@ -24,7 +24,7 @@ export const aGroup = (displayName: string, attributes: Readonly<Record<string, 
 	...attributes,
 })
 
-/** A list with everything that was found on one page. */
+/** A list with all results on one page. */
 export const listOf = (...Resources: readonly unknown[]) => ({
 	schemas: [urn.list],
 	totalResults: Resources.length,
@@ -40,10 +40,11 @@ export const errorOf = (status: number, detail: string, scimType?: string) => ({
 	detail,
 })
 
-/** The headers of every answer, errors too. */
+/** The headers of every answer, including errors. */
 export const headersOfEveryAnswer = {
 	'content-type': 'application/scim+json; charset=utf-8',
 	'cache-control': 'no-store',
+	'x-content-type-options': 'nosniff',
 }
 
 /** Equals an answer with this body and at least these headers. */

@@ -3,13 +3,13 @@ import { type Host, useHost } from '../support/host.ts'
 import { answer, errorOf, listOf, patchOf, urn } from './scim.ts'
 import { type Received, send } from './wire.ts'
 
-// The tests of Microsoft's hosted SCIM Validator under their names, from recorded runs. It reads back by filter.
+// The tests of Microsoft's hosted SCIM Validator under their own names, from recorded runs. It reads back by filter.
 // https://learn.microsoft.com/entra/identity/app-provisioning/scim-validator-tutorial
 // https://github.com/pranems/SCIMServer
 
 const host = useHost()
 
-/** A user as the validator makes one: texts at random, and `primary` of a role in words. */
+/** A user as the validator creates it: random strings, and `primary` of a role as a string. */
 const fullUser = {
 	schemas: [urn.user, urn.enterprise],
 	userName: 'emilio@hermann.uk',
@@ -60,10 +60,10 @@ const fullUser = {
 	},
 }
 
-/** What is stored of it: `primary` is a boolean. */
+/** The user as it is stored: `primary` is a boolean. */
 const storedUser = { ...fullUser, roles: fullUser.roles.map((role) => ({ ...role, primary: true })) }
 
-/** Every attribute by its path, with another value. */
+/** Every attribute by its path, with a new value. */
 const others = {
 	displayName: 'KWDPTEMUZOYC',
 	title: 'BFHSXAGNVLRJ',
@@ -103,7 +103,7 @@ const others = {
 	[`${urn.enterprise}:division`]: 'NDLIAPKBUOSC',
 }
 
-/** A user who has all of those and a role that is primary. */
+/** A user who has all these values and a primary role. */
 const otherUser = {
 	schemas: [urn.user, urn.enterprise],
 	displayName: 'KWDPTEMUZOYC',
@@ -154,7 +154,7 @@ const otherUser = {
 /** One operation for each path. */
 const verbose = (op: string) => Object.entries(others).map(([path, value]) => ({ op, path, value }))
 
-/** One operation for each path with a filter, and one without a path for all others. */
+/** One operation for each path with a filter, and one without a path for all other attributes. */
 const compact = (op: string) => {
 	const entries = Object.entries(others)
 	const single = Object.fromEntries(entries.filter(([path]) => !path.includes('[')))
@@ -247,9 +247,15 @@ describe('the validator, with users', () => {
 	])('%s', async (_, operations) => {
 		const least = { userName: 'emilio@hermann.uk', schemas: [urn.user] }
 		const { tenant, user, path } = await withUser(least)
-		expect(user).toEqual({ ...least, id: user.id, meta: user.meta })
+		expect(user).toEqual({ ...least, active: true, id: user.id, meta: user.meta })
 		const patched = await patchUser(tenant, path, ...operations)
-		expect(patched).toEqual({ ...otherUser, userName: 'emilio@hermann.uk', id: user.id, meta: patched.meta })
+		expect(patched).toEqual({
+			...otherUser,
+			userName: 'emilio@hermann.uk',
+			active: true,
+			id: user.id,
+			meta: patched.meta,
+		})
 	})
 
 	it('Update User userName', async () => {
@@ -349,7 +355,7 @@ describe('the validator, with groups', () => {
 	])('%s', async (_, value) => {
 		const { tenant, group, path } = await withGroup()
 		const patched = await patchGroup(tenant, path, { op: 'replace', value })
-		expect(patched).toEqual({ ...group, ...value, meta: patched.meta })
+		expect(patched).toEqual({ ...group, ...value, members: [], meta: patched.meta })
 	})
 
 	it('Patch Group - Add Member, Remove Member', async () => {
@@ -359,7 +365,7 @@ describe('the validator, with groups', () => {
 		const members = [{ value, $ref: `${tenant.baseUrl}/Users/${value}`, type: 'User' }]
 		expect(added).toEqual({ ...group, members, meta: added.meta })
 		const removed = await patchGroup(tenant, path, { op: 'remove', path: `members[value eq "${value}"]` })
-		expect(removed).toEqual({ ...group, meta: removed.meta })
+		expect(removed).toEqual({ ...group, members: [], meta: removed.meta })
 	})
 
 	it('Patch Group - Multiple Ops on same attribute', async () => {
@@ -370,7 +376,7 @@ describe('the validator, with groups', () => {
 			{ op: 'add', path: 'members', value: [{ value: ids[0] }] },
 			{ op: 'remove', path: `members[value eq "${ids[0]}"]` },
 		)
-		expect(patched).toEqual(group)
+		expect(patched).toEqual({ ...group, members: [] })
 	})
 
 	it('Delete a Group, and the same again', async () => {

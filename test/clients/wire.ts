@@ -3,25 +3,25 @@ import type { Host } from '../support/host.ts'
 
 export type Sent = {
 	readonly method: string
-	/** Below the base URL. */
+	/** The path below the base URL. */
 	readonly path: string
 	readonly headers?: Readonly<Record<string, string>>
-	/** A value is sent as JSON, text as it is. */
+	/** A value is sent as JSON, a string unchanged. */
 	readonly body?: unknown
 }
 
 export type Received = {
 	readonly status: number
-	/** Without those of the connection. */
+	/** The headers, without those of the connection. */
 	readonly headers: Readonly<Record<string, string>>
-	/** The JSON of the body; undefined where there is none. */
+	/** The JSON value of the body; undefined if there is none. */
 	// biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
 	readonly body: any
 }
 
 /**
- * Sends one request as Entra's client does: the path as it is, quotes and all, and no User-Agent. `fetch` would escape
- * the one and add the other.
+ * Sends one request as Entra's client does: the path unchanged, with its quotes, and no User-Agent. `fetch` would escape
+ * the path and add a User-Agent.
  */
 export function send({ baseUrl, token }: Host, { method, path, headers, body }: Sent): Promise<Received> {
 	const { host, pathname } = new URL(baseUrl)

@@ -1,9 +1,11 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { commands } from '../../cli/commands.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
+import { pages } from './pages.ts'
+import { toPowerShell } from './powershell.ts'
 import { typedIn } from './typed.ts'
 import { useWorld } from './world.ts'
 
@@ -21,12 +23,8 @@ function isCommand(text: string): boolean {
 /** The page on `rollcall` leaves that word out. */
 const isRollcall = (text: string): boolean => commands.some(({ words }) => `${text} `.startsWith(`${words} `))
 
-const names = [
-	'README.md',
-	...(await readdir('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
-]
-const pages = await Promise.all(
-	names.map(async (name) => ({ name, ...typedIn(await readFile(name, 'utf8'), isCommand) })),
+const typed = await Promise.all(
+	pages.map(async (name) => ({ name, ...typedIn(await readFile(name, 'utf8'), isCommand) })),
 )
 // Each command is a process or several, which take their time while other tests run, too.
 vi.setConfig({ testTimeout: 120_000 })
@@ -85,10 +83,10 @@ async function administer(line: string): Promise<void> {
 const ownTest = /^([A-Z_]+)=\S+ npx vitest run (\S+)$/
 
 test.each(
-	pages.flatMap(({ name, scripts }) => [...scripts].map(([heading, script]) => [name, heading, script] as const)),
+	typed.flatMap(({ name, scripts }) => [...scripts].map(([heading, script]) => [name, heading, script] as const)),
 )('%s: what is under "%s" can be typed', (_, __, script) => follow(script))
 
-test.each(pages.flatMap(({ name, lines }) => lines.map((line) => [name, line] as const)))(
+test.each(typed.flatMap(({ name, lines }) => lines.map((line) => [name, line] as const)))(
 	'%s: %s can be typed',
 	async (_, line) => {
 		const [, variable, file = ''] = ownTest.exec(line) ?? []
@@ -102,16 +100,15 @@ test.each(pages.flatMap(({ name, lines }) => lines.map((line) => [name, line] as
 	},
 )
 
-test.each([
-	'npm ci',
-	'npm run build',
-	'npm test',
-	'npx tsc -p .',
-	'npx biome ci .',
-	'npx knip',
-	'node dist/demo/relay.js',
-])('.ci/run does %s, so that nothing here has to', async (command) =>
-	expect(await readFile('.ci/run', 'utf8')).toContain(command),
+test.each(
+	typed.flatMap(({ name, translations }) => translations.map((each) => [name, each.powershell, each.bash] as const)),
+)('%s: %s is the PowerShell of bash that is run', (_, powershell, bash) =>
+	expect(bash.map(toPowerShell)).toContain(powershell),
+)
+
+test.each(['npm ci', 'npm run build', 'npm test', 'npm run check', 'node dist/demo/relay.js'])(
+	'.ci/run does %s, so that nothing here has to',
+	async (command) => expect(await readFile('.ci/run', 'utf8')).toContain(command),
 )
 
 test.each([
@@ -125,6 +122,7 @@ test.each([
 	'npm run rollcall -- tenant export acme --help',
 	'npm start -- --prot 8080',
 	'npm ci --no-adit',
+	'npx vitest run test/docs/comands.test.ts',
 	'curl "$URL/Users"',
 	'openssl req -x508',
 	'rollcall-relay doctor --konfig relay.json',

@@ -1,13 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { expect, test } from 'vitest'
-
-const pages = [
-	...['README.md', 'SECURITY.md', 'CHANGELOG.md'],
-	...readdirSync('docs')
-		.filter((name) => name.endsWith('.md'))
-		.map((name) => `docs/${name}`),
-]
+import { docs, pages } from './pages.ts'
 
 const textOf = (page: string): string => readFileSync(page, 'utf8').replaceAll(/^```.*?^```$/gms, '')
 
@@ -49,14 +43,27 @@ const missingNamesOf = (page: string, text: string): readonly string[] =>
 		})
 		.map(([, name = '']) => name)
 
-test.each(pages)('%s links to what is there, and names sources that are there', (page) => {
-	const text = textOf(page)
-	const broken = {
-		links: brokenLinksOf(page, text),
-		sources: missingSourcesOf(text),
-		names: missingNamesOf(page, text),
-	}
-	expect(broken).toEqual({ links: [], sources: [], names: [] })
+test.each([...pages, 'SECURITY.md', 'CHANGELOG.md'])(
+	'%s links to what is there, and names sources that are there',
+	(page) => {
+		const text = textOf(page)
+		const broken = {
+			links: brokenLinksOf(page, text),
+			sources: missingSourcesOf(text),
+			names: missingNamesOf(page, text),
+		}
+		expect(broken).toEqual({ links: [], sources: [], names: [] })
+	},
+)
+
+/** The pages to which a page has a link. */
+const linkedFrom = (page: string): readonly string[] =>
+	[...textOf(page).matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, path = '']) => normalize(join(dirname(page), path)))
+
+test('each page is in the index, and each decision in that of decisions', () => {
+	const indexes = ['docs/README.md', 'docs/decisions/README.md']
+	const listed = ['docs/README.md', ...indexes.flatMap(linkedFrom)]
+	expect(docs.filter((page) => !listed.includes(page))).toEqual([])
 })
 
 test('a link that leads nowhere would be found, and a source that is gone', () => {

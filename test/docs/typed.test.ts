@@ -25,6 +25,10 @@ saw one
 { "saw": "no" }
 \`\`\`
 
+\`\`\`mermaid
+flowchart LR
+\`\`\`
+
 \`\`\`
 Length  2
 saw three
@@ -43,6 +47,14 @@ saw four
 \`\`\`powershell
 # saw five: not run by a test
 saw five
+
+saw four;
+\`\`\`
+
+## Windows
+
+\`\`\`powershell
+saw six
 \`\`\`
 `
 
@@ -54,5 +66,9 @@ test('finds what is typed, but for what is marked', () => {
 			['Marks', 'saw four\n'],
 		]),
 		lines: ['saw wood'],
+		translations: [
+			{ powershell: 'saw four;', bash: ['# Not run by a test, since it is dangerous:\nsaw off\nsaw on', 'saw four'] },
+			{ powershell: 'saw six', bash: [] },
+		],
 	})
 })

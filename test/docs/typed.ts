@@ -4,7 +4,12 @@ export type Typed = {
 	readonly scripts: ReadonlyMap<string, string>
 	/** Whole command lines in the prose, each once. */
 	readonly lines: readonly string[]
+	/** Paragraphs of PowerShell, which no test runs. */
+	readonly translations: readonly Translation[]
 }
+
+/** A paragraph of PowerShell, and those of bash above it under the same heading: it has to say the same as one of them. */
+export type Translation = { readonly powershell: string; readonly bash: readonly string[] }
 
 type Block = { readonly indent: number; readonly language: string; readonly lines: string[] }
 
@@ -17,6 +22,8 @@ const mark = /not run by a test/i
  */
 export function typedIn(markdown: string, isCommand: (text: string) => boolean): Typed {
 	const scripts = new Map<string, string>()
+	const translations: Translation[] = []
+	let bash: readonly string[] = []
 	let heading = ''
 	let prose = ''
 	let block: Block | undefined
@@ -25,9 +32,14 @@ export function typedIn(markdown: string, isCommand: (text: string) => boolean):
 		if (block === undefined) {
 			if (language !== undefined) block = { indent: indent.length, language, lines: [] }
 			else prose += `${line}\n`
-			heading = /^#+ (.*)/.exec(line)?.[1] ?? heading
+			const [, next] = /^#+ (.*)/.exec(line) ?? []
+			if (next !== undefined) [heading, bash] = [next, []]
 		} else if (language === undefined) block.lines.push(line.slice(block.indent))
-		else {
+		else if (block.language === 'powershell') {
+			for (const powershell of unmarked(paragraphsOf(block))) translations.push({ powershell, bash })
+			block = undefined
+		} else {
+			if (['sh', 'bash'].includes(block.language)) bash = [...bash, ...paragraphsOf(block)]
 			const script = commandsOf(block, isCommand)
 			if (script !== '') scripts.set(heading, `${scripts.get(heading) ?? ''}${script}\n`)
 			block = undefined
@@ -37,16 +49,21 @@ export function typedIn(markdown: string, isCommand: (text: string) => boolean):
 		.filter(([, , after = '']) => !mark.test(after.replaceAll(/\s+/g, ' ')))
 		.map(([, code = '']) => code.replaceAll(/\s+/g, ' '))
 		.filter(isCommand)
-	return { scripts, lines: [...new Set(lines)] }
+	return { scripts, lines: [...new Set(lines)], translations }
 }
 
-/** One of data has no commands, and one without a language shows what a program prints. */
-function commandsOf({ language, lines }: Block, isCommand: (text: string) => boolean): string {
-	if (['json', 'bicep'].includes(language)) return ''
-	if (language === '') return lines.filter(isCommand).join('\n')
-	const paragraphs = lines
+/** Data and diagrams have no commands. A block without a language shows what a program prints. */
+function commandsOf(block: Block, isCommand: (text: string) => boolean): string {
+	if (['json', 'bicep', 'mermaid'].includes(block.language)) return ''
+	if (block.language === '') return block.lines.filter(isCommand).join('\n')
+	return unmarked(paragraphsOf(block)).join('\n')
+}
+
+const paragraphsOf = ({ lines }: Block): readonly string[] =>
+	lines
 		.join('\n')
 		.trim()
 		.split(/\n{2,}/)
-	return paragraphs.filter((paragraph) => !mark.test(/^#.*/.exec(paragraph)?.[0] ?? '')).join('\n')
-}
+
+const unmarked = (paragraphs: readonly string[]): readonly string[] =>
+	paragraphs.filter((paragraph) => !mark.test(/^#.*/.exec(paragraph)?.[0] ?? ''))

@@ -57,11 +57,19 @@ case "$1 $2" in
 	'service install') exec node dist/relay/main.js "$@" --dry-run ;;
 	*) exec node dist/relay/main.js "$@" ;;
 esac`,
+	// No test is run inside of a test: its file must be there.
+	npx: `case "$*" in
+	'vitest run '*) for each in "\${@:3}"; do case "$each" in test/*) [ -e '${resolve('.')}'/"$each" ] || exit 1 ;; esac; done ;;
+	# These .ci/run does itself.
+	'tsc -p .' | 'biome ci .' | knip) ;;
+	*) echo "npx does not know $*" >&2 && exit 127 ;;
+esac`,
 	npm: `${untilSaid}
 case "$*" in
 	# These .ci/run does itself.
 	ci | 'ci --no-audit --no-fund' | test | 'run build' | 'run check' | 'run demo:relay') ;;
-	'run package') exec node '${resolve('package.mjs')}' dist ;;
+	# It asks the real npm for the packages of the project.
+	'run package') dist=$PWD/dist && cd '${resolve('.')}' && PATH='${process.env.PATH}' exec node package.mjs "$dist" ;;
 	'run rollcall -- '*) exec rollcall "\${@:4}" ;;
 	'run --silent rollcall -- '*) exec rollcall "\${@:5}" ;;
 	start | 'start -- '*) until_said 'Secret Token' node dist/local/main.js "\${@:3}" --ephemeral --port 0 ;;
@@ -145,7 +153,7 @@ async function run({ folder, env: given, url, isDeployed }: Place, script: strin
 	const child = spawn(pathOf('bash'), ['--norc', '-euc', `exec <answer\n${script}`], {
 		stdio: ['ignore', 'pipe', 'pipe'],
 		cwd: folder,
-		timeout: 100_000,
+		timeout: 240_000,
 		env: {
 			...{ ...env, ROLLCALL_NODE_OPTIONS, PATH: join(folder, 'bin'), TMPDIR: folder },
 			...{ STUB_STATE: join(folder, 'state.json'), STUB_CALLS: join(folder, 'calls') },

@@ -51,7 +51,7 @@ afterAll(async () => {
 
 type Answer = { statusCode: string; headers: Record<string, string>; body: string; logs: { message: string }[] }
 
-/** An HTTP request as the Functions host hands it to its worker. */
+/** An HTTP request as the Functions host passes it to its worker. */
 async function invoke(functionName: string, method: string, path: string, sent?: unknown) {
 	const http = {
 		method,
@@ -75,7 +75,7 @@ describe('the built app, under the Functions programming model', () => {
 		expect(JSON.parse(await readFile(join(folder, 'app', 'package.json'), 'utf8'))).toMatchObject({ main: 'index.js' })
 	})
 
-	it('registers a trigger for every route, and one for everything else that sorts last', () => {
+	it('registers a trigger for every route, and a last one for all other paths', () => {
 		const names = registered.map(({ name }) => name)
 		expect(new Set(names)).toEqual(new Set([...routes.map(({ name }) => name), 'sweep', 'wildcard']))
 		expect([...names].sort().at(-1)).toBe('wildcard')
@@ -103,7 +103,7 @@ describe('the built app, under the Functions programming model', () => {
 		expect(found).toMatchObject({ statusCode: '200', body: { totalResults: 1, Resources: [{ id: created.body.id }] } })
 	})
 
-	it('answers a doubled slash through the trigger for everything else', async () => {
+	it('answers a doubled slash through the trigger for all other paths', async () => {
 		expect(await invoke('wildcard', 'GET', '/scim/demo//Users')).toMatchObject({ statusCode: '200' })
 		expect(await invoke('wildcard', 'GET', '/favicon.ico')).toMatchObject({
 			statusCode: '404',

@@ -13,7 +13,9 @@ const logged: RequestEvent[] = []
 const host = useHost({ vault: () => vault, log: (event) => logged.push(event) })
 
 const errorOf = (detail: string) => ({
-	...{ schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'], status: '401', detail },
+	schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+	status: '401',
+	detail,
 })
 const missing = {
 	challenge: 'Bearer realm="scim"',
@@ -22,7 +24,7 @@ const missing = {
 const malformed = {
 	challenge: 'Bearer realm="scim", error="invalid_token"',
 	body: errorOf(
-		'what follows "Bearer" in the Authorization header is not a token: it has letters, digits and - . _ ~ + / only',
+		'the text after "Bearer" in the Authorization header is not a token: a token has only letters, digits and - . _ ~ + /',
 	),
 }
 const wrong = {
@@ -32,13 +34,14 @@ const wrong = {
 
 const asked = ({ status, headers, body }: ScimAnswer) => ({ status, challenge: headers.get('www-authenticate'), body })
 
-/** Asks by whatever is in the Authorization header. */
+/** Sends a request with this Authorization header. */
 const by = async (tenant: Host, authorization: string, path = '/Users') =>
 	asked(await tenant.request('GET', path, { headers: { authorization } }))
 
-/** All of an answer but when it was made. */
+/** An answer without its date. */
 const withoutDate = ({ status, headers, body }: ScimAnswer) => ({
-	...{ status, body },
+	status,
+	body,
 	headers: Object.fromEntries([...headers].filter(([name]) => name !== 'date')),
 })
 
@@ -48,7 +51,7 @@ describe('the Authorization header', () => {
 		['of the scheme alone', () => 'Bearer', malformed],
 		['of the token alone', (token) => token, missing],
 		['of another scheme', () => `Basic ${Buffer.from('scim:secret').toString('base64')}`, missing],
-		['of a scheme that begins alike', (token) => `Bearers ${token}`, missing],
+		['of a scheme that begins with the same letters', (token) => `Bearers ${token}`, missing],
 		['of a token in quotes', (token) => `Bearer "${token}"`, malformed],
 		['of a token behind a tab', (token) => `Bearer\t${token}`, missing],
 		['of two tokens', (token) => `Bearer ${token} ${token}`, malformed],
@@ -62,7 +65,7 @@ describe('the Authorization header', () => {
 		expect(await by(tenant, header(tenant.token))).toEqual({ status: 401, ...expected })
 	})
 
-	it('that is not there is a 401 with a challenge', async () => {
+	it('that is missing is a 401 with a challenge', async () => {
 		const { baseUrl } = await host()
 		const response = await fetch(`${baseUrl}/Users`)
 		expect(response.headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
@@ -77,13 +80,13 @@ describe('the Authorization header', () => {
 })
 
 describe('a token', () => {
-	it('is good for its tenant alone', async () => {
+	it('is valid only for its tenant', async () => {
 		const [mine, theirs] = [await host(), await host()]
 		expect(await by(theirs, `Bearer ${mine.token}`)).toEqual({ status: 401, ...wrong })
 		expect((await by(mine, `Bearer ${mine.token}`)).status).toBe(200)
 	})
 
-	it('is not told from an unknown tenant, whatever is asked for', async () => {
+	it('that is wrong has the same answer as an unknown tenant, for every request', async () => {
 		const [stored, relayed] = [await host(), await host({ mode: 'relay' })]
 		const nobody = stored.baseUrl.replace(/tenant-\d+$/, 'no-such-tenant')
 		for (const [method, path] of [
@@ -105,7 +108,7 @@ describe('a token', () => {
 		}
 	})
 
-	it('comes before everything else that may be wrong', async () => {
+	it('is checked before everything else', async () => {
 		const tenant = await host()
 		const headers = { authorization: 'Bearer wrong' }
 		for (const [method, path, options] of [
@@ -124,7 +127,7 @@ describe('a token', () => {
 		}
 	})
 
-	it('may be any of the versions in the vault that are enabled and in date', async () => {
+	it('may be any enabled and valid version in the vault', async () => {
 		const tenant = await host()
 		const name = `scim-token-${tenant.baseUrl.split('/').at(-1)}`
 		const created = Math.floor(Date.now() / 1000) - 1000
@@ -137,12 +140,15 @@ describe('a token', () => {
 			statuses[token] = (await by(tenant, `Bearer ${token}`)).status
 		}
 		expect(statuses).toEqual({
-			...{ [tenant.token]: 200, 'an-older-one': 200 },
-			...{ 'a-disabled-one': 401, 'an-expired-one': 401, 'a-coming-one': 401 },
+			[tenant.token]: 200,
+			'an-older-one': 200,
+			'a-disabled-one': 401,
+			'an-expired-one': 401,
+			'a-coming-one': 401,
 		})
 	})
 
-	it('is in no line of the log, right or wrong, and neither is a name that may be made up', async () => {
+	it('is never in the log, right or wrong, and neither is the name of an unknown tenant', async () => {
 		const tenant = await host()
 		logged.length = 0
 		await by(tenant, `Bearer ${tenant.token}`)
@@ -160,7 +166,7 @@ describe('a token', () => {
 	})
 })
 
-describe('an address of no tenant', () => {
+describe('an address without a tenant', () => {
 	it.each([
 		'/',
 		'/scim',
@@ -170,13 +176,14 @@ describe('an address of no tenant', () => {
 		'/scim/v2/Users',
 		'/scim/A-Tenant',
 		'/scim/x%00/Users',
-	])('is a 404 that asks for nothing: %s', async (path) => {
+	])('is a 404 without a challenge: %s', async (path) => {
 		const { baseUrl } = await host()
 		const response = await fetch(`${new URL(baseUrl).origin}${path}`)
 		expect([response.status, response.headers.get('www-authenticate')]).toEqual([404, null])
 		expect(await response.json()).toEqual({
 			schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
-			...{ status: '404', detail: `the address is not /scim/<tenant>/…: ${path}` },
+			status: '404',
+			detail: `the address is not /scim/<tenant>/…: ${path}`,
 		})
 	})
 })

@@ -3,7 +3,7 @@ import { type Host, useHost } from '../support/host.ts'
 
 const newHost = useHost()
 
-/** The host's clock is this process's: changes are told when they are a minute old. */
+/** The host uses the clock of this process. Changes appear in the feed when they are a minute old. */
 const minuteLater = () => vi.setSystemTime(Date.now() + 61_000)
 afterEach(() => void vi.useRealTimers())
 
@@ -14,7 +14,7 @@ const patch = (tenant: Host, path: string, ...Operations: unknown[]) =>
 const changes = async (tenant: Host, query = '') => (await tenant.request('GET', `/Changes${query}`)).body
 
 describe('GET /Changes', () => {
-	test('tells what happened to whom, in order', async () => {
+	test('lists the changes of all resources, in order', async () => {
 		vi.useFakeTimers({ toFake: ['Date'] })
 		const tenant = await newHost()
 		const joy = (await tenant.create('/Users', { userName: 'joy' })).id
@@ -54,7 +54,7 @@ describe('GET /Changes', () => {
 		})
 	})
 
-	test('goes on where the cursor is, and is done when nothing comes any more', async () => {
+	test('continues at the cursor, and is complete if no changes follow', async () => {
 		vi.useFakeTimers({ toFake: ['Date'] })
 		const tenant = await newHost()
 		for (const name of ['a', 'b', 'c']) await tenant.create('/Users', { userName: name })
@@ -69,7 +69,7 @@ describe('GET /Changes', () => {
 		expect(await changes(tenant, `?cursor=${third.nextCursor}`)).toMatchObject({ itemsPerPage: 1 })
 	})
 
-	test('tells a change of many members as one of the attribute', async () => {
+	test('lists a change of many members as a change of the attribute', async () => {
 		vi.useFakeTimers({ toFake: ['Date'] })
 		const tenant = await newHost()
 		const members: { value: string }[] = []
@@ -78,7 +78,7 @@ describe('GET /Changes', () => {
 		}
 		const { id } = await tenant.create('/Groups', { displayName: 'Staff' })
 		await patch(tenant, `/Groups/${id}`, { op: 'add', path: 'members', value: members })
-		// Ids never go back in time, and the tests before have been in the future.
+		// Ids never go back in time, and earlier tests have set the clock to the future.
 		vi.setSystemTime(Date.now() + 600_000)
 		const told = (await changes(tenant)).changes
 		expect(told).toHaveLength(42)
@@ -86,7 +86,7 @@ describe('GET /Changes', () => {
 		expect(told[41]).not.toHaveProperty('addedMembers')
 	})
 
-	test('refuses a cursor behind which changes may be missing', async () => {
+	test('refuses a cursor if changes after it may be gone', async () => {
 		const tenant = await newHost()
 		const cursor = '01a214972b2e7001b2471521e32e49d3'
 		expect(await tenant.request('GET', `/Changes?cursor=${cursor}`)).toMatchObject({
@@ -98,7 +98,7 @@ describe('GET /Changes', () => {
 		})
 	})
 
-	test('keeps a change back until everything that belongs before it must have come', async () => {
+	test('holds back a change until all earlier changes must have arrived', async () => {
 		const tenant = await newHost()
 		await tenant.create('/Users', { userName: 'joy' })
 		expect(await changes(tenant)).toMatchObject({ itemsPerPage: 0, nextCursor: '', changes: [] })
@@ -115,15 +115,6 @@ describe('GET /Changes', () => {
 		expect(await tenant.request('GET', `/Changes?cursor=${cursor}`)).toMatchObject({
 			status: 400,
 			body: { scimType: 'invalidCursor' },
-		})
-	})
-
-	test('is announced as an extension', async () => {
-		const tenant = await newHost()
-		const { body } = await tenant.request('GET', '/ServiceProviderConfig')
-		expect(body['urn:rollcall:params:scim:extension:1.0:Changes']).toEqual({
-			supported: true,
-			endpoint: `${tenant.baseUrl}/Changes`,
 		})
 	})
 })

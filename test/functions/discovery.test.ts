@@ -9,16 +9,17 @@ const [user, enterpriseUser, group] = ['core:2.0:User', 'extension:enterprise:2.
 )
 
 const absent = (detail: string) => ({
-	...{ status: 404, body: { schemas: [urn('api:messages:2.0:Error')], status: '404', detail } },
+	status: 404,
+	body: { schemas: [urn('api:messages:2.0:Error')], status: '404', detail },
 })
 
 describe('/ServiceProviderConfig', () => {
-	it('says what is supported, and up to where', async () => {
+	it('lists what is supported, and the limits', async () => {
 		const tenant = await host()
 		const { status, headers, body } = await tenant.request('GET', '/ServiceProviderConfig')
 		expect([status, headers.get('content-type')]).toEqual([200, 'application/scim+json; charset=utf-8'])
 		expect(body).toMatchObject({
-			schemas: expect.arrayContaining([urn('schemas:core:2.0:ServiceProviderConfig')]),
+			schemas: [urn('schemas:core:2.0:ServiceProviderConfig')],
 			patch: { supported: true },
 			bulk: { supported: true, maxOperations: 1000, maxPayloadSize: 4_194_304 },
 			filter: { supported: true, maxResults: 1000 },
@@ -26,12 +27,18 @@ describe('/ServiceProviderConfig', () => {
 			sort: { supported: true },
 			etag: { supported: true },
 			pagination: {
-				...{ cursor: true, index: true, defaultPaginationMethod: 'index' },
-				...{ defaultPageSize: 100, maxPageSize: 1000, cursorTimeout: 3600 },
+				cursor: true,
+				index: true,
+				defaultPaginationMethod: 'index',
+				defaultPageSize: 100,
+				maxPageSize: 1000,
+				cursorTimeout: 3600,
 			},
 			authenticationSchemes: [
 				{
-					...{ type: 'oauthbearertoken', name: 'OAuth Bearer Token', primary: true },
+					type: 'oauthbearertoken',
+					name: 'OAuth Bearer Token',
+					primary: true,
 					description: 'The secret token of the tenant, in the Authorization header.',
 					specUri: 'https://www.rfc-editor.org/info/rfc6750',
 				},
@@ -45,14 +52,16 @@ describe.each([
 	['/Schemas', [user, enterpriseUser, group]],
 	['/ResourceTypes', ['User', 'Group']],
 ])('%s', (endpoint, ids) => {
-	it('lists them all, each as it is found by its id and at its location', async () => {
+	it('lists all documents, each the same as at its id and its location', async () => {
 		const tenant = await host()
 		const { status, body } = await tenant.request('GET', endpoint)
 		expect([status, body]).toEqual([
 			200,
 			{
 				schemas: [urn('api:messages:2.0:ListResponse')],
-				...{ totalResults: ids.length, startIndex: 1, itemsPerPage: ids.length },
+				totalResults: ids.length,
+				startIndex: 1,
+				itemsPerPage: ids.length,
 				Resources: ids.map((id) => expect.objectContaining({ id })),
 			},
 		])
@@ -65,7 +74,7 @@ describe.each([
 		}
 	})
 
-	it('has no other', async () => {
+	it('has no other document', async () => {
 		const tenant = await host()
 		const kind = endpoint === '/Schemas' ? 'schema' : 'resource type'
 		for (const id of ['urn:x', 'constructor', 'Users']) {
@@ -75,7 +84,7 @@ describe.each([
 })
 
 describe('/ResourceTypes', () => {
-	it('say where the resources are, and of which schemas', async () => {
+	it('have the endpoints and the schemas of the resources', async () => {
 		const tenant = await host()
 		const meta = (name: string) => ({
 			resourceType: 'ResourceType',
@@ -85,12 +94,22 @@ describe('/ResourceTypes', () => {
 		const { body } = await tenant.request('GET', '/ResourceTypes')
 		expect(body.Resources).toEqual([
 			{
-				...{ schemas, id: 'User', name: 'User', description: 'User Account', endpoint: '/Users', schema: user },
+				schemas,
+				id: 'User',
+				name: 'User',
+				description: 'User Account',
+				endpoint: '/Users',
+				schema: user,
 				schemaExtensions: [{ schema: enterpriseUser, required: false }],
 				meta: meta('User'),
 			},
 			{
-				...{ schemas, id: 'Group', name: 'Group', description: 'Group', endpoint: '/Groups', schema: group },
+				schemas,
+				id: 'Group',
+				name: 'Group',
+				description: 'Group',
+				endpoint: '/Groups',
+				schema: group,
 				meta: meta('Group'),
 			},
 		])
@@ -105,7 +124,7 @@ type Attribute = {
 	readonly subAttributes?: readonly Attribute[]
 }
 
-/** A value such as the schema says that the attribute has. */
+/** A value that fits the declaration of the attribute. */
 function valueFor({ name, type, multiValued, subAttributes = [] }: Attribute): unknown {
 	const value = type === 'complex' ? valuesOf(subAttributes) : type === 'boolean' ? true : `a ${name}`
 	return multiValued ? [value] : value
@@ -119,7 +138,7 @@ const valuesOf = (attributes: readonly Attribute[]) =>
 	)
 
 describe('what the schemas declare', () => {
-	it('is stored and returned, by each of its names', async () => {
+	it('is stored and returned under each of its names', async () => {
 		const tenant = await host()
 		const attributesOf = async (id = ''): Promise<Attribute[]> =>
 			(await tenant.request('GET', `/Schemas/${id}`)).body.attributes
@@ -151,7 +170,7 @@ describe('what the schemas declare', () => {
 
 describe('the parameters', () => {
 	it.each(['/ServiceProviderConfig', '/Schemas', `/Schemas/${user}`, '/ResourceTypes', '/ResourceTypes/User'])(
-		'of %s are ignored, but for a filter, which is refused',
+		'of %s are ignored, except a filter, which is refused',
 		async (path) => {
 			const tenant = await host()
 			const { body } = await tenant.request('GET', path)
@@ -161,7 +180,8 @@ describe('the parameters', () => {
 				expect(await tenant.request('GET', `${path}?${filter}`)).toMatchObject({
 					status: 403,
 					body: {
-						...{ schemas: [urn('api:messages:2.0:Error')], status: '403' },
+						schemas: [urn('api:messages:2.0:Error')],
+						status: '403',
 						detail: 'filter is not supported here',
 					},
 				})
@@ -169,7 +189,7 @@ describe('the parameters', () => {
 		},
 	)
 
-	it('are for the tenant alone: without its token nothing is told', async () => {
+	it('need the token of the tenant', async () => {
 		const tenant = await host()
 		for (const path of ['/ServiceProviderConfig', '/Schemas', '/ResourceTypes']) {
 			const { status } = await tenant.request('GET', path, { headers: { authorization: 'Bearer x' } })

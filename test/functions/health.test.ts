@@ -14,8 +14,10 @@ beforeAll(async () => {
 afterAll(() => lab.stop())
 
 let fate: Fate = 'answered'
+let time = Date.now()
 const newHost = useHost({
 	intercept: withFaults(() => fate),
+	now: () => time,
 	relay: () => ({ namespace: lab.standIn.host, sas: { keyName: 'send', key: 'sendkey' }, ca: lab.ca }),
 })
 
@@ -37,13 +39,13 @@ describe('GET /scim/health', () => {
 		expect(await ask('POST', '/scim/health')).toMatchObject({ status: 405, allow: 'GET, HEAD' })
 	})
 
-	test('has nothing below it', async () => {
+	test('has no paths below it', async () => {
 		expect(await ask('GET', '/scim/health/Users')).toMatchObject({ status: 404 })
 	})
 })
 
 describe('GET /health of a tenant', () => {
-	test('says what its requests need, and that it works', async () => {
+	test('lists the services that its requests need, and says that they work', async () => {
 		const tenant = await newHost()
 		const answer = await tenant.request('GET', '/health')
 		expect(answer).toMatchObject({ status: 200, body: { status: 'ok', checks: [ok('tables'), ok('tokens')] } })
@@ -55,9 +57,10 @@ describe('GET /health of a tenant', () => {
 		expect(answer).toMatchObject({ status: 401 })
 	})
 
-	test('is 503 while tables are away, with what is wrong', async () => {
+	test('is 503 with the reason while tables cannot be reached', async () => {
 		const tenant = await newHost()
 		await tenant.request('GET', '/health')
+		time += 10_000
 		fate = serverBusy
 		const answer = await tenant.request('GET', '/health').finally(() => {
 			fate = 'answered'
@@ -74,7 +77,29 @@ describe('GET /health of a tenant', () => {
 		})
 	})
 
-	test('of one behind a relay asks its SCIM server too, and says why it does not answer', async () => {
+	test('asks storage once for 500 calls, and again after ten seconds', async () => {
+		const tenant = await newHost()
+		await tenant.request('GET', '/Users')
+		const ask = async (calls: number) => {
+			const asked = () => Promise.all(Array.from({ length: calls }, () => tenant.request('GET', '/health')))
+			const { result, requests } = await tenant.meter.measure(asked)
+			return [new Set(result.map(({ status }) => status)), requests]
+		}
+		expect(await ask(250)).toEqual([new Set([200]), 1])
+		time += 9_999
+		expect(await ask(250)).toEqual([new Set([200]), 0])
+		time += 1
+		expect(await ask(250)).toEqual([new Set([200]), 1])
+	})
+
+	test('answers each tenant from its own checks', async () => {
+		const [first, second] = [await newHost(), await newHost()]
+		for (const tenant of [first, second]) await tenant.request('GET', '/Users')
+		const both = () => Promise.all([first, second].map((tenant) => tenant.request('GET', '/health')))
+		expect(await first.meter.measure(both)).toMatchObject({ requests: 2 })
+	})
+
+	test('behind a relay asks the SCIM server too, and says why the server does not answer', async () => {
 		const tenant = await newHost({ mode: 'relay', settings: { hybridConnection: 'demo' } })
 		const missing = await tenant.request('GET', '/health')
 		expect(missing).toMatchObject({
@@ -85,6 +110,7 @@ describe('GET /health of a tenant', () => {
 		})
 		const agent = await lab.agent()
 		lab.origin.answer = (_, response) => json(response, 200, {})
+		time += 10_000
 		const there = await tenant.request('GET', '/health')
 		await agent.drain()
 		expect(there).toMatchObject({ status: 200, body: { checks: [ok('tables'), ok('tokens'), ok('scimServer')] } })
@@ -119,7 +145,7 @@ test('GET /health of a tenant names agents that are out of date', async () => {
 	})
 })
 
-test('the log has the template of the path and the requests to storage, and no value', async () => {
+test('the log has the template of the path and the number of storage requests, and no value', async () => {
 	const tenant = await newHost()
 	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
 	const { requests } = await tenant.meter.measure(() => tenant.request('GET', `/Users/${id}`))
@@ -135,7 +161,7 @@ test('the log has the template of the path and the requests to storage, and no v
 	expect(requests).toBe(1)
 })
 
-test('the log of what is not offered has no fault', async () => {
+test('the log of a feature that is not offered has no error', async () => {
 	const tenant = await newHost()
 	expect(await tenant.request('GET', '/Me')).toMatchObject({ status: 501 })
 	expect(tenant.events.at(-1)).toMatchObject({ status: 501 })
@@ -147,7 +173,7 @@ test.each([
 	[[{ op: 'Replace', path: 'active', value: 'False' }], ['operationInAnyCase', 'booleanFromString']],
 	[[{ op: 'add', path: 'emails[type eq "work"].value', value: 'joy@example.com' }], ['elementFromFilter']],
 	[[{ op: 'replace', path: 'manager', value: [{ value: 'b1' }] }], ['singleFromList']],
-])('the log names what the operations %j have that RFC 7644 has not', async (operations, quirks) => {
+])('the log names the deviations from RFC 7644 in the operations %j', async (operations, quirks) => {
 	const tenant = await newHost()
 	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
 	expect(tenant.events.at(-1)).not.toHaveProperty('quirks')
@@ -155,4 +181,51 @@ test.each([
 	const { status } = await tenant.request('PATCH', `/Users/${id}`, { body: { schemas, Operations: operations } })
 	expect(status).toBe(200)
 	expect(tenant.events.at(-1)?.quirks).toEqual(quirks)
+})
+
+test('the log of a refused request names what was tolerated until then', async () => {
+	const tenant = await newHost()
+	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
+	const schemas = ['urn:ietf:params:scim:api:messages:2.0:PatchOp']
+	const operations = [
+		{ op: 'Replace', path: 'active', value: 'False' },
+		{ op: 'Add', path: 'manager', value: 7 },
+	]
+	const { status } = await tenant.request('PATCH', `/Users/${id}`, { body: { schemas, Operations: operations } })
+	expect(status).toBe(400)
+	expect(tenant.events.at(-1)?.quirks).toEqual(['operationInAnyCase', 'booleanFromString'])
+})
+
+test('the log of a bulk request names what was tolerated in all its operations', async () => {
+	const tenant = await newHost()
+	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
+	const patch = (operation: unknown) => ({ method: 'PATCH', path: `/Users/${id}`, data: { Operations: [operation] } })
+	const Operations = [
+		patch({ op: 'Replace', path: 'title', value: 7 }),
+		patch({ op: 'replace', path: 'active', value: 'False' }),
+	]
+	expect(await tenant.request('POST', '/Bulk', { body: { Operations } })).toMatchObject({ status: 200 })
+	expect(tenant.events.at(-1)?.quirks).toEqual(['operationInAnyCase', 'booleanFromString'])
+})
+
+test('the log of a search names a boolean in quotes', async () => {
+	const tenant = await newHost()
+	const { status } = await tenant.request('GET', '/Users?filter=active+eq+%22True%22')
+	expect(status).toBe(200)
+	expect(tenant.events.at(-1)?.quirks).toEqual(['booleanFromString'])
+})
+
+test('requests under way at the same time log their own quirks', async () => {
+	const tenant = await newHost()
+	const { id } = await tenant.create('/Users', { userName: 'joy@example.com' })
+	const patch = (operation: unknown) => tenant.request('PATCH', `/Users/${id}`, { body: { Operations: [operation] } })
+	const before = tenant.events.length
+	await Promise.all([
+		patch({ op: 'Replace', path: 'title', value: 'a' }),
+		patch({ op: 'replace', path: 'active', value: 'False' }),
+		patch({ op: 'replace', path: 'nickName', value: 'b' }),
+	])
+	const quirks = tenant.events.slice(before).map((event) => event.quirks)
+	expect(quirks).toHaveLength(3)
+	expect(quirks).toEqual(expect.arrayContaining([['operationInAnyCase'], ['booleanFromString'], undefined]))
 })

@@ -3,7 +3,7 @@ import { type Host, useHost } from '../support/host.ts'
 import { simulateTableService } from '../support/simulator/table-service.ts'
 
 const service = simulateTableService({ seed: 3, shares: { shortPage: 0.1 } })
-/** Happens once, before the row of a group is read. */
+/** Runs once, before the row of a group is read. */
 let before: (() => Promise<unknown>) | undefined
 const newHost = useHost({
 	intercept: () => async (request) => {
@@ -34,7 +34,7 @@ beforeAll(async () => {
 const get = (query = '', headers = {}) => tenant.request('GET', `/Groups/${group}${query}`, { headers })
 
 describe('a group of more members than a page of the table service', () => {
-	test('is answered with all of them, as any other group', async () => {
+	test('is returned with all its members, as any other group', async () => {
 		const { body, headers } = await get()
 		expect(body.members).toEqual(
 			ids.map((value) => ({ value, $ref: `${tenant.baseUrl}/Users/${value}`, type: 'User' })),
@@ -45,7 +45,7 @@ describe('a group of more members than a page of the table service', () => {
 		expect(headers.get('content-type')).toBe('application/scim+json; charset=utf-8')
 	})
 
-	test('is answered with what is asked for of each', async () => {
+	test('is returned with the selected attributes of each member', async () => {
 		const { body } = await get('?attributes=members.value')
 		expect(body).toEqual({
 			schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
@@ -54,7 +54,7 @@ describe('a group of more members than a page of the table service', () => {
 		})
 	})
 
-	test('is not sent again to who has it', async () => {
+	test('is not sent again to a client that has it', async () => {
 		const { headers } = await get('?excludedAttributes=members')
 		expect(await get('', { 'if-none-match': headers.get('etag') })).toMatchObject({ status: 304, body: undefined })
 	})
@@ -64,7 +64,7 @@ describe('a group of more members than a page of the table service', () => {
 	})
 })
 
-test('a group is never answered with a version that is newer than its members', async () => {
+test('a group never has a version that is newer than its members', async () => {
 	const { id } = await tenant.create('/Groups', { displayName: 'Few', members: [{ value: ids[0] }] })
 	const schemas = ['urn:ietf:params:scim:api:messages:2.0:PatchOp']
 	const Operations = [{ op: 'add', path: 'members', value: [{ value: ids[1] }] }]
@@ -75,13 +75,14 @@ test('a group is never answered with a version that is newer than its members', 
 	expect(body).toEqual(now.body)
 })
 
-test('a group without members has none in its answer', async () => {
+test('the answer of a group without members has an empty list of them', async () => {
 	const { id } = await tenant.create('/Groups', { displayName: 'Nobody' })
 	const { body } = await tenant.request('GET', `/Groups/${id}`)
-	expect(Object.keys(body).sort()).toEqual(['displayName', 'id', 'meta', 'schemas'])
+	expect(Object.keys(body).sort()).toEqual(['displayName', 'id', 'members', 'meta', 'schemas'])
+	expect(body.members).toEqual([])
 })
 
-test('a group that is not there is absent, whatever is asked of it', async () => {
+test('a group that does not exist is a 404, with and without members', async () => {
 	for (const id of ['nonsense', ids[0], group.replace(/.$/, group.endsWith('0') ? '1' : '0')]) {
 		expect(await tenant.request('GET', `/Groups/${id}`)).toMatchObject({ status: 404 })
 	}

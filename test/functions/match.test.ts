@@ -3,8 +3,8 @@ import { matchPath } from '../../functions/match.ts'
 import { routes } from '../../functions/routes.ts'
 
 /**
- * The Functions host's choice: triggers in the alphabetical order of their names, ignoring case, the first whose route
- * fits (azure-functions-host FunctionMetadataManager, WebScriptHostHttpRoutesManager).
+ * The choice of the Functions host: the first matching route, with the triggers in the alphabetical order of their names,
+ * ignoring case (azure-functions-host FunctionMetadataManager, WebScriptHostHttpRoutesManager).
  */
 function hostChoice(path: string): string | undefined {
 	const segments = path.split('/')
@@ -40,16 +40,16 @@ const addresses: readonly [path: string, name: string][] = [
 ]
 
 describe('matchPath', () => {
-	it.each(addresses)('takes /%s for %s, as the Functions host does', (path, name) => {
+	it.each(addresses)('maps /%s to %s, as the Functions host does', (path, name) => {
 		expect(matchPath(`/${path}`)?.route?.name).toBe(name)
 		expect(hostChoice(path)).toBe(name)
 	})
 
-	it('has an address here for every route', () => {
+	it('is tested with an address for every route', () => {
 		expect(new Set(addresses.map(([, name]) => name))).toEqual(new Set(routes.map(({ name }) => name)))
 	})
 
-	it('leaves the last name to the route that fits everything', () => {
+	it('has the route for all other paths last', () => {
 		expect(routes.every(({ name }) => name.toLowerCase() < 'wildcard')).toBe(true)
 	})
 
@@ -71,12 +71,12 @@ describe('matchPath', () => {
 		)
 	})
 
-	it.each(['/', '/scim', '/scim/', '/api/demo/Users', '/favicon.ico'])('knows no tenant in %s', (path) => {
+	it.each(['/', '/scim', '/scim/', '/api/demo/Users', '/favicon.ico'])('finds no tenant in %s', (path) => {
 		expect(matchPath(path)).toBeUndefined()
 	})
 
 	it.each(['/scim/demo/Nothing', '/scim/demo/Users/a/b', '/scim/demo/Me/x'])(
-		'knows the tenant but no endpoint in %s',
+		'finds the tenant but no endpoint in %s',
 		(path) => {
 			const match = matchPath(path)
 			expect(match?.tenant).toBe('demo')

@@ -29,7 +29,7 @@ const patch = (...Operations: unknown[]) => ({
 
 const unavailable = (detail: string) => ({ schemas: [error], status: '503', detail })
 
-/** A group with one of two users in it. */
+/** A group that has one of two users as a member. */
 async function populated() {
 	const tenant = await host()
 	const { id: ann } = await tenant.create('/Users', { userName: 'ann', title: 'Dr' })
@@ -45,7 +45,7 @@ async function populated() {
 				...options,
 				...(body !== undefined && { body: place(JSON.stringify(body)) }),
 			}),
-		/** What is stored, in words that are the same for every tenant. */
+		/** The stored rows, in words that are the same for every tenant. */
 		async described() {
 			const text = Object.entries(names)
 				.map(([name, id]): [string, string] => [id, name])
@@ -57,7 +57,7 @@ async function populated() {
 
 const outcomes = new Map<string, Promise<unknown>>()
 
-/** What is stored after a request where nothing fails. */
+/** The stored rows after a request without failures. */
 function withoutFaults(row: Row): Promise<unknown> {
 	const ask = async () => {
 		const { ask, described } = await populated()
@@ -101,7 +101,7 @@ const writes: Row[] = [
 const rowsWith = <T>(values: readonly T[]) =>
 	[...reads, ...writes].flatMap((row) => values.map((value) => [...row, value] as const))
 
-describe('while the table service is away', () => {
+describe('while the table service cannot be reached', () => {
 	it.each(rowsWith(['busy', 'unsent'] as const))('%s %s %j is a 503 after a few attempts (%s)', async (...row) => {
 		const [method, path, options, reason] = row
 		const { tenant, ask } = await populated()
@@ -119,7 +119,7 @@ describe('while the table service is away', () => {
 		expect(await stored(tenant)).toEqual(before)
 	})
 
-	it.each(writes)('%s %s %j works after three attempts that fail', async (method, path, options) => {
+	it.each(writes)('%s %s %j works after three failed attempts', async (method, path, options) => {
 		const { ask, described } = await populated()
 		let failed = 0
 		fateOf = () => (failed++ < 3 ? serverBusy : 'answered')
@@ -152,8 +152,8 @@ describe('while the table service is away', () => {
 	})
 })
 
-describe('answers of the table service that are lost', () => {
-	it.each(rowsWith([1, 2]))('%s %s %j is done once, though %i are', async (method, path, options, losses) => {
+describe('lost answers of the table service', () => {
+	it.each(rowsWith([1, 2]))('%s %s %j runs once, although %i are lost', async (method, path, options, losses) => {
 		const { ask, described } = await populated()
 		let lost = 0
 		fateOf = (request) => {
@@ -170,7 +170,7 @@ describe('answers of the table service that are lost', () => {
 		expect(await described()).toEqual(await withoutFaults([method, path, options]))
 	})
 
-	it('make a creation no conflict with itself, yet one with the client that sends it again', async () => {
+	it('do not make a creation conflict with itself, but with a client that sends it again', async () => {
 		const tenant = await host()
 		let lost = 0
 		fateOf = ({ path }) => (path === '$batch' && lost++ === 0 ? 'lost' : 'answered')
@@ -191,42 +191,47 @@ describe('a table service that refuses', () => {
 		text: JSON.stringify({ 'odata.error': { code, message: { lang: 'en-US', value: 'a secret of the service' } } }),
 	})
 
-	it.each([...reads, ...writes])('because the table is gone is a 503 and never a 404: %s %s %j', async (...row) => {
-		const { ask } = await populated()
-		fateOf = () => refusal(404, 'TableNotFound')
-		const { status, headers, body } = await ask(...row)
-		expect([status, headers.get('retry-after')]).toEqual([503, '5'])
-		expect(body).toEqual(unavailable('the directory is not available at the moment'))
-	})
+	it.each([...reads, ...writes])(
+		'a request because the table is gone is a 503 and never a 404: %s %s %j',
+		async (...row) => {
+			const { ask } = await populated()
+			fateOf = () => refusal(404, 'TableNotFound')
+			const { status, headers, body } = await ask(...row)
+			expect([status, headers.get('retry-after')]).toEqual([503, '5'])
+			expect(body).toEqual(unavailable('the directory is not available at the moment'))
+		},
+	)
 
-	it('because of the credentials is a constant 500 and a line in the log', async () => {
+	it('a request because of its credentials is a constant 500 and a line in the log', async () => {
 		const { tenant, ask } = await populated()
 		fateOf = () => refusal(403, 'AuthorizationFailure')
 		const { status, body } = await ask('GET', '/Users/<ann>')
 		const event = tenant.events.at(-1)
 		expect(event).toMatchObject({
-			...{ method: 'GET', status: 500 },
+			method: 'GET',
+			status: 500,
 			error: expect.objectContaining({ message: expect.stringContaining('AuthorizationFailure') }),
 		})
 		expect([status, body]).toEqual([
 			500,
 			{
-				...{ schemas: [error], status: '500' },
+				schemas: [error],
+				status: '500',
 				detail: `Something failed on our side. It is logged as request ${event?.requestId}.`,
 			},
 		])
 	})
 })
 
-describe('while Key Vault is away', () => {
+describe('while Key Vault cannot be reached', () => {
 	const away = unavailable('the tokens cannot be read at the moment')
 
 	it.each<[string, ReturnType<KeyVault['faultOf']>]>([
 		['breaks connections', 'reset'],
 		['is too busy', { status: 429, code: 'Throttled' }],
 		['fails', { status: 500, code: 'InternalServerError' }],
-		['is shut to us', { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' }],
-	])('and %s, a tenant whose tokens were never read has a 503, and others go on', async (_, fault) => {
+		['refuses us', { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' }],
+	])('because it %s, a tenant whose tokens were never read has a 503, and other tenants work', async (_, fault) => {
 		const [known, fresh] = [await host(), await host()]
 		expect((await known.request('GET', '/Users')).status).toBe(200)
 		vault.faultOf = () => fault

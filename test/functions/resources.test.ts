@@ -25,9 +25,9 @@ const babs = {
 }
 
 const errorOf = (status: string, detail: string) => ({ schemas: [urn('api:messages:2.0:Error')], status, detail })
-const stale = errorOf('412', 'the resource has another version than If-Match asks for')
+const stale = errorOf('412', 'the current version of the resource does not match If-Match')
 
-/** Babs and a group that she is in. */
+/** Babs and a group that has her as a member. */
 async function populated() {
 	const tenant = await host()
 	const user = await tenant.create('/Users', babs)
@@ -39,7 +39,7 @@ async function populated() {
 }
 
 describe('POST', () => {
-	it('answers a user as it is stored, and where it is', async () => {
+	it('returns the user as it is stored, and its location', async () => {
 		const tenant = await host()
 		const { status, headers, body } = await tenant.request('POST', '/Users', {
 			body: { ...babs, id: 'mine', meta: {}, x: 1 },
@@ -62,7 +62,7 @@ describe('POST', () => {
 		expect(found.headers.get('location')).toBe(location)
 	})
 
-	it('answers what is asked for', async () => {
+	it('returns the selected attributes', async () => {
 		const tenant = await host()
 		const { body } = await tenant.request('POST', '/Users?attributes=userName', { body: babs })
 		expect(body).toEqual({ schemas: babs.schemas, id: expect.any(String), userName: babs.userName })
@@ -77,7 +77,7 @@ describe('POST', () => {
 })
 
 describe('GET', () => {
-	it('is a 404 for nobody, for a resource of the other type, and for one of another tenant', async () => {
+	it('is a 404 for an unknown id, for a resource of the other type, and for one of another tenant', async () => {
 		const { tenant, user, group } = await populated()
 		const other = await host()
 		for (const [asked, path, detail] of [
@@ -105,7 +105,39 @@ describe('GET', () => {
 		expect(answer.body).toEqual(status === 304 ? undefined : user)
 	})
 
-	it('answers by HEAD what it does, without the body', async () => {
+	it.each(['user', 'group'] as const)(
+		'of a %s is a 412 if If-Match has another version, before it is a 304',
+		async (kind) => {
+			const { tenant, at, ...resources } = await populated()
+			const { version } = resources[kind].meta
+			const ask = (...headers: [string, string][]) =>
+				tenant.request('GET', at[kind], { headers: Object.fromEntries(headers) })
+			for (const query of ['', '?excludedAttributes=members']) {
+				const path = `${at[kind]}${query}`
+				const { status, body } = await tenant.request('GET', path, { headers: { 'If-Match': 'W/"1"' } })
+				expect([status, body]).toEqual([412, stale])
+			}
+			expect((await ask(['If-Match', 'W/"1"'], ['If-None-Match', version])).status).toBe(412)
+			expect((await ask(['If-Match', version], ['If-None-Match', version])).status).toBe(304)
+			expect((await ask(['If-Match', version])).body).toEqual(resources[kind])
+			expect((await ask(['If-Match', '*'])).status).toBe(200)
+		},
+	)
+
+	it('of an empty group shows that it has no members, unless they are left out', async () => {
+		const tenant = await host()
+		const group = { ...(await tenant.create('/Groups', { displayName: 'Empty' })), members: [] }
+		const path = `/Groups/${group.id}`
+		expect((await tenant.request('GET', path)).body).toEqual(group)
+		expect((await tenant.request('GET', '/Groups')).body.Resources).toEqual([group])
+		expect((await tenant.request('GET', `${path}?attributes=members.value`)).body.members).toEqual([])
+		for (const query of ['excludedAttributes=members', 'attributes=displayName']) {
+			expect((await tenant.request('GET', `${path}?${query}`)).body).not.toHaveProperty('members')
+			expect((await tenant.request('GET', `/Groups?${query}`)).body.Resources[0]).not.toHaveProperty('members')
+		}
+	})
+
+	it('has the same answer as HEAD, which has no body', async () => {
 		const { tenant, user, at } = await populated()
 		const { status, headers, body } = await tenant.request('HEAD', at.user)
 		expect([status, headers.get('etag'), body]).toEqual([200, user.meta.version, undefined])
@@ -123,12 +155,16 @@ describe('GET', () => {
 		[
 			'user',
 			`excludedAttributes=emails,name,meta,externalId,active,${enterprise}`,
-			{ userName: babs.userName, displayName: babs.displayName },
+			{ schemas: [babs.schemas[0]], userName: babs.userName, displayName: babs.displayName },
 		],
 		[
 			'user',
 			`excludedAttributes=id,schemas,userName,emails,name.formatted,meta,externalId,active,${enterprise}`,
-			{ name: { familyName: 'Jensen', givenName: 'Barbara' }, displayName: babs.displayName },
+			{
+				schemas: [babs.schemas[0]],
+				name: { familyName: 'Jensen', givenName: 'Barbara' },
+				displayName: babs.displayName,
+			},
 		],
 		[
 			'user',
@@ -156,7 +192,7 @@ describe('GET', () => {
 })
 
 describe('PUT', () => {
-	it('clears what it leaves out, and keeps what only we write', async () => {
+	it('clears the attributes that it leaves out except active, and keeps those that only we write', async () => {
 		const { tenant, user, at } = await populated()
 		const replaced = {
 			userName: 'BJensen@example.com',
@@ -169,7 +205,9 @@ describe('PUT', () => {
 			200,
 			{
 				schemas: [urn('schemas:core:2.0:User')],
-				...{ id: user.id, userName: 'BJensen@example.com' },
+				id: user.id,
+				userName: 'BJensen@example.com',
+				active: true,
 				meta: { ...user.meta, lastModified: timestamp, version: etag },
 			},
 		])
@@ -179,13 +217,13 @@ describe('PUT', () => {
 		expect(found).toMatchObject({ userName: 'BJensen@example.com', groups: [{ display: 'Guides' }] })
 	})
 
-	it('of the same moves no version', async () => {
+	it('without a change keeps the version', async () => {
 		const { tenant, user, group, at } = await populated()
 		expect((await tenant.request('PUT', at.user, { body: user })).body).toEqual(user)
 		expect((await tenant.request('PUT', at.group, { body: group })).body).toEqual(group)
 	})
 
-	it('of a group leaves it with the members it names', async () => {
+	it('of a group sets its members', async () => {
 		const { tenant, user, group, at } = await populated()
 		const other = await tenant.create('/Users', { userName: 'joy' })
 		const put = async (...members: string[]) =>
@@ -200,12 +238,12 @@ describe('PUT', () => {
 		expect(replaced.meta.version).not.toBe(group.meta.version)
 		expect(valuesIn(await put(user.id, other.id))).toEqual([user.id, other.id])
 		expect(valuesIn(await put())).toEqual([])
-		expect((await tenant.request('GET', at.group)).body.members).toBeUndefined()
+		expect((await tenant.request('GET', at.group)).body.members).toEqual([])
 	})
 })
 
 describe('PATCH', () => {
-	it('answers a user whole, or what is asked for of it', async () => {
+	it('returns the whole user, or its selected attributes', async () => {
 		const { tenant, user, at } = await populated()
 		const { status, headers, body } = await tenant.request('PATCH', at.user, rename)
 		expect([status, body]).toEqual([
@@ -221,13 +259,14 @@ describe('PATCH', () => {
 		expect([some.status, some.body]).toEqual([200, { schemas: user.schemas, id: user.id, title: 'Dr' }])
 	})
 
-	it('answers a group with its new version, and with more only where it is asked for', async () => {
+	it('returns the new version of a group, and attributes only if the client selects them', async () => {
 		const { tenant, group, at } = await populated()
 		const { status, headers, body } = await tenant.request('PATCH', at.group, rename)
 		expect([status, body]).toEqual([204, undefined])
 		const { body: found } = await tenant.request('GET', at.group)
 		expect(found).toEqual({
-			...{ ...group, displayName: 'Bábs' },
+			...group,
+			displayName: 'Bábs',
 			meta: { ...group.meta, lastModified: timestamp, version: headers.get('etag') },
 		})
 		expect(found.meta.version).not.toBe(group.meta.version)
@@ -239,14 +278,14 @@ describe('PATCH', () => {
 describe('PATCH of members by a filter', () => {
 	it.each<[string, object, string[]]>([
 		['their type', { op: 'remove', path: 'members[type eq "User"]' }, []],
-		['their type and more', { op: 'remove', path: 'members[type eq "User" and display eq "babs"]' }, ['joy']],
+		['their type and their display', { op: 'remove', path: 'members[type eq "User" and display eq "babs"]' }, ['joy']],
 		['another type', { op: 'remove', path: 'members[type ne "User"]' }, ['babs', 'joy']],
 		[
-			'what they are already',
+			'an effect that they already have',
 			{ op: 'add', path: 'members[value eq "<joy>"]', value: { value: '<joy>', type: 'User' } },
 			['babs', 'joy'],
 		],
-	])('sees in them what a GET shows: %s', async (_, operation, left) => {
+	])('sees the members as a GET shows them: %s', async (_, operation, left) => {
 		const { tenant, user, at } = await populated()
 		const ids: Record<string, string> = { babs: user.id, joy: (await tenant.create('/Users', { userName: 'joy' })).id }
 		await tenant.request('PATCH', at.group, patch({ op: 'add', path: 'members', value: ids.joy }))
@@ -258,7 +297,7 @@ describe('PATCH of members by a filter', () => {
 })
 
 describe('DELETE', () => {
-	it('takes a user out of its groups, frees its name, and is done once', async () => {
+	it('removes a user from its groups and frees its name, and works once', async () => {
 		const { tenant, at } = await populated()
 		const { status, body } = await tenant.request('DELETE', at.user)
 		expect([status, body]).toEqual([204, undefined])
@@ -266,11 +305,11 @@ describe('DELETE', () => {
 			const options = method === 'PUT' ? { body: babs } : method === 'PATCH' ? rename : {}
 			expect((await tenant.request(method, at.user, options)).status, method).toBe(404)
 		}
-		expect((await tenant.request('GET', at.group)).body.members).toBeUndefined()
+		expect((await tenant.request('GET', at.group)).body.members).toEqual([])
 		await tenant.create('/Users', babs)
 	})
 
-	it('takes a group from its members, and frees its name', async () => {
+	it('removes a group from its members and frees its name', async () => {
 		const { tenant, at } = await populated()
 		expect((await tenant.request('DELETE', at.group)).status).toBe(204)
 		expect((await tenant.request('GET', `${at.user}?attributes=groups`)).body.groups).toBeUndefined()
@@ -329,7 +368,7 @@ describe('If-Match', () => {
 		}
 	})
 
-	it('follows the versions: one that a change of members moved is stale', async () => {
+	it('compares with the current version: after a change of members the old one is stale', async () => {
 		const { tenant, user, group, at } = await populated()
 		const remove = patch({ op: 'remove', path: `members[value eq "${user.id}"]` })
 		const { headers } = await tenant.request('PATCH', at.group, remove)

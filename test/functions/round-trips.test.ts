@@ -7,7 +7,7 @@ const patchOp = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'
 const patch = (...Operations: unknown[]) => ({ schemas: [patchOp], Operations })
 const member = (id: string) => ({ $ref: null, value: id })
 
-/** The first requests of a tenant also read its row and fold counts; what is measured is one after those. */
+/** The first requests of a tenant also read its row and fold counts. Requests after those are measured. */
 async function warm() {
 	const tenant = await host()
 	await tenant.request('GET', '/Users?filter=userName+eq+%22nobody%22')
@@ -26,11 +26,11 @@ const person = (name: string) => ({
 	emails: [{ type: 'work', value: `${name}@example.com`, primary: true }],
 })
 
-/** One creation in 48 folds counts as well: two more requests after its answer is certain. */
+/** One creation in 48 also folds counts: two more requests once its result is certain. */
 const folding = 2
 
 describe('requests to storage for one SCIM request', () => {
-	it('are 1 to create a user, also one whose userName is taken', async () => {
+	it('are 1 to create a user, also if its userName is taken', async () => {
 		const { cost } = await warm()
 		const created = await cost('POST', '/Users', { body: person('joy') })
 		expect(created.status).toBe(201)
@@ -44,7 +44,7 @@ describe('requests to storage for one SCIM request', () => {
 		['a work e-mail address', '/Users?filter=emails%5Btype+eq+%22work%22%5D.value+eq+%22joy@example.com%22'],
 		['emails.value', '/Users?filter=emails.value+eq+%22joy@example.com%22'],
 		['displayName', '/Users?filter=displayName+eq+%22person+JOY%22'],
-		['an indexed attribute and anything else', '/Users?filter=active+eq+true+and+userName+eq+%22joy@example.com%22'],
+		['an indexed attribute and another one', '/Users?filter=active+eq+true+and+userName+eq+%22joy@example.com%22'],
 	])('are 1 to match a user by %s', async (_, path) => {
 		const { tenant, cost } = await warm()
 		await tenant.create('/Users', person('joy'))
@@ -56,7 +56,7 @@ describe('requests to storage for one SCIM request', () => {
 		})
 	})
 
-	it('are 1 to read a user, 2 to change one, 1 where nothing changes', async () => {
+	it('are 1 to read a user, 2 to change one, and 1 if nothing changes', async () => {
 		const { tenant, cost } = await warm()
 		const { id } = await tenant.create('/Users', person('joy'))
 		const disable = { body: patch({ op: 'Replace', path: 'active', value: 'False' }) }

@@ -41,7 +41,7 @@ const everyGroup = groups.map(({ displayName }) => displayName)
 
 type Parameters = Readonly<Record<string, string | number>>
 
-/** Asks by GET and by POST to .search, which answer the same. */
+/** Searches by GET and by POST to .search, which must have the same answer. */
 async function search(endpoint: '' | '/Users' | '/Groups', parameters: Parameters) {
 	const query = new URLSearchParams(
 		Object.entries(parameters).map(([name, value]): [string, string] => [name, `${value}`]),
@@ -54,7 +54,7 @@ async function search(endpoint: '' | '/Users' | '/Groups', parameters: Parameter
 	return got.body
 }
 
-/** A cursor tells when it was made. */
+/** A cursor contains the time at which it was made. */
 const withoutCursor = ({ nextCursor, ...body }: Record<string, unknown>) => ({
 	...body,
 	hasNext: nextCursor !== undefined,
@@ -64,10 +64,12 @@ const namesIn = ({ Resources }: { Resources: { userName?: string; displayName?: 
 	Resources.map(({ userName, displayName }) => userName ?? displayName)
 
 describe('a search', () => {
-	it('without anything finds all in the order of their creation', async () => {
+	it('without parameters finds all users in the order of their creation', async () => {
 		expect(await search('/Users', {})).toEqual({
 			schemas: [listResponse],
-			...{ totalResults: 5, startIndex: 1, itemsPerPage: 5 },
+			totalResults: 5,
+			startIndex: 1,
+			itemsPerPage: 5,
 			Resources: await Promise.all(
 				everybody.map(async (name) => (await tenant.request('GET', `/Users/${ids.get(name)}`)).body),
 			),
@@ -76,12 +78,29 @@ describe('a search', () => {
 		expect(namesIn(await search('', {}))).toEqual([...everybody, ...everyGroup])
 	})
 
+	it.each([
+		['startIndex=9007199254740993', '/Users'],
+		[`startIndex=${'9'.repeat(300)}`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}&sortBy=userName`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}&sortBy=title`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}&filter=userName+pr`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}`, '/Groups'],
+		[`startIndex=${'9'.repeat(300)}`, '/'],
+	])('with %s at %s is an empty page', async (query, path) => {
+		const { status, body } = await tenant.request('GET', `${path}?${query}`)
+		const totalResults = path === '/Users' ? 5 : path === '/Groups' ? 3 : 8
+		expect([status, body]).toEqual([
+			200,
+			{ schemas: [listResponse], totalResults, startIndex: Number.MAX_SAFE_INTEGER, itemsPerPage: 0, Resources: [] },
+		])
+	})
+
 	it.each<[string, string[]]>([
 		['userName eq "ÉMILE"', ['Émile']],
 		['userName eq "E\u0301mile"', ['Émile']],
 		['userName sw "a" or userName sw "b"', ['alice', 'Bob']],
 		['externalId eq "x-1"', ['carol']],
-		['title pr and active eq true', ['Émile']],
+		['title pr and active eq true', ['Émile', 'dora', 'carol']],
 		['not (title pr)', ['Bob']],
 		['name.familyName eq "ADAM"', ['Bob', 'dora']],
 		['emails.value ew "HOME"', ['Bob']],
@@ -123,20 +142,22 @@ describe('a search', () => {
 		expect(namesIn(await search('', { filter }))).toEqual(expected)
 	})
 
-	it('of everything by what no resource has is refused', async () => {
+	it('of everything by an attribute that no resource has is refused', async () => {
 		const { status, body } = await tenant.request('GET', '?filter=nope+pr')
 		expect([status, body.scimType]).toEqual([400, 'invalidFilter'])
 	})
 
-	it('answers what is asked for of each', async () => {
+	it('returns the selected attributes of each resource', async () => {
 		const body = await search('', { attributes: 'displayName,title' })
 		expect(body.Resources[1]).toEqual({
 			schemas: ['urn:ietf:params:scim:schemas:core:2.0:User', enterprise],
-			...{ id: ids.get('alice'), title: 'C' },
+			id: ids.get('alice'),
+			title: 'C',
 		})
 		expect(body.Resources[5]).toEqual({
 			schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
-			...{ id: ids.get('Readers'), displayName: 'Readers' },
+			id: ids.get('Readers'),
+			displayName: 'Readers',
 		})
 		const excluded = await search('/Groups', { excludedAttributes: 'members' })
 		expect(excluded.Resources.filter((group: object) => 'members' in group)).toEqual([])
@@ -156,14 +177,14 @@ describe('an order', () => {
 		['meta.created', 'ascending', everybody],
 	])('by %s, %s', async (sortBy, sortOrder, expected) => {
 		expect(namesIn(await search('/Users', { sortBy, sortOrder }))).toEqual(expected)
-		// The same in pages of two.
+		// The same order in pages of two.
 		const paged = []
 		for (const startIndex of [1, 3, 5])
 			paged.push(...namesIn(await search('/Users', { sortBy, sortOrder, startIndex, count: 2 })))
 		expect(paged).toEqual(expected)
 	})
 
-	it('is ascending where nobody says, and of what a filter finds', async () => {
+	it('is ascending by default, and applies to the matches of a filter', async () => {
 		expect(namesIn(await search('/Users', { sortBy: 'userName', filter: 'title pr', count: 2 }))).toEqual([
 			'alice',
 			'carol',
@@ -190,7 +211,7 @@ describe('a page', () => {
 		}
 	})
 
-	it('of all types goes from one to the other', async () => {
+	it('of all types continues from one type to the next', async () => {
 		const all = [...everybody, ...everyGroup]
 		for (let startIndex = 1; startIndex <= 9; startIndex++) {
 			const body = await search('', { startIndex, count: 3 })
@@ -201,7 +222,7 @@ describe('a page', () => {
 })
 
 describe('a cursor', () => {
-	/** All pages, following the cursors. */
+	/** All pages, read by following the cursors. */
 	async function pages(endpoint: '' | '/Users' | '/Groups', parameters: Parameters): Promise<(string | undefined)[][]> {
 		const found = []
 		let cursor: string | undefined = ''
@@ -226,18 +247,19 @@ describe('a cursor', () => {
 		['/Users', { count: 1, filter: 'name.familyName pr' }, [['alice'], ['Bob'], ['dora']]],
 		['/Groups', { count: 2 }, [['Readers', 'Admins'], ['Nobody']]],
 		['', { count: 3 }, [['Émile', 'alice', 'Bob'], ['dora', 'carol'], everyGroup]],
-	])('leads through %s with %j', async (endpoint, parameters, expected) => {
+	])('leads through all pages of %s with %j', async (endpoint, parameters, expected) => {
 		expect(await pages(endpoint, parameters)).toEqual(expected)
 	})
 
-	it('is good for its query and its tenant alone', async () => {
+	it('is valid only for its query and its tenant', async () => {
 		const { nextCursor } = await search('/Users', { count: 2, cursor: '' })
 		const refusal = {
 			status: 400,
 			body: {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
-				...{ status: '400', scimType: 'invalidCursor' },
-				detail: 'the cursor is not one of this query: begin again with an empty cursor',
+				status: '400',
+				scimType: 'invalidCursor',
+				detail: 'the cursor does not belong to this query: begin again with an empty cursor',
 			},
 		}
 		const other = await host()
@@ -254,7 +276,7 @@ describe('a cursor', () => {
 		expect(namesIn((await tenant.request('GET', `/Users?count=1&cursor=${nextCursor}`)).body)).toEqual(['Bob'])
 	})
 
-	it('loses nobody and shows nobody twice while others come and go', async () => {
+	it('returns every user once while other users are created and deleted', async () => {
 		const busy = await host()
 		const created = []
 		for (const userName of ['a', 'b', 'c', 'd', 'e']) created.push((await busy.create('/Users', { userName })).id)

@@ -15,6 +15,9 @@ const relay = {
 	ROLLCALL_RELAY_KEY: 'a key of the relay',
 }
 
+/** The rate if no setting says otherwise. */
+const rate = { perSecond: 100, burst: 400 }
+
 type Variables = Readonly<Record<string, string>>
 
 describe('app settings', () => {
@@ -26,11 +29,12 @@ describe('app settings', () => {
 				tables: { endpoint: 'https://acme.table.core.windows.net' },
 				tokens: { vaultUrl: 'https://acme.vault.azure.net' },
 				clientId: 'c0ffee',
+				rate,
 			},
 		],
-		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' } }],
+		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' }, rate }],
 		[
-			'for the emulator, others empty',
+			'for the emulator, with the others empty',
 			{
 				...azure,
 				...laptop,
@@ -39,13 +43,15 @@ describe('app settings', () => {
 				ROLLCALL_KEY_VAULT_URL: '',
 				AZURE_CLIENT_ID: '',
 			},
-			{ tables: { connectionString: 'UseDevelopmentStorage=true' }, tokens: { file: '/data/tokens.json' } },
+			{ tables: { connectionString: 'UseDevelopmentStorage=true' }, tokens: { file: '/data/tokens.json' }, rate },
 		],
 		[
 			'with a relay for the identity',
 			{ ...laptop, ROLLCALL_RELAY_NAMESPACE: 'localhost:8443' },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate,
 				relay: { namespace: 'localhost:8443' },
 			},
 		],
@@ -53,15 +59,38 @@ describe('app settings', () => {
 			'with limits of their own',
 			{ ...laptop, ROLLCALL_SCAN_LIMIT: '2000', ROLLCALL_FEED_DAYS: '7' },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
-				...{ scanLimit: 2000, keepFeedFor: 604_800_000 },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				scanLimit: 2000,
+				keepFeedFor: 604_800_000,
+				rate,
+			},
+		],
+		[
+			'with the lowest rate',
+			{ ...laptop, ROLLCALL_RATE: '25' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate: { perSecond: 25, burst: 100 },
+			},
+		],
+		[
+			'with a rate and a burst',
+			{ ...laptop, ROLLCALL_RATE: '200', ROLLCALL_BURST: '500' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate: { perSecond: 200, burst: 500 },
 			},
 		],
 		[
 			'with a relay and its key',
 			{ ...laptop, ...relay },
 			{
-				...{ tables: { connectionString }, tokens: { file: '/data/tokens.json' } },
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate,
 				relay: { namespace: 'acme.servicebus.windows.net', sas: { keyName: 'send', key: 'a key of the relay' } },
 			},
 		],
@@ -80,22 +109,22 @@ describe('app settings', () => {
 		['no tokens', { ...laptop, ROLLCALL_TOKENS_FILE: '' }, tokens],
 		['tokens twice', { ...laptop, ...azure, ROLLCALL_TABLES_ENDPOINT: '' }, tokens],
 		[
-			'an address that is none',
+			'an address that is malformed',
 			{ ...azure, ROLLCALL_TABLES_ENDPOINT: 'acme' },
 			wrong('ROLLCALL_TABLES_ENDPOINT', 'is not an https address'),
 		],
 		[
-			'an address in the clear',
+			'an address without TLS',
 			{ ...azure, ROLLCALL_TABLES_ENDPOINT: 'http://acme.table.core.windows.net' },
 			wrong('ROLLCALL_TABLES_ENDPOINT', 'is not an https address'),
 		],
 		[
-			'a vault in the clear',
+			'a vault without TLS',
 			{ ...azure, ROLLCALL_KEY_VAULT_URL: 'http://acme.vault.azure.net' },
 			wrong('ROLLCALL_KEY_VAULT_URL', 'is not an https address'),
 		],
 		[
-			'a connection string that is none',
+			'a connection string that is malformed',
 			{ ...laptop, ROLLCALL_TABLES_CONNECTION_STRING: 'a secret' },
 			wrong('ROLLCALL_TABLES_CONNECTION_STRING', 'is not a connection string with an account key'),
 		],
@@ -114,6 +143,13 @@ describe('app settings', () => {
 			wrong('ROLLCALL_RELAY_NAMESPACE', 'is not a host name such as contoso.servicebus.windows.net'),
 		],
 		[
+			'a rate that is too low for Entra ID',
+			{ ...laptop, ROLLCALL_RATE: '24' },
+			wrong('ROLLCALL_RATE', 'is less than 25 a second'),
+		],
+		['a burst of one', { ...laptop, ROLLCALL_BURST: '1' }, wrong('ROLLCALL_BURST', 'is less than 25')],
+		['a rate that is no number', { ...laptop, ROLLCALL_RATE: 'a secret' }, wrong('ROLLCALL_RATE', 'is not a number')],
+		[
 			'a key without its name',
 			{ ...laptop, ...relay, ROLLCALL_RELAY_KEY_NAME: '' },
 			'the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together',
@@ -128,7 +164,7 @@ describe('app settings', () => {
 			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: '' },
 			'the app setting ROLLCALL_RELAY_KEY needs ROLLCALL_RELAY_NAMESPACE',
 		],
-	])('with %s are refused by name, without a value', (_, variables, message) => {
+	])('with %s are refused with their name and without a value', (_, variables, message) => {
 		expect(() => parseSettings(variables)).toThrow(expect.objectContaining({ message }))
 	})
 })
@@ -137,7 +173,7 @@ describe('the services', () => {
 	afterEach(() => vi.unstubAllEnvs())
 
 	it.each(['WEBSITE_SITE_NAME', 'WEBSITE_INSTANCE_ID'])(
-		'take no tokens from a file where %s says Azure',
+		'take no tokens from a file if %s shows that they run in Azure',
 		async (name) => {
 			vi.stubEnv(name, 'acme')
 			await expect(

@@ -12,7 +12,7 @@ const tenantNamed = (name: string): Tenant => ({
 	format: { number: 1, stage: 'complete', since: 0, position: '' },
 })
 
-test('every directory is swept sooner or later, although one round has no time for all', async () => {
+test('every directory is swept after some rounds, although one round has no time for all', async () => {
 	const tenants = Array.from({ length: 50 }, (_, index) => tenantNamed(`tenant${index}`))
 	const swept = new Set<string>()
 	for (let round = 0; round < 50; round++) {

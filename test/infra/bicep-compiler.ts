@@ -9,17 +9,17 @@ const cache = fileURLToPath(new URL(`../../node_modules/.cache/bicep/${version}`
 const systems: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'osx', win32: 'win' }
 const packageName = `Azure.Bicep.CommandLine.${systems[process.platform]}-${process.arch}`
 
-/** NuGet downloads the package and refers to it in nothing. */
+/** A NuGet project that only downloads the package. */
 const project = `<Project Sdk="Microsoft.NET.Sdk">
   <PropertyGroup><TargetFramework>netstandard2.0</TargetFramework><DisableImplicitFrameworkReferences>true</DisableImplicitFrameworkReferences></PropertyGroup>
   <ItemGroup><PackageDownload Include="${packageName}" Version="[${version}]" /></ItemGroup>
 </Project>
 `
 
-/** The compiler comes by NuGet, whose client is the .NET SDK. */
+/** The compiler is a NuGet package, which the .NET SDK downloads. */
 export const hasDotnet = spawnSync('dotnet', ['--version']).status === 0
 
-/** The path of the Bicep compiler, which is restored from NuGet where it is not in the cache yet. */
+/** The path of the Bicep compiler. It is restored from NuGet if it is not in the cache yet. */
 export function restoreBicep(): string {
 	const packages = join(cache, 'packages')
 	const bicep = join(packages, packageName.toLowerCase(), version, 'tools', 'bicep')

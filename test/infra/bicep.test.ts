@@ -26,11 +26,11 @@ const infra = fileURLToPath(new URL('../../infra', import.meta.url))
 const modules = readdirSync(join(infra, 'modules')).map((file) => `modules/${file}`)
 const examples = readdirSync(infra).filter((file) => file.endsWith('.bicepparam'))
 
-/** A GUID that is nobody's. */
+/** A GUID that belongs to no identity. */
 const id = (digit: number): string => `00000000-0000-0000-0000-00000000000${digit}`
 
-test('the Bicep compiler is at hand', (context) => {
-	// CI has the .NET SDK: there, files that nobody compiled are a failure.
+test('the Bicep compiler is available', (context) => {
+	// CI has the .NET SDK: there, uncompiled files are a failure.
 	if (!hasDotnet && process.env.CI === undefined) {
 		context.skip('there is no .NET SDK to restore the Bicep compiler with: NO BICEP FILE WAS COMPILED')
 	}
@@ -38,7 +38,7 @@ test('the Bicep compiler is at hand', (context) => {
 })
 
 describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
-	// uniqueString of the resource group's id, as the compiler evaluates it.
+	// The uniqueString of the id of the resource group, as the compiler evaluates it.
 	const suffix = 'mfk2nabumbtl2'
 	const appName = `rollcall-${suffix}`
 	const storageName = `rollcall${suffix}`
@@ -55,18 +55,18 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 	const bicep = (args: readonly string[], env: Readonly<Record<string, string>> = {}): SpawnSyncReturns<string> =>
 		spawnSync(compiler, args, { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env } })
 
-	/** The standard output of a command that has nothing to warn of. */
+	/** The standard output of a command, which must not print a warning. */
 	const clean = (args: readonly string[], env: Readonly<Record<string, string>> = {}): string => {
 		const { status, stdout, stderr } = bicep(args, env)
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 		return stdout
 	}
 
-	/** One run of the compiler takes a second or two, so each answer is kept. */
+	/** A run of the compiler takes a second or two, so each result is kept. */
 	const answers = new Map<string, unknown>()
 	const once = <T>(name: string, ask: () => T): T => {
 		if (!answers.has(name)) answers.set(name, ask())
-		return answers.get(name) as T // sound: a name is only ever asked for in one way
+		return answers.get(name) as T // sound: each name has one type of result
 	}
 
 	const compiled = (): Template =>
@@ -74,7 +74,7 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 
 	const place = ['--tenant-id', id(1), '--subscription-id', id(2), '--resource-group', 'rg', '--location', 'westeurope']
 
-	/** What Azure would be asked for: the parameters and all expressions evaluated, as far as they are known before. */
+	/** The resources that Azure would create, with all parameters and expressions evaluated that are known in advance. */
 	const predict = (example: string, ...parameters: readonly string[]): Deployment => {
 		const text = [readFileSync(join(infra, `${example}.bicepparam`), 'utf8'), ...parameters].join('\n')
 		return once(text, () => {
@@ -118,7 +118,7 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 		['storage', 'TrafficOnly: true', 'TrafficOnly: 1', /Warning BCP036: .* expected a value of type "bool \| null"/],
 		['network', 'addressPrefixes', 'addressPrefix', /Warning BCP0\d\d: .*addressPrefix/],
 		['key-vault', 'vaults@2025-05-01', 'vaults@2025-05-03', /Warning BCP081: .* does not have types available/],
-	])('the compiler knows what Azure takes: %s with %s written %s', (module, right, wrong, fault) => {
+	])('the compiler refuses what Azure refuses: %s with %s written %s', (module, right, wrong, fault) => {
 		const text = readFileSync(join(infra, `modules/${module}.bicep`), 'utf8')
 		expect(text).toContain(right)
 		writeFileSync(join(folder, 'seeded.bicep'), text.replace(right, wrong))
@@ -143,21 +143,32 @@ output key string = account.listKeys().keys[0].value
 		})
 	})
 
-	test('no secret is a parameter, an output, or asked of Azure', () => {
+	test('no secret is a parameter, an output, or read from Azure', () => {
 		const parameters = templates(compiled()).flatMap((each) => Object.values(each.parameters))
 		expect(parameters.filter(({ type = '' }) => /secure/i.test(type))).toEqual([])
 		const outputs = templates(compiled()).flatMap((each) => Object.keys(each.outputs))
 		expect(new Set(outputs)).toEqual(
 			new Set([
-				...['principalId', 'clientId', 'workspaceId', 'componentId', 'actionGroupId', 'id', 'packageUrl'],
-				...['appSubnetId', 'endpointSubnetId', 'hostName'],
-				...['appName', 'storageAccountName', 'keyVaultName', 'relayHostName'],
+				'principalId',
+				'clientId',
+				'workspaceId',
+				'componentId',
+				'actionGroupId',
+				'id',
+				'packageUrl',
+				'appSubnetId',
+				'endpointSubnetId',
+				'hostName',
+				'appName',
+				'storageAccountName',
+				'keyVaultName',
+				'relayHostName',
 			]),
 		)
 		expect(JSON.stringify(compiled())).not.toMatch(/\blist[A-Z]\w*\(|getSecret/)
 	})
 
-	test('every parameter and output is described, and says whether it has a default', () => {
+	test('every parameter and output is described, with "Required" or "Optional"', () => {
 		for (const { parameters, outputs } of templates(compiled())) {
 			for (const [name, { defaultValue, metadata }] of Object.entries(parameters)) {
 				expect(`${name}: ${metadata?.description}`).toMatch(
@@ -168,7 +179,7 @@ output key string = account.listKeys().keys[0].value
 		}
 	})
 
-	test('az can give the administrator beside a parameter file', () => {
+	test('az can set the administrator in addition to a parameter file', () => {
 		const overrides = JSON.stringify({ administratorId: id(7) })
 		const built = clean(['build-params', 'small.bicepparam', '--stdout'], { BICEP_PARAMETERS_OVERRIDES: overrides })
 		const { parametersJson } = z.object({ parametersJson: z.string() }).parse(JSON.parse(built))
@@ -181,7 +192,7 @@ output key string = account.listKeys().keys[0].value
 	})
 
 	describe('the small example', () => {
-		test('is what it is made of, and no more', () => {
+		test('has exactly these resources', () => {
 			expect(predict('small').predictedResources.map(({ type }) => type)).toEqual([
 				'Microsoft.ManagedIdentity/userAssignedIdentities',
 				'Microsoft.OperationalInsights/workspaces',
@@ -211,7 +222,7 @@ output key string = account.listKeys().keys[0].value
 			)
 		})
 
-		test('takes no keys, no passwords and no old TLS', () => {
+		test('accepts no keys, no passwords and no old TLS', () => {
 			const deployed = predict('small')
 			expect(the(deployed, 'Microsoft.Storage/storageAccounts').properties).toMatchObject({
 				allowBlobPublicAccess: false,
@@ -221,7 +232,7 @@ output key string = account.listKeys().keys[0].value
 				supportsHttpsTrafficOnly: true,
 			})
 			const { properties: vault } = the(deployed, 'Microsoft.KeyVault/vaults')
-			// False is refused.
+			// Azure refuses false.
 			expect(vault.enablePurgeProtection ?? 'nothing').toBe('nothing')
 			expect(vault).toMatchObject({
 				tenantId: id(1),
@@ -248,7 +259,7 @@ output key string = account.listKeys().keys[0].value
 			])
 		})
 
-		test('runs Node 24 as its identity, from a package in the account', () => {
+		test('runs Node 24 with its identity, from a package in the account', () => {
 			const { identity, properties } = the(predict('small'), 'Microsoft.Web/sites')
 			const identityId = `/subscriptions/${id(2)}/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${appName}`
 			expect(identity).toEqual({ type: 'UserAssigned', userAssignedIdentities: { [identityId]: {} } })
@@ -264,7 +275,7 @@ output key string = account.listKeys().keys[0].value
 			})
 		})
 
-		test('sets what functions/settings.ts reads, what the host needs, and nothing else', () => {
+		test('sets what functions/settings.ts reads and what the host needs, and nothing else', () => {
 			const settings = settingsOf(predict('small'))
 			expect(Object.keys(settings).sort()).toEqual([
 				'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
@@ -274,8 +285,10 @@ output key string = account.listKeys().keys[0].value
 				'AzureWebJobsStorage__accountName',
 				'AzureWebJobsStorage__clientId',
 				'AzureWebJobsStorage__credential',
+				'ROLLCALL_BURST',
 				'ROLLCALL_FEED_DAYS',
 				'ROLLCALL_KEY_VAULT_URL',
+				'ROLLCALL_RATE',
 				'ROLLCALL_RELAY_NAMESPACE',
 				'ROLLCALL_SCAN_LIMIT',
 				'ROLLCALL_TABLES_ENDPOINT',
@@ -299,24 +312,31 @@ output key string = account.listKeys().keys[0].value
 				clientId: expect.stringContaining(appName),
 				scanLimit: 50_000,
 				keepFeedFor: 30 * 24 * 60 * 60_000,
+				rate: { perSecond: 100, burst: 400 },
 			})
 			const own = Object.keys(settings).filter((name) => /^(ROLLCALL|AZURE)_/.test(name))
 			expect(own.filter((name) => !read.has(name))).toEqual([])
 		})
 
-		test('passes on what the parameters say of the feed and of searches', () => {
+		test('passes on the parameters for the feed and for searches', () => {
 			const settings = settingsOf(predict('small', 'param feedDays = 90', 'param scanLimit = 1000'))
 			expect(settings).toMatchObject({ ROLLCALL_FEED_DAYS: '90', ROLLCALL_SCAN_LIMIT: '1000' })
 		})
 
-		test('tells the app of the relay where there is one', () => {
+		test('passes on the rate of a tenant, which cannot be lower than what Entra ID asks for', () => {
+			const settings = settingsOf(predict('small', 'param tenantRate = 25', 'param tenantBurst = 50'))
+			expect(settings).toMatchObject({ ROLLCALL_RATE: '25', ROLLCALL_BURST: '50' })
+			expect(() => predict('small', 'param tenantRate = 24')).toThrow()
+		})
+
+		test('gives the app the address of the relay if there is one', () => {
 			expect(settingsOf(predict('small')).ROLLCALL_RELAY_NAMESPACE).toBe('')
 			expect(settingsOf(predict('relay')).ROLLCALL_RELAY_NAMESPACE).toContain('hostName')
 		})
 	})
 
 	describe('roles', () => {
-		test('the app may do what it must, on that resource alone', () => {
+		test('the app has only the roles that it needs, each on one resource', () => {
 			expect(grants(predict('small'))).toEqual([
 				{ role: 'Storage Blob Data Owner', on: `storageAccounts/${storageName}`, to: 'app' },
 				{ role: 'Storage Table Data Contributor', on: `storageAccounts/${storageName}`, to: 'app' },
@@ -333,7 +353,7 @@ output key string = account.listKeys().keys[0].value
 			])
 		})
 
-		test('with a relay the app may send and agents may listen, on one hybrid connection each', () => {
+		test('with a relay the app may send and agents may listen, each on one hybrid connection', () => {
 			const connection = `namespaces/rollcall-relay-${suffix}/hybridConnections/headquarters`
 			expect(grants(predict('relay')).slice(4)).toEqual([
 				{ role: 'Azure Relay Sender', on: connection, to: 'app' },
@@ -342,14 +362,14 @@ output key string = account.listKeys().keys[0].value
 			])
 		})
 
-		test('are there before the app starts', () => {
+		test('are assigned before the app starts', () => {
 			const { app, appSettings } = compiled().resources
 			expect(app?.dependsOn).toContain('appAccess')
 			expect(appSettings?.dependsOn).toContain('app')
 		})
 	})
 
-	test('the production example stays awake, survives a zone, keeps its vault and tells somebody', () => {
+	test('the production example is always ready, survives the loss of a zone, keeps its vault and sends alerts', () => {
 		const deployed = predict('production')
 		expect(the(deployed, 'Microsoft.Storage/storageAccounts').sku).toEqual({ name: 'Standard_ZRS' })
 		expect(the(deployed, 'Microsoft.Web/serverfarms').properties).toMatchObject({ zoneRedundant: true })
@@ -381,7 +401,7 @@ output key string = account.listKeys().keys[0].value
 		expect(grants(deployed)).toEqual(grants(predict('small')))
 	})
 
-	test('the relay example has one hybrid connection a tenant, without a key rule, and counts its agents', () => {
+	test('the relay example has one hybrid connection for each tenant, without a key rule, and counts its agents', () => {
 		const deployed = predict('relay')
 		expect(
 			deployed.predictedResources.map(({ type }) => type).filter((type) => type.startsWith('Microsoft.Relay/')),
@@ -408,7 +428,8 @@ output key string = account.listKeys().keys[0].value
 								metricName: 'ActiveListeners',
 								dimensions: [{ name: 'EntityName', operator: 'Include', values: ['headquarters'] }],
 								timeAggregation: 'Total',
-								...{ operator, threshold: 2 },
+								operator,
+								threshold: 2,
 							},
 						],
 					},
@@ -418,7 +439,7 @@ output key string = account.listKeys().keys[0].value
 		)
 	})
 
-	test('without addresses nobody is told, of agents neither', () => {
+	test('without addresses no alerts are sent, also none for agents', () => {
 		const types = predict(
 			'small',
 			"param relayTenants = [{ tenant: 'acme', agentPrincipalIds: [], listeners: 1 }]",
@@ -430,7 +451,7 @@ output key string = account.listKeys().keys[0].value
 	describe('private networking', () => {
 		const on = 'param privateNetworking = true'
 
-		test('storage and vault are reached through endpoints inside the network only', () => {
+		test('storage and vault can be reached only through endpoints inside the network', () => {
 			const deployed = predict('small', on)
 			for (const type of ['Microsoft.Storage/storageAccounts', 'Microsoft.KeyVault/vaults']) {
 				expect(the(deployed, type).properties).toMatchObject({
@@ -452,7 +473,7 @@ output key string = account.listKeys().keys[0].value
 			expect(compiled().resources.app?.dependsOn).toContain('endpoints')
 		})
 
-		test('an address that is allowed opens them for that address', () => {
+		test('an allowed address can reach them', () => {
 			const deployed = predict('small', on, "param allowedIpAddresses = ['203.0.113.7']")
 			expect(the(deployed, 'Microsoft.Storage/storageAccounts').properties).toMatchObject({
 				publicNetworkAccess: 'Enabled',
@@ -466,9 +487,11 @@ output key string = account.listKeys().keys[0].value
 	})
 })
 
-/** An alert on requests that is on, has one condition and tells somebody. */
+/** An enabled alert on requests with one condition and recipients. */
 const alertOn = (query: string, threshold: number, windowSize: string) => ({
-	...{ enabled: true, evaluationFrequency: 'PT5M', windowSize },
+	enabled: true,
+	evaluationFrequency: 'PT5M',
+	windowSize,
 	scopes: [expect.stringContaining('componentId')],
 	criteria: { allOf: [{ query, timeAggregation: 'Count', operator: 'GreaterThanOrEqual', threshold }] },
 	actions: { actionGroups: [expect.stringMatching(/actionGroups/)] },

@@ -9,10 +9,10 @@ const resource = z.object({
 	properties: z.record(z.string(), z.unknown()).default({}),
 })
 
-/** A resource as it would be asked of Azure. */
+/** A resource as Azure would receive it. */
 export type Resource = z.infer<typeof resource>
 
-/** What `bicep snapshot` predicts of a deployment. Expressions that only Azure can evaluate stay as they are, in `[…]`. */
+/** The output of `bicep snapshot` for a deployment. Expressions that only Azure can evaluate stay in `[…]`. */
 export const deployment = z.object({
 	predictedResources: z.array(resource),
 	diagnostics: z.array(z.unknown()).length(0),
@@ -31,7 +31,7 @@ export function the(deployed: Deployment, type: string): Resource {
 	return found
 }
 
-/** What an extension resource belongs to, such as `vaults/rollcall`. */
+/** The resource that an extension resource belongs to, such as `vaults/rollcall`. */
 export function scopeOf({ id }: Resource): string {
 	const scope = /^.*\/providers\/Microsoft\.\w+\/(.+)\/providers\/Microsoft\.\w+\/[^/]+\/[^/]+$/.exec(id)?.[1]
 	if (scope === undefined) throw new Error(`${id} belongs to no other resource`)
@@ -51,7 +51,7 @@ const roles: Readonly<Record<string, string>> = {
 
 const assignment = z.object({ principalId: z.string(), principalType: z.string(), roleDefinitionId: z.string() })
 
-/** Every role assignment: which role, on what, to whom. */
+/** Every role assignment: the role, the resource and the identity. */
 export const grants = (deployed: Deployment): readonly { role: string | undefined; on: string; to: string }[] =>
 	all(deployed, 'Microsoft.Authorization/roleAssignments').map((each) => {
 		const { principalId, principalType, roleDefinitionId } = assignment.parse(each.properties)
@@ -73,7 +73,7 @@ const publicAzure: readonly (readonly [expression: string, value: string])[] = [
 	['environment().suffixes.storage', 'core.windows.net'],
 ]
 
-/** Evaluates what is the same for everybody in public Azure: `[format('https://{0}{1}', 'x', environment()…)]`. */
+/** Evaluates expressions that are constant in public Azure: `[format('https://{0}{1}', 'x', environment()…)]`. */
 export function inPublicAzure(expression: string): string {
 	const known = publicAzure.reduce((text, [from, to]) => text.replaceAll(from, `'${to}'`), expression)
 	const format = /^\[format\('([^']*)', ('.*')\)\]$/.exec(known)
@@ -89,7 +89,7 @@ const described = z.object({
 	metadata: z.object({ description: z.string() }).optional(),
 })
 
-/** A resource of a template; a module is one that holds a template. */
+/** A resource of a template. A module is a resource that holds a template. */
 type Part = {
 	readonly dependsOn: readonly string[]
 	readonly properties?: string | { readonly template?: Template | undefined } | undefined
@@ -98,7 +98,7 @@ type Part = {
 export type Template = {
 	readonly parameters: Readonly<Record<string, z.infer<typeof described>>>
 	readonly outputs: Readonly<Record<string, z.infer<typeof described>>>
-	/** By their symbolic names; a template without any has numbers. */
+	/** The resources by their symbolic names, or by numbers if the template has no symbolic names. */
 	readonly resources: Readonly<Record<string, Part>>
 }
 

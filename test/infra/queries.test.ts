@@ -8,7 +8,7 @@ const folder = fileURLToPath(new URL('../../infra/queries/', import.meta.url))
 const files = readdirSync(folder)
 const newHost = useHost()
 
-test.each(files)('%s asks for fields that the log has', async (file) => {
+test.each(files)('%s uses only fields that the log has', async (file) => {
 	const tenant = await newHost()
 	await tenant.create('/Users', { userName: 'joy' })
 	await tenant.request('POST', '/Users', { body: { userName: 'joy', active: 'True' } })
@@ -20,7 +20,7 @@ test.each(files)('%s asks for fields that the log has', async (file) => {
 	expect(text).toMatch(/^\/\/ .+\n/)
 })
 
-test.each(files)('%s is one that Kusto understands', (file) => {
+test.each(files)('%s is valid Kusto', (file) => {
 	expect(faultsOf(readFileSync(`${folder}${file}`, 'utf8'))).toEqual([])
 })
 
@@ -33,13 +33,13 @@ test.each([
 	['exceptions.kql', 'OuterMessage', 'OuterMesage', /^OuterMesage: The name 'OuterMesage' does not refer/],
 	['quirks.kql', '| summarize', '| summarise', /summarise/],
 	['quarantine-risk.kql', 'bin(TimeGenerated, 1h)', 'bin(TimeGenerated, 1h', /Expected: \)/],
-])('%s would be found wrong with %s written %s', (file, right, wrong, fault) => {
+])('%s is invalid with %s written as %s', (file, right, wrong, fault) => {
 	const text = readFileSync(`${folder}${file}`, 'utf8')
 	expect(text).toContain(right)
 	expect(faultsOf(text.replace(right, wrong)).join('\n')).toMatch(fault)
 })
 
-test('what was behind an error is looked for among the lines of the log, where the worker sends it', () => {
+test('the cause of an error is looked up in the lines of the log, where the worker writes it', () => {
 	const text = readFileSync(`${folder}exceptions.kql`, 'utf8')
 	expect(text).toMatch(/AppTraces\n +\| where .*SeverityLevel == 3/)
 })

@@ -18,7 +18,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
 
-type Given = Partial<Subscription> & { readonly input?: string }
+type StubState = Partial<Subscription> & { readonly input?: string }
 
 function install(tool: string, script: string): void {
 	const path = join(root, 'bin', tool)
@@ -27,20 +27,20 @@ function install(tool: string, script: string): void {
 }
 
 /** Runs a script of infra/. */
-function run(command: string, given?: Given) {
+function run(command: string, given?: StubState) {
 	const [script = '', ...args] = command.split(' ')
 	return execute([join(root, 'infra', script), ...args], given)
 }
 
 /** Runs a program where az, npm, curl and sleep are stubs. */
-function execute([program = '', ...args]: readonly string[], { input = '', ...subscription }: Given = {}) {
+function execute([program = '', ...args]: readonly string[], { input = '', ...subscription }: StubState = {}) {
 	const state = join(root, 'state.json')
 	const calls = join(root, 'calls')
 	writeFileSync(state, JSON.stringify({ ...newSubscription, ...subscription }))
 	rmSync(calls, { force: true })
 	const { status, stdout, stderr } = spawnSync(program, args, {
 		cwd: root,
-		timeout: 60_000,
+		timeout: 120_000,
 		encoding: 'utf8',
 		input,
 		env: {
@@ -71,15 +71,16 @@ const callsOf = (calls: readonly string[], beginning: string) => calls.filter((c
 const deploy = 'deploy.sh --resource-group rollcall --parameters infra/small.bicepparam'
 
 describe('deploy.sh', () => {
-	test('deploys into a new group, publishes, waits, and says what is next', () => {
+	test('deploys into a new group, publishes, waits, and prints the next step', () => {
 		const { status, stdout, stderr, calls, after } = run(`${deploy} --location westeurope`, {
-			...{ pollsUntilRunning: 1, pollsUntilUp: 2 },
+			pollsUntilRunning: 1,
+			pollsUntilUp: 2,
 		})
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 		const output = (name: string) =>
 			`az deployment group show --resource-group rollcall --name rollcall --query properties.outputs.${name}.value --output tsv`
 		const ask = (path: string) =>
-			`curl --silent --max-time 30 --output ./tmp/answer --write-out %{http_code} --header Authorization: Bearer nobody https://rollcall-abc.azurewebsites.net/scim/${path}`
+			`curl --silent --max-time 30 --output ./tmp/answer --write-out %{http_code} --header Authorization: Bearer none https://rollcall-abc.azurewebsites.net/scim/${path}`
 		const [askHealth, askTenant] = [ask('health'), ask('deploy-check/ServiceProviderConfig')]
 		expect(calls).toEqual([
 			'az version --query "azure-cli" --output tsv',
@@ -98,14 +99,18 @@ describe('deploy.sh', () => {
 			askHealth,
 			'sleep 10',
 			askHealth,
-			...[askTenant, 'sleep 10', askTenant, 'sleep 10', askTenant],
+			askTenant,
+			'sleep 10',
+			askTenant,
+			'sleep 10',
+			askTenant,
 		])
 		expect(after.published).toEqual(['host.json', 'index.js', 'package.json'])
-		expect(stdout).toContain('Rollcall works at https://rollcall-abc.azurewebsites.net\n')
+		expect(stdout).toContain('Rollcall is running at https://rollcall-abc.azurewebsites.net\n')
 		expect(stdout).toContain('npm run rollcall -- tenant add NAME --resource-group rollcall\n')
 	})
 
-	test('upgrades what is there', () => {
+	test('upgrades a deployment', () => {
 		const { status, stderr, calls, after } = run(deploy, deployedBefore)
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 		expect(callsOf(calls, 'az group create')).toEqual([])
@@ -129,18 +134,18 @@ describe('deploy.sh', () => {
 			{ bicepVersion: 'Bicep CLI version 0.33.93 (7a77c7f1de)' },
 			'error: the Bicep of az is 0.33.93; 0.34 or newer is needed\nhint: run: az bicep upgrade\n',
 		],
-	])('with %j it stops before anything else', (subscription, refusal) => {
+	])('with %j it stops before any change', (subscription, refusal) => {
 		const { status, stderr, calls } = run(`${deploy} --location westeurope`, subscription)
 		expect({ status, stderr }).toEqual({ status: 1, stderr: refusal })
 		expect(calls.filter((call) => !/^az (version|account show|bicep version)/.test(call))).toEqual([])
 	})
 
-	test('takes an az that has fetched no Bicep yet', () => {
+	test('accepts an az that has not fetched Bicep yet', () => {
 		const { status, stderr } = run(deploy, { ...deployedBefore, bicepVersion: undefined })
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 	})
 
-	test('takes an az of a later major version', () => {
+	test('accepts an az of a later major version', () => {
 		expect(run(deploy, { ...deployedBefore, azVersion: '3.0.1' }).status).toBe(0)
 	})
 
@@ -157,7 +162,7 @@ describe('deploy.sh', () => {
 		expect(stderr).toContain(roleError)
 		expect(callsOf(calls, 'az functionapp deployment source config-zip')).toHaveLength(3)
 		expect(callsOf(calls, 'sleep')).toEqual(['sleep 30', 'sleep 30'])
-		expect(stdout).toContain('Rollcall works at')
+		expect(stdout).toContain('Rollcall is running at')
 	})
 
 	test('gives up on a role that never works', () => {
@@ -167,7 +172,7 @@ describe('deploy.sh', () => {
 		expect(stderr).toContain('error: az functionapp deployment is still refused after five minutes\n')
 	})
 
-	test('does not repeat what fails for another reason', () => {
+	test('does not retry after another failure', () => {
 		const { status, stderr, calls } = run(deploy, {
 			...deployedBefore,
 			publishFailures: 1,
@@ -176,7 +181,7 @@ describe('deploy.sh', () => {
 		expect({ status, stderr }).toEqual({
 			status: 1,
 			stderr:
-				'ERROR: InvalidPackageContentException: request 4035\nerror: az functionapp deployment failed\nhint: what it says is above; put that right, and run this again\n',
+				'ERROR: InvalidPackageContentException: request 4035\nerror: az functionapp deployment failed\nhint: its output is above: fix the problem, and run this again\n',
 		})
 		expect(callsOf(calls, 'sleep')).toEqual([])
 	})
@@ -185,7 +190,7 @@ describe('deploy.sh', () => {
 		[
 			'does not run',
 			{ pollsUntilRunning: 99 },
-			'error: https://rollcall-abc.azurewebsites.net does not run after ten minutes: /scim/health is answered 000\n' +
+			'error: https://rollcall-abc.azurewebsites.net does not run after ten minutes: the status of /scim/health is 000\n' +
 				'hint: look at the Log stream of the function app, and run this again\n',
 		],
 		[
@@ -201,17 +206,17 @@ describe('deploy.sh', () => {
 		expect(callsOf(calls, 'sleep')).toEqual(Array(60).fill('sleep 10'))
 	})
 
-	test('a 401 that is not ours is no sign of life', () => {
+	test('a 401 of another server does not count as an answer of the app', () => {
 		const { stdout, calls } = run(deploy, {
 			...deployedBefore,
 			pollsUntilUp: 1,
 			answerBefore: ['401', 'somebody else'],
 		})
 		expect(callsOf(calls, 'curl')).toHaveLength(3)
-		expect(stdout).toContain('Rollcall works at')
+		expect(stdout).toContain('Rollcall is running at')
 	})
 
-	test('leaves the administrator to a parameter file that names one', () => {
+	test('uses the administrator in the parameter file, if there is one', () => {
 		writeFileSync(join(root, 'infra/own.bicepparam'), "using 'main.bicep'\nparam administratorId = 'group'\n")
 		const { status, calls } = run(
 			'deploy.sh --resource-group rollcall --parameters infra/own.bicepparam',
@@ -227,7 +232,8 @@ describe('deploy.sh', () => {
 		const { status, stderr, calls } = run(deploy, { ...deployedBefore, userType: 'servicePrincipal' })
 		expect({ status, stderr }).toEqual({
 			status: 0,
-			stderr: 'Not signed in as a user: set administratorId in infra/small.bicepparam to whoever is to add tenants.\n',
+			stderr:
+				'Not signed in as a user: set administratorId in infra/small.bicepparam to the administrator who adds tenants.\n',
 		})
 		expect(callsOf(calls, 'az deployment group create')[0]).not.toContain('administratorId')
 	})
@@ -236,23 +242,23 @@ describe('deploy.sh', () => {
 		['deploy.sh', '--resource-group is needed'],
 		['deploy.sh --resource-group', '--resource-group needs a value'],
 		['deploy.sh --resource-group rollcall', '--parameters is needed'],
-		['deploy.sh --resource-group rollcall --parameters nowhere', 'there is no file nowhere'],
-		['deploy.sh --force', 'there is no option --force'],
-		[deploy, 'there is no resource group rollcall yet: --location is needed to create it'],
+		['deploy.sh --resource-group rollcall --parameters nowhere', 'the file nowhere does not exist'],
+		['deploy.sh --force', 'unknown option --force'],
+		[deploy, 'the resource group rollcall does not exist: --location is needed to create it'],
 		['destroy.sh', '--resource-group is needed'],
-	])('%s is answered with what is wrong, and the manual', (command, message) => {
+	])('%s is answered with the problem and the manual', (command, message) => {
 		const { status, stdout, stderr } = run(command)
 		expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
 		expect(stderr).toContain(`error: ${message}\n\n`)
 		expect(stderr).toContain(`infra/${command.split(' ')[0]} --resource-group GROUP`)
 	})
 
-	test('does not preview in a group that is not there', () => {
+	test('does not preview in a group that does not exist', () => {
 		const { status, stderr } = run(`${deploy} --what-if`)
 		expect({ status, stderr }).toEqual({
 			status: 1,
 			stderr:
-				'error: there is no resource group rollcall; a preview needs it\nhint: run: az group create --name rollcall --location REGION\n',
+				'error: the resource group rollcall does not exist; a preview needs it\nhint: run: az group create --name rollcall --location REGION\n',
 		})
 	})
 })
@@ -260,10 +266,10 @@ describe('deploy.sh', () => {
 describe('destroy.sh', () => {
 	const destroy = 'destroy.sh --resource-group rollcall'
 
-	test.each(['', '\n', 'yes\n', 'Rollcall\n'])('removes nothing when the answer is %j', (input) => {
+	test.each(['', '\n', 'yes\n', 'Rollcall\n'])('removes nothing if the answer is %j', (input) => {
 		const { status, stdout, stderr, calls, after } = run(destroy, { ...deployedBefore, input })
 		expect({ status, stderr }).toEqual({ status: 1, stderr: 'error: nothing was removed\n' })
-		expect(stdout).toContain('Type the name of the resource group to go on: ')
+		expect(stdout).toContain('Type the name of the resource group to continue: ')
 		expect(callsOf(calls, 'az group delete')).toEqual([])
 		expect(after.groups).toEqual(deployedBefore.groups)
 	})
@@ -279,28 +285,30 @@ describe('destroy.sh', () => {
 		expect(stdout).toMatch(/Removed\.\n$/)
 	})
 
-	test('leaves a protected vault to its 90 days', () => {
+	test('keeps a protected vault for its 90 days', () => {
 		const { status, stdout, after } = run(destroy, { ...deployedBefore, input: 'rollcall\n', purgeProtection: true })
 		expect(status).toBe(0)
 		expect(after).toMatchObject({ groups: {}, purged: false })
-		expect(stdout).toContain('The vault rollcall-abc is protected and stays deleted for 90 days')
+		expect(stdout).toContain('The vault rollcall-abc is protected: it can be recovered for 90 days')
 	})
 
-	test('says what is left to do where the vault cannot be purged', () => {
+	test('says what to do if the vault cannot be purged', () => {
 		const { status, stderr, after } = run(destroy, { ...deployedBefore, input: 'rollcall\n', purgeFailures: 1 })
 		expect({ status, stderr }).toEqual({
 			status: 1,
 			stderr:
 				'ERROR: (Forbidden) The user does not have permission to purge\n' +
-				'error: all is removed, but the vault rollcall-abc keeps its name for 90 days\n' +
+				'error: all resources are removed, but the vault rollcall-abc keeps its name for 90 days\n' +
 				'hint: run: az keyvault purge --name rollcall-abc --location westeurope\n',
 		})
 		expect(after).toMatchObject({ groups: {}, purged: false })
 	})
 
-	test('removes what a deployment has made that failed before there was a vault', () => {
+	test('removes the resources of a deployment that failed before it created a vault', () => {
 		const { status, stdout, stderr, calls, after } = run(destroy, {
-			...{ ...deployedBefore, input: 'rollcall\n', hasVault: false },
+			...deployedBefore,
+			input: 'rollcall\n',
+			hasVault: false,
 		})
 		expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 		expect(callsOf(calls, 'az keyvault')).toEqual([])
@@ -308,14 +316,14 @@ describe('destroy.sh', () => {
 		expect(stdout).toMatch(/Removed\.\n$/)
 	})
 
-	test('does not touch a group that Rollcall was not deployed to', () => {
+	test('does not change a group without a deployment of Rollcall', () => {
 		const { status, calls } = run(destroy, { groups: { rollcall: 'westeurope' }, input: 'rollcall\n' })
 		expect(status).toBe(1)
 		expect(callsOf(calls, 'az group delete')).toEqual([])
 	})
 })
 
-test('who types the az commands of docs/deploy.md does what deploy.sh does', () => {
+test('the az commands of docs/deploy.md do the same as deploy.sh', () => {
 	const text = readFileSync(fileURLToPath(new URL('../../docs/deploy.md', import.meta.url)), 'utf8')
 	const section = /^### The same with az alone$(.*?)^## /ms.exec(text)?.[1] ?? ''
 	const typed = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block).join('')

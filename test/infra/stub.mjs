@@ -1,6 +1,6 @@
-// Stands in for az, npm and curl: `node stub.mjs TOOL ARGUMENT...`. Answers from a small model of a subscription in
-// the file $STUB_STATE, changes it, and appends each call to the file $STUB_CALLS. Refuses what the real az would refuse:
-// commands and options that it does not have, and missing ones that it needs.
+// Stands in for az, npm and curl: `node stub.mjs TOOL ARGUMENT...`. It has a small model of a subscription in the file
+// $STUB_STATE, which it reads and changes. It appends each call to the file $STUB_CALLS. Like the real az, it refuses
+// unknown commands and options, and missing options that a command needs.
 
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { strToU8, unzipSync, zipSync } from 'fflate'
@@ -17,7 +17,7 @@ class Refusal extends Error {
 	}
 }
 
-/** From `az COMMAND --help`. An option takes one value, but for the flags and lists below. */
+/** From `az COMMAND --help`. An option takes one value, except the flags and lists below. */
 const commands = {
 	version: {},
 	'bicep version': {},
@@ -191,5 +191,5 @@ try {
 	process.stderr.write(`ERROR: ${error.message}\n`)
 	process.exitCode = error.status
 }
-// Two that only read may run at once.
+// Two calls that only read may run at the same time.
 if (JSON.stringify(state) !== stored) writeFileSync(process.env.STUB_STATE, JSON.stringify(state))

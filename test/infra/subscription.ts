@@ -5,18 +5,18 @@ export const stub = fileURLToPath(new URL('./stub.mjs', import.meta.url))
 
 const output = (value: string) => ({ type: 'String', value })
 
-/** What stub.mjs knows of Azure: a new subscription, or what a test makes of it. */
+/** The state of Azure for stub.mjs: a new subscription, or one that a test has changed. */
 export const newSubscription = {
 	azVersion: '2.61.0',
-	/** What `az bicep version` says; undefined before az has fetched one. */
+	/** The output of `az bicep version`; undefined before az has fetched Bicep. */
 	bicepVersion: 'Bicep CLI version 0.36.177 (3f73e1a234)' as string | undefined, // sound: see above
 	signedIn: true,
 	userType: 'user',
 	/** Access tokens by resource. */
 	accessTokens: {} as Readonly<Record<string, string>>, // sound: empty
-	groups: {} as Record<string, string>, // sound: empty, and filled with locations alone
+	groups: {} as Record<string, string>, // sound: empty, and filled only with locations
 	deployed: false,
-	/** Of the deployment, when there is one. */
+	/** The outputs of the deployment, if there is one. */
 	outputs: {
 		appName: output('rollcall-abc'),
 		hostName: output('rollcall-abc.azurewebsites.net'),
@@ -25,11 +25,11 @@ export const newSubscription = {
 	},
 	publishFailures: 0,
 	publishError: '',
-	/** How often the app does not answer at all, and after that how often it cannot use tables or vault. */
+	/** The number of times that the app does not answer, and then the number of times that it cannot use tables or vault. */
 	pollsUntilRunning: 0,
 	pollsUntilUp: 0,
 	answerBefore: ['503', 'urn:ietf:params:scim:api:messages:2.0:Error'],
-	/** Whether a deployment has come as far as the vault. */
+	/** Whether a deployment has created the vault. */
 	hasVault: true,
 	purgeProtection: false,
 	purgeFailures: 0,

@@ -21,7 +21,7 @@ const tableIn = (connectionString: string) =>
 const joy = { partitionKey: 'demo', rowKey: 'joy', name: 'Joy é 🙂' }
 
 describe('the table service', () => {
-	test('has its data again after it was closed', async () => {
+	test('has its data again after a restart', async () => {
 		const first = await startAzurite({ folder })
 		const table = tableIn(first.connectionString)
 		await table.createTable()
@@ -34,7 +34,7 @@ describe('the table service', () => {
 		await second.close()
 	})
 
-	test('writes nothing where it is to keep its data in memory', async () => {
+	test('writes no file if the data is in memory', async () => {
 		const { connectionString, close } = await startAzurite({ memory: true })
 		const table = tableIn(connectionString)
 		await table.createTable()
@@ -43,7 +43,7 @@ describe('the table service', () => {
 		expect(existsSync('unused.json')).toBe(false)
 	})
 
-	test('listens on loopback and lets in who has its key, not who has the one that everybody knows', async () => {
+	test('listens on loopback and accepts only its own key, not the well-known development key', async () => {
 		const { connectionString, close } = await startAzurite({ folder })
 		expect(connectionString).toMatch(/;TableEndpoint=http:\/\/127\.0\.0\.1:\d+\/rollcall$/)
 		await tableIn(connectionString).createTable()
@@ -56,19 +56,19 @@ describe('the table service', () => {
 		await close()
 	})
 
-	test('is refused where its file is not one, which stays as it is', async () => {
+	test('does not start with a malformed file, and does not change the file', async () => {
 		const file = join(folder, 'tables.json')
 		await writeFile(file, '{"collections": [')
 		await expect(startAzurite({ folder })).rejects.toMatchObject({
 			name: 'UsageError',
 			message: expect.stringMatching(/^the data in .*\/tables\.json cannot be used: .+$/),
-			hint: 'put a copy of it in its place, or choose another folder with --data',
+			hint: 'restore a copy of the file, or choose another folder with --data',
 		})
 		expect(await readdir(folder)).toEqual(['tables.json'])
 		expect(await readFile(file, 'utf8')).toBe('{"collections": [')
 	})
 
-	test('is refused where another process has the folder', async () => {
+	test('does not start if another process has the folder', async () => {
 		await writeFile(join(folder, 'lock'), String(process.ppid))
 		await expect(startAzurite({ folder })).rejects.toMatchObject({
 			name: 'UsageError',

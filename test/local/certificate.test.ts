@@ -34,7 +34,7 @@ describe('a certificate and its key', () => {
 		[absent, key],
 		[cert, absent],
 		[folder, key],
-	])('that cannot be read, as %s and %s, are refused by name', async (one, other) => {
+	])('that cannot be read, such as %s and %s, are refused by name', async (one, other) => {
 		const missing = one === cert ? other : one
 		await expect(readCertificate({ cert: one, key: other })).rejects.toMatchObject({
 			name: 'UsageError',
@@ -49,7 +49,7 @@ describe('a certificate and its key', () => {
 		[cert, text],
 		[text, key],
 		[key, cert],
-	])('that are not, as %s and %s, are refused', async (one, other) => {
+	])('that do not belong together, such as %s and %s, are refused', async (one, other) => {
 		await expect(readCertificate({ cert: one, key: other })).rejects.toMatchObject({
 			name: 'UsageError',
 			message: expect.stringMatching(new RegExp(`^${one} and ${other} are not a certificate and its key: .+$`)),

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { howTo } from '../../local/how-to.ts'
 
-test('the text at the start has what an identity provider asks for, and what to try', () => {
+test('the how-to has the values for an identity provider and a first request', () => {
 	expect(
 		howTo({
 			url: 'http://127.0.0.1:7071',
@@ -19,7 +19,7 @@ The data is in /home/joy/rollcall/data.
 Ctrl-C stops.`)
 })
 
-test('the text at the start names every tenant, lets curl take any certificate, and says when nothing is kept', () => {
+test('the how-to has every tenant, lets curl accept any certificate, and says if the data is not kept', () => {
 	expect(
 		howTo({
 			url: 'https://127.0.0.1:11015',
@@ -39,6 +39,6 @@ Try it:
   URL=https://127.0.0.1:11015/scim/acme TOKEN=first-token
   curl -k -H "Authorization: Bearer $TOKEN" "$URL/Users?count=10"
 
-The data is in memory and gone at the end.
+The data is in memory only and is lost at the end.
 Ctrl-C stops.`)
 })

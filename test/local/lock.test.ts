@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => rm(parent, { recursive: true }))
 
 describe('the lock of a folder', () => {
-	test('is made with the folder, for its owner alone, and goes when it is given back', async () => {
+	test('is created with the folder, for its owner only, and is removed when it is released', async () => {
 		const folder = join(parent, 'deep', 'data')
 		const unlock = await lockFolder(folder)
 		expect((await stat(folder)).mode & 0o777).toBe(0o700)
@@ -23,23 +23,23 @@ describe('the lock of a folder', () => {
 	})
 
 	test.each([
-		['our parent', process.ppid],
-		['the first one, which may be of another account', 1],
-	])('keeps out of a folder that a running process has, such as %s', async (_, owner) => {
+		['the parent process', process.ppid],
+		['the first process, which may run under another account', 1],
+	])('refuses a folder that a running process has, such as %s', async (_, owner) => {
 		const path = join(parent, 'lock')
 		await writeFile(path, String(owner))
 		await expect(lockFolder(parent)).rejects.toMatchObject({
 			name: 'UsageError',
 			message: `process ${owner} already serves the folder ${parent}`,
-			hint: `stop it, choose another folder with --data, or delete ${path} if that process is something else`,
+			hint: `stop it, choose another folder with --data, or delete ${path} if it is another program`,
 		})
 		expect(await readFile(path, 'utf8')).toBe(String(owner))
 	})
 
 	test.each([
-		['a process that is gone', () => String(spawnSync(process.execPath, ['--version']).pid)],
-		['a process with the number of this one', () => String(process.pid)],
-		['a process that was killed before it wrote its number', () => ''],
+		['a dead process', () => String(spawnSync(process.execPath, ['--version']).pid)],
+		['a process with our own pid', () => String(process.pid)],
+		['a process that was killed before it wrote its pid', () => ''],
 	])('of %s does not count', async (_, owner) => {
 		const path = join(parent, 'lock')
 		await writeFile(path, owner())
@@ -49,7 +49,7 @@ describe('the lock of a folder', () => {
 		expect(existsSync(path)).toBe(false)
 	})
 
-	test('cannot be had where no folder can be', async () => {
+	test('cannot be taken if the folder cannot be created', async () => {
 		const file = join(parent, 'file')
 		await writeFile(file, '')
 		await expect(lockFolder(join(file, 'data'))).rejects.toMatchObject({

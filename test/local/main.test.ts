@@ -15,7 +15,7 @@ let folder = ''
 const running = new Map<ChildProcess, Promise<unknown>>()
 
 beforeAll(async () => {
-	// Beside the packages, so that Azurite, which is not bundled, is found from there.
+	// Beside the packages: Azurite is not bundled and must be found from there.
 	await mkdir('node_modules/.cache', { recursive: true })
 	built = await mkdtemp(resolve('node_modules/.cache/rollcall-local-'))
 	const [code] = await once(spawn(process.execPath, ['build.mjs', built], { stdio: 'inherit' }), 'exit')
@@ -32,7 +32,7 @@ afterEach(async () => {
 	await rm(folder, { recursive: true })
 })
 
-/** The program as `npm start` starts it. */
+/** The program, started as by `npm start`. */
 function start(...args: string[]) {
 	const child = spawn(process.execPath, [join(built, 'local/main.js'), ...args], {
 		env: { ...process.env, TMPDIR: folder },
@@ -53,12 +53,12 @@ function start(...args: string[]) {
 		})
 		exited.then(() => reject(new Error(`it ended: ${seen.err}`)), reject)
 	})
-	// Who waits for the end does not wait for this.
+	// A test that waits for the end must not wait for this.
 	serving.catch(() => {})
 	return { child, seen, exited, serving }
 }
 
-/** Starts it, and waits until it serves. */
+/** Starts the program and waits until it serves. */
 async function serve(...args: string[]) {
 	const program = start('--port', '0', ...args)
 	await program.serving
@@ -93,11 +93,11 @@ async function endOf(program: { exited: Promise<unknown>; child: ChildProcess },
 }
 
 describe('npm start', () => {
-	test('prints where it serves what, logs a line a request, and ends at a signal with nothing left', async () => {
+	test('prints the addresses, logs one line for each request, and ends at a signal without leftovers', async () => {
 		const program = await serve('--ephemeral')
 		expect(program.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/scim\/demo$/)
 		expect(program.token).toMatch(/^[A-Za-z0-9_-]{43}$/)
-		expect(program.seen.out).toContain('\nThe data is in memory and gone at the end.\n')
+		expect(program.seen.out).toContain('\nThe data is in memory only and is lost at the end.\n')
 		const { length } = program.seen.out
 		expect((await program.call('/Users', joy)).status).toBe(201)
 		expect(await totalIn(await program.call('/Users?filter=userName+eq+"JOY@example.com"'))).toBe(1)
@@ -106,15 +106,39 @@ describe('npm start', () => {
 		expect(await endOf(program, 'SIGTERM')).toBe(0)
 		expect(program.seen.out.slice(length).replaceAll(/\d+ ms/g, 'n ms')).toBe(
 			[
-				...['POST demo /Users 201 n ms', 'GET demo /Users 200 n ms', 'POST demo /Users 409 uniqueness n ms'],
-				...['GET - - 401 n ms', ''],
+				'POST demo /Users 201 n ms',
+				'GET demo /Users 200 n ms',
+				'POST demo /Users 409 uniqueness n ms',
+				'GET - - 401 n ms',
+				'',
 			].join('\n'),
 		)
 		expect(program.seen.err).toBe('')
 		expect(await readdir(folder)).toEqual([])
 	})
 
-	test.each(['SIGINT', 'SIGHUP'] as const)('has its users and its token again after %s', async (signal) => {
+	test('has no limit of requests', async () => {
+		const program = await serve('--ephemeral')
+		const statuses = await Promise.all(
+			Array.from({ length: 800 }, async () => (await program.call('/ServiceProviderConfig')).status),
+		)
+		expect(new Set(statuses)).toEqual(new Set([200]))
+		expect(await endOf(program, 'SIGTERM')).toBe(0)
+	})
+
+	test('serves a tenant at the rate that --rate says', async () => {
+		const program = await serve('--ephemeral', '--rate', '25')
+		const Operations = Array.from({ length: 1000 }, () => ({ method: 'DELETE', path: '/Users/nobody' }))
+		const bulk = { method: 'POST', body: JSON.stringify({ Operations }) }
+		const started = Date.now()
+		// Each bulk request takes 100 units, and the bucket has 100. The last request begins 100 units later.
+		for (let count = 0; count < 2; count++) expect((await program.call('/Bulk', bulk)).status).toBe(200)
+		expect((await program.call('/ServiceProviderConfig')).status).toBe(200)
+		expect(Date.now() - started).toBeGreaterThanOrEqual(3900)
+		expect(await endOf(program, 'SIGTERM')).toBe(0)
+	})
+
+	test.each(['SIGINT', 'SIGHUP'] as const)('still has its users and its token after %s', async (signal) => {
 		const data = join(folder, 'data')
 		const first = await serve('--data', data)
 		const id = await idIn(await first.call('/Users', joy))
@@ -130,13 +154,17 @@ describe('npm start', () => {
 		expect(await endOf(second, 'SIGTERM')).toBe(0)
 	})
 
-	test('answers what is under way when a signal comes', async () => {
+	test('answers requests in progress after a signal', async () => {
 		const program = await serve('--data', folder)
 		const { hostname, port } = new URL(program.url)
 		const user = JSON.stringify({ userName: 'joy@example.com' })
 		const headers = [
-			...['POST /scim/demo/Users HTTP/1.1', `Host: ${hostname}`, `Authorization: Bearer ${program.token}`],
-			...['Content-Type: application/scim+json', `Content-Length: ${user.length}`, 'Expect: 100-continue'],
+			'POST /scim/demo/Users HTTP/1.1',
+			`Host: ${hostname}`,
+			`Authorization: Bearer ${program.token}`,
+			'Content-Type: application/scim+json',
+			`Content-Length: ${user.length}`,
+			'Expect: 100-continue',
 		]
 		const socket = connect(Number(port), hostname)
 		socket.write(`${headers.join('\r\n')}\r\n\r\n`)
@@ -152,7 +180,7 @@ describe('npm start', () => {
 		expect(await readFile(join(folder, 'tables.json'), 'utf8')).toContain('joy@example.com')
 	})
 
-	test('comes up after kill -9 with what it had written before', async () => {
+	test('starts after kill -9 with the data that was written before', async () => {
 		const data = join(folder, 'data')
 		const first = await serve('--data', data)
 		const id = await idIn(await first.call('/Users', joy))
@@ -166,7 +194,7 @@ describe('npm start', () => {
 		expect(await endOf(third, 'SIGTERM')).toBe(0)
 	})
 
-	test('serves several tenants, each with users of its own, and accepts a given token beside the one it made', async () => {
+	test('serves several tenants with separate users, and accepts a given token beside its own', async () => {
 		const data = join(folder, 'data')
 		const first = await serve('--data', data, '--tenant', 'acme')
 		expect((await first.call('/Users', joy)).status).toBe(201)
@@ -218,21 +246,21 @@ describe('npm start', () => {
 	})
 })
 
-describe('npm start ends with a line that says what is wrong and one that says what to do', () => {
-	test('for a folder that another one serves, which goes on', async () => {
+describe('npm start ends with a line for the problem and a line for the fix', () => {
+	test('for a folder that another process serves, which keeps running', async () => {
 		const first = await serve('--data', folder)
 		const second = start('--port', '0', '--data', folder)
 		expect(await second.exited).toBe(2)
 		expect(second.seen).toEqual({
 			out: '',
 			err: `error: process ${first.child.pid} already serves the folder ${folder}
-hint: stop it, choose another folder with --data, or delete ${join(folder, 'lock')} if that process is something else
+hint: stop it, choose another folder with --data, or delete ${join(folder, 'lock')} if it is another program
 `,
 		})
 		expect((await first.call('/Users')).status).toBe(200)
 	})
 
-	test('for a port that is taken, and lets go of the folder', async () => {
+	test('for a port that is in use, and releases the folder', async () => {
 		const other = createServer()
 		await new Promise<void>((resolveListening) => other.listen(0, '127.0.0.1', resolveListening))
 		const { port } = other.address() as AddressInfo // sound: it listens on a port
@@ -240,13 +268,13 @@ hint: stop it, choose another folder with --data, or delete ${join(folder, 'lock
 		expect(await program.exited).toBe(2)
 		expect(program.seen).toEqual({
 			out: '',
-			err: `error: port ${port} is taken\nhint: choose another one with --port\n`,
+			err: `error: port ${port} is in use\nhint: choose another port with --port\n`,
 		})
 		expect((await readdir(folder)).sort()).toEqual(['tables.json', 'tokens.json'])
 		other.close()
 	})
 
-	test('for tokens that cannot be read, of which it shows none', async () => {
+	test('for tokens that cannot be read, and shows none of them', async () => {
 		const file = join(folder, 'tokens.json')
 		await writeFile(file, '{"tokens": {"demo": [{"value": "top-secret"')
 		const program = start('--port', '0', '--data', folder)
@@ -273,7 +301,7 @@ hint: correct the file, or choose another folder with --data
 		expect(program.seen).toEqual({ out: '', err: typeof err === 'string' ? err : expect.stringMatching(err) })
 	})
 
-	test('and with its options when they are asked for', async () => {
+	test('and with its options if the user asks for help', async () => {
 		const program = start('--help')
 		expect(await program.exited).toBe(0)
 		expect(program.seen).toEqual({

@@ -13,7 +13,7 @@ let events: RequestEvent[]
 let onEvent: () => void
 const sockets: Socket[] = []
 
-/** Tells what the host has made of a request. */
+/** Answers with the request as the host has read it. */
 const echo: Respond = async (request, requestId, log) => {
 	const { method, url, headers } = request
 	log({ requestId, method, status: 200, milliseconds: 0 })
@@ -43,7 +43,7 @@ afterEach(async () => {
 	await server.close()
 })
 
-/** A client that writes whatever it is told to, and does not read until it is asked to. */
+/** A client that writes any bytes, and reads only when the test asks for it. */
 async function open(): Promise<Socket> {
 	const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
 	socket.pause()
@@ -52,14 +52,14 @@ async function open(): Promise<Socket> {
 	return socket
 }
 
-/** Everything that arrives until the host ends the connection; rejects where it resets it. */
+/** All bytes that arrive until the host ends the connection. Rejects if the host resets the connection. */
 async function readAll(socket: Socket): Promise<string> {
 	let text = ''
 	for await (const chunk of socket) text += chunk
 	return text
 }
 
-/** What arrives until the text is there. */
+/** The bytes that arrive, up to and including the text. */
 async function readUntil(socket: Socket, part: string): Promise<string> {
 	let text = ''
 	while (!text.includes(part)) text += (await once(socket.resume(), 'data'))[0]
@@ -94,7 +94,7 @@ const nextEvent = (): Promise<void> =>
 		onEvent = resolve
 	})
 
-/** A respond that waits: `arrived` once it has a request, and until `go` is called. */
+/** A respond that waits until `go` is called. `arrived` resolves when it has a request. */
 function waiting(response: Awaited<ReturnType<Respond>>) {
 	let go = (): void => {}
 	const gone = new Promise<void>((resolve) => {
@@ -110,16 +110,18 @@ function waiting(response: Awaited<ReturnType<Respond>>) {
 	return { arrived, go }
 }
 
-/** The host is there, and answers. */
+/** Checks that the host still answers. */
 async function expectAlive() {
 	respond = echo
 	expect((await fetch(`${server.url}/alive`)).status).toBe(200)
 }
 
 describe('a request', () => {
-	it('is handed on whole', async () => {
+	it('is passed on completely', async () => {
 		const response = await fetch(`${server.url}/scim/demo//Users?a=1&a=2`, {
-			...{ method: 'PATCH', body: '{"päth": 1}', headers: { accept: 'application/scim+json' } },
+			method: 'PATCH',
+			body: '{"päth": 1}',
+			headers: { accept: 'application/scim+json' },
 		})
 		expect(await response.json()).toEqual({
 			method: 'PATCH',
@@ -132,14 +134,14 @@ describe('a request', () => {
 		])
 	})
 
-	it('in chunks is put together', async () => {
+	it('in chunks is joined', async () => {
 		const answer = await exchange(
 			`${head('PUT / HTTP/1.1', 'Host: h', 'Connection: close', 'Transfer-Encoding: chunked')}2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n`,
 		)
 		expect(parse(answer).body).toMatchObject({ url: 'http://h/', body: 'abcde' })
 	})
 
-	it('is answered in its turn where several are sent at once', async () => {
+	it('is answered in order if several are sent at once', async () => {
 		const requests = ['/1', '/2', '/3'].map((path) => head(`GET ${path} HTTP/1.1`, 'Host: h'))
 		const socket = await open()
 		socket.write(requests.join(''))
@@ -183,7 +185,7 @@ describe('a body that is too large', () => {
 		socket.write(Buffer.alloc(size))
 		const answer = parse(await readUntil(socket, '}'))
 		expect(answer).toMatchObject({ status: 413, headers: { connection: 'close' }, body: tooLarge })
-		// The connection stands, and takes what the client does not stop to send.
+		// The connection stays open and takes what the client still sends.
 		for (let sent = 0; sent < 8; sent++) await write(socket, megabyte)
 		expect(socket.destroyed).toBe(false)
 		socket.destroy()
@@ -214,7 +216,7 @@ describe('a client that goes away', () => {
 	it.each([
 		['declared', 'Content-Length: 1000'],
 		['in chunks', 'Transfer-Encoding: chunked'],
-	])('in the middle of a body %s is logged, and nobody else is hurt', async (_, header) => {
+	])('in the middle of a body %s is logged, and other requests are answered', async (_, header) => {
 		const socket = await open()
 		socket.write(head('POST / HTTP/1.1', 'Host: h', header, 'Expect: 100-continue'))
 		await readUntil(socket, '100 Continue')
@@ -226,7 +228,7 @@ describe('a client that goes away', () => {
 		await expectAlive()
 	})
 
-	it('before it is answered hurts nobody', async () => {
+	it('before it is answered does not affect other requests', async () => {
 		const { arrived, go } = waiting({ status: 200, body: 'x'.repeat(1_000_000) })
 		const socket = await open()
 		socket.write(head('GET / HTTP/1.1', 'Host: h'))
@@ -237,7 +239,7 @@ describe('a client that goes away', () => {
 		await expectAlive()
 	})
 
-	it('with half of its answer hurts nobody', async () => {
+	it('with half of its answer does not affect other requests', async () => {
 		respond = async () => ({ status: 200, body: 'x'.repeat(50_000_000) })
 		const socket = await open()
 		socket.write(head('GET / HTTP/1.1', 'Host: h'))
@@ -246,7 +248,7 @@ describe('a client that goes away', () => {
 		await expectAlive()
 	})
 
-	it('after a request to CONNECT hurts nobody', async () => {
+	it('after a request to CONNECT does not affect other requests', async () => {
 		const socket = await open()
 		socket.write(head('CONNECT other:443 HTTP/1.1', 'Host: other:443'))
 		socket.resetAndDestroy()
@@ -259,20 +261,24 @@ describe('a failure', () => {
 		status: 500,
 		headers: { 'content-type': 'application/scim+json; charset=utf-8' },
 		body: {
-			...{ schemas: [error], status: '500' },
+			schemas: [error],
+			status: '500',
 			detail: `Something failed on our side. It is logged as request ${requestId}.`,
 		},
 	})
 
 	it.each<[string, Respond]>([
-		['to make an answer', () => Promise.reject(new TypeError('a secret'))],
-		['to send one', async () => ({ status: 200, headers: { Location: 'a\nb' }, body: 'a secret' })],
+		['to create an answer', () => Promise.reject(new TypeError('a secret'))],
+		['to send an answer', async () => ({ status: 200, headers: { Location: 'a\nb' }, body: 'a secret' })],
 	])('%s is logged, and answered with a constant 500', async (_, failing) => {
 		respond = failing
 		const answer = parse(await exchange(head('GET / HTTP/1.1', 'Host: h', 'Connection: close')))
 		expect(events).toEqual([
 			{
-				...{ requestId: expect.any(String), method: 'GET', status: 500, milliseconds: expect.any(Number) },
+				requestId: expect.any(String),
+				method: 'GET',
+				status: 500,
+				milliseconds: expect.any(Number),
 				error: expect.any(TypeError),
 			},
 		])
@@ -281,7 +287,7 @@ describe('a failure', () => {
 	})
 })
 
-describe('what is no request of ours', () => {
+describe('data that is not a valid request', () => {
 	it.each([
 		['nonsense', head('nonsense'), 400, 'the request is not HTTP'],
 		['an unknown method', head('SING / HTTP/1.1', 'Host: h'), 400, 'the request is not HTTP'],
@@ -299,7 +305,7 @@ describe('what is no request of ours', () => {
 			'the request target or the Host header is malformed',
 		],
 		[
-			'a target that is no HTTP',
+			'a target that is not HTTP',
 			head('OPTIONS * HTTP/1.1', 'Host: h'),
 			400,
 			'the request target or the Host header is malformed',
@@ -345,14 +351,14 @@ describe('what is no request of ours', () => {
 		await expectAlive()
 	})
 
-	it('does not take the place of the answer to the request before it', async () => {
+	it('does not replace the answer to the request before it', async () => {
 		const text = await exchange(`${head('POST / HTTP/1.1', 'Host: h', 'Content-Length: 2')}abc d e`)
 		expect(parse(text)).toMatchObject({ status: 200, headers: { connection: 'close' }, body: { body: 'ab' } })
 	})
 })
 
 describe('the end', () => {
-	it('waits for the answers under way, and for no idle connection', async () => {
+	it('waits for answers in progress, and not for idle connections', async () => {
 		const idle = await open()
 		idle.write(head('GET / HTTP/1.1', 'Host: h'))
 		await readUntil(idle, '}')

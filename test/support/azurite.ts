@@ -11,15 +11,29 @@ const key = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZ
 
 /** Starts a table service in this process, in memory, on a free port of the loopback interface. */
 export async function startAzurite(): Promise<Azurite> {
-	// Azurite exports no server class, so it is reached inside the package; the version is pinned.
+	// Azurite exports no server class, so this imports an inner module; hence the pinned version.
 	const TableServer = require('azurite/dist/src/table/TableServer').default
 	const TableConfiguration = require('azurite/dist/src/table/TableConfiguration').default
 	const keepAliveSeconds = 120
 	const inMemory = true
 	const server = new TableServer(
 		new TableConfiguration(
-			...['127.0.0.1', 0, keepAliveSeconds, 'unused.json', false, false, undefined, undefined],
-			...[false, true, '', '', '', undefined, false, inMemory],
+			'127.0.0.1',
+			0,
+			keepAliveSeconds,
+			'unused.json',
+			false,
+			false,
+			undefined,
+			undefined,
+			false,
+			true,
+			'',
+			'',
+			'',
+			undefined,
+			false,
+			inMemory,
 		),
 	)
 	await server.start()
@@ -29,7 +43,7 @@ export async function startAzurite(): Promise<Azurite> {
 	}
 }
 
-/** One table service for a test file; call the result inside a test. */
+/** Starts one table service for a test file. Call the result inside a test. */
 export function useAzurite(): () => Azurite {
 	let running: Azurite | undefined
 	beforeAll(async () => {

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 
 export type Bundle = {
-	/** The program, to be run by node. */
+	/** The path of the program, for node. */
 	readonly file: string
 	remove(): void
 }
 
-/** Makes one file of a program, so that a test can start it in a process of its own. */
+/** Bundles a program into one file, so that a test can start it in its own process. */
 export async function bundle(program: string): Promise<Bundle> {
 	const folder = mkdtempSync(join(tmpdir(), 'rollcall-bundle-'))
 	const file = join(folder, 'program.mjs')

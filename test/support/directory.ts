@@ -7,18 +7,23 @@ import type { Azurite } from './azurite.ts'
 import { createMeter, type Meter } from './meter.ts'
 import { connectionString, type TableService } from './simulator/table-service.ts'
 
-/** An empty directory of its own. */
+/** A directory for one test, empty at first. */
 export type TestDirectory = {
 	readonly store: ResourceStore
-	/** Its rows, for a look behind the store. */
+	/** The rows of the directory, for tests that look behind the store. */
 	readonly table: Table
 	readonly tables: Tables
 	readonly tenant: { readonly name: string; readonly table: string }
 	readonly ids: IdGenerator
 	readonly meter: Meter
-	/** Opens the same directory once more, as another process has it. */
+	/** Opens the same directory as another process does. */
 	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
-	/** Sweeps as if it were later by so many milliseconds; `until` is when to stop. */
+	/**
+	 * Sweeps the directory.
+	 *
+	 * @param later milliseconds by which the clock of the sweep is ahead
+	 * @param until milliseconds since 1970 at which to stop
+	 */
 	sweep(later?: number, intercept?: (send: Send) => Send, until?: number): Promise<SweepReport>
 }
 
@@ -30,7 +35,7 @@ type Options = {
 
 let count = 0
 
-/** Opens a directory whose store does not wait before it tries again. */
+/** Opens an empty directory whose store tries again without waiting. */
 export async function newDirectory(account: Azurite | TableService, options: Options = {}): Promise<TestDirectory> {
 	const { intercept = (send: Send) => send, random = () => 1 } = options
 	const meter = createMeter()
@@ -57,7 +62,7 @@ export async function newDirectory(account: Azurite | TableService, options: Opt
 
 const pause = () => Promise.resolve()
 
-/** Ids that are all different, with the time of their making. */
+/** Ids that are all different. Each holds the time at which it was made. */
 function sequenceFromNow(): IdGenerator {
 	let made = 0
 	return idGenerator(Date.now, (digits) => (made++).toString(16).padStart(digits, '0'))

@@ -1,9 +1,12 @@
 import type { Send, TableRequest, TableResponse } from '../../shared/storage/table/tables.ts'
 
-/** What happens to one request: the service's own answer, no answer though it was done, not sent at all, or this answer. */
+/**
+ * What happens to one request. `answered`: the service answers. `lost`: the request is done and its answer is lost.
+ * `unsent`: the request never arrives. A response is given in place of the service's answer.
+ */
 export type Fate = 'answered' | 'lost' | 'unsent' | TableResponse
 
-/** Makes requests to the table service fail; `fateOf` is asked about each of them in turn. */
+/** Makes requests to the table service fail. `fateOf` decides about each request in turn. */
 export const withFaults =
 	(fateOf: (request: TableRequest) => Fate) =>
 	(send: Send): Send =>
@@ -16,7 +19,7 @@ export const withFaults =
 		return response
 	}
 
-/** The table service's refusal of everything while it is too busy. */
+/** What the table service answers to any request while it is too busy. */
 export const serverBusy: TableResponse = {
 	status: 503,
 	headers: { get: () => undefined },

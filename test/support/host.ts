@@ -19,52 +19,55 @@ import { createMeter, type Meter } from './meter.ts'
 export type ScimAnswer = {
 	readonly status: number
 	readonly headers: Headers
-	/** The JSON of the body; undefined where there is none. */
+	/** The JSON value of the body; undefined if there is none. */
 	// biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
 	readonly body: any
 }
 
 export type RequestOptions = {
-	/** A value is sent as JSON, text and bytes as they are. */
+	/** A value is sent as JSON, strings and bytes unchanged. */
 	readonly body?: unknown
 	readonly headers?: Readonly<Record<string, string>>
 }
 
-/** A tenant of its own on the running loopback host. */
+/** A new tenant on the running loopback host. */
 export type Host = {
 	/** `http://127.0.0.1:<port>/scim/<tenant>` */
 	readonly baseUrl: string
 	readonly token: string
-	/** What the host has logged of this tenant. */
+	/** The events that the host has logged for this tenant. */
 	readonly events: readonly RequestEvent[]
 	/** Counts the requests to the table service, of all tenants. */
 	readonly meter: Meter
-	/** Sends one request; `path` is below the base URL and goes out as it is. */
+	/** Sends one request. `path` is below the base URL and is sent unchanged. */
 	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
-	/** Creates a resource and answers it. */
+	/** Creates a resource and returns it. */
 	create(endpoint: '/Users' | '/Groups', body: unknown): Promise<ScimAnswer['body']>
 }
 
 type Options = {
 	readonly intercept?: (send: Send) => Send
-	/** Asked when the host starts. */
+	/** Read when the host starts. */
 	readonly relay?: () => RelaySettings
-	/** Instead of the waits before the table service is asked again. */
+	/** Replaces the pauses between retries of a request to the table service. */
 	readonly pause?: Pause
-	/** Where the tokens are, instead of in a file; asked when the host starts. */
+	/** The settings of the tokens, instead of a file; read when the host starts. */
 	readonly vault?: () => KeyVault
-	/** Told of all that the host logs, also of what is no tenant's. */
+	/** Milliseconds since 1970, instead of the machine's clock. */
+	readonly now?: () => number
+	/** Gets every event of the host, including those without a tenant. */
 	readonly log?: (event: RequestEvent) => void
 }
 
 type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
 
-/** The loopback host on an emulated table service, for a test file; each call of the result makes a new tenant. */
+/** Starts the loopback host on an emulated table service for a test file. Each call of the result creates a tenant. */
 export function useHost({
 	intercept = (send) => send,
 	relay,
 	pause,
 	vault,
+	now,
 	log = () => {},
 }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
@@ -88,6 +91,7 @@ export function useHost({
 		const created = await createServices(settings, {
 			intercept: (send) => meter.intercept(intercept(send)),
 			...(pause && { pause }),
+			...(now && { now }),
 		})
 		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })
@@ -129,7 +133,7 @@ export function useHost({
 	}
 }
 
-/** Verifies tokens as the app does in Azure, but for the identity of the vault and of who asks it. */
+/** Verifies tokens as the app does in Azure, except for the certificate of the vault and the identity of the app. */
 function verifierOf({ url, certificate, credential }: KeyVault, { tenants, now }: Services) {
 	const client = {
 		disableChallengeResourceVerification: true,

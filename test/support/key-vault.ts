@@ -8,7 +8,7 @@ import { afterAll, beforeAll } from 'vitest'
 import * as z from 'zod'
 import { selfSigned } from './relay-stand-in/certificates.ts'
 
-/** One version of a secret. Times are seconds since 1970, as they are on the wire. */
+/** One version of a secret. Times are seconds since 1970, as in the protocol. */
 export type SecretVersion = {
 	readonly value: string
 	readonly created: number
@@ -17,7 +17,7 @@ export type SecretVersion = {
 	readonly expires?: number
 }
 
-/** What becomes of a request: the connection breaks, there is no answer ever, or an error of Key Vault's. */
+/** The fate of a request: a broken connection, no answer at all, or an error of Key Vault. */
 export type Fault =
 	| 'reset'
 	| 'silent'
@@ -29,23 +29,23 @@ export type Fault =
 	  }
 
 /**
- * A Key Vault on loopback that speaks the part of its REST protocol that reads, writes, deletes and recovers secrets, over
- * TLS, to the letter. It also answers to names in `vault.azure.net`.
+ * A Key Vault on loopback, over TLS. It implements exactly the part of the REST protocol that reads, writes, deletes and
+ * recovers secrets. Its certificate also covers names in `vault.azure.net`.
  */
 export type KeyVault = {
 	readonly url: string
-	/** The certificate that it is known by, in PEM. */
+	/** The certificate of the vault, in PEM. */
 	readonly certificate: string
 	readonly credential: TokenCredential
 	/** The versions of the secrets, by name and version. */
 	readonly secrets: Map<string, Map<string, SecretVersion>>
-	/** Those that were deleted and can be recovered. */
+	/** The deleted secrets that can be recovered. */
 	readonly deleted: Map<string, Map<string, SecretVersion>>
 	/** The paths of all requests with a bearer token, in order. */
 	readonly requests: string[]
-	/** Is asked about every request with a bearer token. */
+	/** Decides the fate of every request with a bearer token. */
 	faultOf: (path: string) => Fault | undefined
-	/** Is called when a client hangs up before it has an answer. */
+	/** Called when a client closes the connection before the answer. */
 	onHangUp: () => void
 	/** Adds a version to a secret and returns its name. */
 	add(name: string, version: SecretVersion): string
@@ -77,7 +77,7 @@ async function startKeyVault(): Promise<KeyVault> {
 		faultOf: () => undefined,
 		onHangUp: () => {},
 		add(name, version) {
-			// Versions are hexadecimal and listed by their names, which says nothing about their age.
+			// Versions are hexadecimal and sorted by name. Their order says nothing about their age.
 			const id = createHash('md5').update(`${++count}`).digest('hex')
 			vault.secrets.set(name, new Map([...(vault.secrets.get(name) ?? []), [id, version]]))
 			return id
@@ -91,7 +91,7 @@ async function startKeyVault(): Promise<KeyVault> {
 	return vault
 }
 
-/** One vault for a test file, without its secrets and faults from one test to the next; call the result inside a test. */
+/** Starts one vault for a test file, and clears its secrets and faults after each test. Call the result inside a test. */
 export function useKeyVault(): () => KeyVault {
 	let running: KeyVault | undefined
 	beforeAll(async () => {
@@ -109,7 +109,7 @@ export function useKeyVault(): () => KeyVault {
 	}
 }
 
-/** Gives the access token away only to who has read the challenge. */
+/** Sends the access token only after the challenge. */
 const getToken: TokenCredential['getToken'] = async (scopes, { tenantId } = {}) => {
 	const asked = JSON.stringify([scopes, tenantId])
 	const expected = JSON.stringify([['https://vault.azure.net/.default'], authority.split('/').at(-1)])
@@ -123,7 +123,8 @@ const refusal = (status: number, code: string, innerCode?: string): Fault =>
 	innerCode === undefined ? { status, code } : { status, code, innerCode }
 
 const challenge = {
-	...{ status: 401, code: 'Unauthorized' },
+	status: 401,
+	code: 'Unauthorized',
 	headers: { 'WWW-Authenticate': `Bearer authorization="${authority}", resource="https://vault.azure.net"` },
 }
 
@@ -160,7 +161,7 @@ type Asked = { readonly name: string; readonly url: URL; readonly version: strin
 
 function read(vault: KeyVault, asked: Asked): Answer {
 	const { name, url, version } = asked
-	// A secret that there is not has an empty list of versions.
+	// A secret that does not exist has an empty list of versions.
 	const versions = vault.secrets.get(name) ?? new Map<string, SecretVersion>()
 	if (version === 'versions') return { status: 200, body: page({ name, url, versions }) }
 	const latest = [...versions.keys()].at(-1)
@@ -170,7 +171,7 @@ function read(vault: KeyVault, asked: Asked): Answer {
 	return bundle(asked, version, secret)
 }
 
-/** What a request may say about a version; times in seconds. */
+/** The properties of a version in a request. Times are in seconds. */
 const sent = z.strictObject({
 	value: z.string().optional(),
 	attributes: z

@@ -3,25 +3,25 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll } from 'vitest'
 import { accessToken } from './key-vault.ts'
 
-/** What becomes of a request: the connection breaks, there is no answer ever, or a status with a message. */
+/** The fate of a request: a broken connection, no answer at all, or a status with a message. */
 export type Trouble = 'reset' | 'silent' | { readonly status: number; readonly message: string }
 
 /**
- * The endpoint on loopback that gives an app in Azure the access tokens of its managed identities, to the letter.
+ * An endpoint on loopback that behaves exactly like the one that gives an app in Azure its access tokens.
  * https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
  */
 export type ManagedIdentity = {
-	/** What Azure tells the app of it. */
+	/** The variables by which Azure tells the app about the endpoint. */
 	readonly env: { readonly IDENTITY_ENDPOINT: string; readonly IDENTITY_HEADER: string }
-	/** The access tokens, by the resource that they are for. */
+	/** The access tokens by resource. */
 	readonly tokens: Map<string, string>
 	/** The client id and the resource of every request, in order. */
 	readonly requests: string[]
-	/** Seconds for which tokens are good. */
+	/** Seconds for which tokens are valid. */
 	lifetime: number
-	/** Is asked about every request, by the resource that a token is wanted for. */
+	/** Decides the fate of every request, by the resource of the token. */
 	troubleOf: (resource: string) => Trouble | undefined
-	/** A client id that no token was asked for yet, since the client keeps tokens for as long as the process runs. */
+	/** An unused client id. The client library keeps tokens for as long as the process runs. */
 	newClientId(): string
 }
 
@@ -47,7 +47,7 @@ async function startManagedIdentity() {
 	return { identity, close }
 }
 
-/** One endpoint for a test file, which its process knows of while tests run; call the result inside a test. */
+/** Starts one endpoint for a test file and sets its variables in this process. Call the result inside a test. */
 export function useManagedIdentity(): () => ManagedIdentity {
 	let running: Awaited<ReturnType<typeof startManagedIdentity>> | undefined
 	beforeAll(async () => {

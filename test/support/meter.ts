@@ -1,10 +1,10 @@
 import type { Send } from '../../shared/storage/table/tables.ts'
 
-/** Counts the requests to the table service. `waves` is how many of them had to wait for one another. */
+/** Counts the requests to the table service. `waves` is how many of them came one after another; others run beside them. */
 export type Meter = {
 	readonly intercept: (send: Send) => Send
-	/** What a piece of work takes. */
-	measure<T>(work: () => Promise<T>): Promise<{ result: T; requests: number; waves: number }>
+	/** Counts the requests of one task. */
+	measure<T>(task: () => Promise<T>): Promise<{ result: T; requests: number; waves: number }>
 }
 
 export function createMeter(): Meter {
@@ -20,10 +20,10 @@ export function createMeter(): Meter {
 				waves = Math.max(waves, wave)
 			}
 		},
-		async measure(work) {
+		async measure(task) {
 			requests = 0
 			waves = 0
-			const result = await work()
+			const result = await task()
 			return { result, requests, waves }
 		},
 	}

@@ -11,12 +11,12 @@ export type Run = { readonly code: number | null; readonly out: string; readonly
 
 export type RunOptions = {
 	readonly env?: Readonly<Record<string, string>>
-	/** What is typed. */
+	/** The text on standard input. */
 	readonly input?: string
 	readonly isWatched?: boolean
 }
 
-/** The command line in this process. */
+/** Runs the command line in this process. */
 export async function rollcall(
 	args: readonly string[],
 	{ env = {}, input = '', isWatched = false }: RunOptions = {},
@@ -30,22 +30,24 @@ export async function rollcall(
 			seen.err += text
 		},
 		input: Readable.from([input]),
-		...{ isWatched, env, program: 'rollcall' },
+		isWatched,
+		env,
+		program: 'rollcall',
 	})
 	return { code, ...seen }
 }
 
-/** What a successful run printed, as the JSON that it is. */
+/** The JSON value that a successful run has printed. */
 export function jsonOf({ code, out, err }: Run) {
 	expect({ code, err }).toEqual({ code: 0, err: '' })
 	return JSON.parse(out)
 }
 
-/** The path of the command line as it is built, for a test file; call the result inside a test. */
+/** Builds the command line for a test file. The result returns its path; call it inside a test. */
 export function useBuiltPath(): () => string {
 	let built = ''
 	beforeAll(async () => {
-		// Beside the packages, so that Azurite, which is not bundled, is found from there.
+		// Beside the packages: Azurite is not bundled and must be found from there.
 		await mkdir('node_modules/.cache', { recursive: true })
 		built = await mkdtemp(resolve('node_modules/.cache/rollcall-cli-'))
 		const [code] = await once(spawn(process.execPath, ['build.mjs', built], { stdio: 'inherit' }), 'exit')
@@ -55,7 +57,7 @@ export function useBuiltPath(): () => string {
 	return () => join(built, 'cli/main.js')
 }
 
-/** The command line as it is built and started, for a test file. */
+/** Runs the built command line in its own process, for a test file. */
 export function useBuiltRollcall(
 	path: () => string = useBuiltPath(),
 ): (args: readonly string[], options?: Omit<RunOptions, 'isWatched'>) => Promise<Run> {

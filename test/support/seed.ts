@@ -15,15 +15,15 @@ import type { TestDirectory } from './directory.ts'
 import type { TableService } from './simulator/table-service.ts'
 
 /**
- * Creates many users in an empty directory and folds their count. The code that creates users makes the rows; only that
- * those of many go in one transaction, or right into a simulator, and that the counts are folded before they are written.
+ * Creates many users in an empty directory and folds their count. The product code makes the rows. Unlike the product,
+ * this writes the rows of many users in one transaction, or loads them into a simulator, and folds the count first.
  */
 export async function seedUsers(
 	{ table, tenant, ids }: Pick<TestDirectory, 'table' | 'tenant' | 'ids'>,
 	count: number,
 	simulator?: TableService,
 ): Promise<readonly ResourceId[]> {
-	const rows = simulator === undefined ? gathered(table) : loaded(simulator, tenant)
+	const rows = simulator === undefined ? sortedRows(table) : loadedRows(simulator, tenant)
 	const differences: CountDifference[] = []
 	const seeded: Table = {
 		...table,
@@ -37,27 +37,27 @@ export async function seedUsers(
 	const pause = () => Promise.resolve()
 	const time = Date.now()
 	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, scanLimit: 0, keepFeedFor: 0 }
-	const made: ResourceId[] = []
+	const userIds: ResourceId[] = []
 	for (let index = 0; index < count; index++) {
-		made.push((await create(directory, userType, { attributes: { userName: `seeded-${index}` } })).id)
+		userIds.push((await create(directory, userType, { attributes: { userName: `seeded-${index}` } })).id)
 	}
 	await rows.end()
 	const histogram = withDifferences(emptyHistogram, differences)
 	await transact(table, [insert(countRow.key('u'), countRow.properties({ total: totalOf(histogram), histogram }))])
-	return made
+	return userIds
 }
 
 type Rows = {
 	/** Takes the rows of one user. */
 	write(operations: readonly Operation[]): Promise<void>
-	/** Writes what is left. */
+	/** Writes the rows that are not written yet. */
 	end(): Promise<void>
 }
 
 const rowsAtOnce = 100
 
-/** In the order of their keys, which takes Azurite half the time. */
-function gathered(table: Table): Rows {
+/** Writes the rows at the end in the order of their keys, which takes Azurite half the time. */
+function sortedRows(table: Table): Rows {
 	const waiting: Operation[] = []
 	return {
 		async write(operations) {
@@ -72,10 +72,10 @@ function gathered(table: Table): Rows {
 
 async function transact(table: Table, operations: readonly Operation[]): Promise<void> {
 	const { kind } = await table.transaction(operations)
-	if (kind !== 'done') throw new Error(`seeding met ${kind}`)
+	if (kind !== 'done') throw new Error(`the transaction of the seed ended with ${kind}`)
 }
 
-const loaded = (simulator: TableService, { name, table }: TestDirectory['tenant']): Rows => ({
+const loadedRows = (simulator: TableService, { name, table }: TestDirectory['tenant']): Rows => ({
 	async write(operations) {
 		for (const operation of operations) {
 			simulator.load(table, { partitionKey: name, rowKey: operation.key }, propertiesIn(operation))

@@ -1,6 +1,6 @@
 import { type IdGenerator, idGenerator } from '../../shared/scim/id.ts'
 
-/** A generator of ids that are all different and the same in every run. */
+/** A generator of ids that are all different. Every run gets the same ids. */
 export function sequenceOfIds(): IdGenerator {
 	let count = 0
 	let time = Date.UTC(2026, 0, 1)

@@ -1,7 +1,7 @@
 export type Element = {
 	readonly name: string
 	readonly attributes: Readonly<Record<string, string>>
-	/** Elements, or one text that is more than white space. */
+	/** Child elements, or one text that is not only white space. */
 	readonly content: readonly (Element | string)[]
 }
 
@@ -12,7 +12,7 @@ const text = (escaped: string): string => {
 	return escaped.replaceAll(/&(\w+);/g, (_, name: string) => characters[name] ?? '')
 }
 
-/** Reads a small document as strictly as a parser does: a declaration and one element, with no more than elements and text in it. */
+/** Reads a small XML document strictly: a declaration and one element, which contains only elements and text. */
 export function elementOf(document: string): Element {
 	const tokens = document.replace(/^<\?xml version="1\.0" encoding="UTF-8"\?>/, '').match(/<[^>]*>|[^<]+/g) ?? []
 	let at = 0

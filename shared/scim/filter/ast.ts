@@ -20,7 +20,7 @@ export type AttributeExpression = {
 /** `title pr` */
 export type PresentExpression = { readonly kind: 'presentExpression'; readonly path: AttributePath }
 
-/** `a eq 1 and b eq 2`: the operands of one operator, in order, two or more. */
+/** `a eq 1 and b eq 2`: two or more operands of one operator, in order. */
 export type LogicalExpression = {
 	readonly kind: 'logicalExpression'
 	readonly operator: 'and' | 'or'
@@ -30,5 +30,5 @@ export type LogicalExpression = {
 /** `not (a eq 1)` */
 export type NotExpression = { readonly kind: 'notExpression'; readonly operand: Filter }
 
-/** `emails[type eq "work"]`; the paths inside are sub-attributes of the attribute outside. */
+/** `emails[type eq "work"]`. The paths inside the brackets are sub-attributes of the attribute outside. */
 export type ValuePath = { readonly kind: 'valuePath'; readonly path: AttributePath; readonly filter: Filter }

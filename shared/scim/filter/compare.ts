@@ -1,10 +1,10 @@
 import type { Attribute } from '../attribute.ts'
-import { booleanFromString } from '../dialect.ts'
+import { readBoolean } from '../dialect.ts'
 import { foldCase, keepCase } from '../fold-case.ts'
 import { isUnassigned } from '../value.ts'
 import type { CompareOperator, CompareValue } from './ast.ts'
 
-/** A comparison of RFC 7644 table 3; `attribute` is absent where the resource type does not have it. */
+/** A comparison of RFC 7644 table 3. `attribute` is absent if the resource type does not have the attribute. */
 export type Comparison = {
 	readonly operator: CompareOperator
 	readonly value: CompareValue
@@ -12,14 +12,14 @@ export type Comparison = {
 }
 
 /**
- * Says whether an attribute's type can take a comparison. Order is not for booleans and binaries, and parts are for what
- * is text. A number or a literal may stand where a string must: `employeeNumber eq 701984` has lost its quotes.
+ * Says whether an attribute's type can take a comparison. Booleans and binaries have no order, and only text has
+ * substrings. A number or a literal may take the place of a string: `employeeNumber eq 701984` has lost its quotes.
  */
 export function isComparable({ type }: Attribute, operator: CompareOperator, value: CompareValue): boolean {
 	if (value === null) return isEquality(operator)
 	switch (type) {
 		case 'boolean':
-			return isEquality(operator) && typeof booleanFromString(value) === 'boolean'
+			return isEquality(operator) && typeof readBoolean(value) === 'boolean'
 		case 'integer':
 		case 'decimal':
 			return !isSubstring(operator) && typeof value !== 'boolean' && Number.isFinite(Number(value))
@@ -30,15 +30,15 @@ export function isComparable({ type }: Attribute, operator: CompareOperator, val
 	}
 }
 
-/** Compares one value that a resource has, undefined where it has none, with the filter's. */
+/** Compares one value of a resource with the value in the filter; `actual` is undefined if the resource has no value. */
 export function compare(actual: unknown, { operator, value, attribute }: Comparison): boolean {
-	// `eq null` and `eq ""` ask for what is not assigned (RFC 7643 section 2.5).
+	// `eq null` and `eq ""` ask for an unassigned attribute (RFC 7643 section 2.5).
 	if (isEquality(operator) && isUnassigned(value)) return (operator === 'eq') === isUnassigned(actual)
 	if (attribute === undefined || isUnassigned(actual)) return operator === 'ne'
 	if (value === null) return false
 	switch (attribute.type) {
 		case 'boolean':
-			return isEquality(operator) && (actual === booleanFromString(value)) === (operator === 'eq')
+			return isEquality(operator) && (actual === readBoolean(value)) === (operator === 'eq')
 		case 'integer':
 		case 'decimal':
 			return compareOrdered(operator, Number(actual), Number(value))
@@ -55,7 +55,7 @@ const isSubstring = (operator: CompareOperator): boolean => operator === 'co' ||
 
 const inCaseOf = ({ caseExact }: Attribute, text: string): string => (caseExact ? keepCase(text) : foldCase(text))
 
-/** As instants where both are, whatever their offsets; otherwise, and for parts of them (`sw "2026-11"`), as text. */
+/** Two instants are compared as instants, whatever their offsets. All else is compared as text, such as `sw "2026-11"`. */
 function compareTimes(operator: CompareOperator, actual: string, value: string): boolean {
 	const [left, right] = [instantOf(actual), instantOf(value)]
 	if (left === undefined || right === undefined || isSubstring(operator)) return compareText(operator, actual, value)
@@ -64,7 +64,7 @@ function compareTimes(operator: CompareOperator, actual: string, value: string):
 
 const dateTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?<offset>Z|[+-]\d\d:\d\d)?$/i
 
-/** Milliseconds since 1970 of an xsd:dateTime, which is UTC where it does not say; undefined for any other text. */
+/** Milliseconds since 1970 of an xsd:dateTime; undefined for any other text. A time without an offset is UTC. */
 export function instantOf(text: string): number | undefined {
 	const match = dateTime.exec(text)
 	const instant = match === null ? Number.NaN : Date.parse(match.groups?.offset === undefined ? `${text}Z` : text)

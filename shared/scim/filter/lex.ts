@@ -1,8 +1,9 @@
+import { type Quirks, urnInOtherSpelling } from '../dialect.ts'
 import type { ScimError } from '../error.ts'
 import type { AttributePath } from '../resource-type.ts'
 import type { CompareOperator, CompareValue } from './ast.ts'
 
-/** What is being read: its name in error details, its longest length and the error that refuses it. */
+/** The language of a text: its name in error details, its longest text and the error that refuses a text. */
 export type Language = {
 	readonly name: string
 	readonly maxLength: number
@@ -12,10 +13,10 @@ export type Language = {
 const space = /[ \t\r\n]*/y
 const word = /[^ \t\r\n()[\]"]+/y
 const quoted = /"[^"\\]*(?:\\.[^"\\]*)*"/y
-// An apostrophe at the beginning is a client that quotes in the wrong way: better refused than compared literally.
+// A value that begins with an apostrophe comes from a client with wrong quotes. It is refused, not compared literally.
 const bare = /[^ \t\r\n()[\]"'][^ \t\r\n)\]"]*/y
 const snippet = /[^ \t\r\n]{1,32}/uy
-// RFC 7643 section 2.1 allows a dollar sign after the first letter only, yet its own $ref begins with one.
+// RFC 7643 section 2.1 does not allow a dollar sign as the first character, but its own $ref begins with one.
 const name = String.raw`\$?[a-z][\w$-]*`
 const attributePath = new RegExp(`^(?:(?<uri>.+):)?(?<name>${name})(?:\\.(?<sub>${name}))?$`, 'i')
 const subAttribute = new RegExp(`\\.${name}`, 'iy')
@@ -26,31 +27,33 @@ const expectedValue = 'a value: a string in double quotes, a number, true, false
 export class Lexer {
 	readonly #text: string
 	readonly #language: Language
+	readonly #quirks: Quirks
 	#at = 0
 
-	constructor(text: string, language: Language) {
+	constructor(text: string, language: Language, quirks: Quirks) {
 		this.#text = text
 		this.#language = language
+		this.#quirks = quirks
 		if (text.length > language.maxLength) throw this.tooMuch(`longer than ${language.maxLength} characters`)
 	}
 
-	/** Takes what the sticky pattern matches after any spaces; undefined where it does not match. */
+	/** Skips spaces and takes the text that the sticky pattern matches; undefined if the pattern does not match. */
 	take(pattern: RegExp): string | undefined {
 		this.#takeHere(space)
 		return this.#takeHere(pattern)
 	}
 
-	/** Takes what must come now; `what` names it in the refusal. */
+	/** Takes the text that must come now. `what` names the text in the refusal. */
 	expect(pattern: RegExp, what: string): string {
-		const taken = this.take(pattern)
-		if (taken === undefined) throw this.unexpected(what)
-		return taken
+		const match = this.take(pattern)
+		if (match === undefined) throw this.unexpected(what)
+		return match
 	}
 
 	/** `attrPath` of RFC 7644 figure 1: `urn:…:User:name.givenName`. */
 	attributePath(): AttributePath {
 		const start = this.#at
-		const path = readAttributePath(this.take(word) ?? '')
+		const path = readAttributePath(this.take(word) ?? '', this.#quirks)
 		if (path !== undefined) return path
 		this.#at = start
 		throw this.unexpected('an attribute name')
@@ -61,18 +64,18 @@ export class Lexer {
 		return this.#takeHere(subAttribute)?.slice(1)
 	}
 
-	/** An operator in any letter case, `pr` among them. */
+	/** An operator in any letter case, including `pr`. */
 	operator(): CompareOperator | 'pr' {
 		const start = this.#at
 		const operator = this.take(word)?.toLowerCase() ?? ''
-		if (operators.has(operator)) return operator as CompareOperator | 'pr' // sound: the set holds exactly these
+		if (operators.has(operator)) return operator as CompareOperator | 'pr' // sound: the set holds exactly these operators
 		this.#at = start
 		throw this.unexpected('an operator (eq, ne, co, sw, ew, gt, ge, lt, le or pr)')
 	}
 
 	/**
-	 * `compValue`: a JSON string or literal, or a value without its quotes as Microsoft's documentation and test
-	 * collection write it (`externalId eq jyoung`), which ends at a space, `)` or `]`.
+	 * `compValue`: a JSON string or literal, or a value without quotes, which ends at a space, `)` or `]`. Microsoft's
+	 * documentation and test collection leave out the quotes: `externalId eq jyoung`.
 	 * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
 	 */
 	value(): CompareValue {
@@ -87,13 +90,13 @@ export class Lexer {
 		}
 	}
 
-	/** Nothing but spaces may follow. */
+	/** Refuses text that follows, except spaces. */
 	end(what: string): void {
 		this.take(space)
 		if (this.#at < this.#text.length) throw this.unexpected(what)
 	}
 
-	/** The refusal of what stands here, in place of what was expected. */
+	/** The refusal of the text at this position. `what` names the text that was expected. */
 	unexpected(what: string, cause?: unknown): ScimError {
 		this.#takeHere(space)
 		const position = this.#at + 1
@@ -104,29 +107,29 @@ export class Lexer {
 		)
 	}
 
-	/** The refusal of what is beyond a limit. */
+	/** The refusal of a text that exceeds a limit. */
 	tooMuch(limit: string): ScimError {
 		return this.#language.refuse(`the ${this.#language.name} is ${limit}`)
 	}
 
 	#takeHere(pattern: RegExp): string | undefined {
 		pattern.lastIndex = this.#at
-		const taken = pattern.exec(this.#text)?.[0]
-		if (taken !== undefined) this.#at += taken.length
-		return taken
+		const match = pattern.exec(this.#text)?.[0]
+		if (match !== undefined) this.#at += match.length
+		return match
 	}
 }
 
-/** Reads an attribute's name with its URN and sub-attribute; undefined where the text is none. */
-export function readAttributePath(text: string): AttributePath | undefined {
-	const { uri, name, sub } = attributePath.exec(text)?.groups ?? {}
+/** Reads the name of an attribute with its URN and sub-attribute; undefined for any other text. */
+export function readAttributePath(text: string, quirks: Quirks): AttributePath | undefined {
+	const { uri, name, sub } = attributePath.exec(urnInOtherSpelling(text, quirks))?.groups ?? {}
 	if (name === undefined) return undefined
 	return { ...(uri !== undefined && { uri }), name, ...(sub !== undefined && { sub }) }
 }
 
 /**
- * A number is one only if it is written as JavaScript writes it, so that the text of `externalId eq 0012` or of a number
- * of twenty digits is not lost; what is left is a string.
+ * Reads a literal without quotes. It is a number only if JavaScript writes the number in the same way, otherwise it is a
+ * string. So `externalId eq 0012` and numbers of twenty digits keep their text.
  */
 function literal(text: string): CompareValue {
 	if (text === 'true' || text === 'false') return text === 'true'

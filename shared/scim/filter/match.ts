@@ -1,4 +1,5 @@
 import { type Attribute, findAttribute } from '../attribute.ts'
+import { booleanFromString, type Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
 import type { AttributeValues } from '../resource.ts'
 import { type AttributePath, type ResourceType, resolveAttribute } from '../resource-type.ts'
@@ -8,26 +9,26 @@ import { compare, isComparable } from './compare.ts'
 import { printAttributePath } from './print.ts'
 
 /**
- * Says whether a resource is one that the filter is looking for (RFC 7644 section 3.4.2.2). The resource has its
- * attributes by their declared names, an extension's below its URN, and `id`, `meta`, `members` and `groups` where the
- * filter names them. An attribute that the resource type does not have counts as unassigned.
+ * Says whether a resource matches a filter (RFC 7644 section 3.4.2.2). The resource has its attributes by their declared
+ * names, those of an extension below its URN. It needs `id`, `meta`, `members` and `groups` only if the filter names them.
+ * An attribute that the resource type does not have counts as unassigned.
  *
- * Of several values one that matches is enough. A complex value is compared through its `value`:
- * `manager eq "2819c223"`, `members eq "2819c223"`.
+ * One matching value of several is enough. A complex value is compared by its `value`: `manager eq "2819c223"`,
+ * `members eq "2819c223"`.
  */
 export const matches = (filter: Filter, resource: AttributeValues, type: ResourceType): boolean =>
 	evaluate(filter, (path) => valuesOf(resource, type, path))
 
-/** Says the same of one element of a complex attribute and the filter inside the brackets: `emails[type eq "work"]`. */
+/** Says whether one element of a complex attribute matches the filter inside the brackets: `emails[type eq "work"]`. */
 export const matchesElement = (filter: Filter, element: unknown, attribute: Attribute): boolean =>
 	evaluate(filter, (path) => subValueOf(element, attribute, path))
 
-/** What a path leads to: one value for each element, undefined where there is none. */
-type Values = { readonly attribute: Attribute; readonly values: readonly unknown[] }
+/** The attribute that a path names, and one value for each element; undefined for an element without the value. */
+type PathValues = { readonly attribute: Attribute; readonly values: readonly unknown[] }
 
-type Lookup = (path: AttributePath) => Values | undefined
+type PathLookup = (path: AttributePath) => PathValues | undefined
 
-function evaluate(filter: Filter, lookup: Lookup): boolean {
+function evaluate(filter: Filter, lookup: PathLookup): boolean {
 	switch (filter.kind) {
 		case 'logicalExpression': {
 			const holds = (operand: Filter): boolean => evaluate(operand, lookup)
@@ -49,7 +50,7 @@ function evaluate(filter: Filter, lookup: Lookup): boolean {
 	}
 }
 
-function valuesOf(resource: AttributeValues, type: ResourceType, path: AttributePath): Values | undefined {
+function valuesOf(resource: AttributeValues, type: ResourceType, path: AttributePath): PathValues | undefined {
 	const resolved = resolveAttribute(type, path)
 	if (resolved === undefined) return undefined
 	const { extension, attribute, subAttribute } = resolved
@@ -58,7 +59,7 @@ function valuesOf(resource: AttributeValues, type: ResourceType, path: Attribute
 	return { attribute: subAttribute, values: elements.map((element) => property(element, subAttribute)) }
 }
 
-function subValueOf(element: unknown, { subAttributes }: Attribute, path: AttributePath): Values | undefined {
+function subValueOf(element: unknown, { subAttributes }: Attribute, path: AttributePath): PathValues | undefined {
 	const attribute = findSubAttribute(subAttributes, path)
 	return attribute && { attribute, values: elementsOf(property(element, attribute)) }
 }
@@ -76,7 +77,7 @@ const elementsOf = (value: unknown): readonly unknown[] =>
 const isPresent = (value: unknown): boolean =>
 	isObject(value) ? Object.values(value).some(isPresent) : !isUnassigned(value)
 
-function compareAny({ operator, value }: AttributeExpression, found: Values | undefined): boolean {
+function compareAny({ operator, value }: AttributeExpression, found: PathValues | undefined): boolean {
 	if (found === undefined) return compare(undefined, { operator, value })
 	const attribute = comparedAttribute(found.attribute)
 	if (attribute === undefined) return false
@@ -85,37 +86,60 @@ function compareAny({ operator, value }: AttributeExpression, found: Values | un
 	return values.some((actual) => compare(actual, { operator, value, attribute }))
 }
 
-/** The attribute that holds what is compared: `value` of a complex attribute; undefined where it has none. */
+/** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */
 const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
 	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
 
 /**
- * Refuses what can only be a mistake, an attribute that none of the resource types has or a comparison that its type
- * cannot take, and what cannot be answered: addresses of ours are not stored, since they begin as the client calls us.
- * An empty answer instead would make a client create what is there already.
+ * Refuses a filter that can only be a mistake: its attribute is in none of the resource types, or the type of the attribute
+ * cannot take the comparison. Refuses comparisons with addresses that we write: they are not stored, because they begin
+ * with the host name that the client uses. An empty answer instead would make the client create a duplicate.
  *
  * @throws ScimError 400 `invalidFilter`
  */
-export const checkFilter = (filter: Filter, ...types: readonly ResourceType[]): void =>
+export const checkFilter = (filter: Filter, types: readonly ResourceType[], quirks: Quirks): void =>
 	check(filter, {
 		owner: types.map(({ name }) => name).join(' or '),
 		find: (path) =>
 			types
 				.map((type) => resolveAttribute(type, path))
 				.flatMap((resolved) => resolved?.subAttribute ?? resolved?.attribute ?? []),
+		quirks,
 	})
 
 /**
- * Refuses the same inside the brackets of a value path.
+ * Refuses the same mistakes inside the brackets of a value path.
  *
  * @throws ScimError 400 `invalidFilter`
  */
-export const checkElementFilter = (filter: Filter, attribute: Attribute): void =>
-	check(filter, { owner: attribute.name, find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [] })
+export const checkElementFilter = (filter: Filter, attribute: Attribute, quirks: Quirks): void =>
+	check(filter, {
+		owner: attribute.name,
+		find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [],
+		quirks,
+	})
 
-type Scope = { readonly owner: string; readonly find: (path: AttributePath) => Attribute | readonly Attribute[] }
+/** Says whether a filter inside the brackets of a value path names a sub-attribute that the attribute does not have. */
+export function namesUnknown(filter: Filter, attribute: Attribute): boolean {
+	switch (filter.kind) {
+		case 'logicalExpression':
+			return filter.operands.some((operand) => namesUnknown(operand, attribute))
+		case 'notExpression':
+			return namesUnknown(filter.operand, attribute)
+		case 'presentExpression':
+		case 'attributeExpression':
+		case 'valuePath':
+			return findSubAttribute(attribute.subAttributes, filter.path) === undefined
+	}
+}
 
-function check(filter: Filter, scope: Scope): void {
+type FilterScope = {
+	readonly owner: string
+	readonly find: (path: AttributePath) => Attribute | readonly Attribute[]
+	readonly quirks: Quirks
+}
+
+function check(filter: Filter, scope: FilterScope): void {
 	switch (filter.kind) {
 		case 'logicalExpression':
 			for (const operand of filter.operands) check(operand, scope)
@@ -124,18 +148,19 @@ function check(filter: Filter, scope: Scope): void {
 			check(filter.operand, scope)
 			return
 		case 'presentExpression':
-			known(filter.path, scope)
+			requireAttributes(filter.path, scope)
 			return
 		case 'attributeExpression':
-			for (const attribute of known(filter.path, scope)) checkComparison(filter, attribute)
+			for (const attribute of requireAttributes(filter.path, scope)) checkComparison(filter, attribute, scope.quirks)
 			return
 		case 'valuePath':
-			for (const attribute of known(filter.path, scope)) checkElementFilter(filter.filter, attribute)
+			for (const attribute of requireAttributes(filter.path, scope))
+				checkElementFilter(filter.filter, attribute, scope.quirks)
 			return
 	}
 }
 
-function known(path: AttributePath, { owner, find }: Scope): readonly Attribute[] {
+function requireAttributes(path: AttributePath, { owner, find }: FilterScope): readonly Attribute[] {
 	const attributes = [find(path)].flat()
 	const name = printAttributePath(path)
 	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${name}`)
@@ -143,10 +168,10 @@ function known(path: AttributePath, { owner, find }: Scope): readonly Attribute[
 	return attributes
 }
 
-/** `meta.location`, and the `$ref` of members and groups; that of a manager is the client's. */
+/** `meta.location` and the `$ref` of members and groups are ours. The client writes the `$ref` of a manager. */
 const isOwnAddress = ({ type, mutability }: Attribute): boolean => type === 'reference' && mutability !== 'readWrite'
 
-function checkComparison({ path, operator, value }: AttributeExpression, named: Attribute): void {
+function checkComparison({ path, operator, value }: AttributeExpression, named: Attribute, quirks: Quirks): void {
 	const name = printAttributePath(path)
 	const attribute = comparedAttribute(named)
 	if (attribute === undefined) throw invalidFilter(`filter: ${name} is complex; compare one of its sub-attributes`)
@@ -155,4 +180,5 @@ function checkComparison({ path, operator, value }: AttributeExpression, named: 
 			`filter: ${name} is a ${attribute.type} and cannot be compared by ${operator} with ${JSON.stringify(value)}`,
 		)
 	}
+	if (attribute.type === 'boolean') booleanFromString(value, quirks)
 }

@@ -1,3 +1,4 @@
+import type { Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
 import type { AttributePath } from '../resource-type.ts'
 import type { Filter, ValuePath } from './ast.ts'
@@ -19,20 +20,20 @@ const closeBracket = /\]/y
 type Nesting = { readonly depth: number; readonly inBrackets: boolean }
 
 /**
- * Reads a filter of RFC 7644 section 3.4.2.2; beyond it, what Microsoft's clients write: values without quotes, and
- * `emails[type eq "work"].value eq "x"`, which is read as `emails[type eq "work" and value eq "x"]`.
+ * Reads a filter of RFC 7644 section 3.4.2.2. It also reads two forms of Microsoft's clients: values without quotes, and
+ * `emails[type eq "work"].value eq "x"`, which becomes `emails[type eq "work" and value eq "x"]`.
  *
- * @throws ScimError 400 `invalidFilter` that says where and what was found, or names the limit
+ * @throws ScimError 400 `invalidFilter` with the position and the text found there, or with the limit
  */
-export function parseFilter(text: string): Filter {
-	const lexer = new Lexer(text, filterLanguage)
+export function parseFilter(text: string, quirks: Quirks = new Set()): Filter {
+	const lexer = new Lexer(text, filterLanguage, quirks)
 	const filter = disjunction(lexer, { depth: 0, inBrackets: false })
 	lexer.end('"and", "or" or the end')
 	if (expressionsOf(filter) > maxExpressions) throw lexer.tooMuch(`longer than ${maxExpressions} expressions`)
 	return filter
 }
 
-/** `valFilter` between its brackets, as it stands in a path or a filter; undefined where no bracket opens. */
+/** Reads `valFilter` and its brackets in a path or a filter; undefined if no bracket opens here. */
 export function takeValueFilter(lexer: Lexer, depth = 0): Filter | undefined {
 	if (lexer.take(openBracket) === undefined) return undefined
 	const filter = disjunction(lexer, deeper(lexer, { depth, inBrackets: true }))
@@ -43,16 +44,16 @@ export function takeValueFilter(lexer: Lexer, depth = 0): Filter | undefined {
 function disjunction(lexer: Lexer, nesting: Nesting): Filter {
 	const operands = [conjunction(lexer, nesting)]
 	while (lexer.take(or) !== undefined) operands.push(conjunction(lexer, nesting))
-	return joined('or', operands)
+	return join('or', operands)
 }
 
 function conjunction(lexer: Lexer, nesting: Nesting): Filter {
 	const operands = [term(lexer, nesting)]
 	while (lexer.take(and) !== undefined) operands.push(term(lexer, nesting))
-	return joined('and', operands)
+	return join('and', operands)
 }
 
-function joined(operator: 'and' | 'or', operands: readonly Filter[]): Filter {
+function join(operator: 'and' | 'or', operands: readonly Filter[]): Filter {
 	const [only, ...others] = operands
 	return only !== undefined && others.length === 0 ? only : { kind: 'logicalExpression', operator, operands }
 }
@@ -66,7 +67,7 @@ function term(lexer: Lexer, nesting: Nesting): Filter {
 	return filter === undefined ? expression(lexer, path) : valuePath(lexer, { kind: 'valuePath', path, filter })
 }
 
-/** What follows an open parenthesis, to its end. */
+/** Reads from behind an opening parenthesis to the closing one. */
 function group(lexer: Lexer, nesting: Nesting): Filter {
 	const filter = disjunction(lexer, deeper(lexer, nesting))
 	lexer.expect(closeParenthesis, '"and", "or" or ")"')
@@ -78,7 +79,7 @@ function deeper(lexer: Lexer, { depth, inBrackets }: Nesting): Nesting {
 	return { depth: depth + 1, inBrackets }
 }
 
-/** `attrExp`, after its attribute. */
+/** Reads the rest of `attrExp`, behind its attribute. */
 function expression(lexer: Lexer, path: AttributePath): Filter {
 	const operator = lexer.operator()
 	if (operator === 'pr') return { kind: 'presentExpression', path }
@@ -86,14 +87,14 @@ function expression(lexer: Lexer, path: AttributePath): Filter {
 }
 
 /**
- * Entra matches by `emails[type eq "work"].value eq "x"`, which RFC 7644 has in paths only.
+ * Entra matches by `emails[type eq "work"].value eq "x"`. RFC 7644 allows this form only in paths.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
  */
 function valuePath(lexer: Lexer, { kind, path, filter }: ValuePath): Filter {
 	const sub = lexer.subAttribute()
 	if (sub === undefined) return { kind, path, filter }
 	const operands = filter.kind === 'logicalExpression' && filter.operator === 'and' ? filter.operands : [filter]
-	return { kind, path, filter: joined('and', [...operands, expression(lexer, { name: sub })]) }
+	return { kind, path, filter: join('and', [...operands, expression(lexer, { name: sub })]) }
 }
 
 function expressionsOf(filter: Filter): number {

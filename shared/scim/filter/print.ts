@@ -1,7 +1,10 @@
 import type { AttributePath } from '../resource-type.ts'
 import type { Filter } from './ast.ts'
 
-/** Writes a filter such that `parseFilter` reads the same one: `userName eq "bjensen" and (title pr or active eq true)`. */
+/**
+ * Writes a filter so that `parseFilter` reads the same filter back:
+ * `userName eq "bjensen" and (title pr or active eq true)`.
+ */
 export function printFilter(filter: Filter): string {
 	switch (filter.kind) {
 		case 'attributeExpression':

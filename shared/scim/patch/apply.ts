@@ -1,6 +1,14 @@
+import { keepsValue } from '../active.ts'
 import type { Attribute } from '../attribute.ts'
-import { elementFromFilter, listOfSingle, namesValuesToRemove, singleFromList } from '../dialect.ts'
-import { invalidValue, mutability, noTarget } from '../error.ts'
+import {
+	complexFromJson,
+	elementFromFilter,
+	listOfSingle,
+	namesValuesToRemove,
+	type Quirks,
+	singleFromList,
+} from '../dialect.ts'
+import { invalidValue, mutability, noTarget, type ScimError } from '../error.ts'
 import { matchesElement } from '../filter/match.ts'
 import type { AttributeValues } from '../resource.ts'
 import type { ResourceType } from '../resource-type.ts'
@@ -17,31 +25,38 @@ import {
 	requireSubAttributes,
 	sameValue,
 	severalPrimary,
+	withElements,
 } from '../value.ts'
 import { memberEffect, toMembers, withMembers } from './members.ts'
 import type { PatchOperation } from './operation.ts'
 
 /**
- * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself where nothing has
- * changed in effect. The members of a group are changed where `values` has them.
+ * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself if they have no effect.
+ * Changes the members of a group only if `values` has them.
  *
  * @throws ScimError 400 `invalidValue`, `noTarget`, `mutability`, `invalidSyntax` for a name given twice
  */
 export function applyPatch(
 	values: AttributeValues,
 	operations: readonly PatchOperation[],
-	type: ResourceType,
+	{ type, quirks }: { readonly type: ResourceType; readonly quirks: Quirks },
 ): AttributeValues {
-	const patched = prune(type, operations.reduce(applyOperation, values))
+	const patched = prune(
+		type,
+		operations.reduce((current, operation) => applyOperation(current, operation, quirks), values),
+	)
 	requireStillAssigned(patched, operations, type)
 	return sameValue(patched, values) ? values : patched
 }
 
-function applyOperation(values: AttributeValues, operation: PatchOperation): AttributeValues {
+function applyOperation(values: AttributeValues, operation: PatchOperation, quirks: Quirks): AttributeValues {
 	const { extension, attribute } = operation.target
-	if (extension === undefined) return assign(values, attribute.name, nextValue(operation, values[attribute.name]))
+	if (extension === undefined) {
+		const next = nextValue(operation, values[attribute.name], quirks)
+		return next === undefined && keepsValue(attribute) ? values : assign(values, attribute.name, next)
+	}
 	const current = objectOf(values[extension.urn])
-	const next = assign(current, attribute.name, nextValue(operation, current[attribute.name]))
+	const next = assign(current, attribute.name, nextValue(operation, current[attribute.name], quirks))
 	return assign(values, extension.urn, next)
 }
 
@@ -51,83 +66,92 @@ function assign(object: JsonObject, name: string, value: unknown): JsonObject {
 	return rest
 }
 
-function nextValue(operation: PatchOperation, current: unknown): unknown {
+function nextValue(operation: PatchOperation, current: unknown, quirks: Quirks): unknown {
 	const { attribute, filter, text } = operation.target
-	if (attribute.multiValued) return nextElements(operation, Array.isArray(current) ? current : [])
-	if (filter === undefined) return nextSingle(operation, current)
-	const [next, other] = nextElements(operation, listOfSingle(current))
-	if (other !== undefined) throw noTarget(`${text}: the value of ${attribute.name} does not match`)
+	if (attribute.multiValued) return nextElements(operation, Array.isArray(current) ? current : [], quirks)
+	if (filter === undefined) return nextSingle(operation, current, quirks)
+	const [next, other] = nextElements(operation, listOfSingle(current, quirks), quirks)
+	if (other !== undefined) throw noTarget(`${text}: the value of ${attribute.name} does not match the filter`)
 	return next
 }
 
-function nextSingle(operation: PatchOperation, current: unknown): unknown {
+function nextSingle(operation: PatchOperation, current: unknown, quirks: Quirks): unknown {
 	const { attribute, text } = operation.target
 	if (clearsWhole(operation)) return undefined
-	if (attribute.type !== 'complex') return parseValue(attribute, operation.value, text)
-	return merge(attribute, objectOf(current), changesOf(operation))
+	if (attribute.type !== 'complex') return parseValue(attribute, { value: operation.value, at: text, quirks })
+	return merge(attribute, objectOf(current), changesOf(operation, quirks))
 }
 
-function nextElements(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+function nextElements(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, filter, subAttribute } = operation.target
-	const effect = isMembers(attribute) ? memberEffect(operation) : undefined
+	const effect = isMembers(attribute) ? memberEffect(operation, quirks) : undefined
 	if (effect !== undefined) return withMembers(current, effect)
 	const isWhole = filter === undefined && subAttribute === undefined
-	const next = isWhole ? nextList(operation, current) : nextMatching(operation, current)
+	const next = isWhole ? nextList(operation, current, quirks) : nextMatching(operation, current, quirks)
 	requireFew(attribute, next)
 	return settlePrimary(attribute, current, next)
 }
 
-/** Where the path is a multi-valued attribute alone, such as `emails`. */
-function nextList(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+/** The path is a multi-valued attribute, such as `emails`. */
+function nextList(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, text } = operation.target
-	if (operation.op === 'remove' && !namesValuesToRemove(operation)) return []
-	const given = parseValue(attribute, operation.value, text)
-	const elements: readonly unknown[] = Array.isArray(given) ? given : []
+	if (operation.op === 'remove' && !namesValuesToRemove(operation, quirks)) return []
+	const parsed = parseValue(attribute, { value: operation.value, at: text, quirks })
+	const elements: readonly unknown[] = Array.isArray(parsed) ? parsed : []
 	switch (operation.op) {
 		case 'add':
-			return append(attribute, current, elements)
+			return withElements(attribute, current, elements)
 		case 'replace':
-			return append(attribute, [], elements)
+			return withElements(attribute, [], elements)
 		case 'remove':
+			// A value that names nothing must not seem to have removed what the client meant.
+			if (elements.length === 0 && !isUnassigned(operation.value)) {
+				throw invalidValue(`${text}: the value of a remove must name values of ${attribute.name}`)
+			}
 			return current.filter((element) => !elements.some((named) => isNamedBy(named, element)))
 	}
 }
 
-/** Where the path selects elements, such as `emails[type eq "work"]` and `emails.value`, which selects all. */
-function nextMatching(operation: PatchOperation, current: readonly unknown[]): readonly unknown[] {
+/** The path selects elements, such as `emails[type eq "work"]`. `emails.value` selects all elements. */
+function nextMatching(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
 	const { attribute, filter, subAttribute } = operation.target
 	const matches = (element: unknown) => filter === undefined || matchesElement(filter, objectOf(element), attribute)
 	if (clearsWhole(operation)) return operation.op === 'add' ? current : current.filter((element) => !matches(element))
-	const changes = changesOf(operation)
-	if (!current.some(matches)) return [...current, ...missingElement(operation, changes)]
+	const changes = changesOf(operation, quirks)
 	const isSwap = operation.op === 'replace' && subAttribute === undefined
+	if (!current.some(matches)) {
+		// RFC 7644 section 3.5.2.3: no element to replace. Clients that mean to add one name a sub-attribute.
+		if (isSwap && !isEmptied(changes)) throw noMatch(operation)
+		return [...current, ...missingElement(operation, changes, quirks)]
+	}
 	const next = (element: unknown) =>
-		isSwap ? describedElement(operation, changes) : revise(operation, objectOf(element), changes)
-	return append(
+		isSwap ? describedElement(operation, changes, quirks) : revise(operation, objectOf(element), changes)
+	return withElements(
 		attribute,
 		[],
 		current.map((element) => (matches(element) ? next(element) : element)),
 	)
 }
 
-/** Says whether the operation leaves nothing of its target, which is not a sub-attribute. */
+/** Says whether the operation clears a whole attribute or element, and not only a sub-attribute. */
 const clearsWhole = ({ op, target, value }: PatchOperation): boolean =>
 	target.subAttribute === undefined && (op === 'remove' || isUnassigned(value))
 
-/** The sub-attributes that the operation sets, by name; undefined for those that it unassigns. */
-function changesOf(operation: PatchOperation): ReadonlyMap<string, unknown> {
+/** The sub-attributes that the operation sets, by name. The value is undefined if the operation unassigns it. */
+function changesOf(operation: PatchOperation, quirks: Quirks): ReadonlyMap<string, unknown> {
 	const { attribute, subAttribute, text } = operation.target
 	if (subAttribute === undefined) {
-		return parseSubAttributes(attribute, singleFromList(attribute, operation.value), text)
+		const value = singleFromList(attribute, complexFromJson(attribute, operation.value, quirks), quirks)
+		return parseSubAttributes(attribute, { value, at: text, quirks })
 	}
 	if (operation.op === 'remove') return new Map([[subAttribute.name, undefined]])
 	const at = text.slice(0, text.lastIndexOf('.'))
-	return parseSubAttributes(attribute, { [subAttribute.name]: operation.value }, at)
+	return parseSubAttributes(attribute, { value: { [subAttribute.name]: operation.value }, at, quirks })
 }
 
 /** RFC 7644 section 3.5.2.3: "Sub-attributes that are not specified SHALL be left unchanged." */
 function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
-	// What stood beside the id of another manager says nothing about the new one.
+	// A new id means another manager. The old manager's other sub-attributes do not apply to the new one.
 	const isOther = !attribute.multiValued && changes.has('value')
 	const merged: Record<string, unknown> = isOther ? {} : { ...current }
 	for (const [name, value] of changes) {
@@ -149,54 +173,44 @@ function revise(operation: PatchOperation, element: JsonObject, changes: Readonl
 	return revised
 }
 
-/** The element to make where none matches; none where the operation would leave it empty. */
-function missingElement(operation: PatchOperation, changes: ReadonlyMap<string, unknown>): readonly JsonObject[] {
-	if ([...changes.values()].every((value) => value === undefined)) return []
-	const { attribute, filter, text } = operation.target
-	const literals = filter === undefined ? {} : elementFromFilter(filter)
-	const element = literals && describedElement(operation, changes)
+const isEmptied = (changes: ReadonlyMap<string, unknown>): boolean =>
+	[...changes.values()].every((value) => value === undefined)
+
+/** The element to add if no element matches. There is none if the operation would leave the element empty. */
+function missingElement(
+	operation: PatchOperation,
+	changes: ReadonlyMap<string, unknown>,
+	quirks: Quirks,
+): readonly JsonObject[] {
+	if (isEmptied(changes)) return []
+	const { attribute, filter } = operation.target
+	const literals = filter === undefined ? {} : elementFromFilter(filter, quirks)
+	const element = literals && describedElement(operation, changes, quirks)
 	if (element === undefined || (filter !== undefined && !matchesElement(filter, element, attribute))) {
-		throw noTarget(`${text}: no value of ${attribute.name} matches`)
+		throw noMatch(operation)
 	}
 	return [element]
 }
 
-/** An element of what the filter says and the operation sets. */
-function describedElement(operation: PatchOperation, changes: ReadonlyMap<string, unknown>): JsonObject {
+const noMatch = ({ target: { attribute, text } }: PatchOperation): ScimError =>
+	noTarget(`${text}: no value of ${attribute.name} matches the filter`)
+
+/** An element with the values in the filter and the values that the operation sets. */
+function describedElement(
+	operation: PatchOperation,
+	changes: ReadonlyMap<string, unknown>,
+	quirks: Quirks,
+): JsonObject {
 	const { attribute, filter, text } = operation.target
-	const described = (filter && elementFromFilter(filter)) ?? {}
-	const literals = merge(attribute, {}, parseSubAttributes(attribute, described, text))
+	const described = (filter && elementFromFilter(filter, quirks)) ?? {}
+	const literals = merge(attribute, {}, parseSubAttributes(attribute, { value: described, at: text, quirks }))
 	const element = merge(attribute, literals, changes)
 	requireSubAttributes(attribute, element, text)
 	const [member] = isMembers(attribute) ? toMembers([element]) : []
 	return member ?? element
 }
 
-/** Adds the elements that are not there yet. Only `primary` may differ: given again as true, it becomes true. */
-function append(attribute: Attribute, current: readonly unknown[], added: readonly unknown[]): readonly unknown[] {
-	const next = [...current]
-	const positions = new Map(current.map((element, position) => [identityOf(attribute, element), position]))
-	for (const element of added) {
-		const identity = identityOf(attribute, element)
-		const position = positions.get(identity)
-		if (position === undefined) {
-			positions.set(identity, next.length)
-			next.push(element)
-		} else if (isPrimary(element)) {
-			next[position] = element
-		}
-	}
-	return next
-}
-
-/** What two values of an attribute differ in where they are not the same (RFC 7643 section 2.4). */
-function identityOf(attribute: Attribute, element: unknown): string {
-	if (!isObject(element)) return JSON.stringify(element)
-	const { primary: _, ...rest } = element
-	return JSON.stringify([...attribute.subAttributes.values()].map(({ name }) => rest[name]))
-}
-
-/** A value to remove names every element that has all of its sub-attributes. */
+/** Says whether an element has all the sub-attributes of a value to remove. */
 const isNamedBy = (named: unknown, element: unknown): boolean =>
 	isObject(named) && isObject(element)
 		? Object.entries(named).every(([name, value]) => sameValue(element[name], value))
@@ -217,8 +231,8 @@ function settlePrimary(
 }
 
 /**
- * RFC 7644 section 3.5.2.2 names the error of a required attribute that is removed `mutability`; table 9 that of one
- * without a value `invalidValue`.
+ * The error for a required attribute that is removed is `mutability` (RFC 7644 section 3.5.2.2). The error for a required
+ * attribute without a value is `invalidValue` (table 9).
  */
 function requireStillAssigned(
 	values: AttributeValues,

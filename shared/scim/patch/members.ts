@@ -1,4 +1,4 @@
-import { namesValuesToRemove } from '../dialect.ts'
+import { namesValuesToRemove, type Quirks } from '../dialect.ts'
 import { invalidValue } from '../error.ts'
 import type { Filter } from '../filter/ast.ts'
 import { kindOfId } from '../id.ts'
@@ -6,17 +6,17 @@ import type { Member, ResourceId } from '../resource.ts'
 import { isMembers, isObject, parseValue } from '../value.ts'
 import type { PatchOperation } from './operation.ts'
 
-/** What a PATCH does to a group, its members apart. With base `none` the group is left with `add` alone. */
+/** The change that a PATCH makes to a group. If `base` is `none`, the members in `add` replace all current members. */
 export type MemberChange = {
 	/** The operations on other attributes. */
 	readonly rest: readonly PatchOperation[]
 	readonly base: 'current' | 'none'
-	/** Each once, and none of them removed too. */
+	/** Has each member once. No member is in `remove` too. */
 	readonly add: readonly Member[]
 	readonly remove: readonly ResourceId[]
 }
 
-/** What one operation does to the members: `all` are removed, or those in `remove`; then `add` are added. */
+/** The effect of one operation: removes `all` members, or those in `remove`, and then adds those in `add`. */
 export type MemberEffect = {
 	readonly all: boolean
 	readonly add: readonly Member[]
@@ -24,12 +24,12 @@ export type MemberEffect = {
 }
 
 /**
- * Adds up what the operations do to the members of a group that nobody has read. Undefined where that depends on them,
- * as for `members[display co "x"]`.
+ * Adds up the effects of the operations on the members of a group, without reading the members. Undefined if the effects
+ * depend on the members, as for `members[display co "x"]`.
  *
- * @throws ScimError 400 `invalidValue` for a member that cannot be one
+ * @throws ScimError 400 `invalidValue` for an id that cannot be a member
  */
-export function memberChange(operations: readonly PatchOperation[]): MemberChange | undefined {
+export function memberChange(operations: readonly PatchOperation[], quirks: Quirks): MemberChange | undefined {
 	const rest: PatchOperation[] = []
 	const add = new Map<ResourceId, Member>()
 	const remove = new Set<ResourceId>()
@@ -39,7 +39,7 @@ export function memberChange(operations: readonly PatchOperation[]): MemberChang
 			rest.push(operation)
 			continue
 		}
-		const effect = memberEffect(operation)
+		const effect = memberEffect(operation, quirks)
 		if (effect === undefined) return undefined
 		if (effect.all) {
 			const staying = new Set(effect.add.map(({ value }) => value))
@@ -60,28 +60,28 @@ export function memberChange(operations: readonly PatchOperation[]): MemberChang
 }
 
 /**
- * What one operation on `members` does, whoever they are; undefined where it depends on them.
+ * The effect of one operation on `members`; undefined if the effect depends on the current members.
  *
- * @throws ScimError 400 `invalidValue` for a member that cannot be one
+ * @throws ScimError 400 `invalidValue` for an id that cannot be a member
  */
-export function memberEffect(operation: PatchOperation): MemberEffect | undefined {
+export function memberEffect(operation: PatchOperation, quirks: Quirks): MemberEffect | undefined {
 	const { attribute, filter, text } = operation.target
 	if (filter !== undefined) {
 		const values = operation.op === 'remove' ? valuesInFilter(filter) : undefined
 		return values && { all: false, add: [], remove: values.filter(isUserId) }
 	}
 	if (operation.op !== 'remove') {
-		const add = toMembers(parseValue(attribute, operation.value, text))
+		const add = toMembers(parseValue(attribute, { value: operation.value, at: text, quirks }))
 		return { all: operation.op === 'replace', add, remove: [] }
 	}
 	if (!Object.hasOwn(operation, 'value')) return { all: true, add: [], remove: [] }
-	// A value that is there but names nobody is refused: nothing but its absence may empty a group.
-	if (!namesValuesToRemove(operation)) throw invalidValue(`${text}: the value of a remove must name members`)
-	const named = parseValue(attribute, operation.value, text)
+	// A value without members is refused. Of all removes, only one without a value may empty a group.
+	if (!namesValuesToRemove(operation, quirks)) throw invalidValue(`${text}: the value of a remove must name members`)
+	const named = parseValue(attribute, { value: operation.value, at: text, quirks })
 	return { all: false, add: [], remove: Array.isArray(named) ? named.map(idOf).filter(isUserId) : [] }
 }
 
-/** The members after one operation, in their order, new ones last. A member that stays keeps its display. */
+/** The members after one operation, in their order; new members come last. A member that stays keeps its display. */
 export function withMembers(current: readonly unknown[], { all, add, remove }: MemberEffect): readonly unknown[] {
 	const added = new Map<unknown, Member>(add.map((member) => [member.value, member]))
 	const removed = new Set<unknown>(remove)
@@ -93,9 +93,10 @@ export function withMembers(current: readonly unknown[], { all, add, remove }: M
 }
 
 /**
- * The members that an attribute value stands for, as parseValue returns it; the first of several with one id.
+ * The members in a value of the attribute `members`, as parseValue returns it. Of several members with one id, the first
+ * counts.
  *
- * @throws ScimError 400 `invalidValue` for a group, and for what cannot be the id of a user
+ * @throws ScimError 400 `invalidValue` for a group, and for an id that no user can have
  */
 export function toMembers(value: unknown): readonly Member[] {
 	const members = new Map<ResourceId, Member>()
@@ -107,15 +108,15 @@ export function toMembers(value: unknown): readonly Member[] {
 	return [...members.values()]
 }
 
-/** What makes one list of members into another. The display of a member that stays is not changed. */
+/** The change that turns one list of members into another. A member that stays keeps its display. */
 export function diffMembers(
 	current: readonly Member[],
-	wanted: readonly Member[],
+	next: readonly Member[],
 ): { readonly add: readonly Member[]; readonly remove: readonly ResourceId[] } {
 	const before = new Set(current.map(({ value }) => value))
-	const after = new Set(wanted.map(({ value }) => value))
+	const after = new Set(next.map(({ value }) => value))
 	return {
-		add: wanted.filter(({ value }) => !before.has(value)),
+		add: next.filter(({ value }) => !before.has(value)),
 		remove: [...before].filter((value) => !after.has(value)),
 	}
 }
@@ -131,7 +132,7 @@ function toMember(element: unknown, at: string): Member {
 	return { value, ...(typeof display === 'string' && { display }) }
 }
 
-/** The ids in `members[value eq "a" or value eq "b"]`; undefined for any other filter. */
+/** The ids in `members[value eq "a" or value eq "b"]`; undefined for a filter of another form. */
 function valuesInFilter(filter: Filter): readonly string[] | undefined {
 	if (filter.kind === 'attributeExpression') {
 		const { path, operator, value } = filter

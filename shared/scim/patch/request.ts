@@ -1,74 +1,92 @@
 import * as z from 'zod'
-import { namesInAnyCase, operationInAnyCase } from '../dialect.ts'
+import {
+	emptySchemas,
+	namesInAnyCase,
+	operationInAnyCase,
+	type Quirks,
+	unknownLeftOut,
+	urnInOtherSpelling,
+} from '../dialect.ts'
 import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payloadTooLarge, ScimError } from '../error.ts'
-import { checkElementFilter } from '../filter/match.ts'
-import { parsePath } from '../path.ts'
+import { checkElementFilter, namesUnknown } from '../filter/match.ts'
+import { type Path, parsePath } from '../path.ts'
 import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUrn } from '../resource-type.ts'
 import { urn } from '../urn.ts'
 import { isObject, isUnassigned, type JsonObject } from '../value.ts'
-import type { PatchOperation, Target } from './operation.ts'
+import type { PatchOperation, PatchTarget } from './operation.ts'
 
-/** The most changes that one request may ask for. Those of a value without a path count one by one. */
+/** The most changes in one request. Each attribute in a value without a path counts as one change. */
 export const maxOperations = 1000
-
-const withNamesInAnyCase = <S extends z.ZodType>(schema: S) =>
-	z.preprocess((input) => (isObject(input) ? namesInAnyCase(withNamesOnce(input)) : input), schema)
-
-/** JSON has no name twice in one object; in another letter case it would leave open which one is meant. */
-function withNamesOnce(object: JsonObject): JsonObject {
-	const seen = new Set<string>()
-	for (const name of Object.keys(object)) {
-		const lower = name.toLowerCase()
-		if (seen.has(lower))
-			throw invalidSyntax(`the PATCH has the name ${JSON.stringify(name.slice(0, 100))} twice in one object`)
-		seen.add(lower)
-	}
-	return object
-}
 
 const operationSchema = z.object(
 	{
-		op: z
-			.string({ error: 'must be add, replace or remove' })
-			.transform(operationInAnyCase)
-			.pipe(z.enum(['add', 'replace', 'remove'], { error: 'must be add, replace or remove' })),
+		op: z.enum(['add', 'replace', 'remove'], { error: 'must be add, replace or remove' }),
 		path: z.string({ error: 'must be a string' }).nullish(),
 		value: z.unknown().optional(),
 	},
 	{ error: 'must be an object' },
 )
 
-type Operation = z.infer<typeof operationSchema>
+type PatchMessageOperation = z.infer<typeof operationSchema>
 
 const messageSchema = z.object(
 	{
 		schemas: z
 			.array(z.unknown(), { error: 'must be an array' })
-			.refine((schemas) => schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)), {
-				error: `must have ${urn.patchOp}`,
-			})
+			.refine(
+				(schemas) =>
+					schemas.length === 0 || schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)),
+				{
+					error: `must have ${urn.patchOp}`,
+				},
+			)
 			.nullish(),
-		operations: z.array(withNamesInAnyCase(operationSchema), { error: 'must be an array' }),
+		operations: z.array(operationSchema, { error: 'must be an array' }).min(1, { error: 'must have an operation' }),
 	},
 	{ error: 'must be an object' },
 )
 
-const bodySchema = withNamesInAnyCase(messageSchema)
-
 /**
- * The operations of a PATCH message (RFC 7644 section 3.5.2) in order, those without a path split into one for each
- * attribute that their value names. A message without `schemas` is understood.
+ * Reads the operations of a PATCH message (RFC 7644 section 3.5.2), in order. An operation without a path becomes one
+ * operation for each attribute that its value names. A message without `schemas` is understood.
  *
  * @throws ScimError 400 `invalidSyntax`, `invalidPath`, `invalidValue`, `noTarget`, `mutability`, and 413
  */
-export function parsePatch(body: unknown, type: ResourceType): readonly PatchOperation[] {
-	const message = bodySchema.safeParse(body)
+export function parsePatch(body: unknown, type: ResourceType, quirks: Quirks): readonly PatchOperation[] {
+	const message = messageSchema.safeParse(messageInSchemaCase(body, quirks))
 	if (!message.success) throw refusal(message.error)
-	const operations = message.data.operations.flatMap((operation, index) =>
-		parseOperation(operation, type, `Operations[${index}]`),
-	)
-	if (operations.length > maxOperations) throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
+	emptySchemas(message.data.schemas ?? [urn.patchOp], quirks)
+	const operations = parseOperations(message.data.operations, type, quirks)
+	if (Math.max(operations.length, message.data.operations.length) > maxOperations)
+		throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
 	return operations
+}
+
+/** The message with its names and operations in the letter case of the schemas above; the values are left as they are. */
+function messageInSchemaCase(body: unknown, quirks: Quirks): unknown {
+	if (!isObject(body)) return body
+	const message = objectInSchemaCase(body, quirks)
+	const { operations } = message
+	if (!Array.isArray(operations)) return message
+	return { ...message, operations: operations.map((operation) => operationInSchemaCase(operation, quirks)) }
+}
+
+function operationInSchemaCase(input: unknown, quirks: Quirks): unknown {
+	if (!isObject(input)) return input
+	const operation = objectInSchemaCase(input, quirks)
+	return typeof operation.op === 'string' ? { ...operation, op: operationInAnyCase(operation.op, quirks) } : operation
+}
+
+/** Refuses an object that has one name in two letter cases, because the meaning would be ambiguous. */
+function objectInSchemaCase(object: JsonObject, quirks: Quirks): JsonObject {
+	const names = new Set<string>()
+	for (const name of Object.keys(object)) {
+		const lower = name.toLowerCase()
+		if (names.has(lower))
+			throw invalidSyntax(`the PATCH has the name ${JSON.stringify(name.slice(0, 100))} twice in one object`)
+		names.add(lower)
+	}
+	return namesInAnyCase(object, quirks)
 }
 
 function refusal(error: z.ZodError): ScimError {
@@ -78,41 +96,69 @@ function refusal(error: z.ZodError): ScimError {
 	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
 }
 
-function parseOperation(operation: Operation, type: ResourceType, at: string): readonly PatchOperation[] {
+/** Reads all operations before it refuses one of them, so that the quirks tell of every part that was left out. */
+function parseOperations(
+	operations: readonly PatchMessageOperation[],
+	type: ResourceType,
+	quirks: Quirks,
+): readonly PatchOperation[] {
+	const errors: unknown[] = []
+	const parsed = operations.flatMap((operation, index) => {
+		try {
+			return parseOperation(operation, { type, at: `Operations[${index}]`, quirks })
+		} catch (error) {
+			errors.push(error)
+			return []
+		}
+	})
+	if (errors.length > 0) throw errors[0]
+	return parsed
+}
+
+type OperationContext = { readonly type: ResourceType; readonly at: string; readonly quirks: Quirks }
+
+function parseOperation(operation: PatchMessageOperation, context: OperationContext): readonly PatchOperation[] {
+	const { type, at } = context
 	const { op, path, value } = operation
 	const hasValue = Object.hasOwn(operation, 'value')
 	if (op !== 'remove' && !hasValue) throw invalidValue(`${at}: ${op} must have a value`)
 	if (!path) {
 		if (op === 'remove') throw noTarget(`${at}: remove must have a path`)
 		if (!isObject(value)) throw invalidValue(`${at}.value must be an object, since there is no path`)
-		return operationsByPath(op, value, type)
+		return operationsByPath(op, value, context)
 	}
-	const extension = findExtension(type, path)
-	if (extension !== undefined) return extensionOperations(operation, extension, type)
-	const target = requireTarget(type, path)
+	const extension = findExtension(type, urnInOtherSpelling(path, context.quirks))
+	if (extension !== undefined) return extensionOperations(operation, extension, context)
+	const target = findTarget(path, context)
+	if (target === undefined) return []
+	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
 	return op === 'remove' ? [{ op, target, ...(hasValue && { value }) }] : [{ op, target, value }]
 }
 
 /**
- * The names in a value without a path are themselves paths: Entra writes `name.givenName` and
- * `urn:…:enterprise:2.0:User:department` there (RFC 7644 has attribute names alone). Those that name nothing, and what
- * only the service provider writes, are left out as in a POST body.
+ * Reads the names in a value without a path as paths. Entra writes `name.givenName` and
+ * `urn:…:enterprise:2.0:User:department` there; RFC 7644 allows only names of attributes. Read-only attributes are left
+ * out, as in a POST body.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
-function operationsByPath(op: 'add' | 'replace', values: JsonObject, type: ResourceType): readonly PatchOperation[] {
+function operationsByPath(
+	op: 'add' | 'replace',
+	values: JsonObject,
+	context: OperationContext,
+): readonly PatchOperation[] {
 	return Object.entries(values).flatMap(([name, value]) => {
-		const extension = findExtension(type, name)
-		if (extension !== undefined) return extensionOperations({ op, value }, extension, type)
-		const target = findWritable(type, name)
-		return target === undefined ? [] : [{ op, target, value }]
+		const extension = findExtension(context.type, urnInOtherSpelling(name, context.quirks))
+		if (extension !== undefined) return extensionOperations({ op, value }, extension, context)
+		const target = findTarget(name, context)
+		return target === undefined || isReadOnly(target) ? [] : [{ op, target, value }]
 	})
 }
 
-/** The path of an extension alone stands for all its attributes. */
+/** If the path is the URN of an extension, it stands for all attributes of the extension. */
 function extensionOperations(
-	{ op, value }: Pick<Operation, 'op' | 'value'>,
+	{ op, value }: Pick<PatchMessageOperation, 'op' | 'value'>,
 	extension: Schema,
-	type: ResourceType,
+	context: OperationContext,
 ): readonly PatchOperation[] {
 	if (op === 'remove' || (op === 'replace' && isUnassigned(value))) {
 		return [...extension.attributes.values()].map((attribute) => ({
@@ -123,41 +169,42 @@ function extensionOperations(
 	if (isUnassigned(value)) return []
 	if (!isObject(value)) throw invalidValue(`${extension.urn} must be an object`)
 	const entries = Object.entries(value).map(([name, inner]) => [`${extension.urn}:${name}`, inner] as const)
-	return operationsByPath(op, Object.fromEntries(entries), type)
+	return operationsByPath(op, Object.fromEntries(entries), context)
 }
 
-function findWritable(type: ResourceType, name: string): Target | undefined {
+/** The target that a path names. Undefined if it is left out, because the resource type has no such attribute. */
+function findTarget(text: string, { type, quirks }: OperationContext): PatchTarget | undefined {
+	const parsed = parseKnownPath(text, quirks)
+	if (parsed === undefined) return unknownLeftOut(quirks)
+	const { path, filter } = parsed
+	const { sub, ...whole } = path
+	const attribute = resolveAttribute(type, whole)?.attribute
+	if (attribute === undefined) return unknownLeftOut(quirks)
+	if (attribute.type !== 'complex' && (filter !== undefined || sub !== undefined)) {
+		throw invalidPath(`${text}: ${attribute.name} has no sub-attributes`)
+	}
+	const resolved = resolveAttribute(type, path)
+	if (resolved === undefined) return unknownLeftOut(quirks)
+	if (filter === undefined) return requireMutable({ ...resolved, text })
+	if (namesUnknown(filter, attribute)) return unknownLeftOut(quirks)
+	checkElementFilter(filter, attribute, quirks)
+	return requireMutable({ ...resolved, filter, text })
+}
+
+/** Undefined for a text that no attribute can have as its path, like `@odata.type`. A bracket was meant to be a path. */
+function parseKnownPath(text: string, quirks: Quirks): Path | undefined {
 	try {
-		const target = findTarget(type, name)
-		return target !== undefined && !isReadOnly(target) ? requireMutable(target) : undefined
+		return parsePath(text, quirks)
 	} catch (error) {
-		// A name that cannot be a path is unknown, like `@odata.type`; one with a filter was meant to be a path.
-		if (error instanceof ScimError && error.scimType === 'invalidPath' && !name.includes('[')) return undefined
+		if (error instanceof ScimError && error.scimType === 'invalidPath' && !text.includes('[')) return undefined
 		throw error
 	}
 }
 
-function requireTarget(type: ResourceType, path: string): Target {
-	const target = findTarget(type, path)
-	if (target === undefined) throw invalidPath(`${type.name} has no attribute "${path}"`)
-	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
-	return requireMutable(target)
-}
-
-function findTarget(type: ResourceType, text: string): Target | undefined {
-	const { path, filter } = parsePath(text)
-	const resolved = resolveAttribute(type, path)
-	if (resolved === undefined || filter === undefined) return resolved && { ...resolved, text }
-	if (resolved.attribute.type !== 'complex')
-		throw invalidPath(`${text}: ${resolved.attribute.name} has no sub-attributes`)
-	checkElementFilter(filter, resolved.attribute)
-	return { ...resolved, filter, text }
-}
-
-const isReadOnly = ({ attribute, subAttribute }: Target): boolean =>
+const isReadOnly = ({ attribute, subAttribute }: PatchTarget): boolean =>
 	attribute.mutability === 'readOnly' || subAttribute?.mutability === 'readOnly'
 
-function requireMutable(target: Target): Target {
+function requireMutable(target: PatchTarget): PatchTarget {
 	if (target.subAttribute?.mutability === 'immutable') throw mutability(`${target.text} cannot be changed`)
 	return target
 }

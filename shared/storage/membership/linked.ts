@@ -2,35 +2,38 @@ import { kindOfId } from '../../scim/id.ts'
 import type { Member, ResourceId } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
-import { rowsAt } from '../table/rows-at.ts'
+import { rowPagesAt } from '../table/rows-at.ts'
 import type { Row, Table } from '../table/tables.ts'
 import { groupIdsIn, groupRows, groupsAmong, linksOf, type UserLinks } from './links.ts'
 import { membersAfter, membersOf } from './members.ts'
 
 /** The users of a group, or the groups of a user. Their ids are known before they are read. */
-export type Linked = {
+export type LinkedResources = {
 	/** The ids in order. If there are more than `limit`, the list ends behind that and is incomplete. */
 	first(limit: number): Promise<readonly ResourceId[]>
 	/** The ids behind one of them in order, page by page. */
 	after(id: string): AsyncGenerator<readonly ResourceId[]>
-	/** The rows of some of them, without resources that are gone. */
-	rows(ids: readonly ResourceId[]): Promise<readonly Row[]>
+	/** The rows of some of them in order, a part at a time, without resources that are gone. */
+	rows(ids: readonly ResourceId[]): AsyncGenerator<readonly Row[]>
 }
 
 /** What is linked to the group or the user with this id; nothing for any other string. */
-export function linkedTo(table: Table, type: ResourceType, id: string): Linked {
+export function linkedTo(table: Table, type: ResourceType, id: string): LinkedResources {
 	if (kindOfId(id) === undefined) return nothing
 	return type.name === 'Group' ? groupsOfUser(table, id) : usersOfGroup(table, id)
 }
 
-const nothing: Linked = {
+const nothing: LinkedResources = {
 	first: async () => [],
 	async *after() {},
-	rows: async () => [],
+	async *rows() {},
 }
 
+/** Rows of users that are read one by one and held in memory together. */
+const rowsAtOnce = 64
+
 /** A group that is being deleted has no members any more, although their rows may be there. */
-function usersOfGroup(table: Table, groupId: string): Linked {
+function usersOfGroup(table: Table, groupId: string): LinkedResources {
 	const group = () => table.get(groupRow.key(groupId))
 	return {
 		async first(limit) {
@@ -42,17 +45,18 @@ function usersOfGroup(table: Table, groupId: string): Linked {
 			const pages = membersAfter(table, { groupId, id, pendingChange: groupRow.pendingChange.of(row) })
 			for await (const members of pages) yield idsOf(members)
 		},
-		async rows(ids) {
-			const keys = ids.map((id) => userRow.key(id))
-			const rows = await rowsAt(table, keys)
-			return keys.map((key) => rows.get(key)).filter((row) => row !== undefined)
-		},
+		rows: (ids) =>
+			rowPagesAt(
+				table,
+				ids.map((id) => userRow.key(id)),
+				rowsAtOnce,
+			),
 	}
 }
 
 const idsOf = (members: readonly Member[]): readonly ResourceId[] => members.map(({ value }) => value)
 
-function groupsOfUser(table: Table, userId: string): Linked {
+function groupsOfUser(table: Table, userId: string): LinkedResources {
 	const rows = groupRows(table)
 	let reading: Promise<UserLinks> | undefined
 	const links = (): Promise<UserLinks> => {
@@ -64,6 +68,8 @@ function groupsOfUser(table: Table, userId: string): Linked {
 		async *after(id) {
 			yield groupIdsIn(await links()).filter((groupId) => groupId > id)
 		},
-		rows: async (ids) => groupsAmong(table, { userId, links: await links(), rows, ids }),
+		async *rows(ids) {
+			yield await groupsAmong(table, { userId, links: await links(), rows, ids })
+		},
 	}
 }

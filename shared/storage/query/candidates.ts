@@ -3,17 +3,18 @@ import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { linkedTo } from '../membership/linked.ts'
 import type { Directory } from '../rows/directory.ts'
-import { idOf, isWhole, resourceOf } from '../rows/entity.ts'
+import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
 import { indexedValue, indexKey } from '../rows/indexes.ts'
 import { groupRow, resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
+import type { SizedResource } from './order.ts'
 import { withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
 
-/** `pendingChange` is a column of a group's row. */
-type RowResource = StoredResource & { readonly pendingChange?: string }
+/** `pendingChange` is a column of a group's row, `size` the length of the JSON in the row. */
+type RowResource = StoredResource & { readonly pendingChange?: string; readonly size: number }
 
 /** A resource that may match, with the memberships that the filter needs. A match that needs no reading is its id alone. */
 export type Candidate = RowResource | { readonly id: ResourceId }
@@ -22,7 +23,8 @@ export type Candidate = RowResource | { readonly id: ResourceId }
 export type CandidateBatch = {
 	/** How many candidates the source has found so far, these included. */
 	readonly found: number
-	read(): Promise<readonly Candidate[]>
+	/** Reads them, a part at a time, so that not all of them are in memory at once. */
+	read(): AsyncGenerator<readonly Candidate[]>
 }
 
 /** Rows in one page of the table service. */
@@ -67,15 +69,15 @@ async function* idCandidates(
 ): AsyncGenerator<CandidateBatch> {
 	if (kindOfId(id) !== type.name) return
 	const options = { need, isRange: false }
-	const read = async () => {
+	async function* read(): AsyncGenerator<readonly Candidate[]> {
 		const [row, [linked]] = await Promise.all([
 			directory.table.get(resourceKey(type, id)),
 			withLinks(directory, type, [{ id: id as ResourceId }], options), // sound: its kind was checked
 		])
-		if (row === undefined) return []
+		if (row === undefined) return
 		const resource = resourceIn(row)
 		// During a large change, memberships that were read without knowing of the change may be old.
-		return resource.pendingChange ? withLinks(directory, type, [resource], options) : [{ ...resource, ...linked }]
+		yield resource.pendingChange ? withLinks(directory, type, [resource], options) : [{ ...resource, ...linked }]
 	}
 	yield { found: 1, read }
 }
@@ -90,6 +92,26 @@ async function* rowCandidates(
 		found += rows.length
 		yield { found, read: () => readRows(directory, plan, rows) }
 	}
+}
+
+/** Compressed rows that are unpacked at the same time. */
+const compressedAtOnce = 2
+
+/** Cuts rows into batches with few compressed rows each. An index row that only names its resource counts as one. */
+function batchesOf(rows: readonly Row[]): readonly (readonly Row[])[] {
+	const batches: Row[][] = []
+	let compressed = 0
+	for (const row of rows) {
+		const isLong = isCompressed(row) || !isWhole(row)
+		const isCut = isLong && compressed === compressedAtOnce
+		if (isCut || batches.length === 0) {
+			batches.push([])
+			compressed = 0
+		}
+		if (isLong) compressed++
+		batches.at(-1)?.push(row)
+	}
+	return batches
 }
 
 async function* indexRows(
@@ -126,20 +148,30 @@ async function* linkCandidates(
 	for await (const ids of isWalk ? linked.after(walkStart(plan)) : [await linked.first(limit)]) {
 		for (let from = 0; from < ids.length; from += size, size = Math.min(2 * size, pageSize)) {
 			const some = ids.slice(from, from + size)
-			const read = async () =>
-				source.reads === 'page' ? some.map((id) => ({ id })) : readRows(directory, plan, await linked.rows(some))
+			async function* read(): AsyncGenerator<readonly Candidate[]> {
+				if (source.reads === 'page') yield some.map((id) => ({ id }))
+				else for await (const rows of linked.rows(some)) yield* readRows(directory, plan, rows)
+			}
 			yield { found: ids.length, read }
 		}
 	}
 }
 
-async function readRows(
+async function* readRows(
+	directory: Directory,
+	plan: CandidatePlan,
+	rows: readonly Row[],
+): AsyncGenerator<readonly RowResource[]> {
+	for (const some of batchesOf(rows)) yield await readBatch(directory, plan, some)
+}
+
+async function readBatch(
 	directory: Directory,
 	{ type, source, need }: CandidatePlan,
 	rows: readonly Row[],
 ): Promise<readonly RowResource[]> {
-	const resources = await inParallel(rows, (row) => readResource(directory.table, type, row))
-	const existing = resources.filter((resource) => resource !== undefined)
+	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
+	const existing = whole.filter((row) => row !== undefined).map(resourceIn)
 	if (source.kind !== 'links' || need.length > 0) {
 		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan' })
 	}
@@ -149,13 +181,16 @@ async function readRows(
 }
 
 /** The resource that a row holds, or that an index row leads to. Undefined if it has been deleted in the meantime. */
-export async function readResource(table: Table, type: ResourceType, row: Row): Promise<RowResource | undefined> {
-	if (isWhole(row)) return resourceIn(row)
-	const target = await table.get(resourceKey(type, idOf(row)))
-	return target && resourceIn(target)
+export async function readResource(table: Table, type: ResourceType, row: Row): Promise<SizedResource | undefined> {
+	const whole = await wholeRow(table, type, row)
+	return whole && sizedResourceOf(whole)
 }
 
-const resourceIn = (row: Row): RowResource => ({
-	...resourceOf(row),
-	...(groupRow.pendingChange.isIn(row) && { pendingChange: groupRow.pendingChange.of(row) }),
-})
+const wholeRow = async (table: Table, type: ResourceType, row: Row): Promise<Row | undefined> =>
+	isWhole(row) ? row : table.get(resourceKey(type, idOf(row)))
+
+function resourceIn(row: Row): RowResource {
+	const { resource, size } = sizedResourceOf(row)
+	if (!groupRow.pendingChange.isIn(row)) return { ...resource, size }
+	return { ...resource, size, pendingChange: groupRow.pendingChange.of(row) }
+}

@@ -9,8 +9,14 @@ import { viewOf } from './view.ts'
 /** A position in an order: resources are sorted by `key`, and resources with equal keys by `id`. */
 export type Position = { readonly key: string; readonly id: string }
 
-/** A match at its position. `resource` is absent until the page is known if the match needs no reading. */
-export type ResultEntry = { readonly key: string; readonly id: ResourceId; readonly resource?: StoredResource }
+/** A resource, and the length of its JSON. */
+export type SizedResource = { readonly resource: StoredResource; readonly size: number }
+
+/**
+ * A match at its position. `sized` is absent if the match needs no reading, and if too many others are in memory already.
+ * Then the resource is read when the page is known.
+ */
+export type ResultEntry = { readonly key: string; readonly id: ResourceId; readonly sized?: SizedResource }
 
 /** Sorts after every encoded value. */
 const unassigned = '~'
@@ -46,7 +52,7 @@ const walkKey = '>'
 export const positionOf = ({ key, id }: Position): string => `${key}|${id}`
 
 /** The text of a position in a walk, which is in the order of ids. */
-export const walkPositionOf = (id: string): string => positionOf({ key: walkKey, id })
+export const walkPositionOf = ({ id }: Pick<Position, 'id'>): string => positionOf({ key: walkKey, id })
 
 /** Reads the text of a position. */
 export function parsePosition(text: string): { readonly position: Position; readonly isWalk: boolean } {
@@ -66,35 +72,39 @@ const comparison =
 
 type PageOrder = { readonly page: Page; readonly start: Position | undefined; readonly sort: Sort | undefined }
 
-/** Takes matches in any order and keeps those of one page. Others are dropped now and then, to save memory. */
+/** Length of the JSON of the matches that are kept in memory. */
+const maxKeptSize = 4 * 2 ** 20
+
+/**
+ * Takes matches in any order and keeps those of one page. Others are dropped now and then, to save memory. Beyond a size,
+ * matches are kept without their resources.
+ */
 export function collectPage({ page, start, sort }: PageOrder) {
 	const compare = comparison(sort?.descending ?? false)
 	const skipped = skippedBy(page)
 	const kept = skipped + page.count + 1
 	let entries: ResultEntry[] = []
 	let total = 0
+	let size = 0
 	return {
 		add(entry: ResultEntry): void {
 			total++
 			if (start !== undefined && compare(entry, start) <= 0) return
-			entries.push(entry)
-			if (entries.length >= 2 * kept + 1000) entries = entries.sort(compare).slice(0, kept)
+			const { key, id, sized } = entry
+			const isKept = sized !== undefined && size + sized.size <= maxKeptSize
+			if (isKept) size += sized.size
+			entries.push(isKept ? entry : { key, id })
+			if (entries.length < 2 * kept + 1000) return
+			entries = entries.sort(compare).slice(0, kept)
+			size = entries.reduce((sum, each) => sum + (each.sized?.size ?? 0), 0)
 		},
 		total: () => total,
-		page: () => pageOf(page, entries.sort(compare).slice(skipped, kept)),
+		/** Whether matches are kept without their resources from now on. */
+		isFull: () => size >= maxKeptSize / 2,
+		/** The entries of the page, and one more if others follow. */
+		entries: (): readonly ResultEntry[] => entries.sort(compare).slice(skipped, kept),
 	}
 }
 
 /** How many matches come before a page by `startIndex`. A page by cursor skips none, since it begins at its position. */
 export const skippedBy = (page: Page): number => ('after' in page ? 0 : page.startIndex - 1)
-
-/** The first `count` entries, and the text of the next page's position if there are more entries. */
-export function pageOf<E extends Position>(
-	page: Page,
-	entries: readonly E[],
-): { readonly shown: readonly E[]; readonly next?: string } {
-	const shown = entries.slice(0, page.count)
-	const last = shown.at(-1)
-	const hasNext = 'after' in page && last !== undefined && entries.length > page.count
-	return { shown, ...(hasNext && { next: positionOf(last) }) }
-}

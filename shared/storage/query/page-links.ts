@@ -15,52 +15,68 @@ import type { Include } from '../resource/read.ts'
 import type { Directory } from '../rows/directory.ts'
 import { groupRow, memberRow, membershipRow } from '../rows/schema.ts'
 import { within } from '../table/key-range.ts'
-import { inParallel } from '../table/parallel.ts'
+import { chunked, inParallel } from '../table/parallel.ts'
 import type { Row, Table } from '../table/tables.ts'
 import type { LinkNeed } from './plan.ts'
 
 // Memberships beside a number of resources: a group's members, a user's groups.
 
 /** `pendingChange` is that of a group's row. */
-type Identified = { readonly id: ResourceId; readonly pendingChange?: string }
+type LinkOwner = { readonly id: ResourceId; readonly pendingChange?: string }
 type Links = Pick<StoredResource, 'members' | 'groups'>
 
-type Asked = {
+type IncludeOptions = {
 	readonly include: Include
 	/** Whether the resources are all that there are between the first and the last one. */
 	readonly isRange: boolean
 }
 
-/** Adds the memberships that are to be answered with a page. */
-export async function withInclude<R extends Identified>(
+/** Memberships on a page. A page ends early behind the resource that exceeds it, and has one resource at least. */
+const maxLinks = 20_000
+/** Resources whose memberships are read at the same time. */
+const ownersAtOnce = 8
+
+/** Adds the memberships that the client asked for to a page. If there are too many, only the first resources are returned. */
+export async function withInclude<R extends LinkOwner>(
 	{ table }: Directory,
 	type: ResourceType,
 	resources: readonly R[],
-	{ include, isRange }: Asked,
+	{ include, isRange }: IncludeOptions,
 ): Promise<readonly (R & Links)[]> {
 	const isAsked = type.name === 'Group' ? include.members : include.groups
-	return isAsked ? withAll(table, type, resources, isRange) : resources
+	if (!isAsked) return resources
+	if (isRange) return withAll(table, type, resources, { isRange, limit: maxLinks })
+	const page: (R & Links)[] = []
+	let count = 0
+	for (const some of chunked(resources, ownersAtOnce)) {
+		for (const resource of await withAll(table, type, some, { isRange })) {
+			count += (resource.members ?? resource.groups ?? []).length
+			if (page.length > 0 && count > maxLinks) return page
+			page.push(resource)
+		}
+	}
+	return page
 }
 
 /** For more resources, one range over all of them costs less than looking each one up. */
 const fewResources = 30
 
-type Wanted = {
+type LinkOptions = {
 	readonly need: LinkNeed
 	/** Whether the resources are all that there are between the first and the last one. */
 	readonly isRange: boolean
 }
 
 /** Adds as much of the memberships as a filter looks at. The resources are in the order of their ids. */
-export async function withLinks<R extends Identified>(
+export async function withLinks<R extends LinkOwner>(
 	{ table }: Directory,
 	type: ResourceType,
 	resources: readonly R[],
-	{ need, isRange }: Wanted,
+	{ need, isRange }: LinkOptions,
 ): Promise<readonly (R & Links)[]> {
 	if (need.length === 0 || resources.length === 0) return resources
 	const isLongRange = isRange && resources.length > fewResources
-	if (need === 'all' || isLongRange) return withAll(table, type, resources, isLongRange)
+	if (need === 'all' || isLongRange) return withAll(table, type, resources, { isRange: isLongRange })
 	return inParallel(resources, async (resource) => ({
 		...resource,
 		...(await linksAmong(table, type, resource, need)),
@@ -71,7 +87,7 @@ export async function withLinks<R extends Identified>(
 async function linksAmong(
 	table: Table,
 	type: ResourceType,
-	{ id, pendingChange = '' }: Identified,
+	{ id, pendingChange = '' }: LinkOwner,
 	need: readonly string[],
 ): Promise<Links> {
 	const isGroup = type.name === 'Group'
@@ -95,15 +111,20 @@ async function isIn(table: Table, userId: string, groupId: string): Promise<bool
 	return pendingChange === '' ? link !== undefined : isMember(table, { groupId, memberId: userId, pendingChange })
 }
 
-async function withAll<R extends Identified>(
+/** `limit` is how many rows of a range are read. Resources behind them are left out, but for the first one. */
+type RangeOptions = { readonly isRange: boolean; readonly limit?: number }
+
+async function withAll<R extends LinkOwner>(
 	table: Table,
 	type: ResourceType,
 	resources: readonly R[],
-	isRange: boolean,
+	{ isRange, limit = Number.POSITIVE_INFINITY }: RangeOptions,
 ): Promise<readonly (R & Links)[]> {
 	const groups = groupRows(table)
-	const byOwner = isRange ? await rowsByOwner(table, type, resources) : undefined
-	return inParallel(resources, async (resource) => ({
+	const byOwner = isRange ? await rowsByOwner(table, type, { resources, limit }) : undefined
+	const [first, ...others] = resources
+	const read = others.filter(({ id }) => byOwner === undefined || byOwner.isRead(id))
+	return inParallel(first === undefined ? [] : [first, ...read], async (resource) => ({
 		...resource,
 		...(type.name === 'Group'
 			? { members: await membersAmong(table, resource.id, byOwner) }
@@ -113,31 +134,38 @@ async function withAll<R extends Identified>(
 
 function membersAmong(table: Table, id: string, byOwner: RowsByOwner | undefined): Promise<readonly Member[]> {
 	const rows = byOwner?.of(id) ?? []
-	const isWhole = byOwner !== undefined && !byOwner.isDivided(id) && !isChangePending(rows)
+	const isWhole = byOwner?.isRead(id) && !byOwner.isDivided(id) && !isChangePending(rows)
 	return isWhole ? membersIn(table, rows) : membersOf(table, id)
 }
 
-type Known = { readonly groups: GroupRows; readonly byOwner: RowsByOwner | undefined }
+type OwnerRows = { readonly groups: GroupRows; readonly byOwner: RowsByOwner | undefined }
 
-async function groupsFrom(table: Table, id: string, { groups, byOwner }: Known): Promise<GroupReferences> {
-	if (byOwner === undefined) return groupsOf(table, id, groups)
+async function groupsFrom(table: Table, id: string, { groups, byOwner }: OwnerRows): Promise<GroupReferences> {
+	if (!byOwner?.isRead(id)) return groupsOf(table, id, groups)
 	return referencesTo(await groupsAmong(table, { userId: id, links: linksIn(byOwner.of(id)), rows: groups }))
 }
 
 type RowsByOwner = {
 	of(id: string): readonly Row[]
+	/** Whether all rows of an owner were read. */
+	isRead(id: string): boolean
 	/** Whether the rows of an owner may be of several moments, because a page ends among them. */
 	isDivided(id: string): boolean
 }
 
 /** The membership rows of all the resources from the first to the last one, read in one range. */
-async function rowsByOwner(table: Table, type: ResourceType, resources: readonly Identified[]): Promise<RowsByOwner> {
+async function rowsByOwner(
+	table: Table,
+	type: ResourceType,
+	{ resources, limit }: { readonly resources: readonly LinkOwner[]; readonly limit: number },
+): Promise<RowsByOwner> {
 	const { key } = type.name === 'Group' ? memberRow : membershipRow
 	const byOwner = new Map<string, Row[]>()
 	const divisions: { readonly from: string; readonly to: string }[] = []
 	const last = resources.at(-1)?.id ?? ''
 	let from = resources[0]?.id ?? ''
 	let isFirst = true
+	let count = 0
 	for await (const rows of table.pages({ from: key(from, ''), to: within(key(last, '')).to })) {
 		if (!isFirst) divisions.push({ from, to: rows[0] === undefined ? last : ownerOf(rows[0]) })
 		isFirst = false
@@ -147,9 +175,12 @@ async function rowsByOwner(table: Table, type: ResourceType, resources: readonly
 			if (known === undefined) byOwner.set(from, [row])
 			else known.push(row)
 		}
+		count += rows.length
+		if (count > limit) break
 	}
 	return {
 		of: (id) => byOwner.get(id) ?? [],
+		isRead: (id) => count <= limit || id < from,
 		isDivided: (id) => divisions.some((division) => division.from <= id && id <= division.to),
 	}
 }

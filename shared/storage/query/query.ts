@@ -1,44 +1,106 @@
-import { tooMany } from '../../scim/error.ts'
+import { type ScimError, tooMany } from '../../scim/error.ts'
+import type { Filter } from '../../scim/filter/ast.ts'
 import { matches } from '../../scim/filter/match.ts'
-import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { linkedTo } from '../membership/linked.ts'
+import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
-import { idOf, resourceOf } from '../rows/entity.ts'
+import { idOf, sizedResourceOf } from '../rows/entity.ts'
 import type { Index } from '../rows/indexes.ts'
 import { resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
-import { inParallel } from '../table/parallel.ts'
+import { chunked, inParallel } from '../table/parallel.ts'
+import type { Range, Row, Table } from '../table/tables.ts'
 import { type Candidate, candidatesOf, pageSize, rangeAfter, readResource } from './candidates.ts'
-import { collectPage, pageOf, type ResultEntry, skippedBy, sortKey, walkPositionOf } from './order.ts'
+import {
+	collectPage,
+	type Position,
+	positionOf,
+	type ResultEntry,
+	type SizedResource,
+	skippedBy,
+	sortKey,
+	walkPositionOf,
+} from './order.ts'
 import type { Query, QueryResult } from './page.ts'
 import { withInclude } from './page-links.ts'
 import { type CandidatePlan, type Plan, planQuery } from './plan.ts'
 import { viewOf } from './view.ts'
 
 /**
- * Finds resources.
+ * Finds resources. A page holds a bounded number of bytes: it ends early if its resources are large.
  *
  * @throws ScimError 400 `tooMany` if more resources than the scan limit would have to be read
  */
 export async function query(directory: Directory, type: ResourceType, query: Query): Promise<QueryResult> {
 	const plan = planQuery(type, query)
-	const result = await resultOf(directory, plan)
+	const { items, textOf, next, totalResults } = await pageIn(directory, plan)
+	const found = items.flatMap(({ sized }) => sized?.resource ?? [])
 	const links = { include: query.include ?? {}, isRange: plan.source.kind === 'all' }
-	return { ...result, resources: await withInclude(directory, type, result.resources, links) }
+	const resources = await withInclude(directory, type, found, links)
+	const last = resources.length < found.length ? resources.at(-1) : undefined
+	const end = last === undefined ? next : textOf(items.find(({ id }) => id === last.id) ?? { key: '', id: last.id })
+	return {
+		resources,
+		...(totalResults !== undefined && { totalResults }),
+		...(end !== undefined && 'after' in query.page && { next: end }),
+	}
 }
 
-function resultOf(directory: Directory, plan: Plan): Promise<QueryResult> {
+/** A resource in its place on a page; `sized` is undefined if the resource was deleted in the meantime. */
+type PageItem = Position & { readonly sized: SizedResource | undefined }
+
+type FilledPage = {
+	readonly items: readonly PageItem[]
+	/** The text of a position from which the next page goes on. */
+	readonly textOf: (position: Position) => string
+	readonly next: string | undefined
+	readonly totalResults?: number
+}
+
+function pageIn(directory: Directory, plan: Plan): Promise<FilledPage> {
 	const { source } = plan
 	if (source.kind === 'all') return listAll(directory, plan)
 	if (source.kind === 'byUserName') return listByUserName(directory, plan, source.index)
 	return collect(directory, { ...plan, source })
 }
 
+/** Length of the JSON of the resources on a page. A page has one resource at least. */
+const maxPageSize = 4 * 2 ** 20
+
+/** Takes items until the page is full. `hasMore` if an item was left. */
+async function fill(items: AsyncIterable<PageItem>, count: number) {
+	const taken: PageItem[] = []
+	let size = 0
+	for await (const item of items) {
+		size += item.sized?.size ?? 0
+		if (taken.length === count || (taken.length > 0 && size > maxPageSize)) return { items: taken, hasMore: true }
+		taken.push(item)
+	}
+	return { items: taken, hasMore: false }
+}
+
+/** Where the next page begins, if there is one. */
+const nextOf = (items: readonly PageItem[], hasMore: boolean, textOf: FilledPage['textOf']): string | undefined => {
+	const last = items.at(-1)
+	return hasMore && last !== undefined ? textOf(last) : undefined
+}
+
+type RowWindow = { readonly skip: number; readonly count: number }
+
+/** The rows of a range in their order, without the first ones, which are dropped as they are read. */
+async function* rowsIn(table: Table, range: Range, { skip, count }: RowWindow): AsyncGenerator<Row> {
+	const end = skip + count
+	let position = 0
+	for await (const rows of table.pages(range, Math.min(end, pageSize))) {
+		for (const row of rows) if (position++ >= skip && position <= end) yield row
+		if (position >= end) return
+	}
+}
+
 /** All resources in the order of their ids. The total and the page are read at the same time. */
-async function listAll({ table }: Directory, { type, page, start }: Plan): Promise<QueryResult> {
+async function listAll({ table }: Directory, { type, page, start }: Plan): Promise<FilledPage> {
 	const skipped = skippedBy(page)
 	const counting = countsOf(table, type)
 	// For a page far from the beginning, the count histogram tells the row to begin with, so that few rows are skipped.
@@ -47,56 +109,118 @@ async function listAll({ table }: Directory, { type, page, start }: Plan): Promi
 	const { from, skip } = begin ?? { from: '', skip: 0 }
 	const first = start === undefined ? resourceKey(type, from) : after(resourceKey(type, start.id))
 	// One row more than a page by cursor shows whether another page follows.
-	const count = skip + page.count + ('after' in page ? 1 : 0)
-	const [counts, rows] = await Promise.all([
-		counting,
-		begin === undefined || page.count === 0
-			? []
-			: table.first({ ...within(resourceKey(type, '')), from: first }, count),
-	])
-	const entries = rows.slice(skip).map((row) => ({ key: '', id: idOf(row), row }))
-	const { shown, ...next } = pageOf(page, entries)
-	return { ...next, resources: shown.map(({ row }) => resourceOf(row)), totalResults: totalOf(counts) }
+	const count = page.count + ('after' in page ? 1 : 0)
+	const range = { ...within(resourceKey(type, '')), from: first }
+	const items = begin === undefined || page.count === 0 ? noItems() : itemsIn(rowsIn(table, range, { skip, count }))
+	const [counts, filled] = await Promise.all([counting, fill(items, page.count)])
+	return {
+		items: filled.items,
+		textOf: positionOf,
+		next: nextOf(filled.items, filled.hasMore, positionOf),
+		totalResults: totalOf(counts),
+	}
+}
+
+async function* noItems(): AsyncGenerator<PageItem> {}
+
+async function* itemsIn(rows: AsyncIterable<Row>): AsyncGenerator<PageItem> {
+	for await (const row of rows) yield { key: '', id: idOf(row), sized: sizedResourceOf(row) }
 }
 
 /** All users in the order of their userNames. */
-async function listByUserName(directory: Directory, plan: Plan, { prefix }: Index): Promise<QueryResult> {
+async function listByUserName(directory: Directory, plan: Plan, { prefix }: Index): Promise<FilledPage> {
 	const { type, page, start } = plan
 	const { table, scanLimit } = directory
-	const skipped = skippedBy(page)
-	const count = page.count === 0 ? 0 : skipped + page.count + 1
-	if (skipped > scanLimit && (await totalIn(directory, type)) > scanLimit) {
+	const skip = skippedBy(page)
+	if (skip > scanLimit && (await totalIn(directory, type)) > scanLimit) {
 		throw tooMany(`there are more than ${scanLimit} resources before this page: page by cursor`)
 	}
-	const [counts, rows] = await Promise.all([
-		countsOf(table, type),
-		count === 0 ? [] : table.first(rangeAfter(prefix, start?.key ?? ''), count),
-	])
-	const entries = rows.slice(skipped).map((row) => ({ key: row.RowKey.slice(prefix.length), id: idOf(row), row }))
-	const { shown, ...next } = pageOf(page, entries)
-	const users = await inParallel(shown, ({ row }) => readResource(table, type, row))
-	return { ...next, resources: users.filter((user) => user !== undefined), totalResults: totalOf(counts) }
+	const rows = rowsIn(table, rangeAfter(prefix, start?.key ?? ''), { skip, count: page.count + 1 })
+	async function* users(): AsyncGenerator<PageItem> {
+		for await (const row of rows) {
+			yield { key: row.RowKey.slice(prefix.length), id: idOf(row), sized: await readResource(table, type, row) }
+		}
+	}
+	const items = page.count === 0 ? noItems() : users()
+	const [counts, filled] = await Promise.all([countsOf(table, type), fill(items, page.count)])
+	return {
+		items: filled.items,
+		textOf: positionOf,
+		next: nextOf(filled.items, filled.hasMore, positionOf),
+		totalResults: totalOf(counts),
+	}
 }
 
 const totalIn = async ({ table }: Directory, type: ResourceType): Promise<number> =>
 	totalOf(await countsOf(table, type))
 
 /** Reads candidates, and makes the page of those that match. */
-async function collect(directory: Directory, plan: CandidatePlan): Promise<QueryResult> {
+async function collect(directory: Directory, plan: CandidatePlan): Promise<FilledPage> {
 	const collected = collectPage(plan)
 	const stop = await readCandidates(directory, plan, collected)
-	if (stop.kind === 'tooMany') return beyondLimit(directory, plan)
-	const { shown, ...next } = collected.page()
-	const resources = await readShown(directory, plan, shown)
-	if (plan.limit === 'walk') return { resources, ...(stop.kind === 'pause' && { next: walkPositionOf(stop.last) }) }
-	return { ...next, resources, totalResults: collected.total() - shown.length + resources.length }
+	if (stop.kind === 'tooMany' || stop.kind === 'tooMuchText') {
+		if (plan.walk !== undefined) return collect(directory, plan.walk)
+		throw stop.kind === 'tooMany' ? tooManyCandidates(directory, plan) : tooMuchText()
+	}
+	const entries = collected.entries()
+	const shown = entries.slice(0, plan.page.count)
+	const { items, hasMore } = await fill(itemsOf(directory, plan, shown), plan.page.count)
+	if (plan.limit === 'walk') {
+		const pause = stop.kind === 'pause' ? walkPositionOf(stop) : undefined
+		return { items, textOf: walkPositionOf, next: nextOf(items, hasMore, walkPositionOf) ?? pause }
+	}
+	const gone = items.filter(({ sized }) => sized === undefined).length
+	return {
+		items,
+		textOf: positionOf,
+		next: nextOf(items, hasMore || entries.length > shown.length, positionOf),
+		totalResults: collected.total() - gone,
+	}
 }
 
 /**
- * Why reading stopped: the source has no more candidates or has more than the limit, or a walk pauses after candidate
- * `last`. The page of a walk may therefore have few resources, or none, although more follow.
+ * Why reading stopped: the source has no more candidates, has more than the limit, or has more text than one request
+ * compares. Or a walk pauses after the candidate with this id: its page may have few resources, or none, although more
+ * follow.
  */
-type Stop = { readonly kind: 'end' | 'tooMany' } | { readonly kind: 'pause'; readonly last: string }
+type Stop = { readonly kind: 'end' | 'tooMany' | 'tooMuchText' } | { readonly kind: 'pause'; readonly id: string }
+
+/** Characters of JSON that one request compares: the size of each candidate, times the comparisons of the filter. */
+const maxCompared = 2 ** 30
+
+/** How many values a filter compares with each resource. */
+function comparisonsIn(filter: Filter | undefined): number {
+	switch (filter?.kind) {
+		case undefined:
+			return 0
+		case 'logicalExpression':
+			return filter.operands.reduce((sum, operand) => sum + comparisonsIn(operand), 0)
+		case 'notExpression':
+			return comparisonsIn(filter.operand)
+		case 'valuePath':
+			return comparisonsIn(filter.filter)
+		case 'attributeExpression':
+		case 'presentExpression':
+			return 1
+	}
+}
+
+/** Milliseconds after which other requests have their turn. */
+const turn = 10
+
+/** Makes a function that lets other requests have their turn, if this one has had its own. */
+function yieldingTurns(): () => Promise<void> | undefined {
+	let begun = performance.now()
+	return () => {
+		if (performance.now() - begun < turn) return undefined
+		return new Promise((resolve) => {
+			setImmediate(() => {
+				begun = performance.now()
+				resolve()
+			})
+		})
+	}
+}
 
 /** Adds every candidate that matches to a page, until one of the stop rules holds. */
 async function readCandidates(
@@ -109,6 +233,9 @@ async function readCandidates(
 	if (isWalk && count === 0) return { kind: 'end' }
 	const limit = plan.limit === 'page' ? pageSize : directory.scanLimit
 	const match = matcher(plan)
+	const comparisons = comparisonsIn(plan.filter)
+	const yieldTurn = yieldingTurns()
+	let compared = 0
 	let read = 0
 	let last = ''
 	for await (const batch of candidatesOf(directory, plan, limit)) {
@@ -116,25 +243,32 @@ async function readCandidates(
 		const isSecondPage = read > 0 && read <= pageSize
 		const size = plan.limit !== 'total' ? batch.found : isSecondPage ? await totalIn(directory, plan.type) : 0
 		if (!isWalk && size > limit) return { kind: 'tooMany' }
-		for (const candidate of await batch.read()) {
-			if (isWalk && collected.total() === count) return { kind: 'pause', last }
-			const entry = match(candidate)
-			if (entry !== undefined) collected.add(entry)
-			last = candidate.id
-			read++
+		for await (const candidates of batch.read()) {
+			for (const candidate of candidates) {
+				if (isWalk && (collected.total() === count || collected.isFull())) return { kind: 'pause', id: last }
+				compared += 'size' in candidate ? candidate.size * comparisons : 0
+				if (compared > maxCompared && read > 0) return isWalk ? { kind: 'pause', id: last } : { kind: 'tooMuchText' }
+				await yieldTurn()
+				const entry = match(candidate)
+				if (entry !== undefined) collected.add(entry)
+				last = candidate.id
+				read++
+			}
 		}
-		if (isWalk && read >= limit) return { kind: 'pause', last }
+		if (isWalk && read >= limit) return { kind: 'pause', id: last }
 	}
 	return { kind: 'end' }
 }
 
-function beyondLimit(directory: Directory, { source, walk }: CandidatePlan): Promise<QueryResult> {
-	if (walk !== undefined) return collect(directory, walk)
+function tooManyCandidates({ scanLimit }: Directory, { source }: CandidatePlan): ScimError {
 	const advice = source.kind === 'scan' ? 'filter by an attribute that has an index' : 'narrow the filter'
-	throw tooMany(
-		`there are more than ${directory.scanLimit} resources to look through: ${advice}, or page by cursor without sortBy`,
+	return tooMany(
+		`there are more than ${scanLimit} resources to look through: ${advice}, or page by cursor without sortBy`,
 	)
 }
+
+const tooMuchText = (): ScimError =>
+	tooMany('the filter compares too much text: use fewer terms, narrow it, or page by cursor without sortBy')
 
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
 function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) => ResultEntry | undefined {
@@ -142,18 +276,46 @@ function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) 
 	return (candidate) => {
 		if (!('attributes' in candidate)) return { key: '', id: candidate.id }
 		if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) return undefined
-		const { members, groups, pendingChange, ...resource } = candidate
-		return { key: keyOf(resource), id: resource.id, resource }
+		const { members, groups, pendingChange, size, ...resource } = candidate
+		return { key: keyOf(resource), id: resource.id, sized: { resource, size } }
 	}
 }
 
-/** The resources of a page. Those that were not read for the filter are read now, if they still exist. */
-async function readShown(
-	{ table }: Directory,
-	{ type, source }: CandidatePlan,
+/** Entries that are read at the same time. */
+const readAtOnce = 4
+
+/** The entries of a page with their resources. Those that are not in memory are read, a few at a time. */
+async function* itemsOf(
+	directory: Directory,
+	plan: CandidatePlan,
 	shown: readonly ResultEntry[],
-): Promise<readonly StoredResource[]> {
-	if (source.kind !== 'links' || source.reads === 'all') return shown.flatMap(({ resource }) => resource ?? [])
-	const rows = await linkedTo(table, type, source.id).rows(shown.map(({ id }) => id))
-	return rows.map(resourceOf)
+): AsyncGenerator<PageItem> {
+	const { type, source } = plan
+	const { table } = directory
+	if (source.kind === 'links' && source.reads === 'page') {
+		yield* linkItems(linkedTo(table, type, source.id), shown)
+		return
+	}
+	for (const some of chunked(shown, readAtOnce)) {
+		const read = await inParallel(some, async ({ id, sized }) => {
+			if (sized !== undefined) return sized
+			const row = await table.get(resourceKey(type, id))
+			return row && sizedResourceOf(row)
+		})
+		for (const [index, { key, id }] of some.entries()) yield { key, id, sized: read[index] }
+	}
+}
+
+async function* linkItems(linked: LinkedResources, shown: readonly ResultEntry[]): AsyncGenerator<PageItem> {
+	let next = 0
+	for await (const rows of linked.rows(shown.map(({ id }) => id))) {
+		for (const row of rows) {
+			const id = idOf(row)
+			for (; next < shown.length && shown[next]?.id !== id; next++)
+				yield { key: '', id: shown[next]?.id ?? '', sized: undefined }
+			next++
+			yield { key: '', id, sized: sizedResourceOf(row) }
+		}
+	}
+	for (; next < shown.length; next++) yield { key: '', id: shown[next]?.id ?? '', sized: undefined }
 }

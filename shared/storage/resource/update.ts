@@ -138,7 +138,7 @@ function replacementOf(
 	resource: StoredResource,
 	part: ReplacementPart,
 ): readonly Operation[] {
-	const { key, properties, index } = rowsOf(type, resource)
+	const { key, properties, index } = rowsOf(type, resource, before.attributes)
 	const keysBefore = new Set(indexKeysOf(type, before))
 	const keys = [...index.keys()]
 	const moved = [

@@ -1,11 +1,11 @@
-import { invalidValue } from '../../scim/error.ts'
-import type { ResourceId, StoredResource } from '../../scim/resource.ts'
+import { invalidValue, payloadTooLarge } from '../../scim/error.ts'
+import type { AttributeValues, ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
 import { groupReferenceRow, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
-import { hasJson, isLong } from './json-text.ts'
+import { hasJson, isLong, maxJsonBytes } from './json-text.ts'
 import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -19,10 +19,13 @@ export type ResourceRows = {
  * A user's index rows hold the whole user, so that a match is one read. A group's index rows hold its id alone, since
  * every change of a member moves the group's version.
  *
+ * @param before the attributes that the resource has now: one that is over the limit already may stay so
  * @throws ScimError 413 for a resource too large, 400 `invalidValue` for too many e-mail addresses
  */
-export function rowsOf(type: ResourceType, resource: StoredResource): ResourceRows {
-	const { properties, copy } = type.name === 'Group' ? groupProperties(resource) : userProperties(resource)
+export function rowsOf(type: ResourceType, resource: StoredResource, before?: AttributeValues): ResourceRows {
+	const json = JSON.stringify(resource.attributes)
+	requireSize(json, before)
+	const { properties, copy } = type.name === 'Group' ? groupProperties(resource, json) : userProperties(resource, json)
 	return {
 		key: resourceKey(type, resource.id),
 		properties: { ...properties, ...columnProperties(type, resource.attributes) },
@@ -30,21 +33,32 @@ export function rowsOf(type: ResourceType, resource: StoredResource): ResourceRo
 	}
 }
 
-type Stored = { readonly properties: Properties; readonly copy: Properties }
+type StoredProperties = { readonly properties: Properties; readonly copy: Properties }
 
-function userProperties({ id, version, created, lastModified, attributes }: StoredResource): Stored {
-	const json = JSON.stringify(attributes)
+/** A change may make a resource over the limit larger by this: by `active: false`, but not by another photo. */
+const tolerance = 1024
+
+function requireSize(json: string, before: AttributeValues | undefined): void {
+	// A character takes up to three bytes in UTF-8.
+	if (json.length <= maxJsonBytes / 3) return
+	const size = Buffer.byteLength(json)
+	if (size <= maxJsonBytes) return
+	if (before !== undefined && size <= Buffer.byteLength(JSON.stringify(before)) + tolerance) return
+	throw payloadTooLarge(`the resource takes ${size} bytes as JSON; the limit is ${maxJsonBytes}`)
+}
+
+function userProperties({ id, version, created, lastModified }: StoredResource, json: string): StoredProperties {
 	const properties = userRow.properties({ id, version, created, lastModified, attributes: json })
 	return { properties, copy: isLong(properties) ? userCopyRow.properties({ id, isReference: true }) : properties }
 }
 
-function groupProperties({ id, version, created, lastModified, attributes }: StoredResource): Stored {
+function groupProperties({ id, version, created, lastModified }: StoredResource, json: string): StoredProperties {
 	const properties = groupRow.properties({
 		id,
 		attributesVersion: version,
 		created,
 		lastModified,
-		attributes: JSON.stringify(attributes),
+		attributes: json,
 		version,
 		pendingChange: '',
 	})
@@ -69,13 +83,23 @@ export function indexKeysOf(type: ResourceType, { id, attributes }: StoredResour
 export const isWhole = hasJson
 
 /** The resource that a row holds. */
-export const resourceOf = (row: Row): StoredResource => ({
-	id: idOf(row),
-	attributes: JSON.parse(userRow.attributes.of(row)),
-	version: (groupRow.version.isIn(row) ? groupRow.version : userRow.version).of(row),
-	created: userRow.created.of(row),
-	lastModified: userRow.lastModified.of(row),
-})
+export const resourceOf = (row: Row): StoredResource => sizedResourceOf(row).resource
+
+/** The resource that a row holds, and the length of its JSON. */
+export function sizedResourceOf(row: Row): { readonly resource: StoredResource; readonly size: number } {
+	const json = userRow.attributes.of(row)
+	const resource = {
+		id: idOf(row),
+		attributes: JSON.parse(json),
+		version: (groupRow.version.isIn(row) ? groupRow.version : userRow.version).of(row),
+		created: userRow.created.of(row),
+		lastModified: userRow.lastModified.of(row),
+	}
+	return { resource, size: json.length }
+}
+
+/** Whether the JSON in a row is compressed, so that its length is unknown until it is unpacked. */
+export const isCompressed: (row: Row) => boolean = isLong
 
 /** The id of the resource that a row is about. */
 export const idOf = (row: Row): ResourceId => userRow.id.of(row) as ResourceId // sound: rows get their ids from resources

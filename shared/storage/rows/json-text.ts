@@ -4,6 +4,15 @@ import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { type Column, missing } from './row-kind.ts'
 
+/**
+ * Bytes of the JSON of a resource. Text that repeats itself compresses to a thousandth, so that the size in storage says
+ * nothing of the memory that a resource takes.
+ */
+export const maxJsonBytes = 2 ** 20
+
+/** Bytes that a stored text may unpack to. Older versions limited the compressed size alone. */
+const maxUnpackedBytes = 64 * 2 ** 20
+
 /** A string property holds 32,768 UTF-16 code units, a binary one 64 KiB, a row 1 MiB. */
 const maxStringLength = 30_000
 const chunkSize = 65_536
@@ -21,8 +30,8 @@ export const jsonText = (meaning: string): Column<string> => ({
 /** Whether a row has a JSON text at all: a row of an index may only name the resource. */
 export const hasJson = (row: Row): boolean => row.j !== undefined || row.b0 !== undefined
 
-/** Whether the properties hold a JSON text that is too long for a copy in each row of an index. */
-export const isLong = (properties: Properties): boolean => properties.b0 !== undefined
+/** Whether properties hold a long JSON text, which is compressed and not copied to the rows of indexes. */
+export const isLong = (properties: { readonly [property: string]: unknown }): boolean => properties.b0 !== undefined
 
 /** @throws ScimError 413 if the text is too long even when it is compressed */
 function compressed(json: string): Properties {
@@ -43,7 +52,7 @@ function jsonOf(row: Row): string {
 	for (let name = 'b0'; row[name] !== undefined; name = `b${chunks.length}`) {
 		chunks.push(Buffer.from(textIn(row, name), 'base64'))
 	}
-	return inflateRawSync(Buffer.concat(chunks)).toString('utf8')
+	return inflateRawSync(Buffer.concat(chunks), { maxOutputLength: maxUnpackedBytes }).toString('utf8')
 }
 
 function textIn(row: Row, property: string): string {

@@ -8,36 +8,62 @@ const few = 32
 const pageSize = 1000
 
 /**
- * The rows of many keys, some of which may be missing. Keys that lie close together are read in ranges of up to a
- * thousand rows, whether the rows are wanted or not. If such a page holds few of the keys, some keys are read one by one,
- * and more of them each time.
+ * The rows of many keys, some of which may be missing.
  *
  * @param keys of one kind of row: all rows between them may be read
  */
 export async function rowsAt(table: Table, keys: readonly string[]): Promise<ReadonlyMap<string, Row>> {
-	const wanted = new Set(keys)
 	const found = new Map<string, Row>()
-	const keep = (row: Row | undefined) => {
-		if (row !== undefined && wanted.has(row.RowKey)) found.set(row.RowKey, row)
-	}
-	let left: readonly string[] = [...wanted].sort()
-	for (let atOnce = few; left.length > 0; ) {
-		const behind = left.length > few ? await readRange(table, left, keep) : left
-		const isDense = left.length - behind.length >= few
-		const some = isDense ? [] : behind.slice(0, atOnce)
-		for (const row of await inParallel(some, (key) => table.get(key))) keep(row)
-		left = behind.slice(some.length)
-		atOnce = isDense ? few : 2 * atOnce
-	}
+	for await (const rows of rowPagesAt(table, keys)) for (const row of rows) found.set(row.RowKey, row)
 	return found
 }
 
-/** Reads one page from the first of the keys on, and answers the keys that lie behind the page. */
-async function readRange(table: Table, keys: readonly string[], keep: (row: Row) => void): Promise<readonly string[]> {
+/**
+ * The same in the order of the keys, a part at a time, so that not all rows are in memory at once. Keys that lie close
+ * together are read in ranges of up to a thousand rows, whether the rows are wanted or not. If such a page holds few of
+ * the keys, some keys are read one by one, and more of them each time.
+ *
+ * @param most how many keys are read one by one before their rows are handed over
+ */
+export async function* rowPagesAt(
+	table: Table,
+	keys: readonly string[],
+	most = Number.POSITIVE_INFINITY,
+): AsyncGenerator<readonly Row[]> {
+	const wanted = new Set(keys)
+	const isWanted = ({ RowKey }: Row) => wanted.has(RowKey)
+	let left: readonly string[] = [...wanted].sort()
+	for (let atOnce = few; left.length > 0; ) {
+		let behind = left
+		if (left.length > few) {
+			for await (const page of rangeFrom(table, left)) {
+				yield page.rows.filter(isWanted)
+				behind = page.behind
+			}
+		}
+		const isDense = left.length - behind.length >= few
+		const some = isDense ? [] : behind.slice(0, Math.min(atOnce, most))
+		const rows = await inParallel(some, (key) => table.get(key))
+		yield rows.filter((row) => row !== undefined)
+		left = behind.slice(some.length)
+		atOnce = isDense ? few : 2 * atOnce
+	}
+}
+
+/** Reads up to a thousand rows from the first of the keys on, and tells with each page which keys lie behind it. */
+async function* rangeFrom(
+	table: Table,
+	keys: readonly string[],
+): AsyncGenerator<{ readonly rows: readonly Row[]; readonly behind: readonly string[] }> {
 	const [from = '', last = from] = [keys[0], keys.at(-1)]
 	const count = Math.min(pageSize, 4 * keys.length)
-	const rows = await table.first({ from, to: after(last) }, count)
-	for (const row of rows) keep(row)
-	const end = rows.at(-1)?.RowKey ?? ''
-	return rows.length < count ? [] : keys.filter((key) => key > end)
+	let read = 0
+	let end = ''
+	for await (const rows of table.pages({ from, to: after(last) }, count)) {
+		read += rows.length
+		end = rows.at(-1)?.RowKey ?? end
+		yield { rows, behind: keys.filter((key) => key > end) }
+		if (read >= count) return
+	}
+	yield { rows: [], behind: [] }
 }

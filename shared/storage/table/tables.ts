@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createDefaultHttpClient, createHttpHeaders, createPipelineRequest } from '@azure/core-rest-pipeline'
 import { odata, TableServiceClient } from '@azure/data-tables'
 import type { TokenCredential } from '@azure/identity'
-import { payloadTooLarge } from '../../scim/error.ts'
+import { payloadTooLarge, ScimError } from '../../scim/error.ts'
 import { batchBody, batchContentType, batchError, keyPredicate, type Operation, serviceError } from './batch.ts'
 import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
 
@@ -17,11 +17,14 @@ export type TableRequest = {
 	readonly path: string
 	readonly headers: Readonly<Record<string, string>>
 	readonly body?: string
+	/** An answer of more bytes is not read to its end. */
+	readonly maxBytes?: number
 }
 
 export type TableResponse = {
 	readonly status: number
 	readonly headers: { get(name: string): string | undefined }
+	/** Incomplete if the answer has more bytes than `maxBytes`. */
 	readonly text: string
 }
 
@@ -55,8 +58,11 @@ export type Tables = {
  */
 export type Table = {
 	get(key: string): Promise<Row | undefined>
-	/** The rows of a range in the order of their keys, page by page. A page may be empty although more pages follow. */
-	pages(range: Range): AsyncGenerator<readonly Row[]>
+	/**
+	 * The rows of a range in the order of their keys, page by page, at most `count` on a page. A page may be empty although
+	 * more pages follow. It has at most 8 MiB, and may have fewer rows for that.
+	 */
+	pages(range: Range, count?: number): AsyncGenerator<readonly Row[]>
 	/** At most `count` rows from the beginning of a range. */
 	first(range: Range, count: number): Promise<readonly Row[]>
 	/**
@@ -116,7 +122,7 @@ export function connectTables(account: Account, options: ConnectOptions = {}): T
 		table: (name, partitionKey) => tableOf(client, name, partitionKey),
 		createTable: (name) => createTable(client, name),
 		deleteTable: (name) => deleteTable(client, name),
-		everyRow: (name) => pagesOf(client, `${name}()`, bare),
+		everyRow: (name) => pagesOf(client, `${name}()`, { headers: bare, count: pageSize }),
 	}
 }
 
@@ -156,7 +162,7 @@ function sender(account: Account): { endpoint: string; send: Send } {
 	const httpClient = createDefaultHttpClient()
 	return {
 		endpoint,
-		async send({ method, path, headers, body }) {
+		async send({ method, path, headers, body, maxBytes }) {
 			const response = await pipeline.sendRequest(
 				httpClient,
 				createPipelineRequest({
@@ -166,11 +172,29 @@ function sender(account: Account): { endpoint: string; send: Send } {
 					timeout,
 					allowInsecureConnection,
 					...(body !== undefined && { body }),
+					...(maxBytes !== undefined && { streamResponseStatusCodes: new Set([200]) }),
 				}),
 			)
-			return { status: response.status, headers: response.headers, text: response.bodyAsText ?? '' }
+			const { status, headers: responseHeaders, bodyAsText, readableStreamBody } = response
+			const text =
+				maxBytes === undefined || readableStreamBody === undefined
+					? (bodyAsText ?? '')
+					: await readUpTo(readableStreamBody, maxBytes)
+			return { status, headers: responseHeaders, text }
 		},
 	}
+}
+
+/** The text of an answer; if it has more bytes than `maxBytes`, at least one byte more, and the rest is not read. */
+async function readUpTo(stream: NodeJS.ReadableStream, maxBytes: number): Promise<string> {
+	const chunks: Buffer[] = []
+	let length = 0
+	for await (const chunk of stream) {
+		chunks.push(Buffer.from(chunk))
+		length += chunk.length
+		if (length > maxBytes) break
+	}
+	return Buffer.concat(chunks).toString()
 }
 
 const protocol = { 'x-ms-version': '2019-02-02', DataServiceVersion: '3.0' }
@@ -201,18 +225,18 @@ async function deleteTable(client: Client, name: string): Promise<void> {
 }
 
 function tableOf(client: Client, name: string, partitionKey: string): Table {
-	const pages = ({ from, to, select, where = [] }: Range, top?: number) => {
+	const pages = ({ from, to, select, where = [] }: Range, count = pageSize) => {
 		const filter = odata`PartitionKey eq ${partitionKey} and RowKey ge ${from} and RowKey lt ${to}`.concat(
 			...where.map(({ property, operator, value }) => ` and ${property} ${operator}${odata` ${value}`}`),
 		)
-		const path = `${name}()?$filter=${encodeURIComponent(filter)}`
-			.concat(top === undefined ? '' : `&$top=${top}`)
-			.concat(select === undefined ? '' : `&$select=${select.join()}`)
-		return pagesOf(client, path, select === undefined ? annotated : bare)
+		const path = `${name}()?$filter=${encodeURIComponent(filter)}`.concat(
+			select === undefined ? '' : `&$select=${select.join()}`,
+		)
+		return pagesOf(client, path, { headers: select === undefined ? annotated : bare, count })
 	}
 	return {
 		get: (key) => getRow(client, `${name}(${keyPredicate(partitionKey, key)})`),
-		pages: (range) => pages(range),
+		pages: (range, count) => pages(range, count),
 		async first(range, count) {
 			const rows: Row[] = []
 			for await (const page of pages(range, Math.min(count, pageSize))) {
@@ -228,6 +252,9 @@ function tableOf(client: Client, name: string, partitionKey: string): Table {
 /** The most rows that the service puts on a page. */
 const pageSize = 1000
 
+/** Bytes of a page that are read. The rows of a larger page are read in smaller pages. */
+const maxPageBytes = 8 * 2 ** 20
+
 async function getRow(client: Client, path: string): Promise<Row | undefined> {
 	const { status, headers, text } = await answerOf(client, { method: 'GET', path, headers: bare })
 	if (status === 200) return { ...JSON.parse(text), [etagProperty]: headers.get('etag') }
@@ -236,24 +263,39 @@ async function getRow(client: Client, path: string): Promise<Row | undefined> {
 	throw faultOf(error)
 }
 
-async function* pagesOf(
-	client: Client,
-	path: string,
-	headers: TableRequest['headers'],
-): AsyncGenerator<readonly Row[]> {
+/** `count` is how many rows a page has at most. */
+type PageOptions = { readonly headers: TableRequest['headers']; readonly count: number }
+
+async function* pagesOf(client: Client, path: string, { headers, count }: PageOptions): AsyncGenerator<readonly Row[]> {
 	let next = ''
-	do {
+	let size = count
+	for (;;) {
+		const words = [size < pageSize ? `$top=${size}` : '', next].filter((word) => word !== '').join('&')
 		const response = await answerOf(client, {
 			method: 'GET',
-			path: next === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${next}`,
+			path: words === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${words}`,
 			headers,
+			maxBytes: maxPageBytes,
 		})
 		if (response.status !== 200) throw faultOf(serviceError(response.status, response.text))
+		const bytes = Buffer.byteLength(response.text)
+		if (size > 1 && bytes > maxPageBytes) {
+			size = Math.min(sizeFor(rowsBegunIn(response.text), bytes), size - 1)
+			continue
+		}
 		const { value }: { value: Row[] } = JSON.parse(response.text)
 		yield value
 		next = continuationOf(response)
-	} while (next !== '')
+		if (next === '') return
+		if (value.length > 0) size = Math.min(sizeFor(value.length, bytes), count)
+	}
 }
+
+/** How many rows of the same size as these are safely less than a page may have. */
+const sizeFor = (rows: number, bytes: number): number => Math.max(Math.floor((0.75 * rows * maxPageBytes) / bytes), 1)
+
+/** How many rows an incomplete page begins. */
+const rowsBegunIn = (text: string): number => Math.max(text.split('"RowKey":').length - 1, 1)
 
 function continuationOf({ headers }: TableResponse): string {
 	const partition = headers.get('x-ms-continuation-nextpartitionkey')
@@ -307,9 +349,15 @@ async function answerOf(client: Client, request: TableRequest): Promise<TableRes
 	}
 }
 
-/** Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. */
+/**
+ * Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. A ScimError means
+ * that the request was not sent and that another attempt is of no use.
+ */
 const attempt = (client: Client, request: TableRequest): Promise<TableResponse | { readonly cause: unknown }> =>
-	client.send(request).catch((cause: unknown) => ({ cause }))
+	client.send(request).catch((cause: unknown) => {
+		if (cause instanceof ScimError) throw cause
+		return { cause }
+	})
 
 const isOutage = (status: number): boolean => status >= 500 || status === 408 || status === 429
 

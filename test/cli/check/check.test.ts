@@ -13,7 +13,7 @@ import { rollcall } from '../../support/rollcall.ts'
 
 const newTenant = useHost()
 
-/** Answers a request in the place of the service, or leaves it to the service by answering undefined. */
+/** Answers a request instead of the service. Undefined leaves the request to the service. */
 type Breach = (request: {
 	readonly method: string
 	readonly path: string
@@ -28,7 +28,7 @@ let host: Host
 let front: Server
 let url = ''
 
-/** The service behind something that breaks it. */
+/** The service behind a server that changes its answers. */
 async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
 	const { method = '', url: target = '', headers } = incoming
 	const body = await text(incoming)
@@ -70,7 +70,7 @@ const check = (...options: string[]) => rollcall(['check', url, ...options], { e
 
 type Shown = { readonly verdict: string; readonly name: string; readonly seen: string; readonly remedy?: string }
 
-/** The checks that did not pass, but for the one of the address, which is loopback here. */
+/** The checks that did not pass, except the check of the address, which is a loopback address here. */
 async function troubles(...options: string[]): Promise<readonly string[]> {
 	const { out, code } = await check('--json', ...options)
 	const { findings }: { findings: readonly Shown[] } = JSON.parse(out)
@@ -84,27 +84,28 @@ const totalOf = async (endpoint: string): Promise<number> =>
 
 const listOf = (...Resources: unknown[]) => ({
 	schemas: ['urn:ietf:params:scim:api:messages:2.0:ListResponse'],
-	...{ totalResults: Resources.length, Resources },
+	totalResults: Resources.length,
+	Resources,
 })
 
 describe('rollcall check', () => {
-	test('finds nothing wrong with a tenant of Rollcall, a line a check, and changes nothing', async () => {
+	test('passes a tenant of Rollcall, with one line for each check, and changes nothing', async () => {
 		await host.create('/Users', { userName: 'joy@example.com' })
 		const { code, out, err } = await check()
 		expect({ code, err }).toEqual({ code: 0, err: '' })
 		expect(out.replace(/\d+ ms/, 'n ms')).toBe(`\
-WARN  address                     http: to let Entra reach it, serve HTTPS: docs/entra.md
-PASS  Test Connection             200 and an empty list for a user that nobody is, in n ms
+WARN  address                     http: Entra can only reach https: docs/entra.md
+PASS  Test Connection             200 and an empty list for an unknown userName, in n ms
 PASS  request without a token     401
 PASS  request with a wrong token  401
-PASS  group that nobody is in     200 and an empty list
+PASS  group that does not exist   200 and an empty list
 PASS  user that does not exist    404 and a SCIM error
-PASS  filter that is none         400
+PASS  malformed filter            400
 PASS  page of users               1 of 1
-PASS  media type                  application/scim+json, also of an error
+PASS  media type                  application/scim+json, also for an error
 PASS  ServiceProviderConfig       PATCH is supported
 PASS  ResourceTypes               /Users, /Groups
-PASS  Schemas                     3 schemas, the one of users among them
+PASS  Schemas                     3 schemas, including the one for users
 
 Entra can work with this.
 `)
@@ -112,7 +113,7 @@ Entra can work with this.
 		expect(await totalOf('/Users')).toBe(1)
 	})
 
-	test('with --write makes and deletes a user and a group, with and without a flag on the URL', async () => {
+	test('with --write creates and deletes a user and a group, with and without a flag in the URL', async () => {
 		expect(await troubles('--write')).toEqual([])
 		const flags = new Set<boolean>()
 		breach = ({ query }) => {
@@ -133,17 +134,17 @@ Entra can work with this.
 	})
 })
 
-describe('rollcall check says what is wrong, and what helps', () => {
+describe('rollcall check names the problem and the remedy', () => {
 	test.each<[string, Breach, RegExp]>([
 		[
-			'a token of somebody else',
+			'a token of another tenant',
 			() => undefined,
-			/^FAIL Test Connection: 401 instead of 200 \(".*"\): the token is not one of this tenant's/,
+			/^FAIL Test Connection: 401 instead of 200 \(".*"\): the token belongs to another tenant/,
 		],
 		[
 			'a wrong path',
 			() => ({ status: 404, type: 'text/html', body: '<h1>' }),
-			/^FAIL Test Connection: 404 for \/Users, and no SCIM error: correct the path/,
+			/^FAIL Test Connection: 404 for \/Users, without a SCIM error: correct the path/,
 		],
 		[
 			'a path that a SCIM service does not know',
@@ -153,25 +154,25 @@ describe('rollcall check says what is wrong, and what helps', () => {
 		[
 			'a page of HTML',
 			() => ({ status: 200, type: 'text/html', body: '<h1>' }),
-			/^FAIL Test Connection: 200, but no ListResponse: the body is not JSON, but text\/html: /,
+			/^FAIL Test Connection: 200, but not a ListResponse: the body is not JSON; its Content-Type is text\/html: /,
 		],
 		[
 			'a redirection',
 			() => ({ status: 301, location: 'https://x' }),
-			/^FAIL Test Connection: 301 instead of 200: use the address that it redirects to/,
+			/^FAIL Test Connection: 301 instead of 200: use the target of the redirect/,
 		],
 		[
 			'a firewall',
 			() => ({ status: 403, type: 'text/html' }),
-			/^FAIL Test Connection: 403 instead of 200: something in front .* User-Agent/,
+			/^FAIL Test Connection: 403 instead of 200: a firewall in front .* User-Agent/,
 		],
 		['a broken service', () => ({ status: 500 }), /^FAIL Test Connection: 500 instead of 200: look at the log/],
 		[
 			'a filter that is ignored',
 			() => ({ status: 200, body: listOf({}, {}) }),
-			/^FAIL Test Connection: 2 users for a userName that nobody has: apply the filter/,
+			/^FAIL Test Connection: 2 users for a userName that no user has: apply the filter/,
 		],
-	])('%s ends it', async (name, each, expected) => {
+	])('%s ends the check', async (name, each, expected) => {
 		breach = each
 		if (name.startsWith('a token')) host = { ...host, token: 'not-a-token-of-this-tenant' }
 		const found = await troubles('--write')
@@ -180,24 +181,24 @@ describe('rollcall check says what is wrong, and what helps', () => {
 
 	test.each<[string, Breach, readonly RegExp[]]>([
 		[
-			'a directory that is open to anybody',
+			'a directory without authentication',
 			({ authorization = '', query }) =>
 				!authorization.includes(host.token) && query.has('count') ? { status: 200, body: listOf() } : undefined,
 			[
-				/^FAIL request without a token: 200 instead of 401: anybody can read this directory/,
-				/^FAIL request with a wrong token: 200 instead of 401: anybody/,
+				/^FAIL request without a token: 200 instead of 401: everyone can read this directory/,
+				/^FAIL request with a wrong token: 200 instead of 401: everyone/,
 			],
 		],
 		[
 			'no groups',
 			({ path }) => (path === '/Groups' ? { status: 404 } : undefined),
-			[/^FAIL group that nobody is in: 404 instead of 200: answer \/Groups with 200 and an empty ListResponse/],
+			[/^FAIL group that does not exist: 404 instead of 200: answer \/Groups with 200 and an empty ListResponse/],
 		],
 		[
 			'errors that are not SCIM',
 			({ path }) => (path.startsWith('/Users/') ? { status: 404, type: 'text/plain', body: 'no' } : undefined),
 			[
-				/^FAIL user that does not exist: 404, but no SCIM error: the body is not JSON/,
+				/^FAIL user that does not exist: 404, but not a SCIM error: the body is not JSON/,
 				/^FAIL media type: text\/plain: /,
 			],
 		],
@@ -207,7 +208,7 @@ describe('rollcall check says what is wrong, and what helps', () => {
 				path.startsWith('/Users/')
 					? { status: 404, body: { schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'], status: 404 } }
 					: undefined,
-			[/^FAIL user that does not exist: 404, but no SCIM error: status: /],
+			[/^FAIL user that does not exist: 404, but not a SCIM error: status: /],
 		],
 		[
 			'plain JSON',
@@ -216,7 +217,7 @@ describe('rollcall check says what is wrong, and what helps', () => {
 			[
 				/^FAIL request without a token: /,
 				/^FAIL request with a wrong token: /,
-				/^FAIL filter that is none: 200 instead of 400: refuse what cannot be understood/,
+				/^FAIL malformed filter: 200 instead of 400: refuse a malformed filter/,
 				/^WARN media type: application\/json: /,
 			],
 		],
@@ -226,8 +227,8 @@ describe('rollcall check says what is wrong, and what helps', () => {
 				/^\/(Schemas|ResourceTypes|ServiceProviderConfig)$/.test(path) ? { status: 200, body: {} } : undefined,
 			[
 				/^FAIL ServiceProviderConfig: patch.supported is not true: support PATCH/,
-				/^FAIL ResourceTypes: 200, but no ListResponse: /,
-				/^FAIL Schemas: 200, but no ListResponse: /,
+				/^FAIL ResourceTypes: 200, but not a ListResponse: /,
+				/^FAIL Schemas: 200, but not a ListResponse: /,
 			],
 		],
 	])('%s', async (_, each, expected) => {
@@ -245,8 +246,8 @@ describe('rollcall check says what is wrong, and what helps', () => {
 			'PATCH that changes nothing',
 			({ method, path }) => (method === 'PATCH' && path.startsWith('/Users/') ? { status: 204 } : undefined),
 			[
-				/^FAIL replace attributes: name.familyName is "Check" instead of "Replaced": store what is sent/,
-				/^FAIL add attributes that were not there: phoneNumbers\[type eq "mobile"\].value is absent instead of /,
+				/^FAIL replace attributes: name.familyName is "Check" instead of "Replaced": store and return the value/,
+				/^FAIL add new attributes: phoneNumbers\[type eq "mobile"\].value is absent instead of /,
 				/^FAIL set and remove the manager: manager.value is absent instead of "a-manager"/,
 				/^FAIL disable the user: active is true instead of false/,
 			],
@@ -257,7 +258,7 @@ describe('rollcall check says what is wrong, and what helps', () => {
 			[/^FAIL add a member: members is absent instead of /],
 		],
 		[
-			'DELETE that is refused, of which it says what is left',
+			'a refused DELETE, with the resources that are left behind',
 			({ method }) => (method === 'DELETE' ? { status: 405 } : undefined),
 			[
 				/^FAIL delete the group: 405 instead of 204/,
@@ -270,7 +271,7 @@ describe('rollcall check says what is wrong, and what helps', () => {
 		expect(await troubles('--write')).toEqual(expected.map((pattern) => expect.stringMatching(pattern)))
 	})
 
-	test('duplicates, which it deletes again', async () => {
+	test('duplicates, which the check deletes again', async () => {
 		const seen = new Set<string>()
 		breach = async ({ method, path, body }) => {
 			if (method !== 'POST' || !seen.has(path)) {
@@ -287,10 +288,10 @@ describe('rollcall check says what is wrong, and what helps', () => {
 		}
 		expect(await troubles('--write')).toEqual([
 			expect.stringMatching(
-				/^FAIL create the same user again: 201 instead of 409: answer 409 where the userName is taken/,
+				/^FAIL create the same user again: 201 instead of 409: answer 409 if the userName is taken/,
 			),
 			expect.stringMatching(
-				/^FAIL create the same group again: 201 instead of 409: answer 409 where the displayName is taken/,
+				/^FAIL create the same group again: 201 instead of 409: answer 409 if the displayName is taken/,
 			),
 		])
 		expect(await Promise.all([totalOf('/Users'), totalOf('/Groups')])).toEqual([0, 0])
@@ -304,7 +305,7 @@ describe('rollcall check on an address', () => {
 		return { code, last: findings.at(-1) }
 	}
 
-	test('says that nothing listens', async () => {
+	test('says that no server listens', async () => {
 		const closed = createServer().listen(0, '127.0.0.1')
 		await new Promise((resolve) => closed.once('listening', resolve))
 		const { port } = closed.address() as AddressInfo // sound: it listens on a port
@@ -312,20 +313,23 @@ describe('rollcall check on an address', () => {
 		expect(await toAddress(`http://127.0.0.1:${port}/scim/acme`)).toEqual({
 			code: 1,
 			last: {
-				...{ name: 'Test Connection', verdict: 'FAIL', seen: expect.stringMatching(/ECONNREFUSED/) },
-				remedy: `nothing listens on port ${port} of 127.0.0.1: start it, or correct the port`,
+				name: 'Test Connection',
+				verdict: 'FAIL',
+				seen: expect.stringMatching(/ECONNREFUSED/),
+				remedy: `no server listens on port ${port} of 127.0.0.1: start the server, or correct the port`,
 			},
 		})
 	})
 
-	test('says that what listens does not speak TLS', async () => {
+	test('says that the server does not speak TLS', async () => {
 		const plain = createServer((_, response) => response.end()).listen(0, '127.0.0.1')
 		await new Promise((resolve) => plain.once('listening', resolve))
 		const { port } = plain.address() as AddressInfo // sound: it listens on a port
 		expect(await toAddress(`https://127.0.0.1:${port}/scim/acme`)).toMatchObject({
 			last: {
-				...{ verdict: 'FAIL', seen: `127.0.0.1:${port} does not speak TLS` },
-				remedy: 'correct the port, or let it serve HTTPS',
+				verdict: 'FAIL',
+				seen: `127.0.0.1:${port} does not speak TLS`,
+				remedy: 'correct the port, or serve HTTPS there',
 			},
 		})
 		plain.close()
@@ -337,15 +341,15 @@ describe('rollcall check on an address', () => {
 		const { port } = server.address() as AddressInfo // sound: it listens on a port
 		expect(await toAddress(`https://127.0.0.1:${port}/scim/acme`)).toMatchObject({
 			code: 1,
-			last: { verdict: 'FAIL', remedy: expect.stringMatching(/^Entra trusts public authorities only/) },
+			last: { verdict: 'FAIL', remedy: expect.stringMatching(/^Entra trusts only public authorities/) },
 		})
 		server.close()
 	})
 
-	test('takes http for no address that Entra could call', async () => {
+	test('refuses http, which Entra cannot call', async () => {
 		const { out } = await rollcall(['check', 'http://scim.invalid/scim/acme'], { env: { ROLLCALL_TOKEN: 'x' } })
 		expect(out).toMatch(
-			/^FAIL {2}address +http: Entra takes https alone: serve HTTPS\nFAIL {2}Test Connection +scim\.invalid: /,
+			/^FAIL {2}address +http: Entra accepts only https: serve HTTPS\nFAIL {2}Test Connection +scim\.invalid: /,
 		)
 		expect(out).toMatch(/\n\n2 of 2 checks failed\.\n$/)
 	})
@@ -354,7 +358,7 @@ describe('rollcall check on an address', () => {
 		[['check', 'acme'], {}, 'acme is not a URL'],
 		[['check', 'ftp://host/scim/acme'], {}, 'ftp://host/scim/acme is not a URL'],
 		[['check', 'https://host/scim/acme'], {}, 'no token'],
-		[['check', 'https://host/scim/acme'], { ROLLCALL_TOKEN: 'Bearer x' }, 'what ROLLCALL_TOKEN holds is not a token'],
+		[['check', 'https://host/scim/acme'], { ROLLCALL_TOKEN: 'Bearer x' }, 'ROLLCALL_TOKEN does not hold a valid token'],
 		[['check', 'https://host/scim/acme', '--token-file', '/dev/null'], {}, '/dev/null is empty'],
 		[['check', 'https://host/scim/acme', '--token-file', '/absent'], {}, '/absent cannot be read: ENOENT.*'],
 	])('%j with %j is refused: %s', async (args, env, message) => {

@@ -15,7 +15,7 @@ test.each([
 	expect(bar(done)).toBe(text)
 })
 
-test('a bar is shown where somebody watches, and taken away at the end whatever happens', async () => {
+test('a bar is shown on a terminal, and always removed at the end', async () => {
 	const seen: string[] = []
 	const err = (text: string) => seen.push(text)
 	const work = withProgress({ err, isWatched: true }, async (show) => {
@@ -28,7 +28,7 @@ test('a bar is shown where somebody watches, and taken away at the end whatever 
 	expect(seen).toHaveLength(2)
 })
 
-test('an import shows how much of its file it has read', async () => {
+test('an import shows which part of its file it has read', async () => {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-cli-'))
 	const [data, file] = [join(folder, 'data'), join(folder, 'export')]
 	await rollcall(['tenant', 'add', 'acme', '--data', data])

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { openPlace, type Place } from '../../../cli/place.ts'
 import { removeTenant } from '../../../cli/remove.ts'
+import { type DeploymentTarget, openTarget } from '../../../cli/target.ts'
 import { exportTenant } from '../../../cli/transfer/export.ts'
 import { unavailable } from '../../../shared/scim/error.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
@@ -15,13 +15,13 @@ import { inParallel } from '../../../shared/storage/table/parallel.ts'
 import type { Tenant } from '../../../shared/tenants/tenants.ts'
 
 let data = ''
-let place: Place
+let target: DeploymentTarget
 beforeAll(async () => {
 	data = await mkdtemp(join(tmpdir(), 'rollcall-cli-data-'))
-	place = await openPlace({ folder: data }, { isFirst: true, say: () => {}, program: 'rollcall' })
+	target = await openTarget({ folder: data }, { isFirst: true, say: () => {}, program: 'rollcall' })
 })
 afterAll(async () => {
-	await place.close()
+	await target.close()
 	await rm(data, { recursive: true })
 })
 
@@ -38,14 +38,14 @@ afterEach(() => rm(folder, { recursive: true }))
 let count = 0
 
 async function newTenant(name = `acme-${++count}`): Promise<Tenant> {
-	const tenant = await place.tenants.createTenant({ name, mode: 'store', settings: {} })
+	const tenant = await target.tenants.createTenant({ name, mode: 'store', settings: {} })
 	if (tenant === 'exists') throw new Error(`${name} is there`)
 	return tenant
 }
 
 type Named = readonly (readonly [name: string, members: readonly number[]])[]
 
-/** Users, and groups with those whose numbers are given. */
+/** Creates users, and groups with the users of the given numbers. */
 async function populate(store: ResourceStore, userNames: readonly string[], groups: Named) {
 	const users: ResourceId[] = []
 	for (const userName of userNames) users.push((await store.create(userType, { attributes: { userName } })).id)
@@ -57,17 +57,20 @@ async function populate(store: ResourceStore, userNames: readonly string[], grou
 	return { users, groups: ids }
 }
 
-/** Exports to the file, or does something else with it, and answers what it says meanwhile. */
-async function work(name: string, command = exportTenant, at = place): Promise<string> {
+/** Runs an export to the file, or another command, and returns its messages. */
+async function work(name: string, command = exportTenant, at = target): Promise<string> {
 	let said = ''
-	const surroundings = {
+	const environment = {
 		out: async () => {},
 		err: (text: string) => {
 			said += text
 		},
-		...{ input: Readable.from([]), isWatched: false, env: {}, program: 'rollcall' },
+		input: Readable.from([]),
+		isWatched: false,
+		env: {},
+		program: 'rollcall',
 	}
-	await command({ args: [name], values: { out: file, yes: true }, surroundings })(at).catch((error: unknown) => {
+	await command({ args: [name], values: { out: file, yes: true }, environment })(at).catch((error: unknown) => {
 		if (!(error instanceof Error)) throw error
 		said += `${error.name}: ${error.message}\n${'hint' in error ? error.hint : ''}`
 	})
@@ -77,7 +80,7 @@ async function work(name: string, command = exportTenant, at = place): Promise<s
 const textOf = (name = file): Promise<string> => readFile(name, 'utf8')
 const withoutTime = (text: string): string => text.replace(/"exported":"[^"]*"/, '')
 
-/** The lines of the file but for its first one, each as its type and what it is of. */
+/** The lines of the file except the first one, each as its type and its ids. */
 async function linesOf(): Promise<readonly string[]> {
 	const [, ...lines] = (await textOf()).trimEnd().split('\n')
 	return lines.map((line) => {
@@ -87,7 +90,7 @@ async function linesOf(): Promise<readonly string[]> {
 	})
 }
 
-/** Leaves what an export leaves that is killed before a line of this type. */
+/** Leaves the file of an export that was killed before a line of this type. */
 async function killBefore(type: string): Promise<void> {
 	const text = await textOf()
 	await writeFile(part, text.slice(0, text.indexOf(`{"type":"${type}"`)))
@@ -95,10 +98,10 @@ async function killBefore(type: string): Promise<void> {
 }
 
 describe('an export that was killed', () => {
-	test('is what it would have been, at whichever byte that was', async () => {
+	test('equals an uninterrupted export, whichever byte was the last', async () => {
 		const tenant = await newTenant()
 		await populate(
-			place.open(tenant),
+			target.open(tenant),
 			['joy', 'Ünal'],
 			[
 				['Empty', []],
@@ -109,23 +112,25 @@ describe('an export that was killed', () => {
 		)
 		await work(tenant.name)
 		const whole = await readFile(file)
-		// The first and last bytes of every line, and some between.
+		// The first and last bytes of every line, and some in between.
 		const isTried = (size: number) => size % 29 === 0 || whole.subarray(Math.max(0, size - 2), size + 2).includes('\n')
 		for (const size of [...Array(whole.length + 1).keys()].filter(isTried)) {
 			await rm(file)
 			await writeFile(part, whole.subarray(0, size))
 			const said = await work(tenant.name)
 			expect([size, withoutTime(await textOf()), await readdir(folder)]).toEqual([
-				...[size, withoutTime(whole.toString()), ['file']],
+				size,
+				withoutTime(whole.toString()),
+				['file'],
 			])
 			const isBegun = size > whole.indexOf('\n')
-			expect(said).toMatch(isBegun ? /^Going on with \S+\.part, which was begun at 20\S+Z\. .*\.\n$/ : /^$/)
+			expect(said).toMatch(isBegun ? /^Continuing \S+\.part, begun at 20\S+Z\. .*\.\n$/ : /^$/)
 		}
 	}, 120_000)
 
-	test('among more users than one page has, leaves out none and has none twice', async () => {
+	test('with more users than one page has every user once', async () => {
 		const tenant = await newTenant()
-		const store = place.open(tenant)
+		const store = target.open(tenant)
 		const numbers = [...Array(503).keys()]
 		await inParallel(numbers, (number) => store.create(userType, { attributes: { userName: `user-${number}` } }))
 		await work(tenant.name)
@@ -136,26 +141,26 @@ describe('an export that was killed', () => {
 			await work(tenant.name)
 			expect(withoutTime(await textOf())).toBe(withoutTime(whole))
 		}
-	}, 60_000)
+	})
 
-	test('says when it began and what it has, which stays', async () => {
+	test('says when it began and what it keeps', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['joy', 'kim'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['joy', 'kim'], [['Staff', [0]]])
 		await work(tenant.name)
 		const [header = ''] = (await textOf()).split('\n')
 		await killBefore('Membership')
 		expect(await work(tenant.name)).toBe(
-			`Going on with ${part}, which was begun at ${JSON.parse(header).exported}. What it has stays as it was read: 2 users, 1 group, 0 memberships.\n`,
+			`Continuing ${part}, begun at ${JSON.parse(header).exported}. It keeps what was already read: 2 users, 1 group, 0 memberships.\n`,
 		)
 		expect((await textOf()).startsWith(`${header}\n`)).toBe(true)
 		expect((await stat(file)).mode & 0o777).toBe(0o600)
 	})
 })
 
-describe('where the tenant has changed meanwhile', () => {
-	test('users that were written stay as they were, and those behind them are as they are now', async () => {
+describe('an export of a tenant that changes meanwhile', () => {
+	test('users that were written stay unchanged, and later ones are current', async () => {
 		const tenant = await newTenant()
-		const store = place.open(tenant)
+		const store = target.open(tenant)
 		const { users } = await populate(store, ['ann', 'bob', 'cid'], [])
 		const [ann = '', bob = '', cid = ''] = users
 		await work(tenant.name)
@@ -171,14 +176,19 @@ describe('where the tenant has changed meanwhile', () => {
 		const made = await populate(store, ['dan'], [['Staff', [0]]])
 		await work(tenant.name)
 		expect(await linesOf()).toEqual([
-			...[`${ann} ann`, `${bob} bob`, `${cid} cyd`, `${made.users[0]} dan`, `${made.groups[0]} Staff`],
-			...[`${made.users[0]} in ${made.groups[0]}`, 'End 4 1 1'],
+			`${ann} ann`,
+			`${bob} bob`,
+			`${cid} cyd`,
+			`${made.users[0]} dan`,
+			`${made.groups[0]} Staff`,
+			`${made.users[0]} in ${made.groups[0]}`,
+			'End 4 1 1',
 		])
 	})
 
-	test('what is made behind its kind is left out, and memberships are those of now', async () => {
+	test('leaves out resources created after their kind was written, and has the current memberships', async () => {
 		const tenant = await newTenant()
-		const store = place.open(tenant)
+		const store = target.open(tenant)
 		const { users, groups } = await populate(
 			store,
 			['ann', 'bob'],
@@ -192,7 +202,7 @@ describe('where the tenant has changed meanwhile', () => {
 		const [staff = '', board = '', gone = ''] = groups
 		await work(tenant.name)
 		const text = await textOf()
-		// In the middle of the members of Staff, whose memberships are read again.
+		// Among the members of Staff, whose memberships are read again.
 		await writeFile(part, text.slice(0, text.indexOf(`"member":"${bob}"`)))
 		await rm(file)
 		if (ann === undefined) throw new Error('she is there')
@@ -204,23 +214,30 @@ describe('where the tenant has changed meanwhile', () => {
 		await store.changeMembers(board, { add: [{ value: cid }], remove: [] })
 		await work(tenant.name)
 		expect(await linesOf()).toEqual([
-			...[`${ann} ann`, `${bob} bob`, `${staff} Staff`, `${board} Board`, `${gone} Gone`],
-			...[`${bob} in ${staff}`, `${ann} in ${board}`, `${cid} in ${board}`, 'End 2 3 3'],
+			`${ann} ann`,
+			`${bob} bob`,
+			`${staff} Staff`,
+			`${board} Board`,
+			`${gone} Gone`,
+			`${bob} in ${staff}`,
+			`${ann} in ${board}`,
+			`${cid} in ${board}`,
+			'End 2 3 3',
 		])
 	})
 })
 
-describe('what is not gone on with', () => {
-	test('the export of another tenant, or of an earlier one of that name', async () => {
+describe('an export is not continued', () => {
+	test('if it is one of another tenant, or of an earlier tenant of the same name', async () => {
 		const { name } = await newTenant()
 		const other = await newTenant()
 		await work(name)
 		await killBefore('End')
 		const before = await textOf(part)
 		expect(await work(other.name)).toBe(
-			`Failure: ${part} is the beginning of an export of the tenant ${name}\ndelete ${part}, or name another file with --out`,
+			`Failure: ${part} is the beginning of an export of the tenant ${name}\ndelete ${part}, or give another file with --out`,
 		)
-		await place.tenants.deleteTenant(name)
+		await target.tenants.deleteTenant(name)
 		await newTenant(name)
 		expect(await work(name)).toMatch(`Failure: ${part} is the beginning of an export of an earlier tenant ${name}\n`)
 		expect(await readdir(folder)).toEqual(['file.part'])
@@ -228,12 +245,12 @@ describe('what is not gone on with', () => {
 	})
 
 	test.each([
-		['something else\n', /^Failure: \S+\.part:1 is not a line of an export: .*\ndelete \S+, and export again$/],
+		['something else\n', /^Failure: \S+\.part:1 is not a line of an export: .*\ndelete \S+ and export again$/],
 		[
 			'{"type":"End","users":0,"groups":0,"memberships":0}\n',
 			/^Failure: \S+\.part is not the beginning of an export\n/,
 		],
-	])('a file with %j', async (content, said) => {
+	])('if the file has %j', async (content, said) => {
 		const { name } = await newTenant()
 		await writeFile(part, content)
 		expect(await work(name)).toMatch(said)
@@ -241,20 +258,20 @@ describe('what is not gone on with', () => {
 		expect(await textOf(part)).toBe(content)
 	})
 
-	test('one whose groups are not those of its memberships', async () => {
+	test('if its memberships belong to other groups', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['ann'], [['Staff', [0]]])
 		await work(tenant.name)
 		await killBefore('End')
 		await writeFile(part, (await textOf(part)).replace(/^\{"type":"Group".*\n/m, ''))
-		expect(await work(tenant.name)).toMatch(/^Failure: \S+ has no line of the group \w{32}\ndelete /)
+		expect(await work(tenant.name)).toMatch(/^Failure: \S+ has no line for the group \w{32}\ndelete /)
 	})
 
-	test('one that another process writes; what is left of a process that is gone does not count', async () => {
+	test('if another process writes it; the lock of a dead process does not count', async () => {
 		const { name } = await newTenant()
 		await writeFile(`${part}.lock`, String(process.ppid))
 		expect(await work(name)).toBe(
-			`Failure: process ${process.ppid} already writes ${part}\nwait for it, or delete ${part}.lock if that process is something else`,
+			`Failure: process ${process.ppid} already writes ${part}\nwait for that process, or delete ${part}.lock if it is another program`,
 		)
 		expect(await readdir(folder)).toEqual(['file.part.lock'])
 		await writeFile(`${part}.lock`, String(spawnSync('true').pid))
@@ -262,15 +279,15 @@ describe('what is not gone on with', () => {
 		expect(await readdir(folder)).toEqual(['file'])
 	})
 
-	test('one before a tenant is removed, since users may have changed that it has', async () => {
+	test('before a tenant is removed, because its users may have changed', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [])
+		await populate(target.open(tenant), ['ann'], [])
 		await work(tenant.name)
 		await killBefore('End')
 		expect(await work(tenant.name, removeTenant)).toBe(
-			`Failure: ${part} is what an export has left that was interrupted\nit may be out of date: delete it, or name another file with --out`,
+			`Failure: ${part} is left from an interrupted export\nit may be out of date: delete it, or give another file with --out`,
 		)
-		expect(await place.open(tenant).query(userType, { page: { after: '', count: 1 } })).toMatchObject({
+		expect(await target.open(tenant).query(userType, { page: { after: '', count: 1 } })).toMatchObject({
 			totalResults: 1,
 		})
 		await rm(part)
@@ -280,31 +297,31 @@ describe('what is not gone on with', () => {
 })
 
 describe('an export that fails', () => {
-	/** The same place with groups whose members cannot be read. */
-	const broken = (): Place => ({
-		...place,
+	/** The same target, but the members of its groups cannot be read. */
+	const broken = (): DeploymentTarget => ({
+		...target,
 		open: (tenant) => ({
-			...place.open(tenant),
+			...target.open(tenant),
 			getGroup: () => Promise.reject(unavailable('the directory is not available just now', 5)),
 		}),
 	})
 
-	test('keeps what it has and says so, and goes on the next time', async () => {
+	test('keeps its part and says so, and continues the next time', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['ann'], [['Staff', [0]]])
 		expect(await work(tenant.name, exportTenant, broken())).toBe(
-			`What is exported so far is in ${part}; the same command goes on from there.\nScimError: the directory is not available just now\n`,
+			`The part exported so far is in ${part}. Run the same command again to continue.\nScimError: the directory is not available just now\n`,
 		)
 		expect(await readdir(folder)).toEqual(['file.part'])
 		expect(await work(tenant.name)).toMatch(/: 1 user, 1 group, 0 memberships\.\n$/)
 		expect(await linesOf()).toHaveLength(4)
 	})
 
-	test('before a tenant is removed leaves nothing, and the tenant', async () => {
+	test('before a tenant is removed leaves no file and keeps the tenant', async () => {
 		const tenant = await newTenant()
-		await populate(place.open(tenant), ['ann'], [['Staff', [0]]])
+		await populate(target.open(tenant), ['ann'], [['Staff', [0]]])
 		expect(await work(tenant.name, removeTenant, broken())).toMatch(/^ScimError: /)
 		expect(await readdir(folder)).toEqual([])
-		expect(await place.tenants.getTenant(tenant.name)).toBeDefined()
+		expect(await target.tenants.getTenant(tenant.name)).toBeDefined()
 	})
 })

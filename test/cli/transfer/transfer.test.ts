@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openPlace } from '../../../cli/place.ts'
+import { openTarget } from '../../../cli/target.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
 import { urn } from '../../../shared/scim/urn.ts'
@@ -22,28 +22,30 @@ const run = (line: string, options: RunOptions = {}) =>
 const json = async (line: string) => jsonOf(await run(`${line} --json`))
 const file = (name: string) => join(folder, name)
 
-/** Works on the directory of a tenant. */
+/** Runs work on the directory of a tenant. */
 async function within<T>(tenant: string, work: (store: ResourceStore) => Promise<T>): Promise<T> {
-	const place = await openPlace(
+	const target = await openTarget(
 		{ folder: join(folder, 'data') },
 		{ isFirst: false, say: () => {}, program: 'rollcall' },
 	)
 	try {
-		const found = await place.tenants.getTenant(tenant)
+		const found = await target.tenants.getTenant(tenant)
 		if (found === undefined) throw new Error(`there is no ${tenant}`)
-		return await work(place.open(found))
+		return await work(target.open(found))
 	} finally {
-		await place.close()
+		await target.close()
 	}
 }
 
 const joy = {
-	...{ userName: 'joy@example.com', active: false, name: { familyName: 'Ünal', givenName: 'Joy\u2028"' } },
+	userName: 'joy@example.com',
+	active: false,
+	name: { familyName: 'Ünal', givenName: 'Joy\u2028"' },
 	emails: [{ value: 'joy@example.com', type: 'work', primary: true }],
 	[urn.enterpriseUser]: { department: 'R&D', manager: { value: 'nobody' } },
 }
 
-/** Two users and two groups, of which one has both users and the other none. */
+/** Two users and two groups. One group has both users, the other has none. */
 const populate = (tenant: string) =>
 	within(tenant, async (store) => {
 		const { id: joyId } = await store.create(userType, { attributes: joy })
@@ -54,7 +56,7 @@ const populate = (tenant: string) =>
 		return { joyId, kimId, staffId, emptyId }
 	})
 
-/** The lines of an export without what every export has of its own. */
+/** The lines of an export without the values that differ between exports. */
 async function linesOf(name: string) {
 	const lines = (await readFile(file(name), 'utf8')).trimEnd().split('\n')
 	return lines.map((line) => {
@@ -66,11 +68,12 @@ async function linesOf(name: string) {
 const tally = (created: number, present: number) => ({ created, present })
 
 describe('rollcall export', () => {
-	test('writes users, groups and memberships, a line each, to a file for its owner alone', async () => {
+	test('writes users, groups and memberships, one per line, to a file that only its owner can read', async () => {
 		const { joyId, kimId, staffId, emptyId } = await populate('acme')
 		const { code, out, err } = await run(`export acme --out ${file('acme.ndjson')}`)
 		expect({ code, out, err }).toEqual({
-			...{ code: 0, err: '' },
+			code: 0,
+			err: '',
 			out: `Exported 2 users, 2 groups, 2 memberships to ${file('acme.ndjson')}\n`,
 		})
 		expect(await linesOf('acme.ndjson')).toEqual([
@@ -86,7 +89,7 @@ describe('rollcall export', () => {
 		expect((await stat(file('acme.ndjson'))).mode & 0o777).toBe(0o600)
 	})
 
-	test('writes to standard output where no file is named, with progress where somebody watches', async () => {
+	test('writes to standard output if no file is given, with progress on a terminal', async () => {
 		await populate('acme')
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		const { code, out, err } = await run('export acme', { isWatched: true })
@@ -100,15 +103,17 @@ describe('rollcall export', () => {
 		expect(err.endsWith('\r\u001b[K')).toBe(true)
 	})
 
-	test('overwrites nothing, and leaves nothing where it fails', async () => {
+	test('overwrites no file, and leaves none if it fails', async () => {
 		await writeFile(file('mine'), 'mine')
 		expect(await run(`export acme --out ${file('mine')}`)).toEqual({
-			...{ code: 1, out: '' },
-			err: `error: ${file('mine')} is there already\nhint: name another file with --out\n`,
+			code: 1,
+			out: '',
+			err: `error: ${file('mine')} already exists\nhint: give another file with --out\n`,
 		})
 		expect(await readFile(file('mine'), 'utf8')).toBe('mine')
 		expect(await run(`export acme --out ${file('no/such/folder')}`)).toMatchObject({
-			...{ code: 1, out: '' },
+			code: 1,
+			out: '',
 			err: expect.stringMatching(/^error: \S+ cannot be written: ENOENT.*\nhint: /),
 		})
 	})
@@ -118,44 +123,52 @@ describe('rollcall export', () => {
 		async (line) => {
 			await run('tenant add initech --mode relay')
 			expect(await run(line)).toEqual({
-				...{ code: 1, out: '' },
-				err: 'error: the tenant initech has no directory here\nhint: its mode is relay: users and groups are in the SCIM server behind it\n',
+				code: 1,
+				out: '',
+				err: 'error: the tenant initech has no directory in Rollcall\nhint: its mode is relay: its users and groups are in the SCIM server behind the relay\n',
 			})
 		},
 	)
 })
 
 describe('rollcall import', () => {
-	test('makes in another tenant what was exported, with the same ids, and nothing the second time', async () => {
+	test('creates the exported resources in another tenant, with the same ids, and nothing the second time', async () => {
 		await populate('acme')
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		expect((await run(`import globex ${file('acme.ndjson')}`)).out).toBe(
-			'Users        2 created  0 there before\nGroups       2 created  0 there before\nMemberships  2 created  0 there before\n',
+			'Users        2 created  0 already present\nGroups       2 created  0 already present\nMemberships  2 created  0 already present\n',
 		)
 		await run(`export globex --out ${file('globex.ndjson')}`)
 		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
 		expect(await json(`import globex ${file('acme.ndjson')}`)).toEqual({
-			...{ name: 'globex', users: tally(0, 2), groups: tally(0, 2), memberships: tally(0, 2) },
-			...{ conflicts: [], isWhole: true },
+			name: 'globex',
+			users: tally(0, 2),
+			groups: tally(0, 2),
+			memberships: tally(0, 2),
+			conflicts: [],
+			isWhole: true,
 		})
 	})
 
-	test('goes on where it was interrupted, and says of half a file that it is not whole', async () => {
+	test('continues after an interruption, and says that half a file is incomplete', async () => {
 		await populate('acme')
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		const lines = (await readFile(file('acme.ndjson'), 'utf8')).split('\n')
 		await writeFile(file('half.ndjson'), lines.slice(0, 6).join('\n'))
 		const half = await run(`import globex ${file('half.ndjson')}`)
 		expect(half).toEqual({
-			...{ code: 1, err: '' },
-			out: `Users        2 created  0 there before\nGroups       2 created  0 there before\nMemberships  1 created  0 there before\n${file('half.ndjson')} is not whole: its last line is missing.\n`,
+			code: 1,
+			err: '',
+			out: `Users        2 created  0 already present\nGroups       2 created  0 already present\nMemberships  1 created  0 already present\n${file('half.ndjson')} is incomplete: its last line is missing.\n`,
 		})
 		expect(await json(`import globex ${file('acme.ndjson')}`)).toMatchObject({
-			...{ users: tally(0, 2), groups: tally(0, 2), memberships: tally(1, 1) },
+			users: tally(0, 2),
+			groups: tally(0, 2),
+			memberships: tally(1, 1),
 		})
 	})
 
-	test('says what conflicts, changes none of that, and imports the rest', async () => {
+	test('lists conflicts without changing anything, and imports the rest', async () => {
 		const { joyId, kimId, staffId, emptyId } = await populate('acme')
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		const kim = await within('globex', async (store) => {
@@ -169,7 +182,7 @@ describe('rollcall import', () => {
 		const { code, out } = await run(`import globex ${file('acme.ndjson')}`)
 		expect(code).toBe(1)
 		expect(out.split('\n').slice(3)).toEqual([
-			`conflict in line 2, User ${joyId}: it is there with another active, title`,
+			`conflict in line 2, User ${joyId}: it already exists with a different active, title`,
 			`conflict in line 3, User ${kimId}: userName "kim@example.com" is already taken`,
 			`conflict in line 5, Group ${emptyId}: displayName "Empty" is already taken`,
 			`conflict in line 7, Membership of ${kimId} in ${staffId}: there is no such user`,
@@ -185,7 +198,7 @@ describe('rollcall import', () => {
 		})
 	})
 
-	test('takes more than a page of users and a batch of members', async () => {
+	test('imports more than one page of users and one batch of members', async () => {
 		const count = 501
 		await within('acme', async (store) => {
 			const users = await inParallel(
@@ -197,13 +210,16 @@ describe('rollcall import', () => {
 		})
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		expect(await json(`import globex ${file('acme.ndjson')}`)).toMatchObject({
-			...{ users: tally(count, 0), groups: tally(1, 0), memberships: tally(count, 0), conflicts: [] },
+			users: tally(count, 0),
+			groups: tally(1, 0),
+			memberships: tally(count, 0),
+			conflicts: [],
 		})
 		await run(`export globex --out ${file('globex.ndjson')}`)
 		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
 	})
 
-	test('takes a line that is there twice for one that is there already', async () => {
+	test('counts the second of two equal lines as already present', async () => {
 		await populate('acme')
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		const twice = (await readFile(file('acme.ndjson'), 'utf8')).replaceAll(
@@ -212,12 +228,15 @@ describe('rollcall import', () => {
 		)
 		await writeFile(file('twice.ndjson'), twice)
 		expect(await json(`import globex ${file('twice.ndjson')}`)).toMatchObject({
-			...{ users: tally(2, 2), groups: tally(2, 2), memberships: tally(2, 2), conflicts: [] },
+			users: tally(2, 2),
+			groups: tally(2, 2),
+			memberships: tally(2, 2),
+			conflicts: [],
 		})
 	})
 
 	const header = '{"type":"Export","format":1,"tenant":"acme","exported":"2026-01-01T00:00:00Z"}'
-	const id = '01a214aa48e97000812345678901234a' as ResourceId // sound: it looks like one
+	const id = '01a214aa48e97000812345678901234a' as ResourceId // sound: it has the form of an id
 	test.each([
 		[`${header}\nnot JSON`, /:2 is not a line of an export: .*not valid JSON/],
 		['{"type":"Export","format":2,"tenant":"a","exported":""}', /:1 is not a line of an export: format: /],
@@ -235,7 +254,7 @@ describe('rollcall import', () => {
 		expect(hint).toMatch(/^hint: ./)
 	})
 
-	test('takes no value that the schema refuses', async () => {
+	test('imports no value that the schema refuses', async () => {
 		const user = { type: 'User', id, attributes: { userName: 7 }, created: '', lastModified: '' }
 		await writeFile(
 			file('bad'),

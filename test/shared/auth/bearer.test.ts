@@ -8,7 +8,7 @@ describe('an Authorization header', () => {
 		['BEARER   abc', 'abc'],
 		['Bearer aZ09-._~+/==', 'aZ09-._~+/=='],
 		[`Bearer ${'x'.repeat(20_000)}`, 'x'.repeat(20_000)],
-	])('%.40s has a token', (header, token) => {
+	])('%.40s is read as a token', (header, token) => {
 		expect(parseBearer(header)).toBe(token)
 	})
 
@@ -36,13 +36,13 @@ describe('an Authorization header', () => {
 		'Bearer =',
 		'Bearer é',
 		'Bearer a ',
-	])('%j has a malformed token, which is an invalid one', (header) => {
+	])('%j has a malformed token, which counts as invalid', (header) => {
 		expect(() => parseBearer(header)).toThrow(
 			expect.objectContaining({
 				status: 401,
 				scimType: undefined,
 				message:
-					'what follows "Bearer" in the Authorization header is not a token: it has letters, digits and - . _ ~ + / only',
+					'the text after "Bearer" in the Authorization header is not a token: a token has only letters, digits and - . _ ~ + /',
 				headers: { 'WWW-Authenticate': 'Bearer realm="scim", error="invalid_token"' },
 			}),
 		)

@@ -20,7 +20,7 @@ const write = (tokens: unknown) => writeFile(path, JSON.stringify({ tokens }))
 const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
 
 describe('tokens in a file', () => {
-	test('are those of one tenant that are enabled and not expired, the newest first, with their times', async () => {
+	test('are the enabled and unexpired tokens of one tenant, newest first, with their times', async () => {
 		await write({
 			demo: [
 				{ value: 'plain', created },
@@ -49,12 +49,12 @@ describe('tokens in a file', () => {
 		expect(await tokensIn(path, 'demo', now)).toEqual(['newer', 'plain'])
 	})
 
-	test.each(['nobody', 'constructor', '__proto__'])('are none for %s', async (tenant) => {
+	test.each(['nobody', 'constructor', '__proto__'])('do not exist for %s', async (tenant) => {
 		await write({ demo: [{ value: 'plain', created }] })
 		expect(await fileSource(path, {})(tenant, now)).toEqual([])
 	})
 
-	test('are read anew, even when the file has its old size and time', async () => {
+	test('are read again for each lookup, even if the file keeps its size and time', async () => {
 		const source = fileSource(path, {})
 		await write({ demo: [{ value: 'one', created }] })
 		const { atime, mtime } = await stat(path)
@@ -73,23 +73,20 @@ describe('tokens in a file', () => {
 		['no time', '{"tokens": {"demo": [{"value": "top-secret"}]}}', 'tokens.demo[0].created'],
 		['a bad time', '{"tokens": {"demo": [{"value": "top-secret", "created": "now"}]}}', 'tokens.demo[0].created'],
 		[
-			'a misspelt member',
+			'a misspelt property',
 			`{"tokens": {"demo": [{"value": "top-secret", "created": "${created}", "expire": "${created}"}]}}`,
 			'"expire"',
 		],
-	])(
-		'are none that are known where the file has %s, and the error does not give a token away',
-		async (_, text, word) => {
-			await writeFile(path, text)
-			const error = await fileSource(path, {})('demo', now).catch((thrown: unknown) => thrown)
-			expect(error).toBeInstanceOf(Error)
-			expect(inspect(error)).toContain(path)
-			expect(inspect(error)).toContain(word)
-			expect(inspect(error)).not.toContain('top-secret')
-		},
-	)
+	])('are unknown if the file has %s, and the error does not reveal a token', async (_, text, word) => {
+		await writeFile(path, text)
+		const error = await fileSource(path, {})('demo', now).catch((thrown: unknown) => thrown)
+		expect(error).toBeInstanceOf(Error)
+		expect(inspect(error)).toContain(path)
+		expect(inspect(error)).toContain(word)
+		expect(inspect(error)).not.toContain('top-secret')
+	})
 
-	test('are not said to be none where the file is missing, unless a start without one is what is wanted', async () => {
+	test('are unknown if the file is missing, unless the caller allows a missing file', async () => {
 		await expect(fileSource(path, {})('demo', now)).rejects.toMatchObject({ code: 'ENOENT' })
 		expect(await tokensIn(path, 'demo', now)).toEqual([])
 		await expect(tokensIn(folder, 'demo', now)).rejects.toMatchObject({ code: 'EISDIR' })
@@ -98,21 +95,21 @@ describe('tokens in a file', () => {
 	test.each([
 		{ WEBSITE_INSTANCE_ID: '4f1', FUNCTIONS_WORKER_RUNTIME: 'node' },
 		{ WEBSITE_SITE_NAME: 'rollcall', FUNCTIONS_WORKER_RUNTIME: 'node' },
-	])('are refused inside Azure, which is where there is %j', (environment) => {
+	])('are refused inside Azure, which sets %j', (environment) => {
 		expect(() => fileSource(path, environment)).toThrow(
 			'tokens are not read from a file inside Azure: set ROLLCALL_KEY_VAULT_URL instead',
 		)
 	})
 
-	test('are fine under the local Functions host', () => {
+	test('are read under the local Functions host', () => {
 		expect(fileSource(path, { FUNCTIONS_WORKER_RUNTIME: 'node', WEBSITE_HOSTNAME: 'localhost:7071' })).toBeTypeOf(
 			'function',
 		)
 	})
 })
 
-describe('a token that is added', () => {
-	test('is there beside the others, in a file that only its owner can read, and nothing else is left', async () => {
+describe('an added token', () => {
+	test('is stored beside the others in a file that only its owner can read, and no draft is left', async () => {
 		await addToken(path, 'demo', { value: 'one', created })
 		await chmod(path, 0o644)
 		await addToken(path, 'constructor', { value: 'two', created })
@@ -130,7 +127,7 @@ describe('a token that is added', () => {
 		expect(await readdir(folder)).toEqual(['tokens.json'])
 	})
 
-	test('leaves a file that cannot be read as it is', async () => {
+	test('does not change a file that cannot be read', async () => {
 		await writeFile(path, '{"tokens": ')
 		await expect(addToken(path, 'demo', { value: 'one', created })).rejects.toThrow(`${path} is not JSON`)
 		expect(await readFile(path, 'utf8')).toBe('{"tokens": ')

@@ -9,10 +9,10 @@ const keyVault = useKeyVault()
 const managedIdentity = useManagedIdentity()
 const secret = 'scim-token-acme'
 const start = Date.UTC(2026, 0, 1)
-/** So many seconds after the beginning of 2026, as Key Vault counts them. */
+/** A time in seconds, as Key Vault counts it: `seconds` after the beginning of 2026. */
 const at = (seconds: number) => start / 1000 + seconds
 
-/** The source with the real clients over a new vault and a new identity, and a verifier on top whose clock a test moves. */
+/** The source with the real clients, a new vault and a new identity, and a verifier. The test moves the clock. */
 function open(options: Partial<VaultOptions> = {}) {
 	const [vault, identity] = [keyVault(), managedIdentity()]
 	const clientId = identity.newClientId()
@@ -34,7 +34,7 @@ function open(options: Partial<VaultOptions> = {}) {
 const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
 
 describe('the tokens of a tenant in Key Vault', () => {
-	test('are the versions of its secret with their times, each read by its own name', async () => {
+	test('are the versions of its secret with their times, each read by version', async () => {
 		const { vault, source } = open()
 		const first = vault.add(secret, { value: 'first', created: at(0), notBefore: at(10), expires: at(7200) })
 		const second = vault.add(secret, { value: 'second', created: at(20) })
@@ -52,7 +52,7 @@ describe('the tokens of a tenant in Key Vault', () => {
 	test.each([
 		['disabled', { enabled: false }],
 		['expired', { expires: at(3600) }],
-	])('are without a version that is %s, which is not even read', async (_, state) => {
+	])('do not include a version that is %s, which is not even read', async (_, state) => {
 		const { vault, source } = open()
 		vault.add(secret, { value: 'good', created: at(0) })
 		const bad = vault.add(secret, { value: 'bad', created: at(1), ...state })
@@ -60,7 +60,7 @@ describe('the tokens of a tenant in Key Vault', () => {
 		expect(vault.requests).not.toContain(`/secrets/${secret}/${bad}`)
 	})
 
-	test('are the newest four of however many there have been, on however many pages', async () => {
+	test('are the newest four of all versions on all pages', async () => {
 		const { vault, source } = open()
 		for (const seconds of [3, 8, 1, 6, 4, 9, 2, 7, 5]) {
 			vault.add(secret, { value: `token-${seconds}`, created: at(seconds) })
@@ -72,18 +72,18 @@ describe('the tokens of a tenant in Key Vault', () => {
 
 	test.each<[string, Fault | undefined]>([
 		['has an empty list', undefined],
-		['is said not to exist', { status: 404, code: 'SecretNotFound' }],
-	])('are none where the secret %s', async (_, fault) => {
+		['does not exist', { status: 404, code: 'SecretNotFound' }],
+	])('are none if the secret %s', async (_, fault) => {
 		const { vault, source } = open()
 		vault.faultOf = () => fault
 		expect(await source('acme', start)).toEqual([])
-		expect(vault.requests).toEqual([`/secrets/${secret}/versions`])
+		expect(vault.requests).toEqual([`/secrets/${secret}/versions`, `/secrets/${secret}/`])
 	})
 
 	test.each<[string, Fault]>([
 		['disabled', { status: 403, code: 'Forbidden', innerCode: 'SecretDisabled' }],
 		['deleted', { status: 404, code: 'SecretNotFound' }],
-	])('are without a version that is %s after it was listed', async (_, fault) => {
+	])('do not include a version that is %s after it was listed', async (_, fault) => {
 		const { vault, source } = open()
 		vault.add(secret, { value: 'good', created: at(0) })
 		const bad = vault.add(secret, { value: 'bad', created: at(1) })
@@ -109,7 +109,7 @@ describe('a rotation', () => {
 		expect(await accepts('new')).toBe(true)
 	})
 
-	test('may be laid out for later', async () => {
+	test('may be prepared for a later time', async () => {
 		const { vault, clock, accepts } = open()
 		vault.add(secret, { value: 'old', created: at(0), expires: at(7200) })
 		vault.add(secret, { value: 'new', created: at(1), notBefore: at(7000) })
@@ -131,15 +131,15 @@ describe('a rotation', () => {
 describe('an outage', () => {
 	const faults: readonly (readonly [string, Fault, number])[] = [
 		['a broken connection', 'reset', 3],
-		['a vault that is throttled', { status: 429, code: 'Throttled', headers: { 'Retry-After': '0' } }, 3],
+		['a vault that throttles', { status: 429, code: 'Throttled', headers: { 'Retry-After': '0' } }, 3],
 		['a vault that is down', { status: 503, code: 'ServiceUnavailable' }, 3],
 		['a fault of the vault', { status: 500, code: 'InternalServerError' }, 3],
 		['an identity without the role', { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' }, 1],
 		['a firewall', { status: 403, code: 'Forbidden', innerCode: 'ForbiddenByFirewall' }, 1],
-		['a 404 of something else', { status: 404, code: 'NotFound' }, 1],
+		['a 404 of another service', { status: 404, code: 'NotFound' }, 1],
 	]
 
-	test.each(faults)('such as %s is a 503, and over when it is over', async (_, fault, attempts) => {
+	test.each(faults)('such as %s is a 503 for as long as it lasts', async (_, fault, attempts) => {
 		const { vault, clock, accepts } = open()
 		vault.add(secret, { value: 'good', created: at(0) })
 		vault.faultOf = () => fault
@@ -150,7 +150,7 @@ describe('an outage', () => {
 		expect(await accepts('good')).toBe(true)
 	})
 
-	test.each(faults)('such as %s leaves what is known as it was', async (_, fault) => {
+	test.each(faults)('such as %s does not change the known tokens', async (_, fault) => {
 		const { vault, clock, accepts } = open()
 		vault.add(secret, { value: 'good', created: at(0) })
 		expect(await accepts('good')).toBe(true)
@@ -160,7 +160,7 @@ describe('an outage', () => {
 		await expect(accepts('other')).rejects.toMatchObject({ status: 503, headers: { 'Retry-After': '30' } })
 	})
 
-	test('of one attempt is not noticed', async () => {
+	test('of one attempt has no effect', async () => {
 		const { vault, accepts } = open()
 		vault.add(secret, { value: 'good', created: at(0) })
 		const faults: Fault[] = ['reset', { status: 503, code: 'ServiceUnavailable' }]
@@ -168,7 +168,7 @@ describe('an outage', () => {
 		expect(await accepts('good')).toBe(true)
 	})
 
-	test('names what is wrong to whoever reads the log, without the access token', async () => {
+	test('is explained in the log, without the access token', async () => {
 		const { vault, accepts } = open()
 		vault.faultOf = () => ({ status: 403, code: 'Forbidden', innerCode: 'ForbiddenByRbac' })
 		const error = await accepts('good').catch((thrown: unknown) => thrown)
@@ -176,7 +176,7 @@ describe('an outage', () => {
 		expect(inspect(error, { depth: 20 })).not.toContain(accessToken)
 	})
 
-	test('of the versions alone is one too', async () => {
+	test('that hits only the versions is a 503 too', async () => {
 		const { vault, accepts } = open()
 		const version = vault.add(secret, { value: 'good', created: at(0) })
 		vault.faultOf = (path) =>
@@ -233,7 +233,7 @@ describe('the managed identity', () => {
 		expect(identity.requests).toEqual([`${clientId} https://vault.azure.net`])
 	})
 
-	test('is asked again when the access token comes to its end', async () => {
+	test('is asked again when the access token expires', async () => {
 		const { identity, source } = open()
 		identity.lifetime = 60
 		await source('acme', start)
@@ -244,11 +244,11 @@ describe('the managed identity', () => {
 	const troubles: readonly (readonly [string, Trouble, number])[] = [
 		['whose endpoint breaks connections', 'reset', 3],
 		['whose endpoint is down', { status: 500, message: 'Internal Server Error' }, 3],
-		['whose endpoint is not there yet', { status: 404, message: 'Not Found' }, 3],
+		['whose endpoint does not exist yet', { status: 404, message: 'Not Found' }, 3],
 		['that the app does not have', { status: 400, message: 'No User Assigned Identity found' }, 1],
 	]
 
-	test.each(troubles)('%s is a 503, and works when it is there', async (_, trouble, attempts) => {
+	test.each(troubles)('%s is a 503 for as long as the problem lasts', async (_, trouble, attempts) => {
 		const { vault, identity, clock, accepts } = open()
 		vault.add(secret, { value: 'good', created: at(0) })
 		identity.troubleOf = () => trouble
@@ -261,7 +261,7 @@ describe('the managed identity', () => {
 		expect(await accepts('good')).toBe(true)
 	})
 
-	test.each(troubles)('%s leaves the tokens that are known', async (_, trouble) => {
+	test.each(troubles)('%s does not change the known tokens', async (_, trouble) => {
 		const { vault, identity, clock, accepts } = open()
 		identity.lifetime = 0
 		vault.add(secret, { value: 'good', created: at(0) })

@@ -3,11 +3,11 @@ import { managedIdentity } from '../../../shared/auth/managed-identity.ts'
 import { useManagedIdentity } from '../../support/managed-identity.ts'
 
 const endpoint = useManagedIdentity()
-/** The package keeps the connections of a process's first identity for all that come after it. */
+/** The package keeps the connections of the first identity in a process for all later identities. */
 const timeout = 500
 const scope = 'https://vault.azure.net/.default'
 
-test('a token is for who has the client id, or for the one identity of the app', async () => {
+test('a token is for the identity with the client id, or for the only identity of the app', async () => {
 	const identity = endpoint()
 	const clientId = identity.newClientId()
 	identity.tokens.set('https://storage.azure.com', 'a-token-for-storage')
@@ -20,7 +20,7 @@ test('a token is for who has the client id, or for the one identity of the app',
 	expect(identity.requests).toEqual([`${clientId} https://storage.azure.com`, ' https://vault.azure.net'])
 })
 
-test('an endpoint that does not answer keeps nobody waiting', async () => {
+test('an endpoint that does not answer ends in a timeout', async () => {
 	const identity = endpoint()
 	identity.troubleOf = () => 'silent'
 	const credential = await managedIdentity({ clientId: identity.newClientId(), timeout })

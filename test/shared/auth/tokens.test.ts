@@ -1,25 +1,25 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { newest, type Token, type TokenSource, tokenVerifier } from '../../../shared/auth/tokens.ts'
+import { newest, type TenantTokenSource, type Token, tokenVerifier } from '../../../shared/auth/tokens.ts'
 
 const second = 1000
 const minute = 60 * second
 const hour = 60 * minute
 const start = Date.UTC(2026, 0, 1)
 
-/** A token that came to be so many hours after the beginning of 2026. */
+/** A token that was created `hours` after the beginning of 2026. */
 const token = (value: string, hours = 0, dates: Pick<Token, 'notBefore' | 'expires'> = {}): Token => ({
 	value,
 	created: start + hours * hour,
 	...dates,
 })
 
-/** A verifier over tokens that a test changes, with a clock that a test moves. */
+/** A verifier with tokens that the test changes and a clock that the test moves. */
 function open(tenants: Record<string, readonly Token[]> = { acme: [token('secret')] }) {
 	const stored = new Map(Object.entries(tenants))
 	const state = { time: start + 48 * hour, isAway: false, gate: Promise.resolve() }
 	const asked: string[] = []
-	const source: TokenSource = async (tenant) => {
+	const source: TenantTokenSource = async (tenant) => {
 		asked.push(tenant)
 		await state.gate
 		if (state.isAway) throw new Error('the vault is away')
@@ -29,14 +29,14 @@ function open(tenants: Record<string, readonly Token[]> = { acme: [token('secret
 	const verify = tokenVerifier({ source, isTenant, now: () => state.time })
 	const accepts = async (tenant: string, value: string) => {
 		const isAccepted = await verify(tenant, value)
-		// What goes on in the background ends, unless the source is held.
+		// Lets work in the background end, unless the test holds the source.
 		await turn()
 		return isAccepted
 	}
 	return { state, stored, asked, accepts }
 }
 
-/** Lets the source answer when the test says so. */
+/** Holds the answers of the source until the test releases them. */
 function hold(state: { gate: Promise<void> }): () => void {
 	let release = () => {}
 	state.gate = new Promise((resolve) => {
@@ -53,20 +53,30 @@ const unavailable = (seconds: number) => ({
 })
 
 describe('a token', () => {
-	test("is accepted where it is the tenant's, and nowhere else", async () => {
+	test('is accepted only for its own tenant', async () => {
 		const { accepts } = open({ acme: [token('one'), token('two')], globex: [token('three')] })
 		const values = ['one', 'two', 'three', 'four', '', 'one ', 'ONE']
 		expect(await Promise.all(values.map((value) => accepts('acme', value)))).toEqual([
-			...[true, true],
-			...[false, false, false, false, false],
+			true,
+			true,
+			false,
+			false,
+			false,
+			false,
+			false,
 		])
 		expect(await Promise.all(values.map((value) => accepts('globex', value)))).toEqual([
-			...[false, false, true],
-			...[false, false, false, false],
+			false,
+			false,
+			true,
+			false,
+			false,
+			false,
+			false,
 		])
 	})
 
-	test('counts from its first millisecond up to its last one, without being read again', async () => {
+	test('is valid from its first to its last millisecond, without another read', async () => {
 		const from = start + 48 * hour + 10 * second
 		const { accepts, state, asked } = open({
 			acme: [token('secret', 0, { notBefore: from, expires: from + 10 * second })],
@@ -80,7 +90,7 @@ describe('a token', () => {
 		expect(asked).toEqual(['acme'])
 	})
 
-	test('is one of the newest four that are in date', async () => {
+	test('is accepted if it is one of the newest four that are valid', async () => {
 		const expired = token('expired', 9, { expires: start + 48 * hour })
 		const coming = [10, 11, 12, 13].map((hours) => token(`coming-${hours}`, hours, { notBefore: start + 99 * hour }))
 		const usual = [2, 5, 1, 4, 3].map((hours) => token(`usual-${hours}`, hours))
@@ -90,7 +100,7 @@ describe('a token', () => {
 		expect(accepted).toEqual(['usual-2', 'usual-5', 'usual-4', 'usual-3'])
 	})
 
-	test('that comes into date takes the place of the oldest of four', async () => {
+	test('that becomes valid replaces the oldest of four', async () => {
 		const usual = [1, 2, 3, 4].map((hours) => token(`usual-${hours}`, hours))
 		const { accepts, state } = open({ acme: [...usual, token('coming', 5, { notBefore: start + 49 * hour })] })
 		expect(await accepts('acme', 'usual-1')).toBe(true)
@@ -102,7 +112,7 @@ describe('a token', () => {
 })
 
 describe('the tokens of a tenant', () => {
-	test('of which a source reads no more than eight are four that are in date and four whose time is yet to come', () => {
+	test('are read by a source up to a limit: four that are valid and four that are not yet valid', () => {
 		const now = start + 48 * hour
 		const usual = [1, 2, 3, 4, 5].map((hours) => token('usual', 2 * hours))
 		const coming = [1, 2, 3, 4, 5].map((hours) => token('coming', 2 * hours + 1, { notBefore: now + 1 }))
@@ -111,7 +121,7 @@ describe('the tokens of a tenant', () => {
 		expect(hours).toEqual([11, 10, 9, 8, 7, 6, 5, 4])
 	})
 
-	test('are read once, however many requests wait for them', async () => {
+	test('are read once for all requests that wait for them', async () => {
 		const { accepts, asked } = open()
 		const answers = await Promise.all(
 			Array.from({ length: 50 }, (_, index) => accepts('acme', index % 2 ? 'secret' : 'x')),
@@ -120,7 +130,7 @@ describe('the tokens of a tenant', () => {
 		expect(asked).toEqual(['acme'])
 	})
 
-	test('are read again after five minutes, while those that are known are used', async () => {
+	test('are read again after five minutes, while the known tokens are still used', async () => {
 		const { accepts, state, stored, asked } = open()
 		await accepts('acme', 'secret')
 		stored.set('acme', [token('next', 1)])
@@ -138,7 +148,7 @@ describe('the tokens of a tenant', () => {
 		expect(asked).toHaveLength(2)
 	})
 
-	test('are not used for more than ten minutes without a look whether one has been disabled', async () => {
+	test('are not used for more than ten minutes without another read, because one may be disabled', async () => {
 		const { accepts, state, stored, asked } = open({ acme: [token('old'), token('new', 1)] })
 		await accepts('acme', 'old')
 		stored.set('acme', [token('new', 1)])
@@ -153,7 +163,7 @@ describe('the tokens of a tenant', () => {
 		expect(asked).toHaveLength(3)
 	})
 
-	test('are read again for a token that is not known, once in thirty seconds', async () => {
+	test('are read again for an unknown token, once in thirty seconds', async () => {
 		const { accepts, state, stored, asked } = open()
 		await accepts('acme', 'secret')
 		stored.set('acme', [token('secret'), token('next', 1)])
@@ -162,13 +172,15 @@ describe('the tokens of a tenant', () => {
 		expect(asked).toHaveLength(1)
 		state.time += 1
 		expect(await Promise.all(['next', 'wrong', 'secret'].map((value) => accepts('acme', value)))).toEqual([
-			...[true, false, true],
+			true,
+			false,
+			true,
 		])
 		expect(await accepts('acme', 'wrong')).toBe(false)
 		expect(asked).toHaveLength(2)
 	})
 
-	test('are forgotten only when ten thousand others have been used since', async () => {
+	test('are forgotten only after ten thousand other tenants have been used', async () => {
 		const names = Array.from({ length: 10_001 }, (_, index) => `tenant-${index}`)
 		const { accepts, asked } = open(Object.fromEntries(names.map((name) => [name, [token(name)]])))
 		const use = (from: number, to: number) => Promise.all(names.slice(from, to).map((name) => accepts(name, name)))
@@ -184,8 +196,8 @@ describe('the tokens of a tenant', () => {
 	})
 })
 
-describe('while the source is away', () => {
-	test('nothing that is not known is refused: it is a 503, and the source is asked every five seconds', async () => {
+describe('while the source cannot be read', () => {
+	test('an unknown token is a 503 and not a refusal, and the source is asked every five seconds', async () => {
 		const { accepts, state, asked } = open()
 		state.isAway = true
 		await expect(accepts('acme', 'secret')).rejects.toMatchObject(unavailable(5))
@@ -199,7 +211,7 @@ describe('while the source is away', () => {
 		expect(asked).toHaveLength(2)
 	})
 
-	test('a known token is accepted for a day, and the source asked every thirty seconds', async () => {
+	test('a known token is accepted for a day, and the source is asked every thirty seconds', async () => {
 		const { accepts, state, asked } = open()
 		await accepts('acme', 'secret')
 		state.isAway = true
@@ -218,7 +230,7 @@ describe('while the source is away', () => {
 		await expect(accepts('acme', 'secret')).rejects.toMatchObject(unavailable(5))
 	})
 
-	test('a token that is not known may be new, so it is a 503 every time', async () => {
+	test('an unknown token is always a 503, because it may be new', async () => {
 		const { accepts, state, stored, asked } = open()
 		await accepts('acme', 'secret')
 		stored.set('acme', [token('secret'), token('next', 1)])
@@ -234,7 +246,7 @@ describe('while the source is away', () => {
 		expect(await accepts('acme', 'next')).toBe(true)
 	})
 
-	test('a token expires as it would otherwise', async () => {
+	test('a token still expires at its time', async () => {
 		const { accepts, state } = open({ acme: [token('secret', 0, { expires: start + 49 * hour })] })
 		await accepts('acme', 'secret')
 		state.isAway = true
@@ -245,8 +257,8 @@ describe('while the source is away', () => {
 	})
 })
 
-describe('a name that no tenant has', () => {
-	test('is answered and looked up as a wrong token is', async () => {
+describe('a name without a tenant', () => {
+	test('is looked up and answered in the same way as a wrong token', async () => {
 		const { accepts, state, asked } = open()
 		const probe = async () => [await accepts('acme', 'wrong'), await accepts('nobody', 'wrong')]
 		expect(await probe()).toEqual([false, false])
@@ -259,7 +271,7 @@ describe('a name that no tenant has', () => {
 		expect(asked).toEqual(['acme', 'nobody', 'acme', 'nobody'])
 	})
 
-	test('has the source asked sixty times a minute, however many are made up, and shuts no tenant out', async () => {
+	test('costs at most sixty lookups a minute and blocks no tenant', async () => {
 		const { accepts, state, asked } = open()
 		const flood = async (round: number) => {
 			const names = Array.from({ length: 1000 }, (_, index) => `made-up-${round}-${index}`)
@@ -275,7 +287,7 @@ describe('a name that no tenant has', () => {
 		expect(asked).toHaveLength(121)
 	})
 
-	test('is one of the sixty once, and a tenant with tokens is none of them', async () => {
+	test('counts once as one of the sixty, and a tenant with tokens does not count', async () => {
 		const tenants = Array.from({ length: 100 }, (_, index) => `tenant-${index}`)
 		const { accepts, state, asked } = open(Object.fromEntries(tenants.map((name) => [name, [token(name)]])))
 		await Promise.all(tenants.map((name) => accepts(name, name)))
@@ -287,6 +299,17 @@ describe('a name that no tenant has', () => {
 		for (let attempt = 0; attempt < 100; attempt++) await accepts('nobody', 'wrong')
 		await Promise.all(Array.from({ length: 100 }, (_, index) => accepts(`made-up-${index}`, 'wrong')))
 		expect(asked).toHaveLength(360)
+	})
+
+	test('pushes no tenant out, even in four hours of a flood before the source goes away', async () => {
+		const { accepts, state } = open()
+		await accepts('acme', 'secret')
+		for (let round = 0; round < 240; round++) {
+			await Promise.all(Array.from({ length: 60 }, (_, index) => accepts(`made-up-${round}-${index}`, 'wrong')))
+			state.time += minute
+		}
+		state.isAway = true
+		expect(await accepts('acme', 'secret')).toBe(true)
 	})
 
 	test('becomes a tenant when it gets its first token', async () => {

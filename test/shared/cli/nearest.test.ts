@@ -8,10 +8,10 @@ test.each([
 	['prot', 'port'],
 	['rejectUnauthorized', undefined],
 	['', undefined],
-])('%j is meant to be %j', (name, expected) => {
+])('%j is closest to %j', (name, expected) => {
 	expect(nearest(name, ['concurrency', 'namespace', 'port'])).toBe(expected)
 })
 
-test('of nothing nothing is near', () => {
+test('nothing is close in an empty list', () => {
 	expect(nearest('port', [])).toBeUndefined()
 })

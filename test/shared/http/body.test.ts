@@ -20,12 +20,12 @@ describe('readJson', () => {
 		expect(await readJson(request('{"userName":"ü"}', { 'content-type': type }))).toEqual({ userName: 'ü' })
 	})
 
-	it('reads a body whose type is not said', async () => {
+	it('reads a body without a Content-Type', async () => {
 		const bare = new HttpRequest({ method: 'POST', url: 'http://127.0.0.1/', body: { bytes: Buffer.from('{}') } })
 		expect(await readJson(bare)).toEqual({})
 	})
 
-	it('passes over a byte order mark', async () => {
+	it('ignores a byte order mark', async () => {
 		expect(await readJson(request('\ufeff{"a":1}'))).toEqual({ a: 1 })
 	})
 
@@ -33,7 +33,7 @@ describe('readJson', () => {
 		['text/plain', {}, 'the Content-Type is text/plain: send application/scim+json'],
 		['application/x-www-form-urlencoded', {}, 'the Content-Type is application/x-www-form-urlencoded'],
 		['application/json; charset=iso-8859-1', {}, 'the charset is iso-8859-1: send utf-8'],
-		['application/json', { 'content-encoding': 'gzip' }, 'the Content-Encoding is gzip: send the body as it is'],
+		['application/json', { 'content-encoding': 'gzip' }, 'the Content-Encoding is gzip: send the body uncompressed'],
 	])('answers 415 to %s %j', async (type, headers, detail) => {
 		await expect(readJson(request('{}', { 'content-type': type, ...headers }))).rejects.toMatchObject({
 			status: 415,
@@ -41,7 +41,7 @@ describe('readJson', () => {
 		})
 	})
 
-	it('answers 413 to more than 4 MiB, before it reads where the length is declared', async () => {
+	it('answers 413 to more than 4 MiB, without reading the body if its length is declared', async () => {
 		const tooLarge = { status: 413, message: 'the body is larger than 4194304 bytes' }
 		await expect(readJson(request('{}', { 'content-length': '4194305' }))).rejects.toMatchObject(tooLarge)
 		await expect(readJson(request(`"${'a'.repeat(4_194_303)}"`))).rejects.toMatchObject(tooLarge)

@@ -33,7 +33,7 @@ describe('parseJson', () => {
 		expect(parseJson(text)).toEqual(value)
 	})
 
-	it('reads whatever JSON.stringify writes as JSON.parse does', () => {
+	it('reads the output of JSON.stringify as JSON.parse does', () => {
 		fc.assert(
 			fc.property(fc.jsonValue({ maxDepth: 6 }), fc.integer({ min: 0, max: 3 }), (value, space) => {
 				const text = JSON.stringify(value, undefined, space)
@@ -43,7 +43,7 @@ describe('parseJson', () => {
 		)
 	})
 
-	it('finds a name that is repeated anywhere', () => {
+	it('finds a repeated name at any depth', () => {
 		fc.assert(
 			fc.property(fc.string(), fc.jsonValue(), fc.jsonValue(), (name, first, second) => {
 				const key = JSON.stringify(name)

@@ -2,20 +2,28 @@ import { describe, expect, it } from 'vitest'
 import type { Attribute } from '../../../shared/scim/attribute.ts'
 import {
 	booleanFromString,
+	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
 	elementFromFilter,
+	emptySchemas,
 	listOfSingle,
 	namesInAnyCase,
 	namesValuesToRemove,
-	onTolerated,
 	operationInAnyCase,
+	operationsAlone,
 	type Quirk,
+	type Quirks,
 	roleFromJson,
 	singleFromList,
+	unknownLeftOut,
+	urnInOtherSpelling,
 } from '../../../shared/scim/dialect.ts'
 import type { Filter } from '../../../shared/scim/filter/ast.ts'
+import { applyPatch } from '../../../shared/scim/patch/apply.ts'
+import { parsePatch } from '../../../shared/scim/patch/request.ts'
 import { groupType, type ResourceType, resolveAttribute, userType } from '../../../shared/scim/resource-type.ts'
+import { urn } from '../../../shared/scim/urn.ts'
 
 function attribute(name: string, type: ResourceType = userType): Attribute {
 	const resolved = resolveAttribute(type, { name })
@@ -35,20 +43,39 @@ describe('a boolean in a string', () => {
 		[1, 1],
 		[null, null],
 	])('%j is %j', (value, expected) => {
-		expect(booleanFromString(value)).toBe(expected)
+		expect(booleanFromString(value, new Set())).toBe(expected)
 	})
 })
 
 describe('a complex value in a string', () => {
 	it.each([
 		['manager', '2819c223', { value: '2819c223' }],
-		['emails', 'a@b.c', { value: 'a@b.c' }],
+		['roles', 'Admin', { value: 'Admin' }],
+		['emails', 'a@b.c', 'a@b.c'],
+		['manager', '{"value":', '{"value":'],
+		['roles', ' [Admin]', ' [Admin]'],
 		['name', 'Babs', 'Babs'],
 		['addresses', 'Hollywood', 'Hollywood'],
 		['manager', { value: 'x' }, { value: 'x' }],
 		['manager', 7, 7],
 	])('%s: %j is %j', (name, value, expected) => {
-		expect(complexFromString(attribute(name), value)).toStrictEqual(expected)
+		expect(complexFromString(attribute(name), value, new Set())).toStrictEqual(expected)
+	})
+})
+
+describe('a complex value in the JSON of a string', () => {
+	it.each([
+		['emails', '[{"value":"a@b.c"}]', [{ value: 'a@b.c' }]],
+		['emails', ' {"value": "a@b.c"} ', { value: 'a@b.c' }],
+		['manager', '{"value":"2819c223"}', { value: '2819c223' }],
+		['name', '{"givenName":"Babs"}', { givenName: 'Babs' }],
+		['emails', '[{"value":', '[{"value":'],
+		['emails', '"a@b.c"', '"a@b.c"'],
+		['manager', '7', '7'],
+		['title', '{"value":"Dr"}', '{"value":"Dr"}'],
+		['emails', [{ value: 'a@b.c' }], [{ value: 'a@b.c' }]],
+	])('%s: %j is %j', (name, value, expected) => {
+		expect(complexFromJson(attribute(name), value, new Set())).toStrictEqual(expected)
 	})
 })
 
@@ -60,12 +87,14 @@ describe('a single value in a list', () => {
 		['manager', [], []],
 		['displayName', [{ $ref: null, value: 'Babs' }], 'Babs'],
 		['displayName', [{ value: null }], null],
-		['displayName', ['Babs'], ['Babs']],
-		['displayName', [{ name: 'Babs' }], [{ name: 'Babs' }]],
-		['displayName', [null], [null]],
+		['displayName', ['Babs'], 'Babs'],
+		['displayName', ['Babs', 'Joy'], ['Babs', 'Joy']],
+		['active', [false], false],
+		['displayName', [{ name: 'Babs' }], { name: 'Babs' }],
+		['displayName', [null], null],
 		['displayName', 'Babs', 'Babs'],
 	])('%s: %j is %j', (name, value, expected) => {
-		expect(singleFromList(attribute(name), value)).toStrictEqual(expected)
+		expect(singleFromList(attribute(name), value, new Set())).toStrictEqual(expected)
 	})
 })
 
@@ -86,7 +115,7 @@ describe('a role in JSON', () => {
 		['roles', { value: 'Admin' }, { value: 'Admin' }],
 		['emails', role, role],
 	])('%s: %j is %j', (name, element, expected) => {
-		expect(roleFromJson(attribute(name), element)).toStrictEqual(expected)
+		expect(roleFromJson(attribute(name), element, new Set())).toStrictEqual(expected)
 	})
 })
 
@@ -98,23 +127,27 @@ describe('displayName for display', () => {
 		[attribute('manager'), 'displayName', 'displayName'],
 		[attribute('name'), 'displayName', 'displayName'],
 		[attribute('roles'), 'value', 'value'],
-	])('%# is understood where there is no displayName', (owner, name, expected) => {
-		expect(displayFromDisplayName(owner, name)).toBe(expected)
+	])('%# is understood if the attribute has no displayName', (owner, name, expected) => {
+		expect(displayFromDisplayName(owner, name, new Set())).toBe(expected)
 	})
 })
 
 describe('names and operations', () => {
 	it('are known in any letter case', () => {
-		expect(namesInAnyCase({ Op: 'Add', PATH: 'title', value: { Kept: 1 } })).toStrictEqual({
+		expect(namesInAnyCase({ Op: 'Add', PATH: 'title', value: { Kept: 1 } }, new Set())).toStrictEqual({
 			op: 'Add',
 			path: 'title',
 			value: { Kept: 1 },
 		})
-		expect(['Add', 'REPLACE', 'remove'].map(operationInAnyCase)).toStrictEqual(['add', 'replace', 'remove'])
+		expect(['Add', 'REPLACE', 'remove'].map((op) => operationInAnyCase(op, new Set()))).toStrictEqual([
+			'add',
+			'replace',
+			'remove',
+		])
 	})
 
-	it('do not reach the prototype', () => {
-		const named = namesInAnyCase(JSON.parse('{"__proto__": {"op": "remove"}}'))
+	it('cannot change the prototype', () => {
+		const named = namesInAnyCase(JSON.parse('{"__proto__": {"op": "remove"}}'), new Set())
 		expect('op' in named).toBe(false)
 	})
 })
@@ -155,14 +188,14 @@ describe('the element that a filter describes', () => {
 		['type pr', { kind: 'presentExpression', path: { name: 'type' } }, undefined],
 		['not (type eq "work")', { kind: 'notExpression', operand: eq('type', 'work') }, undefined],
 	])('%s', (_, filter, expected) => {
-		expect(elementFromFilter(filter)).toStrictEqual(expected)
+		expect(elementFromFilter(filter, new Set())).toStrictEqual(expected)
 	})
 })
 
 describe('a single value that is filtered', () => {
-	it('is a list of one, or of none', () => {
-		expect(listOfSingle({ value: 'x' })).toStrictEqual([{ value: 'x' }])
-		expect(listOfSingle(undefined)).toStrictEqual([])
+	it('is a list of one element, or an empty list', () => {
+		expect(listOfSingle({ value: 'x' }, new Set())).toStrictEqual([{ value: 'x' }])
+		expect(listOfSingle(undefined, new Set())).toStrictEqual([])
 	})
 })
 
@@ -175,57 +208,124 @@ describe('a remove', () => {
 		[{ value: '' }, false],
 		[{}, false],
 	])('%j names values: %j', (operation, expected) => {
-		expect(namesValuesToRemove(operation)).toBe(expected)
+		expect(namesValuesToRemove(operation, new Set())).toBe(expected)
 	})
 })
 
-describe('whoever listens', () => {
-	const told = (tolerate: () => unknown): readonly Quirk[] => {
-		const quirks: Quirk[] = []
-		onTolerated((quirk) => quirks.push(quirk))
-		tolerate()
-		onTolerated(() => undefined)
-		return quirks
+describe('the quirks of a request', () => {
+	const quirksOf = (tolerate: (quirks: Quirks) => unknown): readonly Quirk[] => {
+		const quirks: Quirks = new Set()
+		tolerate(quirks)
+		return [...quirks]
 	}
 
 	const typeEq: Filter = { kind: 'attributeExpression', path: { name: 'type' }, operator: 'eq', value: 'work' }
+	const allowed = { schemas: [], Operations: [], op: 'add', path: 'x', value: 1 }
 
-	it.each<[Quirk, () => unknown, () => unknown]>([
-		['booleanFromString', () => booleanFromString('True'), () => booleanFromString(true)],
+	it.each<[Quirk, (quirks: Quirks) => unknown, (quirks: Quirks) => unknown]>([
+		[
+			'booleanFromString',
+			(quirks) => booleanFromString('True', quirks),
+			(quirks) => [booleanFromString(true, quirks), booleanFromString('yes', quirks)],
+		],
+		[
+			'complexFromJson',
+			(quirks) => complexFromJson(attribute('manager'), '{}', quirks),
+			(quirks) => [
+				complexFromJson(attribute('manager'), '{', quirks),
+				complexFromJson(attribute('title'), '{}', quirks),
+			],
+		],
 		[
 			'complexFromString',
-			() => complexFromString(attribute('manager'), 'x'),
-			() => complexFromString(attribute('manager'), { value: 'x' }),
+			(quirks) => complexFromString(attribute('manager'), 'x', quirks),
+			(quirks) => [
+				complexFromString(attribute('manager'), { value: 'x' }, quirks),
+				complexFromString(attribute('name'), 'x', quirks),
+			],
 		],
 		[
 			'singleFromList',
-			() => singleFromList(attribute('manager'), [{ value: 'x' }]),
-			() => singleFromList(attribute('manager'), { value: 'x' }),
+			(quirks) => singleFromList(attribute('manager'), [{ value: 'x' }], quirks),
+			(quirks) => [
+				singleFromList(attribute('manager'), { value: 'x' }, quirks),
+				singleFromList(attribute('displayName'), ['x', 'y'], quirks),
+			],
 		],
 		[
 			'roleFromJson',
-			() => roleFromJson(attribute('roles'), { value: '{"value":"25"}' }),
-			() => roleFromJson(attribute('roles'), { value: '25' }),
+			(quirks) => roleFromJson(attribute('roles'), { value: '{"value":"25"}' }, quirks),
+			(quirks) => [
+				roleFromJson(attribute('roles'), { value: '25' }, quirks),
+				roleFromJson(attribute('roles'), { value: '{"a":1}' }, quirks),
+			],
 		],
 		[
 			'displayFromDisplayName',
-			() => displayFromDisplayName(attribute('roles'), 'displayName'),
-			() => displayFromDisplayName(attribute('roles'), 'display'),
+			(quirks) => displayFromDisplayName(attribute('roles'), 'displayName', quirks),
+			(quirks) => displayFromDisplayName(attribute('roles'), 'display', quirks),
 		],
-		['operationInAnyCase', () => operationInAnyCase('Add'), () => operationInAnyCase('add')],
+		[
+			'operationInAnyCase',
+			(quirks) => operationInAnyCase('Add', quirks),
+			(quirks) => operationInAnyCase('add', quirks),
+		],
+		[
+			'operationsAlone',
+			(quirks) => operationsAlone([], quirks),
+			(quirks) => operationsAlone({ Operations: [] }, quirks),
+		],
+		['emptySchemas', (quirks) => emptySchemas([], quirks), (quirks) => emptySchemas([urn.patchOp], quirks)],
+		[
+			'urnInOtherSpelling',
+			(quirks) => urnInOtherSpelling(`${urn.enterpriseUser}.department`, quirks),
+			(quirks) => [
+				urnInOtherSpelling(`${urn.enterpriseUser}:manager.value`, quirks),
+				urnInOtherSpelling('urn:scim:schemas:extension:acme:1.0:badge', quirks),
+				urnInOtherSpelling('urn:ietf:params:scim:schemas:extension:acme:2.0:User.badge', quirks),
+				urnInOtherSpelling('name.givenName', quirks),
+			],
+		],
 		[
 			'namesInAnyCase',
-			() => namesInAnyCase({ operations: [] }),
-			() => namesInAnyCase({ schemas: [], Operations: [], op: 'add', path: 'x', value: 1 }),
+			(quirks) => namesInAnyCase({ operations: [] }, quirks),
+			(quirks) => namesInAnyCase(allowed, quirks),
 		],
-		['elementFromFilter', () => elementFromFilter(typeEq), () => elementFromFilter({ ...typeEq, operator: 'ne' })],
-		['namesValuesToRemove', () => namesValuesToRemove({ value: [{ value: 'x' }] }), () => namesValuesToRemove({})],
-	])('is told of %s where it applies', (quirk, deviating, allowed) => {
-		expect(told(deviating)).toEqual([quirk])
-		expect(told(allowed)).toEqual([])
+		[
+			'elementFromFilter',
+			(quirks) => elementFromFilter(typeEq, quirks),
+			(quirks) => elementFromFilter({ ...typeEq, operator: 'ne' }, quirks),
+		],
+		[
+			'namesValuesToRemove',
+			(quirks) => namesValuesToRemove({ value: [{ value: 'x' }] }, quirks),
+			(quirks) => namesValuesToRemove({}, quirks),
+		],
+	])('have %s if it applies', (quirk, tolerate, pass) => {
+		expect(quirksOf(tolerate)).toEqual([quirk])
+		expect(quirksOf(pass)).toEqual([])
 	})
 
-	it('is told of a single value that is filtered', () => {
-		expect(told(() => listOfSingle({ value: 'x' }))).toEqual(['listOfSingle'])
+	it('have a part that is left out', () => {
+		expect(quirksOf(unknownLeftOut)).toEqual(['unknownLeftOut'])
+	})
+
+	it('have a single value that is filtered', () => {
+		expect(quirksOf((quirks) => listOfSingle({ value: 'x' }, quirks))).toEqual(['listOfSingle'])
+	})
+
+	it('are kept apart from those of a request in between', () => {
+		const first: Quirks = new Set()
+		const second: Quirks = new Set()
+		const message = (op: string, value: unknown) => ({
+			schemas: [urn.patchOp],
+			Operations: [{ op, path: 'active', value }],
+		})
+		const firstOperations = parsePatch(message('Replace', true), userType, first)
+		const secondOperations = parsePatch(message('replace', 'False'), userType, second)
+		applyPatch({ userName: 'a' }, secondOperations, { type: userType, quirks: second })
+		applyPatch({ userName: 'b' }, firstOperations, { type: userType, quirks: first })
+		expect([...first]).toEqual(['operationInAnyCase'])
+		expect([...second]).toEqual(['booleanFromString'])
 	})
 })

@@ -6,10 +6,10 @@ test.each([
 	['Alice', 'aLICE'],
 	['É', 'e\u0301'],
 	['STRASSE', 'strasse'],
-	// Lower case alone leaves a letter and a mark that have a common character.
+	// Lower case alone leaves a letter and a mark, although one character exists for both.
 	['J\u030c', 'ǰ'],
 	['\u212b', 'å'],
-])('%j and %j are the same where case does not count', (a, b) => {
+])('%j and %j are equal if case does not count', (a, b) => {
 	expect(foldCase(a)).toBe(foldCase(b))
 })
 
@@ -21,7 +21,7 @@ test.each([
 	expect(foldCase(a)).not.toBe(foldCase(b))
 })
 
-test('where case counts, only the composition of characters does not', () => {
+test('if case counts, the composition of characters still does not', () => {
 	expect(keepCase('E\u0301')).toBe('É')
 	expect(keepCase('É')).not.toBe(keepCase('é'))
 })
@@ -31,7 +31,7 @@ const text = fc.oneof(
 	fc.string({ unit: fc.constantFrom('J', 'T', 'İ', 'Ϊ', 'Σ', 'A', '\u030c', '\u0308', '\u0301', '\u0345') }),
 )
 
-test('folding twice is folding once, in whichever form the text comes', () => {
+test('folding twice gives the same text as folding once', () => {
 	fc.assert(
 		fc.property(text, (text) => {
 			const folded = foldCase(text)

@@ -4,7 +4,7 @@ import { listResponse, pageByIndex, pageSize } from '../../../shared/scim/list-r
 
 const schemas = ['urn:ietf:params:scim:api:messages:2.0:ListResponse']
 
-test('a page by index says where it begins', () => {
+test('a page by index has its start index', () => {
 	expect(listResponse({ resources: [{ id: 'a' }], totalResults: 7, startIndex: 3, itemsPerPage: 1 })).toEqual({
 		schemas,
 		totalResults: 7,
@@ -14,7 +14,7 @@ test('a page by index says where it begins', () => {
 	})
 })
 
-test('a page by cursor says where the next one begins, and the last one does not', () => {
+test('a page by cursor has the cursor of the next page, and the last page has none', () => {
 	const page = { resources: [{ id: 'a' }], totalResults: 7, itemsPerPage: 1 }
 	const message = { schemas, totalResults: 7, itemsPerPage: 1, Resources: [{ id: 'a' }] }
 	expect(Object.entries(listResponse({ ...page, nextCursor: 'VGhl' }))).toEqual(
@@ -43,12 +43,12 @@ test.each([
 	[1_000_000, 1000, 1_000_000, 1000],
 	[1, 1001, 1, 1000],
 	[2, Number.MAX_SAFE_INTEGER, 2, 1000],
-])('startIndex %s and count %s ask for %i and %i', (startIndex, count, from, size) => {
+])('startIndex %s and count %s become %i and %i', (startIndex, count, from, size) => {
 	expect(pageByIndex({ startIndex, count })).toEqual({ startIndex: from, count: size })
 	expect(pageSize(count)).toBe(size)
 })
 
-test('what is asked for is never outside the limits', () => {
+test('a page never exceeds the limits', () => {
 	fc.assert(
 		fc.property(fc.integer(), fc.integer(), (startIndex, count) => {
 			const page = pageByIndex({ startIndex, count })

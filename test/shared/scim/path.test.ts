@@ -93,7 +93,7 @@ describe('an attribute in attribute notation', () => {
 	})
 })
 
-test('a path that is printed reads as the same path', () => {
+test('a printed path reads as the same path', () => {
 	const valuePath = fc
 		.record({
 			attribute: arbitraryPath({ withSub: false }),
@@ -121,7 +121,7 @@ test('a path that is printed reads as the same path', () => {
 	)
 })
 
-test('any string is a path or is refused with invalidPath', () => {
+test('any string is either a path or refused with invalidPath', () => {
 	fc.assert(
 		fc.property(almostFilter, (text) => {
 			const outcome = refusal(parsePath, text)

@@ -8,9 +8,10 @@ import { groupType, type ResourceType, resourceTypes, userType } from '../../../
 import { isObject } from '../../../shared/scim/value.ts'
 
 const enterprise = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'
-const id = '2819c223' as ResourceId // sound: only the brand is missing, and nothing here looks an id up
+const id = '2819c223' as ResourceId // sound: only the brand is missing, and no test here looks up an id
 
-const identity = { schemas: ['urn:ietf:params:scim:schemas:core:2.0:User', enterprise], id }
+const urnOfUser = 'urn:ietf:params:scim:schemas:core:2.0:User'
+const identity = { schemas: [urnOfUser, enterprise], id }
 
 const rest = {
 	userName: 'bjensen',
@@ -30,7 +31,7 @@ const babs: Projection = { ...identity, groups, ...rest }
 const select = (parameters: Parameters<typeof parseSelection>[0], types = resourceTypes) =>
 	parseSelection(parameters, types)
 
-test('without a selection everything that is returned by default is there, in order', () => {
+test('without a selection all default attributes are returned, in order', () => {
 	expect(project(babs, userType)).toEqual({ ...identity, ...rest })
 	expect(Object.keys(project(babs, userType))).toEqual([
 		'schemas',
@@ -44,7 +45,7 @@ test('without a selection everything that is returned by default is there, in or
 	])
 })
 
-describe('attributes selects those alone, with id and schemas', () => {
+describe('attributes selects the named attributes, plus id and schemas', () => {
 	test.each<[string | readonly string[], object]>([
 		['id', {}],
 		['userName', { userName: 'bjensen' }],
@@ -75,7 +76,7 @@ describe('attributes selects those alone, with id and schemas', () => {
 	})
 })
 
-describe('excludedAttributes leaves those out', () => {
+describe('excludedAttributes leaves out the named attributes', () => {
 	const without = (...names: string[]) =>
 		Object.fromEntries(Object.entries(rest).filter(([name]) => !names.includes(name)))
 
@@ -92,11 +93,12 @@ describe('excludedAttributes leaves those out', () => {
 		[`${enterprise}:employeeNumber,manager.$ref`, { ...rest, [enterprise]: { manager: { value: '26118915' } } }],
 		['employeeNumber,manager', without(enterprise)],
 	])('%s', (excludedAttributes, left) => {
-		expect(project(babs, userType, select({ excludedAttributes }))).toEqual({ ...identity, ...left })
+		const schemas = identity.schemas.filter((urn) => urn !== enterprise || Object.hasOwn(left, enterprise))
+		expect(project(babs, userType, select({ excludedAttributes }))).toEqual({ ...identity, schemas, ...left })
 	})
 })
 
-test.each([undefined, '', ' , ', []])('%j names nothing, so it selects nothing', (names) => {
+test.each([undefined, '', ' , ', []])('%j names no attribute, so the default applies', (names) => {
 	expect(select({ attributes: names, excludedAttributes: names })).toEqual(defaultSelection)
 	expect(select({ attributes: 'id', excludedAttributes: names }).mode).toBe('only')
 })
@@ -111,7 +113,7 @@ test('both parameters at once are refused', () => {
 	)
 })
 
-test.each(['attributes', 'excludedAttributes'])('%s may have a thousand names and no more', (parameter) => {
+test.each(['attributes', 'excludedAttributes'])('%s may have up to a thousand names', (parameter) => {
 	const names = (count: number) => ({ [parameter]: Array.from({ length: count }, (_, index) => `a${index}`) })
 	expect(select(names(1000)).named.size).toBe(0)
 	expect(() => select(names(1001))).toThrow(
@@ -123,7 +125,7 @@ test.each(['attributes', 'excludedAttributes'])('%s may have a thousand names an
 	)
 })
 
-test('a selection for two resource types serves each', () => {
+test('a selection for two resource types works for both', () => {
 	const guides: Projection = {
 		schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
 		id,
@@ -207,7 +209,7 @@ const selection = fc
 	.tuple(fc.constantFrom('attributes', 'excludedAttributes'), fc.array(name, { maxLength: 6 }))
 	.map(([parameter, names]) => select({ [parameter]: names }))
 
-/** Says whether a value is another with some of its parts left out. */
+/** Says whether a value equals another value without some of its parts. */
 const isPartOf = (part: unknown, whole: unknown): boolean => {
 	if (Array.isArray(part))
 		return Array.isArray(whole) && part.every((element) => whole.some((other) => isPartOf(element, other)))
@@ -215,25 +217,28 @@ const isPartOf = (part: unknown, whole: unknown): boolean => {
 	return isObject(whole) && Object.entries(part).every(([name, value]) => isPartOf(value, whole[name]))
 }
 
-test('a projection is a part of the resource, has id and schemas, and projected again stays as it is', () => {
+test('a projection is a part of the resource with id and schemas, and a second projection changes nothing', () => {
 	fc.assert(
 		fc.property(selection, (selection) => {
 			const projected = project(babs, userType, selection)
 			expect(isPartOf(projected, babs)).toBe(true)
-			expect(projected).toMatchObject(identity)
+			expect(projected.id).toBe(identity.id)
+			expect(projected.schemas.filter((urn) => urn !== enterprise)).toEqual([urnOfUser])
+			if (selection.mode !== 'except') expect(projected.schemas).toEqual(identity.schemas)
 			expect(project(projected, userType, selection)).toEqual(projected)
 		}),
 		{ numRuns: 500 },
 	)
 })
 
-test('what is selected and what is excluded together are what is returned by default', () => {
+test('the selected and the excluded attributes together are the default attributes', () => {
 	const top = fc.array(fc.constantFrom('userName', 'name', 'active', 'emails', enterprise, 'meta'), { minLength: 1 })
 	fc.assert(
 		fc.property(top, (names) => {
 			const selected = project(babs, userType, select({ attributes: names }))
 			const left = project(babs, userType, select({ excludedAttributes: names }))
-			expect({ ...selected, ...left }).toEqual(project(babs, userType))
+			expect(left.schemas.includes(enterprise)).toBe(!names.includes(enterprise))
+			expect({ ...left, ...selected }).toEqual(project(babs, userType))
 			expect(Object.keys(selected).filter((name) => Object.hasOwn(left, name))).toEqual(['schemas', 'id'])
 		}),
 	)

@@ -18,7 +18,7 @@ const attribute = (schema: Schema, name: string): AttributeDocument | undefined 
 	schemaDocument(schema, baseUrl).attributes.find((attribute) => attribute.name === name)
 
 describe('the document of a schema', () => {
-	test('says what the schema is and where', () => {
+	test('has the id, the name and the location of the schema', () => {
 		const { attributes, ...document } = schemaDocument(groupType.schema, baseUrl)
 		expect(document).toEqual({
 			schemas: ['urn:ietf:params:scim:schemas:core:2.0:Schema'],
@@ -81,7 +81,7 @@ describe('the document of a schema', () => {
 		expect(JSON.parse(text)).toEqual(documents)
 	})
 
-	test('lists externalId for users and for groups, where the Entra validator looks for it', () => {
+	test('lists externalId of users and groups, because the Entra validator looks for it there', () => {
 		expect(attribute(userType.schema, 'externalId')).toMatchObject({ caseExact: true })
 		expect(attribute(groupType.schema, 'externalId')).toMatchObject({ caseExact: true })
 	})
@@ -131,7 +131,7 @@ function flatten({ name, type, multiValued, subAttributes = [] }: AttributeDocum
 	return brackets.flatMap((filter) => others.map((sub) => `${name}${filter}.${sub.name}`))
 }
 
-describe("every target of Entra's mappings is discovered", () => {
+describe("every target of Entra's mappings can be discovered", () => {
 	const names = new Set(documents.flatMap(discoverable))
 
 	test.each([

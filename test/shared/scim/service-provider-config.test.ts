@@ -3,16 +3,9 @@ import { limits, serviceProviderConfig } from '../../../shared/scim/service-prov
 
 const baseUrl = 'https://rollcall.example/scim/contoso'
 
-test('the configuration says what is supported and up to where', () => {
+test('the configuration lists what is supported and its limits', () => {
 	expect(serviceProviderConfig(baseUrl, limits)).toStrictEqual({
-		schemas: [
-			'urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig',
-			'urn:rollcall:params:scim:extension:1.0:Changes',
-		],
-		'urn:rollcall:params:scim:extension:1.0:Changes': {
-			supported: true,
-			endpoint: 'https://rollcall.example/scim/contoso/Changes',
-		},
+		schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],
 		patch: { supported: true },
 		bulk: { supported: true, maxOperations: 1000, maxPayloadSize: 4_194_304 },
 		filter: { supported: true, maxResults: 1000 },
@@ -40,7 +33,7 @@ test('the configuration says what is supported and up to where', () => {
 	})
 })
 
-test('the documentation is named where there is one, and other limits where they are others', () => {
+test('the configuration has the address of the documentation and the limits that the caller gives', () => {
 	const other = { maxResults: 5, defaultCount: 4, maxOperations: 3, maxPayloadSize: 2, cursorTimeout: 1 }
 	expect(serviceProviderConfig(baseUrl, other, 'https://rollcall.example/docs')).toMatchObject({
 		documentationUri: 'https://rollcall.example/docs',

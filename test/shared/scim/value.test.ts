@@ -7,7 +7,7 @@ import { parseResource, prune, sameValue } from '../../../shared/scim/value.ts'
 
 const refusal = (type: ResourceType, body: unknown) => {
 	try {
-		return parseResource(type, body)
+		return parseResource(type, body, new Set())
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
 		return `${error.status} ${error.scimType}: ${error.message}`
@@ -33,7 +33,7 @@ describe('the attributes in a body', () => {
 			roles: [],
 		}
 		const { schemas, meta, roles, ...attributes } = body
-		expect(parseResource(userType, body)).toStrictEqual(attributes)
+		expect(parseResource(userType, body, new Set())).toStrictEqual(attributes)
 	})
 
 	it.each([
@@ -66,9 +66,9 @@ describe('the attributes in a body', () => {
 			{ manager: '123456', department: 'Ops' },
 			{ [urn.enterpriseUser]: { manager: { value: '123456' }, department: 'Ops' } },
 		],
-		['an extension of nothing', { [urn.enterpriseUser]: { department: '', manager: { value: '' } } }, {}],
+		['an empty extension', { [urn.enterpriseUser]: { department: '', manager: { value: '' } } }, {}],
 		[
-			'elements of labels alone',
+			'elements that have only labels',
 			{
 				emails: [
 					{ type: 'work', primary: true },
@@ -78,12 +78,8 @@ describe('the attributes in a body', () => {
 			{ emails: [{ type: 'home', value: 'h' }] },
 		],
 		['one element without its list', { emails: { value: 'a' } }, { emails: [{ value: 'a' }] }],
-		['elements of nothing', { emails: [null, '', { value: null }, { value: 'a' }] }, { emails: [{ value: 'a' }] }],
-		[
-			'types nobody has heard of',
-			{ emails: [{ type: 'pigeon', value: 'a' }] },
-			{ emails: [{ type: 'pigeon', value: 'a' }] },
-		],
+		['empty elements', { emails: [null, '', { value: null }, { value: 'a' }] }, { emails: [{ value: 'a' }] }],
+		['unknown types', { emails: [{ type: 'pigeon', value: 'a' }] }, { emails: [{ type: 'pigeon', value: 'a' }] }],
 		[
 			'two e-mail addresses of one type',
 			{
@@ -105,23 +101,23 @@ describe('the attributes in a body', () => {
 			{ locale: 'PUWGYNUKSGVE', profileUrl: 'RVSZJGLGMDLF' },
 		],
 	])('are read from %s', (_, body, expected) => {
-		expect(parseResource(userType, { userName: 'bjensen', ...body })).toStrictEqual({
+		expect(parseResource(userType, { userName: 'bjensen', ...body }, new Set())).toStrictEqual({
 			userName: 'bjensen',
 			...expected,
 		})
 	})
 
 	it.each([
-		['a body that is no object', userType, [], '400 invalidSyntax: the body must be a JSON object'],
+		['a body that is not an object', userType, [], '400 invalidSyntax: the body must be a JSON object'],
 		['a user without a name', userType, { displayName: 'B' }, '400 invalidValue: userName is required'],
 		['a user whose name is empty', userType, { userName: '' }, '400 invalidValue: userName is required'],
 		['a group without a name', groupType, { externalId: 'x' }, '400 invalidValue: displayName is required'],
 		['a number for a string', userType, { userName: 5 }, '400 invalidValue: userName must be a string'],
 		['a word for a boolean', userType, { userName: 'b', active: 'yes' }, '400 invalidValue: active must be a boolean'],
 		[
-			'a list for a single value',
+			'a list of two for a single value',
 			userType,
-			{ userName: 'b', title: ['x'] },
+			{ userName: 'b', title: ['x', 'y'] },
 			'400 invalidValue: title must be a string',
 		],
 		[
@@ -143,7 +139,7 @@ describe('the attributes in a body', () => {
 			'400 invalidValue: emails[0].value must be a string',
 		],
 		[
-			'an extension that is no object',
+			'an extension that is not an object',
 			userType,
 			{ userName: 'b', [urn.enterpriseUser]: 'x' },
 			`400 invalidValue: ${urn.enterpriseUser} must be an object`,
@@ -220,7 +216,7 @@ const resource = fc.record(
 )
 
 describe('pruning', () => {
-	it('leaves out what says nothing', () => {
+	it('leaves out values without content', () => {
 		const values = {
 			title: 'x',
 			name: {},
@@ -240,7 +236,7 @@ describe('pruning', () => {
 		)
 	})
 
-	it('keeps every element that has a value, in order, and nothing that is empty', () => {
+	it('keeps every element that has a value, in order, and drops empty ones', () => {
 		fc.assert(
 			fc.property(resource, (values) => {
 				const pruned = prune(userType, values)
@@ -251,8 +247,8 @@ describe('pruning', () => {
 	})
 })
 
-describe('the same value', () => {
-	it('is one whatever the order of its names', () => {
+describe('equal values', () => {
+	it('may have their names in any order', () => {
 		fc.assert(
 			fc.property(fc.jsonValue(), (value) => {
 				expect(sameValue(value, reversed(value))).toBe(true)
@@ -274,7 +270,7 @@ describe('the same value', () => {
 		['1', 1],
 		[null, {}],
 		[null, undefined],
-	])('is not one for %j and %j', (a, b) => {
+	])('do not include %j and %j', (a, b) => {
 		expect(sameValue(a, b)).toBe(false)
 	})
 })
@@ -293,3 +289,49 @@ const reversed = (value: unknown): unknown => {
 			.map(([name, inner]) => [name, reversed(inner)]),
 	)
 }
+
+describe('values in a body', () => {
+	const work = { type: 'work', value: 'w' }
+	const home = { type: 'home', value: 'w' }
+
+	it.each<[string, object, object]>([
+		['twice are one', { emails: [work, home, work] }, { emails: [work, home] }],
+		[
+			'twice are one with all that is said',
+			{
+				phoneNumbers: [
+					{ ...work, primary: true },
+					{ ...work, display: 'W', primary: true },
+				],
+			},
+			{ phoneNumbers: [{ ...work, primary: true, display: 'W' }] },
+		],
+		['without a type twice are one', { roles: ['a', { value: 'a' }] }, { roles: [{ value: 'a' }] }],
+		[
+			'of addresses twice are one',
+			{ addresses: [{ country: 'FR' }, { country: 'FR', primary: true }] },
+			{ addresses: [{ country: 'FR', primary: true }] },
+		],
+		['in a list of one are single', { title: ['x'], active: [false] }, { title: 'x', active: false }],
+		['in the JSON of a string are read', { emails: JSON.stringify([work]) }, { emails: [work] }],
+	])('%s', (_, body, expected) => {
+		expect(parseResource(userType, { userName: 'a', ...body }, new Set())).toStrictEqual({ userName: 'a', ...expected })
+	})
+
+	it.each<[object, string]>([
+		[{ emails: 'a@b.c' }, 'emails must be an object'],
+		[{ emails: ['a@b.c'] }, 'emails[0] must be an object'],
+		[{ phoneNumbers: '[{"value":' }, 'phoneNumbers must be an object'],
+		[{ manager: '[1' }, 'manager must be an object'],
+	])('that are no objects are refused: %j', (body, detail) => {
+		expect(refusal(userType, { userName: 'a', ...body })).toBe(`400 invalidValue: ${detail}`)
+	})
+
+	it('in the JSON of a string are members, too', () => {
+		const members = JSON.stringify([{ value: 'x' }])
+		expect(refusal(groupType, { displayName: 'a', members })).toStrictEqual({
+			displayName: 'a',
+			members: [{ value: 'x' }],
+		})
+	})
+})

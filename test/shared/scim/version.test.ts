@@ -17,7 +17,7 @@ test.each<[string, '*' | readonly string[]]>([
 	['W/"a,b"', ['a,b']],
 	['W/"a\\"', ['a\\']],
 	['"é"', ['é']],
-	// No entity tags.
+	// Not entity tags.
 	['', []],
 	['a', []],
 	['W/a', []],
@@ -45,7 +45,7 @@ test.each([
 	expect(isNotModified(header, '2')).toBe(notModified)
 })
 
-test('the ETag that was given matches its version and no other', () => {
+test('the ETag of a version matches this version alone', () => {
 	const version = fc.stringMatching(/^[!#-~]{0,12}$/)
 	fc.assert(
 		fc.property(version, version, fc.array(version), (version, other, more) => {

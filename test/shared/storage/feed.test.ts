@@ -8,14 +8,14 @@ import { connectionString, simulateTableService } from '../../support/simulator/
 
 const second = 1000
 
-/** A directory whose processes have one clock, which is moved by hand. */
-async function newWorld() {
+/** A directory whose processes share one clock. The test moves the clock. */
+async function newFixture() {
 	const { send } = simulateTableService()
 	const tenant = { name: 'acme', table: 'changes' }
 	let time = Date.UTC(2026, 0, 1)
-	let made = 0
+	let idCount = 0
 	const now = () => time
-	const ids = idGenerator(now, (digits) => (made++).toString(16).padStart(digits, '0'))
+	const ids = idGenerator(now, (digits) => (idCount++).toString(16).padStart(digits, '0'))
 	const connect = (around: (send: Send) => Send) =>
 		connectTables({ connectionString }, { intercept: () => around(send), pause: async () => {} })
 	const open = (around: (send: Send) => Send = (each) => each): ResourceStore =>
@@ -28,93 +28,93 @@ async function newWorld() {
 		pass(milliseconds: number): void {
 			time += milliseconds
 		},
-		/** Something that happens at this moment. */
-		happen: () => open().create(userType, { attributes: { userName: `other${others++}` } }),
+		/** Another process makes a change at this moment. */
+		createOther: () => open().create(userType, { attributes: { userName: `other${others++}` } }),
 	}
 }
 
-/** Reads the feed from where it was, one after another. */
-function reader(store: ResourceStore) {
-	let told: readonly string[] = []
-	let turn = Promise.resolve()
-	const goOn = async (): Promise<void> => {
+/** Reads the feed from the last entry that it knows. Calls that overlap read one after another. */
+function newReader(store: ResourceStore) {
+	let operations: readonly string[] = []
+	let reading = Promise.resolve()
+	const readToEnd = async (): Promise<void> => {
 		for (let isOver = false; !isOver; ) {
-			const page = await store.changes(told.at(-1) ?? '', 3)
-			told = [...told, ...page.map(({ operation }) => operation)]
+			const page = await store.changes(operations.at(-1) ?? '', 3)
+			operations = [...operations, ...page.map(({ operation }) => operation)]
 			isOver = page.length === 0
 		}
 	}
 	return {
 		read: (): Promise<void> => {
-			turn = turn.then(goOn)
-			return turn
+			reading = reading.then(readToEnd)
+			return reading
 		},
-		told: () => told,
+		operations: () => operations,
 	}
 }
 
-async function allOf(store: ResourceStore): Promise<readonly string[]> {
-	const whole = reader(store)
-	await whole.read()
-	return whole.told()
+async function allOperations(store: ResourceStore): Promise<readonly string[]> {
+	const reader = newReader(store)
+	await reader.read()
+	return reader.operations()
 }
 
-describe('who reads the feed of changes all the time is told', () => {
-	test('of a change of many members, although it takes long to prepare', async () => {
-		const world = await newWorld()
+describe('a reader that follows the feed of changes', () => {
+	test('finds a change of many members that takes long to prepare', async () => {
+		const fixture = await newFixture()
 		const members = []
-		for (let index = 0; index < 60; index++) members.push({ value: (await world.happen()).id })
-		const { id } = await world.store.create(groupType, { attributes: { displayName: 'group' } })
-		const { read, told } = reader(world.store)
-		const slow = world.open((send) => async (request) => {
+		for (let index = 0; index < 60; index++) members.push({ value: (await fixture.createOther()).id })
+		const { id } = await fixture.store.create(groupType, { attributes: { displayName: 'group' } })
+		const { read, operations } = newReader(fixture.store)
+		const slow = fixture.open((send) => async (request) => {
 			if (request.method === 'POST') {
-				world.pass(30 * second)
-				await world.happen()
+				fixture.pass(30 * second)
+				await fixture.createOther()
 				await read()
 			}
 			return send(request)
 		})
 		const answer = await slow.changeMembers(id, { add: members, remove: [] })
-		world.pass(600 * second)
+		fixture.pass(600 * second)
 		await read()
-		expect(told()).toEqual(await allOf(world.store))
-		expect(answer).toEqual({ version: expect.toSatisfy((version: string) => told().includes(version)) })
+		expect(operations()).toEqual(await allOperations(fixture.store))
+		expect(answer).toEqual({ version: expect.toSatisfy((version: string) => operations().includes(version)) })
 	})
 
-	test('of a change whose answers take long', async () => {
-		const world = await newWorld()
-		const { read, told } = reader(world.store)
+	test('finds a change whose answers take long', async () => {
+		const fixture = await newFixture()
+		const { read, operations } = newReader(fixture.store)
 		let requests = 0
-		const slow = world.open((send) => async (request) => {
-			world.pass(12 * second)
-			await world.happen()
+		const slow = fixture.open((send) => async (request) => {
+			fixture.pass(12 * second)
+			await fixture.createOther()
 			await read()
-			// Three transactions and what looks for them.
+			// Three transactions without an answer, and the lookups of their entries.
 			if (++requests < 6 && request.method === 'POST') throw new Error('the operation timed out')
 			return send(request)
 		})
 		await slow.create(userType, { attributes: { userName: 'slow' } }).catch((error) => error)
-		world.pass(600 * second)
+		fixture.pass(600 * second)
 		await read()
-		expect(told()).toEqual(await allOf(world.store))
+		expect(operations()).toEqual(await allOperations(fixture.store))
 	})
 })
 
-test('what was refused is not told, and what follows it is', async () => {
-	const world = await newWorld()
-	const first = await world.happen()
+test('the feed leaves out refused changes and has the changes after them', async () => {
+	const fixture = await newFixture()
+	const first = await fixture.createOther()
 	for (let times = 0; times < 5; times++) {
 		let transactions = 0
-		const forgetful = world.open((send) => async (request) => {
+		const forgetful = fixture.open((send) => async (request) => {
 			if (request.method === 'POST' && ++transactions === 1) throw new Error('the operation timed out')
 			return send(request)
 		})
 		const again = forgetful.create(userType, { attributes: { userName: 'OTHER0' } })
 		await expect(again).rejects.toMatchObject({ status: 409 })
 	}
-	const last = await world.happen()
-	world.pass(61 * second)
-	expect(await allOf(world.store)).toEqual([first.version, last.version])
-	expect(await world.store.changes('', 1)).toMatchObject([{ operation: first.version }])
-	expect(await world.store.changes(first.version, 1)).toMatchObject([{ operation: last.version }])
+	const last = await fixture.createOther()
+	fixture.pass(61 * second)
+	expect(await allOperations(fixture.store)).toEqual([first.version, last.version])
+	expect(await fixture.store.changes('', 1)).toMatchObject([{ operation: first.version }])
+	expect(await fixture.store.changes(first.version, 1)).toMatchObject([{ operation: last.version }])
 })

@@ -8,17 +8,19 @@ import { violationsIn } from '../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
 import { simulateTableService } from '../../support/simulator/table-service.ts'
 
-// Every work meets every other: before any of its transactions and of what it reads at a time, or before a transaction is
-// done that it has long given up. What comes of both must be what comes of one after the other.
+// Every request meets every other request, in two ways:
+// - Before one step of the first request, the second one is done. A step is a transaction, or several reads in a row.
+// - A transaction of the first request gets no answer. It is done in the end, after the second request.
+// The result must be the same as if one request came after the other.
 
-type World = {
+type Fixture = {
 	readonly directory: TestDirectory
 	readonly users: readonly ResourceId[]
-	/** The first has half of the users, the others the second user alone. */
+	/** The members of the first group are half of the users; the only member of each other group is the second user. */
 	readonly groups: readonly ResourceId[]
 }
 
-async function newWorld(): Promise<World> {
+async function newFixture(): Promise<Fixture> {
 	const directory = await newDirectory(simulateTableService())
 	const { store } = directory
 	const users: ResourceId[] = []
@@ -33,16 +35,16 @@ async function newWorld(): Promise<World> {
 	return { directory, users, groups }
 }
 
-type Work = (store: ResourceStore, world: World) => Promise<unknown>
+type ClientRequest = (store: ResourceStore, fixture: Fixture) => Promise<unknown>
 
 const idAt = (ids: readonly ResourceId[], index: number): ResourceId => {
 	const id = ids[index]
-	if (id === undefined) throw new RangeError(`there is no ${index}`)
+	if (id === undefined) throw new RangeError(`there is no id at ${index}`)
 	return id
 }
 
 const change =
-	(add: readonly [from: number, to: number], remove: readonly [from: number, to: number]): Work =>
+	(add: readonly [from: number, to: number], remove: readonly [from: number, to: number]): ClientRequest =>
 	(store, { users, groups }) =>
 		store.changeMembers(idAt(groups, 0), {
 			add: users
@@ -52,24 +54,24 @@ const change =
 			remove: users.slice(...remove),
 		})
 
-const nobody = [0, 0] as const
+const none = [0, 0] as const
 
-const works: Readonly<Record<string, Work>> = {
-	'an addition of many': change([15, 50], nobody),
-	'a removal of many': change(nobody, [0, 50]),
-	'an addition of a few, half of them members': change([23, 27], nobody),
-	'a removal of a few, half of them members': change(nobody, [23, 27]),
-	'another name and other members': (store, { users, groups }) =>
+const requests: Readonly<Record<string, ClientRequest>> = {
+	'an addition of many members': change([15, 50], none),
+	'a removal of many members': change(none, [0, 50]),
+	'an addition of a few users, half of them members,': change([23, 27], none),
+	'a removal of a few users, half of them members,': change(none, [23, 27]),
+	'a change of the name and the members': (store, { users, groups }) =>
 		store.update(groupType, idAt(groups, 0), {
 			include: { members: true },
 			revise: ({ members = [] }) => {
-				const wanted = new Set([...users.slice(1, 2), ...users.slice(14)])
+				const next = new Set([...users.slice(1, 2), ...users.slice(14)])
 				const present = new Set(members.map(({ value }) => value))
 				return {
 					attributes: { displayName: 'renamed' },
 					membership: {
-						add: [...wanted].filter((id) => !present.has(id)).map((value) => ({ value })),
-						remove: [...present].filter((id) => !wanted.has(id)),
+						add: [...next].filter((id) => !present.has(id)).map((value) => ({ value })),
+						remove: [...present].filter((id) => !next.has(id)),
 					},
 				}
 			},
@@ -81,10 +83,10 @@ const works: Readonly<Record<string, Work>> = {
 		store.create(groupType, { attributes: { displayName: 'new' }, members: users.map((value) => ({ value })) }),
 }
 
-/** Does it, and says how it ended. */
-async function ending(work: Work, store: ResourceStore, world: World): Promise<string | number> {
+/** Makes a request. Returns its answer if that is a string, `done` for any other answer, or the status of its error. */
+async function endingOf(request: ClientRequest, store: ResourceStore, fixture: Fixture): Promise<string | number> {
 	try {
-		const answer = await work(store, world)
+		const answer = await request(store, fixture)
 		return typeof answer === 'string' ? answer : 'done'
 	} catch (error) {
 		if (error instanceof ScimError) return error.status
@@ -92,8 +94,8 @@ async function ending(work: Work, store: ResourceStore, world: World): Promise<s
 	}
 }
 
-/** Everything that can be seen, by names, since ids are others in every world. */
-async function seenIn({ directory: { store } }: World): Promise<unknown> {
+/** All that clients see of a directory. It has names in place of ids, which differ in every directory. */
+async function contentOf({ directory: { store } }: Fixture): Promise<unknown> {
 	const page = { startIndex: 1, count: 100 }
 	const users = await store.query(userType, { page, include: { groups: true } })
 	const groups = await store.query(groupType, { page, include: { members: true } })
@@ -111,43 +113,53 @@ async function seenIn({ directory: { store } }: World): Promise<unknown> {
 	}
 }
 
-async function inTurn(first: Work, second: Work): Promise<unknown> {
-	const world = await newWorld()
-	const { store } = world.directory
-	const endings = [await ending(first, store, world), await ending(second, store, world)]
-	return [...endings, await seenIn(world)]
+/** How both requests end, and the content of the directory afterwards. */
+type Result = readonly [first: string | number, second: string | number, content: unknown]
+
+async function oneAfterTheOther(first: ClientRequest, second: ClientRequest): Promise<Result> {
+	const fixture = await newFixture()
+	const { store } = fixture.directory
+	const firstEnding = await endingOf(first, store, fixture)
+	return [firstEnding, await endingOf(second, store, fixture), await contentOf(fixture)]
 }
 
-async function expectTidy({ directory }: World): Promise<void> {
+async function expectConsistent({ directory }: Fixture): Promise<void> {
 	await directory.sweep(20 * 60_000)
 	expect(await violationsIn(directory.table)).toEqual([])
 }
 
-/** `first`, before whose `at`th step `second` is done; undefined where it has fewer. */
-async function interrupted(first: Work, second: Work, at: number): Promise<unknown> {
-	const world = await newWorld()
+/** Does `second` before the `at`th step of `first`. Returns undefined if `first` has fewer steps. */
+async function interrupted(first: ClientRequest, second: ClientRequest, at: number): Promise<Result | undefined> {
+	const fixture = await newFixture()
 	let steps = 0
 	let last = ''
-	let other: string | number | undefined
+	let secondEnding: string | number | undefined
 	const interrupting = (send: Send): Send => {
 		return async (request) => {
 			const isStep = request.method === 'POST' || last !== 'GET'
 			last = request.method
-			if (isStep && ++steps === at) other = await ending(second, world.directory.store, world)
+			if (isStep && ++steps === at) secondEnding = await endingOf(second, fixture.directory.store, fixture)
 			return send(request)
 		}
 	}
-	const own = await ending(first, world.directory.open(interrupting), world)
-	if (other === undefined) return undefined
-	const result = [own, other, await seenIn(world)]
-	await expectTidy(world)
+	const firstEnding = await endingOf(first, fixture.directory.open(interrupting), fixture)
+	if (secondEnding === undefined) return undefined
+	const result: Result = [firstEnding, secondEnding, await contentOf(fixture)]
+	await expectConsistent(fixture)
 	return result
 }
 
-/** `first`, whose `at`th transaction is not answered, then `second`; only then the transaction is done. */
-async function belated(first: Work, second: Work, at: number): Promise<unknown> {
-	const world = await newWorld()
-	const { directory } = world
+/**
+ * Does `first`, whose `at`th transaction gets no answer, and then `second`. The transaction is done after that. Returns
+ * undefined if `first` has fewer transactions.
+ */
+async function withLateTransaction(
+	first: ClientRequest,
+	second: ClientRequest,
+	at: number,
+): Promise<Result | undefined> {
+	const fixture = await newFixture()
+	const { directory } = fixture
 	let transactions = 0
 	let arrive: (() => ReturnType<Send>) | undefined
 	const losing = (send: Send): Send => {
@@ -157,35 +169,32 @@ async function belated(first: Work, second: Work, at: number): Promise<unknown> 
 			throw new Error('the operation timed out')
 		}
 	}
-	const own = await ending(first, directory.open(losing), world)
+	const firstEnding = await endingOf(first, directory.open(losing), fixture)
 	if (arrive === undefined) return undefined
-	const other = await ending(second, directory.store, world)
+	const secondEnding = await endingOf(second, directory.store, fixture)
 	await arrive()
-	const result = [own, other, await seenIn(world)]
-	await expectTidy(world)
+	const result: Result = [firstEnding, secondEnding, await contentOf(fixture)]
+	await expectConsistent(fixture)
 	return result
 }
 
-const swapped = (result: unknown): unknown => {
-	const [first, second, seen] = result as unknown[] // sound: what inTurn resolves to
-	return [second, first, seen]
-}
+const swapped = ([first, second, content]: Result): Result => [second, first, content]
 
-describe.each(Object.keys(works))('%s', (name) => {
-	test.each(Object.keys(works))('and %s', async (otherName) => {
-		const [work, other] = [works[name], works[otherName]]
-		if (work === undefined || other === undefined) throw new Error('there is no such work')
-		const before = await inTurn(work, other)
-		const allowed = [before, swapped(await inTurn(other, work))]
-		for (let at = 1, result: unknown; ; at++) {
-			result = await interrupted(work, other, at)
+describe.each(Object.keys(requests))('%s', (firstName) => {
+	test.each(Object.keys(requests))('and %s have the same result as one after the other', async (secondName) => {
+		const [first, second] = [requests[firstName], requests[secondName]]
+		if (first === undefined || second === undefined) throw new Error('there is no such request')
+		const firstThenSecond = await oneAfterTheOther(first, second)
+		const allowed = [firstThenSecond, swapped(await oneAfterTheOther(second, first))]
+		for (let at = 1; ; at++) {
+			const result = await interrupted(first, second, at)
 			if (result === undefined) break
 			expect(allowed).toContainEqual(result)
 		}
-		for (let at = 1, result: unknown; ; at++) {
-			result = await belated(work, other, at)
+		for (let at = 1; ; at++) {
+			const result = await withLateTransaction(first, second, at)
 			if (result === undefined) break
-			expect(result).toEqual(before)
+			expect(result).toEqual(firstThenSecond)
 		}
 	})
 })

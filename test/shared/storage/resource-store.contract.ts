@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest'
 import type { AttributeValues, Member, ResourceId, StoredResource } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
 import { urn } from '../../../shared/scim/urn.ts'
-import type { ResourceStore as Whole } from '../../../shared/storage/resource-store.ts'
+import type { ResourceStore as CompleteStore } from '../../../shared/storage/resource-store.ts'
 import { sequenceOfIds } from '../../support/sequence.ts'
 
-type ResourceStore = Omit<Whole, 'query'>
+type ResourceStore = Omit<CompleteStore, 'query'>
 
 const ids = sequenceOfIds()
 const unknownUser = ids('User')
@@ -25,7 +25,7 @@ const babs: AttributeValues = {
 	[urn.enterpriseUser]: { department: 'Tour Operations', manager: { value: unknownUser } },
 }
 
-/** Users that differ, in the order of their creation. */
+/** Users with different userNames, in the order of their creation. */
 const createUsers = async (store: ResourceStore, count: number): Promise<readonly StoredResource[]> => {
 	const users: StoredResource[] = []
 	for (let index = 0; index < count; index++) {
@@ -50,10 +50,14 @@ const memberIds = async (store: ResourceStore, groupId: string): Promise<readonl
 const groupIds = async (store: ResourceStore, userId: string): Promise<readonly ResourceId[] | undefined> =>
 	(await store.get(userType, userId, { groups: true }))?.groups?.map(({ value }) => value)
 
-/** What every ResourceStore does. `open` makes an empty one. */
+/**
+ * The contract that every ResourceStore keeps.
+ *
+ * @param open opens an empty store
+ */
 export function describeResourceStore(open: () => Promise<ResourceStore>): void {
-	describe('create and get', () => {
-		test('a user is read back as it was created', async () => {
+	describe('create', () => {
+		test('stores a user that get returns unchanged', async () => {
 			const store = await open()
 			const created = await store.create(userType, { attributes: babs })
 			expect(created).toEqual({
@@ -66,7 +70,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(userType, created.id)).toEqual(created)
 		})
 
-		test('a group is read back with its members in the order of their ids, and without them', async () => {
+		test('stores a group that get returns with its members in the order of their ids, or without them', async () => {
 			const store = await open()
 			const [a, b, c] = await createUsers(store, 3)
 			const members = [c, a, b].map((user) => asMember(expectFound(user)))
@@ -79,7 +83,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(groupType, created.id)).toEqual(bare)
 		})
 
-		test('a member keeps the name that the client gave it', async () => {
+		test('keeps the display name that the client gave a member', async () => {
 			const store = await open()
 			const [user] = await createUsers(store, 1)
 			const member = { value: expectFound(user).id, display: 'Bábs “the boss”' }
@@ -87,7 +91,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect((await store.get(groupType, group.id, { members: true }))?.members).toEqual([member])
 		})
 
-		test('a member whose name no row can hold is refused, however it comes into the group', async () => {
+		test('refuses a member whose display name no row can hold, as changeMembers and update do', async () => {
 			const store = await open()
 			const [user] = await createUsers(store, 1)
 			const { id } = expectFound(user)
@@ -105,39 +109,12 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(groupType, group.id, { members: true })).toEqual(group)
 		})
 
-		test('a user is read with its groups by their present names', async () => {
-			const store = await open()
-			const [user] = await createUsers(store, 1)
-			const { id } = expectFound(user)
-			const first = await createGroup(store, 'First', [{ value: id }])
-			const second = await createGroup(store, 'Second', [{ value: id }])
-			await createGroup(store, 'Third')
-			await store.update(groupType, first.id, { revise: () => ({ attributes: { displayName: 'Renamed' } }) })
-			expect((await store.get(userType, id, { groups: true }))?.groups).toEqual([
-				{ value: first.id, display: 'Renamed' },
-				{ value: second.id, display: 'Second' },
-			])
-		})
-
-		test.each([
-			['an id that was never given', () => unknownUser],
-			['the id of a group', async (store: ResourceStore) => (await createGroup(store, 'Not a user')).id],
-			['what is no id', () => "x' or RowKey ne '"],
-			['nothing', () => ''],
-		])('%s is absent', async (_, idIn) => {
-			const store = await open()
-			const id = await idIn(store)
-			expect(await store.get(userType, id)).toBeUndefined()
-			expect(await store.update(userType, id, { revise: () => ({ attributes: babs }) })).toBe('absent')
-			expect(await store.delete(userType, id)).toBe('absent')
-		})
-
 		test.each([
 			['letter case', 'BABS.JENSEN@EXAMPLE.COM'],
-			['composition', 'Babs.Jensén@example.com', 'babs.jense\u0301n@example.com'],
-			['characters that keys cannot hold', "a/b\\c#d?e%f'g+h|i j", "A/B\\C#D?E%F'G+H|I J"],
-			['nothing of 300 characters', 'ü'.repeat(300), 'Ü'.repeat(300)],
-		])('a userName that differs in %s is taken', async (_, userName, other = babs.userName) => {
+			['letter case and Unicode composition', 'Babs.Jensén@example.com', 'babs.jense\u0301n@example.com'],
+			['letter case, among characters that no key can hold', "a/b\\c#d?e%f'g+h|i j", "A/B\\C#D?E%F'G+H|I J"],
+			['letter case, in 300 characters', 'ü'.repeat(300), 'Ü'.repeat(300)],
+		])('refuses a userName that differs from a taken one only in %s', async (_, userName, other = babs.userName) => {
 			const store = await open()
 			const first = await store.create(userType, { attributes: { ...babs, userName: other } })
 			await expect(store.create(userType, { attributes: { userName } })).rejects.toMatchObject({
@@ -148,7 +125,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(userType, first.id)).toEqual(first)
 		})
 
-		test('names that differ only where keys are cut are two names', async () => {
+		test('stores two users whose long userNames differ only behind the part that a key keeps', async () => {
 			const store = await open()
 			const long = 'x'.repeat(400)
 			const first = await store.create(userType, { attributes: { userName: `${long}1` } })
@@ -157,7 +134,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(userType, second.id)).toEqual(second)
 		})
 
-		test('an externalId, an e-mail address and a name may be those of several users', async () => {
+		test('accepts the same externalId, e-mail address and displayName for several users', async () => {
 			const store = await open()
 			const first = await store.create(userType, { attributes: babs })
 			const second = await store.create(userType, { attributes: { ...babs, userName: 'other' } })
@@ -165,7 +142,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(userType, second.id)).toEqual(second)
 		})
 
-		test('the displayName of a group is taken in any letter case, that of a user is not', async () => {
+		test('refuses the displayName of another group in any letter case, but accepts that of a user', async () => {
 			const store = await open()
 			await store.create(userType, { attributes: { userName: 'x', displayName: 'Tour Guides' } })
 			await createGroup(store, 'Tour Guides')
@@ -179,11 +156,11 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 		test.each([
 			['an unknown user', unknownUser],
 			['a group', unknownGroup],
-			['what is no id', 'bob|x'],
-		])('%s as a member is refused and no group is made', async (_, value) => {
+			['a string that is no id', 'bob|x'],
+		])('refuses %s as a member, and creates no group', async (_, value) => {
 			const store = await open()
 			const [user] = await createUsers(store, 1)
-			const members = [asMember(expectFound(user)), { value: value as ResourceId }] // sound: the point is that it is none
+			const members = [asMember(expectFound(user)), { value: value as ResourceId }] // sound: the test needs an invalid id
 			await expect(createGroup(store, 'Refused', members)).rejects.toMatchObject({
 				status: 400,
 				scimType: 'invalidValue',
@@ -193,7 +170,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			await createGroup(store, 'Refused')
 		})
 
-		test('a group with more members than one transaction holds has them all', async () => {
+		test('stores a group with more members than one transaction holds', async () => {
 			const store = await open()
 			const users = await createUsers(store, 70)
 			const group = await createGroup(store, 'Seventy', users.map(asMember))
@@ -202,7 +179,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(stored?.version).toBe(group.version)
 		})
 
-		test('of many members one that is unknown is refused and nothing is made', async () => {
+		test('refuses a group if one of many members is unknown, and creates nothing', async () => {
 			const store = await open()
 			const users = await createUsers(store, 70)
 			const members = [...users.map(asMember), { value: unknownUser }]
@@ -214,7 +191,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await groupIds(store, expectFound(users[0]).id)).toEqual([])
 		})
 
-		test('a user with more e-mail addresses than can be found is refused', async () => {
+		test('refuses a user with more than 20 different e-mail addresses', async () => {
 			const store = await open()
 			const emails = Array.from({ length: 21 }, (_, index) => ({ value: `${index}@example.com` }))
 			await expect(store.create(userType, { attributes: { ...babs, emails } })).rejects.toMatchObject({
@@ -230,29 +207,58 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 		})
 
 		test.each([
-			['just what one property holds', 'x'.repeat(29_980)],
-			['more than one property holds', 'x'.repeat(100_000)],
-			['much text that is not ASCII', '😀é\u2028"\\'.repeat(8_000)],
-		])('a user with %s is read back', async (_, nickName) => {
+			['the longest text that fits in one property', 'x'.repeat(29_980)],
+			['a text that is longer than one property holds', 'x'.repeat(100_000)],
+			['a long text outside ASCII', '😀é\u2028"\\'.repeat(8_000)],
+		])('stores a user with %s', async (_, nickName) => {
 			const store = await open()
 			const created = await store.create(userType, { attributes: { ...babs, nickName } })
 			expect(await store.get(userType, created.id)).toEqual(created)
 		})
 
-		test('a user too large to store is refused with the limit', async () => {
+		test('refuses a user that is too large to store, and names the limit', async () => {
 			const store = await open()
 			const digest = (index: number) => createHash('sha256').update(`${index}`).digest('base64')
 			const nickName = Array.from({ length: 40_000 }, (_, index) => digest(index)).join('')
 			await expect(store.create(userType, { attributes: { ...babs, nickName } })).rejects.toMatchObject({
 				status: 413,
-				message: expect.stringMatching(/^the resource takes \d+ bytes when compressed; the limit is 921600$/),
+				message: expect.stringMatching(/^the resource takes \d+ bytes as JSON; the limit is 1048576$/),
 			})
 			await store.create(userType, { attributes: babs })
 		})
 	})
 
+	describe('get', () => {
+		test('returns the groups of a user with their current names', async () => {
+			const store = await open()
+			const [user] = await createUsers(store, 1)
+			const { id } = expectFound(user)
+			const first = await createGroup(store, 'First', [{ value: id }])
+			const second = await createGroup(store, 'Second', [{ value: id }])
+			await createGroup(store, 'Third')
+			await store.update(groupType, first.id, { revise: () => ({ attributes: { displayName: 'Renamed' } }) })
+			expect((await store.get(userType, id, { groups: true }))?.groups).toEqual([
+				{ value: first.id, display: 'Renamed' },
+				{ value: second.id, display: 'Second' },
+			])
+		})
+
+		test.each([
+			['an id that no resource has', () => unknownUser],
+			['the id of a group', async (store: ResourceStore) => (await createGroup(store, 'Not a user')).id],
+			['a string that is no id', () => "x' or RowKey ne '"],
+			['an empty string', () => ''],
+		])('finds no user by %s, nor do update and delete', async (_, idIn) => {
+			const store = await open()
+			const id = await idIn(store)
+			expect(await store.get(userType, id)).toBeUndefined()
+			expect(await store.update(userType, id, { revise: () => ({ attributes: babs }) })).toBe('absent')
+			expect(await store.delete(userType, id)).toBe('absent')
+		})
+	})
+
 	describe('update', () => {
-		test('a revision is stored under a new version', async () => {
+		test('stores a revision under a new version', async () => {
 			const store = await open()
 			const created = await store.create(userType, { attributes: babs })
 			const attributes = { ...babs, title: 'Guide', emails: [{ value: 'new@example.com' }] }
@@ -262,14 +268,14 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(userType, created.id)).toEqual(updated)
 		})
 
-		test('no revision leaves everything as it is', async () => {
+		test('changes nothing if there is no revision', async () => {
 			const store = await open()
 			const created = await store.create(userType, { attributes: babs })
 			expect(await store.update(userType, created.id, { revise: () => undefined })).toEqual(created)
 			expect(await store.get(userType, created.id)).toEqual(created)
 		})
 
-		test('what revise throws is thrown and nothing changes', async () => {
+		test('throws what revise throws, and changes nothing', async () => {
 			const store = await open()
 			const created = await store.create(userType, { attributes: babs })
 			const revise = () => {
@@ -279,22 +285,22 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(userType, created.id)).toEqual(created)
 		})
 
-		test('a version that the client does not accept is stale and revise is not asked', async () => {
+		test('answers that the version is stale if the condition refuses it, and does not call revise', async () => {
 			const store = await open()
 			const created = await store.create(userType, { attributes: babs })
-			const asked: string[] = []
+			const versions: string[] = []
 			const condition = (version: string) => {
-				asked.push(version)
+				versions.push(version)
 				return false
 			}
 			const revise = () => {
-				throw new Error('asked')
+				throw new Error('revise was called')
 			}
 			expect(await store.update(userType, created.id, { condition, revise })).toBe('stale')
-			expect(asked).toEqual([created.version])
+			expect(versions).toEqual([created.version])
 		})
 
-		test('a new userName frees the old one, in another letter case too', async () => {
+		test('frees the old userName for other users, but not if only its letter case changes', async () => {
 			const store = await open()
 			const { id } = await store.create(userType, { attributes: { userName: 'old' } })
 			const rename = (userName: string) =>
@@ -308,10 +314,10 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(userType, other.id)).toEqual(other)
 		})
 
-		test('a group is renamed and its members changed at once', async () => {
+		test('renames a group and changes its members together', async () => {
 			const store = await open()
 			const [a, b, c] = (await createUsers(store, 3)).map(asMember)
-			if (!(a && b && c)) throw new Error('three')
+			if (!(a && b && c)) throw new Error('there are fewer than three users')
 			const group = await createGroup(store, 'Before', [a, b])
 			const updated = expectFound(
 				await store.update(groupType, group.id, {
@@ -329,10 +335,10 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			await createGroup(store, 'Before')
 		})
 
-		test('members that are there and members that are not are no change beside one that is', async () => {
+		test('skips adds of members and removals of non-members, and makes the rest of the change', async () => {
 			const store = await open()
 			const [a, b, c] = (await createUsers(store, 3)).map(asMember)
-			if (!(a && b && c)) throw new Error('three')
+			if (!(a && b && c)) throw new Error('there are fewer than three users')
 			const group = await createGroup(store, 'Group', [a])
 			const membership = { add: [a, b], remove: [c.value] }
 			const updated = await store.update(groupType, group.id, {
@@ -346,24 +352,24 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(again).toEqual(updated)
 		})
 
-		test('a group taking 100 members and losing 100 has the right ones', async () => {
+		test('replaces 100 members of a group with 100 others', async () => {
 			const store = await open()
 			const users = (await createUsers(store, 200)).map(asMember)
-			const [old, young] = [users.slice(0, 100), users.slice(100)]
-			const group = await createGroup(store, 'Hundred', old)
+			const [before, after] = [users.slice(0, 100), users.slice(100)]
+			const group = await createGroup(store, 'Hundred', before)
 			const updated = await store.update(groupType, group.id, {
 				include: { members: true },
 				revise: () => ({
 					attributes: { displayName: 'Other hundred' },
-					membership: { add: young, remove: old.map(({ value }) => value) },
+					membership: { add: after, remove: before.map(({ value }) => value) },
 				}),
 			})
-			expect(expectFound(updated).members).toEqual(young)
-			expect(await memberIds(store, group.id)).toEqual(young.map(({ value }) => value))
+			expect(expectFound(updated).members).toEqual(after)
+			expect(await memberIds(store, group.id)).toEqual(after.map(({ value }) => value))
 			expect((await store.get(groupType, group.id))?.version).toBe(expectFound(updated).version)
 		})
 
-		test('an unknown member is refused and nothing else of the revision happens', async () => {
+		test('refuses a revision with an unknown member, and changes nothing', async () => {
 			const store = await open()
 			const group = await createGroup(store, 'Before')
 			const revise = () => ({
@@ -375,7 +381,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.get(groupType, group.id)).toEqual(bare)
 		})
 
-		test('of 50 updates with one condition one is made and 49 are stale', async () => {
+		test('makes one of 50 simultaneous updates with the same condition, and answers stale to 49', async () => {
 			const store = await open()
 			const created = await store.create(userType, { attributes: babs })
 			const results = await Promise.all(
@@ -386,13 +392,13 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 					}),
 				),
 			)
-			const made = results.filter((result) => typeof result === 'object')
-			expect(made).toHaveLength(1)
+			const updated = results.filter((result) => typeof result === 'object')
+			expect(updated).toHaveLength(1)
 			expect(results.filter((result) => result === 'stale')).toHaveLength(49)
-			expect(await store.get(userType, created.id)).toEqual(made[0])
+			expect(await store.get(userType, created.id)).toEqual(updated[0])
 		})
 
-		test('updates without a condition that meet are all made', async () => {
+		test('makes every one of several simultaneous updates without a condition', async () => {
 			const store = await open()
 			const { id } = await store.create(userType, { attributes: { userName: 'x', roles: [] } })
 			await Promise.all(
@@ -414,10 +420,10 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 	})
 
 	describe('changeMembers', () => {
-		test('adds and removes on both sides and answers the version', async () => {
+		test('changes the members of the group and the groups of the users, and answers the new version', async () => {
 			const store = await open()
 			const [a, b] = (await createUsers(store, 2)).map(asMember)
-			if (!(a && b)) throw new Error('two')
+			if (!(a && b)) throw new Error('there are fewer than two users')
 			const group = await createGroup(store, 'Group', [a])
 			const change = { add: [{ ...b, display: 'Bee' }], remove: [a.value] }
 			const answer = await store.changeMembers(group.id, change)
@@ -430,30 +436,33 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 		})
 
 		test.each([
-			['nothing at all', { add: [], remove: [] }],
-			['a member again', { add: ['a'], remove: [] }],
-			['nobody away', { add: [], remove: ['b'] }],
-			['a member again and nobody away', { add: ['a'], remove: ['b'] }],
-		] as const)('of %s moves no version', async (_, { add, remove }) => {
+			['an empty change', { add: [], remove: [] }],
+			['an add of a member', { add: ['a'], remove: [] }],
+			['a removal of a non-member', { add: [], remove: ['b'] }],
+			['an add of a member and a removal of a non-member', { add: ['a'], remove: ['b'] }],
+		] as const)('keeps the version after %s', async (_, { add, remove }) => {
 			const store = await open()
 			const [a, b] = (await createUsers(store, 2)).map(({ id }) => id)
-			if (!(a && b)) throw new Error('two')
-			const named = { a, b }
+			if (!(a && b)) throw new Error('there are fewer than two users')
+			const idsByName = { a, b }
 			const group = await createGroup(store, 'Group', [{ value: a }])
-			const change = { add: add.map((name) => ({ value: named[name] })), remove: remove.map((name) => named[name]) }
+			const change = {
+				add: add.map((name) => ({ value: idsByName[name] })),
+				remove: remove.map((name) => idsByName[name]),
+			}
 			expect(await store.changeMembers(group.id, change)).toEqual({ version: group.version })
 			expect(await store.changeMembers(group.id, change, () => true)).toEqual({ version: group.version })
 			expect(await store.get(groupType, group.id, { members: true })).toEqual(group)
 		})
 
-		test('ids that no user can have are no members to remove', async () => {
+		test('ignores the removal of ids that no user has', async () => {
 			const store = await open()
 			const group = await createGroup(store, 'Group')
-			const remove = [unknownUser, unknownGroup, "x'|y" as ResourceId] // sound: the point is that it is none
+			const remove = [unknownUser, unknownGroup, "x'|y" as ResourceId] // sound: the test needs an invalid id
 			expect(await store.changeMembers(group.id, { add: [], remove })).toEqual({ version: group.version })
 		})
 
-		test('an unknown member is refused and the others are not added either', async () => {
+		test('refuses a change that adds an unknown user, and adds none of the others', async () => {
 			const store = await open()
 			const [user] = await createUsers(store, 1)
 			const group = await createGroup(store, 'Group')
@@ -466,7 +475,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await memberIds(store, group.id)).toEqual([])
 		})
 
-		test('an unknown group is absent, with a condition too', async () => {
+		test('answers that an unknown group is absent, with and without a condition', async () => {
 			const store = await open()
 			const [user] = await createUsers(store, 1)
 			const change = { add: [asMember(expectFound(user))], remove: [] }
@@ -477,7 +486,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await groupIds(store, expectFound(user).id)).toEqual([])
 		})
 
-		test('of 20 changes with one condition one is made and 19 are stale', async () => {
+		test('makes one of 20 simultaneous changes with the same condition, and answers stale to 19', async () => {
 			const store = await open()
 			const users = await createUsers(store, 20)
 			const group = await createGroup(store, 'Group')
@@ -489,7 +498,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await memberIds(store, group.id)).toHaveLength(1)
 		})
 
-		test('of 200 changes of one member at once none is lost', async () => {
+		test('loses none of 200 simultaneous changes of one member each', async () => {
 			const store = await open()
 			const users = await createUsers(store, 200)
 			const [staying, leaving] = [users.slice(0, 100), users.slice(100)]
@@ -501,12 +510,12 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await memberIds(store, group.id)).toEqual(staying.map(({ id }) => id))
 		})
 
-		test('of changes that contradict each other all of one is made after all of the other', async () => {
+		test('makes one of two contradicting changes completely after the other', async () => {
 			const store = await open()
 			const users = (await createUsers(store, 8)).map(asMember)
 			const ids = users.map(({ value }) => value)
 			for (let times = 0; times < 10; times++) {
-				// Half of them are members, so that both changes have to look.
+				// Half of the users are members, so that both changes have to look up which of them are.
 				const group = await createGroup(store, `Group ${times}`, users.slice(4))
 				await Promise.all([
 					store.changeMembers(group.id, { add: users, remove: [] }),
@@ -517,7 +526,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			}
 		})
 
-		test('100 members are added and removed in one call', async () => {
+		test('adds 100 members in one call and removes 100 in another', async () => {
 			const store = await open()
 			const users = await createUsers(store, 100)
 			const group = await createGroup(store, 'Group')
@@ -528,7 +537,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await memberIds(store, group.id)).toEqual([])
 		})
 
-		test('of 100 members to add one that is unknown is refused and none is added', async () => {
+		test('refuses a large change that adds an unknown user, and adds none of the others', async () => {
 			const store = await open()
 			const users = await createUsers(store, 100)
 			const group = await createGroup(store, 'Group')
@@ -539,7 +548,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 	})
 
 	describe('delete', () => {
-		test('a deleted user is absent, in no group, and its userName is free', async () => {
+		test('removes a user from its groups and frees its userName', async () => {
 			const store = await open()
 			const user = await store.create(userType, { attributes: babs })
 			const group = await createGroup(store, 'Group', [asMember(user)])
@@ -552,7 +561,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			await store.create(userType, { attributes: babs })
 		})
 
-		test('a deleted group is absent, its members have left it, and its name is free', async () => {
+		test('removes a group from its members and frees its displayName', async () => {
 			const store = await open()
 			const users = await createUsers(store, 120)
 			const group = await createGroup(store, 'Group', users.map(asMember))
@@ -564,7 +573,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			await createGroup(store, 'Group')
 		})
 
-		test('a user in 80 groups leaves them all', async () => {
+		test('removes a user from 80 groups', async () => {
 			const store = await open()
 			const [user] = await createUsers(store, 1)
 			const member = asMember(expectFound(user))
@@ -578,7 +587,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			}
 		})
 
-		test.each([userType, groupType])('a $name of a version that the client does not accept stays', async (type) => {
+		test.each([userType, groupType])('keeps a $name if the condition refuses its version', async (type) => {
 			const store = await open()
 			const attributes = type === userType ? babs : { displayName: 'Group' }
 			const created = await store.create(type, { attributes })
@@ -587,7 +596,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			expect(await store.delete(type, created.id, (version) => version === created.version)).toBe('deleted')
 		})
 
-		test('a user who is deleted while being added is in no group', async () => {
+		test('leaves a user in no group if another request adds the user at the same time', async () => {
 			const store = await open()
 			const users = await createUsers(store, 20)
 			const group = await createGroup(store, 'Group')

@@ -21,7 +21,7 @@ import {
 import { useAzurite } from '../../support/azurite.ts'
 import { connectionString, simulateTableService } from '../../support/simulator/table-service.ts'
 
-// The simulator is held to Azurite: the same work on both has the same outcome.
+// The simulator must behave as Azurite does: the same transactions have the same outcomes on both.
 
 const azurite = useAzurite()
 let services: readonly Tables[]
@@ -41,7 +41,7 @@ const newTable = async (service: Tables): Promise<Table> => {
 	return service.table(name, "part'ition")
 }
 
-/** Every key that is not like another, also those that need quoting. */
+/** Different keys; some need quoting. */
 const key = fc.constantFrom('a', 'b', "c'c", 'd d', 'e|~', 'f%20')
 const properties = fc.dictionary(
 	fc.constantFrom('one', 'two', 'three'),
@@ -92,8 +92,8 @@ async function operationOf(table: Table, { kind, key, properties, etag }: Step):
 }
 
 /**
- * What can be compared: Azurite tells a time of its own, etags are nobody's business, and a selected property that an
- * entity does not have is null in the real service and the simulator, absent in Azurite.
+ * The properties of a row that must be the same on both. Timestamps and ETags differ. A selected property that an entity
+ * lacks is null in the real service and in the simulator, and absent in Azurite.
  */
 const comparable = ({ Timestamp, ...row }: Row): Record<string, unknown> =>
 	Object.fromEntries(Object.entries(row).filter(([name, value]) => !name.includes('odata') && value !== null))
@@ -105,8 +105,8 @@ async function rowsOf(table: Table, more: Pick<Range, 'select' | 'where'> = {}):
 	return rows
 }
 
-/** Parts of the rows: some properties, and those whose properties compare so with a text or a boolean. */
-const parts = async (table: Table) => ({
+/** What queries that select properties, or filter by them, find. */
+const queryResults = async (table: Table) => ({
 	selected: await rowsOf(table, { select: ['RowKey', 'one'] }),
 	greater: await rowsOf(table, { where: [{ property: 'one', operator: 'ge', value: "K'" }] }),
 	same: await rowsOf(table, { where: [{ property: 'one', operator: 'eq', value: "it's" }] }),
@@ -132,11 +132,11 @@ async function run(service: Tables, transactions: readonly (readonly Step[])[]):
 		const row = await table.get(name)
 		found.push(row && comparable(row))
 	}
-	return { outcomes, found, rows: await rowsOf(table), ...(await parts(table)) }
+	return { outcomes, found, rows: await rowsOf(table), ...(await queryResults(table)) }
 }
 
 describe('the simulator', () => {
-	test('has for any transactions the outcomes and the rows that Azurite has', async () => {
+	test('has the same outcomes and rows as Azurite after any transactions', async () => {
 		await fc.assert(
 			fc.asyncProperty(fc.array(transaction, { minLength: 1, maxLength: 6 }), async (transactions) => {
 				const [real, simulated] = await Promise.all(services.map((service) => run(service, transactions)))
@@ -146,14 +146,14 @@ describe('the simulator', () => {
 		)
 	})
 
-	test('says as Azurite does that a table is missing', async () => {
+	test('answers as Azurite does if a table is missing', async () => {
 		for (const service of services) {
 			await expect(service.table('nowhere', 'p').get('a')).rejects.toMatchObject({ name: 'ScimError', status: 503 })
 			await service.deleteTable('nowhere')
 		}
 	})
 
-	test('refuses what only the real service refuses', async () => {
+	test('refuses what the real service refuses and Azurite accepts', async () => {
 		const [, simulated] = services
 		if (simulated === undefined) throw new Error('there is no simulator')
 		const table = await newTable(simulated)
@@ -166,10 +166,10 @@ describe('the simulator', () => {
 			insert('a/b', {}),
 			insert('k'.repeat(513), {}),
 		]
-		const said = await Promise.all(
+		const messages = await Promise.all(
 			refusals.map((each) => table.transaction([each]).catch((error: Error) => error.message)),
 		)
-		expect(said.map((text) => /\b[A-Z]\w+(?=:)/.exec(String(text))?.[0])).toEqual([
+		expect(messages.map((text) => /\b[A-Z]\w+(?=:)/.exec(String(text))?.[0])).toEqual([
 			'TooManyProperties',
 			'EntityTooLarge',
 			'PropertyValueTooLarge',

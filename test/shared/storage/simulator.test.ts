@@ -15,12 +15,12 @@ const open = (options: SimulatorOptions) => async () => {
 	return openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
 }
 
-describe('on the simulator', () => describeResourceStore(open({})))
+describe('on the simulator,', () => describeResourceStore(open({})))
 
-describe('on a simulator whose requests overtake each other and whose pages end early', () =>
+describe('on a simulator whose requests overtake each other and whose pages end early,', () =>
 	describeResourceStore(open({ seed: 7, isInterleaved: true, shares: { shortPage: 0.3 } })))
 
-describe('on a simulator that loses answers, is too busy, and does things late', () =>
+describe('on a simulator that loses requests and answers, is too busy, and does requests late,', () =>
 	describeResourceStore(
 		open({ seed: 11, isInterleaved: true, shares: { lost: 0.05, late: 0.05, busy: 0.05, unsent: 0.05 } }),
 	))

@@ -14,7 +14,7 @@ import { simulateTableService } from '../../support/simulator/table-service.ts'
 const minute = 60_000
 const day = 24 * 60 * minute
 
-async function newWorld() {
+async function newFixture() {
 	const directory = await newDirectory(simulateTableService({ isInterleaved: true }))
 	const users: StoredResource[] = []
 	for (let index = 0; index < 50; index++) {
@@ -27,18 +27,18 @@ async function newWorld() {
 	return { directory, users, groups }
 }
 
-/** A process whose requests are not sent any more from the first one that `isLast` knows. */
-function dyingAt(directory: TestDirectory, isLast: (request: TableRequest) => boolean): ResourceStore {
+/** Opens the directory in a process that dies before the first request for which `isUnsent` holds. */
+function dyingAt(directory: TestDirectory, isUnsent: (request: TableRequest) => boolean): ResourceStore {
 	let isDead = false
 	return directory.open(
 		withFaults((request) => {
-			isDead ||= isLast(request)
+			isDead ||= isUnsent(request)
 			return isDead ? 'unsent' : 'answered'
 		}),
 	)
 }
 
-/** A transaction that does this to a row whose key begins so. */
+/** Whether a transaction does this to a row whose key has the prefix. */
 const does =
 	(verb: 'POST' | 'DELETE' | 'MERGE', prefix: string) =>
 	({ body = '' }: TableRequest): boolean =>
@@ -55,23 +55,23 @@ const keysOf = async ({ table }: TestDirectory, prefix: string): Promise<readonl
 const add = (users: readonly StoredResource[]) => ({ add: users.map(({ id }) => ({ value: id })), remove: [] })
 
 describe('a sweep', () => {
-	test('of a directory in which everything is done finds nothing to do', async () => {
-		const { directory } = await newWorld()
+	test('changes nothing if no change is unfinished', async () => {
+		const { directory } = await newFixture()
 		expect(await directory.sweep()).toEqual({ finished: 0, feedEntriesRemoved: 0, failures: [] })
 		expect(await violationsIn(directory.table)).toEqual([])
 	})
 
-	test('finishes a committed change of members, and deletions', async () => {
-		const { directory, users, groups } = await newWorld()
+	test('finishes deletions, and a committed large change', async () => {
+		const { directory, users, groups } = await newFixture()
 		const [first, second] = groups
 		const [user] = users
-		if (!(first && second && user)) throw new Error('there are too few')
+		if (!(first && second && user)) throw new Error('there are too few groups or users')
 		await directory.store.changeMembers(second.id, add(users))
 		for (const { id } of groups) await directory.store.changeMembers(id, add([user]))
 		const members = dyingAt(directory, does('DELETE', `r|${users[1]?.id}|!`))
 		expect(await members.changeMembers(first.id, add(users))).toEqual({ version: expect.any(String) })
 		expect(await dyingAt(directory, does('DELETE', `m|${second.id}`)).delete(groupType, second.id)).toBe('deleted')
-		// Who is in the middle of becoming a member of a group becomes one first.
+		// A large change that adds the user to the first group is pending. The deletion applies it first.
 		expect(await dyingAt(directory, does('DELETE', `m|${groups[9]?.id}`)).delete(userType, user.id)).toBe('deleted')
 		expect((await keysOf(directory, 'j|')).map((key) => key.slice(0, 4))).toEqual(['j|dg', 'j|du'])
 		expect(await directory.sweep()).toEqual({ finished: 2, feedEntriesRemoved: 0, failures: [] })
@@ -81,10 +81,10 @@ describe('a sweep', () => {
 		expect(await directory.store.get(groupType, second.id)).toBeUndefined()
 	})
 
-	test('leaves a change that is being prepared to its request, and removes it when that must be dead', async () => {
-		const { directory, users, groups } = await newWorld()
+	test('removes a prepared change once its request must be dead, and not before', async () => {
+		const { directory, users, groups } = await newFixture()
 		const [group] = groups
-		if (group === undefined) throw new Error('there are too few')
+		if (group === undefined) throw new Error('there are too few groups')
 		const isCommit = does('DELETE', 'j|gp')
 		await expect(dyingAt(directory, isCommit).changeMembers(group.id, add(users))).rejects.toMatchObject({
 			status: 503,
@@ -98,10 +98,10 @@ describe('a sweep', () => {
 		expect(await directory.store.get(groupType, group.id, { members: true })).toEqual({ ...group, members: [] })
 	})
 
-	test('that overtakes a preparation makes its request prepare again', async () => {
-		const { directory, users, groups } = await newWorld()
+	test('that removes a change too early makes its request prepare the change again', async () => {
+		const { directory, users, groups } = await newFixture()
 		const [group] = groups
-		if (group === undefined) throw new Error('there are too few')
+		if (group === undefined) throw new Error('there are too few groups')
 		let isSwept = false
 		const store = directory.open((send) => async (request) => {
 			if (!isSwept && does('DELETE', 'j|gp')(request)) {
@@ -118,8 +118,8 @@ describe('a sweep', () => {
 		expect(await violationsIn(directory.table)).toEqual([])
 	})
 
-	test('may run twice at once, beside requests', async () => {
-		const { directory, users, groups } = await newWorld()
+	test('may run at the same time as another sweep and requests', async () => {
+		const { directory, users, groups } = await newFixture()
 		const isFinal = does('POST', 'k|')
 		for (const { id } of groups.slice(0, 10)) await dyingAt(directory, isFinal).changeMembers(id, add(users))
 		expect((await keysOf(directory, 'j|gm')).length).toBe(10)
@@ -141,7 +141,7 @@ describe('a sweep', () => {
 	})
 
 	test('folds all counts', async () => {
-		const { directory, users } = await newWorld()
+		const { directory, users } = await newFixture()
 		for (let index = 0; index < 120; index++) {
 			await directory.store.create(userType, { attributes: { userName: `more${index}` } })
 		}
@@ -154,7 +154,7 @@ describe('a sweep', () => {
 	})
 
 	test('removes entries of the feed after 30 days, not before, and never the last', async () => {
-		const { directory } = await newWorld()
+		const { directory } = await newFixture()
 		expect(await directory.sweep(30 * day - minute)).toMatchObject({ feedEntriesRemoved: 0 })
 		expect(await keysOf(directory, 'c|')).toHaveLength(80)
 		expect(await directory.sweep(30 * day + minute)).toMatchObject({ feedEntriesRemoved: 79 })
@@ -162,8 +162,8 @@ describe('a sweep', () => {
 		expect(await directory.sweep(60 * day)).toMatchObject({ feedEntriesRemoved: 0 })
 	})
 
-	test('removes entries of the feed when the setting says so', async () => {
-		const { directory } = await newWorld()
+	test('removes entries of the feed at the age that the setting gives', async () => {
+		const { directory } = await newFixture()
 		const { tables, tenant, ids } = directory
 		const sweptAfter = (days: number) =>
 			sweep({
@@ -174,8 +174,8 @@ describe('a sweep', () => {
 		expect(await sweptAfter(7)).toMatchObject({ feedEntriesRemoved: 79 })
 	})
 
-	test('removes entries of the feed in their order, so that none is missing behind one that is there', async () => {
-		const { directory } = await newWorld()
+	test('removes no entry of the feed before all earlier ones are removed', async () => {
+		const { directory } = await newFixture()
 		for (let index = 0; index < 220; index++) {
 			await directory.store.create(userType, { attributes: { userName: `more${index}` } })
 		}
@@ -186,22 +186,24 @@ describe('a sweep', () => {
 		expect(await keysOf(directory, 'c|')).toEqual(entries)
 	})
 
-	test('leaves the entry of the feed that a reader has come to while nothing else happened', async () => {
-		const { directory } = await newWorld()
-		const [known] = (await keysOf(directory, 'c|')).slice(-1)
+	test('keeps the newest of the old entries of the feed, from which a reader goes on', async () => {
+		const { directory } = await newFixture()
+		const [newestOld] = (await keysOf(directory, 'c|')).slice(-1)
 		const inAMonth = () => Date.now() + 31 * day
 		const ids = idGenerator(inAMonth, (digits) => 'f'.repeat(digits))
 		const { tables, tenant } = directory
-		const then = openDirectory({ tables, tenant, ids, now: () => inAMonth() + 2 * minute, random: () => 1 })
-		const { version } = await then.create(userType, { attributes: { userName: 'new' } })
+		const storeThen = openDirectory({ tables, tenant, ids, now: () => inAMonth() + 2 * minute, random: () => 1 })
+		const { version } = await storeThen.create(userType, { attributes: { userName: 'new' } })
 		expect(await directory.sweep(31 * day)).toMatchObject({ feedEntriesRemoved: 79 })
-		expect(await then.changes(known?.slice(2) ?? '', 10)).toMatchObject([{ operation: version, kind: 'create' }])
+		expect(await storeThen.changes(newestOld?.slice(2) ?? '', 10)).toMatchObject([
+			{ operation: version, kind: 'create' },
+		])
 	})
 
-	test('says what could not be finished and goes on with the rest', async () => {
-		const { directory, users, groups } = await newWorld()
+	test('reports what it could not finish, and goes on with the rest', async () => {
+		const { directory, users, groups } = await newFixture()
 		const [first, second] = groups
-		if (!(first && second)) throw new Error('there are too few')
+		if (!(first && second)) throw new Error('there are too few groups')
 		for (const { id } of [first, second]) {
 			await directory.store.changeMembers(id, add(users))
 			await dyingAt(directory, does('DELETE', `m|${id}`)).delete(groupType, id)
@@ -217,10 +219,10 @@ describe('a sweep', () => {
 		expect(await keysOf(directory, 'j|')).toEqual([`j|dg|${first.id}`])
 	})
 
-	test('stops when its time is over', async () => {
-		const { directory, users, groups } = await newWorld()
+	test('stops at its time limit', async () => {
+		const { directory, users, groups } = await newFixture()
 		const [group] = groups
-		if (group === undefined) throw new Error('there are too few')
+		if (group === undefined) throw new Error('there are too few groups')
 		await dyingAt(directory, does('POST', 'k|')).changeMembers(group.id, add(users))
 		expect(await directory.sweep(0, undefined, Date.now())).toEqual({
 			finished: 0,

@@ -1,6 +1,6 @@
-// Stands in for az, as far as the command line and AzureCliCredential ask it: `node az.mjs ARGUMENT...`.
-// What it knows is in the environment: AZ_OUTPUTS, the outputs of the deployment in the group `rollcall`, and AZ_TOKENS,
-// access tokens by resource. Without AZ_TOKENS nobody is signed in.
+// Stands in for az: `node az.mjs ARGUMENT...`. It implements what the command line and AzureCliCredential use.
+// AZ_OUTPUTS has the outputs of the deployment in the group `rollcall`. AZ_TOKENS has access tokens by resource; without it
+// no user is signed in.
 
 const args = process.argv.slice(2)
 const valueAfter = (option) => args[args.indexOf(option) + 1]

@@ -13,26 +13,26 @@ import { type Certificate, selfSigned } from '../relay-stand-in/certificates.ts'
 const require = createRequire(import.meta.url)
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
-/** A deployment on this machine under the names that it has in Azure, for programs that are started with `env`. */
+/** A deployment on this machine under its names in Azure, for programs that are started with `env`. */
 export type Azure = {
 	readonly vault: KeyVault
-	/** How many requests the tables go on to refuse, since a role has not reached them. */
+	/** The number of further requests that the tables refuse because a role has not reached them. */
 	readonly tables: { refusals: number }
 	readonly env: Readonly<Record<string, string>>
-	/** The same without anybody signed in. */
+	/** The same environment without a signed-in user. */
 	readonly signedOut: Readonly<Record<string, string>>
 }
 
 const account = 'rollcallaccount'
 const key = Buffer.alloc(64, 7).toString('base64')
 
-/** A table service that takes access tokens for storage, over TLS, and nothing else. */
+/** A table service over TLS that accepts only access tokens for storage. */
 async function startTables(folder: string) {
 	const role = { refusals: 0 }
 	const certificate = selfSigned(['IP:127.0.0.1', 'DNS:*.table.core.windows.net'])
 	writeFileSync(join(folder, 'tables.pem'), certificate.cert)
 	writeFileSync(join(folder, 'tables.key'), certificate.key)
-	// Azurite exports no server class, so it is reached inside the package; the version is pinned.
+	// Azurite exports no server class, so this imports an inner module; hence the pinned version.
 	const TableServer = require('azurite/dist/src/table/TableServer').default
 	const TableConfiguration = require('azurite/dist/src/table/TableConfiguration').default
 	process.env.AZURITE_ACCOUNTS = `${account}:${key}`
@@ -44,13 +44,15 @@ async function startTables(folder: string) {
 		),
 	)
 	await azurite.start()
-	// Each minute it would look for its accounts again, where one of another test may stand meanwhile.
+	// Otherwise Azurite reads its accounts again every minute, and may find the account of another test.
 	await azurite.accountDataStore.close()
 	const front = createFront(certificate, role, `${azurite.getHttpServerAddress()}/${account}`)
 	await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
 	const { port } = front.address() as AddressInfo // sound: it listens on a port
 	return {
-		...{ role, cert: certificate.cert, port },
+		role,
+		cert: certificate.cert,
+		port,
 		async stop() {
 			front.close()
 			front.closeAllConnections()
@@ -59,7 +61,7 @@ async function startTables(folder: string) {
 	}
 }
 
-/** Azurite 3.37 finds no table in a transaction whose URLs have the account in the host name. */
+/** Azurite 3.37 does not find the table of a transaction if its URLs have the account in the host name. */
 function createFront(certificate: Certificate, role: Azure['tables'], endpoint: string): Server {
 	return createServer(certificate, async (incoming, outgoing) => {
 		if (role.refusals > 0) {
@@ -87,7 +89,7 @@ const mismatch = {
 	},
 }
 
-/** An access token for storage, unsigned. */
+/** An unsigned access token for storage. */
 function storageToken(): string {
 	const now = Math.floor(Date.now() / 1000)
 	const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -96,7 +98,7 @@ function storageToken(): string {
 	return `${part({ alg: 'RS256', typ: 'JWT' })}.${part(claims)}.c2lnbmF0dXJl`
 }
 
-/** One deployment for a test file; call the result inside a test. Its tables stay from one test to the next. */
+/** Starts one deployment for a test file. Call the result inside a test. The tables are kept between tests. */
 export function useAzure(): () => Azure {
 	const keyVault = useKeyVault()
 	let folder = ''

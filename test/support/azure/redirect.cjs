@@ -1,5 +1,5 @@
-// Loaded before a program: takes its TLS connections to the names in REDIRECT to ports of the loopback interface, and
-// refuses all others, as a network without Azure in it. Names and certificates stay what they are. Nobody waits long.
+// Loaded before a program. It redirects TLS connections to the names in REDIRECT to ports of the loopback interface, and
+// refuses all others, like a network without Azure. Names and certificates are unchanged. Timeouts are short.
 
 const { syncBuiltinESMExports } = require('node:module')
 const timers = require('node:timers/promises')

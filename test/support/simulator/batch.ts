@@ -1,10 +1,10 @@
 import { ServiceRefusal } from './entity.ts'
 
 /** One operation of a `$batch` body. */
-export type Part = {
+export type BatchOperation = {
 	readonly method: string
 	readonly table: string
-	/** Absent for an insert, whose keys stand in its body. */
+	/** Undefined for an insert, which has its keys in the body. */
 	readonly keys: Keys | undefined
 	readonly ifMatch: string | undefined
 	readonly json: string
@@ -15,15 +15,19 @@ export type Keys = { readonly partitionKey: string; readonly rowKey: string }
 const maxOperations = 100
 const maxBytes = 4 * 1024 * 1024
 
-/** Reads the body of a `$batch` request with one change set, and nothing else. */
-export function readBatch(body: string, contentType: string): readonly Part[] {
+/**
+ * Reads the body of a `$batch` request that holds one change set.
+ *
+ * @throws ServiceRefusal 400 for any other body, 413 for a body that is too long
+ */
+export function readBatch(body: string, contentType: string): readonly BatchOperation[] {
 	if (Buffer.byteLength(body) > maxBytes) throw new ServiceRefusal(413, 'RequestBodyTooLarge')
 	const outer = boundaryOf(contentType)
-	const [changeSet, ...others] = partsOf(body, outer)
+	const [changeSet, ...others] = bodyPartsOf(body, outer)
 	if (changeSet === undefined || others.length > 0) throw new ServiceRefusal(400, 'InvalidInput')
-	const parts = partsOf(changeSet, boundaryOf(changeSet)).map(readPart)
-	if (parts.length === 0 || parts.length > maxOperations) throw new ServiceRefusal(400, 'InvalidInput')
-	return parts
+	const operations = bodyPartsOf(changeSet, boundaryOf(changeSet)).map(readOperation)
+	if (operations.length === 0 || operations.length > maxOperations) throw new ServiceRefusal(400, 'InvalidInput')
+	return operations
 }
 
 function boundaryOf(text: string): string {
@@ -32,13 +36,13 @@ function boundaryOf(text: string): string {
 	return boundary
 }
 
-function partsOf(text: string, boundary: string): readonly string[] {
+function bodyPartsOf(text: string, boundary: string): readonly string[] {
 	const pieces = text.split(`--${boundary}`)
 	if (!pieces.at(-1)?.startsWith('--')) throw new ServiceRefusal(400, 'InvalidInput')
 	return pieces.slice(1, -1)
 }
 
-function readPart(text: string): Part {
+function readOperation(text: string): BatchOperation {
 	const request = /\r\n\r\n([A-Z]+) (\S+) HTTP\/1\.1\r\n([\s\S]*?)\r\n\r\n([\s\S]*?)\r\n$/.exec(text)
 	if (request === null) throw new ServiceRefusal(400, 'InvalidInput')
 	const [, method = '', url = '', headers = '', json = ''] = request

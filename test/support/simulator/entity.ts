@@ -1,7 +1,7 @@
-/** A property as it is sent and as it is told again. */
+/** The value of a property, as a request sends it and as an answer returns it. */
 export type Value = string | number | boolean
 
-/** The properties of an entity without its keys, and which of them are binary. */
+/** The properties of an entity without its keys, and the names of the binary ones. */
 export type Entity = { readonly properties: Readonly<Record<string, Value>>; readonly binary: ReadonlySet<string> }
 
 /** An error of the table service. https://learn.microsoft.com/rest/api/storageservices/table-service-error-codes */
@@ -22,7 +22,7 @@ const maxProperty = 64 * 1024
 const maxKey = 1024
 
 /**
- * Reads the JSON of an entity and holds it to the limits of the service, most of which Azurite does not know.
+ * Reads the JSON of an entity and enforces the limits of the service. Azurite lacks most of them.
  * https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
  */
 export function readEntity(json: string): { partitionKey: string; rowKey: string; entity: Entity } {
@@ -61,7 +61,11 @@ function checkValue(value: unknown): Value {
 
 type Keyed = { readonly partitionKey: string; readonly rowKey: string; readonly entity: Entity }
 
-/** What an entity takes by the service's own arithmetic, in bytes. */
+/**
+ * Enforces the limits on the size of an entity, which is counted in bytes as the service counts it.
+ *
+ * @throws ServiceRefusal 400 for an entity beyond a limit
+ */
 export function checkSize({ partitionKey, rowKey, entity: { properties, binary } }: Keyed): void {
 	const entries = Object.entries(properties)
 	if (entries.length > maxProperties) throw new ServiceRefusal(400, 'TooManyProperties')
@@ -77,5 +81,5 @@ export function checkSize({ partitionKey, rowKey, entity: { properties, binary }
 function sizeOf(value: Value, isBinary: boolean): number {
 	if (typeof value === 'number') return Number.isInteger(value) ? 4 : 8
 	if (typeof value === 'boolean') return 1
-	return isBinary ? Math.floor((value.length * 3) / 4) : value.length * 2
+	return isBinary ? Buffer.byteLength(value, 'base64') : value.length * 2
 }

@@ -1,10 +1,10 @@
-/** A map from strings that can be walked in the order of its keys from any of them, as a partition can. */
+/** A map with strings as keys. Like a partition, it can be read in the order of its keys from any key on. */
 export type OrderedMap<T> = {
 	readonly size: number
 	get(key: string): T | undefined
 	set(key: string, value: T): void
 	delete(key: string): void
-	/** The keys from `from` on, in order. What is set or deleted meanwhile may or may not be seen. */
+	/** The keys from `from` on, in order. A key that is set or deleted meanwhile may or may not be among them. */
 	keysFrom(from: string): Generator<string>
 }
 
@@ -12,10 +12,10 @@ const chunkSize = 512
 
 export function orderedMap<T>(): OrderedMap<T> {
 	const values = new Map<string, T>()
-	/** The keys in order, in pieces so that none is long to change. None is empty but the only one. */
+	/** The keys in order, in chunks that are short enough to change quickly. A chunk is empty only if the map is. */
 	const chunks: string[][] = [[]]
 
-	/** The index of the chunk in which a key lies or would lie. */
+	/** The index of the chunk that holds a key, or that would hold it. */
 	const chunkOf = (key: string): number => {
 		let low = 0
 		let high = chunks.length - 1

@@ -1,47 +1,47 @@
 import type { Send, TableRequest, TableResponse } from '../../../shared/storage/table/tables.ts'
-import { type Keys, type Part, readBatch, target } from './batch.ts'
+import { type BatchOperation, type Keys, readBatch, target } from './batch.ts'
 import { checkKey, checkSize, type Entity, readEntity, ServiceRefusal } from './entity.ts'
 import { type OrderedMap, orderedMap } from './ordered-map.ts'
 
-type Stored = { readonly entity: Entity; readonly etag: string }
+type StoredEntity = { readonly entity: Entity; readonly etag: string }
 
 /** One table: its partitions by key. */
-type TableRows = Map<string, OrderedMap<Stored>>
+type TableRows = Map<string, OrderedMap<StoredEntity>>
 
-/** What may befall a request, each with its share of all requests, between 0 and 1. */
+/** The faults that a request may meet, each with its share of all requests, from 0 to 1. */
 export type Shares = {
-	/** Refused as too busy, and not done. */
+	/** The request is refused as too busy, and not done. */
 	readonly busy: number
-	/** Never arrives. */
+	/** The request never arrives. */
 	readonly unsent: number
-	/** Done, but its answer is lost. */
+	/** The request is done, and its answer is lost. */
 	readonly lost: number
-	/** Its answer is lost, and it is done only after other requests: a commit after the client has given up. */
+	/** The answer is lost, and the request is done after later ones: a commit after the client has given up. */
 	readonly late: number
-	/** A page ends early, or is empty, though more follow. */
+	/** A page ends early or is empty, although more pages follow. */
 	readonly shortPage: number
 }
 
 export type SimulatorOptions = {
-	/** The same seed and the same requests have the same fate. */
+	/** With the same seed, the same requests meet the same faults. */
 	readonly seed?: number
 	readonly shares?: Partial<Shares>
 	/** Requests under way overtake each other. */
 	readonly isInterleaved?: boolean
 }
 
-/** A table service inside this process, with the limits of the real one, most of which Azurite does not have. */
+/** A table service inside this process. It enforces the limits of the real service; Azurite lacks most of them. */
 export type TableService = {
 	readonly send: Send
-	/** Does what is late. */
-	settle(): void
-	/** How many entities a table has. */
+	/** Does the late requests that are still to be done. */
+	finishLate(): void
+	/** The number of entities in a table. */
 	size(table: string): number
-	/** Puts an entity there without asking: millions of them in a moment. */
+	/** Stores an entity without a request and without checks. A test can load millions of entities quickly. */
 	load(table: string, keys: Keys, properties: Entity['properties']): void
 }
 
-/** For `connectTables`, whose requests go to `send` instead. */
+/** For `connectTables`. Its requests go to `send` and not to this address. */
 export const connectionString =
 	'DefaultEndpointsProtocol=http;AccountName=simulator;AccountKey=c2ltdWxhdG9y;TableEndpoint=http://127.0.0.1:1/simulator'
 
@@ -50,7 +50,7 @@ const maxPage = 1000
 const maxComparisons = 15
 const sparedAfter = 150
 
-/** Simulates the table service as far as our client uses it; anything else that is asked of it is refused. */
+/** Simulates what our client uses of the table service, and refuses any other request. */
 export function simulateTableService(options: SimulatorOptions = {}): TableService {
 	const { seed = 1, shares = {}, isInterleaved = false } = options
 	const random = randomFrom(seed)
@@ -58,7 +58,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 	const late: (() => void)[] = []
 	let version = 0
 
-	/** So many requests more are spared after one that failed, so that a client that tries again comes through. */
+	/** How many more requests are spared. A fault spares the requests after it, so that a client that retries succeeds. */
 	let spared = 0
 
 	const happens = (fault: keyof Shares): boolean => {
@@ -70,7 +70,8 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 		return true
 	}
 
-	const turn = async (): Promise<void> => {
+	/** Lets other requests run for a random number of turns of the event loop. */
+	const yieldTurns = async (): Promise<void> => {
 		for (let turns = Math.floor(random() * 4); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
 	}
 
@@ -80,7 +81,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 		return rows
 	}
 
-	const partitionOf = (table: string, partitionKey: string): OrderedMap<Stored> => {
+	const partitionOf = (table: string, partitionKey: string): OrderedMap<StoredEntity> => {
 		const rows = rowsOf(table)
 		const partition = rows.get(partitionKey) ?? orderedMap()
 		rows.set(partitionKey, partition)
@@ -115,7 +116,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 	function get(table: string, { partitionKey, rowKey }: Keys): TableResponse {
 		const stored = rowsOf(table).get(partitionKey)?.get(rowKey)
 		if (stored === undefined) throw new ServiceRefusal(404, 'ResourceNotFound')
-		return answer(200, JSON.stringify(told(partitionKey, rowKey, stored.entity)), { etag: stored.etag })
+		return answer(200, JSON.stringify(answeredEntity({ partitionKey, rowKey }, stored.entity)), { etag: stored.etag })
 	}
 
 	function list(table: string, query: URLSearchParams, isAnnotated: boolean): TableResponse {
@@ -138,7 +139,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 				if (stored === undefined || !(range?.where ?? []).every((each) => holds(stored.entity, each))) continue
 				value.push({
 					...(isAnnotated && { 'odata.etag': stored.etag }),
-					...told(partitionKey, rowKey, stored.entity, select),
+					...answeredEntity({ partitionKey, rowKey }, stored.entity, select),
 				})
 			}
 		}
@@ -148,20 +149,20 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 	function batch(body: string, contentType: string): TableResponse {
 		let index = 0
 		try {
-			const parts = readBatch(body, contentType)
+			const operations = readBatch(body, contentType)
 			const writes: (() => void)[] = []
-			const seen = new Set<string>()
+			const rowKeys = new Set<string>()
 			const partitions = new Set<string>()
-			for (const part of parts) {
-				const { keys, write } = prepare(part)
-				if (seen.size === seen.add(keys.rowKey).size) throw new ServiceRefusal(400, 'InvalidDuplicateRow')
-				if (partitions.add(`${part.table}/${keys.partitionKey}`).size > 1)
+			for (const operation of operations) {
+				const { keys, write } = prepare(operation)
+				if (rowKeys.size === rowKeys.add(keys.rowKey).size) throw new ServiceRefusal(400, 'InvalidDuplicateRow')
+				if (partitions.add(`${operation.table}/${keys.partitionKey}`).size > 1)
 					throw new ServiceRefusal(400, 'CommandsInBatchActOnDifferentPartitions')
 				writes.push(write)
 				index++
 			}
 			for (const write of writes) write()
-			return answer(202, parts.map(() => changed('HTTP/1.1 204 No Content\r\n\r\n')).join(''))
+			return answer(202, operations.map(() => changed('HTTP/1.1 204 No Content\r\n\r\n')).join(''))
 		} catch (error) {
 			if (!(error instanceof ServiceRefusal)) throw error
 			if (error.status === 413) return refusal(error)
@@ -170,8 +171,8 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 		}
 	}
 
-	/** Checks one operation against what is stored, and says how to do it. */
-	function prepare({ method, table, keys, ifMatch, json }: Part): { keys: Keys; write: () => void } {
+	/** Checks one operation against the stored entities. `write` does it, once all operations are checked. */
+	function prepare({ method, table, keys, ifMatch, json }: BatchOperation): { keys: Keys; write: () => void } {
 		if (method === 'POST') {
 			const { partitionKey, rowKey, entity } = readEntity(json)
 			const partition = partitionOf(table, partitionKey)
@@ -205,14 +206,10 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 		}
 	}
 
-	const settle = (): void => {
-		for (const run of late.splice(0)) run()
-	}
-
 	return {
 		async send(request) {
 			spared = Math.max(spared - 1, 0)
-			if (isInterleaved) await turn()
+			if (isInterleaved) await yieldTurns()
 			if (happens('unsent')) throw new Error('connect ECONNREFUSED')
 			if (happens('busy')) return refusal(new ServiceRefusal(503, 'ServerBusy'))
 			if (late.length > 0 && random() < 0.2) late.shift()?.()
@@ -221,11 +218,13 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 				throw new Error('the operation timed out')
 			}
 			const response = serve(request)
-			if (isInterleaved) await turn()
+			if (isInterleaved) await yieldTurns()
 			if (happens('lost')) throw new Error('read ECONNRESET')
 			return response
 		},
-		settle,
+		finishLate() {
+			for (const run of late.splice(0)) run()
+		},
 		load: (table, { partitionKey, rowKey }, properties) =>
 			partitionOf(table, partitionKey).set(rowKey, { entity: { properties, binary: noBinary }, etag: nextEtag() }),
 		size: (table) => [...rowsOf(table).values()].reduce((total, { size }) => total + size, 0),
@@ -256,7 +255,8 @@ function refusal({ status, code }: ServiceRefusal, index?: number): TableRespons
 	return answer(status, JSON.stringify({ 'odata.error': { code, message: { lang: 'en-US', value } } }))
 }
 
-function told(partitionKey: string, rowKey: string, { properties }: Entity, select?: readonly string[]) {
+/** The JSON of an entity in an answer. Like the real service, it has null for a selected property that is absent. */
+function answeredEntity({ partitionKey, rowKey }: Keys, { properties }: Entity, select?: readonly string[]) {
 	const all: Readonly<Record<string, unknown>> = { PartitionKey: partitionKey, RowKey: rowKey, ...properties }
 	if (select === undefined) return all
 	return Object.fromEntries(select.map((name) => [name, all[name] ?? null]))
@@ -267,7 +267,7 @@ const merged = (old: Entity, added: Entity): Entity => ({
 	binary: new Set([...old.binary, ...added.binary]),
 })
 
-type Wanted = {
+type RangeFilter = {
 	readonly partitionKey: string
 	readonly from: string
 	readonly to: string
@@ -276,15 +276,20 @@ type Wanted = {
 
 type Condition = { readonly property: string; readonly operator: string; readonly value: string | boolean }
 
-/** An entity without the property, or with one of another type, matches no comparison. */
+/** An entity matches no comparison if it lacks the property, or has a value of another type. */
 const holds = ({ properties }: Entity, { property, operator, value }: Condition): boolean => {
 	const actual = properties[property]
 	if (actual === undefined || typeof actual !== typeof value) return false
 	return operator === 'eq' ? actual === value : actual >= value
 }
 
-/** Reads the form of filter that our client writes: a range of one partition, and conditions; undefined for no filter. */
-function rangeOf(filter: string | null): Wanted | undefined {
+/**
+ * Reads the form of filter that our client writes: a range of one partition, and conditions.
+ *
+ * @returns undefined if there is no filter
+ * @throws ServiceRefusal 400 for any other filter
+ */
+function rangeOf(filter: string | null): RangeFilter | undefined {
 	if (filter === null) return undefined
 	const literal = "'((?:[^']|'')*)'"
 	const keys = `PartitionKey eq ${literal} and RowKey ge ${literal} and RowKey lt ${literal}`

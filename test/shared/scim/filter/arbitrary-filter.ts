@@ -18,7 +18,7 @@ const value: fc.Arbitrary<CompareValue> = fc.oneof(
 	fc.constant(null),
 )
 
-/** `withSub` false makes what may stand before a bracket. */
+/** If `withSub` is false, makes names that may stand before a bracket. */
 export const arbitraryPath = ({ withSub }: { readonly withSub: boolean }): fc.Arbitrary<AttributePath> =>
 	fc
 		.tuple(
@@ -52,7 +52,7 @@ const combined = (leaf: fc.Arbitrary<Filter>): fc.Arbitrary<Filter> =>
 		),
 	})).filter
 
-/** What may stand inside the brackets of a value path. */
+/** Filters that may stand inside the brackets of a value path. */
 export const arbitraryValueFilter: fc.Arbitrary<Filter> = combined(expression)
 
 /** Any filter that has a written form. */
@@ -67,7 +67,7 @@ export const arbitraryFilter: fc.Arbitrary<Filter> = combined(
 	),
 )
 
-/** Strings near the grammar, so that more than the first token is reached. */
+/** Strings close to the grammar, so that the parser gets beyond the first token. */
 export const almostFilter: fc.Arbitrary<string> = fc.oneof(
 	fc.string({ unit: 'binary' }),
 	fc

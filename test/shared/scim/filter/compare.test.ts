@@ -12,7 +12,7 @@ const attributeOf = (type: AttributeType, caseExact = false): Attribute => {
 
 const operators = ['eq', 'ne', 'co', 'sw', 'ew', 'gt', 'ge', 'lt', 'le'] as const
 
-/** The operators by which the comparison holds. */
+/** The operators for which the comparison is true. */
 const holding = (attribute: Attribute, actual: unknown, value: CompareValue): string =>
 	operators.filter((operator) => compare(actual, { attribute, operator, value })).join(' ')
 
@@ -38,7 +38,7 @@ describe('text', () => {
 		['Jyoung', 'Jyoung', 'eq co sw ew ge le'],
 		['Jyoung', 'jyoung', 'ne lt le'],
 		['\u00c9', 'E\u0301', 'eq co sw ew ge le'],
-	])('with case %j with %j: %s', (actual, value, operators) => {
+	])('case counts: %j with %j: %s', (actual, value, operators) => {
 		expect(holding(attributeOf('string', true), actual, value)).toBe(operators)
 	})
 })

@@ -46,10 +46,10 @@ const attribute = (type: ResourceType, name: string): Attribute => {
 	return found
 }
 
-/** The filter after its check, as every search does it. */
+/** Checks the filter and applies it, as every search does. */
 const finds = (text: string, resource: { readonly [name: string]: unknown }, type: ResourceType): boolean => {
 	const filter = parseFilter(text)
-	checkFilter(filter, type)
+	checkFilter(filter, [type], new Set())
 	return matches(filter, resource, type)
 }
 
@@ -93,7 +93,7 @@ describe('filters that find the user', () => {
 		'title ne "Vice President"',
 		'not (title eq "Vice President")',
 		'manager.$ref eq null',
-		// Of several values one that differs is enough, as one that is the same is.
+		// One value of several is enough, both for equal and for different values.
 		'emails ne "babs@jensen.org"',
 		'emails.display ne "x"',
 		'phoneNumbers ne "1"',
@@ -157,9 +157,9 @@ test.each([
 	).toBe(true)
 })
 
-test('an attribute of another resource type is unassigned, where both are searched', () => {
+test('an attribute of another resource type is unassigned if both types are searched', () => {
 	const filter = parseFilter('userName eq "bjensen@example.com" or displayName eq "Tour Guides" or members[value pr]')
-	expect(() => checkFilter(filter, userType, groupType)).not.toThrow()
+	expect(() => checkFilter(filter, [userType, groupType], new Set())).not.toThrow()
 	expect(matches(filter, babs, userType)).toBe(true)
 	expect(matches(filter, guides, groupType)).toBe(true)
 	expect(matches(parseFilter('userName ne "x" and userName eq null'), guides, groupType)).toBe(true)
@@ -178,7 +178,7 @@ test.each([
 	expect(matchesElement(filter, babs.emails[0], attribute(userType, 'emails'))).toBe(matching)
 })
 
-describe('what can only be a mistake is refused', () => {
+describe('a filter that can only be a mistake is refused', () => {
 	test.each([
 		['usrName eq "x"', 'filter: User has no attribute usrName'],
 		['title pr and usrName pr', 'filter: User has no attribute usrName'],
@@ -208,33 +208,37 @@ describe('what can only be a mistake is refused', () => {
 		['not (meta[location pr])', 'filter: location is an address that we write; compare the id'],
 		['groups.$ref pr', 'filter: groups.$ref is an address that we write; compare the id'],
 	])('%s', (text, message) => {
-		expect(() => checkFilter(parseFilter(text), userType)).toThrow(
+		expect(() => checkFilter(parseFilter(text), [userType], new Set())).toThrow(
 			expect.objectContaining({ status: 400, scimType: 'invalidFilter', message }),
 		)
 	})
 
-	test('of several resource types, when none has the attribute or one cannot compare it', () => {
+	test('if no resource type has the attribute, or one of them cannot compare it', () => {
 		const refusal = (message: string) => expect.objectContaining({ status: 400, scimType: 'invalidFilter', message })
-		expect(() => checkFilter(parseFilter('usrName pr'), userType, groupType)).toThrow(
+		expect(() => checkFilter(parseFilter('usrName pr'), [userType, groupType], new Set())).toThrow(
 			refusal('filter: User or Group has no attribute usrName'),
 		)
-		expect(() => checkFilter(parseFilter('active gt 1'), groupType, userType)).toThrow(
+		expect(() => checkFilter(parseFilter('active gt 1'), [groupType, userType], new Set())).toThrow(
 			refusal('filter: active is a boolean and cannot be compared by gt with 1'),
 		)
 	})
 
 	test('inside the brackets of a path', () => {
-		expect(() => checkElementFilter(parseFilter('type eq "work"'), attribute(userType, 'emails'))).not.toThrow()
+		expect(() =>
+			checkElementFilter(parseFilter('type eq "work"'), attribute(userType, 'emails'), new Set()),
+		).not.toThrow()
 		const refusal = (message: string) => expect.objectContaining({ status: 400, scimType: 'invalidFilter', message })
-		expect(() => checkElementFilter(parseFilter('kind eq "work"'), attribute(userType, 'emails'))).toThrow(
+		expect(() => checkElementFilter(parseFilter('kind eq "work"'), attribute(userType, 'emails'), new Set())).toThrow(
 			refusal('filter: emails has no attribute kind'),
 		)
-		expect(() => checkElementFilter(parseFilter('$ref ne "x"'), attribute(groupType, 'members'))).toThrow(
+		expect(() => checkElementFilter(parseFilter('$ref ne "x"'), attribute(groupType, 'members'), new Set())).toThrow(
 			refusal('filter: $ref is an address that we write; compare the id'),
 		)
 	})
 
-	test('but not of an address that the client writes', () => {
-		expect(() => checkFilter(parseFilter('manager.$ref pr and photos[value sw "https:"]'), userType)).not.toThrow()
+	test('but not a filter for an address that the client writes', () => {
+		expect(() =>
+			checkFilter(parseFilter('manager.$ref pr and photos[value sw "https:"]'), [userType], new Set()),
+		).not.toThrow()
 	})
 })

@@ -84,7 +84,7 @@ describe('the grammar of RFC 7644 section 3.4.2.2', () => {
 		['emails[not (type eq "work") or (a pr)]', valuePath(at('emails'), or(not(work), a))],
 		[`${enterprise}:manager[a pr]`, valuePath({ uri: enterprise, name: 'manager' }, a)],
 		['  a \t pr \r\n', a],
-		// Words that are names where a name may stand.
+		// Operators that are names in the place of a name.
 		['not pr', present(at('not'))],
 		['and eq "or" or or pr', or(compare(at('and'), 'eq', 'or'), present(at('or')))],
 		['orders pr or android pr', or(present(at('orders')), present(at('android')))],
@@ -133,7 +133,7 @@ describe('values without quotes end at a space, a parenthesis or a bracket', () 
 		['emails[type eq work]', valuePath(at('emails'), work)],
 		["displayName eq O'Brien", compare(at('displayName'), 'eq', "O'Brien")],
 		['a eq x(y', compare(at('a'), 'eq', 'x(y')],
-		// No text is lost: only what JavaScript would write the same way is a number, only JSON's own words are literals.
+		// No text is lost. A number is one only if JavaScript writes it in the same way; literals are those of JSON.
 		['employeeNumber eq 701984', compare(at('employeeNumber'), 'eq', 701984)],
 		['employeeNumber eq 0012', compare(at('employeeNumber'), 'eq', '0012')],
 		['externalId eq 12345678901234567890', compare(at('externalId'), 'eq', '12345678901234567890')],
@@ -149,7 +149,7 @@ describe('values without quotes end at a space, a parenthesis or a bracket', () 
 	})
 })
 
-describe('a sub-attribute after the brackets belongs into them', () => {
+describe('a sub-attribute behind the brackets is read as one inside', () => {
 	const joe = compare(at('value'), 'eq', 'joe@example.com')
 	test.each<[string, Filter]>([
 		['emails[type eq "work"].value eq "joe@example.com"', workEmail(joe)],
@@ -165,7 +165,7 @@ describe('a sub-attribute after the brackets belongs into them', () => {
 
 const operators = '(eq, ne, co, sw, ew, gt, ge, lt, le or pr)'
 
-describe('a filter that is none is refused with invalidFilter, and where', () => {
+describe('text that is not a filter is refused with invalidFilter and its position', () => {
 	test.each([
 		['', 'character 1: expected an attribute name, found the end'],
 		['   ', 'character 4: expected an attribute name, found the end'],
@@ -258,7 +258,7 @@ describe('a filter has limits', () => {
 	})
 })
 
-test('any string is a filter or is refused with invalidFilter', () => {
+test('any string is either a filter or refused with invalidFilter', () => {
 	fc.assert(
 		fc.property(almostFilter, (text) => {
 			const outcome = refusal(text)

@@ -15,7 +15,7 @@ test.each([
 	expect(printFilter(parseFilter(text))).toBe(printed)
 })
 
-test('a filter that is printed reads as the same filter', () => {
+test('a printed filter reads as the same filter', () => {
 	fc.assert(
 		fc.property(
 			arbitraryFilter.filter((filter) => printFilter(filter).length <= 8192),

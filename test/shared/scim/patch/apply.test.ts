@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Quirks } from '../../../../shared/scim/dialect.ts'
 import { ScimError } from '../../../../shared/scim/error.ts'
 import { idGenerator } from '../../../../shared/scim/id.ts'
 import { applyPatch } from '../../../../shared/scim/patch/apply.ts'
@@ -16,10 +17,11 @@ function patch(
 	type: ResourceType = userType,
 ): AttributeValues {
 	const message = { schemas: [urn.patchOp], Operations: operations }
-	return applyPatch(frozen(values), parsePatch(message, type), type)
+	const quirks: Quirks = new Set()
+	return applyPatch(frozen(values), parsePatch(message, type, quirks), { type, quirks })
 }
 
-/** The user beside its userName, after the operations. */
+/** The attributes of the user after the operations, without the userName. */
 function patchUser(values: AttributeValues, operations: readonly unknown[]): AttributeValues {
 	const { userName, ...rest } = patch({ userName: 'bjensen', ...values }, operations)
 	expect(userName).toBe('bjensen')
@@ -105,9 +107,14 @@ describe('an update by Entra', () => {
 			],
 			{ name: { familyName: 'b' }, emails: [{ type: 'work', display: 'W' }] },
 		],
-		['removes a value whatever value it names', { title: 'x' }, [{ op: 'Remove', path: 'title', value: 'y' }], {}],
 		[
-			'removes what is absent',
+			'removes a value and ignores the value in the operation',
+			{ title: 'x' },
+			[{ op: 'Remove', path: 'title', value: 'y' }],
+			{},
+		],
+		[
+			'ignores the removal of an absent value',
 			{},
 			[
 				{ op: 'remove', path: 'emails[type eq "work"]' },
@@ -196,7 +203,7 @@ describe('the examples of RFC 7644 section 3.5.2', () => {
 	)
 })
 
-describe('an add or replace through a filter that nothing matches', () => {
+describe('an add or replace whose filter matches nothing', () => {
 	for (const op of ['Add', 'replace']) {
 		rows(
 			[
@@ -234,19 +241,6 @@ describe('an add or replace through a filter that nothing matches', () => {
 				[{ op, path: 'emails[type eq "work" and primary eq true].value', value: 'x' }],
 				{ emails: [{ type: 'work', primary: true, value: 'x' }] },
 			],
-			[
-				`makes it of an object (${op})`,
-				{},
-				[{ op, path: 'emails[type eq "work"]', value: { value: 'w' } }],
-				{ emails: [work] },
-			],
-			[`makes it of a string (${op})`, {}, [{ op, path: 'emails[type eq "work"]', value: 'w' }], { emails: [work] }],
-			[
-				`makes it of a list of one (${op})`,
-				{},
-				[{ op, path: 'emails[type eq "work"]', value: [{ value: 'w' }] }],
-				{ emails: [work] },
-			],
 			[`makes nothing of nothing (${op})`, {}, [{ op, path: 'emails[type eq "work"].value', value: '' }], {}],
 			[`makes nothing of labels (${op})`, {}, [{ op, path: 'emails[type eq "work"].primary', value: true }], {}],
 			[
@@ -260,7 +254,7 @@ describe('an add or replace through a filter that nothing matches', () => {
 
 	rows(
 		[
-			'is seen by the operations that follow',
+			'is visible to the operations that follow',
 			{},
 			[
 				{ op: 'add', path: 'roles[primary eq "True"].display', value: 'd' },
@@ -282,6 +276,42 @@ describe('an add or replace through a filter that nothing matches', () => {
 		],
 	)
 
+	rows(
+		[
+			'makes it of an added object',
+			{},
+			[{ op: 'add', path: 'emails[type eq "work"]', value: { value: 'w' } }],
+			{ emails: [work] },
+		],
+		[
+			'makes it of an added list of one',
+			{},
+			[{ op: 'add', path: 'emails[type eq "work"]', value: [{ value: 'w' }] }],
+			{ emails: [work] },
+		],
+		[
+			'replaces nothing by nothing',
+			{ emails: [home] },
+			[
+				{ op: 'replace', path: 'emails[type eq "work"]', value: null },
+				{ op: 'replace', path: 'emails[type eq "work"]', value: { value: '' } },
+			],
+			{ emails: [home] },
+		],
+	)
+
+	it.each([
+		['emails[type eq "work"]', { value: 'w' }, 'emails'],
+		['emails[type eq "work"]', [{ value: 'w' }], 'emails'],
+		['emails[type eq "work" and primary eq true]', { value: 'w' }, 'emails'],
+		['manager[value eq "other"]', { value: 'm' }, 'manager'],
+	])('has no target if it replaces whole values: %s', (path, value, name) => {
+		const before = { emails: [home], [enterprise]: { manager: { value: 'boss' } } }
+		expect(refusal(() => patchUser(before, [{ op: 'replace', path, value }]))).toBe(
+			`400 noTarget: ${path}: no value of ${name} matches the filter`,
+		)
+	})
+
 	it.each<[string, AttributeValues?]>([
 		['emails[type sw "w"].value'],
 		['emails[type eq "work" or type eq "home"].value'],
@@ -290,7 +320,7 @@ describe('an add or replace through a filter that nothing matches', () => {
 		['emails[value eq "a"].value'],
 		['emails[type eq "a" and type eq "b"].value'],
 	])('has no target: %s', (path, values = {}) => {
-		const refused = `400 noTarget: ${path}: no value of emails matches`
+		const refused = `400 noTarget: ${path}: no value of emails matches the filter`
 		expect(refusal(() => patchUser(values, [{ op: 'add', path, value: 'x' }]))).toBe(refused)
 		expect(refusal(() => patchUser(values, [{ op: 'replace', path, value: 'x' }]))).toBe(refused)
 		expect(patchUser(values, [{ op: 'replace', path, value: null }])).toStrictEqual(values)
@@ -312,7 +342,7 @@ describe('a path that selects several elements', () => {
 		],
 		['removes them all', two, [{ op: 'remove', path: 'emails[type eq "work"]' }], { emails: [home] }],
 		[
-			'leaves one of those that become the same',
+			'keeps one of several elements that become equal',
 			two,
 			[{ op: 'replace', path: 'emails[type eq "work"]', value: { value: 'x' } }],
 			{
@@ -320,7 +350,7 @@ describe('a path that selects several elements', () => {
 			},
 		],
 		[
-			'merges into them by add',
+			'merges an added object into them',
 			two,
 			[{ op: 'add', path: 'emails[type eq "work"]', value: { display: 'x' } }],
 			{
@@ -391,7 +421,7 @@ describe('one primary', () => {
 			},
 		],
 		[
-			'stays where the primary itself is changed',
+			'stays if the primary itself is changed',
 			{ emails },
 			[{ op: 'replace', path: 'emails[primary eq true].value', value: 'x' }],
 			{
@@ -400,7 +430,7 @@ describe('one primary', () => {
 		],
 	)
 
-	it('is required of what is added or replaced', () => {
+	it('is checked in added and replaced values', () => {
 		const value = [
 			{ value: 'x', primary: true },
 			{ value: 'y', primary: 'True' },
@@ -411,7 +441,7 @@ describe('one primary', () => {
 	})
 })
 
-describe('a replace by nothing', () => {
+describe('a replace with an empty value', () => {
 	const full = {
 		title: 't',
 		active: true,
@@ -422,20 +452,20 @@ describe('a replace by nothing', () => {
 	const paths = ['title', 'active', 'name.givenName', 'name.familyName', 'emails[type eq "work"].value']
 	const extended = [`${enterprise}:department`, `${enterprise}:manager`]
 
-	it.each([[''], [null], [[]]])('%j unassigns, and again', (value) => {
+	it.each([[''], [null], [[]]])('%j unassigns the attribute but for active, also a second time', (value) => {
 		const operations = [...paths, ...extended].map((path) => ({ op: 'replace', path, value }))
 		const once = patch({ userName: 'b', ...full }, operations)
-		expect(once).toStrictEqual({ userName: 'b' })
+		expect(once).toStrictEqual({ userName: 'b', active: true })
 		expect(patch(once, operations)).toBe(once)
 	})
 
-	it.each([[''], [null]])('%j unassigns in the compact form of the validator', (value) => {
+	it.each([[''], [null]])('%j unassigns the attribute but for active in the compact form of the validator', (value) => {
 		const names = ['title', 'active', 'name.givenName', 'name.familyName', ...extended]
 		const operations = [
 			{ op: 'replace', path: 'emails[type eq "work"].value', value },
 			{ op: 'replace', value: Object.fromEntries(names.map((name) => [name, value])) },
 		]
-		expect(patchUser(full, operations)).toStrictEqual({})
+		expect(patchUser(full, operations)).toStrictEqual({ active: true })
 		expect(patchUser({}, operations)).toStrictEqual({})
 	})
 
@@ -471,7 +501,7 @@ describe('a replace by nothing', () => {
 			{ emails: [home] },
 		],
 		[
-			'and an add of nothing to a single value unassigns it, being a replace',
+			'and an add of nothing to a single value unassigns it, as a replace does',
 			{ title: 't', nickName: 'n' },
 			[{ op: 'add', path: 'title', value: '' }],
 			{ nickName: 'n' },
@@ -512,7 +542,7 @@ describe('a value without a path', () => {
 			},
 		],
 		[
-			'adds the same way',
+			'works with an add too',
 			{},
 			[
 				{
@@ -523,7 +553,7 @@ describe('a value without a path', () => {
 			{ displayName: 'Foo Bar', title: 'Bar Foo', name: { givenName: 'Foo', formatted: 'Foo Bar' } },
 		],
 		[
-			'merges what nests',
+			'merges nested objects',
 			{ name: { familyName: 'b' }, [enterprise]: { department: 'd', costCenter: 'c' } },
 			[{ op: 'replace', value: { name: { givenName: 'Given Updated' }, [enterprise]: { department: 'e' } } }],
 			{ name: { familyName: 'b', givenName: 'Given Updated' }, [enterprise]: { department: 'e', costCenter: 'c' } },
@@ -556,7 +586,7 @@ describe('an object for a complex value', () => {
 				{ name: { givenName: 'c', familyName: 'b' } },
 			],
 			[
-				`is a new one where there is none (${op})`,
+				`is a new one if there is none (${op})`,
 				{},
 				[{ op, path: 'name', value: { givenName: 'c', unknown: 1 } }],
 				{ name: { givenName: 'c' } },
@@ -654,7 +684,7 @@ describe('a manager', () => {
 			of('old'),
 		],
 		[
-			'is removed where there is none',
+			'is removed although there is none',
 			{},
 			[
 				{ op: 'remove', path },
@@ -695,10 +725,10 @@ describe('a manager', () => {
 		],
 	)
 
-	it('is one: a filter for another has no target', () => {
+	it('is a single value, so a filter for another manager has no target', () => {
 		const operations = [{ op: 'add', path: 'manager[value eq "x"].$ref', value: 'https://x' }]
 		expect(refusal(() => patchUser(of('old'), operations))).toBe(
-			'400 noTarget: manager[value eq "x"].$ref: the value of manager does not match',
+			'400 noTarget: manager[value eq "x"].$ref: the value of manager does not match the filter',
 		)
 	})
 })
@@ -801,7 +831,7 @@ const newId = idGenerator(
 const [ann, bob, eve] = [newId('User'), newId('User'), newId('User')]
 const nested = newId('Group')
 
-describe('the members of a group that were read', () => {
+describe('the members of a group, once they are read', () => {
 	const members = [{ value: ann, display: 'Ann' }, { value: bob }]
 	const group = { displayName: 'g', members }
 
@@ -818,7 +848,7 @@ describe('the members of a group that were read', () => {
 		],
 		['remove those named', [{ op: 'Remove', path: 'members', value: [{ $ref: null, value: ann }] }], [{ value: bob }]],
 		['remove by a filter', [{ op: 'remove', path: `members[value eq "${ann}"]` }], [{ value: bob }]],
-		['remove by what they are called', [{ op: 'remove', path: 'members[display co "nn"]' }], [{ value: bob }]],
+		['remove by their display', [{ op: 'remove', path: 'members[display co "nn"]' }], [{ value: bob }]],
 		['remove all but one', [{ op: 'remove', path: `members[value ne "${ann}"]` }], [{ value: ann, display: 'Ann' }]],
 		['remove all', [{ op: 'remove', path: 'members' }], undefined],
 		[
@@ -869,7 +899,7 @@ describe('many values', () => {
 		expect(patch(group, [{ op: 'add', path: 'members', value: many }], groupType).members).toHaveLength(50_000)
 	})
 
-	it('of any other attribute are a thousand at most', () => {
+	it('of any other attribute are limited to a thousand', () => {
 		const many = Array.from({ length: 1000 }, (_, index) => ({ value: `${index}` }))
 		const added = { op: 'add', path: 'roles', value: many }
 		expect(patchUser({}, [added, added]).roles).toHaveLength(1000)
@@ -929,7 +959,7 @@ describe('a refusal', () => {
 			'400 invalidValue: title must not contain the character U+0000',
 		],
 		[
-			'values to remove that are none',
+			'values to remove that are malformed',
 			{ op: 'remove', path: 'emails', value: 7 },
 			'400 invalidValue: emails must be an object',
 		],
@@ -942,7 +972,7 @@ describe('a refusal', () => {
 		expect(refusal(() => patchUser({ title: 't' }, [operation]))).toBe(refused)
 	})
 
-	it('spares a required value that comes back', () => {
+	it('does not hit a required value that a later operation restores', () => {
 		const operations = [
 			{ op: 'remove', path: 'userName' },
 			{ op: 'add', path: 'userName', value: 'c' },
@@ -950,7 +980,7 @@ describe('a refusal', () => {
 		expect(patch({ userName: 'b' }, operations)).toStrictEqual({ userName: 'c' })
 	})
 
-	it('of an empty required value is not one of a removed value', () => {
+	it('of an empty required value differs from that of a removed value', () => {
 		const operations = [
 			{ op: 'remove', path: 'title' },
 			{ op: 'replace', path: 'userName', value: '' },
@@ -1021,7 +1051,7 @@ const outcome = (values: AttributeValues, operations: readonly unknown[]) => {
 }
 
 describe('a PATCH', () => {
-	it('of one failing operation anywhere changes nothing', () => {
+	it('with one failing operation changes nothing', () => {
 		const failing = fc.constantFrom(
 			{ op: 'add', path: 'title', value: 7 },
 			{ op: 'add', path: 'emails[value co "zz"].display', value: 'x' },
@@ -1036,7 +1066,7 @@ describe('a PATCH', () => {
 		)
 	})
 
-	it('of replaces and removes does the same the second time, and then changes nothing', () => {
+	it('of replaces and removes has no further effect the second time', () => {
 		fc.assert(
 			fc.property(user, fc.array(fc.oneof(removal, replacement)), (values, operations) => {
 				const once = outcome(values, operations)
@@ -1048,7 +1078,7 @@ describe('a PATCH', () => {
 		)
 	})
 
-	it('that adds a value twice adds it once', () => {
+	it('that adds a value twice stores the value once', () => {
 		fc.assert(
 			fc.property(user, addition, (values, added) => {
 				const once = outcome(values, [added])
@@ -1058,13 +1088,13 @@ describe('a PATCH', () => {
 		)
 	})
 
-	it('of several operations is the same as one PATCH after another', () => {
+	it('with several operations has the effect of several PATCHes in a row', () => {
 		fc.assert(
 			fc.property(user, fc.array(operation, { maxLength: 6 }), (values, operations) => {
 				const whole = outcome(values, operations)
 				fc.pre(typeof whole !== 'string')
 				const stepwise = operations.reduce<AttributeValues>((current, next) => patch(current, [next]), values)
-				// Labels without a value live only until the end of a request, so the steps may end with less.
+				// A label without a value is dropped at the end of each request, so the single steps may end with fewer values.
 				expect(stepwise.title).toEqual(whole.title)
 				expect(stepwise.name).toEqual(whole.name)
 				expect(stepwise[enterprise]).toEqual(whole[enterprise])
@@ -1090,18 +1120,18 @@ describe('the same object', () => {
 	const values = { userName: 'b', title: 't', emails: [work, home], [enterprise]: { manager: { value: 'm' } } }
 
 	it.each([
-		['no operation', []],
+		['an operation that is left out', [{ op: 'remove', path: 'shoeSize' }]],
 		[
-			'what is there',
+			'the values that are already there',
 			[
 				{ op: 'Replace', path: 'title', value: 't' },
 				{ op: 'Add', path: 'emails', value: [{ value: 'h', type: 'home' }] },
 			],
 		],
-		['a list as it is', [{ op: 'replace', path: 'emails', value: [work, home] }]],
+		['the current list', [{ op: 'replace', path: 'emails', value: [work, home] }]],
 		['the manager as a string', [{ op: 'Replace', path: 'manager', value: 'm' }]],
 		[
-			'what is absent removed',
+			'the removal of an absent value',
 			[
 				{ op: 'remove', path: 'nickName' },
 				{ op: 'remove', path: `${enterprise}:department` },
@@ -1117,4 +1147,86 @@ describe('the same object', () => {
 	])('is returned for %s', (_, operations) => {
 		expect(patch(values, operations)).toBe(values)
 	})
+})
+
+describe('JSON inside a string', () => {
+	const json = JSON.stringify
+
+	rows(
+		['is read as a list', {}, [{ op: 'add', path: 'emails', value: json([work, home]) }], { emails: [work, home] }],
+		['is read as one value', {}, [{ op: 'add', path: 'emails', value: json(work) }], { emails: [work] }],
+		['is read in a list', {}, [{ op: 'add', path: 'emails', value: [json(work)] }], { emails: [work] }],
+		['is read without a path', {}, [{ op: 'replace', value: { emails: json([work]) } }], { emails: [work] }],
+		[
+			'is read as the value that a filter selects',
+			{ emails: [work] },
+			[{ op: 'replace', path: 'emails[type eq "work"]', value: json({ value: 'x' }) }],
+			{ emails: [{ type: 'work', value: 'x' }] },
+		],
+		[
+			'names the values to remove',
+			{ emails: [work, home] },
+			[{ op: 'remove', path: 'emails', value: json([{ value: 'w' }]) }],
+			{ emails: [home] },
+		],
+		[
+			'is read as a manager',
+			{},
+			[{ op: 'add', path: 'manager', value: json([{ value: 'boss' }]) }],
+			{ [enterprise]: { manager: { value: 'boss' } } },
+		],
+		['is text in a text', {}, [{ op: 'add', path: 'title', value: json([1]) }], { title: '[1]' }],
+	)
+
+	it.each([
+		['emails', '[{"value":', 'emails must be an object'],
+		['emails', 'a@b.c', 'emails must be an object'],
+		['emails', ['a@b.c'], 'emails[0] must be an object'],
+		['emails[type eq "work"]', 'a@b.c', 'emails[type eq "work"] must be an object'],
+		['manager', '{"value":', 'manager must be an object'],
+		['manager', '[{"value":"a"},{"value":"b"}]', 'manager must be an object'],
+		['roles', '[Admin]', 'roles must be an object'],
+	])('that cannot be read is refused, and so is a bare string: %s: %j', (path, value, detail) => {
+		expect(refusal(() => patchUser({}, [{ op: 'add', path, value }]))).toBe(`400 invalidValue: ${detail}`)
+	})
+})
+
+describe('a remove whose value names nothing', () => {
+	const before = { emails: [work, home] }
+
+	it.each([[{}], [[{}]], [[null]], ['[]'], [[{ color: 'red' }]], [{ value: '' }]])('is refused: %j', (value) => {
+		expect(refusal(() => patchUser(before, [{ op: 'remove', path: 'emails', value }]))).toBe(
+			'400 invalidValue: emails: the value of a remove must name values of emails',
+		)
+	})
+
+	it.each(['w', '[{"value":"w"', 7])('that can be read by no rule is refused: %j', (value) => {
+		expect(refusal(() => patchUser(before, [{ op: 'remove', path: 'emails', value }]))).toBe(
+			'400 invalidValue: emails must be an object',
+		)
+	})
+
+	rows(['removes nothing if it is an empty list', before, [{ op: 'remove', path: 'emails', value: [] }], before])
+})
+
+describe('the same type and value twice', () => {
+	const shown = { ...work, display: 'W' }
+
+	rows(
+		['are one value', {}, [{ op: 'add', path: 'emails', value: [work, home, work] }], { emails: [work, home] }],
+		['are one with all that is said', {}, [{ op: 'add', path: 'emails', value: [work, shown] }], { emails: [shown] }],
+		[
+			'are one that may be primary twice',
+			{},
+			[{ op: 'replace', path: 'emails', value: [{ ...work, primary: true }, work, { ...work, primary: true }] }],
+			{ emails: [{ ...work, primary: true }] },
+		],
+		['are one, added later', { emails: [work] }, [{ op: 'add', path: 'emails', value: [shown] }], { emails: [shown] }],
+		[
+			'stay primary',
+			{ emails: [{ ...work, primary: true }] },
+			[{ op: 'add', path: 'emails', value: [{ ...work, primary: false }] }],
+			{ emails: [{ ...work, primary: true }] },
+		],
+	)
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Quirks } from '../../../../shared/scim/dialect.ts'
 import { ScimError } from '../../../../shared/scim/error.ts'
 import { printFilter } from '../../../../shared/scim/filter/print.ts'
 import type { PatchOperation } from '../../../../shared/scim/patch/operation.ts'
@@ -20,11 +21,12 @@ function shown(operation: PatchOperation): string {
 
 const message = (...operations: unknown[]) => ({ schemas: [urn.patchOp], Operations: operations })
 
-const parsed = (operation: unknown, type: ResourceType = userType) => parsePatch(message(operation), type).map(shown)
+const parsed = (operation: unknown, type: ResourceType = userType) =>
+	parsePatch(message(operation), type, new Set()).map(shown)
 
 function refusal(body: unknown, type: ResourceType = userType): string {
 	try {
-		return parsePatch(body, type).map(shown).join('; ')
+		return parsePatch(body, type, new Set()).map(shown).join('; ')
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
 		return `${error.status} ${error.scimType}: ${error.message}`
@@ -32,15 +34,11 @@ function refusal(body: unknown, type: ResourceType = userType): string {
 }
 
 describe('a PATCH message', () => {
-	it('without operations asks for nothing', () => {
-		expect(parsePatch(message(), userType)).toStrictEqual([])
-	})
-
 	it.each([
 		['op in any letter case', { op: 'Add', path: 'nickName', value: 'Babs' }, 'add nickName "Babs"'],
 		['op in capitals', { op: 'REPLACE', path: 'title', value: 'x' }, 'replace title "x"'],
 		['unknown keys', { op: 'add', path: 'title', value: 'x', name: 'addMember' }, 'add title "x"'],
-		['keys in any letter case', { Op: 'remove', Path: 'title' }, 'remove title'],
+		['names in any letter case', { Op: 'remove', Path: 'title' }, 'remove title'],
 		['a value beside a remove', { op: 'Remove', path: 'title', value: 'x' }, 'remove title "x"'],
 		['null as a value', { op: 'Replace', path: 'title', value: null }, 'replace title null'],
 	])('may have %s', (_, operation, expected) => {
@@ -49,6 +47,7 @@ describe('a PATCH message', () => {
 
 	it.each([
 		['no schemas', { Operations: [{ op: 'remove', path: 'title' }] }],
+		['an empty list of schemas', { schemas: [], Operations: [{ op: 'remove', path: 'title' }] }],
 		['null for schemas', { schemas: null, Operations: [{ op: 'remove', path: 'title' }] }],
 		[
 			'its names in any letter case',
@@ -56,7 +55,7 @@ describe('a PATCH message', () => {
 		],
 		['further schemas', { schemas: ['urn:x', urn.patchOp], Operations: [{ op: 'remove', path: 'title' }] }],
 	])('may have %s', (_, body) => {
-		expect(parsePatch(body, userType).map(shown)).toStrictEqual(['remove title'])
+		expect(parsePatch(body, userType, new Set()).map(shown)).toStrictEqual(['remove title'])
 	})
 
 	it.each([
@@ -65,9 +64,17 @@ describe('a PATCH message', () => {
 		['a list', [], '400 invalidSyntax: the body must be an object'],
 		['no Operations', { schemas: [urn.patchOp] }, '400 invalidSyntax: Operations must be an array'],
 		['Operations that are an object', { Operations: {} }, '400 invalidSyntax: Operations must be an array'],
-		['another schema', { schemas: [urn.user], Operations: [] }, `400 invalidSyntax: schemas must have ${urn.patchOp}`],
-		['no schema', { schemas: [], Operations: [] }, `400 invalidSyntax: schemas must have ${urn.patchOp}`],
-		['schemas in a string', { schemas: urn.patchOp, Operations: [] }, '400 invalidSyntax: schemas must be an array'],
+		[
+			'another schema',
+			{ schemas: [urn.user], Operations: [{ op: 'remove', path: 'title' }] },
+			`400 invalidSyntax: schemas must have ${urn.patchOp}`,
+		],
+		['no operation', message(), '400 invalidSyntax: Operations must have an operation'],
+		[
+			'schemas in a string',
+			{ schemas: urn.patchOp, Operations: [{ op: 'remove', path: 'title' }] },
+			'400 invalidSyntax: schemas must be an array',
+		],
 		[
 			'an operation that is null',
 			message({ op: 'remove', path: 'title' }, null),
@@ -124,11 +131,11 @@ describe('a PATCH message', () => {
 		expect(refusal(body)).toBe(expected)
 	})
 
-	it('makes a bounded number of changes', () => {
+	it('is limited in its number of changes', () => {
 		const many = (count: number) => Array.from({ length: count }, () => ({ op: 'remove', path: 'title' }))
 		const names = Array.from({ length: 501 }, (_, index) => [`emails[type eq "${index}"].value`, 'x'] as const)
 		const wide = { op: 'add', value: Object.fromEntries(names) }
-		expect(parsePatch(message(...many(maxOperations)), userType)).toHaveLength(1000)
+		expect(parsePatch(message(...many(maxOperations)), userType, new Set())).toHaveLength(1000)
 		expect(refusal(message(...many(maxOperations + 1)))).toBe('413 undefined: a PATCH may make at most 1000 changes')
 		expect(refusal(message(wide, wide))).toBe('413 undefined: a PATCH may make at most 1000 changes')
 	})
@@ -155,6 +162,16 @@ describe('a path', () => {
 		[`${enterprise.toLowerCase()}:EMPLOYEENUMBER`, 'enterprise:employeeNumber'],
 		[`${enterprise}:manager`, 'enterprise:manager'],
 		[`${enterprise}:manager.value`, 'enterprise:manager.value'],
+		[`${enterprise}.department`, 'enterprise:department'],
+		[`${enterprise}.manager.value`, 'enterprise:manager.value'],
+		['urn:ietf:params:scim:schemas:extension:enterprise:2.0.User:department', 'enterprise:department'],
+		['urn:ietf:params:scim:schemas:core:2.0.User:name.givenName', 'name.givenName'],
+		[`${urn.user}.userName`, 'userName'],
+		[`${urn.user}.emails[type eq "work"].value`, 'emails[type eq "work"].value'],
+		['urn:scim:schemas:core:1.0:userName', 'userName'],
+		['urn:scim:schemas:core:2.0:User:name.givenName', 'name.givenName'],
+		['urn:scim:schemas:extension:enterprise:1.0:department', 'enterprise:department'],
+		['URN:scim:schemas:extension:enterprise:2.0:User:manager.value', 'enterprise:manager.value'],
 		['manager', 'enterprise:manager'],
 		['manager[value eq "x"]', 'enterprise:manager[value eq "x"]'],
 	])('%s is %s', (path, expected) => {
@@ -168,13 +185,19 @@ describe('a path', () => {
 		expect(parsed({ op: 'remove', path }, groupType)).toStrictEqual([`remove ${expected}`])
 	})
 
-	it('that is an extension alone stands for its attributes', () => {
+	it('that is the URN of an extension stands for all its attributes', () => {
 		expect(
 			parsed({ op: 'add', path: enterprise, value: { department: 'a', 'manager.value': 'b', unknown: 1 } }),
 		).toStrictEqual(['add enterprise:department "a"', 'add enterprise:manager.value "b"'])
 		const all = ['employeeNumber', 'costCenter', 'organization', 'division', 'department', 'manager']
 		const removed = all.map((name) => `remove enterprise:${name}`)
-		expect(parsed({ op: 'remove', path: enterprise.toUpperCase() })).toStrictEqual(removed)
+		for (const path of [
+			enterprise.toUpperCase(),
+			'urn:ietf:params:scim:schemas:extension:enterprise:2.0.User',
+			'urn:scim:schemas:extension:enterprise:1.0',
+		]) {
+			expect(parsed({ op: 'remove', path })).toStrictEqual(removed)
+		}
 		expect(parsed({ op: 'replace', path: enterprise, value: null })).toStrictEqual(removed)
 		expect(parsed({ op: 'add', path: enterprise, value: null })).toStrictEqual([])
 		expect(refusal(message({ op: 'add', path: enterprise, value: 'x' }))).toBe(
@@ -183,15 +206,46 @@ describe('a path', () => {
 	})
 
 	it.each([
-		['favoriteColor', '400 invalidPath: User has no attribute "favoriteColor"'],
-		['name.nick', '400 invalidPath: User has no attribute "name.nick"'],
-		['members', '400 invalidPath: User has no attribute "members"'],
-		[`${urn.user}:manager`, `400 invalidPath: User has no attribute "${urn.user}:manager"`],
-		[`${enterprise}:userName`, `400 invalidPath: User has no attribute "${enterprise}:userName"`],
-		['urn:example:2.0:User:color', '400 invalidPath: User has no attribute "urn:example:2.0:User:color"'],
-		['emails[type eq "work"].color', '400 invalidPath: User has no attribute "emails[type eq "work"].color"'],
+		'favoriteColor',
+		'password',
+		'name.nick',
+		'members',
+		`${urn.user}:manager`,
+		`${enterprise}:userName`,
+		'urn:example:2.0:User',
+		'urn:example:2.0:User:color',
+		'emails[type eq "work"].color',
+		'emails[color eq "x"]',
+		'emails[type eq "work" and not (color pr)].value',
+		'color[type eq "work"].value',
+		'@odata.type',
+		'na me',
+		'.value',
+		'a'.repeat(2000),
+	])('that the resource type does not have is left out, and logged: %s', (path) => {
+		for (const operation of [
+			{ op: 'remove', path },
+			{ op: 'add', path, value: 'x' },
+			{ op: 'replace', value: { [path]: 'x' } },
+		]) {
+			const quirks: Quirks = new Set()
+			const rest = { op: 'replace', path: 'active', value: false }
+			expect(parsePatch(message(operation, rest), userType, quirks).map(shown)).toEqual(['replace active false'])
+			expect([...quirks]).toEqual(['unknownLeftOut'])
+		}
+	})
+
+	it('that is left out is logged even if an operation before it is refused', () => {
+		const quirks: Quirks = new Set()
+		const body = message({ op: 'remove', path: 'id' }, { op: 'remove', path: 'favoriteColor' }, { op: 'remove' })
+		expect(() => parsePatch(body, userType, quirks)).toThrow('id is read-only')
+		expect([...quirks]).toEqual(['unknownLeftOut'])
+	})
+
+	it.each([
 		['userName[value eq "x"]', '400 invalidPath: userName[value eq "x"]: userName has no sub-attributes'],
-		['emails[color eq "x"]', '400 invalidFilter: filter: emails has no attribute color'],
+		['active.value', '400 invalidPath: active.value: active has no sub-attributes'],
+		['emails[primary eq "x"]', '400 invalidFilter: filter: primary is a boolean and cannot be compared by eq with "x"'],
 		['id', '400 mutability: id is read-only'],
 		['Meta', '400 mutability: Meta is read-only'],
 		['meta.created', '400 mutability: meta.created is read-only'],
@@ -210,7 +264,7 @@ describe('a path', () => {
 		expect(refusal(message({ op: 'replace', path, value: 'x' }), groupType)).toBe(expected)
 	})
 
-	it.each(['emails[type eq "work"', 'emails[]', 'na me', 'emails[type eq "work"].value.x', '.value'])(
+	it.each(['emails[type eq "work"', 'emails[]', 'emails[type eq "work"].value.x'])(
 		'that cannot be parsed is refused: %s',
 		(path) => {
 			expect(refusal(message({ op: 'remove', path }))).toMatch(/^400 invalidPath: /)
@@ -219,7 +273,7 @@ describe('a path', () => {
 })
 
 describe('a value without a path', () => {
-	it('names paths, as Entra and the validator write them', () => {
+	it('has paths as names, as Entra and the validator write them', () => {
 		const value = {
 			displayName: 'Bjfe',
 			'name.givenName': 'Kkom',
@@ -240,7 +294,7 @@ describe('a value without a path', () => {
 		])
 	})
 
-	it('may nest', () => {
+	it('may be nested', () => {
 		const value = { name: { givenName: 'a' }, [enterprise]: { department: 'b', manager: { value: 'c' } } }
 		expect(parsed({ op: 'Add', value })).toStrictEqual([
 			'add name {"givenName":"a"}',
@@ -253,7 +307,7 @@ describe('a value without a path', () => {
 		expect(parsed({ op: 'replace', value: { [enterprise]: null } })).toContain('remove enterprise:manager')
 	})
 
-	it('may name what is read-only or unknown, which is ignored', () => {
+	it('may have read-only or unknown names, which are ignored', () => {
 		const value = {
 			schemas: [urn.user],
 			id: '7',
@@ -281,7 +335,7 @@ describe('a value without a path', () => {
 			/^400 mutability: members\[value eq "x"\].display cannot be changed$/,
 		],
 		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object$/],
-	])('%j is answered by what it says', (value, type, expected) => {
+	])('%j, which is malformed, is refused', (value, type, expected) => {
 		expect(refusal(message({ op: 'replace', value }), type)).toMatch(expected)
 	})
 })

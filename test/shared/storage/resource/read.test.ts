@@ -9,34 +9,41 @@ import { simulateTableService } from '../../../support/simulator/table-service.t
 
 const asMembers = (ids: readonly ResourceId[]): readonly Member[] => ids.map((value) => ({ value }))
 
-/** A group with half of the users, and what others may do to it. */
-async function newWorld(size: number, shortPage = 0) {
+/** A group whose members are half of the users, and the changes that other processes make to it. */
+async function newFixture(size: number, shortPage = 0) {
 	const directory = await newDirectory(simulateTableService({ shares: { shortPage } }))
 	const { store } = directory
 	const users: ResourceId[] = []
 	for (let index = 0; index < 2 * size; index++) {
 		users.push((await store.create(userType, { attributes: { userName: `user${index}` } })).id)
 	}
-	const [old, young] = [users.slice(0, size), users.slice(size)]
-	const { id } = await store.create(groupType, { attributes: { displayName: 'old' }, members: asMembers(old) })
+	const [oldMembers, newMembers] = [users.slice(0, size), users.slice(size)]
+	const { id } = await store.create(groupType, { attributes: { displayName: 'old' }, members: asMembers(oldMembers) })
 	const rename = () => store.update(groupType, id, { revise: () => ({ attributes: { displayName: 'renamed' } }) })
-	const replaceMembers = () => store.changeMembers(id, { add: asMembers(young), remove: old })
+	const replaceMembers = () => store.changeMembers(id, { add: asMembers(newMembers), remove: oldMembers })
 	const replace = () =>
 		store.update(groupType, id, {
-			revise: () => ({ attributes: { displayName: 'young' }, membership: { add: asMembers(young), remove: old } }),
+			revise: () => ({
+				attributes: { displayName: 'new' },
+				membership: { add: asMembers(newMembers), remove: oldMembers },
+			}),
 		})
-	return { directory, id, old, young, rename, replaceMembers, replace }
+	return { directory, id, oldMembers, newMembers, rename, replaceMembers, replace }
 }
 
-type Seen = { readonly name: unknown; readonly version: unknown; readonly members: readonly ResourceId[] | undefined }
+type Reading = {
+	readonly name: unknown
+	readonly version: unknown
+	readonly members: readonly ResourceId[] | undefined
+}
 
-type Read = (store: ResourceStore, id: ResourceId) => Promise<Seen>
+type Read = (store: ResourceStore, id: ResourceId) => Promise<Reading>
 
 const valuesOf = (members: readonly Member[] | undefined) => members?.map(({ value }) => value)
 
-const readings: readonly [string, Read][] = [
+const reads: readonly [string, Read][] = [
 	[
-		'in pieces',
+		'page by page',
 		async (store, id) => {
 			const { resource, members } = (await store.getGroup(id, { write: (page) => page })) ?? {}
 			return {
@@ -55,86 +62,87 @@ const readings: readonly [string, Read][] = [
 	],
 ]
 
-const nothing: Seen = { name: undefined, version: undefined, members: undefined }
+const nothing: Reading = { name: undefined, version: undefined, members: undefined }
 
-type World = Awaited<ReturnType<typeof newWorld>>
+type Fixture = Awaited<ReturnType<typeof newFixture>>
 
-/** What is seen by a reader before whose `at`th request somebody else does something, and with how many requests. */
-async function readAmid({ directory, id }: World, read: Read, at: number, work: () => Promise<unknown>) {
+/** Reads a group, with a change by another process before the `at`th request of the reader. */
+async function readAmid({ directory, id }: Fixture, read: Read, at: number, change: () => Promise<unknown>) {
 	let requests = 0
 	const store = directory.open((send) => async (request) => {
-		if (++requests === at) await work()
+		if (++requests === at) await change()
 		return send(request)
 	})
-	return { seen: await read(store, id), requests }
+	return { reading: await read(store, id), requests }
 }
 
-describe.each(readings)('a group that is read %s', (_, read) => {
+describe.each(reads)('a group that is read %s', (_, read) => {
 	test.each([
 		['a few', 4],
 		['many', 40],
-	])('is as it was before or after a request that changes its name and %s members', async (_, size) => {
+	])('is as before or as after a request that changes its name and %s members', async (_, size) => {
 		const times = { before: 0, after: 0 }
 		for (let at = 1; ; at++) {
-			const world = await newWorld(size, 0.3)
-			const { directory, id, replace, old, young } = world
-			const versionNow = async () => (await directory.store.get(groupType, id))?.version
-			const before: Seen = { name: 'old', version: await versionNow(), members: old }
-			const { seen, requests } = await readAmid(world, read, at, replace)
+			const fixture = await newFixture(size, 0.3)
+			const { directory, id, replace, oldMembers, newMembers } = fixture
+			const currentVersion = async () => (await directory.store.get(groupType, id))?.version
+			const before: Reading = { name: 'old', version: await currentVersion(), members: oldMembers }
+			const { reading, requests } = await readAmid(fixture, read, at, replace)
 			if (requests < at) break
-			const after: Seen = { name: 'young', version: await versionNow(), members: young }
-			expect([before, after]).toContainEqual(seen)
-			times[seen.name === 'old' ? 'before' : 'after']++
+			const after: Reading = { name: 'new', version: await currentVersion(), members: newMembers }
+			expect([before, after]).toContainEqual(reading)
+			times[reading.name === 'old' ? 'before' : 'after']++
 			expect(await violationsIn(directory.table)).toEqual([])
 		}
 		expect(times.after).toBeGreaterThan(1)
 	})
 
-	test('is there as it was, or is not, where it is being deleted', async () => {
-		const world = await newWorld(70)
-		const { directory, id, old } = world
-		const before: Seen = { name: 'old', version: (await directory.store.get(groupType, id))?.version, members: old }
-		// Whoever deletes it dies when the first memberships have been removed.
+	test('is unchanged or absent while another process deletes it', async () => {
+		const fixture = await newFixture(70)
+		const { directory, id, oldMembers } = fixture
+		const version = (await directory.store.get(groupType, id))?.version
+		const before: Reading = { name: 'old', version, members: oldMembers }
+		// The process that deletes the group dies after it has removed the first memberships.
 		let writes = 0
 		const dying = directory.open(
 			withFaults(({ method }) => (method === 'POST' && ++writes > 2 ? 'unsent' : 'answered')),
 		)
-		const { seen } = await readAmid(world, read, 2, async () => {
+		const { reading } = await readAmid(fixture, read, 2, async () => {
 			await dying.delete(groupType, id).catch(() => undefined)
 		})
-		expect([before, nothing]).toContainEqual(seen)
+		expect([before, nothing]).toContainEqual(reading)
 	})
 
-	test('takes two requests, and two more where such a request comes in between', async () => {
-		const world = await newWorld(4)
-		const { directory, id, old, young, rename, replaceMembers, replace } = world
+	test('takes two requests, and two more if its name and members change together in between', async () => {
+		const fixture = await newFixture(4)
+		const { directory, id, oldMembers, newMembers, rename, replaceMembers, replace } = fixture
 		const idle = () => Promise.resolve()
 		const costs: number[] = []
-		const cost = async (work: () => Promise<unknown>) =>
-			void costs.push((await readAmid(world, read, 2, work)).requests)
-		for (const work of [idle, replaceMembers, idle, rename, idle]) await cost(work)
+		const cost = async (change: () => Promise<unknown>) =>
+			void costs.push((await readAmid(fixture, read, 2, change)).requests)
+		for (const change of [idle, replaceMembers, idle, rename, idle]) await cost(change)
 		expect(costs.splice(0)).toEqual([2, 2, 2, 2, 2])
-		await directory.store.changeMembers(id, { add: asMembers(old), remove: young })
-		for (const work of [replace, idle, rename, idle]) await cost(work)
+		await directory.store.changeMembers(id, { add: asMembers(oldMembers), remove: newMembers })
+		for (const change of [replace, idle, rename, idle]) await cost(change)
 		expect(costs).toEqual([4, 2, 2, 2])
 		expect(await violationsIn(directory.table)).toEqual([])
 		expect((await read(directory.store, id)).name).toBe('renamed')
 	})
 })
 
-test('the members of a group are not read where its version is known', async () => {
-	const { directory, id } = await newWorld(4)
+test('reading a group leaves out the members if the reader knows the version', async () => {
+	const { directory, id } = await newFixture(4)
 	const { store, meter } = directory
 	const write = () => expect.unreachable()
-	const { result, requests } = await meter.measure(() => store.getGroup(id, { write, isKnown: () => true }))
+	const { result, requests } = await meter.measure(() => store.getGroup(id, { write, skipMembersIf: () => true }))
 	expect(result).toEqual({ resource: await store.get(groupType, id), members: undefined })
 	expect(requests).toBe(1)
 })
 
 test.each([
-	['no id', 'x'],
-	['a user', undefined],
-])('%s is no group', async (_, id) => {
-	const { directory, old } = await newWorld(1)
-	expect(await directory.store.getGroup(id ?? old[0] ?? '', { write: (page) => page })).toBe(undefined)
+	['a string that is no id', 'x'],
+	['the id of a user', undefined],
+])('reading a group finds nothing by %s', async (_, id) => {
+	const { directory, oldMembers } = await newFixture(1)
+	expect(await directory.store.getGroup(id ?? oldMembers[0] ?? '', { write: (page) => page })).toBe(undefined)
 })

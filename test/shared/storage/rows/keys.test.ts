@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { encode } from '../../../../shared/storage/rows/keys.ts'
 import { after, within } from '../../../../shared/storage/table/key-range.ts'
 
-/** Any code units, and often those around the letters and digits that stand for themselves. */
+/** Texts of any code units. Many have code units next to those of the letters and digits, which are kept as they are. */
 const text = fc.oneof(
 	fc.string({ unit: fc.integer({ min: 0, max: 0x7f }).map((code) => String.fromCharCode(code)), maxLength: 12 }),
 	fc.string({ unit: fc.constantFrom(...'-./09:@AZ[_`az{|~ "') }),
@@ -26,21 +26,21 @@ describe('the encoding of a key part', () => {
 		expect(encode(plain)).toBe(encoded)
 	})
 
-	test('keeps the order of texts, and so their difference', () => {
+	test('keeps the order of texts, and keeps different texts different', () => {
 		fc.assert(fc.property(text, text, (a, b) => sign(encode(a), encode(b)) === sign(a, b)))
 	})
 
-	test('begins with the encoding of what the text begins with, or sorts just after it', () => {
+	test('begins with the encoding of any text that the text begins with', () => {
 		fc.assert(fc.property(text, text, (a, b) => encode(a + b).startsWith(encode(a))))
 	})
 
-	test('has no character that a key or its separators cannot hold, and at most 200 of them', () => {
+	test('has at most 200 characters, each of which a key can hold and none of which is a separator', () => {
 		fc.assert(
 			fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (a) => /^[-.0-9@A-Z_a-z!~{=]{0,200}$/.test(encode(a))),
 		)
 	})
 
-	test('of long texts differs where the texts differ only at the end', () => {
+	test('of two long texts differs even if the texts differ only at the end', () => {
 		const long = 'x'.repeat(1000)
 		expect(encode(`${long}a`)).toHaveLength(194)
 		expect(encode(`${long}a`)).not.toBe(encode(`${long}b`))
@@ -62,7 +62,7 @@ describe('a range of keys', () => {
 		expect('y|el|' < within('y|em|').from).toBe(true)
 	})
 
-	test('after a key holds every greater key, one that begins with it too', () => {
+	test('after a key holds every greater key, even one that begins with it', () => {
 		fc.assert(fc.property(text, text, (a, b) => encode(b) >= after(encode(a)) === encode(b) > encode(a)))
 	})
 })

@@ -6,8 +6,8 @@ import { newDirectory, type TestDirectory } from '../../../support/directory.ts'
 import { simulateTableService } from '../../../support/simulator/table-service.ts'
 
 /**
- * The same directory in a process whose first transaction is not answered; it is done when `arrive` is called. `before`
- * sees the requests after it.
+ * Opens the directory in a process whose first transaction gets no answer. `arrive` does that transaction. `before` runs
+ * ahead of each later request.
  */
 function withLateCopy(directory: TestDirectory, before: (request: TableRequest) => Promise<void> = async () => {}) {
 	let copy: (() => ReturnType<Send>) | undefined
@@ -28,8 +28,8 @@ function withLateCopy(directory: TestDirectory, before: (request: TableRequest) 
 
 const everything = { startIndex: 1, count: 100 }
 
-describe('a transaction that is done long after it was given up', () => {
-	test('does not make a user whose creation was refused', async () => {
+describe('a transaction that is done after its client has stopped waiting', () => {
+	test('does not create a user whose creation was refused', async () => {
 		const directory = await newDirectory(simulateTableService())
 		const { id } = await directory.store.create(userType, { attributes: { userName: 'joy' } })
 		const { store, arrive } = withLateCopy(directory)
@@ -40,7 +40,7 @@ describe('a transaction that is done long after it was given up', () => {
 		expect(await violationsIn(directory.table)).toEqual([])
 	})
 
-	test('does not bring a member back', async () => {
+	test('does not add a member again whom another change has removed', async () => {
 		const directory = await newDirectory(simulateTableService())
 		const { id } = await directory.store.create(userType, { attributes: { userName: 'joy' } })
 		const members = [{ value: id }]
@@ -53,12 +53,12 @@ describe('a transaction that is done long after it was given up', () => {
 		expect(await violationsIn(directory.table)).toEqual([])
 	})
 
-	test('makes a user once where it comes between the refusal of its copy and the answer', async () => {
+	test('creates one user if it is done between the refusal of its second copy and the answer', async () => {
 		const directory = await newDirectory(simulateTableService())
 		const other = await directory.store.create(userType, { attributes: { userName: 'joy' } })
 		let requests = 0
 		const { store, arrive } = withLateCopy(directory, async () => {
-			// It is looked for, sent again and refused; then it comes.
+			// The lost transaction is looked up, sent again and refused. Then its first copy is done.
 			if (++requests !== 3) return
 			await directory.store.delete(userType, other.id)
 			await arrive()

@@ -12,56 +12,65 @@ import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { checked, refuseUnknownFormat } from './known-format.ts'
-import { type Patience, patience } from './patience.ts'
 import { shellWord } from './program.ts'
+import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
+import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
 import { vaultTokens } from './vault-tokens.ts'
-import { type Where, whereTyped } from './where.ts'
 
-/** Where tenants are: a deployment in Azure, or the data folder of `npm start`. */
-export type Place = {
+/** The deployment in Azure, or the data folder of `npm start`, that a command works on. */
+export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
 	/** The directory of a tenant. */
 	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
-	/** What has to be typed for another command to work here, such as `token list acme`. */
-	typed(command: string): string
+	/** The command line that runs another command on this target, such as `token list acme`. */
+	commandLine(command: string): string
 	close(): Promise<void>
 }
 
-type Parts = Pick<Place, 'tokens' | 'close'> & {
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close'> & {
 	readonly account: Account
 	readonly options?: ConnectOptions
 	readonly origin: string
 }
 
 /**
- * Opens the place where a command works. What may be the first command there makes a data folder that is missing, and
- * waits for a role that is new, of which it tells `say`.
+ * Opens the deployment target of a command. If the command may be the first one on this target, it creates a missing data
+ * folder, and waits until a new role works. `say` prints what the command waits for.
  */
-export async function openPlace(where: Where, { isFirst, say, program }: Opening): Promise<Place> {
-	const parts = await partsOf(where, { isFirst, say })
-	const typed = (command: string) => [program, command, ...whereTyped(where).map(shellWord)].join(' ')
-	return { ...(await placeOf(parts)), typed }
+export async function openTarget(
+	spec: TargetSpec,
+	{ isFirst, say, program }: OpenTargetOptions,
+): Promise<DeploymentTarget> {
+	const parts = await partsOf(spec, { isFirst, say })
+	const commandLine = (command: string) => [program, command, ...targetArguments(spec).map(shellWord)].join(' ')
+	return { ...(await targetOf(parts)), commandLine }
 }
 
-type Opening = {
+type OpenTargetOptions = {
 	readonly isFirst: boolean
 	readonly say: (text: string) => void
-	/** What starts this program. */
+	/** The words that start this program. */
 	readonly program: string
 }
 
-async function partsOf(where: Where, { isFirst, say }: Pick<Opening, 'isFirst' | 'say'>): Promise<Parts> {
-	if ('folder' in where) return openFolder(where.folder, isFirst)
-	const deployment = 'resourceGroup' in where ? await findDeployment(where.resourceGroup) : where
-	return openDeployment(deployment, isFirst ? patience(say) : undefined)
+async function partsOf(
+	spec: TargetSpec,
+	{ isFirst, say }: Pick<OpenTargetOptions, 'isFirst' | 'say'>,
+): Promise<TargetParts> {
+	if ('folder' in spec) return openFolder(spec.folder, isFirst)
+	const deployment = 'resourceGroup' in spec ? await findDeployment(spec.resourceGroup) : spec
+	return openDeployment(deployment, isFirst ? newRoleRetries(say) : undefined)
 }
 
-/** A deployment, as whoever is signed in to `az`. */
-async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment, waiting?: Patience): Promise<Parts> {
+/** Opens a deployment as the user who is signed in to `az`. */
+async function openDeployment(
+	{ tablesEndpoint, vaultUrl, appHost }: Deployment,
+	waiting?: RetryPolicy,
+): Promise<TargetParts> {
 	const { AzureCliCredential } = await import('@azure/identity')
 	const credential = new AzureCliCredential()
 	const client: SecretClientOptions =
@@ -77,12 +86,12 @@ async function openDeployment({ tablesEndpoint, vaultUrl, appHost }: Deployment,
 	}
 }
 
-/** A data folder, which nothing else uses meanwhile. */
-async function openFolder(data: string, isMade: boolean): Promise<Parts> {
+/** Opens a data folder and locks it, so that no other process uses it. */
+async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	const folder = resolve(data)
 	if (!isMade && !existsSync(folder)) {
 		throw new Failure(`there is no folder ${folder}`, {
-			hint: 'name the one that npm start uses with --data, or a deployment with --resource-group',
+			hint: 'give the data folder of npm start with --data, or a deployment with --resource-group',
 		})
 	}
 	const { connectionString, close } = await startAzurite({ folder })
@@ -94,12 +103,18 @@ async function openFolder(data: string, isMade: boolean): Promise<Parts> {
 	}
 }
 
-async function placeOf({ account, options, tokens, origin, close }: Parts): Promise<Omit<Place, 'typed'>> {
+async function targetOf({
+	account,
+	options,
+	tokens,
+	origin,
+	close,
+}: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)
 	try {
-		// So that an account without tenants has none, and is not one that is broken.
+		// Without this table, a new account would look like a broken one.
 		await tables.createTable(tenantsTable)
 	} catch (error) {
 		await close()

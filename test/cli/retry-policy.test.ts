@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { patience } from '../../cli/patience.ts'
+import { newRoleRetries } from '../../cli/retry-policy.ts'
 
-/** Requests to tables that are answered with this text, and how long was waited. */
+/** Sends requests whose answers have this text, and returns the time of all waits. */
 async function ask(status: number, text: string) {
 	const waits: number[] = []
-	const { tables } = patience(
+	const { tables } = newRoleRetries(
 		() => {},
 		async (milliseconds) => waits.push(milliseconds),
 	)
@@ -24,7 +24,7 @@ const error = (code: string) => JSON.stringify({ 'odata.error': { code, message:
 test.each([
 	[403, error('AuthorizationPermissionMismatch')],
 	[202, `HTTP/1.1 403 Forbidden\r\n\r\n${error('AuthorizationPermissionMismatch')}`],
-])('waits five minutes for a role, in an answer of %i, and once in all', async (status, text) => {
+])('waits five minutes for a new role, in an answer of %i, and only once', async (status, text) => {
 	expect(await ask(status, text)).toEqual({ first: text, after: { requests: 11, seconds: 300 }, later: 1 })
 })
 
@@ -32,6 +32,6 @@ test.each([
 	[403, error('AuthorizationFailure')],
 	[202, 'HTTP/1.1 204 No Content\r\n\r\n'],
 	[200, '{"value":[]}'],
-])('passes everything else on at once: %i %s', async (status, text) => {
+])('returns every other answer at once: %i %s', async (status, text) => {
 	expect(await ask(status, text)).toEqual({ first: text, after: { requests: 1, seconds: 0 }, later: 1 })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { whereOf } from '../../cli/where.ts'
+import { targetSpecOf } from '../../cli/target-options.ts'
 
 const endpoints = {
 	'tables-endpoint': 'https://a.table.core.windows.net/',
@@ -7,7 +7,7 @@ const endpoints = {
 	'app-host': 'a.azurewebsites.net',
 }
 
-describe('where a command works', () => {
+describe('the deployment target of a command', () => {
 	test.each([
 		[{}, { folder: 'data' }],
 		[{ data: '/srv/data' }, { folder: '/srv/data' }],
@@ -22,17 +22,17 @@ describe('where a command works', () => {
 			},
 		],
 	])('%j is %j', (values, where) => {
-		expect(whereOf(values)).toEqual(where)
+		expect(targetSpecOf(values)).toEqual(where)
 	})
 
 	test.each([
-		[{ data: '' }, '--data names no folder'],
-		[{ azure: true }, '--azure does not say where in Azure'],
-		[{ azure: true, data: 'x' }, '--data and --azure exclude each other'],
-		[{ data: 'x', 'app-host': 'x' }, '--data and --app-host exclude each other'],
-		[{ 'resource-group': 'x', 'vault-url': 'x' }, '--resource-group and --vault-url exclude each other'],
-		[{ 'resource-group': 'x&y' }, '--resource-group x&y cannot be the name of a resource group'],
-		[{ 'resource-group': 'x.' }, '--resource-group x. cannot be the name of a resource group'],
+		[{ data: '' }, '--data needs a folder'],
+		[{ azure: true }, '--azure needs a deployment'],
+		[{ azure: true, data: 'x' }, '--data and --azure cannot be combined'],
+		[{ data: 'x', 'app-host': 'x' }, '--data and --app-host cannot be combined'],
+		[{ 'resource-group': 'x', 'vault-url': 'x' }, '--resource-group and --vault-url cannot be combined'],
+		[{ 'resource-group': 'x&y' }, '--resource-group x&y is not a valid name of a resource group'],
+		[{ 'resource-group': 'x.' }, '--resource-group x. is not a valid name of a resource group'],
 		[
 			{ 'tables-endpoint': 'https://a.table.core.windows.net', 'vault-url': 'https://v.vault.azure.net' },
 			'--app-host is missing',
@@ -40,11 +40,11 @@ describe('where a command works', () => {
 		[{ 'app-host': 'a.azurewebsites.net' }, '--tables-endpoint is missing'],
 		[
 			{ ...endpoints, 'vault-url': 'http://v.vault.azure.net' },
-			'--vault-url http://v.vault.azure.net is not the address of one',
+			'--vault-url http://v.vault.azure.net is not a valid address',
 		],
-		[{ ...endpoints, 'tables-endpoint': 'a' }, '--tables-endpoint a is not the address of one'],
+		[{ ...endpoints, 'tables-endpoint': 'a' }, '--tables-endpoint a is not a valid address'],
 		[{ ...endpoints, 'app-host': 'https://a' }, '--app-host https://a is not a host name'],
 	])('%j is refused: %s', (values, message) => {
-		expect(() => whereOf(values)).toThrow(expect.objectContaining({ name: 'UsageError', message }))
+		expect(() => targetSpecOf(values)).toThrow(expect.objectContaining({ name: 'UsageError', message }))
 	})
 })

@@ -1,8 +1,8 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
-import type { Option, Values } from './options.ts'
+import type { Option, OptionValues } from './options.ts'
 
-/** Where a command works, as the command line has it. */
-export type Where =
+/** The deployment target that the command line names. */
+export type TargetSpec =
 	| { readonly folder: string }
 	| { readonly resourceGroup: string }
 	| { readonly tablesEndpoint: string; readonly vaultUrl: string; readonly appHost: string }
@@ -10,11 +10,11 @@ export type Where =
 const endpointOptions = ['tables-endpoint', 'vault-url', 'app-host'] as const
 const azureOptions = ['azure', 'resource-group', ...endpointOptions] as const
 
-/** The options that say where. */
-export const whereOptions = ['data', ...azureOptions] as const satisfies readonly Option[]
+/** The options that name the deployment target. */
+export const targetOptions = ['data', ...azureOptions] as const satisfies readonly Option[]
 
-/** @throws UsageError where the options leave open, or contradict each other about, where to work */
-export function whereOf(values: Values): Where {
+/** @throws UsageError if the options name no deployment target, or more than one */
+export function targetSpecOf(values: OptionValues): TargetSpec {
 	const [azure] = azureOptions.filter((option) => values[option] !== undefined)
 	if (azure === undefined) return { folder: folderOf(values.data) }
 	if (values.data !== undefined) throw exclusive('data', azure)
@@ -25,7 +25,7 @@ export function whereOf(values: Values): Where {
 		return { resourceGroup: groupOf(group) }
 	}
 	if (endpoint === undefined) {
-		throw new UsageError('--azure does not say where in Azure', { hint: 'add --resource-group GROUP' })
+		throw new UsageError('--azure needs a deployment', { hint: 'add --resource-group GROUP' })
 	}
 	return {
 		tablesEndpoint: urlOf(values, 'tables-endpoint'),
@@ -34,50 +34,50 @@ export function whereOf(values: Values): Where {
 	}
 }
 
-/** What has to be typed to work there; nothing for the folder that goes without saying. */
-export function whereTyped(where: Where): readonly string[] {
-	if ('folder' in where) return where.folder === defaultFolder ? [] : ['--data', where.folder]
-	if ('resourceGroup' in where) return ['--resource-group', where.resourceGroup]
-	const { tablesEndpoint, vaultUrl, appHost } = where
+/** The options that name this target on a command line; none for the default folder. */
+export function targetArguments(spec: TargetSpec): readonly string[] {
+	if ('folder' in spec) return spec.folder === defaultFolder ? [] : ['--data', spec.folder]
+	if ('resourceGroup' in spec) return ['--resource-group', spec.resourceGroup]
+	const { tablesEndpoint, vaultUrl, appHost } = spec
 	return ['--tables-endpoint', tablesEndpoint, '--vault-url', vaultUrl, '--app-host', appHost]
 }
 
 const exclusive = (one: Option, other: Option): UsageError =>
-	new UsageError(`--${one} and --${other} exclude each other`, { hint: 'leave out one of them' })
+	new UsageError(`--${one} and --${other} cannot be combined`, { hint: 'leave out one of them' })
 
 const defaultFolder = 'data'
 
 function folderOf(data = defaultFolder): string {
-	if (data === '') throw new UsageError('--data names no folder', { hint: 'leave it out for ./data' })
+	if (data === '') throw new UsageError('--data needs a folder', { hint: 'leave it out for ./data' })
 	return data
 }
 
 function groupOf(group: string): string {
 	// https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources
 	if (/^[\p{L}\p{N}_.()-]{0,89}[\p{L}\p{N}_()-]$/u.test(group)) return group
-	throw new UsageError(`--resource-group ${group} cannot be the name of a resource group`, {
+	throw new UsageError(`--resource-group ${group} is not a valid name of a resource group`, {
 		hint: 'az group list --output table',
 	})
 }
 
-function given(values: Values, option: (typeof endpointOptions)[number]): string {
+function requiredEndpoint(values: OptionValues, option: (typeof endpointOptions)[number]): string {
 	const value = values[option]
 	if (value !== undefined) return value
 	throw new UsageError(`--${option} is missing`, {
-		hint: `${endpointOptions.map((each) => `--${each}`).join(', ')} belong together; or give --resource-group`,
+		hint: `${endpointOptions.map((each) => `--${each}`).join(', ')} are needed together; or give --resource-group`,
 	})
 }
 
-function urlOf(values: Values, option: 'tables-endpoint' | 'vault-url'): string {
-	const text = given(values, option)
+function urlOf(values: OptionValues, option: 'tables-endpoint' | 'vault-url'): string {
+	const text = requiredEndpoint(values, option)
 	const url = URL.canParse(text) ? new URL(text) : undefined
 	if (url?.protocol === 'https:') return text.replace(/\/$/, '')
 	const example = option === 'vault-url' ? 'https://NAME.vault.azure.net' : 'https://NAME.table.core.windows.net'
-	throw new UsageError(`--${option} ${text} is not the address of one`, { hint: `it looks like ${example}` })
+	throw new UsageError(`--${option} ${text} is not a valid address`, { hint: `it looks like ${example}` })
 }
 
-function hostOf(values: Values): string {
-	const host = given(values, 'app-host')
+function hostOf(values: OptionValues): string {
+	const host = requiredEndpoint(values, 'app-host')
 	if (/^[a-z0-9.-]+(:\d+)?$/i.test(host)) return host
 	throw new UsageError(`--app-host ${host} is not a host name`, { hint: 'it looks like NAME.azurewebsites.net' })
 }

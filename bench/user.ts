@@ -1,7 +1,7 @@
 import { urn } from '../shared/scim/urn.ts'
 
-/** A user as Entra's default mapping makes one. */
-export const person = (name: string) => ({
+/** A user as Entra's default mapping creates it. */
+export const benchUser = (name: string) => ({
 	userName: `${name}@example.com`,
 	externalId: `external-${name}`,
 	active: true,
