@@ -134,7 +134,7 @@ test('a proxy with TLS carries all traffic', async () => {
 	expect(await outcome(lab.sender()(request({ method: 'PUT', body: Buffer.alloc(100_000) })))).toMatchObject({
 		status: 200,
 	})
-	expect(attempts).toEqual(['me:p@ss', 'me:p@ss'])
+	expect([...new Set(attempts)]).toEqual(['me:p@ss'])
 })
 
 test.each([

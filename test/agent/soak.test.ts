@@ -80,7 +80,7 @@ async function overload(): Promise<void> {
 	slowness = 10_000
 	const send = lab.sender({ agents: ids })
 	const burst = bursts++
-	await Promise.all(Array.from({ length: 120 }, (_, at) => write(send, `burst ${burst}-${at}`, 1)))
+	await Promise.all(Array.from({ length: 120 }, (_, at) => write(send, `burst-${burst}-${at}`, 1)))
 	slowness = 0
 }
 
@@ -198,11 +198,13 @@ async function write(send: SendRelayed, name: string, turn: number): Promise<num
 	}
 	writes.set(name, record)
 	const method = name.endsWith('0') ? 'PATCH' : 'POST'
-	let answer = await outcome(send(request({ method, body })))
+	// Each write has its own resource: another write to it would make a late answer void.
+	const sending = () => outcome(send(request({ method, path: `/Users/${name}`, body })))
+	let answer = await sending()
 	if ('detail' in answer && answer.detail.includes('outcome_unknown')) {
 		record.isRepeated = true
 		await pause(clock, 1000)
-		answer = await outcome(send(request({ method, body })))
+		answer = await sending()
 	}
 	record.givenUpAt = performance.now()
 	record.status = answer.status
