@@ -58,7 +58,7 @@ async function expectNoStaleWrite(pauseAgent: () => () => void) {
 	expect(await sent).toMatchObject({ status: 503, detail: expect.stringMatching(/outcome_unknown/) })
 	expect(await outcome(lab.sender()(put('new')))).toMatchObject({ status: 200 })
 	wake()
-	// The paused agent answers the request that nobody waits for any more.
+	// The paused agent answers the request that was given up.
 	await lab.standIn.journal.until('late-answer')
 	expect(written()).not.toContain(version)
 	expect(written().at(-1)).toBe('new')
