@@ -1,5 +1,6 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import { version } from '../shared/cli/version.ts'
 import type { Clock } from '../shared/relay/clock.ts'
 import {
 	type AgentErrorCode,
@@ -20,7 +21,6 @@ import type { Probe } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
 import { semaphore } from './semaphore.ts'
 import { originTarget } from './target.ts'
-import { version } from './version.ts'
 
 /** Largest body on the control channel, in bytes. A larger one needs a rendezvous. */
 export const controlLimit = 65_536

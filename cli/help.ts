@@ -23,9 +23,10 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 	write: ['', 'also create, change and delete a user and a group'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
+	version: ['', 'print the version'],
 }
 
-/** The help that lists all commands. */
+/** The help that lists commands. */
 export function help(commands: readonly Command[], program: string): string {
 	const lines = commands.map((command) => [usageOf(command), command.summary] as const)
 	return `${program} COMMAND

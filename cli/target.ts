@@ -46,7 +46,8 @@ export async function openTarget(
 	{ isFirst, say, program }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
 	const parts = await partsOf(spec, { isFirst, say })
-	const commandLine = (command: string) => [program, command, ...targetArguments(spec).map(shellWord)].join(' ')
+	const commandLine = (command: string) =>
+		[program, command, ...targetArguments(spec).map((word) => shellWord(word))].join(' ')
 	return { ...(await targetOf(parts)), commandLine }
 }
 

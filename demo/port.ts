@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { parseArgs } from 'node:util'
+import { dashes } from '../shared/cli/dashes.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 
 /** The usual port of application servers. On the machine of a reader, another program may have it already. */
@@ -24,7 +25,7 @@ export async function applicationPort(args: readonly string[], say: (text: strin
 	return other
 }
 
-const hint = 'npm run demo:relay -- --port 11016'
+const hint = `npm run demo:relay ${dashes()} --port 11016`
 
 function portOf(args: readonly string[]): number | undefined {
 	const { port } = valuesOf(args)
