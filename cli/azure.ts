@@ -12,12 +12,15 @@ export type Deployment = {
 	readonly vaultUrl: string
 	/** The host name of the function app. */
 	readonly appHost: string
+	/** `<namespace>.servicebus.windows.net`; undefined if the deployment has no relay. */
+	readonly relayHost?: string | undefined
 }
 
 const outputs = z.object({
 	hostName: z.object({ value: z.string() }),
 	storageAccountName: z.object({ value: z.string() }),
 	keyVaultName: z.object({ value: z.string() }),
+	relayHostName: z.object({ value: z.string().nullish() }).optional(),
 })
 
 /** Asks Azure for the deployment of infra/deploy.sh in a resource group. Signs in as the user of `az`. */
@@ -29,11 +32,12 @@ export async function findDeployment(group: string): Promise<Deployment> {
 			cause: parsed.error,
 		})
 	}
-	const { hostName, storageAccountName, keyVaultName } = parsed.data
+	const { hostName, storageAccountName, keyVaultName, relayHostName } = parsed.data
 	return {
 		tablesEndpoint: `https://${storageAccountName.value}.table.core.windows.net`,
 		vaultUrl: `https://${keyVaultName.value}.vault.azure.net`,
 		appHost: hostName.value,
+		relayHost: relayHostName?.value ?? undefined,
 	}
 }
 

@@ -10,6 +10,7 @@ import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
 import { howTo } from './how-to.ts'
+import { keepUrl } from './last-url.ts'
 import { help, type LocalOptions, parseOptions } from './options.ts'
 import { type RunningServer, type ServerOptions, startServer } from './server.ts'
 
@@ -45,6 +46,7 @@ async function serve(options: LocalOptions): Promise<void> {
 		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
 		stopOnSignal(() => stop(server))
+		if (dataFolder.isKept && options.port !== 0) await keepUrl(dataFolder.folder, server.url)
 		console.log(howTo({ url: server.url, tenants, data: dataFolder.isKept ? dataFolder.folder : undefined }))
 	} catch (error) {
 		await stop()
