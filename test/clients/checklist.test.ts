@@ -146,10 +146,13 @@ describe('userName and displayName', () => {
 		expect(users.body).toEqual(listOf(user))
 		const groups = await get(tenant, '/Groups?excludedAttributes=members&filter=displayName+eq+"OPS+EUROPE"')
 		expect(groups.body).toEqual(listOf(group))
+		const taken = (detail: string) => answer(409, errorOf(409, detail, 'uniqueness'))
 		const again = await send(tenant, { method: 'POST', path: '/Users', body: aUser('JOY.YOUNG@TESTUSER.COM') })
-		expect(again).toEqual(answer(409, errorOf(409, 'userName "JOY.YOUNG@TESTUSER.COM" is already taken', 'uniqueness')))
+		expect(again).toEqual(
+			taken(`userName "JOY.YOUNG@TESTUSER.COM" is already taken by the User with the id "${user.id}"`),
+		)
 		const twin = await send(tenant, { method: 'POST', path: '/Groups', body: aGroup('ops EUROPE') })
-		expect(twin).toEqual(answer(409, errorOf(409, 'displayName "ops EUROPE" is already taken', 'uniqueness')))
+		expect(twin).toEqual(taken(`displayName "ops EUROPE" is already taken by the Group with the id "${group.id}"`))
 	})
 })
 

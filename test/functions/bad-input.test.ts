@@ -247,7 +247,7 @@ describe('a user or group', () => {
 			'that is taken',
 			'/Users',
 			{ userName: 'JOY@example.com' },
-			[409, 'uniqueness', 'userName "JOY@example.com" is already taken'],
+			[409, 'uniqueness', 'userName "JOY@example.com" is already taken by the User with the id "<joy>"'],
 		],
 		[
 			'that is too large',
@@ -260,7 +260,7 @@ describe('a user or group', () => {
 			'of a group that is taken',
 			'/Groups',
 			{ displayName: 'oPS' },
-			[409, 'uniqueness', 'displayName "oPS" is already taken'],
+			[409, 'uniqueness', 'displayName "oPS" is already taken by the Group with the id "<ops>"'],
 		],
 		[
 			'with a member without an id',

@@ -176,7 +176,7 @@ describe('a reference by bulkId', () => {
 
 	it('to an unknown or failed POST makes only its own operation fail', async () => {
 		const tenant = await host()
-		await tenant.create('/Users', { userName: 'taken' })
+		const taken = await tenant.create('/Users', { userName: 'taken' })
 		const group = (bulkId: string, member: string) => ({
 			method: 'POST',
 			path: '/Groups',
@@ -207,7 +207,11 @@ describe('a reference by bulkId', () => {
 				method: 'POST',
 				bulkId: 'failed',
 				status: '409',
-				response: errorOf('409', 'userName "TAKEN" is already taken', 'uniqueness'),
+				response: errorOf(
+					'409',
+					`userName "TAKEN" is already taken by the User with the id "${taken.id}"`,
+					'uniqueness',
+				),
 			},
 			{
 				method: 'DELETE',
