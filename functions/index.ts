@@ -22,7 +22,7 @@ const handler: HttpHandler = async (request, context) => {
 
 type Logger = { log(...args: unknown[]): void; error(...args: unknown[]): void }
 
-function log({ error, ...event }: RequestEvent, logger: Logger): void {
+function log({ error, detail: _, ...event }: RequestEvent, logger: Logger): void {
 	logger.log(JSON.stringify(event))
 	if (error !== undefined) logger.error(error)
 }

@@ -7,11 +7,13 @@ import { createServices, type Services } from '../functions/services.ts'
 import { sweepAll, sweepEvery } from '../functions/sweep.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
+import { ScimError } from '../shared/scim/error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
 import { howTo } from './how-to.ts'
 import { keepUrl } from './last-url.ts'
 import { help, type LocalOptions, parseOptions } from './options.ts'
+import { requestLine } from './request-line.ts'
 import { type RunningServer, type ServerOptions, startServer } from './server.ts'
 
 // Standard output has the how-to and one line for each request. Errors go to standard error as `error: …` and `hint: …`.
@@ -117,8 +119,9 @@ function stopOnSignal(stop: () => Promise<void>): void {
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
 }
 
-function logLine({ requestId, method, tenant, path, status, scimType, milliseconds, error }: RequestEvent): void {
-	const parts = [method, tenant ?? '-', path ?? '-', status, ...(scimType === undefined ? [] : [scimType])]
-	console.log(`${parts.join(' ')} ${milliseconds} ms`)
-	if (error !== undefined) console.error(`request ${requestId}:`, error)
+function logLine(event: RequestEvent): void {
+	console.log(requestLine(event))
+	const { requestId, error } = event
+	// The sentence of a refusal is in the line. Its stack would say nothing more.
+	if (error !== undefined && !(error instanceof ScimError)) console.error(`request ${requestId}:`, error)
 }

@@ -109,8 +109,8 @@ describe('npm start', () => {
 			[
 				'POST demo /Users 201 n ms',
 				'GET demo /Users 200 n ms',
-				'POST demo /Users 409 uniqueness n ms',
-				'GET - - 401 n ms',
+				'POST demo /Users 409 uniqueness n ms: userName "…" is already taken',
+				'GET - - 401 n ms: the request has no bearer token: send "…", a space and the token',
 				'',
 			].join('\n'),
 		)
