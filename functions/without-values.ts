@@ -9,7 +9,7 @@ const valuesInText: readonly (readonly [pattern: RegExp, replacement: string])[]
 	[/\[[^\]]*\s.*\]/s, '[…]'],
 	[/ by the \w+ with the id "[^"]*"$/, ''],
 	[/".*"/s, '"…"'],
-	[/the number -?[\d.e+-]+/g, 'the number …'],
+	[/the number \S+/g, 'the number …'],
 	[/bulkId:\S+/g, 'bulkId:…'],
 	[/\S*@\S*/g, '…'],
 ]

@@ -475,10 +475,10 @@ describe('members', () => {
 		[[{ $ref: null }], 'members[0].value is required'],
 		[[null], 'members[0].value is required'],
 		[[{ value: '' }], 'members[0].value is required'],
-		[[{ value: 42 }], 'members[0].value must be a string'],
+		[[{ value: 42 }], 'members[0].value must be a string, not the number 42'],
 		[null, 'members: the value of a remove must name members'],
 		['', 'members: the value of a remove must name members'],
-		[42, 'members must be an object'],
+		[42, 'members must be an object, not the number 42'],
 	])('all stay if the value of a remove names no member: %j', async (value, detail) => {
 		const { tenant, group, path } = await withGroup('joy', 'ann')
 		expect(await patch(tenant, path, { op: 'Remove', path: 'members', value })).toEqual(
@@ -624,7 +624,7 @@ describe('a PATCH', () => {
 				{ op: 'Replace', path: 'displayName', value: 'Lost' },
 				{ op: 'Replace', path: 'active', value: 'maybe' },
 			),
-		).toEqual(answer(400, errorOf(400, 'active must be a boolean', 'invalidValue')))
+		).toEqual(answer(400, errorOf(400, 'active must be a boolean, not the string "maybe"', 'invalidValue')))
 		expect((await get(tenant, `/Users/${user.id}`)).body).toEqual(user)
 		expect(
 			await patch(

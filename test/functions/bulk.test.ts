@@ -247,7 +247,7 @@ describe('an operation that fails', () => {
 				method: 'PUT',
 				location,
 				status: '400',
-				response: errorOf('400', 'the body must be a JSON object', 'invalidSyntax'),
+				response: errorOf('400', 'the body must be a JSON object, not null', 'invalidSyntax'),
 			},
 			{
 				method: 'DELETE',

@@ -2,8 +2,10 @@ import * as z from 'zod'
 import { namesInAnyCase, operationInAnyCase, type Quirks } from '../dialect.ts'
 import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payloadTooLarge, ScimError } from '../error.ts'
 import { checkElementFilter } from '../filter/match.ts'
+import { didYouMean } from '../nearest-attribute.ts'
 import { parsePath } from '../path.ts'
 import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUrn } from '../resource-type.ts'
+import { shown } from '../shown.ts'
 import { urn } from '../urn.ts'
 import { isObject, isUnassigned, type JsonObject } from '../value.ts'
 import type { PatchOperation, PatchTarget } from './operation.ts'
@@ -94,7 +96,8 @@ function parseOperation(operation: PatchMessageOperation, context: OperationCont
 	if (op !== 'remove' && !hasValue) throw invalidValue(`${at}: ${op} must have a value`)
 	if (!path) {
 		if (op === 'remove') throw noTarget(`${at}: remove must have a path`)
-		if (!isObject(value)) throw invalidValue(`${at}.value must be an object, since there is no path`)
+		if (!isObject(value))
+			throw invalidValue(`${at}.value must be an object, since there is no path; it is ${shown(value)}`)
 		return operationsByPath(op, value, context)
 	}
 	const extension = findExtension(type, path)
@@ -135,7 +138,7 @@ function extensionOperations(
 		}))
 	}
 	if (isUnassigned(value)) return []
-	if (!isObject(value)) throw invalidValue(`${extension.urn} must be an object`)
+	if (!isObject(value)) throw invalidValue(`${extension.urn} must be an object, not ${shown(value)}`)
 	const entries = Object.entries(value).map(([name, inner]) => [`${extension.urn}:${name}`, inner] as const)
 	return operationsByPath(op, Object.fromEntries(entries), context)
 }
@@ -153,9 +156,14 @@ function findWritable(name: string, context: OperationContext): PatchTarget | un
 
 function requireTarget(path: string, context: OperationContext): PatchTarget {
 	const target = findTarget(path, context)
-	if (target === undefined) throw invalidPath(`${context.type.name} has no attribute "${path}"`)
+	if (target === undefined) throw unknownAttribute(path, context)
 	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
 	return requireMutable(target)
+}
+
+function unknownAttribute(text: string, { type, at }: OperationContext): ScimError {
+	const guess = didYouMean([type], parsePath(text).path)
+	return invalidPath(`${at}.path: ${type.name} has no attribute "${text}"${guess}`)
 }
 
 function findTarget(text: string, { type, quirks }: OperationContext): PatchTarget | undefined {

@@ -108,41 +108,51 @@ describe('the attributes in a body', () => {
 	})
 
 	it.each([
-		['a body that is not an object', userType, [], '400 invalidSyntax: the body must be a JSON object'],
+		['a body that is not an object', userType, [], '400 invalidSyntax: the body must be a JSON object, not a list'],
 		['a user without a name', userType, { displayName: 'B' }, '400 invalidValue: userName is required'],
 		['a user whose name is empty', userType, { userName: '' }, '400 invalidValue: userName is required'],
 		['a group without a name', groupType, { externalId: 'x' }, '400 invalidValue: displayName is required'],
-		['a number for a string', userType, { userName: 5 }, '400 invalidValue: userName must be a string'],
-		['a word for a boolean', userType, { userName: 'b', active: 'yes' }, '400 invalidValue: active must be a boolean'],
+		[
+			'a number for a string',
+			userType,
+			{ userName: 5 },
+			'400 invalidValue: userName must be a string, not the number 5',
+		],
+		[
+			'a word for a boolean',
+			userType,
+			{ userName: 'b', active: 'yes' },
+			'400 invalidValue: active must be a boolean, not the string "yes"',
+		],
 		[
 			'a list for a single value',
 			userType,
 			{ userName: 'b', title: ['x'] },
-			'400 invalidValue: title must be a string',
+			'400 invalidValue: title must be a string, not a list',
 		],
 		[
 			'a string for a complex value',
 			userType,
 			{ userName: 'b', name: 'x' },
-			'400 invalidValue: name must be an object',
+			'400 invalidValue: name must be an object, not the string "x"',
 		],
 		[
 			'a number among the elements',
 			userType,
 			{ userName: 'b', emails: [{ value: 'a' }, 7] },
-			'400 invalidValue: emails[1] must be an object',
+			'400 invalidValue: emails[1] must be an object, not the number 7',
 		],
 		[
 			'a wrong sub-attribute',
 			userType,
 			{ userName: 'b', emails: [{ value: 7 }] },
-			'400 invalidValue: emails[0].value must be a string',
+			'400 invalidValue: emails[0].value must be a string, not the number 7',
 		],
 		[
 			'an extension that is not an object',
 			userType,
 			{ userName: 'b', [urn.enterpriseUser]: 'x' },
-			`400 invalidValue: ${urn.enterpriseUser} must be an object`,
+			`400 invalidValue: ${urn.enterpriseUser} must be an object, not the string "x"`,
 		],
 		['a name given twice', userType, { userName: 'b', UserName: 'c' }, '400 invalidSyntax: userName is given twice'],
 		[

@@ -114,12 +114,12 @@ describe('a PATCH message', () => {
 		[
 			'a bare value without a path',
 			message({ op: 'add', value: 'x' }),
-			'400 invalidValue: Operations[0].value must be an object, since there is no path',
+			'400 invalidValue: Operations[0].value must be an object, since there is no path; it is the string "x"',
 		],
 		[
 			'a list without a path',
 			message({ op: 'add', path: null, value: [] }),
-			'400 invalidValue: Operations[0].value must be an object, since there is no path',
+			'400 invalidValue: Operations[0].value must be an object, since there is no path; it is a list',
 		],
 	])('is refused for %s', (_, body, expected) => {
 		expect(refusal(body)).toBe(expected)
@@ -179,18 +179,31 @@ describe('a path', () => {
 		expect(parsed({ op: 'replace', path: enterprise, value: null })).toStrictEqual(removed)
 		expect(parsed({ op: 'add', path: enterprise, value: null })).toStrictEqual([])
 		expect(refusal(message({ op: 'add', path: enterprise, value: 'x' }))).toBe(
-			`400 invalidValue: ${enterprise} must be an object`,
+			`400 invalidValue: ${enterprise} must be an object, not the string "x"`,
 		)
 	})
 
 	it.each([
-		['favoriteColor', '400 invalidPath: User has no attribute "favoriteColor"'],
-		['name.nick', '400 invalidPath: User has no attribute "name.nick"'],
-		['members', '400 invalidPath: User has no attribute "members"'],
-		[`${urn.user}:manager`, `400 invalidPath: User has no attribute "${urn.user}:manager"`],
-		[`${enterprise}:userName`, `400 invalidPath: User has no attribute "${enterprise}:userName"`],
-		['urn:example:2.0:User:color', '400 invalidPath: User has no attribute "urn:example:2.0:User:color"'],
-		['emails[type eq "work"].color', '400 invalidPath: User has no attribute "emails[type eq "work"].color"'],
+		['tittle', '400 invalidPath: Operations[0].path: User has no attribute "tittle"; did you mean title?'],
+		['favoriteColor', '400 invalidPath: Operations[0].path: User has no attribute "favoriteColor"'],
+		['name.nick', '400 invalidPath: Operations[0].path: User has no attribute "name.nick"'],
+		['members', '400 invalidPath: Operations[0].path: User has no attribute "members"'],
+		[
+			`${urn.user}:manager`,
+			`400 invalidPath: Operations[0].path: User has no attribute "${urn.user}:manager"; did you mean manager?`,
+		],
+		[
+			`${enterprise}:userName`,
+			`400 invalidPath: Operations[0].path: User has no attribute "${enterprise}:userName"; did you mean userName?`,
+		],
+		[
+			'urn:example:2.0:User:color',
+			'400 invalidPath: Operations[0].path: User has no attribute "urn:example:2.0:User:color"',
+		],
+		[
+			'emails[type eq "work"].color',
+			'400 invalidPath: Operations[0].path: User has no attribute "emails[type eq "work"].color"',
+		],
 		['userName[value eq "x"]', '400 invalidPath: userName[value eq "x"]: userName has no sub-attributes'],
 		['emails[color eq "x"]', '400 invalidFilter: filter: emails has no attribute color'],
 		['id', '400 mutability: id is read-only'],
@@ -281,7 +294,7 @@ describe('a value without a path', () => {
 			groupType,
 			/^400 mutability: members\[value eq "x"\].display cannot be changed$/,
 		],
-		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object$/],
+		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object, not the string "x"$/],
 	])('%j, which is malformed, is refused', (value, type, expected) => {
 		expect(refusal(message({ op: 'replace', value }), type)).toMatch(expected)
 	})
