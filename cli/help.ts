@@ -16,7 +16,10 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 		"mode relay: whose token the SCIM server gets, the agent's own or the client's",
 	],
 	'patch-as-post': ['true|false', 'mode relay: send PATCH as POST, if the relay refuses PATCH'],
-	overlap: ['TIME', 'how long the older tokens are still accepted, such as 30m or 7d (default 24h)'],
+	overlap: [
+		'TIME',
+		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',
+	],
 	out: ['FILE', 'write the export to this new file; the same command continues an interrupted export'],
 	yes: ['', 'do not ask for confirmation'],
 	'token-file': ['FILE', 'the file with the Secret Token, instead of the variable ROLLCALL_TOKEN'],
