@@ -51,6 +51,7 @@ async function start(name: App): Promise<ColdStart> {
 			env: {
 				ROLLCALL_TABLES_ENDPOINT: 'https://nowhere.table.core.windows.net',
 				ROLLCALL_KEY_VAULT_URL: 'https://nowhere.vault.azure.net',
+				WEBSITE_HOSTNAME: 'rollcall.azurewebsites.net',
 			},
 			stdio: ['pipe', 'pipe', 'inherit'],
 		},

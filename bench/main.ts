@@ -2,9 +2,18 @@ import { cold } from './cold.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
 import { traffic } from './traffic.ts'
+import { worst } from './worst.ts'
+import { wrongTokens } from './wrong-tokens.ts'
 
 /** The benches by the word after `npm run bench --`. */
-const benches: Readonly<Record<string, () => Promise<void>>> = { cold, growth, relay, traffic }
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+	cold,
+	growth,
+	relay,
+	traffic,
+	worst,
+	'wrong-tokens': wrongTokens,
+}
 
 const [name = 'traffic'] = process.argv.slice(2)
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined

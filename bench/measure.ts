@@ -27,9 +27,14 @@ export async function measure(
 	const started = performance.now()
 	await Promise.all(Array.from({ length: concurrency }, worker))
 	const elapsed = performance.now() - started
-	times.sort((a, b) => a - b)
-	const at = (share: number): number => times[Math.min(Math.floor(times.length * share), times.length - 1)] ?? 0
-	return { perSecond: (count / elapsed) * 1000, p50: at(0.5), p95: at(0.95), p99: at(0.99) }
+	const [p50, p95, p99] = [quantile(times, 0.5), quantile(times, 0.95), quantile(times, 0.99)]
+	return { perSecond: (count / elapsed) * 1000, p50, p95, p99 }
+}
+
+/** The time below which a share of the times is; 0 without times. */
+export function quantile(times: readonly number[], share: number): number {
+	const sorted = times.toSorted((a, b) => a - b)
+	return sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? 0
 }
 
 async function untilDone(index: number, work: BenchTask): Promise<number> {

@@ -47,18 +47,20 @@ const order = z.object({
 	tenant: z.object({ name: z.string(), table: z.string() }),
 	/** Users to create. */
 	users: z.number().optional(),
+	/** Bytes of JSON of each user to create, beside the usual attributes: of one letter, which compresses, or of noise. */
+	padding: z.object({ bytes: z.number(), of: z.enum(['letter', 'noise']) }).optional(),
 	/** A group to add members to whose users have no more than their existence rows. */
 	group: z.object({ id: z.string(), members: z.number() }).optional(),
 })
 
 process.on('message', async (message) => {
-	const { tenant, users = 0, group } = order.parse(JSON.parse(String(message)))
+	const { tenant, users = 0, padding, group } = order.parse(JSON.parse(String(message)))
 	const tables = connectTables({ connectionString }, { intercept: () => service.send })
 	const store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
 	for (let index = 0; index < users; index++) {
-		await store.create(userType, {
-			attributes: benchUser(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`),
-		})
+		const attributes = benchUser(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`)
+		const nickName = padding && paddingOf(padding)
+		await store.create(userType, { attributes: nickName === undefined ? attributes : { ...attributes, nickName } })
 	}
 	if (group !== undefined) {
 		const partitionKey = tenant.name
@@ -73,3 +75,6 @@ process.on('message', async (message) => {
 	}
 	process.send?.({ entities: service.size(tenant.table) })
 })
+
+const paddingOf = ({ bytes, of }: { readonly bytes: number; readonly of: 'letter' | 'noise' }): string =>
+	of === 'letter' ? 'x'.repeat(bytes) : randomBytes(bytes).toString('base64').slice(0, bytes)

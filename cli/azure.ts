@@ -10,7 +10,7 @@ export type Deployment = {
 	readonly tablesEndpoint: string
 	/** `https://<vault>.vault.azure.net` */
 	readonly vaultUrl: string
-	/** The host name of the function app. */
+	/** The host name of the app, by which clients reach it. */
 	readonly appHost: string
 	/** `<namespace>.servicebus.windows.net`; undefined if the deployment has no relay. */
 	readonly relayHost?: string | undefined
@@ -18,6 +18,8 @@ export type Deployment = {
 
 const outputs = z.object({
 	hostName: z.object({ value: z.string() }),
+	/** Missing in a deployment by version 0.1.0. */
+	publicOrigin: z.object({ value: z.url() }).optional(),
 	storageAccountName: z.object({ value: z.string() }),
 	keyVaultName: z.object({ value: z.string() }),
 	relayHostName: z.object({ value: z.string().nullish() }).optional(),
@@ -32,11 +34,11 @@ export async function findDeployment(group: string): Promise<Deployment> {
 			cause: parsed.error,
 		})
 	}
-	const { hostName, storageAccountName, keyVaultName, relayHostName } = parsed.data
+	const { hostName, publicOrigin, storageAccountName, keyVaultName, relayHostName } = parsed.data
 	return {
 		tablesEndpoint: `https://${storageAccountName.value}.table.core.windows.net`,
 		vaultUrl: `https://${keyVaultName.value}.vault.azure.net`,
-		appHost: hostName.value,
+		appHost: publicOrigin === undefined ? hostName.value : new URL(publicOrigin.value).host,
 		relayHost: relayHostName?.value ?? undefined,
 	}
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { changeTokens, type ListedToken, listTokens } from '../shared/auth/file-source.ts'
+import { isStoredDigest } from '../shared/auth/tokens.ts'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
 /** The tokens in the file of a data folder. The version of a token is the beginning of its SHA-256. */
@@ -9,8 +10,8 @@ export function fileTokens(path: string, now: () => number): TokenStore {
 			const tokens = await listTokens(path, tenant)
 			return tokens.map(versionOf).sort((a, b) => b.created - a.created)
 		},
-		async add(tenant, value) {
-			const token = { value, created: new Date(now()).toISOString() }
+		async add(tenant, stored) {
+			const token = { value: stored, created: new Date(now()).toISOString() }
 			await changeTokens(path, tenant, (tokens) => [...tokens, token])
 			return versionOf(token)
 		},
@@ -28,6 +29,7 @@ const versionOf = (token: ListedToken): TokenVersion => ({
 	version: nameOf(token),
 	created: Date.parse(token.created),
 	enabled: token.enabled ?? true,
+	isDigest: isStoredDigest(token.value),
 	...(token.notBefore !== undefined && { notBefore: Date.parse(token.notBefore) }),
 	...(token.expires !== undefined && { expires: Date.parse(token.expires) }),
 })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
-import type { TenantFormat } from '../shared/tenants/format.ts'
+import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
 import type { TargetCommand } from './command.ts'
@@ -13,8 +14,14 @@ import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { statesOf } from './token-store.ts'
 
+/** A new Secret Token. `stored` is the text that the token store keeps: the digest, or `value` itself. */
+type NewToken = { readonly value: string; readonly stored: string }
+
 /** Makes a Secret Token for an identity provider: 32 random bytes in base64url. */
-export const newToken = (): string => randomBytes(32).toString('base64url')
+export function newToken({ format }: Pick<Tenant, 'format'>): NewToken {
+	const value = randomBytes(32).toString('base64url')
+	return { value, stored: isDigestAllowed(format) ? storedDigestOf(value) : value }
+}
 
 export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {
 	const name = nameOf(text)
@@ -30,8 +37,8 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 				hint: `to add another token: ${target.commandLine(`token add ${name}`)}`,
 			})
 		}
-		const token = newToken()
-		const { version } = await target.tokens.add(name, token).catch((cause: unknown) => {
+		const { value: token, stored } = newToken(tenant)
+		const { version } = await target.tokens.add(name, stored).catch((cause: unknown) => {
 			const hint = `when that is fixed, add a token: ${target.commandLine(`token add ${name}`)}`
 			throw new Failure(`the tenant ${name} was added, but its token was not: ${reasonOf(cause)}`, { hint, cause })
 		})

@@ -1,7 +1,12 @@
 import { isInDate, newest, type TokenDates } from '../shared/auth/tokens.ts'
 
 /** One token of a tenant without its value. */
-export type TokenVersion = TokenDates & { readonly version: string; readonly enabled: boolean }
+export type TokenVersion = TokenDates & {
+	readonly version: string
+	readonly enabled: boolean
+	/** Whether only the digest of the token is stored, and not the token. */
+	readonly isDigest: boolean
+}
 
 /** A change of a token: disable it, or set its expiry in milliseconds since 1970. */
 export type TokenChange = { readonly enabled: false } | { readonly expires: number }
@@ -10,7 +15,8 @@ export type TokenChange = { readonly enabled: false } | { readonly expires: numb
 export type TokenStore = {
 	/** All tokens of a tenant, newest first. */
 	list(tenant: string): Promise<readonly TokenVersion[]>
-	add(tenant: string, value: string): Promise<TokenVersion>
+	/** Adds a token, by the token itself or by its digest. */
+	add(tenant: string, stored: string): Promise<TokenVersion>
 	/** Changes a token that `list` has returned. */
 	change(tenant: string, version: string, change: TokenChange): Promise<void>
 	/** Removes all tokens of a tenant, permanently if the store allows it. */
@@ -20,7 +26,7 @@ export type TokenStore = {
 export type TokenState = 'accepted' | 'not yet' | 'expired' | 'disabled' | 'outnumbered'
 
 /** The state of each token for a host. Tokens beyond the newest four are `outnumbered`. */
-export function statesOf(tokens: readonly TokenVersion[], now: number): readonly TokenState[] {
+export function statesOf(tokens: readonly Omit<TokenVersion, 'isDigest'>[], now: number): readonly TokenState[] {
 	const newestTokens = newest(
 		tokens.filter(({ enabled }) => enabled),
 		now,

@@ -1,4 +1,5 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { TargetCommand } from './command.ts'
 import { parseDuration } from './duration.ts'
 import { Failure } from './failure.ts'
@@ -10,8 +11,8 @@ import { statesOf, type TokenVersion } from './token-store.ts'
 export const addToken: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
-		await tenantNamed(target, name)
-		return tokenResult(target, name, await add(target, name))
+		const tenant = await tenantNamed(target, name)
+		return tokenResult(target, name, await add(target, tenant))
 	}
 
 export const listTokens: TargetCommand =
@@ -20,10 +21,15 @@ export const listTokens: TargetCommand =
 		await tenantNamed(target, name)
 		const tokens = await target.tokens.list(name)
 		const states = statesOf(tokens, Date.now())
-		const listed = tokens.map((token, index) => ({ ...datesOf(token), state: states[index] ?? '' }))
-		const rows = listed.map(({ version, state, created, notBefore = '', expires = '' }) => [
+		const listed = tokens.map((token, index) => ({
+			...datesOf(token),
+			state: states[index] ?? '',
+			stored: token.isDigest ? 'digest' : 'plain',
+		}))
+		const rows = listed.map(({ version, state, stored, created, notBefore = '', expires = '' }) => [
 			version,
 			state,
+			stored,
 			created,
 			notBefore,
 			expires,
@@ -32,7 +38,7 @@ export const listTokens: TargetCommand =
 			text:
 				rows.length === 0
 					? `The tenant ${name} has no tokens.`
-					: table([['VERSION', 'STATE', 'CREATED', 'NOT BEFORE', 'EXPIRES'], ...rows]),
+					: table([['VERSION', 'STATE', 'STORED', 'CREATED', 'NOT BEFORE', 'EXPIRES'], ...rows]),
 			json: listed,
 		}
 	}
@@ -61,11 +67,11 @@ export const disableToken: TargetCommand =
 export const rotateToken: TargetCommand = ({ args: [name = ''], values }) => {
 	const overlap = overlapOf(values.overlap)
 	return async (target) => {
-		await tenantNamed(target, name)
+		const tenant = await tenantNamed(target, name)
 		const end = Math.ceil((Date.now() + overlap) / 1000) * 1000
 		const before = await target.tokens.list(name)
 		const ending = before.filter(({ enabled, expires = Number.POSITIVE_INFINITY }) => enabled && expires > end)
-		const added = await add(target, name)
+		const added = await add(target, tenant)
 		const { text, json } = tokenResult(target, name, added)
 		try {
 			for (const { version } of ending) await target.tokens.change(name, version, { expires: end })
@@ -95,7 +101,8 @@ const rereadWithin = 10 * 60_000
 /** Hosts accept at most this many tokens of a tenant. */
 const maxAccepted = 4
 
-async function add(target: DeploymentTarget, name: string): Promise<TokenVersion & { readonly value: string }> {
+async function add(target: DeploymentTarget, tenant: Tenant): Promise<TokenVersion & { readonly value: string }> {
+	const { name } = tenant
 	const tokens = await target.tokens.list(name)
 	const states = statesOf(tokens, Date.now())
 	const accepted = tokens.filter((_, index) => states[index] === 'accepted')
@@ -109,8 +116,8 @@ async function add(target: DeploymentTarget, name: string): Promise<TokenVersion
 			},
 		)
 	}
-	const value = newToken()
-	return { ...(await target.tokens.add(name, value)), value }
+	const { value, stored } = newToken(tenant)
+	return { ...(await target.tokens.add(name, stored)), value }
 }
 
 function tokenResult(

@@ -1,5 +1,6 @@
 import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
 import * as z from 'zod'
+import { isStoredDigest } from '../shared/auth/tokens.ts'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
 export type VaultTokensOptions = {
@@ -29,15 +30,15 @@ export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOpt
 			return versionsOf(await connected(), nameOf(tenant))
 		},
 
-		async add(tenant, value) {
+		async add(tenant, stored) {
 			const client = await connected()
 			const name = nameOf(tenant)
 			try {
-				return versionOf((await client.setSecret(name, value)).properties)
+				return versionOf((await client.setSecret(name, stored, labelOf(stored))).properties)
 			} catch (error) {
 				if (!isDeleted(error)) throw error
 				await recover(client, name)
-				return versionOf((await client.setSecret(name, value)).properties)
+				return versionOf((await client.setSecret(name, stored, labelOf(stored))).properties)
 			}
 		},
 
@@ -59,6 +60,10 @@ export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOpt
 		},
 	}
 }
+
+/** A list of versions has no values, but it has their content types. */
+const digestType = 'rollcall-sha256'
+const labelOf = (stored: string) => (isStoredDigest(stored) ? { contentType: digestType } : {})
 
 const nameOf = (tenant: string): string => `scim-token-${tenant}`
 
@@ -84,9 +89,11 @@ const versionOf = ({
 	createdOn,
 	notBefore,
 	expiresOn,
+	contentType,
 }: SecretProperties): TokenVersion => ({
 	version,
 	enabled,
+	isDigest: contentType === digestType,
 	created: createdOn?.getTime() ?? 0,
 	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
 	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { operationsAlone } from '../shared/scim/dialect.ts'
 import {
 	invalidPath,
 	invalidSyntax,
@@ -6,6 +7,7 @@ import {
 	methodNotAllowed,
 	payloadTooLarge,
 	ScimError,
+	unavailable,
 } from '../shared/scim/error.ts'
 import { locationOf } from '../shared/scim/represent.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
@@ -28,9 +30,9 @@ const bulkOperation = z.object({
 })
 
 const bulkRequest = z.object({
-	schemas: z.array(z.string()).optional(),
+	schemas: z.array(z.string()).nullish(),
 	failOnErrors: z.int().min(1).optional(),
-	Operations: z.array(bulkOperation),
+	Operations: z.array(bulkOperation).min(1, { error: 'must have an operation' }),
 })
 
 type BulkOperation = z.infer<typeof bulkOperation>
@@ -43,20 +45,29 @@ type BulkResult = Pick<BulkOperation, 'method' | 'bulkId'> & {
 	readonly response?: unknown
 }
 
+/** A bulk request takes one unit of the tenant's rate for each ten operations. The last ten may be incomplete. */
+const operationsPerUnit = 10
+
+/** Milliseconds after which no operation begins. */
+const longestBulk = 60_000
+
 /**
  * RFC 7644 section 3.7. The operations run one after another; an operation that others refer to by `bulkId` runs first.
- * Every new resource gets its id before the first operation runs, so references may form a cycle.
+ * Every new resource gets its id before the first operation runs, so references may form a cycle. An operation that has not
+ * begun after 60 seconds is answered 503.
  */
 export const bulk: Handler = async (call) => {
 	const { failOnErrors = Number.POSITIVE_INFINITY, Operations } = parse(await call.body())
+	call.charge(Math.max(0, Math.ceil(Operations.length / operationsPerUnit) - 1))
 	const references = idsOf(call, Operations)
 	const results = new Map<BulkOperation, BulkResult>()
 	const failed = new Set<string>()
 	let errors = 0
 	for (const operation of inOrderOfReferences(Operations)) {
-		const result = await run(call, operation, references, failed)
+		const isLate = call.elapsed() >= longestBulk
+		const result = await run(call, operation, { references, failed, isLate })
 		results.set(operation, result)
-		if (Number(result.status) < 400) continue
+		if (isLate || Number(result.status) < 400) continue
 		if (operation.bulkId !== undefined) failed.add(operation.bulkId)
 		if (++errors >= failOnErrors) break
 	}
@@ -125,11 +136,18 @@ function inOrderOfReferences(operations: readonly BulkOperation[]): readonly Bul
 	return [...ordered]
 }
 
+type BulkProgress = {
+	readonly references: BulkReferences
+	/** The bulkIds of the operations that have failed. */
+	readonly failed: ReadonlySet<string>
+	/** The bulk request has taken so long that no operation begins. */
+	readonly isLate: boolean
+}
+
 async function run(
 	call: Call,
 	operation: BulkOperation,
-	references: BulkReferences,
-	failed: ReadonlySet<string>,
+	{ references, failed, isLate }: BulkProgress,
 ): Promise<BulkResult> {
 	const { method, bulkId } = operation
 	const result = { method, ...(bulkId !== undefined && { bulkId }) }
@@ -137,9 +155,10 @@ async function run(
 	let location: string | undefined
 	try {
 		const missing = referencesIn(operation).find((reference) => failed.has(reference))
-		if (missing !== undefined) throw invalidValue(`bulkId:${missing} was not created`)
+		if (missing !== undefined && !isLate) throw invalidValue(`bulkId:${missing} was not created`)
 		const { type, id } = targetOf(operation, references)
 		if (id !== '') location = locationOf(type, id, call.baseUrl)
+		if (isLate) throw unavailable('the bulk request has taken too long: send this operation again', 1)
 		const { status, headers } = await handlerOf(type, id, method)(callOf(call, operation, { id, references }))
 		return {
 			...result,
@@ -148,8 +167,8 @@ async function run(
 			status: String(status),
 		}
 	} catch (error) {
-		if (!(error instanceof ScimError)) throw error
-		return { ...result, ...locationProperty(location), status: String(error.status), response: error.toMessage() }
+		const refusal = error instanceof ScimError ? error : call.fault(error)
+		return { ...result, ...locationProperty(location), status: String(refusal.status), response: refusal.toMessage() }
 	}
 }
 
@@ -172,7 +191,7 @@ function handlerOf(type: ResourceType, id: string, method: BulkOperation['method
 
 function callOf(
 	{ ifMatch, ifNoneMatch, ...call }: Call,
-	{ bulkId, data, version }: BulkOperation,
+	{ method, bulkId, data, version }: BulkOperation,
 	{ id, references }: { readonly id: string; readonly references: BulkReferences },
 ): Call {
 	const newId = id === '' && bulkId !== undefined ? references.get(bulkId) : undefined
@@ -180,7 +199,7 @@ function callOf(
 		...call,
 		params: { id },
 		query: new URLSearchParams(),
-		body: async () => resolve(data, references),
+		body: async () => resolve(method === 'PATCH' ? operationsAlone(data, call.quirks) : data, references),
 		...(newId !== undefined && { newId }),
 		...(version !== undefined && { ifMatch: version }),
 	}

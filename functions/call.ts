@@ -1,4 +1,5 @@
 import type { Quirks } from '../shared/scim/dialect.ts'
+import type { ScimError } from '../shared/scim/error.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
@@ -20,7 +21,7 @@ export type Call = {
 	readonly ids: IdGenerator
 	/** Takes the deviations from RFC 7643 and RFC 7644 that were tolerated in the request, for the log. */
 	readonly quirks: Quirks
-	/** Checks the services that the requests of the tenant need. Never rejects. */
+	/** Checks the services that the requests of the tenant need, at most once in ten seconds. Never rejects. */
 	readonly checks: () => Promise<readonly HealthCheck[]>
 	/** `https://<host>/scim/<tenant>`, without a trailing slash. */
 	readonly baseUrl: string
@@ -35,6 +36,12 @@ export type Call = {
 	readonly ifNoneMatch?: string
 	/** Milliseconds since 1970. */
 	readonly now: number
+	/** Milliseconds since `now`. */
+	readonly elapsed: () => number
+	/** Takes more of the tenant's rate than the one unit that every request takes. */
+	readonly charge: (units: number) => void
+	/** Logs an error that is ours, and answers what to tell the client. */
+	readonly fault: (error: unknown) => ScimError
 }
 
 /** The answer to a call. `body` is a value to write as JSON, or bytes that are JSON already; absent without a body. */

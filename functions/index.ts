@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { app, type HttpHandler } from '@azure/functions'
-import type { RequestEvent } from './respond.ts'
+import { logRequest, logSweep } from './log.ts'
 import { routes } from './routes.ts'
 import { parseSettings } from './settings.ts'
 import { sweepEvery } from './sweep.ts'
@@ -17,24 +17,14 @@ serving.catch(() => undefined)
 /** All triggers share one handler, which looks up the route itself. The trigger only names the invocation. */
 const handler: HttpHandler = async (request, context) => {
 	const { respond } = await serving
-	return respond(request, context.invocationId, (event) => log(event, context))
-}
-
-type Logger = { log(...args: unknown[]): void; error(...args: unknown[]): void }
-
-function log({ error, detail: _, ...event }: RequestEvent, logger: Logger): void {
-	logger.log(JSON.stringify(event))
-	if (error !== undefined) logger.error(error)
+	return respond(request, context.invocationId, (event) => logRequest(event, context))
 }
 
 app.timer('sweep', {
 	schedule: `0 */${sweepEvery / 60_000} * * * *`,
 	handler: async (_, context) => {
 		const { sweep } = await serving
-		await sweep(({ errors, ...event }) => {
-			context.log(JSON.stringify(event))
-			for (const error of errors) context.error(error)
-		})
+		await sweep((event) => logSweep(event, context))
 	},
 })
 

@@ -1,6 +1,7 @@
 import { parseQuery } from '../shared/http/query.ts'
+import { replacingAttributes, withActive } from '../shared/scim/active.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
-import { notFound, preconditionFailed } from '../shared/scim/error.ts'
+import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
@@ -23,15 +24,41 @@ import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 
-/** RFC 7644 section 3.3. */
-export const createResource =
-	(type: ResourceType): Handler =>
+/**
+ * A write that leaves out unknown parts, and does the rest. If the request is refused for a wrong part, the refusal says that
+ * nothing was done.
+ */
+const wholeOrNot =
+	(handler: Handler): Handler =>
 	async (call) => {
+		const quirks: Quirks = new Set()
+		try {
+			return await handler({ ...call, quirks })
+		} catch (error) {
+			throw quirks.has('unknownLeftOut') && error instanceof ScimError ? refusedWhole(error) : error
+		} finally {
+			for (const quirk of quirks) call.quirks.add(quirk)
+		}
+	}
+
+function refusedWhole(error: ScimError): ScimError {
+	const { status, message, scimType, headers } = error
+	if (status !== 400) return error
+	return new ScimError(status, `${message}; nothing of this change was made`, {
+		...(scimType !== undefined && { scimType }),
+		headers,
+		cause: error,
+	})
+}
+
+/** RFC 7644 section 3.3. */
+export const createResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
-		const draft = draftOf(parseResource(type, await call.body(), call.quirks))
+		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
-	}
+	})
 
 /** RFC 7644 section 3.4.1. */
 export const getResource =
@@ -42,34 +69,39 @@ export const getResource =
 		if (type.name === 'Group' && include.members) return groupReply(call, type, selection)
 		const stored = await call.store.get(type, idOf(call), include)
 		if (stored === undefined) throw absent(call, type)
+		// RFC 9110 section 13.2.2: If-Match comes before If-None-Match.
+		if (!accepts(call.ifMatch, stored.version)) throw stale()
 		if (isNotModified(call.ifNoneMatch, stored.version)) return { status: 304, headers: { ETag: etag(stored.version) } }
 		return resourceReply(200, { call, type, selection, stored })
 	}
 
-/** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. */
-export const replaceResource =
-	(type: ResourceType): Handler =>
-	async (call) => {
+/** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
+export const replaceResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
 		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
 		const stored = await update(call, type, {
 			include: { ...includeOf(selection, type), members: type.name === 'Group' },
-			revise: (current) => revision(current, attributes, current.members && diffMembers(current.members, members)),
+			revise: (current) =>
+				revision(
+					current,
+					replacingAttributes(attributes, current.attributes),
+					current.members && diffMembers(current.members, members),
+				),
 		})
 		return resourceReply(200, { call, type, selection, stored })
-	}
+	})
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
-export const patchResource =
-	(type: ResourceType): Handler =>
-	async (call) => {
+export const patchResource = (type: ResourceType): Handler =>
+	wholeOrNot(async (call) => {
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
 		const version = await patchGroup(call, type, operations)
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
 		return selection.mode === 'only' ? getResource(type)(withoutConditions(call)) : noContent(version)
-	}
+	})
 
 /** RFC 7644 section 3.6. */
 export const deleteResource =
@@ -146,7 +178,8 @@ function draftOf({ members, ...attributes }: AttributeValues): Draft {
 
 const idOf = ({ params }: Call): string => params.id ?? ''
 
-const selectionOf = ({ query }: Call, type: ResourceType): Selection => parseSelection(parseQuery(query), [type])
+const selectionOf = ({ query, quirks }: Call, type: ResourceType): Selection =>
+	parseSelection(parseQuery(query), [type], quirks)
 
 /** What storage must read for a selection. */
 export const includeOf = (selection: Selection, type: ResourceType): Include => ({
@@ -188,14 +221,15 @@ type RepresentationInput = {
  * that they are never in memory as objects all at once.
  */
 async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<ScimReply> {
-	const isCurrent: VersionCondition = (version) => isNotModified(call.ifNoneMatch, version)
+	const isStale: VersionCondition = (version) => !accepts(call.ifMatch, version)
 	const group = await call.store.getGroup(idOf(call), {
-		// The client has this version already: its members need not be read.
-		isKnown: isCurrent,
+		// The client wants another version, or has this one already: the members need not be read.
+		skipMembersIf: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
 		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)
 	const { resource: stored, members: pages } = group
+	if (isStale(stored.version)) throw stale()
 	if (pages === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })
 	return { ...reply, body: groupBytes(reply.body, pages) }
@@ -215,8 +249,8 @@ function groupBytes(group: Projection, pages: readonly Buffer[]): Buffer {
 	const properties = Object.entries(group).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
 	const members = pages.filter(({ length }) => length > 0)
 	const commas = members.map((page, index) => (index === 0 ? [page] : [Buffer.from(','), page]))
-	const list = members.length === 0 ? [] : [Buffer.from(',"members":['), ...commas.flat(), Buffer.from(']')]
-	return Buffer.concat([Buffer.from(`{${properties.join(',')}`), ...list, Buffer.from('}')])
+	const begin = Buffer.from(`{${properties.join(',')},"members":[`)
+	return Buffer.concat([begin, ...commas.flat(), Buffer.from(']}')])
 }
 
 function resourceReply(

@@ -1,5 +1,6 @@
 import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
+import { loggable } from '../shared/fault.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
@@ -12,6 +13,7 @@ import { alive } from './health.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
 import type { Services } from './services.ts'
+import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
 import { withoutValues } from './without-values.ts'
 
@@ -31,7 +33,7 @@ export type RequestEvent = {
 	readonly scimType?: string
 	/** The sentence of a refusal, without values. Only `npm start` prints it. */
 	readonly detail?: string
-	/** The cause of a 5xx. */
+	/** The cause of a 5xx, or of the first 500 among the operations of a bulk request. It is without its text. */
 	readonly error?: unknown
 }
 
@@ -50,7 +52,7 @@ export const respondWith =
 		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0 }
 		const quirks: Quirks = new Set()
-		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks })).catch(
+		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks, used })).catch(
 			(error: unknown) => refuse(error, { requestId, method: request.method }),
 		)
 		log({
@@ -88,15 +90,14 @@ type AnswerContext = {
 	readonly requestId: string
 	readonly labels: RequestLabels
 	readonly quirks: Quirks
+	readonly used: Usage
 }
 
 /** What is known about a request so far, for the log. */
-type RequestLabels = { tenant?: string; path?: string }
+type RequestLabels = { tenant?: string; path?: string; error?: unknown }
 
-async function answer(
-	request: ScimRequest,
-	{ services, requestId, labels, quirks }: AnswerContext,
-): Promise<LoggedResponse> {
+async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
+	const { services, labels, used } = context
 	const url = new URL(request.url)
 	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
 		return { response: responseOf(liveness(request.method), request.method) }
@@ -104,16 +105,25 @@ async function answer(
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
-	const tenant = await authenticate(request, services, name)
+	const tenant = await authenticate(request, services, name).catch((error: unknown) => {
+		throw services.turns.refusalOf(error)
+	})
 	labels.tenant = name
+	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
+	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, match, turn }))
+}
+
+async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
+	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
+	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
-		return { response: await relay(request, { send: services.senderOf(tenant), requestId, tenant: name }) }
+		return { response: await relay(request, { send: services.senderOf(tenant), requestId, publicBase: baseUrl }) }
 	}
 	const handler = handlerOf(match, request.method, url.pathname)
-	const reply = await handler(callOf(request, { url, tenant, services, match, requestId, quirks }))
+	const reply = await handler(callOf(request, { ...context, baseUrl }))
 	return { response: responseOf(reply, request.method) }
 }
 
@@ -140,13 +150,11 @@ const allowed = (here: Handlers): readonly string[] => [
 	...(here.GET === undefined ? [] : ['HEAD']),
 ]
 
-type CallContext = {
+type CallContext = AnswerContext & {
 	readonly url: URL
 	readonly tenant: Call['tenant']
-	readonly services: Services
 	readonly match: PathMatch
-	readonly requestId: string
-	readonly quirks: Quirks
+	readonly turn: Turn
 }
 
 function liveness(method: string): ScimReply {
@@ -154,10 +162,11 @@ function liveness(method: string): ScimReply {
 	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
 }
 
-function callOf(request: ScimRequest, { url, tenant, services, match, requestId, quirks }: CallContext): Call {
+function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {
+	const { url, baseUrl, tenant, services, match, requestId, labels, quirks, turn } = context
+	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
-	const baseUrl = `${url.origin}/scim/${tenant.name}`
 	const { headers } = request
 	return {
 		tenant,
@@ -178,19 +187,25 @@ function callOf(request: ScimRequest, { url, tenant, services, match, requestId,
 		body: () => readJson(request),
 		...(ifMatch !== null && { ifMatch }),
 		...(ifNoneMatch !== null && { ifNoneMatch }),
-		now: services.now(),
+		now,
+		elapsed: () => services.now() - now,
+		charge: turn.charge,
+		fault: (error) => {
+			labels.error ??= loggable(error)
+			return fault(requestId)
+		},
 	}
 }
 
 function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): LoggedResponse {
 	if (!(error instanceof ScimError)) {
-		return { response: responseOf(refusal(fault(requestId)), method), cause: { error } }
+		return { response: responseOf(refusal(fault(requestId)), method), cause: { error: loggable(error) } }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
 		detail: withoutValues(error.message),
 		// 501 means that a feature is not offered. It is not a failure.
-		...(error.status >= 500 && error.status !== 501 && { error: error.cause ?? error }),
+		...(error.status >= 500 && error.status !== 501 && { error: loggable(error.cause ?? error) }),
 	}
 	return { response: responseOf(refusal(error), method), cause }
 }
@@ -208,7 +223,11 @@ export const refusal = (error: ScimError): ScimReply => ({
 
 /** Writes a reply as an HTTP response. No response may be cached, errors and lists included. */
 export function responseOf({ status, headers, body }: ScimReply, method = 'GET'): HttpReply {
-	const type = { 'Content-Type': 'application/scim+json; charset=utf-8', 'Cache-Control': 'no-store' }
+	const type = {
+		'Content-Type': 'application/scim+json; charset=utf-8',
+		'Cache-Control': 'no-store',
+		'X-Content-Type-Options': 'nosniff',
+	}
 	if (body === undefined || method === 'HEAD') return { status, headers: { ...type, ...headers } }
 	return { status, headers: { ...type, ...headers }, body: body instanceof Uint8Array ? body : JSON.stringify(body) }
 }

@@ -36,9 +36,9 @@ async function search(call: Call, types: readonly ResourceType[], parameters: Qu
 		throw invalidValue('cursor and startIndex are two ways to page: send one of them')
 	}
 	const options: SearchOptions = {
-		selection: parseSelection(parameters, types),
+		selection: parseSelection(parameters, types, call.quirks),
 		...filterOf(call, types, parameters.filter),
-		...sortOf(types, parameters),
+		...sortOf(call, types, parameters),
 	}
 	const message =
 		parameters.cursor === undefined
@@ -127,14 +127,18 @@ async function find(
 
 function filterOf({ quirks }: Call, types: readonly ResourceType[], text: string | undefined): { filter?: Filter } {
 	if (text === undefined) return {}
-	const filter = parseFilter(text)
+	const filter = parseFilter(text, quirks)
 	checkFilter(filter, types, quirks)
 	return { filter }
 }
 
-function sortOf(types: readonly ResourceType[], { sortBy, sortOrder }: QueryParameters): Pick<Query, 'sort'> {
+function sortOf(
+	{ quirks }: Call,
+	types: readonly ResourceType[],
+	{ sortBy, sortOrder }: QueryParameters,
+): Pick<Query, 'sort'> {
 	if (sortBy === undefined) return {}
-	const by = parseAttributePath(sortBy)
+	const by = parseAttributePath(sortBy, quirks)
 	const attributes = types.map((type) => resolveAttribute(type, by))
 	if (attributes.every((attribute) => attribute === undefined)) {
 		throw invalidValue(`sortBy: there is no attribute "${sortBy}"${didYouMean(types, by)}`)

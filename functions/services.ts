@@ -14,11 +14,13 @@ import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
-import { check } from './health.ts'
+import { check, rememberChecks } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { countRequests } from './usage.ts'
+import { systemTimer, type Timer } from './timer.ts'
+import { noLimit, openTurns, type Turns } from './turns.ts'
+import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
@@ -30,24 +32,35 @@ export type Services = {
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
+	/** The origin of the URLs in answers. Absent if each request has the address of its server, and not of its Host header. */
+	readonly publicOrigin?: string
 	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
 	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
-	/** Checks the services that the requests of a tenant need. */
+	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
+	/** Decides when the requests of tenants begin. */
+	readonly turns: Turns
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 }
 
+export type ServicesOptions = ConnectOptions & {
+	/** Milliseconds since 1970; the clock of the machine if left out. */
+	readonly now?: () => number
+	/** The timer of the machine if left out. */
+	readonly timer?: Timer
+}
+
 /** Creates the services. No request is sent yet. */
-export async function createServices(settings: Settings, options: ConnectOptions = {}): Promise<Services> {
-	const now = () => Date.now()
+export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
+	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer } = options
 	const ids = idGenerator(now, randomHex)
-	const { intercept = (send) => send } = options
+	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
 	const tables = connectTables(await accountOf(settings), {
 		...options,
-		intercept: (send) => countRequests(intercept(send)),
+		intercept: (send) => giveUpOnSilence(timer)(reportBusyParts(turns.slowDown)(countRequests(intercept(send)))),
 	})
 	const source =
 		'file' in settings.tokens
@@ -78,13 +91,18 @@ export async function createServices(settings: Settings, options: ConnectOptions
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
-		checks: (tenant, ask) =>
-			Promise.all([
-				check('tables', () => open(tenant).get(userType, ids('User')), now),
-				check('tokens', () => source(tenant.name, now()), now),
-				...(tenant.mode === 'relay' ? [check('scimServer', () => senderOf(tenant)(ask), now)] : []),
-			]),
+		checks: rememberChecks(
+			(tenant: Tenant, ask: RelayedRequest) =>
+				Promise.all([
+					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
+					check('tokens', () => source(tenant.name, now()), { now, timer }),
+					...(tenant.mode === 'relay' ? [check('scimServer', () => senderOf(tenant)(ask), { now, timer })] : []),
+				]),
+			now,
+		),
 		ids,
+		...(settings.publicOrigin !== undefined && { publicOrigin: settings.publicOrigin }),
+		turns,
 		now,
 	}
 }

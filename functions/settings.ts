@@ -1,22 +1,32 @@
 import * as z from 'zod'
+import type { Rate } from '../shared/limits/bucket.ts'
 import type { RelaySettings } from './relay/relay.ts'
 
 /** The settings of the app. Tables and tokens each have one form for Azure and one for a developer's machine. */
 export type Settings = {
 	readonly tables: { readonly endpoint: string } | { readonly connectionString: string }
 	readonly tokens: { readonly vaultUrl: string } | { readonly file: string }
+	/** The origin of the URLs in answers. Absent on the loopback host, whose requests have its own address. */
+	readonly publicOrigin?: string
 	/** The client id of the user-assigned managed identity, if there is one. */
 	readonly clientId?: string
 	/** The largest number of resources to scan for one request. */
 	readonly scanLimit?: number
 	/** Milliseconds for which the feed of changes is kept. */
 	readonly keepFeedFor?: number
+	/** The units that a tenant may use in one process; no limit if absent. */
+	readonly rate?: Rate
 	/** Absent if no tenant is behind a relay. */
 	readonly relay?: RelaySettings
 }
 
 const optional = <T extends z.ZodType>(schema: T) =>
 	z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
+
+/** Entra ID asks for at least 25 requests a second for each tenant. */
+export const lowestRate = 25
+
+const rateSetting = (low: string) => optional(z.coerce.number({ error: 'is not a number' }).int().min(lowestRate, low))
 
 /** Must be https, because tokens of the managed identity are sent there. */
 const azureAddress = z.url({ protocol: /^https$/, error: 'is not an https address' })
@@ -35,6 +45,12 @@ const environment = z.object({
 	ROLLCALL_RELAY_KEY: optional(z.string()),
 	ROLLCALL_SCAN_LIMIT: optional(z.coerce.number().int().min(1000)),
 	ROLLCALL_FEED_DAYS: optional(z.coerce.number().int().min(1).max(3650)),
+	ROLLCALL_PUBLIC_ORIGIN: optional(
+		azureAddress.refine((text) => new URL(text).origin === text, 'is not an origin such as https://scim.contoso.com'),
+	),
+	WEBSITE_HOSTNAME: optional(z.string().regex(/^[a-z0-9.-]+(:\d+)?$/i, 'is not a host name')),
+	ROLLCALL_RATE: rateSetting(`is less than ${lowestRate} a second`),
+	ROLLCALL_BURST: rateSetting(`is less than ${lowestRate}`),
 	AZURE_CLIENT_ID: optional(z.string()),
 })
 
@@ -49,6 +65,7 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 		throw new Error(`app setting ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
 	}
 	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ROLLCALL_FEED_DAYS: days, ...values } = parsed.data
+	const { ROLLCALL_RATE: perSecond = defaultRate, ROLLCALL_BURST: burst = burstOf(perSecond) } = values
 	return {
 		tables: oneOf(
 			['ROLLCALL_TABLES_ENDPOINT', values.ROLLCALL_TABLES_ENDPOINT, (endpoint) => ({ endpoint })],
@@ -65,13 +82,28 @@ export function parseSettings(variables: Readonly<Record<string, string | undefi
 		...(clientId !== undefined && { clientId }),
 		...(scanLimit !== undefined && { scanLimit }),
 		...(days !== undefined && { keepFeedFor: days * 24 * 60 * 60_000 }),
+		rate: { perSecond, burst },
 		...relayOf(values),
+		publicOrigin: originOf(values),
 	}
 }
 
-function relayOf(
-	values: Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>,
-): Pick<Settings, 'relay'> {
+const defaultRate = 100
+
+/** The burst if none is set: what comes in within four seconds. */
+export const burstOf = (perSecond: number): number => 4 * perSecond
+
+type Variables = Omit<z.infer<typeof environment>, 'AZURE_CLIENT_ID' | 'ROLLCALL_SCAN_LIMIT' | 'ROLLCALL_FEED_DAYS'>
+
+/** Azure sets WEBSITE_HOSTNAME to the name of the app there. The local tools set it to their own address, without TLS. */
+function originOf({ ROLLCALL_PUBLIC_ORIGIN: origin, WEBSITE_HOSTNAME: host }: Variables): string {
+	if (origin !== undefined) return origin
+	if (host === undefined)
+		throw new Error('set the app setting ROLLCALL_PUBLIC_ORIGIN, because WEBSITE_HOSTNAME is missing')
+	return `${/^(localhost|127\.0\.0\.1)(:|$)/i.test(host) ? 'http' : 'https'}://${host.toLowerCase()}`
+}
+
+function relayOf(values: Variables): Pick<Settings, 'relay'> {
 	const { ROLLCALL_RELAY_NAMESPACE: namespace, ROLLCALL_RELAY_KEY_NAME: keyName, ROLLCALL_RELAY_KEY: key } = values
 	if ((keyName === undefined) !== (key === undefined)) {
 		throw new Error('the app settings ROLLCALL_RELAY_KEY_NAME and ROLLCALL_RELAY_KEY belong together')

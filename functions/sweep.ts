@@ -1,3 +1,4 @@
+import { Fault, loggable } from '../shared/fault.ts'
 import type { SweepReport } from '../shared/storage/sweep.ts'
 import { formatProblem, type TenantFormat } from '../shared/tenants/format.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
@@ -30,11 +31,16 @@ type SweepServices = Pick<Services, 'now' | 'sweep' | 'advanceFormat'> & {
  * Sweeps the directories one after another while there is time. A tenant that fails does not stop the others. Neither does
  * a tenant that takes all the time, because each round begins with another tenant. A tenant of mode relay has no directory
  * here: its sweep is logged only if its format has changed or something failed.
+ *
+ * @throws Fault if the tenants cannot be listed
  */
 export async function sweepAll(services: SweepServices, log: (event: SweepEvent) => void): Promise<void> {
 	const started = services.now()
 	const until = started + roundLimit
-	for (const tenant of rotated(await services.tenants.listTenants(), Math.floor(started / sweepEvery))) {
+	const tenants = await services.tenants.listTenants().catch((error: unknown) => {
+		throw loggable(error)
+	})
+	for (const tenant of rotated(tenants, Math.floor(started / sweepEvery))) {
 		if (services.now() >= until) return
 		const event = await sweepOne(services, tenant, until)
 		if (tenant.mode === 'store' || event.format !== undefined || event.errors.length > 0) log(event)
@@ -51,19 +57,23 @@ async function sweepOne(services: SweepServices, tenant: Tenant, until: number):
 	const { now } = services
 	const started = now()
 	const problem = formatProblem(tenant.format)
-	const outcome = problem === undefined ? await tendTo(services, tenant, until) : failed(new Error(problem))
+	const outcome = problem === undefined ? await sweepTenant(services, tenant, until) : failed(new Fault(problem))
 	const { failures, ...done } = outcome
-	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures }
+	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures.map(loggable) }
 }
 
-type Tended = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
+type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
 	readonly failures: readonly unknown[]
 }
 
 const nothing: SweepReport = { finished: 0, feedEntriesRemoved: 0, failures: [] }
-const failed = (error: unknown): Tended => ({ ...nothing, failures: [error] })
+const failed = (error: unknown): TenantSweep => ({ ...nothing, failures: [error] })
 
-async function tendTo({ sweep, advanceFormat }: SweepServices, tenant: Tenant, until: number): Promise<Tended> {
+async function sweepTenant(
+	{ sweep, advanceFormat }: SweepServices,
+	tenant: Tenant,
+	until: number,
+): Promise<TenantSweep> {
 	const swept = tenant.mode === 'store' ? await sweep(tenant, until).catch(failed) : nothing
 	try {
 		const format = await advanceFormat(tenant, until)

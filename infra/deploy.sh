@@ -90,7 +90,7 @@ deploy_resources() {
 status_of() {
 	rm -f "$work/answer"
 	curl --silent --max-time 30 --output "$work/answer" --write-out '%{http_code}' \
-		--header 'Authorization: Bearer nobody' "https://$host$1" || true
+		--header 'Authorization: Bearer none' "https://$host$1" || true
 }
 
 # Waits up to ten minutes until the app runs (/scim/health) and can read tables and vault. A request with a wrong token shows

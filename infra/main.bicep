@@ -66,6 +66,17 @@ param feedDays int = 30
 @minValue(1000)
 param scanLimit int = 50000
 
+@description('Optional. Origin of a domain of your own, such as https://scim.contoso.com. All URLs in answers begin with it. Without it, they begin with the address that Azure gives the app.')
+param publicOrigin string = ''
+
+@description('Optional. Requests a second that a tenant may send to one instance; a bulk request counts as one for each ten operations. Entra ID asks for at least 25.')
+@minValue(25)
+param tenantRate int = 100
+
+@description('Optional. Requests that a tenant may send to one instance at once, before its rate holds.')
+@minValue(25)
+param tenantBurst int = 400
+
 @description('Optional. Allow access to storage and vault only through a virtual network. The app itself stays public, because identity providers call it.')
 param privateNetworking bool = false
 
@@ -75,7 +86,9 @@ param allowedIpAddresses string[] = []
 var suffix = uniqueString(resourceGroup().id)
 var names = {
   app: '${name}-${suffix}'
+  publisher: '${name}-${suffix}-publisher'
   storage: '${name}${suffix}'
+  package: '${name}${suffix}p'
   vault: '${name}-${suffix}'
   relay: '${name}-relay-${suffix}'
 }
@@ -83,6 +96,14 @@ var names = {
 module identity 'modules/identity.bicep' = {
   params: {
     name: names.app
+    location: location
+    tags: tags
+  }
+}
+
+module publisher 'modules/identity.bicep' = {
+  params: {
+    name: names.publisher
     location: location
     tags: tags
   }
@@ -118,6 +139,17 @@ module storage 'modules/storage.bicep' = {
   }
 }
 
+module package 'modules/package-storage.bicep' = {
+  params: {
+    name: names.package
+    location: location
+    tags: tags
+    zoneRedundant: zoneRedundant
+    isPrivate: privateNetworking
+    allowedIpAddresses: allowedIpAddresses
+  }
+}
+
 module vault 'modules/key-vault.bicep' = {
   params: {
     name: names.vault
@@ -141,15 +173,23 @@ module network 'modules/network.bicep' = if (privateNetworking) {
 // One after the other: Azure refuses parallel changes of one network.
 @batchSize(1)
 module endpoints 'modules/private-endpoint.bicep' = [
-  for service in ['blob', 'table', 'vault']: if (privateNetworking) {
+  for target in [
+    { name: 'blob', service: 'blob' }
+    { name: 'package', service: 'blob' }
+    { name: 'table', service: 'table' }
+    { name: 'vault', service: 'vault' }
+  ]: if (privateNetworking) {
     params: {
-      name: '${names.app}-${service}'
+      name: '${names.app}-${target.name}'
+      linkName: '${names.app}-${target.service}'
       location: location
       tags: tags
       networkId: network!.outputs.id
       subnetId: network!.outputs.endpointSubnetId
-      targetId: service == 'vault' ? vault.outputs.id : storage.outputs.id
-      service: service
+      targetId: target.name == 'vault'
+        ? vault.outputs.id
+        : target.name == 'package' ? package.outputs.id : storage.outputs.id
+      service: target.service
     }
   }
 ]
@@ -185,7 +225,7 @@ module agentAlerts 'modules/relay-alerts.bicep' = if (!empty(relayTenants) && !e
 }
 
 // The host keeps its locks in blobs and creates their containers, so it needs the whole account. Each new tenant has its own
-// table, so the app needs all tables.
+// table, so the app needs all tables. The code is in another account.
 var appGrants = concat(
   [
     { role: 'Storage Blob Data Owner', on: { type: 'storageAccount', name: names.storage } }
@@ -211,6 +251,18 @@ module appAccess 'modules/role-assignment.bicep' = [
     }
   }
 ]
+
+// The only identity that may write the package. Azure takes a package as this identity, and starts the app from it.
+module publisherAccess 'modules/role-assignment.bicep' = {
+  dependsOn: [package]
+  params: {
+    role: 'Storage Blob Data Contributor'
+    on: { type: 'storageAccount', name: names.package }
+    principalId: publisher.outputs.principalId
+    assignee: names.publisher
+    principalType: 'ServicePrincipal'
+  }
+}
 
 var administratorGrants = empty(administratorId)
   ? []
@@ -251,13 +303,14 @@ module agentAccess 'modules/role-assignment.bicep' = [
 ]
 
 module app 'modules/function-app.bicep' = {
-  dependsOn: [appAccess, endpoints]
+  dependsOn: [appAccess, endpoints, publisherAccess]
   params: {
     name: names.app
     location: location
     tags: tags
     identityName: names.app
-    packageUrl: storage.outputs.packageUrl
+    publisherName: names.publisher
+    packageUrl: package.outputs.packageUrl
     scale: {
       instanceMemoryMB: instanceMemoryMB
       maximumInstanceCount: maximumInstanceCount
@@ -277,16 +330,22 @@ module appSettings 'modules/app-settings.bicep' = {
     storageAccountName: names.storage
     keyVaultName: names.vault
     relayHostName: relay.?outputs.hostName ?? ''
+    publicOrigin: publicOrigin
     feedDays: feedDays
     scanLimit: scanLimit
+    tenantRate: tenantRate
+    tenantBurst: tenantBurst
   }
 }
 
 @description('Name of the function app. Packages are published to it.')
 output appName string = names.app
 
-@description('Host name of the function app. A Tenant URL is https://<host>/scim/<tenant>.')
+@description('Host name of the function app.')
 output hostName string = app.outputs.hostName
+
+@description('Origin of the URLs in answers. A Tenant URL is <origin>/scim/<tenant>.')
+output publicOrigin string = empty(publicOrigin) ? 'https://${app.outputs.hostName}' : publicOrigin
 
 @description('Name of the storage account with the tables of the tenants.')
 output storageAccountName string = names.storage

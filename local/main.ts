@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type RequestEvent, respondWith } from '../functions/respond.ts'
 import { createServices, type Services } from '../functions/services.ts'
+import { burstOf } from '../functions/settings.ts'
 import { sweepAll, sweepEvery } from '../functions/sweep.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
-import { ScimError } from '../shared/scim/error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
 import { howTo } from './how-to.ts'
@@ -42,7 +42,9 @@ async function serve(options: LocalOptions): Promise<void> {
 		const file = join(dataFolder.folder, 'tokens.json')
 		const tenants = await provideTokens(file, options)
 		const { connectionString } = azurite
-		const services = await createServices({ tables: { connectionString }, tokens: { file } })
+		const { rate: perSecond } = options
+		const rate = perSecond === undefined ? {} : { rate: { perSecond, burst: burstOf(perSecond) } }
+		const services = await createServices({ tables: { connectionString }, tokens: { file }, ...rate })
 		for (const { name } of tenants) await services.tenants.createTenant({ name, mode: 'store', settings: {} })
 		const respond = respondWith(services)
 		sweepNowAndThen(services)
@@ -121,7 +123,8 @@ function stopOnSignal(stop: () => Promise<void>): void {
 
 function logLine(event: RequestEvent): void {
 	console.log(requestLine(event))
-	const { requestId, error } = event
+	const { requestId, detail, error } = event
 	// The sentence of a refusal is in the line. Its stack would say nothing more.
-	if (error !== undefined && !(error instanceof ScimError)) console.error(`request ${requestId}:`, error)
+	const isSaid = error instanceof Error && error.message === detail
+	if (error !== undefined && !isSaid) console.error(`request ${requestId}:`, error)
 }

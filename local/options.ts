@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { lowestRate } from '../functions/settings.ts'
 import { dashes } from '../shared/cli/dashes.ts'
 import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
@@ -11,6 +12,8 @@ export type LocalOptions = {
 	readonly data: string | undefined
 	readonly tenants: readonly string[]
 	readonly token: string | undefined
+	/** The units a second that a tenant may use; undefined for no limit. */
+	readonly rate: number | undefined
 	readonly tls: { readonly cert: string; readonly key: string } | undefined
 }
 
@@ -22,6 +25,7 @@ npm start ${dashes()} [options]
   --ephemeral       keep the data in memory only; it is lost at the end
   --tenant NAME     a tenant to serve; may be given several times (default demo)
   --token T         also accept this token, for every tenant
+  --rate N          serve each tenant at most N requests a second (default no limit)
   --tls-cert FILE   serve HTTPS with this certificate (PEM), together with
   --tls-key FILE    its private key (PEM)
   --help            print this help`
@@ -34,6 +38,7 @@ const declared = {
 	ephemeral: { type: 'boolean', default: false },
 	tenant: { type: 'string', multiple: true, default: defaultTenants },
 	token: { type: 'string' },
+	rate: { type: 'string' },
 	'tls-cert': { type: 'string' },
 	'tls-key': { type: 'string' },
 	help: { type: 'boolean', default: false },
@@ -52,6 +57,7 @@ export function parseOptions(args: readonly string[]): LocalOptions | 'help' {
 		data: dataOf(values),
 		tenants: [...new Set(values.tenant.map(tenantOf))],
 		token: tokenOf(values.token),
+		rate: rateOf(values.rate),
 		tls: tlsOf(values['tls-cert'], values['tls-key']),
 	}
 }
@@ -100,6 +106,15 @@ function tokenOf(text: string | undefined): string | undefined {
 	if (text === undefined || /^[A-Za-z0-9\-._~+/]{16,}=*$/.test(text)) return text
 	throw new UsageError('--token is not a valid token', {
 		hint: 'use 16 or more letters, digits and - . _ ~ + /, for example from: openssl rand -hex 24',
+	})
+}
+
+function rateOf(text: string | undefined): number | undefined {
+	if (text === undefined) return undefined
+	const rate = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN
+	if (rate >= lowestRate) return rate
+	throw new UsageError(`--rate ${text} is not a valid rate`, {
+		hint: `use a whole number of requests a second, ${lowestRate} or more`,
 	})
 }
 

@@ -12,6 +12,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HttpResponseInit } from '@azure/functions'
 import { fault, identified, type RequestEvent, type Respond, refusal, responseOf } from '../functions/respond.ts'
+import { loggable } from '../shared/fault.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import { invalidSyntax, methodNotAllowed, ScimError } from '../shared/scim/error.ts'
 import { limits } from '../shared/scim/service-provider-config.ts'
@@ -42,8 +43,10 @@ const requestTimeout = 60_000
  * @throws Error with the code EADDRINUSE if the port is in use
  */
 export async function startServer({ port, tls, respond, log = () => {} }: ServerOptions): Promise<RunningServer> {
+	const scheme = tls === undefined ? 'http' : 'https'
+	let origin = ''
 	const host: HostContext = {
-		scheme: tls === undefined ? 'http' : 'https',
+		origin: () => origin,
 		respond,
 		log,
 		isClosing: () => !server.listening,
@@ -65,10 +68,8 @@ export async function startServer({ port, tls, respond, log = () => {} }: Server
 	server.on('connect', (_, socket) => refuseRaw(socket, methodNotAllowed('CONNECT is not supported here', []), log))
 	await listen(server, port)
 	const address = server.address() as AddressInfo // sound: it listens on a port, not on a pipe
-	return {
-		url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${address.port}`,
-		close: () => close(server),
-	}
+	origin = `${scheme}://127.0.0.1:${address.port}`
+	return { url: origin, close: () => close(server) }
 }
 
 const listen = (server: Server, port: number): Promise<void> =>
@@ -87,7 +88,7 @@ const close = (server: Server): Promise<void> =>
 	})
 
 type HostContext = Pick<ServerOptions, 'respond'> & {
-	readonly scheme: 'http' | 'https'
+	readonly origin: () => string
 	readonly log: (event: RequestEvent) => void
 	readonly isClosing: () => boolean
 }
@@ -106,7 +107,7 @@ async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, hos
 			status,
 			milliseconds: Date.now() - started,
 			...(detail !== undefined && { detail }),
-			...(error !== undefined && { error }),
+			...(error !== undefined && { error: loggable(error) }),
 		})
 	try {
 		const body = await readBody(incoming)
@@ -135,7 +136,7 @@ async function answer(
 	incoming: IncomingMessage,
 	{ body, requestId, host, logEvent }: RequestContext,
 ): Promise<HttpResponseInit> {
-	const url = urlOf(incoming, host.scheme)
+	const url = urlOf(incoming, host.origin())
 	if (url === undefined) {
 		const error = invalidSyntax('the request target or the Host header is malformed')
 		logEvent(error.status, { detail: error.message })
@@ -144,12 +145,16 @@ async function answer(
 	return host.respond(requestOf(incoming, { url, body }), requestId, host.log)
 }
 
-function urlOf({ url = '/', headers, httpVersion }: IncomingMessage, scheme: string): string | undefined {
+/**
+ * The address of a request on this server. The Host header, or the host in an absolute target (RFC 9112 section 3.2.2), must
+ * be well-formed. It counts for nothing else: a client that writes any name there must not find it in the answer.
+ */
+function urlOf({ url = '/', headers, httpVersion }: IncomingMessage, origin: string): string | undefined {
 	if (headers.host === undefined && httpVersion !== '1.0') return undefined
-	const origin = `${scheme}://${headers.host ?? '127.0.0.1'}`
 	// URL would read a target that begins with two slashes as another host.
-	const target = url.startsWith('/') ? `${origin}${url}` : url
-	return URL.canParse(target) && /^https?:/i.test(target) ? target : undefined
+	const named = url.startsWith('/') ? `http://${headers.host ?? '127.0.0.1'}${url}` : url
+	if (!URL.canParse(named) || !/^https?:/i.test(named)) return undefined
+	return `${origin}${url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')}`
 }
 
 function requestOf(

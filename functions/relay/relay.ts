@@ -6,7 +6,7 @@ import type { TokenSource } from '../../shared/relay/token-cache.ts'
 import { unavailable } from '../../shared/scim/error.ts'
 import { relaySettings } from '../../shared/tenants/relay-settings.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
-import { relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
+import { type RelayedRequest, relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
 
 /** The namespace of Azure Relay and the credentials for it. */
 export type RelaySettings = {
@@ -65,12 +65,12 @@ const sasSource =
 	async () =>
 		sasToken({ ...rule, expires: Date.now() + hour })
 
-type RelayRoute = { readonly send: SendRelayed; readonly requestId: string; readonly tenant: string }
+type RelayRoute = { readonly send: SendRelayed } & Pick<RelayedRequest, 'requestId' | 'publicBase'>
 
 /** Forwards a request to the SCIM server and returns its answer, without interpreting either. */
 export async function relay(
 	request: ScimRequest,
-	{ send, requestId, tenant }: RelayRoute,
+	{ send, requestId, publicBase }: RelayRoute,
 ): Promise<{
 	readonly status: number
 	readonly headers: Record<string, string>
@@ -88,9 +88,9 @@ export async function relay(
 		headers: request.headers,
 		...(body.byteLength > 0 && { body: new Uint8Array(body) }),
 		requestId,
-		publicBase: `${new URL(request.url).origin}/scim/${tenant}`,
+		publicBase,
 	})
-	const allHeaders = { 'Cache-Control': 'no-store', ...headers }
+	const allHeaders = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', ...headers }
 	if (request.method === 'HEAD' || answer.length === 0) return { status, headers: allHeaders }
 	return { status, headers: allHeaders, body: answer }
 }

@@ -18,11 +18,20 @@ param keyVaultName string
 @description('Optional. Host name of the relay namespace; empty if no tenant is behind a relay.')
 param relayHostName string = ''
 
+@description('Optional. Origin of the URLs in answers; if it is empty, the app takes the host name that Azure gives it.')
+param publicOrigin string = ''
+
 @description('Required. Days for which the feed of changes is kept.')
 param feedDays int
 
 @description('Required. Largest number of users or groups to scan for one request.')
 param scanLimit int
+
+@description('Required. Requests a second that a tenant may send to one instance.')
+param tenantRate int
+
+@description('Required. Requests that a tenant may send to one instance at once.')
+param tenantBurst int
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
@@ -47,8 +56,11 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__accountName: storageAccountName
     AzureWebJobsStorage__clientId: identity.properties.clientId
     AzureWebJobsStorage__credential: 'managedidentity'
+    ROLLCALL_BURST: string(tenantBurst)
     ROLLCALL_FEED_DAYS: string(feedDays)
     ROLLCALL_KEY_VAULT_URL: 'https://${keyVaultName}${environment().suffixes.keyvaultDns}'
+    ROLLCALL_PUBLIC_ORIGIN: publicOrigin
+    ROLLCALL_RATE: string(tenantRate)
     ROLLCALL_RELAY_NAMESPACE: relayHostName
     ROLLCALL_SCAN_LIMIT: string(scanLimit)
     ROLLCALL_TABLES_ENDPOINT: 'https://${storageAccountName}.table.${environment().suffixes.storage}'

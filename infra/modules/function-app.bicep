@@ -12,7 +12,10 @@ param tags { *: string }
 @description('Required. Name of the identity of the app.')
 param identityName string
 
-@description('Required. Address of the container with the package of the app.')
+@description('Required. Name of the identity by which Azure writes and reads the package of the app.')
+param publisherName string
+
+@description('Required. Address of the container that the app is started from.')
 param packageUrl string
 
 @description('Required. Scale: memory of an instance in megabytes, largest number of instances, number of always ready instances, and whether they are spread over zones.')
@@ -28,6 +31,10 @@ param subnetId string?
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
+}
+
+resource publisher 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: publisherName
 }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
@@ -54,6 +61,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     type: 'UserAssigned'
     userAssignedIdentities: {
       '${identity.id}': {}
+      '${publisher.id}': {}
     }
   }
   properties: {
@@ -76,7 +84,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
           value: packageUrl
           authentication: {
             type: 'UserAssignedIdentity'
-            userAssignedIdentityResourceId: identity.id
+            userAssignedIdentityResourceId: publisher.id
           }
         }
       }

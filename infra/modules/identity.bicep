@@ -1,4 +1,4 @@
-metadata description = 'The identity of the function app. It is created before the app, so that its roles exist when the app first starts.'
+metadata description = 'An identity of the function app. It exists before the app does, so its roles can be in place when the app first starts.'
 
 @description('Required. Name of the identity.')
 param name string

@@ -3,6 +3,9 @@ metadata description = 'Makes one service reachable inside the network under its
 @description('Required. Name of the endpoint.')
 param name string
 
+@description('Required. Name of the link between the network and the zone of the service. Endpoints of the same service share the link: a network has one to each zone.')
+param linkName string
+
 @description('Required. Region.')
 param location string
 
@@ -33,7 +36,7 @@ resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
   tags: tags
 
   resource link 'virtualNetworkLinks' = {
-    name: name
+    name: linkName
     location: 'global'
     tags: tags
     properties: {

@@ -7,6 +7,7 @@ type roleName =
   | 'Key Vault Secrets Officer'
   | 'Key Vault Secrets User'
   | 'Monitoring Metrics Publisher'
+  | 'Storage Blob Data Contributor'
   | 'Storage Blob Data Owner'
   | 'Storage Table Data Contributor'
 
@@ -16,6 +17,7 @@ var roleIds = {
   'Key Vault Secrets Officer': 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
   'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6'
   'Monitoring Metrics Publisher': '3913510d-42f4-4e42-8a64-420c390055eb'
+  'Storage Blob Data Contributor': 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
   'Storage Blob Data Owner': 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   'Storage Table Data Contributor': '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }

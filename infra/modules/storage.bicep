@@ -1,4 +1,4 @@
-metadata description = 'One storage account with the tables of the directory and the container with the package of the app. It refuses its access keys.'
+metadata description = 'The storage account of the app: the tables of the directory, and the blobs in which the Functions host keeps its locks. It has keys, but does not take them.'
 
 @description('Required. Name of the account.')
 @minLength(3)
@@ -50,14 +50,6 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     }
   }
 
-  resource blobs 'blobServices' = {
-    name: 'default'
-
-    resource package 'containers' = {
-      name: 'package'
-    }
-  }
-
   resource tables 'tableServices' = {
     name: 'default'
 
@@ -84,6 +76,3 @@ resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (
 
 @description('Resource id of the account.')
 output id string = account.id
-
-@description('Address of the container with the package of the app.')
-output packageUrl string = 'https://${name}.blob.${environment().suffixes.storage}/${account::blobs::package.name}'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
-import { isInDate, newest, type TenantTokenSource, type Token } from './tokens.ts'
+import { isInDate, isStoredDigest, newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 const time = z.iso.datetime({ offset: true })
 
@@ -33,11 +33,14 @@ export function fileSource(path: string, environment: NodeJS.ProcessEnv = proces
 	return async (tenant, now) => newest((await readTokens(path)).get(tenant)?.flatMap(tokenOf) ?? [], now)
 }
 
-/** The values of the tokens that a tenant can use at the time `now`, newest first; none if there is no file. */
+/**
+ * The tokens that a tenant can use at the time `now` and that are stored themselves, not as digests. Newest first; none if
+ * there is no file.
+ */
 export async function tokensIn(path: string, tenant: string, now: number): Promise<readonly string[]> {
 	const tokens = (await readOrEmpty(path)).get(tenant)?.flatMap(tokenOf) ?? []
 	return newest(tokens, now)
-		.filter((token) => isInDate(token, now))
+		.filter((token) => isInDate(token, now) && !isStoredDigest(token.value))
 		.map(({ value }) => value)
 }
 

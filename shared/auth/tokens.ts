@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { unknownNameAllowance } from '../limits/allowance.ts'
 import { unavailable } from '../scim/error.ts'
 
 /** The dates of a token, in milliseconds since 1970. It is valid from `notBefore` and no longer valid at `expires`. */
@@ -8,6 +9,7 @@ export type TokenDates = {
 	readonly expires?: number
 }
 
+/** `value` is the token itself, or the digest that is stored in its place. */
 export type Token = TokenDates & { readonly value: string }
 
 /**
@@ -39,13 +41,9 @@ const freshFor = 5 * minute
 const usableUnread = 10 * minute
 /** If the source cannot be read, the known tokens are used for this long. */
 const usableOffline = 24 * 60 * minute
-/** An unknown token makes us read the source this often at most, so that a new token works soon. */
-const rereadPause = 30 * second
-/** If no tokens are known, the source is read this often at most. */
-const retryPause = 5 * second
+/** The tokens of a tenant are read this often at most, whatever is sent. So a new token works within this time. */
+const rereadPause = 2 * second
 const maxTenants = 10_000
-/** Lookups a minute for names without tokens. Any caller can make up such names. */
-const unknownNamesPerMinute = 60
 /** The largest number of valid tokens of a tenant. Older tokens do not count. */
 const maxTokens = 4
 
@@ -71,17 +69,31 @@ type TenantTokens = {
  */
 export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): TokenVerifier {
 	const entries = new Map<string, TenantTokens>()
-	const isWithinAllowance = allowance(unknownNamesPerMinute, now)
+	/** The names of the entries without known tokens. Those that were used last are at the end. */
+	const unknownNames = new Set<string>()
+	const isWithinAllowance = unknownNameAllowance(now)
+
+	/** Forgets names without tokens as soon as their entries say nothing more. So they push no tenant out. */
+	const forgetUnknownNames = (): void => {
+		for (const name of unknownNames) {
+			const entry = entries.get(name)
+			if (entry?.pendingRead !== undefined || !isUnknownName(entry, now())) break
+			entries.delete(name)
+			unknownNames.delete(name)
+		}
+	}
 
 	/** The entry of a tenant. It moves to the end of the queue of entries to forget. */
 	const entryOf = (tenant: string): TenantTokens => {
 		const entry = entries.get(tenant) ?? { tokens: [], read: Number.NEGATIVE_INFINITY, asked: Number.NEGATIVE_INFINITY }
 		entries.delete(tenant)
+		forgetUnknownNames()
 		for (const [oldest] of entries) {
 			if (entries.size < maxTenants) break
 			entries.delete(oldest)
 		}
 		entries.set(tenant, entry)
+		if (usableTokens(entry, now()).length === 0) moveToEnd(unknownNames, tenant)
 		return entry
 	}
 
@@ -90,8 +102,9 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		entry.asked = asked
 		try {
 			const tokens = await source(tenant, asked)
-			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: digestOf(value) }))
+			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: storedDigest(value) }))
 			entry.read = asked
+			if (entry.tokens.length > 0) unknownNames.delete(tenant)
 			delete entry.failure
 		} catch (cause) {
 			entry.failure = { cause }
@@ -109,7 +122,9 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 	return async (tenant, token) => {
 		const digest = digestOf(token)
 		const current = entries.get(tenant)
-		const isKnown = isAccepted(current, digest, now())
+		// Otherwise, what a reader of the store finds there would be a token.
+		const isRefused = isStoredDigest(token)
+		const isKnown = !isRefused && isAccepted(current, digest, now())
 		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
@@ -117,7 +132,7 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		const pendingRead = entry.pendingRead !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
 		if (isKnown && age < usableUnread) return true
 		await pendingRead
-		if (isAccepted(entry, digest, now())) return true
+		if (!isRefused && isAccepted(entry, digest, now())) return true
 		if (entry.failure === undefined) return false
 		// The token may be new or wrong: only the source can tell.
 		const seconds = Math.max(1, Math.ceil(pauseLeft(entry, now()) / second))
@@ -141,6 +156,27 @@ export function newest<T extends TokenDates>(tokens: readonly T[], now: number):
 export const isInDate = ({ notBefore, expires }: TokenDates, now: number): boolean =>
 	(notBefore ?? now) <= now && now < (expires ?? Number.POSITIVE_INFINITY)
 
+/** Marks a digest that is stored in place of a token. */
+const digestMark = 'sha256:'
+
+/** Whether a stored text, or a text that a client presents, is marked as a digest. */
+export const isStoredDigest = (text: string): boolean => text.startsWith(digestMark)
+
+/**
+ * The text that is stored in place of a token: `sha256:` and the digest in base64url. A reader of the store cannot find the
+ * token by it, if the token was made of 256 random bits. The digest of a text that a person chose could be guessed.
+ */
+export const storedDigestOf = (token: string): string => markedDigest(digestOf(token))
+
+const markedDigest = (digest: Buffer): string => `${digestMark}${digest.toString('base64url')}`
+
+/** The digest of a stored token. A malformed digest is that of no token. */
+function storedDigest(value: string): Buffer {
+	if (!isStoredDigest(value)) return digestOf(value)
+	const digest = Buffer.from(value.slice(digestMark.length), 'base64url')
+	return digest.length === noDigest.digest.length && markedDigest(digest) === value ? digest : noDigest.digest
+}
+
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 
 /** A digest that no token has. */
@@ -159,24 +195,13 @@ const usableTokens = (entry: TenantTokens | undefined, now: number): readonly To
 	entry !== undefined && now - entry.read < usableOffline ? entry.tokens : []
 
 /** Milliseconds until the source may be asked again. */
-function pauseLeft({ read, asked }: TenantTokens, now: number): number {
-	const pause = now - read < usableOffline ? rereadPause : retryPause
-	return asked + pause - now
-}
+const pauseLeft = ({ asked }: TenantTokens, now: number): number => asked + rereadPause - now
 
 /** Says whether the next lookup would be for a name without known tokens. */
 const isUnknownName = (entry: TenantTokens | undefined, now: number): boolean =>
 	entry === undefined || (pauseLeft(entry, now) <= 0 && usableTokens(entry, now).length === 0)
 
-/** Returns true at most `perMinute` times a minute. */
-function allowance(perMinute: number, now: () => number): () => boolean {
-	let current = Number.NEGATIVE_INFINITY
-	let used = 0
-	return () => {
-		const started = Math.floor(now() / minute)
-		if (started !== current) used = 0
-		current = started
-		used++
-		return used <= perMinute
-	}
+function moveToEnd(names: Set<string>, name: string): void {
+	names.delete(name)
+	names.add(name)
 }

@@ -10,6 +10,12 @@ const integer = z
 	.union([z.number(), z.string().regex(/^[+-]?\d{1,15}$/)])
 	.transform(Number)
 	.pipe(z.int())
+
+/** A position of any size. One beyond 2^53 counts as 2^53 - 1, which is behind every resource. */
+const position = z
+	.union([z.number(), z.string().regex(/^[+-]?\d+$/)])
+	.transform((value) => Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER))
+	.pipe(z.int())
 const names = z.union([z.string(), z.array(z.string())])
 
 const queryParameters = z
@@ -22,7 +28,7 @@ const queryParameters = z
 			.string()
 			.toLowerCase()
 			.pipe(z.enum(['ascending', 'descending'])),
-		startIndex: integer,
+		startIndex: position,
 		count: integer,
 		cursor: z.string(),
 	})

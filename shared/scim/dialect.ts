@@ -1,5 +1,6 @@
 import type { Attribute } from './attribute.ts'
 import type { CompareValue, Filter } from './filter/ast.ts'
+import { urn } from './urn.ts'
 
 // What clients send that RFC 7643 and RFC 7644 do not allow, and that we understand all the same. There is one function
 // for each deviation. It adds its name to the quirks of the request when it applies.
@@ -7,15 +8,20 @@ import type { CompareValue, Filter } from './filter/ast.ts'
 /** A tolerated deviation, by the name of the function that understands it. */
 export type Quirk =
 	| 'booleanFromString'
+	| 'complexFromJson'
 	| 'complexFromString'
 	| 'singleFromList'
 	| 'roleFromJson'
 	| 'displayFromDisplayName'
+	| 'operationsAlone'
+	| 'emptySchemas'
+	| 'urnInOtherSpelling'
 	| 'operationInAnyCase'
 	| 'namesInAnyCase'
 	| 'elementFromFilter'
 	| 'listOfSingle'
 	| 'namesValuesToRemove'
+	| 'unknownLeftOut'
 
 /**
  * The deviations tolerated in one request, in the order of their first appearance. The caller makes the set and keeps
@@ -41,29 +47,44 @@ export function readBoolean(value: unknown): unknown {
 }
 
 /**
- * Entra writes a complex value that has a `value` as that value alone: `"manager": "2819c223"`, `"members": ["2819c223"]`.
+ * The client of SCIM-SDK writes complex values as JSON inside a string: `"members": "[{\"value\":\"2819c223\"}]"`.
+ * https://github.com/Captain-P-Goldfish/SCIM-SDK/issues/404
+ */
+export function complexFromJson(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (attribute.type !== 'complex' || typeof value !== 'string' || !looksLikeJson(value)) return value
+	const parsed = parsedJson(value)
+	if (parsed === undefined) return value
+	quirks.add('complexFromJson')
+	return parsed
+}
+
+/**
+ * Entra writes a manager or a member as its id alone: `"manager": "2819c223"`, `"members": ["2819c223"]`. Others write roles
+ * like this. In other attributes a string is a mistake, and a string that looks like JSON is one everywhere.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+ * https://github.com/pingidentity/scim/issues/37
  */
 export function complexFromString(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
-	if (typeof value !== 'string' || !attribute.subAttributes.has('value')) return value
+	if (typeof value !== 'string' || !writtenAsString.has(attribute.name) || looksLikeJson(value)) return value
 	quirks.add('complexFromString')
 	return { value }
 }
 
+const writtenAsString: ReadonlySet<string> = new Set(['manager', 'members', 'roles'])
+
 /**
  * Entra writes a single complex value as a list of one: `"manager": [{"value": "2819c223"}]`. Older jobs write a simple
- * value like this too: `"displayName": [{"$ref": null, "value": "Babs"}]`.
+ * value like this too: `"displayName": [{"$ref": null, "value": "Babs"}]`. The client of SCIM-SDK writes `["de"]`.
  * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
  * https://github.com/jelhub/scimgateway
+ * https://github.com/Captain-P-Goldfish/SCIM-SDK/issues/968
  */
 export function singleFromList(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
 	if (!Array.isArray(value) || value.length !== 1) return value
 	const element: unknown = value[0]
-	const isComplex = attribute.type === 'complex'
-	const hasValue = typeof element === 'object' && element !== null && 'value' in element
-	if (!isComplex && !hasValue) return value
 	quirks.add('singleFromList')
-	return isComplex || !hasValue ? element : element.value
+	const hasValue = typeof element === 'object' && element !== null && 'value' in element
+	return attribute.type !== 'complex' && hasValue ? element.value : element
 }
 
 /**
@@ -95,6 +116,56 @@ export function displayFromDisplayName({ subAttributes }: Attribute, name: strin
 	}
 	quirks.add('displayFromDisplayName')
 	return 'display'
+}
+
+/**
+ * RFC 7644 section 3.7.3 itself prints the `data` of a PATCH in a bulk request as the bare list of its operations. Clients
+ * that follow the example send it so.
+ * https://www.rfc-editor.org/rfc/rfc7644#section-3.7.3
+ */
+export function operationsAlone(data: unknown, quirks: Quirks): unknown {
+	if (!Array.isArray(data)) return data
+	quirks.add('operationsAlone')
+	return { Operations: data }
+}
+
+/**
+ * Clients of generated models send `"schemas": []` if nothing has set it. RFC 7643 section 3 requires the URN of the message.
+ * https://github.com/python-scim/scim2-models/issues/93
+ */
+export function emptySchemas(schemas: readonly unknown[], quirks: Quirks): void {
+	if (schemas.length === 0) quirks.add('emptySchemas')
+}
+
+/**
+ * Entra's older jobs (`customappsso`) write a dot after the URN of a schema: `urn:…:enterprise:2.0:User.department`. Others
+ * write it before the last word of the URN: `urn:…:enterprise:2.0.User`. OneLogin writes the names of SCIM 1 and of drafts:
+ * `urn:scim:schemas:extension:enterprise:1.0:department`.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
+ * https://developers.onelogin.com/scim/define-user-schema
+ *
+ * @returns the name with the URN of RFC 7643. A core name of SCIM 1 loses its URN, which stands for users and groups alike.
+ */
+export function urnInOtherSpelling(name: string, quirks: Quirks): string {
+	const meant = dottedUrn(name) ?? oldUrn(name) ?? name
+	if (meant !== name) quirks.add('urnInOtherSpelling')
+	return meant
+}
+
+const dotted = /^(urn:ietf:params:scim:schemas:(?:core|extension:enterprise):2\.0)[:.](user|group)(?:[:.](.+))?$/i
+
+function dottedUrn(name: string): string | undefined {
+	const [, start, word, rest] = dotted.exec(name) ?? []
+	if (start === undefined || word === undefined) return undefined
+	return rest === undefined ? `${start}:${word}` : `${start}:${word}:${rest}`
+}
+
+const old = /^urn:scim:schemas:(core|extension:enterprise):[12]\.0(?::(?:user|group))?(?:[:.](.+))?$/i
+
+function oldUrn(name: string): string | undefined {
+	const [, schema, rest] = old.exec(name) ?? []
+	if (schema === undefined || schema.toLowerCase() === 'core') return rest
+	return rest === undefined ? urn.enterpriseUser : `${urn.enterpriseUser}:${rest}`
 }
 
 /**
@@ -157,6 +228,18 @@ export function namesValuesToRemove({ value }: { readonly value?: unknown }, qui
 	return true
 }
 
+/**
+ * Clients send attributes that the schema does not have, also as the path of an operation: Entra those of its mappings,
+ * Okta `password`. Nothing of them is stored, and the rest of the request is done. Otherwise a custom attribute would cost
+ * the `"active": false` beside it.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes
+ * https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20/
+ */
+export function unknownLeftOut(quirks: Quirks): undefined {
+	quirks.add('unknownLeftOut')
+	return undefined
+}
+
 function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | undefined {
 	if (filter.kind === 'attributeExpression') {
 		const isLiteral = filter.operator === 'eq' && filter.path.sub === undefined
@@ -172,10 +255,17 @@ function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | un
 	return element
 }
 
+const looksLikeJson = (text: string): boolean => /^\s*[[{]/.test(text)
+
 function parsedObject(json: string): Readonly<Record<string, unknown>> | undefined {
+	const value = parsedJson(json)
+	return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+}
+
+/** The value that a JSON text holds; undefined for any other text. */
+function parsedJson(json: string): unknown {
 	try {
-		const value: unknown = JSON.parse(json)
-		return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+		return JSON.parse(json)
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined
 		throw error

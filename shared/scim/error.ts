@@ -88,6 +88,10 @@ export const payloadTooLarge = (detail: string): ScimError => new ScimError(413,
 
 export const unsupportedMediaType = (detail: string): ScimError => new ScimError(415, detail)
 
+/** 429: the caller may send the request again after some seconds. */
+export const tooManyRequests = (detail: string, retryAfterSeconds: number): ScimError =>
+	new ScimError(429, detail, { headers: { 'Retry-After': String(retryAfterSeconds) } })
+
 export const notImplemented = (detail: string): ScimError => new ScimError(501, detail)
 
 /** 503: a service of ours cannot be reached. A 401 or 404 instead would quarantine an Entra provisioning job. */

@@ -1,3 +1,4 @@
+import type { Quirks } from './dialect.ts'
 import { invalidPath } from './error.ts'
 import type { Filter } from './filter/ast.ts'
 import { type Language, Lexer } from './filter/lex.ts'
@@ -19,8 +20,8 @@ const pathLanguage: Language = { name: 'path', maxLength: 1024, refuse: invalidP
  *
  * @throws ScimError 400 `invalidPath` with the position and the text found there, or with the limit
  */
-export function parsePath(text: string): Path {
-	const lexer = new Lexer(text, pathLanguage)
+export function parsePath(text: string, quirks: Quirks = new Set()): Path {
+	const lexer = new Lexer(text, pathLanguage, quirks)
 	const path = lexer.attributePath()
 	const filter = path.sub === undefined ? takeValueFilter(lexer) : undefined
 	const sub = filter && lexer.subAttribute()
@@ -33,8 +34,8 @@ export function parsePath(text: string): Path {
  *
  * @throws ScimError 400 `invalidPath`
  */
-export function parseAttributePath(text: string): AttributePath {
-	const lexer = new Lexer(text, pathLanguage)
+export function parseAttributePath(text: string, quirks: Quirks = new Set()): AttributePath {
+	const lexer = new Lexer(text, pathLanguage, quirks)
 	const path = lexer.attributePath()
 	lexer.end('the end')
 	return path

@@ -1,4 +1,5 @@
 import { type Attribute, type Attributes, findAttribute } from './attribute.ts'
+import { type Quirks, urnInOtherSpelling } from './dialect.ts'
 import { invalidValue } from './error.ts'
 import { readAttributePath } from './filter/lex.ts'
 import { commonAttributes, type ResourceId } from './resource.ts'
@@ -32,14 +33,15 @@ type AttributeNames = string | readonly string[] | undefined
 export function parseSelection(
 	parameters: { readonly attributes?: AttributeNames; readonly excludedAttributes?: AttributeNames },
 	types: readonly ResourceType[],
+	quirks: Quirks = new Set(),
 ): Selection {
 	const only = namesOf('attributes', parameters.attributes)
 	const except = namesOf('excludedAttributes', parameters.excludedAttributes)
 	if (only.length > 0 && except.length > 0) {
 		throw invalidValue('attributes and excludedAttributes are mutually exclusive: send one of them')
 	}
-	if (only.length > 0) return { mode: 'only', named: attributesNamed(only, types) }
-	return except.length > 0 ? { mode: 'except', named: attributesNamed(except, types) } : defaultSelection
+	if (only.length > 0) return { mode: 'only', named: attributesNamed(only, types, quirks) }
+	return except.length > 0 ? { mode: 'except', named: attributesNamed(except, types, quirks) } : defaultSelection
 }
 
 /**
@@ -61,13 +63,17 @@ function namesOf(parameter: string, value: AttributeNames = []): readonly string
 	return names
 }
 
-const attributesNamed = (names: readonly string[], types: readonly ResourceType[]): ReadonlySet<Attribute> =>
-	new Set(types.flatMap((type) => names.flatMap((name) => attributesOfName(name, type))))
+const attributesNamed = (
+	names: readonly string[],
+	types: readonly ResourceType[],
+	quirks: Quirks,
+): ReadonlySet<Attribute> =>
+	new Set(types.flatMap((type) => names.flatMap((name) => attributesOfName(name, type, quirks))))
 
-function attributesOfName(name: string, type: ResourceType): readonly Attribute[] {
-	const extension = findExtension(type, name)
+function attributesOfName(name: string, type: ResourceType, quirks: Quirks): readonly Attribute[] {
+	const extension = findExtension(type, urnInOtherSpelling(name, quirks))
 	if (extension !== undefined) return [...extension.attributes.values()]
-	const path = readAttributePath(name)
+	const path = readAttributePath(name, quirks)
 	const resolved = path && resolveAttribute(type, path)
 	return resolved === undefined ? [] : [resolved.subAttribute ?? resolved.attribute]
 }
@@ -89,13 +95,17 @@ export function project(resource: Projection, type: ResourceType, selection: Sel
 		const projected = isObject(values) ? projectValues(values, attributes, selection) : {}
 		if (!isEmpty(projected)) extensions[urn] = projected
 	}
-	return {
+	// A resource without values of an extension does not name its URN. With `attributes`, `schemas` is as it is stored.
+	const isExcluded = (urn: string) =>
+		selection.mode === 'except' && isObject(resource[urn]) && !Object.hasOwn(extensions, urn)
+	const projected = {
 		schemas: resource.schemas,
 		id: resource.id,
 		...projectValues(resource, type.schema.attributes, selection),
 		...extensions,
 		...projectValues(resource, commonAttributes, selection),
 	}
+	return { ...projected, schemas: resource.schemas.filter((urn) => !isExcluded(urn)) }
 }
 
 /** Leaves out of one attribute's value what the client does not want; undefined if the client wants nothing of it. */
@@ -135,6 +145,8 @@ function projectValue(value: unknown, attribute: Attribute, selection: Selection
 		return kept.length === 0 ? undefined : Object.fromEntries(kept)
 	}
 	if (!Array.isArray(value)) return project(value)
+	// A list that has no elements at all is one that a GET shows as empty: the members of a group.
+	if (value.length === 0) return value
 	const elements = value.map(project).filter((element) => element !== undefined)
 	return elements.length === 0 ? undefined : elements
 }

@@ -1,3 +1,4 @@
+import { withActive } from './active.ts'
 import type { AttributeValues, Member, Resource, StoredResource } from './resource.ts'
 import type { ResourceType } from './resource-type.ts'
 import type { JsonObject } from './value.ts'
@@ -9,11 +10,8 @@ export function represent(stored: StoredResource, type: ResourceType, baseUrl: s
 	return {
 		schemas: schemasOf(type, attributes),
 		id,
-		...attributes,
-		...(members !== undefined &&
-			members.length > 0 && {
-				members: representMembers(members, baseUrl),
-			}),
+		...withActive(type, attributes),
+		...(members !== undefined && { members: representMembers(members, baseUrl) }),
 		...(groups !== undefined &&
 			groups.length > 0 && {
 				groups: groups.map(({ value, display }) => ({

@@ -22,9 +22,9 @@ export const limits = {
 	cursorTimeout: 3600,
 } as const satisfies ServiceLimits
 
-/** RFC 7643 section 5, with the pagination of RFC 9865 section 4. */
+/** RFC 7643 section 5, with the pagination of RFC 9865 section 4, and nothing of ours: a client may refuse other members. */
 export type ServiceProviderConfig = {
-	readonly schemas: readonly [typeof urn.serviceProviderConfig, typeof urn.changes]
+	readonly schemas: readonly [typeof urn.serviceProviderConfig]
 	readonly documentationUri?: string
 	readonly patch: Feature
 	readonly bulk: Feature & Pick<ServiceLimits, 'maxOperations' | 'maxPayloadSize'>
@@ -34,8 +34,6 @@ export type ServiceProviderConfig = {
 	readonly etag: Feature
 	readonly pagination: Pagination
 	readonly authenticationSchemes: readonly AuthenticationScheme[]
-	/** An extension of ours: the feed of changes. */
-	readonly [urn.changes]: Feature & { readonly endpoint: string }
 	readonly meta: { readonly resourceType: 'ServiceProviderConfig'; readonly location: string }
 }
 
@@ -72,7 +70,7 @@ export const serviceProviderConfig = (
 	{ maxResults, defaultCount, maxOperations, maxPayloadSize, cursorTimeout }: ServiceLimits,
 	documentationUri?: string,
 ): ServiceProviderConfig => ({
-	schemas: [urn.serviceProviderConfig, urn.changes],
+	schemas: [urn.serviceProviderConfig],
 	...(documentationUri !== undefined && { documentationUri }),
 	patch: { supported: true },
 	bulk: { supported: true, maxOperations, maxPayloadSize },
@@ -89,6 +87,5 @@ export const serviceProviderConfig = (
 		cursorTimeout,
 	},
 	authenticationSchemes: [bearerToken],
-	[urn.changes]: { supported: true, endpoint: `${baseUrl}/Changes` },
 	meta: { resourceType: 'ServiceProviderConfig', location: `${baseUrl}/ServiceProviderConfig` },
 })

@@ -14,5 +14,4 @@ export const urn = {
 	error: 'urn:ietf:params:scim:api:messages:2.0:Error',
 	/** Ours: the feed of changes. */
 	changeList: 'urn:rollcall:params:scim:api:messages:1.0:ChangeList',
-	changes: 'urn:rollcall:params:scim:extension:1.0:Changes',
 } as const

@@ -1,11 +1,14 @@
 import { type Attribute, findAttribute } from './attribute.ts'
 import {
 	booleanFromString,
+	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
 	type Quirks,
 	roleFromJson,
 	singleFromList,
+	unknownLeftOut,
+	urnInOtherSpelling,
 } from './dialect.ts'
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
@@ -26,8 +29,8 @@ export const isUnassigned = (value: unknown): boolean =>
 export type ClientValue = { readonly value: unknown; readonly at: string; readonly quirks: Quirks }
 
 /**
- * Reads the attributes of a resource from a POST or PUT body; a group's members are among them. Unknown names are
- * ignored, and so are attributes that only the service provider writes (RFC 7644 sections 3.3 and 3.5.1).
+ * Reads the attributes of a resource from a POST or PUT body; a group's members are among them. Unknown names are left
+ * out, and so are attributes that only the service provider writes (RFC 7644 sections 3.3 and 3.5.1).
  *
  * @throws ScimError 400 `invalidSyntax` for a body of the wrong shape, `invalidValue` for a value of the wrong type
  */
@@ -35,7 +38,7 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 	if (!isObject(body)) throw invalidSyntax(`the body must be a JSON object, not ${shown(body)}`)
 	const values: Record<string, unknown> = {}
 	const extensions: Record<string, Record<string, unknown>> = {}
-	for (const { extension, attribute, input, at } of assignmentsOf(type, body)) {
+	for (const { extension, attribute, input, at } of [...assignmentsOf(type, body, quirks)]) {
 		if (attribute.mutability === 'readOnly') continue
 		const value = parseValue(attribute, { value: input, at, quirks })
 		if (value === undefined) continue
@@ -53,22 +56,24 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 /** One name of a JSON object and the attribute that it names. `input` is the unread value; `at` is its place. */
 export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly at: string }
 
-/** Finds the attributes that the names of an object stand for, also below an extension's URN. Skips unknown names. */
-function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assignment> {
-	for (const [name, input] of Object.entries(object)) {
+/** Finds the attributes that the names of an object stand for, also below an extension's URN. Leaves out unknown names. */
+function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks): Generator<Assignment> {
+	for (const [sent, input] of Object.entries(object)) {
+		const name = urnInOtherSpelling(sent, quirks)
 		const extension = findExtension(type, name)
 		if (extension !== undefined) {
 			if (isUnassigned(input)) continue
 			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object, not ${shown(input)}`)
 			for (const [inner, value] of Object.entries(input)) {
 				const attribute = findAttribute(extension.attributes, inner)
-				if (attribute !== undefined)
-					yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
+				if (attribute === undefined) unknownLeftOut(quirks)
+				else yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
 			}
 			continue
 		}
 		const resolved = resolveAttribute(type, { name })
-		if (resolved !== undefined) yield { ...resolved, input, at: resolved.attribute.name }
+		if (resolved === undefined) unknownLeftOut(quirks)
+		else yield { ...resolved, input, at: resolved.attribute.name }
 	}
 }
 
@@ -78,21 +83,67 @@ function* assignmentsOf(type: ResourceType, object: JsonObject): Generator<Assig
  * @throws ScimError 400 `invalidValue`
  */
 export function parseValue(attribute: Attribute, input: ClientValue): unknown {
-	const { value, at, quirks } = input
+	const { at, quirks } = input
+	const value = complexFromJson(attribute, input.value, quirks)
 	if (!attribute.multiValued) {
 		return parseElement(attribute, { value: singleFromList(attribute, value, quirks), at, quirks })
 	}
 	if (isUnassigned(value)) return undefined
-	if (!Array.isArray(value)) return assignedIn([parseListed(attribute, input)])
+	if (!Array.isArray(value)) return assignedIn(attribute, [parseListed(attribute, { value, at, quirks })])
 	requireFew(attribute, value)
 	return assignedIn(
+		attribute,
 		value.map((element, index) => parseListed(attribute, { value: element, at: `${at}[${index}]`, quirks })),
 	)
 }
 
-function assignedIn(elements: readonly unknown[]): readonly unknown[] | undefined {
+/** The elements that have a value, each once; undefined if there are none. */
+function assignedIn(attribute: Attribute, elements: readonly unknown[]): readonly unknown[] | undefined {
 	const assigned = elements.filter((element) => element !== undefined)
-	return assigned.length === 0 ? undefined : assigned
+	if (assigned.length === 0) return undefined
+	// A group may have a million members. Members with one id become one member elsewhere.
+	return isMembers(attribute) ? assigned : withElements(attribute, [], assigned)
+}
+
+/**
+ * Adds elements to those of a multi-valued attribute. No two elements may have the same type and value (RFC 7643 section
+ * 2.4). So an element that is already there takes the other sub-attributes of the added one. It becomes primary if the
+ * added one is primary.
+ */
+export function withElements(
+	attribute: Attribute,
+	current: readonly unknown[],
+	added: readonly unknown[],
+): readonly unknown[] {
+	const next = [...current]
+	const positions = new Map(current.map((element, position) => [identityOf(attribute, element), position]))
+	for (const element of added) {
+		const identity = identityOf(attribute, element)
+		const position = positions.get(identity)
+		if (position === undefined) {
+			positions.set(identity, next.length)
+			next.push(element)
+		} else {
+			next[position] = completed(next[position], element)
+		}
+	}
+	return next
+}
+
+/** Returns the element itself if the added one says nothing new. An element that is primary stays primary. */
+function completed(element: unknown, added: unknown): unknown {
+	if (!isObject(element) || !isObject(added)) return element
+	const { primary, ...others } = added
+	const merged = { ...element, ...others, ...(primary === true && { primary }) }
+	return sameValue(merged, element) ? element : merged
+}
+
+/** A key that is equal for the same value of an attribute. `primary` is not part of it (RFC 7643 section 2.4). */
+function identityOf(attribute: Attribute, element: unknown): string {
+	if (!isObject(element)) return JSON.stringify(element)
+	if (element.value !== undefined) return JSON.stringify([element.type, element.value])
+	const { primary: _, ...rest } = element
+	return JSON.stringify([...attribute.subAttributes.values()].map(({ name }) => rest[name]))
 }
 
 /** Says whether an attribute is the `members` of a group, which are stored apart from its other values. */
@@ -153,11 +204,12 @@ function parseComplex(attribute: Attribute, input: ClientValue): JsonObject | un
  */
 export function parseSubAttributes(attribute: Attribute, input: ClientValue): ReadonlyMap<string, unknown> {
 	const { at, quirks } = input
-	const object = complexFromString(attribute, input.value, quirks)
+	const object = complexFromString(attribute, complexFromJson(attribute, input.value, quirks), quirks)
 	if (!isObject(object)) throw invalidValue(`${at} must be an object, not ${shown(input.value)}`)
 	const values = new Map<string, unknown>()
 	for (const [name, value] of Object.entries(roleFromJson(attribute, object, quirks))) {
 		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name, quirks))
+		if (subAttribute === undefined) unknownLeftOut(quirks)
 		if (subAttribute === undefined || subAttribute.mutability === 'readOnly') continue
 		if (values.has(subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
 		values.set(subAttribute.name, parseValue(subAttribute, { value, at: `${at}.${subAttribute.name}`, quirks }))

@@ -1,3 +1,4 @@
+import { Fault } from '../fault.ts'
 import { expiredCursor } from '../scim/error.ts'
 import { kindOfId, timeOfId } from '../scim/id.ts'
 import type { Directory } from './rows/directory.ts'
@@ -70,7 +71,7 @@ const keyAt = (time: number): string => feedRow.key(time.toString(16).padStart(1
 
 function entryOf(row: Row): ChangeEntry {
 	const operation = lastPartOf(row.RowKey)
-	if (kindOfId(operation) !== 'Operation') throw new TypeError(`row ${row.RowKey} is no entry of the feed`)
+	if (kindOfId(operation) !== 'Operation') throw new Fault('a row c| is no entry of the feed')
 	return {
 		operation,
 		time: timeOfId(operation),

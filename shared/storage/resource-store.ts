@@ -30,7 +30,7 @@ export type ResourceStore = {
 	/**
 	 * Reads a group, and what `write` makes of its members, page by page, so that not all of them are in memory at once.
 	 * `write` must be pure: if a large change, or a change of attributes and members together, comes in between, it is
-	 * called again from the first page. Members are left out if `isKnown` holds of the version.
+	 * called again from the first page. Members are left out if `skipMembersIf` holds of the version.
 	 */
 	getGroup<T>(id: string, options: GroupOptions<T>): Promise<GroupInPieces<T> | undefined>
 

@@ -42,7 +42,7 @@ export function openDirectory(options: DirectoryOptions): ResourceStore {
 		create: (type, draft) => create(directory, type, draft),
 		get: (type, id, include) => read(directory, type, id, include),
 		getGroup: (id, options) => getGroup(directory, id, options),
-		query: (type, asked) => query(directory, type, asked),
+		query: (type, request) => query(directory, type, request),
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),
 		changes: (operation, count) => changesAfter(directory, operation, count),

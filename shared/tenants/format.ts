@@ -81,8 +81,14 @@ export type Formats = {
 	readonly steps: readonly FormatStep[]
 }
 
-/** The formats of this version. */
-export const formats: Formats = { newest: 1, target: 1, steps: [] }
+/** The formats of this version. Format 2 has the rows of format 1, and tokens may be stored as digests. */
+export const formats: Formats = { newest: 2, target: 1, steps: [] }
+
+/**
+ * Whether a new token of a tenant may be stored as a digest. An app that does not know format 2 would compare the digest
+ * as if it were the token, and would refuse the right token with 401. In format 2 such an app answers 503.
+ */
+export const isDigestAllowed = (format: TenantFormat): boolean => writtenFormat(format) >= 2
 
 /** The format in which rows of a tenant are to be written. */
 export const writtenFormat = ({ number, stage }: TenantFormat): number => (stage === 'announced' ? number - 1 : number)

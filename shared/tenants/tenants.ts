@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
+import { unknownNameAllowance } from '../limits/allowance.ts'
 import type { IdGenerator } from '../scim/id.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
@@ -23,7 +24,15 @@ export type Tenant = {
 export type TenantSettings = Readonly<Record<string, unknown>>
 
 export type Tenants = {
-	/** A tenant, at most a minute old; so is its absence. */
+	/**
+	 * A tenant, at most a minute old; so is its absence.
+	 *
+	 * Names that are not in use are looked up one by one 60 times a minute. Beyond that a name is looked up in a list of all
+	 * tenants, which is read at most once in 30 seconds. A flood of made-up names therefore costs no requests and pushes no
+	 * tenant out of the cache.
+	 *
+	 * @throws ScimError 503 if storage cannot be read
+	 */
 	getTenant(name: string): Promise<Tenant | undefined>
 
 	/** Creates a tenant and its table, and the table of tenants if it is missing. */
@@ -74,23 +83,86 @@ export const parseTenantName = (text: string): string | undefined =>
 export const tenantsTable = 'tenants'
 const cacheFor = 60_000
 const cacheSize = 10_000
+const listFor = 30_000
+
+type CachedTenant = { readonly until: number; readonly tenant: Tenant }
+
+/** The rows of all tenants by name, as they were at the time `asOf`. */
+type TenantList = { readonly asOf: number; readonly rows: Promise<ReadonlyMap<string, Row>> }
 
 /** The tenants of a storage account. */
 export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): Tenants {
-	const cache = new Map<string, { readonly until: number; readonly tenant: Promise<Tenant | undefined> }>()
+	const cache = new Map<string, CachedTenant>()
+	/** The names that were looked up one by one and are not in use, in the order of the times at which that is forgotten. */
+	const absences = new Map<string, number>()
+	const reading = new Map<string, Promise<Tenant | undefined>>()
+	const isWithinAllowance = unknownNameAllowance(now)
+	let list: TenantList = { asOf: Number.NEGATIVE_INFINITY, rows: Promise.resolve(new Map()) }
 
 	const read = async (name: string): Promise<Tenant | undefined> => {
 		const row = await partitionOf(tables, name).get(name)
 		return row === undefined ? undefined : tenantOf(row)
 	}
 
-	const remember = (name: string, tenant: Promise<Tenant | undefined>): void => {
-		cache.delete(name)
+	const remember = (tenant: Tenant, asOf: number): void => {
+		cache.delete(tenant.name)
 		for (const [oldest] of cache) {
 			if (cache.size < cacheSize) break
 			cache.delete(oldest)
 		}
-		cache.set(name, { until: now() + cacheFor, tenant })
+		cache.set(tenant.name, { until: asOf + cacheFor, tenant })
+		absences.delete(tenant.name)
+	}
+
+	const rememberAbsence = (name: string, asOf: number): void => {
+		cache.delete(name)
+		for (const [first, until] of absences) {
+			if (now() < until) break
+			absences.delete(first)
+		}
+		absences.delete(name)
+		absences.set(name, asOf + cacheFor)
+	}
+
+	const forget = (name: string): void => {
+		cache.delete(name)
+		reading.delete(name)
+	}
+
+	/** Reads a tenant once for all requests that wait for it. */
+	const readOnce = (name: string): Promise<Tenant | undefined> => {
+		const asOf = now()
+		const started =
+			reading.get(name) ??
+			read(name)
+				.then((tenant) => {
+					// A change of the tenant in the meantime has made the answer too old to remember.
+					if (reading.get(name) !== started) return tenant
+					if (tenant === undefined) rememberAbsence(name, asOf)
+					else remember(tenant, asOf)
+					return tenant
+				})
+				.finally(() => {
+					if (reading.get(name) === started) reading.delete(name)
+				})
+		reading.set(name, started)
+		return started
+	}
+
+	const readList = async () => {
+		const rows = new Map<string, Row>()
+		for await (const page of tables.everyRow(tenantsTable)) for (const row of page) rows.set(row.RowKey, row)
+		return rows
+	}
+
+	const findInList = async (name: string): Promise<Tenant | undefined> => {
+		if (now() >= list.asOf + listFor) list = { asOf: now(), rows: readList() }
+		const { asOf, rows } = list
+		const row = (await rows).get(name)
+		if (row === undefined) return undefined
+		const tenant = tenantOf(row)
+		remember(tenant, asOf)
+		return tenant
 	}
 
 	return {
@@ -98,14 +170,9 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			if (parseTenantName(name) === undefined) return undefined
 			const known = cache.get(name)
 			if (known !== undefined && now() < known.until) return known.tenant
-			const tenant = read(name)
-			remember(name, tenant)
-			try {
-				return await tenant
-			} catch (error) {
-				cache.delete(name)
-				throw error
-			}
+			if (now() < (absences.get(name) ?? 0)) return undefined
+			const isUnknownName = known === undefined && !reading.has(name)
+			return isUnknownName && !isWithinAllowance() ? findInList(name) : readOnce(name)
 		},
 
 		async createTenant({ name, mode, settings }) {
@@ -124,7 +191,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
 			if (outcome === 'exists') return outcome
-			remember(name, Promise.resolve(tenant))
+			remember(tenant, now())
 			return tenant
 		},
 
@@ -136,7 +203,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 
 		async updateSettings(name, revise) {
 			const table = partitionOf(tables, name)
-			cache.delete(name)
+			forget(name)
 			return untilAnswered(tables.pause, async () => {
 				const row = await table.get(name)
 				if (row === undefined) return 'absent'
@@ -150,7 +217,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 
 		async updateFormat(name, revise) {
 			const table = partitionOf(tables, name)
-			cache.delete(name)
+			forget(name)
 			return untilAnswered(tables.pause, async () => {
 				const row = await table.get(name)
 				if (row === undefined) return 'absent'
@@ -165,7 +232,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 
 		async deleteTenant(name) {
 			const tenant = await read(name)
-			cache.delete(name)
+			forget(name)
 			if (tenant === undefined) return 'absent'
 			await tables.deleteTable(tenant.table)
 			const table = partitionOf(tables, name)

@@ -29,7 +29,7 @@ beforeAll(async () => {
 	await run('npm', ['install', ...options, ...wanted]).catch((error: unknown) => {
 		throw new Error(`${wanted.join(' and ')} could not be installed from the registry`, { cause: error })
 	})
-}, 180_000)
+}, 300_000)
 afterEach(async () => {
 	for (const { stop } of running.splice(0)) await stop()
 })
@@ -153,7 +153,7 @@ describe("Microsoft's own tests", () => {
 			SB_HC_KEYRULE: 'lab',
 			SB_HC_KEY: 'labkey',
 		}
-		const options = { env, maxBuffer: 2 ** 26, timeout: 100_000 }
+		const options = { env, maxBuffer: 2 ** 26, timeout: 240_000 }
 		// Jest exits with an error if a test fails, and has printed the results by then.
 		const result = await run(process.execPath, [...args, '--config', JSON.stringify(settings)], options).catch(
 			(failed: { stdout: string; stderr: string }) => failed,
@@ -182,5 +182,5 @@ describe("Microsoft's own tests", () => {
 			'pipe.test.js': 8,
 		})
 		expect(standIn.journal.violations()).toEqual([])
-	}, 120_000)
+	}, 300_000)
 })

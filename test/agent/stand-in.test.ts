@@ -627,7 +627,7 @@ describe('an answer', () => {
 		rendezvous.answer(id, 200, Buffer.alloc(70_000))
 		expect((await first).body.length).toBe(70_000)
 		expect(await once(rendezvous.socket, 'close')).toEqual([1000, expect.anything()])
-		await vi.waitFor(() => expect(closedSockets.length).toBe(1))
+		await vi.waitFor(() => expect(closedSockets.length).toBe(1), { timeout: 60_000 })
 		const second = send(standIn, '/demo', { agent })
 		control.answer((await control.request()).id, 204)
 		expect((await second).status).toBe(204)

@@ -54,6 +54,15 @@ describe('rollcall on a deployment in Azure', () => {
 		expect(agentSettings.relay).toEqual({ namespace: 'contoso.servicebus.windows.net', hybridConnection: 'distant' })
 	})
 
+	test('shows the Tenant URL by the domain of the deployment', async () => {
+		const { env } = azure()
+		const outputs = JSON.parse(env.AZ_OUTPUTS ?? '{}')
+		const publicOrigin = { type: 'String', value: 'https://scim.contoso.com' }
+		const own = { ...env, AZ_OUTPUTS: JSON.stringify({ ...outputs, publicOrigin }) }
+		const { url } = jsonOf(await run('tenant add contoso --json --resource-group rollcall', own))
+		expect(url).toBe('https://scim.contoso.com/scim/contoso')
+	})
+
 	test('adds a tenant just after the deployment, while roles do not work yet', async () => {
 		const { env, vault, tables } = azure()
 		tables.refusals = 2
@@ -85,7 +94,7 @@ describe('rollcall on a deployment in Azure', () => {
 		})
 		expect(withoutTables.err.split('\n').slice(9)).toEqual([
 			'A new role takes a few minutes to work; trying again in 30 seconds (10 of 10).',
-			'error: the table service answered 403 AuthorizationPermissionMismatch: This request is not authorized to perform this operation using this permission.',
+			'error: the table service answered 403 AuthorizationPermissionMismatch, request id unknown',
 			expect.stringMatching(/^hint: you need the role Storage Table Data Contributor /),
 			'',
 		])

@@ -30,7 +30,7 @@ async function withTables<T>(work: (tables: Tables) => Promise<T>): Promise<T> {
 }
 
 const problem =
-	"This tenant's data has format 99; this version of Rollcall reads formats up to 1. Deploy a version of Rollcall that reads format 99."
+	"This tenant's data has format 99; this version of Rollcall reads formats up to 2. Deploy a version of Rollcall that reads format 99."
 
 describe('rollcall, where a tenant has a format that is newer', () => {
 	beforeEach(async () => {

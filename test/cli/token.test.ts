@@ -2,9 +2,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { startAzurite } from '../../local/azurite.ts'
 import { fileSource } from '../../shared/auth/file-source.ts'
-import { tokenVerifier } from '../../shared/auth/tokens.ts'
+import { storedDigestOf, tokenVerifier } from '../../shared/auth/tokens.ts'
+import { connectTables } from '../../shared/storage/table/tables.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
+import { changeTenantRow } from '../support/tenant-row.ts'
 
 let folder = ''
 beforeEach(async () => {
@@ -25,6 +28,13 @@ const accepts = (token: string, time = Date.now()) =>
 
 const hour = 3_600_000
 
+/** Gives the tenant another format, as the sweep of a newer version does. */
+async function changeFormat(format: { readonly format: number; readonly formatStage: string }): Promise<void> {
+	const { connectionString, close } = await startAzurite({ folder })
+	await changeTenantRow(connectTables({ connectionString }), 'acme', format)
+	await close()
+}
+
 describe('rollcall token', () => {
 	test('add prints a second token, and both are accepted', async () => {
 		const first = await json('tenant add acme')
@@ -41,12 +51,12 @@ describe('rollcall token', () => {
 		const listed = await run('token list acme')
 		expect(listed.out).toMatch(
 			new RegExp(
-				`^VERSION +STATE +CREATED +NOT BEFORE +EXPIRES\n${second.version} +accepted +20\\S+Z\n${first.version} +disabled +20\\S+Z\n$`,
+				`^VERSION +STATE +STORED +CREATED +NOT BEFORE +EXPIRES\n${second.version} +accepted +plain +20\\S+Z\n${first.version} +disabled +plain +20\\S+Z\n$`,
 			),
 		)
 		expect(await json('token list acme')).toEqual([
-			{ version: second.version, state: 'accepted', created: expect.any(String) },
-			{ version: first.version, state: 'disabled', created: expect.any(String) },
+			{ version: second.version, state: 'accepted', stored: 'plain', created: expect.any(String) },
+			{ version: first.version, state: 'disabled', stored: 'plain', created: expect.any(String) },
 		])
 	})
 
@@ -111,6 +121,35 @@ describe('rollcall token', () => {
 		expect(tokens.acme[1].expires).toBeUndefined()
 	})
 
+	test('add and rotate store a digest only if every app that may serve the tenant verifies digests', async () => {
+		const first = await json('tenant add acme')
+		const stored = async () =>
+			JSON.parse(await readFile(join(folder, 'tokens.json'), 'utf8')).tokens.acme.map(
+				({ value }: { value: string }) => value,
+			)
+		const formats = [
+			[{ format: 1, formatStage: '' }, false],
+			[{ format: 2, formatStage: 'announced' }, false],
+			[{ format: 2, formatStage: 'written' }, true],
+		] as const
+		const tokens = [first.token]
+		for (const [format, isDigest] of formats) {
+			await changeFormat(format)
+			await run(`token disable acme ${first.version}`)
+			const { token, version } = await json('token add acme')
+			tokens.push(token)
+			expect((await stored()).at(-1)).toBe(isDigest ? storedDigestOf(token) : token)
+			expect((await json('token list acme'))[0]).toMatchObject({ version, stored: isDigest ? 'digest' : 'plain' })
+		}
+		await changeFormat({ format: 2, formatStage: '' })
+		const { token, version } = await json('token rotate acme --overlap 1h')
+		expect(await stored()).toEqual([...tokens.slice(0, 3), storedDigestOf(tokens[3]), storedDigestOf(token)])
+		expect(await Promise.all([...tokens, token].map((each) => accepts(each)))).toEqual([false, true, true, true, true])
+		expect((await run('token list acme')).out).toMatch(new RegExp(`\\n${version} +accepted +digest +20`))
+		await run(`token disable acme ${version}`)
+		expect(await accepts(token)).toBe(false)
+	})
+
 	test('a fifth token is refused, because the first one would no longer be accepted', async () => {
 		await run('tenant add acme')
 		for (const _ of [2, 3, 4]) await run('token add acme')
@@ -119,7 +158,11 @@ describe('rollcall token', () => {
 		const refused = {
 			code: 1,
 			out: '',
-			err: `error: the tenant acme has 4 tokens, and only the newest 4 are accepted; oldest first: ${oldestFirst.join(', ')}\nhint: disable the oldest if it is no longer in use: rollcall token disable acme ${tokens.at(-1)?.version} --data ${folder}\n`,
+			err: [
+				`error: the tenant acme has 4 tokens, and only the newest 4 are accepted; oldest first: ${oldestFirst.join(', ')}`,
+				`hint: disable the oldest if it is no longer in use: rollcall token disable acme ${tokens.at(-1)?.version} --data ${folder}`,
+				'',
+			].join('\n'),
 		}
 		expect(await run('token add acme')).toEqual(refused)
 		expect(await run('token rotate acme')).toEqual(refused)

@@ -2,6 +2,7 @@ import { SecretClient } from '@azure/keyvault-secrets'
 import { describe, expect, test } from 'vitest'
 import { vaultTokens } from '../../cli/vault-tokens.ts'
 import { keyVaultSource } from '../../shared/auth/key-vault-source.ts'
+import { storedDigestOf } from '../../shared/auth/tokens.ts'
 import { useKeyVault } from '../support/key-vault.ts'
 
 const keyVault = useKeyVault()
@@ -33,10 +34,13 @@ describe('tokens in Key Vault', () => {
 		vault.add('scim-token-globex', { value: 'x', created: 40 })
 		vault.secrets.get(secret)?.set('f'.repeat(32), { value: 'x', created: 5, enabled: false, notBefore: 6, expires: 7 })
 		expect(await tokens.list('acme')).toEqual([
-			{ version: names[0], enabled: true, created: 30 * second },
-			{ version: names[2], enabled: true, created: 20 * second },
-			{ version: names[1], enabled: true, created: 10 * second },
-			{ version: 'f'.repeat(32), enabled: false, created: 5 * second, notBefore: 6 * second, expires: 7 * second },
+			{ version: names[0], enabled: true, isDigest: false, created: 30 * second },
+			{ version: names[2], enabled: true, isDigest: false, created: 20 * second },
+			{ version: names[1], enabled: true, isDigest: false, created: 10 * second },
+			{
+				...{ version: 'f'.repeat(32), enabled: false, isDigest: false },
+				...{ created: 5 * second, notBefore: 6 * second, expires: 7 * second },
+			},
 		])
 		expect(await tokens.list('initech')).toEqual([])
 		vault.faultOf = () => ({ status: 404, code: 'SecretNotFound' })
@@ -50,10 +54,23 @@ describe('tokens in Key Vault', () => {
 		expect(first).toEqual({
 			version: expect.stringMatching(/^[0-9a-f]{32}$/),
 			enabled: true,
+			isDigest: false,
 			created: expect.any(Number),
 		})
 		expect([...(vault.secrets.get(secret)?.keys() ?? [])]).toEqual([first.version, next.version])
 		expect((await accepted()).sort()).toEqual(['first-token', 'second-token'])
+	})
+
+	test('that are digests are marked in the list, also after a secret was deleted and after a change', async () => {
+		const { vault, tokens, accepted } = open()
+		const digest = storedDigestOf('a-token')
+		vault.deleted.set(secret, new Map([['0'.repeat(32), { value: 'old', created: 1 }]]))
+		const { version } = await tokens.add('acme', digest)
+		await tokens.change('acme', version, { expires: Math.ceil(Date.now() / second + 60) * second })
+		await tokens.add('acme', 'plain')
+		const listed = await tokens.list('acme')
+		expect(listed.filter(({ isDigest }) => isDigest).map((token) => token.version)).toEqual([version])
+		expect((await accepted()).sort()).toEqual(['plain', digest])
 	})
 
 	test('that are disabled or expired are not read by a host', async () => {

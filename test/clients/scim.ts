@@ -44,6 +44,7 @@ export const errorOf = (status: number, detail: string, scimType?: string) => ({
 export const headersOfEveryAnswer = {
 	'content-type': 'application/scim+json; charset=utf-8',
 	'cache-control': 'no-store',
+	'x-content-type-options': 'nosniff',
 }
 
 /** Equals an answer with this body and at least these headers. */

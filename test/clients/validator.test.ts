@@ -246,9 +246,15 @@ describe('the validator, with users', () => {
 	])('%s', async (_, operations) => {
 		const least = { userName: 'emilio@hermann.uk', schemas: [urn.user] }
 		const { tenant, user, path } = await withUser(least)
-		expect(user).toEqual({ ...least, id: user.id, meta: user.meta })
+		expect(user).toEqual({ ...least, active: true, id: user.id, meta: user.meta })
 		const patched = await patchUser(tenant, path, ...operations)
-		expect(patched).toEqual({ ...otherUser, userName: 'emilio@hermann.uk', id: user.id, meta: patched.meta })
+		expect(patched).toEqual({
+			...otherUser,
+			userName: 'emilio@hermann.uk',
+			active: true,
+			id: user.id,
+			meta: patched.meta,
+		})
 	})
 
 	it('Update User userName', async () => {
@@ -349,7 +355,7 @@ describe('the validator, with groups', () => {
 	])('%s', async (_, value) => {
 		const { tenant, group, path } = await withGroup()
 		const patched = await patchGroup(tenant, path, { op: 'replace', value })
-		expect(patched).toEqual({ ...group, ...value, meta: patched.meta })
+		expect(patched).toEqual({ ...group, ...value, members: [], meta: patched.meta })
 	})
 
 	it('Patch Group - Add Member, Remove Member', async () => {
@@ -359,7 +365,7 @@ describe('the validator, with groups', () => {
 		const members = [{ value, $ref: `${tenant.baseUrl}/Users/${value}`, type: 'User' }]
 		expect(added).toEqual({ ...group, members, meta: added.meta })
 		const removed = await patchGroup(tenant, path, { op: 'remove', path: `members[value eq "${value}"]` })
-		expect(removed).toEqual({ ...group, meta: removed.meta })
+		expect(removed).toEqual({ ...group, members: [], meta: removed.meta })
 	})
 
 	it('Patch Group - Multiple Ops on same attribute', async () => {
@@ -370,7 +376,7 @@ describe('the validator, with groups', () => {
 			{ op: 'add', path: 'members', value: [{ value: ids[0] }] },
 			{ op: 'remove', path: `members[value eq "${ids[0]}"]` },
 		)
-		expect(patched).toEqual(group)
+		expect(patched).toEqual({ ...group, members: [] })
 	})
 
 	it('Delete a Group, and the same again', async () => {

@@ -153,7 +153,7 @@ async function run({ folder, env: given, url, isDeployed }: Place, script: strin
 	const child = spawn(pathOf('bash'), ['--norc', '-euc', `exec <answer\n${script}`], {
 		stdio: ['ignore', 'pipe', 'pipe'],
 		cwd: folder,
-		timeout: 100_000,
+		timeout: 240_000,
 		env: {
 			...{ ...env, ROLLCALL_NODE_OPTIONS, PATH: join(folder, 'bin'), TMPDIR: folder },
 			...{ STUB_STATE: join(folder, 'state.json'), STUB_CALLS: join(folder, 'calls') },

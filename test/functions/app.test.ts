@@ -35,7 +35,11 @@ beforeAll(async () => {
 	const services = await createServices({ tables: { connectionString }, tokens: { file: tokensFile } })
 	await services.tenants.createTenant({ name: 'demo', mode: 'store', settings: {} })
 	worker = spawn(process.execPath, ['test/support/functions-worker.cjs', join(folder, 'app')], {
-		env: { ROLLCALL_TABLES_CONNECTION_STRING: connectionString, ROLLCALL_TOKENS_FILE: tokensFile },
+		env: {
+			ROLLCALL_TABLES_CONNECTION_STRING: connectionString,
+			ROLLCALL_TOKENS_FILE: tokensFile,
+			WEBSITE_HOSTNAME: 'rollcall.azurewebsites.net',
+		},
 		stdio: ['pipe', 'pipe', 'inherit'],
 	})
 	if (worker.stdout === null) throw new Error('the worker has no output')
@@ -55,8 +59,9 @@ type Answer = { statusCode: string; headers: Record<string, string>; body: strin
 async function invoke(functionName: string, method: string, path: string, sent?: unknown) {
 	const http = {
 		method,
-		url: `https://rollcall.azurewebsites.net${path}`,
-		headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' },
+		// The host takes the address from the Host header, which a client can write.
+		url: `https://elsewhere.example${path}`,
+		headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json', host: 'elsewhere.example' },
 		...(sent !== undefined && { body: { string: JSON.stringify(sent) } }),
 	}
 	worker.stdin?.write(`${JSON.stringify({ functionName, invocationId: 'c0ffee', http })}\n`)

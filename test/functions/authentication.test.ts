@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { RequestEvent } from '../../functions/respond.ts'
+import { storedDigestOf } from '../../shared/auth/tokens.ts'
 import { type Host, type ScimAnswer, useHost } from '../support/host.ts'
 import { type KeyVault, useKeyVault } from '../support/key-vault.ts'
 
@@ -43,6 +45,19 @@ const withoutIdAndDate = ({ status, headers, body }: ScimAnswer) => ({
 	status,
 	body,
 	headers: Object.fromEntries([...headers].filter(([name]) => name !== 'date' && name !== 'x-request-id')),
+})
+
+describe('a token that is stored as a digest', () => {
+	it('is accepted, and the stored text is a 401', async () => {
+		const tenant = await host()
+		const token = randomBytes(32).toString('base64url')
+		const stored = storedDigestOf(token)
+		vault.add(`scim-token-${new URL(tenant.baseUrl).pathname.split('/').at(-1)}`, { value: stored, created: 1 })
+		expect((await by(tenant, `Bearer ${token}`)).status).toBe(200)
+		expect((await by(tenant, `Bearer ${tenant.token}`)).status).toBe(200)
+		expect(await by(tenant, `Bearer ${stored}`)).toMatchObject({ status: 401, ...malformed })
+		expect(await by(tenant, `Bearer ${stored.slice('sha256:'.length)}`)).toMatchObject({ status: 401, ...wrong })
+	})
 })
 
 describe('the Authorization header', () => {

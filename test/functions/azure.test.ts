@@ -56,6 +56,7 @@ async function deploy(tenant: string) {
 				...identity.env,
 				AZURE_CLIENT_ID: clientId,
 				ROLLCALL_KEY_VAULT_URL: 'https://rollcallvault.vault.azure.net',
+				WEBSITE_HOSTNAME: 'rollcall-app.azurewebsites.net',
 				ROLLCALL_TABLES_ENDPOINT: 'https://rollcallaccount.table.core.windows.net',
 			},
 			stdio: ['pipe', 'pipe', 'inherit'],
@@ -118,7 +119,7 @@ describe('the built app with a managed identity', () => {
 		const { statusCode, headers, body, logs } = await ask(token)
 		expect({ statusCode, retryAfter: headers['retry-after'], body }).toEqual({
 			statusCode: '503',
-			retryAfter: '5',
+			retryAfter: '2',
 			body: {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
 				status: '503',
@@ -138,7 +139,7 @@ describe('the built app with a managed identity', () => {
 			},
 		])
 		identity.troubleOf = () => undefined
-		await vi.waitFor(async () => expect((await ask(token)).statusCode).toBe('200'), { timeout: 15_000, interval: 500 })
+		await vi.waitFor(async () => expect((await ask(token)).statusCode).toBe('200'), { timeout: 100_000, interval: 500 })
 	})
 
 	test('answers 503 while the endpoint of the identity does not answer', async () => {

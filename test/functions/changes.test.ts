@@ -117,13 +117,4 @@ describe('GET /Changes', () => {
 			body: { scimType: 'invalidCursor' },
 		})
 	})
-
-	test('is announced as an extension', async () => {
-		const tenant = await newHost()
-		const { body } = await tenant.request('GET', '/ServiceProviderConfig')
-		expect(body['urn:rollcall:params:scim:extension:1.0:Changes']).toEqual({
-			supported: true,
-			endpoint: `${tenant.baseUrl}/Changes`,
-		})
-	})
 })

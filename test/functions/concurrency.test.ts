@@ -43,7 +43,8 @@ describe('parallel creations', () => {
 			spellings.map((value) => tenant.request('POST', endpoint, { body: { [name]: value, ...others } })),
 		)
 		expect(statuses(answers)).toEqual({ 201: 1, 409: 99 })
-		const winner = answers.find(({ status }) => status === 201)?.body
+		const created = answers.find(({ status }) => status === 201)?.body
+		const winner = endpoint === '/Groups' ? { ...created, members: [] } : created
 		for (const [index, { status, body }] of answers.entries()) {
 			if (status !== 409) continue
 			expect(body).toEqual({

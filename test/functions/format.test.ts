@@ -8,6 +8,7 @@ import { createServices, type Services } from '../../functions/services.ts'
 import { type SweepEvent, sweepAll } from '../../functions/sweep.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
+import { Fault } from '../../shared/fault.ts'
 import { connectTables, type Tables } from '../../shared/storage/table/tables.ts'
 import { startAzurite } from '../support/azurite.ts'
 import { createMeter } from '../support/meter.ts'
@@ -70,7 +71,7 @@ async function newTenant(properties: Parameters<typeof changeTenantRow>[2], mode
 }
 
 const tooNew =
-	"This tenant's data has format 99; this version of Rollcall reads formats up to 1. Deploy a version of Rollcall that reads format 99."
+	"This tenant's data has format 99; this version of Rollcall reads formats up to 2. Deploy a version of Rollcall that reads format 99."
 const unavailable = (detail: unknown) => ({
 	schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
 	...{ status: '503', detail },
@@ -115,7 +116,7 @@ describe.each(['store', 'relay'] as const)('a tenant of mode %s whose format is 
 		expect(await sweepOf(name)).toEqual([
 			{
 				...{ event: 'sweep', tenant: name, finished: 0, feedEntriesRemoved: 0, milliseconds: expect.any(Number) },
-				errors: [new Error(tooNew)],
+				errors: [new Fault(tooNew)],
 			},
 		])
 		expect(await tenantRow(tables, name)).toEqual(before)
@@ -132,7 +133,7 @@ async function sweepOf(name: string): Promise<readonly SweepEvent[]> {
 test('a row of a newer format may have other properties', async () => {
 	const { name, ask } = await newTenant({ format: 99, settings: 'other', mode: 'other', created: 7 })
 	expect(await ask('GET', '/Users')).toMatchObject({ status: 503, body: unavailable(tooNew) })
-	expect(await sweepOf(name)).toMatchObject([{ errors: [new Error(tooNew)] }])
+	expect(await sweepOf(name)).toMatchObject([{ errors: [new Fault(tooNew)] }])
 })
 
 test.each([0, -1, 1.5, 'x', '2', true])('the format %j is answered 503', async (format) => {
@@ -169,7 +170,10 @@ test('the sweep numbers a tenant of mode relay too, and says nothing more of it'
 test('a format that cannot be advanced keeps the sweep from nothing else', async () => {
 	const said: SweepEvent[] = []
 	const { name } = await newTenant({})
-	const failing = { ...(await newServices()), advanceFormat: () => Promise.reject(new Error('no')) }
+	const failing = {
+		...(await newServices()),
+		advanceFormat: () => Promise.reject(new Error('a text that the log does not have')),
+	}
 	await sweepAll(failing, (event) => said.push(event))
-	expect(said.find(({ tenant }) => tenant === name)).toMatchObject({ finished: 0, errors: [new Error('no')] })
+	expect(said.find(({ tenant }) => tenant === name)).toMatchObject({ finished: 0, errors: [new Fault('Error')] })
 })

@@ -11,8 +11,10 @@ beforeAll(async () => {
 afterAll(() => lab.stop())
 
 let fate: Fate = 'answered'
+let time = Date.now()
 const newHost = useHost({
 	intercept: withFaults(() => fate),
+	now: () => time,
 	relay: () => ({ namespace: lab.standIn.host, sas: { keyName: 'send', key: 'sendkey' }, ca: lab.ca }),
 })
 
@@ -55,6 +57,7 @@ describe('GET /health of a tenant', () => {
 	test('is 503 with the reason while tables cannot be reached', async () => {
 		const tenant = await newHost()
 		await tenant.request('GET', '/health')
+		time += 10_000
 		fate = serverBusy
 		const answer = await tenant.request('GET', '/health').finally(() => {
 			fate = 'answered'
@@ -71,6 +74,28 @@ describe('GET /health of a tenant', () => {
 		})
 	})
 
+	test('asks storage once for 500 calls, and again after ten seconds', async () => {
+		const tenant = await newHost()
+		await tenant.request('GET', '/Users')
+		const ask = async (calls: number) => {
+			const asked = () => Promise.all(Array.from({ length: calls }, () => tenant.request('GET', '/health')))
+			const { result, requests } = await tenant.meter.measure(asked)
+			return [new Set(result.map(({ status }) => status)), requests]
+		}
+		expect(await ask(250)).toEqual([new Set([200]), 1])
+		time += 9_999
+		expect(await ask(250)).toEqual([new Set([200]), 0])
+		time += 1
+		expect(await ask(250)).toEqual([new Set([200]), 1])
+	})
+
+	test('answers each tenant from its own checks', async () => {
+		const [first, second] = [await newHost(), await newHost()]
+		for (const tenant of [first, second]) await tenant.request('GET', '/Users')
+		const both = () => Promise.all([first, second].map((tenant) => tenant.request('GET', '/health')))
+		expect(await first.meter.measure(both)).toMatchObject({ requests: 2 })
+	})
+
 	test('behind a relay asks the SCIM server too, and says why the server does not answer', async () => {
 		const tenant = await newHost({ mode: 'relay', settings: { hybridConnection: 'demo' } })
 		const missing = await tenant.request('GET', '/health')
@@ -82,6 +107,7 @@ describe('GET /health of a tenant', () => {
 		})
 		const agent = await lab.agent()
 		lab.origin.answer = (_, response) => json(response, 200, {})
+		time += 10_000
 		const there = await tenant.request('GET', '/health')
 		await agent.drain()
 		expect(there).toMatchObject({ status: 200, body: { checks: [ok('tables'), ok('tokens'), ok('scimServer')] } })

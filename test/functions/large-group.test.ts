@@ -75,10 +75,11 @@ test('a group never has a version that is newer than its members', async () => {
 	expect(body).toEqual(now.body)
 })
 
-test('the answer of a group without members has no members', async () => {
+test('the answer of a group without members has an empty list of them', async () => {
 	const { id } = await tenant.create('/Groups', { displayName: 'Nobody' })
 	const { body } = await tenant.request('GET', `/Groups/${id}`)
-	expect(Object.keys(body).sort()).toEqual(['displayName', 'id', 'meta', 'schemas'])
+	expect(Object.keys(body).sort()).toEqual(['displayName', 'id', 'members', 'meta', 'schemas'])
+	expect(body.members).toEqual([])
 })
 
 test('a group that does not exist is a 404, with and without members', async () => {

@@ -105,6 +105,38 @@ describe('GET', () => {
 		expect(answer.body).toEqual(status === 304 ? undefined : user)
 	})
 
+	it.each(['user', 'group'] as const)(
+		'of a %s is a 412 if If-Match has another version, before it is a 304',
+		async (kind) => {
+			const { tenant, at, ...resources } = await populated()
+			const { version } = resources[kind].meta
+			const ask = (...headers: [string, string][]) =>
+				tenant.request('GET', at[kind], { headers: Object.fromEntries(headers) })
+			for (const query of ['', '?excludedAttributes=members']) {
+				const path = `${at[kind]}${query}`
+				const { status, body } = await tenant.request('GET', path, { headers: { 'If-Match': 'W/"1"' } })
+				expect([status, body]).toEqual([412, stale])
+			}
+			expect((await ask(['If-Match', 'W/"1"'], ['If-None-Match', version])).status).toBe(412)
+			expect((await ask(['If-Match', version], ['If-None-Match', version])).status).toBe(304)
+			expect((await ask(['If-Match', version])).body).toEqual(resources[kind])
+			expect((await ask(['If-Match', '*'])).status).toBe(200)
+		},
+	)
+
+	it('of an empty group shows that it has no members, unless they are left out', async () => {
+		const tenant = await host()
+		const group = { ...(await tenant.create('/Groups', { displayName: 'Empty' })), members: [] }
+		const path = `/Groups/${group.id}`
+		expect((await tenant.request('GET', path)).body).toEqual(group)
+		expect((await tenant.request('GET', '/Groups')).body.Resources).toEqual([group])
+		expect((await tenant.request('GET', `${path}?attributes=members.value`)).body.members).toEqual([])
+		for (const query of ['excludedAttributes=members', 'attributes=displayName']) {
+			expect((await tenant.request('GET', `${path}?${query}`)).body).not.toHaveProperty('members')
+			expect((await tenant.request('GET', `/Groups?${query}`)).body.Resources[0]).not.toHaveProperty('members')
+		}
+	})
+
 	it('has the same answer as HEAD, which has no body', async () => {
 		const { tenant, user, at } = await populated()
 		const { status, headers, body } = await tenant.request('HEAD', at.user)
@@ -123,12 +155,16 @@ describe('GET', () => {
 		[
 			'user',
 			`excludedAttributes=emails,name,meta,externalId,active,${enterprise}`,
-			{ userName: babs.userName, displayName: babs.displayName },
+			{ schemas: [babs.schemas[0]], userName: babs.userName, displayName: babs.displayName },
 		],
 		[
 			'user',
 			`excludedAttributes=id,schemas,userName,emails,name.formatted,meta,externalId,active,${enterprise}`,
-			{ name: { familyName: 'Jensen', givenName: 'Barbara' }, displayName: babs.displayName },
+			{
+				schemas: [babs.schemas[0]],
+				name: { familyName: 'Jensen', givenName: 'Barbara' },
+				displayName: babs.displayName,
+			},
 		],
 		[
 			'user',
@@ -156,7 +192,7 @@ describe('GET', () => {
 })
 
 describe('PUT', () => {
-	it('clears the attributes that it leaves out, and keeps those that only we write', async () => {
+	it('clears the attributes that it leaves out except active, and keeps those that only we write', async () => {
 		const { tenant, user, at } = await populated()
 		const replaced = {
 			userName: 'BJensen@example.com',
@@ -171,6 +207,7 @@ describe('PUT', () => {
 				schemas: [urn('schemas:core:2.0:User')],
 				id: user.id,
 				userName: 'BJensen@example.com',
+				active: true,
 				meta: { ...user.meta, lastModified: timestamp, version: etag },
 			},
 		])
@@ -201,7 +238,7 @@ describe('PUT', () => {
 		expect(replaced.meta.version).not.toBe(group.meta.version)
 		expect(valuesIn(await put(user.id, other.id))).toEqual([user.id, other.id])
 		expect(valuesIn(await put())).toEqual([])
-		expect((await tenant.request('GET', at.group)).body.members).toBeUndefined()
+		expect((await tenant.request('GET', at.group)).body.members).toEqual([])
 	})
 })
 
@@ -268,7 +305,7 @@ describe('DELETE', () => {
 			const options = method === 'PUT' ? { body: babs } : method === 'PATCH' ? rename : {}
 			expect((await tenant.request(method, at.user, options)).status, method).toBe(404)
 		}
-		expect((await tenant.request('GET', at.group)).body.members).toBeUndefined()
+		expect((await tenant.request('GET', at.group)).body.members).toEqual([])
 		await tenant.create('/Users', babs)
 	})
 

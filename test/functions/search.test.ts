@@ -78,12 +78,29 @@ describe('a search', () => {
 		expect(namesIn(await search('', {}))).toEqual([...everybody, ...everyGroup])
 	})
 
+	it.each([
+		['startIndex=9007199254740993', '/Users'],
+		[`startIndex=${'9'.repeat(300)}`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}&sortBy=userName`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}&sortBy=title`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}&filter=userName+pr`, '/Users'],
+		[`startIndex=${'9'.repeat(300)}`, '/Groups'],
+		[`startIndex=${'9'.repeat(300)}`, '/'],
+	])('with %s at %s is an empty page', async (query, path) => {
+		const { status, body } = await tenant.request('GET', `${path}?${query}`)
+		const totalResults = path === '/Users' ? 5 : path === '/Groups' ? 3 : 8
+		expect([status, body]).toEqual([
+			200,
+			{ schemas: [listResponse], totalResults, startIndex: Number.MAX_SAFE_INTEGER, itemsPerPage: 0, Resources: [] },
+		])
+	})
+
 	it.each<[string, string[]]>([
 		['userName eq "ÉMILE"', ['Émile']],
 		['userName eq "E\u0301mile"', ['Émile']],
 		['userName sw "a" or userName sw "b"', ['alice', 'Bob']],
 		['externalId eq "x-1"', ['carol']],
-		['title pr and active eq true', ['Émile']],
+		['title pr and active eq true', ['Émile', 'dora', 'carol']],
 		['not (title pr)', ['Bob']],
 		['name.familyName eq "ADAM"', ['Bob', 'dora']],
 		['emails.value ew "HOME"', ['Bob']],

@@ -4,16 +4,25 @@ import { parseSettings } from '../../functions/settings.ts'
 
 const key = Buffer.from('an account key').toString('base64')
 const connectionString = `DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=${key};EndpointSuffix=core.windows.net`
+const host = { WEBSITE_HOSTNAME: 'acme.azurewebsites.net' }
 const azure = {
+	...host,
 	ROLLCALL_TABLES_ENDPOINT: 'https://acme.table.core.windows.net',
 	ROLLCALL_KEY_VAULT_URL: 'https://acme.vault.azure.net',
 }
-const laptop = { ROLLCALL_TABLES_CONNECTION_STRING: connectionString, ROLLCALL_TOKENS_FILE: '/data/tokens.json' }
+const laptop = {
+	...host,
+	ROLLCALL_TABLES_CONNECTION_STRING: connectionString,
+	ROLLCALL_TOKENS_FILE: '/data/tokens.json',
+}
 const relay = {
 	ROLLCALL_RELAY_NAMESPACE: 'acme.servicebus.windows.net',
 	ROLLCALL_RELAY_KEY_NAME: 'send',
 	ROLLCALL_RELAY_KEY: 'a key of the relay',
 }
+
+/** The rate if no setting says otherwise. */
+const rate = { perSecond: 100, burst: 400 }
 
 type Variables = Readonly<Record<string, string>>
 
@@ -26,9 +35,10 @@ describe('app settings', () => {
 				tables: { endpoint: 'https://acme.table.core.windows.net' },
 				tokens: { vaultUrl: 'https://acme.vault.azure.net' },
 				clientId: 'c0ffee',
+				rate,
 			},
 		],
-		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' } }],
+		['on a laptop', laptop, { tables: { connectionString }, tokens: { file: '/data/tokens.json' }, rate }],
 		[
 			'for the emulator, with the others empty',
 			{
@@ -39,7 +49,7 @@ describe('app settings', () => {
 				ROLLCALL_KEY_VAULT_URL: '',
 				AZURE_CLIENT_ID: '',
 			},
-			{ tables: { connectionString: 'UseDevelopmentStorage=true' }, tokens: { file: '/data/tokens.json' } },
+			{ tables: { connectionString: 'UseDevelopmentStorage=true' }, tokens: { file: '/data/tokens.json' }, rate },
 		],
 		[
 			'with a relay for the identity',
@@ -47,6 +57,7 @@ describe('app settings', () => {
 			{
 				tables: { connectionString },
 				tokens: { file: '/data/tokens.json' },
+				rate,
 				relay: { namespace: 'localhost:8443' },
 			},
 		],
@@ -58,6 +69,45 @@ describe('app settings', () => {
 				tokens: { file: '/data/tokens.json' },
 				scanLimit: 2000,
 				keepFeedFor: 604_800_000,
+				rate,
+			},
+		],
+		[
+			'with the lowest rate',
+			{ ...laptop, ROLLCALL_RATE: '25' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate: { perSecond: 25, burst: 100 },
+			},
+		],
+		[
+			'with a rate and a burst',
+			{ ...laptop, ROLLCALL_RATE: '200', ROLLCALL_BURST: '500' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate: { perSecond: 200, burst: 500 },
+			},
+		],
+		[
+			'with a domain of its own',
+			{ ...laptop, ROLLCALL_PUBLIC_ORIGIN: 'https://scim.contoso.com' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				publicOrigin: 'https://scim.contoso.com',
+				rate: { perSecond: 100, burst: 400 },
+			},
+		],
+		[
+			'under the local tools',
+			{ ...laptop, WEBSITE_HOSTNAME: 'localhost:7071' },
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				publicOrigin: 'http://localhost:7071',
+				rate: { perSecond: 100, burst: 400 },
 			},
 		],
 		[
@@ -66,11 +116,15 @@ describe('app settings', () => {
 			{
 				tables: { connectionString },
 				tokens: { file: '/data/tokens.json' },
+				rate,
 				relay: { namespace: 'acme.servicebus.windows.net', sas: { keyName: 'send', key: 'a key of the relay' } },
 			},
 		],
 	])('%s are read', (_, variables, settings) => {
-		expect(parseSettings({ PATH: '/bin', ...variables })).toEqual(settings)
+		expect(parseSettings({ PATH: '/bin', ...variables })).toEqual({
+			publicOrigin: 'https://acme.azurewebsites.net',
+			...settings,
+		})
 	})
 
 	const tables = 'set one of the app settings ROLLCALL_TABLES_ENDPOINT and ROLLCALL_TABLES_CONNECTION_STRING'
@@ -113,10 +167,34 @@ describe('app settings', () => {
 			wrong('ROLLCALL_TABLES_CONNECTION_STRING', 'is not a connection string with an account key'),
 		],
 		[
+			'no name of the host',
+			{ ...laptop, WEBSITE_HOSTNAME: '' },
+			'set the app setting ROLLCALL_PUBLIC_ORIGIN, because WEBSITE_HOSTNAME is missing',
+		],
+		[
+			'a public origin without TLS',
+			{ ...laptop, ROLLCALL_PUBLIC_ORIGIN: 'http://scim.contoso.com' },
+			wrong('ROLLCALL_PUBLIC_ORIGIN', 'is not an https address'),
+		],
+		...['https://scim.contoso.com/', 'https://scim.contoso.com/scim', 'https://a@scim.contoso.com'].map(
+			(origin): [string, Variables, string] => [
+				`a public origin that is ${origin}`,
+				{ ...laptop, ROLLCALL_PUBLIC_ORIGIN: origin },
+				wrong('ROLLCALL_PUBLIC_ORIGIN', 'is not an origin such as https://scim.contoso.com'),
+			],
+		),
+		[
 			'a namespace that is an address',
 			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: 'https://acme.servicebus.windows.net' },
 			wrong('ROLLCALL_RELAY_NAMESPACE', 'is not a host name such as contoso.servicebus.windows.net'),
 		],
+		[
+			'a rate that is too low for Entra ID',
+			{ ...laptop, ROLLCALL_RATE: '24' },
+			wrong('ROLLCALL_RATE', 'is less than 25 a second'),
+		],
+		['a burst of one', { ...laptop, ROLLCALL_BURST: '1' }, wrong('ROLLCALL_BURST', 'is less than 25')],
+		['a rate that is no number', { ...laptop, ROLLCALL_RATE: 'a secret' }, wrong('ROLLCALL_RATE', 'is not a number')],
 		[
 			'a key without its name',
 			{ ...laptop, ...relay, ROLLCALL_RELAY_KEY_NAME: '' },

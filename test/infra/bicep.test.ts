@@ -42,6 +42,7 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 	const suffix = 'mfk2nabumbtl2'
 	const appName = `rollcall-${suffix}`
 	const storageName = `rollcall${suffix}`
+	const packageName = `${storageName}p`
 	let folder = ''
 	let compiler = ''
 
@@ -62,7 +63,20 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 		return stdout
 	}
 
-	/** A run of the compiler takes a second or two, so each result is kept. */
+	/** How the app comes by its code. */
+	const deploymentOf = (deployed: Deployment) =>
+		z
+			.object({
+				deployment: z.object({
+					storage: z.object({
+						value: z.string(),
+						authentication: z.object({ userAssignedIdentityResourceId: z.string() }),
+					}),
+				}),
+			})
+			.parse(the(deployed, 'Microsoft.Web/sites').properties.functionAppConfig).deployment
+
+	/** One run of the compiler takes a second or two, so each answer is kept. */
 	const answers = new Map<string, unknown>()
 	const once = <T>(name: string, ask: () => T): T => {
 		if (!answers.has(name)) answers.set(name, ask())
@@ -159,6 +173,7 @@ output key string = account.listKeys().keys[0].value
 				'appSubnetId',
 				'endpointSubnetId',
 				'hostName',
+				'publicOrigin',
 				'appName',
 				'storageAccountName',
 				'keyVaultName',
@@ -195,17 +210,19 @@ output key string = account.listKeys().keys[0].value
 		test('has exactly these resources', () => {
 			expect(predict('small').predictedResources.map(({ type }) => type)).toEqual([
 				'Microsoft.ManagedIdentity/userAssignedIdentities',
+				'Microsoft.ManagedIdentity/userAssignedIdentities',
 				'Microsoft.OperationalInsights/workspaces',
 				'Microsoft.Insights/components',
 				...Array(6).fill('Microsoft.OperationalInsights/workspaces/savedSearches'),
 				'Microsoft.Storage/storageAccounts',
-				'Microsoft.Storage/storageAccounts/blobServices',
-				'Microsoft.Storage/storageAccounts/blobServices/containers',
 				'Microsoft.Storage/storageAccounts/tableServices',
 				'Microsoft.Storage/storageAccounts/tableServices/tables',
+				'Microsoft.Storage/storageAccounts',
+				'Microsoft.Storage/storageAccounts/blobServices',
+				'Microsoft.Storage/storageAccounts/blobServices/containers',
 				'Microsoft.KeyVault/vaults',
 				'Microsoft.Insights/diagnosticSettings',
-				...Array(4).fill('Microsoft.Authorization/roleAssignments'),
+				...Array(5).fill('Microsoft.Authorization/roleAssignments'),
 				'Microsoft.Web/serverfarms',
 				'Microsoft.Web/sites',
 				'Microsoft.Web/sites/basicPublishingCredentialsPolicies',
@@ -224,13 +241,17 @@ output key string = account.listKeys().keys[0].value
 
 		test('accepts no keys, no passwords and no old TLS', () => {
 			const deployed = predict('small')
-			expect(the(deployed, 'Microsoft.Storage/storageAccounts').properties).toMatchObject({
-				allowBlobPublicAccess: false,
-				allowCrossTenantReplication: false,
-				allowSharedKeyAccess: false,
-				minimumTlsVersion: 'TLS1_2',
-				supportsHttpsTrafficOnly: true,
-			})
+			const accounts = all(deployed, 'Microsoft.Storage/storageAccounts')
+			expect(accounts.map(({ name }) => name)).toEqual([storageName, packageName])
+			for (const { properties } of accounts) {
+				expect(properties).toMatchObject({
+					allowBlobPublicAccess: false,
+					allowCrossTenantReplication: false,
+					allowSharedKeyAccess: false,
+					minimumTlsVersion: 'TLS1_2',
+					supportsHttpsTrafficOnly: true,
+				})
+			}
 			const { properties: vault } = the(deployed, 'Microsoft.KeyVault/vaults')
 			// Azure refuses false.
 			expect(vault.enablePurgeProtection ?? 'nothing').toBe('nothing')
@@ -259,16 +280,20 @@ output key string = account.listKeys().keys[0].value
 			])
 		})
 
-		test('runs Node 24 with its identity, from a package in the account', () => {
+		test('runs Node 24 as its identity, from a package that another identity writes and reads', () => {
 			const { identity, properties } = the(predict('small'), 'Microsoft.Web/sites')
 			const identityId = `/subscriptions/${id(2)}/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/${appName}`
-			expect(identity).toEqual({ type: 'UserAssigned', userAssignedIdentities: { [identityId]: {} } })
+			const publisherId = `${identityId}-publisher`
+			expect(identity).toEqual({
+				type: 'UserAssigned',
+				userAssignedIdentities: { [identityId]: {}, [publisherId]: {} },
+			})
 			expect(properties.functionAppConfig).toMatchObject({
 				runtime: { name: 'node', version: '24' },
 				deployment: {
 					storage: {
 						type: 'blobContainer',
-						authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId },
+						authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: publisherId },
 					},
 				},
 				scaleAndConcurrency: { instanceMemoryMB: 512, maximumInstanceCount: 40, alwaysReady: [] },
@@ -285,8 +310,11 @@ output key string = account.listKeys().keys[0].value
 				'AzureWebJobsStorage__accountName',
 				'AzureWebJobsStorage__clientId',
 				'AzureWebJobsStorage__credential',
+				'ROLLCALL_BURST',
 				'ROLLCALL_FEED_DAYS',
 				'ROLLCALL_KEY_VAULT_URL',
+				'ROLLCALL_PUBLIC_ORIGIN',
+				'ROLLCALL_RATE',
 				'ROLLCALL_RELAY_NAMESPACE',
 				'ROLLCALL_SCAN_LIMIT',
 				'ROLLCALL_TABLES_ENDPOINT',
@@ -304,12 +332,16 @@ output key string = account.listKeys().keys[0].value
 					return Reflect.get(target, name)
 				},
 			})
+			// Azure sets it.
+			Object.assign(variables, { WEBSITE_HOSTNAME: 'rollcall-abc.azurewebsites.net' })
 			expect(parseSettings(variables)).toEqual({
+				publicOrigin: 'https://rollcall-abc.azurewebsites.net',
 				tables: { endpoint: `https://${storageName}.table.core.windows.net` },
 				tokens: { vaultUrl: `https://${appName}.vault.azure.net` },
 				clientId: expect.stringContaining(appName),
 				scanLimit: 50_000,
 				keepFeedFor: 30 * 24 * 60 * 60_000,
+				rate: { perSecond: 100, burst: 400 },
 			})
 			const own = Object.keys(settings).filter((name) => /^(ROLLCALL|AZURE)_/.test(name))
 			expect(own.filter((name) => !read.has(name))).toEqual([])
@@ -318,6 +350,19 @@ output key string = account.listKeys().keys[0].value
 		test('passes on the parameters for the feed and for searches', () => {
 			const settings = settingsOf(predict('small', 'param feedDays = 90', 'param scanLimit = 1000'))
 			expect(settings).toMatchObject({ ROLLCALL_FEED_DAYS: '90', ROLLCALL_SCAN_LIMIT: '1000' })
+		})
+
+		test('tells the app and the administrator of a domain of its own', () => {
+			expect(settingsOf(predict('small')).ROLLCALL_PUBLIC_ORIGIN).toBe('')
+			const settings = settingsOf(predict('small', "param publicOrigin = 'https://scim.contoso.com'"))
+			expect(settings.ROLLCALL_PUBLIC_ORIGIN).toBe('https://scim.contoso.com')
+			expect(Object.keys(compiled().outputs)).toContain('publicOrigin')
+		})
+
+		test('passes on the rate of a tenant, which cannot be lower than what Entra ID asks for', () => {
+			const settings = settingsOf(predict('small', 'param tenantRate = 25', 'param tenantBurst = 50'))
+			expect(settings).toMatchObject({ ROLLCALL_RATE: '25', ROLLCALL_BURST: '50' })
+			expect(() => predict('small', 'param tenantRate = 24')).toThrow()
 		})
 
 		test('gives the app the address of the relay if there is one', () => {
@@ -333,12 +378,29 @@ output key string = account.listKeys().keys[0].value
 				{ role: 'Storage Table Data Contributor', on: `storageAccounts/${storageName}`, to: 'app' },
 				{ role: 'Key Vault Secrets User', on: `vaults/${appName}`, to: 'app' },
 				{ role: 'Monitoring Metrics Publisher', on: `components/${appName}`, to: 'app' },
+				{ role: 'Storage Blob Data Contributor', on: `storageAccounts/${packageName}`, to: 'publisher' },
 			])
+		})
+
+		test.each(examples)('only the publisher has a role on the container of the code: %s', (example) => {
+			const deployed = predict(example.replace('.bicepparam', ''), `param administratorId = '${id(7)}'`)
+			const [container, second] = all(deployed, 'Microsoft.Storage/storageAccounts/blobServices/containers')
+			expect([container?.name, second]).toEqual([`${packageName}/default/package`, undefined])
+			const { storage } = deploymentOf(deployed)
+			// The address is an output of the module that has the container.
+			expect(storage.value).toMatch(/format\('package-.*outputs\.packageUrl/)
+			expect(storage.authentication.userAssignedIdentityResourceId).toMatch(/-publisher$/)
+			expect(grants(deployed).filter(({ on }) => on === `storageAccounts/${packageName}`)).toEqual([
+				{ role: 'Storage Blob Data Contributor', on: `storageAccounts/${packageName}`, to: 'publisher' },
+			])
+			expect(grants(deployed).filter(({ to }) => to === 'publisher')).toHaveLength(1)
+			expect(settingsOf(deployed).AzureWebJobsStorage__accountName).toBe(storageName)
+			expect(JSON.stringify(settingsOf(deployed))).not.toContain('publisher')
 		})
 
 		test('the administrator may write tables and secrets', () => {
 			const deployed = predict('small', `param administratorId = '${id(7)}'`)
-			expect(grants(deployed).slice(4)).toEqual([
+			expect(grants(deployed).slice(5)).toEqual([
 				{ role: 'Storage Table Data Contributor', on: `storageAccounts/${storageName}`, to: `User ${id(7)}` },
 				{ role: 'Key Vault Secrets Officer', on: `vaults/${appName}`, to: `User ${id(7)}` },
 			])
@@ -346,7 +408,7 @@ output key string = account.listKeys().keys[0].value
 
 		test('with a relay the app may send and agents may listen, each on one hybrid connection', () => {
 			const connection = `namespaces/rollcall-relay-${suffix}/hybridConnections/headquarters`
-			expect(grants(predict('relay')).slice(4)).toEqual([
+			expect(grants(predict('relay')).filter(({ on }) => on.startsWith('namespaces/'))).toEqual([
 				{ role: 'Azure Relay Sender', on: connection, to: 'app' },
 				{ role: 'Azure Relay Listener', on: connection, to: `ServicePrincipal ${id(1)}` },
 				{ role: 'Azure Relay Listener', on: connection, to: `ServicePrincipal ${id(2)}` },
@@ -355,14 +417,15 @@ output key string = account.listKeys().keys[0].value
 
 		test('are assigned before the app starts', () => {
 			const { app, appSettings } = compiled().resources
-			expect(app?.dependsOn).toContain('appAccess')
+			expect(app?.dependsOn).toEqual(expect.arrayContaining(['appAccess', 'publisherAccess']))
 			expect(appSettings?.dependsOn).toContain('app')
 		})
 	})
 
 	test('the production example is always ready, survives the loss of a zone, keeps its vault and sends alerts', () => {
 		const deployed = predict('production')
-		expect(the(deployed, 'Microsoft.Storage/storageAccounts').sku).toEqual({ name: 'Standard_ZRS' })
+		const skus = all(deployed, 'Microsoft.Storage/storageAccounts').map(({ sku }) => sku)
+		expect(skus).toEqual([{ name: 'Standard_ZRS' }, { name: 'Standard_ZRS' }])
 		expect(the(deployed, 'Microsoft.Web/serverfarms').properties).toMatchObject({ zoneRedundant: true })
 		expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({ enablePurgeProtection: true })
 		expect(the(deployed, 'Microsoft.Web/sites').properties.functionAppConfig).toMatchObject({
@@ -444,18 +507,33 @@ output key string = account.listKeys().keys[0].value
 
 		test('storage and vault can be reached only through endpoints inside the network', () => {
 			const deployed = predict('small', on)
-			for (const type of ['Microsoft.Storage/storageAccounts', 'Microsoft.KeyVault/vaults']) {
-				expect(the(deployed, type).properties).toMatchObject({
+			const closed = ['Microsoft.Storage/storageAccounts', 'Microsoft.KeyVault/vaults'].flatMap((type) =>
+				all(deployed, type),
+			)
+			expect(closed).toHaveLength(3)
+			for (const { properties } of closed) {
+				expect(properties).toMatchObject({
 					publicNetworkAccess: 'Disabled',
 					networkAcls: { defaultAction: 'Deny', bypass: 'None', ipRules: [] },
 				})
 			}
 			expect(all(deployed, 'Microsoft.Network/privateDnsZones').map(({ name }) => inPublicAzure(name))).toEqual([
 				'privatelink.blob.core.windows.net',
+				'privatelink.blob.core.windows.net',
 				'privatelink.table.core.windows.net',
 				'privatelink.vaultcore.azure.net',
 			])
-			expect(all(deployed, 'Microsoft.Network/privateEndpoints')).toHaveLength(3)
+			// A network has one link to each zone, so the endpoints of both accounts share it.
+			const links = all(deployed, 'Microsoft.Network/privateDnsZones/virtualNetworkLinks')
+			expect(links.map(({ name }) => /'([\w-]+)'\)\]$/.exec(name)?.[1])).toEqual([
+				`${appName}-blob`,
+				`${appName}-blob`,
+				`${appName}-table`,
+				`${appName}-vault`,
+			])
+			expect(all(deployed, 'Microsoft.Network/privateEndpoints').map(({ name }) => name)).toEqual(
+				['blob', 'package', 'table', 'vault'].map((service) => `${appName}-${service}`),
+			)
 			expect(the(deployed, 'Microsoft.Network/virtualNetworks').properties.subnets).toMatchObject([
 				{ properties: { delegations: [{ properties: { serviceName: 'Microsoft.App/environments' } }] } },
 				{ properties: { defaultOutboundAccess: false } },
@@ -466,10 +544,12 @@ output key string = account.listKeys().keys[0].value
 
 		test('an allowed address can reach them', () => {
 			const deployed = predict('small', on, "param allowedIpAddresses = ['203.0.113.7']")
-			expect(the(deployed, 'Microsoft.Storage/storageAccounts').properties).toMatchObject({
-				publicNetworkAccess: 'Enabled',
-				networkAcls: { defaultAction: 'Deny', ipRules: [{ value: '203.0.113.7', action: 'Allow' }] },
-			})
+			for (const { properties } of all(deployed, 'Microsoft.Storage/storageAccounts')) {
+				expect(properties).toMatchObject({
+					publicNetworkAccess: 'Enabled',
+					networkAcls: { defaultAction: 'Deny', ipRules: [{ value: '203.0.113.7', action: 'Allow' }] },
+				})
+			}
 			expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({
 				publicNetworkAccess: 'Enabled',
 				networkAcls: { defaultAction: 'Deny', ipRules: [{ value: '203.0.113.7' }] },

@@ -46,6 +46,7 @@ const roles: Readonly<Record<string, string>> = {
 	'3913510d-42f4-4e42-8a64-420c390055eb': 'Monitoring Metrics Publisher',
 	'4633458b-17de-408a-b874-0445c86b69e6': 'Key Vault Secrets User',
 	'b7e6dc6d-f1e8-4753-8033-0f276bb0955b': 'Storage Blob Data Owner',
+	'ba92f5b4-2d11-453d-a403-e96b0029c9fe': 'Storage Blob Data Contributor',
 	'b86a8fe4-44ce-4948-aee5-eccb2c155cd7': 'Key Vault Secrets Officer',
 }
 
@@ -55,11 +56,11 @@ const assignment = z.object({ principalId: z.string(), principalType: z.string()
 export const grants = (deployed: Deployment): readonly { role: string | undefined; on: string; to: string }[] =>
 	all(deployed, 'Microsoft.Authorization/roleAssignments').map((each) => {
 		const { principalId, principalType, roleDefinitionId } = assignment.parse(each.properties)
-		const isApp = principalType === 'ServicePrincipal' && principalId.includes('outputs.principalId')
+		const [, own] = /format\('(identity|publisher)-.*outputs\.principalId/.exec(principalId) ?? []
 		return {
 			role: roles[roleDefinitionId.split('/').at(-1) ?? ''],
 			on: scopeOf(each),
-			to: isApp ? 'app' : `${principalType} ${principalId}`,
+			to: own === undefined ? `${principalType} ${principalId}` : own === 'identity' ? 'app' : own,
 		}
 	})
 

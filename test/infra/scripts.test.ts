@@ -40,7 +40,7 @@ function execute([program = '', ...args]: readonly string[], { input = '', ...su
 	rmSync(calls, { force: true })
 	const { status, stdout, stderr } = spawnSync(program, args, {
 		cwd: root,
-		timeout: 60_000,
+		timeout: 120_000,
 		encoding: 'utf8',
 		input,
 		env: {
@@ -80,7 +80,7 @@ describe('deploy.sh', () => {
 		const output = (name: string) =>
 			`az deployment group show --resource-group rollcall --name rollcall --query properties.outputs.${name}.value --output tsv`
 		const ask = (path: string) =>
-			`curl --silent --max-time 30 --output ./tmp/answer --write-out %{http_code} --header Authorization: Bearer nobody https://rollcall-abc.azurewebsites.net/scim/${path}`
+			`curl --silent --max-time 30 --output ./tmp/answer --write-out %{http_code} --header Authorization: Bearer none https://rollcall-abc.azurewebsites.net/scim/${path}`
 		const [askHealth, askTenant] = [ask('health'), ask('deploy-check/ServiceProviderConfig')]
 		expect(calls).toEqual([
 			'az version --query "azure-cli" --output tsv',

@@ -118,6 +118,27 @@ describe('npm start', () => {
 		expect(await readdir(folder)).toEqual([])
 	})
 
+	test('has no limit of requests', async () => {
+		const program = await serve('--ephemeral')
+		const statuses = await Promise.all(
+			Array.from({ length: 800 }, async () => (await program.call('/ServiceProviderConfig')).status),
+		)
+		expect(new Set(statuses)).toEqual(new Set([200]))
+		expect(await endOf(program, 'SIGTERM')).toBe(0)
+	})
+
+	test('serves a tenant at the rate that --rate says', async () => {
+		const program = await serve('--ephemeral', '--rate', '25')
+		const Operations = Array.from({ length: 1000 }, () => ({ method: 'DELETE', path: '/Users/nobody' }))
+		const bulk = { method: 'POST', body: JSON.stringify({ Operations }) }
+		const started = Date.now()
+		// Each bulk request takes 100 units, and the bucket has 100. The last request begins 100 units later.
+		for (let count = 0; count < 2; count++) expect((await program.call('/Bulk', bulk)).status).toBe(200)
+		expect((await program.call('/ServiceProviderConfig')).status).toBe(200)
+		expect(Date.now() - started).toBeGreaterThanOrEqual(3900)
+		expect(await endOf(program, 'SIGTERM')).toBe(0)
+	})
+
 	test.each(['SIGINT', 'SIGHUP'] as const)('still has its users and its token after %s', async (signal) => {
 		const data = join(folder, 'data')
 		const first = await serve('--data', data)

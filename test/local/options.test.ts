@@ -8,6 +8,7 @@ describe('the command line', () => {
 			data: 'data',
 			tenants: ['demo'],
 			token: undefined,
+			rate: undefined,
 			tls: undefined,
 		})
 	})
@@ -25,6 +26,8 @@ describe('the command line', () => {
 			'globex-2',
 			'--tenant',
 			'acme',
+			'--rate',
+			'25',
 			'--tls-cert',
 			'cert.pem',
 			'--tls-key',
@@ -35,6 +38,7 @@ describe('the command line', () => {
 			data: '/srv/scim',
 			tenants: ['acme', 'globex-2'],
 			token: 'AZaz09-._~+/AZaz==',
+			rate: 25,
 			tls: { cert: 'cert.pem', key: 'key.pem' },
 		})
 	})
@@ -52,6 +56,7 @@ describe('the command line', () => {
 			'--ephemeral',
 			'--tenant',
 			'--token',
+			'--rate',
 			'--tls-cert',
 			'--tls-key',
 			'--help',
@@ -63,6 +68,7 @@ describe('the command line', () => {
 	const tenant =
 		'use 2 to 39 lower-case letters and digits, with single hyphens between them; words such as "users" are reserved'
 	const token = 'use 16 or more letters, digits and - . _ ~ + /, for example from: openssl rand -hex 24'
+	const rate = 'use a whole number of requests a second, 25 or more'
 	test.each([
 		[['--prot', '80'], 'unknown option --prot', 'did you mean --port?'],
 		[['--epheremal'], 'unknown option --epheremal', 'did you mean --ephemeral?'],
@@ -86,6 +92,8 @@ describe('the command line', () => {
 		[['--token', 'fifteen-letters'], '--token is not a valid token', token],
 		[['--token', 'sixteen letters and spaces'], '--token is not a valid token', token],
 		[['--token', '=================='], '--token is not a valid token', token],
+		[['--rate', '24'], '--rate 24 is not a valid rate', rate],
+		[['--rate', 'all'], '--rate all is not a valid rate', rate],
 		[['--tls-cert', 'x'], '--tls-cert and --tls-key are needed together', 'add --tls-key'],
 		[['--tls-key', 'x'], '--tls-cert and --tls-key are needed together', 'add --tls-cert'],
 	])('%j is refused', (args, message, hint) => {

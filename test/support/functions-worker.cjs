@@ -1,8 +1,8 @@
-// Plays the Node worker of Azure Functions for a built app: gives it `@azure/functions-core`, which only the worker has,
-// loads the `main` of its package.json, and runs invocations through the programming model that the app brings along.
-// One JSON value a line: first how long loading took and the registered functions, then for each invocation that is written
-// to it the response, and how long after the start of loading it was there. Its clock is ahead by WORKER_CLOCK_AHEAD
-// milliseconds, and the process is killed instead of sending more than WORKER_REQUESTS requests over HTTP.
+// Plays the Node worker of Azure Functions for a built app. It gives the app `@azure/functions-core`, which only the worker
+// has, and loads the `main` of the app's package.json. It runs invocations through the app's own programming model.
+// It writes one JSON value a line: first how long loading took and the registered functions. Then, for each invocation
+// that it reads, the response and the milliseconds from the start of loading. Its clock is ahead by WORKER_CLOCK_AHEAD
+// milliseconds. The process is killed instead of sending more than WORKER_REQUESTS requests over HTTP.
 const Module = require('node:module')
 const { join } = require('node:path')
 const { createInterface } = require('node:readline')

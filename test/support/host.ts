@@ -53,6 +53,10 @@ type Options = {
 	readonly pause?: Pause
 	/** The settings of the tokens, instead of a file; read when the host starts. */
 	readonly vault?: () => KeyVault
+	/** The origin of the URLs in answers, instead of the address of the host. */
+	readonly publicOrigin?: string
+	/** Milliseconds since 1970, instead of the machine's clock. */
+	readonly now?: () => number
 	/** Gets every event of the host, including those without a tenant. */
 	readonly log?: (event: RequestEvent) => void
 }
@@ -65,6 +69,8 @@ export function useHost({
 	relay,
 	pause,
 	vault,
+	publicOrigin,
+	now,
 	log = () => {},
 }: Options = {}): (draft?: TenantDraft) => Promise<Host> {
 	const meter = createMeter()
@@ -84,10 +90,12 @@ export function useHost({
 			tables: { connectionString: azurite.connectionString },
 			tokens: { file: join(folder, 'tokens.json') },
 			...(relay && { relay: relay() }),
+			...(publicOrigin && { publicOrigin }),
 		}
 		const created = await createServices(settings, {
 			intercept: (send) => meter.intercept(intercept(send)),
 			...(pause && { pause }),
+			...(now && { now }),
 		})
 		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })

@@ -15,6 +15,7 @@ export type SecretVersion = {
 	readonly enabled?: boolean
 	readonly notBefore?: number
 	readonly expires?: number
+	readonly contentType?: string
 }
 
 /** The fate of a request: a broken connection, no answer at all, or an error of Key Vault. */
@@ -174,6 +175,7 @@ function read(vault: KeyVault, asked: Asked): Answer {
 /** The properties of a version in a request. Times are in seconds. */
 const sent = z.strictObject({
 	value: z.string().optional(),
+	contentType: z.string().optional(),
 	attributes: z
 		.strictObject({ enabled: z.boolean().optional(), nbf: z.int().optional(), exp: z.int().optional() })
 		.optional(),
@@ -181,9 +183,12 @@ const sent = z.strictObject({
 
 function set(vault: KeyVault, asked: Asked): Answer {
 	if (vault.deleted.has(asked.name)) return refusal(409, 'Conflict', 'ObjectIsDeletedButRecoverable')
-	const { value, attributes } = sent.parse(JSON.parse(asked.body))
+	const { value, contentType, attributes } = sent.parse(JSON.parse(asked.body))
 	if (value === undefined || asked.version !== '') return refusal(400, 'BadParameter')
-	const secret = changed({ value, created: Math.floor(Date.now() / 1000) }, attributes)
+	const secret = changed(
+		{ value, created: Math.floor(Date.now() / 1000), ...(contentType !== undefined && { contentType }) },
+		attributes,
+	)
 	return bundle(asked, vault.add(asked.name, secret), secret)
 }
 
@@ -233,9 +238,10 @@ function page({ name, url, versions }: Listing) {
 const item = (
 	{ origin }: URL,
 	path: string,
-	{ created, enabled = true, notBefore, expires }: Omit<SecretVersion, 'value'>,
+	{ created, enabled = true, notBefore, expires, contentType }: Omit<SecretVersion, 'value'>,
 ) => ({
 	id: `${origin}/secrets/${path}`,
+	contentType,
 	attributes: { enabled, created, updated: created, nbf: notBefore, exp: expires, recoveryLevel: 'Recoverable' },
 })
 

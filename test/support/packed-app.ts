@@ -51,6 +51,7 @@ export async function startPackedApp(options: PackedAppOptions): Promise<PackedA
 		env: {
 			ROLLCALL_TABLES_CONNECTION_STRING: connectionString,
 			ROLLCALL_TOKENS_FILE: tokensFile,
+			WEBSITE_HOSTNAME: 'rollcall.azurewebsites.net',
 			WORKER_CLOCK_AHEAD: String(ahead),
 			...(requests !== undefined && { WORKER_REQUESTS: String(requests) }),
 		},

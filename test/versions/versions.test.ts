@@ -124,7 +124,7 @@ type Turn = {
 const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>>> = {
 	async createUser({ model, ask }) {
 		const userName = `User-${model.count++}`
-		const { status, body } = await ask('POST', 'Users', { body: { userName } })
+		const { status, body } = await ask('POST', 'Users', { body: { userName, active: true } })
 		expect(status).toBe(201)
 		model.users.set(body.id, { userName })
 		tell(model, body.id, { operation: 'create' })
@@ -149,7 +149,8 @@ const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>
 		const id = pick(userIds)
 		const userName = `User-${model.count++}`
 		const { title } = userOf(model, id)
-		const body = { userName, ...(title !== undefined && { title }) }
+		// Version 0.1.0 clears `active` if a PUT leaves it out.
+		const body = { userName, active: true, ...(title !== undefined && { title }) }
 		expect(await ask('PUT', `Users/${id}`, { body })).toMatchObject({ status: 200 })
 		model.users.set(id, { ...userOf(model, id), userName })
 		tell(model, id, { operation: 'update', attributes: ['userName'] })
@@ -223,8 +224,8 @@ const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>
 			body: {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:BulkRequest'],
 				Operations: [
-					{ method: 'POST', path: '/Users', bulkId: 'kept', data: { userName: kept } },
-					{ method: 'POST', path: '/Users', bulkId: 'leaving', data: { userName: leaving } },
+					{ method: 'POST', path: '/Users', bulkId: 'kept', data: { userName: kept, active: true } },
+					{ method: 'POST', path: '/Users', bulkId: 'leaving', data: { userName: leaving, active: true } },
 					{ method: 'PATCH', path: `/Groups/${groupId}`, data: add },
 					{ method: 'DELETE', path: '/Users/bulkId:leaving' },
 				],
@@ -287,6 +288,13 @@ function groupOf(model: Model, id: string): Group {
 	const group = model.groups.get(id)
 	if (group === undefined) throw new Error(`there is no group ${id}`)
 	return group
+}
+
+/** An answer without what version 0.1.0 leaves out: a header, and the members of a group that has none. */
+function comparable({ headers, body, ...answer }: Awaited<ReturnType<PackedApp['ask']>>) {
+	const { 'x-content-type-options': _, ...others } = headers
+	const { members, ...resource } = body
+	return { ...answer, headers: others, body: members?.length > 0 ? body : resource }
 }
 
 /** What an instance answers about all of a tenant, in the words of the model. */
@@ -383,9 +391,11 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 					ask: (method, path, options) => apps[version].ask(method, `${tenant}/${path}`, options),
 				}
 			}
-			/** Both versions answer the same of it. */
+			/** Both versions answer the same of it, except for what version 0.1.0 does not say. */
 			const compare = async (path: string): Promise<void> => {
-				const [one, other] = await Promise.all(versions.map((version) => apps[version].ask('GET', `${tenant}/${path}`)))
+				const [one, other] = await Promise.all(
+					versions.map(async (version) => comparable(await apps[version].ask('GET', `${tenant}/${path}`))),
+				)
 				expect(one).toEqual(other)
 			}
 

@@ -1,3 +1,4 @@
+import { type Quirks, urnInOtherSpelling } from '../dialect.ts'
 import type { ScimError } from '../error.ts'
 import type { AttributePath } from '../resource-type.ts'
 import type { CompareOperator, CompareValue } from './ast.ts'
@@ -26,11 +27,13 @@ const expectedValue = 'a value: a string in double quotes, a number, true, false
 export class Lexer {
 	readonly #text: string
 	readonly #language: Language
+	readonly #quirks: Quirks
 	#at = 0
 
-	constructor(text: string, language: Language) {
+	constructor(text: string, language: Language, quirks: Quirks) {
 		this.#text = text
 		this.#language = language
+		this.#quirks = quirks
 		if (text.length > language.maxLength) throw this.tooMuch(`longer than ${language.maxLength} characters`)
 	}
 
@@ -50,7 +53,7 @@ export class Lexer {
 	/** `attrPath` of RFC 7644 figure 1: `urn:…:User:name.givenName`. */
 	attributePath(): AttributePath {
 		const start = this.#at
-		const path = readAttributePath(this.take(word) ?? '')
+		const path = readAttributePath(this.take(word) ?? '', this.#quirks)
 		if (path !== undefined) return path
 		this.#at = start
 		throw this.unexpected('an attribute name')
@@ -118,8 +121,8 @@ export class Lexer {
 }
 
 /** Reads the name of an attribute with its URN and sub-attribute; undefined for any other text. */
-export function readAttributePath(text: string): AttributePath | undefined {
-	const { uri, name, sub } = attributePath.exec(text)?.groups ?? {}
+export function readAttributePath(text: string, quirks: Quirks): AttributePath | undefined {
+	const { uri, name, sub } = attributePath.exec(urnInOtherSpelling(text, quirks))?.groups ?? {}
 	if (name === undefined) return undefined
 	return { ...(uri !== undefined && { uri }), name, ...(sub !== undefined && { sub }) }
 }

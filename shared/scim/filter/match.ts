@@ -122,6 +122,20 @@ export const checkElementFilter = (filter: Filter, attribute: Attribute, quirks:
 		quirks,
 	})
 
+/** Says whether a filter inside the brackets of a value path names a sub-attribute that the attribute does not have. */
+export function namesUnknown(filter: Filter, attribute: Attribute): boolean {
+	switch (filter.kind) {
+		case 'logicalExpression':
+			return filter.operands.some((operand) => namesUnknown(operand, attribute))
+		case 'notExpression':
+			return namesUnknown(filter.operand, attribute)
+		case 'presentExpression':
+		case 'attributeExpression':
+		case 'valuePath':
+			return findSubAttribute(attribute.subAttributes, filter.path) === undefined
+	}
+}
+
 type FilterScope = {
 	readonly owner: string
 	readonly find: (path: AttributePath) => Attribute | readonly Attribute[]

@@ -1,3 +1,4 @@
+import type { Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
 import type { AttributePath } from '../resource-type.ts'
 import type { Filter, ValuePath } from './ast.ts'
@@ -24,8 +25,8 @@ type Nesting = { readonly depth: number; readonly inBrackets: boolean }
  *
  * @throws ScimError 400 `invalidFilter` with the position and the text found there, or with the limit
  */
-export function parseFilter(text: string): Filter {
-	const lexer = new Lexer(text, filterLanguage)
+export function parseFilter(text: string, quirks: Quirks = new Set()): Filter {
+	const lexer = new Lexer(text, filterLanguage, quirks)
 	const filter = disjunction(lexer, { depth: 0, inBrackets: false })
 	lexer.end('"and", "or" or the end')
 	if (expressionsOf(filter) > maxExpressions) throw lexer.tooMuch(`longer than ${maxExpressions} expressions`)

@@ -1,6 +1,14 @@
+import { keepsValue } from '../active.ts'
 import type { Attribute } from '../attribute.ts'
-import { elementFromFilter, listOfSingle, namesValuesToRemove, type Quirks, singleFromList } from '../dialect.ts'
-import { invalidValue, mutability, noTarget } from '../error.ts'
+import {
+	complexFromJson,
+	elementFromFilter,
+	listOfSingle,
+	namesValuesToRemove,
+	type Quirks,
+	singleFromList,
+} from '../dialect.ts'
+import { invalidValue, mutability, noTarget, type ScimError } from '../error.ts'
 import { matchesElement } from '../filter/match.ts'
 import type { AttributeValues } from '../resource.ts'
 import type { ResourceType } from '../resource-type.ts'
@@ -17,6 +25,7 @@ import {
 	requireSubAttributes,
 	sameValue,
 	severalPrimary,
+	withElements,
 } from '../value.ts'
 import { memberEffect, toMembers, withMembers } from './members.ts'
 import type { PatchOperation } from './operation.ts'
@@ -42,8 +51,10 @@ export function applyPatch(
 
 function applyOperation(values: AttributeValues, operation: PatchOperation, quirks: Quirks): AttributeValues {
 	const { extension, attribute } = operation.target
-	if (extension === undefined)
-		return assign(values, attribute.name, nextValue(operation, values[attribute.name], quirks))
+	if (extension === undefined) {
+		const next = nextValue(operation, values[attribute.name], quirks)
+		return next === undefined && keepsValue(attribute) ? values : assign(values, attribute.name, next)
+	}
 	const current = objectOf(values[extension.urn])
 	const next = assign(current, attribute.name, nextValue(operation, current[attribute.name], quirks))
 	return assign(values, extension.urn, next)
@@ -89,10 +100,14 @@ function nextList(operation: PatchOperation, current: readonly unknown[], quirks
 	const elements: readonly unknown[] = Array.isArray(parsed) ? parsed : []
 	switch (operation.op) {
 		case 'add':
-			return append(attribute, current, elements)
+			return withElements(attribute, current, elements)
 		case 'replace':
-			return append(attribute, [], elements)
+			return withElements(attribute, [], elements)
 		case 'remove':
+			// A value that names nothing must not seem to have removed what the client meant.
+			if (elements.length === 0 && !isUnassigned(operation.value)) {
+				throw invalidValue(`${text}: the value of a remove must name values of ${attribute.name}`)
+			}
 			return current.filter((element) => !elements.some((named) => isNamedBy(named, element)))
 	}
 }
@@ -103,11 +118,15 @@ function nextMatching(operation: PatchOperation, current: readonly unknown[], qu
 	const matches = (element: unknown) => filter === undefined || matchesElement(filter, objectOf(element), attribute)
 	if (clearsWhole(operation)) return operation.op === 'add' ? current : current.filter((element) => !matches(element))
 	const changes = changesOf(operation, quirks)
-	if (!current.some(matches)) return [...current, ...missingElement(operation, changes, quirks)]
 	const isSwap = operation.op === 'replace' && subAttribute === undefined
+	if (!current.some(matches)) {
+		// RFC 7644 section 3.5.2.3: no element to replace. Clients that mean to add one name a sub-attribute.
+		if (isSwap && !isEmptied(changes)) throw noMatch(operation)
+		return [...current, ...missingElement(operation, changes, quirks)]
+	}
 	const next = (element: unknown) =>
 		isSwap ? describedElement(operation, changes, quirks) : revise(operation, objectOf(element), changes)
-	return append(
+	return withElements(
 		attribute,
 		[],
 		current.map((element) => (matches(element) ? next(element) : element)),
@@ -122,7 +141,7 @@ const clearsWhole = ({ op, target, value }: PatchOperation): boolean =>
 function changesOf(operation: PatchOperation, quirks: Quirks): ReadonlyMap<string, unknown> {
 	const { attribute, subAttribute, text } = operation.target
 	if (subAttribute === undefined) {
-		const value = singleFromList(attribute, operation.value, quirks)
+		const value = singleFromList(attribute, complexFromJson(attribute, operation.value, quirks), quirks)
 		return parseSubAttributes(attribute, { value, at: text, quirks })
 	}
 	if (operation.op === 'remove') return new Map([[subAttribute.name, undefined]])
@@ -154,21 +173,27 @@ function revise(operation: PatchOperation, element: JsonObject, changes: Readonl
 	return revised
 }
 
+const isEmptied = (changes: ReadonlyMap<string, unknown>): boolean =>
+	[...changes.values()].every((value) => value === undefined)
+
 /** The element to add if no element matches. There is none if the operation would leave the element empty. */
 function missingElement(
 	operation: PatchOperation,
 	changes: ReadonlyMap<string, unknown>,
 	quirks: Quirks,
 ): readonly JsonObject[] {
-	if ([...changes.values()].every((value) => value === undefined)) return []
-	const { attribute, filter, text } = operation.target
+	if (isEmptied(changes)) return []
+	const { attribute, filter } = operation.target
 	const literals = filter === undefined ? {} : elementFromFilter(filter, quirks)
 	const element = literals && describedElement(operation, changes, quirks)
 	if (element === undefined || (filter !== undefined && !matchesElement(filter, element, attribute))) {
-		throw noTarget(`${text}: no value of ${attribute.name} matches the filter`)
+		throw noMatch(operation)
 	}
 	return [element]
 }
+
+const noMatch = ({ target: { attribute, text } }: PatchOperation): ScimError =>
+	noTarget(`${text}: no value of ${attribute.name} matches the filter`)
 
 /** An element with the values in the filter and the values that the operation sets. */
 function describedElement(
@@ -183,30 +208,6 @@ function describedElement(
 	requireSubAttributes(attribute, element, text)
 	const [member] = isMembers(attribute) ? toMembers([element]) : []
 	return member ?? element
-}
-
-/** Adds new elements. An element that is already there, and that is now given as primary, becomes primary. */
-function append(attribute: Attribute, current: readonly unknown[], added: readonly unknown[]): readonly unknown[] {
-	const next = [...current]
-	const positions = new Map(current.map((element, position) => [identityOf(attribute, element), position]))
-	for (const element of added) {
-		const identity = identityOf(attribute, element)
-		const position = positions.get(identity)
-		if (position === undefined) {
-			positions.set(identity, next.length)
-			next.push(element)
-		} else if (isPrimary(element)) {
-			next[position] = element
-		}
-	}
-	return next
-}
-
-/** A key that is equal for equal values of an attribute. `primary` is not part of it (RFC 7643 section 2.4). */
-function identityOf(attribute: Attribute, element: unknown): string {
-	if (!isObject(element)) return JSON.stringify(element)
-	const { primary: _, ...rest } = element
-	return JSON.stringify([...attribute.subAttributes.values()].map(({ name }) => rest[name]))
 }
 
 /** Says whether an element has all the sub-attributes of a value to remove. */

@@ -1,9 +1,15 @@
 import * as z from 'zod'
-import { namesInAnyCase, operationInAnyCase, type Quirks } from '../dialect.ts'
+import {
+	emptySchemas,
+	namesInAnyCase,
+	operationInAnyCase,
+	type Quirks,
+	unknownLeftOut,
+	urnInOtherSpelling,
+} from '../dialect.ts'
 import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payloadTooLarge, ScimError } from '../error.ts'
-import { checkElementFilter } from '../filter/match.ts'
-import { didYouMean } from '../nearest-attribute.ts'
-import { parsePath } from '../path.ts'
+import { checkElementFilter, namesUnknown } from '../filter/match.ts'
+import { type Path, parsePath } from '../path.ts'
 import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUrn } from '../resource-type.ts'
 import { shown } from '../shown.ts'
 import { urn } from '../urn.ts'
@@ -28,11 +34,15 @@ const messageSchema = z.object(
 	{
 		schemas: z
 			.array(z.unknown(), { error: 'must be an array' })
-			.refine((schemas) => schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)), {
-				error: `must have ${urn.patchOp}`,
-			})
+			.refine(
+				(schemas) =>
+					schemas.length === 0 || schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)),
+				{
+					error: `must have ${urn.patchOp}`,
+				},
+			)
 			.nullish(),
-		operations: z.array(operationSchema, { error: 'must be an array' }),
+		operations: z.array(operationSchema, { error: 'must be an array' }).min(1, { error: 'must have an operation' }),
 	},
 	{ error: 'must be an object' },
 )
@@ -46,10 +56,10 @@ const messageSchema = z.object(
 export function parsePatch(body: unknown, type: ResourceType, quirks: Quirks): readonly PatchOperation[] {
 	const message = messageSchema.safeParse(messageInSchemaCase(body, quirks))
 	if (!message.success) throw refusal(message.error)
-	const operations = message.data.operations.flatMap((operation, index) =>
-		parseOperation(operation, { type, at: `Operations[${index}]`, quirks }),
-	)
-	if (operations.length > maxOperations) throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
+	emptySchemas(message.data.schemas ?? [urn.patchOp], quirks)
+	const operations = parseOperations(message.data.operations, type, quirks)
+	if (Math.max(operations.length, message.data.operations.length) > maxOperations)
+		throw payloadTooLarge(`a PATCH may make at most ${maxOperations} changes`)
 	return operations
 }
 
@@ -87,6 +97,25 @@ function refusal(error: z.ZodError): ScimError {
 	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
 }
 
+/** Reads all operations before it refuses one of them, so that the quirks tell of every part that was left out. */
+function parseOperations(
+	operations: readonly PatchMessageOperation[],
+	type: ResourceType,
+	quirks: Quirks,
+): readonly PatchOperation[] {
+	const errors: unknown[] = []
+	const parsed = operations.flatMap((operation, index) => {
+		try {
+			return parseOperation(operation, { type, at: `Operations[${index}]`, quirks })
+		} catch (error) {
+			errors.push(error)
+			return []
+		}
+	})
+	if (errors.length > 0) throw errors[0]
+	return parsed
+}
+
 type OperationContext = { readonly type: ResourceType; readonly at: string; readonly quirks: Quirks }
 
 function parseOperation(operation: PatchMessageOperation, context: OperationContext): readonly PatchOperation[] {
@@ -100,16 +129,18 @@ function parseOperation(operation: PatchMessageOperation, context: OperationCont
 			throw invalidValue(`${at}.value must be an object, since there is no path; it is ${shown(value)}`)
 		return operationsByPath(op, value, context)
 	}
-	const extension = findExtension(type, path)
+	const extension = findExtension(type, urnInOtherSpelling(path, context.quirks))
 	if (extension !== undefined) return extensionOperations(operation, extension, context)
-	const target = requireTarget(path, context)
+	const target = findTarget(path, context)
+	if (target === undefined) return []
+	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
 	return op === 'remove' ? [{ op, target, ...(hasValue && { value }) }] : [{ op, target, value }]
 }
 
 /**
  * Reads the names in a value without a path as paths. Entra writes `name.givenName` and
- * `urn:…:enterprise:2.0:User:department` there; RFC 7644 allows only names of attributes. Unknown names and read-only
- * attributes are left out, as in a POST body.
+ * `urn:…:enterprise:2.0:User:department` there; RFC 7644 allows only names of attributes. Read-only attributes are left
+ * out, as in a POST body.
  * https://learn.microsoft.com/entra/identity/app-provisioning/application-provisioning-config-problem-scim-compatibility
  */
 function operationsByPath(
@@ -118,10 +149,10 @@ function operationsByPath(
 	context: OperationContext,
 ): readonly PatchOperation[] {
 	return Object.entries(values).flatMap(([name, value]) => {
-		const extension = findExtension(context.type, name)
+		const extension = findExtension(context.type, urnInOtherSpelling(name, context.quirks))
 		if (extension !== undefined) return extensionOperations({ op, value }, extension, context)
-		const target = findWritable(name, context)
-		return target === undefined ? [] : [{ op, target, value }]
+		const target = findTarget(name, context)
+		return target === undefined || isReadOnly(target) ? [] : [{ op, target, value }]
 	})
 }
 
@@ -143,37 +174,33 @@ function extensionOperations(
 	return operationsByPath(op, Object.fromEntries(entries), context)
 }
 
-function findWritable(name: string, context: OperationContext): PatchTarget | undefined {
+/** The target that a path names. Undefined if it is left out, because the resource type has no such attribute. */
+function findTarget(text: string, { type, quirks }: OperationContext): PatchTarget | undefined {
+	const parsed = parseKnownPath(text, quirks)
+	if (parsed === undefined) return unknownLeftOut(quirks)
+	const { path, filter } = parsed
+	const { sub, ...whole } = path
+	const attribute = resolveAttribute(type, whole)?.attribute
+	if (attribute === undefined) return unknownLeftOut(quirks)
+	if (attribute.type !== 'complex' && (filter !== undefined || sub !== undefined)) {
+		throw invalidPath(`${text}: ${attribute.name} has no sub-attributes`)
+	}
+	const resolved = resolveAttribute(type, path)
+	if (resolved === undefined) return unknownLeftOut(quirks)
+	if (filter === undefined) return requireMutable({ ...resolved, text })
+	if (namesUnknown(filter, attribute)) return unknownLeftOut(quirks)
+	checkElementFilter(filter, attribute, quirks)
+	return requireMutable({ ...resolved, filter, text })
+}
+
+/** Undefined for a text that no attribute can have as its path, like `@odata.type`. A bracket was meant to be a path. */
+function parseKnownPath(text: string, quirks: Quirks): Path | undefined {
 	try {
-		const target = findTarget(name, context)
-		return target !== undefined && !isReadOnly(target) ? requireMutable(target) : undefined
+		return parsePath(text, quirks)
 	} catch (error) {
-		// A name that cannot be a path is unknown, like `@odata.type`. A name with a bracket was meant to be a path.
-		if (error instanceof ScimError && error.scimType === 'invalidPath' && !name.includes('[')) return undefined
+		if (error instanceof ScimError && error.scimType === 'invalidPath' && !text.includes('[')) return undefined
 		throw error
 	}
-}
-
-function requireTarget(path: string, context: OperationContext): PatchTarget {
-	const target = findTarget(path, context)
-	if (target === undefined) throw unknownAttribute(path, context)
-	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
-	return requireMutable(target)
-}
-
-function unknownAttribute(text: string, { type, at }: OperationContext): ScimError {
-	const guess = didYouMean([type], parsePath(text).path)
-	return invalidPath(`${at}.path: ${type.name} has no attribute "${text}"${guess}`)
-}
-
-function findTarget(text: string, { type, quirks }: OperationContext): PatchTarget | undefined {
-	const { path, filter } = parsePath(text)
-	const resolved = resolveAttribute(type, path)
-	if (resolved === undefined || filter === undefined) return resolved && { ...resolved, text }
-	if (resolved.attribute.type !== 'complex')
-		throw invalidPath(`${text}: ${resolved.attribute.name} has no sub-attributes`)
-	checkElementFilter(filter, resolved.attribute, quirks)
-	return { ...resolved, filter, text }
 }
 
 const isReadOnly = ({ attribute, subAttribute }: PatchTarget): boolean =>

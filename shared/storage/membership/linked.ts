@@ -8,7 +8,7 @@ import { groupIdsIn, groupRows, groupsAmong, linksOf, type UserLinks } from './l
 import { membersAfter, membersOf } from './members.ts'
 
 /** The users of a group, or the groups of a user. Their ids are known before they are read. */
-export type Linked = {
+export type LinkedResources = {
 	/** The ids in order. If there are more than `limit`, the list ends behind that and is incomplete. */
 	first(limit: number): Promise<readonly ResourceId[]>
 	/** The ids behind one of them in order, page by page. */
@@ -18,12 +18,12 @@ export type Linked = {
 }
 
 /** What is linked to the group or the user with this id; nothing for any other string. */
-export function linkedTo(table: Table, type: ResourceType, id: string): Linked {
+export function linkedTo(table: Table, type: ResourceType, id: string): LinkedResources {
 	if (kindOfId(id) === undefined) return nothing
 	return type.name === 'Group' ? groupsOfUser(table, id) : usersOfGroup(table, id)
 }
 
-const nothing: Linked = {
+const nothing: LinkedResources = {
 	first: async () => [],
 	async *after() {},
 	async *rows() {},
@@ -33,7 +33,7 @@ const nothing: Linked = {
 const rowsAtOnce = 64
 
 /** A group that is being deleted has no members any more, although their rows may be there. */
-function usersOfGroup(table: Table, groupId: string): Linked {
+function usersOfGroup(table: Table, groupId: string): LinkedResources {
 	const group = () => table.get(groupRow.key(groupId))
 	return {
 		async first(limit) {
@@ -56,7 +56,7 @@ function usersOfGroup(table: Table, groupId: string): Linked {
 
 const idsOf = (members: readonly Member[]): readonly ResourceId[] => members.map(({ value }) => value)
 
-function groupsOfUser(table: Table, userId: string): Linked {
+function groupsOfUser(table: Table, userId: string): LinkedResources {
 	const rows = groupRows(table)
 	let reading: Promise<UserLinks> | undefined
 	const links = (): Promise<UserLinks> => {

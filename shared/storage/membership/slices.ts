@@ -1,4 +1,5 @@
 import type { Member } from '../../scim/resource.ts'
+import { parseStored } from '../rows/json-text.ts'
 import { type LargeChange, sliceKey, sliceRow } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { within } from '../table/key-range.ts'
@@ -26,7 +27,7 @@ export const sliceOperations = (large: LargeChange, { add, remove }: MembershipC
 }
 
 /** What a slice is to do. */
-export const changeIn = (slice: Row): MembershipChange => JSON.parse(sliceRow.change.of(slice))
+export const changeIn = (slice: Row): MembershipChange => parseStored(sliceRow.change.of(slice))
 
 /** The slices of a large change that are not yet applied, page by page. */
 export const slicePages = (table: Table, large: LargeChange): AsyncGenerator<readonly Row[]> =>

@@ -95,7 +95,7 @@ async function* rowCandidates(
 }
 
 /** Compressed rows that are unpacked at the same time. */
-const compressedAtOnce = 8
+const compressedAtOnce = 2
 
 /** Cuts rows into batches with few compressed rows each. An index row that only names its resource counts as one. */
 function batchesOf(rows: readonly Row[]): readonly (readonly Row[])[] {

@@ -73,7 +73,7 @@ const comparison =
 type PageOrder = { readonly page: Page; readonly start: Position | undefined; readonly sort: Sort | undefined }
 
 /** Length of the JSON of the matches that are kept in memory. */
-const maxKeptSize = 8 * 2 ** 20
+const maxKeptSize = 4 * 2 ** 20
 
 /**
  * Takes matches in any order and keeps those of one page. Others are dropped now and then, to save memory. Beyond a size,

@@ -22,7 +22,7 @@ import type { LinkNeed } from './plan.ts'
 // Memberships beside a number of resources: a group's members, a user's groups.
 
 /** `pendingChange` is that of a group's row. */
-type Identified = { readonly id: ResourceId; readonly pendingChange?: string }
+type LinkOwner = { readonly id: ResourceId; readonly pendingChange?: string }
 type Links = Pick<StoredResource, 'members' | 'groups'>
 
 type IncludeOptions = {
@@ -32,12 +32,12 @@ type IncludeOptions = {
 }
 
 /** Memberships on a page. A page ends early behind the resource that exceeds it, and has one resource at least. */
-const maxLinks = 100_000
+const maxLinks = 20_000
 /** Resources whose memberships are read at the same time. */
 const ownersAtOnce = 8
 
 /** Adds the memberships that the client asked for to a page. If there are too many, only the first resources are returned. */
-export async function withInclude<R extends Identified>(
+export async function withInclude<R extends LinkOwner>(
 	{ table }: Directory,
 	type: ResourceType,
 	resources: readonly R[],
@@ -61,18 +61,18 @@ export async function withInclude<R extends Identified>(
 /** For more resources, one range over all of them costs less than looking each one up. */
 const fewResources = 30
 
-type Wanted = {
+type LinkOptions = {
 	readonly need: LinkNeed
 	/** Whether the resources are all that there are between the first and the last one. */
 	readonly isRange: boolean
 }
 
 /** Adds as much of the memberships as a filter looks at. The resources are in the order of their ids. */
-export async function withLinks<R extends Identified>(
+export async function withLinks<R extends LinkOwner>(
 	{ table }: Directory,
 	type: ResourceType,
 	resources: readonly R[],
-	{ need, isRange }: Wanted,
+	{ need, isRange }: LinkOptions,
 ): Promise<readonly (R & Links)[]> {
 	if (need.length === 0 || resources.length === 0) return resources
 	const isLongRange = isRange && resources.length > fewResources
@@ -87,7 +87,7 @@ export async function withLinks<R extends Identified>(
 async function linksAmong(
 	table: Table,
 	type: ResourceType,
-	{ id, pendingChange = '' }: Identified,
+	{ id, pendingChange = '' }: LinkOwner,
 	need: readonly string[],
 ): Promise<Links> {
 	const isGroup = type.name === 'Group'
@@ -114,7 +114,7 @@ async function isIn(table: Table, userId: string, groupId: string): Promise<bool
 /** `limit` is how many rows of a range are read. Resources behind them are left out, but for the first one. */
 type RangeOptions = { readonly isRange: boolean; readonly limit?: number }
 
-async function withAll<R extends Identified>(
+async function withAll<R extends LinkOwner>(
 	table: Table,
 	type: ResourceType,
 	resources: readonly R[],
@@ -157,7 +157,7 @@ type RowsByOwner = {
 async function rowsByOwner(
 	table: Table,
 	type: ResourceType,
-	{ resources, limit }: { readonly resources: readonly Identified[]; readonly limit: number },
+	{ resources, limit }: { readonly resources: readonly LinkOwner[]; readonly limit: number },
 ): Promise<RowsByOwner> {
 	const { key } = type.name === 'Group' ? memberRow : membershipRow
 	const byOwner = new Map<string, Row[]>()

@@ -1,3 +1,4 @@
+import { keepsValue } from '../../scim/active.ts'
 import type { Attribute } from '../../scim/attribute.ts'
 import type { CompareValue, Filter } from '../../scim/filter/ast.ts'
 import { instantOf } from '../../scim/filter/compare.ts'
@@ -197,6 +198,8 @@ function conditionsOf(type: ResourceType, term: Filter): readonly ScanCondition[
 	}
 	const column = columnFor(type, resolved)
 	const value = column && columnValue(column, term.value)
+	// A user stored without `active` counts as active, and has no column that says so.
+	if (value === true && keepsValue(resolved.attribute)) return []
 	if (column === undefined || value === undefined || term.operator !== 'eq') return []
 	return [{ path, property: column.stored, operator: 'eq', value }]
 }

@@ -1,7 +1,8 @@
-import { tooMany } from '../../scim/error.ts'
+import { type ScimError, tooMany } from '../../scim/error.ts'
+import type { Filter } from '../../scim/filter/ast.ts'
 import { matches } from '../../scim/filter/match.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { type Linked, linkedTo } from '../membership/linked.ts'
+import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
@@ -66,7 +67,7 @@ function pageIn(directory: Directory, plan: Plan): Promise<FilledPage> {
 }
 
 /** Length of the JSON of the resources on a page. A page has one resource at least. */
-const maxPageSize = 8 * 2 ** 20
+const maxPageSize = 4 * 2 ** 20
 
 /** Takes items until the page is full. `hasMore` if an item was left. */
 async function fill(items: AsyncIterable<PageItem>, count: number) {
@@ -157,7 +158,10 @@ const totalIn = async ({ table }: Directory, type: ResourceType): Promise<number
 async function collect(directory: Directory, plan: CandidatePlan): Promise<FilledPage> {
 	const collected = collectPage(plan)
 	const stop = await readCandidates(directory, plan, collected)
-	if (stop.kind === 'tooMany') return beyondLimit(directory, plan)
+	if (stop.kind === 'tooMany' || stop.kind === 'tooMuchText') {
+		if (plan.walk !== undefined) return collect(directory, plan.walk)
+		throw stop.kind === 'tooMany' ? tooManyCandidates(directory, plan) : tooMuchText()
+	}
 	const entries = collected.entries()
 	const shown = entries.slice(0, plan.page.count)
 	const { items, hasMore } = await fill(itemsOf(directory, plan, shown), plan.page.count)
@@ -175,10 +179,48 @@ async function collect(directory: Directory, plan: CandidatePlan): Promise<Fille
 }
 
 /**
- * Why reading stopped: the source has no more candidates or has more than the limit, or a walk pauses after the candidate
- * with this id. The page of a walk may therefore have few resources, or none, although more follow.
+ * Why reading stopped: the source has no more candidates, has more than the limit, or has more text than one request
+ * compares. Or a walk pauses after the candidate with this id: its page may have few resources, or none, although more
+ * follow.
  */
-type Stop = { readonly kind: 'end' | 'tooMany' } | { readonly kind: 'pause'; readonly id: string }
+type Stop = { readonly kind: 'end' | 'tooMany' | 'tooMuchText' } | { readonly kind: 'pause'; readonly id: string }
+
+/** Characters of JSON that one request compares: the size of each candidate, times the comparisons of the filter. */
+const maxCompared = 2 ** 30
+
+/** How many values a filter compares with each resource. */
+function comparisonsIn(filter: Filter | undefined): number {
+	switch (filter?.kind) {
+		case undefined:
+			return 0
+		case 'logicalExpression':
+			return filter.operands.reduce((sum, operand) => sum + comparisonsIn(operand), 0)
+		case 'notExpression':
+			return comparisonsIn(filter.operand)
+		case 'valuePath':
+			return comparisonsIn(filter.filter)
+		case 'attributeExpression':
+		case 'presentExpression':
+			return 1
+	}
+}
+
+/** Milliseconds after which other requests have their turn. */
+const turn = 10
+
+/** Makes a function that lets other requests have their turn, if this one has had its own. */
+function yieldingTurns(): () => Promise<void> | undefined {
+	let begun = performance.now()
+	return () => {
+		if (performance.now() - begun < turn) return undefined
+		return new Promise((resolve) => {
+			setImmediate(() => {
+				begun = performance.now()
+				resolve()
+			})
+		})
+	}
+}
 
 /** Adds every candidate that matches to a page, until one of the stop rules holds. */
 async function readCandidates(
@@ -191,6 +233,9 @@ async function readCandidates(
 	if (isWalk && count === 0) return { kind: 'end' }
 	const limit = plan.limit === 'page' ? pageSize : directory.scanLimit
 	const match = matcher(plan)
+	const comparisons = comparisonsIn(plan.filter)
+	const yieldTurn = yieldingTurns()
+	let compared = 0
 	let read = 0
 	let last = ''
 	for await (const batch of candidatesOf(directory, plan, limit)) {
@@ -201,6 +246,9 @@ async function readCandidates(
 		for await (const candidates of batch.read()) {
 			for (const candidate of candidates) {
 				if (isWalk && (collected.total() === count || collected.isFull())) return { kind: 'pause', id: last }
+				compared += 'size' in candidate ? candidate.size * comparisons : 0
+				if (compared > maxCompared && read > 0) return isWalk ? { kind: 'pause', id: last } : { kind: 'tooMuchText' }
+				await yieldTurn()
 				const entry = match(candidate)
 				if (entry !== undefined) collected.add(entry)
 				last = candidate.id
@@ -212,13 +260,15 @@ async function readCandidates(
 	return { kind: 'end' }
 }
 
-function beyondLimit(directory: Directory, { source, walk }: CandidatePlan): Promise<FilledPage> {
-	if (walk !== undefined) return collect(directory, walk)
+function tooManyCandidates({ scanLimit }: Directory, { source }: CandidatePlan): ScimError {
 	const advice = source.kind === 'scan' ? 'filter by an attribute that has an index' : 'narrow the filter'
-	throw tooMany(
-		`there are more than ${directory.scanLimit} resources to look through: ${advice}, or page by cursor without sortBy`,
+	return tooMany(
+		`there are more than ${scanLimit} resources to look through: ${advice}, or page by cursor without sortBy`,
 	)
 }
+
+const tooMuchText = (): ScimError =>
+	tooMany('the filter compares too much text: use fewer terms, narrow it, or page by cursor without sortBy')
 
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
 function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) => ResultEntry | undefined {
@@ -232,7 +282,7 @@ function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) 
 }
 
 /** Entries that are read at the same time. */
-const readAtOnce = 8
+const readAtOnce = 4
 
 /** The entries of a page with their resources. Those that are not in memory are read, a few at a time. */
 async function* itemsOf(
@@ -256,7 +306,7 @@ async function* itemsOf(
 	}
 }
 
-async function* linkItems(linked: Linked, shown: readonly ResultEntry[]): AsyncGenerator<PageItem> {
+async function* linkItems(linked: LinkedResources, shown: readonly ResultEntry[]): AsyncGenerator<PageItem> {
 	let next = 0
 	for await (const rows of linked.rows(shown.map(({ id }) => id))) {
 		for (const row of rows) {

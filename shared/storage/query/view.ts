@@ -1,3 +1,4 @@
+import { withActive } from '../../scim/active.ts'
 import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { etag } from '../../scim/version.ts'
@@ -7,7 +8,7 @@ export const viewOf = (
 	type: ResourceType,
 	{ id, attributes, version, created, lastModified, members, groups }: StoredResource,
 ): AttributeValues => ({
-	...attributes,
+	...withActive(type, attributes),
 	id,
 	schemas: [type.schema, ...type.extensions]
 		.map(({ urn }) => urn)

@@ -1,3 +1,4 @@
+import { Fault } from '../../fault.ts'
 import type { AttributeValues, Member, ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { commitWithMembers, type MembersPart } from '../membership/large-change.ts'
@@ -5,7 +6,7 @@ import { requireStorable, withChange } from '../membership/operations.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { rowsOf } from '../rows/entity.ts'
-import { existenceRow, groupRow, letterOf } from '../rows/schema.ts'
+import { existenceRow, groupRow, kindOfKey, letterOf } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
@@ -48,7 +49,7 @@ async function createOnce(
 	if (outcome.kind === 'done') return members === undefined ? resource : { ...resource, members: withChange([], added) }
 	const failed = failedOperation(outcome, operations)
 	const refusal = refusalOf(outcome, failed, { type, resource })
-	if (refusal === undefined) throw new Error(`creating met ${outcome.kind} at ${failed.key}`)
+	if (refusal === undefined) throw new Fault(`creating met ${outcome.kind} at a row ${kindOfKey(failed.key)}`)
 	if (refusal.scimType !== 'uniqueness') throw refusal
 	throw naming(ownerIn(await directory.table.get(failed.key)), type, refusal)
 }

@@ -16,8 +16,8 @@ export type Include = { readonly members?: boolean; readonly groups?: boolean }
 
 export type GroupOptions<T> = {
 	readonly write: (page: readonly Member[]) => T
-	/** Leaves the members out if the group has a version of which this holds. */
-	readonly isKnown?: VersionCondition
+	/** The members are not read if the group has a version of which this holds. */
+	readonly skipMembersIf?: VersionCondition
 }
 
 export type GroupInPieces<T> = { readonly resource: StoredResource; readonly members: readonly T[] | undefined }
@@ -61,8 +61,8 @@ export async function readForChange(
 }
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
-	const isKnown = () => include.members !== true
-	const group = await readGroup(table, id, { write: (page) => page, isKnown })
+	const areMembersSkipped = include.members !== true
+	const group = await readGroup(table, id, { write: (page) => page, skipMembersIf: () => areMembersSkipped })
 	if (group === undefined) return undefined
 	const { row, written } = group
 	return {
@@ -88,12 +88,12 @@ export async function getGroup<T>(
  * together, and so does the first row of the members. If the two differ, such a change came in between, and both are read
  * again. If the second read returns the same ETag, the row predates `latestChange`: the members are accepted.
  */
-async function readGroup<T>(table: Table, id: string, { write, isKnown }: GroupOptions<T>) {
+async function readGroup<T>(table: Table, id: string, { write, skipMembersIf }: GroupOptions<T>) {
 	let before: Row | undefined
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
 		const row = await table.get(groupRow.key(id))
 		if (row === undefined) return undefined
-		if (isKnown?.(resourceOf(row).version)) return { row, written: undefined }
+		if (skipMembersIf?.(resourceOf(row).version)) return { row, written: undefined }
 		const isSame = before !== undefined && etagOf(before) === etagOf(row)
 		const written = await mapMembers(table, id, isSame ? { write } : { write, latestChange: latestChangeOf(row) })
 		if (written !== undefined) return { row, written }

@@ -5,7 +5,7 @@ import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
 import { groupReferenceRow, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
-import { hasJson, isLong, maxJsonBytes } from './json-text.ts'
+import { hasJson, isLong, maxJsonBytes, parseStored } from './json-text.ts'
 import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -33,7 +33,7 @@ export function rowsOf(type: ResourceType, resource: StoredResource, before?: At
 	}
 }
 
-type Stored = { readonly properties: Properties; readonly copy: Properties }
+type StoredProperties = { readonly properties: Properties; readonly copy: Properties }
 
 /** A change may make a resource over the limit larger by this: by `active: false`, but not by another photo. */
 const tolerance = 1024
@@ -47,12 +47,12 @@ function requireSize(json: string, before: AttributeValues | undefined): void {
 	throw payloadTooLarge(`the resource takes ${size} bytes as JSON; the limit is ${maxJsonBytes}`)
 }
 
-function userProperties({ id, version, created, lastModified }: StoredResource, json: string): Stored {
+function userProperties({ id, version, created, lastModified }: StoredResource, json: string): StoredProperties {
 	const properties = userRow.properties({ id, version, created, lastModified, attributes: json })
 	return { properties, copy: isLong(properties) ? userCopyRow.properties({ id, isReference: true }) : properties }
 }
 
-function groupProperties({ id, version, created, lastModified }: StoredResource, json: string): Stored {
+function groupProperties({ id, version, created, lastModified }: StoredResource, json: string): StoredProperties {
 	const properties = groupRow.properties({
 		id,
 		attributesVersion: version,
@@ -90,7 +90,7 @@ export function sizedResourceOf(row: Row): { readonly resource: StoredResource; 
 	const json = userRow.attributes.of(row)
 	const resource = {
 		id: idOf(row),
-		attributes: JSON.parse(json),
+		attributes: parseStored(json),
 		version: (groupRow.version.isIn(row) ? groupRow.version : userRow.version).of(row),
 		created: userRow.created.of(row),
 		lastModified: userRow.lastModified.of(row),

@@ -1,4 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { Fault } from '../../fault.ts'
 import { payloadTooLarge } from '../../scim/error.ts'
 import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
@@ -53,6 +54,20 @@ function jsonOf(row: Row): string {
 		chunks.push(Buffer.from(textIn(row, name), 'base64'))
 	}
 	return inflateRawSync(Buffer.concat(chunks), { maxOutputLength: maxUnpackedBytes }).toString('utf8')
+}
+
+/**
+ * The value of a JSON text that was stored.
+ *
+ * @throws Fault if it is not JSON; the message of the parser would quote it
+ */
+export function parseStored(json: string) {
+	try {
+		return JSON.parse(json)
+	} catch (error) {
+		if (!(error instanceof SyntaxError)) throw error
+		throw new Fault('a stored text is not JSON', { cause: error })
+	}
 }
 
 function textIn(row: Row, property: string): string {

@@ -14,10 +14,14 @@ const kept = 150
  * first 150 stay, followed by `=` and a digest.
  */
 export function encode(text: string): string {
-	const encoded = text.replace(/[^-.0-9@A-Z_a-z]/g, escaped)
+	// A character takes one or more: of a long text, only the beginning is needed.
+	const encoded = text.slice(0, limit + 1).replace(/[^-.0-9@A-Z_a-z]/g, escaped)
 	if (encoded.length <= limit) return encoded
-	return `${encoded.slice(0, kept)}=${createHash('sha256').update(text).digest('base64url')}`
+	return `${copyOf(encoded.slice(0, kept))}=${createHash('sha256').update(text).digest('base64url')}`
 }
+
+/** A slice of a string keeps all of the string in memory. A copy does not. */
+const copyOf = (ascii: string): string => Buffer.from(ascii, 'latin1').toString('latin1')
 
 /** Whether the encodings of all texts that begin with a text begin with this encoding of it. */
 export const isPrefixKept = (encoded: string): boolean => encoded.length <= kept

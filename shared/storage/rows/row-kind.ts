@@ -1,5 +1,6 @@
+import { Fault } from '../../fault.ts'
 import type { Properties } from '../table/batch.ts'
-import type { Row } from '../table/tables.ts'
+import { kindOfRow, type Row } from '../table/tables.ts'
 
 /** One value of a row: how it is stored, what it means, how it is read and written. */
 export type Column<T> = {
@@ -7,7 +8,7 @@ export type Column<T> = {
 	readonly stored: string
 	readonly meaning: string
 	readonly isIn: (row: Row) => boolean
-	/** @throws TypeError if the row lacks a value that it must have */
+	/** @throws Fault if the row lacks a value that it must have */
 	readonly of: (row: Row) => T
 	properties(value: NonNullable<T>): Properties
 }
@@ -92,7 +93,7 @@ const column = <T extends string | number | boolean | undefined>(
 	properties: (value) => ({ [stored]: value }),
 })
 
-/** @throws TypeError always; keys hold names of people, so that only the kind of the row is told */
+/** @throws Fault always; keys hold names of people, so that only the kind of the row is told */
 export function missing(row: Row, stored: string): never {
-	throw new TypeError(`a row of the kind ${row.RowKey.split('|', 1)[0]}| has no ${stored}`)
+	throw new Fault(`${kindOfRow(row.RowKey)} has no ${stored}`)
 }

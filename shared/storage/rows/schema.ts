@@ -1,3 +1,4 @@
+import { Fault } from '../../fault.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { histogram } from './count-histogram.ts'
 import { jsonText } from './json-text.ts'
@@ -222,7 +223,7 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	'j|gi': 'slice',
 }
 
-/** @throws TypeError if no row has such a key */
+/** @throws Fault if no row has such a key */
 export function kindOfKey(key: string): KeyKind {
 	const [first = '', second = ''] = key.split('|', 2)
 	const last = lastPartOf(key)
@@ -232,7 +233,7 @@ export function kindOfKey(key: string): KeyKind {
 		return pendingOperation(last) === undefined ? 'membership' : 'pendingMembership'
 	}
 	const kind = kinds[first === 'j' ? `j|${second}` : first]
-	if (kind === undefined) throw new TypeError(`no row has a key that begins with ${first}|`)
+	if (kind === undefined) throw new Fault('a key is of no kind of row')
 	return kind
 }
 

@@ -34,22 +34,25 @@ export const remove = (key: string, etag = '*'): Operation => ({ kind: 'delete',
 /** The rows of one transaction share a partition. `url` is the table's, absolute. */
 export type Partition = { readonly url: string; readonly partitionKey: string }
 
-export const batchContentType = 'multipart/mixed; boundary=batch_rollcall'
+export type Batch = { readonly contentType: string; readonly body: string }
 
 /**
- * The body of a `$batch` request with one change set: an entity group transaction. We write it ourselves because
+ * The content of a `$batch` request with one change set: an entity group transaction. We write it ourselves because
  * `TableClient.submitTransaction` of @azure/data-tables 13.3.2 sends deletes without their ETag and takes the whole
  * underlying memory of a Buffer for its contents.
  *
- * The boundaries are constant: a boundary counts only after a line break, and JSON strings hold no line breaks.
+ * @param unique a word that no earlier batch had: the boundaries are made of it, so no stored value can hold one
  * https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
  */
-export function batchBody(partition: Partition, operations: readonly Operation[]): string {
-	let body = '--batch_rollcall\r\nContent-Type: multipart/mixed; boundary=changeset_rollcall\r\n\r\n'
+export function batchOf(partition: Partition, operations: readonly Operation[], unique: string): Batch {
+	const outer = `batch_${unique}`
+	const inner = `changeset_${unique}`
+	let body = `--${outer}\r\nContent-Type: multipart/mixed; boundary=${inner}\r\n\r\n`
 	for (const operation of operations) {
-		body += `--changeset_rollcall\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n${bodyPart(partition, operation)}\r\n`
+		body += `--${inner}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n${bodyPart(partition, operation)}\r\n`
 	}
-	return `${body}--changeset_rollcall--\r\n--batch_rollcall--\r\n`
+	const contentType = `multipart/mixed; boundary=${outer}`
+	return { contentType, body: `${body}--${inner}--\r\n--${outer}--\r\n` }
 }
 
 const verbs = {
@@ -90,11 +93,14 @@ function entityJson(partition: Partition, key: string, properties: Properties): 
 	return `${json.replace(/[\u2028\u2029]/g, (separator) => (separator === '\u2028' ? '\\u2028' : '\\u2029'))}}`
 }
 
-/** What the service says about a request that it refuses. `index` is that of the operation that failed in a transaction. */
+/**
+ * What the service says about a request that it refuses, without the text, which may quote keys. `index` is that of the
+ * operation that failed in a transaction.
+ */
 export type ServiceError = {
 	readonly status: number
+	/** Empty if the answer has no code that is a word. */
 	readonly code: string
-	readonly message: string
 	readonly index?: number
 }
 
@@ -107,8 +113,7 @@ export function batchError(status: number, text: string): ServiceError | undefin
 
 /** Reads an OData error. In a transaction its message begins with the index of the failing operation: `2:The specified …`. */
 export function serviceError(status: number, text: string): ServiceError {
-	const code = /"code"\s*:\s*"([^"]*)"/.exec(text)?.[1] ?? ''
-	const message = /"value"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text.slice(0, 200)
-	const index = /^(\d+):/.exec(message)?.[1]
-	return { status, code, message, ...(index !== undefined && { index: Number(index) }) }
+	const code = /"code"\s*:\s*"(\w{1,64})"/.exec(text)?.[1] ?? ''
+	const index = /"value"\s*:\s*"(\d+):/.exec(text)?.[1]
+	return { status, code, ...(index !== undefined && { index: Number(index) }) }
 }

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createDefaultHttpClient, createHttpHeaders, createPipelineRequest } from '@azure/core-rest-pipeline'
 import { odata, TableServiceClient } from '@azure/data-tables'
 import type { TokenCredential } from '@azure/identity'
-import { payloadTooLarge } from '../../scim/error.ts'
-import { batchBody, batchContentType, batchError, keyPredicate, type Operation, serviceError } from './batch.ts'
+import { Fault } from '../../fault.ts'
+import { payloadTooLarge, ScimError } from '../../scim/error.ts'
+import { batchError, batchOf, keyPredicate, type Operation, type ServiceError, serviceError } from './batch.ts'
 import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
 
 /** A storage account: by its connection string with a key, or by the address of its table endpoint and an identity. */
@@ -108,7 +110,7 @@ const etagProperty = 'odata.etag'
 /** The ETag of a row that was read whole. */
 export function etagOf(row: Row): string {
 	const etag = row[etagProperty]
-	if (typeof etag !== 'string') throw new TypeError(`row ${row.RowKey} was read without its ETag`)
+	if (typeof etag !== 'string') throw new Fault(`${kindOfRow(row.RowKey)} was read without its ETag`)
 	return etag
 }
 
@@ -206,21 +208,21 @@ const bare = { ...protocol, Accept: 'application/json;odata=nometadata' }
 const annotated = { ...protocol, Accept: 'application/json;odata=minimalmetadata' }
 
 async function createTable(client: Client, name: string): Promise<void> {
-	const { status, text } = await answerOf(client, {
+	const answer = await answerOf(client, {
 		method: 'POST',
 		path: 'Tables',
 		headers: { ...bare, 'Content-Type': 'application/json', Prefer: 'return-no-content' },
 		body: JSON.stringify({ TableName: name }),
 	})
-	if (status < 300) return
-	const error = serviceError(status, text)
+	if (answer.status < 300) return
+	const error = errorIn(answer)
 	if (error.code !== 'TableAlreadyExists') throw faultOf(error)
 }
 
 async function deleteTable(client: Client, name: string): Promise<void> {
-	const { status, text } = await answerOf(client, { method: 'DELETE', path: `Tables('${name}')`, headers: bare })
-	if (status < 300) return
-	const error = serviceError(status, text)
+	const answer = await answerOf(client, { method: 'DELETE', path: `Tables('${name}')`, headers: bare })
+	if (answer.status < 300) return
+	const error = errorIn(answer)
 	if (!['ResourceNotFound', 'TableNotFound', 'TableBeingDeleted'].includes(error.code)) throw faultOf(error)
 }
 
@@ -232,10 +234,10 @@ function tableOf(client: Client, name: string, partitionKey: string): Table {
 		const path = `${name}()?$filter=${encodeURIComponent(filter)}`.concat(
 			select === undefined ? '' : `&$select=${select.join()}`,
 		)
-		return pagesOf(client, path, { headers: select === undefined ? annotated : bare, count })
+		return pagesOf(client, path, { headers: select === undefined ? annotated : bare, count, key: from })
 	}
 	return {
-		get: (key) => getRow(client, `${name}(${keyPredicate(partitionKey, key)})`),
+		get: (key) => getRow(client, `${name}(${keyPredicate(partitionKey, key)})`, key),
 		pages: (range, count) => pages(range, count),
 		async first(range, count) {
 			const rows: Row[] = []
@@ -255,35 +257,45 @@ const pageSize = 1000
 /** Bytes of a page that are read. The rows of a larger page are read in smaller pages. */
 const maxPageBytes = 8 * 2 ** 20
 
-async function getRow(client: Client, path: string): Promise<Row | undefined> {
-	const { status, headers, text } = await answerOf(client, { method: 'GET', path, headers: bare })
-	if (status === 200) return { ...JSON.parse(text), [etagProperty]: headers.get('etag') }
-	const error = serviceError(status, text)
+async function getRow(client: Client, path: string, key: string): Promise<Row | undefined> {
+	const answer = await answerOf(client, { method: 'GET', path, headers: bare }, key)
+	if (answer.status === 200) return { ...jsonIn<Row>(answer, key), [etagProperty]: answer.headers.get('etag') }
+	const error = errorIn(answer)
 	if (error.code === 'ResourceNotFound') return undefined
-	throw faultOf(error)
+	throw faultOf(error, key)
 }
 
-/** `count` is how many rows a page has at most. */
-type PageOptions = { readonly headers: TableRequest['headers']; readonly count: number }
+/** The JSON of an answer. The message of the parser would quote the rows. */
+function jsonIn<T>(answer: TableResponse, key?: string): T {
+	try {
+		return JSON.parse(answer.text)
+	} catch (error) {
+		if (!(error instanceof SyntaxError)) throw error
+		throw faultOf({ ...errorIn(answer), code: 'noJson' }, key)
+	}
+}
 
-async function* pagesOf(client: Client, path: string, { headers, count }: PageOptions): AsyncGenerator<readonly Row[]> {
+/** `count` is how many rows a page has at most, and `key` the first that is asked for. */
+type PageOptions = { readonly headers: TableRequest['headers']; readonly count: number; readonly key?: string }
+
+async function* pagesOf(
+	client: Client,
+	path: string,
+	{ headers, count, key }: PageOptions,
+): AsyncGenerator<readonly Row[]> {
 	let next = ''
 	let size = count
 	for (;;) {
 		const words = [size < pageSize ? `$top=${size}` : '', next].filter((word) => word !== '').join('&')
-		const response = await answerOf(client, {
-			method: 'GET',
-			path: words === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${words}`,
-			headers,
-			maxBytes: maxPageBytes,
-		})
-		if (response.status !== 200) throw faultOf(serviceError(response.status, response.text))
+		const page = words === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${words}`
+		const response = await answerOf(client, { method: 'GET', path: page, headers, maxBytes: maxPageBytes }, key)
+		if (response.status !== 200) throw faultOf(errorIn(response), key)
 		const bytes = Buffer.byteLength(response.text)
 		if (size > 1 && bytes > maxPageBytes) {
 			size = Math.min(sizeFor(rowsBegunIn(response.text), bytes), size - 1)
 			continue
 		}
-		const { value }: { value: Row[] } = JSON.parse(response.text)
+		const { value } = jsonIn<{ value: Row[] }>(response, key)
 		yield value
 		next = continuationOf(response)
 		if (next === '') return
@@ -312,7 +324,8 @@ async function transact(
 	{ name, partitionKey }: { name: string; partitionKey: string },
 	operations: readonly Operation[],
 ): Promise<Outcome> {
-	const body = batchBody({ url: `${client.endpoint}/${name}`, partitionKey }, operations)
+	const partition = { url: `${client.endpoint}/${name}`, partitionKey }
+	const { contentType, body } = batchOf(partition, operations, randomUUID())
 	if (body.length > transactionLimit / 3 && Buffer.byteLength(body) > transactionLimit) {
 		throw payloadTooLarge(
 			`the change takes ${Buffer.byteLength(body)} bytes to store; the limit is ${transactionLimit}`,
@@ -321,15 +334,17 @@ async function transact(
 	const sent = await attempt(client, {
 		method: 'POST',
 		path: '$batch',
-		headers: { ...bare, 'Content-Type': batchContentType },
+		headers: { ...bare, 'Content-Type': contentType },
 		body,
 	})
 	if ('cause' in sent) return { kind: 'unknown', cause: sent.cause }
-	const error = batchError(sent.status, sent.text)
-	if (error === undefined) return { kind: 'done' }
-	if (isOutage(error.status)) return { kind: 'unknown', cause: faultOf(error) }
+	const failed = batchError(sent.status, sent.text)
+	if (failed === undefined) return { kind: 'done' }
+	const error = { ...failed, requestId: requestIdOf(sent) }
+	const key = operations[error.index ?? 0]?.key
+	if (isOutage(error.status)) return { kind: 'unknown', cause: faultOf(error, key) }
 	const kind = refusals.get(error.code)
-	if (kind === undefined || error.index === undefined) throw faultOf(error)
+	if (kind === undefined || error.index === undefined) throw faultOf(error, key)
 	return { kind, index: error.index }
 }
 
@@ -339,24 +354,52 @@ const refusals: ReadonlyMap<string, 'exists' | 'missing' | 'conflict'> = new Map
 	['UpdateConditionNotSatisfied', 'conflict'],
 ])
 
-/** Sends a request that may be done twice, again and again while the service is away. */
-async function answerOf(client: Client, request: TableRequest): Promise<TableResponse> {
+/** Sends a request that may be done twice, again and again while the service is away. `key` is that of a row it reads. */
+async function answerOf(client: Client, request: TableRequest, key?: string): Promise<TableResponse> {
 	for (let count = 1; ; count++) {
 		const sent = await attempt(client, request)
 		if (!('cause' in sent) && !isOutage(sent.status)) return sent
-		if (count === attempts.outage) throw tableUnavailable('cause' in sent ? sent.cause : sent)
+		if (count === attempts.outage) throw tableUnavailable('cause' in sent ? sent.cause : faultOf(errorIn(sent), key))
 		await client.pause(count)
 	}
 }
 
-/** Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. */
+/**
+ * Every rejection counts as no answer: a broken connection, a timeout, a credential that is not available. A ScimError means
+ * that the request was not sent and that another attempt is of no use.
+ */
 const attempt = (client: Client, request: TableRequest): Promise<TableResponse | { readonly cause: unknown }> =>
-	client.send(request).catch((cause: unknown) => ({ cause }))
+	client.send(request).catch((cause: unknown) => {
+		if (cause instanceof ScimError) throw cause
+		return { cause }
+	})
 
 const isOutage = (status: number): boolean => status >= 500 || status === 408 || status === 429
 
-/** A table that is missing or being deleted is a fault on our side that may be mended: 503, never "absent". */
-function faultOf({ status, code, message }: ReturnType<typeof serviceError>): Error {
-	const error = new Error(`the table service answered ${status} ${code}: ${message}`)
+type AnsweredError = Pick<ServiceError, 'status' | 'code'> & { readonly requestId: string }
+
+const errorIn = (answer: TableResponse): AnsweredError => ({
+	...serviceError(answer.status, answer.text),
+	requestId: requestIdOf(answer),
+})
+
+/** By this id, Microsoft's support finds the request. */
+const requestIdOf = ({ headers }: TableResponse): string =>
+	/^[\w-]{1,64}$/.exec(headers.get('x-ms-request-id') ?? '')?.[0] ?? 'unknown'
+
+/** The kind of a row as docs/storage.md has it, the beginning of its key. Keys hold names of people. */
+export const kindOfRow = (key: string): string => {
+	const [kind] = /^(?:j\|)?[a-z]{1,2}\|/.exec(key) ?? []
+	return kind === undefined ? 'a row' : `a row ${kind}`
+}
+
+/**
+ * The message of the service is left out, because it may quote keys. A table that is missing or being deleted is a fault on
+ * our side that may be mended: 503, never "absent".
+ */
+function faultOf({ status, code, requestId }: AnsweredError, key?: string): Error {
+	const what = key === undefined ? '' : ` for ${kindOfRow(key)}`
+	const said = code === '' ? 'without a code' : code
+	const error = new Fault(`the table service answered ${status} ${said}${what}, request id ${requestId}`)
 	return code === 'TableNotFound' || code === 'TableBeingDeleted' ? tableUnavailable(error) : error
 }

@@ -62,7 +62,7 @@ test.each([
 	const writing = createWriteStream(pipe)
 	writing.write(lines.slice(0, sent).join(''))
 	await vi.waitFor(async () => expect(jsonOf(await run(`tenant show ${tenant} --json`))).toMatchObject(expected), {
-		timeout: 25_000,
+		timeout: 100_000,
 		interval: 100,
 	})
 	killed.kill('SIGKILL')
@@ -127,7 +127,7 @@ test('an export that is killed repeatedly continues each time, and equals an uni
 		isWhole: true,
 	})
 	await rm(folder, { recursive: true })
-}, 120_000)
+}, 240_000)
 
 /** The size of a file in bytes; -1 if the file does not exist. */
 const sizeOf = (name: string): number => statSync(name, { throwIfNoEntry: false })?.size ?? -1

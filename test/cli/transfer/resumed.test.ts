@@ -141,7 +141,7 @@ describe('an export that was killed', () => {
 			await work(tenant.name)
 			expect(withoutTime(await textOf())).toBe(withoutTime(whole))
 		}
-	}, 60_000)
+	})
 
 	test('says when it began and what it keeps', async () => {
 		const tenant = await newTenant()

@@ -40,6 +40,7 @@ describe('a tenant of mode relay', () => {
 			etag: 'W/"1"',
 			location,
 			'cache-control': 'no-store',
+			'x-content-type-options': 'nosniff',
 		})
 		expect(answer.headers.has('set-cookie')).toBe(false)
 		expect(lab.origin.requests).toEqual([

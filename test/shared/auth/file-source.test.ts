@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { addToken, fileSource, tokensIn } from '../../../shared/auth/file-source.ts'
+import { storedDigestOf } from '../../../shared/auth/tokens.ts'
 
 const now = Date.UTC(2026, 0, 2)
 const created = '2026-01-01T00:00:00Z'
@@ -47,6 +48,18 @@ describe('tokens in a file', () => {
 			},
 		])
 		expect(await tokensIn(path, 'demo', now)).toEqual(['newer', 'plain'])
+	})
+
+	test('are listed for the owner of the file without those of which only the digest is there', async () => {
+		const digest = storedDigestOf('secret')
+		await write({
+			demo: [
+				{ value: digest, created },
+				{ value: 'plain', created },
+			],
+		})
+		expect(await tokensIn(path, 'demo', now)).toEqual(['plain'])
+		expect(valuesOf(await fileSource(path, {})('demo', now))).toEqual([digest, 'plain'])
 	})
 
 	test.each(['nobody', 'constructor', '__proto__'])('do not exist for %s', async (tenant) => {

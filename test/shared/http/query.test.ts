@@ -7,6 +7,8 @@ describe('parseQuery', () => {
 		['filter=userName+eq+%22a%2Bb%22', { filter: 'userName eq "a+b"' }],
 		['count=100&startindex=0', { count: 100, startIndex: 0 }],
 		['COUNT=-5', { count: -5 }],
+		['startIndex=9007199254740993', { startIndex: Number.MAX_SAFE_INTEGER }],
+		[`startIndex=-${'9'.repeat(400)}`, { startIndex: Number.MIN_SAFE_INTEGER }],
 		['aadOptscim062020&filter=', {}],
 		['cursor=&count=2', { cursor: '', count: 2 }],
 		['sortBy=userName&sortOrder=Descending', { sortBy: 'userName', sortOrder: 'descending' }],

@@ -2,17 +2,22 @@ import { describe, expect, it } from 'vitest'
 import type { Attribute } from '../../../shared/scim/attribute.ts'
 import {
 	booleanFromString,
+	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
 	elementFromFilter,
+	emptySchemas,
 	listOfSingle,
 	namesInAnyCase,
 	namesValuesToRemove,
 	operationInAnyCase,
+	operationsAlone,
 	type Quirk,
 	type Quirks,
 	roleFromJson,
 	singleFromList,
+	unknownLeftOut,
+	urnInOtherSpelling,
 } from '../../../shared/scim/dialect.ts'
 import type { Filter } from '../../../shared/scim/filter/ast.ts'
 import { applyPatch } from '../../../shared/scim/patch/apply.ts'
@@ -45,13 +50,32 @@ describe('a boolean in a string', () => {
 describe('a complex value in a string', () => {
 	it.each([
 		['manager', '2819c223', { value: '2819c223' }],
-		['emails', 'a@b.c', { value: 'a@b.c' }],
+		['roles', 'Admin', { value: 'Admin' }],
+		['emails', 'a@b.c', 'a@b.c'],
+		['manager', '{"value":', '{"value":'],
+		['roles', ' [Admin]', ' [Admin]'],
 		['name', 'Babs', 'Babs'],
 		['addresses', 'Hollywood', 'Hollywood'],
 		['manager', { value: 'x' }, { value: 'x' }],
 		['manager', 7, 7],
 	])('%s: %j is %j', (name, value, expected) => {
 		expect(complexFromString(attribute(name), value, new Set())).toStrictEqual(expected)
+	})
+})
+
+describe('a complex value in the JSON of a string', () => {
+	it.each([
+		['emails', '[{"value":"a@b.c"}]', [{ value: 'a@b.c' }]],
+		['emails', ' {"value": "a@b.c"} ', { value: 'a@b.c' }],
+		['manager', '{"value":"2819c223"}', { value: '2819c223' }],
+		['name', '{"givenName":"Babs"}', { givenName: 'Babs' }],
+		['emails', '[{"value":', '[{"value":'],
+		['emails', '"a@b.c"', '"a@b.c"'],
+		['manager', '7', '7'],
+		['title', '{"value":"Dr"}', '{"value":"Dr"}'],
+		['emails', [{ value: 'a@b.c' }], [{ value: 'a@b.c' }]],
+	])('%s: %j is %j', (name, value, expected) => {
+		expect(complexFromJson(attribute(name), value, new Set())).toStrictEqual(expected)
 	})
 })
 
@@ -63,9 +87,11 @@ describe('a single value in a list', () => {
 		['manager', [], []],
 		['displayName', [{ $ref: null, value: 'Babs' }], 'Babs'],
 		['displayName', [{ value: null }], null],
-		['displayName', ['Babs'], ['Babs']],
-		['displayName', [{ name: 'Babs' }], [{ name: 'Babs' }]],
-		['displayName', [null], [null]],
+		['displayName', ['Babs'], 'Babs'],
+		['displayName', ['Babs', 'Joy'], ['Babs', 'Joy']],
+		['active', [false], false],
+		['displayName', [{ name: 'Babs' }], { name: 'Babs' }],
+		['displayName', [null], null],
 		['displayName', 'Babs', 'Babs'],
 	])('%s: %j is %j', (name, value, expected) => {
 		expect(singleFromList(attribute(name), value, new Set())).toStrictEqual(expected)
@@ -203,6 +229,14 @@ describe('the quirks of a request', () => {
 			(quirks) => [booleanFromString(true, quirks), booleanFromString('yes', quirks)],
 		],
 		[
+			'complexFromJson',
+			(quirks) => complexFromJson(attribute('manager'), '{}', quirks),
+			(quirks) => [
+				complexFromJson(attribute('manager'), '{', quirks),
+				complexFromJson(attribute('title'), '{}', quirks),
+			],
+		],
+		[
 			'complexFromString',
 			(quirks) => complexFromString(attribute('manager'), 'x', quirks),
 			(quirks) => [
@@ -215,7 +249,7 @@ describe('the quirks of a request', () => {
 			(quirks) => singleFromList(attribute('manager'), [{ value: 'x' }], quirks),
 			(quirks) => [
 				singleFromList(attribute('manager'), { value: 'x' }, quirks),
-				singleFromList(attribute('displayName'), ['x'], quirks),
+				singleFromList(attribute('displayName'), ['x', 'y'], quirks),
 			],
 		],
 		[
@@ -237,6 +271,22 @@ describe('the quirks of a request', () => {
 			(quirks) => operationInAnyCase('add', quirks),
 		],
 		[
+			'operationsAlone',
+			(quirks) => operationsAlone([], quirks),
+			(quirks) => operationsAlone({ Operations: [] }, quirks),
+		],
+		['emptySchemas', (quirks) => emptySchemas([], quirks), (quirks) => emptySchemas([urn.patchOp], quirks)],
+		[
+			'urnInOtherSpelling',
+			(quirks) => urnInOtherSpelling(`${urn.enterpriseUser}.department`, quirks),
+			(quirks) => [
+				urnInOtherSpelling(`${urn.enterpriseUser}:manager.value`, quirks),
+				urnInOtherSpelling('urn:scim:schemas:extension:acme:1.0:badge', quirks),
+				urnInOtherSpelling('urn:ietf:params:scim:schemas:extension:acme:2.0:User.badge', quirks),
+				urnInOtherSpelling('name.givenName', quirks),
+			],
+		],
+		[
 			'namesInAnyCase',
 			(quirks) => namesInAnyCase({ operations: [] }, quirks),
 			(quirks) => namesInAnyCase(allowed, quirks),
@@ -254,6 +304,10 @@ describe('the quirks of a request', () => {
 	])('have %s if it applies', (quirk, tolerate, pass) => {
 		expect(quirksOf(tolerate)).toEqual([quirk])
 		expect(quirksOf(pass)).toEqual([])
+	})
+
+	it('have a part that is left out', () => {
+		expect(quirksOf(unknownLeftOut)).toEqual(['unknownLeftOut'])
 	})
 
 	it('have a single value that is filtered', () => {

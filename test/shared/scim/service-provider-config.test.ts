@@ -5,14 +5,7 @@ const baseUrl = 'https://rollcall.example/scim/contoso'
 
 test('the configuration lists what is supported and its limits', () => {
 	expect(serviceProviderConfig(baseUrl, limits)).toStrictEqual({
-		schemas: [
-			'urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig',
-			'urn:rollcall:params:scim:extension:1.0:Changes',
-		],
-		'urn:rollcall:params:scim:extension:1.0:Changes': {
-			supported: true,
-			endpoint: 'https://rollcall.example/scim/contoso/Changes',
-		},
+		schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],
 		patch: { supported: true },
 		bulk: { supported: true, maxOperations: 1000, maxPayloadSize: 4_194_304 },
 		filter: { supported: true, maxResults: 1000 },

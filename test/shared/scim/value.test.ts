@@ -125,9 +125,9 @@ describe('the attributes in a body', () => {
 			'400 invalidValue: active must be a boolean, not the string "yes"',
 		],
 		[
-			'a list for a single value',
+			'a list of two for a single value',
 			userType,
-			{ userName: 'b', title: ['x'] },
+			{ userName: 'b', title: ['x', 'y'] },
 			'400 invalidValue: title must be a string, not a list',
 		],
 		[
@@ -299,3 +299,49 @@ const reversed = (value: unknown): unknown => {
 			.map(([name, inner]) => [name, reversed(inner)]),
 	)
 }
+
+describe('values in a body', () => {
+	const work = { type: 'work', value: 'w' }
+	const home = { type: 'home', value: 'w' }
+
+	it.each<[string, object, object]>([
+		['twice are one', { emails: [work, home, work] }, { emails: [work, home] }],
+		[
+			'twice are one with all that is said',
+			{
+				phoneNumbers: [
+					{ ...work, primary: true },
+					{ ...work, display: 'W', primary: true },
+				],
+			},
+			{ phoneNumbers: [{ ...work, primary: true, display: 'W' }] },
+		],
+		['without a type twice are one', { roles: ['a', { value: 'a' }] }, { roles: [{ value: 'a' }] }],
+		[
+			'of addresses twice are one',
+			{ addresses: [{ country: 'FR' }, { country: 'FR', primary: true }] },
+			{ addresses: [{ country: 'FR', primary: true }] },
+		],
+		['in a list of one are single', { title: ['x'], active: [false] }, { title: 'x', active: false }],
+		['in the JSON of a string are read', { emails: JSON.stringify([work]) }, { emails: [work] }],
+	])('%s', (_, body, expected) => {
+		expect(parseResource(userType, { userName: 'a', ...body }, new Set())).toStrictEqual({ userName: 'a', ...expected })
+	})
+
+	it.each<[object, string]>([
+		[{ emails: 'a@b.c' }, 'emails must be an object, not the string "a@b.c"'],
+		[{ emails: ['a@b.c'] }, 'emails[0] must be an object, not the string "a@b.c"'],
+		[{ phoneNumbers: '[{"value":' }, 'phoneNumbers must be an object, not the string "[{\\"value\\":"'],
+		[{ manager: '[1' }, 'manager must be an object, not the string "[1"'],
+	])('that are no objects are refused: %j', (body, detail) => {
+		expect(refusal(userType, { userName: 'a', ...body })).toBe(`400 invalidValue: ${detail}`)
+	})
+
+	it('in the JSON of a string are members, too', () => {
+		const members = JSON.stringify([{ value: 'x' }])
+		expect(refusal(groupType, { displayName: 'a', members })).toStrictEqual({
+			displayName: 'a',
+			members: [{ value: 'x' }],
+		})
+	})
+})

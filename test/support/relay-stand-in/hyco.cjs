@@ -1,5 +1,7 @@
 // Microsoft's own library, in its own process because the library replaces https.Server for the whole process.
+//
 // node hyco.cjs listen FOLDER PORT: answers every request with its method, target, length and hash.
+//
 // node hyco.cjs send FOLDER PORT METHOD PATH LENGTH: prints status and body as JSON.
 const { createHash } = require('node:crypto')
 const { join } = require('node:path')

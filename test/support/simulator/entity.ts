@@ -81,5 +81,5 @@ export function checkSize({ partitionKey, rowKey, entity: { properties, binary }
 function sizeOf(value: Value, isBinary: boolean): number {
 	if (typeof value === 'number') return Number.isInteger(value) ? 4 : 8
 	if (typeof value === 'boolean') return 1
-	return isBinary ? Math.floor((value.length * 3) / 4) : value.length * 2
+	return isBinary ? Buffer.byteLength(value, 'base64') : value.length * 2
 }

@@ -241,19 +241,6 @@ describe('an add or replace whose filter matches nothing', () => {
 				[{ op, path: 'emails[type eq "work" and primary eq true].value', value: 'x' }],
 				{ emails: [{ type: 'work', primary: true, value: 'x' }] },
 			],
-			[
-				`makes it of an object (${op})`,
-				{},
-				[{ op, path: 'emails[type eq "work"]', value: { value: 'w' } }],
-				{ emails: [work] },
-			],
-			[`makes it of a string (${op})`, {}, [{ op, path: 'emails[type eq "work"]', value: 'w' }], { emails: [work] }],
-			[
-				`makes it of a list of one (${op})`,
-				{},
-				[{ op, path: 'emails[type eq "work"]', value: [{ value: 'w' }] }],
-				{ emails: [work] },
-			],
 			[`makes nothing of nothing (${op})`, {}, [{ op, path: 'emails[type eq "work"].value', value: '' }], {}],
 			[`makes nothing of labels (${op})`, {}, [{ op, path: 'emails[type eq "work"].primary', value: true }], {}],
 			[
@@ -288,6 +275,42 @@ describe('an add or replace whose filter matches nothing', () => {
 			{},
 		],
 	)
+
+	rows(
+		[
+			'makes it of an added object',
+			{},
+			[{ op: 'add', path: 'emails[type eq "work"]', value: { value: 'w' } }],
+			{ emails: [work] },
+		],
+		[
+			'makes it of an added list of one',
+			{},
+			[{ op: 'add', path: 'emails[type eq "work"]', value: [{ value: 'w' }] }],
+			{ emails: [work] },
+		],
+		[
+			'replaces nothing by nothing',
+			{ emails: [home] },
+			[
+				{ op: 'replace', path: 'emails[type eq "work"]', value: null },
+				{ op: 'replace', path: 'emails[type eq "work"]', value: { value: '' } },
+			],
+			{ emails: [home] },
+		],
+	)
+
+	it.each([
+		['emails[type eq "work"]', { value: 'w' }, 'emails'],
+		['emails[type eq "work"]', [{ value: 'w' }], 'emails'],
+		['emails[type eq "work" and primary eq true]', { value: 'w' }, 'emails'],
+		['manager[value eq "other"]', { value: 'm' }, 'manager'],
+	])('has no target if it replaces whole values: %s', (path, value, name) => {
+		const before = { emails: [home], [enterprise]: { manager: { value: 'boss' } } }
+		expect(refusal(() => patchUser(before, [{ op: 'replace', path, value }]))).toBe(
+			`400 noTarget: ${path}: no value of ${name} matches the filter`,
+		)
+	})
 
 	it.each<[string, AttributeValues?]>([
 		['emails[type sw "w"].value'],
@@ -429,20 +452,20 @@ describe('a replace with an empty value', () => {
 	const paths = ['title', 'active', 'name.givenName', 'name.familyName', 'emails[type eq "work"].value']
 	const extended = [`${enterprise}:department`, `${enterprise}:manager`]
 
-	it.each([[''], [null], [[]]])('%j unassigns the attribute, also a second time', (value) => {
+	it.each([[''], [null], [[]]])('%j unassigns the attribute but for active, also a second time', (value) => {
 		const operations = [...paths, ...extended].map((path) => ({ op: 'replace', path, value }))
 		const once = patch({ userName: 'b', ...full }, operations)
-		expect(once).toStrictEqual({ userName: 'b' })
+		expect(once).toStrictEqual({ userName: 'b', active: true })
 		expect(patch(once, operations)).toBe(once)
 	})
 
-	it.each([[''], [null]])('%j unassigns the attribute in the compact form of the validator', (value) => {
+	it.each([[''], [null]])('%j unassigns the attribute but for active in the compact form of the validator', (value) => {
 		const names = ['title', 'active', 'name.givenName', 'name.familyName', ...extended]
 		const operations = [
 			{ op: 'replace', path: 'emails[type eq "work"].value', value },
 			{ op: 'replace', value: Object.fromEntries(names.map((name) => [name, value])) },
 		]
-		expect(patchUser(full, operations)).toStrictEqual({})
+		expect(patchUser(full, operations)).toStrictEqual({ active: true })
 		expect(patchUser({}, operations)).toStrictEqual({})
 	})
 
@@ -563,7 +586,7 @@ describe('an object for a complex value', () => {
 				{ name: { givenName: 'c', familyName: 'b' } },
 			],
 			[
-				`is a new one where there is none (${op})`,
+				`is a new one if there is none (${op})`,
 				{},
 				[{ op, path: 'name', value: { givenName: 'c', unknown: 1 } }],
 				{ name: { givenName: 'c' } },
@@ -1101,7 +1124,7 @@ describe('the same object', () => {
 	const values = { userName: 'b', title: 't', emails: [work, home], [enterprise]: { manager: { value: 'm' } } }
 
 	it.each([
-		['no operation', []],
+		['an operation that is left out', [{ op: 'remove', path: 'shoeSize' }]],
 		[
 			'the values that are already there',
 			[
@@ -1128,4 +1151,90 @@ describe('the same object', () => {
 	])('is returned for %s', (_, operations) => {
 		expect(patch(values, operations)).toBe(values)
 	})
+})
+
+describe('JSON inside a string', () => {
+	const json = JSON.stringify
+
+	rows(
+		['is read as a list', {}, [{ op: 'add', path: 'emails', value: json([work, home]) }], { emails: [work, home] }],
+		['is read as one value', {}, [{ op: 'add', path: 'emails', value: json(work) }], { emails: [work] }],
+		['is read in a list', {}, [{ op: 'add', path: 'emails', value: [json(work)] }], { emails: [work] }],
+		['is read without a path', {}, [{ op: 'replace', value: { emails: json([work]) } }], { emails: [work] }],
+		[
+			'is read as the value that a filter selects',
+			{ emails: [work] },
+			[{ op: 'replace', path: 'emails[type eq "work"]', value: json({ value: 'x' }) }],
+			{ emails: [{ type: 'work', value: 'x' }] },
+		],
+		[
+			'names the values to remove',
+			{ emails: [work, home] },
+			[{ op: 'remove', path: 'emails', value: json([{ value: 'w' }]) }],
+			{ emails: [home] },
+		],
+		[
+			'is read as a manager',
+			{},
+			[{ op: 'add', path: 'manager', value: json([{ value: 'boss' }]) }],
+			{ [enterprise]: { manager: { value: 'boss' } } },
+		],
+		['is text in a text', {}, [{ op: 'add', path: 'title', value: json([1]) }], { title: '[1]' }],
+	)
+
+	it.each([
+		['emails', '[{"value":', 'emails must be an object, not the string "[{\\"value\\":"'],
+		['emails', 'a@b.c', 'emails must be an object, not the string "a@b.c"'],
+		['emails', ['a@b.c'], 'emails[0] must be an object, not the string "a@b.c"'],
+		['emails[type eq "work"]', 'a@b.c', 'emails[type eq "work"] must be an object, not the string "a@b.c"'],
+		['manager', '{"value":', 'manager must be an object, not the string "{\\"value\\":"'],
+		['manager', '[{"value":"a"},{"value":"b"}]', 'manager must be an object, not a list'],
+		['roles', '[Admin]', 'roles must be an object, not the string "[Admin]"'],
+	])('that cannot be read is refused, and so is a bare string: %s: %j', (path, value, detail) => {
+		expect(refusal(() => patchUser({}, [{ op: 'add', path, value }]))).toBe(`400 invalidValue: ${detail}`)
+	})
+})
+
+describe('a remove whose value names nothing', () => {
+	const before = { emails: [work, home] }
+
+	it.each([[{}], [[{}]], [[null]], ['[]'], [[{ color: 'red' }]], [{ value: '' }]])('is refused: %j', (value) => {
+		expect(refusal(() => patchUser(before, [{ op: 'remove', path: 'emails', value }]))).toBe(
+			'400 invalidValue: emails: the value of a remove must name values of emails',
+		)
+	})
+
+	it.each([
+		['w', 'the string "w"'],
+		['[{"value":"w"', 'the string "[{\\"value\\":\\"w\\""'],
+		[7, 'the number 7'],
+	])('that can be read by no rule is refused: %j', (value, shown) => {
+		expect(refusal(() => patchUser(before, [{ op: 'remove', path: 'emails', value }]))).toBe(
+			`400 invalidValue: emails must be an object, not ${shown}`,
+		)
+	})
+
+	rows(['removes nothing if it is an empty list', before, [{ op: 'remove', path: 'emails', value: [] }], before])
+})
+
+describe('the same type and value twice', () => {
+	const shown = { ...work, display: 'W' }
+
+	rows(
+		['are one value', {}, [{ op: 'add', path: 'emails', value: [work, home, work] }], { emails: [work, home] }],
+		['are one with all that is said', {}, [{ op: 'add', path: 'emails', value: [work, shown] }], { emails: [shown] }],
+		[
+			'are one that may be primary twice',
+			{},
+			[{ op: 'replace', path: 'emails', value: [{ ...work, primary: true }, work, { ...work, primary: true }] }],
+			{ emails: [{ ...work, primary: true }] },
+		],
+		['are one, added later', { emails: [work] }, [{ op: 'add', path: 'emails', value: [shown] }], { emails: [shown] }],
+		[
+			'stay primary',
+			{ emails: [{ ...work, primary: true }] },
+			[{ op: 'add', path: 'emails', value: [{ ...work, primary: false }] }],
+			{ emails: [{ ...work, primary: true }] },
+		],
+	)
 })

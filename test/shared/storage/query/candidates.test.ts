@@ -76,7 +76,9 @@ describe('a filter with sw or eq', () => {
 						return `${path} ${operator} ${JSON.stringify(operator === 'sw' ? value.slice(0, length) : value)}`
 					}
 					for (const [first, second] of pairs) {
-						for (const filter of [written(first), `${written(first)} and ${written(second)}`].map(parseFilter)) {
+						for (const filter of [written(first), `${written(first)} and ${written(second)}`].map((text) =>
+							parseFilter(text),
+						)) {
 							const { resources } = await store.query(userType, { filter, page: { startIndex: 1, count: 100 } })
 							expect(resources).toEqual(users.filter((user) => isFound(filter, user)))
 						}

@@ -72,6 +72,27 @@ function expected(type: ResourceType, filter: string): readonly StoredResource[]
 const withIds = (filter: string): string =>
 	filter.replace(/\{([ug])(\d+)\}/g, (_, kind, index) => (kind === 'u' ? users : groups)[Number(index)]?.id ?? '')
 
+describe('users stored without active', () => {
+	test.each([
+		['active eq true', ['silent', 'true']],
+		['active ne false', ['silent', 'true']],
+		['active pr and not (active eq false)', ['silent', 'true']],
+		['active eq false', ['false']],
+		['active eq null', []],
+	])('count as active: %s', async (filter, found) => {
+		const { store } = await newDirectory(azurite())
+		for (const [userName, active] of [
+			['silent', {}],
+			['true', { active: true }],
+			['false', { active: false }],
+		] as const) {
+			await store.create(userType, { attributes: { userName, ...active } })
+		}
+		const { resources } = await store.query(userType, { filter: parseFilter(filter), page: everything })
+		expect(resources.map(({ attributes }) => attributes.userName)).toEqual(found)
+	})
+})
+
 describe('a filter', () => {
 	test.each([
 		// An index row has a copy of the user.

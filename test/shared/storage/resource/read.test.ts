@@ -134,7 +134,7 @@ test('reading a group leaves out the members if the reader knows the version', a
 	const { directory, id } = await newFixture(4)
 	const { store, meter } = directory
 	const write = () => expect.unreachable()
-	const { result, requests } = await meter.measure(() => store.getGroup(id, { write, isKnown: () => true }))
+	const { result, requests } = await meter.measure(() => store.getGroup(id, { write, skipMembersIf: () => true }))
 	expect(result).toEqual({ resource: await store.get(groupType, id), members: undefined })
 	expect(requests).toBe(1)
 })

@@ -10,6 +10,7 @@ import { etagOf, type Row, type TableRequest, type TableResponse } from '../../.
 import { useAzurite } from '../../../support/azurite.ts'
 import { newDirectory } from '../../../support/directory.ts'
 import { type Fate, withFaults } from '../../../support/faults.ts'
+import { simulateTableService } from '../../../support/simulator/table-service.ts'
 
 const azurite = useAzurite()
 
@@ -104,6 +105,31 @@ describe('a transaction', () => {
 			on: true,
 			n: -1.5,
 		})
+	})
+
+	test.each([
+		['Azurite', azurite],
+		['the simulator', () => simulateTableService()],
+	])('keeps a value that holds the boundaries of the transactions before it (%s)', async (_, account) => {
+		const boundaries: string[] = []
+		const { table } = await newDirectory(account(), {
+			intercept: (send) => (request) => {
+				if (request.path === '$batch') {
+					const [outer = ''] = /batch_[\w-]+/.exec(request.headers['Content-Type'] ?? '') ?? []
+					const [inner = ''] = /changeset_[\w-]+/.exec(request.body ?? '') ?? []
+					boundaries.push(outer, inner)
+				}
+				return send(request)
+			},
+		})
+		for (let round = 0; round < 5; round++) {
+			const text = `\r\n${boundaries.map((each) => `--${each}\r\n--${each}--`).join('\r\n')}\r\n`
+			expect(await table.transaction([insert(`row${round}`, { text }), insert(`other${round}`, {})])).toEqual({
+				kind: 'done',
+			})
+			expect(await table.get(`row${round}`)).toMatchObject({ text })
+		}
+		expect(new Set(boundaries).size).toBe(10)
 	})
 
 	test('that is larger than the service accepts is refused with the limit, before it is sent', async () => {
@@ -283,7 +309,9 @@ describe('a request that the service refuses because of an error of ours', () =>
 		begin()
 		const { result, requests } = await meter.measure(() => table.get('x').catch((error) => error))
 		expect(result).not.toBeInstanceOf(ScimError)
-		expect(result).toMatchObject({ message: 'the table service answered 403 AuthorizationFailure: for some reason' })
+		expect(result).toMatchObject({
+			message: 'the table service answered 403 AuthorizationFailure for a row, request id unknown',
+		})
 		expect(requests).toBe(1)
 	})
 })
