@@ -11,6 +11,7 @@ import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
 import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
+import { relayTimeFrom } from './relay-time.ts'
 import { openSession, type Session, type SessionEnd, type SessionOptions, TokenError } from './session.ts'
 
 export type AgentEnvironment = {
@@ -59,11 +60,14 @@ const leaveWithin = 8000
 
 /** Starts an agent that reconnects until `drain` or `retire`. Throws a UsageError if a file that it needs is wrong. */
 export function startAgent(config: Config, { clock, log, random }: AgentEnvironment): Agent {
-	const { caFile, proxy } = config.relay
+	const { caFile } = config.relay
 	const source = tokenSource(config, clock)
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
-	const requests = dispatcher({ config, clock, log, forward, probe })
+	const ca = caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.')
+	const proxy = proxyAgent(config.relay, clock)
+	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
+	const requests = dispatcher({ config, clock, log, forward, probe, relayTime })
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
@@ -74,8 +78,8 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 		token: cached(source, clock),
 		receive: (delivery) => (successor ?? requests).receive(delivery),
 		openRendezvous,
-		ca: caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.'),
-		proxy: proxy === undefined ? undefined : proxyAgent(proxy),
+		ca,
+		proxy,
 	}
 	let current: Session | undefined
 	let successor: Agent | undefined
@@ -183,6 +187,8 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 }
 
 function offlineReasonOf(error: unknown): OfflineReason {
+	const proxyError = proxyErrorOf(error)
+	if (proxyError?.status === 407) return 'proxy_auth'
 	if (error instanceof TokenError) return isRefusal(error.cause) ? 'auth_failed' : 'network'
 	if (!(error instanceof HandshakeError)) return 'network'
 	if (error.status === 401 || error.status === 403) return 'auth_failed'
@@ -193,4 +199,13 @@ function offlineReasonOf(error: unknown): OfflineReason {
 /** Only an administrator can repair a refusal, and likewise a missing or wrong file. A quick retry does not help. */
 const isRefusal = (cause: unknown): boolean => cause instanceof TokenRefusedError || cause instanceof UsageError
 
-const proxyStatus = (error: unknown) => (error instanceof ProxyError ? { proxyStatus: error.status } : {})
+/** The refusal of the proxy that kept the agent from Azure, or from the token service. */
+function proxyErrorOf(error: unknown): ProxyError | undefined {
+	const cause = error instanceof TokenError ? error.cause : error
+	return cause instanceof ProxyError ? cause : undefined
+}
+
+function proxyStatus(error: unknown) {
+	const proxyError = proxyErrorOf(error)
+	return proxyError === undefined ? {} : { proxyStatus: proxyError.status }
+}

@@ -1,5 +1,5 @@
 /** What keeps an agent from listening. */
-export type OfflineReason = 'network' | 'auth_failed' | 'entity_missing' | 'quota'
+export type OfflineReason = 'network' | 'proxy_auth' | 'auth_failed' | 'entity_missing' | 'quota'
 
 const second = 1000
 
@@ -11,6 +11,7 @@ export function retryDelay(attempt: number, trouble: OfflineReason, random: () =
 	switch (trouble) {
 		case 'network':
 			return attempt === 0 ? random() * 200 : random() * Math.min(30 * second, 500 * 2 ** attempt)
+		case 'proxy_auth':
 		case 'auth_failed':
 			return Math.min(300 * second, 30 * second * 2 ** attempt) * (0.75 + random() / 4)
 		case 'entity_missing':

@@ -34,14 +34,22 @@ const authorization = z.discriminatedUnion('type', [
 ])
 
 const schema = z.strictObject({
-	relay: z.strictObject({
-		namespace: z.string().regex(/^[a-z0-9.-]+(:\d+)?$/i, 'must be a host name such as contoso.servicebus.windows.net'),
-		hybridConnection: z.string().regex(/^[\w.-]+(\/[\w.-]+)*$/, 'must be the name of a hybrid connection'),
-		rendezvousSuffix: z.string().startsWith('.').default('.servicebus.windows.net'),
-		audience: z.url().default('https://relay.azure.net/'),
-		caFile: text.optional(),
-		proxy: z.url({ protocol: /^http$/ }).optional(),
-	}),
+	relay: z
+		.strictObject({
+			namespace: z
+				.string()
+				.regex(/^[a-z0-9.-]+(:\d+)?$/i, 'must be a host name such as contoso.servicebus.windows.net'),
+			hybridConnection: z.string().regex(/^[\w.-]+(\/[\w.-]+)*$/, 'must be the name of a hybrid connection'),
+			rendezvousSuffix: z.string().startsWith('.').default('.servicebus.windows.net'),
+			audience: z.url().default('https://relay.azure.net/'),
+			caFile: text.optional(),
+			proxy: z.url({ protocol: /^https?$/ }).optional(),
+			proxyPasswordFile: text.optional(),
+		})
+		.refine(({ proxy, proxyPasswordFile }) => proxyPasswordFile === undefined || hasOnlyUser(proxy), {
+			path: ['proxyPasswordFile'],
+			message: 'needs a proxy with a user and without a password, such as http://user@proxy:8080',
+		}),
 	credentials,
 	origin: z.strictObject({
 		url: z
@@ -59,6 +67,12 @@ const schema = z.strictObject({
 	admin: z.strictObject({ port: z.int().min(1).max(65_535) }).optional(),
 })
 
+function hasOnlyUser(proxy = ''): boolean {
+	if (!URL.canParse(proxy)) return false
+	const { username, password } = new URL(proxy)
+	return username !== '' && password === ''
+}
+
 /** The settings of the agent. Relative file names are resolved against the folder of the settings file. */
 export type Config = z.infer<typeof schema> & { readonly agentId: string }
 
@@ -75,6 +89,7 @@ const settingNames = [
 	'audience',
 	'caFile',
 	'proxy',
+	'proxyPasswordFile',
 	'type',
 	'keyName',
 	'keyFile',

@@ -103,7 +103,7 @@ async function clientCertificate(
 		method: 'POST',
 		headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
 		body: form.toString(),
-		agent: relay.proxy === undefined ? undefined : proxyAgent(relay.proxy),
+		agent: proxyAgent(relay, clock),
 		ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile must be a PEM file.'),
 	})
 	return tokenOf(reply, url, clock)

@@ -8,19 +8,27 @@ import {
 	bodyLimit,
 	contractVersion,
 	header,
+	judgeContract,
 	type RelayOutcome,
 	reserved,
+	targetLimit,
+	type WriteKnowledge,
 } from '../shared/relay/contract.ts'
+import { fingerprintOf, pathOf } from '../shared/relay/fingerprint.ts'
+import { semaphore } from '../shared/relay/semaphore.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import type { RelayRequest, RelayResponse } from './channel.ts'
 import type { Config } from './config.ts'
-import { type Forward, type OriginAnswer, originOf } from './forward.ts'
+import { type Forward, originOf } from './forward.ts'
 import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
+import type { OriginAnswer } from './origin-answer.ts'
 import type { Probe } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
-import { semaphore } from './semaphore.ts'
-import { originTarget } from './target.ts'
+import type { RelayTime } from './relay-time.ts'
+import { startCheck } from './start-check.ts'
+import { originTarget, refusalOf } from './target.ts'
+import { type NotedWrite, type WriteJournal, writeJournal } from './write-journal.ts'
 
 /** Largest body on the control channel, in bytes. A larger one needs a rendezvous. */
 export const controlLimit = 65_536
@@ -50,8 +58,11 @@ export type Dispatcher = {
 
 type AgentAnswer = RelayResponse & { readonly outcome: RelayOutcome; readonly error?: AgentErrorCode }
 
-/** Maps of answers by request key, each with the time at which it expires, in milliseconds since 1970. */
-type AnswerCaches = ReadonlyMap<RecentMap<Promise<AgentAnswer>>, number>
+/** Maps of answers by request key, each with the time at which it expires, in milliseconds since 1970; and the writes. */
+type AnswerCaches = {
+	readonly caches: ReadonlyMap<RecentMap<Promise<AgentAnswer>>, number>
+	readonly journals: readonly WriteJournal[]
+}
 
 type DispatcherOptions = {
 	readonly config: Config
@@ -59,6 +70,7 @@ type DispatcherOptions = {
 	readonly log: Log
 	readonly forward: Forward
 	readonly probe: Probe
+	readonly relayTime: RelayTime
 }
 
 const deadlineLimit = 45_000
@@ -72,13 +84,15 @@ const replyWeight = 768
 const compress = promisify(gzip)
 
 /** Receives requests from the relay, forwards each to the SCIM server once, and sends the answers. */
-export function dispatcher({ config, clock, log, forward, probe }: DispatcherOptions): Dispatcher {
+export function dispatcher({ config, clock, log, forward, probe, relayTime }: DispatcherOptions): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
 	const delivered = recentMap<true>(clock, { milliseconds: 300_000, capacity: 10_000 })
 	const replies = recentMap<Promise<AgentAnswer>>(clock, { milliseconds: rememberedFor, capacity: 32 * 2 ** 20 })
 	const inherited = new Map<RecentMap<Promise<AgentAnswer>>, number>()
 	const { enter } = semaphore(config.concurrency, waiting, clock)
+	const journal = writeJournal(clock)
+	const journals: WriteJournal[] = [journal]
 	const underway = inFlight()
 	let isRefusing = false
 
@@ -106,20 +120,28 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 
 	async function replyTo(delivery: Delivery, headers: Record<string, string>): Promise<AgentAnswer> {
 		const { request, body } = delivery
+		const problem = contractProblem(headers[header.version])
+		if (problem !== undefined) return refusal('version_refused', problem)
 		const target = exactTarget(request.requestTarget, headers[header.target], log)
 		if (target.startsWith(`/${entity}${reserved.outcome}`))
 			return outcomeOf(target.slice(entity.length + 1 + reserved.outcome.length))
 		if (isRefusing) return refusal('draining', 'the agent is stopping')
+		// An agent that is stopping does not know the writes of the process that replaces it.
+		if (target.startsWith(`/${entity}${reserved.write}`)) return jsonAnswer(knowledgeOf(target))
+		if (target.startsWith(`/${entity}${reserved.answer}`)) return answerTaken(target)
 		if (target === `/${entity}${reserved.health}`) return jsonAnswer(await health())
 		if (target === `/${entity}${reserved.info}`) return jsonAnswer(info)
 		if (!methods.has(request.method))
 			return refusal('method_refused', `the method ${request.method.slice(0, 20)} is refused`)
+		if (target.length > targetLimit)
+			return refusal('target_too_long', `the path and query are longer than ${targetLimit} characters`)
 		const path = originTarget(target, { entity, basePath })
-		if (path === undefined) return refusal('path_refused', 'only paths below /scim reach the SCIM server')
+		if (path === undefined) return refusal('path_refused', refusalOf(target))
 		if (body.length > bodyLimit) return refusal('body_too_large', `the body is longer than ${bodyLimit} bytes`)
 		if (JSON.stringify(headers).length > headerLimit)
 			return refusal('header_too_large', `the headers are longer than ${headerLimit} bytes`)
-		return once(headers[header.key], request.method, () => ask(delivery, headers, path))
+		const noted = notedWrite({ ...delivery, target, key: headers[header.key] })
+		return once(headers[header.key], request.method, () => askOnce(delivery, { headers, path, noted }))
 	}
 
 	function answerUnder(key: string): Promise<AgentAnswer> | undefined {
@@ -142,10 +164,57 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 		})
 	}
 
+	function knowledgeOf(target: string): WriteKnowledge {
+		const [fingerprint = '', path = ''] = target.slice(entity.length + 1 + reserved.write.length).split('/')
+		const asked = journals.map((each) => each.ask(fingerprint, Buffer.from(path, 'base64url').toString()))
+		const ages = asked.flatMap(({ otherWriteAge }) => otherWriteAge ?? [])
+		return {
+			state: asked.find(({ state }) => state !== 'none')?.state ?? 'none',
+			memoryAge: Math.max(...asked.map(({ memoryAge }) => memoryAge)),
+			...(ages.length > 0 && { otherWriteAge: Math.min(...ages) }),
+		}
+	}
+
+	async function answerTaken(target: string): Promise<AgentAnswer> {
+		const fingerprint = target.slice(entity.length + 1 + reserved.answer.length)
+		const key = journals
+			.map((each) => each.take(fingerprint, (one) => answerUnder(one) !== undefined))
+			.find((taken) => taken !== undefined)
+		const reply = key === undefined ? undefined : await answerUnder(key)
+		if (key !== undefined) replies.delete(key)
+		return reply ?? refusal('outcome_unknown', 'the agent has no answer to this write')
+	}
+
+	/** Notes the write, and keeps an answer that comes too late for the cloud. */
+	async function askOnce(
+		delivery: Delivery,
+		{ headers, path, noted }: { headers: Record<string, string>; path: string; noted: NotedWrite | undefined },
+	): Promise<AgentAnswer> {
+		if (noted === undefined) return ask(delivery, { headers, path })
+		const entry = journal.begin(noted)
+		let isLate = false
+		const keep = (reply: AgentAnswer) => {
+			entry.isUnsent = reply.outcome === 'not-sent'
+			entry.state = reply.outcome === 'completed' ? 'answered' : 'closed'
+		}
+		const late = (answer: OriginAnswer) => {
+			isLate = true
+			const reply = replyOf(usable(answer))
+			keep(reply)
+			if (reply.outcome !== 'completed') return
+			log('late_answer', { requestId: headers[header.requestId], status: reply.status })
+			const weight = replyWeight + JSON.stringify(reply.headers).length + reply.body.length
+			if (reply.body.length <= controlLimit) replies.set(entry.key, Promise.resolve(reply), weight)
+		}
+		const reply = await ask(delivery, { headers, path, late })
+		// After a timeout, the answer may still come.
+		if (!isLate && reply.error !== 'origin_timeout') keep(reply)
+		return reply
+	}
+
 	async function ask(
 		{ request, body, signal }: Delivery,
-		headers: Record<string, string>,
-		path: string,
+		{ headers, path, late }: { headers: Record<string, string>; path: string; late?: (answer: OriginAnswer) => void },
 	): Promise<AgentAnswer> {
 		const arrived = clock.now()
 		const limit = Math.min(Number(headers[header.deadline]) || deadlineLimit, deadlineLimit)
@@ -153,17 +222,41 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 			const deadline = limit - (clock.now() - arrived)
 			if (deadline <= 0) return lateTurn
 			const { method } = request
-			return forward({ method, path, headers, body, deadline, ...(signal && method === 'GET' && { signal }) })
+			const isRead = method === 'GET'
+			const check = isRead ? undefined : checkOf(request, headers, signal)
+			return forward({ method, path, headers, body, deadline, check, late, ...(signal && isRead && { signal }) })
 		}
-		const answer = enter({ run, waitLimit: limit, fallback: lateTurn })
+		// The other half is for the SCIM server. A write that it cannot finish in time would have an unknown outcome.
+		const answer = enter({ run, waitLimit: limit / 2, fallback: lateTurn })
 		if (answer === undefined)
 			return refusal('agent_busy', `${config.concurrency} requests are in progress and ${waiting} are waiting`)
 		const originAnswer = await answer
-		const reply = replyOf(originAnswer)
+		const reply = replyOf(usable(originAnswer))
 		return {
 			...reply,
 			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - arrived)) },
 		}
+	}
+
+	/** The check that a write has not expired, if the cloud has set a time. */
+	function checkOf(request: RelayRequest, headers: Record<string, string>, signal: AbortSignal | undefined) {
+		const expires = headers[header.expires]
+		if (expires === undefined) return undefined
+		const late = (detail: string) =>
+			log('late', { requestId: headers[header.requestId], serviceId: request.id, method: request.method, detail })
+		return startCheck({ relayTime, expires: Number(expires) || 0, signal, late })
+	}
+
+	/** An answer about the agent or the address of the SCIM server is not for the client. */
+	function usable(answer: OriginAnswer): OriginAnswer {
+		if ('fault' in answer) return answer
+		const { status: originStatus } = answer
+		if (originStatus === 401 && config.origin.authorization.type !== 'passThrough')
+			return { fault: 'origin_auth', detail: 'the SCIM server refuses the credentials of the agent', originStatus }
+		if (originStatus < 300 || originStatus > 399 || originStatus === 304) return answer
+		// After 302 and 303, the request may have been carried out (RFC 9110 section 15.4).
+		const fault = [301, 307, 308].includes(originStatus) ? 'origin_redirect' : 'origin_bad_response'
+		return { fault, detail: `the SCIM server answers with a redirect (${originStatus})`, originStatus }
 	}
 
 	async function outcomeOf(key: string): Promise<AgentAnswer> {
@@ -178,7 +271,7 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 		agent: config.agentId,
 		hybridConnection: entity,
 		version,
-		contract: contractVersion,
+		contract: String(contractVersion),
 		node: process.versions.node,
 		platform: process.platform,
 		concurrency: config.concurrency,
@@ -221,9 +314,10 @@ export function dispatcher({ config, clock, log, forward, probe }: DispatcherOpt
 		},
 		underway: underway.count,
 		idle: underway.empty,
-		answers: () => new Map([...inherited, [replies, clock.now() + rememberedFor]]),
-		inherit: (answers) => {
-			for (const [each, until] of answers) inherited.set(each, until)
+		answers: () => ({ caches: new Map([...inherited, [replies, clock.now() + rememberedFor]]), journals }),
+		inherit: ({ caches, journals: earlier }) => {
+			for (const [each, until] of caches) inherited.set(each, until)
+			journals.push(...earlier)
 		},
 	}
 }
@@ -245,10 +339,27 @@ export function refusal(code: AgentErrorCode, detail: string, originStatus?: num
 	}
 }
 
+/** Why the agent cannot work with this version of the cloud. A request of an administrator has no version. */
+function contractProblem(version: string | undefined): string | undefined {
+	if (version === undefined) return undefined
+	const verdict = judgeContract(version)
+	const versions = `Rollcall speaks version ${version.slice(0, 20)} of the contract and this agent version ${contractVersion}`
+	if (verdict === 'too new') return `${versions}; update the agent`
+	return verdict === 'too old' ? `${versions}; deploy a newer Rollcall` : undefined
+}
+
 const lateTurn: OriginAnswer = { fault: 'agent_busy', detail: 'the request waited too long for its turn' }
 
 const replyOf = (answer: OriginAnswer): AgentAnswer =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
+
+type KeyedDelivery = Delivery & { readonly target: string; readonly key: string | undefined }
+
+/** A write with a key, for the journal. Its target is that of the cloud, which computes the same fingerprint. */
+function notedWrite({ request: { method }, body, target, key }: KeyedDelivery): NotedWrite | undefined {
+	if (key === undefined || method === 'GET') return undefined
+	return { fingerprint: fingerprintOf({ method, target, body }), path: pathOf(target), key }
+}
 
 const jsonAnswer = (answer: object): AgentAnswer => ({
 	status: 200,

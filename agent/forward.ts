@@ -1,18 +1,13 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
-import { readBody } from '../shared/relay/body.ts'
 import type { Clock } from '../shared/relay/clock.ts'
-import {
-	type AgentErrorCode,
-	answerHeaders,
-	bodyLimit,
-	isValidHeaderValue,
-	requestHeaders,
-} from '../shared/relay/contract.ts'
+import { type AgentErrorCode, isValidHeaderValue, requestHeaders } from '../shared/relay/contract.ts'
 import type { Config } from './config.ts'
 import { briefly } from './log.ts'
+import { badResponse, type OriginAnswer, readOriginAnswer } from './origin-answer.ts'
 import { originFault, originTls } from './origin-tls.ts'
 import { readToken } from './secret-file.ts'
+import type { StartCheck } from './start-check.ts'
 
 export type OriginRequest = {
 	readonly method: string
@@ -24,11 +19,11 @@ export type OriginRequest = {
 	readonly deadline: number
 	/** Aborted when the answer is no longer needed. */
 	readonly signal?: AbortSignal
+	/** Asked when the connection is open, before the first byte. */
+	readonly check?: StartCheck | undefined
+	/** Gets the answer that comes after the deadline, or the failure. If absent, or too many are late, the request ends. */
+	readonly late?: ((answer: OriginAnswer) => void) | undefined
 }
-
-export type OriginAnswer =
-	| { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: Buffer }
-	| { readonly fault: AgentErrorCode; readonly detail: string; readonly originStatus?: number }
 
 /** Sends a request to the SCIM server. Never rejects: a failure is a `fault`. */
 export type Forward = (request: OriginRequest) => Promise<OriginAnswer>
@@ -43,6 +38,10 @@ const abandoned: OriginAnswer = { fault: 'origin_timeout', detail: 'the sender h
  * connections each write costs a handshake of 4 ms, and throughput falls by two thirds.
  */
 const idleTimeout = 1000
+
+/** How many writes may wait for a late answer, and for how many milliseconds each. */
+const lingerLimit = 16
+const lingerTime = 600_000
 
 type OriginAddress = { readonly host: string; readonly port: number }
 
@@ -60,23 +59,27 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 	const { host, port } = originOf(config)
 	const { secureContext, ...tls } = originTls(config)
 	const options = { host, port, ...tls }
-	// One more than `concurrency`, so that the health check does not wait behind slow requests.
-	const maxSockets = config.concurrency + 1
+	// One more than needed, so that the health check does not wait behind slow requests.
+	const maxSockets = config.concurrency + lingerLimit + 1
 	const agent = new Agent({ keepAlive: true, maxSockets, timeout: idleTimeout, secureContext })
 	const authorization = authorizationOf(config)
 	const { mode } = config.origin.tls
 
-	return ({ method, path, headers, body, deadline, signal }) =>
+	let lingering = 0
+
+	return ({ method, path, headers, body, deadline, signal, check, late }) =>
 		new Promise((resolve) => {
 			if (signal?.aborted) return resolve(abandoned)
+			let isConnected = false
 			let isSent = false
 			let isAgreed = false
 			let isDone = false
 			const outgoingHeaders = { ...forwardedHeaders(headers), ...authorization(headers), 'accept-encoding': 'identity' }
 			const length = body.length > 0 || method !== 'GET' ? { 'content-length': String(body.length) } : {}
 			const outgoing = request({ ...options, method, path, agent, headers: { ...outgoingHeaders, ...length } })
+			let deliver: typeof late
 			const finish = (answer: OriginAnswer) => {
-				if (isDone) return
+				if (isDone) return deliver?.(answer)
 				isDone = true
 				for (const cancel of timers) cancel()
 				signal?.removeEventListener('abort', abort)
@@ -89,36 +92,69 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 			const timers = [
 				clock.after(
 					connectLimit,
-					() => isSent || fail('origin_connect_timeout', `no connection within ${connectLimit} ms`),
+					() => isConnected || fail('origin_connect_timeout', `no connection within ${connectLimit} ms`),
 				),
-				clock.after(deadline, () =>
-					fail(isSent ? 'origin_timeout' : 'origin_connect_timeout', `no answer within ${deadline} ms`),
-				),
+				clock.after(deadline, () => {
+					const detail = `no answer within ${deadline} ms`
+					if (!isSent) return fail('origin_connect_timeout', detail)
+					if (late !== undefined && lingering < lingerLimit) return linger(detail)
+					fail('origin_timeout', detail)
+					return late?.({ fault: 'origin_timeout', detail })
+				}),
 			]
+			/** Answers the cloud in time, and still waits for the SCIM server. */
+			const linger = (detail: string) => {
+				isDone = true
+				lingering++
+				const end = clock.after(lingerTime, () => outgoing.destroy(new Error('no answer within ten minutes')))
+				deliver = (answer) => {
+					deliver = undefined
+					lingering--
+					end()
+					late?.(answer)
+				}
+				signal?.removeEventListener('abort', abort)
+				resolve({ fault: 'origin_timeout', detail })
+			}
 			let interim = 0
 			outgoing.on(
 				'information',
 				() => ++interim > interimLimit && fail('origin_bad_response', 'too many interim answers'),
 			)
+			const connected = async () => {
+				isConnected = true
+				if (check !== undefined) {
+					const problem = await check.before()
+					if (isDone) return
+					if (problem !== undefined) return finish(problem)
+					outgoing.end(body)
+					check.after()
+				}
+				isSent = true
+			}
 			outgoing.on('socket', (socket) => {
-				if (outgoing.reusedSocket) isSent = true
+				if (outgoing.reusedSocket) void connected()
 				else {
 					// The first keys show that both sides agree on protocol and cipher. The keys themselves are not used.
 					socket.once('keylog', () => (isAgreed = true))
-					socket.once('secureConnect', () => (isSent = true))
+					socket.once('secureConnect', () => void connected())
 				}
 			})
 			const failWith = (error: Error) => fail(originFault(error, { mode, isSent, isAgreed }), briefly(error))
-			outgoing.on('error', failWith)
+			let answer: IncomingMessage | undefined
+			// What follows a complete answer belongs to no request, such as a body after the head of a 204.
+			outgoing.on('error', (error) => answer?.complete || failWith(error))
 			// The request asked for no other protocol. Without this listener Node would not report the answer at all.
 			outgoing.on('upgrade', (response, socket) => {
 				socket.destroy()
 				finish(badResponse(response, `the status is ${response.statusCode}`))
 			})
 			outgoing.on('response', (response) => {
-				receive(response).then(finish, failWith)
+				answer = response
+				readOriginAnswer(response).then(finish, failWith)
 			})
-			outgoing.end(body.length > 0 ? body : undefined)
+			// Node sends nothing before `end`, also on an open connection.
+			if (check === undefined) outgoing.end(body.length > 0 ? body : undefined)
 		})
 }
 
@@ -144,40 +180,4 @@ const forwardedHeaders = (headers: Readonly<Record<string, string>>): Record<str
 		Object.entries(headers).filter(
 			([name, value]) => requestHeaders.has(name) && name !== 'authorization' && isValidHeaderValue(value),
 		),
-	)
-
-async function receive(response: IncomingMessage): Promise<OriginAnswer> {
-	const body = await readBody(response, bodyLimit)
-	if (body === undefined) return badResponse(response, `the body is longer than ${bodyLimit} bytes`)
-	const status = response.statusCode ?? 0
-	if (status === 502 || status === 504)
-		return { ...badResponse(response, 'a gateway in front of the SCIM server failed'), fault: 'origin_unavailable' }
-	if (status < 200 || STATUS_CODES[status] === undefined) return badResponse(response, `the status is ${status}`)
-	// A refusal of credentials passes in any format, so that the administrator sees it.
-	const isRefusal = status === 401 || status === 403 || status === 429
-	if (body.length > 0 && !isRefusal && !isJson(response.headers['content-type'], body))
-		return badResponse(response, `${status} with a body that is not JSON`)
-	return { status, headers: answerHeadersOf(response.headers), body }
-}
-
-const badResponse = ({ statusCode = 0 }: IncomingMessage, what: string) =>
-	({ fault: 'origin_bad_response', detail: what, originStatus: statusCode }) as const
-
-function isJson(type: string | undefined, body: Buffer): boolean {
-	if (!/^application\/(scim\+)?json\b/i.test(type ?? '')) return false
-	try {
-		JSON.parse(body.toString())
-		return true
-	} catch (error) {
-		if (error instanceof SyntaxError) return false
-		throw error
-	}
-}
-
-const answerHeadersOf = (headers: IncomingMessage['headers']): Record<string, string> =>
-	Object.fromEntries(
-		Object.entries(headers).flatMap(([name, value]) => {
-			const joined = Array.isArray(value) ? value.join(', ') : (value ?? '')
-			return answerHeaders.has(name) && isValidHeaderValue(joined) ? [[name, joined]] : []
-		}),
 	)

@@ -51,7 +51,7 @@ export function originTls(config: Config): TlsOptions {
 export const readsTrustStore: boolean = 'getCACertificates' in nodeTls
 
 /** The authorities of Node, of NODE_EXTRA_CA_CERTS and of the machine. */
-function defaultTrust(): SecureContextOptions {
+export function defaultTrust(): { readonly ca?: string[] } {
 	if (!readsTrustStore) return {}
 	const { getCACertificates } = nodeTls
 	return { ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])] }

@@ -45,6 +45,8 @@ function credentialCopy(file: string): string | undefined {
 /** The name of systemd's copy. It contains the path, so that changed settings never read the copy of another file. */
 export const credentialName = (file: string): string => encodeURIComponent(file)
 
+const secretSettings: ReadonlySet<string> = new Set(['keyFile', 'tokenFile', 'proxyPasswordFile'])
+
 /** The files that the settings name: `secret` with a key or token, `open` the others. */
 export function filesOf(config: Config): { readonly secret: readonly string[]; readonly open: readonly string[] } {
 	const entries: (readonly [string, string])[] = []
@@ -52,7 +54,7 @@ export function filesOf(config: Config): { readonly secret: readonly string[]; r
 		if (name.endsWith('File') && typeof value === 'string') entries.push([name, value])
 		return value
 	})
-	const isSecret = ([name]: readonly [string, string]) => name === 'keyFile' || name === 'tokenFile'
+	const isSecret = ([name]: readonly [string, string]) => secretSettings.has(name)
 	return {
 		secret: [...new Set(entries.filter(isSecret).map(([, file]) => file))],
 		open: [...new Set(entries.filter((entry) => !isSecret(entry)).map(([, file]) => file))],

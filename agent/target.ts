@@ -20,15 +20,26 @@ export function originTarget(
 	return `${basePath}${rest}`
 }
 
-/** Some servers decode twice, and some read `..;` as `..`. A decoded segment must therefore still be one segment. */
+/** Why `originTarget` refuses a target, as a clause. */
+export function refusalOf(target: string): string {
+	const [path = ''] = target.split('?')
+	if (/%(25)*(2f|5c)/i.test(path))
+		return 'the path contains "/" or "\\" as %2F or %5C, which servers read as other paths; such ids cannot be used'
+	return 'only paths below /scim reach the SCIM server'
+}
+
+/**
+ * Some servers decode twice, and some read `..;` as `..`. Windows trims dots and spaces at the end, and replaces wide forms
+ * of dots and slashes. A decoded segment must therefore still be one segment, and not consist of dots and spaces.
+ */
 function isSingleSegment(segment: string): boolean {
 	for (let text = segment; ; ) {
-		if (text === '.' || text === '..' || text.startsWith('..;') || text.startsWith('.;')) return false
-		// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-		if (/[/\\\x00-\x1f\x7f]/.test(text)) return false
-		const decoded = decode(text)
+		const narrow = text.normalize('NFKC')
+		if (/^[.\s]+([;:]|$)/.test(narrow)) return false
+		if (/[/\\\u2044\u2215\u2216\p{Cc}]/u.test(narrow)) return false
+		const decoded = decode(narrow)
 		if (decoded === undefined) return text !== segment
-		if (decoded === text) return true
+		if (decoded === narrow) return true
 		text = decoded
 	}
 }

@@ -44,7 +44,7 @@ async function contentOf(target: DeploymentTarget, tenant: Tenant): Promise<stri
 const isWithoutTable = (error: unknown): boolean =>
 	error instanceof ScimError &&
 	error.cause instanceof Error &&
-	/ (TableNotFound|TableBeingDeleted): /.test(error.cause.message)
+	/ (TableNotFound|TableBeingDeleted)\b/.test(error.cause.message)
 
 async function confirm(
 	name: string,

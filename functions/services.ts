@@ -16,7 +16,7 @@ import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenant
 import type { HealthCheck } from './call.ts'
 import { check, rememberChecks } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
-import type { RelayedRequest } from './relay/sender.ts'
+import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
 import { systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
@@ -96,7 +96,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 				Promise.all([
 					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
 					check('tokens', () => source(tenant.name, now()), { now, timer }),
-					...(tenant.mode === 'relay' ? [check('scimServer', () => senderOf(tenant)(ask), { now, timer })] : []),
+					...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, { now, timer })] : []),
 				]),
 			now,
 		),
@@ -105,6 +105,19 @@ export async function createServices(settings: Settings, options: ServicesOption
 		turns,
 		now,
 	}
+}
+
+type CheckTime = Parameters<typeof check>[2]
+
+/** Asks the SCIM server of a tenant. Agents that are out of date still work, and are named all the same. */
+async function checkScimServer(sender: () => RelaySender, ask: RelayedRequest, time: CheckTime): Promise<HealthCheck> {
+	const outdatedAgents = async () => sender().outdatedAgents(ask.requestId)
+	const [result, outdated] = await Promise.all([
+		check('scimServer', async () => sender()(ask), time),
+		// If the relay fails, the check itself says so.
+		outdatedAgents().catch((): readonly string[] => []),
+	])
+	return outdated.length === 0 ? result : { ...result, detail: [result.detail, ...outdated].filter(Boolean).join('; ') }
 }
 
 async function accountOf(settings: Settings): Promise<Account> {

@@ -12,7 +12,7 @@ const status = z.object({
 	hybridConnection: z.string(),
 	channels: z.int(),
 	trouble: z
-		.object({ kind: z.enum(['network', 'auth_failed', 'entity_missing', 'quota']), detail: z.string() })
+		.object({ kind: z.enum(['network', 'proxy_auth', 'auth_failed', 'entity_missing', 'quota']), detail: z.string() })
 		.optional(),
 })
 
@@ -92,6 +92,8 @@ function remedyFor(trouble: unknown, { relay, credentials }: Config): string {
 			return credentials.type === 'sas'
 				? `Azure refuses the token. Check the clock (H2), and that "keyName": "${credentials.keyName}" has the right Listen on ${relay.hybridConnection}.`
 				: `The identity needs the role Azure Relay Listener on ${relay.hybridConnection}. A new role takes up to 5 minutes to work. Check the clock, too (H2).`
+		case 'proxy_auth':
+			return 'Repair the access to the proxy (N2). The agent sends refused credentials again after an hour, after a restart, or after a change of relay.proxyPasswordFile.'
 		case 'entity_missing':
 			return `Create the hybrid connection ${relay.hybridConnection}, or correct relay.hybridConnection.`
 		case 'quota':

@@ -1,4 +1,5 @@
 import { UsageError } from '../../shared/cli/usage-error.ts'
+import { systemClock } from '../../shared/relay/clock.ts'
 import { type Config, readText } from '../config.ts'
 import { proxyAgent } from '../proxy.ts'
 import { requestText, type TextResponse } from '../request-text.ts'
@@ -24,7 +25,7 @@ export async function cloudFinding(cloud: CloudTenant | undefined, { relay }: Co
 		const reply = await requestText(url, {
 			headers: { authorization: `Bearer ${readToken(cloud.tokenFile)}`, accept: 'application/scim+json' },
 			timeout: limit,
-			agent: relay.proxy === undefined || !url.startsWith('https:') ? undefined : proxyAgent(relay.proxy),
+			agent: url.startsWith('https:') ? proxyAgent(relay, systemClock) : undefined,
 			ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile must be a PEM file.'),
 		})
 		const seen = `GET ${url}: ${reply.status} in ${Math.round(performance.now() - started)} ms`

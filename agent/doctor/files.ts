@@ -23,7 +23,7 @@ export type FileChecks = {
 type NamedFile = {
 	readonly setting: string
 	readonly file: string
-	readonly kind: 'token' | 'key' | 'certificates'
+	readonly kind: 'token' | 'password' | 'key' | 'certificates'
 	readonly use: 'listen' | 'trust' | 'connect' | 'authorize'
 	/** For a key, the certificate that it belongs to. For a certificate of the agent, that certificate. */
 	readonly certificateFile?: string
@@ -44,6 +44,8 @@ function filesNamedIn({ relay, credentials, origin }: Config): readonly NamedFil
 		add(use, 'certificates', `${setting}.certificateFile`, files.certificateFile, files.certificateFile)
 		add(use, 'key', `${setting}.keyFile`, files.keyFile, files.certificateFile)
 	}
+	if (relay.proxyPasswordFile !== undefined)
+		add('trust', 'password', 'relay.proxyPasswordFile', relay.proxyPasswordFile)
 	if (relay.caFile !== undefined) add('trust', 'certificates', 'relay.caFile', relay.caFile)
 	if (credentials.type === 'sas') add('listen', 'token', 'credentials.keyFile', credentials.keyFile)
 	if (credentials.type === 'certificate') addPair('listen', 'credentials', credentials)
@@ -79,6 +81,9 @@ function checkFile(entry: NamedFile, loaded: LoadedConfig): DoctorFinding {
 		switch (entry.kind) {
 			case 'token':
 				return token(entry.file)
+			case 'password':
+				readSecret(entry.file)
+				return pass('C2', `${entry.file} is readable${byOwnerAlone}`)
 			case 'key':
 				return key(entry)
 			case 'certificates':
@@ -168,7 +173,7 @@ const isChangeable = (file: string): boolean => (bits(file) & 0o022) !== 0
 /** A user who can change the settings can send the SCIM server's token to another server. */
 function settingsFile({ config, file }: LoadedConfig): readonly DoctorFinding[] {
 	if (isChangeable(file)) return [warn('C2', `other users can change ${file}`, `chmod go-w ${file}`)]
-	const hasPassword = /\/\/[^/]*@/.test(config.relay.proxy ?? '')
+	const hasPassword = /\/\/[^/]*:[^/]*@/.test(config.relay.proxy ?? '')
 	if (hasPassword && (bits(file) & 0o044) !== 0)
 		return [warn('C2', `other users can read ${file}, which contains the proxy's password`, `chmod go-r ${file}`)]
 	return []

@@ -4,11 +4,13 @@ import { type Clock, systemClock } from '../../shared/relay/clock.ts'
 import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
 import { controlLimit } from '../dispatch.ts'
-import { forwardTo, type OriginAnswer, originOf } from '../forward.ts'
+import { forwardTo, originOf } from '../forward.ts'
+import type { OriginAnswer } from '../origin-answer.ts'
+import { wantsCertificate } from '../page-title.ts'
 import { daysUntil, type ServerCertificate, showCertificate } from './certificate.ts'
 import { counted, type DoctorFinding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
 import type { FileChecks } from './files.ts'
-import { pageTitle, wantsCertificate } from './page.ts'
+import { pageTitle } from './page.ts'
 import { type ConnectFailure, reach } from './reach.ts'
 import { atHost, expectedName, type LoadedConfig, remedyFor } from './remedy.ts'
 import { isScim, notScim } from './scim-answer.ts'
@@ -136,7 +138,8 @@ function tlsFinding(
 	certificate: ServerCertificate | undefined,
 	loaded: LoadedConfig,
 ): DoctorFinding {
-	if (!('fault' in first) || afterConnecting.has(first.fault)) return acceptedFinding(certificate)
+	const isAnswered = !('fault' in first) || first.originStatus !== undefined
+	if (isAnswered || afterConnecting.has(first.fault)) return acceptedFinding(certificate)
 	const { fault, detail } = first
 	const failure = { fault, detail: plainly(detail), certificate }
 	const suffix = certificate === undefined ? '' : `; ${certificate.text}`

@@ -2,6 +2,7 @@ import { request } from 'node:https'
 import type { Config } from '../config.ts'
 import { originOf } from '../forward.ts'
 import { originTls } from '../origin-tls.ts'
+import { titleIn } from '../page-title.ts'
 import { plainly } from './check.ts'
 
 const limit = 5000
@@ -15,7 +16,8 @@ export function pageTitle(config: Config, path: string): Promise<string | undefi
 		const outgoing = request({ ...options, signal: AbortSignal.timeout(limit) })
 		let page = ''
 		const finish = () => {
-			resolve(titleIn(page))
+			const title = titleIn(page)
+			resolve(title && plainly(title))
 			outgoing.destroy()
 		}
 		outgoing.on('error', finish)
@@ -29,11 +31,3 @@ export function pageTitle(config: Config, path: string): Promise<string | undefi
 		outgoing.end()
 	})
 }
-
-function titleIn(page: string): string | undefined {
-	const [, title] = /<title>([^<]+)/i.exec(page) ?? []
-	return title === undefined ? undefined : plainly(title).slice(0, 100)
-}
-
-/** Whether the page says that a client certificate is missing. nginx and IIS report that after the TLS handshake. */
-export const wantsCertificate = (title: string): boolean => /certificate|\b403\.(7|13|16|17)\b/i.test(title)

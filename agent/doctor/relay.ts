@@ -19,7 +19,9 @@ export async function relayFindings(
 	clock: Clock,
 ): Promise<readonly DoctorFinding[]> {
 	const network =
-		config.relay.proxy === undefined ? await directNetwork(config) : await networkByProxy(config, config.relay.proxy)
+		config.relay.proxy === undefined
+			? await directNetwork(config)
+			: await networkByProxy(config, config.relay.proxy, clock)
 	return [...network, ...(await serviceFindings(network, config, canTrust, clock)), otherHosts(config)]
 }
 
@@ -32,7 +34,7 @@ async function serviceFindings(
 	const firstFailure = network.find(({ verdict }) => verdict === 'FAIL')
 	if (firstFailure !== undefined) return notReached(['N3', 'N4', 'N5', 'H2'], firstFailure.code)
 	if (!canTrust) return notReached(['N3', 'N4', 'N5', 'H2'], 'C2')
-	const tls = await tlsFinding(config)
+	const tls = await tlsFinding(config, clock)
 	if (tls.verdict === 'FAIL') return [tls, ...notReached(['N4', 'N5', 'H2'], 'N3')]
 	return [tls, ...(await handshake(config, clock))]
 }
@@ -86,45 +88,49 @@ privateAddresses.addSubnet('fc00::', 7, 'ipv6')
 export const kindOf = (address: string): string =>
 	privateAddresses.check(address, isIPv6(address) ? 'ipv6' : 'ipv4') ? ' (private, as with a private endpoint)' : ''
 
-async function networkByProxy(config: Config, proxy: string): Promise<readonly DoctorFinding[]> {
+async function networkByProxy(config: Config, proxy: string, clock: Clock): Promise<readonly DoctorFinding[]> {
 	const { host, port } = endpointOf(config)
 	const resolved = skip('N1', 'the proxy resolves names')
 	const { host: proxyHost } = new URL(proxy)
 	try {
-		const socket = await tunnel(proxy, { host, port })
+		const socket = await tunnel(config, { host, port }, clock)
 		socket.on('error', () => undefined).destroy()
 		return [resolved, pass('N2', `the proxy ${proxyHost} connects to ${host}:${port}`)]
 	} catch (error) {
-		return [resolved, fail('N2', `the proxy ${proxyHost}: ${plainly(error)}`, proxyRemedy(error, host))]
+		return [resolved, fail('N2', `the proxy ${proxyHost}: ${plainly(error)}`, proxyRemedy(error, host, proxy))]
 	}
 }
 
-function proxyRemedy(error: unknown, host: string): string {
+function proxyRemedy(error: unknown, host: string, proxy: string): string {
 	if (!(error instanceof ProxyError))
 		return 'Correct "proxy": "http://HOST:PORT" in relay. Or: Remove it if there is no proxy.'
+	if (error.status === 407 && error.schemes.length > 0 && !error.schemes.includes('basic'))
+		return 'Exempt *.servicebus.windows.net:443 and login.microsoftonline.com:443 from authentication for this machine. Or: Run a local proxy that logs in to this one, and name the local proxy in relay.'
+	if (error.status === 407 && new URL(proxy).username !== '')
+		return 'Correct user and password of "proxy" in relay, or the file "proxyPasswordFile". Repeated wrong credentials may lock the account.'
 	if (error.status === 407)
 		return 'Add the credentials: "proxy": "http://user:password@proxy:8080" in relay. In them, write %40 for @, %3A for : and %2F for /.'
 	return `Allow *.servicebus.windows.net:443 in the proxy. Check that ${host} is the correct "namespace".`
 }
 
 /** A TLS socket through the proxy, before its handshake. */
-const tunnel = (proxy: string, options: ConnectionOptions): Promise<TLSSocket> =>
+const tunnel = ({ relay }: Config, options: ConnectionOptions, clock: Clock): Promise<TLSSocket> =>
 	new Promise((resolve, reject) => {
-		proxyAgent(proxy).createConnection(
+		proxyAgent(relay, clock)?.createConnection(
 			options as object,
 			(error, socket) => (error === null ? resolve(socket as TLSSocket) : reject(error)), // sound: the agent is one for TLS
 		)
 	})
 
 /** Checks the certificate of the service. An unknown one usually belongs to a firewall that inspects TLS. */
-async function tlsFinding(config: Config): Promise<DoctorFinding> {
+async function tlsFinding(config: Config, clock: Clock): Promise<DoctorFinding> {
 	const { host, port } = endpointOf(config)
 	const { proxy } = config.relay
 	const ca = authority(config)
 	// Accepts any certificate, to report its issuer. Sends no data.
 	const options = { host, port, servername: host, rejectUnauthorized: false, ...(ca !== undefined && { ca }) }
 	try {
-		const socket = proxy === undefined ? connect(options) : await tunnel(proxy, options)
+		const socket = proxy === undefined ? connect(options) : await tunnel(config, options, clock)
 		return await observeTls(socket, config)
 	} catch (error) {
 		return fail('N3', plainly(error), 'See N2.')
@@ -179,10 +185,10 @@ const authority = ({ relay }: Config) =>
 
 /** Sends an invalid token. Only the service itself refuses it with 401, which proves the connection without listening. */
 async function handshake(config: Config, clock: Clock): Promise<readonly DoctorFinding[]> {
-	const { namespace, hybridConnection, proxy } = config.relay
+	const { namespace, hybridConnection } = config.relay
 	const url = `wss://${namespace}/$hc/${hybridConnection}?sb-hc-action=listen`
 	const headers = { ServiceBusAuthorization: 'SharedAccessSignature sr=x&sig=x&se=0&skn=doctor' }
-	const agent = proxy === undefined ? undefined : proxyAgent(proxy)
+	const agent = proxyAgent(config.relay, clock)
 	try {
 		const socket = await openWebSocket(url, { headers, ca: authority(config), agent, maxPayload: 1024, clock })
 		socket.terminate()

@@ -11,14 +11,14 @@ import { day, type ServerCertificate, serverNameIn } from './certificate.ts'
 export type LoadedConfig = { readonly config: Config; readonly file: string }
 
 /** A failed connection to the SCIM server, and the certificate of that server if it sent one. */
-export type OriginFailure = {
+export type OriginProblem = {
 	readonly fault: AgentErrorCode
 	readonly detail: string
 	readonly certificate: ServerCertificate | undefined
 }
 
 /** How to repair the failure. If a setting is wrong, the text contains the line to paste. */
-export function remedyFor(failure: OriginFailure, loaded: LoadedConfig): string {
+export function remedyFor(failure: OriginProblem, loaded: LoadedConfig): string {
 	const { fault, certificate } = failure
 	const { origin } = loaded.config
 	switch (fault) {
@@ -80,7 +80,7 @@ export const saving = (file: string, pem: string): string =>
 /** The name that the certificate must contain. */
 export const expectedName = (config: Config): string => config.origin.tls.serverName ?? originOf(config).host
 
-function untrusted({ detail, certificate }: OriginFailure, loaded: LoadedConfig): string {
+function untrusted({ detail, certificate }: OriginProblem, loaded: LoadedConfig): string {
 	const { tls } = loaded.config.origin
 	if (/purpose/.test(detail))
 		return 'The certificate is not for servers. Issue a new one with extendedKeyUsage=serverAuth. No setting accepts this one.'
@@ -147,7 +147,7 @@ function unpinned(certificate: ServerCertificate | undefined, loaded: LoadedConf
 	return `The pin in ${file} is ${pin.fingerprint256}, the server has ${certificate.fingerprint}. ${renewed}`
 }
 
-function oldProtocol({ detail, certificate }: OriginFailure): string {
+function oldProtocol({ detail, certificate }: OriginProblem): string {
 	if (certificate !== undefined && /^(TLSv1(\.1)?|SSLv3)$/.test(certificate.protocol))
 		return `The SCIM server supports at most ${certificate.protocol}. Enable TLS 1.2 or later there (Windows: SCHANNEL\\Protocols\\TLS 1.2\\Server, Enabled = 1).`
 	if (/handshake failure|shared cipher/.test(detail))

@@ -6,7 +6,7 @@ import type { TokenSource } from '../../shared/relay/token-cache.ts'
 import { unavailable } from '../../shared/scim/error.ts'
 import { relaySettings } from '../../shared/tenants/relay-settings.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
-import { type RelayedRequest, relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
+import { type RelayedRequest, type RelaySender, relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
 
 /** The namespace of Azure Relay and the credentials for it. */
 export type RelaySettings = {
@@ -19,11 +19,11 @@ export type RelaySettings = {
 }
 
 /** The sender of a tenant. All requests share one, which keeps connections, a token and the state of the relay. */
-export type SenderOf = (tenant: Tenant) => SendRelayed
+export type SenderOf = (tenant: Tenant) => RelaySender
 
 /** @throws ScimError 503 if no relay is configured or the settings of the tenant are invalid */
 export function openRelay(settings: RelaySettings | undefined, identityToken: TokenSource): SenderOf {
-	const senders = new Map<string, { readonly fingerprint: string; readonly send: SendRelayed }>()
+	const senders = new Map<string, { readonly fingerprint: string; readonly send: RelaySender }>()
 	return (tenant) => {
 		const fingerprint = JSON.stringify(tenant.settings)
 		const cachedSender = senders.get(tenant.name)

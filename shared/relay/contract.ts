@@ -1,5 +1,20 @@
-/** Version of the contract between the cloud and the agent. */
-export const contractVersion = '1'
+/**
+ * Version of the contract between the cloud and the agent. Since version 2, the agent checks the version of the cloud, and
+ * answers 503 to a redirect of the SCIM server and to a refusal of its own token. It sends no write that has expired.
+ * It keeps late answers for clients that repeat a write.
+ */
+export const contractVersion = 2
+
+/** The oldest version that both sides still understand. */
+const oldestContract = 1
+
+/** Whether this side understands the other one, by the version of the contract that the other one sent. */
+export function judgeContract(version: string | undefined): 'current' | 'older' | 'too old' | 'too new' {
+	const number = Number(version)
+	if (!(number >= oldestContract)) return 'too old'
+	if (number > contractVersion) return 'too new'
+	return number === contractVersion ? 'current' : 'older'
+}
 
 /** Headers between the cloud and the agent. Client and SCIM server do not see them. */
 export const header = {
@@ -7,13 +22,18 @@ export const header = {
 	requestId: 'x-scim-relay-request-id',
 	/** Milliseconds for which the cloud still waits for the answer. */
 	deadline: 'x-scim-relay-deadline-ms',
+	/**
+	 * Time of the relay until which a write may be sent to the SCIM server, in milliseconds since 1970. The cloud does not
+	 * give up before. Absent if only one agent serves the tenant, because one agent carries writes out in order.
+	 */
+	expires: 'x-scim-relay-expires',
 	/** Key of a client's request. All attempts of that request share it. */
 	key: 'x-scim-relay-key',
 	/** Path and query in base64url, because the service rewrites some characters of the target. */
 	target: 'x-scim-relay-target',
 	/** The intended method. PATCH may travel as POST, because it is undocumented whether the service passes PATCH. */
 	method: 'x-scim-relay-method',
-	/** `<agent id>;v=1;hc=<hybrid connection>`. An answer without this header is not from a SCIM server. */
+	/** `<agent id>;v=2;hc=<hybrid connection>`. An answer without this header is not from a SCIM server. */
 	agent: 'x-scim-relay-agent',
 	outcome: 'x-scim-relay-outcome',
 	/** Why the agent answered instead of the SCIM server. */
@@ -29,7 +49,21 @@ export const reserved = {
 	health: '/.scim-relay/health',
 	info: '/.scim-relay/info',
 	outcome: '/.scim-relay/outcome/',
+	/** Followed by a fingerprint and a path in base64url: what the agent knows about the write, as `WriteKnowledge`. */
+	write: '/.scim-relay/write/',
+	/** Followed by a fingerprint: the answer to the write, given once. */
+	answer: '/.scim-relay/answer/',
 } as const
+
+/** What an agent knows about a write that a client repeats. Ages are in milliseconds. */
+export type WriteKnowledge = {
+	/** `pending`: the SCIM server may still answer. `answered`: the answer is kept. */
+	readonly state: 'none' | 'pending' | 'answered'
+	/** Age of the newest other write that can change the same resource. */
+	readonly otherWriteAge?: number | undefined
+	/** How long the agent has remembered all its writes. */
+	readonly memoryAge: number
+}
 
 /** Whether the SCIM server answered, did not receive the request, or may have carried it out. */
 export type RelayOutcome = 'completed' | 'not-sent' | 'unknown'
@@ -38,8 +72,12 @@ export type RelayOutcome = 'completed' | 'not-sent' | 'unknown'
 export const agentErrors = {
 	path_refused: { status: 400, outcome: 'not-sent' },
 	method_refused: { status: 405, outcome: 'not-sent' },
+	target_too_long: { status: 414, outcome: 'not-sent' },
 	header_too_large: { status: 400, outcome: 'not-sent' },
 	body_too_large: { status: 413, outcome: 'not-sent' },
+	version_refused: { status: 503, outcome: 'not-sent' },
+	expired: { status: 503, outcome: 'not-sent' },
+	not_confirmed: { status: 503, outcome: 'not-sent' },
 	agent_busy: { status: 503, outcome: 'not-sent' },
 	draining: { status: 503, outcome: 'not-sent' },
 	origin_dns: { status: 503, outcome: 'not-sent' },
@@ -52,6 +90,8 @@ export const agentErrors = {
 	origin_tls_protocol: { status: 503, outcome: 'not-sent' },
 	origin_tls_client_cert: { status: 503, outcome: 'not-sent' },
 	origin_not_tls: { status: 503, outcome: 'not-sent' },
+	origin_auth: { status: 503, outcome: 'not-sent' },
+	origin_redirect: { status: 503, outcome: 'not-sent' },
 	origin_timeout: { status: 503, outcome: 'unknown' },
 	origin_reset: { status: 503, outcome: 'unknown' },
 	origin_bad_response: { status: 503, outcome: 'unknown' },
@@ -65,6 +105,9 @@ export type AgentErrorCode = keyof typeof agentErrors
 
 /** Largest body of a request or answer, in bytes. */
 export const bodyLimit = 8 * 2 ** 20
+
+/** Longest target, in characters. RFC 9110 section 4.1 recommends to support 8,000; it travels twice, as a header too. */
+export const targetLimit = 8192
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const forbiddenCharacter = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/

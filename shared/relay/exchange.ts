@@ -37,6 +37,9 @@ type ExchangeOptions = { readonly ca?: string | undefined; readonly clock?: Cloc
 
 const unpack = promisify(gunzip)
 
+/** Connections that an exchange keeps to its namespace. Further requests would wait inside Node, for an unlimited time. */
+export const connectionLimit = 32
+
 /**
  * Milliseconds after which an idle connection is closed. A stopping agent waits until the connections that the service has
  * bound to it are closed, so a longer time delays its stop. A new connection costs a handshake and is billed as 64 kB.
@@ -47,7 +50,7 @@ const idleTimeout = 5000
 export function exchangeWith(namespace: string, { ca, clock = systemClock }: ExchangeOptions = {}): Exchange {
 	const [host = '', port = '443'] = namespace.split(':')
 	const secureContext = createSecureContext(ca === undefined ? {} : { ca })
-	const pooled = new Connections(clock, { maxSockets: 32, secureContext })
+	const pooled = new Connections(clock, { maxSockets: connectionLimit, secureContext })
 	const separate = new Agent({ secureContext })
 	const connected = new WeakSet<Duplex>()
 	return ({ method, path, headers, body, limit, isSeparate = false }) =>

@@ -6,6 +6,7 @@ test.each<[OfflineReason, number, number, number]>([
 	['network', 1, 0, 1000],
 	['network', 3, 0, 4000],
 	['network', 50, 0, 30_000],
+	['proxy_auth', 0, 22_500, 30_000],
 	['auth_failed', 0, 22_500, 30_000],
 	['auth_failed', 9, 225_000, 300_000],
 	['entity_missing', 0, 45_000, 60_000],

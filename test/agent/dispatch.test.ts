@@ -21,6 +21,7 @@ function dispatcherOf(headers: Readonly<Record<string, string>> = {}) {
 		log: () => undefined,
 		forward: async () => ({ status: 201, headers, body: Buffer.alloc(1000, `${forwarded++} `) }),
 		probe: async () => ({ status: 200 }),
+		relayTime: async () => ({ date: time, age: () => 0 }),
 	})
 	let serial = 0
 	const send = (method: string, target: string, key?: string) =>
@@ -38,7 +39,7 @@ function dispatcherOf(headers: Readonly<Record<string, string>> = {}) {
 	const pass = (milliseconds: number) => {
 		time += milliseconds
 	}
-	return { send, pass, forwarded: () => forwarded }
+	return { send, pass, forwarded: () => forwarded, refuse: requests.refuse }
 }
 
 test('an answer is kept for ten minutes at 25 writes a second', async () => {
@@ -61,4 +62,14 @@ test.each([
 	await send('POST', '/scim/Users', 'first')
 	for (let at = 0; at < 6000; at++) await send('POST', '/scim/Users', `${at}-${'k'.repeat(keyLength)}`)
 	expect((await send('GET', `${reserved.outcome}first`)).status).toBe(503)
+})
+
+test('an agent that is stopping does not say what it knows about a write', async () => {
+	const { send, refuse } = dispatcherOf()
+	const question = `${reserved.write}fingerprint/${Buffer.from('/demo/scim/Users').toString('base64url')}`
+	const known = await send('GET', question)
+	expect([known.status, JSON.parse(known.body.toString())]).toEqual([200, { state: 'none', memoryAge: 0 }])
+	refuse()
+	const refused = await send('GET', question)
+	expect([refused.status, refused.headers[header.error]]).toEqual([503, 'draining'])
 })

@@ -32,7 +32,7 @@ test('info describes the agent, without a request to the SCIM server and without
 		agent: '11111111-1111-4111-8111-111111111111',
 		hybridConnection: 'demo',
 		version: 'not built',
-		contract: '1',
+		contract: '2',
 		node: process.versions.node,
 		platform: process.platform,
 		concurrency: 4,

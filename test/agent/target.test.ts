@@ -22,6 +22,9 @@ test.each([
 	['/demo/scim/.search', '/api/scim/.search'],
 	['/demo/scim/Users?a=../../x', '/api/scim/Users?a=../../x'],
 	['/demo/scim/Users/%C3%B8', '/api/scim/Users/%C3%B8'],
+	['/demo/scim/Users/a.%20b.', '/api/scim/Users/a.%20b.'],
+	['/demo/scim/Users/.a', '/api/scim/Users/.a'],
+	['/demo/scim/Users/%EF%BC%85', '/api/scim/Users/%EF%BC%85'],
 ])('%s becomes %s', (target, expected) => {
 	expect(originTarget(target, base)).toBe(expected)
 })
@@ -64,6 +67,18 @@ test.each([
 	'/demo/scim@evil/x',
 	'/demo/scim/Users?a\\b',
 	'/DEMO/scim/Users',
+	'/demo/scim/..%20/admin',
+	'/demo/scim/%20',
+	'/demo/scim/.../admin',
+	'/demo/scim/..%2e',
+	'/demo/scim/%EF%BC%8E%EF%BC%8E/admin',
+	'/demo/scim/%E2%80%A5/admin',
+	'/demo/scim/..%C2%A0',
+	'/demo/scim/..::$INDEX_ALLOCATION/admin',
+	'/demo/scim/a%EF%BC%8Fb',
+	'/demo/scim/a%EF%BC%BCb',
+	'/demo/scim/a%E2%88%95b',
+	'/demo/scim/%EF%BC%852e%EF%BC%852e/admin',
 ])('%j is refused', (target) => {
 	expect(originTarget(target, base)).toBeUndefined()
 })

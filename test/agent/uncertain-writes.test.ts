@@ -16,7 +16,7 @@ const sas = () =>
 
 const uncertain = { status: 503, detail: expect.stringMatching(/\(outcome_unknown\)/) }
 
-test.each(['POST', 'PUT', 'DELETE'])(
+test.each(['POST', 'PATCH', 'PUT', 'DELETE'])(
 	'the outcome of a %s stays unknown if there is no token to look it up',
 	async (method) => {
 		await lab.agent()
@@ -38,11 +38,15 @@ test.each(['POST', 'PATCH', 'PUT', 'DELETE'])(
 	},
 )
 
-test.each(['PUT', 'DELETE'])('the outcome of a %s stays unknown if its repetition reaches no agent', async (method) => {
-	await lab.agent()
-	lab.standIn.faults.nextSends = [504, 404, 404, 404, 404]
-	expect(await outcome(lab.sender()(request({ method })))).toMatchObject(uncertain)
-})
+test.each(['POST', 'PATCH', 'PUT', 'DELETE'])(
+	'the outcome of a %s stays unknown if the question for it reaches no agent',
+	async (method) => {
+		await lab.agent()
+		lab.standIn.faults.nextSends = [504, 404, 404, 404, 404]
+		expect(await outcome(lab.sender()(request({ method })))).toMatchObject(uncertain)
+		expect(lab.origin.requests).toEqual([])
+	},
+)
 
 test('a GET whose repetition reaches no agent is no_agent', async () => {
 	await lab.agent()

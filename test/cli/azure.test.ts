@@ -133,8 +133,8 @@ describe('rollcall on a deployment in Azure', () => {
 		const { version } = jsonOf(await run(`tenant add initech ${where} --json`, env))
 		expect(jsonOf(await run(`token list initech ${where} --json`, env))).toEqual(
 			expect.arrayContaining([
-				{ version, state: 'accepted', created: expect.any(String) },
-				{ version: expect.any(String), state: 'disabled', created: expect.any(String) },
+				{ version, state: 'accepted', stored: 'plain', created: expect.any(String) },
+				{ version: expect.any(String), state: 'disabled', stored: 'plain', created: expect.any(String) },
 			]),
 		)
 	})

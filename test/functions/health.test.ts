@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { sasToken } from '../../shared/relay/sas.ts'
 import { type Fate, serverBusy, withFaults } from '../support/faults.ts'
 import { useHost } from '../support/host.ts'
 import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
@@ -112,6 +115,33 @@ describe('GET /health of a tenant', () => {
 		await agent.drain()
 		expect(there).toMatchObject({ status: 200, body: { checks: [ok('tables'), ok('tokens'), ok('scimServer')] } })
 		expect(lab.origin.requests.map(({ target }) => target)).toEqual(['/scim/ServiceProviderConfig'])
+	})
+})
+
+test('GET /health of a tenant names agents that are out of date', async () => {
+	const tenant = await newHost({ mode: 'relay', settings: { hybridConnection: 'demo' } })
+	const agent = await lab.agent()
+	lab.origin.answer = (_, response) => json(response, 200, {})
+	const { token } = sasToken({
+		uri: 'http://localhost/demo',
+		keyName: 'listen',
+		key: 'listenkey',
+		expires: Date.now() + 1e7,
+	})
+	const url = `wss://${lab.standIn.host}/$hc/demo?sb-hc-action=listen`
+	const old = new WebSocket(url, { ca: lab.ca, headers: { ServiceBusAuthorization: token } })
+	old.on('message', (text) => {
+		const { id: requestId } = JSON.parse(String(text)).request
+		const responseHeaders = { 'x-scim-relay-agent': 'old;v=1;hc=demo', 'x-scim-relay-outcome': 'completed' }
+		old.send(JSON.stringify({ response: { requestId, statusCode: 200, responseHeaders } }))
+	})
+	await once(old, 'open')
+	const answer = await tenant.request('GET', '/health')
+	old.terminate()
+	await agent.drain()
+	expect(answer).toMatchObject({
+		status: 200,
+		body: { checks: [{}, {}, { status: 'ok', detail: expect.stringMatching(/^the agent old is out of date/) }] },
 	})
 })
 

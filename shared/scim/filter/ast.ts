@@ -32,3 +32,20 @@ export type NotExpression = { readonly kind: 'notExpression'; readonly operand: 
 
 /** `emails[type eq "work"]`. The paths inside the brackets are sub-attributes of the attribute outside. */
 export type ValuePath = { readonly kind: 'valuePath'; readonly path: AttributePath; readonly filter: Filter }
+
+/** How many values a filter compares with a resource or an element, so that its work can be limited. */
+export function comparisonsIn(filter: Filter | undefined): number {
+	switch (filter?.kind) {
+		case undefined:
+			return 0
+		case 'logicalExpression':
+			return filter.operands.reduce((sum, operand) => sum + comparisonsIn(operand), 0)
+		case 'notExpression':
+			return comparisonsIn(filter.operand)
+		case 'valuePath':
+			return comparisonsIn(filter.filter)
+		case 'attributeExpression':
+		case 'presentExpression':
+			return 1
+	}
+}

@@ -8,7 +8,8 @@ import {
 	type Quirks,
 	singleFromList,
 } from '../dialect.ts'
-import { invalidValue, mutability, noTarget, type ScimError } from '../error.ts'
+import { invalidValue, mutability, noTarget, payloadTooLarge, type ScimError } from '../error.ts'
+import { comparisonsIn } from '../filter/ast.ts'
 import { matchesElement } from '../filter/match.ts'
 import type { AttributeValues } from '../resource.ts'
 import type { ResourceType } from '../resource-type.ts'
@@ -34,19 +35,42 @@ import type { PatchOperation } from './operation.ts'
  * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself if they have no effect.
  * Changes the members of a group only if `values` has them.
  *
- * @throws ScimError 400 `invalidValue`, `noTarget`, `mutability`, `invalidSyntax` for a name given twice
+ * @throws ScimError 400 `invalidValue`, `noTarget`, `mutability`, `invalidSyntax` for a name given twice; 413 for operations
+ * that compare too much text
  */
 export function applyPatch(
 	values: AttributeValues,
 	operations: readonly PatchOperation[],
 	{ type, quirks }: { readonly type: ResourceType; readonly quirks: Quirks },
 ): AttributeValues {
+	let compared = 0
 	const patched = prune(
 		type,
-		operations.reduce((current, operation) => applyOperation(current, operation, quirks), values),
+		operations.reduce((current, operation) => {
+			compared += comparedBy(operation, current)
+			if (compared > maxCompared)
+				throw payloadTooLarge('the operations compare too much text: send them in several PATCHes')
+			return applyOperation(current, operation, quirks)
+		}, values),
 	)
 	requireStillAssigned(patched, operations, type)
 	return sameValue(patched, values) ? values : patched
+}
+
+/** Characters that the operations of one PATCH compare. */
+const maxCompared = 2 ** 27
+
+/** The text of the current values, times the comparisons of the operation. Members are found by their ids. */
+function comparedBy({ target: { extension, attribute, filter } }: PatchOperation, values: AttributeValues): number {
+	if (isMembers(attribute)) return 0
+	const container = extension === undefined ? values : objectOf(values[extension.urn])
+	return textIn(container[attribute.name]) * (1 + comparisonsIn(filter))
+}
+
+function textIn(value: unknown): number {
+	if (typeof value === 'string') return value.length
+	if (typeof value !== 'object' || value === null) return 1
+	return Object.values(value).reduce((sum: number, each) => sum + textIn(each), 1)
 }
 
 function applyOperation(values: AttributeValues, operation: PatchOperation, quirks: Quirks): AttributeValues {

@@ -73,10 +73,6 @@ async function tryFew(
 	}
 	// A removal that was dropped had no effect. That holds as long as the group's row is the same.
 	const isTied = condition !== undefined || members.remove.length < requested.remove.length
-	const added = new Set(members.add)
-	const stays = requested.add
-		.filter((member) => !added.has(member))
-		.flatMap(({ value }) => stayOperations(groupId, value))
 	const commitment = await commitWithMembers(
 		directory,
 		{ id: groupId, group: 'existing', members },
@@ -86,7 +82,7 @@ async function tryFew(
 			operations: [
 				moveVersion(directory, { groupId, operation }, isTied ? header : undefined),
 				...part.operations,
-				...stays,
+				...staysOf(groupId, requested, members),
 			],
 		}),
 	)
@@ -94,16 +90,33 @@ async function tryFew(
 	const { change, outcome } = commitment
 	if (outcome.kind === 'done') return { version: change.operation }
 	const failed = failedOperation(outcome, change.operations)
-	const reaction = reactionTo(outcome, failed)
+	const reaction = await react(directory, groupId, { failure: outcome, failed })
+	return reaction === 'narrow' && isNarrowed ? 'retry' : reaction
+}
+
+/** Users to add who are members already must still be members when the rest is committed. */
+function staysOf(groupId: string, requested: MembershipChange, members: MembershipChange): readonly Operation[] {
+	const added = new Set(members.add)
+	return requested.add.filter((member) => !added.has(member)).flatMap(({ value }) => stayOperations(groupId, value))
+}
+
+type FailedChange = { readonly failure: Failure; readonly failed: Operation }
+
+/** Does what the failed operation asks for, and says how the change goes on. */
+async function react(
+	directory: Directory,
+	groupId: string,
+	{ failure, failed }: FailedChange,
+): Promise<'absent' | 'narrow' | 'retry'> {
+	const reaction = reactionTo(failure, failed)
 	switch (reaction) {
 		case 'refuse':
 			throw unknownMember(touchedUser(failed) ?? '')
 		case 'finish':
 			await finishPendingChange(directory, groupId)
 			return 'retry'
-		case 'narrow':
-			return isNarrowed ? 'retry' : 'narrow'
 		case 'absent':
+		case 'narrow':
 		case 'retry':
 			return reaction
 	}

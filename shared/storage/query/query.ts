@@ -1,5 +1,5 @@
 import { type ScimError, tooMany } from '../../scim/error.ts'
-import type { Filter } from '../../scim/filter/ast.ts'
+import { comparisonsIn } from '../../scim/filter/ast.ts'
 import { matches } from '../../scim/filter/match.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { type LinkedResources, linkedTo } from '../membership/linked.ts'
@@ -187,23 +187,6 @@ type Stop = { readonly kind: 'end' | 'tooMany' | 'tooMuchText' } | { readonly ki
 
 /** Characters of JSON that one request compares: the size of each candidate, times the comparisons of the filter. */
 const maxCompared = 2 ** 30
-
-/** How many values a filter compares with each resource. */
-function comparisonsIn(filter: Filter | undefined): number {
-	switch (filter?.kind) {
-		case undefined:
-			return 0
-		case 'logicalExpression':
-			return filter.operands.reduce((sum, operand) => sum + comparisonsIn(operand), 0)
-		case 'notExpression':
-			return comparisonsIn(filter.operand)
-		case 'valuePath':
-			return comparisonsIn(filter.filter)
-		case 'attributeExpression':
-		case 'presentExpression':
-			return 1
-	}
-}
 
 /** Milliseconds after which other requests have their turn. */
 const turn = 10

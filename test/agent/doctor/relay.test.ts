@@ -95,6 +95,22 @@ describe('faults of the network to the service', () => {
 			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
 		],
 		[
+			'a proxy that refuses the credentials',
+			async () => relay({ proxy: `http://me:wrong@127.0.0.1:${await refusing('407 Credentials')}` }),
+			'N2',
+			/the proxy answered 407 Credentials$/,
+			/^Correct user and password of "proxy" in relay/,
+			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
+			'a proxy that accepts only NTLM',
+			async () => relay({ proxy: `http://127.0.0.1:${await refusing('407 Credentials\r\nProxy-Authenticate: NTLM')}` }),
+			'N2',
+			/407 Credentials; it accepts only ntlm/,
+			/^Exempt \*\.servicebus\.windows\.net:443 .*\. Or: Run a local proxy/,
+			['SKIP N1', 'FAIL N2', 'SKIP N3', 'SKIP N4', 'SKIP N5'],
+		],
+		[
 			'a proxy that refuses the target',
 			async () => relay({ proxy: `http://127.0.0.1:${await refusing('403 Forbidden')}` }),
 			'N2',

@@ -149,20 +149,34 @@ test('a header with an invalid value is dropped', async () => {
 	expect(lab.origin.requests[0]?.headers).not.toHaveProperty('user-agent')
 })
 
-test('a DELETE with a lost answer is repeated, and 404 then means deleted', async () => {
+test.each(['PUT', 'DELETE'])('a %s with a lost answer is not repeated', async (method) => {
 	await lab.agent()
-	let exists = true
-	lab.origin.answer = (incoming, response) => {
-		if (!exists) return json(response, 404, {})
-		exists = false
-		return incoming.socket.destroy()
-	}
-	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({
-		status: 204,
-		body: undefined,
-	})
-	expect(lab.origin.requests.length).toBe(2)
+	lab.origin.answer = (incoming) => incoming.socket.destroy()
+	const lost = lab.sender()(request({ method, path: '/Users/1', headers: new Headers({ 'if-match': 'W/"1"' }) }))
+	expect(await outcome(lost)).toMatchObject({ status: 503, detail: expect.stringMatching(/outcome_unknown/) })
+	expect(lab.origin.requests.length).toBe(1)
 })
+
+test.each(['PUT', 'DELETE', 'PATCH'])(
+	'a %s with If-Match whose answer is cut gets the answer of the first attempt, never 412',
+	async (method) => {
+		await lab.agent()
+		await lab.agent({ agentId: '22222222-2222-4222-8222-222222222222' })
+		let version = 1
+		lab.origin.answer = (incoming, response) => {
+			if (incoming.headers['if-match'] !== `W/"${version}"`) return json(response, 412, { status: '412' })
+			version++
+			return json(response, 200, { version })
+		}
+		lab.standIn.faults.cutAnswerAt = 3
+		const headers = new Headers({ 'if-match': 'W/"1"' })
+		const sent = outcome(lab.sender()(request({ method, path: '/Users/1', headers, body: Buffer.from('{}') })))
+		await lab.standIn.journal.until('answer')
+		lab.standIn.faults.cutAnswerAt = undefined
+		expect(await sent).toEqual({ status: 200, body: { version: 2 } })
+		expect(lab.origin.requests.length).toBe(1)
+	},
+)
 
 test('a write with a truncated answer is not repeated: the agent still has the answer', async () => {
 	await lab.agent()
@@ -205,7 +219,11 @@ test('a refusal of the SCIM server passes even if its text only resembles JSON',
 })
 
 /** A listener that answers every request with these headers and this body. */
-async function impostor(responseHeaders: Readonly<Record<string, string>>, body?: string): Promise<WebSocket> {
+async function impostor(
+	responseHeaders: Readonly<Record<string, string>>,
+	body?: string,
+	statusCode = 200,
+): Promise<WebSocket> {
 	const { token } = sasToken({
 		uri: 'http://localhost/demo',
 		keyName: 'listen',
@@ -216,7 +234,7 @@ async function impostor(responseHeaders: Readonly<Record<string, string>>, body?
 	const socket = new WebSocket(url, { ca: lab.ca, headers: { ServiceBusAuthorization: token } })
 	socket.on('message', (text) => {
 		const { id } = JSON.parse(String(text)).request
-		const response = { requestId: id, statusCode: 200, responseHeaders, body: body !== undefined }
+		const response = { requestId: id, statusCode, responseHeaders, body: body !== undefined }
 		socket.send(JSON.stringify({ response }))
 		if (body !== undefined) socket.send(Buffer.from(body))
 	})
@@ -225,9 +243,9 @@ async function impostor(responseHeaders: Readonly<Record<string, string>>, body?
 }
 
 test.each([
-	['no mark', {}, /outcome_unknown/],
-	['an outcome but no mark', { 'x-scim-relay-outcome': 'completed' }, /outcome_unknown/],
-	['a mark but no outcome', { 'x-scim-relay-agent': 'a;v=1;hc=demo' }, /outcome_unknown/],
+	['no mark', {}, /\(unknown_agent\): a listener that is no agent answered 200/],
+	['an outcome but no mark', { 'x-scim-relay-outcome': 'completed' }, /unknown_agent/],
+	['a mark but no outcome', { 'x-scim-relay-agent': 'a;v=1;hc=demo' }, /unknown_agent/],
 	[
 		'the mark of another connection',
 		{ 'x-scim-relay-agent': 'a;v=1;hc=other', 'x-scim-relay-outcome': 'completed' },
@@ -240,6 +258,58 @@ test.each([
 		detail: expect.stringMatching(detail),
 		headers: { 'Retry-After': '30' },
 	})
+	socket.terminate()
+})
+
+test.each([200, 401, 404, 500, 503])(
+	'nothing is sent twice to a listener that is no agent and answers %i',
+	async (status) => {
+		const socket = await impostor({}, 'hello', status)
+		for (const method of ['GET', 'POST', 'DELETE'])
+			expect(await outcome(lab.sender()(request({ method })))).toMatchObject({
+				status: 503,
+				detail: expect.stringMatching(new RegExp(`\\(unknown_agent\\).*answered ${status}`)),
+			})
+		expect(lab.standIn.journal.count('request')).toBe(3)
+		socket.terminate()
+	},
+)
+
+const marked = (version: string, result = 'completed') => ({
+	'x-scim-relay-agent': `a;${version}hc=demo`,
+	'x-scim-relay-outcome': result,
+})
+
+test.each([
+	['v=9;', 'not-sent', /\(version_refused\): the agent a speaks version 9 .*; deploy a newer Rollcall/],
+	['v=9;', 'completed', /\(outcome_unknown\).*the agent a speaks version 9/],
+	['v=0;', 'not-sent', /\(version_refused\): the agent a speaks version 0 .*; update the agent/],
+	['', 'not-sent', /the agent a speaks version none/],
+])('an agent with the mark %j and the outcome %s is refused with a sentence', async (version, result, detail) => {
+	const socket = await impostor(marked(version, result), '{}')
+	expect(await outcome(lab.sender()(request({ method: 'POST' })))).toMatchObject({
+		status: 503,
+		detail: expect.stringMatching(detail),
+	})
+	socket.terminate()
+})
+
+test('a redirect that an older agent passes on does not reach the client', async () => {
+	const socket = await impostor({ ...marked('v=1;'), location: 'https://internal/scim/' }, '{}', 301)
+	const answer = await outcome(lab.sender()(request({ method: 'PUT' })))
+	expect(answer).toMatchObject({ status: 503, detail: expect.stringMatching(/outcome_unknown.*redirect \(301\)/) })
+	expect(JSON.stringify(answer)).not.toContain('internal')
+	socket.terminate()
+})
+
+test('the agents that are out of date are named', async () => {
+	await lab.agent()
+	const send = lab.sender()
+	expect(await send.outdatedAgents('1')).toEqual([])
+	const socket = await impostor(marked('v=1;'), '{}')
+	expect(await send.outdatedAgents('2')).toEqual([
+		'the agent a is out of date: it speaks version 1 of the contract, and Rollcall 2',
+	])
 	socket.terminate()
 })
 
@@ -272,7 +342,8 @@ test.each([
 
 test.each([
 	['GET', 504, 200, 1],
-	['PUT', 500, 200, 1],
+	['PUT', 500, 503, 0],
+	['DELETE', 504, 503, 0],
 	['POST', 504, 503, 0],
 	['PATCH', 500, 503, 0],
 	['POST', 404, 200, 1],
@@ -280,18 +351,13 @@ test.each([
 	['GET', 502, 200, 1],
 	['POST', 502, 503, 0],
 	['PATCH', 502, 503, 0],
+	['DELETE', 502, 503, 0],
+	['DELETE', 404, 200, 1],
 ])('%s for which the relay answers %i becomes %i', async (method, fate, status, tokenRequests) => {
 	await lab.agent()
 	lab.standIn.faults.nextSends = [fate]
 	expect(await outcome(lab.sender()(request({ method })))).toMatchObject({ status })
 	expect(lab.origin.requests.length).toBe(tokenRequests)
-})
-
-test('a DELETE after which the relay answers 502 is repeated, and 404 then means deleted', async () => {
-	await lab.agent()
-	lab.standIn.faults.nextSends = [502]
-	lab.origin.answer = (_, response) => json(response, 404, { detail: 'gone' })
-	expect(await outcome(lab.sender()(request({ method: 'DELETE', path: '/Users/1' })))).toEqual({ status: 204 })
 })
 
 test('a relay that refuses connections is relay_unreachable', async () => {
@@ -344,6 +410,17 @@ test('the id of an agent is compared without regard to case', async () => {
 	const id = 'aaaaaaaa-0000-4000-8000-00000000000a'
 	await lab.agent({ agentId: id })
 	expect(await outcome(lab.sender({ agents: [id.toUpperCase()] })(request()))).toMatchObject({ status: 200 })
+})
+
+test('a path and query that are too long are 414, before anything is sent', async () => {
+	await lab.agent()
+	const path = (length: number) => `/Users?filter=${'x'.repeat(length - '/demo/scim/Users?filter='.length)}`
+	expect(await outcome(lab.sender()(request({ path: path(8192) })))).toMatchObject({ status: 200 })
+	expect(await outcome(lab.sender()(request({ path: path(8193) })))).toMatchObject({
+		status: 414,
+		detail: 'the path and query are longer than 8192 characters',
+	})
+	expect(lab.standIn.journal.count('request')).toBe(1)
 })
 
 describe('PATCH', () => {

@@ -7,9 +7,9 @@ import { type Config, readConfig } from '../../../agent/config.ts'
 import {
 	type RelayedAnswer,
 	type RelayedRequest,
+	type RelaySender,
 	relaySender,
 	type SenderOptions,
-	type SendRelayed,
 } from '../../../functions/relay/sender.ts'
 import type { Clock } from '../../../shared/relay/clock.ts'
 import { sasToken } from '../../../shared/relay/sas.ts'
@@ -42,7 +42,7 @@ export type Lab = {
 	agent(more?: Settings): Promise<Agent>
 	/** Starts an agent without waiting until it listens. */
 	start(more?: Settings): Agent
-	sender(more?: Partial<SenderOptions>): SendRelayed
+	sender(more?: Partial<SenderOptions>): RelaySender
 	/** Advances the clock of agents and senders, but not of the service. */
 	clockForward(milliseconds: number): void
 	stop(): Promise<void>

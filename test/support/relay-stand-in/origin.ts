@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Certificate } from './certificates.ts'
 
 export type Origin = {
 	readonly port: number
@@ -16,6 +17,8 @@ export type Origin = {
 	/** The largest number of concurrent requests. */
 	peak(): number
 	answer: (request: IncomingMessage, response: ServerResponse, body: Buffer) => unknown
+	/** Uses another certificate for new connections. */
+	renew(certificate: Certificate): void
 	stop(): Promise<void>
 }
 
@@ -59,6 +62,7 @@ export async function startOrigin(options: ServerOptions): Promise<Origin> {
 		peak: () => peak,
 		answer: (request, response, body) =>
 			json(response, 200, { method: request.method, target: request.url, length: body.length }),
+		renew: (certificate) => server.setSecureContext({ ...options, ...certificate }),
 		stop: () =>
 			new Promise((resolve) => {
 				for (const socket of sockets) socket.destroy()

@@ -3,18 +3,25 @@ import type { Clock } from '../../../shared/relay/clock.ts'
 export type ScaledClock = Clock & {
 	/** Advances the clock. */
 	forward(milliseconds: number): void
+	/** Stops the clock and its timers, as a suspended machine does. */
+	suspend(): void
+	/** Continues. A corrected clock then shows the true time. Timers have stood still either way. */
+	wake(isCorrected: boolean): void
 }
 
-type Timer = { readonly due: number; readonly run: () => void; timer: NodeJS.Timeout | undefined }
+type Timer = { due: number; readonly run: () => void; timer: NodeJS.Timeout | undefined }
 
 /** A clock that runs `factor` times as fast as real time. */
 export function scaledClock(factor: number, start = Date.now()): ScaledClock {
 	const origin = performance.now()
 	const waiting = new Set<Timer>()
 	let ahead = 0
-	const now = () => start + ahead + (performance.now() - origin) * factor
+	let suspendedAt: number | undefined
+	const running = () => start + ahead + (performance.now() - origin) * factor
+	const now = () => suspendedAt ?? running()
 	const set = (entry: Timer) => {
 		clearTimeout(entry.timer)
+		if (suspendedAt !== undefined) return
 		entry.timer = setTimeout(
 			() => {
 				waiting.delete(entry)
@@ -36,6 +43,17 @@ export function scaledClock(factor: number, start = Date.now()): ScaledClock {
 		},
 		forward: (milliseconds) => {
 			ahead += milliseconds
+			for (const entry of waiting) set(entry)
+		},
+		suspend: () => {
+			suspendedAt = now()
+			for (const { timer } of waiting) clearTimeout(timer)
+		},
+		wake: (isCorrected) => {
+			const missed = running() - now()
+			suspendedAt = undefined
+			if (isCorrected) for (const entry of waiting) entry.due += missed
+			else ahead -= missed
 			for (const entry of waiting) set(entry)
 		},
 	}

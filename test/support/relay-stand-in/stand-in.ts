@@ -35,8 +35,8 @@ export type StandIn = {
 	drop(code: number, reason: string): void
 	/** Resets the connections of control channels. */
 	reset(): void
-	/** Stops all traffic on the channels that are open now. The returned function resumes it. */
-	freeze(): () => void
+	/** Stops all traffic on the channels that are open now, of one listener or of all. The returned function resumes it. */
+	freeze(id?: string): () => void
 	/** Sends a text to every listener. */
 	say(text: string): void
 	stop(): Promise<void>
@@ -130,6 +130,8 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		`TrackingId:00000000-0000-0000-0000-${String(++serial).padStart(12, '0')}_G1, SystemTracker:${host}, Timestamp:${new Date(clock.now()).toISOString()}`
 	const entityOf = (path: string): string | undefined =>
 		entities.find((entity) => path === `/${entity}` || path.startsWith(`/${entity}/`))
+	/** The clock of the service, as a header. */
+	const date = () => ['Date', new Date(clock.now()).toUTCString()]
 	const verdictOn = (token: string | undefined, right: Right, entity: string) =>
 		verify({ token, right, entity, host: 'localhost', now: clock.now(), rules })
 
@@ -340,7 +342,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	async function reply({ response, message }: Exchange, head: Head, body: Buffer): Promise<void> {
 		if (response.destroyed) return
 		const { statusCode, statusDescription = '' } = head
-		response.writeHead(Number(statusCode), statusDescription, answerHeaders(head, host, body.length))
+		response.writeHead(Number(statusCode), statusDescription, [...answerHeaders(head, host, body.length), ...date()])
 		if (faults.cutAnswerAt !== undefined && message.method !== 'HEAD') {
 			response.write(body.subarray(0, faults.cutAnswerAt), () => response.socket?.destroy())
 			return
@@ -390,7 +392,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	function refuse(response: ServerResponse, status: number, text: string) {
 		wireJournal.write('relay-error', { status, text })
 		if (response.destroyed) return
-		response.writeHead(status, `${text} ${trace()}`, { 'Content-Type': 'text/plain' }).end(text)
+		response.writeHead(status, `${text} ${trace()}`, ['Content-Type', 'text/plain', ...date()]).end(text)
 	}
 
 	// Rendezvous
@@ -436,6 +438,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 
 	async function send(request: IncomingMessage, response: ServerResponse): Promise<void> {
 		const target = request.url ?? '/'
+		if (target === '/') return tellServices(response)
 		const entity = entityOf(target.replace(/\?.*/s, ''))
 		if (entity === undefined) return refuse(response, 404, 'EntityNotFound: The hybrid connection does not exist.')
 		const own = tokenOf(request, parametersOf(target))
@@ -450,6 +453,12 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		if (listener === undefined) return
 		const headers = forwarded(request.rawHeaders, { host, isAuthorizationConsumed: own === undefined })
 		route({ request, response, body, headers, listener, target: withoutRelayParameters(target), rendezvous })
+	}
+
+	/** The list of public services, at the root of a namespace. */
+	function tellServices(response: ServerResponse) {
+		wireJournal.write('root')
+		response.writeHead(200, ['Content-Type', 'application/atom+xml', ...date()]).end('<feed/>')
 	}
 
 	function choose(request: IncomingMessage, response: ServerResponse, entity: string): Listener | undefined {
@@ -561,8 +570,9 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		reset: () => {
 			for (const { wire } of listeners) sockets.get(wire.socket.remotePort ?? 0)?.resetAndDestroy()
 		},
-		freeze: () => {
-			const frozen = [...listeners, ...open].map(({ wire }) => wire)
+		freeze: (id) => {
+			const channels = [...listeners, ...[...open].map(({ wire, listener }) => ({ wire, id: listener.id }))]
+			const frozen = channels.filter((channel) => id === undefined || channel.id === id).map(({ wire }) => wire)
 			for (const wire of frozen) wire.freeze()
 			return () => {
 				for (const wire of frozen) wire.thaw()

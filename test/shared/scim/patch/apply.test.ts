@@ -1238,3 +1238,38 @@ describe('the same type and value twice', () => {
 		],
 	)
 })
+
+describe('operations that compare much text', () => {
+	const address = { type: 'work', streetAddress: 'x'.repeat(2 ** 18) }
+	const replace = (index: number) => ({
+		op: 'replace',
+		path: `addresses[streetAddress co "y${index}" or type eq "work"].locality`,
+		value: `City ${index}`,
+	})
+	// The address is compared twice and copied once by each operation: 2^27 characters are 170 times that.
+	const operations = (count: number) => Array.from({ length: count }, (_, index) => replace(index))
+
+	it('are refused beyond 2^27 characters, and say what to do', () => {
+		expect(refusal(() => patchUser({ addresses: [address] }, operations(171)))).toBe(
+			'413 undefined: the operations compare too much text: send them in several PATCHes',
+		)
+	})
+
+	it('are done below that', () => {
+		expect(patchUser({ addresses: [address] }, operations(170))).toEqual({
+			addresses: [{ ...address, locality: 'City 169' }],
+		})
+	})
+
+	it('may be a thousand for values of usual length', () => {
+		const emails = Array.from({ length: 20 }, (_, index) => ({ type: `t${index}`, value: `user-${index}@example.com` }))
+		const changes = Array.from({ length: 1000 }, (_, index) => ({
+			op: 'replace',
+			path: `emails[type eq "t${index % 20}" and value co "user"].display`,
+			value: `Display ${index}`,
+		}))
+		expect(patchUser({ emails }, changes)).toMatchObject({
+			emails: emails.map(() => ({ display: expect.any(String) })),
+		})
+	})
+})

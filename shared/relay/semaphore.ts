@@ -1,4 +1,4 @@
-import type { Clock } from '../shared/relay/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** Limits how many pieces of work run at once, and how many wait. */
 export type Semaphore = {

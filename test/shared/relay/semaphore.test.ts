@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { forwardTo } from '../../agent/forward.ts'
-import { semaphore } from '../../agent/semaphore.ts'
-import { sasToken } from '../../shared/relay/sas.ts'
-import { clock, type Lab, startLab } from '../support/relay-stand-in/lab.ts'
-import { json } from '../support/relay-stand-in/origin.ts'
-import { sendTo } from '../support/relay-stand-in/sender.ts'
+import { forwardTo } from '../../../agent/forward.ts'
+import { sasToken } from '../../../shared/relay/sas.ts'
+import { semaphore } from '../../../shared/relay/semaphore.ts'
+import { clock, type Lab, startLab } from '../../support/relay-stand-in/lab.ts'
+import { json } from '../../support/relay-stand-in/origin.ts'
+import { sendTo } from '../../support/relay-stand-in/sender.ts'
 
 let lab: Lab
 let open: ServerResponse[]
@@ -77,4 +77,16 @@ test('a request of a disconnected sender is not sent', async () => {
 	})
 	await new Promise((resolve) => setTimeout(resolve, 100))
 	expect(lab.origin.requests).toEqual([])
+})
+
+test('a request waits at most half of its deadline, so that the SCIM server has the other half', async () => {
+	await lab.agent({ concurrency: 1 })
+	const first = post(45_000)
+	await lab.standIn.journal.until('request')
+	const before = clock.now()
+	const { headers } = await post(45_000)
+	expect([headers['x-scim-relay-error'], headers['x-scim-relay-outcome']]).toEqual(['agent_busy', 'not-sent'])
+	expect(clock.now() - before).toBeLessThan(35_000)
+	answerAll()
+	expect((await first).status).toBe(200)
 })
