@@ -1,5 +1,6 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import { version } from '../shared/cli/version.ts'
 import type { Clock } from '../shared/relay/clock.ts'
 import {
 	type AgentErrorCode,
@@ -27,7 +28,6 @@ import { type RecentMap, recentMap } from './recent-map.ts'
 import type { RelayTime } from './relay-time.ts'
 import { startCheck } from './start-check.ts'
 import { originTarget, refusalOf } from './target.ts'
-import { version } from './version.ts'
 import { type NotedWrite, type WriteJournal, writeJournal } from './write-journal.ts'
 
 /** Largest body on the control channel, in bytes. A larger one needs a rendezvous. */

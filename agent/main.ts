@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { nearest } from '../shared/cli/nearest.ts'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
+import { version } from '../shared/cli/version.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { readConfig } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
@@ -16,7 +17,6 @@ import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, thisMachine } from './service.ts'
 import type { Service } from './service-manager.ts'
-import { version } from './version.ts'
 
 // Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage or settings.
 

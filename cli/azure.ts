@@ -12,6 +12,8 @@ export type Deployment = {
 	readonly vaultUrl: string
 	/** The host name of the app, by which clients reach it. */
 	readonly appHost: string
+	/** `<namespace>.servicebus.windows.net`; undefined if the deployment has no relay. */
+	readonly relayHost?: string | undefined
 }
 
 const outputs = z.object({
@@ -20,6 +22,7 @@ const outputs = z.object({
 	publicOrigin: z.object({ value: z.url() }).optional(),
 	storageAccountName: z.object({ value: z.string() }),
 	keyVaultName: z.object({ value: z.string() }),
+	relayHostName: z.object({ value: z.string().nullish() }).optional(),
 })
 
 /** Asks Azure for the deployment of infra/deploy.sh in a resource group. Signs in as the user of `az`. */
@@ -31,11 +34,12 @@ export async function findDeployment(group: string): Promise<Deployment> {
 			cause: parsed.error,
 		})
 	}
-	const { hostName, publicOrigin, storageAccountName, keyVaultName } = parsed.data
+	const { hostName, publicOrigin, storageAccountName, keyVaultName, relayHostName } = parsed.data
 	return {
 		tablesEndpoint: `https://${storageAccountName.value}.table.core.windows.net`,
 		vaultUrl: `https://${keyVaultName.value}.vault.azure.net`,
 		appHost: publicOrigin === undefined ? hostName.value : new URL(publicOrigin.value).host,
+		relayHost: relayHostName?.value ?? undefined,
 	}
 }
 

@@ -25,16 +25,28 @@ type CommandLine = {
  * @throws UsageError that quotes the wrong word, with the closest valid command line as the hint
  */
 export function parseCommandLine(line: CommandLine): ParsedCommandLine {
-	const { commands, program } = line
 	const { values, positionals, typedOptions } = parse(line)
-	if (positionals.length === 0) {
-		if (values.help) return { print: help(commands, program) }
+	const [first] = positionals
+	if (first === 'help') return { print: helpOn(line, positionals.slice(1)) }
+	if (values.help) return { print: helpOn(line, positionals) }
+	if (first === undefined) {
+		if (values.version) return parseCommandLine({ ...line, args: line.args.map(versionAsCommand) })
 		throw new UsageError('no command', { hint: listing(line) })
 	}
 	const command = commandOf(line, positionals)
-	if (values.help) return { print: commandHelp(command, program) }
 	refuseOptions(line, command, typedOptions)
 	return { command, args: argumentsOf(line, command, positionals), values }
+}
+
+const versionAsCommand = (arg: string): string => (arg === '--version' ? 'version' : arg)
+
+/** The help on one command, on the commands that begin with one word, or on all. */
+function helpOn(line: CommandLine, words: readonly string[]): string {
+	const { commands, program } = line
+	const [first] = words
+	const group = first === undefined ? commands : commands.filter(({ words }) => words.startsWith(`${first} `))
+	if (words.length < 2 && group.length > 0) return help(group, program)
+	return commandHelp(commandOf(line, words), program)
 }
 
 function parse(line: CommandLine) {
@@ -68,10 +80,12 @@ const listing = ({ program }: CommandLine, command?: Command): string =>
 	[program, ...(command === undefined ? [] : [command.words]), '--help'].join(' ')
 
 /** The whole command line with one word, or the beginning of one word, replaced. */
-const corrected = ({ args, program }: CommandLine, wrong: string, right: string): string => {
+const corrected = ({ args, program }: CommandLine, wrong: string, right: string): string =>
+	`did you mean: ${[program, ...withReplaced(args, wrong, right).map((word) => shellWord(word))].join(' ')}`
+
+function withReplaced(args: readonly string[], wrong: string, right: string): readonly string[] {
 	const at = args.findIndex((arg) => arg === wrong || arg.startsWith(`${wrong}=`))
-	const words = args.map((arg, index) => (index === at ? `${right}${arg.slice(wrong.length)}` : arg))
-	return `did you mean: ${[program, ...words.map(shellWord)].join(' ')}`
+	return args.map((arg, index) => (index === at ? `${right}${arg.slice(wrong.length)}` : arg))
 }
 
 /** Proposes only options that the command has. */
@@ -91,27 +105,30 @@ const matching = (positionals: readonly string[], commands: readonly Command[]):
 	commands.find(({ words }) => `${positionals.join(' ')} `.startsWith(`${words} `))
 
 function commandOf(line: CommandLine, positionals: readonly string[]): Command {
-	const { commands } = line
-	const command = matching(positionals, commands)
+	const command = matching(positionals, line.commands)
 	if (command !== undefined) return command
-	const [first = '', second = ''] = positionals
-	const siblings = commands
-		.filter(({ words }) => words.startsWith(`${first} `))
+	throw unknownCommand(line, positionals)
+}
+
+/** The refusal of words that are no command, with the closest command if there is one. */
+function unknownCommand(line: CommandLine, [first = '', second = '']: readonly string[]): UsageError {
+	const firstWords = [...new Set(line.commands.map(({ words }) => words.split(' ')[0] ?? '')), 'help']
+	const closeFirst = firstWords.includes(first) ? first : nearest(first, firstWords)
+	if (closeFirst === undefined) return new UsageError(`unknown command ${first}`, { hint: listing(line) })
+	const repaired = { ...line, args: withReplaced(line.args, first, closeFirst) }
+	const siblings = line.commands
+		.filter(({ words }) => words.startsWith(`${closeFirst} `))
 		.map(({ words }) => words.split(' ')[1] ?? '')
-	if (siblings.length === 0) {
-		const close = nearest(first, [...new Set(commands.map(({ words }) => words.split(' ')[0] ?? ''))])
-		throw new UsageError(`unknown command ${first}`, {
-			hint: close === undefined ? listing(line) : corrected(line, first, close),
-		})
+	const isComplete = siblings.length === 0 || siblings.includes(second)
+	if (isComplete) return new UsageError(`unknown command ${first}`, { hint: corrected(line, first, closeFirst) })
+	const closeSecond = nearest(second, siblings)
+	if (second !== '' && closeSecond !== undefined) {
+		return new UsageError(`unknown command ${first} ${second}`, { hint: corrected(repaired, second, closeSecond) })
 	}
-	const close = nearest(second, siblings)
-	if (second !== '' && close !== undefined) {
-		throw new UsageError(`unknown command ${first} ${second}`, { hint: corrected(line, second, close) })
-	}
-	const problem = second === '' ? `${first} is incomplete` : `unknown command ${first} ${second}`
-	throw new UsageError(`${problem}: the commands are ${siblings.map((sibling) => `${first} ${sibling}`).join(', ')}`, {
-		hint: listing(line),
-	})
+	const problem =
+		second === '' && first === closeFirst ? `${first} is incomplete` : `unknown command ${first} ${second}`
+	const existing = siblings.map((sibling) => `${closeFirst} ${sibling}`).join(', ')
+	return new UsageError(`${problem.trimEnd()}: the commands are ${existing}`, { hint: listing(line) })
 }
 
 function refuseOptions(line: CommandLine, command: Command, typedOptions: readonly string[]): void {

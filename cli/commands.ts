@@ -1,3 +1,4 @@
+import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import type { Command, TargetCommand } from './command.ts'
 import { relayOptions } from './relay-settings.ts'
@@ -109,5 +110,12 @@ export const commands: readonly Command[] = [
 		options: ['token-file', 'write'],
 		summary: "test a Tenant URL as Entra's Test Connection and Microsoft's SCIM Validator do",
 		run: check,
+	},
+	{
+		words: 'version',
+		parameters: [],
+		options: [],
+		summary: 'print the version of Rollcall',
+		run: async () => ({ text: version, json: { version } }),
 	},
 ]

@@ -16,16 +16,20 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 		"mode relay: whose token the SCIM server gets, the agent's own or the client's",
 	],
 	'patch-as-post': ['true|false', 'mode relay: send PATCH as POST, if the relay refuses PATCH'],
-	overlap: ['TIME', 'how long the older tokens are still accepted, such as 30m or 7d (default 24h)'],
+	overlap: [
+		'TIME',
+		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',
+	],
 	out: ['FILE', 'write the export to this new file; the same command continues an interrupted export'],
 	yes: ['', 'do not ask for confirmation'],
 	'token-file': ['FILE', 'the file with the Secret Token, instead of the variable ROLLCALL_TOKEN'],
 	write: ['', 'also create, change and delete a user and a group'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
+	version: ['', 'print the version'],
 }
 
-/** The help that lists all commands. */
+/** The help that lists commands. */
 export function help(commands: readonly Command[], program: string): string {
 	const lines = commands.map((command) => [usageOf(command), command.summary] as const)
 	return `${program} COMMAND

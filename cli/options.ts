@@ -3,6 +3,7 @@ import type { parseArgs } from 'node:util'
 /** Every option of every command. */
 export const declared = {
 	help: { type: 'boolean', short: 'h' },
+	version: { type: 'boolean' },
 	json: { type: 'boolean' },
 	data: { type: 'string' },
 	azure: { type: 'boolean' },

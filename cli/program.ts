@@ -1,10 +1,13 @@
 import { basename, relative } from 'node:path'
+import { dashes } from '../shared/cli/dashes.ts'
 
 type CliStart = {
 	/** The path of the running file, as Node received it. */
 	readonly script: string
 	readonly cwd: string
 	readonly env: Readonly<Record<string, string | undefined>>
+	/** The operating system, for tests. */
+	readonly platform?: NodeJS.Platform
 }
 
 /**
@@ -12,15 +15,25 @@ type CliStart = {
  *
  * @example programOf({ … }) // 'npm run rollcall --'
  */
-export function programOf({ script, cwd, env }: CliStart): string {
+export function programOf({ script, cwd, env, platform = process.platform }: CliStart): string {
 	// npm sets the name of the script that it runs: https://docs.npmjs.com/cli/using-npm/scripts#current-lifecycle-event
-	if (env.npm_lifecycle_event === 'rollcall') return 'npm run rollcall --'
-	if (basename(script) !== 'rollcall') return `node ${shellWord(relative(cwd, script))}`
+	if (env.npm_lifecycle_event === 'rollcall') return `npm run rollcall ${dashes(platform)}`
+	if (basename(script) !== 'rollcall') return `node ${shellWord(relative(cwd, script), platform)}`
 	return env.npm_lifecycle_event === 'npx' ? 'npx rollcall' : 'rollcall'
 }
 
 /** Quotes a word for a shell. Double quotes work in bash, PowerShell and cmd. */
-export function shellWord(word: string): string {
+export function shellWord(word: string, platform = process.platform): string {
+	if (platform === 'win32') return windowsWord(word)
 	if (/^[\w@%+=:,./-]+$/.test(word)) return word
 	return /["$`\\!]/.test(word) ? `'${word.replaceAll("'", "'\\''")}'` : `"${word}"`
+}
+
+/**
+ * PowerShell reads `@`, `,` and `$` itself, and cmd reads `%`. Both read a path with backslashes as it is.
+ * Words with `$`, a backtick or double quotes are quoted for PowerShell, because cmd has no quotes for all of them.
+ */
+function windowsWord(word: string): string {
+	if (/^[\w+=:./\\-]+$/.test(word)) return word
+	return /["$`“”„]/.test(word) ? `'${word.replaceAll("'", "''")}'` : `"${word}"`
 }

@@ -3,11 +3,13 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
+import { defaultUrl, lastUrl } from '../local/last-url.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
+import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
@@ -26,12 +28,18 @@ export type DeploymentTarget = {
 	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
+	/** On a data folder: where the port of the Tenant URL is from. */
+	readonly portNote?: string
+	readonly relay: TargetRelay
 	/** The command line that runs another command on this target, such as `token list acme`. */
 	commandLine(command: string): string
 	close(): Promise<void>
 }
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close'> & {
+/** Addresses on the command line do not include that of the relay. */
+const unknownRelay = 'NAMESPACE.servicebus.windows.net'
+
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay'> & {
 	readonly account: Account
 	readonly options?: ConnectOptions
 	readonly origin: string
@@ -46,7 +54,8 @@ export async function openTarget(
 	{ isFirst, say, program }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
 	const parts = await partsOf(spec, { isFirst, say })
-	const commandLine = (command: string) => [program, command, ...targetArguments(spec).map(shellWord)].join(' ')
+	const commandLine = (command: string) =>
+		[program, command, ...targetArguments(spec).map((word) => shellWord(word))].join(' ')
 	return { ...(await targetOf(parts)), commandLine }
 }
 
@@ -62,13 +71,14 @@ async function partsOf(
 	{ isFirst, say }: Pick<OpenTargetOptions, 'isFirst' | 'say'>,
 ): Promise<TargetParts> {
 	if ('folder' in spec) return openFolder(spec.folder, isFirst)
-	const deployment = 'resourceGroup' in spec ? await findDeployment(spec.resourceGroup) : spec
+	const deployment =
+		'resourceGroup' in spec ? await findDeployment(spec.resourceGroup) : { ...spec, relayHost: unknownRelay }
 	return openDeployment(deployment, isFirst ? newRoleRetries(say) : undefined)
 }
 
 /** Opens a deployment as the user who is signed in to `az`. */
 async function openDeployment(
-	{ tablesEndpoint, vaultUrl, appHost }: Deployment,
+	{ tablesEndpoint, vaultUrl, appHost, relayHost }: Deployment,
 	waiting?: RetryPolicy,
 ): Promise<TargetParts> {
 	const { AzureCliCredential } = await import('@azure/identity')
@@ -82,6 +92,7 @@ async function openDeployment(
 			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client),
 		}),
 		origin: `https://${appHost}`,
+		relay: relayHost === undefined ? noRelay : { namespace: relayHost },
 		close: async () => {},
 	}
 }
@@ -95,12 +106,26 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 		})
 	}
 	const { connectionString, close } = await startAzurite({ folder })
+	const url = await lastUrl(folder)
 	return {
 		account: { connectionString },
 		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
-		origin: 'http://127.0.0.1:7071',
+		origin: url ?? defaultUrl,
+		portNote: portNoteOf(url),
+		relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
 		close,
 	}
+}
+
+/** Says nothing certain about the next start, which may name another port. */
+const portNoteOf = (url: string | undefined): string =>
+	url === undefined
+		? '7071 is the default port of npm start. If you start it with --port, use that port in the Tenant URL.'
+		: `npm start used ${url} last. If you start it with another port, use that port in the Tenant URL.`
+
+const noRelay: TargetRelay = {
+	missing:
+		'this deployment names no relay, so requests to this tenant are answered with 503. List the tenant in relayTenants and deploy; see docs/relay.md.',
 }
 
 async function targetOf({
@@ -109,6 +134,8 @@ async function targetOf({
 	tokens,
 	origin,
 	close,
+	portNote,
+	relay,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
@@ -131,6 +158,8 @@ async function targetOf({
 		open: (tenant) =>
 			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),
 		urlOf: (name) => `${origin}/scim/${name}`,
+		...(portNote !== undefined && { portNote }),
+		relay,
 		close,
 	}
 }

@@ -4,6 +4,7 @@ import { UsageError } from '../shared/cli/usage-error.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
+import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
 import type { TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
 import { refuseUnknownFormat } from './known-format.ts'
@@ -42,12 +43,24 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 			throw new Failure(`the tenant ${name} was added, but its token was not: ${reasonOf(cause)}`, { hint, cause })
 		})
 		const url = target.urlOf(name)
+		const { relay } = target
 		return {
-			text: `Tenant URL    ${url}\nSecret Token  ${token}`,
-			json: { name, mode, url, token, version },
+			text: [
+				`Tenant URL    ${url}\nSecret Token  ${token}`,
+				...(mode === 'relay' ? [relayText(tenant, relay)] : []),
+				...portNoteOf(target),
+			].join('\n\n'),
+			json: {
+				...{ name, mode, url, token, version },
+				...(mode === 'relay' && { ...missingOf(relay), agentSettings: agentSettings(tenant, relay) }),
+			},
 		}
 	}
 }
+
+const portNoteOf = ({ portNote }: DeploymentTarget): readonly string[] => (portNote === undefined ? [] : [portNote])
+
+const missingOf = (relay: TargetRelay) => ('missing' in relay ? { missing: relay.missing } : {})
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
@@ -80,15 +93,20 @@ export const showTenant: TargetCommand =
 		const accepted = states.filter((state) => state === 'accepted').length
 		const counts = mode === 'store' ? await countsOf(target, tenant) : {}
 		const url = target.urlOf(name)
+		const { relay } = target
 		return {
-			text: table([
-				['Tenant URL', url],
-				['Mode', mode],
-				...cellsOf(settings),
-				['Created', created],
-				...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
-				['Tokens', `${accepted} accepted, ${states.length} in total`],
-			]),
+			text: [
+				table([
+					['Tenant URL', url],
+					['Mode', mode],
+					...cellsOf(settings),
+					['Created', created],
+					...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
+					['Tokens', `${accepted} accepted, ${states.length} in total`],
+				]),
+				...(mode === 'relay' && 'missing' in relay ? [`Missing: ${relay.missing}`] : []),
+				...portNoteOf(target),
+			].join('\n\n'),
 			json: {
 				name,
 				mode,
@@ -96,6 +114,7 @@ export const showTenant: TargetCommand =
 				settings,
 				created,
 				table: tenant.table,
+				...(mode === 'relay' && missingOf(relay)),
 				...counts,
 				tokens: { accepted, all: states.length },
 			},

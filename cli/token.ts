@@ -103,11 +103,18 @@ const maxAccepted = 4
 
 async function add(target: DeploymentTarget, tenant: Tenant): Promise<TokenVersion & { readonly value: string }> {
 	const { name } = tenant
-	const states = statesOf(await target.tokens.list(name), Date.now())
-	if (states.filter((state) => state === 'accepted').length >= maxAccepted) {
-		throw new Failure(`the tenant ${name} has ${maxAccepted} tokens, and only the newest ${maxAccepted} are accepted`, {
-			hint: `disable one that is no longer in use: ${target.commandLine(`token list ${name}`)}`,
-		})
+	const tokens = await target.tokens.list(name)
+	const states = statesOf(tokens, Date.now())
+	const accepted = tokens.filter((_, index) => states[index] === 'accepted')
+	if (accepted.length >= maxAccepted) {
+		const oldestFirst = accepted.toReversed()
+		const listed = oldestFirst.map(({ version, created }) => `${version} of ${new Date(created).toISOString()}`)
+		throw new Failure(
+			`the tenant ${name} has ${maxAccepted} tokens, and only the newest ${maxAccepted} are accepted; oldest first: ${listed.join(', ')}`,
+			{
+				hint: `disable the oldest if it is no longer in use: ${target.commandLine(`token disable ${name} ${oldestFirst[0]?.version}`)}`,
+			},
+		)
 	}
 	const { value, stored } = newToken(tenant)
 	return { ...(await target.tokens.add(name, stored)), value }

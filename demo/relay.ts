@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,18 +10,19 @@ import { createServices } from '../functions/services.ts'
 import { startAzurite } from '../local/azurite.ts'
 import { startServer } from '../local/server.ts'
 import { addToken } from '../shared/auth/file-source.ts'
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { authority } from '../test/support/relay-stand-in/certificates.ts'
 import { startStandIn } from '../test/support/relay-stand-in/stand-in.ts'
+import { applicationPort } from './port.ts'
 
 // Provisions a user through every hop of a relay on this machine. Only Azure Relay itself is a stand-in.
 
-const port = 11015
 const folder = await mkdtemp(join(tmpdir(), 'rollcall-demo-'))
 const cleanup: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
 const tokens = { client: 'the-token-that-the-client-has', application: 'the-token-that-only-the-agent-has' }
 
-async function demonstrate(): Promise<void> {
+async function demonstrate(port: number): Promise<void> {
 	const ca = authority('Rollcall demo')
 	const certificate = ca.issue(['DNS:localhost', 'IP:127.0.0.1'])
 	const write = async (name: string, text: string) => {
@@ -38,10 +37,11 @@ async function demonstrate(): Promise<void> {
 	const application = await startApplication({
 		cert: await write('server.pem', certificate.cert),
 		key: await write('server.key', certificate.key),
+		port,
 	})
 	const standIn = await startStandIn({ certificate, clock: systemClock })
 	cleanup.push(() => standIn.stop())
-	const agent = await startAgent(await write('relay.json', JSON.stringify(agentSettings(standIn.host), null, 2)))
+	const agent = await startAgent(await write('relay.json', JSON.stringify(agentSettings(standIn.host, port), null, 2)))
 	const { url, events } = await startRollcall(standIn.host, ca.cert)
 
 	console.log(`
@@ -90,7 +90,7 @@ async function demonstrate(): Promise<void> {
 		Operations: [{ op: 'Replace', path: 'active', value: 'False' }],
 	})
 	console.log('4. The user on the application server, requested directly:')
-	console.log(`    ${await askApplication(ca.cert, `/scim/app/Users/${id}`)}\n`)
+	console.log(`    ${await askApplication(port, ca.cert, `/scim/app/Users/${id}`)}\n`)
 	await agent.stop()
 	await client('5. The agent is stopped. The answer is an error, not "the user does not exist".', 'GET', match)
 }
@@ -98,7 +98,7 @@ async function demonstrate(): Promise<void> {
 const hop = (name: string, text: string) => console.log(`    ${name.padEnd(28)}${text}`)
 
 /** Settings as an administrator would write them, plus the certificate authority of the stand-in. */
-const agentSettings = (host: string) => ({
+const agentSettings = (host: string, port: number) => ({
 	relay: { namespace: host, hybridConnection: 'demo', caFile: 'ca.pem' },
 	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
 	origin: {
@@ -137,16 +137,9 @@ type ChildProgram = {
 	stop(): Promise<void>
 }
 
-/** Throws if the port is in use. The demo needs this port, which is the usual one of application servers. */
-async function assertFree(): Promise<void> {
-	const server = createServer().listen(port, '127.0.0.1')
-	const [error] = await Promise.race([once(server, 'listening').then(() => []), once(server, 'error')])
-	if (error) throw new Error(`port ${port} is in use (${error.code}): stop the program that listens there`)
-	await new Promise((resolve) => server.close(resolve))
-}
+type ApplicationOptions = { readonly cert: string; readonly key: string; readonly port: number }
 
-async function startApplication({ cert, key }: { readonly cert: string; readonly key: string }): Promise<ChildProgram> {
-	await assertFree()
+function startApplication({ cert, key, port }: ApplicationOptions): Promise<ChildProgram> {
 	const tls = ['--tls-cert', cert, '--tls-key', key]
 	const options = ['--port', String(port), '--ephemeral', '--tenant', 'app', '--token', tokens.application]
 	return start('../local/main.js', [...options, ...tls], (child) => child.stdout)
@@ -189,7 +182,7 @@ async function start(
 	return { lines, until, stop }
 }
 
-const askApplication = (ca: string, path: string): Promise<string> =>
+const askApplication = (port: number, ca: string, path: string): Promise<string> =>
 	new Promise((resolve, reject) => {
 		const headers = { Authorization: `Bearer ${tokens.application}` }
 		const options = { host: '127.0.0.1', port, path, ca, headers, agent: new Agent({ keepAlive: false }) }
@@ -203,10 +196,11 @@ const askApplication = (ca: string, path: string): Promise<string> =>
 	})
 
 try {
-	await demonstrate()
+	await demonstrate(await applicationPort(process.argv.slice(2), console.log))
 } catch (error) {
 	console.error(`error: ${error instanceof Error ? error.message : error}`)
-	process.exitCode = 1
+	if (error instanceof UsageError) console.error(`hint: ${error.hint}`)
+	process.exitCode = error instanceof UsageError ? 2 : 1
 } finally {
 	for (const undo of cleanup.reverse()) await undo()
 }

@@ -4,8 +4,8 @@ import type { SweepEvent } from './sweep.ts'
 /** The part of an invocation context that writes the log of the Functions host. */
 export type Logger = { log(...args: unknown[]): void; error(...args: unknown[]): void }
 
-/** Writes the event of a request as one line of JSON, and its error beside it. */
-export function logRequest({ error, ...event }: RequestEvent, logger: Logger): void {
+/** Writes the event of a request as one line of JSON without the sentence of a refusal, and its error beside it. */
+export function logRequest({ error, detail: _, ...event }: RequestEvent, logger: Logger): void {
 	logger.log(JSON.stringify(event))
 	if (error !== undefined) logger.error(error)
 }

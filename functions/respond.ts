@@ -15,6 +15,7 @@ import { relay } from './relay/relay.ts'
 import type { Services } from './services.ts'
 import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
+import { withoutValues } from './without-values.ts'
 
 /** The log event of one request. It never contains a token, a name or a value of a resource. */
 export type RequestEvent = {
@@ -30,6 +31,8 @@ export type RequestEvent = {
 	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
 	readonly scimType?: string
+	/** The sentence of a refusal, without values. Only `npm start` prints it. */
+	readonly detail?: string
 	/** The cause of a 5xx, or of the first 500 among the operations of a bulk request. It is without its text. */
 	readonly error?: unknown
 }
@@ -62,12 +65,25 @@ export const respondWith =
 			...labels,
 			...outcome.cause,
 		})
-		return outcome.response
+		return identified(outcome.response, requestId)
 	}
 
-type HttpReply = HttpResponseInit & { readonly status: number }
+/** A response whose headers are a plain object. */
+export type HttpReply = Omit<HttpResponseInit, 'headers'> & {
+	readonly status: number
+	readonly headers: Record<string, string>
+}
 
-type LoggedResponse = { readonly response: HttpReply; readonly cause?: Pick<RequestEvent, 'scimType' | 'error'> }
+/** Adds the id that the log has, so that a client can name its request. */
+export const identified = (reply: HttpReply, requestId: string): HttpReply => ({
+	...reply,
+	headers: { ...reply.headers, 'x-request-id': requestId },
+})
+
+type LoggedResponse = {
+	readonly response: HttpReply
+	readonly cause?: Pick<RequestEvent, 'scimType' | 'detail' | 'error'>
+}
 
 type AnswerContext = {
 	readonly services: Services
@@ -187,6 +203,7 @@ function refuse(error: unknown, { requestId, method }: { requestId: string; meth
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
+		detail: withoutValues(error.message),
 		// 501 means that a feature is not offered. It is not a failure.
 		...(error.status >= 500 && error.status !== 501 && { error: loggable(error.cause ?? error) }),
 	}

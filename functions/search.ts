@@ -5,6 +5,7 @@ import type { Filter } from '../shared/scim/filter/ast.ts'
 import { checkFilter } from '../shared/scim/filter/match.ts'
 import { parseFilter } from '../shared/scim/filter/parse.ts'
 import { listResponse, pageByIndex, pageSize } from '../shared/scim/list-response.ts'
+import { didYouMean } from '../shared/scim/nearest-attribute.ts'
 import { parseAttributePath } from '../shared/scim/path.ts'
 import { parseSelection, project, type Selection } from '../shared/scim/projection.ts'
 import { represent } from '../shared/scim/represent.ts'
@@ -140,7 +141,7 @@ function sortOf(
 	const by = parseAttributePath(sortBy, quirks)
 	const attributes = types.map((type) => resolveAttribute(type, by))
 	if (attributes.every((attribute) => attribute === undefined)) {
-		throw invalidValue(`sortBy: there is no attribute "${sortBy}"`)
+		throw invalidValue(`sortBy: there is no attribute "${sortBy}"${didYouMean(types, by)}`)
 	}
 	return { sort: { by, descending: sortOrder === 'descending' } }
 }

@@ -29,6 +29,7 @@ done
 [ -n "$group" ] || misused '--resource-group is needed'
 [ -n "$parameters" ] || misused '--parameters is needed'
 [ -f "$parameters" ] || misused "the file $parameters does not exist"
+[[ $parameters == *.bicepparam ]] || misused "$parameters is not a .bicepparam file"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -48,12 +49,16 @@ build() {
 	(cd "$root" && npm ci --no-audit --no-fund && npm run package)
 }
 
-ensure_group() {
-	local exists
+# Sets $exists. Refuses a missing group that this run cannot create.
+check_group() {
 	exists=$(az group exists --name "$group")
 	[ "$exists" = false ] || return 0
 	[ "$preview" = no ] || fail "the resource group $group does not exist; a preview needs it" "run: az group create --name $group --location REGION"
 	[ -n "$location" ] || misused "the resource group $group does not exist: --location is needed to create it"
+}
+
+ensure_group() {
+	[ "$exists" = false ] || return 0
 	az group create --name "$group" --location "$location" --output none
 }
 
@@ -106,8 +111,10 @@ await_app() {
 	fail "https://$host runs, but cannot use tables or vault after ten minutes: the last status was $status" 'a new role may take longer: run this again; then look at the failures in Application Insights'
 }
 
+# Everything that can be wrong with the command line is found before the build, which takes minutes.
 require_azure
 require_bicep
+check_group
 if [ "$preview" = no ]; then
 	require node npm curl
 	at_least "$(node --print process.versions.node)" 20.19 || fail "node is $(node --version); 20.19 or newer is needed"

@@ -7,16 +7,39 @@ export type HostSummary = {
 }
 
 /** The text that is printed when the host is ready. */
-export function howTo({ url, tenants, data }: HostSummary): string {
-	const [first] = tenants
-	const isTls = url.startsWith('https:')
+export function howTo(host: HostSummary, platform = process.platform): string {
+	const { tenants, data } = host
+	const ways = platform === 'win32' ? ['Try it in PowerShell:', ...inPowerShell(host), '', 'Or in bash:'] : ['Try it:']
 	return [
-		...tenants.flatMap(({ name, token }) => [`Tenant URL    ${url}/scim/${name}`, `Secret Token  ${token}`, '']),
-		'Try it:',
-		`  URL=${url}/scim/${first?.name} TOKEN=${first?.token}`,
-		`  curl ${isTls ? '-k ' : ''}-H "Authorization: Bearer $TOKEN" "$URL/Users?count=10"`,
+		...tenants.flatMap(({ name, token }) => [`Tenant URL    ${host.url}/scim/${name}`, `Secret Token  ${token}`, '']),
+		...ways,
+		...inBash(host),
 		'',
 		data === undefined ? 'The data is in memory only and is lost at the end.' : `The data is in ${data}.`,
 		'Ctrl-C stops.',
 	].join('\n')
+}
+
+/** The values of the first tenant, and the option that lets curl accept any certificate. */
+const valuesOf = ({ url, tenants: [first] }: HostSummary) => ({
+	tenantUrl: `${url}/scim/${first?.name}`,
+	token: first?.token,
+	insecure: url.startsWith('https:') ? '-k ' : '',
+})
+
+function inBash(host: HostSummary): readonly string[] {
+	const { tenantUrl, token, insecure } = valuesOf(host)
+	return [
+		`  URL=${tenantUrl} TOKEN=${token}`,
+		`  curl ${insecure}-H "Authorization: Bearer $TOKEN" "$URL/Users?count=10"`,
+	]
+}
+
+/** `curl` is another command in Windows PowerShell, so the program is called by its file name. */
+function inPowerShell(host: HostSummary): readonly string[] {
+	const { tenantUrl, token, insecure } = valuesOf(host)
+	return [
+		`  $URL = '${tenantUrl}'; $TOKEN = '${token}'`,
+		`  curl.exe ${insecure}-H "Authorization: Bearer $TOKEN" "$URL/Users?count=10"`,
+	]
 }

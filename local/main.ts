@@ -11,7 +11,9 @@ import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
 import { howTo } from './how-to.ts'
+import { keepUrl } from './last-url.ts'
 import { help, type LocalOptions, parseOptions } from './options.ts'
+import { requestLine } from './request-line.ts'
 import { type RunningServer, type ServerOptions, startServer } from './server.ts'
 
 // Standard output has the how-to and one line for each request. Errors go to standard error as `error: …` and `hint: …`.
@@ -48,6 +50,7 @@ async function serve(options: LocalOptions): Promise<void> {
 		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
 		stopOnSignal(() => stop(server))
+		if (dataFolder.isKept && options.port !== 0) await keepUrl(dataFolder.folder, server.url)
 		console.log(howTo({ url: server.url, tenants, data: dataFolder.isKept ? dataFolder.folder : undefined }))
 	} catch (error) {
 		await stop()
@@ -118,8 +121,10 @@ function stopOnSignal(stop: () => Promise<void>): void {
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
 }
 
-function logLine({ requestId, method, tenant, path, status, scimType, milliseconds, error }: RequestEvent): void {
-	const parts = [method, tenant ?? '-', path ?? '-', status, ...(scimType === undefined ? [] : [scimType])]
-	console.log(`${parts.join(' ')} ${milliseconds} ms`)
-	if (error !== undefined) console.error(`request ${requestId}:`, error)
+function logLine(event: RequestEvent): void {
+	console.log(requestLine(event))
+	const { requestId, detail, error } = event
+	// The sentence of a refusal is in the line. Its stack would say nothing more.
+	const isSaid = error instanceof Error && error.message === detail
+	if (error !== undefined && !isSaid) console.error(`request ${requestId}:`, error)
 }

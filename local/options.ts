@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { lowestRate } from '../functions/settings.ts'
+import { dashes } from '../shared/cli/dashes.ts'
 import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
@@ -18,7 +19,7 @@ export type LocalOptions = {
 
 export const help = `Serves SCIM on this machine.
 
-npm start -- [options]
+npm start ${dashes()} [options]
   --port N          the port on 127.0.0.1 (default 7071; 0 for any free port)
   --data DIR        the folder for data and tokens (default ./data)
   --ephemeral       keep the data in memory only; it is lost at the end
@@ -70,7 +71,7 @@ function parse(args: readonly string[]) {
 		const known = Object.keys(declared).map((name) => `--${name}`)
 		const close = unknown === undefined ? undefined : nearest(unknown, known)
 		throw new UsageError(unknown === undefined ? message : `unknown option ${unknown}`, {
-			hint: close === undefined ? 'npm start -- --help lists the options' : `did you mean ${close}?`,
+			hint: close === undefined ? `npm start ${dashes()} --help lists the options` : `did you mean ${close}?`,
 			cause: error,
 		})
 	}

@@ -11,7 +11,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HttpResponseInit } from '@azure/functions'
-import { fault, type RequestEvent, type Respond, refusal, responseOf } from '../functions/respond.ts'
+import { fault, identified, type RequestEvent, type Respond, refusal, responseOf } from '../functions/respond.ts'
 import { loggable } from '../shared/fault.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import { invalidSyntax, methodNotAllowed, ScimError } from '../shared/scim/error.ts'
@@ -63,9 +63,9 @@ export async function startServer({ port, tls, respond, log = () => {} }: Server
 		const outgoing = pendingResponses.get(socket)
 		// The malformed data came after a complete request. The answer to that request is the last one.
 		if (outgoing?.req.complete && !outgoing.headersSent) outgoing.shouldKeepAlive = false
-		else refuseRaw(socket, clientErrorOf(error))
+		else refuseRaw(socket, clientErrorOf(error), log)
 	})
-	server.on('connect', (_, socket) => refuseRaw(socket, methodNotAllowed('CONNECT is not supported here', [])))
+	server.on('connect', (_, socket) => refuseRaw(socket, methodNotAllowed('CONNECT is not supported here', []), log))
 	await listen(server, port)
 	const address = server.address() as AddressInfo // sound: it listens on a port, not on a pipe
 	origin = `${scheme}://127.0.0.1:${address.port}`
@@ -100,33 +100,48 @@ const clientClosedRequest = 499
 async function exchange(incoming: IncomingMessage, outgoing: ServerResponse, host: HostContext): Promise<void> {
 	const started = Date.now()
 	const requestId = randomUUID()
-	const logEvent = (status: number, error?: unknown): void =>
+	const logEvent: LogOutcome = (status, { error, detail } = {}) =>
 		host.log({
 			requestId,
 			method: incoming.method ?? '',
 			status,
 			milliseconds: Date.now() - started,
+			...(detail !== undefined && { detail }),
 			...(error !== undefined && { error: loggable(error) }),
 		})
 	try {
 		const body = await readBody(incoming)
 		if (body === 'gone') return logEvent(clientClosedRequest)
-		const response = await answer(incoming, { body, requestId, host })
+		const response = await answer(incoming, { body, requestId, host, logEvent })
 		// An open connection would keep a closing server from ending.
 		if (host.isClosing()) outgoing.shouldKeepAlive = false
 		await send(outgoing, incoming, response)
 	} catch (error) {
-		logEvent(500, error)
+		logEvent(500, { error })
 		if (outgoing.headersSent) outgoing.destroy()
-		else await send(outgoing, incoming, responseOf(refusal(fault(requestId))))
+		else await send(outgoing, incoming, identified(responseOf(refusal(fault(requestId))), requestId))
 	}
 }
 
-type RequestContext = { readonly body: ArrayBuffer; readonly requestId: string; readonly host: HostContext }
+type LogOutcome = (status: number, cause?: Pick<RequestEvent, 'detail' | 'error'>) => void
 
-async function answer(incoming: IncomingMessage, { body, requestId, host }: RequestContext): Promise<HttpResponseInit> {
+type RequestContext = {
+	readonly body: ArrayBuffer
+	readonly requestId: string
+	readonly host: HostContext
+	readonly logEvent: LogOutcome
+}
+
+async function answer(
+	incoming: IncomingMessage,
+	{ body, requestId, host, logEvent }: RequestContext,
+): Promise<HttpResponseInit> {
 	const url = urlOf(incoming, host.origin())
-	if (url === undefined) return responseOf(refusal(invalidSyntax('the request target or the Host header is malformed')))
+	if (url === undefined) {
+		const error = invalidSyntax('the request target or the Host header is malformed')
+		logEvent(error.status, { detail: error.message })
+		return identified(responseOf(refusal(error)), requestId)
+	}
 	return host.respond(requestOf(incoming, { url, body }), requestId, host.log)
 }
 
@@ -217,11 +232,13 @@ function clientErrorOf({ code }: NodeJS.ErrnoException): ScimError {
 }
 
 /** Answers data that is not a request. Later data is read and dropped, so that the client gets the answer. */
-function refuseRaw(socket: Duplex, error: ScimError): void {
+function refuseRaw(socket: Duplex, error: ScimError, log: HostContext['log']): void {
 	if (!socket.writable) return
+	const requestId = randomUUID()
+	log({ requestId, method: '-', status: error.status, milliseconds: 0, detail: error.message })
 	// No other code listens to errors of the socket of a CONNECT.
 	socket.on('error', () => socket.destroy())
-	const { status = 400, headers = {}, body } = responseOf(refusal(error))
+	const { status, headers, body } = identified(responseOf(refusal(error)), requestId)
 	const content = Buffer.from(typeof body === 'string' ? body : '')
 	const fields = Object.entries({ ...headers, 'Content-Length': content.length, Connection: 'close' })
 	const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')

@@ -5,6 +5,7 @@ import { proxyAgent } from '../proxy.ts'
 import { requestText, type TextResponse } from '../request-text.ts'
 import { readToken } from '../secret-file.ts'
 import { type DoctorFinding, fail, pass, plainly, skip } from './check.ts'
+import { isScim, notScim } from './scim-answer.ts'
 
 /** The URL of a Rollcall tenant, and a file with the token of one of its clients. */
 export type CloudTenant = { readonly url: string; readonly tokenFile: string }
@@ -28,7 +29,10 @@ export async function cloudFinding(cloud: CloudTenant | undefined, { relay }: Co
 			ca: relay.caFile === undefined ? undefined : readText(relay.caFile, 'relay.caFile must be a PEM file.'),
 		})
 		const seen = `GET ${url}: ${reply.status} in ${Math.round(performance.now() - started)} ms`
-		return reply.status === 200 ? pass('E1', seen) : failure(seen, reply, cloud)
+		if (reply.status !== 200) return failure(seen, reply, cloud)
+		return isScim(reply.text)
+			? pass('E1', seen)
+			: fail('E1', `${seen}, ${notScim}`, 'Check the URL of the tenant: another program may answer there.')
 	} catch (error) {
 		const remedy = 'Check the URL of the tenant, and that this machine can reach it.'
 		return fail('E1', `GET ${url}: ${plainly(error)}`, error instanceof UsageError ? error.hint : remedy)

@@ -1,9 +1,9 @@
 import wsPackage from 'ws/package.json' with { type: 'json' }
+import { version } from '../../shared/cli/version.ts'
 import type { Config } from '../config.ts'
 import { readsTrustStore } from '../origin-tls.ts'
 import { managerOf } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
-import { version } from '../version.ts'
 import { type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
 
 /** Checks the version of Node. */

@@ -13,6 +13,7 @@ import type { FileChecks } from './files.ts'
 import { pageTitle } from './page.ts'
 import { type ConnectFailure, reach } from './reach.ts'
 import { atHost, expectedName, type LoadedConfig, remedyFor } from './remedy.ts'
+import { isScim, notScim } from './scim-answer.ts'
 
 const deadline = 10_000
 /** Enough requests for a percentile, within a time that the administrator will wait. */
@@ -99,14 +100,15 @@ async function connectionFindings(
 	const certificate = await fetchedCertificate
 	const connection = tlsFinding(first, typeof certificate === 'string' ? undefined : certificate, loaded)
 	if (connection.verdict === 'FAIL') return [connection, ...notReached(answerChecks, 'O3')]
+	const answer = answerFinding('O4', '/ServiceProviderConfig', first, loaded)
 	return [
 		connection,
-		await withPageTitle(answerFinding('O4', '/ServiceProviderConfig', first, loaded), '/ServiceProviderConfig', loaded),
+		await withPageTitle(answer, '/ServiceProviderConfig', loaded),
 		files.canAuthorize
 			? answerFinding('O5', '/Users?count=1', await get('/Users?count=1'), loaded)
 			: skip('O5', 'not checked: repair C2 first'),
-		await speed(get),
-		await size(get),
+		// The times of refusals would say nothing about the SCIM server.
+		...(answer.verdict === 'FAIL' ? notReached(['O6', 'O7'], 'O4') : [await speed(get), await size(get)]),
 	]
 }
 
@@ -181,7 +183,8 @@ function answerFinding(code: string, path: string, seen: OriginAnswer, loaded: L
 		return fail(code, `GET ${path}: ${seen.fault}: ${failure.detail}`, remedyFor(failure, loaded))
 	}
 	const request = `GET ${path}: ${seen.status}`
-	if (seen.status === 200) return pass(code, request)
+	if (seen.status === 200 && isScim(seen.body.toString())) return pass(code, request)
+	if (seen.status === 200) return fail(code, `${request}, ${notScim}`, notScimRemedy(config))
 	if (seen.status === 401 || seen.status === 403) return fail(code, request, credentialRemedy(config))
 	if (seen.status >= 300 && seen.status < 400)
 		return fail(
@@ -208,6 +211,9 @@ async function withPageTitle(finding: DoctorFinding, path: string, loaded: Loade
 	}
 }
 
+const notScimRemedy = ({ origin: { url } }: Config): string =>
+	`Another program may answer there. Check that "url": "${url}" is the root of the SCIM endpoints.`
+
 function credentialRemedy({ origin: { authorization, url } }: Config): string {
 	switch (authorization.type) {
 		case 'bearer':
@@ -225,12 +231,14 @@ async function speed(get: Get): Promise<DoctorFinding> {
 	let failed = 0
 	while (times.length < rounds && performance.now() - began < roundsLimit) {
 		const started = performance.now()
-		if ('fault' in (await get('/ServiceProviderConfig'))) failed++
+		const answer = await get('/ServiceProviderConfig')
+		if ('fault' in answer || answer.status !== 200) failed++
 		times.push(Math.round(performance.now() - started))
 	}
 	times.sort((one, other) => one - other)
 	const percentile = (share: number) => times[Math.ceil(times.length * share) - 1] ?? 0
 	const seen = `${times.length} requests: p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms`
+	if (failed === times.length) return fail('O6', `${seen}, all failed`, "See the SCIM server's own log.")
 	if (failed > 0) return warn('O6', `${seen}, ${failed} failed`, "See the SCIM server's own log.")
 	return percentile(0.95) > 5000
 		? warn('O6', seen, 'The agent waits at most 45 s for an answer. Find out why the SCIM server is slow.')
@@ -242,6 +250,7 @@ async function size(get: Get): Promise<DoctorFinding> {
 	const answer = await get('/Schemas')
 	if ('fault' in answer) return skip('O7', `GET /Schemas: ${answer.fault}: ${plainly(answer.detail)}`)
 	const seen = `GET /Schemas: ${answer.status}, ${answer.body.length} bytes`
+	if (answer.status !== 200) return skip('O7', `${seen}: no answer with schemas to measure`)
 	return answer.body.length > controlLimit
 		? pass('O7', `${seen}, sent compressed or by rendezvous`)
 		: skip('O7', `${seen}, too small to need a rendezvous`)

@@ -95,11 +95,11 @@ function jsonIn(text: string): unknown {
 	}
 }
 
-function shortfallOf(error: unknown, { host, hostname, port }: URL): Shortfall {
+function shortfallOf(error: unknown, { host, hostname, port, protocol }: URL): Shortfall {
 	const code = String(codeOf(error))
 	if (error instanceof Error && error.name === 'TimeoutError') {
 		return new Shortfall(
-			`${host} has not responseHeaders within ${requestTimeout / 1000} seconds`,
+			`${host} has not answered within ${requestTimeout / 1000} seconds`,
 			'find out what the server is waiting for',
 		)
 	}
@@ -108,28 +108,52 @@ function shortfallOf(error: unknown, { host, hostname, port }: URL): Shortfall {
 	if (code === 'EPROTO' && /wrong version number|packet length too long|http request/i.test(said)) {
 		return new Shortfall(`${host} does not speak TLS`, 'correct the port, or serve HTTPS there')
 	}
-	const remedy =
-		remedies.find(([pattern]) => pattern.test(code))?.[1] ?? 'look at the log of the server at that address'
+	const [, seen = 'the connection failed', remedy = 'look at the log of the server at that address'] =
+		faults.find(([pattern]) => pattern.test(code)) ?? []
 	return new Shortfall(
-		`${host}: ${said.trim() || code}`,
-		remedy.replace('HOST', hostname).replace('PORT', port || '443'),
+		`${host}: ${seen} (${codeOf(error) === undefined ? 'no error code' : code})`,
+		remedy.replace('HOST', hostname).replace('PORT', port || (protocol === 'https:' ? '443' : '80')),
 	)
 }
 
-const remedies: readonly (readonly [RegExp, string])[] = [
-	[/^(ENOTFOUND|EAI_AGAIN)$/, 'the name HOST does not exist in DNS: correct the Tenant URL, or publish the name'],
-	[/^ECONNREFUSED$/, 'no server listens on port PORT of HOST: start the server, or correct the port'],
-	[/^(ECONNRESET|EPIPE)$/, 'the connection was closed by a firewall, or by a server with another protocol'],
-	[/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/, 'a firewall or a route blocks the way from this machine to HOST'],
+/** The codes of failed connections, what they mean, and the remedy. */
+const faults: readonly (readonly [codes: RegExp, seen: string, remedy: string])[] = [
+	[
+		/^(ENOTFOUND|EAI_AGAIN)$/,
+		'no address is known for this name',
+		'the name HOST does not exist in DNS: correct the Tenant URL, or publish the name',
+	],
+	[
+		/^ECONNREFUSED$/,
+		'the connection was refused',
+		'no server listens on port PORT of HOST: start the server, or correct the port',
+	],
+	[
+		/^(ECONNRESET|EPIPE)$/,
+		'the connection was closed before an answer',
+		'the connection was closed by a firewall, or by a server with another protocol',
+	],
+	[
+		/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/,
+		'no connection is possible',
+		'a firewall or a route blocks the way from this machine to HOST',
+	],
 	[
 		/^ERR_TLS_CERT_ALTNAME_INVALID$/,
+		'the certificate is for another name',
 		'get a certificate for HOST, or use the name in the certificate as the host of the Tenant URL',
 	],
-	[/^CERT_HAS_EXPIRED$/, 'renew the certificate'],
+	[/^CERT_HAS_EXPIRED$/, 'the certificate has expired', 'renew the certificate'],
 	[
 		/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)$/,
+		'the certificate is self-signed',
 		'Entra trusts only public authorities: get a certificate from one. To test a server with a private one, trust its issuer: NODE_EXTRA_CA_CERTS=FILE',
 	],
-	[/^UNABLE_TO_/, 'let the server send the whole certificate chain, up to a public authority'],
-	[/^EPROTO$/, 'let the server use TLS 1.2 or newer on that port'],
+	[
+		/^UNABLE_TO_/,
+		'the certificate leads to no known authority',
+		'let the server send the whole certificate chain, up to a public authority',
+	],
+	[/^EPROTO$/, 'the TLS handshake failed', 'let the server use TLS 1.2 or newer on that port'],
+	[/^HPE_/, 'the answer is not HTTP', 'another program listens on port PORT of HOST: correct the port'],
 ]

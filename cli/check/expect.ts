@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { urn } from '../../shared/scim/urn.ts'
+import { isObject } from '../../shared/scim/value.ts'
 import type { ProviderAnswer } from './client.ts'
 import { Shortfall } from './finding.ts'
 
@@ -80,6 +81,15 @@ export function expectError(answer: ProviderAnswer, status: number, remedy: stri
 
 function reasonOf(error: z.ZodError, { body, type }: ProviderAnswer): string {
 	if (body === undefined) return `the body is not JSON; its Content-Type is ${type || 'missing'}`
-	const [issue] = error.issues
-	return `${issue?.path.join('.') || 'the body'}: ${issue?.message}`
+	const path = error.issues[0]?.path ?? []
+	if (path.length === 0) return 'the body is not a JSON object'
+	const name = path.join('.')
+	if (name === 'schemas' && isObject(body) && Array.isArray(body.schemas))
+		return '"schemas" does not have the URN of this message'
+	return hasValue(body, path) ? `"${name}" has the wrong type` : `"${name}" is missing`
+}
+
+const hasValue = (value: unknown, [step, ...rest]: readonly PropertyKey[]): boolean => {
+	if (step === undefined) return value !== undefined
+	return typeof value === 'object' && value !== null && hasValue(Reflect.get(value, step), rest)
 }

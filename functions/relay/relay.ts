@@ -1,4 +1,3 @@
-import type { HttpResponseInit } from '@azure/functions'
 import * as z from 'zod'
 import { readBytes } from '../../shared/http/body.ts'
 import type { ScimRequest } from '../../shared/http/request.ts'
@@ -72,7 +71,11 @@ type RelayRoute = { readonly send: SendRelayed } & Pick<RelayedRequest, 'request
 export async function relay(
 	request: ScimRequest,
 	{ send, requestId, publicBase }: RelayRoute,
-): Promise<HttpResponseInit & { readonly status: number }> {
+): Promise<{
+	readonly status: number
+	readonly headers: Record<string, string>
+	readonly body?: Buffer
+}> {
 	const body = await readBytes(request)
 	const {
 		status,

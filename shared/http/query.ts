@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { invalidSyntax, invalidValue } from '../scim/error.ts'
+import { shown } from '../scim/shown.ts'
 import { isObject } from '../scim/value.ts'
 
 /** The parameters of a query as the client sent them (RFC 7644 sections 3.4.2 and 3.9, RFC 9865 section 2). */
@@ -59,7 +60,7 @@ export function parseQuery(search: URLSearchParams): QueryParameters {
  * @throws ScimError 400 `invalidSyntax`, `invalidValue`
  */
 export function parseSearchRequest(body: unknown): QueryParameters {
-	if (!isObject(body)) throw invalidSyntax('the search request must be a JSON object')
+	if (!isObject(body)) throw invalidSyntax(`the search request must be a JSON object, not ${shown(body)}`)
 	const parameters: Record<string, unknown> = {}
 	for (const [name, value] of Object.entries(body)) {
 		const canonical = canonicalNames.get(name.toLowerCase())

@@ -13,6 +13,7 @@ import {
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
 import { findExtension, type ResolvedAttribute, type ResourceType, resolveAttribute } from './resource-type.ts'
+import { shown } from './shown.ts'
 
 /** A JSON object from a client, with names in any letter case. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -34,7 +35,7 @@ export type ClientValue = { readonly value: unknown; readonly at: string; readon
  * @throws ScimError 400 `invalidSyntax` for a body of the wrong shape, `invalidValue` for a value of the wrong type
  */
 export function parseResource(type: ResourceType, body: unknown, quirks: Quirks): AttributeValues {
-	if (!isObject(body)) throw invalidSyntax('the body must be a JSON object')
+	if (!isObject(body)) throw invalidSyntax(`the body must be a JSON object, not ${shown(body)}`)
 	const values: Record<string, unknown> = {}
 	const extensions: Record<string, Record<string, unknown>> = {}
 	for (const { extension, attribute, input, at } of [...assignmentsOf(type, body, quirks)]) {
@@ -62,7 +63,7 @@ function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks):
 		const extension = findExtension(type, name)
 		if (extension !== undefined) {
 			if (isUnassigned(input)) continue
-			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object`)
+			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object, not ${shown(input)}`)
 			for (const [inner, value] of Object.entries(input)) {
 				const attribute = findAttribute(extension.attributes, inner)
 				if (attribute === undefined) unknownLeftOut(quirks)
@@ -179,7 +180,9 @@ function parseElement(attribute: Attribute, input: ClientValue): unknown {
 	if (isUnassigned(input.value)) return undefined
 	if (attribute.type === 'complex') return parseComplex(attribute, input)
 	const value = attribute.type === 'boolean' ? booleanFromString(input.value, quirks) : input.value
-	if (!attribute.schema.safeParse(value).success) throw invalidValue(`${at} must be a ${attribute.type}`)
+	if (!attribute.schema.safeParse(value).success) {
+		throw invalidValue(`${at} must be a ${attribute.type}, not ${shown(input.value)}`)
+	}
 	if (typeof value === 'string') requireStorable(value, at)
 	return value
 }
@@ -202,7 +205,7 @@ function parseComplex(attribute: Attribute, input: ClientValue): JsonObject | un
 export function parseSubAttributes(attribute: Attribute, input: ClientValue): ReadonlyMap<string, unknown> {
 	const { at, quirks } = input
 	const object = complexFromString(attribute, complexFromJson(attribute, input.value, quirks), quirks)
-	if (!isObject(object)) throw invalidValue(`${at} must be an object`)
+	if (!isObject(object)) throw invalidValue(`${at} must be an object, not ${shown(input.value)}`)
 	const values = new Map<string, unknown>()
 	for (const [name, value] of Object.entries(roleFromJson(attribute, object, quirks))) {
 		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name, quirks))

@@ -39,6 +39,21 @@ describe('rollcall on a deployment in Azure', () => {
 		)
 	})
 
+	test('prints the settings of an agent with the relay of the deployment, or says that it has none', async () => {
+		const { env } = azure()
+		const without = await run('tenant add remote --mode relay --resource-group rollcall', env)
+		expect(without.out).toContain('\n\nMissing: this deployment names no relay, ')
+		const relayHostName = { type: 'String', value: 'contoso.servicebus.windows.net' }
+		const outputs = JSON.stringify({ ...JSON.parse(env.AZ_OUTPUTS ?? ''), relayHostName })
+		const added = await run('tenant add distant --mode relay --resource-group rollcall --json', {
+			...env,
+			AZ_OUTPUTS: outputs,
+		})
+		const { missing, agentSettings } = jsonOf(added)
+		expect(missing).toBeUndefined()
+		expect(agentSettings.relay).toEqual({ namespace: 'contoso.servicebus.windows.net', hybridConnection: 'distant' })
+	})
+
 	test('shows the Tenant URL by the domain of the deployment', async () => {
 		const { env } = azure()
 		const outputs = JSON.parse(env.AZ_OUTPUTS ?? '{}')

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readConfig } from '../../agent/config.ts'
 import { commands } from '../../cli/commands.ts'
 import { respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
+import { keepUrl } from '../../local/last-url.ts'
 import { startServer } from '../../local/server.ts'
 import { jsonOf, rollcall, useBuiltRollcall } from '../support/rollcall.ts'
 
@@ -44,7 +46,9 @@ describe('rollcall tenant', () => {
 		const { code, out, err } = await run('tenant add acme')
 		expect({ code, err }).toEqual({ code: 0, err: '' })
 		const [, token = ''] =
-			/^Tenant URL {4}http:\/\/127\.0\.0\.1:7071\/scim\/acme\nSecret Token {2}([\w-]{43})\n$/.exec(out) ?? []
+			/^Tenant URL {4}http:\/\/127\.0\.0\.1:7071\/scim\/acme\nSecret Token {2}([\w-]{43})\n\n7071 is the default port of npm start\. .*\n$/.exec(
+				out,
+			) ?? []
 		expect(token).not.toBe('')
 		await served(async (url) => {
 			expect(await statusOf(`${url}/scim/acme/Users`, token)).toBe(200)
@@ -92,7 +96,7 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL {2}http:\S+\/acme\nMode {8}store\nCreated {5}20\S+\nUsers {7}1\nGroups {6}0\nTokens {6}1 accepted, 1 in total\n$/,
+			/^Tenant URL {2}http:\S+\/acme\nMode {8}store\nCreated {5}20\S+\nUsers {7}1\nGroups {6}0\nTokens {6}1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
@@ -116,6 +120,38 @@ describe('rollcall tenant', () => {
 		expect((await run('tenant set acme --authorization= --patch-as-post=')).out).toBe(
 			'The tenant acme has no settings of its own.\n',
 		)
+	})
+
+	test('add and show print the port that npm start used last', async () => {
+		await mkdir(data)
+		await keepUrl(data, 'https://127.0.0.1:8443')
+		for (const line of ['tenant add acme', 'tenant show acme']) {
+			const { code, out } = await run(line)
+			expect(code).toBe(0)
+			expect(out).toMatch(/^Tenant URL +https:\/\/127\.0\.0\.1:8443\/scim\/acme\n/)
+			expect(out).toMatch(/\n\nnpm start used https:\/\/127\.0\.0\.1:8443 last\. .*\n$/)
+		}
+	})
+
+	test('add says that a laptop has no relay, and prints the settings of the agent, which reads them', async () => {
+		const agent = '11111111-2222-3333-4444-555555555555'
+		const { code, out, err } = await run(`tenant add acme --mode relay --hybrid-connection floor-2 --agent ${agent}`)
+		expect({ code, err }).toEqual({ code: 0, err: '' })
+		expect(out).toContain('\n\nMissing: npm start has no relay, so it answers requests to this tenant with 503.\n')
+		const [settings = ''] = /^\{\n(?:.*\n)*?\}$/m.exec(out) ?? []
+		await writeFile(join(folder, 'relay.json'), settings)
+		expect(readConfig(join(folder, 'relay.json'))).toMatchObject({
+			relay: { namespace: 'NAMESPACE.servicebus.windows.net', hybridConnection: 'floor-2' },
+			origin: { authorization: { type: 'bearer' } },
+			agentId: agent,
+		})
+		expect((await run('tenant show acme')).out).toContain('\n\nMissing: npm start has no relay')
+		expect(await json('tenant show acme')).toMatchObject({ missing: expect.stringContaining('no relay') })
+		const passing = await json('tenant add globex --mode relay --authorization passThrough')
+		expect(passing.agentSettings).toMatchObject({
+			relay: { hybridConnection: 'globex' },
+			origin: { authorization: { type: 'passThrough' } },
+		})
 	})
 
 	test.each([
@@ -162,9 +198,9 @@ describe('rollcall on a data folder', () => {
 			`tenant remove acme --yes --out ${file}-2`,
 		]
 		for (const line of lines) expect(await json(line)).toEqual(expect.any(Object))
-		// The last command needs a service: see check.test.ts.
+		// One command needs a service: see check.test.ts. The other needs no folder: see command-line.test.ts.
 		expect(commands.map(({ words }) => words).filter((words) => !lines.some((line) => line.startsWith(words)))).toEqual(
-			['check'],
+			['check', 'version'],
 		)
 	})
 
@@ -179,7 +215,11 @@ describe('rollcall on a data folder', () => {
 
 	test('works as the built program, with its exit codes', async () => {
 		const added = await built(['tenant', 'add', 'acme', '--data', data])
-		expect(added).toEqual({ code: 0, out: expect.stringMatching(/^Tenant URL .*\nSecret Token .*\n$/), err: '' })
+		expect(added).toEqual({
+			code: 0,
+			out: expect.stringMatching(/^Tenant URL .*\nSecret Token .*\n\n7071 is .*\n$/),
+			err: '',
+		})
 		expect(await built(['tenant', 'add', 'acme', '--data', data])).toMatchObject({ code: 1, out: '' })
 		expect(await built(['tenat', 'add', 'acme'])).toEqual({
 			code: 2,

@@ -19,7 +19,24 @@ describe('the words that start the program', () => {
 	])('%s in the script %s is %s', (script, event, program) => {
 		expect(started(script, event)).toBe(program)
 	})
+
+	test('on Windows, the dashes are quoted, because PowerShell would lose them otherwise', () => {
+		const start = { script: '/work/dist/cli/main.js', cwd: '/work', env: { npm_lifecycle_event: 'rollcall' } }
+		expect(programOf({ ...start, platform: 'win32' })).toBe('npm run rollcall "--"')
+		expect(programOf({ ...start, platform: 'linux' })).toBe('npm run rollcall --')
+	})
 })
+
+test.each([
+	['plain', 'plain'],
+	['C:\\rollcall\\data', 'C:\\rollcall\\data'],
+	['C:\\my data', '"C:\\my data"'],
+	['one,two', '"one,two"'],
+	["it's", `"it's"`],
+	["it's $HOME", "'it''s $HOME'"],
+	['a"b', `'a"b'`],
+	['', '""'],
+])('%j is %s for PowerShell', (word, quoted) => expect(shellWord(word, 'win32')).toBe(quoted))
 
 test.each(['plain', 'my file', "it's", 'a"b', '$HOME', '`id`', '!!', 'a;b', '*', '', '\\server\\x', 'ü'])(
 	'%j is one word of bash',

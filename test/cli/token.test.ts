@@ -153,10 +153,16 @@ describe('rollcall token', () => {
 	test('a fifth token is refused, because the first one would no longer be accepted', async () => {
 		await run('tenant add acme')
 		for (const _ of [2, 3, 4]) await run('token add acme')
+		const tokens: { version: string; created: string }[] = await json('token list acme')
+		const oldestFirst = tokens.toReversed().map(({ version, created }) => `${version} of ${created}`)
 		const refused = {
 			code: 1,
 			out: '',
-			err: `error: the tenant acme has 4 tokens, and only the newest 4 are accepted\nhint: disable one that is no longer in use: rollcall token list acme --data ${folder}\n`,
+			err: [
+				`error: the tenant acme has 4 tokens, and only the newest 4 are accepted; oldest first: ${oldestFirst.join(', ')}`,
+				`hint: disable the oldest if it is no longer in use: rollcall token disable acme ${tokens.at(-1)?.version} --data ${folder}`,
+				'',
+			].join('\n'),
 		}
 		expect(await run('token add acme')).toEqual(refused)
 		expect(await run('token rotate acme')).toEqual(refused)

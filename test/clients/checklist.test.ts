@@ -147,10 +147,13 @@ describe('userName and displayName', () => {
 		expect(users.body).toEqual(listOf(user))
 		const groups = await get(tenant, '/Groups?excludedAttributes=members&filter=displayName+eq+"OPS+EUROPE"')
 		expect(groups.body).toEqual(listOf(group))
+		const taken = (detail: string) => answer(409, errorOf(409, detail, 'uniqueness'))
 		const again = await send(tenant, { method: 'POST', path: '/Users', body: aUser('JOY.YOUNG@TESTUSER.COM') })
-		expect(again).toEqual(answer(409, errorOf(409, 'userName "JOY.YOUNG@TESTUSER.COM" is already taken', 'uniqueness')))
+		expect(again).toEqual(
+			taken(`userName "JOY.YOUNG@TESTUSER.COM" is already taken by the User with the id "${user.id}"`),
+		)
 		const twin = await send(tenant, { method: 'POST', path: '/Groups', body: aGroup('ops EUROPE') })
-		expect(twin).toEqual(answer(409, errorOf(409, 'displayName "ops EUROPE" is already taken', 'uniqueness')))
+		expect(twin).toEqual(taken(`displayName "ops EUROPE" is already taken by the Group with the id "${group.id}"`))
 	})
 })
 
@@ -478,10 +481,10 @@ describe('members', () => {
 		[[{ $ref: null }], 'members[0].value is required'],
 		[[null], 'members[0].value is required'],
 		[[{ value: '' }], 'members[0].value is required'],
-		[[{ value: 42 }], 'members[0].value must be a string'],
+		[[{ value: 42 }], 'members[0].value must be a string, not the number 42'],
 		[null, 'members: the value of a remove must name members'],
 		['', 'members: the value of a remove must name members'],
-		[42, 'members must be an object'],
+		[42, 'members must be an object, not the number 42'],
 	])('all stay if the value of a remove names no member: %j', async (value, detail) => {
 		const { tenant, group, path } = await withGroup('joy', 'ann')
 		expect(await patch(tenant, path, { op: 'Remove', path: 'members', value })).toEqual(
@@ -628,7 +631,7 @@ describe('a PATCH', () => {
 				{ op: 'Replace', path: 'displayName', value: 'Lost' },
 				{ op: 'Replace', path: 'active', value: 'maybe' },
 			),
-		).toEqual(answer(400, errorOf(400, 'active must be a boolean', 'invalidValue')))
+		).toEqual(answer(400, errorOf(400, 'active must be a boolean, not the string "maybe"', 'invalidValue')))
 		expect((await get(tenant, `/Users/${user.id}`)).body).toEqual(user)
 		expect(
 			await patch(

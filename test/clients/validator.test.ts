@@ -212,10 +212,9 @@ describe('the validator, with users', () => {
 	})
 
 	it('Create a duplicate User', async () => {
-		const { tenant } = await withUser()
-		expect(await post(tenant, '/Users', fullUser)).toEqual(
-			answer(409, errorOf(409, 'userName "emilio@hermann.uk" is already taken', 'uniqueness')),
-		)
+		const { tenant, user } = await withUser()
+		const detail = `userName "emilio@hermann.uk" is already taken by the User with the id "${user.id}"`
+		expect(await post(tenant, '/Users', fullUser)).toEqual(answer(409, errorOf(409, detail, 'uniqueness')))
 	})
 
 	it('Filter for an existing, a non-existing and a different-case user', async () => {
@@ -321,8 +320,9 @@ describe('the validator, with users', () => {
 describe('the validator, with groups', () => {
 	it('Create a duplicate Group', async () => {
 		const { tenant, group } = await withGroup()
+		const detail = `displayName "ZVGTXWQAYKNM" is already taken by the Group with the id "${group.id}"`
 		expect(await post(tenant, '/Groups', { displayName: group.displayName, schemas: [urn.group] })).toEqual(
-			answer(409, errorOf(409, 'displayName "ZVGTXWQAYKNM" is already taken', 'uniqueness')),
+			answer(409, errorOf(409, detail, 'uniqueness')),
 		)
 	})
 

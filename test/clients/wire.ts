@@ -12,7 +12,7 @@ export type Sent = {
 
 export type Received = {
 	readonly status: number
-	/** The headers, without those of the connection. */
+	/** The headers, without those of the connection and without the request id. */
 	readonly headers: Readonly<Record<string, string>>
 	/** The JSON value of the body; undefined if there is none. */
 	// biome-ignore lint/suspicious/noExplicitAny: tests read answers of every shape
@@ -56,11 +56,11 @@ export function send({ baseUrl, token }: Host, { method, path, headers, body }: 
 	})
 }
 
-const ofTheConnection = new Set(['date', 'connection', 'keep-alive', 'content-length', 'transfer-encoding'])
+const ofOneAnswer = new Set(['date', 'connection', 'keep-alive', 'content-length', 'transfer-encoding', 'x-request-id'])
 
 const ownHeaders = (headers: NodeJS.Dict<string | string[]>): Record<string, string> =>
 	Object.fromEntries(
 		Object.entries(headers)
-			.filter(([name]) => !ofTheConnection.has(name))
+			.filter(([name]) => !ofOneAnswer.has(name))
 			.map(([name, value]) => [name, String(value)]),
 	)

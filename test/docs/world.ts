@@ -67,7 +67,7 @@ esac`,
 	npm: `${untilSaid}
 case "$*" in
 	# These .ci/run does itself.
-	ci | 'ci --no-audit --no-fund' | test | 'run build' | 'run check' | 'run demo:relay') ;;
+	ci | 'ci --no-audit --no-fund' | test | 'run build' | 'run check' | 'run demo:relay' | 'run demo:relay -- --port '*) ;;
 	# It asks the real npm for the packages of the project.
 	'run package') dist=$PWD/dist && cd '${resolve('.')}' && PATH='${process.env.PATH}' exec node package.mjs "$dist" ;;
 	'run rollcall -- '*) exec rollcall "\${@:4}" ;;

@@ -134,7 +134,7 @@ describe('the built app, under the Functions programming model', () => {
 			milliseconds: expect.any(Number),
 			tenant: 'demo',
 			path: '/Users',
-			storageRequests: 1,
+			storageRequests: 2,
 			scimType: 'uniqueness',
 		})
 	})

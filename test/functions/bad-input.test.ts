@@ -88,10 +88,10 @@ describe('a body', () => {
 		['with a raw control character', '{"userName": "a\nb"}', invalid(/^the body is not JSON: .*position 15/)],
 		['of XML', '<user/>', invalid(/^the body is not JSON: .*</)],
 		['of NaN', 'NaN', invalid(/^the body is not JSON: .*N/)],
-		['of null', null, invalid('the body must be a JSON object')],
-		['of a list', [{ userName: 'a' }], invalid('the body must be a JSON object')],
-		['of a string', '"a"', invalid('the body must be a JSON object')],
-		['of a number', '1e400', invalid('the body must be a JSON object')],
+		['of null', null, invalid('the body must be a JSON object, not null')],
+		['of a list', [{ userName: 'a' }], invalid('the body must be a JSON object, not a list')],
+		['of a string', '"a"', invalid('the body must be a JSON object, not the string "a"')],
+		['of a number', '1e400', invalid('the body must be a JSON object, not the number Infinity')],
 		[
 			'with a name twice',
 			'{"userName": "a", "userName": "b"}',
@@ -190,8 +190,13 @@ describe('a user or group', () => {
 	it.each<[string, string, unknown, Refusal]>([
 		['without its name', '/Users', {}, invalid('userName is required')],
 		['with an empty name', '/Users', { userName: '' }, invalid('userName is required')],
-		['with a number for a name', '/Users', { userName: 1 }, invalid('userName must be a string')],
-		['with an object for a name', '/Users', { userName: { value: 'a' } }, invalid('userName must be a string')],
+		['with a number for a name', '/Users', { userName: 1 }, invalid('userName must be a string, not the number 1')],
+		[
+			'with an object for a name',
+			'/Users',
+			{ userName: { value: 'a' } },
+			invalid('userName must be a string, not an object'),
+		],
 		['with NUL in its name', '/Users', { userName: 'a\0' }, invalid('userName must not contain the character U+0000')],
 		[
 			'with half a surrogate pair',
@@ -205,13 +210,23 @@ describe('a user or group', () => {
 			{ userName: 'a', emails: [{ value: 'a' }, { value: 'b\0' }] },
 			invalid('emails[1].value must not contain the character U+0000'),
 		],
-		['with a word for a boolean', '/Users', { userName: 'a', active: 'perhaps' }, invalid('active must be a boolean')],
-		['with a number for an object', '/Users', { userName: 'a', name: 1 }, invalid('name must be an object')],
+		[
+			'with a word for a boolean',
+			'/Users',
+			{ userName: 'a', active: 'perhaps' },
+			invalid('active must be a boolean, not the string "perhaps"'),
+		],
+		[
+			'with a number for an object',
+			'/Users',
+			{ userName: 'a', name: 1 },
+			invalid('name must be an object, not the number 1'),
+		],
 		[
 			'with a list in a list',
 			'/Users',
 			{ userName: 'a', emails: [[{ value: 'b' }]] },
-			invalid('emails[0] must be an object'),
+			invalid('emails[0] must be an object, not a list'),
 		],
 		[
 			'with two primary values',
@@ -229,7 +244,7 @@ describe('a user or group', () => {
 			'with an extension that is not an object',
 			'/Users',
 			{ userName: 'a', [enterprise]: 'b' },
-			invalid(`${enterprise} must be an object`),
+			invalid(`${enterprise} must be an object, not the string "b"`),
 		],
 		[
 			'with too many addresses',
@@ -247,7 +262,7 @@ describe('a user or group', () => {
 			'that is taken',
 			'/Users',
 			{ userName: 'JOY@example.com' },
-			[409, 'uniqueness', 'userName "JOY@example.com" is already taken'],
+			[409, 'uniqueness', 'userName "JOY@example.com" is already taken by the User with the id "<joy>"'],
 		],
 		[
 			'that is too large',
@@ -260,7 +275,7 @@ describe('a user or group', () => {
 			'of a group that is taken',
 			'/Groups',
 			{ displayName: 'oPS' },
-			[409, 'uniqueness', 'displayName "oPS" is already taken'],
+			[409, 'uniqueness', 'displayName "oPS" is already taken by the Group with the id "<ops>"'],
 		],
 		[
 			'with a member without an id',
@@ -400,7 +415,7 @@ describe('a user or group', () => {
 				{ op: 'remove', path: 'members[value eq "<joy>"]' },
 				{ op: 'add', path: 'members', value: 1 },
 			],
-			invalid('members must be an object'),
+			invalid('members must be an object, not the number 1'),
 		],
 	])('patched %s is refused as a whole', (_, path, operations, refusal) =>
 		expectRefusal('PATCH', path, { body: patch(...operations) }, refusal),
@@ -508,7 +523,7 @@ describe('a query', () => {
 			[400, 'invalidCursor', 'the cursor does not belong to this query: begin again with an empty cursor'],
 		],
 		['cursor=&startIndex=1', value('cursor and startIndex are two ways to page: send one of them')],
-		['sortBy=nope', value('sortBy: there is no attribute "nope"')],
+		['sortBy=nope', value('sortBy: there is no attribute "nope"; did you mean name?')],
 		['sortBy=constructor', value('sortBy: there is no attribute "constructor"')],
 		['sortBy=%00', [400, 'invalidPath', 'path, character 1: expected an attribute name, found \0']],
 		['sortBy=userName&sortOrder=sideways', value('sortOrder: must be "ascending" or "descending"')],
@@ -520,7 +535,7 @@ describe('a query', () => {
 		['filter=userName', filter(/^filter, character 9: expected an operator /)],
 		['filter=userName eq', filter(/^filter, character 12: expected a value/)],
 		['filter=(userName pr', filter('filter, character 13: expected "and", "or" or ")", found the end')],
-		['filter=nope pr', filter('filter: User has no attribute nope')],
+		['filter=nope pr', filter('filter: User has no attribute nope; did you mean name?')],
 		['filter=meta.location pr', filter('filter: meta.location is an address that we write; compare the id')],
 		['filter=title like "D"', filter(/^filter, character 7: expected an operator .* found like$/)],
 		['filter=active gt true', filter('filter: active is a boolean and cannot be compared by gt with true')],
@@ -536,7 +551,7 @@ describe('a query', () => {
 	})
 
 	it.each<[string, unknown, Refusal]>([
-		['a list', [], [400, 'invalidSyntax', 'the search request must be a JSON object']],
+		['a list', [], [400, 'invalidSyntax', 'the search request must be a JSON object, not a list']],
 		['a malformed count', { count: '1e3' }, value('count: must be an integer')],
 		['a count twice', { count: 1, COUNT: 2 }, [400, 'invalidSyntax', 'the search request has count twice']],
 		['a huge count', { count: 1e300 }, value('count: must be an integer')],

@@ -198,7 +198,7 @@ describe('a reference by bulkId', () => {
 
 	it('to an unknown or failed POST makes only its own operation fail', async () => {
 		const tenant = await host()
-		await tenant.create('/Users', { userName: 'taken' })
+		const taken = await tenant.create('/Users', { userName: 'taken' })
 		const group = (bulkId: string, member: string) => ({
 			method: 'POST',
 			path: '/Groups',
@@ -229,7 +229,11 @@ describe('a reference by bulkId', () => {
 				method: 'POST',
 				bulkId: 'failed',
 				status: '409',
-				response: errorOf('409', 'userName "TAKEN" is already taken', 'uniqueness'),
+				response: errorOf(
+					'409',
+					`userName "TAKEN" is already taken by the User with the id "${taken.id}"`,
+					'uniqueness',
+				),
 			},
 			{
 				method: 'DELETE',
@@ -265,7 +269,7 @@ describe('an operation that fails', () => {
 				method: 'PUT',
 				location,
 				status: '400',
-				response: errorOf('400', 'the body must be a JSON object', 'invalidSyntax'),
+				response: errorOf('400', 'the body must be a JSON object, not null', 'invalidSyntax'),
 			},
 			{
 				method: 'DELETE',

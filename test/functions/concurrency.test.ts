@@ -51,7 +51,7 @@ describe('parallel creations', () => {
 				schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
 				status: '409',
 				scimType: 'uniqueness',
-				detail: `${name} ${JSON.stringify(spellings[index])} is already taken`,
+				detail: `${name} ${JSON.stringify(spellings[index])} is already taken by the ${winner.meta.resourceType} with the id "${winner.id}"`,
 			})
 		}
 		expect((await tenant.request('GET', endpoint)).body).toMatchObject({ totalResults: 1, Resources: [winner] })

@@ -58,7 +58,7 @@ describe('a part that the schema does not have', () => {
 
 	const wrong = { op: 'replace', path: 'title', value: 7 }
 	const unknown = { op: 'replace', path: 'shoeSize', value: 42 }
-	const detail = 'title must be a string; nothing of this change was made'
+	const detail = 'title must be a string, not the number 7; nothing of this change was made'
 
 	it.each<[string, string, object]>([
 		['POST', '/Users', { userName: 'new', shoeSize: 42, title: 7 }],
@@ -86,6 +86,6 @@ describe('a part that the schema does not have', () => {
 			},
 		})
 		const details = body.Operations.map(({ response }: { response?: { detail: string } }) => response?.detail)
-		expect(details).toEqual([undefined, 'title must be a string'])
+		expect(details).toEqual([undefined, 'title must be a string, not the number 7'])
 	})
 })

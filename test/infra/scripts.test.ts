@@ -86,9 +86,9 @@ describe('deploy.sh', () => {
 			'az version --query "azure-cli" --output tsv',
 			'az account show --query id --output tsv',
 			'az bicep version',
+			'az group exists --name rollcall',
 			'npm ci --no-audit --no-fund',
 			'npm run package',
-			'az group exists --name rollcall',
 			'az group create --name rollcall --location westeurope --output none',
 			'az account show --query user.type --output tsv',
 			'az ad signed-in-user show --query id --output tsv',
@@ -243,12 +243,14 @@ describe('deploy.sh', () => {
 		['deploy.sh --resource-group', '--resource-group needs a value'],
 		['deploy.sh --resource-group rollcall', '--parameters is needed'],
 		['deploy.sh --resource-group rollcall --parameters nowhere', 'the file nowhere does not exist'],
+		['deploy.sh --resource-group rollcall --parameters infra/main.bicep', 'infra/main.bicep is not a .bicepparam file'],
 		['deploy.sh --force', 'unknown option --force'],
 		[deploy, 'the resource group rollcall does not exist: --location is needed to create it'],
 		['destroy.sh', '--resource-group is needed'],
 	])('%s is answered with the problem and the manual', (command, message) => {
-		const { status, stdout, stderr } = run(command)
+		const { status, stdout, stderr, calls } = run(command)
 		expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+		expect(calls.filter((call) => !/^az (version|account show|bicep version|group exists)/.test(call))).toEqual([])
 		expect(stderr).toContain(`error: ${message}\n\n`)
 		expect(stderr).toContain(`infra/${command.split(' ')[0]} --resource-group GROUP`)
 	})

@@ -42,3 +42,16 @@ Try it:
 The data is in memory only and is lost at the end.
 Ctrl-C stops.`)
 })
+
+test('on Windows, the how-to also has the first request for PowerShell', () => {
+	const host = { url: 'https://127.0.0.1:7071', tenants: [{ name: 'demo', token: 'a-token' }], data: undefined }
+	expect(howTo(host, 'win32')).toContain(`
+Try it in PowerShell:
+  $URL = 'https://127.0.0.1:7071/scim/demo'; $TOKEN = 'a-token'
+  curl.exe -k -H "Authorization: Bearer $TOKEN" "$URL/Users?count=10"
+
+Or in bash:
+  URL=https://127.0.0.1:7071/scim/demo TOKEN=a-token
+  curl -k -H "Authorization: Bearer $TOKEN" "$URL/Users?count=10"
+`)
+})

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
+import { lastUrl } from '../../local/last-url.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 
 let built = ''
@@ -108,8 +109,8 @@ describe('npm start', () => {
 			[
 				'POST demo /Users 201 n ms',
 				'GET demo /Users 200 n ms',
-				'POST demo /Users 409 uniqueness n ms',
-				'GET - - 401 n ms',
+				'POST demo /Users 409 uniqueness n ms: userName "…" is already taken',
+				'GET - - 401 n ms: the request has no bearer token: send "…", a space and the token',
 				'',
 			].join('\n'),
 		)
@@ -152,6 +153,20 @@ describe('npm start', () => {
 		expect(await readFile(join(data, 'tokens.json'), 'utf8')).toBe(tokens)
 		expect(await (await second.call(`/Users/${id}`)).json()).toMatchObject({ userName: 'joy@example.com' })
 		expect(await endOf(second, 'SIGTERM')).toBe(0)
+	})
+
+	test('keeps its URL in the data folder for the Tenant URLs of rollcall, if the user has chosen the port', async () => {
+		const server = createServer().listen(0, '127.0.0.1')
+		await once(server, 'listening')
+		const { port } = server.address() as AddressInfo // sound: it listens on a port, not on a pipe
+		await new Promise((resolveClosed) => server.close(resolveClosed))
+		const data = join(folder, 'data')
+		const program = start('--data', data, '--port', String(port))
+		await program.serving
+		expect(await lastUrl(data)).toBe(`http://127.0.0.1:${port}`)
+		await endOf(program, 'SIGTERM')
+		await endOf(await serve('--data', data), 'SIGTERM')
+		expect(await lastUrl(data)).toBe(`http://127.0.0.1:${port}`)
 	})
 
 	test('answers requests in progress after a signal', async () => {

@@ -353,6 +353,9 @@ describe('data that is not a valid request', () => {
 			headers: { 'content-type': 'application/scim+json; charset=utf-8', connection: 'close' },
 			body: { schemas: [error], status: String(status), detail },
 		})
+		expect(events.filter(({ requestId }) => requestId === answer.headers['x-request-id'])).toMatchObject([
+			{ status, detail },
+		])
 		await expectAlive()
 	})
 

@@ -1,6 +1,7 @@
 import { type Attribute, findAttribute } from '../attribute.ts'
 import { booleanFromString, type Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
+import { didYouMean, didYouMeanOneOf } from '../nearest-attribute.ts'
 import type { AttributeValues } from '../resource.ts'
 import { type AttributePath, type ResourceType, resolveAttribute } from '../resource-type.ts'
 import { isObject, isUnassigned } from '../value.ts'
@@ -104,6 +105,7 @@ export const checkFilter = (filter: Filter, types: readonly ResourceType[], quir
 			types
 				.map((type) => resolveAttribute(type, path))
 				.flatMap((resolved) => resolved?.subAttribute ?? resolved?.attribute ?? []),
+		guess: (path) => didYouMean(types, path),
 		quirks,
 	})
 
@@ -116,6 +118,7 @@ export const checkElementFilter = (filter: Filter, attribute: Attribute, quirks:
 	check(filter, {
 		owner: attribute.name,
 		find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [],
+		guess: (path) => didYouMeanOneOf(path, attribute.subAttributes.values()),
 		quirks,
 	})
 
@@ -136,6 +139,8 @@ export function namesUnknown(filter: Filter, attribute: Attribute): boolean {
 type FilterScope = {
 	readonly owner: string
 	readonly find: (path: AttributePath) => Attribute | readonly Attribute[]
+	/** A question with the name that was probably meant; empty if no name is close. */
+	readonly guess: (path: AttributePath) => string
 	readonly quirks: Quirks
 }
 
@@ -160,10 +165,10 @@ function check(filter: Filter, scope: FilterScope): void {
 	}
 }
 
-function requireAttributes(path: AttributePath, { owner, find }: FilterScope): readonly Attribute[] {
+function requireAttributes(path: AttributePath, { owner, find, guess }: FilterScope): readonly Attribute[] {
 	const attributes = [find(path)].flat()
 	const name = printAttributePath(path)
-	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${name}`)
+	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${name}${guess(path)}`)
 	if (attributes.some(isOwnAddress)) throw invalidFilter(`filter: ${name} is an address that we write; compare the id`)
 	return attributes
 }

@@ -11,6 +11,7 @@ import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payload
 import { checkElementFilter, namesUnknown } from '../filter/match.ts'
 import { type Path, parsePath } from '../path.ts'
 import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUrn } from '../resource-type.ts'
+import { shown } from '../shown.ts'
 import { urn } from '../urn.ts'
 import { isObject, isUnassigned, type JsonObject } from '../value.ts'
 import type { PatchOperation, PatchTarget } from './operation.ts'
@@ -124,7 +125,8 @@ function parseOperation(operation: PatchMessageOperation, context: OperationCont
 	if (op !== 'remove' && !hasValue) throw invalidValue(`${at}: ${op} must have a value`)
 	if (!path) {
 		if (op === 'remove') throw noTarget(`${at}: remove must have a path`)
-		if (!isObject(value)) throw invalidValue(`${at}.value must be an object, since there is no path`)
+		if (!isObject(value))
+			throw invalidValue(`${at}.value must be an object, since there is no path; it is ${shown(value)}`)
 		return operationsByPath(op, value, context)
 	}
 	const extension = findExtension(type, urnInOtherSpelling(path, context.quirks))
@@ -167,7 +169,7 @@ function extensionOperations(
 		}))
 	}
 	if (isUnassigned(value)) return []
-	if (!isObject(value)) throw invalidValue(`${extension.urn} must be an object`)
+	if (!isObject(value)) throw invalidValue(`${extension.urn} must be an object, not ${shown(value)}`)
 	const entries = Object.entries(value).map(([name, inner]) => [`${extension.urn}:${name}`, inner] as const)
 	return operationsByPath(op, Object.fromEntries(entries), context)
 }

@@ -10,7 +10,7 @@ import { existenceRow, groupRow, kindOfKey, letterOf } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
-import { refusalOf } from './refusal.ts'
+import { naming, ownerIn, refusalOf } from './refusal.ts'
 
 export type Draft = {
 	readonly id?: ResourceId
@@ -48,10 +48,10 @@ async function createOnce(
 	const { resource, operations } = change
 	if (outcome.kind === 'done') return members === undefined ? resource : { ...resource, members: withChange([], added) }
 	const failed = failedOperation(outcome, operations)
-	throw (
-		refusalOf(outcome, failed, { type, resource }) ??
-		new Fault(`creating met ${outcome.kind} at a row ${kindOfKey(failed.key)}`)
-	)
+	const refusal = refusalOf(outcome, failed, { type, resource })
+	if (refusal === undefined) throw new Fault(`creating met ${outcome.kind} at a row ${kindOfKey(failed.key)}`)
+	if (refusal.scimType !== 'uniqueness') throw refusal
+	throw naming(ownerIn(await directory.table.get(failed.key)), type, refusal)
 }
 
 function creationOf(

@@ -2,8 +2,11 @@ import { type ScimError, uniqueness } from '../../scim/error.ts'
 import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { touchedUser, unknownMember } from '../membership/operations.ts'
+import { idOf } from '../rows/entity.ts'
 import { indexesOf, valuesOf } from '../rows/indexes.ts'
+import { userRow } from '../rows/schema.ts'
 import type { Operation } from '../table/batch.ts'
+import type { Row } from '../table/tables.ts'
 import type { Failure } from '../transaction/commit.ts'
 
 /** What the client did that makes the operation fail: a value that is taken, a member that is no user. */
@@ -22,4 +25,14 @@ function takenValue({ key }: Operation, type: ResourceType, { attributes }: Stor
 	if (index === undefined) return undefined
 	const [value] = valuesOf(index, attributes)
 	return uniqueness(`${index.attribute.name} ${JSON.stringify(value)} is already taken`)
+}
+
+/** The id of the resource to which a row of an index leads; undefined if there is none. */
+export const ownerIn = (row: Row | undefined): string | undefined =>
+	row !== undefined && userRow.id.isIn(row) ? idOf(row) : undefined
+
+/** Adds the id of the resource that has the value, so that an administrator finds it. Other refusals stay as they are. */
+export function naming(owner: string | undefined, { name }: ResourceType, refusal: ScimError): ScimError {
+	if (owner === undefined || refusal.scimType !== 'uniqueness') return refusal
+	return uniqueness(`${refusal.message} by the ${name} with the id "${owner}"`)
 }

@@ -17,13 +17,13 @@ import {
 	withChange,
 } from '../membership/operations.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { idOf, indexKeysOf, rowsOf } from '../rows/entity.ts'
-import { groupRow, userRow } from '../rows/schema.ts'
+import { indexKeysOf, rowsOf } from '../rows/entity.ts'
+import { groupRow } from '../rows/schema.ts'
 import { insert, type Operation, remove, replace, upsert } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
 import { type Include, type ResourceState, readForChange } from './read.ts'
-import { refusalOf } from './refusal.ts'
+import { naming, ownerIn, refusalOf } from './refusal.ts'
 
 export type UpdateOptions = {
 	readonly include?: Include
@@ -124,9 +124,9 @@ async function store(
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) return 'retry'
 	// An update of the same resource that came first may have put the value there.
-	const row = await directory.table.get(failed.key)
-	if (row !== undefined && userRow.id.isIn(row) && idOf(row) === id) return 'retry'
-	throw refusal
+	const owner = ownerIn(await directory.table.get(failed.key))
+	if (owner === id) return 'retry'
+	throw naming(owner, type, refusal)
 }
 
 /** `isTogether` if attributes and members change in one request. */

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { cloudFinding } from '../../../agent/doctor/cloud.ts'
 import { useHost } from '../../support/host.ts'
 import { type Lab, startLab } from '../../support/relay-stand-in/lab.ts'
-import { json } from '../../support/relay-stand-in/origin.ts'
+import { json, resource } from '../../support/relay-stand-in/origin.ts'
 
 let lab: Lab
 
 beforeAll(async () => {
 	lab = await startLab()
+	lab.origin.answer = (_, response) => resource(response, 200)
 	await lab.agent()
 })
 afterAll(() => lab.stop())

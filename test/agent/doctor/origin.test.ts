@@ -9,7 +9,7 @@ import { showCertificate } from '../../../agent/doctor/certificate.ts'
 import type { DoctorFinding } from '../../../agent/doctor/check.ts'
 import { notYetValid, selfSigned, withExtension } from '../../support/relay-stand-in/certificates.ts'
 import { ca } from '../../support/relay-stand-in/lab.ts'
-import { json, startOrigin } from '../../support/relay-stand-in/origin.ts'
+import { json, resource, startOrigin } from '../../support/relay-stand-in/origin.ts'
 import { failures, useRig, verdicts } from './rig.ts'
 
 const { lab, writeSettings, diagnoseWith, origin, listen, stopLater } = useRig()
@@ -17,7 +17,11 @@ const { lab, writeSettings, diagnoseWith, origin, listen, stopLater } = useRig()
 type Settings = { readonly url?: string; readonly tls?: object; readonly clientCertificate?: object }
 
 /** Starts a SCIM server with this certificate. */
-const serverWith = async (options: ServerOptions) => stopLater(await startOrigin(options))
+async function serverWith(options: ServerOptions) {
+	const server = stopLater(await startOrigin(options))
+	server.answer = (_, response) => resource(response, 200)
+	return server
+}
 
 const at = (host: string, port: number) => `https://${host}:${port}/scim`
 
@@ -404,7 +408,7 @@ describe('the answers of the server', () => {
 		[403, /refuses the token\./],
 		[404, /origin\.url must be the root/],
 	])('%i for users', async (status, remedy) => {
-		lab().origin.answer = (incoming, response) => json(response, incoming.url?.includes('Users') ? status : 200, {})
+		lab().origin.answer = (incoming, response) => resource(response, incoming.url?.includes('Users') ? status : 200)
 		expect(await failureFor({})).toMatchObject({
 			code: 'O5',
 			seen: `GET /Users?count=1: ${status}`,
@@ -458,7 +462,7 @@ describe('the answers of the server', () => {
 		lab().origin.answer = (incoming, response) =>
 			incoming.url?.includes('ServiceProviderConfig')
 				? response.writeHead(status, { 'content-type': 'text/html' }).end(page)
-				: json(response, 200, {})
+				: resource(response, 200)
 		expect(await failureFor({})).toMatchObject({
 			code: 'O4',
 			seen: expect.stringMatching(
@@ -477,17 +481,43 @@ describe('the answers of the server', () => {
 		})
 		let asked = 0
 		lab().origin.answer = (incoming, response) =>
-			++asked % 10 === 0 ? incoming.socket.destroy() : json(response, 200, {})
+			++asked % 10 === 0 ? incoming.socket.destroy() : resource(response, 200)
 		expect(await o6()).toMatchObject({ verdict: 'WARN', seen: expect.stringMatching(/, 2 failed$/) })
+	})
+
+	test.each([
+		['a list', ['hello']],
+		['a text', 'hello'],
+		['an object without schemas', { hello: true }],
+	])('an answer that is %s is no SCIM', async (_, value) => {
+		lab().origin.answer = (_, response) => json(response, 200, value)
+		const found = await diagnoseWith()
+		expect(verdicts(found).slice(-5, -1)).toEqual(['FAIL O4', 'FAIL O5', 'SKIP O6', 'SKIP O7'])
+		expect(failures(found)[0]?.seen).toBe(
+			'GET /ServiceProviderConfig: 200, but the body is not SCIM: it is no JSON object with "schemas"',
+		)
+	})
+
+	test('the times of refusals do not count as response times', async () => {
+		lab().origin.answer = (_, response) => resource(response, 401)
+		expect(verdicts(await diagnoseWith()).slice(-5, -1)).toEqual(['FAIL O4', 'FAIL O5', 'SKIP O6', 'SKIP O7'])
+		let asked = 0
+		lab().origin.answer = (_, response) => resource(response, ++asked > 2 ? 401 : 200)
+		const found = await diagnoseWith()
+		expect(found.find(({ code }) => code === 'O6')).toMatchObject({
+			verdict: 'FAIL',
+			seen: expect.stringMatching(/, all failed$/),
+		})
+		expect(verdicts(found).at(-2)).toBe('SKIP O7')
 	})
 
 	test('schemas that are too large for the control channel', async () => {
 		lab().origin.answer = (incoming, response) =>
-			json(response, 200, { text: incoming.url === '/scim/Schemas' ? 'x'.repeat(65_536) : '' })
+			resource(response, 200, { text: incoming.url === '/scim/Schemas' ? 'x'.repeat(65_536) : '' })
 		expect((await diagnoseWith()).find(({ code }) => code === 'O7')).toEqual({
 			code: 'O7',
 			verdict: 'PASS',
-			seen: 'GET /Schemas: 200, 65547 bytes, sent compressed or by rendezvous',
+			seen: 'GET /Schemas: 200, 65582 bytes, sent compressed or by rendezvous',
 		})
 	})
 })

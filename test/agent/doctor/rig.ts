@@ -5,6 +5,7 @@ import type { DoctorFinding } from '../../../agent/doctor/check.ts'
 import { diagnose } from '../../../agent/doctor/doctor.ts'
 import { systemClock } from '../../../shared/relay/clock.ts'
 import { type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
+import { resource } from '../../support/relay-stand-in/origin.ts'
 
 /** A machine without an installed service. */
 export const machine = { platform: 'linux', folder: '/absent', run: () => 'LoadState=not-found\n' }
@@ -20,6 +21,7 @@ export function useRig() {
 	const running: { stop(): unknown }[] = []
 	beforeEach(async () => {
 		lab = await startLab({ serviceClock: systemClock })
+		lab.origin.answer = (_, response) => resource(response, 200)
 	})
 	afterEach(async () => {
 		await lab.stop()

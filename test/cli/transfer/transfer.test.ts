@@ -171,10 +171,10 @@ describe('rollcall import', () => {
 	test('lists conflicts without changing anything, and imports the rest', async () => {
 		const { joyId, kimId, staffId, emptyId } = await populate('acme')
 		await run(`export acme --out ${file('acme.ndjson')}`)
-		const kim = await within('globex', async (store) => {
+		const { kim, empty } = await within('globex', async (store) => {
 			await store.create(userType, { id: joyId, attributes: { ...joy, active: true, title: 'Dr' } })
-			await store.create(groupType, { attributes: { displayName: 'empty' } })
-			return store.create(userType, { attributes: { userName: 'KIM@example.com' } })
+			const empty = await store.create(groupType, { attributes: { displayName: 'empty' } })
+			return { empty, kim: await store.create(userType, { attributes: { userName: 'KIM@example.com' } }) }
 		})
 		const membership = JSON.stringify({ type: 'Membership', group: emptyId, member: joyId })
 		const text = (await readFile(file('acme.ndjson'), 'utf8')).replace('{"type":"End"', `${membership}\n{"type":"End"`)
@@ -183,8 +183,8 @@ describe('rollcall import', () => {
 		expect(code).toBe(1)
 		expect(out.split('\n').slice(3)).toEqual([
 			`conflict in line 2, User ${joyId}: it already exists with a different active, title`,
-			`conflict in line 3, User ${kimId}: userName "kim@example.com" is already taken`,
-			`conflict in line 5, Group ${emptyId}: displayName "Empty" is already taken`,
+			`conflict in line 3, User ${kimId}: userName "kim@example.com" is already taken by the User with the id "${kim.id}"`,
+			`conflict in line 5, Group ${emptyId}: displayName "Empty" is already taken by the Group with the id "${empty.id}"`,
 			`conflict in line 7, Membership of ${kimId} in ${staffId}: there is no such user`,
 			`conflict in line 8, Membership of ${joyId} in ${emptyId}: there is no such group`,
 			'',

@@ -108,41 +108,51 @@ describe('the attributes in a body', () => {
 	})
 
 	it.each([
-		['a body that is not an object', userType, [], '400 invalidSyntax: the body must be a JSON object'],
+		['a body that is not an object', userType, [], '400 invalidSyntax: the body must be a JSON object, not a list'],
 		['a user without a name', userType, { displayName: 'B' }, '400 invalidValue: userName is required'],
 		['a user whose name is empty', userType, { userName: '' }, '400 invalidValue: userName is required'],
 		['a group without a name', groupType, { externalId: 'x' }, '400 invalidValue: displayName is required'],
-		['a number for a string', userType, { userName: 5 }, '400 invalidValue: userName must be a string'],
-		['a word for a boolean', userType, { userName: 'b', active: 'yes' }, '400 invalidValue: active must be a boolean'],
+		[
+			'a number for a string',
+			userType,
+			{ userName: 5 },
+			'400 invalidValue: userName must be a string, not the number 5',
+		],
+		[
+			'a word for a boolean',
+			userType,
+			{ userName: 'b', active: 'yes' },
+			'400 invalidValue: active must be a boolean, not the string "yes"',
+		],
 		[
 			'a list of two for a single value',
 			userType,
 			{ userName: 'b', title: ['x', 'y'] },
-			'400 invalidValue: title must be a string',
+			'400 invalidValue: title must be a string, not a list',
 		],
 		[
 			'a string for a complex value',
 			userType,
 			{ userName: 'b', name: 'x' },
-			'400 invalidValue: name must be an object',
+			'400 invalidValue: name must be an object, not the string "x"',
 		],
 		[
 			'a number among the elements',
 			userType,
 			{ userName: 'b', emails: [{ value: 'a' }, 7] },
-			'400 invalidValue: emails[1] must be an object',
+			'400 invalidValue: emails[1] must be an object, not the number 7',
 		],
 		[
 			'a wrong sub-attribute',
 			userType,
 			{ userName: 'b', emails: [{ value: 7 }] },
-			'400 invalidValue: emails[0].value must be a string',
+			'400 invalidValue: emails[0].value must be a string, not the number 7',
 		],
 		[
 			'an extension that is not an object',
 			userType,
 			{ userName: 'b', [urn.enterpriseUser]: 'x' },
-			`400 invalidValue: ${urn.enterpriseUser} must be an object`,
+			`400 invalidValue: ${urn.enterpriseUser} must be an object, not the string "x"`,
 		],
 		['a name given twice', userType, { userName: 'b', UserName: 'c' }, '400 invalidSyntax: userName is given twice'],
 		[
@@ -319,10 +329,10 @@ describe('values in a body', () => {
 	})
 
 	it.each<[object, string]>([
-		[{ emails: 'a@b.c' }, 'emails must be an object'],
-		[{ emails: ['a@b.c'] }, 'emails[0] must be an object'],
-		[{ phoneNumbers: '[{"value":' }, 'phoneNumbers must be an object'],
-		[{ manager: '[1' }, 'manager must be an object'],
+		[{ emails: 'a@b.c' }, 'emails must be an object, not the string "a@b.c"'],
+		[{ emails: ['a@b.c'] }, 'emails[0] must be an object, not the string "a@b.c"'],
+		[{ phoneNumbers: '[{"value":' }, 'phoneNumbers must be an object, not the string "[{\\"value\\":"'],
+		[{ manager: '[1' }, 'manager must be an object, not the string "[1"'],
 	])('that are no objects are refused: %j', (body, detail) => {
 		expect(refusal(userType, { userName: 'a', ...body })).toBe(`400 invalidValue: ${detail}`)
 	})

@@ -120,7 +120,7 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			await expect(store.create(userType, { attributes: { userName } })).rejects.toMatchObject({
 				status: 409,
 				scimType: 'uniqueness',
-				message: `userName ${JSON.stringify(userName)} is already taken`,
+				message: `userName ${JSON.stringify(userName)} is already taken by the User with the id "${first.id}"`,
 			})
 			expect(await store.get(userType, first.id)).toEqual(first)
 		})
@@ -145,11 +145,11 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 		test('refuses the displayName of another group in any letter case, but accepts that of a user', async () => {
 			const store = await open()
 			await store.create(userType, { attributes: { userName: 'x', displayName: 'Tour Guides' } })
-			await createGroup(store, 'Tour Guides')
+			const { id } = await createGroup(store, 'Tour Guides')
 			await expect(createGroup(store, 'TOUR guides')).rejects.toMatchObject({
 				status: 409,
 				scimType: 'uniqueness',
-				message: 'displayName "TOUR guides" is already taken',
+				message: `displayName "TOUR guides" is already taken by the Group with the id "${id}"`,
 			})
 		})
 
@@ -309,7 +309,10 @@ export function describeResourceStore(open: () => Promise<ResourceStore>): void 
 			await expect(store.create(userType, { attributes: { userName: 'old' } })).rejects.toMatchObject({ status: 409 })
 			expectFound(await rename('new'))
 			const other = await store.create(userType, { attributes: { userName: 'Old' } })
-			await expect(rename('OLD')).rejects.toMatchObject({ status: 409, message: 'userName "OLD" is already taken' })
+			await expect(rename('OLD')).rejects.toMatchObject({
+				status: 409,
+				message: `userName "OLD" is already taken by the User with the id "${other.id}"`,
+			})
 			expect((await store.get(userType, id))?.attributes.userName).toBe('new')
 			expect(await store.get(userType, other.id)).toEqual(other)
 		})

@@ -26,6 +26,10 @@ export type Origin = {
 export const json = (response: ServerResponse, status: number, value: unknown, headers = {}) =>
 	response.writeHead(status, { 'content-type': 'application/scim+json', ...headers }).end(JSON.stringify(value))
 
+/** Answers a resource as a SCIM server does: it names its schemas. */
+export const resource = (response: ServerResponse, status: number, value = {}) =>
+	json(response, status, { schemas: ['urn:example:resource'], ...value })
+
 /** Random text, which stays too large for the control channel when compressed. */
 export const noise = randomBytes(90_000).toString('base64')
 

@@ -180,19 +180,25 @@ test.each([
 
 describe('a filter that can only be a mistake is refused', () => {
 	test.each([
-		['usrName eq "x"', 'filter: User has no attribute usrName'],
-		['title pr and usrName pr', 'filter: User has no attribute usrName'],
-		['not (usrName pr)', 'filter: User has no attribute usrName'],
+		['usrName eq "x"', 'filter: User has no attribute usrName; did you mean userName?'],
+		['title pr and usrName pr', 'filter: User has no attribute usrName; did you mean userName?'],
+		['not (usrName pr)', 'filter: User has no attribute usrName; did you mean userName?'],
+		['name.famlyName eq "x"', 'filter: User has no attribute name.famlyName; did you mean name.familyName?'],
+		['emails[tpye eq "x"]', 'filter: emails has no attribute tpye; did you mean type?'],
+		['x eq "x"', 'filter: User has no attribute x'],
 		['password eq "secret"', 'filter: User has no attribute password'],
 		['members eq "x"', 'filter: User has no attribute members'],
 		['name.nick eq "x"', 'filter: User has no attribute name.nick'],
 		['userName.value eq "x"', 'filter: User has no attribute userName.value'],
-		[`${enterprise}:userName eq "x"`, `filter: User has no attribute ${enterprise}:userName`],
-		['urn:example:User:userName eq "x"', 'filter: User has no attribute urn:example:User:userName'],
-		['mails[type eq "work"]', 'filter: User has no attribute mails'],
+		[`${enterprise}:userName eq "x"`, `filter: User has no attribute ${enterprise}:userName; did you mean userName?`],
+		[
+			'urn:example:User:userName eq "x"',
+			'filter: User has no attribute urn:example:User:userName; did you mean userName?',
+		],
+		['mails[type eq "work"]', 'filter: User has no attribute mails; did you mean emails?'],
 		['emails[kind eq "work"]', 'filter: emails has no attribute kind'],
 		['emails[type eq "work"].address eq "x"', 'filter: emails has no attribute address'],
-		['emails[type.kind pr]', 'filter: emails has no attribute type.kind'],
+		['emails[type.kind pr]', 'filter: emails has no attribute type.kind; did you mean type?'],
 		['emails[emails.type pr]', 'filter: emails has no attribute emails.type'],
 		['userName[value pr]', 'filter: userName has no attribute value'],
 		['name eq "Babs"', 'filter: name is complex; compare one of its sub-attributes'],
@@ -216,7 +222,7 @@ describe('a filter that can only be a mistake is refused', () => {
 	test('if no resource type has the attribute, or one of them cannot compare it', () => {
 		const refusal = (message: string) => expect.objectContaining({ status: 400, scimType: 'invalidFilter', message })
 		expect(() => checkFilter(parseFilter('usrName pr'), [userType, groupType], new Set())).toThrow(
-			refusal('filter: User or Group has no attribute usrName'),
+			refusal('filter: User or Group has no attribute usrName; did you mean userName?'),
 		)
 		expect(() => checkFilter(parseFilter('active gt 1'), [groupType, userType], new Set())).toThrow(
 			refusal('filter: active is a boolean and cannot be compared by gt with 1'),

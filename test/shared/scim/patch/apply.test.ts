@@ -922,36 +922,40 @@ describe('a refusal', () => {
 			{ op: 'replace', value: { userName: null } },
 			'400 invalidValue: userName is required',
 		],
-		['a number for a string', { op: 'replace', path: 'Title', value: 7 }, '400 invalidValue: Title must be a string'],
+		[
+			'a number for a string',
+			{ op: 'replace', path: 'Title', value: 7 },
+			'400 invalidValue: Title must be a string, not the number 7',
+		],
 		[
 			'a list for a string',
 			{ op: 'add', path: 'title', value: ['a', 'b'] },
-			'400 invalidValue: title must be a string',
+			'400 invalidValue: title must be a string, not a list',
 		],
 		[
 			'a word for a boolean',
 			{ op: 'replace', path: 'active', value: 'no' },
-			'400 invalidValue: active must be a boolean',
+			'400 invalidValue: active must be a boolean, not the string "no"',
 		],
 		[
 			'an object for a sub-attribute',
 			{ op: 'add', path: 'name.givenName', value: {} },
-			'400 invalidValue: name.givenName must be a string',
+			'400 invalidValue: name.givenName must be a string, not an object',
 		],
 		[
 			'a number through a filter',
 			{ op: 'add', path: 'emails[type eq "work"].value', value: 7 },
-			'400 invalidValue: emails[type eq "work"].value must be a string',
+			'400 invalidValue: emails[type eq "work"].value must be a string, not the number 7',
 		],
 		[
 			'a string for a complex value',
 			{ op: 'replace', path: 'name', value: 'x' },
-			'400 invalidValue: name must be an object',
+			'400 invalidValue: name must be an object, not the string "x"',
 		],
 		[
 			'a number among values',
 			{ op: 'add', path: 'emails', value: [{ value: 'a' }, 7] },
-			'400 invalidValue: emails[1] must be an object',
+			'400 invalidValue: emails[1] must be an object, not the number 7',
 		],
 		[
 			'a NUL character',
@@ -961,12 +965,12 @@ describe('a refusal', () => {
 		[
 			'values to remove that are malformed',
 			{ op: 'remove', path: 'emails', value: 7 },
-			'400 invalidValue: emails must be an object',
+			'400 invalidValue: emails must be an object, not the number 7',
 		],
 		[
 			'a value without a path',
 			{ op: 'add', value: { name: { givenName: 7 } } },
-			'400 invalidValue: name.givenName must be a string',
+			'400 invalidValue: name.givenName must be a string, not the number 7',
 		],
 	])('names %s', (_, operation, refused) => {
 		expect(refusal(() => patchUser({ title: 't' }, [operation]))).toBe(refused)
@@ -1179,13 +1183,13 @@ describe('JSON inside a string', () => {
 	)
 
 	it.each([
-		['emails', '[{"value":', 'emails must be an object'],
-		['emails', 'a@b.c', 'emails must be an object'],
-		['emails', ['a@b.c'], 'emails[0] must be an object'],
-		['emails[type eq "work"]', 'a@b.c', 'emails[type eq "work"] must be an object'],
-		['manager', '{"value":', 'manager must be an object'],
-		['manager', '[{"value":"a"},{"value":"b"}]', 'manager must be an object'],
-		['roles', '[Admin]', 'roles must be an object'],
+		['emails', '[{"value":', 'emails must be an object, not the string "[{\\"value\\":"'],
+		['emails', 'a@b.c', 'emails must be an object, not the string "a@b.c"'],
+		['emails', ['a@b.c'], 'emails[0] must be an object, not the string "a@b.c"'],
+		['emails[type eq "work"]', 'a@b.c', 'emails[type eq "work"] must be an object, not the string "a@b.c"'],
+		['manager', '{"value":', 'manager must be an object, not the string "{\\"value\\":"'],
+		['manager', '[{"value":"a"},{"value":"b"}]', 'manager must be an object, not a list'],
+		['roles', '[Admin]', 'roles must be an object, not the string "[Admin]"'],
 	])('that cannot be read is refused, and so is a bare string: %s: %j', (path, value, detail) => {
 		expect(refusal(() => patchUser({}, [{ op: 'add', path, value }]))).toBe(`400 invalidValue: ${detail}`)
 	})
@@ -1200,9 +1204,13 @@ describe('a remove whose value names nothing', () => {
 		)
 	})
 
-	it.each(['w', '[{"value":"w"', 7])('that can be read by no rule is refused: %j', (value) => {
+	it.each([
+		['w', 'the string "w"'],
+		['[{"value":"w"', 'the string "[{\\"value\\":\\"w\\""'],
+		[7, 'the number 7'],
+	])('that can be read by no rule is refused: %j', (value, shown) => {
 		expect(refusal(() => patchUser(before, [{ op: 'remove', path: 'emails', value }]))).toBe(
-			'400 invalidValue: emails must be an object',
+			`400 invalidValue: emails must be an object, not ${shown}`,
 		)
 	})
 

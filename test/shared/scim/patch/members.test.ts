@@ -192,11 +192,11 @@ describe('the change of members', () => {
 		[[{ value: null }], '400 invalidValue: members[0].value is required'],
 		[[{ display: 'x' }], '400 invalidValue: members[0].value is required'],
 		[{}, '400 invalidValue: members.value is required'],
-		[7, '400 invalidValue: members must be an object'],
-		[[7], '400 invalidValue: members[0] must be an object'],
-		[[[ann]], '400 invalidValue: members[0] must be an object'],
-		[[{ value: 7 }], '400 invalidValue: members[0].value must be a string'],
-		[true, '400 invalidValue: members must be an object'],
+		[7, '400 invalidValue: members must be an object, not the number 7'],
+		[[7], '400 invalidValue: members[0] must be an object, not the number 7'],
+		[[[ann]], '400 invalidValue: members[0] must be an object, not a list'],
+		[[{ value: 7 }], '400 invalidValue: members[0].value must be a string, not the number 7'],
+		[true, '400 invalidValue: members must be an object, not the boolean true'],
 	])('is refused for a remove of %j, which must not empty the group', (value, expected) => {
 		expect(refusal(() => change({ op: 'Remove', path: 'members', value }))).toBe(expected)
 	})
@@ -219,7 +219,7 @@ describe('the change of members', () => {
 		],
 		[[null], '400 invalidValue: members[0].value is required'],
 		[[{ display: 'x' }], '400 invalidValue: members[0].value is required'],
-		[7, '400 invalidValue: members must be an object'],
+		[7, '400 invalidValue: members must be an object, not the number 7'],
 	])('is refused for an add or replace of %j', (value, expected) => {
 		expect(refusal(() => change({ op: 'add', path: 'members', value }))).toBe(expected)
 		expect(refusal(() => change({ op: 'replace', path: 'members', value }))).toBe(expected)

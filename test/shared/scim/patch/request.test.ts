@@ -120,12 +120,12 @@ describe('a PATCH message', () => {
 		[
 			'a bare value without a path',
 			message({ op: 'add', value: 'x' }),
-			'400 invalidValue: Operations[0].value must be an object, since there is no path',
+			'400 invalidValue: Operations[0].value must be an object, since there is no path; it is the string "x"',
 		],
 		[
 			'a list without a path',
 			message({ op: 'add', path: null, value: [] }),
-			'400 invalidValue: Operations[0].value must be an object, since there is no path',
+			'400 invalidValue: Operations[0].value must be an object, since there is no path; it is a list',
 		],
 	])('is refused for %s', (_, body, expected) => {
 		expect(refusal(body)).toBe(expected)
@@ -201,7 +201,7 @@ describe('a path', () => {
 		expect(parsed({ op: 'replace', path: enterprise, value: null })).toStrictEqual(removed)
 		expect(parsed({ op: 'add', path: enterprise, value: null })).toStrictEqual([])
 		expect(refusal(message({ op: 'add', path: enterprise, value: 'x' }))).toBe(
-			`400 invalidValue: ${enterprise} must be an object`,
+			`400 invalidValue: ${enterprise} must be an object, not the string "x"`,
 		)
 	})
 
@@ -334,7 +334,7 @@ describe('a value without a path', () => {
 			groupType,
 			/^400 mutability: members\[value eq "x"\].display cannot be changed$/,
 		],
-		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object$/],
+		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object, not the string "x"$/],
 	])('%j, which is malformed, is refused', (value, type, expected) => {
 		expect(refusal(message({ op: 'replace', value }), type)).toMatch(expected)
 	})
