@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
-import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { nearest } from '../shared/scim/nearest.ts'
 
 const text = z.string().min(1)
 

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { nearest } from '../shared/scim/nearest.ts'
 import type { Command, Invocation } from './command.ts'
 import { commandHelp, help } from './help.ts'
 import { declared, type Option } from './options.ts'

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { lowestRate } from '../functions/settings.ts'
 import { dashes } from '../shared/cli/dashes.ts'
-import { nearest } from '../shared/cli/nearest.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { nearest } from '../shared/scim/nearest.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 
 export type LocalOptions = {

@@ -1,5 +1,5 @@
-import { nearest } from '../cli/nearest.ts'
 import { type Attribute, findAttribute } from './attribute.ts'
+import { nearest } from './nearest.ts'
 import { commonAttributes } from './resource.ts'
 import type { AttributePath, ResourceType } from './resource-type.ts'
 

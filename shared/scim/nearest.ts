@@ -1,5 +1,9 @@
+/** A longer name is no slip, and comparing it would take long. */
+const maxLength = 64
+
 /** The known name that is closest to `name` by the number of edits; undefined if no name is close. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
+	if (name.length > maxLength) return undefined
 	const [best] = known
 		.map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))
 		.sort((one, other) => one.distance - other.distance)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { nearest } from '../../../shared/cli/nearest.ts'
+import { nearest } from '../../../shared/scim/nearest.ts'
 
 test.each([
 	['concurency', 'concurrency'],
