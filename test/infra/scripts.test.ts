@@ -329,7 +329,7 @@ test('the az commands of docs/deploy.md do the same as deploy.sh', () => {
 	const text = readFileSync(fileURLToPath(new URL('../../docs/deploy.md', import.meta.url)), 'utf8')
 	const section = /^### The same with az alone$(.*?)^## /ms.exec(text)?.[1] ?? ''
 	const typed = [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block).join('')
-	const byHand = execute(['bash', '-euc', typed], { pollsUntilUp: 1 })
+	const byHand = execute(['bash', '--norc', '-euc', typed], { pollsUntilUp: 1 })
 	expect({ status: byHand.status, stderr: byHand.stderr }).toEqual({ status: 0, stderr: '' })
 	const byScript = run(`${deploy} --location westeurope`, { pollsUntilUp: 1 })
 	expect({ ...byHand.after, pollsUntilUp: 0 }).toEqual({ ...byScript.after, pollsUntilUp: 0 })
