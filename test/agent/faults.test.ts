@@ -28,7 +28,7 @@ import {
 	settings,
 	startLab,
 } from '../support/relay-stand-in/lab.ts'
-import { json, noise, startOrigin } from '../support/relay-stand-in/origin.ts'
+import { json, noise, resource, startOrigin } from '../support/relay-stand-in/origin.ts'
 import { scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
 import { sendTo } from '../support/relay-stand-in/sender.ts'
 import { entraToken } from '../support/relay-stand-in/tokens.ts'
@@ -385,6 +385,7 @@ describe('the control channel', () => {
 	])('the doctor reports a clock that is ten minutes %s', async (_, minutes) => {
 		const separate = await startLab({ serviceClock: systemClock })
 		running.push(separate)
+		separate.origin.answer = (_, response) => resource(response, 200)
 		const wrongClock = { ...systemClock, now: () => Date.now() + minutes * 60_000 }
 		const file = separate.write('relay.json', JSON.stringify(settings(separate.standIn, separate.origin)))
 		const findings = await diagnose(file, { clock: wrongClock, machine })

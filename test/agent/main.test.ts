@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../agent/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
-import { json, noise } from '../support/relay-stand-in/origin.ts'
+import { json, noise, resource } from '../support/relay-stand-in/origin.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 let folder = ''
@@ -138,12 +138,15 @@ describe('rollcall-relay', () => {
 
 	test('doctor exits with 0 if no check failed, prints JSON and writes a bundle', async () => {
 		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const { answer } = lab.origin
+		lab.origin.answer = (_, response) => resource(response, 200)
 		const bundle = join(folder, 'bundle.json')
 		const { exited, output } = start('doctor', '--config', file, '--json', '--bundle', bundle)
 		expect(await exited).toBe(0)
 		const findings: { readonly verdict: string }[] = JSON.parse(output.out)
 		expect(findings.map(({ verdict }) => verdict)).toContain('WARN')
 		expect(JSON.parse(readFileSync(bundle, 'utf8')).findings).toEqual(findings)
+		lab.origin.answer = answer
 	})
 
 	test('doctor prints commands in the way in which it was started', async () => {
