@@ -64,7 +64,7 @@ async function pageFromIndex(
 		resources.push(...part)
 		totalResults += total
 		// A page of large resources ends early. Then no resource of the next type may follow on it.
-		const hasEnded = part.length < Math.min(left, total - startIndex + 1)
+		const hasEnded = part.length > 0 && part.length < Math.min(left, total - startIndex + 1)
 		left = hasEnded ? 0 : left - part.length
 	}
 	return listResponse({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })

@@ -9,6 +9,7 @@ import { deployedBefore, newSubscription, stub } from '../infra/subscription.ts'
 import { type Azure, useAzure } from '../support/azure/azure.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { resource } from '../support/relay-stand-in/origin.ts'
 
 /** A clone of the project with everything around it that the pages speak of. */
 export type World = {
@@ -93,6 +94,7 @@ export function useWorld(): () => World {
 		execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')], { stdio: 'inherit' })
 		cpSync('infra', join(folder, 'infra'), { recursive: true })
 		lab = await startLab({ serviceClock: systemClock })
+		lab.origin.answer = (_, response) => resource(response, 200)
 		furnish(folder, lab)
 		const { child, says } = startHost(folder)
 		host = child

@@ -2,6 +2,7 @@ import { kindOfId } from '../../scim/id.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { linkedTo } from '../membership/linked.ts'
+import { type GroupRows, groupRows } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
 import { indexedValue, indexKey } from '../rows/indexes.ts'
@@ -38,21 +39,25 @@ export const pageSize = 1000
 export function candidatesOf(directory: Directory, plan: CandidatePlan, limit: number): AsyncGenerator<CandidateBatch> {
 	const { type, source } = plan
 	const { table } = directory
+	const reader = { directory, plan, rows: groupRows(table) }
 	switch (source.kind) {
 		case 'id':
-			return idCandidates(directory, plan, source.id)
+			return idCandidates(reader, source.id)
 		case 'index':
-			return rowCandidates(directory, plan, indexRows(table, source, walkStart(plan)))
+			return rowCandidates(reader, indexRows(table, source, walkStart(plan)))
 		case 'prefix':
-			return rowCandidates(directory, plan, prefixRows(table, source))
+			return rowCandidates(reader, prefixRows(table, source))
 		case 'links':
-			return linkCandidates(directory, { ...plan, source }, limit)
+			return linkCandidates(reader, { ...plan, source }, limit)
 		case 'scan': {
 			const range = rangeAfter(resourceKey(type, ''), walkStart(plan))
-			return rowCandidates(directory, plan, table.pages({ ...range, where: source.conditions }))
+			return rowCandidates(reader, table.pages({ ...range, where: source.conditions }))
 		}
 	}
 }
+
+/** What reads the candidates of one query. It reads the row of each group once. */
+type CandidateReader = { readonly directory: Directory; readonly plan: CandidatePlan; readonly rows: GroupRows }
 
 /** The id after which a walk reads. Empty for other plans, which read all candidates to count them. */
 const walkStart = ({ limit, start }: CandidatePlan): string => (limit === 'walk' && start !== undefined ? start.id : '')
@@ -63,12 +68,11 @@ export const rangeAfter = (prefix: string, start: string): Range =>
 
 /** The resource and its memberships are read at the same time, even if the resource does not exist. */
 async function* idCandidates(
-	directory: Directory,
-	{ type, need }: CandidatePlan,
+	{ directory, plan: { type, need }, rows }: CandidateReader,
 	id: string,
 ): AsyncGenerator<CandidateBatch> {
 	if (kindOfId(id) !== type.name) return
-	const options = { need, isRange: false }
+	const options = { need, isRange: false, rows }
 	async function* read(): AsyncGenerator<readonly Candidate[]> {
 		const [row, [linked]] = await Promise.all([
 			directory.table.get(resourceKey(type, id)),
@@ -83,32 +87,30 @@ async function* idCandidates(
 }
 
 async function* rowCandidates(
-	directory: Directory,
-	plan: CandidatePlan,
+	reader: CandidateReader,
 	pages: AsyncGenerator<readonly Row[]>,
 ): AsyncGenerator<CandidateBatch> {
 	let found = 0
 	for await (const rows of pages) {
 		found += rows.length
-		yield { found, read: () => readRows(directory, plan, rows) }
+		yield { found, read: () => readRows(reader, rows) }
 	}
 }
 
-/** Compressed rows that are unpacked at the same time. */
-const compressedAtOnce = 2
+/** Rows of a batch, weighed by the memory that their resources may take: it has few compressed ones. */
+const batchWeight = 32
 
-/** Cuts rows into batches with few compressed rows each. An index row that only names its resource counts as one. */
-function batchesOf(rows: readonly Row[]): readonly (readonly Row[])[] {
+/** A compressed row may be 1 MiB of JSON. So may a user whom an index row only names; such a group is mostly small. */
+const weightOf = (type: ResourceType, row: Row): number =>
+	isCompressed(row) ? 16 : isWhole(row) ? 0 : type.name === 'User' ? 4 : 1
+
+function batchesOf(type: ResourceType, rows: readonly Row[]): readonly (readonly Row[])[] {
 	const batches: Row[][] = []
-	let compressed = 0
+	let weight = 0
 	for (const row of rows) {
-		const isLong = isCompressed(row) || !isWhole(row)
-		const isCut = isLong && compressed === compressedAtOnce
-		if (isCut || batches.length === 0) {
-			batches.push([])
-			compressed = 0
-		}
-		if (isLong) compressed++
+		const next = weight + weightOf(type, row)
+		if (next > batchWeight || batches.length === 0) batches.push([])
+		weight = next > batchWeight ? weightOf(type, row) : next
 		batches.at(-1)?.push(row)
 	}
 	return batches
@@ -137,12 +139,12 @@ async function* prefixRows(table: Table, { index, prefix }: SourceOf<'prefix'>):
  * many candidates as may fill the page, and twice as many each time if they do not.
  */
 async function* linkCandidates(
-	directory: Directory,
+	reader: CandidateReader,
 	plan: Plan<SourceOf<'links'>>,
 	limit: number,
 ): AsyncGenerator<CandidateBatch> {
 	const { type, source, page } = plan
-	const linked = linkedTo(directory.table, type, source.id)
+	const linked = linkedTo(reader.directory.table, type, source.id)
 	const isWalk = plan.limit === 'walk'
 	let size = isWalk ? page.count + 1 : pageSize
 	for await (const ids of isWalk ? linked.after(walkStart(plan)) : [await linked.first(limit)]) {
@@ -150,30 +152,25 @@ async function* linkCandidates(
 			const some = ids.slice(from, from + size)
 			async function* read(): AsyncGenerator<readonly Candidate[]> {
 				if (source.reads === 'page') yield some.map((id) => ({ id }))
-				else for await (const rows of linked.rows(some)) yield* readRows(directory, plan, rows)
+				else for await (const rows of linked.rows(some)) yield* readRows(reader, rows)
 			}
 			yield { found: ids.length, read }
 		}
 	}
 }
 
-async function* readRows(
-	directory: Directory,
-	plan: CandidatePlan,
-	rows: readonly Row[],
-): AsyncGenerator<readonly RowResource[]> {
-	for (const some of batchesOf(rows)) yield await readBatch(directory, plan, some)
+async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGenerator<readonly RowResource[]> {
+	for (const some of batchesOf(reader.plan.type, rows)) yield await readBatch(reader, some)
 }
 
 async function readBatch(
-	directory: Directory,
-	{ type, source, need }: CandidatePlan,
+	{ directory, plan: { type, source, need }, rows: groups }: CandidateReader,
 	rows: readonly Row[],
 ): Promise<readonly RowResource[]> {
 	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
 	const existing = whole.filter((row) => row !== undefined).map(resourceIn)
 	if (source.kind !== 'links' || need.length > 0) {
-		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan' })
+		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan', rows: groups })
 	}
 	const value = source.id as ResourceId // sound: it was found in rows of memberships
 	const link = type.name === 'Group' ? { members: [{ value }] } : { groups: [{ value, display: '' }] }

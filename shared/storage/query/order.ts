@@ -70,7 +70,13 @@ const comparison =
 	(a: Position, b: Position): number =>
 		compareText(a.key, b.key) * (descending ? -1 : 1) || compareText(a.id, b.id)
 
-type PageOrder = { readonly page: Page; readonly start: Position | undefined; readonly sort: Sort | undefined }
+type PageOrder = {
+	readonly page: Page
+	readonly start: Position | undefined
+	readonly sort: Sort | undefined
+	/** The matches come in the order of the page already. */
+	readonly isOrdered: boolean
+}
 
 /** Length of the JSON of the matches that are kept in memory. */
 const maxKeptSize = 4 * 2 ** 20
@@ -79,7 +85,7 @@ const maxKeptSize = 4 * 2 ** 20
  * Takes matches in any order and keeps those of one page. Others are dropped now and then, to save memory. Beyond a size,
  * matches are kept without their resources.
  */
-export function collectPage({ page, start, sort }: PageOrder) {
+export function collectPage({ page, start, sort, isOrdered }: PageOrder) {
 	const compare = comparison(sort?.descending ?? false)
 	const skipped = skippedBy(page)
 	const kept = skipped + page.count + 1
@@ -90,6 +96,8 @@ export function collectPage({ page, start, sort }: PageOrder) {
 		add(entry: ResultEntry): void {
 			total++
 			if (start !== undefined && compare(entry, start) <= 0) return
+			// In order, what comes before the page or behind it stays there.
+			if (isOrdered && (total <= skipped || entries.length > page.count)) return
 			const { key, id, sized } = entry
 			const isKept = sized !== undefined && size + sized.size <= maxKeptSize
 			if (isKept) size += sized.size
@@ -102,7 +110,7 @@ export function collectPage({ page, start, sort }: PageOrder) {
 		/** Whether matches are kept without their resources from now on. */
 		isFull: () => size >= maxKeptSize / 2,
 		/** The entries of the page, and one more if others follow. */
-		entries: (): readonly ResultEntry[] => entries.sort(compare).slice(skipped, kept),
+		entries: (): readonly ResultEntry[] => (isOrdered ? entries : entries.sort(compare).slice(skipped, kept)),
 	}
 }
 

@@ -45,11 +45,12 @@ export async function withInclude<R extends LinkOwner>(
 ): Promise<readonly (R & Links)[]> {
 	const isAsked = type.name === 'Group' ? include.members : include.groups
 	if (!isAsked) return resources
-	if (isRange) return withAll(table, type, resources, { isRange, limit: maxLinks })
+	const rows = groupRows(table)
+	if (isRange) return withAll(table, type, resources, { rows, isRange, limit: maxLinks })
 	const page: (R & Links)[] = []
 	let count = 0
 	for (const some of chunked(resources, ownersAtOnce)) {
-		for (const resource of await withAll(table, type, some, { isRange })) {
+		for (const resource of await withAll(table, type, some, { rows, isRange })) {
 			count += (resource.members ?? resource.groups ?? []).length
 			if (page.length > 0 && count > maxLinks) return page
 			page.push(resource)
@@ -65,6 +66,8 @@ type LinkOptions = {
 	readonly need: LinkNeed
 	/** Whether the resources are all that there are between the first and the last one. */
 	readonly isRange: boolean
+	/** The rows of groups that the query has read. */
+	readonly rows: GroupRows
 }
 
 /** Adds as much of the memberships as a filter looks at. The resources are in the order of their ids. */
@@ -72,11 +75,11 @@ export async function withLinks<R extends LinkOwner>(
 	{ table }: Directory,
 	type: ResourceType,
 	resources: readonly R[],
-	{ need, isRange }: LinkOptions,
+	{ need, isRange, rows }: LinkOptions,
 ): Promise<readonly (R & Links)[]> {
 	if (need.length === 0 || resources.length === 0) return resources
 	const isLongRange = isRange && resources.length > fewResources
-	if (need === 'all' || isLongRange) return withAll(table, type, resources, { isRange: isLongRange })
+	if (need === 'all' || isLongRange) return withAll(table, type, resources, { rows, isRange: isLongRange })
 	return inParallel(resources, async (resource) => ({
 		...resource,
 		...(await linksAmong(table, type, resource, need)),
@@ -112,15 +115,14 @@ async function isIn(table: Table, userId: string, groupId: string): Promise<bool
 }
 
 /** `limit` is how many rows of a range are read. Resources behind them are left out, but for the first one. */
-type RangeOptions = { readonly isRange: boolean; readonly limit?: number }
+type RangeOptions = { readonly rows: GroupRows; readonly isRange: boolean; readonly limit?: number }
 
 async function withAll<R extends LinkOwner>(
 	table: Table,
 	type: ResourceType,
 	resources: readonly R[],
-	{ isRange, limit = Number.POSITIVE_INFINITY }: RangeOptions,
+	{ rows: groups, isRange, limit = Number.POSITIVE_INFINITY }: RangeOptions,
 ): Promise<readonly (R & Links)[]> {
-	const groups = groupRows(table)
 	const byOwner = isRange ? await rowsByOwner(table, type, { resources, limit }) : undefined
 	const [first, ...others] = resources
 	const read = others.filter(({ id }) => byOwner === undefined || byOwner.isRead(id))
@@ -166,17 +168,16 @@ async function rowsByOwner(
 	let from = resources[0]?.id ?? ''
 	let isFirst = true
 	let count = 0
-	for await (const rows of table.pages({ from: key(from, ''), to: within(key(last, '')).to })) {
+	reading: for await (const rows of table.pages({ from: key(from, ''), to: within(key(last, '')).to })) {
 		if (!isFirst) divisions.push({ from, to: rows[0] === undefined ? last : ownerOf(rows[0]) })
 		isFirst = false
 		for (const row of rows) {
 			from = ownerOf(row)
+			if (++count > limit) break reading
 			const known = byOwner.get(from)
 			if (known === undefined) byOwner.set(from, [row])
 			else known.push(row)
 		}
-		count += rows.length
-		if (count > limit) break
 	}
 	return {
 		of: (id) => byOwner.get(id) ?? [],

@@ -1,6 +1,7 @@
 import { type ScimError, tooMany } from '../../scim/error.ts'
 import { comparisonsIn } from '../../scim/filter/ast.ts'
 import { matches } from '../../scim/filter/match.ts'
+import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
@@ -136,12 +137,7 @@ async function listByUserName(directory: Directory, plan: Plan, { prefix }: Inde
 		throw tooMany(`there are more than ${scanLimit} resources before this page: page by cursor`)
 	}
 	const rows = rowsIn(table, rangeAfter(prefix, start?.key ?? ''), { skip, count: page.count + 1 })
-	async function* users(): AsyncGenerator<PageItem> {
-		for await (const row of rows) {
-			yield { key: row.RowKey.slice(prefix.length), id: idOf(row), sized: await readResource(table, type, row) }
-		}
-	}
-	const items = page.count === 0 ? noItems() : users()
+	const items = page.count === 0 ? noItems() : userItems(directory, plan, { rows, prefix })
 	const [counts, filled] = await Promise.all([countsOf(table, type), fill(items, page.count)])
 	return {
 		items: filled.items,
@@ -151,12 +147,45 @@ async function listByUserName(directory: Directory, plan: Plan, { prefix }: Inde
 	}
 }
 
+type UserNameRows = { readonly rows: AsyncIterable<Row>; readonly prefix: string }
+
+/** The users of index rows, a few at a time. The row behind the page only shows that another page follows. */
+async function* userItems(
+	{ table }: Directory,
+	{ type, page }: Plan,
+	{ rows, prefix }: UserNameRows,
+): AsyncGenerator<PageItem> {
+	let some: Row[] = []
+	let count = 0
+	const read = () =>
+		inParallel(some, async (row) => ({
+			...{ key: row.RowKey.slice(prefix.length), id: idOf(row) },
+			sized: await readResource(table, type, row),
+		}))
+	for await (const row of rows) {
+		if (count++ === page.count) {
+			yield* await read()
+			yield { key: row.RowKey.slice(prefix.length), id: idOf(row), sized: undefined }
+			return
+		}
+		some.push(row)
+		if (some.length < usersAtOnce) continue
+		yield* await read()
+		some = []
+	}
+	yield* await read()
+}
+
+/** Long users whose rows are read at the same time. */
+const usersAtOnce = 8
+
 const totalIn = async ({ table }: Directory, type: ResourceType): Promise<number> =>
 	totalOf(await countsOf(table, type))
 
 /** Reads candidates, and makes the page of those that match. */
 async function collect(directory: Directory, plan: CandidatePlan): Promise<FilledPage> {
-	const collected = collectPage(plan)
+	const isOrdered = plan.sort === undefined && plan.source.kind !== 'prefix'
+	const collected = collectPage({ ...plan, isOrdered })
 	const stop = await readCandidates(directory, plan, collected)
 	if (stop.kind === 'tooMany' || stop.kind === 'tooMuchText') {
 		if (plan.walk !== undefined) return collect(directory, plan.walk)
@@ -164,7 +193,13 @@ async function collect(directory: Directory, plan: CandidatePlan): Promise<Fille
 	}
 	const entries = collected.entries()
 	const shown = entries.slice(0, plan.page.count)
-	const { items, hasMore } = await fill(itemsOf(directory, plan, shown), plan.page.count)
+	const extra = entries.slice(shown.length)
+	const first = await fill(itemsOf(directory, plan, shown), plan.page.count)
+	// If a resource was deleted in the meantime, the next one takes its place.
+	const isShort = !first.hasMore && first.items.some(({ sized }) => sized === undefined)
+	const rest = isShort ? await fill(itemsOf(directory, plan, extra), 1) : undefined
+	const items = [...first.items, ...(rest?.items ?? [])]
+	const hasMore = first.hasMore || (rest === undefined && extra.length > 0)
 	if (plan.limit === 'walk') {
 		const pause = stop.kind === 'pause' ? walkPositionOf(stop) : undefined
 		return { items, textOf: walkPositionOf, next: nextOf(items, hasMore, walkPositionOf) ?? pause }
@@ -173,7 +208,7 @@ async function collect(directory: Directory, plan: CandidatePlan): Promise<Fille
 	return {
 		items,
 		textOf: positionOf,
-		next: nextOf(items, hasMore || entries.length > shown.length, positionOf),
+		next: nextOf(items, hasMore || extra.length > 0, positionOf),
 		totalResults: collected.total() - gone,
 	}
 }
@@ -216,15 +251,16 @@ async function readCandidates(
 	if (isWalk && count === 0) return { kind: 'end' }
 	const limit = plan.limit === 'page' ? pageSize : directory.scanLimit
 	const match = matcher(plan)
-	const comparisons = comparisonsIn(plan.filter)
+	const comparisons = comparisonsIn(plan.filter) + (plan.sort === undefined ? 0 : 1)
 	const yieldTurn = yieldingTurns()
 	let compared = 0
 	let read = 0
 	let last = ''
+	let isCounted = plan.limit !== 'total'
 	for await (const batch of candidatesOf(directory, plan, limit)) {
 		// Counting takes a request. It begins with the second page of a scan, which most directories do not have.
-		const isSecondPage = read > 0 && read <= pageSize
-		const size = plan.limit !== 'total' ? batch.found : isSecondPage ? await totalIn(directory, plan.type) : 0
+		const size = plan.limit !== 'total' ? batch.found : read > 0 && !isCounted ? await totalIn(directory, plan.type) : 0
+		if (read > 0) isCounted = true
 		if (!isWalk && size > limit) return { kind: 'tooMany' }
 		for await (const candidates of batch.read()) {
 			for (const candidate of candidates) {
@@ -251,7 +287,7 @@ function tooManyCandidates({ scanLimit }: Directory, { source }: CandidatePlan):
 }
 
 const tooMuchText = (): ScimError =>
-	tooMany('the filter compares too much text: use fewer terms, narrow it, or page by cursor without sortBy')
+	tooMany('the query compares too much text: use fewer terms, narrow the filter, or page by cursor without sortBy')
 
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
 function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) => ResultEntry | undefined {
@@ -264,8 +300,12 @@ function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) 
 	}
 }
 
+/** Whether a resource that was read again still matches, as far as its own attributes tell. */
+const isStillMatch = ({ type, filter, need }: CandidatePlan, resource: StoredResource): boolean =>
+	filter === undefined || need.length > 0 || matches(filter, viewOf(type, resource), type)
+
 /** Entries that are read at the same time. */
-const readAtOnce = 4
+const readAtOnce = 16
 
 /** The entries of a page with their resources. Those that are not in memory are read, a few at a time. */
 async function* itemsOf(
@@ -283,7 +323,8 @@ async function* itemsOf(
 		const read = await inParallel(some, async ({ id, sized }) => {
 			if (sized !== undefined) return sized
 			const row = await table.get(resourceKey(type, id))
-			return row && sizedResourceOf(row)
+			const read = row && sizedResourceOf(row)
+			return read !== undefined && isStillMatch(plan, read.resource) ? read : undefined
 		})
 		for (const [index, { key, id }] of some.entries()) yield { key, id, sized: read[index] }
 	}

@@ -92,7 +92,8 @@ describe('a filter that compares more text than one request may', () => {
 			{
 				status: 400,
 				scimType: 'tooMany',
-				message: 'the filter compares too much text: use fewer terms, narrow it, or page by cursor without sortBy',
+				message:
+					'the query compares too much text: use fewer terms, narrow the filter, or page by cursor without sortBy',
 			},
 		)
 	})
