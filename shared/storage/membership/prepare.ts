@@ -65,8 +65,9 @@ async function prepareStep(directory: Directory, large: LargeChange, step: reado
  */
 export async function abandon(directory: Directory, large: LargeChange): Promise<boolean> {
 	const { table } = directory
-	const outcome = await commitStep(directory, [remove(preparedKey(large))])
-	if (outcome.kind !== 'done' && (await table.get(committedKey(large))) !== undefined) return false
+	await commitStep(directory, [remove(preparedKey(large))])
+	// A late copy of the first write may have marked a committed change as prepared again: the committed row tells.
+	if ((await table.get(committedKey(large))) !== undefined) return false
 	for await (const slices of slicePages(table, large)) {
 		for (const slice of slices) {
 			const pending = changeIn(slice).add.map(({ value }) => pendingMembershipRow.key(value, large.operation))

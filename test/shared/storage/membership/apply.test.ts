@@ -5,6 +5,8 @@ import type { Member, ResourceId, StoredResource } from '../../../../shared/scim
 import { groupType, type ResourceType, userType } from '../../../../shared/scim/resource-type.ts'
 import type { MembershipChange } from '../../../../shared/storage/membership/operations.ts'
 import type { ResourceStore } from '../../../../shared/storage/resource-store.ts'
+import { groupRow, preparedKey } from '../../../../shared/storage/rows/schema.ts'
+import { insert } from '../../../../shared/storage/table/batch.ts'
 import type { Send } from '../../../../shared/storage/table/tables.ts'
 import { violationsIn } from '../../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../../support/directory.ts'
@@ -335,6 +337,24 @@ test('a large change leaves nothing behind if one of its slices cannot be writte
 	await expect(failing.changeMembers(id, { add, remove: [] })).rejects.toMatchObject({ status: 503 })
 	expect(await violationsIn(directory.table)).toEqual([])
 	expect(await store.delete(userType, users[39]?.id ?? '')).toBe('deleted')
+})
+
+test('a committed change is applied although a late copy of its first write marks it as prepared again', async () => {
+	const { directory, users } = await newFixture(40, {})
+	const { store, table } = directory
+	const { id } = await store.create(groupType, { attributes: { displayName: 'group' } })
+	// The fourth write, after the commit, would apply the change.
+	const dying = dyingAt(directory, 4, 'unsent')
+	await dying.store.changeMembers(id, { add: users.map(asMember), remove: [] })
+	const row = await table.get(groupRow.key(id))
+	const operation = row === undefined ? '' : groupRow.pendingChange.of(row)
+	expect(operation).not.toBe('')
+	expect(await table.transaction([insert(preparedKey({ groupId: id, operation }), {})])).toEqual({ kind: 'done' })
+	const [first, ...others] = users
+	expect(await store.delete(userType, first?.id ?? '')).toBe('deleted')
+	const group = await store.get(groupType, id, { members: true })
+	expect(group?.members?.map(({ value }) => value)).toEqual(others.map((user) => user.id))
+	expect(await violationsIn(table)).toEqual([])
 })
 
 /** Lets other requests run for some turns of the event loop. */
