@@ -22,4 +22,7 @@ const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
 	.filter((name) => name.endsWith('.test.ts'))
 	.map((name) => join('test', name))
 
-export default defineConfig({ test: { ...settings, include: files.filter((file) => isUnit(file)) } })
+// Without sockets and processes, tests do not wait for each other: one worker for each core.
+export default defineConfig({
+	test: { ...settings, maxWorkers: '100%', include: files.filter((file) => isUnit(file)) },
+})

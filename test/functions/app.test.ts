@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { routes } from '../../functions/routes.ts'
 import { createServices } from '../../functions/services.ts'
+import { startAzurite } from '../../local/azurite.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
-import { startAzurite } from '../support/azurite.ts'
 
 const token = 'a-token-for-this-test-alone'
 
@@ -28,7 +28,7 @@ async function run(command: string, args: readonly string[]): Promise<void> {
 beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-app-'))
 	await run(process.execPath, ['build.mjs', folder])
-	azurite = await startAzurite()
+	azurite = await startAzurite({ memory: true })
 	const tokensFile = join(folder, 'tokens.json')
 	await addToken(tokensFile, 'demo', { value: token, created: new Date().toISOString() })
 	const { connectionString } = azurite
@@ -49,7 +49,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
 	worker.kill()
-	await azurite.stop()
+	await azurite.close()
 	await rm(folder, { recursive: true })
 })
 

@@ -6,11 +6,11 @@ import { type RequestEvent, respondWith } from '../../functions/respond.ts'
 import { routes } from '../../functions/routes.ts'
 import { createServices, type Services } from '../../functions/services.ts'
 import { type SweepEvent, sweepAll } from '../../functions/sweep.ts'
+import { startAzurite } from '../../local/azurite.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import { Fault } from '../../shared/fault.ts'
 import { connectTables, type Tables } from '../../shared/storage/table/tables.ts'
-import { startAzurite } from '../support/azurite.ts'
 import { createMeter } from '../support/meter.ts'
 import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
@@ -37,14 +37,14 @@ beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-format-'))
 	lab = await startLab()
 	await lab.agent()
-	azurite = await startAzurite()
+	azurite = await startAzurite({ memory: true })
 	tables = connectTables(azurite)
 	services = await newServices()
 	server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
 })
 afterAll(async () => {
 	await server.close()
-	await azurite.stop()
+	await azurite.close()
 	await lab.stop()
 	await rm(folder, { recursive: true })
 })

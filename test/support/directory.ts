@@ -3,7 +3,6 @@ import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { type SweepReport, sweep } from '../../shared/storage/sweep.ts'
 import { connectTables, type Send, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { type DirectoryOptions, openDirectory } from '../../shared/storage/table-store.ts'
-import type { Azurite } from './azurite.ts'
 import { createMeter, type Meter } from './meter.ts'
 import { connectionString, type TableService } from './simulator/table-service.ts'
 
@@ -33,10 +32,16 @@ type Options = {
 	readonly random?: () => number
 }
 
+/** A running table service. */
+export type TableAccount = { readonly connectionString: string }
+
 let count = 0
 
 /** Opens an empty directory whose store tries again without waiting. */
-export async function newDirectory(account: Azurite | TableService, options: Options = {}): Promise<TestDirectory> {
+export async function newDirectory(
+	account: TableAccount | TableService,
+	options: Options = {},
+): Promise<TestDirectory> {
 	const { intercept = (send: Send) => send, random = () => 1 } = options
 	const meter = createMeter()
 	const tenant = { name: 'acme', table: `test${process.pid}x${++count}` }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll } from 'vitest'
 import type { RelaySettings } from '../../functions/relay/relay.ts'
 import { type RequestEvent, respondWith } from '../../functions/respond.ts'
 import { createServices, type Services } from '../../functions/services.ts'
+import { startAzurite } from '../../local/azurite.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import { keyVaultSource } from '../../shared/auth/key-vault-source.ts'
@@ -12,7 +13,6 @@ import { tokenVerifier } from '../../shared/auth/tokens.ts'
 import type { Pause } from '../../shared/storage/table/retry.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
-import { startAzurite } from './azurite.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
 
@@ -85,7 +85,7 @@ export function useHost({
 
 	beforeAll(async () => {
 		const folder = await mkdtemp(join(tmpdir(), 'rollcall-test-'))
-		const azurite = await startAzurite()
+		const azurite = await startAzurite({ memory: true })
 		const settings = {
 			tables: { connectionString: azurite.connectionString },
 			tokens: { file: join(folder, 'tokens.json') },
@@ -104,7 +104,7 @@ export function useHost({
 
 	afterAll(async () => {
 		await running?.server.close()
-		await running?.azurite.stop()
+		await running?.azurite.close()
 		if (running !== undefined) await rm(running.folder, { recursive: true })
 	})
 

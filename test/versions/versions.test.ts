@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createServices } from '../../functions/services.ts'
+import { startAzurite } from '../../local/azurite.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import { connectTables, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { violationsIn } from '../support/audit.ts'
-import { startAzurite } from '../support/azurite.ts'
 import { type PackedApp, type PackedAppOptions, startPackedApp, unpack } from '../support/packed-app.ts'
 import { randomFrom } from '../support/simulator/table-service.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
@@ -35,11 +35,11 @@ beforeAll(async () => {
 	run('package.mjs')
 	await unpack(join(folder, 'dist/rollcall.zip'), join(folder, 'this'))
 	await unpack(`test/versions/${before}.zip`, join(folder, before))
-	azurite = await startAzurite()
+	azurite = await startAzurite({ memory: true })
 	tables = connectTables(azurite)
 }, 300_000)
 afterAll(async () => {
-	await azurite.stop()
+	await azurite.close()
 	await rm(folder, { recursive: true })
 })
 

@@ -6,8 +6,8 @@ import type { MembershipChange } from '../../../shared/storage/membership/operat
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
 import type { Send } from '../../../shared/storage/table/tables.ts'
 import { violationsIn } from '../../support/audit.ts'
-import { type Azurite, useAzurite } from '../../support/azurite.ts'
-import { newDirectory, type TestDirectory } from '../../support/directory.ts'
+import { useAzurite } from '../../support/azurite.ts'
+import { newDirectory, type TableAccount, type TestDirectory } from '../../support/directory.ts'
 import { withFaults } from '../../support/faults.ts'
 import { simulateTableService, type TableService } from '../../support/simulator/table-service.ts'
 
@@ -168,7 +168,7 @@ const simulated = (seed: number): TableService =>
 	simulateTableService({ seed, shares: { busy: 0.01, late: 0.005, shortPage: 0.1 }, isInterleaved: true })
 
 type RunOptions = {
-	readonly service?: TableService | Azurite
+	readonly service?: TableService | TableAccount
 	/** The number of steps of each worker. */
 	readonly stepsEach?: number
 	/** Changes what every process sends. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { startAzurite } from '../../../local/azurite.ts'
 import { connectTables, type TableRequest } from '../../../shared/storage/table/tables.ts'
 import { openTenants, parseTenantName, type TenantSettings } from '../../../shared/tenants/tenants.ts'
-import { startAzurite, useAzurite } from '../../support/azurite.ts'
+import { useAzurite } from '../../support/azurite.ts'
 import { type Fate, withFaults } from '../../support/faults.ts'
 import { createMeter } from '../../support/meter.ts'
 import { sequenceOfIds } from '../../support/sequence.ts'
@@ -25,11 +26,11 @@ function open({ fateOf = () => 'answered', connectionString = azurite().connecti
 
 /** A table service of its own, so that there is no table of tenants yet. */
 async function onNewAccount<T>(work: (connectionString: string) => Promise<T>): Promise<T> {
-	const { connectionString, stop } = await startAzurite()
+	const { connectionString, close } = await startAzurite({ memory: true })
 	try {
 		return await work(connectionString)
 	} finally {
-		await stop()
+		await close()
 	}
 }
 
