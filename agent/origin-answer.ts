@@ -84,7 +84,7 @@ function usable({ status, headers, type, body }: ReceivedAnswer): OriginAnswer |
 	if (isJsonType && encoding !== 'utf-16le' && encoding !== 'utf-16be') return { status, headers, body: plainBody }
 	const isOtherJson = type.endsWith('+json')
 	if (isOtherJson && status < 400) return { status, headers, body: plainBody }
-	// Without a type of JSON, text such as `404` is no SCIM answer, although it is valid JSON.
+	// If the Content-Type is not JSON, the answer is not SCIM, even if its text, such as `404`, is valid JSON.
 	if (typeof value !== 'object' || value === null || type === 'text/html') return undefined
 	if (isOtherJson) return scimError(status, headers, problemIn(value) ?? text)
 	return { status, headers: { ...headers, 'content-type': scimType }, body: plainBody }

@@ -217,7 +217,7 @@ type RepresentationInput = {
 }
 
 /**
- * Answers with a group and its members, of whom there may be a million. Each page of members goes from rows to bytes, so
+ * Answers with a group and its members. A group may have a million members. Each page of members goes from rows to bytes, so
  * that they are never in memory as objects all at once.
  */
 async function groupReply(call: Call, type: ResourceType, selection: Selection): Promise<ScimReply> {

@@ -131,7 +131,7 @@ const reactions: readonly { readonly row: KeyKind; readonly outcome?: Failure['k
 		{ row: 'group', outcome: 'missing', reaction: 'absent' },
 		// A large change is pending. Without it, a member that this change removes might be added by that one afterwards.
 		{ row: 'membersUnlocked', reaction: 'finish' },
-		// There is no user with the id to add.
+		// The user to add does not exist.
 		{ row: 'existence', reaction: 'refuse' },
 		// A user to add is a member already, or a user to remove is none.
 		{ row: 'member', reaction: 'narrow' },

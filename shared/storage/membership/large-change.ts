@@ -44,7 +44,7 @@ export const isLarge = (members: MembershipChange): boolean => operationCount(me
  * Commits a change together with the members that come or go: in one transaction if all of it fits, as a large change
  * otherwise. This is the one place that decides between the two.
  *
- * @throws ScimError 503 if the service stays away; 400 `invalidValue` for a member of a large change that is no user
+ * @throws ScimError 503 if the service stays away; 400 `invalidValue` if a member of a large change is not a user
  */
 export async function commitWithMembers<C extends Change>(
 	directory: Directory,

@@ -36,7 +36,7 @@ const addOperations = (groupId: string, member: Member): readonly Operation[] =>
 
 export const memberProperties = ({ display }: Member): Properties => memberRow.properties({ letter: 'u', display })
 
-/** Operations that fail if the user is no member any more. */
+/** Operations that fail if the user has left the group. */
 export const stayOperations = (groupId: string, userId: string): readonly Operation[] => [
 	touchUser(userId),
 	merge(memberRow.key(groupId, userId), {}),

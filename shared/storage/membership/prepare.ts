@@ -18,7 +18,7 @@ const width = 8
  * exist, and the deletion of one finds the pending membership.
  *
  * @returns false if another process has stopped the preparation
- * @throws ScimError 400 `invalidValue` for a member that is no user; then nothing is left
+ * @throws ScimError 400 `invalidValue` if a member is not a user; then all rows of the change are removed
  */
 export async function prepare(directory: Directory, large: LargeChange, change: MembershipChange): Promise<boolean> {
 	const slices = chunked(sliceOperations(large, change), slicesAtOnce)

@@ -168,7 +168,7 @@ async function isGroupDeleted(
 }
 
 /**
- * Removes what is left of a deleted user, and then the row that says that something is left.
+ * Removes the remaining memberships of a deleted user, and then the row `j|du|` that lists the user as unfinished.
  *
  * @param until milliseconds since 1970 at which to stop
  * @returns whether nothing is left

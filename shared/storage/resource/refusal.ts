@@ -9,7 +9,7 @@ import type { Operation } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import type { Failure } from '../transaction/commit.ts'
 
-/** What the client did that makes the operation fail: a value that is taken, a member that is no user. */
+/** The client's mistake that made the operation fail: a value that is taken, or a member that does not exist. */
 export function refusalOf(
 	{ kind }: Failure,
 	operation: Operation,
