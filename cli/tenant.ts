@@ -51,7 +51,11 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 				...portNoteOf(target),
 			].join('\n\n'),
 			json: {
-				...{ name, mode, url, token, version },
+				name,
+				mode,
+				url,
+				token,
+				version,
 				...(mode === 'relay' && { ...missingOf(relay), agentSettings: agentSettings(tenant, relay) }),
 			},
 		}
@@ -75,7 +79,12 @@ export const listTenants: TargetCommand = () => async (target) => {
 						...tenants.map(({ name, mode, format, created }) => [name, mode, formatInWords(format), created]),
 					]),
 		json: tenants.map(({ name, mode, format: { number, stage }, created }) => ({
-			...{ name, mode, format: number, formatStage: stage, created, url: target.urlOf(name) },
+			name,
+			mode,
+			format: number,
+			formatStage: stage,
+			created,
+			url: target.urlOf(name),
 		})),
 	}
 }

@@ -56,7 +56,8 @@ async function stageAfter(work: FormatWork, tenant: Tenant): Promise<TenantForma
 		table: work.tables.table(tenant.table, tenant.name),
 		pause: work.tables.pause,
 		position: tenant.format.position,
-		...{ now, until },
+		now,
+		until,
 	})
 	return position === undefined
 		? { since: now(), position: '', number, stage: 'complete' }

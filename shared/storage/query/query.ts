@@ -157,15 +157,13 @@ async function* userItems(
 ): AsyncGenerator<PageItem> {
 	let some: Row[] = []
 	let count = 0
+	const positionIn = (row: Row): Position => ({ key: row.RowKey.slice(prefix.length), id: idOf(row) })
 	const read = () =>
-		inParallel(some, async (row) => ({
-			...{ key: row.RowKey.slice(prefix.length), id: idOf(row) },
-			sized: await readResource(table, type, row),
-		}))
+		inParallel(some, async (row) => ({ ...positionIn(row), sized: await readResource(table, type, row) }))
 	for await (const row of rows) {
 		if (count++ === page.count) {
 			yield* await read()
-			yield { key: row.RowKey.slice(prefix.length), id: idOf(row), sized: undefined }
+			yield { ...positionIn(row), sized: undefined }
 			return
 		}
 		some.push(row)
