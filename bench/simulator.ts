@@ -64,8 +64,8 @@ process.on('message', async (message) => {
 	}
 	if (group !== undefined) {
 		const partitionKey = tenant.name
-		const existence = { t: 'u' }
-		const member = { t: 'u' }
+		const existence = existenceRow.properties({ letter: 'u' })
+		const member = memberRow.properties({ letter: 'u' })
 		for (let index = 0; index < group.members; index++) {
 			const id = ids('User')
 			service.load(tenant.table, { partitionKey, rowKey: existenceRow.key(id) }, existence)

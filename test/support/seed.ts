@@ -84,17 +84,10 @@ const loadedRows = (simulator: TableService, { name, table }: TestDirectory['ten
 	end: () => Promise.resolve(),
 })
 
-function propertiesIn(operation: Operation): LoadedProperties {
-	if (operation.kind !== 'insert' || !areLoadable(operation.properties)) {
-		throw new TypeError(`${operation.key} cannot be loaded`)
-	}
+function propertiesIn(operation: Operation): Properties {
+	if (operation.kind !== 'insert') throw new TypeError(`${operation.key} is not inserted, and cannot be loaded`)
 	return operation.properties
 }
-
-type LoadedProperties = Parameters<TableService['load']>[2]
-
-const areLoadable = (properties: Properties): properties is LoadedProperties =>
-	Object.values(properties).every((value) => typeof value !== 'object')
 
 function differenceIn(operation: Operation): CountDifference {
 	const properties = 'properties' in operation ? operation.properties : {}

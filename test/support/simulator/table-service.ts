@@ -1,3 +1,4 @@
+import type { Properties } from '../../../shared/storage/table/batch.ts'
 import type { Send, TableRequest, TableResponse } from '../../../shared/storage/table/tables.ts'
 import { type BatchOperation, type Keys, readBatch, target } from './batch.ts'
 import { checkKey, checkSize, type Entity, readEntity, ServiceRefusal } from './entity.ts'
@@ -38,7 +39,7 @@ export type TableService = {
 	/** The number of entities in a table. */
 	size(table: string): number
 	/** Stores an entity without a request and without checks. A test can load millions of entities quickly. */
-	load(table: string, keys: Keys, properties: Entity['properties']): void
+	load(table: string, keys: Keys, properties: Properties): void
 }
 
 /** For `connectTables`. Its requests go to `send` and not to this address. */
@@ -225,13 +226,18 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 		finishLate() {
 			for (const run of late.splice(0)) run()
 		},
-		load: (table, { partitionKey, rowKey }, properties) =>
-			partitionOf(table, partitionKey).set(rowKey, { entity: { properties, binary: noBinary }, etag: nextEtag() }),
+		load(table, { partitionKey, rowKey }, properties) {
+			if (!isWithoutBinaries(properties)) throw new TypeError(`${rowKey} has binary properties, which cannot be loaded`)
+			partitionOf(table, partitionKey).set(rowKey, { entity: { properties, binary: noBinary }, etag: nextEtag() })
+		},
 		size: (table) => [...rowsOf(table).values()].reduce((total, { size }) => total + size, 0),
 	}
 }
 
 const noBinary: ReadonlySet<string> = new Set()
+
+const isWithoutBinaries = (properties: Properties): properties is Entity['properties'] =>
+	Object.values(properties).every((value) => typeof value !== 'object')
 
 const answer = (status: number, text = '', headers: Readonly<Record<string, string>> = {}): TableResponse => ({
 	status,

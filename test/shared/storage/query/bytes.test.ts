@@ -5,8 +5,9 @@ import type { ResourceId, StoredResource } from '../../../../shared/scim/resourc
 import { groupType, type ResourceType, userType } from '../../../../shared/scim/resource-type.ts'
 import type { Page, Query, QueryResult } from '../../../../shared/storage/query/page.ts'
 import { rowsOf } from '../../../../shared/storage/rows/entity.ts'
-import { userRow } from '../../../../shared/storage/rows/schema.ts'
-import { merge, replace } from '../../../../shared/storage/table/batch.ts'
+import { userCopyRow } from '../../../../shared/storage/rows/indexes.ts'
+import { memberRow, userRow } from '../../../../shared/storage/rows/schema.ts'
+import { replace } from '../../../../shared/storage/table/batch.ts'
 import { newDirectory, type TestDirectory } from '../../../support/directory.ts'
 import { simulateTableService } from '../../../support/simulator/table-service.ts'
 
@@ -127,26 +128,14 @@ describe('a user that is over the limit because an older version stored it', () 
 		const others = ['a', 'z'].map((userName) => old.store.create(userType, { attributes: { userName, active: true } }))
 		await Promise.all(others)
 		id = created.id
-		const row = await old.table.get(userRow.key(id))
-		const attributes = JSON.stringify({ ...created.attributes, nickName })
 		// The row and its copies, as the older version wrote them.
-		const { index } = rowsOf(userType, { ...created, attributes: created.attributes })
-		const properties = userRow.properties({
-			id,
-			version: created.version,
-			created: created.created,
-			lastModified: created.lastModified,
-			attributes,
-		})
-		const copies = [...index.keys()].map((key) => replace(key, { id, big: true }, '*'))
-		expect(row).toBeDefined()
-		expect(
-			await old.table.transaction(
-				[replace(userRow.key(id), properties, '*'), merge(userRow.key(id), { ac: true }), ...copies].filter(
-					(_, at) => at !== 1,
-				),
-			),
-		).toEqual({ kind: 'done' })
+		const { attributes: usual, version, ...times } = created
+		const attributes = JSON.stringify({ ...usual, nickName })
+		const properties = userRow.properties({ ...times, version, attributes })
+		const copy = userCopyRow.properties({ id, isReference: true })
+		const copies = [...rowsOf(userType, created).index.keys()].map((key) => replace(key, copy, '*'))
+		const outcome = await old.table.transaction([replace(userRow.key(id), properties, '*'), ...copies])
+		expect(outcome).toEqual({ kind: 'done' })
 	})
 
 	const read = () => old.store.get(userType, id)
@@ -203,8 +192,8 @@ test('a page of groups with their members ends behind 20,000 members, and the ne
 		const { id } = await store.create(groupType, { attributes: { displayName: `Group ${index}` } })
 		groups.push(id)
 		for (let member = 0; member < count; member++) {
-			const rowKey = `m|${id}|${member.toString(16).padStart(32, '0')}`
-			simulator.load(tenant.table, { partitionKey: tenant.name, rowKey }, { t: 'u' })
+			const rowKey = memberRow.key(id, member.toString(16).padStart(32, '0'))
+			simulator.load(tenant.table, { partitionKey: tenant.name, rowKey }, memberRow.properties({ letter: 'u' }))
 		}
 	}
 	const read = async (query: Omit<Query, 'page' | 'include'>) => {
