@@ -1,3 +1,4 @@
+import type { Credential } from '../shared/auth/credential.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
 import type { ScimError } from '../shared/scim/error.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
@@ -17,6 +18,8 @@ export type HealthCheck = {
 /** An authenticated request to one tenant, independent of the transport. */
 export type Call = {
 	readonly tenant: Tenant
+	/** With what the request was authenticated. */
+	readonly credential: Credential
 	readonly store: ResourceStore
 	readonly ids: IdGenerator
 	/** Takes the deviations from RFC 7643 and RFC 7644 that were tolerated in the request, for the log. */

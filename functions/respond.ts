@@ -1,5 +1,6 @@
 import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
+import type { Credential } from '../shared/auth/credential.ts'
 import { loggable } from '../shared/fault.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
@@ -105,13 +106,13 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
-	const tenant = await authenticate(request, services, name).catch((error: unknown) => {
+	const { tenant, credential } = await authenticate(request, services, name).catch((error: unknown) => {
 		throw services.turns.refusalOf(error)
 	})
 	labels.tenant = name
 	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
-	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, match, turn }))
+	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
 }
 
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
@@ -130,11 +131,11 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 /** The answer to an unknown tenant is the same as to a wrong token, so that a caller cannot find out names of tenants. */
 async function authenticate(request: ScimRequest, services: Services, name: string) {
 	const token = parseBearer(request.headers.get('authorization'))
-	const [tenant, isAccepted] = await Promise.all([services.tenants.getTenant(name), services.accepts(name, token)])
-	if (tenant === undefined || !isAccepted) {
+	const [tenant, credential] = await Promise.all([services.tenants.getTenant(name), services.authenticate(name, token)])
+	if (tenant === undefined || credential === undefined) {
 		throw unauthorized('the token is not one of this tenant', 'Bearer realm="scim", error="invalid_token"')
 	}
-	return tenant
+	return { tenant, credential }
 }
 
 function handlerOf({ route }: PathMatch, method: string, pathname: string): Handler {
@@ -153,6 +154,7 @@ const allowed = (here: Handlers): readonly string[] => [
 type CallContext = AnswerContext & {
 	readonly url: URL
 	readonly tenant: Call['tenant']
+	readonly credential: Credential
 	readonly match: PathMatch
 	readonly turn: Turn
 }
@@ -163,13 +165,14 @@ function liveness(method: string): ScimReply {
 }
 
 function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {
-	const { url, baseUrl, tenant, services, match, requestId, labels, quirks, turn } = context
+	const { url, baseUrl, tenant, credential, services, match, requestId, labels, quirks, turn } = context
 	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
 	const { headers } = request
 	return {
 		tenant,
+		credential,
 		store: services.open(tenant),
 		ids: services.ids,
 		quirks,

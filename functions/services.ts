@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { fileSource } from '../shared/auth/file-source.ts'
 import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
-import { tokenVerifier } from '../shared/auth/tokens.ts'
+import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { userType } from '../shared/scim/resource-type.ts'
@@ -25,8 +25,7 @@ import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 /** The services that all requests share. They are made once. */
 export type Services = {
 	readonly tenants: Tenants
-	/** Says whether a token belongs to the tenant. Rejects with a ScimError 503 if the tokens cannot be read. */
-	readonly accepts: (tenant: string, token: string) => Promise<boolean>
+	readonly authenticate: TokenVerifier
 	/** The directory of a tenant. */
 	readonly open: (tenant: Tenant) => ResourceStore
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
@@ -86,7 +85,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
-		accepts: tokenVerifier({ source, isTenant, now }),
+		authenticate: tokenVerifier({ source, isTenant, now }),
 		open,
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { isInDate, isStoredDigest, newest, type TenantTokenSource, type Token } from './tokens.ts'
@@ -69,13 +69,18 @@ export async function changeTokens(
 	await rename(draft, path)
 }
 
-const tokenOf = ({ value, created, enabled = true, notBefore, expires }: ListedToken): readonly Token[] => {
+/** The id of a token in the file: the beginning of the SHA-256 of what is stored. */
+export const listedTokenId = ({ value }: ListedToken): string =>
+	createHash('sha256').update(value).digest('hex').slice(0, 12)
+
+const tokenOf = (token: ListedToken): readonly Token[] => {
+	const { value, created, enabled = true, notBefore, expires } = token
 	const dates = {
 		created: Date.parse(created),
 		...(notBefore !== undefined && { notBefore: Date.parse(notBefore) }),
 		...(expires !== undefined && { expires: Date.parse(expires) }),
 	}
-	return enabled ? [{ ...dates, value }] : []
+	return enabled ? [{ ...dates, id: listedTokenId(token), scope: 'scim', value }] : []
 }
 
 type TokensFile = Map<string, readonly ListedToken[]>

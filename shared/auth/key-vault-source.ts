@@ -56,12 +56,15 @@ type SecretQuery = {
 async function readTokens(lookUp: SecretQuery, now: number): Promise<readonly Token[]> {
 	const versions = newest(await versionsOf(lookUp), now)
 	// A name without a secret costs as many requests as a tenant with one token. The time does not tell a caller which it is.
-	if (versions.length === 0) await tokenOf(lookUp, { version: '', created: 0 })
+	if (versions.length === 0) await tokenOf(lookUp, noVersion)
 	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
 	return tokens.flat()
 }
 
-type SecretVersion = Omit<Token, 'value'> & { readonly version: string }
+/** A version of a secret. Its id is the version. */
+type SecretVersion = Omit<Token, 'value'>
+
+const noVersion: SecretVersion = { id: '', scope: 'scim', created: 0 }
 
 /** The enabled versions; none if the secret does not exist. Throws every other error, which says nothing about tokens. */
 async function versionsOf({ client, name, abortSignal }: SecretQuery): Promise<readonly SecretVersion[]> {
@@ -78,20 +81,18 @@ async function versionsOf({ client, name, abortSignal }: SecretQuery): Promise<r
 }
 
 const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProperties): SecretVersion => ({
-	version,
+	id: version,
+	scope: 'scim',
 	created: createdOn?.getTime() ?? 0,
 	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
 	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
 })
 
 /** One token; none if the version was disabled or deleted after it was listed. */
-async function tokenOf(
-	{ client, name, abortSignal }: SecretQuery,
-	{ version, ...dates }: SecretVersion,
-): Promise<Token[]> {
+async function tokenOf({ client, name, abortSignal }: SecretQuery, version: SecretVersion): Promise<Token[]> {
 	try {
-		const { value } = await client.getSecret(name, { version, abortSignal })
-		return value === undefined ? [] : [{ ...dates, value }]
+		const { value } = await client.getSecret(name, { version: version.id, abortSignal })
+		return value === undefined ? [] : [{ ...version, value }]
 	} catch (error) {
 		if (isGone(error)) return []
 		throw error

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import { unavailable } from '../scim/error.ts'
+import type { Credential } from './credential.ts'
 
 /** The dates of a token, in milliseconds since 1970. It is valid from `notBefore` and no longer valid at `expires`. */
 export type TokenDates = {
@@ -10,7 +11,7 @@ export type TokenDates = {
 }
 
 /** `value` is the token itself, or the digest that is stored in its place. */
-export type Token = TokenDates & { readonly value: string }
+export type Token = TokenDates & Credential & { readonly value: string }
 
 /**
  * Reads the tokens of a tenant that are enabled and valid at the time `now` or later; none if there is no such tenant.
@@ -19,11 +20,11 @@ export type Token = TokenDates & { readonly value: string }
 export type TenantTokenSource = (tenant: string, now: number) => Promise<readonly Token[]>
 
 /**
- * Says whether a token belongs to a tenant.
+ * Answers which credential of a tenant a token is; undefined if it is none of this tenant.
  *
  * Rejects with a ScimError 503 if the tokens cannot be read. A 401 instead would send an Entra job into quarantine.
  */
-export type TokenVerifier = (tenant: string, token: string) => Promise<boolean>
+export type TokenVerifier = (tenant: string, token: string) => Promise<Credential | undefined>
 
 type TokenVerifierOptions = {
 	readonly source: TenantTokenSource
@@ -48,7 +49,7 @@ const maxTenants = 10_000
 const maxTokens = 4
 
 /** A token of which we keep only the SHA-256. */
-type TokenDigest = TokenDates & { readonly digest: Buffer }
+type TokenDigest = TokenDates & { readonly digest: Buffer; readonly credential: Credential }
 
 /** The known tokens of a tenant, newest first, as they were at the time `read`. */
 type TenantTokens = {
@@ -102,7 +103,7 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		entry.asked = asked
 		try {
 			const tokens = await source(tenant, asked)
-			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: storedDigest(value) }))
+			entry.tokens = newest(tokens, asked).map(tokenDigestOf)
 			entry.read = asked
 			if (entry.tokens.length > 0) unknownNames.delete(tenant)
 			delete entry.failure
@@ -124,16 +125,16 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		const current = entries.get(tenant)
 		// Otherwise, what a reader of the store finds there would be a token.
 		const isRefused = isStoredDigest(token)
-		const isKnown = !isRefused && isAccepted(current, digest, now())
-		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
+		const known = isRefused ? undefined : credentialOf(current, digest, now())
+		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return undefined
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
-		if (isKnown && age < freshFor) return true
+		if (known !== undefined && age < freshFor) return known
 		const pendingRead = entry.pendingRead !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
-		if (isKnown && age < usableUnread) return true
+		if (known !== undefined && age < usableUnread) return known
 		await pendingRead
-		if (!isRefused && isAccepted(entry, digest, now())) return true
-		if (entry.failure === undefined) return false
+		const found = isRefused ? undefined : credentialOf(entry, digest, now())
+		if (found !== undefined || entry.failure === undefined) return found
 		// The token may be new or wrong: only the source can tell.
 		const seconds = Math.max(1, Math.ceil(pauseLeft(entry, now()) / second))
 		throw unavailable('the tokens cannot be read at the moment', seconds, entry.failure.cause)
@@ -174,21 +175,26 @@ const markedDigest = (digest: Buffer): string => `${digestMark}${digest.toString
 function storedDigest(value: string): Buffer {
 	if (!isStoredDigest(value)) return digestOf(value)
 	const digest = Buffer.from(value.slice(digestMark.length), 'base64url')
-	return digest.length === noDigest.digest.length && markedDigest(digest) === value ? digest : noDigest.digest
+	return digest.length === noDigest.length && markedDigest(digest) === value ? digest : noDigest
 }
 
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 
 /** A digest that no token has. */
-const noDigest: TokenDigest = { created: 0, digest: Buffer.alloc(32) }
+const noDigest = Buffer.alloc(32)
+
+const tokenDigestOf = ({ value, id, label, scope, ...dates }: Token): TokenDigest => ({
+	...dates,
+	digest: storedDigest(value),
+	credential: { id, ...(label !== undefined && { label }), scope },
+})
 
 /** Constant time: compares with every token, or with a dummy if there are none. */
-function isAccepted(entry: TenantTokens | undefined, digest: Buffer, now: number): boolean {
+function credentialOf(entry: TenantTokens | undefined, digest: Buffer, now: number): Credential | undefined {
 	const tokens = usableTokens(entry, now)
 	const current = tokens.filter((token) => isInDate(token, now)).slice(0, maxTokens)
-	return (current.length === 0 ? [noDigest] : current)
-		.map((token) => timingSafeEqual(token.digest, digest))
-		.includes(true)
+	if (current.length === 0) timingSafeEqual(noDigest, digest)
+	return current.filter((token) => timingSafeEqual(token.digest, digest))[0]?.credential
 }
 
 const usableTokens = (entry: TenantTokens | undefined, now: number): readonly TokenDigest[] =>

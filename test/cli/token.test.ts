@@ -19,12 +19,12 @@ const run = (line: string) => rollcall([...line.split(' '), '--data', folder])
 const json = async (line: string) => jsonOf(await run(`${line} --json`))
 
 /** Verifies a token as a host that starts at this time does. */
-const accepts = (token: string, time = Date.now()) =>
-	tokenVerifier({
+const accepts = async (token: string, time = Date.now()) =>
+	(await tokenVerifier({
 		source: fileSource(join(folder, 'tokens.json'), {}),
 		isTenant: async () => true,
 		now: () => time,
-	})('acme', token)
+	})('acme', token)) !== undefined
 
 const hour = 3_600_000
 

@@ -32,7 +32,7 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 		client: { disableChallengeResourceVerification: true, tlsOptions: { ca: vault.certificate } },
 	})
 	const isTenant = async (name: string) => (await created.tenants.getTenant(name)) !== undefined
-	const respond = respondWith({ ...created, accepts: tokenVerifier({ source, isTenant, now: created.now }) })
+	const respond = respondWith({ ...created, authenticate: tokenVerifier({ source, isTenant, now: created.now }) })
 	const ask = async (tenant: string, token: string) => {
 		const headers = new Headers({ authorization: `Bearer ${token}` })
 		const url = `https://localhost/scim/${tenant}/ServiceProviderConfig`

@@ -48,9 +48,9 @@ export async function startEdge({
 		{ tables: { connectionString }, tokens: { file: '/none' }, ...(rate && { rate }) },
 		{ intercept: (send) => meter.intercept(intercept(send)), pause, now: clock.now, timer: clock.timer },
 	)
-	const source = async () => [{ value: 'right', created: 0 }]
+	const source = async () => [{ value: 'right', id: 'right', scope: 'scim' as const, created: 0 }]
 	const isTenant = async (name: string) => (await created.tenants.getTenant(name)) !== undefined
-	const services = revise({ ...created, accepts: tokenVerifier({ source, isTenant, now: clock.now }) })
+	const services = revise({ ...created, authenticate: tokenVerifier({ source, isTenant, now: clock.now }) })
 	const respond = respondWith(services)
 	const events: RequestEvent[] = []
 	return {

@@ -97,7 +97,7 @@ export function useHost({
 			...(pause && { pause }),
 			...(now && { now }),
 		})
-		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
+		services = vault === undefined ? created : { ...created, authenticate: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })
 		running = { folder, server, azurite }
 	})

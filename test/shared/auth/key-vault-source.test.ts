@@ -28,7 +28,14 @@ function open(options: Partial<VaultOptions> = {}) {
 		...options,
 	})
 	const verify = tokenVerifier({ source, isTenant: async () => true, now: () => clock.time })
-	return { vault, identity, clientId, clock, source, accepts: (token: string) => verify('acme', token) }
+	return {
+		vault,
+		identity,
+		clientId,
+		clock,
+		source,
+		accepts: async (token: string) => (await verify('acme', token)) !== undefined,
+	}
 }
 
 const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
@@ -40,8 +47,15 @@ describe('the tokens of a tenant in Key Vault', () => {
 		const second = vault.add(secret, { value: 'second', created: at(20) })
 		vault.add('scim-token-globex', { value: 'third', created: at(0) })
 		expect(await source('acme', start + 3600_000)).toEqual([
-			{ value: 'second', created: start + 20_000 },
-			{ value: 'first', created: start, notBefore: start + 10_000, expires: start + 7200_000 },
+			{ id: second, scope: 'scim', value: 'second', created: start + 20_000 },
+			{
+				id: first,
+				scope: 'scim',
+				value: 'first',
+				created: start,
+				notBefore: start + 10_000,
+				expires: start + 7200_000,
+			},
 		])
 		expect(vault.requests[0]).toBe(`/secrets/${secret}/versions`)
 		expect(new Set(vault.requests.slice(1))).toEqual(
