@@ -8,6 +8,7 @@ import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
+import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers, type Method } from './handlers.ts'
@@ -119,6 +120,7 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
 	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
+	requireKnownSettings(tenant)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {

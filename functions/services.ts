@@ -67,7 +67,6 @@ export async function createServices(settings: Settings, options: ServicesOption
 			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
-	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
 		tables,
@@ -77,11 +76,8 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
-	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
-		directories.set(tenant.table, opened)
-		return opened
-	}
+	// A directory has no state of its own. Opened each time, it has the tenant's settings as they are now.
+	const open = (tenant: Tenant): ResourceStore => openDirectory({ ...opening, tenant })
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
