@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
+import { shellWord } from '../shared/cli/shell-word.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { nearest } from '../shared/scim/nearest.ts'
 import type { Command, Invocation } from './command.ts'
 import { commandHelp, help } from './help.ts'
 import { declared, type Option } from './options.ts'
-import { shellWord } from './program.ts'
 
 /** A parsed command line: a command to run, or a text to print. */
 export type ParsedCommandLine =

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
+import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
 import type { TargetCommand } from './command.ts'
@@ -133,12 +134,13 @@ export const showTenant: TargetCommand =
 /** Counts the users and groups of a tenant. */
 export async function countsOf(target: DeploymentTarget, tenant: Tenant) {
 	const store = target.open(tenant)
+	const types = typesOf(tenant)
 	const count = async (type: ResourceType) => {
 		// Only a page by cursor may lack a total.
 		const { totalResults = 0 } = await store.query(type, { page: { startIndex: 1, count: 0 } })
 		return totalResults
 	}
-	const [users, groups] = await Promise.all([count(userType), count(groupType)])
+	const [users, groups] = await Promise.all([count(types.User), count(types.Group)])
 	return { users, groups }
 }
 

@@ -8,6 +8,7 @@ import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers, type Method } from './handlers.ts'
@@ -181,6 +182,7 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 	return {
 		tenant,
 		credential,
+		types: typesOf(tenant),
 		store: services.open(tenant, actorOf(request, context)),
 		ids: services.ids,
 		quirks,

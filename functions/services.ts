@@ -5,7 +5,7 @@ import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
-import { userType } from '../shared/scim/resource-type.ts'
+import { builtInTypes } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
@@ -94,7 +94,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>
 				Promise.all([
-					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
+					check('tables', () => open(tenant).get(builtInTypes.User, ids('User')), { now, timer }),
 					check('tokens', () => source(tenant.name, now()), { now, timer }),
 					...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, { now, timer })] : []),
 				]),

@@ -1,8 +1,9 @@
 import type { Member, ResourceId, StoredResource } from '../../shared/scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import type { ResourceType } from '../../shared/scim/resource-type.ts'
 import { positionOf } from '../../shared/storage/query/order.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { chunked, inParallel } from '../../shared/storage/table/parallel.ts'
+import { typesOf } from '../../shared/tenants/resource-types.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { CommandEnvironment, TargetCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
@@ -95,24 +96,22 @@ const writeRecords = (
 	})
 
 /** The lines that are still missing from an export, in chunks of several lines. */
-async function* linesOf(
-	store: ResourceStore,
-	{ name, table }: Tenant,
-	progress: ExportProgress,
-): AsyncGenerator<string> {
+async function* linesOf(store: ResourceStore, tenant: Tenant, progress: ExportProgress): AsyncGenerator<string> {
+	const { name, table } = tenant
+	const types = typesOf(tenant)
 	const { counts, groups } = progress
 	if (progress.began === undefined) {
 		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
 	}
 	// Groups follow all users, and memberships follow all groups, even if other clients create resources during the export.
 	if (counts.groups === 0) {
-		for await (const page of pagesOf(store, userType, progress.user)) {
+		for await (const page of pagesOf(store, types.User, progress.user)) {
 			counts.users += page.length
 			yield page.map((user) => lineOf({ type: 'User', ...contentOf(user) })).join('')
 		}
 	}
 	if (!progress.hasAllGroups) {
-		for await (const page of pagesOf(store, groupType, groups.at(-1))) {
+		for await (const page of pagesOf(store, types.Group, groups.at(-1))) {
 			counts.groups += page.length
 			groups.push(...page.map(({ id }) => id))
 			yield page.map((group) => lineOf({ type: 'Group', ...contentOf(group) })).join('')

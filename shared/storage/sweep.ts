@@ -1,6 +1,6 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
-import { resourceTypes } from '../scim/resource-type.ts'
+import { typeNames } from '../scim/resource-type.ts'
 import { trimFeed } from './feed.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
@@ -47,7 +47,7 @@ export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: Sw
 			failures.push(error)
 		}
 	}
-	for (const type of resourceTypes) await foldAll(directory.table, type)
+	for (const name of typeNames) await foldAll(directory.table, { name })
 	return { finished, feedEntriesRemoved: await trimFeed(directory, until), failures }
 }
 

@@ -1,7 +1,7 @@
 import { ScimError } from '../../scim/error.ts'
 import { kindOfId } from '../../scim/id.ts'
 import type { ResourceId } from '../../scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../scim/resource-type.ts'
+import type { ResourceType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
 import { finishPendingChange, workLimit } from '../membership/apply.ts'
 import { memberIdIn } from '../membership/effective-change.ts'
@@ -35,6 +35,8 @@ import { removeRows } from '../transaction/remove-rows.ts'
 
 type Deletion = 'deleted' | 'absent' | 'stale'
 
+type DeletionRequest = { readonly id: string; readonly condition: VersionCondition | undefined }
+
 /** Deletes a resource, whose memberships go with it. */
 export async function deleteResource(
 	directory: Directory,
@@ -43,10 +45,13 @@ export async function deleteResource(
 	condition?: VersionCondition,
 ): Promise<Deletion> {
 	if (kindOfId(id) !== type.name) return 'absent'
-	const deletion = await (type.name === 'User' ? deleteUser : deleteGroup)(directory, id, condition)
+	const deletion = await (type.name === 'User' ? deleteUser : deleteGroup)(directory, type, { id, condition })
 	if (deletion === 'deleted') await foldNowAndThen(directory, type)
 	return deletion
 }
+
+/** What an entry of the feed and the counts say of a user. */
+const user = { name: 'User' } as const
 
 /** How many transactions of a long deletion are under way at once. */
 const width = 4
@@ -60,7 +65,11 @@ const leavesAtOnce = 33
  * user to a group touches that row. Memberships that do not fit are marked before and removed afterwards. A marked
  * membership counts only while the existence row is there.
  */
-async function deleteUser(directory: Directory, id: string, condition?: VersionCondition): Promise<Deletion> {
+async function deleteUser(
+	directory: Directory,
+	type: ResourceType,
+	{ id, condition }: DeletionRequest,
+): Promise<Deletion> {
 	const { table, pause } = directory
 	const leaving = { directory, userId: id, deletedGroups: new Set<string>() }
 	return untilAnswered(pause, async () => {
@@ -76,7 +85,7 @@ async function deleteUser(directory: Directory, id: string, condition?: VersionC
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
-			...indexKeysOf(userType, resource).map((key) => remove(key)),
+			...indexKeysOf(type, resource).map((key) => remove(key)),
 		]
 		if (4 * groupIds.length <= maxOperations - own.length - 1) {
 			return (await leave(leaving, groupIds, own)) ? 'deleted' : undefined
@@ -117,7 +126,7 @@ async function leave(
 		const moved = groupRow.properties({ version: operation, lastModified: timestamp(directory) })
 		const operations = [
 			...own,
-			...(isDeletion ? [countBy(userType, { operation, id: userId, difference: -1 })] : []),
+			...(isDeletion ? [countBy(user, { operation, id: userId, difference: -1 })] : []),
 			...groupIds.flatMap((groupId) => [
 				...removeOperations(groupId, userId),
 				...(deletedGroups.has(groupId) ? [] : [merge(groupRow.key(groupId), moved)]),
@@ -126,7 +135,7 @@ async function leave(
 		]
 		const outcome = await commit(directory, {
 			operation,
-			entry: { kind: isDeletion ? 'delete' : 'unlink', type: userType, id: userId, changed: groupIds },
+			entry: { kind: isDeletion ? 'delete' : 'unlink', type: user, id: userId, changed: groupIds },
 			operations,
 		})
 		if (outcome.kind === 'done') return true
@@ -191,7 +200,11 @@ export async function finishUserDeletion(directory: Directory, userId: string, u
 }
 
 /** The group goes in one transaction. From then on no reader sees its memberships; they are removed afterwards. */
-async function deleteGroup(directory: Directory, id: string, condition?: VersionCondition): Promise<Deletion> {
+async function deleteGroup(
+	directory: Directory,
+	type: ResourceType,
+	{ id, condition }: DeletionRequest,
+): Promise<Deletion> {
 	const { table, pause, ids } = directory
 	const deletion = await untilAnswered(pause, async () => {
 		const row = await table.get(groupRow.key(id))
@@ -205,13 +218,13 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 		const operation = ids('Operation')
 		const outcome = await commit(directory, {
 			operation,
-			entry: { kind: 'delete', type: groupType, id },
+			entry: { kind: 'delete', type, id },
 			operations: [
 				remove(row.RowKey, etagOf(row)),
 				remove(existenceRow.key(id)),
 				remove(membersUnlockedRow.key(id)),
-				...indexKeysOf(groupType, resource).map((key) => remove(key)),
-				countBy(groupType, { operation, id, difference: -1 }),
+				...indexKeysOf(type, resource).map((key) => remove(key)),
+				countBy(type, { operation, id, difference: -1 }),
 				insert(deletedGroupRow.key(id), {}),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.
 				nameLatestChange(id, { operation, isPending: false }),

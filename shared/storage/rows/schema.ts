@@ -167,7 +167,7 @@ export const sliceKey = ({ groupId, operation }: LargeChange, number: number | '
 const letters = { User: 'u', Group: 'g' } as const satisfies Record<ResourceType['name'], string>
 
 /** The existence row and the rows of counts tell users from groups by a letter. */
-export const letterOf = ({ name }: ResourceType): 'u' | 'g' => letters[name]
+export const letterOf = ({ name }: Pick<ResourceType, 'name'>): 'u' | 'g' => letters[name]
 
 export const countRow = rowKind({
 	parts: ['letter'],
@@ -190,7 +190,7 @@ export const countDifferenceRow = rowKind({
 })
 
 /** All rows of the count of a type. */
-export const countKeys = (type: ResourceType): string => `n|${letterOf(type)}|`
+export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
 
 /** The last part of a key. */
 export const lastPartOf = (key: string): string => key.slice(key.lastIndexOf('|') + 1)

@@ -8,7 +8,7 @@ import type { Outcome } from '../table/tables.ts'
 /** An entry in the feed of changes: what happened to which resource, and to which of its attributes or members. */
 export type FeedEntry = {
 	readonly kind: 'create' | 'update' | 'members' | 'unlink' | 'delete'
-	readonly type: ResourceType
+	readonly type: Pick<ResourceType, 'name'>
 	readonly id: string
 	readonly changed?: readonly string[]
 }
