@@ -16,6 +16,8 @@ export const declared = {
 	agent: { type: 'string', multiple: true },
 	authorization: { type: 'string' },
 	'patch-as-post': { type: 'string' },
+	scope: { type: 'string' },
+	label: { type: 'string' },
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },

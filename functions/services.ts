@@ -6,6 +6,7 @@ import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { userType } from '../shared/scim/resource-type.ts'
+import { storeLastUse } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
@@ -15,10 +16,11 @@ import { formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { check, rememberChecks } from './health.ts'
+import { type LastUses, openLastUses } from './last-use.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { systemTimer, type Timer } from './timer.ts'
+import { backgroundTimer, systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
 import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 
@@ -26,6 +28,8 @@ import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 export type Services = {
 	readonly tenants: Tenants
 	readonly authenticate: TokenVerifier
+	/** Takes the uses of credentials. */
+	readonly lastUses: LastUses
 	/** The directory of a tenant. */
 	readonly open: (tenant: Tenant) => ResourceStore
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
@@ -50,11 +54,13 @@ export type ServicesOptions = ConnectOptions & {
 	readonly now?: () => number
 	/** The timer of the machine if left out. */
 	readonly timer?: Timer
+	/** Runs what no request waits for; by the timer of the machine if left out. */
+	readonly later?: Timer
 }
 
 /** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
-	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer } = options
+	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer, later = backgroundTimer } = options
 	const ids = idGenerator(now, randomHex)
 	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
 	const tables = connectTables(await accountOf(settings), {
@@ -86,6 +92,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 	return {
 		tenants,
 		authenticate: tokenVerifier({ source, isTenant, now }),
+		lastUses: openLastUses({
+			store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+			now,
+			later,
+		}),
 		open,
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
