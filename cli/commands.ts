@@ -65,7 +65,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token add',
 		parameters: ['NAME'],
-		options: [],
+		options: ['scope', 'label'],
 		summary: 'add a token to a tenant and print it, this one time only',
 		work: addToken,
 	}),
@@ -86,8 +86,8 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
-		options: ['overlap'],
-		summary: 'add a token and set an expiry date for the older ones',
+		options: ['scope', 'label', 'overlap'],
+		summary: 'add a token and set an expiry date for the older ones of the same scope',
 		work: rotateToken,
 	}),
 	targetCommand({

@@ -20,6 +20,8 @@ export const declared = {
 	'app-host': { type: 'string' },
 	mode: { type: 'string' },
 	...settingOptions,
+	scope: { type: 'string' },
+	label: { type: 'string' },
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },

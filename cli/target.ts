@@ -6,6 +6,7 @@ import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { readLastUses } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
@@ -24,6 +25,8 @@ import { vaultTokens } from './vault-tokens.ts'
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
+	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
 	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
 	/** The Tenant URL. */
@@ -155,6 +158,7 @@ async function targetOf({
 	return {
 		tenants,
 		tokens,
+		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		open: (tenant) =>
 			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkVersion(tenant.name)),
 		urlOf: (name) => `${origin}/scim/${name}`,

@@ -6,6 +6,7 @@ import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { storeLastUse } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
@@ -17,10 +18,11 @@ import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenant
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
+import { type LastUses, openLastUses } from './last-use.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { systemTimer, type Timer } from './timer.ts'
+import { backgroundTimer, systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
 import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 
@@ -31,6 +33,8 @@ export type Services = {
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
+	/** Takes the uses of credentials. */
+	readonly lastUses: LastUses
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -53,11 +57,13 @@ export type ServicesOptions = ConnectOptions & {
 	readonly now?: () => number
 	/** The timer of the machine if left out. */
 	readonly timer?: Timer
+	/** Runs what no request waits for; by the timer of the machine if left out. */
+	readonly later?: Timer
 }
 
 /** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
-	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer } = options
+	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer, later = backgroundTimer } = options
 	const ids = idGenerator(now, randomHex)
 	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
 	const tables = connectTables(await accountOf(settings), {
@@ -86,6 +92,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 	return {
 		tenants,
 		authenticate: tokenVerifier({ source, isTenant, now }),
+		lastUses: openLastUses({
+			store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+			now,
+			later,
+		}),
 		open,
 		clients: rememberClients(),
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),

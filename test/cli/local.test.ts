@@ -34,6 +34,7 @@ async function served<T>(work: (url: string) => Promise<T>): Promise<T> {
 		return await work(server.url)
 	} finally {
 		await server.close()
+		await services.lastUses.flush()
 		await azurite.close()
 	}
 }
@@ -55,6 +56,8 @@ describe('rollcall tenant', () => {
 			expect(await statusOf(`${url}/scim/acme/Users`, `${token}x`)).toBe(401)
 		})
 		expect(existsSync(join(data, 'lock'))).toBe(false)
+		const [{ created, lastUsed }] = await json('token list acme')
+		expect(Date.parse(lastUsed) - Date.parse(created)).toBeGreaterThan(0)
 	})
 
 	test('add refuses a second tenant of the same name', async () => {

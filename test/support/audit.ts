@@ -65,6 +65,7 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 		case 'feed':
 		case 'count':
 		case 'index':
+		case 'credential':
 			return []
 	}
 }
@@ -86,6 +87,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	prepared: schema.preparedChangeRow.columns,
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
+	credential: schema.lastUseRow.columns,
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']

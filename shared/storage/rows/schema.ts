@@ -189,6 +189,13 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+export const lastUseRow = rowKind({
+	parts: ['credential'],
+	key: (credential) => `o|u|${credential}`,
+	meaning: 'When a credential was last used. Each process writes the row at most once an hour.',
+	columns: { used: text('at', 'the time: RFC 3339, UTC') },
+})
+
 /** All rows of the count of a type. */
 export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
 
@@ -208,6 +215,7 @@ export type KeyKind =
 	| 'feed'
 	| 'count'
 	| 'index'
+	| 'credential'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
@@ -221,6 +229,7 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	n: 'count',
 	x: 'index',
 	y: 'index',
+	o: 'credential',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
 	'j|gp': 'prepared',
