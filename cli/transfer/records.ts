@@ -46,8 +46,13 @@ export type ExportRecord = z.infer<typeof recordSchema>
 
 export type ExportCounts = { readonly users: number; readonly groups: number; readonly memberships: number }
 
-/** A line of an export file. `end` is the offset of the first byte after it. */
-export type ExportLine = { readonly number: number; readonly record: ExportRecord; readonly end: number }
+/** A line of an export file: its number, its bytes, and the offset of the first byte after it. */
+export type ExportLine = {
+	readonly number: number
+	readonly record: ExportRecord
+	readonly size: number
+	readonly end: number
+}
 
 type RecordSource = {
 	/** The name of the file, for messages. */
@@ -67,7 +72,7 @@ export async function* recordsIn(
 	for await (const { bytes, end, isEnded } of linesOf(handle)) {
 		number++
 		if (bytes.length > 0 && (isEnded || isLoose)) {
-			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), end }
+			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), size: bytes.length, end }
 		}
 	}
 }
