@@ -1,9 +1,9 @@
-import * as z from 'zod'
 import { readBytes } from '../../shared/http/body.ts'
 import type { ScimRequest } from '../../shared/http/request.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
 import type { TokenSource } from '../../shared/relay/token-cache.ts'
 import { unavailable } from '../../shared/scim/error.ts'
+import { allProblems, wording } from '../../shared/scim/wording.ts'
 import { relaySettings } from '../../shared/tenants/relay-settings.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { type RelayedRequest, type RelaySender, relaySender, type SenderOptions, type SendRelayed } from './sender.ts'
@@ -40,8 +40,8 @@ function senderOptions(
 	identityToken: TokenSource,
 ): SenderOptions {
 	if (relay === undefined) throw misconfigured('the app setting ROLLCALL_RELAY_NAMESPACE is missing')
-	const parsed = relaySettings.safeParse(settings)
-	if (!parsed.success) throw misconfigured(`the settings of the tenant: ${z.prettifyError(parsed.error)}`)
+	const parsed = relaySettings.safeParse(settings, { error: wording })
+	if (!parsed.success) throw misconfigured(`the settings of the tenant: ${allProblems(parsed.error, 'they')}`)
 	const { hybridConnection = name, agents, authorization, patchAsPost } = parsed.data
 	const { namespace, sas, ca } = relay
 	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
