@@ -9,6 +9,7 @@ import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/s
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
+import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers, type Method } from './handlers.ts'
@@ -127,6 +128,7 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
 	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
+	requireKnownSettings(tenant)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
