@@ -63,6 +63,7 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 		case 'deletedUser':
 			return [`${RowKey} is left over`]
 		case 'feed':
+		case 'keptMembers':
 		case 'count':
 		case 'index':
 		case 'credential':
@@ -80,6 +81,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	latestChange: schema.latestChangeRow.columns,
 	membersUnlocked: schema.membersUnlockedRow.columns,
 	feed: schema.feedRow.columns,
+	keptMembers: schema.keptMembersRow.columns,
 	count: { ...schema.countRow.columns, ...schema.countDifferenceRow.columns },
 	index: userCopyRow.columns,
 	deletedGroup: schema.deletedGroupRow.columns,
@@ -97,7 +99,7 @@ function undeclaredIn(row: Row): readonly string[] {
 	const columns = Object.values(declared[kindOfKey(row.RowKey)])
 	const known = new Set([...serviceProperties, ...[...columns, ...columnsOf(userType)].map(({ stored }) => stored)])
 	return Object.keys(row)
-		.filter((name) => !known.has(name) && !/^[bf]\d+$|@odata\.type$/.test(name))
+		.filter((name) => !known.has(name) && !/^[bfw]\d+$|@odata\.type$/.test(name))
 		.map((name) => `${row.RowKey} has ${name}, which is not declared`)
 }
 

@@ -1,7 +1,7 @@
 import { Fault } from '../../fault.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { histogram } from './count-histogram.ts'
-import { jsonText } from './json-text.ts'
+import { jsonText, packedText } from './json-text.ts'
 import { flag, integer, optionalText, rowKind, text } from './row-kind.ts'
 
 // Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
@@ -116,6 +116,9 @@ export const feedRow = rowKind({
 		label: optionalText('lbl', 'the label of the credential'),
 		requestId: optionalText('rq', 'the id of the request, as the log has it'),
 		client: optionalText('cl', 'the kind of the client, such as Entra or Okta'),
+		firstMembers: optionalText('add', 'of a created group: the ids of its first members, separated by blanks'),
+		before: packedText('w', 'what the change has replaced or removed, as JSON'),
+		large: optionalText('lg', 'the large change that the members came or went by'),
 	},
 })
 
@@ -140,14 +143,24 @@ export const sliceRow = rowKind({
 	parts: ['group', 'operation', 'number'],
 	key: (groupId, operation, number) => `j|gi|${groupId}|${operation}|${number}`,
 	meaning: 'A slice of a large change, at most 1,000 members. Removed when it is applied.',
-	columns: { change: jsonText('the members to add and the ids to remove, as JSON') },
+	columns: {
+		change: jsonText('the members to add and the ids to remove, as JSON'),
+		isKept: flag('keep', 'the ledger keeps the members: a row `l|` follows when they are applied'),
+	},
+})
+
+export const keptMembersRow = rowKind({
+	parts: ['operation', 'part'],
+	key: (operation, part) => `l|${operation}|${part}`,
+	meaning: 'Members that a large change, or the deletion of a group, has added or removed. Kept as long as the feed.',
+	columns: { change: packedText('w', 'the members to add and those that were removed, as JSON') },
 })
 
 export const deletedGroupRow = rowKind({
 	parts: ['group'],
 	key: (groupId) => `j|dg|${groupId}`,
 	meaning: 'A deleted group whose memberships are still being removed.',
-	columns: {},
+	columns: { operation: optionalText('op', 'the deletion, if the ledger keeps the members') },
 })
 
 export const deletedUserRow = rowKind({
@@ -213,6 +226,7 @@ export type KeyKind =
 	| 'latestChange'
 	| 'membersUnlocked'
 	| 'feed'
+	| 'keptMembers'
 	| 'count'
 	| 'index'
 	| 'credential'
@@ -226,6 +240,7 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	g: 'group',
 	k: 'membersUnlocked',
 	c: 'feed',
+	l: 'keptMembers',
 	n: 'count',
 	x: 'index',
 	y: 'index',

@@ -1,4 +1,5 @@
 import type { ResourceType } from '../../scim/resource-type.ts'
+import type { JsonObject } from '../../scim/value.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { feedRow } from '../rows/schema.ts'
 import { insert, type Operation, type Properties } from '../table/batch.ts'
@@ -11,6 +12,12 @@ export type FeedEntry = {
 	readonly type: Pick<ResourceType, 'name'>
 	readonly id: string
 	readonly changed?: readonly string[]
+	/** What the change replaces or removes, as JSON can hold it. Only a ledger with the history `full` keeps it. */
+	readonly before?: JsonObject
+	/** The members that a new group has from the beginning, if they are few. */
+	readonly firstMembers?: readonly string[]
+	/** The large change whose members come or go. */
+	readonly large?: string
 }
 
 /** One attempt to change the directory. `operation` is an id of its own, which becomes the version of what it writes. */
@@ -104,16 +111,29 @@ export async function commitStep(
 	}
 }
 
-const feedProperties = (directory: Directory, { kind, type, id, changed = [] }: FeedEntry): Properties =>
+const feedProperties = (directory: Directory, entry: FeedEntry): Properties =>
 	feedRow.properties({
-		kind,
-		resourceType: type.name,
-		id,
-		changed: changed.join(' '),
+		kind: entry.kind,
+		resourceType: entry.type.name,
+		id: entry.id,
+		changed: (entry.changed ?? []).join(' '),
 		at: timestamp(directory),
-		...actorValues(directory),
+		...(directory.history !== 'off' && namesOf(directory, entry)),
+		...(directory.history === 'full' && valuesOf(entry)),
 	})
 
-function actorValues({ history, actor: { credential, requestId, client } = {} }: Directory) {
-	return history === 'off' ? {} : { credential: credential?.id, label: credential?.label, requestId, client }
-}
+const namesOf = (
+	{ actor: { credential, requestId, client } = {} }: Directory,
+	{ firstMembers = [] }: FeedEntry,
+): Parameters<typeof feedRow.properties>[0] => ({
+	credential: credential?.id,
+	label: credential?.label,
+	requestId,
+	client,
+	firstMembers: firstMembers.length === 0 ? undefined : firstMembers.join(' '),
+})
+
+const valuesOf = ({ before, large }: FeedEntry): Parameters<typeof feedRow.properties>[0] => ({
+	before: before === undefined || Object.keys(before).length === 0 ? undefined : JSON.stringify(before),
+	large,
+})
