@@ -9,9 +9,9 @@ import { userType } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
-import { formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { check, rememberChecks } from './health.ts'
@@ -67,7 +67,6 @@ export async function createServices(settings: Settings, options: ServicesOption
 			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
-	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
 		tables,
@@ -77,17 +76,14 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
-	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
-		directories.set(tenant.table, opened)
-		return opened
-	}
+	const directories = openDirectories(opening)
+	const open = (tenant: Tenant): ResourceStore => directories(tenant, feedOf(tenant.format))
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
 		authenticate: tokenVerifier({ source, isTenant, now }),
 		open,
-		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		sweep: (tenant, until) => sweep({ ...opening, tenant, feed: feedOf(tenant.format), until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(

@@ -6,14 +6,16 @@ import { deleteResource } from './resource/delete.ts'
 import { getGroup, read } from './resource/read.ts'
 import { update } from './resource/update.ts'
 import type { ResourceStore } from './resource-store.ts'
-import type { Directory } from './rows/directory.ts'
+import { type Directory, noEpochKnown } from './rows/directory.ts'
 import type { Tables } from './table/tables.ts'
 
-export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
+export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed'> & {
 	/** 50,000 if left out. */
 	readonly scanLimit?: number
 	/** 30 days if left out. */
 	readonly keepFeedFor?: number
+	/** The clock of the process if left out. */
+	readonly elapsed?: () => number
 	readonly tables: Tables
 	/** The name of the partition, which is the tenant's, and of the table. */
 	readonly tenant: { readonly name: string; readonly table: string }
@@ -26,14 +28,31 @@ export const directoryOf = ({
 	tenant,
 	scanLimit = 50_000,
 	keepFeedFor = 30 * day,
+	elapsed = () => performance.now(),
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
 	scanLimit,
 	keepFeedFor,
+	elapsed,
+	epochs: noEpochKnown(),
 	table: tables.table(tenant.table, tenant.name),
 	pause: tables.pause,
 })
+
+/** Opens directories, and keeps each as long as its feed is written in the same way. */
+export function openDirectories(
+	options: Omit<DirectoryOptions, 'tenant' | 'feed'>,
+): (tenant: DirectoryOptions['tenant'], feed: DirectoryOptions['feed']) => ResourceStore {
+	const directories = new Map<string, { readonly feed: DirectoryOptions['feed']; readonly store: ResourceStore }>()
+	return (tenant, feed) => {
+		const known = directories.get(tenant.table)
+		if (known?.feed === feed) return known.store
+		const store = openDirectory({ ...options, tenant, feed })
+		directories.set(tenant.table, { feed, store })
+		return store
+	}
+}
 
 /** The directory of one tenant, in the one partition of its table. */
 export function openDirectory(options: DirectoryOptions): ResourceStore {
@@ -45,7 +64,7 @@ export function openDirectory(options: DirectoryOptions): ResourceStore {
 		query: (type, request) => query(directory, type, request),
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),
-		changes: (operation, count) => changesAfter(directory, operation, count),
+		changes: (cursor, count) => changesAfter(directory, cursor, count),
 		delete: (type, id, condition) => deleteResource(directory, type, id, condition),
 	}
 }

@@ -30,7 +30,7 @@ import { within } from '../table/key-range.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { etagOf } from '../table/tables.ts'
-import { commit, commitStep, failedOperation, maxOperations } from '../transaction/commit.ts'
+import { commit, commitStep, failedOperation, maxOperations, newOperation } from '../transaction/commit.ts'
 import { removeRows } from '../transaction/remove-rows.ts'
 
 type Deletion = 'deleted' | 'absent' | 'stale'
@@ -53,7 +53,7 @@ const width = 4
 /** A marked membership takes two operations. */
 const marksAtOnce = 49
 /** A membership that outlives its user takes three operations, beside the entry of the feed. */
-const leavesAtOnce = 33
+const leavesAtOnce = (directory: Directory): number => Math.floor(maxOperations(directory) / 3)
 
 /**
  * All rows that are the user go in one transaction. It requires the existence row as it was read: a request that adds the
@@ -78,12 +78,13 @@ async function deleteUser(directory: Directory, id: string, condition?: VersionC
 			remove(existence.RowKey, etagOf(existence)),
 			...indexKeysOf(userType, resource).map((key) => remove(key)),
 		]
-		if (4 * groupIds.length <= maxOperations - own.length - 1) {
-			return (await leave(leaving, groupIds, own)) ? 'deleted' : undefined
+		if (4 * groupIds.length <= maxOperations(directory) - own.length - 1) {
+			return (await leave(leaving, groupIds, { own, replaced: resource.version })) ? 'deleted' : undefined
 		}
 		const isMarked = await inParallel(chunked(groupIds, marksAtOnce), (some) => mark(leaving, some), width)
 		if (!isMarked.every((isDone) => isDone)) return undefined
-		if (!(await leave(leaving, [], [...own, insert(deletedUserRow.key(id), {})]))) return undefined
+		if (!(await leave(leaving, [], { own: [...own, insert(deletedUserRow.key(id), {})], replaced: resource.version })))
+			return undefined
 		await finishIfPossible(finishUserDeletion, directory, id)
 		return 'deleted'
 	})
@@ -101,6 +102,9 @@ type LeavingUser = {
 	readonly deletedGroups: Set<string>
 }
 
+/** What removes the user's own rows, if the user is removed too, and the version that this replaces. */
+type Removal = { readonly own: readonly Operation[]; readonly replaced?: string }
+
 /**
  * Removes memberships of a user in one transaction; and the user, if `own` removes the user's own rows. No group may have
  * a pending large change, which would add the user again.
@@ -108,12 +112,12 @@ type LeavingUser = {
 async function leave(
 	leaving: LeavingUser,
 	groupIds: readonly ResourceId[],
-	own: readonly Operation[],
+	{ own, replaced }: Removal,
 ): Promise<boolean> {
 	const { directory, userId, deletedGroups } = leaving
 	const isDeletion = own.length > 0
 	for (;;) {
-		const operation = directory.ids('Operation')
+		const operation = newOperation(directory, replaced)
 		const moved = groupRow.properties({ version: operation, lastModified: timestamp(directory) })
 		const operations = [
 			...own,
@@ -179,8 +183,8 @@ export async function finishUserDeletion(directory: Directory, userId: string, u
 	const isFinished = await untilAnswered(pause, async () => {
 		const { groupIds } = await linksOf(table, userId)
 		const steps = await inParallel(
-			chunked(groupIds, leavesAtOnce),
-			async (some) => now() < until && (await leave(leaving, some, [])),
+			chunked(groupIds, leavesAtOnce(directory)),
+			async (some) => now() < until && (await leave(leaving, some, { own: [] })),
 			width,
 		)
 		if (steps.every((isDone) => isDone)) return true
@@ -192,7 +196,7 @@ export async function finishUserDeletion(directory: Directory, userId: string, u
 
 /** The group goes in one transaction. From then on no reader sees its memberships; they are removed afterwards. */
 async function deleteGroup(directory: Directory, id: string, condition?: VersionCondition): Promise<Deletion> {
-	const { table, pause, ids } = directory
+	const { table, pause } = directory
 	const deletion = await untilAnswered(pause, async () => {
 		const row = await table.get(groupRow.key(id))
 		if (row === undefined) return 'absent'
@@ -202,7 +206,7 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 		}
 		const resource = resourceOf(row)
 		if (condition !== undefined && !condition(resource.version)) return 'stale'
-		const operation = ids('Operation')
+		const operation = newOperation(directory, groupRow.attributesVersion.of(row))
 		const outcome = await commit(directory, {
 			operation,
 			entry: { kind: 'delete', type: groupType, id },

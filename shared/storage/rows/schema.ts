@@ -111,7 +111,43 @@ export const feedRow = rowKind({
 		resourceType: text('rt', 'the name of the resource type'),
 		id: text('id', 'the id of the resource'),
 		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+		at: optionalText('at', 'when the change was made, by the clock of its process: RFC 3339, UTC'),
 	},
+})
+
+/** The number of an epoch as a part of a key. */
+export const epochPart = (epoch: number): string => epoch.toString(16).padStart(12, '0')
+
+export const epochEntryRow = rowKind({
+	parts: ['epoch', 'operation'],
+	key: (epoch, operation) => `f|${epoch}|${operation}`,
+	meaning: 'The same for a change that was made in an epoch.',
+	columns: feedRow.columns,
+})
+
+export const epochPointerRow = rowKind({
+	parts: [],
+	key: () => `e|${beforeIds}`,
+	meaning: 'Says which epoch is open.',
+	columns: {
+		open: integer('n', 'the open epoch; 0 as long as entries `c|` are written'),
+		lanes: integer('lanes', 'how many rows `e|<epoch>|<lane>` the open epoch has'),
+		first: integer('first', 'the oldest epoch that has all its entries; 0 as long as entries `c|` are kept'),
+	},
+})
+
+export const epochLaneRow = rowKind({
+	parts: ['epoch', 'lane'],
+	key: (epoch, lane) => `e|${epoch}|${lane}`,
+	meaning: 'Exists while the epoch is open. Each change touches one.',
+	columns: {},
+})
+
+export const epochEndRow = rowKind({
+	parts: ['epoch'],
+	key: (epoch) => `z|${epoch}`,
+	meaning: 'The epoch and all before it were over at the `Timestamp` of this row. Written at most once a minute.',
+	columns: {},
 })
 
 /** A large change of a group's members, by its own operation. */
@@ -201,6 +237,8 @@ export type KeyKind =
 	| 'latestChange'
 	| 'membersUnlocked'
 	| 'feed'
+	| 'epoch'
+	| 'epochEnd'
 	| 'count'
 	| 'index'
 	| JobKind
@@ -213,6 +251,9 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	g: 'group',
 	k: 'membersUnlocked',
 	c: 'feed',
+	f: 'feed',
+	e: 'epoch',
+	z: 'epochEnd',
 	n: 'count',
 	x: 'index',
 	y: 'index',
