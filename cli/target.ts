@@ -9,13 +9,14 @@ import { idGenerator } from '../shared/scim/id.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
+import { feedOf } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { checked, refuseNewer } from './known-format.ts'
+import { refuseNewer, reopened } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
@@ -151,16 +152,17 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const checkVersion = async (name: string): Promise<void> => {
-		const tenant = await tenants.getTenant(name)
-		if (tenant !== undefined) refuseNewer(tenant)
+	const directories = openDirectories({ tables, ids, now, random: Math.random })
+	const openNow = async (tenant: Pick<Tenant, 'name' | 'table'>): Promise<ResourceStore> => {
+		const row = await tenants.getTenant(tenant.name)
+		if (row !== undefined) refuseNewer(row)
+		return directories(tenant, { feed: row === undefined ? 'operations' : feedOf(row.format) })
 	}
 	return {
 		tenants,
 		tokens,
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
-		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkVersion(tenant.name)),
+		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,

@@ -11,9 +11,9 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
-import { formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
@@ -85,9 +85,9 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
-	// A directory has no state of its own. Opened for each request, it knows the request and the tenant's settings of now.
+	const directories = openDirectories(opening)
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
-		openDirectory({ ...opening, tenant, ...(actor !== undefined && { actor }) })
+		directories(tenant, { feed: feedOf(tenant.format), ...(actor !== undefined && { actor }) })
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
@@ -99,7 +99,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		}),
 		open,
 		clients: rememberClients(),
-		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		sweep: (tenant, until) => sweep({ ...opening, tenant, feed: feedOf(tenant.format), until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(
