@@ -16,6 +16,7 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 		"mode relay: whose token the SCIM server gets, the agent's own or the client's",
 	],
 	'patch-as-post': ['true|false', 'mode relay: send PATCH as POST, if the relay refuses PATCH'],
+	enforce: ['', 'accept only the canonicalValues of each attribute that has some'],
 	overlap: [
 		'TIME',
 		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',

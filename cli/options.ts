@@ -16,6 +16,7 @@ export const declared = {
 	agent: { type: 'string', multiple: true },
 	authorization: { type: 'string' },
 	'patch-as-post': { type: 'string' },
+	enforce: { type: 'boolean' },
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },
