@@ -1,9 +1,9 @@
 import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import type { Command, TargetCommand } from './command.ts'
-import { relayOptions } from './relay-settings.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
+import { allSettingOptions } from './setting-options.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
@@ -36,7 +36,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant add',
 		parameters: ['NAME'],
-		options: ['mode', ...relayOptions],
+		options: ['mode', ...allSettingOptions],
 		summary: 'add a tenant and print its Tenant URL and Secret Token',
 		work: addTenant,
 		isFirst: true,
@@ -52,8 +52,8 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant set',
 		parameters: ['NAME'],
-		options: relayOptions,
-		summary: 'change the settings of a tenant of mode relay',
+		options: allSettingOptions,
+		summary: 'change settings of a tenant; an empty value removes a setting',
 		work: setTenant,
 	}),
 	targetCommand({

@@ -14,7 +14,7 @@ import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { checked, refuseUnknownFormat } from './known-format.ts'
+import { checked, refuseNewer } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
@@ -148,15 +148,15 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const checkFormat = async (name: string): Promise<void> => {
+	const checkVersion = async (name: string): Promise<void> => {
 		const tenant = await tenants.getTenant(name)
-		if (tenant !== undefined) refuseUnknownFormat(tenant)
+		if (tenant !== undefined) refuseNewer(tenant)
 	}
 	return {
 		tenants,
 		tokens,
 		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),
+			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkVersion(tenant.name)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,

@@ -4,13 +4,14 @@ import { UsageError } from '../shared/cli/usage-error.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
-import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
+import type { StoredSettings } from '../shared/tenants/settings.ts'
+import { parseTenantName, type Tenant } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
 import type { TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
-import { refuseUnknownFormat } from './known-format.ts'
+import { refuseNewer } from './known-format.ts'
 import type { OptionValues } from './options.ts'
-import { assigned, refuseSettings, settingsOf } from './relay-settings.ts'
+import { assigned, chosenSettings, defaultsOf, refuseForeign } from './setting-options.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { statesOf } from './token-store.ts'
@@ -27,8 +28,8 @@ export function newToken({ format }: Pick<Tenant, 'format'>): NewToken {
 export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {
 	const name = nameOf(text)
 	const mode = modeOf(values)
-	const settings = settingsOf({ values, environment })
-	if (mode === 'store') refuseSettings(settings)
+	const settings = chosenSettings({ values, environment })
+	refuseForeign(mode, settings)
 	return async (target) => {
 		// If the vault cannot be used, the command fails before it creates the tenant.
 		await target.tokens.list(name)
@@ -102,6 +103,7 @@ export const showTenant: TargetCommand =
 		const states = statesOf(await target.tokens.list(name), Date.now())
 		const accepted = states.filter((state) => state === 'accepted').length
 		const counts = mode === 'store' ? await countsOf(target, tenant) : {}
+		const defaults = defaultsOf(tenant)
 		const url = target.urlOf(name)
 		const { relay } = target
 		return {
@@ -110,6 +112,7 @@ export const showTenant: TargetCommand =
 					['Tenant URL', url],
 					['Mode', mode],
 					...cellsOf(settings),
+					...cellsOf(defaults).map(([setting, value]) => [setting, `${value} (default)`] as const),
 					['Created', created],
 					...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
 					['Tokens', `${accepted} accepted, ${states.length} in total`],
@@ -122,6 +125,7 @@ export const showTenant: TargetCommand =
 				mode,
 				url,
 				settings,
+				defaults,
 				created,
 				table: tenant.table,
 				...(mode === 'relay' && missingOf(relay)),
@@ -145,13 +149,13 @@ export async function countsOf(target: DeploymentTarget, tenant: Tenant) {
 }
 
 export const setTenant: TargetCommand = ({ args: [name = ''], values, environment }) => {
-	const changes = settingsOf({ values, environment })
+	const changes = chosenSettings({ values, environment })
 	if (Object.keys(changes).length === 0) {
 		throw new UsageError('nothing to set', { hint: `${environment.program} tenant set --help` })
 	}
 	return async (target) => {
 		const { mode } = await tenantNamed(target, name)
-		if (mode === 'store') refuseSettings(changes)
+		refuseForeign(mode, changes)
 		const tenant = await target.tenants.updateSettings(name, (settings) => assigned({ ...settings, ...changes }))
 		if (tenant === 'absent') throw noTenant(target, name)
 		const { settings } = tenant
@@ -161,14 +165,14 @@ export const setTenant: TargetCommand = ({ args: [name = ''], values, environmen
 	}
 }
 
-const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])[] =>
+const cellsOf = (settings: StoredSettings): readonly (readonly [string, string])[] =>
 	Object.entries(settings).map(([setting, value]) => [setting, String(value)])
 
-/** @throws Failure if the tenant does not exist, and if its data has a format that this version does not know */
+/** @throws Failure if the tenant does not exist, and if this version may read its data wrongly */
 export async function tenantNamed(target: DeploymentTarget, name: string): Promise<Tenant> {
 	const tenant = await target.tenants.getTenant(name)
 	if (tenant === undefined) throw noTenant(target, name)
-	refuseUnknownFormat(tenant)
+	refuseNewer(tenant)
 	return tenant
 }
 

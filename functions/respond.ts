@@ -6,8 +6,10 @@ import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
+import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers, type Method } from './handlers.ts'
@@ -53,10 +55,12 @@ export const respondWith =
 		const started = services.now()
 		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0 }
+		const seen: RequestFacts = {}
 		const quirks: Quirks = new Set()
-		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks, used })).catch(
-			(error: unknown) => refuse(error, { requestId, method: request.method }),
-		)
+		const outcome = await withUsage(used, () =>
+			answer(request, { services, requestId, labels, seen, quirks, used }),
+		).catch((error: unknown) => refuse(error, { requestId, method: request.method }))
+		if (seen.credential !== undefined) services.clients.remember(seen.credential.id, quirks)
 		log({
 			requestId,
 			method: request.method,
@@ -91,12 +95,16 @@ type AnswerContext = {
 	readonly services: Services
 	readonly requestId: string
 	readonly labels: RequestLabels
+	readonly seen: RequestFacts
 	readonly quirks: Quirks
 	readonly used: Usage
 }
 
 /** What is known about a request so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string; error?: unknown }
+
+/** What is known about a request so far that no log has. */
+type RequestFacts = { credential?: Credential }
 
 async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
 	const { services, labels, used } = context
@@ -111,6 +119,7 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 		throw services.turns.refusalOf(error)
 	})
 	labels.tenant = name
+	context.seen.credential = credential
 	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
 	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
@@ -119,6 +128,7 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
 	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
+	requireKnownSettings(tenant)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
@@ -175,7 +185,7 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 		tenant,
 		credential,
 		types: typesOf(tenant),
-		store: services.open(tenant),
+		store: services.open(tenant, actorOf(request, context)),
 		ids: services.ids,
 		quirks,
 		checks: () =>
@@ -199,6 +209,16 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 			labels.error ??= loggable(error)
 			return fault(requestId)
 		},
+	}
+}
+
+/** The request as the ledger names it in what it changes. */
+function actorOf({ headers }: ScimRequest, { services, credential: { id, label }, requestId }: CallContext): Actor {
+	const client = services.clients.kindOf(id, headers.get('user-agent'))
+	return {
+		credential: { id, ...(label !== undefined && { label }) },
+		requestId,
+		...(client !== undefined && { client }),
 	}
 }
 

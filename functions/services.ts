@@ -7,6 +7,7 @@ import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
@@ -14,6 +15,7 @@ import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
+import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
@@ -26,8 +28,9 @@ import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 export type Services = {
 	readonly tenants: Tenants
 	readonly authenticate: TokenVerifier
-	/** The directory of a tenant. */
-	readonly open: (tenant: Tenant) => ResourceStore
+	/** The directory of a tenant, for a request whose changes the ledger is to name. */
+	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
+	readonly clients: Clients
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -67,7 +70,6 @@ export async function createServices(settings: Settings, options: ServicesOption
 			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
-	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
 		tables,
@@ -77,16 +79,15 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
-	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
-		directories.set(tenant.table, opened)
-		return opened
-	}
+	// A directory has no state of its own. Opened for each request, it knows the request and the tenant's settings of now.
+	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
+		openDirectory({ ...opening, tenant, ...(actor !== undefined && { actor }) })
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
 		authenticate: tokenVerifier({ source, isTenant, now }),
 		open,
+		clients: rememberClients(),
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,

@@ -162,7 +162,7 @@ type MembershipLines = { readonly count: number; readonly lines: string }
 
 /** The membership lines of a group, as text because a group may have a million members; none if the group is gone. */
 async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly MembershipLines[]> {
-	const write = (members: readonly Member[]): MembershipLines => ({
+	const write = async (members: readonly Member[]): Promise<MembershipLines> => ({
 		count: members.length,
 		lines: members
 			.map(({ value, display }) =>

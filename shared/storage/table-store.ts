@@ -6,14 +6,16 @@ import { deleteResource } from './resource/delete.ts'
 import { getGroup, read } from './resource/read.ts'
 import { update } from './resource/update.ts'
 import type { ResourceStore } from './resource-store.ts'
-import type { Directory } from './rows/directory.ts'
+import type { Directory, History } from './rows/directory.ts'
 import type { Tables } from './table/tables.ts'
 
-export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
+export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'actor'> & {
 	/** 50,000 if left out. */
 	readonly scanLimit?: number
 	/** 30 days if left out. */
 	readonly keepFeedFor?: number
+	/** `names` if left out. */
+	readonly history?: History
 	readonly tables: Tables
 	/** The name of the partition, which is the tenant's, and of the table. */
 	readonly tenant: { readonly name: string; readonly table: string }
@@ -26,11 +28,13 @@ export const directoryOf = ({
 	tenant,
 	scanLimit = 50_000,
 	keepFeedFor = 30 * day,
+	history = 'names',
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
 	scanLimit,
 	keepFeedFor,
+	history,
 	table: tables.table(tenant.table, tenant.name),
 	pause: tables.pause,
 })

@@ -26,8 +26,7 @@ import type { Row, Table } from '../storage/table/tables.ts'
 // - Readers take rows of both formats in `announced` and `written`: the instance beside them may be a stage ahead.
 //
 // To add a format:
-// 1. Raise `newest` in one release. Its code reads both formats, and writes the one that `writtenFormat` says. Today
-//    `Services.open` opens one directory for each table; let it open another one when the written format changes.
+// 1. Raise `newest` in one release. Its code reads both formats, and writes the one that `writtenFormat` says.
 // 2. Raise `target` in the next release, and add the step that converts.
 // 3. Add each release to the table in docs/operations.md, and its package to test/versions.
 

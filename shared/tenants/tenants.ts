@@ -8,13 +8,15 @@ import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retr
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
 import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
+import { type StoredSettings, settingsOfNew } from './settings.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
 export type Tenant = {
 	readonly name: string
 	readonly mode: 'store' | 'relay'
 	readonly table: string
-	readonly settings: TenantSettings
+	/** As they are stored. `settingsOf` gives those that hold. */
+	readonly settings: StoredSettings
 	/** 32 random bytes in base64url: the key that signs the tenant's cursors. */
 	readonly cursorKey: string
 	/** RFC 3339, UTC. */
@@ -23,9 +25,6 @@ export type Tenant = {
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
 }
-
-/** What only some tenants have, such as the hybrid connection of a relay. */
-export type TenantSettings = Readonly<Record<string, unknown>>
 
 export type Tenants = {
 	/**
@@ -39,14 +38,17 @@ export type Tenants = {
 	 */
 	getTenant(name: string): Promise<Tenant | undefined>
 
-	/** Creates a tenant and its table, and the table of tenants if it is missing. */
+	/**
+	 * Creates a tenant and its table, and the table of tenants if it is missing. A setting that is not in the draft gets the
+	 * value that new tenants have.
+	 */
 	createTenant(draft: Pick<Tenant, 'name' | 'mode' | 'settings'>): Promise<Tenant | 'exists'>
 
 	/** All tenants by name, as they are stored now. */
 	listTenants(): Promise<readonly Tenant[]>
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
-	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
+	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
 
 	/**
 	 * Gives a tenant other schemas; `revise` is called again if another process came first. All apps follow within a minute.
@@ -197,7 +199,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				name,
 				mode,
 				table: `t${ids('Operation')}`,
-				settings,
+				settings: { ...settingsOfNew(mode), ...settings },
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },

@@ -116,7 +116,11 @@ describe('rollcall tenant', () => {
 		expect((await json('tenant set acme --agent= --hybrid-connection= --patch-as-post true')).settings).toEqual(
 			settings,
 		)
-		expect((await json('tenant show acme')).settings).toEqual(settings)
+		expect(await json('tenant show acme')).toMatchObject({ settings, defaults: {} })
+		expect((await run('tenant set acme --authorization=')).out).toBe('patchAsPost  true\n')
+		expect((await run('tenant show acme')).out).toMatch(
+			/\nMode +relay\npatchAsPost +true\nauthorization +onPremises \(default\)\nCreated /,
+		)
 		expect((await run('tenant set acme --authorization= --patch-as-post=')).out).toBe(
 			'The tenant acme has no settings of its own.\n',
 		)

@@ -2,7 +2,7 @@ import { kindOfId } from '../../scim/id.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { linkedTo } from '../membership/linked.ts'
-import { type GroupRows, groupRows } from '../membership/links.ts'
+import { type GroupHeadings, groupHeadings } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
 import { indexedValue, indexKey } from '../rows/indexes.ts'
@@ -10,6 +10,7 @@ import { groupRow, resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
+import type { DecidingLinks } from './deciding-links.ts'
 import type { SizedResource } from './order.ts'
 import { withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
@@ -36,10 +37,14 @@ export const pageSize = 1000
  *
  * @param limit if a `links` source finds more candidates than this, it may leave out the others
  */
-export function candidatesOf(directory: Directory, plan: CandidatePlan, limit: number): AsyncGenerator<CandidateBatch> {
+export function candidatesOf(
+	directory: Directory,
+	plan: CandidatePlan,
+	{ limit, deciding }: { readonly limit: number; readonly deciding: DecidingLinks },
+): AsyncGenerator<CandidateBatch> {
 	const { type, source } = plan
 	const { table } = directory
-	const reader = { directory, plan, rows: groupRows(table) }
+	const reader = { directory, plan, groups: groupHeadings(table), deciding }
 	switch (source.kind) {
 		case 'id':
 			return idCandidates(reader, source.id)
@@ -56,8 +61,13 @@ export function candidatesOf(directory: Directory, plan: CandidatePlan, limit: n
 	}
 }
 
-/** What reads the candidates of one query. It reads the row of each group once. */
-type CandidateReader = { readonly directory: Directory; readonly plan: CandidatePlan; readonly rows: GroupRows }
+/** What reads the candidates of one query. It reads each group once. */
+type CandidateReader = {
+	readonly directory: Directory
+	readonly plan: CandidatePlan
+	readonly groups: GroupHeadings
+	readonly deciding: DecidingLinks
+}
 
 /** The id after which a walk reads. Empty for other plans, which read all candidates to count them. */
 const walkStart = ({ limit, start }: CandidatePlan): string => (limit === 'walk' && start !== undefined ? start.id : '')
@@ -68,11 +78,11 @@ export const rangeAfter = (prefix: string, start: string): Range =>
 
 /** The resource and its memberships are read at the same time, even if the resource does not exist. */
 async function* idCandidates(
-	{ directory, plan: { type, need }, rows }: CandidateReader,
+	{ directory, plan: { type, need }, groups, deciding }: CandidateReader,
 	id: string,
 ): AsyncGenerator<CandidateBatch> {
 	if (kindOfId(id) !== type.name) return
-	const options = { need, isRange: false, rows }
+	const options = { need, isRange: false, groups, deciding }
 	async function* read(): AsyncGenerator<readonly Candidate[]> {
 		const [row, [linked]] = await Promise.all([
 			directory.table.get(resourceKey(type, id)),
@@ -164,13 +174,13 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 }
 
 async function readBatch(
-	{ directory, plan: { type, source, need }, rows: groups }: CandidateReader,
+	{ directory, plan: { type, source, need }, groups, deciding }: CandidateReader,
 	rows: readonly Row[],
 ): Promise<readonly RowResource[]> {
 	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
 	const existing = whole.filter((row) => row !== undefined).map(resourceIn)
 	if (source.kind !== 'links' || need.length > 0) {
-		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan', rows: groups })
+		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan', groups, deciding })
 	}
 	const value = source.id as ResourceId // sound: it was found in rows of memberships
 	const link = type.name === 'Group' ? { members: [{ value }] } : { groups: [{ value, display: '' }] }

@@ -111,6 +111,11 @@ export const feedRow = rowKind({
 		resourceType: text('rt', 'the name of the resource type'),
 		id: text('id', 'the id of the resource'),
 		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+		at: optionalText('at', 'when, by the clock of the process that made the change: RFC 3339, UTC'),
+		credential: optionalText('cred', 'the id of the credential of the request'),
+		label: optionalText('lbl', 'the label of the credential'),
+		requestId: optionalText('rq', 'the id of the request, as the log has it'),
+		client: optionalText('cl', 'the kind of the client, such as Entra or Okta'),
 	},
 })
 

@@ -1,7 +1,7 @@
 import type { ResourceType } from '../../scim/resource-type.ts'
-import type { Directory } from '../rows/directory.ts'
+import { type Directory, timestamp } from '../rows/directory.ts'
 import { feedRow } from '../rows/schema.ts'
-import { insert, type Operation } from '../table/batch.ts'
+import { insert, type Operation, type Properties } from '../table/batch.ts'
 import { attempts, tableUnavailable } from '../table/retry.ts'
 import type { Outcome } from '../table/tables.ts'
 
@@ -53,7 +53,7 @@ const resendWithin = 15_000
 export async function commit(directory: Directory, change: Change): Promise<CommitOutcome> {
 	const { table, pause, now } = directory
 	const { operation, entry, operations } = change
-	const marker = insert(feedRow.key(operation), feedProperties(entry))
+	const marker = insert(feedRow.key(operation), feedProperties(directory, entry))
 	const begun = now()
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([marker, ...operations])
@@ -104,5 +104,16 @@ export async function commitStep(
 	}
 }
 
-const feedProperties = ({ kind, type, id, changed = [] }: FeedEntry) =>
-	feedRow.properties({ kind, resourceType: type.name, id, changed: changed.join(' ') })
+const feedProperties = (directory: Directory, { kind, type, id, changed = [] }: FeedEntry): Properties =>
+	feedRow.properties({
+		kind,
+		resourceType: type.name,
+		id,
+		changed: changed.join(' '),
+		at: timestamp(directory),
+		...actorValues(directory),
+	})
+
+function actorValues({ history, actor: { credential, requestId, client } = {} }: Directory) {
+	return history === 'off' ? {} : { credential: credential?.id, label: credential?.label, requestId, client }
+}
