@@ -22,6 +22,7 @@ export const declared = {
 	...settingOptions,
 	scope: { type: 'string' },
 	label: { type: 'string' },
+	enforce: { type: 'boolean' },
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },

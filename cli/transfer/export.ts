@@ -149,7 +149,7 @@ const spoolLength = 16 * 2 ** 20
 const pageSize = 500
 
 /** All resources of a type in the order of their ids, starting after the one that was written last. */
-async function* pagesOf(
+export async function* pagesOf(
 	store: ResourceStore,
 	type: ResourceType,
 	last: ResourceId | undefined,

@@ -191,6 +191,8 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const file = join(folder, 'file')
+		const schema = join(folder, 'schema.json')
+		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
 		const lines = [
 			'tenant add initech',
 			'tenant list',
@@ -200,6 +202,11 @@ describe('rollcall on a data folder', () => {
 			'token list acme',
 			`token disable acme ${version}`,
 			'token rotate acme',
+			`schema check acme ${schema}`,
+			`schema add acme ${schema}`,
+			'schema list acme',
+			'schema show acme urn:example:hr:User',
+			'schema remove acme urn:example:hr:User',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,
