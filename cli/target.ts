@@ -9,6 +9,7 @@ import { idGenerator } from '../shared/scim/id.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
@@ -25,7 +26,7 @@ export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
 	/** The directory of a tenant. */
-	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	open(tenant: Pick<Tenant, 'name' | 'table' | 'mode' | 'settings'>): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -155,8 +156,11 @@ async function targetOf({
 	return {
 		tenants,
 		tokens,
-		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkVersion(tenant.name)),
+		open: (tenant) => {
+			const { history } = settingsOf(tenant)
+			const options = { tables, tenant, ids, now, random: Math.random, history, actor: { client: 'rollcall' } as const }
+			return checked(openDirectory(options), () => checkVersion(tenant.name))
+		},
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,

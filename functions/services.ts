@@ -13,6 +13,7 @@ import { type Account, type ConnectOptions, connectTables } from '../shared/stor
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
@@ -79,16 +80,17 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
+	const openingOf = (tenant: Tenant) => ({ ...opening, tenant, history: settingsOf(tenant).history })
 	// A directory has no state of its own. Opened for each request, it knows the request and the tenant's settings of now.
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
-		openDirectory({ ...opening, tenant, ...(actor !== undefined && { actor }) })
+		openDirectory({ ...openingOf(tenant), ...(actor !== undefined && { actor }) })
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
 		authenticate: tokenVerifier({ source, isTenant, now }),
 		open,
 		clients: rememberClients(),
-		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		sweep: (tenant, until) => sweep({ ...openingOf(tenant), until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(
