@@ -11,6 +11,7 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { feedOf } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
@@ -29,7 +30,7 @@ export type DeploymentTarget = {
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
-	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	open(tenant: Tenant): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -153,10 +154,11 @@ async function targetOf({
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const directories = openDirectories({ tables, ids, now, random: Math.random })
-	const openNow = async (tenant: Pick<Tenant, 'name' | 'table'>): Promise<ResourceStore> => {
-		const row = await tenants.getTenant(tenant.name)
-		if (row !== undefined) refuseNewer(row)
-		return directories(tenant, { feed: row === undefined ? 'operations' : feedOf(row.format) })
+	const openNow = async (known: Tenant): Promise<ResourceStore> => {
+		const tenant = (await tenants.getTenant(known.name)) ?? known
+		refuseNewer(tenant)
+		const { history } = settingsOf(tenant)
+		return directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
 	}
 	return {
 		tenants,

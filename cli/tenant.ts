@@ -5,7 +5,7 @@ import { UsageError } from '../shared/cli/usage-error.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
-import type { StoredSettings } from '../shared/tenants/settings.ts'
+import { type StoredSettings, settingsOf } from '../shared/tenants/settings.ts'
 import { parseTenantName, type Tenant } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
 import type { TargetCommand } from './command.ts'
@@ -55,6 +55,7 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 			text: [
 				`Tenant URL    ${url}\nSecret Token  ${token}`,
 				...(mode === 'relay' ? [relayText(tenant, relay)] : []),
+				historyNote(target, tenant),
 				...portNoteOf(target),
 			].join('\n\n'),
 			json: {
@@ -63,11 +64,21 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 				url,
 				token,
 				version,
+				history: settingsOf(tenant).history,
 				...(mode === 'relay' && { ...missingOf(relay), agentSettings: agentSettings(tenant, relay) }),
 			},
 		}
 	}
 }
+
+const kept = {
+	full: "The ledger keeps who changed what, and what was there before, for 30 days in this tenant's table.",
+	names: "The ledger keeps who changed what, without values, for 30 days in this tenant's table.",
+	off: 'The ledger keeps neither who changed what nor what was there before.',
+} as const
+
+const historyNote = (target: DeploymentTarget, tenant: Tenant): string =>
+	`${kept[settingsOf(tenant).history]}\nTo change that: ${target.commandLine(`tenant set ${tenant.name} --history full|names|off`)}`
 
 const portNoteOf = ({ portNote }: DeploymentTarget): readonly string[] => (portNote === undefined ? [] : [portNote])
 

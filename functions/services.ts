@@ -14,6 +14,7 @@ import { type Account, type ConnectOptions, connectTables } from '../shared/stor
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
@@ -86,8 +87,10 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
 	const directories = openDirectories(opening)
+	/** What the directory of a tenant takes from its row. */
+	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
-		directories(tenant, { feed: feedOf(tenant.format), ...(actor !== undefined && { actor }) })
+		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
@@ -99,7 +102,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		}),
 		open,
 		clients: rememberClients(),
-		sweep: (tenant, until) => sweep({ ...opening, tenant, feed: feedOf(tenant.format), until }),
+		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(

@@ -41,6 +41,14 @@ export const declaredSettings = {
 		help: 'send PATCH as POST, if the relay refuses PATCH',
 		whenMissing: false,
 	},
+	history: {
+		...oneOf('full', 'names', 'off'),
+		option: 'history',
+		modes: ['store', 'relay'],
+		help: 'what the ledger keeps: full has the values that a change replaced, names has who changed what, off has neither',
+		whenMissing: 'names',
+		whenNew: 'full',
+	},
 } as const satisfies SettingTable
 
 export type SettingTable = Readonly<Record<string, SettingDeclaration>>
