@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Scope } from '../shared/auth/credential.ts'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
@@ -19,10 +20,14 @@ import { statesOf } from './token-store.ts'
 /** A new Secret Token. `stored` is the text that the token store keeps: the digest, or `value` itself. */
 type NewToken = { readonly value: string; readonly stored: string }
 
-/** Makes a Secret Token for an identity provider: 32 random bytes in base64url. */
-export function newToken({ format }: Pick<Tenant, 'format'>): NewToken {
+/**
+ * Makes a Secret Token: 32 random bytes in base64url. Version 0.1.0 would take a digest for the token itself, but it does
+ * not find tokens that may only read.
+ */
+export function newToken({ format }: Pick<Tenant, 'format'>, scope: Scope = 'scim'): NewToken {
 	const value = randomBytes(32).toString('base64url')
-	return { value, stored: isDigestAllowed(format) ? storedDigestOf(value) : value }
+	const isDigest = scope === 'scim.read' || isDigestAllowed(format)
+	return { value, stored: isDigest ? storedDigestOf(value) : value }
 }
 
 export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {

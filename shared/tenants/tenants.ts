@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import type { IdGenerator } from '../scim/id.ts'
+import type { OwnSchema } from '../scim/own-schema.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
+import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
 import { type StoredSettings, settingsOfNew } from './settings.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
@@ -20,6 +22,8 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
+	readonly schemas: StoredSchemas
 }
 
 export type Tenants = {
@@ -45,6 +49,16 @@ export type Tenants = {
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
 	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
+
+	/**
+	 * Gives a tenant other schemas; `revise` is called again if another process came first. All apps follow within a minute.
+	 *
+	 * @throws ScimError 400 `invalidValue` for schemas that exceed a limit together
+	 */
+	updateSchemas(
+		name: string,
+		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Gives a tenant another format if `revise` answers one; `revise` is called again if another process came first.
@@ -189,6 +203,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
+				schemas: [],
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -214,6 +229,20 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				// If no answer came, the row tells. Writing the same settings twice changes nothing.
 				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
 				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
+			})
+		},
+
+		async updateSchemas(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const schemas = revise(schemasOf(tenant))
+				// If no answer came, the row tells. Writing the same schemas twice changes nothing.
+				const outcome = await table.transaction([merge(name, schemaProperties(schemas), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, schemas: storedSchemas(schemas) } : undefined
 			})
 		},
 
@@ -252,7 +281,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, ...properties } = tenant
+	const { name, settings, format, schemas: _, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -294,5 +323,6 @@ function tenantOf(row: Row): Tenant {
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		schemas: storedSchemasIn(row),
 	}
 }

@@ -34,6 +34,7 @@ async function served<T>(work: (url: string) => Promise<T>): Promise<T> {
 		return await work(server.url)
 	} finally {
 		await server.close()
+		await services.lastUses.flush()
 		await azurite.close()
 	}
 }
@@ -55,6 +56,8 @@ describe('rollcall tenant', () => {
 			expect(await statusOf(`${url}/scim/acme/Users`, `${token}x`)).toBe(401)
 		})
 		expect(existsSync(join(data, 'lock'))).toBe(false)
+		const [{ created, lastUsed }] = await json('token list acme')
+		expect(Date.parse(lastUsed) - Date.parse(created)).toBeGreaterThan(0)
 	})
 
 	test('add refuses a second tenant of the same name', async () => {
@@ -188,6 +191,8 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const file = join(folder, 'file')
+		const schema = join(folder, 'schema.json')
+		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
 		const lines = [
 			'tenant add initech',
 			'tenant list',
@@ -197,6 +202,11 @@ describe('rollcall on a data folder', () => {
 			'token list acme',
 			`token disable acme ${version}`,
 			'token rotate acme',
+			`schema check acme ${schema}`,
+			`schema add acme ${schema}`,
+			'schema list acme',
+			'schema show acme urn:example:hr:User',
+			'schema remove acme urn:example:hr:User',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,

@@ -57,9 +57,7 @@ describe('rollcall tenant remove', () => {
 		})
 		expect(await readFile(file('acme.ndjson'), 'utf8')).toContain(id)
 		expect((await json('tenant list')).map(({ name }: { name: string }) => name)).toEqual(['globex'])
-		const left = await atTarget((target) =>
-			target.open({ name: 'acme', table, mode: 'store', settings: {} }).get(userType, id).catch(String),
-		)
+		const left = await atTarget((target) => target.open({ name: 'acme', table }).get(userType, id).catch(String))
 		expect(left).toMatch(/not available/)
 		expect(Object.keys(JSON.parse(await readFile(file('data/tokens.json'), 'utf8')).tokens)).toEqual(['globex'])
 	})

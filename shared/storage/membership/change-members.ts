@@ -38,7 +38,7 @@ export async function changeMembers(
 	if (kindOfId(groupId) !== 'Group') return 'absent'
 	requireStorable(add)
 	const requested = { add, remove: remove.filter((id) => kindOfId(id) === 'User') }
-	return (isLarge(requested) ? changeMany : changeFew)(directory, { groupId, requested, condition })
+	return (isLarge(directory, requested) ? changeMany : changeFew)(directory, { groupId, requested, condition })
 }
 
 /**

@@ -27,7 +27,7 @@ import { insert, merge, type Operation, remove } from '../table/batch.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { etagOf } from '../table/tables.ts'
-import { commit, commitStep, failedOperation, maxOperations } from '../transaction/commit.ts'
+import { commit, commitStep, failedOperation, maxOperations, newOperation } from '../transaction/commit.ts'
 import { removeMembers } from './deleted-members.ts'
 
 type Deletion = 'deleted' | 'absent' | 'stale'
@@ -55,7 +55,7 @@ const width = 4
 /** A marked membership takes two operations. */
 const marksAtOnce = 49
 /** A membership that outlives its user takes three operations, beside the entry of the feed. */
-const leavesAtOnce = 33
+const leavesAtOnce = (directory: Directory): number => Math.floor(maxOperations(directory) / 3)
 
 /**
  * All rows that are the user go in one transaction. It requires the existence row as it was read: a request that adds the
@@ -84,14 +84,14 @@ async function deleteUser(
 			remove(existence.RowKey, etagOf(existence)),
 			...indexKeysOf(type, resource).map((key) => remove(key)),
 		]
-		const before = wholeOf(resource)
-		if (4 * groupIds.length <= maxOperations - own.length - 1) {
-			return (await leave(leaving, groupIds, { own, before })) ? 'deleted' : undefined
+		const gone = { before: wholeOf(resource), replaced: resource.version }
+		if (4 * groupIds.length <= maxOperations(directory) - own.length - 1) {
+			return (await leave(leaving, groupIds, { own, ...gone })) ? 'deleted' : undefined
 		}
 		const isMarked = await inParallel(chunked(groupIds, marksAtOnce), (some) => mark(leaving, some), width)
 		if (!isMarked.every((isDone) => isDone)) return undefined
 		const marker = insert(deletedUserRow.key(id), {})
-		if (!(await leave(leaving, [], { own: [...own, marker], before }))) return undefined
+		if (!(await leave(leaving, [], { own: [...own, marker], ...gone }))) return undefined
 		await finishIfPossible(directory, (until) => finishUserDeletion(directory, id, until))
 		return 'deleted'
 	})
@@ -116,8 +116,8 @@ type LeavingUser = {
 	readonly deletedGroups: Set<string>
 }
 
-/** The operations that remove the user's own rows, and the user for the ledger. */
-type UserDeletion = { readonly own: readonly Operation[]; readonly before: JsonObject }
+/** The operations that remove the user's own rows, the user for the ledger, and the version that is removed. */
+type UserDeletion = { readonly own: readonly Operation[]; readonly before: JsonObject; readonly replaced: string }
 
 /**
  * Removes memberships of a user in one transaction; and the user, if it is a deletion. No group may have a pending large
@@ -127,7 +127,7 @@ async function leave(leaving: LeavingUser, groupIds: readonly ResourceId[], dele
 	const { directory, userId, deletedGroups } = leaving
 	const isDeletion = deletion !== undefined
 	for (;;) {
-		const operation = directory.ids('Operation')
+		const operation = newOperation(directory, deletion?.replaced)
 		const moved = groupRow.properties({ version: operation, lastModified: timestamp(directory) })
 		const operations = [
 			...(deletion?.own ?? []),
@@ -199,7 +199,7 @@ export async function finishUserDeletion(directory: Directory, userId: string, u
 	const isFinished = await untilAnswered(pause, async () => {
 		const { groupIds } = await linksOf(table, userId)
 		const steps = await inParallel(
-			chunked(groupIds, leavesAtOnce),
+			chunked(groupIds, leavesAtOnce(directory)),
 			async (some) => now() < until && (await leave(leaving, some)),
 			width,
 		)
@@ -216,7 +216,7 @@ async function deleteGroup(
 	type: ResourceType,
 	{ id, condition }: DeletionRequest,
 ): Promise<Deletion> {
-	const { table, pause, ids } = directory
+	const { table, pause } = directory
 	let kept: string | undefined
 	const deletion = await untilAnswered(pause, async () => {
 		const row = await table.get(groupRow.key(id))
@@ -227,7 +227,7 @@ async function deleteGroup(
 		}
 		const resource = resourceOf(row)
 		if (condition !== undefined && !condition(resource.version)) return 'stale'
-		const operation = ids('Operation')
+		const operation = newOperation(directory, groupRow.attributesVersion.of(row))
 		kept = directory.history === 'full' ? operation : undefined
 		const outcome = await commit(directory, {
 			operation,

@@ -104,6 +104,7 @@ async function store(
 			group: state.group === undefined ? undefined : 'existing',
 			members,
 			isMembersAlone: attributes === state.resource.attributes,
+			replaced: state.replaced,
 		},
 		(operation, part) => {
 			const resource = { ...state.resource, attributes, version: operation, lastModified: timestamp(directory) }

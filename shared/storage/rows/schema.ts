@@ -122,6 +122,41 @@ export const feedRow = rowKind({
 	},
 })
 
+/** The number of an epoch as a part of a key. */
+export const epochPart = (epoch: number): string => epoch.toString(16).padStart(12, '0')
+
+export const epochEntryRow = rowKind({
+	parts: ['epoch', 'operation'],
+	key: (epoch, operation) => `f|${epoch}|${operation}`,
+	meaning: 'The same for a change that was made in an epoch.',
+	columns: feedRow.columns,
+})
+
+export const epochPointerRow = rowKind({
+	parts: [],
+	key: () => `e|${beforeIds}`,
+	meaning: 'Says which epoch is open.',
+	columns: {
+		open: integer('n', 'the open epoch; 0 as long as entries `c|` are written'),
+		lanes: integer('lanes', 'how many rows `e|<epoch>|<lane>` the open epoch has'),
+		first: integer('first', 'the oldest epoch that has all its entries; 0 as long as entries `c|` are kept'),
+	},
+})
+
+export const epochLaneRow = rowKind({
+	parts: ['epoch', 'lane'],
+	key: (epoch, lane) => `e|${epoch}|${lane}`,
+	meaning: 'Exists while the epoch is open. Each change touches one.',
+	columns: {},
+})
+
+export const epochEndRow = rowKind({
+	parts: ['epoch'],
+	key: (epoch) => `z|${epoch}`,
+	meaning: 'The epoch and all before it were over at the `Timestamp` of this row. Written at most once a minute.',
+	columns: {},
+})
+
 /** A large change of a group's members, by its own operation. */
 export type LargeChange = { readonly groupId: string; readonly operation: string }
 
@@ -202,6 +237,13 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+export const lastUseRow = rowKind({
+	parts: ['credential'],
+	key: (credential) => `o|u|${credential}`,
+	meaning: 'When a credential was last used. Each process writes the row at most once an hour.',
+	columns: { used: text('at', 'the time: RFC 3339, UTC') },
+})
+
 /** All rows of the count of a type. */
 export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
 
@@ -220,8 +262,11 @@ export type KeyKind =
 	| 'membersUnlocked'
 	| 'feed'
 	| 'keptMembers'
+	| 'epoch'
+	| 'epochEnd'
 	| 'count'
 	| 'index'
+	| 'credential'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
@@ -233,9 +278,13 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	k: 'membersUnlocked',
 	c: 'feed',
 	l: 'keptMembers',
+	f: 'feed',
+	e: 'epoch',
+	z: 'epochEnd',
 	n: 'count',
 	x: 'index',
 	y: 'index',
+	o: 'credential',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
 	'j|gp': 'prepared',
