@@ -40,6 +40,14 @@ export const declaredSettings = {
 		help: 'send PATCH as POST, if the relay refuses PATCH',
 		whenMissing: false,
 	},
+	unknownAttributes: {
+		...oneOf('keep', 'ignore', 'reject'),
+		option: 'unknown-attributes',
+		modes: ['store'],
+		help: 'what to do with attributes that no schema declares: store them as they are, leave them out, or refuse the request',
+		whenMissing: 'ignore',
+		whenNew: 'keep',
+	},
 } as const satisfies SettingTable
 
 export type SettingTable = Readonly<Record<string, SettingDeclaration>>

@@ -96,7 +96,7 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL {2}http:\S+\/acme\nMode {8}store\nCreated {5}20\S+\nUsers {7}1\nGroups {6}0\nTokens {6}1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
+			/^Tenant URL {9}http:\S+\/acme\nMode {15}store\nunknownAttributes {2}keep\nCreated {12}20\S+\nUsers {14}1\nGroups {13}0\nTokens {13}1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
