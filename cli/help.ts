@@ -28,6 +28,7 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	yes: ['', 'do not ask for confirmation'],
 	'token-file': ['FILE', 'the file with the Secret Token, instead of the variable ROLLCALL_TOKEN'],
 	write: ['', 'also create, change and delete a user and a group'],
+	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

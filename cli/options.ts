@@ -25,6 +25,7 @@ export const declared = {
 	yes: { type: 'boolean' },
 	'token-file': { type: 'string' },
 	write: { type: 'boolean' },
+	unique: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

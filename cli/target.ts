@@ -6,9 +6,14 @@ import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import type { ResourceTypes } from '../shared/scim/resource-type.ts'
+import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
+import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
+import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
@@ -31,6 +36,12 @@ export type DeploymentTarget = {
 	/** On a data folder: where the port of the Tenant URL is from. */
 	readonly portNote?: string
 	readonly relay: TargetRelay
+	/** Whether no other process serves the tenants while the target is open. */
+	readonly isAlone: boolean
+	/** Takes the indexes of a tenant further for up to 20 seconds, and answers how many users it has looked at. */
+	advanceIndexes(tenant: string): Promise<number>
+	/** Values of a unique index that several users have. */
+	sharedValues(tenant: Tenant, index: IndexDefinition): Promise<SharedValues>
 	/** The command line that runs another command on this target, such as `token list acme`. */
 	commandLine(command: string): string
 	close(): Promise<void>
@@ -39,7 +50,7 @@ export type DeploymentTarget = {
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay'> & {
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
 	readonly account: Account
 	readonly options?: ConnectOptions
 	readonly origin: string
@@ -93,6 +104,7 @@ async function openDeployment(
 		}),
 		origin: `https://${appHost}`,
 		relay: relayHost === undefined ? noRelay : { namespace: relayHost },
+		isAlone: false,
 		close: async () => {},
 	}
 }
@@ -112,6 +124,7 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
 		origin: url ?? defaultUrl,
 		portNote: portNoteOf(url),
+		isAlone: true,
 		relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
 		close,
 	}
@@ -136,6 +149,7 @@ async function targetOf({
 	close,
 	portNote,
 	relay,
+	isAlone,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
@@ -148,18 +162,29 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const checkVersion = async (name: string): Promise<void> => {
-		const tenant = await tenants.getTenant(name)
+	const opening = { tables, ids, now, random: Math.random }
+	const indexes = indexWork(opening)
+	const worker = ids('Operation')
+	/** A command may run for hours, in which the tenant may get a newer format, or other indexes that writers must keep. */
+	const currentTypes = async (opened: Pick<Tenant, 'name' | 'table'>): Promise<ResourceTypes | undefined> => {
+		const tenant = await tenants.getTenant(opened.name)
 		if (tenant !== undefined) refuseNewer(tenant)
+		return tenant?.table === opened.table ? typesOf(tenant) : undefined
 	}
 	return {
 		tenants,
 		tokens,
-		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkVersion(tenant.name)),
+		open: (tenant) => checked(openDirectory({ ...opening, tenant }), () => currentTypes(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,
+		isAlone,
+		async advanceIndexes(name) {
+			const tenant = await tenants.getTenant(name)
+			if (tenant === undefined) return 0
+			return advanceIndexes({ tenants, ...indexes, worker, isAlone, now, until: now() + sayEvery }, tenant)
+		},
+		sharedValues: (tenant, index) => indexes.sharedValues(tenant, ownIndexOf(index)),
 		close,
 	}
 }

@@ -7,6 +7,7 @@ import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
@@ -121,6 +122,7 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 	const { services, requestId, url, tenant, match } = context
 	requireKnownFormat(tenant.format)
 	requireKnownSettings(tenant)
+	requireKnownIndexes(tenant.indexes)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {

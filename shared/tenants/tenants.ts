@@ -6,6 +6,7 @@ import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
+import { type IndexDefinition, type IndexDefinitions, indexesOf, indexProperties } from './index-definition.ts'
 import { type StoredSettings, settingsOfNew } from './settings.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
@@ -20,6 +21,8 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** The indexes that the tenant has of its own. */
+	readonly indexes: IndexDefinitions
 }
 
 export type Tenants = {
@@ -54,6 +57,17 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/**
+	 * Gives a tenant other indexes if `revise` answers some; `revise` is called again if another process came first. Answers
+	 * the tenant as it is then.
+	 *
+	 * @param revise is not called if this version cannot read the indexes
+	 */
+	updateIndexes(
+		name: string,
+		revise: (indexes: readonly IndexDefinition[], tenant: Tenant) => readonly IndexDefinition[] | undefined,
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Deletes a tenant and its table. The row goes last, so that a deletion that failed can be done again.
@@ -189,6 +203,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
+				indexes: [],
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -232,6 +247,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateIndexes(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const indexes = tenant.indexes === 'unknown' ? undefined : revise(tenant.indexes, tenant)
+				if (indexes === undefined) return tenant
+				// If no answer came, the next look at the row tells whether it was done.
+				const outcome = await table.transaction([merge(name, indexProperties(indexes), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, indexes } : undefined
+			})
+		},
+
 		async deleteTenant(name) {
 			const tenant = await read(name)
 			forget(name)
@@ -252,7 +282,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, ...properties } = tenant
+	const { name, settings, format, indexes: _none, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -294,5 +324,6 @@ function tenantOf(row: Row): Tenant {
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		indexes: indexesOf(row),
 	}
 }

@@ -12,6 +12,7 @@ import { keyVaultSource } from '../../shared/auth/key-vault-source.ts'
 import { tokenVerifier } from '../../shared/auth/tokens.ts'
 import type { Pause } from '../../shared/storage/table/retry.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
+import type { IndexDefinition } from '../../shared/tenants/index-definition.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
@@ -61,7 +62,7 @@ type Options = {
 	readonly log?: (event: RequestEvent) => void
 }
 
-type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
+type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>> & { readonly indexes?: readonly IndexDefinition[] }
 
 /** Starts the loopback host on an emulated table service for a test file. Each call of the result creates a tenant. */
 export function useHost({
@@ -108,7 +109,7 @@ export function useHost({
 		if (running !== undefined) await rm(running.folder, { recursive: true })
 	})
 
-	return async ({ mode = 'store', settings = {} } = {}) => {
+	return async ({ mode = 'store', settings = {}, indexes } = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++tenants}`
 		const token = `a-token-of-${name}`
@@ -117,6 +118,7 @@ export function useHost({
 			await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: now.toISOString() })
 		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
+		if (indexes !== undefined) await services.tenants.updateIndexes(name, () => indexes)
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
 			send(`${baseUrl}${path}`, { method, token, ...options })

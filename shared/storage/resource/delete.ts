@@ -13,6 +13,7 @@ import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { indexKeysOf, resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
+import { noEntries } from '../rows/own-indexes.ts'
 import {
 	deletedGroupRow,
 	deletedUserRow,
@@ -85,7 +86,7 @@ async function deleteUser(
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
-			...indexKeysOf(type, resource).map((key) => remove(key)),
+			...indexKeysOf(type, resource, userRow.entries.of(row)).map((key) => remove(key)),
 		]
 		if (4 * groupIds.length <= maxOperations - own.length - 1) {
 			return (await leave(leaving, groupIds, own)) ? 'deleted' : undefined
@@ -223,7 +224,7 @@ async function deleteGroup(
 				remove(row.RowKey, etagOf(row)),
 				remove(existenceRow.key(id)),
 				remove(membersUnlockedRow.key(id)),
-				...indexKeysOf(type, resource).map((key) => remove(key)),
+				...indexKeysOf(type, resource, noEntries).map((key) => remove(key)),
 				countBy(type, { operation, id, difference: -1 }),
 				insert(deletedGroupRow.key(id), {}),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.

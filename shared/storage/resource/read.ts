@@ -7,6 +7,7 @@ import { mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
 import { resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
+import { type IndexEntries, noEntries } from '../rows/own-indexes.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
 import { attempts, tooContended } from '../table/retry.ts'
 import { etagOf, type Row, type Table } from '../table/tables.ts'
@@ -37,6 +38,8 @@ export async function read(
 export type ResourceState = {
 	readonly resource: StoredResource
 	readonly etag: string
+	/** Of a user. */
+	readonly entries: IndexEntries
 	/** Of a group. */
 	readonly group?: { readonly hasPendingChange: boolean; readonly latestChange: string }
 }
@@ -57,7 +60,8 @@ export async function readForChange(
 		include.groups ? groupsOf(table, id, groupRows(table)) : undefined,
 	])
 	if (row === undefined) return undefined
-	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row) }
+	const entries = userRow.entries.of(row)
+	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row), entries }
 }
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
@@ -68,6 +72,7 @@ async function readGroupForChange(table: Table, id: string, include: Include): P
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
+		entries: noEntries,
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}
 }

@@ -62,6 +62,7 @@ describe('tenants', () => {
 				cursorKey: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
 				created: '2026-01-01T00:00:00.000Z',
 				format: { number: 1, stage: 'complete', since: 0, position: '' },
+				indexes: [],
 			})
 			expect(await tenants.getTenant('acme')).toEqual(created)
 			expect(await open({ connectionString }).tenants.getTenant('acme')).toEqual(created)
