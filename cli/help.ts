@@ -20,6 +20,9 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	'app-host': ['HOST', 'the host name of the function app, for the Tenant URL'],
 	mode: ['store|relay', 'where the directory is: in Rollcall, or in a SCIM server behind Azure Relay (default store)'],
 	...settings,
+	scope: ['full|read', 'what the credential may do: everything, or only read (default full)'],
+	label: ['TEXT', 'what you call the credential, such as "HR application"'],
+	enforce: ['', 'accept only the canonicalValues of each attribute that has some'],
 	overlap: [
 		'TIME',
 		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',

@@ -190,7 +190,7 @@ const sharedInWords = (index: IndexDefinition, { count, values }: SharedValues):
 	count === 0
 		? []
 		: [
-				`It is not yet unique: ${count} of its values belong to several users. Nobody else gets them.`,
+				`It is not yet unique: ${count} of its values belong to several users. No other user gets them.`,
 				...values.map(({ value, users }) => `  ${pathText(index)} ${JSON.stringify(value)}: ${users.join(', ')}`),
 				...(count > values.length ? [`  and ${count - values.length} more`] : []),
 			]

@@ -16,19 +16,25 @@ export function refuseNewer(tenant: Pick<Tenant, 'format' | 'settings' | 'indexe
 }
 
 /**
- * A directory for which `current` is asked before each use: it refuses a tenant that has become too new, and answers the
- * resource types as they are now.
+ * A directory that is opened before each use, with the resource types as they are now: a command may run for hours, in
+ * which the format, the schemas and the indexes of the tenant may change.
  */
-export function checked(store: ResourceStore, current: () => Promise<ResourceTypes | undefined>): ResourceStore {
-	const typed = async (type: ResourceType): Promise<ResourceType> => (await current())?.[type.name] ?? type
+export function reopened(open: () => Promise<OpenedNow>): ResourceStore {
+	const opened = async (type: ResourceType) => {
+		const { store, types } = await open()
+		return { store, type: types[type.name] }
+	}
 	return {
-		create: async (type, draft) => store.create(await typed(type), draft),
-		get: async (type, id, include) => store.get(await typed(type), id, include),
-		getGroup: (id, options) => current().then(() => store.getGroup(id, options)),
-		query: async (type, query) => store.query(await typed(type), query),
-		update: async (type, id, options) => store.update(await typed(type), id, options),
-		changeMembers: (id, change, condition) => current().then(() => store.changeMembers(id, change, condition)),
-		changes: (operation, count) => current().then(() => store.changes(operation, count)),
-		delete: async (type, id, condition) => store.delete(await typed(type), id, condition),
+		create: (given, draft) => opened(given).then(({ store, type }) => store.create(type, draft)),
+		get: (given, id, include) => opened(given).then(({ store, type }) => store.get(type, id, include)),
+		getGroup: (id, options) => open().then(({ store }) => store.getGroup(id, options)),
+		query: (given, query) => opened(given).then(({ store, type }) => store.query(type, query)),
+		update: (given, id, options) => opened(given).then(({ store, type }) => store.update(type, id, options)),
+		changeMembers: (id, change, condition) => open().then(({ store }) => store.changeMembers(id, change, condition)),
+		changes: (cursor, count) => open().then(({ store }) => store.changes(cursor, count)),
+		delete: (given, id, condition) => opened(given).then(({ store, type }) => store.delete(type, id, condition)),
 	}
 }
+
+/** A directory with the resource types that its tenant has at the moment. */
+export type OpenedNow = { readonly store: ResourceStore; readonly types: ResourceTypes }

@@ -6,20 +6,22 @@ import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
-import type { ResourceTypes } from '../shared/scim/resource-type.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
+import { readLastUses } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
+import { feedOf } from '../shared/tenants/format.ts'
 import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { checked, refuseNewer } from './known-format.ts'
+import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
@@ -29,8 +31,10 @@ import { vaultTokens } from './vault-tokens.ts'
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
+	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
-	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	open(tenant: Tenant): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -165,16 +169,19 @@ async function targetOf({
 	const opening = { tables, ids, now, random: Math.random }
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
-	/** A command may run for hours, in which the tenant may get a newer format, or other indexes that writers must keep. */
-	const currentTypes = async (opened: Pick<Tenant, 'name' | 'table'>): Promise<ResourceTypes | undefined> => {
-		const tenant = await tenants.getTenant(opened.name)
-		if (tenant !== undefined) refuseNewer(tenant)
-		return tenant?.table === opened.table ? typesOf(tenant) : undefined
+	const directories = openDirectories(opening)
+	const openNow = async (known: Tenant): Promise<OpenedNow> => {
+		const tenant = (await tenants.getTenant(known.name)) ?? known
+		refuseNewer(tenant)
+		const { history } = settingsOf(tenant)
+		const store = directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
+		return { store, types: typesOf(tenant) }
 	}
 	return {
 		tenants,
 		tokens,
-		open: (tenant) => checked(openDirectory({ ...opening, tenant }), () => currentTypes(tenant)),
+		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
+		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,

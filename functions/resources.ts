@@ -230,7 +230,7 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 	const group = await call.store.getGroup(idOf(call), {
 		// The client wants another version, or has this one already: the members need not be read.
 		skipMembersIf: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
-		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
+		write: async (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)
 	const { resource: stored, members: pages } = group

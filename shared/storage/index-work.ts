@@ -11,8 +11,9 @@ import { type DirectoryOptions, directoryOf } from './table-store.ts'
 type Named = DirectoryOptions['tenant']
 
 /** What administrators and the sweep do with the indexes of a tenant's own. */
-export const indexWork = (options: Omit<DirectoryOptions, 'tenant'>) => {
-	const open = (tenant: Named): Directory => directoryOf({ ...options, tenant })
+export const indexWork = (options: Omit<DirectoryOptions, 'tenant' | 'feed'>) => {
+	// No step of this work has an entry in the feed: clients see no change of a user.
+	const open = (tenant: Named): Directory => directoryOf({ ...options, tenant, feed: 'operations' })
 	return {
 		fill: (tenant: Named, index: OwnIndex, step: { position: string; until: number }): Promise<IndexStep> =>
 			fillIndex(open(tenant), index, step),

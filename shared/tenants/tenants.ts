@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import type { IdGenerator } from '../scim/id.ts'
+import type { OwnSchema } from '../scim/own-schema.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
 import { type IndexDefinition, type IndexDefinitions, indexesOf, indexProperties } from './index-definition.ts'
+import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
 import { type StoredSettings, settingsOfNew } from './settings.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
@@ -21,6 +23,8 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
+	readonly schemas: StoredSchemas
 	/** The indexes that the tenant has of its own. */
 	readonly indexes: IndexDefinitions
 }
@@ -48,6 +52,16 @@ export type Tenants = {
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
 	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
+
+	/**
+	 * Gives a tenant other schemas; `revise` is called again if another process came first. All apps follow within a minute.
+	 *
+	 * @throws ScimError 400 `invalidValue` for schemas that exceed a limit together
+	 */
+	updateSchemas(
+		name: string,
+		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Gives a tenant another format if `revise` answers one; `revise` is called again if another process came first.
@@ -203,6 +217,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
+				schemas: [],
 				indexes: [],
 			}
 			await tables.createTable(tenant.table)
@@ -229,6 +244,20 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				// If no answer came, the row tells. Writing the same settings twice changes nothing.
 				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
 				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
+			})
+		},
+
+		async updateSchemas(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const schemas = revise(schemasOf(tenant))
+				// If no answer came, the row tells. Writing the same schemas twice changes nothing.
+				const outcome = await table.transaction([merge(name, schemaProperties(schemas), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, schemas: storedSchemas(schemas) } : undefined
 			})
 		},
 
@@ -282,7 +311,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, indexes: _none, ...properties } = tenant
+	const { name, settings, format, indexes: _indexes, schemas: _schemas, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -324,6 +353,7 @@ function tenantOf(row: Row): Tenant {
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		schemas: storedSchemasIn(row),
 		indexes: indexesOf(row),
 	}
 }

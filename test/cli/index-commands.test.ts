@@ -64,7 +64,7 @@ describe('rollcall index', () => {
 		const [ann, bob, eve] = await createUsers('17', '17', '18')
 		const { out } = await run('index add acme employeeNumber --unique')
 		expect(out).toBe(
-			`The index of ${path} is complete.\nIt is not yet unique: 1 of its values belong to several users. Nobody else gets them.\n  ${path} "17": ${ann}, ${bob}\n`,
+			`The index of ${path} is complete.\nIt is not yet unique: 1 of its values belong to several users. No other user gets them.\n  ${path} "17": ${ann}, ${bob}\n`,
 		)
 		await expect(createUsers('17')).rejects.toThrow('"17" is already taken')
 		await expect(createUsers('18')).rejects.toThrow(`"18" is already taken by the User with the id "${eve}"`)

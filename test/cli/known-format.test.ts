@@ -96,7 +96,9 @@ describe('rollcall, where a tenant has a setting that is newer', () => {
 	])('%s does nothing, and says why', async (line) => {
 		expect(await run(line)).toEqual({
 			...{ code: 1, out: '' },
-			err: 'error: This tenant has the setting tomorrow, which this version of Rollcall does not know. Deploy a version of Rollcall that knows tomorrow, or remove the setting with the rollcall of that version.\nhint: type the command in a clone of the version that is deployed; docs/operations.md has the formats of each version\n',
+			err:
+				'error: This tenant has the setting tomorrow, which this version of Rollcall does not know. Deploy a version of Rollcall that knows tomorrow, or remove the setting with the rollcall of that version.\n' +
+				'hint: type the command in a clone of the version that is deployed; docs/operations.md has the formats of each version\n',
 		})
 		expect(await withTables((tables) => tenantRow(tables, 'acme'))).toMatchObject({ settings: '{"tomorrow":"on"}' })
 	})

@@ -14,7 +14,7 @@ import { removeRows } from '../transaction/remove-rows.ts'
 
 // Fills and clears an index of a tenant's own, while requests go on. Writers keep the rows of all that they write; so only
 // users that no request has written since are left. Every step requires the user's row as it was read, and can be
-// repeated: a process may die at any step, and another may do the same work at the same time.
+// repeated. So a process may die at any step, and another may do the same work at the same time.
 
 /** How far work on an index has come. `position` is undefined if nothing is left. */
 export type IndexStep = {

@@ -2,7 +2,7 @@ import { Fault } from '../../fault.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { Properties } from '../table/batch.ts'
 import { histogram } from './count-histogram.ts'
-import { jsonText } from './json-text.ts'
+import { jsonText, packedText } from './json-text.ts'
 import { type IndexEntries, maxOwnIndexes } from './own-indexes.ts'
 import { type Column, flag, integer, optionalText, rowKind, text } from './row-kind.ts'
 
@@ -134,7 +134,50 @@ export const feedRow = rowKind({
 		resourceType: text('rt', 'the name of the resource type'),
 		id: text('id', 'the id of the resource'),
 		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+		at: optionalText('at', 'when, by the clock of the process that made the change: RFC 3339, UTC'),
+		credential: optionalText('cred', 'the id of the credential of the request'),
+		label: optionalText('lbl', 'the label of the credential'),
+		requestId: optionalText('rq', 'the id of the request, as the log has it'),
+		client: optionalText('cl', 'the kind of the client, such as Entra or Okta'),
+		firstMembers: optionalText('add', 'of a created group: the ids of its first members, separated by blanks'),
+		before: packedText('w', 'what the change has replaced or removed, as JSON'),
+		large: optionalText('lg', 'the large change that the members came or went by'),
 	},
+})
+
+/** The number of an epoch as a part of a key. */
+export const epochPart = (epoch: number): string => epoch.toString(16).padStart(12, '0')
+
+export const epochEntryRow = rowKind({
+	parts: ['epoch', 'operation'],
+	key: (epoch, operation) => `f|${epoch}|${operation}`,
+	meaning: 'The same for a change that was made in an epoch.',
+	columns: feedRow.columns,
+})
+
+export const epochPointerRow = rowKind({
+	parts: [],
+	key: () => `e|${beforeIds}`,
+	meaning: 'Says which epoch is open.',
+	columns: {
+		open: integer('n', 'the open epoch; 0 as long as entries `c|` are written'),
+		lanes: integer('lanes', 'how many rows `e|<epoch>|<lane>` the open epoch has'),
+		first: integer('first', 'the oldest epoch that has all its entries; 0 as long as entries `c|` are kept'),
+	},
+})
+
+export const epochLaneRow = rowKind({
+	parts: ['epoch', 'lane'],
+	key: (epoch, lane) => `e|${epoch}|${lane}`,
+	meaning: 'Exists while the epoch is open. Each change touches one.',
+	columns: {},
+})
+
+export const epochEndRow = rowKind({
+	parts: ['epoch'],
+	key: (epoch) => `z|${epoch}`,
+	meaning: 'The epoch and all before it were over at the `Timestamp` of this row. Written at most once a minute.',
+	columns: {},
 })
 
 /** A large change of a group's members, by its own operation. */
@@ -158,14 +201,24 @@ export const sliceRow = rowKind({
 	parts: ['group', 'operation', 'number'],
 	key: (groupId, operation, number) => `j|gi|${groupId}|${operation}|${number}`,
 	meaning: 'A slice of a large change, at most 1,000 members. Removed when it is applied.',
-	columns: { change: jsonText('the members to add and the ids to remove, as JSON') },
+	columns: {
+		change: jsonText('the members to add and the ids to remove, as JSON'),
+		isKept: flag('keep', 'the ledger keeps the members: a row `l|` follows when they are applied'),
+	},
+})
+
+export const keptMembersRow = rowKind({
+	parts: ['operation', 'part'],
+	key: (operation, part) => `l|${operation}|${part}`,
+	meaning: 'Members that a large change, or the deletion of a group, has added or removed. Kept as long as the feed.',
+	columns: { change: packedText('w', 'the members to add and those that were removed, as JSON') },
 })
 
 export const deletedGroupRow = rowKind({
 	parts: ['group'],
 	key: (groupId) => `j|dg|${groupId}`,
 	meaning: 'A deleted group whose memberships are still being removed.',
-	columns: {},
+	columns: { operation: optionalText('op', 'the deletion, if the ledger keeps the members') },
 })
 
 /** The job of a value of a unique own index that several users have, until one of them at most has it. */
@@ -215,6 +268,13 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+export const lastUseRow = rowKind({
+	parts: ['credential'],
+	key: (credential) => `o|u|${credential}`,
+	meaning: 'When a credential was last used. Each process writes the row at most once an hour.',
+	columns: { used: text('at', 'the time: RFC 3339, UTC') },
+})
+
 /** All rows of the count of a type. */
 export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
 
@@ -232,8 +292,12 @@ export type KeyKind =
 	| 'latestChange'
 	| 'membersUnlocked'
 	| 'feed'
+	| 'keptMembers'
+	| 'epoch'
+	| 'epochEnd'
 	| 'count'
 	| 'index'
+	| 'credential'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
@@ -244,9 +308,14 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	g: 'group',
 	k: 'membersUnlocked',
 	c: 'feed',
+	l: 'keptMembers',
+	f: 'feed',
+	e: 'epoch',
+	z: 'epochEnd',
 	n: 'count',
 	x: 'index',
 	y: 'index',
+	o: 'credential',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
 	'j|ov': 'sharedValue',

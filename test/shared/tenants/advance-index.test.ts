@@ -59,7 +59,7 @@ function openApp({ service, clock }: Omit<World, 'table'>, around: (send: Send) 
 		async begin() {
 			const tenant = await tenantNow()
 			const type = typesOf(tenant).User
-			const store = openDirectory({ tables, tenant, ids, now, random: () => 1 })
+			const store = openDirectory({ tables, tenant, ids, now, random: () => 1, feed: 'operations' })
 			return {
 				create: (employeeNumber: string) =>
 					store.create(type, {

@@ -8,9 +8,11 @@ import { clearIndex, fillIndex } from '../../../../shared/storage/resource/own-i
 import type { ResourceStore } from '../../../../shared/storage/resource-store.ts'
 import { connectTables, type Send } from '../../../../shared/storage/table/tables.ts'
 import { directoryOf, openDirectory } from '../../../../shared/storage/table-store.ts'
+import { maxOperations } from '../../../../shared/storage/transaction/commit.ts'
 import { violationsIn } from '../../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../../support/directory.ts'
 import { withFaults } from '../../../support/faults.ts'
+import { testFeed } from '../../../support/feed.ts'
 import { seedUsers } from '../../../support/seed.ts'
 import { connectionString, simulateTableService, type TableService } from '../../../support/simulator/table-service.ts'
 
@@ -61,7 +63,7 @@ function processOn(
 		{ connectionString },
 		{ intercept: () => around(service.send), pause: () => Promise.resolve() },
 	)
-	return directoryOf({ tables, tenant, ids, now: Date.now, random: () => 1 })
+	return directoryOf({ tables, tenant, ids, now: Date.now, random: () => 1, feed: 'operations' })
 }
 
 const always = { position: '', until: Number.POSITIVE_INFINITY }
@@ -94,6 +96,8 @@ describe('an own index', () => {
 		const { store, table, meter } = await newTest()
 		const five = Array.from({ length: 5 }, (_, slot) => own({ name: `o${slot}`, slot, isUnique: slot % 2 === 0 }))
 		const type = typeWith(...five)
+		// With epochs, the first change of a process reads which one is open.
+		await create(store, type, '0')
 		const created = await meter.measure(() => create(store, type, '1'))
 		const id = created.result
 		const changed = await meter.measure(() => change(store, type, id, '2'))
@@ -146,7 +150,15 @@ describe('an own index', () => {
 	test('is named in the refusal of a filter that would read too many users', async () => {
 		const { directory, service, tenant, ids } = await newTest()
 		const tables = connectTables({ connectionString }, { intercept: () => service.send })
-		const store = openDirectory({ tables, tenant, ids, now: Date.now, random: () => 1, scanLimit: 1000 })
+		const store = openDirectory({
+			tables,
+			tenant,
+			ids,
+			now: Date.now,
+			random: () => 1,
+			feed: 'operations',
+			scanLimit: 1000,
+		})
 		await seedUsers(directory, 1100, service)
 		await expect(found(store, userType, `employeeNumber eq "1"`)).rejects.toThrow(
 			`there are more than 1000 resources to look through: add an index with: rollcall index add TENANT ${path}, or page by cursor without sortBy`,
@@ -173,7 +185,7 @@ describe('in a directory of 200,000 users', () => {
 })
 
 describe('the fill of an own index', () => {
-	test('adds what is missing, goes on where it stopped, and changes no version', async () => {
+	test('adds what is missing, goes on after the last user, and changes no version', async () => {
 		const { store, table, worker } = await newTest()
 		const ids: string[] = []
 		for (let count = 0; count < 150; count++) ids.push(await create(store, userType, `${count}`))
@@ -267,7 +279,7 @@ describe('a unique own index', () => {
 		expect(await violationsIn(table, undefined, [unique])).toEqual([])
 	})
 
-	test('finds all users of a value that several had before, and gives it to nobody else', async () => {
+	test('finds all users of a value that several had before, and keeps it from all others', async () => {
 		const { store, table, worker, sweep } = await newTest()
 		const ids: string[] = []
 		for (let count = 0; count < 45; count++) ids.push(await create(store, userType, count < 40 ? 'same' : `${count}`))
@@ -287,7 +299,7 @@ describe('a unique own index', () => {
 		expect((await sweep()).failures).toEqual([])
 	})
 
-	test('frees a value that nobody has any more', async () => {
+	test('frees a value that no user has any more', async () => {
 		const { store, table, worker } = await newTest()
 		const [ann, bob, eve] = [
 			await create(store, userType, '1'),
@@ -328,7 +340,7 @@ describe('the worst case', () => {
 		return { seen, around }
 	}
 
-	test('a user with 20 e-mail addresses and five own indexes takes 59 operations and one more for the feed', async () => {
+	test('a user with 20 e-mail addresses and five own indexes takes 59 operations beside those of the feed', async () => {
 		const { directory, table } = await newTest()
 		const { seen, around } = counting()
 		const store = directory.open(around)
@@ -340,14 +352,14 @@ describe('the worst case', () => {
 		})
 		const { id } = await store.create(type, { attributes: full('a') })
 		await store.update(type, id, { revise: () => ({ attributes: full('b') }) })
-		expect(seen.most).toBe(60)
+		expect(seen.most).toBe(60 + 99 - maxOperations({ feed: testFeed }))
 		expect(await violationsIn(table, undefined, all)).toEqual([])
 	})
 
 	test.each([
 		[0, 1, 22],
 		[5, 1, 21],
-		[0, 20, 18],
+		[0, 20, testFeed === 'operations' ? 18 : 17],
 		[5, 20, 16],
 	])(
 		'with %i own indexes and %i e-mail addresses, a user in %i groups is deleted in one transaction, and not in one more',
