@@ -14,6 +14,7 @@ import { parseOwnSchemas } from '../../shared/scim/own-schema.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import type { Pause } from '../../shared/storage/table/retry.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
+import type { IndexDefinition } from '../../shared/tenants/index-definition.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
@@ -71,6 +72,7 @@ type Options = {
 type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>> & {
 	/** Documents of the tenant's own schemas. */
 	readonly schemas?: unknown
+	readonly indexes?: readonly IndexDefinition[]
 }
 
 /** Starts the loopback host on an emulated table service for a test file. Each call of the result creates a tenant. */
@@ -123,6 +125,7 @@ export function useHost({
 		mode = 'store',
 		settings = mode === 'store' ? { unknownAttributes: 'ignore' } : {},
 		schemas,
+		indexes,
 	} = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++made}`
@@ -137,6 +140,7 @@ export function useHost({
 			await tenants.updateSchemas(name, () => (documents === undefined ? [] : parseOwnSchemas(documents)))
 		}
 		if (schemas !== undefined) await declare(schemas)
+		if (indexes !== undefined) await services.tenants.updateIndexes(name, () => indexes)
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
 			send(`${baseUrl}${path}`, { method, token, ...options })
