@@ -47,13 +47,17 @@ function compressed(json: string): Properties {
 	return chunks
 }
 
+// A scan may unpack a gigabyte. Memory that is used again needs no collection of garbage.
+const packed = Buffer.alloc(maxCompressedSize + chunkSize)
+
 function jsonOf(row: Row): string {
 	if (row.b0 === undefined) return textIn(row, 'j')
-	const chunks: Buffer[] = []
-	for (let name = 'b0'; row[name] !== undefined; name = `b${chunks.length}`) {
-		chunks.push(Buffer.from(textIn(row, name), 'base64'))
+	let length = 0
+	for (let index = 0; row[`b${index}`] !== undefined; index++) {
+		length += packed.write(textIn(row, `b${index}`), length, 'base64')
 	}
-	return inflateRawSync(Buffer.concat(chunks), { maxOutputLength: maxUnpackedBytes }).toString('utf8')
+	const options = { maxOutputLength: maxUnpackedBytes, chunkSize: maxJsonBytes }
+	return inflateRawSync(packed.subarray(0, length), options).toString('utf8')
 }
 
 /**
