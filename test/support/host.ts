@@ -39,6 +39,8 @@ export type Host = {
 	readonly events: readonly RequestEvent[]
 	/** Counts the requests to the table service, of all tenants. */
 	readonly meter: Meter
+	/** Gives the tenant's data another format. The host learns it within a minute. */
+	setFormat(number: number): Promise<void>
 	/** Sends one request. `path` is below the base URL and is sent unchanged. */
 	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
 	/** Creates a resource and returns it. */
@@ -61,7 +63,10 @@ type Options = {
 	readonly log?: (event: RequestEvent) => void
 }
 
-type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
+type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>> & {
+	/** The format of the tenant's data; that of new tenants if left out. */
+	readonly format?: number
+}
 
 /** Starts the loopback host on an emulated table service for a test file. Each call of the result creates a tenant. */
 export function useHost({
@@ -108,7 +113,7 @@ export function useHost({
 		if (running !== undefined) await rm(running.folder, { recursive: true })
 	})
 
-	return async ({ mode = 'store', settings = {} } = {}) => {
+	return async ({ mode = 'store', settings = {}, format } = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++tenants}`
 		const token = `a-token-of-${name}`
@@ -117,6 +122,11 @@ export function useHost({
 			await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: now.toISOString() })
 		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
+		const { tenants: known } = services
+		const setFormat = async (number: number): Promise<void> => {
+			await known.updateFormat(name, () => ({ number, stage: 'complete', since: 0, position: '' }))
+		}
+		if (format !== undefined) await setFormat(format)
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
 			send(`${baseUrl}${path}`, { method, token, ...options })
@@ -127,6 +137,7 @@ export function useHost({
 				return events.filter(({ tenant }) => tenant === name)
 			},
 			meter,
+			setFormat,
 			request,
 			async create(endpoint, body) {
 				const created = await request('POST', endpoint, { body })
