@@ -1,9 +1,10 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
-import { resourceTypes } from '../scim/resource-type.ts'
+import { typeNames } from '../scim/resource-type.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
 import { finishGroupDeletion, finishUserDeletion } from './resource/delete.ts'
+import { settleSharedValue } from './resource/own-index.ts'
 import { foldAll } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
 import { type JobKind, jobKeys, jobOf, type LargeChange } from './rows/schema.ts'
@@ -47,7 +48,7 @@ export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: Sw
 			failures.push(error)
 		}
 	}
-	for (const type of resourceTypes) await foldAll(directory.table, type)
+	for (const name of typeNames) await foldAll(directory.table, { name })
 	await closeOpenEpoch(directory)
 	return { finished, feedEntriesRemoved: await trimFeed(directory, until), failures }
 }
@@ -63,6 +64,7 @@ async function jobsIn(directory: Directory, until: number): Promise<readonly Wor
 			const { kind, id, operation } = jobOf(RowKey)
 			if (kind === 'deletedGroup') jobs.push(() => finishGroupDeletion(directory, id, until))
 			else if (kind === 'deletedUser') jobs.push(() => finishUserDeletion(directory, id, until))
+			else if (kind === 'sharedValue') jobs.push(() => settleSharedValue(directory, { index: id, value: operation }))
 			else {
 				const change = changes.get(operation) ?? { groupId: id, operation, rows: new Set() }
 				changes.set(operation, change)

@@ -6,16 +6,20 @@ import { deleteResource } from './resource/delete.ts'
 import { getGroup, read } from './resource/read.ts'
 import { update } from './resource/update.ts'
 import type { ResourceStore } from './resource-store.ts'
-import { type Directory, noEpochKnown } from './rows/directory.ts'
+import { type Directory, type EpochMemory, type History, noEpochKnown } from './rows/directory.ts'
 import type { Tables } from './table/tables.ts'
 
-export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed'> & {
+export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed' | 'actor'> & {
 	/** 50,000 if left out. */
 	readonly scanLimit?: number
 	/** 30 days if left out. */
 	readonly keepFeedFor?: number
+	/** `names` if left out. */
+	readonly history?: History
 	/** The clock of the process if left out. */
 	readonly elapsed?: () => number
+	/** What the process remembers of the epochs; nothing if left out. */
+	readonly epochs?: EpochMemory
 	readonly tables: Tables
 	/** The name of the partition, which is the tenant's, and of the table. */
 	readonly tenant: { readonly name: string; readonly table: string }
@@ -28,29 +32,34 @@ export const directoryOf = ({
 	tenant,
 	scanLimit = 50_000,
 	keepFeedFor = 30 * day,
+	history = 'names',
 	elapsed = () => performance.now(),
+	epochs = noEpochKnown(),
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
 	scanLimit,
 	keepFeedFor,
+	history,
 	elapsed,
-	epochs: noEpochKnown(),
+	epochs,
 	table: tables.table(tenant.table, tenant.name),
 	pause: tables.pause,
 })
 
-/** Opens directories, and keeps each as long as its feed is written in the same way. */
+/** What may be another at each opening of a directory. */
+type Opening = Pick<DirectoryOptions, 'feed' | 'history' | 'actor'>
+
+/** Opens directories. What is known of the epochs of a table is kept as long as its feed is written in the same way. */
 export function openDirectories(
-	options: Omit<DirectoryOptions, 'tenant' | 'feed'>,
-): (tenant: DirectoryOptions['tenant'], feed: DirectoryOptions['feed']) => ResourceStore {
-	const directories = new Map<string, { readonly feed: DirectoryOptions['feed']; readonly store: ResourceStore }>()
-	return (tenant, feed) => {
-		const known = directories.get(tenant.table)
-		if (known?.feed === feed) return known.store
-		const store = openDirectory({ ...options, tenant, feed })
-		directories.set(tenant.table, { feed, store })
-		return store
+	options: Omit<DirectoryOptions, 'tenant' | 'epochs' | keyof Opening>,
+): (tenant: DirectoryOptions['tenant'], opening: Opening) => ResourceStore {
+	const memories = new Map<string, { readonly feed: Directory['feed']; readonly epochs: EpochMemory }>()
+	return (tenant, opening) => {
+		const known = memories.get(tenant.table)
+		const memory = known?.feed === opening.feed ? known : { feed: opening.feed, epochs: noEpochKnown() }
+		memories.set(tenant.table, memory)
+		return openDirectory({ ...options, ...opening, tenant, epochs: memory.epochs })
 	}
 }
 

@@ -1,6 +1,6 @@
 import { type IdGenerator, idGenerator } from '../../shared/scim/id.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
-import type { FeedStage } from '../../shared/storage/rows/directory.ts'
+import type { FeedStage, History } from '../../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../../shared/storage/sweep.ts'
 import { connectTables, type Send, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { type DirectoryOptions, openDirectory } from '../../shared/storage/table-store.ts'
@@ -33,6 +33,8 @@ type Options = {
 	readonly intercept?: (send: Send) => Send
 	/** Decides when counts are folded; by default never. */
 	readonly random?: () => number
+	/** What the ledger keeps; everything if left out. */
+	readonly history?: History
 	readonly feed?: FeedStage
 }
 
@@ -46,7 +48,7 @@ export async function newDirectory(
 	account: TableAccount | TableService,
 	options: Options = {},
 ): Promise<TestDirectory> {
-	const { intercept = (send: Send) => send, random = () => 1, feed = testFeed } = options
+	const { intercept = (send: Send) => send, random = () => 1, history = 'full', feed = testFeed } = options
 	const meter = createMeter()
 	const tenant = { name: 'acme', table: `test${process.pid}x${++count}` }
 	const connect = (around: (send: Send) => Send) =>
@@ -55,7 +57,8 @@ export async function newDirectory(
 			: connectTables({ connectionString: account.connectionString }, { intercept: around, pause })
 	await connect((send) => send).createTable(tenant.table)
 	const tables = connect((send) => meter.intercept(intercept(send)))
-	const directory: Omit<DirectoryOptions, 'tables'> = { tenant, ids: sequenceFromNow(), now: Date.now, random, feed }
+	const settings = { random, history, feed }
+	const directory: Omit<DirectoryOptions, 'tables'> = { tenant, ids: sequenceFromNow(), now: Date.now, ...settings }
 	return {
 		store: openDirectory({ ...directory, tables }),
 		table: tables.table(tenant.table, tenant.name),

@@ -26,6 +26,10 @@ export type MembersPart = {
 	readonly large?: LargeChange
 }
 
+/** What the entry of the feed says of a large change. */
+export const largeOf = (large: LargeChange | undefined): { readonly large?: string } =>
+	large === undefined ? {} : { large: large.operation }
+
 /** Makes the change to commit: what else the request changes, with the part of the members. */
 type Builder<C extends Change> = (operation: string, members: MembersPart) => C
 

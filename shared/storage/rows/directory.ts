@@ -1,6 +1,22 @@
+import type { ClientKind } from '../../scim/client-kind.ts'
 import type { IdGenerator } from '../../scim/id.ts'
 import type { Pause } from '../table/retry.ts'
 import type { Table } from '../table/tables.ts'
+
+/**
+ * What the ledger keeps of a change. `full`: the actor, and the values that were there before. `names`: the actor, and the
+ * names of what changed. `off`: what the feed of changes shows.
+ */
+export type History = 'full' | 'names' | 'off'
+
+/** The request that makes a change, as the ledger names it. */
+export type Actor = {
+	/** With what the request was authenticated; never its value. */
+	readonly credential?: { readonly id: string; readonly label?: string }
+	/** The id that the answer and the log have too. */
+	readonly requestId?: string
+	readonly client?: ClientKind
+}
 
 /**
  * How the feed of changes is written.
@@ -42,6 +58,9 @@ export type Directory = {
 	readonly scanLimit: number
 	/** Milliseconds for which the feed keeps its entries. */
 	readonly keepFeedFor: number
+	readonly history: History
+	/** The request that the directory was opened for. */
+	readonly actor?: Actor
 	readonly feed: FeedStage
 	readonly epochs: EpochMemory
 	/** Milliseconds of a clock that never goes back. */

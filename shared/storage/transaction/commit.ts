@@ -2,9 +2,10 @@ import { Fault } from '../../fault.ts'
 import { laterThan } from '../../scim/id.ts'
 import type { ResourceId } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
+import type { JsonObject } from '../../scim/value.ts'
 import { type Directory, type Epoch, timestamp } from '../rows/directory.ts'
 import { feedRow } from '../rows/schema.ts'
-import { insert, type Operation } from '../table/batch.ts'
+import { insert, type Operation, type Properties } from '../table/batch.ts'
 import { attempts, tableUnavailable, tooContended } from '../table/retry.ts'
 import type { Outcome } from '../table/tables.ts'
 import { countCommit, currentEpoch, entryKey, epochAfter, readEpoch, requireOpen } from './epochs.ts'
@@ -12,9 +13,15 @@ import { countCommit, currentEpoch, entryKey, epochAfter, readEpoch, requireOpen
 /** An entry in the feed of changes: what happened to which resource, and to which of its attributes or members. */
 export type FeedEntry = {
 	readonly kind: 'create' | 'update' | 'members' | 'unlink' | 'delete'
-	readonly type: ResourceType
+	readonly type: Pick<ResourceType, 'name'>
 	readonly id: string
 	readonly changed?: readonly string[]
+	/** What the change replaces or removes, as JSON can hold it. Only a ledger with the history `full` keeps it. */
+	readonly before?: JsonObject
+	/** The members that a new group has from the beginning, if they are few. */
+	readonly firstMembers?: readonly string[]
+	/** The large change whose members come or go. */
+	readonly large?: string
 }
 
 /** One attempt to change the directory. `operation` is an id of its own, which becomes the version of what it writes. */
@@ -69,15 +76,12 @@ const resendWithin = 15_000
 export async function commit(directory: Directory, change: Change): Promise<CommitOutcome> {
 	const time = timestamp(directory)
 	if (directory.feed === 'operations') {
-		const entry = insert(feedRow.key(change.operation), feedProperties(change.entry))
+		const entry = insert(feedRow.key(change.operation), feedProperties(directory, change.entry, time))
 		return openOutcome(await commitAt(directory, change, { entry, guard: [] }))
 	}
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
 		const epoch = await currentEpoch(directory)
-		const entry = insert(entryKey(epoch.number, change.operation), {
-			...feedProperties(change.entry),
-			...feedRow.properties({ at: time }),
-		})
+		const entry = insert(entryKey(epoch.number, change.operation), feedProperties(directory, change.entry, time))
 		const guard = [requireOpen(epoch, directory.random)]
 		const outcome = await commitAt(directory, change, { entry, guard, epoch })
 		if (outcome.kind === 'done') countCommit(directory, epoch)
@@ -181,5 +185,29 @@ export async function commitStep(
 	}
 }
 
-const feedProperties = ({ kind, type, id, changed = [] }: FeedEntry) =>
-	feedRow.properties({ kind, resourceType: type.name, id, changed: changed.join(' ') })
+const feedProperties = (directory: Directory, entry: FeedEntry, at: string): Properties =>
+	feedRow.properties({
+		kind: entry.kind,
+		resourceType: entry.type.name,
+		id: entry.id,
+		changed: (entry.changed ?? []).join(' '),
+		at,
+		...(directory.history !== 'off' && namesOf(directory, entry)),
+		...(directory.history === 'full' && valuesOf(entry)),
+	})
+
+const namesOf = (
+	{ actor: { credential, requestId, client } = {} }: Directory,
+	{ firstMembers = [] }: FeedEntry,
+): Parameters<typeof feedRow.properties>[0] => ({
+	credential: credential?.id,
+	label: credential?.label,
+	requestId,
+	client,
+	firstMembers: firstMembers.length === 0 ? undefined : firstMembers.join(' '),
+})
+
+const valuesOf = ({ before, large }: FeedEntry): Parameters<typeof feedRow.properties>[0] => ({
+	before: before === undefined || Object.keys(before).length === 0 ? undefined : JSON.stringify(before),
+	large,
+})

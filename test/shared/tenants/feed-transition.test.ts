@@ -71,7 +71,7 @@ async function newWorld(seed: number) {
 			async begin(): Promise<{ readonly store: ResourceStore; readonly feed: ReturnType<typeof feedOf> }> {
 				const tenant = await tenantNow()
 				const feed = feedOf(tenant.format)
-				return { store: directories(tenant, feed), feed }
+				return { store: directories(tenant, { feed }), feed }
 			},
 			async sweep(): Promise<void> {
 				const [tenant] = await tenants.listTenants()
