@@ -16,7 +16,7 @@ export function refuseNewer(tenant: Pick<Tenant, 'format' | 'settings' | 'indexe
 }
 
 /**
- * A directory that is opened before each use, with the resource types as they are now: a command may run for hours, in
+ * A directory that is opened before each use, with the resource types as they are now. A command may run for hours, in
  * which the format, the schemas and the indexes of the tenant may change.
  */
 export function reopened(open: () => Promise<OpenedNow>): ResourceStore {

@@ -5,7 +5,7 @@ import type { Tenant, Tenants } from './tenants.ts'
 export type IndexWork = {
 	readonly tenants: Pick<Tenants, 'updateIndexes'>
 	/** Fills an index from a position on: the position and the users that it has come to; no position if it is full. */
-	readonly fill: (tenant: Tenant, index: OwnIndex, step: Span) => Promise<FillStep>
+	readonly fill: (tenant: Tenant, index: OwnIndex, step: FillTime) => Promise<FillStep>
 	/** Removes the rows of an index, and answers whether none is left. */
 	readonly clear: (tenant: Tenant, index: OwnIndex, until: number) => Promise<boolean>
 	/** The name of this process. Another process that is at work is left alone. */
@@ -18,7 +18,7 @@ export type IndexWork = {
 	readonly until: number
 }
 
-type Span = { readonly position: string; readonly until: number }
+type FillTime = { readonly position: string; readonly until: number }
 type FillStep = { readonly position: string | undefined; readonly users: number }
 
 /** How long a stage lasts at least that other instances must know of. shared/tenants/advance-format.ts has the reasons. */
