@@ -20,12 +20,20 @@ export const declared = {
 	'app-host': { type: 'string' },
 	mode: { type: 'string' },
 	...settingOptions,
+	scope: { type: 'string' },
+	label: { type: 'string' },
 	enforce: { type: 'boolean' },
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },
 	'token-file': { type: 'string' },
 	write: { type: 'boolean' },
+	entra: { type: 'boolean' },
+	name: { type: 'string' },
+	assign: { type: 'string' },
+	groups: { type: 'string' },
+	'fix-externalid': { type: 'boolean' },
+	'dry-run': { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import type { Scope } from '../shared/auth/credential.ts'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
-import type { StoredSettings } from '../shared/tenants/settings.ts'
+import { type StoredSettings, settingsOf } from '../shared/tenants/settings.ts'
 import { parseTenantName, type Tenant } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
 import type { TargetCommand } from './command.ts'
@@ -19,10 +20,14 @@ import { statesOf } from './token-store.ts'
 /** A new Secret Token. `stored` is the text that the token store keeps: the digest, or `value` itself. */
 type NewToken = { readonly value: string; readonly stored: string }
 
-/** Makes a Secret Token for an identity provider: 32 random bytes in base64url. */
-export function newToken({ format }: Pick<Tenant, 'format'>): NewToken {
+/**
+ * Makes a Secret Token: 32 random bytes in base64url. Version 0.1.0 would take a digest for the token itself, but it does
+ * not find tokens that may only read.
+ */
+export function newToken({ format }: Pick<Tenant, 'format'>, scope: Scope = 'scim'): NewToken {
 	const value = randomBytes(32).toString('base64url')
-	return { value, stored: isDigestAllowed(format) ? storedDigestOf(value) : value }
+	const isDigest = scope === 'scim.read' || isDigestAllowed(format)
+	return { value, stored: isDigest ? storedDigestOf(value) : value }
 }
 
 export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {
@@ -50,6 +55,7 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 			text: [
 				`Tenant URL    ${url}\nSecret Token  ${token}`,
 				...(mode === 'relay' ? [relayText(tenant, relay)] : []),
+				historyNote(target, tenant),
 				...portNoteOf(target),
 			].join('\n\n'),
 			json: {
@@ -58,11 +64,21 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 				url,
 				token,
 				version,
+				history: settingsOf(tenant).history,
 				...(mode === 'relay' && { ...missingOf(relay), agentSettings: agentSettings(tenant, relay) }),
 			},
 		}
 	}
 }
+
+const kept = {
+	full: "The ledger keeps who changed what, and what was there before, for 30 days in this tenant's table.",
+	names: "The ledger keeps who changed what, without values, for 30 days in this tenant's table.",
+	off: 'The ledger keeps neither who changed what nor what was there before.',
+} as const
+
+const historyNote = (target: DeploymentTarget, tenant: Tenant): string =>
+	`${kept[settingsOf(tenant).history]}\nTo change that: ${target.commandLine(`tenant set ${tenant.name} --history full|names|off`)}`
 
 const portNoteOf = ({ portNote }: DeploymentTarget): readonly string[] => (portNote === undefined ? [] : [portNote])
 
@@ -128,6 +144,7 @@ export const showTenant: TargetCommand =
 				defaults,
 				created,
 				table: tenant.table,
+				...(tenant.entra !== undefined && { entra: tenant.entra }),
 				...(mode === 'relay' && missingOf(relay)),
 				...counts,
 				tokens: { accepted, all: states.length },

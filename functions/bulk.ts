@@ -15,25 +15,40 @@ import { builtInTypes, type TypeName, typeNames } from '../shared/scim/resource-
 import { limits } from '../shared/scim/service-provider-config.ts'
 import { urn } from '../shared/scim/urn.ts'
 import { isObject } from '../shared/scim/value.ts'
+import { firstProblem, mustBe } from '../shared/scim/wording.ts'
 import type { Call, Handler } from './call.ts'
 import { createResource, deleteResource, patchResource, replaceResource } from './resources.ts'
 
-const bulkOperation = z.object({
-	method: z
-		.string()
-		.toUpperCase()
-		.pipe(z.enum(['POST', 'PUT', 'PATCH', 'DELETE'])),
-	path: z.string().max(1024),
-	bulkId: z.string().min(1).max(256).optional(),
-	version: z.string().max(256).optional(),
-	data: z.unknown().optional(),
-})
+const methods = mustBe('POST, PUT, PATCH or DELETE')
+const shortText = (longest: number) =>
+	z.string(mustBe('a string')).max(longest, { error: `is longer than ${longest} characters` })
 
-const bulkRequest = z.object({
-	schemas: z.array(z.string()).nullish(),
-	failOnErrors: z.int().min(1).optional(),
-	Operations: z.array(bulkOperation).min(1, { error: 'must have an operation' }),
-})
+const bulkOperation = z.object(
+	{
+		method: z
+			.string(methods)
+			.toUpperCase()
+			.pipe(z.enum(['POST', 'PUT', 'PATCH', 'DELETE'], methods)),
+		path: shortText(1024),
+		bulkId: shortText(256).min(1, { error: 'is empty' }).optional(),
+		version: shortText(256).optional(),
+		data: z.unknown().optional(),
+	},
+	mustBe('an object'),
+)
+
+const count = mustBe('a whole number, 1 or more')
+
+const bulkRequest = z.object(
+	{
+		schemas: z.array(z.string(mustBe('a URN')), mustBe('a list')).nullish(),
+		failOnErrors: z.int(count).min(1, count).optional(),
+		Operations: z
+			.array(bulkOperation, mustBe('a list'))
+			.min(1, { error: 'is an empty list: it must have an operation' }),
+	},
+	mustBe('an object'),
+)
 
 type BulkOperation = z.infer<typeof bulkOperation>
 
@@ -82,10 +97,7 @@ export const bulk: Handler = async (call) => {
 
 function parse(body: unknown): z.infer<typeof bulkRequest> {
 	const parsed = bulkRequest.safeParse(body)
-	if (!parsed.success) {
-		const [issue] = parsed.error.issues
-		throw invalidSyntax(`the bulk request: ${issue?.path.join('.')}: ${issue?.message}`, parsed.error)
-	}
+	if (!parsed.success) throw invalidSyntax(firstProblem(parsed.error, 'the bulk request'), parsed.error)
 	const { Operations } = parsed.data
 	if (Operations.length > limits.maxOperations) {
 		throw payloadTooLarge(`the bulk request has ${Operations.length} operations: ${limits.maxOperations} are allowed`)

@@ -6,10 +6,8 @@ import { getResourceType, getSchema, getServiceProviderConfig, listResourceTypes
 import { health } from './health.ts'
 import { me } from './me.ts'
 import { createResource, deleteResource, getResource, patchResource, replaceResource } from './resources.ts'
-import type { RouteName } from './routes.ts'
+import type { Method, RouteName } from './routes.ts'
 import { listResources, searchResources } from './search.ts'
-
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 export type Handlers = Readonly<Partial<Record<Method, Handler>>>
 

@@ -12,10 +12,12 @@ import { typesOf } from '../shared/tenants/resource-types.ts'
 import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
-import { type Handlers, handlers, type Method } from './handlers.ts'
+import { type Handlers, handlers } from './handlers.ts'
 import { alive } from './health.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
+import type { Method } from './routes.ts'
+import { requireScope } from './scope.ts'
 import type { Services } from './services.ts'
 import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
@@ -126,17 +128,21 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 }
 
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
-	const { services, requestId, url, tenant, match } = context
+	const { services, requestId, url, tenant, credential, match } = context
+	const { method } = request
 	requireKnownFormat(tenant.format)
 	requireKnownSettings(tenant)
+	services.lastUses.note(tenant, credential)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
+		requireScope(credential, { route: match.route, method })
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, publicBase: baseUrl }) }
 	}
-	const handler = handlerOf(match, request.method, url.pathname)
+	const handler = handlerOf(match, method, url.pathname)
+	requireScope(credential, { route: match.route, method })
 	const reply = await handler(callOf(request, { ...context, baseUrl }))
-	return { response: responseOf(reply, request.method) }
+	return { response: responseOf(reply, method) }
 }
 
 /** The answer to an unknown tenant is the same as to a wrong token, so that a caller cannot find out names of tenants. */

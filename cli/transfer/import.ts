@@ -89,19 +89,24 @@ const inWords = ({ line, what, detail }: ImportConflict): string => `conflict in
 async function* batches(lines: AsyncIterable<ReadLine>): AsyncGenerator<readonly ReadLine[]> {
 	let batch = new Map<string, ReadLine>()
 	let group = ''
+	let bytes = 0
 	for await (const line of lines) {
 		const [next, id] = batchKeyOf(line.record)
-		if (batch.size === batchSize || next !== group || batch.has(id)) {
+		if (batch.size === batchSize || bytes > batchBytes || next !== group || batch.has(id)) {
 			yield [...batch.values()]
 			batch = new Map()
+			bytes = 0
 		}
 		batch.set(id, line)
+		bytes += line.size
 		group = next
 	}
 	yield [...batch.values()]
 }
 
 const batchSize = 200
+/** Bytes of the lines of a batch; the last line may exceed them. */
+const batchBytes = 4 * 2 ** 20
 
 /** The batch that a record belongs to, and its id within the batch. */
 function batchKeyOf(record: ExportRecord): readonly [group: string, id: string] {

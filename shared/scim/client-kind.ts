@@ -12,6 +12,7 @@ const names = {
 	Keycloak: /\bkeycloak/i,
 	PowerShell: /powershell/i,
 	curl: /^curl\//i,
+	rollcall: /^rollcall\b/i,
 } as const
 
 /** A provisioning client, or a tool. */

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { unavailable } from '../scim/error.ts'
+import { allProblems, wording } from '../scim/wording.ts'
 import { guids, nameOfThing, oneOf, type SettingDeclaration, type SettingKind, trueOrFalse } from './setting.ts'
 
 // All settings of tenants. A setting that is declared here has an option of `rollcall tenant add` and `tenant set` with its
@@ -39,6 +40,14 @@ export const declaredSettings = {
 		modes: ['relay'],
 		help: 'send PATCH as POST, if the relay refuses PATCH',
 		whenMissing: false,
+	},
+	history: {
+		...oneOf('full', 'names', 'off'),
+		option: 'history',
+		modes: ['store', 'relay'],
+		help: 'what the ledger keeps: full has the values that a change replaced, names has who changed what, off has neither',
+		whenMissing: 'names',
+		whenNew: 'full',
 	},
 	unknownAttributes: {
 		...oneOf('keep', 'ignore', 'reject'),
@@ -84,7 +93,7 @@ const parsed = new WeakMap<StoredSettings, TenantSettings>()
 function parse(tenant: SettingsHolder): TenantSettings {
 	const { data, error } = parseSettings(declaredSettings, tenant.settings)
 	if (data !== undefined) return data
-	throw unavailable(wrongSetting(tenant) ?? z.prettifyError(error), retryAfterSeconds)
+	throw unavailable(wrongSetting(tenant) ?? allProblems(error, 'the settings'), retryAfterSeconds)
 }
 
 type SettingsParse<T extends SettingTable> =
@@ -97,7 +106,7 @@ export function parseSettings<T extends SettingTable>(table: T, stored: StoredSe
 		name,
 		whenMissing === undefined ? shape.optional() : shape.default(whenMissing),
 	])
-	const { data, error } = z.object(Object.fromEntries(shapes)).safeParse(stored)
+	const { data, error } = z.object(Object.fromEntries(shapes)).safeParse(stored, { error: wording })
 	return error === undefined ? { data: data as SettingValues<T> } : { error } // sound: each value has passed its shape
 }
 

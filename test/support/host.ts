@@ -17,6 +17,7 @@ import type { Send } from '../../shared/storage/table/tables.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
+import { never } from './never.ts'
 
 export type ScimAnswer = {
 	readonly status: number
@@ -105,6 +106,7 @@ export function useHost({
 			intercept: (send) => meter.intercept(intercept(send)),
 			...(pause && { pause }),
 			...(now && { now }),
+			later: never,
 		})
 		services = vault === undefined ? created : { ...created, authenticate: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })

@@ -9,7 +9,7 @@ import { etagOf, type Row } from '../table/tables.ts'
 import { type Failure, failedOperation } from '../transaction/commit.ts'
 import { finishPendingChange } from './apply.ts'
 import { effectiveChange, isEffective } from './effective-change.ts'
-import { commitWithMembers, isLarge, type MembersPart } from './large-change.ts'
+import { commitWithMembers, isLarge, largeOf, type MembersPart } from './large-change.ts'
 import {
 	isEmpty,
 	type MembershipChange,
@@ -38,7 +38,7 @@ export async function changeMembers(
 	if (kindOfId(groupId) !== 'Group') return 'absent'
 	requireStorable(add)
 	const requested = { add, remove: remove.filter((id) => kindOfId(id) === 'User') }
-	return (isLarge(requested) ? changeMany : changeFew)(directory, { groupId, requested, condition })
+	return (isLarge(directory, requested) ? changeMany : changeFew)(directory, { groupId, requested, condition })
 }
 
 /**
@@ -163,7 +163,7 @@ async function changeMany(
 			{ id: groupId, group: 'existing', members: requested },
 			(operation, { large, operations }: MembersPart) => ({
 				operation,
-				entry: { kind: 'update', type: { name: 'Group' }, id: groupId, changed: ['members'] },
+				entry: { kind: 'update', type: { name: 'Group' }, id: groupId, changed: ['members'], ...largeOf(large) },
 				operations: [
 					moveVersion(directory, { groupId, operation }, condition && header, large?.operation),
 					...operations,

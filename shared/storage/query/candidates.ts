@@ -12,7 +12,7 @@ import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
 import type { DecidingLinks } from './deciding-links.ts'
 import type { SizedResource } from './order.ts'
-import { withLinks } from './page-links.ts'
+import { type LinkOwner, type Links, withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
 
 /** `pendingChange` is a column of a group's row, `size` the length of the JSON in the row. */
@@ -170,21 +170,36 @@ async function* linkCandidates(
 }
 
 async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGenerator<readonly RowResource[]> {
-	for (const some of batchesOf(reader.plan.type, rows)) yield await readBatch(reader, some)
+	const { type, source, need } = reader.plan
+	// Few long resources are in memory at once. Their memberships are read before, for all of them together.
+	const isBefore = need.length > 0 && (type.name === 'User' || rows.every(isWhole))
+	const before = isBefore ? await linksOfRows(reader, rows) : undefined
+	for (const some of batchesOf(type, rows)) {
+		const whole = await inParallel(some, (row) => wholeRow(reader.directory.table, type, row))
+		const existing = whole.filter((row) => row !== undefined).map(resourceIn)
+		if (before !== undefined) yield existing.map((resource) => ({ ...resource, ...before.get(resource.id) }))
+		else if (need.length > 0) yield await linked(reader, existing)
+		else
+			yield source.kind === 'links'
+				? existing.map((resource) => ({ ...resource, ...provedLink(type, source) }))
+				: existing
+	}
 }
 
-async function readBatch(
+const linked = <R extends LinkOwner>(
 	{ directory, plan: { type, source, need }, groups, deciding }: CandidateReader,
-	rows: readonly Row[],
-): Promise<readonly RowResource[]> {
-	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
-	const existing = whole.filter((row) => row !== undefined).map(resourceIn)
-	if (source.kind !== 'links' || need.length > 0) {
-		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan', groups, deciding })
-	}
-	const value = source.id as ResourceId // sound: it was found in rows of memberships
-	const link = type.name === 'Group' ? { members: [{ value }] } : { groups: [{ value, display: '' }] }
-	return existing.map((resource) => ({ ...resource, ...link }))
+	owners: readonly R[],
+) => withLinks(directory, type, owners, { need, isRange: source.kind === 'scan', groups, deciding })
+
+async function linksOfRows(reader: CandidateReader, rows: readonly Row[]): Promise<ReadonlyMap<ResourceId, Links>> {
+	const owners = rows.map((row) => ({ id: idOf(row), ...pendingChangeIn(row) }))
+	const links = await linked(reader, owners)
+	return new Map(links.map(({ id, pendingChange, ...found }) => [id, found]))
+}
+
+function provedLink(type: ResourceType, { id }: SourceOf<'links'>): Links {
+	const value = id as ResourceId // sound: it was found in rows of memberships
+	return type.name === 'Group' ? { members: [{ value }] } : { groups: [{ value, display: '' }] }
 }
 
 /** The resource that a row holds, or that an index row leads to. Undefined if it has been deleted in the meantime. */
@@ -198,6 +213,8 @@ const wholeRow = async (table: Table, type: ResourceType, row: Row): Promise<Row
 
 function resourceIn(row: Row): RowResource {
 	const { resource, size } = sizedResourceOf(row)
-	if (!groupRow.pendingChange.isIn(row)) return { ...resource, size }
-	return { ...resource, size, pendingChange: groupRow.pendingChange.of(row) }
+	return { ...resource, size, ...pendingChangeIn(row) }
 }
+
+const pendingChangeIn = (row: Row): Pick<LinkOwner, 'pendingChange'> =>
+	groupRow.pendingChange.isIn(row) ? { pendingChange: groupRow.pendingChange.of(row) } : {}

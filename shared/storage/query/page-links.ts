@@ -22,9 +22,10 @@ import type { LinkNeed } from './plan.ts'
 
 // Memberships beside a number of resources: a group's members, a user's groups.
 
-/** `pendingChange` is that of a group's row. */
-type LinkOwner = { readonly id: ResourceId; readonly pendingChange?: string }
-type Links = Pick<StoredResource, 'members' | 'groups'>
+/** A resource with memberships. `pendingChange` is that of a group's row. */
+export type LinkOwner = { readonly id: ResourceId; readonly pendingChange?: string }
+/** What is read of the memberships of a resource. */
+export type Links = Pick<StoredResource, 'members' | 'groups'>
 
 type IncludeOptions = {
 	readonly include: Include

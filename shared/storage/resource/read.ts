@@ -37,6 +37,8 @@ export async function read(
 export type ResourceState = {
 	readonly resource: StoredResource
 	readonly etag: string
+	/** The operation that last wrote the row whole. */
+	readonly replaced: string
 	/** Of a group. */
 	readonly group?: { readonly hasPendingChange: boolean; readonly latestChange: string }
 }
@@ -57,7 +59,11 @@ export async function readForChange(
 		include.groups ? groupsOf(table, id, groupHeadings(table)) : undefined,
 	])
 	if (row === undefined) return undefined
-	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row) }
+	return {
+		resource: { ...resourceOf(row), ...(groups && { groups }) },
+		etag: etagOf(row),
+		replaced: userRow.version.of(row),
+	}
 }
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
@@ -68,6 +74,7 @@ async function readGroupForChange(table: Table, id: string, include: Include): P
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
+		replaced: groupRow.attributesVersion.of(row),
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}
 }

@@ -104,11 +104,13 @@ describe('the settings of this version', () => {
 		const settings = { hybridConnection: 'floor-2', agents: [guid], note: 'of no version' }
 		expect(settingsOf({ mode: 'relay', settings })).toEqual({
 			...{ hybridConnection: 'floor-2', agents: [guid], authorization: 'onPremises', patchAsPost: false },
+			history: 'names',
 			unknownAttributes: 'ignore',
 		})
 		expect(settingsOf({ mode: 'store', settings: {} })).toEqual({
 			authorization: 'onPremises',
 			patchAsPost: false,
+			history: 'names',
 			unknownAttributes: 'ignore',
 		})
 	})

@@ -58,7 +58,7 @@ describe('tenants', () => {
 				name: 'acme',
 				mode: 'relay',
 				table: expect.stringMatching(/^t[0-9a-f]{32}$/),
-				settings,
+				settings: { history: 'full', ...settings },
 				cursorKey: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
 				created: '2026-01-01T00:00:00.000Z',
 				format: { number: 1, stage: 'complete', since: 0, position: '' },
