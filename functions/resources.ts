@@ -32,7 +32,7 @@ import type { Call, Handler, ScimReply } from './call.ts'
  * nothing was done.
  */
 const wholeOrNot =
-	(handler: Handler): Handler =>
+	(name: TypeName, handler: Handler): Handler =>
 	async (call) => {
 		const quirks = quirksWith(ruleOf(call.tenant))
 		try {
@@ -41,6 +41,7 @@ const wholeOrNot =
 			throw quirks.has('unknownLeftOut') && error instanceof ScimError ? refusedWhole(error) : error
 		} finally {
 			for (const quirk of quirks) call.quirks.add(quirk)
+			call.observe(name, quirks.undeclared?.found ?? new Map())
 		}
 	}
 
@@ -62,7 +63,7 @@ async function resourceIn({ body, quirks }: Call, type: ResourceType): Promise<A
 
 /** RFC 7644 section 3.3. */
 export const createResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const draft = draftOf(withActive(type, await resourceIn(call, type)))
@@ -88,7 +89,7 @@ export const getResource =
 
 /** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
 export const replaceResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const { attributes, members = [] } = draftOf(await resourceIn(call, type))
@@ -106,7 +107,7 @@ export const replaceResource = (name: TypeName): Handler =>
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
 export const patchResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
