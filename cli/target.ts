@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
+import { signingKeysFile } from '../shared/auth/file-source.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
@@ -19,16 +21,19 @@ import { shellWord } from './program.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
-import { vaultTokens } from './vault-tokens.ts'
+import { vaultSigningKeys, vaultTokens } from './vault-tokens.ts'
 
 /** The deployment in Azure, or the data folder of `npm start`, that a command works on. */
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** The keys that sign access tokens. */
+	readonly signingKeys: TokenStore
+	readonly clients: ClientStore
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
-	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
+	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
-	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	open(tenant: TenantRow): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -39,10 +44,22 @@ export type DeploymentTarget = {
 	close(): Promise<void>
 }
 
+type TenantRow = Pick<Tenant, 'name' | 'table'>
+
+/** The clients of a tenant as they are stored. */
+export type ClientStore = {
+	list(tenant: TenantRow): Promise<readonly StoredClient[]>
+	add(tenant: TenantRow, client: StoredClient): Promise<void>
+	update(
+		tenant: TenantRow,
+		change: { readonly id: string; readonly revise: (json: string) => string },
+	): Promise<'done' | 'absent'>
+}
+
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay'> & {
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay'> & {
 	readonly account: Account
 	readonly options?: ConnectOptions
 	readonly origin: string
@@ -88,12 +105,12 @@ async function openDeployment(
 	const credential = new AzureCliCredential()
 	const client: SecretClientOptions =
 		waiting === undefined ? {} : { additionalPolicies: [{ policy: waiting.vault, position: 'perCall' }] }
+	const connect = async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client)
 	return {
 		account: { endpoint: tablesEndpoint, credential },
 		...(waiting && { options: { intercept: waiting.tables } }),
-		tokens: vaultTokens({
-			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client),
-		}),
+		tokens: vaultTokens({ connect }),
+		signingKeys: vaultSigningKeys({ connect }),
 		origin: `https://${appHost}`,
 		relay: relayHost === undefined ? noRelay : { namespace: relayHost },
 		close: async () => {},
@@ -110,9 +127,11 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	}
 	const { connectionString, close } = await startAzurite({ folder })
 	const url = await lastUrl(folder)
+	const tokensFile = join(folder, 'tokens.json')
 	return {
 		account: { connectionString },
-		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
+		tokens: fileTokens(tokensFile, Date.now),
+		signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
 		origin: url ?? defaultUrl,
 		portNote: portNoteOf(url),
 		relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
@@ -135,6 +154,7 @@ async function targetOf({
 	account,
 	options,
 	tokens,
+	signingKeys,
 	origin,
 	close,
 	portNote,
@@ -158,6 +178,16 @@ async function targetOf({
 	return {
 		tenants,
 		tokens,
+		signingKeys,
+		clients: {
+			list: ({ name, table }) => listClients(tables.table(table, name)),
+			add: async ({ name, table }, client) => {
+				// A tenant of mode relay has no other rows.
+				await tables.createTable(table)
+				await insertClient(tables.table(table, name), tables.pause, client)
+			},
+			update: ({ name, table }, change) => updateClient(tables.table(table, name), tables.pause, change),
+		},
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		open: (tenant) =>
 			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),

@@ -18,6 +18,8 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** Whether clients may get access tokens for the tenant. */
+	readonly hasClients?: true
 }
 
 /** What only some tenants have, such as the hybrid connection of a relay. */
@@ -52,6 +54,9 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/** Notes whether clients may get access tokens for a tenant. */
+	noteClients(name: string, hasClients: boolean): Promise<void>
 
 	/**
 	 * Deletes a tenant and its table. The row goes last, so that a deletion that failed can be done again.
@@ -230,6 +235,15 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async noteClients(name, hasClients) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			await untilAnswered(tables.pause, async () => {
+				const outcome = await table.transaction([merge(name, { clients: hasClients })])
+				return outcome.kind === 'unknown' ? undefined : true
+			})
+		},
+
 		async deleteTenant(name) {
 			const tenant = await read(name)
 			forget(name)
@@ -250,7 +264,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, ...properties } = tenant
+	const { name, settings, format, hasClients: _, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -272,6 +286,7 @@ const tenantRow = z.object({
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
+	clients: z.boolean().default(false),
 })
 
 /** As far as it can be read of a row whose format may have other properties: enough to refuse the tenant, and to list it. */
@@ -286,11 +301,12 @@ const newerRow = tenantRow.extend({
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, ...properties } = columns.parse(row)
+	const { RowKey, settings, clients, ...properties } = columns.parse(row)
 	return {
 		name: RowKey,
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		...(clients && { hasClients: true }),
 	}
 }

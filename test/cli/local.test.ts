@@ -186,6 +186,8 @@ describe('rollcall on a data folder', () => {
 	test('prints JSON for every command with --json', async () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
+		const { clientId, secret } = await json('client add acme')
+		const id = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
 		const lines = [
 			'tenant add initech',
@@ -196,6 +198,13 @@ describe('rollcall on a data folder', () => {
 			'token list acme',
 			`token disable acme ${version}`,
 			'token rotate acme',
+			'client add acme',
+			'client list acme',
+			`client rotate acme ${clientId}`,
+			`client disable acme ${clientId} --secret ${secret}`,
+			`federation add acme --issuer ${id} --subject ${id} --audience ${id}`,
+			`reader add acme --entra ${id}/${id} --audience ${id}`,
+			'key rotate acme',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,
