@@ -2,9 +2,15 @@ import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
+import { connectEntra } from './entra/connect.ts'
+import { disconnectEntra } from './entra/disconnect.ts'
+import { provisionUser } from './entra/provision.ts'
+import { rotateEntraToken } from './entra/rotate.ts'
+import { showEntraStatus } from './entra/status.ts'
 import { addFederation, addReader } from './federation.ts'
-import { relayOptions } from './relay-settings.ts'
 import { removeTenant } from './remove.ts'
+import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
+import { allSettingOptions } from './setting-options.ts'
 import { rotateKey } from './signing-keys.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
@@ -38,7 +44,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant add',
 		parameters: ['NAME'],
-		options: ['mode', ...relayOptions],
+		options: ['mode', ...allSettingOptions],
 		summary: 'add a tenant and print its Tenant URL and Secret Token',
 		work: addTenant,
 		isFirst: true,
@@ -54,8 +60,8 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant set',
 		parameters: ['NAME'],
-		options: relayOptions,
-		summary: 'change the settings of a tenant of mode relay',
+		options: allSettingOptions,
+		summary: 'change settings of a tenant; an empty value removes a setting',
 		work: setTenant,
 	}),
 	targetCommand({
@@ -89,9 +95,44 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
-		options: ['scope', 'label', 'overlap'],
+		options: ['scope', 'label', 'overlap', 'entra'],
 		summary: 'add a token and set an expiry date for the older ones of the same scope',
-		work: rotateToken,
+		work: (invocation) => (invocation.values.entra ? rotateEntraToken : rotateToken)(invocation),
+	}),
+	targetCommand({
+		words: 'schema add',
+		parameters: ['NAME', 'FILE'],
+		options: ['enforce'],
+		summary: "declare a tenant's own attributes: documents of RFC 7643 section 7",
+		work: addSchema,
+	}),
+	targetCommand({
+		words: 'schema list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the schemas that a tenant declares',
+		work: listSchemas,
+	}),
+	targetCommand({
+		words: 'schema show',
+		parameters: ['NAME', 'URN'],
+		options: [],
+		summary: 'print a schema as it was declared',
+		work: showSchema,
+	}),
+	targetCommand({
+		words: 'schema check',
+		parameters: ['NAME', '[FILE]'],
+		options: [],
+		summary: 'compare what is stored with the schemas, or with those in a file before they are declared',
+		work: checkSchemas,
+	}),
+	targetCommand({
+		words: 'schema remove',
+		parameters: ['NAME', 'URN'],
+		options: [],
+		summary: 'declare a schema no longer; what is stored stays',
+		work: removeSchema,
 	}),
 	targetCommand({
 		words: 'client add',
@@ -130,7 +171,7 @@ export const commands: readonly Command[] = [
 	}),
 	targetCommand({
 		words: 'reader add',
-		parameters: ['NAME'],
+		parameters: ['NAME', 'TENANT_ID/OBJECT_ID'],
 		options: ['entra', 'audience', 'accept-v1', 'label'],
 		summary: 'let an application in Azure read a tenant with its own identity',
 		work: addReader,
@@ -155,6 +196,34 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'create what an export file has and the tenant lacks, with the same ids',
 		work: importTenant,
+	}),
+	targetCommand({
+		words: 'connect entra',
+		parameters: ['NAME'],
+		options: ['name', 'assign', 'groups', 'fix-externalid', 'dry-run'],
+		summary: 'connect a tenant with Microsoft Entra ID, as the user signed in to az',
+		work: connectEntra,
+	}),
+	targetCommand({
+		words: 'disconnect entra',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'delete the provisioning job of a tenant in Entra, and disable the token that it has',
+		work: disconnectEntra,
+	}),
+	targetCommand({
+		words: 'entra status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'show the provisioning job of a tenant, a quarantine in words, and who failed',
+		work: showEntraStatus,
+	}),
+	targetCommand({
+		words: 'entra provision',
+		parameters: ['NAME', 'USER'],
+		options: [],
+		summary: 'let Entra provision one user now, and show its steps',
+		work: provisionUser,
 	}),
 	{
 		words: 'check',

@@ -36,9 +36,12 @@ export const addFederation: TargetCommand = ({ args: [name = ''], values }) => {
 }
 
 /** Adds an application in Azure that reads the tenant with its own identity, and needs no secret. */
-export const addReader: TargetCommand = ({ args: [name = ''], values }) => {
+export const addReader: TargetCommand = ({ args, values }) => {
+	// The ids have a slash, which the name of a tenant never has. So their order does not matter.
+	const [ids = ''] = args.filter((arg) => arg.includes('/'))
+	const [name = ''] = args.filter((arg) => arg !== ids)
 	const label = labelOf(values)
-	const trust = readerTrustOf(values)
+	const trust = readerTrustOf(ids, values)
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
 		const client: Client = {
@@ -86,16 +89,12 @@ function trustOf(values: OptionValues): Trust {
 	}
 }
 
-function readerTrustOf(values: OptionValues): Trust {
-	const text = required(values, 'entra')
+function readerTrustOf(text: string, values: OptionValues): Trust {
 	const [, tenant = '', subject = ''] = new RegExp(`^(${guidPattern})/(${guidPattern})$`, 'i').exec(text.trim()) ?? []
 	if (subject === '') {
-		throw new UsageError(
-			`--entra ${text} is not the id of an Entra tenant, a slash, and the object id of an identity`,
-			{
-				hint: 'az account show --query tenantId; az identity show --query principalId',
-			},
-		)
+		throw new UsageError(`${text} is not the id of an Entra tenant, a slash, and the object id of an identity`, {
+			hint: 'az account show --query tenantId; az identity show --query principalId',
+		})
 	}
 	return {
 		cloud: 'login.microsoftonline.com',
@@ -141,7 +140,7 @@ function guidOf(values: OptionValues, option: 'subject' | 'application'): string
 	})
 }
 
-function required(values: OptionValues, option: 'issuer' | 'subject' | 'audience' | 'application' | 'entra'): string {
+function required(values: OptionValues, option: 'issuer' | 'subject' | 'audience' | 'application'): string {
 	const value = values[option]
 	if (value !== undefined) return value
 	throw new UsageError(`--${option} is missing`, { hint: 'see docs/entra.md for where the values are' })

@@ -5,19 +5,21 @@ import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
 import { signingKeysFile } from '../shared/auth/file-source.ts'
+import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
+import { feedOf } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { checked, refuseUnknownFormat } from './known-format.ts'
-import { shellWord } from './program.ts'
+import { refuseNewer, reopened } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
@@ -33,7 +35,7 @@ export type DeploymentTarget = {
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
-	open(tenant: TenantRow): ResourceStore
+	open(tenant: Tenant): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -171,9 +173,12 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const checkFormat = async (name: string): Promise<void> => {
-		const tenant = await tenants.getTenant(name)
-		if (tenant !== undefined) refuseUnknownFormat(tenant)
+	const directories = openDirectories({ tables, ids, now, random: Math.random })
+	const openNow = async (known: Tenant): Promise<ResourceStore> => {
+		const tenant = (await tenants.getTenant(known.name)) ?? known
+		refuseNewer(tenant)
+		const { history } = settingsOf(tenant)
+		return directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
 	}
 	return {
 		tenants,
@@ -189,8 +194,7 @@ async function targetOf({
 			update: ({ name, table }, change) => updateClient(tables.table(table, name), tables.pause, change),
 		},
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
-		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),
+		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,

@@ -7,7 +7,10 @@ import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
+import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers } from './handlers.ts'
@@ -59,10 +62,12 @@ export const respondWith =
 		const started = services.now()
 		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0 }
+		const seen: RequestFacts = {}
 		const quirks: Quirks = new Set()
-		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks, used })).catch(
-			(error: unknown) => refuse(error, { requestId, method: request.method }),
-		)
+		const outcome = await withUsage(used, () =>
+			answer(request, { services, requestId, labels, seen, quirks, used }),
+		).catch((error: unknown) => refuse(error, { requestId, method: request.method }))
+		if (seen.credential !== undefined) services.clients.remember(seen.credential.id, quirks)
 		log({
 			requestId,
 			method: request.method,
@@ -92,12 +97,16 @@ type AnswerContext = {
 	readonly services: Services
 	readonly requestId: string
 	readonly labels: RequestLabels
+	readonly seen: RequestFacts
 	readonly quirks: Quirks
 	readonly used: Usage
 }
 
 /** What is known about a request so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string; error?: unknown }
+
+/** What is known about a request so far that no log has. */
+type RequestFacts = { credential?: Credential }
 
 async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
 	const { services, labels, used } = context
@@ -117,6 +126,7 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 		throw services.turns.refusalOf(error)
 	})
 	labels.tenant = name
+	context.seen.credential = credential
 	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
 	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
@@ -146,6 +156,7 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 	const { services, requestId, url, tenant, credential, match } = context
 	const { method } = request
 	requireKnownFormat(tenant.format)
+	requireKnownSettings(tenant)
 	services.lastUses.note(tenant, credential)
 	const baseUrl = tenantUrl(services, url, tenant.name)
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
@@ -204,7 +215,8 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 	return {
 		tenant,
 		credential,
-		store: services.open(tenant),
+		types: typesOf(tenant),
+		store: services.open(tenant, actorOf(request, context)),
 		ids: services.ids,
 		quirks,
 		checks: () =>
@@ -228,6 +240,16 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 			labels.error ??= loggable(error)
 			return fault(requestId)
 		},
+	}
+}
+
+/** The request as the ledger names it in what it changes. */
+function actorOf({ headers }: ScimRequest, { services, credential: { id, label }, requestId }: CallContext): Actor {
+	const client = services.clients.kindOf(id, headers.get('user-agent'))
+	return {
+		credential: { id, ...(label !== undefined && { label }) },
+		requestId,
+		...(client !== undefined && { client }),
 	}
 }
 

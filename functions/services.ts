@@ -5,17 +5,20 @@ import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
-import { userType } from '../shared/scim/resource-type.ts'
+import { builtInTypes } from '../shared/scim/resource-type.ts'
 import { listClients } from '../shared/storage/clients.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
-import { formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
+import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
 import { authenticator } from './oauth/authenticator.ts'
@@ -35,10 +38,11 @@ export type Services = {
 	readonly authenticate: TokenVerifier
 	/** Issues access tokens. */
 	readonly oauth: OAuth
+	/** The directory of a tenant, for a request whose changes the ledger is to name. */
+	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
+	readonly clients: Clients
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
-	/** The directory of a tenant. */
-	readonly open: (tenant: Tenant) => ResourceStore
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -79,7 +83,6 @@ export async function createServices(settings: Settings, options: ServicesOption
 	const { tokens: source, signingKeys } = tokenSourcesOf(settings)
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
-	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
 		tables,
@@ -89,11 +92,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
-	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
-		directories.set(tenant.table, opened)
-		return opened
-	}
+	const directories = openDirectories(opening)
+	/** What the directory of a tenant takes from its row. */
+	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
+	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
+		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
 	const lastUses = openLastUses({
 		store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
 		now,
@@ -111,7 +114,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		now,
 		noteRefusal,
 		noteUse: lastUses.note,
-		lifetimeOf: () => 7200,
+		lifetimeOf: (tenant) => settingsOf(tenant).accessTokenSeconds,
 	})
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
@@ -120,13 +123,14 @@ export async function createServices(settings: Settings, options: ServicesOption
 		oauth,
 		lastUses,
 		open,
-		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		clients: rememberClients(),
+		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>
 				Promise.all([
-					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
+					check('tables', () => open(tenant).get(builtInTypes.User, ids('User')), { now, timer }),
 					check('tokens', () => source(tenant.name, now()), { now, timer }),
 					...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, { now, timer })] : []),
 				]),

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
+import { allProblems, wordingWithoutValues } from '../scim/wording.ts'
 import { isInDate, isStoredDigest, newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 const time = z.iso.datetime({ offset: true })
@@ -103,8 +104,8 @@ async function readOrEmpty(path: string): Promise<TokensFile> {
 
 /** Uses a map, because a tenant may have a name such as "constructor", which every object has. */
 async function readTokens(path: string): Promise<TokensFile> {
-	const parsed = tokensFile.safeParse(parseJson(await readFile(path, 'utf8'), path))
-	if (!parsed.success) throw new Error(`${path}: ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
+	const parsed = tokensFile.safeParse(parseJson(await readFile(path, 'utf8'), path), { error: wordingWithoutValues })
+	if (!parsed.success) throw new Error(`${path}: ${allProblems(parsed.error, 'the file')}`, { cause: parsed.error })
 	return new Map(Object.entries(parsed.data.tokens))
 }
 

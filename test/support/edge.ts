@@ -24,7 +24,11 @@ export type Edge = {
 	ask(method: string, tenant: string, path: string, options?: AskOptions): Promise<EdgeAnswer>
 }
 
-export type AskOptions = { readonly body?: unknown; readonly token?: string }
+export type AskOptions = {
+	readonly body?: unknown
+	readonly token?: string
+	readonly headers?: Readonly<Record<string, string>>
+}
 
 type EdgeOptions = {
 	readonly connectionString: string
@@ -59,7 +63,7 @@ export async function startEdge({
 		services,
 		meter,
 		events,
-		async ask(method, tenant, path, { body, token = 'right' } = {}) {
+		async ask(method, tenant, path, { body, token = 'right', headers: more = {} } = {}) {
 			const bytes = new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body))
 			const headers = new Headers({
 				authorization: `Bearer ${token}`,
@@ -67,6 +71,7 @@ export async function startEdge({
 					'content-type': 'application/scim+json',
 					'content-length': String(bytes.length),
 				}),
+				...more,
 			})
 			const url = `https://localhost/scim/${tenant}${path}`
 			const request = { method, url, headers, arrayBuffer: async () => bytes.slice().buffer }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { secretClient, secretOf, start, useOAuthHost } from '../../support/oauth-host.ts'
+import { trust } from '../../support/entra.ts'
+import { secretClient, secretOf, start, trustingClient, useOAuthHost } from '../../support/oauth-host.ts'
 
 const newHost = useOAuthHost()
 const second = 1000
@@ -188,6 +189,17 @@ describe('an access token', () => {
 		])
 	})
 
+	test('works as long as the setting of the tenant says', async () => {
+		const host = await withClient()
+		await host.services.tenants.updateSettings(host.name, (settings) => ({ ...settings, accessTokenSeconds: 3600 }))
+		const { body } = await host.ask(form)
+		expect(body.expires_in).toBe(3600)
+		host.clock.time += hour - 1
+		expect(await host.use(body.access_token)).toBe(200)
+		host.clock.time += 1
+		expect(await host.use(body.access_token)).toBe(401)
+	})
+
 	test('is for its own tenant', async () => {
 		const [mine, theirs] = [await withClient(), await withClient()]
 		const token = await tokenOf(mine)
@@ -199,6 +211,7 @@ describe('an access token', () => {
 			secretClient('entra', [secretOf(secret)], { isDisabled: true }),
 			secretClient('entra', [secretOf(secret, { isDisabled: true })]),
 			secretClient('entra', []),
+			trustingClient('federation', 'entra', trust),
 		]) {
 			const host = await withClient()
 			const token = await tokenOf(host)
