@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Client, type ClientSecret, parseClient } from '../shared/auth/client.ts'
+import { type ClientSecret, type OAuthClient, parseClient } from '../shared/auth/client.ts'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
@@ -36,7 +36,7 @@ export const addClient: TargetCommand = ({ args: [name = ''], values }) => {
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
 		const { value, secret } = newSecret(lasts)
-		const client: Client = {
+		const client: OAuthClient = {
 			kind: 'secret',
 			id: newClientId(),
 			...described,
@@ -49,7 +49,7 @@ export const addClient: TargetCommand = ({ args: [name = ''], values }) => {
 }
 
 /** Stores a client that gets access tokens. Their key comes first, so that the client works as soon as it is there. */
-export async function storeNewClient(target: DeploymentTarget, tenant: Tenant, client: Client): Promise<void> {
+export async function storeNewClient(target: DeploymentTarget, tenant: Tenant, client: OAuthClient): Promise<void> {
 	if (client.kind !== 'reader') await ensureSigningKey(target, tenant.name)
 	await target.clients.add(tenant, { id: client.id, json: JSON.stringify(client) })
 	if (client.kind !== 'reader') await target.tenants.noteClients(tenant.name, true)
@@ -57,7 +57,7 @@ export async function storeNewClient(target: DeploymentTarget, tenant: Tenant, c
 
 type SecretResult = {
 	readonly name: string
-	readonly client: Client
+	readonly client: OAuthClient
 	readonly secret: ClientSecret
 	readonly value: string
 }
@@ -109,7 +109,7 @@ export const listClients: TargetCommand =
 const columns = ['CLIENT', 'KIND', 'STATE', 'SCOPE', 'LABEL', 'SECRET', 'CREATED', 'EXPIRES', 'LAST USED']
 
 /** One line for each secret, and one for a client without secrets. */
-function rowsOf(client: Client, lastUses: ReadonlyMap<string, string>): readonly (readonly string[])[] {
+function rowsOf(client: OAuthClient, lastUses: ReadonlyMap<string, string>): readonly (readonly string[])[] {
 	const { id, kind, scope, label = '', created } = client
 	const first = (state: string) => [id, kind, state, scope, label]
 	if (client.kind !== 'secret') {
@@ -129,7 +129,7 @@ const withoutDigest = ({ digest: _, ...secret }: ClientSecret) => ({
 	state: stateOf({ digest: '', ...secret }),
 })
 
-function withoutDigests(client: Client) {
+function withoutDigests(client: OAuthClient) {
 	if (client.kind !== 'secret') return client
 	const { secrets: _, ...described } = client
 	return described
@@ -154,9 +154,9 @@ export const disableClient: TargetCommand =
 		}
 	}
 
-type SecretOfClient = { readonly client: Client; readonly secret: string }
+type SecretOfClient = { readonly client: OAuthClient; readonly secret: string }
 
-function withoutSecret(target: DeploymentTarget, { name }: Tenant, { client, secret }: SecretOfClient): Client {
+function withoutSecret(target: DeploymentTarget, { name }: Tenant, { client, secret }: SecretOfClient): OAuthClient {
 	const secrets = client.kind === 'secret' ? client.secrets : []
 	if (client.kind === 'secret' && secrets.some(({ id }) => id === secret)) {
 		return { ...client, secrets: secrets.map((each) => (each.id === secret ? { ...each, isDisabled: true } : each)) }
@@ -227,7 +227,7 @@ function tooManySecrets(target: DeploymentTarget, { name, id, live, lastUses }: 
 }
 
 /** The clients of a tenant that this version can read. */
-async function clientsOf(target: DeploymentTarget, tenant: Tenant): Promise<readonly Client[]> {
+async function clientsOf(target: DeploymentTarget, tenant: Tenant): Promise<readonly OAuthClient[]> {
 	return (await target.clients.list(tenant)).flatMap(({ json }) => parseClient(json) ?? [])
 }
 
@@ -235,10 +235,10 @@ async function changeClient(
 	target: DeploymentTarget,
 	tenant: Tenant,
 	id: string,
-	revise: (client: Client) => Client,
-): Promise<Client> {
+	revise: (client: OAuthClient) => OAuthClient,
+): Promise<OAuthClient> {
 	const hint = target.commandLine(`client list ${tenant.name}`)
-	let changed: Client | undefined
+	let changed: OAuthClient | undefined
 	const outcome = await target.clients.update(tenant, {
 		id,
 		revise(json) {

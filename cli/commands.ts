@@ -8,6 +8,7 @@ import { provisionUser } from './entra/provision.ts'
 import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
 import { addFederation, addReader } from './federation.ts'
+import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
@@ -70,6 +71,27 @@ export const commands: readonly Command[] = [
 		options: ['out', 'yes'],
 		summary: 'export a tenant, then remove it with its directory and tokens',
 		work: removeTenant,
+	}),
+	targetCommand({
+		words: 'index add',
+		parameters: ['NAME', 'PATH'],
+		options: ['unique'],
+		summary: 'let filters find users by an attribute in one request, such as employeeNumber',
+		work: addIndex,
+	}),
+	targetCommand({
+		words: 'index list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the indexes that were added to a tenant, with their state',
+		work: listIndexes,
+	}),
+	targetCommand({
+		words: 'index remove',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove an index that was added',
+		work: removeIndex,
 	}),
 	targetCommand({
 		words: 'token add',

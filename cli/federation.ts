@@ -1,4 +1,4 @@
-import { type Client, type Cloud, clouds, type Trust } from '../shared/auth/client.ts'
+import { type Cloud, clouds, type OAuthClient, type Trust } from '../shared/auth/client.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { newClientId, storeNewClient, tokenEndpointOf } from './client.ts'
 import type { TargetCommand } from './command.ts'
@@ -13,7 +13,7 @@ export const addFederation: TargetCommand = ({ args: [name = ''], values }) => {
 	const trust = trustOf(values)
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
-		const client: Client = {
+		const client: OAuthClient = {
 			kind: 'federation',
 			id: newClientId(),
 			...described,
@@ -44,7 +44,7 @@ export const addReader: TargetCommand = ({ args, values }) => {
 	const trust = readerTrustOf(ids, values)
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
-		const client: Client = {
+		const client: OAuthClient = {
 			kind: 'reader',
 			id: newClientId(),
 			...label,

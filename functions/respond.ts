@@ -9,6 +9,7 @@ import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
@@ -141,11 +142,7 @@ async function answerToken(
 	{ services, labels }: AnswerContext,
 	name: string,
 ): Promise<LoggedResponse> {
-	const named = async () => {
-		const tenant = await services.tenants.getTenant(name)
-		if (tenant !== undefined) requireKnownFormat(tenant.format)
-		return { name, tenant }
-	}
+	const named = async () => ({ name, tenant: await services.tenants.getTenant(name) })
 	labels.path = '/oauth2/token'
 	const { reply, cause } = await answerTokenRequest(request, { oauth: services.oauth, named })
 	if (reply.status === 200) labels.tenant = name
@@ -157,6 +154,7 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 	const { method } = request
 	requireKnownFormat(tenant.format)
 	requireKnownSettings(tenant)
+	requireKnownIndexes(tenant.indexes)
 	services.lastUses.note(tenant, credential)
 	const baseUrl = tenantUrl(services, url, tenant.name)
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.

@@ -7,6 +7,7 @@ import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
 import { listClients } from '../shared/storage/clients.ts'
+import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
@@ -14,7 +15,8 @@ import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
-import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { advanceIndexes } from '../shared/tenants/advance-index.ts'
+import { feedOf, formats, requireKnownFormat, type TenantFormat } from '../shared/tenants/format.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
@@ -52,6 +54,8 @@ export type Services = {
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
 	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
+	/** Takes the tenant's own indexes further, as far as it is due, and answers how many users it has looked at. */
+	readonly advanceIndexes: (tenant: Tenant, until: number) => Promise<number>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Decides when the requests of tenants begin. */
@@ -114,8 +118,12 @@ export async function createServices(settings: Settings, options: ServicesOption
 		now,
 		noteRefusal,
 		noteUse: lastUses.note,
-		lifetimeOf: (tenant) => settingsOf(tenant).accessTokenSeconds,
+		lifetimeOf: (tenant) => {
+			requireKnownFormat(tenant.format)
+			return settingsOf(tenant).accessTokenSeconds
+		},
 	})
+	const worker = ids('Operation')
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
@@ -126,6 +134,8 @@ export async function createServices(settings: Settings, options: ServicesOption
 		clients: rememberClients(),
 		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
+		advanceIndexes: (tenant, until) =>
+			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>

@@ -1,7 +1,8 @@
 import type { ScimRequest } from '../../shared/http/request.ts'
+import { ScimError } from '../../shared/scim/error.ts'
 import type { HttpReply } from '../http-reply.ts'
 import type { OAuth } from './oauth.ts'
-import { OAuthError } from './oauth-error.ts'
+import { OAuthError, temporarilyUnavailable } from './oauth-error.ts'
 import type { NamedTenant } from './sources.ts'
 import { readTokenRequest } from './token-request.ts'
 
@@ -17,12 +18,24 @@ export async function answerTokenRequest(
 		const asked = await readTokenRequest(request)
 		return { reply: json(200, await oauth.issue(await named(), asked)) }
 	} catch (error) {
-		if (!(error instanceof OAuthError)) throw error
-		const { status, code, message, headers, cause } = error
+		const { status, code, message, headers, cause } = oauthErrorOf(error)
 		const reply = json(status, { error: code, error_description: message }, headers)
 		return { reply, ...(status >= 500 && { cause: cause ?? error }) }
 	}
 }
+
+function oauthErrorOf(error: unknown): OAuthError {
+	if (error instanceof OAuthError) return error
+	if (error instanceof ScimError && error.status === 503) return outage(error)
+	throw error
+}
+
+/** A service of ours is away: never `invalid_client`, which would stop an Entra job. */
+const outage = (error: ScimError): OAuthError =>
+	temporarilyUnavailable(503, error.message, {
+		seconds: Number(error.headers['Retry-After'] ?? 5),
+		cause: error.cause ?? error,
+	})
 
 const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): HttpReply => ({
 	status,

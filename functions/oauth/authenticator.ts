@@ -27,9 +27,9 @@ export function authenticator({ tokens, oauth, tenants }: AuthenticatorOptions):
 /** Three parts, of which the first is a JSON object in base64url. */
 const isJws = (token: string): boolean => /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(token)
 
-type Attempt<T> = { readonly value?: T; readonly failure?: { readonly error: unknown } }
+type TriedWork<T> = { readonly value?: T; readonly failure?: { readonly error: unknown } }
 
-async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
+async function attempt<T>(work: () => Promise<T>): Promise<TriedWork<T>> {
 	try {
 		return { value: await work() }
 	} catch (error) {

@@ -1,11 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
 import { claimedBy, type Grant, mintAccessToken, readAccessToken } from '../../shared/auth/access-token.ts'
-import type { Client, ClientSecret } from '../../shared/auth/client.ts'
+import type { ClientSecret, OAuthClient } from '../../shared/auth/client.ts'
 import type { Credential, Scope } from '../../shared/auth/credential.ts'
 import { claimedWorkload, verifyEntraToken } from '../../shared/auth/entra-token.ts'
 import { loggableValue, type TokenRefusal } from '../../shared/auth/refusal.ts'
 import { storedDigestOf } from '../../shared/auth/tokens.ts'
-import { ScimError } from '../../shared/scim/error.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { ClientLimits } from './limits.ts'
 import { invalidClient, OAuthError, temporarilyUnavailable } from './oauth-error.ts'
@@ -31,7 +30,7 @@ export type OAuth = {
 	/**
 	 * Answers a request for an access token.
 	 *
-	 * @throws OAuthError
+	 * @throws OAuthError, and ScimError 503 if what decides cannot be read
 	 */
 	issue(named: NamedTenant, request: TokenRequest): Promise<TokenAnswer>
 }
@@ -45,7 +44,11 @@ type OAuthOptions = {
 	readonly noteRefusal: (refusal: TokenRefusal) => void
 	/** Takes that a client or a secret was used. */
 	readonly noteUse: (tenant: Tenant, credential: Credential) => void
-	/** Seconds for which an access token of a tenant is valid. */
+	/**
+	 * Seconds for which an access token of a tenant is valid.
+	 *
+	 * @throws ScimError 503 if this app cannot serve the tenant. It is asked only for a client that has proved itself.
+	 */
 	readonly lifetimeOf: (tenant: Tenant) => number
 }
 
@@ -61,7 +64,7 @@ export function openOAuth(options: OAuthOptions): OAuth {
 	const credentialOfAccessToken = async (
 		tenant: Tenant,
 		token: string,
-		client: Client,
+		client: OAuthClient,
 	): Promise<Credential | undefined> => {
 		const keys = await sources.signingKeys.get(tenant)
 		let grant = await readAccessToken(token, { tenant, keys, now: now() })
@@ -79,7 +82,7 @@ export function openOAuth(options: OAuthOptions): OAuth {
 		return credentialOf(client, narrower(client.scope, grant.scope))
 	}
 
-	const ofReader = async (clients: readonly Client[], token: string): Promise<Credential | undefined> => {
+	const ofReader = async (clients: readonly OAuthClient[], token: string): Promise<Credential | undefined> => {
 		const workload = await claimedWorkload(token)
 		const reader = clients.find(
 			(client) =>
@@ -98,7 +101,7 @@ export function openOAuth(options: OAuthOptions): OAuth {
 
 	/** By what a client has proved itself: the id of the secret, or nothing after an assertion. */
 	const provedBy = async (
-		client: Client | undefined,
+		client: OAuthClient | undefined,
 		{ proof }: TokenRequest,
 	): Promise<{ readonly secret?: string } | TokenRefusal> => {
 		if ('reason' in proof) return proof
@@ -113,13 +116,13 @@ export function openOAuth(options: OAuthOptions): OAuth {
 		return (await verifyEntraToken(proof.assertion, { trust, findKey: sources.findKey, now: now() })) ?? {}
 	}
 
-	const fail = async (request: TokenRequest, refusal: TokenRefusal, client: Client | undefined) => {
+	const fail = async (request: TokenRequest, refusal: TokenRefusal, client: OAuthClient | undefined) => {
 		noteRefusal({ ...refusal, client: client?.id ?? loggableValue(request.client) })
 		await limits.slowDown(client?.id)
 		return invalidClient(request)
 	}
 
-	const grantTo = async (tenant: Tenant, client: Client, grant: Grant): Promise<TokenAnswer> => {
+	const grantTo = async (tenant: Tenant, client: OAuthClient, grant: Grant): Promise<TokenAnswer> => {
 		if (!limits.mayGetToken(client.id)) {
 			throw temporarilyUnavailable(429, 'the client asks for more than 100 tokens a second', { seconds: 1 })
 		}
@@ -143,29 +146,18 @@ export function openOAuth(options: OAuthOptions): OAuth {
 		},
 
 		async issue(named, request) {
-			try {
-				const clients = await sources.clientsOf(named)
-				const client = clients.find(({ id, kind }) => id === request.client && kind !== 'reader')
-				const proved = await provedBy(client, request)
-				if ('reason' in proved || client === undefined || named.tenant === undefined) {
-					throw await fail(request, 'reason' in proved ? proved : { reason: 'unknownClient' }, client)
-				}
-				return await grantTo(named.tenant, client, { client: client.id, scope: scopeOf(client, request), ...proved })
-			} catch (error) {
-				throw error instanceof ScimError ? outage(error) : error
+			const clients = await sources.clientsOf(named)
+			const client = clients.find(({ id, kind }) => id === request.client && kind !== 'reader')
+			const proved = await provedBy(client, request)
+			if ('reason' in proved || client === undefined || named.tenant === undefined) {
+				throw await fail(request, 'reason' in proved ? proved : { reason: 'unknownClient' }, client)
 			}
+			return grantTo(named.tenant, client, { client: client.id, scope: scopeOf(client, request), ...proved })
 		},
 	}
 }
 
-/** A service of ours is away: never `invalid_client`, which would stop an Entra job. */
-const outage = (error: ScimError): OAuthError =>
-	temporarilyUnavailable(503, error.message, {
-		seconds: Number(error.headers['Retry-After'] ?? 5),
-		cause: error.cause ?? error,
-	})
-
-const credentialOf = ({ id, label }: Client, scope: Scope): Credential => ({
+const credentialOf = ({ id, label }: OAuthClient, scope: Scope): Credential => ({
 	id,
 	...(label !== undefined && { label }),
 	scope,
@@ -174,14 +166,14 @@ const credentialOf = ({ id, label }: Client, scope: Scope): Credential => ({
 const narrower = (a: Scope, b: Scope): Scope => (a === 'scim.read' ? a : b)
 
 /** Whether what an access token was granted for may still be used. A secret that has expired since then does no harm. */
-function isGranted(client: Client, { secret }: Grant): boolean {
+function isGranted(client: OAuthClient, { secret }: Grant): boolean {
 	if (client.isDisabled) return false
 	if (client.kind !== 'secret') return secret === undefined
 	return client.secrets.some(({ id, isDisabled }) => id === secret && !isDisabled)
 }
 
 /** Constant time: compares with every secret of the client. */
-function secretOf(client: Client, secret: string, now: number): { readonly secret: string } | TokenRefusal {
+function secretOf(client: OAuthClient, secret: string, now: number): { readonly secret: string } | TokenRefusal {
 	if (client.kind !== 'secret') return { reason: 'noSecret' }
 	const digest = Buffer.from(storedDigestOf(secret))
 	const [found] = client.secrets.filter((each) => isEqual(Buffer.from(each.digest), digest))
@@ -207,7 +199,7 @@ function compareWithNothing(proof: { readonly secret: string } | { readonly asse
  *
  * @throws OAuthError 400 `invalid_scope` if the request asks for more than the client may do
  */
-function scopeOf({ scope }: Client, request: TokenRequest): Scope {
+function scopeOf({ scope }: OAuthClient, request: TokenRequest): Scope {
 	const asked = request.scope.split(' ')
 	if (asked.includes('scim')) {
 		if (scope === 'scim') return 'scim'

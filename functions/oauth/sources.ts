@@ -1,5 +1,5 @@
 import { type SigningKey, signingKeyOf } from '../../shared/auth/access-token.ts'
-import { type Client, parseClient } from '../../shared/auth/client.ts'
+import { type OAuthClient, parseClient } from '../../shared/auth/client.ts'
 import type { KeyFinder } from '../../shared/auth/entra-token.ts'
 import { type KeySetName, readKeySet } from '../../shared/auth/key-set.ts'
 import { type Memory, remember } from '../../shared/auth/remember.ts'
@@ -18,7 +18,7 @@ export type OAuthSources = {
 	 *
 	 * @throws ScimError 503
 	 */
-	readonly clientsOf: (named: NamedTenant) => Promise<readonly Client[]>
+	readonly clientsOf: (named: NamedTenant) => Promise<readonly OAuthClient[]>
 	readonly signingKeys: Memory<Tenant, readonly SigningKey[]>
 	readonly findKey: KeyFinder
 }

@@ -28,7 +28,7 @@ export async function signingKeyOf(
 	tenant: TokenTenant,
 	{ id, value, ...dates }: TokenDates & { readonly id: string; readonly value: string },
 ): Promise<SigningKey> {
-	const bytes = createHmac('sha256', value).update(`access token\n${tenant.name}\n${tenant.cursorKey}`).digest()
+	const bytes = createHmac('sha256', value).update(`access token\n${tenant.cursorKey}`).digest()
 	const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify'])
 	return { ...dates, id, key }
 }

@@ -61,10 +61,10 @@ const client = z.discriminatedUnion('kind', [
  * What may get access tokens for a tenant: with a secret, or as a `federation` with a token of Entra. A `reader` sends the
  * token of Entra itself, in place of an access token.
  */
-export type Client = z.infer<typeof client>
+export type OAuthClient = z.infer<typeof client>
 
 /** Reads a stored client; undefined if a newer version has stored it, or if it is damaged. Such a client gets nothing. */
-export function parseClient(json: string): Client | undefined {
+export function parseClient(json: string): OAuthClient | undefined {
 	try {
 		return client.safeParse(JSON.parse(json)).data
 	} catch (error) {

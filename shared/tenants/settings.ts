@@ -57,6 +57,14 @@ export const declaredSettings = {
 		whenMissing: 'names',
 		whenNew: 'full',
 	},
+	unknownAttributes: {
+		...oneOf('keep', 'ignore', 'reject'),
+		option: 'unknown-attributes',
+		modes: ['store'],
+		help: 'what to do with attributes that no schema declares: store them as they are, leave them out, or refuse the request',
+		whenMissing: 'ignore',
+		whenNew: 'keep',
+	},
 	accessTokenSeconds: {
 		...wholeNumber(3600, 21_600, 'seconds'),
 		option: 'access-token-seconds',

@@ -6,7 +6,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { type RequestEvent, respondWith } from '../../functions/respond.ts'
 import { createServices, type Services } from '../../functions/services.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
-import type { Client, ClientSecret, Trust } from '../../shared/auth/client.ts'
+import type { ClientSecret, OAuthClient, Trust } from '../../shared/auth/client.ts'
 import { addToken, signingKeysFile } from '../../shared/auth/file-source.ts'
 import { storedDigestOf } from '../../shared/auth/tokens.ts'
 import { insertClient } from '../../shared/storage/clients.ts'
@@ -26,10 +26,9 @@ export type OAuthHost = {
 	readonly services: Services
 	/** The tenant's own table, as another process sees it. */
 	readonly table: Table
-	/** The file with the signing keys. */
-	readonly keysFile: string
+	readonly tables: Tables
 	/** Stores a client, as `rollcall client add` does. */
-	add(client: Client): Promise<void>
+	add(client: OAuthClient): Promise<void>
 	/** Asks the token endpoint with a form. */
 	ask(form: Readonly<Record<string, string>> | string, headers?: Readonly<Record<string, string>>): Promise<TokenReply>
 	/** Asks for users with a token, and answers the status. */
@@ -53,7 +52,11 @@ export const secretOf = (value: string, options: Partial<ClientSecret> = {}): Cl
 	...options,
 })
 
-export const secretClient = (id: string, secrets: readonly ClientSecret[], more: Partial<Client> = {}): Client =>
+export const secretClient = (
+	id: string,
+	secrets: readonly ClientSecret[],
+	more: Partial<OAuthClient> = {},
+): OAuthClient =>
 	({
 		kind: 'secret',
 		id,
@@ -61,9 +64,9 @@ export const secretClient = (id: string, secrets: readonly ClientSecret[], more:
 		created: new Date(start).toISOString(),
 		secrets: [...secrets],
 		...more,
-	}) as Client // sound: the callers give properties that clients with secrets have
+	}) as OAuthClient // sound: the callers give properties that clients with secrets have
 
-export const trustingClient = (kind: 'federation' | 'reader', id: string, trust: Trust): Client => ({
+export const trustingClient = (kind: 'federation' | 'reader', id: string, trust: Trust): OAuthClient => ({
 	kind,
 	id,
 	scope: kind === 'reader' ? 'scim.read' : 'scim',
@@ -98,7 +101,6 @@ export function useOAuthHost(): (options?: Options) => Promise<OAuthHost> {
 		const tables: Tables = connectTables({ connectionString })
 		const name = beside?.name ?? `tenant-${++tenants}`
 		const file = join(folder, `${name}.json`)
-		const keysFile = join(folder, 'signing-keys.json')
 		const clock = beside?.clock ?? { time: start }
 		const meter = createMeter()
 		const events: RequestEvent[] = []
@@ -126,7 +128,7 @@ export function useOAuthHost(): (options?: Options) => Promise<OAuthHost> {
 		running.push(server)
 		const url = `${server.url}/scim/${name}`
 		return {
-			...{ name, url, clock, events, meter, services, table, keysFile },
+			...{ name, url, clock, events, meter, services, table, tables },
 			add: (client) => insertClient(table, tables.pause, { id: client.id, json: JSON.stringify(client) }),
 			async ask(form, headers = {}) {
 				const body = typeof form === 'string' ? form : new URLSearchParams(form).toString()

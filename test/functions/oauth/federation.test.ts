@@ -104,6 +104,9 @@ describe('a workload of Entra', () => {
 	test('gets none after its client was disabled, and neither does its token work', async () => {
 		const { host, entra, move } = await open()
 		const { body } = await host.ask(formOf('workload', await entra.token()))
+		await host.add(trustingClient('reader', 'workload', trust))
+		move(minute)
+		expect(await host.use(body.access_token)).toBe(401)
 		await host.add({ ...trustingClient('federation', 'workload', trust), isDisabled: true })
 		await host.add({ ...trustingClient('reader', 'hr', trust), isDisabled: true })
 		move(minute)

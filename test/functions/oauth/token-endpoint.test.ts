@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { trust } from '../../support/entra.ts'
 import { secretClient, secretOf, start, trustingClient, useOAuthHost } from '../../support/oauth-host.ts'
+import { changeTenantRow } from '../../support/tenant-row.ts'
 
 const newHost = useOAuthHost()
 const second = 1000
@@ -127,6 +128,20 @@ describe('client credentials', () => {
 		expect(answers[0]).toMatchObject({ status: 401, body: invalidClient })
 		expect(answers[1]).toEqual(answers[0])
 		expect(answers[2]).toEqual(answers[0])
+	})
+
+	test('of a tenant whose format is newer than the app are a 503 for the right secret, and a 401 for another', async () => {
+		const host = await withClient()
+		await changeTenantRow(host.tables, host.name, { format: 99 })
+		host.clock.time += minute
+		const wrong = await host.ask({ ...form, client_secret: 'wrong' })
+		expect([wrong.status, wrong.body]).toEqual([401, invalidClient])
+		const right = await host.ask(form)
+		expect([right.status, right.body.error, right.headers.get('retry-after')]).toEqual([
+			503,
+			'temporarily_unavailable',
+			'60',
+		])
 	})
 
 	test('cost as many storage requests for an unknown tenant as for a known one, in a process that has just started', async () => {

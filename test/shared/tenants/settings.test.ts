@@ -105,12 +105,14 @@ describe('the settings of this version', () => {
 		expect(settingsOf({ mode: 'relay', settings })).toEqual({
 			...{ hybridConnection: 'floor-2', agents: [guid], authorization: 'onPremises', patchAsPost: false },
 			history: 'names',
+			unknownAttributes: 'ignore',
 			accessTokenSeconds: 7200,
 		})
 		expect(settingsOf({ mode: 'store', settings: {} })).toEqual({
 			authorization: 'onPremises',
 			patchAsPost: false,
 			history: 'names',
+			unknownAttributes: 'ignore',
 			accessTokenSeconds: 7200,
 		})
 	})
