@@ -268,6 +268,13 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+export const clientRow = rowKind({
+	parts: ['client'],
+	key: (client) => `o|c|${client}`,
+	meaning: 'What may get access tokens for the tenant, or may read with a token of Entra.',
+	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
+})
+
 export const lastUseRow = rowKind({
 	parts: ['credential'],
 	key: (credential) => `o|u|${credential}`,
