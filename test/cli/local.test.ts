@@ -228,7 +228,7 @@ describe('rollcall on a data folder', () => {
 		// Those of Entra need a deployment, and others need a service or no folder. They are tested in files of their own.
 		const missing = commands.map(({ words }) => words).filter((words) => !lines.some((line) => line.startsWith(words)))
 		const ofEntra = ['connect entra', 'disconnect entra', 'entra status', 'entra provision']
-		expect(missing.toSorted()).toEqual([...ofEntra, 'check', 'version'].toSorted())
+		expect(missing.toSorted()).toEqual([...ofEntra, 'check', 'version', 'schema adopt'].toSorted())
 	})
 
 	test('says that the tenant does not exist', async () => {
