@@ -8,6 +8,7 @@ import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
+import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
@@ -35,6 +36,10 @@ export type DeploymentTarget = {
 	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
 	open(tenant: Tenant): ResourceStore
+	/** The paths that clients have sent to a tenant and that no schema declares. */
+	observed(tenant: Pick<Tenant, 'name' | 'table'>): Promise<readonly ObservedPath[]>
+	/** Removes some of them from the list. */
+	forgetObserved(tenant: Pick<Tenant, 'name' | 'table'>, paths: readonly ObservedPath[]): Promise<void>
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -180,6 +185,8 @@ async function targetOf({
 	return {
 		tenants,
 		tokens,
+		observed: ({ name, table }) => observedIn(tables.table(table, name)),
+		forgetObserved: ({ name, table }, paths) => forgetObserved(tables.table(table, name), paths),
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,

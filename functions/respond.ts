@@ -213,6 +213,7 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 		now,
 		elapsed: () => services.now() - now,
 		charge: turn.charge,
+		observe: (resourceType, found) => services.observations.note(tenant, resourceType, found),
 		fault: (error) => {
 			labels.error ??= loggable(error)
 			return fault(requestId)

@@ -8,6 +8,7 @@ import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
 import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
+import { storeObserved } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
@@ -22,6 +23,7 @@ import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
+import { type Observations, openObservations } from './observations.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
@@ -38,6 +40,8 @@ export type Services = {
 	readonly clients: Clients
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
+	/** Counts what clients send and no schema declares. */
+	readonly observations: Observations
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -102,6 +106,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 		authenticate: tokenVerifier({ source, isTenant, now }),
 		lastUses: openLastUses({
 			store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+			now,
+			later,
+		}),
+		observations: openObservations({
+			store: (tenant, seen) => storeObserved(tables.table(tenant.table, tenant.name), seen),
 			now,
 			later,
 		}),

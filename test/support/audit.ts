@@ -79,6 +79,7 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 		case 'count':
 		case 'index':
 		case 'credential':
+		case 'undeclared':
 			return []
 	}
 }
@@ -116,6 +117,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
 	credential: schema.lastUseRow.columns,
+	undeclared: schema.undeclaredRow.columns,
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']

@@ -124,6 +124,14 @@ describe('an own index', () => {
 		expect(await found(store, type, `${path} eq "1"`)).toEqual([])
 	})
 
+	test('leaves no row of an index that had its place before', async () => {
+		const { store, table } = await newTest()
+		const id = await create(store, typeWith(own({ name: 'ob' })), '1')
+		await deactivate(store, typeWith(byNumber), id)
+		expect(await violationsIn(table)).toEqual([])
+		expect(await table.first({ from: 'y|o', to: 'y|p' }, 9)).toEqual([])
+	})
+
 	test('is used only when it is complete, and then only for what it holds', async () => {
 		const { store, meter } = await newTest()
 		const id = await create(store, userType, '1')
