@@ -99,7 +99,7 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL {9}http:\S+\/acme\nMode {15}store\nhistory {12}full\nunknownAttributes {2}keep\nCreated {12}20\S+\nUsers {14}1\nGroups {13}0\nTokens {13}1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
+			/^Tenant URL +http:\S+\/acme\nMode +store\n(?:.+\n)*unknownAttributes +keep\nuserGroups +request \(default\)\n(?:.+\n)*Created +20\S+\nUsers +1\nGroups +0\nTokens +1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
