@@ -122,7 +122,7 @@ describe('rollcall tenant', () => {
 		expect(await json('tenant show acme')).toMatchObject({ settings, defaults: {} })
 		expect((await run('tenant set acme --authorization=')).out).toBe('history      full\npatchAsPost  true\n')
 		expect((await run('tenant show acme')).out).toMatch(
-			/\nMode +relay\nhistory +full\npatchAsPost +true\nauthorization +onPremises \(default\)\nCreated /,
+			/\nMode +relay\nhistory +full\npatchAsPost +true\nauthorization +onPremises \(default\)\naccessTokenSeconds +7200 \(default\)\nCreated /,
 		)
 		expect((await run('tenant set acme --authorization= --patch-as-post= --history=')).out).toBe(
 			'The tenant acme has no settings of its own.\n',
@@ -190,6 +190,8 @@ describe('rollcall on a data folder', () => {
 	test('prints JSON for every command with --json', async () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
+		const { clientId, secret } = await json('client add acme')
+		const id = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
 		const schema = join(folder, 'schema.json')
 		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
@@ -210,6 +212,14 @@ describe('rollcall on a data folder', () => {
 			'schema list acme',
 			'schema show acme urn:example:hr:User',
 			'schema remove acme urn:example:hr:User',
+			'schema observed acme',
+			'client add acme',
+			'client list acme',
+			`client rotate acme ${clientId}`,
+			`client disable acme ${clientId} --secret ${secret}`,
+			`federation add acme --issuer ${id} --subject ${id} --audience ${id}`,
+			`reader add acme --entra ${id}/${id} --audience ${id}`,
+			'key rotate acme',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,

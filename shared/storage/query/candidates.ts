@@ -112,7 +112,7 @@ const batchWeight = 32
 
 /** A compressed row may be 1 MiB of JSON. So may a user whom an index row only names; such a group is mostly small. */
 const weightOf = (type: ResourceType, row: Row): number =>
-	isCompressed(row) ? 16 : isWhole(row) ? 0 : type.name === 'User' ? 4 : 1
+	isCompressed(row) ? batchWeight : isWhole(row) ? 0 : type.name === 'User' ? 8 : 1
 
 function batchesOf(type: ResourceType, rows: readonly Row[]): readonly (readonly Row[])[] {
 	const batches: Row[][] = []
@@ -183,8 +183,7 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 	const isBefore = need.length > 0 && (type.name === 'User' || rows.every(isWhole))
 	const before = isBefore ? await linksOfRows(reader, rows) : undefined
 	for (const some of batchesOf(type, rows)) {
-		const whole = await inParallel(some, (row) => wholeRow(reader.directory.table, type, row))
-		const existing = whole.filter((row) => row !== undefined).map(resourceIn)
+		const existing = await resourcesIn(reader, some)
 		if (before !== undefined) yield existing.map((resource) => ({ ...resource, ...before.get(resource.id) }))
 		else if (need.length > 0) yield await linked(reader, existing)
 		else
@@ -192,6 +191,11 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 				? existing.map((resource) => ({ ...resource, ...provedLink(type, source) }))
 				: existing
 	}
+}
+
+async function resourcesIn({ directory, plan: { type } }: CandidateReader, rows: readonly Row[]) {
+	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
+	return whole.filter((row) => row !== undefined).map(resourceIn)
 }
 
 const linked = <R extends LinkOwner>(

@@ -268,12 +268,35 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+export const clientRow = rowKind({
+	parts: ['client'],
+	key: (client) => `o|c|${client}`,
+	meaning: 'What may get access tokens for the tenant, or may read with a token of Entra.',
+	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
+})
+
 export const lastUseRow = rowKind({
 	parts: ['credential'],
 	key: (credential) => `o|u|${credential}`,
 	meaning: 'When a credential was last used. Each process writes the row at most once an hour.',
 	columns: { used: text('at', 'the time: RFC 3339, UTC') },
 })
+
+export const undeclaredRow = rowKind({
+	parts: ['letter', 'path'],
+	key: (letter, path) => `w|${letter}|${path}`,
+	meaning: 'A path that clients have sent for users (`u`) or groups (`g`), and that no schema declares.',
+	columns: {
+		path: text('p', 'the path as the client sent it'),
+		types: text('ty', 'the JSON types of its values, separated by blanks'),
+		count: integer('n', 'how many requests had it; each process adds at most once a minute'),
+		first: text('fs', 'the first time: RFC 3339, UTC'),
+		last: text('ls', 'the last time'),
+	},
+})
+
+/** All rows of a type's undeclared paths. */
+export const undeclaredKeys = 'w|'
 
 /** All rows of the count of a type. */
 export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
@@ -298,6 +321,7 @@ export type KeyKind =
 	| 'count'
 	| 'index'
 	| 'credential'
+	| 'undeclared'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
@@ -316,6 +340,7 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	x: 'index',
 	y: 'index',
 	o: 'credential',
+	w: 'undeclared',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
 	'j|ov': 'sharedValue',

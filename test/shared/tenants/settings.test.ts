@@ -106,12 +106,14 @@ describe('the settings of this version', () => {
 			...{ hybridConnection: 'floor-2', agents: [guid], authorization: 'onPremises', patchAsPost: false },
 			history: 'names',
 			unknownAttributes: 'ignore',
+			accessTokenSeconds: 7200,
 		})
 		expect(settingsOf({ mode: 'store', settings: {} })).toMatchObject({
 			authorization: 'onPremises',
 			patchAsPost: false,
 			history: 'names',
 			unknownAttributes: 'ignore',
+			accessTokenSeconds: 7200,
 		})
 	})
 

@@ -76,6 +76,7 @@ describe('the kinds of rows', () => {
 	test.each([
 		['u|1', 'user'],
 		['g|1', 'group'],
+		['o|c|1', 'credential'],
 		['o|u|1', 'credential'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
