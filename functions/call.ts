@@ -6,6 +6,7 @@ import type { ResourceId } from '../shared/scim/resource.ts'
 import type { ResourceTypes } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
+import type { RefusedPart } from './refused-request.ts'
 
 /** The current health of one service that the requests of a tenant need. */
 export type HealthCheck = {
@@ -48,6 +49,8 @@ export type Call = {
 	readonly charge: (units: number) => void
 	/** Logs an error that is ours, and answers what to tell the client. */
 	readonly fault: (error: unknown) => ScimError
+	/** Notes that an operation of a bulk request was refused. */
+	readonly refused: (part: RefusedPart) => void
 }
 
 /** The answer to a call. `body` is a value to write as JSON, or bytes that are JSON already; absent without a body. */

@@ -7,6 +7,7 @@ import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
+import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
@@ -20,6 +21,7 @@ import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
+import { openRefusals, type Refusals } from './refusals.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
@@ -34,6 +36,7 @@ export type Services = {
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
+	readonly refusals: Refusals
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
@@ -101,6 +104,12 @@ export async function createServices(settings: Settings, options: ServicesOption
 		}),
 		open,
 		clients: rememberClients(),
+		refusals: openRefusals({
+			store: (tenant, counts) => storeRefusals(tables.table(tenant.table, tenant.name), counts),
+			newOperation: () => ids('Operation'),
+			now,
+			later,
+		}),
 		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		senderOf,
