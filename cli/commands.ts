@@ -1,9 +1,13 @@
 import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import type { Command, TargetCommand } from './command.ts'
+import { erasePerson } from './erase.ts'
+import { showFailures } from './failures.ts'
+import { showHistory } from './history.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
+import { showStatus } from './status.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
@@ -125,6 +129,34 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'declare a schema no longer; what is stored stays',
 		work: removeSchema,
+	}),
+	targetCommand({
+		words: 'history',
+		parameters: ['NAME', 'WHO'],
+		options: ['since'],
+		summary: 'tell what happened to a user or a group: give a userName, a displayName or an id',
+		work: showHistory,
+	}),
+	targetCommand({
+		words: 'failures',
+		parameters: ['NAME'],
+		options: ['since'],
+		summary: 'tell what was refused in the last day, how many people it concerns, and what helps',
+		work: showFailures,
+	}),
+	targetCommand({
+		words: 'status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'tell how a tenant is doing: people, last request, last write, failures today',
+		work: showStatus,
+	}),
+	targetCommand({
+		words: 'erase',
+		parameters: ['NAME', 'WHO'],
+		options: [],
+		summary: 'take a person out of the ledger; the directory stays as it is',
+		work: erasePerson,
 	}),
 	targetCommand({
 		words: 'export',

@@ -7,6 +7,7 @@ import { defaultUrl, lastUrl } from '../local/last-url.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
+import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
@@ -31,6 +32,8 @@ export type DeploymentTarget = {
 	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
 	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	/** What happened in the directory of a tenant, and what was refused. */
+	ledger(tenant: Tenant): Ledger
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -165,6 +168,10 @@ async function targetOf({
 		tenants,
 		tokens,
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
+		ledger: (tenant) => {
+			const { history } = settingsOf(tenant)
+			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
+		},
 		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),

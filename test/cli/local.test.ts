@@ -191,6 +191,7 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const file = join(folder, 'file')
+		const userId = '01a214972b2e700182471521e32e49d3'
 		const schema = join(folder, 'schema.json')
 		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
 		const lines = [
@@ -207,6 +208,10 @@ describe('rollcall on a data folder', () => {
 			'schema list acme',
 			'schema show acme urn:example:hr:User',
 			'schema remove acme urn:example:hr:User',
+			`history acme ${userId}`,
+			'failures acme',
+			'status acme',
+			`erase acme ${userId}`,
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,
