@@ -1,9 +1,16 @@
 import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import type { Command, TargetCommand } from './command.ts'
+import { connectEntra } from './entra/connect.ts'
+import { disconnectEntra } from './entra/disconnect.ts'
+import { provisionUser } from './entra/provision.ts'
+import { rotateEntraToken } from './entra/rotate.ts'
+import { showEntraStatus } from './entra/status.ts'
 import { erasePerson } from './erase.ts'
 import { showFailures } from './failures.ts'
 import { showHistory } from './history.ts'
+import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
+import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
@@ -68,6 +75,27 @@ export const commands: readonly Command[] = [
 		work: removeTenant,
 	}),
 	targetCommand({
+		words: 'index add',
+		parameters: ['NAME', 'PATH'],
+		options: ['unique'],
+		summary: 'let filters find users by an attribute in one request, such as employeeNumber',
+		work: addIndex,
+	}),
+	targetCommand({
+		words: 'index list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the indexes that were added to a tenant, with their state',
+		work: listIndexes,
+	}),
+	targetCommand({
+		words: 'index remove',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove an index that was added',
+		work: removeIndex,
+	}),
+	targetCommand({
 		words: 'token add',
 		parameters: ['NAME'],
 		options: ['scope', 'label'],
@@ -91,9 +119,9 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
-		options: ['scope', 'label', 'overlap'],
+		options: ['scope', 'label', 'overlap', 'entra'],
 		summary: 'add a token and set an expiry date for the older ones of the same scope',
-		work: rotateToken,
+		work: (invocation) => (invocation.values.entra ? rotateEntraToken : rotateToken)(invocation),
 	}),
 	targetCommand({
 		words: 'schema add',
@@ -159,6 +187,20 @@ export const commands: readonly Command[] = [
 		work: erasePerson,
 	}),
 	targetCommand({
+		words: 'schema observed',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the attributes that clients send and no schema declares',
+		work: listObserved,
+	}),
+	targetCommand({
+		words: 'schema adopt',
+		parameters: ['NAME', 'PATH...'],
+		options: [],
+		summary: 'declare such attributes, by path or by URN, with the types of what is stored',
+		work: adoptSchema,
+	}),
+	targetCommand({
 		words: 'export',
 		parameters: ['NAME'],
 		options: ['out'],
@@ -171,6 +213,34 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'create what an export file has and the tenant lacks, with the same ids',
 		work: importTenant,
+	}),
+	targetCommand({
+		words: 'connect entra',
+		parameters: ['NAME'],
+		options: ['name', 'assign', 'groups', 'fix-externalid', 'dry-run'],
+		summary: 'connect a tenant with Microsoft Entra ID, as the user signed in to az',
+		work: connectEntra,
+	}),
+	targetCommand({
+		words: 'disconnect entra',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'delete the provisioning job of a tenant in Entra, and disable the token that it has',
+		work: disconnectEntra,
+	}),
+	targetCommand({
+		words: 'entra status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'show the provisioning job of a tenant, a quarantine in words, and who failed',
+		work: showEntraStatus,
+	}),
+	targetCommand({
+		words: 'entra provision',
+		parameters: ['NAME', 'USER'],
+		options: [],
+		summary: 'let Entra provision one user now, and show its steps',
+		work: provisionUser,
 	}),
 	{
 		words: 'check',

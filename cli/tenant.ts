@@ -144,6 +144,7 @@ export const showTenant: TargetCommand =
 				defaults,
 				created,
 				table: tenant.table,
+				...(tenant.entra !== undefined && { entra: tenant.entra }),
 				...(mode === 'relay' && missingOf(relay)),
 				...counts,
 				tokens: { accepted, all: states.length },

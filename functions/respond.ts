@@ -9,6 +9,7 @@ import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/s
 import { withoutValues } from '../shared/scim/without-values.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
@@ -144,6 +145,7 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 	const { method } = request
 	requireKnownFormat(tenant.format)
 	requireKnownSettings(tenant)
+	requireKnownIndexes(tenant.indexes)
 	services.lastUses.note(tenant, credential)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
@@ -223,6 +225,7 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 		now,
 		elapsed: () => services.now() - now,
 		charge: turn.charge,
+		observe: (resourceType, found) => services.observations.note(tenant, resourceType, found),
 		fault: (error) => {
 			labels.error ??= loggable(error)
 			return fault(requestId)

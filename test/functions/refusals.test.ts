@@ -13,6 +13,7 @@ const tenantOf = (history: string, table = 'acme'): Tenant => ({
 	created: '',
 	format: { number: 1, stage: 'complete', since: 0, position: '' },
 	schemas: [],
+	indexes: [],
 })
 const acme = tenantOf('full')
 
