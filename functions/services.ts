@@ -10,6 +10,7 @@ import { listClients } from '../shared/storage/clients.ts'
 import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
 import { storeObserved } from '../shared/storage/observed.ts'
+import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
@@ -29,6 +30,7 @@ import { openClientLimits } from './oauth/limits.ts'
 import { type OAuth, openOAuth } from './oauth/oauth.ts'
 import { openOAuthSources } from './oauth/sources.ts'
 import { type Observations, openObservations } from './observations.ts'
+import { openRefusals, type Refusals } from './refusals.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
@@ -45,6 +47,7 @@ export type Services = {
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
+	readonly refusals: Refusals
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
 	/** Counts what clients send and no schema declares. */
@@ -141,6 +144,12 @@ export async function createServices(settings: Settings, options: ServicesOption
 		}),
 		open,
 		clients: rememberClients(),
+		refusals: openRefusals({
+			store: (tenant, counts) => storeRefusals(tables.table(tenant.table, tenant.name), counts),
+			newOperation: () => ids('Operation'),
+			now,
+			later,
+		}),
 		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		advanceIndexes: (tenant, until) =>

@@ -193,6 +193,7 @@ describe('rollcall on a data folder', () => {
 		const { clientId, secret } = await json('client add acme')
 		const id = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
+		const userId = '01a214972b2e700182471521e32e49d3'
 		const schema = join(folder, 'schema.json')
 		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
 		const lines = [
@@ -212,6 +213,10 @@ describe('rollcall on a data folder', () => {
 			'schema list acme',
 			'schema show acme urn:example:hr:User',
 			'schema remove acme urn:example:hr:User',
+			`history acme ${userId}`,
+			'failures acme',
+			'status acme',
+			`erase acme ${userId}`,
 			'schema observed acme',
 			'client add acme',
 			'client list acme',
