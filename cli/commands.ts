@@ -6,6 +6,7 @@ import { disconnectEntra } from './entra/disconnect.ts'
 import { provisionUser } from './entra/provision.ts'
 import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
+import { forgetPath } from './forget.ts'
 import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
@@ -145,6 +146,13 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'declare such attributes, by path or by URN, with the types of what is stored',
 		work: adoptSchema,
+	}),
+	targetCommand({
+		words: 'schema forget',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove from all users and groups what is stored at a path that no schema declares',
+		work: forgetPath,
 	}),
 	targetCommand({
 		words: 'export',

@@ -27,7 +27,12 @@ export type Tenant = {
 	readonly entra?: EntraConnection
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
+	/** What `rollcall schema forget` has begun to remove. The sweep goes on with it. */
+	readonly forgetting: readonly z.infer<typeof forgettingColumn>[]
 }
+
+/** A removal of an undeclared path, and how far it has come. */
+const forgettingColumn = z.object({ path: z.string(), position: z.string() })
 
 export type Tenants = {
 	/**
@@ -64,6 +69,12 @@ export type Tenants = {
 	updateSchemas(
 		name: string,
 		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
+	): Promise<Tenant | 'absent'>
+
+	/** Notes removals of undeclared paths; `revise` is called again if another process came first. */
+	updateForgetting(
+		name: string,
+		revise: (forgetting: Tenant['forgetting']) => Tenant['forgetting'],
 	): Promise<Tenant | 'absent'>
 
 	/**
@@ -210,6 +221,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
 				schemas: [],
+				forgetting: [],
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -263,6 +275,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateForgetting(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const forgetting = revise(tenant.forgetting)
+				// If no answer came, the row tells. Writing the same list twice changes nothing.
+				const properties = { forgetting: JSON.stringify(forgetting) }
+				const outcome = await table.transaction([merge(name, properties, etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, forgetting } : undefined
+			})
+		},
+
 		async updateFormat(name, revise) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -298,8 +325,9 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, schemas: _, entra: __, ...properties } = tenant
-	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
+	const { name, mode, table: directory, cursorKey, created, format, settings } = tenant
+	const properties = { mode, table: directory, cursorKey, created, format: format.number }
+	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
 		if (outcome.kind === 'done') return 'done'
@@ -345,5 +373,16 @@ function tenantOf(row: Row): Tenant {
 		format,
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
+		forgetting: forgettingIn(row),
+	}
+}
+
+/** A damaged list stops no request: its removals are begun again by the command. */
+function forgettingIn({ forgetting }: Row): Tenant['forgetting'] {
+	if (typeof forgetting !== 'string') return []
+	try {
+		return z.array(forgettingColumn).parse(JSON.parse(forgetting))
+	} catch {
+		return []
 	}
 }

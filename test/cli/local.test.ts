@@ -193,6 +193,10 @@ describe('rollcall on a data folder', () => {
 		const file = join(folder, 'file')
 		const schema = join(folder, 'schema.json')
 		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
+		const id = '019b76daa80070008000000000000000'
+		const user = { type: 'User', id, attributes: { userName: 'joy', color: 'red' }, created: '', lastModified: '' }
+		const end = { type: 'End', users: 1, groups: 0, memberships: 0 }
+		await writeFile(`${file}-3`, [user, end].map((record) => JSON.stringify(record)).join('\n'))
 		const lines = [
 			'tenant add initech',
 			'tenant list',
@@ -208,6 +212,9 @@ describe('rollcall on a data folder', () => {
 			'schema show acme urn:example:hr:User',
 			'schema remove acme urn:example:hr:User',
 			'schema observed acme',
+			`import acme ${file}-3`,
+			'schema adopt acme color',
+			'schema forget acme shade',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,

@@ -75,6 +75,7 @@ describe('the kinds of rows', () => {
 		['u|1', 'user'],
 		['g|1', 'group'],
 		['o|u|1', 'credential'],
+		['w|u|1', 'undeclared'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
 		['r|1|!2', 'pendingMembership'],
