@@ -7,6 +7,7 @@ import { provisionUser } from './entra/provision.ts'
 import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
 import { forgetPath } from './forget.ts'
+import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
@@ -69,6 +70,27 @@ export const commands: readonly Command[] = [
 		options: ['out', 'yes'],
 		summary: 'export a tenant, then remove it with its directory and tokens',
 		work: removeTenant,
+	}),
+	targetCommand({
+		words: 'index add',
+		parameters: ['NAME', 'PATH'],
+		options: ['unique'],
+		summary: 'let filters find users by an attribute in one request, such as employeeNumber',
+		work: addIndex,
+	}),
+	targetCommand({
+		words: 'index list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the indexes that were added to a tenant, with their state',
+		work: listIndexes,
+	}),
+	targetCommand({
+		words: 'index remove',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove an index that was added',
+		work: removeIndex,
 	}),
 	targetCommand({
 		words: 'token add',

@@ -6,6 +6,7 @@ import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
 import { storeObserved } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
@@ -14,6 +15,7 @@ import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
+import { advanceIndexes } from '../shared/tenants/advance-index.ts'
 import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
@@ -50,6 +52,8 @@ export type Services = {
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
 	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
+	/** Takes the tenant's own indexes further, as far as it is due, and answers how many users it has looked at. */
+	readonly advanceIndexes: (tenant: Tenant, until: number) => Promise<number>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Decides when the requests of tenants begin. */
@@ -96,6 +100,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
+	const worker = ids('Operation')
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
@@ -118,6 +123,8 @@ export async function createServices(settings: Settings, options: ServicesOption
 			return report
 		},
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
+		advanceIndexes: (tenant, until) =>
+			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>

@@ -36,6 +36,7 @@ async function serve(options: LocalOptions): Promise<void> {
 	const stop = async (server?: RunningServer, services?: Services): Promise<void> => {
 		await server?.close()
 		await services?.lastUses.flush()
+		await services?.observations.flush()
 		await azurite.close()
 		await dataFolder.remove()
 	}

@@ -5,6 +5,7 @@ import type { ResourceTypes } from '../scim/resource-type.ts'
 import type { UndeclaredRule } from '../scim/undeclared-names.ts'
 import type { Properties } from '../storage/table/batch.ts'
 import type { Row } from '../storage/table/tables.ts'
+import { type IndexDefinitions, withIndexes } from './index-definition.ts'
 import { type SettingsHolder, settingsOf } from './settings.ts'
 
 // The schemas that a tenant declares are in the tenant's row. Each app keeps the row for a minute: so a declaration takes
@@ -14,8 +15,8 @@ import { type SettingsHolder, settingsOf } from './settings.ts'
 /** The documents as the row holds them: base64 of their parts, in order; empty without a schema of the tenant's own. */
 export type StoredSchemas = readonly string[]
 
-/** A tenant, as far as its schemas go. */
-type SchemaHolder = SettingsHolder & { readonly schemas: StoredSchemas }
+/** A tenant, as far as its resource types go. */
+type TypesHolder = SettingsHolder & { readonly schemas: StoredSchemas; readonly indexes: IndexDefinitions }
 
 const partSize = 65_536
 /** JSON takes less than a mebibyte, so that a damaged row cannot fill the memory. */
@@ -51,27 +52,32 @@ export const storedSchemas = (schemas: readonly OwnSchema[]): StoredSchemas => {
 type CompiledSchemas = { readonly schemas: readonly OwnSchema[]; readonly types: ResourceTypes }
 
 /** Compiled once for each time that the row is read. */
-const compiled = new WeakMap<SchemaHolder, CompiledSchemas>()
+const compiled = new WeakMap<TypesHolder, CompiledSchemas>()
 
-/** The resource types of a tenant, with the tenant's own schemas. @throws ScimError 503 if the stored schemas are damaged */
-export const typesOf = (tenant: SchemaHolder): ResourceTypes => compiledOf(tenant).types
+/**
+ * The resource types of a tenant, with the tenant's own schemas and indexes.
+ *
+ * @throws ScimError 503 if the stored schemas are damaged
+ */
+export const typesOf = (tenant: TypesHolder): ResourceTypes => compiledOf(tenant).types
 
 /** The schemas that a tenant declares. @throws ScimError 503 if the stored schemas are damaged */
-export const schemasOf = (tenant: SchemaHolder): readonly OwnSchema[] => compiledOf(tenant).schemas
+export const schemasOf = (tenant: TypesHolder): readonly OwnSchema[] => compiledOf(tenant).schemas
 
 /** What a tenant does with attributes that no schema declares. Behind a relay, its SCIM server decides. */
 export const ruleOf = (tenant: SettingsHolder): UndeclaredRule =>
 	tenant.mode === 'relay' ? 'ignore' : settingsOf(tenant).unknownAttributes
 
-function compiledOf(tenant: SchemaHolder): CompiledSchemas {
+function compiledOf(tenant: TypesHolder): CompiledSchemas {
 	const known = compiled.get(tenant) ?? compile(tenant)
 	compiled.set(tenant, known)
 	return known
 }
 
-function compile(tenant: SchemaHolder): CompiledSchemas {
+function compile(tenant: TypesHolder): CompiledSchemas {
 	const schemas = tenant.schemas.length === 0 ? [] : read(tenant.schemas)
-	const types = typesWith(schemas)
+	const { User, Group } = typesWith(schemas)
+	const types = { User: withIndexes(User, tenant.indexes), Group }
 	return { schemas, types: ruleOf(tenant) === 'keep' ? keepingUndeclared(types) : types }
 }
 

@@ -8,6 +8,7 @@ import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retr
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { type EntraConnection, entraConnectionOf } from './entra-connection.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
+import { type IndexDefinition, type IndexDefinitions, indexesOf, indexProperties } from './index-definition.ts'
 import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
 import { type StoredSettings, settingsOfNew } from './settings.ts'
 
@@ -29,6 +30,8 @@ export type Tenant = {
 	readonly schemas: StoredSchemas
 	/** What `rollcall schema forget` has begun to remove. The sweep goes on with it. */
 	readonly forgetting: readonly z.infer<typeof forgettingColumn>[]
+	/** The indexes that the tenant has of its own. */
+	readonly indexes: IndexDefinitions
 }
 
 /** A removal of an undeclared path, and how far it has come. */
@@ -85,6 +88,17 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/**
+	 * Gives a tenant other indexes if `revise` answers some; `revise` is called again if another process came first. Answers
+	 * the tenant as it is then.
+	 *
+	 * @param revise is not called if this version cannot read the indexes
+	 */
+	updateIndexes(
+		name: string,
+		revise: (indexes: readonly IndexDefinition[], tenant: Tenant) => readonly IndexDefinition[] | undefined,
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Deletes a tenant and its table. The row goes last, so that a deletion that failed can be done again.
@@ -222,6 +236,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
 				schemas: [],
 				forgetting: [],
+				indexes: [],
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -305,6 +320,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateIndexes(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const indexes = tenant.indexes === 'unknown' ? undefined : revise(tenant.indexes, tenant)
+				if (indexes === undefined) return tenant
+				// If no answer came, the next look at the row tells whether it was done.
+				const outcome = await table.transaction([merge(name, indexProperties(indexes), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, indexes } : undefined
+			})
+		},
+
 		async deleteTenant(name) {
 			const tenant = await read(name)
 			forget(name)
@@ -374,6 +404,7 @@ function tenantOf(row: Row): Tenant {
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
 		forgetting: forgettingIn(row),
+		indexes: indexesOf(row),
 	}
 }
 

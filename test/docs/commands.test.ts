@@ -76,7 +76,7 @@ async function administer(line: string): Promise<void> {
 	const run = (command: string) => rollcall([...command.split(' '), '--data', join(folder, 'data')], { input: 'acme' })
 	let version = ''
 	if (!line.startsWith('tenant add')) {
-		const mode = line.startsWith('tenant set') ? 'relay' : 'store'
+		const mode = line.startsWith('tenant set') && !line.includes('--unknown-attributes') ? 'relay' : 'store'
 		version = jsonOf(await run(`tenant add acme --json --mode ${mode}`)).version
 	}
 	if (line.startsWith('import')) await run(`export acme --out ${file}`)

@@ -15,6 +15,7 @@ const tenant = {
 	format: { number: 1, stage: 'complete', since: 0, position: '' },
 	schemas: [],
 	forgetting: [],
+	indexes: [],
 } as const
 
 const start = Date.UTC(2026, 0, 1)

@@ -6,7 +6,7 @@ import { type GroupHeadings, groupHeadings } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
 import { indexedValue, indexKey } from '../rows/indexes.ts'
-import { groupRow, resourceKey } from '../rows/schema.ts'
+import { groupRow, resourceKey, userRow } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
@@ -112,7 +112,7 @@ const batchWeight = 32
 
 /** A compressed row may be 1 MiB of JSON. So may a user whom an index row only names; such a group is mostly small. */
 const weightOf = (type: ResourceType, row: Row): number =>
-	isCompressed(row) ? 16 : isWhole(row) ? 0 : type.name === 'User' ? 4 : 1
+	isCompressed(row) ? batchWeight : isWhole(row) ? 0 : type.name === 'User' ? 8 : 1
 
 function batchesOf(type: ResourceType, rows: readonly Row[]): readonly (readonly Row[])[] {
 	const batches: Row[][] = []
@@ -131,15 +131,23 @@ async function* indexRows(
 	{ index, value }: SourceOf<'index'>,
 	start: string,
 ): AsyncGenerator<readonly Row[]> {
-	if (!index.unique) return yield* table.pages(rangeAfter(`${index.prefix}${indexedValue(index, value)}|`, start))
+	const prefix = `${index.prefix}${indexedValue(index, value)}|`
+	if (index.own?.isUnique) return yield* ownRows(table.pages(within(prefix)), start)
+	if (!index.unique) return yield* table.pages(rangeAfter(prefix, start))
 	const row = await table.get(indexKey(index, value, ''))
 	if (row !== undefined) yield [row]
+}
+
+/** The copies of a unique index that follow an id. A value that several users have has a row that is no copy, too. */
+async function* ownRows(pages: AsyncGenerator<readonly Row[]>, start = ''): AsyncGenerator<readonly Row[]> {
+	for await (const rows of pages) yield rows.filter((row) => userRow.id.isIn(row) && idOf(row) > start)
 }
 
 /** Each resource once, although several of its values may have the prefix. */
 async function* prefixRows(table: Table, { index, prefix }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
 	const ids = new Set<string>()
-	for await (const rows of table.pages(within(`${index.prefix}${prefix}`))) {
+	const pages = table.pages(within(`${index.prefix}${prefix}`))
+	for await (const rows of index.own?.isUnique ? ownRows(pages) : pages) {
 		yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
 	}
 }
@@ -175,8 +183,7 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 	const isBefore = need.length > 0 && (type.name === 'User' || rows.every(isWhole))
 	const before = isBefore ? await linksOfRows(reader, rows) : undefined
 	for (const some of batchesOf(type, rows)) {
-		const whole = await inParallel(some, (row) => wholeRow(reader.directory.table, type, row))
-		const existing = whole.filter((row) => row !== undefined).map(resourceIn)
+		const existing = await resourcesIn(reader, some)
 		if (before !== undefined) yield existing.map((resource) => ({ ...resource, ...before.get(resource.id) }))
 		else if (need.length > 0) yield await linked(reader, existing)
 		else
@@ -184,6 +191,11 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 				? existing.map((resource) => ({ ...resource, ...provedLink(type, source) }))
 				: existing
 	}
+}
+
+async function resourcesIn({ directory, plan: { type } }: CandidateReader, rows: readonly Row[]) {
+	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
+	return whole.filter((row) => row !== undefined).map(resourceIn)
 }
 
 const linked = <R extends LinkOwner>(

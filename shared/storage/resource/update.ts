@@ -23,6 +23,7 @@ import { groupRow } from '../rows/schema.ts'
 import { insert, type Operation, remove, replace, upsert } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
+import { settleSharedValue, sharedValueIn } from './own-index.ts'
 import { type Include, type ResourceState, readForChange } from './read.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
 
@@ -127,8 +128,11 @@ async function store(
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) return 'retry'
 	// An update of the same resource that came first may have put the value there.
-	const owner = ownerIn(await directory.table.get(failed.key))
+	const row = await directory.table.get(failed.key)
+	const owner = ownerIn(row)
 	if (owner === id) return 'retry'
+	const shared = sharedValueIn(row)
+	if (shared !== undefined && (await settleSharedValue(directory, shared))) return 'retry'
 	throw naming(owner, type, refusal)
 }
 
@@ -137,12 +141,12 @@ type ReplacementPart = MembersPart & { readonly isTogether: boolean }
 
 function replacementOf(
 	type: ResourceType,
-	{ resource: before, etag, group }: ResourceState,
+	{ resource: before, etag, entries, group }: ResourceState,
 	resource: StoredResource,
 	part: ReplacementPart,
 ): readonly Operation[] {
-	const { key, properties, index } = rowsOf(type, resource, before.attributes)
-	const keysBefore = new Set(indexKeysOf(type, before))
+	const { key, properties, index } = rowsOf(type, resource, { attributes: before.attributes, entries })
+	const keysBefore = new Set(indexKeysOf(type, before, entries))
 	const keys = [...index.keys()]
 	const moved = [
 		...[...keysBefore].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),

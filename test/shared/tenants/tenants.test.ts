@@ -64,6 +64,7 @@ describe('tenants', () => {
 				format: { number: 1, stage: 'complete', since: 0, position: '' },
 				schemas: [],
 				forgetting: [],
+				indexes: [],
 			})
 			expect(await tenants.getTenant('acme')).toEqual(created)
 			expect(await open({ connectionString }).tenants.getTenant('acme')).toEqual(created)
