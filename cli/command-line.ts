@@ -146,8 +146,9 @@ function argumentsOf(
 	const args = positionals.slice(words.split(' ').length)
 	const hint = [program, words, ...parameters].join(' ')
 	const missing = parameters[args.length]
-	if (missing !== undefined) throw new UsageError(`${missing} is missing`, { hint })
+	if (missing !== undefined && !missing.startsWith('[')) throw new UsageError(`${missing} is missing`, { hint })
 	const surplus = args[parameters.length]
-	if (surplus !== undefined) throw new UsageError(`unexpected argument ${surplus}`, { hint })
+	if (surplus !== undefined && !parameters.at(-1)?.endsWith('...'))
+		throw new UsageError(`unexpected argument ${surplus}`, { hint })
 	return args
 }

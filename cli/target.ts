@@ -4,42 +4,79 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
+import { signingKeysFile } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
+import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
+import { readLastUses } from '../shared/storage/last-use.ts'
+import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
+import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
+import { feedOf } from '../shared/tenants/format.ts'
+import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { checked, refuseUnknownFormat } from './known-format.ts'
+import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
-import { vaultTokens } from './vault-tokens.ts'
+import { vaultSigningKeys, vaultTokens } from './vault-tokens.ts'
 
 /** The deployment in Azure, or the data folder of `npm start`, that a command works on. */
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** The keys that sign access tokens. */
+	readonly signingKeys: TokenStore
+	readonly clients: ClientStore
+	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
+	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
-	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	open(tenant: Tenant): ResourceStore
+	/** The paths that clients have sent to a tenant and that no schema declares. */
+	observed(tenant: Pick<Tenant, 'name' | 'table'>): Promise<readonly ObservedPath[]>
+	/** Removes some of them from the list. */
+	forgetObserved(tenant: Pick<Tenant, 'name' | 'table'>, paths: readonly ObservedPath[]): Promise<void>
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
 	readonly portNote?: string
 	readonly relay: TargetRelay
+	/** Whether no other process serves the tenants while the target is open. */
+	readonly isAlone: boolean
+	/** Takes the indexes of a tenant further for up to 20 seconds, and answers how many users it has looked at. */
+	advanceIndexes(tenant: string): Promise<number>
+	/** Values of a unique index that several users have. */
+	sharedValues(tenant: Tenant, index: IndexDefinition): Promise<SharedValues>
 	/** The command line that runs another command on this target, such as `token list acme`. */
 	commandLine(command: string): string
 	close(): Promise<void>
 }
 
+type TenantRow = Pick<Tenant, 'name' | 'table'>
+
+/** The clients of a tenant as they are stored. */
+export type ClientStore = {
+	list(tenant: TenantRow): Promise<readonly StoredClient[]>
+	add(tenant: TenantRow, client: StoredClient): Promise<void>
+	update(
+		tenant: TenantRow,
+		change: { readonly id: string; readonly revise: (json: string) => string },
+	): Promise<'done' | 'absent'>
+}
+
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay'> & {
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
 	readonly account: Account
 	readonly options?: ConnectOptions
 	readonly origin: string
@@ -85,14 +122,15 @@ async function openDeployment(
 	const credential = new AzureCliCredential()
 	const client: SecretClientOptions =
 		waiting === undefined ? {} : { additionalPolicies: [{ policy: waiting.vault, position: 'perCall' }] }
+	const connect = async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client)
 	return {
 		account: { endpoint: tablesEndpoint, credential },
 		...(waiting && { options: { intercept: waiting.tables } }),
-		tokens: vaultTokens({
-			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client),
-		}),
+		tokens: vaultTokens({ connect }),
+		signingKeys: vaultSigningKeys({ connect }),
 		origin: `https://${appHost}`,
 		relay: relayHost === undefined ? noRelay : { namespace: relayHost },
+		isAlone: false,
 		close: async () => {},
 	}
 }
@@ -107,11 +145,14 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	}
 	const { connectionString, close } = await startAzurite({ folder })
 	const url = await lastUrl(folder)
+	const tokensFile = join(folder, 'tokens.json')
 	return {
 		account: { connectionString },
-		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
+		tokens: fileTokens(tokensFile, Date.now),
+		signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
 		origin: url ?? defaultUrl,
 		portNote: portNoteOf(url),
+		isAlone: true,
 		relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
 		close,
 	}
@@ -132,10 +173,12 @@ async function targetOf({
 	account,
 	options,
 	tokens,
+	signingKeys,
 	origin,
 	close,
 	portNote,
 	relay,
+	isAlone,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
@@ -148,18 +191,44 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const checkFormat = async (name: string): Promise<void> => {
-		const tenant = await tenants.getTenant(name)
-		if (tenant !== undefined) refuseUnknownFormat(tenant)
+	const opening = { tables, ids, now, random: Math.random }
+	const indexes = indexWork(opening)
+	const worker = ids('Operation')
+	const directories = openDirectories(opening)
+	const openNow = async (known: Tenant): Promise<OpenedNow> => {
+		const tenant = (await tenants.getTenant(known.name)) ?? known
+		refuseNewer(tenant)
+		const { history } = settingsOf(tenant)
+		const store = directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
+		return { store, types: typesOf(tenant) }
 	}
 	return {
 		tenants,
 		tokens,
-		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),
+		observed: ({ name, table }) => observedIn(tables.table(table, name)),
+		forgetObserved: ({ name, table }, paths) => forgetObserved(tables.table(table, name), paths),
+		signingKeys,
+		clients: {
+			list: ({ name, table }) => listClients(tables.table(table, name)),
+			add: async ({ name, table }, client) => {
+				// A tenant of mode relay has no other rows.
+				await tables.createTable(table)
+				await insertClient(tables.table(table, name), tables.pause, client)
+			},
+			update: ({ name, table }, change) => updateClient(tables.table(table, name), tables.pause, change),
+		},
+		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
+		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,
+		isAlone,
+		async advanceIndexes(name) {
+			const tenant = await tenants.getTenant(name)
+			if (tenant === undefined) return 0
+			return advanceIndexes({ tenants, ...indexes, worker, isAlone, now, until: now() + sayEvery }, tenant)
+		},
+		sharedValues: (tenant, index) => indexes.sharedValues(tenant, ownIndexOf(index)),
 		close,
 	}
 }

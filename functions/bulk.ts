@@ -11,7 +11,7 @@ import {
 } from '../shared/scim/error.ts'
 import { locationOf } from '../shared/scim/represent.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
-import { type ResourceType, resourceTypes } from '../shared/scim/resource-type.ts'
+import { builtInTypes, type TypeName, typeNames } from '../shared/scim/resource-type.ts'
 import { limits } from '../shared/scim/service-provider-config.ts'
 import { urn } from '../shared/scim/urn.ts'
 import { isObject } from '../shared/scim/value.ts'
@@ -115,7 +115,7 @@ function idsOf({ ids }: Call, operations: readonly BulkOperation[]): BulkReferen
 		if (bulkId === undefined) throw invalidValue('a POST in a bulk request needs a bulkId')
 		if (references.has(bulkId)) throw invalidValue(`the bulkId "${bulkId}" is given twice`)
 		// A path of another endpoint is refused when its operation runs, so its id does not matter.
-		references.set(bulkId, ids(typeNamedBy(segmentsIn(path))?.name ?? 'User'))
+		references.set(bulkId, ids(typeNamedBy(segmentsIn(path)) ?? 'User'))
 	}
 	return references
 }
@@ -169,7 +169,7 @@ async function run(
 		const missing = referencesIn(operation).find((reference) => failed.has(reference))
 		if (missing !== undefined && !isLate) throw invalidValue(`bulkId:${missing} was not created`)
 		const { type, id } = targetOf(operation, references)
-		if (id !== '') location = locationOf(type, id, call.baseUrl)
+		if (id !== '') location = locationOf(call.types[type], id, call.baseUrl)
 		if (isLate) throw unavailable('the bulk request has taken too long: send this operation again', 1)
 		const { status, headers } = await handlerOf(type, id, method)(callOf(call, operation, { id, references }))
 		return {
@@ -187,7 +187,7 @@ async function run(
 const locationProperty = (location: string | undefined): Pick<BulkResult, 'location'> =>
 	location === undefined ? {} : { location }
 
-function handlerOf(type: ResourceType, id: string, method: BulkOperation['method']): Handler {
+function handlerOf(type: TypeName, id: string, method: BulkOperation['method']): Handler {
 	if ((method === 'POST') !== (id === '')) throw methodNotAllowed(`${method} is not supported on this path`, [])
 	switch (method) {
 		case 'POST':
@@ -217,7 +217,7 @@ function callOf(
 	}
 }
 
-type BulkTarget = { readonly type: ResourceType; readonly id: string }
+type BulkTarget = { readonly type: TypeName; readonly id: string }
 
 /** Reads `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`. A bulkId is replaced with the id that it stands for. */
 function targetOf({ path }: Pick<BulkOperation, 'path'>, references: BulkReferences = new Map()): BulkTarget {
@@ -231,8 +231,8 @@ function targetOf({ path }: Pick<BulkOperation, 'path'>, references: BulkReferen
 
 const segmentsIn = (path: string): readonly string[] => path.replace(/^\//, '').split('/')
 
-const typeNamedBy = ([endpoint = '']: readonly string[]): ResourceType | undefined =>
-	resourceTypes.find((type) => type.endpoint.toLowerCase() === `/${endpoint}`.toLowerCase())
+const typeNamedBy = ([endpoint = '']: readonly string[]): TypeName | undefined =>
+	typeNames.find((name) => builtInTypes[name].endpoint.toLowerCase() === `/${endpoint}`.toLowerCase())
 
 const prefix = 'bulkId:'
 

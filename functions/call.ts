@@ -1,7 +1,10 @@
+import type { Credential } from '../shared/auth/credential.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
 import type { ScimError } from '../shared/scim/error.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
+import type { ResourceTypes, TypeName } from '../shared/scim/resource-type.ts'
+import type { JsonType } from '../shared/scim/undeclared-names.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 
@@ -17,6 +20,10 @@ export type HealthCheck = {
 /** An authenticated request to one tenant, independent of the transport. */
 export type Call = {
 	readonly tenant: Tenant
+	/** With what the request was authenticated. */
+	readonly credential: Credential
+	/** The resource types of the tenant, with the tenant's own schemas. */
+	readonly types: ResourceTypes
 	readonly store: ResourceStore
 	readonly ids: IdGenerator
 	/** Takes the deviations from RFC 7643 and RFC 7644 that were tolerated in the request, for the log. */
@@ -40,6 +47,8 @@ export type Call = {
 	readonly elapsed: () => number
 	/** Takes more of the tenant's rate than the one unit that every request takes. */
 	readonly charge: (units: number) => void
+	/** Counts the paths of a write that no schema declares. */
+	readonly observe: (resourceType: TypeName, found: ReadonlyMap<string, JsonType>) => void
 	/** Logs an error that is ours, and answers what to tell the client. */
 	readonly fault: (error: unknown) => ScimError
 }

@@ -2,42 +2,40 @@ import { parseQuery } from '../shared/http/query.ts'
 import { replacingAttributes, withActive } from '../shared/scim/active.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
 import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
+import { limitKept, withUnseen } from '../shared/scim/kept.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
-import {
-	type Projection,
-	parseSelection,
-	project,
-	projectAttribute,
-	type Selection,
-	selects,
-} from '../shared/scim/projection.ts'
-import { locationOf, represent, representMembers } from '../shared/scim/represent.ts'
-import type { AttributeValues, Member, StoredResource } from '../shared/scim/resource.ts'
-import type { ResourceType } from '../shared/scim/resource-type.ts'
+import { type Projection, parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
+import { locationOf, represent } from '../shared/scim/represent.ts'
+import type { AttributeValues, StoredResource } from '../shared/scim/resource.ts'
+import type { ResourceType, TypeName } from '../shared/scim/resource-type.ts'
+import { quirksWith } from '../shared/scim/undeclared.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
+import { ruleOf } from '../shared/tenants/resource-types.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
+import { groupBytes, memberBytes } from './json-bytes.ts'
 
 /**
  * A write that leaves out unknown parts, and does the rest. If the request is refused for a wrong part, the refusal says that
  * nothing was done.
  */
 const wholeOrNot =
-	(handler: Handler): Handler =>
+	(name: TypeName, handler: Handler): Handler =>
 	async (call) => {
-		const quirks: Quirks = new Set()
+		const quirks = quirksWith(ruleOf(call.tenant))
 		try {
 			return await handler({ ...call, quirks })
 		} catch (error) {
 			throw quirks.has('unknownLeftOut') && error instanceof ScimError ? refusedWhole(error) : error
 		} finally {
 			for (const quirk of quirks) call.quirks.add(quirk)
+			call.observe(name, quirks.undeclared?.found ?? new Map())
 		}
 	}
 
@@ -51,19 +49,27 @@ function refusedWhole(error: ScimError): ScimError {
 	})
 }
 
+/** The attributes in a body, with as much of what no schema declares as the tenant keeps. */
+async function resourceIn({ body, quirks }: Call, type: ResourceType): Promise<AttributeValues> {
+	const after = parseResource(type, await body(), quirks)
+	return limitKept(type, { before: {}, after }, quirks)
+}
+
 /** RFC 7644 section 3.3. */
-export const createResource = (type: ResourceType): Handler =>
-	wholeOrNot(async (call) => {
+export const createResource = (name: TypeName): Handler =>
+	wholeOrNot(name, async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
-		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
+		const draft = draftOf(withActive(type, await resourceIn(call, type)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
 	})
 
 /** RFC 7644 section 3.4.1. */
 export const getResource =
-	(type: ResourceType): Handler =>
+	(name: TypeName): Handler =>
 	async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const include = includeOf(selection, type)
 		if (type.name === 'Group' && include.members) return groupReply(call, type, selection)
@@ -76,16 +82,17 @@ export const getResource =
 	}
 
 /** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
-export const replaceResource = (type: ResourceType): Handler =>
-	wholeOrNot(async (call) => {
+export const replaceResource = (name: TypeName): Handler =>
+	wholeOrNot(name, async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
-		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
+		const { attributes, members = [] } = draftOf(await resourceIn(call, type))
 		const stored = await update(call, type, {
 			include: { ...includeOf(selection, type), members: type.name === 'Group' },
 			revise: (current) =>
 				revision(
 					current,
-					replacingAttributes(attributes, current.attributes),
+					withUnseen(type, replacingAttributes(attributes, current.attributes), current.attributes),
 					current.members && diffMembers(current.members, members),
 				),
 		})
@@ -93,20 +100,22 @@ export const replaceResource = (type: ResourceType): Handler =>
 	})
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
-export const patchResource = (type: ResourceType): Handler =>
-	wholeOrNot(async (call) => {
+export const patchResource = (name: TypeName): Handler =>
+	wholeOrNot(name, async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
 		const version = await patchGroup(call, type, operations)
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
-		return selection.mode === 'only' ? getResource(type)(withoutConditions(call)) : noContent(version)
+		return selection.mode === 'only' ? getResource(name)(withoutConditions(call)) : noContent(version)
 	})
 
 /** RFC 7644 section 3.6. */
 export const deleteResource =
-	(type: ResourceType): Handler =>
+	(name: TypeName): Handler =>
 	async (call) => {
+		const type = call.types[name]
 		const outcome = await call.store.delete(type, idOf(call), conditionOf(call))
 		if (outcome === 'absent') throw absent(call, type)
 		if (outcome === 'stale') throw stale()
@@ -225,7 +234,7 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 	const group = await call.store.getGroup(idOf(call), {
 		// The client wants another version, or has this one already: the members need not be read.
 		skipMembersIf: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
-		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
+		write: async (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)
 	const { resource: stored, members: pages } = group
@@ -233,24 +242,6 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 	if (pages === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })
 	return { ...reply, body: groupBytes(reply.body, pages) }
-}
-
-type MemberView = { readonly type: ResourceType; readonly selection: Selection; readonly baseUrl: string }
-
-/** A page of members as JSON objects with commas between them; empty if the client wants nothing of them. */
-function memberBytes(members: readonly Member[], { type, selection, baseUrl }: MemberView): Buffer {
-	const projected = projectAttribute('members', representMembers(members, baseUrl), { type, selection })
-	const elements: readonly unknown[] = Array.isArray(projected) ? projected : []
-	return Buffer.from(elements.map((element) => JSON.stringify(element)).join(','))
-}
-
-/** The JSON of a group, property by property; its last one is `members`, joined from its pages. */
-function groupBytes(group: Projection, pages: readonly Buffer[]): Buffer {
-	const properties = Object.entries(group).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
-	const members = pages.filter(({ length }) => length > 0)
-	const commas = members.map((page, index) => (index === 0 ? [page] : [Buffer.from(','), page]))
-	const begin = Buffer.from(`{${properties.join(',')},"members":[`)
-	return Buffer.concat([begin, ...commas.flat(), Buffer.from(']}')])
 }
 
 function resourceReply(

@@ -25,6 +25,10 @@ const recordSchema = z.discriminatedUnion('type', [
 		table: z.string().optional(),
 		/** The time at which the export began. */
 		exported: z.string(),
+		/** The settings of the tenant as they are stored. */
+		settings: z.record(z.string(), z.unknown()).optional(),
+		/** The schemas that the tenant declares. */
+		schemas: z.array(z.unknown()).optional(),
 	}),
 	z.strictObject({ type: z.literal('User'), id: idOf('User'), ...resource }),
 	z.strictObject({ type: z.literal('Group'), id: idOf('Group'), ...resource }),
@@ -47,8 +51,13 @@ export type ExportRecord = z.infer<typeof recordSchema>
 
 export type ExportCounts = { readonly users: number; readonly groups: number; readonly memberships: number }
 
-/** A line of an export file. `end` is the offset of the first byte after it. */
-export type ExportLine = { readonly number: number; readonly record: ExportRecord; readonly end: number }
+/** A line of an export file: its number, its bytes, and the offset of the first byte after it. */
+export type ExportLine = {
+	readonly number: number
+	readonly record: ExportRecord
+	readonly size: number
+	readonly end: number
+}
 
 type RecordSource = {
 	/** The name of the file, for messages. */
@@ -68,7 +77,7 @@ export async function* recordsIn(
 	for await (const { bytes, end, isEnded } of linesOf(handle)) {
 		number++
 		if (bytes.length > 0 && (isEnded || isLoose)) {
-			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), end }
+			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), size: bytes.length, end }
 		}
 	}
 }

@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import { allProblems, wordingWithoutValues } from '../scim/wording.ts'
 import { isInDate, isStoredDigest, newest, type TenantTokenSource, type Token } from './tokens.ts'
@@ -12,9 +13,15 @@ const listed = z.strictObject({
 	enabled: z.boolean().optional(),
 	notBefore: time.optional(),
 	expires: time.optional(),
+	label: z.string().optional(),
+	/** Missing for a token that may do everything. An older version refuses a file that has the property. */
+	scope: z.literal('scim.read').optional(),
 })
 
 const tokensFile = z.strictObject({ tokens: z.record(z.string(), z.array(listed)) })
+
+/** The file with the keys that sign access tokens, beside the file of the tokens. It has the same form. */
+export const signingKeysFile = (tokensFile: string): string => join(dirname(tokensFile), 'signing-keys.json')
 
 /** A token in the tokens file. Its times are RFC 3339. */
 export type ListedToken = z.infer<typeof listed>
@@ -22,7 +29,7 @@ export type ListedToken = z.infer<typeof listed>
 /**
  * Reads tokens from a file, for use on one's own machine:
  * `{"tokens": {"demo": [{"value": "…", "created": "2026-01-01T00:00:00Z"}]}}`.
- * `enabled`, `notBefore` and `expires` are optional. Lookups are rare, so each one reads the file again.
+ * `enabled`, `notBefore`, `expires`, `label` and `"scope": "scim.read"` are optional. Lookups are rare, so each one reads the file again.
  *
  * @throws Error inside Azure, because there the tokens belong in a vault
  */
@@ -35,13 +42,13 @@ export function fileSource(path: string, environment: NodeJS.ProcessEnv = proces
 }
 
 /**
- * The tokens that a tenant can use at the time `now` and that are stored themselves, not as digests. Newest first; none if
- * there is no file.
+ * The tokens that a tenant can use for everything at the time `now` and that are stored themselves, not as digests. Newest
+ * first; none if there is no file.
  */
 export async function tokensIn(path: string, tenant: string, now: number): Promise<readonly string[]> {
 	const tokens = (await readOrEmpty(path)).get(tenant)?.flatMap(tokenOf) ?? []
 	return newest(tokens, now)
-		.filter((token) => isInDate(token, now) && !isStoredDigest(token.value))
+		.filter((token) => token.scope === 'scim' && isInDate(token, now) && !isStoredDigest(token.value))
 		.map(({ value }) => value)
 }
 
@@ -70,13 +77,18 @@ export async function changeTokens(
 	await rename(draft, path)
 }
 
-const tokenOf = ({ value, created, enabled = true, notBefore, expires }: ListedToken): readonly Token[] => {
+/** The id of a token in the file: the beginning of the SHA-256 of what is stored. */
+export const listedTokenId = ({ value }: ListedToken): string =>
+	createHash('sha256').update(value).digest('hex').slice(0, 12)
+
+const tokenOf = (token: ListedToken): readonly Token[] => {
+	const { value, created, enabled = true, notBefore, expires, label, scope = 'scim' } = token
 	const dates = {
 		created: Date.parse(created),
 		...(notBefore !== undefined && { notBefore: Date.parse(notBefore) }),
 		...(expires !== undefined && { expires: Date.parse(expires) }),
 	}
-	return enabled ? [{ ...dates, value }] : []
+	return enabled ? [{ ...dates, id: listedTokenId(token), ...(label !== undefined && { label }), scope, value }] : []
 }
 
 type TokensFile = Map<string, readonly ListedToken[]>

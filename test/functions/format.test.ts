@@ -12,6 +12,7 @@ import { addToken } from '../../shared/auth/file-source.ts'
 import { Fault } from '../../shared/fault.ts'
 import { connectTables, type Tables } from '../../shared/storage/table/tables.ts'
 import { createMeter } from '../support/meter.ts'
+import { never } from '../support/never.ts'
 import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
 
@@ -30,7 +31,7 @@ const newServices = () => {
 	const { connectionString } = azurite
 	const relay = { namespace: lab.standIn.host, sas: { keyName: 'send', key: 'sendkey' }, ca: lab.ca }
 	const settings = { tables: { connectionString }, tokens: { file: join(folder, 'tokens.json') }, relay }
-	return createServices(settings, { intercept: meter.intercept })
+	return createServices(settings, { intercept: meter.intercept, later: never })
 }
 
 beforeAll(async () => {
@@ -77,8 +78,9 @@ const unavailable = (detail: unknown) => ({
 	...{ status: '503', detail },
 })
 
-/** Every endpoint with every method, and one that there is none of. */
-const requests = [...routes.map(({ path }) => `/${path}`), '/Nothing'].flatMap((path) =>
+/** Every endpoint of SCIM with every method, and one that there is none of. */
+const endpoints = routes.filter(({ name }) => name !== 'token').map(({ path }) => `/${path}`)
+const requests = [...endpoints, '/Nothing'].flatMap((path) =>
 	['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((method) => [method, path] as const),
 )
 
@@ -147,6 +149,16 @@ test.each([0, -1, 1.5, 'x', '2', true])('the format %j is answered 503', async (
 	expect(await ask('GET', '/Users', { given: 'wrong-wrong-wrong' })).toMatchObject({ status: 401 })
 	expect(await sweepOf(name)).toMatchObject([{ errors: [{ message: expect.stringMatching(/ is damaged\. /) }] }])
 })
+
+test.each(['{', '[{"name":"of the future"}]'])(
+	'the indexes %s, which the app cannot read, are answered 503',
+	async (indexes) => {
+		const { name, ask } = await newTenant({ indexes })
+		const detail = expect.stringMatching(/^The property indexes in the row of this tenant /)
+		expect(await ask('POST', '/Users', { body: '{"userName":"joy"}' })).toMatchObject({ status: 503, body: { detail } })
+		expect(await sweepOf(name)).toMatchObject([{ errors: [{ message: detail }] }])
+	},
+)
 
 test('a tenant of before there were format numbers is served, and the sweep gives it the number 1', async () => {
 	const { name, ask } = await newTenant({})

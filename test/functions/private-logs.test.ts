@@ -11,6 +11,7 @@ import { sweepAll } from '../../functions/sweep.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import { tokenVerifier } from '../../shared/auth/tokens.ts'
 import type { Send, TableRequest, TableResponse } from '../../shared/storage/table/tables.ts'
+import { never } from '../support/never.ts'
 import { connectionString, simulateTableService } from '../support/simulator/table-service.ts'
 
 // What a client sends, in words that nothing else has. Keys of rows hold some of them, folded and encoded.
@@ -157,7 +158,7 @@ async function newWorld(): Promise<World> {
 	}
 	const services = await createServices(
 		{ tables: { connectionString }, tokens: { file: join(folder, 'tokens.json') } },
-		{ intercept: () => send, pause: async () => {} },
+		{ intercept: () => send, pause: async () => {}, later: never },
 	)
 	const world: World = { services, fault: undefined, spare: 0, seen: () => seen }
 	await services.tenants.createTenant({ name: 'acme', mode: 'store', settings: {} })
@@ -237,8 +238,8 @@ describe('nothing of a request, of a row or of a token is logged', () => {
 		const { services } = await newWorld()
 		const message = `Error "SyntaxError" occurred while parsing the response body - {"value":"${token}"`
 		const source = () => Promise.reject(new RestError(message, { code: 'PARSE_ERROR', statusCode: 200 }))
-		const accepts = tokenVerifier({ source, isTenant: async () => true, now: Date.now })
-		const { status, events } = await ask({ services: { ...services, accepts } }, ['GET', '/Users'])
+		const authenticate = tokenVerifier({ source, isTenant: async () => true, now: Date.now })
+		const { status, events } = await ask({ services: { ...services, authenticate } }, ['GET', '/Users'])
 		expect([status, events]).toMatchObject([503, [{ error: { message: 'RestError PARSE_ERROR 200' } }]])
 		expect(told([])).toEqual([])
 	})

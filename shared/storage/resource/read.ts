@@ -2,11 +2,12 @@ import { kindOfId } from '../../scim/id.ts'
 import type { Member, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
-import { groupRows, groupsOf } from '../membership/links.ts'
+import { groupHeadings, groupsOf } from '../membership/links.ts'
 import { mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
 import { resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
+import { type IndexEntries, noEntries } from '../rows/own-indexes.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
 import { attempts, tooContended } from '../table/retry.ts'
 import { etagOf, type Row, type Table } from '../table/tables.ts'
@@ -15,7 +16,7 @@ import { etagOf, type Row, type Table } from '../table/tables.ts'
 export type Include = { readonly members?: boolean; readonly groups?: boolean }
 
 export type GroupOptions<T> = {
-	readonly write: (page: readonly Member[]) => T
+	readonly write: (page: readonly Member[]) => Promise<T>
 	/** The members are not read if the group has a version of which this holds. */
 	readonly skipMembersIf?: VersionCondition
 }
@@ -37,6 +38,10 @@ export async function read(
 export type ResourceState = {
 	readonly resource: StoredResource
 	readonly etag: string
+	/** Of a user. */
+	readonly entries: IndexEntries
+	/** The operation that last wrote the row whole. */
+	readonly replaced: string
 	/** Of a group. */
 	readonly group?: { readonly hasPendingChange: boolean; readonly latestChange: string }
 }
@@ -54,20 +59,27 @@ export async function readForChange(
 	if (type.name === 'Group') return readGroupForChange(table, id, include)
 	const [row, groups] = await Promise.all([
 		table.get(userRow.key(id)),
-		include.groups ? groupsOf(table, id, groupRows(table)) : undefined,
+		include.groups ? groupsOf(table, id, groupHeadings(table)) : undefined,
 	])
 	if (row === undefined) return undefined
-	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row) }
+	return {
+		resource: { ...resourceOf(row), ...(groups && { groups }) },
+		etag: etagOf(row),
+		entries: userRow.entries.of(row),
+		replaced: userRow.version.of(row),
+	}
 }
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
 	const areMembersSkipped = include.members !== true
-	const group = await readGroup(table, id, { write: (page) => page, skipMembersIf: () => areMembersSkipped })
+	const group = await readGroup(table, id, { write: async (page) => page, skipMembersIf: () => areMembersSkipped })
 	if (group === undefined) return undefined
 	const { row, written } = group
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
+		entries: noEntries,
+		replaced: groupRow.attributesVersion.of(row),
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}
 }
