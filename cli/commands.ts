@@ -1,4 +1,5 @@
 import { version } from '../shared/cli/version.ts'
+import { recorded, showAdministration } from './administration.ts'
 import { check } from './check/check.ts'
 import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
@@ -20,10 +21,15 @@ import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
 
-type TargetCommandDeclaration = Omit<Command, 'run'> & { readonly work: TargetCommand; readonly isFirst?: boolean }
+type TargetCommandDeclaration = Omit<Command, 'run'> & {
+	readonly work: TargetCommand
+	readonly isFirst?: boolean
+	/** Whether the command changes no tenant. Every other command is recorded in the table of its tenant. */
+	readonly isReading?: true
+}
 
 /** A command that opens the deployment target, and closes it even if the command fails. */
-const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDeclaration): Command => ({
+const targetCommand = ({ work, isFirst = false, isReading, ...command }: TargetCommandDeclaration): Command => ({
 	...command,
 	options: [...command.options, ...targetOptions],
 	async run(invocation) {
@@ -34,7 +40,8 @@ const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDecla
 			program: invocation.environment.program,
 		})
 		try {
-			return await ready(target)
+			if (isReading) return await ready(target)
+			return await recorded(target, { command: command.words, name: invocation.args[0] ?? '', work: ready })
 		} finally {
 			await target.close()
 		}
@@ -50,13 +57,21 @@ export const commands: readonly Command[] = [
 		work: addTenant,
 		isFirst: true,
 	}),
-	targetCommand({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
+	targetCommand({
+		words: 'tenant list',
+		parameters: [],
+		options: [],
+		summary: 'list the tenants',
+		work: listTenants,
+		isReading: true,
+	}),
 	targetCommand({
 		words: 'tenant show',
 		parameters: ['NAME'],
 		options: [],
 		summary: 'show a tenant',
 		work: showTenant,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'tenant set',
@@ -85,6 +100,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the indexes that were added to a tenant, with their state',
 		work: listIndexes,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'index remove',
@@ -106,6 +122,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the tokens of a tenant without their values',
 		work: listTokens,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'token disable',
@@ -134,6 +151,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the schemas that a tenant declares',
 		work: listSchemas,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema show',
@@ -141,6 +159,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'print a schema as it was declared',
 		work: showSchema,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema check',
@@ -148,6 +167,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'compare what is stored with the schemas, or with those in a file before they are declared',
 		work: checkSchemas,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema remove',
@@ -169,6 +189,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the clients, federations and readers of a tenant without secrets',
 		work: listClients,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'client disable',
@@ -206,11 +227,20 @@ export const commands: readonly Command[] = [
 		work: rotateKey,
 	}),
 	targetCommand({
+		words: 'history',
+		parameters: ['NAME'],
+		options: ['admin'],
+		summary: 'tell with --admin what administrators have done to a tenant',
+		work: showAdministration,
+		isReading: true,
+	}),
+	targetCommand({
 		words: 'export',
 		parameters: ['NAME'],
 		options: ['out'],
 		summary: 'write the users, groups and memberships of a tenant, one per line (NDJSON)',
 		work: exportTenant,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'import',
@@ -239,6 +269,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'show the provisioning job of a tenant, a quarantine in words, and who failed',
 		work: showEntraStatus,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'entra provision',

@@ -24,6 +24,7 @@ export const declared = {
 	label: { type: 'string' },
 	enforce: { type: 'boolean' },
 	overlap: { type: 'string' },
+	admin: { type: 'boolean' },
 	'expires-in': { type: 'string' },
 	secret: { type: 'string' },
 	issuer: { type: 'string' },

@@ -219,6 +219,7 @@ describe('rollcall on a data folder', () => {
 			`federation add acme --issuer ${id} --subject ${id} --audience ${id}`,
 			`reader add acme --entra ${id}/${id} --audience ${id}`,
 			'key rotate acme',
+			'history acme --admin',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,

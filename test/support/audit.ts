@@ -115,7 +115,11 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	prepared: schema.preparedChangeRow.columns,
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
-	credential: { ...schema.clientRow.columns, ...schema.lastUseRow.columns },
+	credential: {
+		...schema.clientRow.columns,
+		...schema.administrationRow.columns,
+		...schema.lastUseRow.columns,
+	},
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']
