@@ -21,6 +21,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { type EndingCredential, endingCredentials } from './ending-credentials.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
 import { authenticator } from './oauth/authenticator.ts'
@@ -43,6 +44,8 @@ export type Services = {
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
+	/** The credentials of a tenant that end within two weeks. */
+	readonly endingCredentials: (tenant: Tenant) => Promise<readonly EndingCredential[]>
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
@@ -106,14 +109,15 @@ export async function createServices(settings: Settings, options: ServicesOption
 		now,
 		later,
 	})
+	const sources = openOAuthSources({
+		readClients: ({ table, name }) => listClients(tables.table(table, name)),
+		readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
+		readSigningKeys: signingKeys,
+		fetch: options.fetch ?? fetch,
+		now,
+	})
 	const oauth = openOAuth({
-		sources: openOAuthSources({
-			readClients: ({ table, name }) => listClients(tables.table(table, name)),
-			readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
-			readSigningKeys: signingKeys,
-			fetch: options.fetch ?? fetch,
-			now,
-		}),
+		sources,
 		limits: openClientLimits({ now, timer }),
 		now,
 		noteRefusal,
@@ -130,6 +134,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 		authenticate: authenticator({ tokens: tokenVerifier({ source, isTenant, now }), oauth, tenants }),
 		oauth,
 		lastUses,
+		endingCredentials: async (tenant) => {
+			const { name } = tenant
+			const [held, clients] = await Promise.all([source(name, now()), sources.clientsOf({ name, tenant })])
+			return endingCredentials(held, clients, now())
+		},
 		open,
 		clients: rememberClients(),
 		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
