@@ -23,6 +23,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { type EndingCredential, endingCredentials } from './ending-credentials.ts'
 import { goOnForgetting } from './forget.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
@@ -49,6 +50,8 @@ export type Services = {
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
 	readonly refusals: Refusals
+	/** The credentials of a tenant that end within two weeks. */
+	readonly endingCredentials: (tenant: Tenant) => Promise<readonly EndingCredential[]>
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
 	/** Counts what clients send and no schema declares. */
@@ -114,14 +117,15 @@ export async function createServices(settings: Settings, options: ServicesOption
 		now,
 		later,
 	})
+	const sources = openOAuthSources({
+		readClients: ({ table, name }) => listClients(tables.table(table, name)),
+		readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
+		readSigningKeys: signingKeys,
+		fetch: options.fetch ?? fetch,
+		now,
+	})
 	const oauth = openOAuth({
-		sources: openOAuthSources({
-			readClients: ({ table, name }) => listClients(tables.table(table, name)),
-			readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
-			readSigningKeys: signingKeys,
-			fetch: options.fetch ?? fetch,
-			now,
-		}),
+		sources,
 		limits: openClientLimits({ now, timer }),
 		now,
 		noteRefusal,
@@ -143,6 +147,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 			later,
 		}),
+		endingCredentials: async (tenant) => {
+			const { name } = tenant
+			const [held, clients] = await Promise.all([source(name, now()), sources.clientsOf({ name, tenant })])
+			return endingCredentials(held, clients, now())
+		},
 		open,
 		clients: rememberClients(),
 		refusals: openRefusals({

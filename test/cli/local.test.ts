@@ -232,6 +232,7 @@ describe('rollcall on a data folder', () => {
 			`import acme ${file}-3`,
 			'schema adopt acme color',
 			'schema forget acme shade',
+			'history acme --admin',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,
