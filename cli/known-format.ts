@@ -12,14 +12,14 @@ export function refuseUnknownFormat({ format }: Pick<Tenant, 'format'>): void {
 	})
 }
 
-/** A directory for which `check` is asked before each use: a command may run for hours, in which the format may change. */
-export const checked = (store: ResourceStore, check: () => Promise<void>): ResourceStore => ({
-	create: (type, draft) => check().then(() => store.create(type, draft)),
-	get: (type, id, include) => check().then(() => store.get(type, id, include)),
-	getGroup: (id, options) => check().then(() => store.getGroup(id, options)),
-	query: (type, query) => check().then(() => store.query(type, query)),
-	update: (type, id, options) => check().then(() => store.update(type, id, options)),
-	changeMembers: (id, change, condition) => check().then(() => store.changeMembers(id, change, condition)),
-	changes: (operation, count) => check().then(() => store.changes(operation, count)),
-	delete: (type, id, condition) => check().then(() => store.delete(type, id, condition)),
+/** A directory that is opened before each use: a command may run for hours, in which the format may change. */
+export const reopened = (open: () => Promise<ResourceStore>): ResourceStore => ({
+	create: (type, draft) => open().then((store) => store.create(type, draft)),
+	get: (type, id, include) => open().then((store) => store.get(type, id, include)),
+	getGroup: (id, options) => open().then((store) => store.getGroup(id, options)),
+	query: (type, query) => open().then((store) => store.query(type, query)),
+	update: (type, id, options) => open().then((store) => store.update(type, id, options)),
+	changeMembers: (id, change, condition) => open().then((store) => store.changeMembers(id, change, condition)),
+	changes: (operation, count) => open().then((store) => store.changes(operation, count)),
+	delete: (type, id, condition) => open().then((store) => store.delete(type, id, condition)),
 })

@@ -8,12 +8,13 @@ import { idGenerator } from '../shared/scim/id.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
+import { writtenFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { checked, refuseUnknownFormat } from './known-format.ts'
+import { refuseUnknownFormat, reopened } from './known-format.ts'
 import { shellWord } from './program.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
@@ -148,15 +149,16 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const checkFormat = async (name: string): Promise<void> => {
-		const tenant = await tenants.getTenant(name)
-		if (tenant !== undefined) refuseUnknownFormat(tenant)
+	const openNow = async (tenant: Pick<Tenant, 'name' | 'table'>): Promise<ResourceStore> => {
+		const present = await tenants.getTenant(tenant.name)
+		if (present !== undefined) refuseUnknownFormat(present)
+		const format = present === undefined ? {} : { writtenFormat: writtenFormat(present.format) }
+		return openDirectory({ tables, tenant, ids, now, random: Math.random, ...format })
 	}
 	return {
 		tenants,
 		tokens,
-		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),
+		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
+import { sharedNamesAt } from '../shared/storage/fold-keys.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
 import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
@@ -93,6 +94,10 @@ export const listTenants: TargetCommand = () => async (target) => {
 const formatInWords = ({ number, stage }: TenantFormat): string =>
 	stage === 'complete' ? `${number}` : `${number} ${stage}`
 
+/** The ids of each two users, or groups, that have one name, for which the change to format 2 waits. */
+const sharedNamesIn = ({ number, stage, position }: TenantFormat): readonly (readonly [string, string])[] =>
+	number === 2 && stage === 'written' ? sharedNamesAt(position) : []
+
 export const showTenant: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
@@ -101,6 +106,7 @@ export const showTenant: TargetCommand =
 		const states = statesOf(await target.tokens.list(name), Date.now())
 		const accepted = states.filter((state) => state === 'accepted').length
 		const counts = mode === 'store' ? await countsOf(target, tenant) : {}
+		const sharedNames = sharedNamesIn(tenant.format)
 		const url = target.urlOf(name)
 		const { relay } = target
 		return {
@@ -112,6 +118,7 @@ export const showTenant: TargetCommand =
 					['Created', created],
 					...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
 					['Tokens', `${accepted} accepted, ${states.length} in total`],
+					...sharedNames.map((ids) => ['Shared name', ids.join(' and ')]),
 				]),
 				...(mode === 'relay' && 'missing' in relay ? [`Missing: ${relay.missing}`] : []),
 				...portNoteOf(target),
@@ -125,6 +132,7 @@ export const showTenant: TargetCommand =
 				table: tenant.table,
 				...(mode === 'relay' && missingOf(relay)),
 				...counts,
+				...(sharedNames.length > 0 && { sharedNames }),
 				tokens: { accepted, all: states.length },
 			},
 		}

@@ -3,6 +3,7 @@ import { fileSource } from '../shared/auth/file-source.ts'
 import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
+import type { Fault } from '../shared/fault.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { userType } from '../shared/scim/resource-type.ts'
@@ -11,7 +12,7 @@ import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectory } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
-import { formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { formats, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { check, rememberChecks } from './health.ts'
@@ -36,7 +37,11 @@ export type Services = {
 	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
-	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
+	readonly advanceFormat: (
+		tenant: Tenant,
+		until: number,
+		report: (problem: Fault) => void,
+	) => Promise<TenantFormat | undefined>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Decides when the requests of tenants begin. */
@@ -78,8 +83,10 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
 	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
-		directories.set(tenant.table, opened)
+		const format = writtenFormat(tenant.format)
+		const key = `${tenant.table} ${format}`
+		const opened = directories.get(key) ?? openDirectory({ ...opening, tenant, writtenFormat: format })
+		directories.set(key, opened)
 		return opened
 	}
 	const senderOf = openRelay(settings.relay, relayToken(settings))
@@ -88,7 +95,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		authenticate: tokenVerifier({ source, isTenant, now }),
 		open,
 		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
-		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
+		advanceFormat: (tenant, until, report) => advanceFormat({ tenants, tables, formats, now, until, report }, tenant),
 		senderOf,
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>

@@ -10,6 +10,8 @@ import type { Directory } from './rows/directory.ts'
 import type { Tables } from './table/tables.ts'
 
 export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
+	/** 1 if left out. */
+	readonly writtenFormat?: number
 	/** 50,000 if left out. */
 	readonly scanLimit?: number
 	/** 30 days if left out. */
@@ -24,11 +26,13 @@ const day = 24 * 60 * 60_000
 export const directoryOf = ({
 	tables,
 	tenant,
+	writtenFormat = 1,
 	scanLimit = 50_000,
 	keepFeedFor = 30 * day,
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
+	writtenFormat,
 	scanLimit,
 	keepFeedFor,
 	table: tables.table(tenant.table, tenant.name),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { Fault } from '../fault.ts'
 import { unavailable } from '../scim/error.ts'
 import type { Pause } from '../storage/table/retry.ts'
 import type { Row, Table } from '../storage/table/tables.ts'
@@ -26,8 +27,8 @@ import type { Row, Table } from '../storage/table/tables.ts'
 // - Readers take rows of both formats in `announced` and `written`: the instance beside them may be a stage ahead.
 //
 // To add a format:
-// 1. Raise `newest` in one release. Its code reads both formats, and writes the one that `writtenFormat` says. Today
-//    `Services.open` opens one directory for each table; let it open another one when the written format changes.
+// 1. Raise `newest` in one release. Its code reads both formats, and writes the one that `writtenFormat` says, which is
+//    `Directory.writtenFormat` in shared/storage.
 // 2. Raise `target` in the next release, and add the step that converts.
 // 3. Add each release to the table in docs/operations.md, and its package to test/versions.
 
@@ -69,6 +70,8 @@ export type Conversion = {
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 	readonly until: number
+	/** Tells administrators of something that they must mend. */
+	readonly report: (problem: Fault) => void
 }
 
 /** What an app can do with formats. */

@@ -16,7 +16,7 @@ export type TestDirectory = {
 	readonly ids: IdGenerator
 	readonly meter: Meter
 	/** Opens the same directory as another process does. */
-	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
+	open(intercept: (send: Send) => Send, now?: () => number, writtenFormat?: number): ResourceStore
 	/**
 	 * Sweeps the directory.
 	 *
@@ -59,7 +59,8 @@ export async function newDirectory(
 		tenant,
 		ids: directory.ids,
 		meter,
-		open: (around, now = Date.now) => openDirectory({ ...directory, tables: connect(around), now }),
+		open: (around, now = Date.now, writtenFormat = 1) =>
+			openDirectory({ ...directory, tables: connect(around), now, writtenFormat }),
 		sweep: (later = 0, around = (send) => send, until = Number.POSITIVE_INFINITY) =>
 			sweep({ ...directory, tables: connect(around), now: () => Date.now() + later, until }),
 	}

@@ -36,7 +36,10 @@ export async function seedUsers(
 	}
 	const pause = () => Promise.resolve()
 	const time = Date.now()
-	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, scanLimit: 0, keepFeedFor: 0 }
+	const directory = {
+		...{ table: seeded, ids, pause, now: () => time, random: () => 1 },
+		...{ writtenFormat: 1, scanLimit: 0, keepFeedFor: 0 },
+	}
 	const userIds: ResourceId[] = []
 	for (let index = 0; index < count; index++) {
 		userIds.push((await create(directory, userType, { attributes: { userName: `seeded-${index}` } })).id)

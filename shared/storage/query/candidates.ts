@@ -5,11 +5,12 @@ import { linkedTo } from '../membership/linked.ts'
 import { type GroupRows, groupRows } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
-import { indexedValue, indexKey } from '../rows/indexes.ts'
+import { lookupKeys } from '../rows/indexes.ts'
 import { groupRow, resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
+import { byId, mergedById } from './merged-by-id.ts'
 import type { SizedResource } from './order.ts'
 import { withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
@@ -116,21 +117,45 @@ function batchesOf(type: ResourceType, rows: readonly Row[]): readonly (readonly
 	return batches
 }
 
+/**
+ * A row may move from one spelling of the value to another between two of the reads. So several spellings are read once
+ * more if no row was found.
+ */
 async function* indexRows(
 	table: Table,
 	{ index, value }: SourceOf<'index'>,
 	start: string,
 ): AsyncGenerator<readonly Row[]> {
-	if (!index.unique) return yield* table.pages(rangeAfter(`${index.prefix}${indexedValue(index, value)}|`, start))
-	const row = await table.get(indexKey(index, value, ''))
-	if (row !== undefined) yield [row]
+	const keys = lookupKeys(index, value)
+	let found = 0
+	for (let pass = 1; found === 0 && pass <= Math.min(keys.length, 2); pass++) {
+		const pages = index.unique
+			? rowsOfKeys(table, keys)
+			: mergedById(keys.map((key) => table.pages(rangeAfter(key, start))))
+		for await (const rows of pages) {
+			found += rows.length
+			yield rows
+		}
+	}
 }
 
-/** Each resource once, although several of its values may have the prefix. */
-async function* prefixRows(table: Table, { index, prefix }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
+/** Each resource once, although its row may have moved between two of the reads. */
+async function* rowsOfKeys(table: Table, keys: readonly string[]): AsyncGenerator<readonly Row[]> {
+	const rows = (await inParallel(keys, (key) => table.get(key))).filter((row) => row !== undefined)
+	const byIds = new Map(rows.map((row) => [idOf(row), row]))
+	if (rows.length > 0) yield [...byIds.values()].sort(byId)
+}
+
+/**
+ * Each resource once, although several of its values may have the prefix. The spelling of format 2 is read last, because
+ * rows move to it.
+ */
+async function* prefixRows(table: Table, { index, prefixes }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
 	const ids = new Set<string>()
-	for await (const rows of table.pages(within(`${index.prefix}${prefix}`))) {
-		yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
+	for (const prefix of prefixes.toReversed()) {
+		for await (const rows of table.pages(within(`${index.prefix}${prefix}`))) {
+			yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
+		}
 	}
 }
 

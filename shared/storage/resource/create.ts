@@ -5,12 +5,14 @@ import { commitWithMembers, type MembersPart } from '../membership/large-change.
 import { requireStorable, withChange } from '../membership/operations.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { rowsOf } from '../rows/entity.ts'
+import { indexKeysOf, rowsOf } from '../rows/entity.ts'
+import { type Folding, foldingOf } from '../rows/folding.ts'
 import { existenceRow, groupRow, kindOfKey, letterOf } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
+import { guardSpellings } from './spellings.ts'
 
 export type Draft = {
 	readonly id?: ResourceId
@@ -26,13 +28,20 @@ export async function create(directory: Directory, type: ResourceType, draft: Dr
 	return created
 }
 
-/** Undefined if another process has stopped the preparation of the members. */
+/** Undefined if another process has stopped the preparation of the members, or has stored the same unique value. */
 async function createOnce(
 	directory: Directory,
 	type: ResourceType,
 	{ id, attributes, members }: Draft & { readonly id: ResourceId },
 ): Promise<StoredResource | undefined> {
 	const added = { add: members ?? [], remove: [] }
+	const folding = foldingOf(directory.writtenFormat)
+	const draft = { id, attributes }
+	const guards = await guardSpellings(directory.table, {
+		type,
+		resource: draft,
+		keys: indexKeysOf(type, draft, folding),
+	})
 	const commitment = await commitWithMembers(
 		directory,
 		{ id, group: type.name === 'Group' ? 'new' : undefined, members: added },
@@ -40,7 +49,8 @@ async function createOnce(
 			const time = timestamp(directory)
 			const resource = { id, attributes, version: operation, created: time, lastModified: time }
 			const entry = { kind: 'create', type, id } as const
-			return { operation, entry, operations: creationOf(type, resource, part), resource }
+			const operations = [...creationOf(type, resource, { ...part, folding }), ...guards]
+			return { operation, entry, operations, resource }
 		},
 	)
 	if (typeof commitment === 'string') return undefined
@@ -48,6 +58,7 @@ async function createOnce(
 	const { resource, operations } = change
 	if (outcome.kind === 'done') return members === undefined ? resource : { ...resource, members: withChange([], added) }
 	const failed = failedOperation(outcome, operations)
+	if (kindOfKey(failed.key) === 'spellings') return undefined
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) throw new Fault(`creating met ${outcome.kind} at a row ${kindOfKey(failed.key)}`)
 	if (refusal.scimType !== 'uniqueness') throw refusal
@@ -57,9 +68,9 @@ async function createOnce(
 function creationOf(
 	type: ResourceType,
 	resource: StoredResource,
-	{ large, operations }: MembersPart,
+	{ large, operations, folding }: MembersPart & { readonly folding: Folding },
 ): readonly Operation[] {
-	const { key, properties, index } = rowsOf(type, resource)
+	const { key, properties, index } = rowsOf(type, resource, { folding })
 	const pending = groupRow.properties({ pendingChange: large?.operation, latestChange: large?.operation })
 	return [
 		insert(key, { ...properties, ...pending }),

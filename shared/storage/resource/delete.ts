@@ -11,7 +11,7 @@ import { removeOperations } from '../membership/operations.ts'
 import { abandon } from '../membership/prepare.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { indexKeysOf, resourceOf } from '../rows/entity.ts'
+import { foldingIn, indexKeysOf, resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
 import {
 	deletedGroupRow,
@@ -76,7 +76,7 @@ async function deleteUser(directory: Directory, id: string, condition?: VersionC
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
-			...indexKeysOf(userType, resource).map((key) => remove(key)),
+			...indexKeysOf(userType, resource, foldingIn(row)).map((key) => remove(key)),
 		]
 		if (4 * groupIds.length <= maxOperations - own.length - 1) {
 			return (await leave(leaving, groupIds, own)) ? 'deleted' : undefined
@@ -210,7 +210,7 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 				remove(row.RowKey, etagOf(row)),
 				remove(existenceRow.key(id)),
 				remove(membersUnlockedRow.key(id)),
-				...indexKeysOf(groupType, resource).map((key) => remove(key)),
+				...indexKeysOf(groupType, resource, foldingIn(row)).map((key) => remove(key)),
 				countBy(groupType, { operation, id, difference: -1 }),
 				insert(deletedGroupRow.key(id), {}),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.

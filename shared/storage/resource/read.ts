@@ -5,7 +5,8 @@ import type { VersionCondition } from '../../scim/version.ts'
 import { groupRows, groupsOf } from '../membership/links.ts'
 import { mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
-import { resourceOf } from '../rows/entity.ts'
+import { foldingIn, resourceOf } from '../rows/entity.ts'
+import type { Folding } from '../rows/folding.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
 import { attempts, tooContended } from '../table/retry.ts'
@@ -37,6 +38,8 @@ export async function read(
 export type ResourceState = {
 	readonly resource: StoredResource
 	readonly etag: string
+	/** The folding of the keys and columns that the resource has now. */
+	readonly folding: Folding
 	/** Of a group. */
 	readonly group?: { readonly hasPendingChange: boolean; readonly latestChange: string }
 }
@@ -57,7 +60,7 @@ export async function readForChange(
 		include.groups ? groupsOf(table, id, groupRows(table)) : undefined,
 	])
 	if (row === undefined) return undefined
-	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row) }
+	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row), folding: foldingIn(row) }
 }
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
@@ -68,6 +71,7 @@ async function readGroupForChange(table: Table, id: string, include: Include): P
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
+		folding: foldingIn(row),
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}
 }

@@ -1,5 +1,5 @@
 import type { Attribute } from '../../scim/attribute.ts'
-import { foldCase, keepCase } from '../../scim/fold-case.ts'
+import { keepCase } from '../../scim/fold-case.ts'
 import type { AttributeValues } from '../../scim/resource.ts'
 import {
 	groupType,
@@ -9,6 +9,7 @@ import {
 	userType,
 } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
+import { type Folding, spellingsOf } from './folding.ts'
 import { encode } from './keys.ts'
 import { flag, rowKind } from './row-kind.ts'
 import { groupRow, userRow } from './schema.ts'
@@ -65,14 +66,22 @@ export const indexesOf = ({ name }: ResourceType): readonly Index[] => indexes[n
 /** The attribute whose strings are indexed: `value` of a complex one. */
 const indexedAttribute = ({ attribute }: Index): Attribute => attribute.subAttributes.get('value') ?? attribute
 
-/** A string as the index holds it: equal for strings that the attribute takes for equal. */
-export function indexedValue(index: Index, value: string): string {
-	return encode(indexedAttribute(index).caseExact ? keepCase(value) : foldCase(value))
+/** The row that leads from a value of a resource to the resource. */
+export function indexKey(index: Index, value: string, { id, folding }: { id: string; folding: Folding }): string {
+	const encoded = encode(indexedAttribute(index).caseExact ? keepCase(value) : folding(value))
+	return index.unique ? `${index.prefix}${encoded}` : `${index.prefix}${encoded}|${id}`
 }
 
-/** The row that leads from a value of a resource to the resource. */
-export const indexKey = (index: Index, value: string, id: string): string =>
-	index.unique ? `${index.prefix}${indexedValue(index, value)}` : `${index.prefix}${indexedValue(index, value)}|${id}`
+/**
+ * The encodings that a string may have in the index, and those that equal strings may have, as the attribute takes them:
+ * that of format 2 first.
+ */
+export const indexedValues = (index: Index, value: string): readonly string[] =>
+	(indexedAttribute(index).caseExact ? [keepCase(value)] : spellingsOf(value)).map(encode)
+
+/** The keys that lead to what has a string in a unique index, or that those keys begin with in another one. */
+export const lookupKeys = (index: Index, value: string): readonly string[] =>
+	indexedValues(index, value).map((encoded) => `${index.prefix}${encoded}${index.unique ? '' : '|'}`)
 
 /** The strings of a resource that an index holds, as the client sent them. */
 export function valuesOf(index: Index, attributes: AttributeValues): readonly string[] {

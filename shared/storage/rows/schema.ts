@@ -13,6 +13,7 @@ const content = {
 	created: text('cr', 'when the resource was created: RFC 3339, UTC'),
 	lastModified: text('lm', 'when the resource was last changed: RFC 3339, UTC'),
 	attributes: jsonText('the attributes of the resource as JSON, without `id`, `meta`, `members` and `groups`'),
+	isFoldedAnew: flag('nf', 'keys and columns are folded as in format 2; only if format 1 folds a value in another way'),
 }
 
 export const userRow = rowKind({
@@ -184,6 +185,15 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+/** One row for many values, so that no row is left of a name that was deleted. */
+export const spellingsRow = rowKind({
+	parts: ['index', 'digits'],
+	key: (index, digits) => `f|${index}|${digits}`,
+	meaning:
+		'Changes with each insert of a row of a unique index whose value format 1 may spell in several ways. Its key has two digits of a digest of the value.',
+	columns: {},
+})
+
 /** All rows of the count of a type. */
 export const countKeys = (type: ResourceType): string => `n|${letterOf(type)}|`
 
@@ -203,6 +213,7 @@ export type KeyKind =
 	| 'feed'
 	| 'count'
 	| 'index'
+	| 'spellings'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
@@ -214,6 +225,7 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	k: 'membersUnlocked',
 	c: 'feed',
 	n: 'count',
+	f: 'spellings',
 	x: 'index',
 	y: 'index',
 	'j|dg': 'deletedGroup',
