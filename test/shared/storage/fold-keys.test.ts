@@ -233,6 +233,32 @@ test.each([
 	}
 })
 
+test.each([1, 2])(
+	'a writer of format %i gives no name twice if all is converted between two of its requests',
+	async (format) => {
+		for (let at = 1; ; at++) {
+			const world = await filled(await newWorld())
+			let count = 0
+			let isDone = false
+			const converting = (send: Send): Send => {
+				return async (request) => {
+					if (++count === at) {
+						isDone = true
+						await convert(world)
+					}
+					return send(request)
+				}
+			}
+			const writer = world.directory.open(converting, Date.now, format)
+			const ids = world.users.slice(0, 1).map(({ id }) => id)
+			const taken = { status: 409, message: expect.stringContaining(ids.join()) }
+			await expect(writer.create(userType, { attributes: person('ΝΙΚΟΣ') })).rejects.toMatchObject(taken)
+			expect(await idsOf(world.directory.store, userType, 'userName eq "νικοσ"')).toEqual(ids)
+			if (!isDone) break
+		}
+	},
+)
+
 test('every user is in the list by userName, if all is converted between two of its pages', async () => {
 	const world = await filled(await newWorld())
 	const { store } = world.directory
