@@ -1,8 +1,9 @@
 import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import type { Command, TargetCommand } from './command.ts'
-import { relayOptions } from './relay-settings.ts'
 import { removeTenant } from './remove.ts'
+import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
+import { allSettingOptions } from './setting-options.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
@@ -35,7 +36,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant add',
 		parameters: ['NAME'],
-		options: ['mode', ...relayOptions],
+		options: ['mode', ...allSettingOptions],
 		summary: 'add a tenant and print its Tenant URL and Secret Token',
 		work: addTenant,
 		isFirst: true,
@@ -51,8 +52,8 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant set',
 		parameters: ['NAME'],
-		options: relayOptions,
-		summary: 'change the settings of a tenant of mode relay',
+		options: allSettingOptions,
+		summary: 'change settings of a tenant; an empty value removes a setting',
 		work: setTenant,
 	}),
 	targetCommand({
@@ -65,7 +66,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token add',
 		parameters: ['NAME'],
-		options: [],
+		options: ['scope', 'label'],
 		summary: 'add a token to a tenant and print it, this one time only',
 		work: addToken,
 	}),
@@ -86,9 +87,44 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
-		options: ['overlap'],
-		summary: 'add a token and set an expiry date for the older ones',
+		options: ['scope', 'label', 'overlap'],
+		summary: 'add a token and set an expiry date for the older ones of the same scope',
 		work: rotateToken,
+	}),
+	targetCommand({
+		words: 'schema add',
+		parameters: ['NAME', 'FILE'],
+		options: ['enforce'],
+		summary: "declare a tenant's own attributes: documents of RFC 7643 section 7",
+		work: addSchema,
+	}),
+	targetCommand({
+		words: 'schema list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the schemas that a tenant declares',
+		work: listSchemas,
+	}),
+	targetCommand({
+		words: 'schema show',
+		parameters: ['NAME', 'URN'],
+		options: [],
+		summary: 'print a schema as it was declared',
+		work: showSchema,
+	}),
+	targetCommand({
+		words: 'schema check',
+		parameters: ['NAME', '[FILE]'],
+		options: [],
+		summary: 'compare what is stored with the schemas, or with those in a file before they are declared',
+		work: checkSchemas,
+	}),
+	targetCommand({
+		words: 'schema remove',
+		parameters: ['NAME', 'URN'],
+		options: [],
+		summary: 'declare a schema no longer; what is stored stays',
+		work: removeSchema,
 	}),
 	targetCommand({
 		words: 'export',

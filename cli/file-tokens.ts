@@ -9,12 +9,17 @@ export function fileTokens(path: string, now: () => number): TokenStore {
 			const tokens = await listTokens(path, tenant)
 			return tokens.map(versionOf).sort((a, b) => b.created - a.created)
 		},
-		async add(tenant, stored) {
-			const token = { value: stored, created: new Date(now()).toISOString() }
+		async add(tenant, stored, { label, scope = 'scim' } = {}) {
+			const token = {
+				value: stored,
+				created: new Date(now()).toISOString(),
+				...(label !== undefined && { label }),
+				...(scope !== 'scim' && { scope }),
+			}
 			await changeTokens(path, tenant, (tokens) => [...tokens, token])
 			return versionOf(token)
 		},
-		change: (tenant, version, change) =>
+		change: (tenant, { version }, change) =>
 			changeTokens(path, tenant, (tokens) =>
 				tokens.map((token) => (listedTokenId(token) === version ? { ...token, ...listed(change) } : token)),
 			),
@@ -26,6 +31,8 @@ const versionOf = (token: ListedToken): TokenVersion => ({
 	version: listedTokenId(token),
 	created: Date.parse(token.created),
 	enabled: token.enabled ?? true,
+	scope: token.scope ?? 'scim',
+	...(token.label !== undefined && { label: token.label }),
 	isDigest: isStoredDigest(token.value),
 	...(token.notBefore !== undefined && { notBefore: Date.parse(token.notBefore) }),
 	...(token.expires !== undefined && { expires: Date.parse(token.expires) }),

@@ -4,18 +4,20 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
+import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { readLastUses } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
-import { writtenFormat } from '../shared/tenants/format.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
+import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { refuseUnknownFormat, reopened } from './known-format.ts'
-import { shellWord } from './program.ts'
+import { refuseNewer, reopened } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
@@ -25,8 +27,10 @@ import { vaultTokens } from './vault-tokens.ts'
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
+	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
-	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	open(tenant: Tenant): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -149,15 +153,18 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const openNow = async (tenant: Pick<Tenant, 'name' | 'table'>): Promise<ResourceStore> => {
-		const present = await tenants.getTenant(tenant.name)
-		if (present !== undefined) refuseUnknownFormat(present)
-		const format = present === undefined ? {} : { writtenFormat: writtenFormat(present.format) }
-		return openDirectory({ tables, tenant, ids, now, random: Math.random, ...format })
+	const directories = openDirectories({ tables, ids, now, random: Math.random })
+	const openNow = async (known: Tenant): Promise<ResourceStore> => {
+		const tenant = (await tenants.getTenant(known.name)) ?? known
+		refuseNewer(tenant)
+		const { history } = settingsOf(tenant)
+		const format = { feed: feedOf(tenant.format), writtenFormat: writtenFormat(tenant.format) }
+		return directories(tenant, { ...format, history, actor: { client: 'rollcall' } })
 	}
 	return {
 		tenants,
 		tokens,
+		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),

@@ -3,6 +3,7 @@ import type { Quirks } from '../shared/scim/dialect.ts'
 import type { ScimError } from '../shared/scim/error.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
+import type { ResourceTypes } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 
@@ -20,6 +21,8 @@ export type Call = {
 	readonly tenant: Tenant
 	/** With what the request was authenticated. */
 	readonly credential: Credential
+	/** The resource types of the tenant, with the tenant's own schemas. */
+	readonly types: ResourceTypes
 	readonly store: ResourceStore
 	readonly ids: IdGenerator
 	/** Takes the deviations from RFC 7643 and RFC 7644 that were tolerated in the request, for the log. */

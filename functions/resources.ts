@@ -16,7 +16,7 @@ import {
 } from '../shared/scim/projection.ts'
 import { locationOf, represent, representMembers } from '../shared/scim/represent.ts'
 import type { AttributeValues, Member, StoredResource } from '../shared/scim/resource.ts'
-import type { ResourceType } from '../shared/scim/resource-type.ts'
+import type { ResourceType, TypeName } from '../shared/scim/resource-type.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
@@ -52,8 +52,9 @@ function refusedWhole(error: ScimError): ScimError {
 }
 
 /** RFC 7644 section 3.3. */
-export const createResource = (type: ResourceType): Handler =>
+export const createResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
@@ -62,8 +63,9 @@ export const createResource = (type: ResourceType): Handler =>
 
 /** RFC 7644 section 3.4.1. */
 export const getResource =
-	(type: ResourceType): Handler =>
+	(name: TypeName): Handler =>
 	async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const include = includeOf(selection, type)
 		if (type.name === 'Group' && include.members) return groupReply(call, type, selection)
@@ -76,8 +78,9 @@ export const getResource =
 	}
 
 /** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
-export const replaceResource = (type: ResourceType): Handler =>
+export const replaceResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
 		const stored = await update(call, type, {
@@ -93,20 +96,22 @@ export const replaceResource = (type: ResourceType): Handler =>
 	})
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
-export const patchResource = (type: ResourceType): Handler =>
+export const patchResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
 		const version = await patchGroup(call, type, operations)
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
-		return selection.mode === 'only' ? getResource(type)(withoutConditions(call)) : noContent(version)
+		return selection.mode === 'only' ? getResource(name)(withoutConditions(call)) : noContent(version)
 	})
 
 /** RFC 7644 section 3.6. */
 export const deleteResource =
-	(type: ResourceType): Handler =>
+	(name: TypeName): Handler =>
 	async (call) => {
+		const type = call.types[name]
 		const outcome = await call.store.delete(type, idOf(call), conditionOf(call))
 		if (outcome === 'absent') throw absent(call, type)
 		if (outcome === 'stale') throw stale()
@@ -225,7 +230,7 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 	const group = await call.store.getGroup(idOf(call), {
 		// The client wants another version, or has this one already: the members need not be read.
 		skipMembersIf: (version) => isStale(version) || isNotModified(call.ifNoneMatch, version),
-		write: (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
+		write: async (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)
 	const { resource: stored, members: pages } = group

@@ -6,13 +6,18 @@ import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
+import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
-import { type Handlers, handlers, type Method } from './handlers.ts'
+import { type Handlers, handlers } from './handlers.ts'
 import { alive } from './health.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
+import type { Method } from './routes.ts'
+import { requireScope } from './scope.ts'
 import type { Services } from './services.ts'
 import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
@@ -52,10 +57,12 @@ export const respondWith =
 		const started = services.now()
 		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0 }
+		const seen: RequestFacts = {}
 		const quirks: Quirks = new Set()
-		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks, used })).catch(
-			(error: unknown) => refuse(error, { requestId, method: request.method }),
-		)
+		const outcome = await withUsage(used, () =>
+			answer(request, { services, requestId, labels, seen, quirks, used }),
+		).catch((error: unknown) => refuse(error, { requestId, method: request.method }))
+		if (seen.credential !== undefined) services.clients.remember(seen.credential.id, quirks)
 		log({
 			requestId,
 			method: request.method,
@@ -90,12 +97,16 @@ type AnswerContext = {
 	readonly services: Services
 	readonly requestId: string
 	readonly labels: RequestLabels
+	readonly seen: RequestFacts
 	readonly quirks: Quirks
 	readonly used: Usage
 }
 
 /** What is known about a request so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string; error?: unknown }
+
+/** What is known about a request so far that no log has. */
+type RequestFacts = { credential?: Credential }
 
 async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
 	const { services, labels, used } = context
@@ -110,22 +121,28 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 		throw services.turns.refusalOf(error)
 	})
 	labels.tenant = name
+	context.seen.credential = credential
 	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
 	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
 }
 
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
-	const { services, requestId, url, tenant, match } = context
+	const { services, requestId, url, tenant, credential, match } = context
+	const { method } = request
 	requireKnownFormat(tenant.format)
+	requireKnownSettings(tenant)
+	services.lastUses.note(tenant, credential)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
+		requireScope(credential, { route: match.route, method })
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, publicBase: baseUrl }) }
 	}
-	const handler = handlerOf(match, request.method, url.pathname)
+	const handler = handlerOf(match, method, url.pathname)
+	requireScope(credential, { route: match.route, method })
 	const reply = await handler(callOf(request, { ...context, baseUrl }))
-	return { response: responseOf(reply, request.method) }
+	return { response: responseOf(reply, method) }
 }
 
 /** The answer to an unknown tenant is the same as to a wrong token, so that a caller cannot find out names of tenants. */
@@ -173,7 +190,8 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 	return {
 		tenant,
 		credential,
-		store: services.open(tenant),
+		types: typesOf(tenant),
+		store: services.open(tenant, actorOf(request, context)),
 		ids: services.ids,
 		quirks,
 		checks: () =>
@@ -197,6 +215,16 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 			labels.error ??= loggable(error)
 			return fault(requestId)
 		},
+	}
+}
+
+/** The request as the ledger names it in what it changes. */
+function actorOf({ headers }: ScimRequest, { services, credential: { id, label }, requestId }: CallContext): Actor {
+	const client = services.clients.kindOf(id, headers.get('user-agent'))
+	return {
+		credential: { id, ...(label !== undefined && { label }) },
+		requestId,
+		...(client !== undefined && { client }),
 	}
 }
 

@@ -6,20 +6,25 @@ import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { Fault } from '../shared/fault.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
-import { userType } from '../shared/scim/resource-type.ts'
+import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { storeLastUse } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
-import { formats, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
+import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
+import { type LastUses, openLastUses } from './last-use.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { systemTimer, type Timer } from './timer.ts'
+import { backgroundTimer, systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
 import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 
@@ -27,8 +32,11 @@ import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 export type Services = {
 	readonly tenants: Tenants
 	readonly authenticate: TokenVerifier
-	/** The directory of a tenant. */
-	readonly open: (tenant: Tenant) => ResourceStore
+	/** The directory of a tenant, for a request whose changes the ledger is to name. */
+	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
+	readonly clients: Clients
+	/** Takes the uses of credentials. */
+	readonly lastUses: LastUses
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -55,11 +63,13 @@ export type ServicesOptions = ConnectOptions & {
 	readonly now?: () => number
 	/** The timer of the machine if left out. */
 	readonly timer?: Timer
+	/** Runs what no request waits for; by the timer of the machine if left out. */
+	readonly later?: Timer
 }
 
 /** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
-	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer } = options
+	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer, later = backgroundTimer } = options
 	const ids = idGenerator(now, randomHex)
 	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
 	const tables = connectTables(await accountOf(settings), {
@@ -72,7 +82,6 @@ export async function createServices(settings: Settings, options: ServicesOption
 			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
-	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
 		tables,
@@ -82,25 +91,33 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
-	const open = (tenant: Tenant): ResourceStore => {
-		const format = writtenFormat(tenant.format)
-		const key = `${tenant.table} ${format}`
-		const opened = directories.get(key) ?? openDirectory({ ...opening, tenant, writtenFormat: format })
-		directories.set(key, opened)
-		return opened
-	}
+	const directories = openDirectories(opening)
+	/** What the directory of a tenant takes from its row. */
+	const openingOf = (tenant: Tenant) => ({
+		feed: feedOf(tenant.format),
+		writtenFormat: writtenFormat(tenant.format),
+		history: settingsOf(tenant).history,
+	})
+	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
+		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
 		authenticate: tokenVerifier({ source, isTenant, now }),
+		lastUses: openLastUses({
+			store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+			now,
+			later,
+		}),
 		open,
-		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		clients: rememberClients(),
+		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until, report) => advanceFormat({ tenants, tables, formats, now, until, report }, tenant),
 		senderOf,
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>
 				Promise.all([
-					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
+					check('tables', () => open(tenant).get(builtInTypes.User, ids('User')), { now, timer }),
 					check('tokens', () => source(tenant.name, now()), { now, timer }),
 					...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, { now, timer })] : []),
 				]),

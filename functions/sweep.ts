@@ -1,6 +1,7 @@
 import { Fault, loggable } from '../shared/fault.ts'
 import type { SweepReport } from '../shared/storage/sweep.ts'
 import { formatProblem, type TenantFormat } from '../shared/tenants/format.ts'
+import { settingsProblem } from '../shared/tenants/settings.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { Services } from './services.ts'
 
@@ -56,7 +57,7 @@ function rotated<T>(items: readonly T[], round: number): readonly T[] {
 async function sweepOne(services: SweepServices, tenant: Tenant, until: number): Promise<SweepEvent> {
 	const { now } = services
 	const started = now()
-	const problem = formatProblem(tenant.format)
+	const problem = formatProblem(tenant.format) ?? settingsProblem(tenant)
 	const outcome = problem === undefined ? await sweepTenant(services, tenant, until) : failed(new Fault(problem))
 	const { failures, ...done } = outcome
 	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures.map(loggable) }

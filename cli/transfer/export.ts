@@ -1,8 +1,9 @@
 import type { Member, ResourceId, StoredResource } from '../../shared/scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import type { ResourceType } from '../../shared/scim/resource-type.ts'
 import { positionOf } from '../../shared/storage/query/order.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { chunked, inParallel } from '../../shared/storage/table/parallel.ts'
+import { typesOf } from '../../shared/tenants/resource-types.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { CommandEnvironment, TargetCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
@@ -11,6 +12,7 @@ import { countsOf, storeTenantNamed } from '../tenant.ts'
 import { type ExportProgress, noProgress, openPartFile, type PartFile } from './part-file.ts'
 import { withProgress } from './progress.ts'
 import type { ExportCounts, ExportRecord } from './records.ts'
+import { openSpool, type Spool } from './spool.ts'
 
 export const exportTenant: TargetCommand =
 	({ args: [name = ''], values: { out: file }, environment }) =>
@@ -95,49 +97,59 @@ const writeRecords = (
 	})
 
 /** The lines that are still missing from an export, in chunks of several lines. */
-async function* linesOf(
-	store: ResourceStore,
-	{ name, table }: Tenant,
-	progress: ExportProgress,
-): AsyncGenerator<string> {
+async function* linesOf(store: ResourceStore, tenant: Tenant, progress: ExportProgress): AsyncGenerator<string> {
+	const { name, table } = tenant
+	const types = typesOf(tenant)
 	const { counts, groups } = progress
 	if (progress.began === undefined) {
 		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
 	}
 	// Groups follow all users, and memberships follow all groups, even if other clients create resources during the export.
 	if (counts.groups === 0) {
-		for await (const page of pagesOf(store, userType, progress.user)) {
+		for await (const page of pagesOf(store, types.User, progress.user)) {
 			counts.users += page.length
 			yield page.map((user) => lineOf({ type: 'User', ...contentOf(user) })).join('')
 		}
 	}
 	if (!progress.hasAllGroups) {
-		for await (const page of pagesOf(store, groupType, groups.at(-1))) {
+		for await (const page of pagesOf(store, types.Group, groups.at(-1))) {
 			counts.groups += page.length
 			groups.push(...page.map(({ id }) => id))
 			yield page.map((group) => lineOf({ type: 'Group', ...contentOf(group) })).join('')
 		}
 	}
-	for (const ids of chunked(groups.slice(progress.groupsDone), groupsAtOnce)) {
-		for (const pages of await inParallel(ids, (id) => membershipsOf(store, id))) {
-			for (const { count, lines } of pages) {
-				counts.memberships += count
-				yield lines
-			}
-			progress.groupsDone++
-		}
-	}
+	yield* membershipLinesOf(store, progress)
 	yield lineOf({ type: 'End', ...counts })
+}
+
+async function* membershipLinesOf(store: ResourceStore, progress: ExportProgress): AsyncGenerator<string> {
+	const spool = openSpool(spoolLength)
+	try {
+		for (const ids of chunked(progress.groups.slice(progress.groupsDone), groupsAtOnce)) {
+			for (const pieces of await inParallel(ids, (id) => membershipsOf(store, id, spool))) {
+				for (const { count, read } of pieces) {
+					progress.counts.memberships += count
+					yield await read()
+				}
+				progress.groupsDone++
+			}
+			await spool.clear()
+		}
+	} finally {
+		await spool.close()
+	}
 }
 
 const lineOf = (record: ExportRecord): string => `${JSON.stringify(record)}\n`
 
-/** The number of groups whose lines are in memory at once. */
+/** The number of groups that are read at once. */
 const groupsAtOnce = 8
+/** Characters of their lines that are kept in memory. */
+const spoolLength = 16 * 2 ** 20
 const pageSize = 500
 
 /** All resources of a type in the order of their ids, starting after the one that was written last. */
-async function* pagesOf(
+export async function* pagesOf(
 	store: ResourceStore,
 	type: ResourceType,
 	last: ResourceId | undefined,
@@ -159,17 +171,26 @@ const contentOf = ({ id, attributes, created, lastModified }: StoredResource) =>
 	lastModified,
 })
 
-type MembershipLines = { readonly count: number; readonly lines: string }
+type MembershipLines = { readonly count: number; readonly read: () => Promise<string> }
 
-/** The membership lines of a group, as text because a group may have a million members; none if the group is gone. */
-async function membershipsOf(store: ResourceStore, group: ResourceId): Promise<readonly MembershipLines[]> {
-	const write = (members: readonly Member[]): MembershipLines => ({
+/**
+ * The membership lines of a group; none if the group is gone. They are not written before all of them are read, because a
+ * change may come in between. A group may have a million members, so the lines wait in the spool.
+ */
+async function membershipsOf(
+	store: ResourceStore,
+	group: ResourceId,
+	spool: Spool,
+): Promise<readonly MembershipLines[]> {
+	const write = async (members: readonly Member[]): Promise<MembershipLines> => ({
 		count: members.length,
-		lines: members
-			.map(({ value, display }) =>
-				lineOf({ type: 'Membership', group, member: value, ...(display !== undefined && { display }) }),
-			)
-			.join(''),
+		read: await spool.keep(
+			members
+				.map(({ value, display }) =>
+					lineOf({ type: 'Membership', group, member: value, ...(display !== undefined && { display }) }),
+				)
+				.join(''),
+		),
 	})
 	return (await store.getGroup(group, { write }))?.members ?? []
 }

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ScimError } from '../../shared/scim/error.ts'
 import type { Member, ResourceId } from '../../shared/scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import type { ResourceType, ResourceTypes } from '../../shared/scim/resource-type.ts'
 import { parseResource } from '../../shared/scim/value.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { inParallel } from '../../shared/storage/table/parallel.ts'
+import { typesOf } from '../../shared/tenants/resource-types.ts'
 import type { TargetCommand } from '../command.ts'
 import { table } from '../table.ts'
 import { storeTenantNamed } from '../tenant.ts'
@@ -21,7 +22,8 @@ type ImportCounts = Record<RecordKind, { created: number; present: number }>
 export const importTenant: TargetCommand =
 	({ args: [name = '', file = ''], environment }) =>
 	async (target) => {
-		const store = target.open(await storeTenantNamed(target, name))
+		const tenant = await storeTenantNamed(target, name)
+		const directory: ImportedDirectory = { store: target.open(tenant), types: typesOf(tenant) }
 		const tally: ImportCounts = {
 			User: { created: 0, present: 0 },
 			Group: { created: 0, present: 0 },
@@ -29,7 +31,7 @@ export const importTenant: TargetCommand =
 		}
 		const conflicts: ImportConflict[] = []
 		let isWhole = false
-		const importBatch = importer(store)
+		const importBatch = importer(directory)
 		await withProgress(environment, async (show) => {
 			for await (const lines of batches(readRecords(file))) {
 				for (const { line, kind, what, outcome } of await importBatch(lines)) {
@@ -67,19 +69,24 @@ const inWords = ({ line, what, detail }: ImportConflict): string => `conflict in
 async function* batches(lines: AsyncIterable<ReadLine>): AsyncGenerator<readonly ReadLine[]> {
 	let batch = new Map<string, ReadLine>()
 	let group = ''
+	let bytes = 0
 	for await (const line of lines) {
 		const [next, id] = batchKeyOf(line.record)
-		if (batch.size === batchSize || next !== group || batch.has(id)) {
+		if (batch.size === batchSize || bytes > batchBytes || next !== group || batch.has(id)) {
 			yield [...batch.values()]
 			batch = new Map()
+			bytes = 0
 		}
 		batch.set(id, line)
+		bytes += line.size
 		group = next
 	}
 	yield [...batch.values()]
 }
 
 const batchSize = 200
+/** Bytes of the lines of a batch; the last line may exceed them. */
+const batchBytes = 4 * 2 ** 20
 
 /** The batch that a record belongs to, and its id within the batch. */
 function batchKeyOf(record: ExportRecord): readonly [group: string, id: string] {
@@ -94,14 +101,17 @@ type ImportResult = {
 	readonly outcome: ImportOutcome
 }
 
+/** The directory that an import fills, and the resource types of its tenant. */
+type ImportedDirectory = { readonly store: ResourceStore; readonly types: ResourceTypes }
+
 /** Imports one batch after another. It remembers the members of the current group. */
-function importer(store: ResourceStore): (lines: readonly ReadLine[]) => Promise<readonly ImportResult[]> {
-	const importMembers = memberImporter(store)
+function importer(directory: ImportedDirectory): (lines: readonly ReadLine[]) => Promise<readonly ImportResult[]> {
+	const { store, types } = directory
+	const importMembers = memberImporter(directory)
 	return async (lines) => {
 		const imported = await inParallel(lines, async ({ number: line, record }): Promise<readonly ImportResult[]> => {
 			if (record.type !== 'User' && record.type !== 'Group') return []
-			const type = record.type === 'User' ? userType : groupType
-			const outcome = await importResource(store, type, record)
+			const outcome = await importResource(store, types[record.type], record)
 			return [{ line, kind: record.type, what: `${record.type} ${record.id}`, outcome }]
 		})
 		const memberships = lines.flatMap(({ number: line, record }) =>
@@ -158,18 +168,18 @@ async function orConflict(work: () => Promise<ImportOutcome>): Promise<ImportOut
 
 type MemberImporter = (group: ResourceId, members: readonly Member[]) => Promise<ReadonlyMap<ResourceId, ImportOutcome>>
 
-function memberImporter(store: ResourceStore): MemberImporter {
+function memberImporter({ store, types }: ImportedDirectory): MemberImporter {
 	let current: { readonly group: ResourceId; readonly present: Set<ResourceId> | undefined } | undefined
 	return async (group, members) => {
 		if (current?.group !== group) {
-			const stored = await store.get(groupType, group, { members: true })
+			const stored = await store.get(types.Group, group, { members: true })
 			current = { group, present: stored && new Set(stored.members?.map(({ value }) => value)) }
 		}
 		const { present } = current
 		if (present === undefined) return outcomesFor(members, { conflict: 'there is no such group' })
 		const missing = members.filter(({ value }) => !present.has(value))
 		if (missing.length === 0) return new Map()
-		const outcomes = await addMembers(store, group, missing)
+		const outcomes = await addMembers({ store, types }, group, missing)
 		for (const [member, outcome] of outcomes) if (outcome === 'created') present.add(member)
 		return outcomes
 	}
@@ -179,7 +189,7 @@ const outcomesFor = (members: readonly Member[], outcome: ImportOutcome): Readon
 	new Map(members.map(({ value }) => [value, outcome]))
 
 async function addMembers(
-	store: ResourceStore,
+	{ store, types }: ImportedDirectory,
 	group: ResourceId,
 	members: readonly Member[],
 ): Promise<ReadonlyMap<ResourceId, ImportOutcome>> {
@@ -192,7 +202,7 @@ async function addMembers(
 	} catch (error) {
 		if (!(error instanceof ScimError && error.scimType === 'invalidValue')) throw error
 		// One unknown user makes the whole change fail.
-		const exists = await inParallel(members, async ({ value }) => (await store.get(userType, value)) !== undefined)
+		const exists = await inParallel(members, async ({ value }) => (await store.get(types.User, value)) !== undefined)
 		const users = members.filter((_, index) => exists[index])
 		const unknown = members.filter((_, index) => !exists[index])
 		return new Map([

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { kindOfId } from '../../shared/scim/id.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { ResourceType } from '../../shared/scim/resource-type.ts'
+import { firstProblem, wording } from '../../shared/scim/wording.ts'
 import { Failure } from '../failure.ts'
 
 const idOf = (kind: ResourceType['name']) =>
@@ -46,8 +47,13 @@ export type ExportRecord = z.infer<typeof recordSchema>
 
 export type ExportCounts = { readonly users: number; readonly groups: number; readonly memberships: number }
 
-/** A line of an export file. `end` is the offset of the first byte after it. */
-export type ExportLine = { readonly number: number; readonly record: ExportRecord; readonly end: number }
+/** A line of an export file: its number, its bytes, and the offset of the first byte after it. */
+export type ExportLine = {
+	readonly number: number
+	readonly record: ExportRecord
+	readonly size: number
+	readonly end: number
+}
 
 type RecordSource = {
 	/** The name of the file, for messages. */
@@ -67,7 +73,7 @@ export async function* recordsIn(
 	for await (const { bytes, end, isEnded } of linesOf(handle)) {
 		number++
 		if (bytes.length > 0 && (isEnded || isLoose)) {
-			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), end }
+			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), size: bytes.length, end }
 		}
 	}
 }
@@ -125,14 +131,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 function recordOf(bytes: Buffer, { at, hint }: { readonly at: string; readonly hint: string }): ExportRecord {
 	try {
-		return recordSchema.parse(JSON.parse(utf8.decode(bytes)))
+		return recordSchema.parse(JSON.parse(utf8.decode(bytes)), { error: wording })
 	} catch (cause) {
 		throw new Failure(`${at} is not a line of an export: ${reasonOf(cause)}`, { hint, cause })
 	}
 }
 
 function reasonOf(error: unknown): string {
-	if (!(error instanceof z.ZodError)) return error instanceof Error ? error.message : String(error)
-	const [issue] = error.issues
-	return `${(issue?.path ?? []).map((name) => `${String(name)}: `).join('')}${issue?.message}`
+	if (error instanceof z.ZodError) return firstProblem(error, 'the line')
+	return error instanceof SyntaxError ? 'it is not JSON' : 'it is not UTF-8'
 }

@@ -1,5 +1,7 @@
 /** What the requests of a credential may do: `scim` everything, `scim.read` nothing that changes the tenant. */
-export type Scope = 'scim' | 'scim.read'
+export const scopes = ['scim', 'scim.read'] as const
+
+export type Scope = (typeof scopes)[number]
 
 /** With what a request was authenticated. It never has the value of a secret. */
 export type Credential = {

@@ -1,7 +1,9 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
 import * as z from 'zod'
+import type { Scope } from './credential.ts'
 import { managedIdentity } from './managed-identity.ts'
+import { tokenSecret } from './token-secret.ts'
 import { newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 export type VaultOptions = {
@@ -24,8 +26,8 @@ const retryOptions = { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 10
 const fiveSeconds = () => AbortSignal.timeout(5000)
 
 /**
- * Reads the tokens of a tenant from the enabled versions of the secret `scim-token-<tenant>`. A rotation adds a version and
- * disables the old one later, so that a valid token exists at any time.
+ * Reads the tokens of a tenant from the enabled versions of its secrets. A rotation adds a version and disables the old one
+ * later, so that a valid token exists at any time. The tag `label` of a version is the label of the token.
  */
 export function keyVaultSource(options: VaultOptions): TenantTokenSource {
 	const deadline = options.deadline ?? fiveSeconds
@@ -33,7 +35,7 @@ export function keyVaultSource(options: VaultOptions): TenantTokenSource {
 	return (tenant, now) => {
 		const abortSignal = deadline()
 		connecting ??= connect(options)
-		const reading = connecting.then((client) => readTokens({ client, name: `scim-token-${tenant}`, abortSignal }, now))
+		const reading = connecting.then((client) => readTokens({ client, tenant, abortSignal }, now))
 		return Promise.race([reading, aborted(abortSignal)])
 	}
 }
@@ -49,29 +51,49 @@ async function connect({ vaultUrl, clientId, credential, client }: VaultOptions)
 
 type SecretQuery = {
 	readonly client: SecretClient
-	readonly name: string
+	readonly tenant: string
 	readonly abortSignal: AbortSignal
 }
 
 async function readTokens(lookUp: SecretQuery, now: number): Promise<readonly Token[]> {
-	const versions = newest(await versionsOf(lookUp), now)
+	const versions = newest(await versionsOf(lookUp, 'scim'), now)
 	// A name without a secret costs as many requests as a tenant with one token. The time does not tell a caller which it is.
-	if (versions.length === 0) await tokenOf(lookUp, noVersion)
+	const isNone = versions.length === 0
+	const tokens = await Promise.all([
+		...versions.map((version) => tokenOf(lookUp, version)),
+		readReadTokens(lookUp, now),
+		...(isNone ? [tokenOf(lookUp, noVersion(lookUp.tenant)).then((): readonly Token[] => [])] : []),
+	])
+	return tokens.flat()
+}
+
+/** The tokens that may only read. They are looked up beside the values of the others, so that no caller waits longer. */
+async function readReadTokens(lookUp: SecretQuery, now: number): Promise<Token[]> {
+	const versions = newest(await versionsOf(lookUp, 'scim.read'), now)
 	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
 	return tokens.flat()
 }
 
 /** A version of a secret. Its id is the version. */
-type SecretVersion = Omit<Token, 'value'>
+type SecretVersion = Omit<Token, 'value'> & { readonly secret: string }
 
-const noVersion: SecretVersion = { id: '', scope: 'scim', created: 0 }
+const noVersion = (tenant: string): SecretVersion => ({
+	id: '',
+	scope: 'scim',
+	created: 0,
+	secret: tokenSecret(tenant, 'scim'),
+})
 
 /** The enabled versions; none if the secret does not exist. Throws every other error, which says nothing about tokens. */
-async function versionsOf({ client, name, abortSignal }: SecretQuery): Promise<readonly SecretVersion[]> {
+async function versionsOf(
+	{ client, tenant, abortSignal }: SecretQuery,
+	scope: Scope,
+): Promise<readonly SecretVersion[]> {
 	const versions: SecretVersion[] = []
+	const secret = tokenSecret(tenant, scope)
 	try {
-		for await (const properties of client.listPropertiesOfSecretVersions(name, { abortSignal })) {
-			if (properties.enabled !== false) versions.push(versionOf(properties))
+		for await (const properties of client.listPropertiesOfSecretVersions(secret, { abortSignal })) {
+			if (properties.enabled !== false) versions.push({ ...versionOf(properties), secret, scope })
 		}
 	} catch (error) {
 		if (isGone(error)) return []
@@ -80,18 +102,18 @@ async function versionsOf({ client, name, abortSignal }: SecretQuery): Promise<r
 	return versions
 }
 
-const versionOf = ({ version = '', createdOn, notBefore, expiresOn }: SecretProperties): SecretVersion => ({
+const versionOf = ({ version = '', createdOn, notBefore, expiresOn, tags }: SecretProperties) => ({
 	id: version,
-	scope: 'scim',
+	...(tags?.label !== undefined && { label: tags.label }),
 	created: createdOn?.getTime() ?? 0,
 	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
 	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
 })
 
 /** One token; none if the version was disabled or deleted after it was listed. */
-async function tokenOf({ client, name, abortSignal }: SecretQuery, version: SecretVersion): Promise<Token[]> {
+async function tokenOf({ client, abortSignal }: SecretQuery, { secret, ...version }: SecretVersion): Promise<Token[]> {
 	try {
-		const { value } = await client.getSecret(name, { version: version.id, abortSignal })
+		const { value } = await client.getSecret(secret, { version: version.id, abortSignal })
 		return value === undefined ? [] : [{ ...version, value }]
 	} catch (error) {
 		if (isGone(error)) return []

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import { unavailable } from '../scim/error.ts'
-import type { Credential } from './credential.ts'
+import { type Credential, type Scope, scopes } from './credential.ts'
 
 /** The dates of a token, in milliseconds since 1970. It is valid from `notBefore` and no longer valid at `expires`. */
 export type TokenDates = {
@@ -45,11 +45,11 @@ const usableOffline = 24 * 60 * minute
 /** The tokens of a tenant are read this often at most, whatever is sent. So a new token works within this time. */
 const rereadPause = 2 * second
 const maxTenants = 10_000
-/** The largest number of valid tokens of a tenant. Older tokens do not count. */
+/** The largest number of valid tokens of a tenant with one scope. Older tokens do not count. */
 const maxTokens = 4
 
 /** A token of which we keep only the SHA-256. */
-type TokenDigest = TokenDates & { readonly digest: Buffer; readonly credential: Credential }
+type TokenDigest = ScopedToken & { readonly digest: Buffer; readonly credential: Credential }
 
 /** The known tokens of a tenant, newest first, as they were at the time `read`. */
 type TenantTokens = {
@@ -141,17 +141,30 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 	}
 }
 
+/** A token as far as its acceptance depends on other tokens. */
+export type ScopedToken = TokenDates & { readonly scope: Scope }
+
 /**
- * The tokens that are accepted now or later, newest first: at most four that are valid, and four that are not yet valid.
+ * The tokens that are accepted now or later, newest first. Of each scope they are at most four that are valid, and four that
+ * are not yet valid. So a token that may only read never takes the place of another one.
  *
  * A source reads only these tokens, even if a tenant has had many more.
  */
-export function newest<T extends TokenDates>(tokens: readonly T[], now: number): readonly T[] {
+export function newest<T extends ScopedToken>(tokens: readonly T[], now: number): readonly T[] {
 	const sorted = [...tokens].sort((a, b) => b.created - a.created)
-	const current = sorted.filter((token) => isInDate(token, now)).slice(0, maxTokens)
-	const upcoming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
-	return sorted.filter((token) => current.includes(token) || upcoming.includes(token))
+	const kept = [
+		...newestValid(sorted, now),
+		...firstOfEachScope(sorted.filter(({ notBefore = now }) => notBefore > now)),
+	]
+	return sorted.filter((token) => kept.includes(token))
 }
+
+/** @param sorted newest first */
+const newestValid = <T extends ScopedToken>(sorted: readonly T[], now: number): readonly T[] =>
+	firstOfEachScope(sorted.filter((token) => isInDate(token, now)))
+
+const firstOfEachScope = <T extends ScopedToken>(tokens: readonly T[]): readonly T[] =>
+	scopes.flatMap((scope) => tokens.filter((token) => token.scope === scope).slice(0, maxTokens))
 
 /** Says whether a token is valid at the time `now`. */
 export const isInDate = ({ notBefore, expires }: TokenDates, now: number): boolean =>
@@ -185,14 +198,14 @@ const noDigest = Buffer.alloc(32)
 
 const tokenDigestOf = ({ value, id, label, scope, ...dates }: Token): TokenDigest => ({
 	...dates,
+	scope,
 	digest: storedDigest(value),
 	credential: { id, ...(label !== undefined && { label }), scope },
 })
 
 /** Constant time: compares with every token, or with a dummy if there are none. */
 function credentialOf(entry: TenantTokens | undefined, digest: Buffer, now: number): Credential | undefined {
-	const tokens = usableTokens(entry, now)
-	const current = tokens.filter((token) => isInDate(token, now)).slice(0, maxTokens)
+	const current = newestValid(usableTokens(entry, now), now)
 	if (current.length === 0) timingSafeEqual(noDigest, digest)
 	return current.filter((token) => timingSafeEqual(token.digest, digest))[0]?.credential
 }

@@ -8,6 +8,8 @@ import { urn } from './urn.ts'
 /** A tolerated deviation, by the name of the function that understands it. */
 export type Quirk =
 	| 'booleanFromString'
+	| 'numberFromString'
+	| 'stringFromScalar'
 	| 'complexFromJson'
 	| 'complexFromString'
 	| 'singleFromList'
@@ -44,6 +46,34 @@ export function readBoolean(value: unknown): unknown {
 	if (typeof value !== 'string') return value
 	const lower = value.toLowerCase()
 	return lower === 'true' ? true : lower === 'false' ? false : value
+}
+
+/**
+ * Entra's mapping expressions make strings, also for an attribute of a tenant's schema that is a number: `"level": "42"`.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/functions-for-customizing-application-data
+ *
+ * @returns the number; any other value as it is, also a string whose number JSON cannot hold without loss
+ */
+export function numberFromString({ type, isOwn }: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (!isOwn || typeof value !== 'string' || !(type === 'integer' ? wholeNumber : decimalNumber).test(value))
+		return value
+	const meant = Number(value)
+	if (type === 'integer' && !Number.isSafeInteger(meant)) return value
+	quirks.add('numberFromString')
+	return meant
+}
+
+const wholeNumber = /^\s*[-+]?\d+(?:\.0*)?\s*$/
+const decimalNumber = /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i
+
+/**
+ * Ping's clients write the numbers of an LDAP directory as numbers, also if the tenant's schema declares a string.
+ * https://docs.pingidentity.com/pingdatasync/latest/
+ */
+export function stringFromScalar({ isOwn }: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (!isOwn || (typeof value !== 'number' && typeof value !== 'boolean')) return value
+	quirks.add('stringFromScalar')
+	return String(value)
 }
 
 /**

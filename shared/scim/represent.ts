@@ -1,7 +1,8 @@
 import { withActive } from './active.ts'
+import { findAttribute } from './attribute.ts'
 import type { AttributeValues, Member, Resource, StoredResource } from './resource.ts'
-import type { ResourceType } from './resource-type.ts'
-import type { JsonObject } from './value.ts'
+import type { ResourceType, Schema } from './resource-type.ts'
+import { isObject, type JsonObject } from './value.ts'
 import { etag } from './version.ts'
 
 /** Writes a stored resource in its wire format. `baseUrl` is the base URL of the tenant, without a trailing slash. */
@@ -43,7 +44,11 @@ export const locationOf = (type: ResourceType, id: string, baseUrl: string): str
 	`${baseUrl}${type.endpoint}/${id}`
 
 /** Lists the URN of an extension only if the resource has values of the extension (RFC 7643 section 3). */
-const schemasOf = (type: ResourceType, attributes: AttributeValues): readonly string[] => [
+export const schemasOf = (type: ResourceType, attributes: AttributeValues): readonly string[] => [
 	type.schema.urn,
-	...type.extensions.map(({ urn }) => urn).filter((urn) => attributes[urn] !== undefined),
+	...type.extensions.filter((extension) => hasValues(extension, attributes[extension.urn])).map(({ urn }) => urn),
 ]
+
+/** A value may be left of a time when the schema declared more. */
+const hasValues = ({ attributes }: Schema, values: unknown): boolean =>
+	isObject(values) && Object.keys(values).some((name) => findAttribute(attributes, name) !== undefined)

@@ -13,9 +13,11 @@ export type Schema = {
 	readonly attributes: Attributes
 }
 
+export type TypeName = 'User' | 'Group'
+
 /** RFC 7643 section 6. `endpoint` is relative to the tenant's base URL. */
 export type ResourceType = {
-	readonly name: 'User' | 'Group'
+	readonly name: TypeName
 	readonly endpoint: '/Users' | '/Groups'
 	readonly description: string
 	readonly schema: Schema
@@ -45,7 +47,14 @@ export const groupType: ResourceType = {
 	extensions: [],
 }
 
-export const resourceTypes: readonly ResourceType[] = [userType, groupType]
+/** The resource types of one tenant. They share the attributes that every tenant has: an attribute can be compared by identity. */
+export type ResourceTypes = { readonly [Name in TypeName]: ResourceType }
+
+/** The resource types of a tenant without a schema of its own. */
+export const builtInTypes: ResourceTypes = { User: userType, Group: groupType }
+
+/** The names of all resource types, in the order in which they are listed. */
+export const typeNames = ['User', 'Group'] as const satisfies readonly TypeName[]
 
 /**
  * The name of an attribute as a client writes it. `urn:…:User:name.givenName` has the uri `urn:…:User`, the name `name` and

@@ -4,15 +4,24 @@ import {
 	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
+	numberFromString,
 	type Quirks,
 	roleFromJson,
 	singleFromList,
+	stringFromScalar,
 	unknownLeftOut,
 	urnInOtherSpelling,
 } from './dialect.ts'
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
+import { foldCase, keepCase } from './fold-case.ts'
 import type { AttributeValues } from './resource.ts'
-import { findExtension, type ResolvedAttribute, type ResourceType, resolveAttribute } from './resource-type.ts'
+import {
+	builtInTypes,
+	findExtension,
+	type ResolvedAttribute,
+	type ResourceType,
+	resolveAttribute,
+} from './resource-type.ts'
 import { shown } from './shown.ts'
 
 /** A JSON object from a client, with names in any letter case. */
@@ -147,7 +156,9 @@ function identityOf(attribute: Attribute, element: unknown): string {
 }
 
 /** Says whether an attribute is the `members` of a group, which are stored apart from its other values. */
-export const isMembers = (attribute: Attribute): boolean => attribute.name === 'members'
+export const isMembers = (attribute: Attribute): boolean => attribute === members
+
+const members = builtInTypes.Group.schema.attributes.get('members')
 
 /** A PATCH may compare every operation with every value. More values would keep other requests waiting. */
 const maxValues = 1000
@@ -179,12 +190,48 @@ function parseElement(attribute: Attribute, input: ClientValue): unknown {
 	const { at, quirks } = input
 	if (isUnassigned(input.value)) return undefined
 	if (attribute.type === 'complex') return parseComplex(attribute, input)
-	const value = attribute.type === 'boolean' ? booleanFromString(input.value, quirks) : input.value
-	if (!attribute.schema.safeParse(value).success) {
-		throw invalidValue(`${at} must be a ${attribute.type}, not ${shown(input.value)}`)
+	const value = converted(attribute, input.value, quirks)
+	if (!attribute.schema.safeParse(value).success || !isInstant(attribute, value)) {
+		throw invalidValue(`${at} must be ${typeInWords[attribute.type]}, not ${shown(input.value)}`)
 	}
+	requireCanonical(attribute, value, at)
 	if (typeof value === 'string') requireStorable(value, at)
 	return value
+}
+
+/** The value in the JSON type that the declaration asks for, if it can be converted without loss. */
+function converted(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
+	switch (attribute.type) {
+		case 'boolean':
+			return booleanFromString(value, quirks)
+		case 'integer':
+		case 'decimal':
+			return numberFromString(attribute, value, quirks)
+		default:
+			return stringFromScalar(attribute, value, quirks)
+	}
+}
+
+const typeInWords: Readonly<Record<Attribute['type'], string>> = {
+	string: 'a string',
+	boolean: 'a boolean',
+	decimal: 'a decimal',
+	integer: 'an integer',
+	dateTime: 'a dateTime',
+	reference: 'a reference',
+	binary: 'a binary',
+	complex: 'an object',
+}
+
+/** A time is stored as the client wrote it. Text that is no time at all in a tenant's own attribute is a mistake. */
+const isInstant = ({ type, isOwn }: Attribute, value: unknown): boolean =>
+	type !== 'dateTime' || !isOwn || !Number.isNaN(Date.parse(String(value)))
+
+function requireCanonical({ isEnforced, canonicalValues, caseExact }: Attribute, value: unknown, at: string): void {
+	if (!isEnforced) return
+	const form = caseExact ? keepCase : foldCase
+	if (canonicalValues.some((each) => form(each) === form(String(value)))) return
+	throw invalidValue(`${at} must be one of ${canonicalValues.join(', ')}, not ${shown(value)}`)
 }
 
 function parseComplex(attribute: Attribute, input: ClientValue): JsonObject | undefined {
@@ -272,9 +319,8 @@ const labels = new Set(['type', 'primary'])
 
 /** RFC 7643 section 2.4: "The primary attribute value 'true' MUST appear no more than once." */
 function requirePrimaryOnce(type: ResourceType, values: AttributeValues): void {
-	for (const { name } of type.schema.attributes.values()) {
-		const value = values[name]
-		if (Array.isArray(value) && value.filter(isPrimary).length > 1) throw severalPrimary(name)
+	for (const { attribute, value } of valuesByAttribute(type, values)) {
+		if (Array.isArray(value) && value.filter(isPrimary).length > 1) throw severalPrimary(attribute.name)
 	}
 }
 
@@ -288,8 +334,25 @@ export const severalPrimary = (name: string): ScimError => invalidValue(`${name}
  * @throws ScimError 400 `invalidValue`
  */
 function requireAssigned(type: ResourceType, values: AttributeValues): void {
+	for (const { attribute, at, value } of valuesByAttribute(type, values)) {
+		if (attribute.required && isUnassigned(value)) throw invalidValue(`${at} is required`)
+	}
+}
+
+/** Every declared attribute of a resource with its value; undefined if it is unassigned. `at` is its name, with the URN. */
+export function* valuesByAttribute(
+	type: ResourceType,
+	values: AttributeValues,
+): Generator<ResolvedAttribute & { readonly at: string; readonly value: unknown }> {
 	for (const attribute of type.schema.attributes.values()) {
-		if (attribute.required && isUnassigned(values[attribute.name])) throw invalidValue(`${attribute.name} is required`)
+		yield { attribute, at: attribute.name, value: values[attribute.name] }
+	}
+	for (const extension of type.extensions) {
+		const inner = values[extension.urn]
+		for (const attribute of extension.attributes.values()) {
+			const value = isObject(inner) ? inner[attribute.name] : undefined
+			yield { extension, attribute, at: `${extension.urn}:${attribute.name}`, value }
+		}
 	}
 }
 

@@ -2,26 +2,29 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import type { IdGenerator } from '../scim/id.ts'
+import type { OwnSchema } from '../scim/own-schema.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
+import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
+import { type StoredSettings, settingsOfNew } from './settings.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
 export type Tenant = {
 	readonly name: string
 	readonly mode: 'store' | 'relay'
 	readonly table: string
-	readonly settings: TenantSettings
+	/** As they are stored. `settingsOf` gives those that hold. */
+	readonly settings: StoredSettings
 	/** 32 random bytes in base64url: the key that signs the tenant's cursors. */
 	readonly cursorKey: string
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
+	readonly schemas: StoredSchemas
 }
-
-/** What only some tenants have, such as the hybrid connection of a relay. */
-export type TenantSettings = Readonly<Record<string, unknown>>
 
 export type Tenants = {
 	/**
@@ -35,14 +38,27 @@ export type Tenants = {
 	 */
 	getTenant(name: string): Promise<Tenant | undefined>
 
-	/** Creates a tenant and its table, and the table of tenants if it is missing. */
+	/**
+	 * Creates a tenant and its table, and the table of tenants if it is missing. A setting that is not in the draft gets the
+	 * value that new tenants have.
+	 */
 	createTenant(draft: Pick<Tenant, 'name' | 'mode' | 'settings'>): Promise<Tenant | 'exists'>
 
 	/** All tenants by name, as they are stored now. */
 	listTenants(): Promise<readonly Tenant[]>
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
-	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
+	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
+
+	/**
+	 * Gives a tenant other schemas; `revise` is called again if another process came first. All apps follow within a minute.
+	 *
+	 * @throws ScimError 400 `invalidValue` for schemas that exceed a limit together
+	 */
+	updateSchemas(
+		name: string,
+		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Gives a tenant another format if `revise` answers one; `revise` is called again if another process came first.
@@ -183,10 +199,11 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				name,
 				mode,
 				table: `t${ids('Operation')}`,
-				settings,
+				settings: { ...settingsOfNew(mode), ...settings },
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
+				schemas: [],
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -212,6 +229,20 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				// If no answer came, the row tells. Writing the same settings twice changes nothing.
 				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
 				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
+			})
+		},
+
+		async updateSchemas(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const schemas = revise(schemasOf(tenant))
+				// If no answer came, the row tells. Writing the same schemas twice changes nothing.
+				const outcome = await table.transaction([merge(name, schemaProperties(schemas), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, schemas: storedSchemas(schemas) } : undefined
 			})
 		},
 
@@ -250,7 +281,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, ...properties } = tenant
+	const { name, settings, format, schemas: _, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -292,5 +323,6 @@ function tenantOf(row: Row): Tenant {
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		schemas: storedSchemasIn(row),
 	}
 }

@@ -80,7 +80,7 @@ async function ready(agent: Agent) {
 	const { port, close } = await startAdmin(0, sources)
 	const response = await fetch(`http://127.0.0.1:${port}/ready`)
 	const body = (await response.json()) as Record<string, unknown> // sound: the agent writes JSON
-	const finding = await agentFinding(lab.config({ admin: { port } }), false, clock)
+	const finding = await agentFinding(lab.config({ admin: { port } }), { isListening: false, canRun: true }, clock)
 	await close()
 	return { status: response.status, ...body, finding }
 }

@@ -602,7 +602,7 @@ describe('a PATCH', () => {
 	it('without operations is refused', async () => {
 		const { tenant, path } = await withGroup('joy')
 		const user = await tenant.create('/Users', aUser('ann'))
-		const refused = answer(400, errorOf(400, 'Operations must have an operation', 'invalidSyntax'))
+		const refused = answer(400, errorOf(400, 'Operations is an empty list: it must have an operation', 'invalidSyntax'))
 		expect(await patch(tenant, `/Users/${user.id}`)).toEqual(refused)
 		expect(await patch(tenant, path)).toEqual(refused)
 	})

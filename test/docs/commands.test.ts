@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -56,6 +56,8 @@ async function follow(script: string): Promise<void> {
 	expect(status, `${filled}\n${out}\n${err}`).toBe(0)
 }
 
+const urn = 'urn:example:params:scim:schemas:hr:2.0:User'
+
 /** The same on a data folder of its own, for a command whose program is left out. */
 async function administer(line: string): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-docs-'))
@@ -67,11 +69,16 @@ async function administer(line: string): Promise<void> {
 		version = jsonOf(await run(`tenant add acme --json --mode ${mode}`)).version
 	}
 	if (line.startsWith('import')) await run(`export acme --out ${file}`)
+	if (line.startsWith('schema')) {
+		await writeFile(file, JSON.stringify({ id: urn, attributes: [{ name: 'badge' }] }))
+		await run(`schema add acme ${file}`)
+	}
 	const { code, err } = await run(
 		line
 			.replace(/^tenant remove NAME$/, `$& --out ${file}`)
 			.replace('NAME', 'acme')
 			.replace('VERSION', version)
+			.replace('URN', urn)
 			.replace('FILE', file)
 			.replace('ID', '11111111-1111-4111-8111-111111111111'),
 	)

@@ -1,15 +1,16 @@
 import { expect, test } from 'vitest'
-import { sweepAll, sweepEvery } from '../../functions/sweep.ts'
+import { type SweepEvent, sweepAll, sweepEvery } from '../../functions/sweep.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 
-const tenantNamed = (name: string): Tenant => ({
+const tenantNamed = (name: string, settings: Tenant['settings'] = {}): Tenant => ({
 	name,
 	mode: 'store',
 	table: name,
-	settings: {},
+	settings,
 	cursorKey: '',
 	created: '',
 	format: { number: 1, stage: 'complete', since: 0, position: '' },
+	schemas: [],
 })
 
 test('every directory is swept after some rounds, although one round has no time for all', async () => {
@@ -29,4 +30,23 @@ test('every directory is swept after some rounds, although one round has no time
 		await sweepAll(services, ({ tenant }) => swept.add(tenant))
 	}
 	expect(swept.size).toBe(tenants.length)
+})
+
+test('a tenant with a setting that the app does not know is left unchanged, and the sweep says so', async () => {
+	const swept: string[] = []
+	const events: SweepEvent[] = []
+	const services = {
+		now: () => 0,
+		tenants: { listTenants: async () => [tenantNamed('older'), tenantNamed('newer', { tomorrow: 'on' })] },
+		sweep: async ({ name }: Tenant) => {
+			swept.push(name)
+			return { finished: 0, feedEntriesRemoved: 0, failures: [] }
+		},
+		advanceFormat: async () => undefined,
+	}
+	await sweepAll(services, (event) => events.push(event))
+	expect(swept).toEqual(['older'])
+	expect(events.find(({ tenant }) => tenant === 'newer')?.errors).toMatchObject([
+		{ message: expect.stringMatching(/^This tenant has the setting tomorrow, which/) },
+	])
 })

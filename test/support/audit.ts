@@ -62,12 +62,28 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 		case 'deletedGroup':
 		case 'deletedUser':
 			return [`${RowKey} is left over`]
+		case 'epoch':
+			return violationOfEpoch(row, rows)
 		case 'feed':
+		case 'keptMembers':
+		case 'epochEnd':
 		case 'count':
 		case 'index':
 		case 'spellings':
+		case 'credential':
 			return []
 	}
+}
+
+/** Only the open epoch has lanes, and all of them. */
+function violationOfEpoch({ RowKey }: Row, rows: Rows): readonly string[] {
+	const pointer = rows.get('e|!')
+	const expected = Array.from(
+		{ length: Number(pointer?.lanes) },
+		(_, lane) => `e|${Number(pointer?.n).toString(16).padStart(12, '0')}|${lane}`,
+	)
+	if (RowKey !== 'e|!') return expected.includes(RowKey) ? [] : [`${RowKey} is of an epoch that is closed`]
+	return expected.filter((key) => !rows.has(key)).map((key) => `${RowKey} is there without ${key}`)
 }
 
 const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stored: string }>>>> = {
@@ -80,6 +96,9 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	latestChange: schema.latestChangeRow.columns,
 	membersUnlocked: schema.membersUnlockedRow.columns,
 	feed: schema.feedRow.columns,
+	keptMembers: schema.keptMembersRow.columns,
+	epoch: schema.epochPointerRow.columns,
+	epochEnd: schema.epochEndRow.columns,
 	count: { ...schema.countRow.columns, ...schema.countDifferenceRow.columns },
 	index: userCopyRow.columns,
 	spellings: schema.spellingsRow.columns,
@@ -88,6 +107,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	prepared: schema.preparedChangeRow.columns,
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
+	credential: schema.lastUseRow.columns,
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']
@@ -97,7 +117,7 @@ function undeclaredIn(row: Row): readonly string[] {
 	const columns = Object.values(declared[kindOfKey(row.RowKey)])
 	const known = new Set([...serviceProperties, ...[...columns, ...columnsOf(userType)].map(({ stored }) => stored)])
 	return Object.keys(row)
-		.filter((name) => !known.has(name) && !/^[bf]\d+$|@odata\.type$/.test(name))
+		.filter((name) => !known.has(name) && !/^[bfw]\d+$|@odata\.type$/.test(name))
 		.map((name) => `${row.RowKey} has ${name}, which is not declared`)
 }
 

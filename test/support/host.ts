@@ -10,11 +10,13 @@ import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import { keyVaultSource } from '../../shared/auth/key-vault-source.ts'
 import { tokenVerifier } from '../../shared/auth/tokens.ts'
+import { parseOwnSchemas } from '../../shared/scim/own-schema.ts'
 import type { Pause } from '../../shared/storage/table/retry.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
+import { never } from './never.ts'
 
 export type ScimAnswer = {
 	readonly status: number
@@ -41,6 +43,8 @@ export type Host = {
 	readonly meter: Meter
 	/** Sends one request. `path` is below the base URL and is sent unchanged. */
 	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
+	/** Declares these schemas in place of all schemas of the tenant. */
+	declare(schemas: unknown): Promise<void>
 	/** Creates a resource and returns it. */
 	create(endpoint: '/Users' | '/Groups', body: unknown): Promise<ScimAnswer['body']>
 }
@@ -61,7 +65,10 @@ type Options = {
 	readonly log?: (event: RequestEvent) => void
 }
 
-type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
+type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>> & {
+	/** Documents of the tenant's own schemas. */
+	readonly schemas?: unknown
+}
 
 /** Starts the loopback host on an emulated table service for a test file. Each call of the result creates a tenant. */
 export function useHost({
@@ -96,6 +103,7 @@ export function useHost({
 			intercept: (send) => meter.intercept(intercept(send)),
 			...(pause && { pause }),
 			...(now && { now }),
+			later: never,
 		})
 		services = vault === undefined ? created : { ...created, authenticate: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })
@@ -108,7 +116,7 @@ export function useHost({
 		if (running !== undefined) await rm(running.folder, { recursive: true })
 	})
 
-	return async ({ mode = 'store', settings = {} } = {}) => {
+	return async ({ mode = 'store', settings = {}, schemas } = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++tenants}`
 		const token = `a-token-of-${name}`
@@ -117,6 +125,11 @@ export function useHost({
 			await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: now.toISOString() })
 		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
+		const { updateSchemas } = services.tenants
+		const declare: Host['declare'] = async (documents) => {
+			await updateSchemas(name, () => (documents === undefined ? [] : parseOwnSchemas(documents)))
+		}
+		if (schemas !== undefined) await declare(schemas)
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
 			send(`${baseUrl}${path}`, { method, token, ...options })
@@ -128,6 +141,7 @@ export function useHost({
 			},
 			meter,
 			request,
+			declare,
 			async create(endpoint, body) {
 				const created = await request('POST', endpoint, { body })
 				if (created.status !== 201) throw new Error(`${endpoint}: ${created.status} ${JSON.stringify(created.body)}`)

@@ -7,6 +7,7 @@ import {
 	totalOf,
 	withDifferences,
 } from '../../shared/storage/rows/count-histogram.ts'
+import { noEpochKnown } from '../../shared/storage/rows/directory.ts'
 import { countDifferenceRow, countRow } from '../../shared/storage/rows/schema.ts'
 import { insert, type Operation, type Properties } from '../../shared/storage/table/batch.ts'
 import { chunked } from '../../shared/storage/table/parallel.ts'
@@ -36,10 +37,9 @@ export async function seedUsers(
 	}
 	const pause = () => Promise.resolve()
 	const time = Date.now()
-	const directory = {
-		...{ table: seeded, ids, pause, now: () => time, random: () => 1 },
-		...{ writtenFormat: 1, scanLimit: 0, keepFeedFor: 0 },
-	}
+	const withoutEpochs = { feed: 'operations', epochs: noEpochKnown(), elapsed: () => 0 } as const
+	const limits = { writtenFormat: 1, scanLimit: 0, keepFeedFor: 0, history: 'names' } as const
+	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, ...limits, ...withoutEpochs }
 	const userIds: ResourceId[] = []
 	for (let index = 0; index < count; index++) {
 		userIds.push((await create(directory, userType, { attributes: { userName: `seeded-${index}` } })).id)

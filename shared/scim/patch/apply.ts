@@ -26,6 +26,7 @@ import {
 	requireSubAttributes,
 	sameValue,
 	severalPrimary,
+	valuesByAttribute,
 	withElements,
 } from '../value.ts'
 import { memberEffect, toMembers, withMembers } from './members.ts'
@@ -53,7 +54,7 @@ export function applyPatch(
 			return applyOperation(current, operation, quirks)
 		}, values),
 	)
-	requireStillAssigned(patched, operations, type)
+	requireStillAssigned({ before: values, after: patched }, operations, type)
 	return sameValue(patched, values) ? values : patched
 }
 
@@ -259,15 +260,20 @@ function settlePrimary(
  * attribute without a value is `invalidValue` (table 9).
  */
 function requireStillAssigned(
-	values: AttributeValues,
+	{ before, after }: { readonly before: AttributeValues; readonly after: AttributeValues },
 	operations: readonly PatchOperation[],
 	type: ResourceType,
 ): void {
-	for (const attribute of type.schema.attributes.values()) {
-		if (!attribute.required || !isUnassigned(values[attribute.name])) continue
+	const wasAssigned = new Set(
+		[...valuesByAttribute(type, before)].filter(({ value }) => !isUnassigned(value)).map(({ attribute }) => attribute),
+	)
+	for (const { attribute, at, value } of valuesByAttribute(type, after)) {
+		if (!attribute.required || !isUnassigned(value)) continue
+		// A schema may declare an attribute required after the user was made. A leaver must be disabled all the same.
+		if (attribute.isOwn && !wasAssigned.has(attribute)) continue
 		const isRemoved = operations.some(({ op, target }) => op === 'remove' && target.attribute === attribute)
 		const refusal = isRemoved ? mutability : invalidValue
-		throw refusal(`${attribute.name} is required`)
+		throw refusal(`${at} is required`)
 	}
 }
 

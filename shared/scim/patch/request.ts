@@ -14,6 +14,7 @@ import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUr
 import { shown } from '../shown.ts'
 import { urn } from '../urn.ts'
 import { isObject, isUnassigned, type JsonObject } from '../value.ts'
+import { firstProblem, mustBe } from '../wording.ts'
 import type { PatchOperation, PatchTarget } from './operation.ts'
 
 /** The most changes in one request. Each attribute in a value without a path counts as one change. */
@@ -21,11 +22,11 @@ export const maxOperations = 1000
 
 const operationSchema = z.object(
 	{
-		op: z.enum(['add', 'replace', 'remove'], { error: 'must be add, replace or remove' }),
-		path: z.string({ error: 'must be a string' }).nullish(),
+		op: z.enum(['add', 'replace', 'remove'], mustBe('add, replace or remove')),
+		path: z.string(mustBe('a string')).nullish(),
 		value: z.unknown().optional(),
 	},
-	{ error: 'must be an object' },
+	mustBe('an object'),
 )
 
 type PatchMessageOperation = z.infer<typeof operationSchema>
@@ -33,19 +34,25 @@ type PatchMessageOperation = z.infer<typeof operationSchema>
 const messageSchema = z.object(
 	{
 		schemas: z
-			.array(z.unknown(), { error: 'must be an array' })
+			.array(z.unknown(), mustBe('a list'))
 			.refine(
 				(schemas) =>
 					schemas.length === 0 || schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)),
-				{
-					error: `must have ${urn.patchOp}`,
-				},
+				{ error: ({ input }) => `must have ${urn.patchOp}, not ${firstOf(input)}` },
 			)
 			.nullish(),
-		operations: z.array(operationSchema, { error: 'must be an array' }).min(1, { error: 'must have an operation' }),
+		operations: z
+			.array(operationSchema, mustBe('a list'))
+			.min(1, { error: 'is an empty list: it must have an operation' }),
 	},
-	{ error: 'must be an object' },
+	mustBe('an object'),
 )
+
+/** The first URN of `schemas`, at most 100 characters. */
+const firstOf = (schemas: unknown): string => {
+	const [first] = Array.isArray(schemas) ? schemas : []
+	return typeof first === 'string' ? JSON.stringify(first.slice(0, 100)) : shown(first)
+}
 
 /**
  * Reads the operations of a PATCH message (RFC 7644 section 3.5.2), in order. An operation without a path becomes one
@@ -55,7 +62,8 @@ const messageSchema = z.object(
  */
 export function parsePatch(body: unknown, type: ResourceType, quirks: Quirks): readonly PatchOperation[] {
 	const message = messageSchema.safeParse(messageInSchemaCase(body, quirks))
-	if (!message.success) throw refusal(message.error)
+	if (!message.success)
+		throw invalidSyntax(firstProblem(message.error, 'the body').replace(/^operations/, 'Operations'), message.error)
 	emptySchemas(message.data.schemas ?? [urn.patchOp], quirks)
 	const operations = parseOperations(message.data.operations, type, quirks)
 	if (Math.max(operations.length, message.data.operations.length) > maxOperations)
@@ -88,13 +96,6 @@ function objectInSchemaCase(object: JsonObject, quirks: Quirks): JsonObject {
 		names.add(lower)
 	}
 	return namesInAnyCase(object, quirks)
-}
-
-function refusal(error: z.ZodError): ScimError {
-	const [issue] = error.issues
-	const steps = (issue?.path ?? []).map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
-	const where = steps.join('').slice(1).replace('operations', 'Operations')
-	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
 }
 
 /** Reads all operations before it refuses one of them, so that the quirks tell of every part that was left out. */

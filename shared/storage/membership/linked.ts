@@ -2,9 +2,10 @@ import { kindOfId } from '../../scim/id.ts'
 import type { Member, ResourceId } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
+import { chunked } from '../table/parallel.ts'
 import { rowPagesAt } from '../table/rows-at.ts'
 import type { Row, Table } from '../table/tables.ts'
-import { groupIdsIn, groupRows, groupsAmong, linksOf, type UserLinks } from './links.ts'
+import { groupIdsIn, groupsAmong, linksOf, type UserLinks } from './links.ts'
 import { membersAfter, membersOf } from './members.ts'
 
 /** The users of a group, or the groups of a user. Their ids are known before they are read. */
@@ -57,7 +58,10 @@ function usersOfGroup(table: Table, groupId: string): LinkedResources {
 const idsOf = (members: readonly Member[]): readonly ResourceId[] => members.map(({ value }) => value)
 
 function groupsOfUser(table: Table, userId: string): LinkedResources {
-	const rows = groupRows(table)
+	const read = async (groupId: string) => {
+		const row = await table.get(groupRow.key(groupId))
+		return row && { row, pendingChange: groupRow.pendingChange.of(row) }
+	}
 	let reading: Promise<UserLinks> | undefined
 	const links = (): Promise<UserLinks> => {
 		reading ??= linksOf(table, userId)
@@ -69,7 +73,10 @@ function groupsOfUser(table: Table, userId: string): LinkedResources {
 			yield groupIdsIn(await links()).filter((groupId) => groupId > id)
 		},
 		async *rows(ids) {
-			yield await groupsAmong(table, { userId, links: await links(), rows, ids })
+			for (const some of chunked(ids, rowsAtOnce)) {
+				const groups = await groupsAmong(table, { userId, links: await links(), read, ids: some })
+				yield groups.map(({ row }) => row)
+			}
 		},
 	}
 }

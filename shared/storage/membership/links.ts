@@ -11,16 +11,26 @@ import { isMember } from './members.ts'
 
 export type GroupReferences = NonNullable<StoredResource['groups']>
 
-/** The row of a group, each read once; undefined for a group that is gone. */
-export type GroupRows = (groupId: string) => Promise<Row | undefined>
+/** What a user's `groups` tell of a group, and the large change that is pending; '' for none. */
+export type GroupHeading = { readonly id: ResourceId; readonly display: string; readonly pendingChange: string }
 
-export function groupRows(table: Table): GroupRows {
-	const rows = new Map<string, Promise<Row | undefined>>()
+/** The heading of a group, each read once; undefined for a group that is gone. */
+export type GroupHeadings = (groupId: string) => Promise<GroupHeading | undefined>
+
+/** Keeps headings in memory and not rows, since a row may have a mebibyte. */
+export function groupHeadings(table: Table): GroupHeadings {
+	const headings = new Map<string, Promise<GroupHeading | undefined>>()
 	return (groupId) => {
-		const row = rows.get(groupId) ?? table.get(groupRow.key(groupId))
-		rows.set(groupId, row)
-		return row
+		const heading = headings.get(groupId) ?? table.get(groupRow.key(groupId)).then(headingIn)
+		headings.set(groupId, heading)
+		return heading
 	}
+}
+
+function headingIn(row: Row | undefined): GroupHeading | undefined {
+	if (row === undefined) return undefined
+	const { id, attributes } = resourceOf(row)
+	return { id, display: String(attributes.displayName), pendingChange: groupRow.pendingChange.of(row) }
 }
 
 /** The rows `r|<user>|…`. Without the existence row the user does not exist. */
@@ -61,35 +71,35 @@ export function groupIdsIn({ existence, groupIds, pending }: UserLinks): readonl
 	return [...new Set([...groupIds, ...pending.map(({ groupId }) => groupId)])].sort()
 }
 
-type UserGroups = {
+type UserGroups<G> = {
 	readonly userId: string
 	readonly links: UserLinks
-	readonly rows: GroupRows
+	readonly read: (groupId: string) => Promise<G | undefined>
 	/** The groups to look at; all that the links name if left out. */
 	readonly ids?: readonly ResourceId[]
 }
 
-/** The rows of the groups that a user is a member of, in the order of their ids. */
-export async function groupsAmong(
+/** The groups that a user is a member of, in the order of their ids. */
+export async function groupsAmong<G extends Pick<GroupHeading, 'pendingChange'>>(
 	table: Table,
-	{ userId, links, rows, ids = groupIdsIn(links) }: UserGroups,
-): Promise<readonly Row[]> {
+	{ userId, links, read, ids = groupIdsIn(links) }: UserGroups<G>,
+): Promise<readonly G[]> {
 	const uncertain = new Set(links.pending.map(({ groupId }) => groupId))
 	const found = await inParallel(ids, async (groupId) => {
-		const row = await rows(groupId)
-		if (row === undefined) return []
-		const pendingChange = groupRow.pendingChange.of(row)
+		const group = await read(groupId)
+		if (group === undefined) return []
+		const { pendingChange } = group
 		const isCertain = pendingChange === '' && !uncertain.has(groupId)
-		return isCertain || (await isMember(table, { groupId, memberId: userId, pendingChange })) ? [row] : []
+		return isCertain || (await isMember(table, { groupId, memberId: userId, pendingChange })) ? [group] : []
 	})
 	return found.flat()
 }
 
 /** A user's groups by their names. */
-export async function groupsOf(table: Table, userId: string, rows: GroupRows): Promise<GroupReferences> {
-	return referencesTo(await groupsAmong(table, { userId, links: await linksOf(table, userId), rows }))
+export async function groupsOf(table: Table, userId: string, read: GroupHeadings): Promise<GroupReferences> {
+	return referencesTo(await groupsAmong(table, { userId, links: await linksOf(table, userId), read }))
 }
 
 /** Groups as a user's `groups` names them. */
-export const referencesTo = (rows: readonly Row[]): GroupReferences =>
-	rows.map(resourceOf).map(({ id, attributes }) => ({ value: id, display: String(attributes.displayName) }))
+export const referencesTo = (groups: readonly GroupHeading[]): GroupReferences =>
+	groups.map(({ id, display }) => ({ value: id, display }))

@@ -23,12 +23,20 @@ export async function membersOf(
 	groupId: string,
 	limit = Number.POSITIVE_INFINITY,
 ): Promise<readonly Member[]> {
-	const pages = await mapMembers(table, groupId, { write: (page) => page, limit })
+	const pages = await mapMembers(table, groupId, { write: async (page) => page, limit })
 	return pages?.flat() ?? []
 }
 
+/** A member of a group; empty if there is none. Most groups need a read of two rows. */
+export async function anyMemberOf(table: Table, groupId: string): Promise<readonly Member[]> {
+	const rows = await table.first(within(memberRow.key(groupId, '')), 2)
+	if (rows.length === 0) return []
+	const members = isChangePending(rows) ? [] : await membersIn(table, rows)
+	return members.length > 0 ? members.slice(0, 1) : (await membersOf(table, groupId, 0)).slice(0, 1)
+}
+
 type Mapping<T> = {
-	readonly write: (page: readonly Member[]) => T
+	readonly write: (page: readonly Member[]) => Promise<T>
 	/** Stops after this many members; the list is then incomplete. */
 	readonly limit?: number
 	/** The latest change that the group's row names; '' for none. Left out if that does not matter. */
@@ -92,12 +100,12 @@ async function writeOnce<T>(
 			if (latest?.isPending && pending) overlay = overlayOf(pending.change)
 		}
 		const members = overlay(await membersIn(table, rows), memberIdIn(last))
-		written.push(write(members))
+		written.push(await write(members))
 		count += members.length
 		if (count > limit) return { written }
 	}
 	const rest = overlay([], afterIds)
-	if (rest.length > 0) written.push(write(rest))
+	if (rest.length > 0) written.push(await write(rest))
 	// One page is of one moment. Several pages are if no large change came in between.
 	const isOfOneState =
 		pages === 1 || isDeepStrictEqual(latest, latestChangeIn(await table.get(latestChangeRow.key(groupId))))
@@ -165,7 +173,8 @@ export async function membersIn(table: Table, rows: readonly Row[]): Promise<rea
 	return members.filter((_, index) => alive[index]).map(memberIn)
 }
 
-function memberIn(row: Row): Member {
+/** The member in a row `m|<group>|<user>`. */
+export function memberIn(row: Row): Member {
 	const value = memberIdIn(row)
 	const display = memberRow.display.of(row)
 	return display === undefined ? { value } : { value, display }

@@ -2,7 +2,7 @@ import { kindOfId } from '../../scim/id.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { linkedTo } from '../membership/linked.ts'
-import { type GroupRows, groupRows } from '../membership/links.ts'
+import { type GroupHeadings, groupHeadings } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
 import { lookupKeys } from '../rows/indexes.ts'
@@ -10,9 +10,10 @@ import { groupRow, resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
+import type { DecidingLinks } from './deciding-links.ts'
 import { byId, mergedById } from './merged-by-id.ts'
 import type { SizedResource } from './order.ts'
-import { withLinks } from './page-links.ts'
+import { type LinkOwner, type Links, withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
 
 /** `pendingChange` is a column of a group's row, `size` the length of the JSON in the row. */
@@ -37,10 +38,14 @@ export const pageSize = 1000
  *
  * @param limit if a `links` source finds more candidates than this, it may leave out the others
  */
-export function candidatesOf(directory: Directory, plan: CandidatePlan, limit: number): AsyncGenerator<CandidateBatch> {
+export function candidatesOf(
+	directory: Directory,
+	plan: CandidatePlan,
+	{ limit, deciding }: { readonly limit: number; readonly deciding: DecidingLinks },
+): AsyncGenerator<CandidateBatch> {
 	const { type, source } = plan
 	const { table } = directory
-	const reader = { directory, plan, rows: groupRows(table) }
+	const reader = { directory, plan, groups: groupHeadings(table), deciding }
 	switch (source.kind) {
 		case 'id':
 			return idCandidates(reader, source.id)
@@ -57,8 +62,13 @@ export function candidatesOf(directory: Directory, plan: CandidatePlan, limit: n
 	}
 }
 
-/** What reads the candidates of one query. It reads the row of each group once. */
-type CandidateReader = { readonly directory: Directory; readonly plan: CandidatePlan; readonly rows: GroupRows }
+/** What reads the candidates of one query. It reads each group once. */
+type CandidateReader = {
+	readonly directory: Directory
+	readonly plan: CandidatePlan
+	readonly groups: GroupHeadings
+	readonly deciding: DecidingLinks
+}
 
 /** The id after which a walk reads. Empty for other plans, which read all candidates to count them. */
 const walkStart = ({ limit, start }: CandidatePlan): string => (limit === 'walk' && start !== undefined ? start.id : '')
@@ -69,11 +79,11 @@ export const rangeAfter = (prefix: string, start: string): Range =>
 
 /** The resource and its memberships are read at the same time, even if the resource does not exist. */
 async function* idCandidates(
-	{ directory, plan: { type, need }, rows }: CandidateReader,
+	{ directory, plan: { type, need }, groups, deciding }: CandidateReader,
 	id: string,
 ): AsyncGenerator<CandidateBatch> {
 	if (kindOfId(id) !== type.name) return
-	const options = { need, isRange: false, rows }
+	const options = { need, isRange: false, groups, deciding }
 	async function* read(): AsyncGenerator<readonly Candidate[]> {
 		const [row, [linked]] = await Promise.all([
 			directory.table.get(resourceKey(type, id)),
@@ -185,21 +195,36 @@ async function* linkCandidates(
 }
 
 async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGenerator<readonly RowResource[]> {
-	for (const some of batchesOf(reader.plan.type, rows)) yield await readBatch(reader, some)
+	const { type, source, need } = reader.plan
+	// Few long resources are in memory at once. Their memberships are read before, for all of them together.
+	const isBefore = need.length > 0 && (type.name === 'User' || rows.every(isWhole))
+	const before = isBefore ? await linksOfRows(reader, rows) : undefined
+	for (const some of batchesOf(type, rows)) {
+		const whole = await inParallel(some, (row) => wholeRow(reader.directory.table, type, row))
+		const existing = whole.filter((row) => row !== undefined).map(resourceIn)
+		if (before !== undefined) yield existing.map((resource) => ({ ...resource, ...before.get(resource.id) }))
+		else if (need.length > 0) yield await linked(reader, existing)
+		else
+			yield source.kind === 'links'
+				? existing.map((resource) => ({ ...resource, ...provedLink(type, source) }))
+				: existing
+	}
 }
 
-async function readBatch(
-	{ directory, plan: { type, source, need }, rows: groups }: CandidateReader,
-	rows: readonly Row[],
-): Promise<readonly RowResource[]> {
-	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
-	const existing = whole.filter((row) => row !== undefined).map(resourceIn)
-	if (source.kind !== 'links' || need.length > 0) {
-		return withLinks(directory, type, existing, { need, isRange: source.kind === 'scan', rows: groups })
-	}
-	const value = source.id as ResourceId // sound: it was found in rows of memberships
-	const link = type.name === 'Group' ? { members: [{ value }] } : { groups: [{ value, display: '' }] }
-	return existing.map((resource) => ({ ...resource, ...link }))
+const linked = <R extends LinkOwner>(
+	{ directory, plan: { type, source, need }, groups, deciding }: CandidateReader,
+	owners: readonly R[],
+) => withLinks(directory, type, owners, { need, isRange: source.kind === 'scan', groups, deciding })
+
+async function linksOfRows(reader: CandidateReader, rows: readonly Row[]): Promise<ReadonlyMap<ResourceId, Links>> {
+	const owners = rows.map((row) => ({ id: idOf(row), ...pendingChangeIn(row) }))
+	const links = await linked(reader, owners)
+	return new Map(links.map(({ id, pendingChange, ...found }) => [id, found]))
+}
+
+function provedLink(type: ResourceType, { id }: SourceOf<'links'>): Links {
+	const value = id as ResourceId // sound: it was found in rows of memberships
+	return type.name === 'Group' ? { members: [{ value }] } : { groups: [{ value, display: '' }] }
 }
 
 /** The resource that a row holds, or that an index row leads to. Undefined if it has been deleted in the meantime. */
@@ -213,6 +238,8 @@ const wholeRow = async (table: Table, type: ResourceType, row: Row): Promise<Row
 
 function resourceIn(row: Row): RowResource {
 	const { resource, size } = sizedResourceOf(row)
-	if (!groupRow.pendingChange.isIn(row)) return { ...resource, size }
-	return { ...resource, size, pendingChange: groupRow.pendingChange.of(row) }
+	return { ...resource, size, ...pendingChangeIn(row) }
 }
+
+const pendingChangeIn = (row: Row): Pick<LinkOwner, 'pendingChange'> =>
+	groupRow.pendingChange.isIn(row) ? { pendingChange: groupRow.pendingChange.of(row) } : {}

@@ -2,28 +2,30 @@ import { kindOfId } from '../../scim/id.ts'
 import type { Member, ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import {
+	type GroupHeadings,
 	type GroupReferences,
-	type GroupRows,
-	groupRows,
+	groupHeadings,
 	groupsAmong,
 	groupsOf,
 	linksIn,
 	referencesTo,
 } from '../membership/links.ts'
-import { isChangePending, isMember, membersIn, membersOf } from '../membership/members.ts'
+import { anyMemberOf, isChangePending, isMember, mapMembers, membersIn, membersOf } from '../membership/members.ts'
 import type { Include } from '../resource/read.ts'
 import type { Directory } from '../rows/directory.ts'
 import { groupRow, memberRow, membershipRow } from '../rows/schema.ts'
 import { within } from '../table/key-range.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import type { Row, Table } from '../table/tables.ts'
+import type { DecidingLinks } from './deciding-links.ts'
 import type { LinkNeed } from './plan.ts'
 
 // Memberships beside a number of resources: a group's members, a user's groups.
 
-/** `pendingChange` is that of a group's row. */
-type LinkOwner = { readonly id: ResourceId; readonly pendingChange?: string }
-type Links = Pick<StoredResource, 'members' | 'groups'>
+/** A resource with memberships. `pendingChange` is that of a group's row. */
+export type LinkOwner = { readonly id: ResourceId; readonly pendingChange?: string }
+/** What is read of the memberships of a resource. */
+export type Links = Pick<StoredResource, 'members' | 'groups'>
 
 type IncludeOptions = {
 	readonly include: Include
@@ -31,7 +33,10 @@ type IncludeOptions = {
 	readonly isRange: boolean
 }
 
-/** Memberships on a page. A page ends early behind the resource that exceeds it, and has one resource at least. */
+/**
+ * Memberships on a page, where a long display counts as several. A page ends early behind the resource that exceeds it,
+ * and has one resource at least.
+ */
 const maxLinks = 20_000
 /** Resources whose memberships are read at the same time. */
 const ownersAtOnce = 8
@@ -45,13 +50,13 @@ export async function withInclude<R extends LinkOwner>(
 ): Promise<readonly (R & Links)[]> {
 	const isAsked = type.name === 'Group' ? include.members : include.groups
 	if (!isAsked) return resources
-	const rows = groupRows(table)
-	if (isRange) return withAll(table, type, resources, { rows, isRange, limit: maxLinks })
+	const groups = groupHeadings(table)
+	if (isRange) return withAll(table, type, resources, { groups, isRange, limit: maxLinks })
 	const page: (R & Links)[] = []
 	let count = 0
 	for (const some of chunked(resources, ownersAtOnce)) {
-		for (const resource of await withAll(table, type, some, { rows, isRange })) {
-			count += (resource.members ?? resource.groups ?? []).length
+		for (const resource of await withAll(table, type, some, { groups, isRange })) {
+			count += weightOf(resource.members ?? resource.groups ?? [])
 			if (page.length > 0 && count > maxLinks) return page
 			page.push(resource)
 		}
@@ -59,31 +64,56 @@ export async function withInclude<R extends LinkOwner>(
 	return page
 }
 
+/** A display may have 30,000 characters. Most have fewer than 500. */
+const weightOf = (links: readonly { readonly display?: string }[]): number =>
+	links.reduce((sum, { display = '' }) => sum + 1 + Math.floor(display.length / 500), 0)
+
 /** For more resources, one range over all of them costs less than looking each one up. */
 const fewResources = 30
+
+/** Memberships of a range that are in memory at once. */
+const rangeLimit = 4000
 
 type LinkOptions = {
 	readonly need: LinkNeed
 	/** Whether the resources are all that there are between the first and the last one. */
 	readonly isRange: boolean
-	/** The rows of groups that the query has read. */
-	readonly rows: GroupRows
+	/** The groups that the query has read. */
+	readonly groups: GroupHeadings
+	readonly deciding: DecidingLinks
 }
 
-/** Adds as much of the memberships as a filter looks at. The resources are in the order of their ids. */
+/** Adds as much of the memberships as decides whether the filter matches. The resources are in the order of their ids. */
 export async function withLinks<R extends LinkOwner>(
 	{ table }: Directory,
 	type: ResourceType,
 	resources: readonly R[],
-	{ need, isRange, rows }: LinkOptions,
+	{ need, isRange, groups, deciding }: LinkOptions,
 ): Promise<readonly (R & Links)[]> {
 	if (need.length === 0 || resources.length === 0) return resources
-	const isLongRange = isRange && resources.length > fewResources
-	if (need === 'all' || isLongRange) return withAll(table, type, resources, { rows, isRange: isLongRange })
-	return inParallel(resources, async (resource) => ({
-		...resource,
-		...(await linksAmong(table, type, resource, need)),
-	}))
+	if (typeof need !== 'string' && !(isRange && resources.length > fewResources)) {
+		return inParallel(resources, async (resource) => ({
+			...resource,
+			...(await linksAmong(table, type, resource, need)),
+		}))
+	}
+	const found: (R & Links)[] = []
+	let isDense = true
+	while (found.length < resources.length) {
+		const left = resources.slice(found.length)
+		const isLongRange: boolean = isRange && isDense && left.length > fewResources
+		const reading = { groups, isRange: isLongRange, limit: rangeLimit, deciding, need }
+		const read: readonly (R & Links)[] = await withAll(
+			table,
+			type,
+			isLongRange ? left : left.slice(0, fewResources),
+			reading,
+		)
+		found.push(...read)
+		// If a range has the memberships of a few resources only, the next ones are read one by one.
+		isDense = !isLongRange || read.length >= fewResources
+	}
+	return found
 }
 
 /** Which of these members a group has, or of these groups a user is in. */
@@ -114,37 +144,64 @@ async function isIn(table: Table, userId: string, groupId: string): Promise<bool
 	return pendingChange === '' ? link !== undefined : isMember(table, { groupId, memberId: userId, pendingChange })
 }
 
-/** `limit` is how many rows of a range are read. Resources behind them are left out, but for the first one. */
-type RangeOptions = { readonly rows: GroupRows; readonly isRange: boolean; readonly limit?: number }
+type RangeOptions = {
+	readonly groups: GroupHeadings
+	readonly isRange: boolean
+	/** How many rows of a range are read. Resources behind them are left out, but for the first one. */
+	readonly limit?: number
+	/** Keeps of the memberships of each resource what decides a filter; all of them if left out. */
+	readonly deciding?: DecidingLinks
+	readonly need?: LinkNeed
+}
 
 async function withAll<R extends LinkOwner>(
 	table: Table,
 	type: ResourceType,
 	resources: readonly R[],
-	{ rows: groups, isRange, limit = Number.POSITIVE_INFINITY }: RangeOptions,
+	{ isRange, limit = Number.POSITIVE_INFINITY, ...reading }: RangeOptions,
 ): Promise<readonly (R & Links)[]> {
 	const byOwner = isRange ? await rowsByOwner(table, type, { resources, limit }) : undefined
 	const [first, ...others] = resources
 	const read = others.filter(({ id }) => byOwner === undefined || byOwner.isRead(id))
-	return inParallel(first === undefined ? [] : [first, ...read], async (resource) => ({
-		...resource,
-		...(type.name === 'Group'
-			? { members: await membersAmong(table, resource.id, byOwner) }
-			: { groups: await groupsFrom(table, resource.id, { groups, byOwner }) }),
-	}))
+	const owners = first === undefined ? [] : [first, ...read]
+	return inParallel(
+		owners,
+		async (resource) => ({
+			...resource,
+			...(type.name === 'Group'
+				? { members: await membersAmong(table, resource.id, { ...reading, byOwner }) }
+				: { groups: await groupsFrom(table, resource.id, { ...reading, byOwner }) }),
+		}),
+		// Pages of large groups are in memory while the members that decide are picked.
+		reading.deciding === undefined ? undefined : ownersAtOnce,
+	)
 }
 
-function membersAmong(table: Table, id: string, byOwner: RowsByOwner | undefined): Promise<readonly Member[]> {
+type OwnerReading = Omit<RangeOptions, 'isRange' | 'limit'> & { readonly byOwner: RowsByOwner | undefined }
+
+async function membersAmong(
+	table: Table,
+	id: string,
+	{ byOwner, deciding, need }: OwnerReading,
+): Promise<readonly Member[]> {
 	const rows = byOwner?.of(id) ?? []
 	const isWhole = byOwner?.isRead(id) && !byOwner.isDivided(id) && !isChangePending(rows)
-	return isWhole ? membersIn(table, rows) : membersOf(table, id)
+	if (deciding === undefined) return isWhole ? membersIn(table, rows) : membersOf(table, id)
+	if (isWhole) return deciding.among(await membersIn(table, rows))
+	if (need === 'any') return anyMemberOf(table, id)
+	const pages = await mapMembers(table, id, { write: (page) => deciding.among(page) })
+	return deciding.among(pages?.flat() ?? [])
 }
 
-type OwnerRows = { readonly groups: GroupRows; readonly byOwner: RowsByOwner | undefined }
-
-async function groupsFrom(table: Table, id: string, { groups, byOwner }: OwnerRows): Promise<GroupReferences> {
-	if (!byOwner?.isRead(id)) return groupsOf(table, id, groups)
-	return referencesTo(await groupsAmong(table, { userId: id, links: linksIn(byOwner.of(id)), rows: groups }))
+async function groupsFrom(
+	table: Table,
+	id: string,
+	{ groups, byOwner, deciding }: OwnerReading,
+): Promise<GroupReferences> {
+	const found = byOwner?.isRead(id)
+		? referencesTo(await groupsAmong(table, { userId: id, links: linksIn(byOwner.of(id)), read: groups }))
+		: await groupsOf(table, id, groups)
+	return deciding === undefined ? found : deciding.among(found)
 }
 
 type RowsByOwner = {
@@ -173,7 +230,8 @@ async function rowsByOwner(
 		isFirst = false
 		for (const row of rows) {
 			from = ownerOf(row)
-			if (++count > limit) break reading
+			count += 1 + Math.floor((memberRow.display.of(row) ?? '').length / 500)
+			if (count > limit) break reading
 			const known = byOwner.get(from)
 			if (known === undefined) byOwner.set(from, [row])
 			else known.push(row)

@@ -1,6 +1,6 @@
 import { keepsValue } from '../../scim/active.ts'
 import type { Attribute } from '../../scim/attribute.ts'
-import type { CompareValue, Filter } from '../../scim/filter/ast.ts'
+import type { CompareValue, Filter, LogicalExpression, NotExpression } from '../../scim/filter/ast.ts'
 import { instantOf } from '../../scim/filter/compare.ts'
 import {
 	type AttributePath,
@@ -68,8 +68,8 @@ export type ScanCondition = Condition & { readonly path: string }
  */
 export type Limit = 'none' | 'skipped' | 'page' | 'candidates' | 'total' | 'walk'
 
-/** The memberships that decide whether a resource matches: those with these ids, or all. */
-export type LinkNeed = readonly string[] | 'all'
+/** The memberships that decide whether a resource matches: those with these ids, any one, or all. */
+export type LinkNeed = readonly string[] | 'any' | 'all'
 
 /** Decides how to answer a query. */
 export function planQuery(type: ResourceType, query: Query): Plan {
@@ -220,15 +220,24 @@ function linkNeedOf(type: ResourceType, filter: Filter): LinkNeed {
 		case 'valuePath': {
 			if (resolveAttribute(type, filter.path)?.attribute.name !== linkAttribute(type)) return []
 			const id = namedLink(type, filter)
-			return id === undefined ? 'all' : [id]
+			if (id !== undefined) return [id]
+			return isExistence(filter) ? 'any' : 'all'
 		}
 	}
 }
 
-const bothNeeds = (a: LinkNeed, b: LinkNeed): LinkNeed => (a === 'all' || b === 'all' ? 'all' : [...a, ...b])
+/** `members pr` and `members.value pr`: every membership has a value. */
+const isExistence = ({ kind, path: { sub = 'value' } }: Exclude<Filter, LogicalExpression | NotExpression>): boolean =>
+	kind === 'presentExpression' && sub.toLowerCase() === 'value'
+
+function bothNeeds(a: LinkNeed, b: LinkNeed): LinkNeed {
+	if (a === b || b.length === 0) return a
+	if (a.length === 0) return b
+	return typeof a === 'string' || typeof b === 'string' ? 'all' : [...a, ...b]
+}
 
 const unprovedNeed = (need: LinkNeed, source: Source): LinkNeed =>
-	source.kind === 'links' && need !== 'all' && need.every((id) => id === source.id) ? [] : need
+	source.kind === 'links' && typeof need !== 'string' && need.every((id) => id === source.id) ? [] : need
 
 /** The one id that decides `members eq "x"` or `members[value eq "x"]`. Undefined for filters that compare anything else. */
 function namedLink(type: ResourceType, filter: Filter): string | undefined {

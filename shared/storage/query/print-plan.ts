@@ -10,7 +10,7 @@ export function printPlan(plan: Plan): string {
 	const { type, source, need, sort, page, start } = plan
 	return [
 		`${type.name}: ${printSource(type, source)}`,
-		...(need.length === 0 ? [] : [`reads ${need === 'all' ? need : need.length} ${linkAttribute(type)}`]),
+		...(need.length === 0 ? [] : [`reads ${typeof need === 'string' ? need : need.length} ${linkAttribute(type)}`]),
 		...(sort === undefined ? [] : [printSort(type, sort)]),
 		`from ${'startIndex' in page ? page.startIndex : start === undefined ? 'cursor' : 'cursor with position'}`,
 		printLimit(plan),

@@ -14,6 +14,7 @@ import { after, within } from '../table/key-range.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
 import { type Candidate, candidatesOf, pageSize, rangeAfter, readResource } from './candidates.ts'
+import { decidingLinks, tooMuchText } from './deciding-links.ts'
 import {
 	collectPage,
 	type Position,
@@ -27,6 +28,7 @@ import {
 import type { Query, QueryResult } from './page.ts'
 import { withInclude } from './page-links.ts'
 import { type CandidatePlan, type Plan, planQuery } from './plan.ts'
+import { yieldingTurns } from './turn.ts'
 import { viewOf } from './view.ts'
 
 /**
@@ -221,23 +223,6 @@ type Stop = { readonly kind: 'end' | 'tooMany' | 'tooMuchText' } | { readonly ki
 /** Characters of JSON that one request compares: the size of each candidate, times the comparisons of the filter. */
 const maxCompared = 2 ** 30
 
-/** Milliseconds after which other requests have their turn. */
-const turn = 10
-
-/** Makes a function that lets other requests have their turn, if this one has had its own. */
-function yieldingTurns(): () => Promise<void> | undefined {
-	let begun = performance.now()
-	return () => {
-		if (performance.now() - begun < turn) return undefined
-		return new Promise((resolve) => {
-			setImmediate(() => {
-				begun = performance.now()
-				resolve()
-			})
-		})
-	}
-}
-
 /** Adds every candidate that matches to a page, until one of the stop rules holds. */
 async function readCandidates(
 	directory: Directory,
@@ -255,7 +240,8 @@ async function readCandidates(
 	let read = 0
 	let last = ''
 	let isCounted = plan.limit !== 'total'
-	for await (const batch of candidatesOf(directory, plan, limit)) {
+	const deciding = decidingLinks(plan.type, plan.filter, { yieldTurn, limit: 2 * maxCompared })
+	for await (const batch of candidatesOf(directory, plan, { limit, deciding })) {
 		// Counting takes a request. It begins with the second page of a scan, which most directories do not have.
 		const size = plan.limit !== 'total' ? batch.found : read > 0 && !isCounted ? await totalIn(directory, plan.type) : 0
 		if (read > 0) isCounted = true
@@ -264,7 +250,8 @@ async function readCandidates(
 			for (const candidate of candidates) {
 				if (isWalk && (collected.total() === count || collected.isFull())) return { kind: 'pause', id: last }
 				compared += 'size' in candidate ? candidate.size * comparisons : 0
-				if (compared > maxCompared && read > 0) return isWalk ? { kind: 'pause', id: last } : { kind: 'tooMuchText' }
+				if (compared + deciding.compared() > maxCompared && read > 0)
+					return isWalk ? { kind: 'pause', id: last } : { kind: 'tooMuchText' }
 				await yieldTurn()
 				const entry = match(candidate)
 				if (entry !== undefined) collected.add(entry)
@@ -283,9 +270,6 @@ function tooManyCandidates({ scanLimit }: Directory, { source }: CandidatePlan):
 		`there are more than ${scanLimit} resources to look through: ${advice}, or page by cursor without sortBy`,
 	)
 }
-
-const tooMuchText = (): ScimError =>
-	tooMany('the query compares too much text: use fewer terms, narrow the filter, or page by cursor without sortBy')
 
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
 function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) => ResultEntry | undefined {

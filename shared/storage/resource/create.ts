@@ -1,7 +1,7 @@
 import { Fault } from '../../fault.ts'
 import type { AttributeValues, Member, ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { commitWithMembers, type MembersPart } from '../membership/large-change.ts'
+import { commitWithMembers, largeOf, type MembersPart } from '../membership/large-change.ts'
 import { requireStorable, withChange } from '../membership/operations.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
@@ -48,7 +48,9 @@ async function createOnce(
 		(operation, part) => {
 			const time = timestamp(directory)
 			const resource = { id, attributes, version: operation, created: time, lastModified: time }
-			const entry = { kind: 'create', type, id } as const
+			const { large } = part
+			const firstMembers = large === undefined ? added.add.map(({ value }) => value) : []
+			const entry = { kind: 'create', type, id, firstMembers, ...largeOf(large) } as const
 			const operations = [...creationOf(type, resource, { ...part, folding }), ...guards]
 			return { operation, entry, operations, resource }
 		},

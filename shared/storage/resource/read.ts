@@ -2,7 +2,7 @@ import { kindOfId } from '../../scim/id.ts'
 import type { Member, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
-import { groupRows, groupsOf } from '../membership/links.ts'
+import { groupHeadings, groupsOf } from '../membership/links.ts'
 import { mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
 import { foldingIn, resourceOf } from '../rows/entity.ts'
@@ -16,7 +16,7 @@ import { etagOf, type Row, type Table } from '../table/tables.ts'
 export type Include = { readonly members?: boolean; readonly groups?: boolean }
 
 export type GroupOptions<T> = {
-	readonly write: (page: readonly Member[]) => T
+	readonly write: (page: readonly Member[]) => Promise<T>
 	/** The members are not read if the group has a version of which this holds. */
 	readonly skipMembersIf?: VersionCondition
 }
@@ -40,6 +40,8 @@ export type ResourceState = {
 	readonly etag: string
 	/** The folding of the keys and columns that the resource has now. */
 	readonly folding: Folding
+	/** The operation that last wrote the row whole. */
+	readonly replaced: string
 	/** Of a group. */
 	readonly group?: { readonly hasPendingChange: boolean; readonly latestChange: string }
 }
@@ -57,21 +59,27 @@ export async function readForChange(
 	if (type.name === 'Group') return readGroupForChange(table, id, include)
 	const [row, groups] = await Promise.all([
 		table.get(userRow.key(id)),
-		include.groups ? groupsOf(table, id, groupRows(table)) : undefined,
+		include.groups ? groupsOf(table, id, groupHeadings(table)) : undefined,
 	])
 	if (row === undefined) return undefined
-	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row), folding: foldingIn(row) }
+	return {
+		resource: { ...resourceOf(row), ...(groups && { groups }) },
+		etag: etagOf(row),
+		folding: foldingIn(row),
+		replaced: userRow.version.of(row),
+	}
 }
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
 	const areMembersSkipped = include.members !== true
-	const group = await readGroup(table, id, { write: (page) => page, skipMembersIf: () => areMembersSkipped })
+	const group = await readGroup(table, id, { write: async (page) => page, skipMembersIf: () => areMembersSkipped })
 	if (group === undefined) return undefined
 	const { row, written } = group
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
 		folding: foldingIn(row),
+		replaced: groupRow.attributesVersion.of(row),
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}
 }

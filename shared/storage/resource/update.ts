@@ -6,7 +6,7 @@ import type { VersionCondition } from '../../scim/version.ts'
 import { finishPendingChange } from '../membership/apply.ts'
 import { changedMembers } from '../membership/change-members.ts'
 import { effectiveChange } from '../membership/effective-change.ts'
-import { commitWithMembers, type MembersPart } from '../membership/large-change.ts'
+import { commitWithMembers, largeOf, type MembersPart } from '../membership/large-change.ts'
 import { nameLatestChange } from '../membership/latest-change.ts'
 import {
 	isEmpty,
@@ -16,6 +16,7 @@ import {
 	requireStorable,
 	withChange,
 } from '../membership/operations.ts'
+import { beforeValues } from '../rows/before-values.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { indexKeysOf, rowsOf } from '../rows/entity.ts'
 import { type Folding, foldingOf } from '../rows/folding.ts'
@@ -110,11 +111,13 @@ async function store(
 			group: state.group === undefined ? undefined : 'existing',
 			members,
 			isMembersAlone: attributes === state.resource.attributes,
+			replaced: state.replaced,
 		},
 		(operation, part) => {
 			const resource = { ...state.resource, attributes, version: operation, lastModified: timestamp(directory) }
 			const changed = [...names, ...(part.large === undefined ? changedMembers(members) : ['members'])]
-			const entry = { kind: 'update', type, id, changed } as const
+			const before = directory.history === 'full' ? beforeValues(state.resource.attributes, attributes) : {}
+			const entry = { kind: 'update', type, id, changed, before, ...largeOf(part.large) } as const
 			const replacement = replacementOf(type, state, resource, { ...part, isTogether, folding })
 			return { operation, entry, operations: [...replacement, ...guards], resource }
 		},

@@ -28,6 +28,29 @@ export const jsonText = (meaning: string): Column<string> => ({
 	properties: (json) => (json.length <= maxStringLength ? { j: json } : compressed(json)),
 })
 
+/** A text of more bytes is shorter when it is compressed: the service stores a string in UTF-16, twice its bytes. */
+const maxPlainBytes = 200
+
+/**
+ * A text that only some rows have: as it is in `stored`, or compressed in `<stored>0`, `<stored>1`, … if it has more than
+ * 200 bytes. A text that is too long for a row even when it is compressed is not written.
+ */
+export const packedText = (stored: string, meaning: string): Column<string | undefined> => ({
+	stored,
+	meaning: `${meaning}; more than 200 bytes compressed in \`${stored}0\`, \`${stored}1\`, …`,
+	isIn: (row) => typeof row[stored] === 'string' || typeof row[`${stored}0`] === 'string',
+	of: (row) => {
+		const plain = row[stored]
+		if (typeof plain === 'string') return plain
+		return typeof row[`${stored}0`] === 'string' ? unpacked(row, stored) : undefined
+	},
+	properties(text) {
+		if (Buffer.byteLength(text) <= maxPlainBytes) return { [stored]: text }
+		const bytes = deflateRawSync(text)
+		return bytes.length > maxCompressedSize ? {} : chunksOf(bytes, stored)
+	},
+})
+
 /** Whether a row has a JSON text at all: a row of an index may only name the resource. */
 export const hasJson = (row: Row): boolean => row.j !== undefined || row.b0 !== undefined
 
@@ -40,17 +63,22 @@ function compressed(json: string): Properties {
 	if (bytes.length > maxCompressedSize) {
 		throw payloadTooLarge(`the resource takes ${bytes.length} bytes when compressed; the limit is ${maxCompressedSize}`)
 	}
+	return chunksOf(bytes, 'b')
+}
+
+function chunksOf(bytes: Buffer, prefix: string): Readonly<Record<string, Buffer>> {
 	const chunks: Record<string, Buffer> = {}
 	for (let start = 0; start < bytes.length; start += chunkSize) {
-		chunks[`b${start / chunkSize}`] = bytes.subarray(start, start + chunkSize)
+		chunks[`${prefix}${start / chunkSize}`] = bytes.subarray(start, start + chunkSize)
 	}
 	return chunks
 }
 
-function jsonOf(row: Row): string {
-	if (row.b0 === undefined) return textIn(row, 'j')
+const jsonOf = (row: Row): string => (row.b0 === undefined ? textIn(row, 'j') : unpacked(row, 'b'))
+
+function unpacked(row: Row, prefix: string): string {
 	const chunks: Buffer[] = []
-	for (let name = 'b0'; row[name] !== undefined; name = `b${chunks.length}`) {
+	for (let name = `${prefix}0`; typeof row[name] === 'string'; name = `${prefix}${chunks.length}`) {
 		chunks.push(Buffer.from(textIn(row, name), 'base64'))
 	}
 	return inflateRawSync(Buffer.concat(chunks), { maxOutputLength: maxUnpackedBytes }).toString('utf8')

@@ -1,7 +1,7 @@
 import { Fault } from '../../fault.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { histogram } from './count-histogram.ts'
-import { jsonText } from './json-text.ts'
+import { jsonText, packedText } from './json-text.ts'
 import { flag, integer, optionalText, rowKind, text } from './row-kind.ts'
 
 // Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
@@ -112,7 +112,50 @@ export const feedRow = rowKind({
 		resourceType: text('rt', 'the name of the resource type'),
 		id: text('id', 'the id of the resource'),
 		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+		at: optionalText('at', 'when, by the clock of the process that made the change: RFC 3339, UTC'),
+		credential: optionalText('cred', 'the id of the credential of the request'),
+		label: optionalText('lbl', 'the label of the credential'),
+		requestId: optionalText('rq', 'the id of the request, as the log has it'),
+		client: optionalText('cl', 'the kind of the client, such as Entra or Okta'),
+		firstMembers: optionalText('add', 'of a created group: the ids of its first members, separated by blanks'),
+		before: packedText('w', 'what the change has replaced or removed, as JSON'),
+		large: optionalText('lg', 'the large change that the members came or went by'),
 	},
+})
+
+/** The number of an epoch as a part of a key. */
+export const epochPart = (epoch: number): string => epoch.toString(16).padStart(12, '0')
+
+export const epochEntryRow = rowKind({
+	parts: ['epoch', 'operation'],
+	key: (epoch, operation) => `f|${epoch}|${operation}`,
+	meaning: 'The same for a change that was made in an epoch.',
+	columns: feedRow.columns,
+})
+
+export const epochPointerRow = rowKind({
+	parts: [],
+	key: () => `e|${beforeIds}`,
+	meaning: 'Says which epoch is open.',
+	columns: {
+		open: integer('n', 'the open epoch; 0 as long as entries `c|` are written'),
+		lanes: integer('lanes', 'how many rows `e|<epoch>|<lane>` the open epoch has'),
+		first: integer('first', 'the oldest epoch that has all its entries; 0 as long as entries `c|` are kept'),
+	},
+})
+
+export const epochLaneRow = rowKind({
+	parts: ['epoch', 'lane'],
+	key: (epoch, lane) => `e|${epoch}|${lane}`,
+	meaning: 'Exists while the epoch is open. Each change touches one.',
+	columns: {},
+})
+
+export const epochEndRow = rowKind({
+	parts: ['epoch'],
+	key: (epoch) => `z|${epoch}`,
+	meaning: 'The epoch and all before it were over at the `Timestamp` of this row. Written at most once a minute.',
+	columns: {},
 })
 
 /** A large change of a group's members, by its own operation. */
@@ -136,14 +179,24 @@ export const sliceRow = rowKind({
 	parts: ['group', 'operation', 'number'],
 	key: (groupId, operation, number) => `j|gi|${groupId}|${operation}|${number}`,
 	meaning: 'A slice of a large change, at most 1,000 members. Removed when it is applied.',
-	columns: { change: jsonText('the members to add and the ids to remove, as JSON') },
+	columns: {
+		change: jsonText('the members to add and the ids to remove, as JSON'),
+		isKept: flag('keep', 'the ledger keeps the members: a row `l|` follows when they are applied'),
+	},
+})
+
+export const keptMembersRow = rowKind({
+	parts: ['operation', 'part'],
+	key: (operation, part) => `l|${operation}|${part}`,
+	meaning: 'Members that a large change, or the deletion of a group, has added or removed. Kept as long as the feed.',
+	columns: { change: packedText('w', 'the members to add and those that were removed, as JSON') },
 })
 
 export const deletedGroupRow = rowKind({
 	parts: ['group'],
 	key: (groupId) => `j|dg|${groupId}`,
 	meaning: 'A deleted group whose memberships are still being removed.',
-	columns: {},
+	columns: { operation: optionalText('op', 'the deletion, if the ledger keeps the members') },
 })
 
 export const deletedUserRow = rowKind({
@@ -163,7 +216,7 @@ export const sliceKey = ({ groupId, operation }: LargeChange, number: number | '
 const letters = { User: 'u', Group: 'g' } as const satisfies Record<ResourceType['name'], string>
 
 /** The existence row and the rows of counts tell users from groups by a letter. */
-export const letterOf = ({ name }: ResourceType): 'u' | 'g' => letters[name]
+export const letterOf = ({ name }: Pick<ResourceType, 'name'>): 'u' | 'g' => letters[name]
 
 export const countRow = rowKind({
 	parts: ['letter'],
@@ -188,14 +241,21 @@ export const countDifferenceRow = rowKind({
 /** One row for many values, so that no row is left of a name that was deleted. */
 export const spellingsRow = rowKind({
 	parts: ['index', 'digits'],
-	key: (index, digits) => `f|${index}|${digits}`,
+	key: (index, digits) => `s|${index}|${digits}`,
 	meaning:
 		'Changes with each insert of a row of a unique index whose value format 1 may spell in several ways. Its key has two digits of a digest of the value.',
 	columns: {},
 })
 
+export const lastUseRow = rowKind({
+	parts: ['credential'],
+	key: (credential) => `o|u|${credential}`,
+	meaning: 'When a credential was last used. Each process writes the row at most once an hour.',
+	columns: { used: text('at', 'the time: RFC 3339, UTC') },
+})
+
 /** All rows of the count of a type. */
-export const countKeys = (type: ResourceType): string => `n|${letterOf(type)}|`
+export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
 
 /** The last part of a key. */
 export const lastPartOf = (key: string): string => key.slice(key.lastIndexOf('|') + 1)
@@ -211,9 +271,13 @@ export type KeyKind =
 	| 'latestChange'
 	| 'membersUnlocked'
 	| 'feed'
+	| 'keptMembers'
+	| 'epoch'
+	| 'epochEnd'
 	| 'count'
 	| 'index'
 	| 'spellings'
+	| 'credential'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
@@ -224,10 +288,15 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	g: 'group',
 	k: 'membersUnlocked',
 	c: 'feed',
+	l: 'keptMembers',
+	f: 'feed',
+	e: 'epoch',
+	z: 'epochEnd',
 	n: 'count',
-	f: 'spellings',
+	s: 'spellings',
 	x: 'index',
 	y: 'index',
+	o: 'credential',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
 	'j|gp': 'prepared',

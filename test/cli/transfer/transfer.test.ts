@@ -238,11 +238,14 @@ describe('rollcall import', () => {
 	const header = '{"type":"Export","format":1,"tenant":"acme","exported":"2026-01-01T00:00:00Z"}'
 	const id = '01a214aa48e97000812345678901234a' as ResourceId // sound: it has the form of an id
 	test.each([
-		[`${header}\nnot JSON`, /:2 is not a line of an export: .*not valid JSON/],
-		['{"type":"Export","format":2,"tenant":"a","exported":""}', /:1 is not a line of an export: format: /],
-		[`${header}\n{"type":"Membership","group":"${id}","member":"${id}"}`, /:2 .*: group: is not the id of a Group$/],
-		[`${header}\n\n{"type":"User","id":"${id}"}`, /:3 .*: attributes: /],
-		[Buffer.from(`${header}\n{"type":"End","users":"\xfc"}`, 'latin1'), /:2 .*: The encoded data was not valid/],
+		[`${header}\nnot JSON`, /:2 is not a line of an export: it is not JSON$/],
+		[
+			'{"type":"Export","format":2,"tenant":"a","exported":""}',
+			/:1 is not a line of an export: format must be 1, not the number 2$/,
+		],
+		[`${header}\n{"type":"Membership","group":"${id}","member":"${id}"}`, /:2 .*: group is not the id of a Group$/],
+		[`${header}\n\n{"type":"User","id":"${id}"}`, /:3 .*: attributes is missing: it must be an object$/],
+		[Buffer.from(`${header}\n{"type":"End","users":"\xfc"}`, 'latin1'), /:2 .*: it is not UTF-8$/],
 		[undefined, / cannot be read: ENOENT/],
 	])('refuses %j', async (text, message) => {
 		if (text !== undefined) await writeFile(file('bad'), text)

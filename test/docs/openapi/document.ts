@@ -1,5 +1,5 @@
-import { handlers, type Method } from '../../../functions/handlers.ts'
-import { type Route, type RouteName, routes } from '../../../functions/routes.ts'
+import { handlers } from '../../../functions/handlers.ts'
+import { type Method, type Route, type RouteName, routes } from '../../../functions/routes.ts'
 import { limits } from '../../../shared/scim/service-provider-config.ts'
 import { messageSchemas, refTo } from './message-schemas.ts'
 import { type JsonSchema, resourceSchemas } from './resource-schemas.ts'

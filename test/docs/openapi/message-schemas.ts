@@ -1,7 +1,9 @@
-import { resourceTypes } from '../../../shared/scim/resource-type.ts'
+import { builtInTypes } from '../../../shared/scim/resource-type.ts'
 import { limits } from '../../../shared/scim/service-provider-config.ts'
 import { urn } from '../../../shared/scim/urn.ts'
 import { componentName, type JsonSchema, propertiesOf } from './resource-schemas.ts'
+
+const resourceTypes = Object.values(builtInTypes)
 
 export const refTo = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
 

@@ -1,6 +1,6 @@
 import type { Attribute, Attributes } from '../../../shared/scim/attribute.ts'
 import { commonAttributes } from '../../../shared/scim/resource.ts'
-import { type ResourceType, resourceTypes, type Schema } from '../../../shared/scim/resource-type.ts'
+import { builtInTypes, type ResourceType, type Schema } from '../../../shared/scim/resource-type.ts'
 
 /** A JSON Schema of draft 2020-12, as OpenAPI 3.1 has it. */
 export type JsonSchema = { readonly [keyword: string]: unknown }
@@ -15,7 +15,7 @@ export const componentName = ({ name }: Pick<Schema, 'name'>, direction: Directi
 /** The schemas of all resources and extensions, as answers have them and as requests may have them. */
 export const resourceSchemas = (): Readonly<Record<string, JsonSchema>> =>
 	Object.fromEntries(
-		resourceTypes.flatMap((type) =>
+		Object.values(builtInTypes).flatMap((type) =>
 			(['answer', 'request'] as const).flatMap((direction) => [
 				[componentName(type, direction), resourceSchema(type, direction)],
 				...type.extensions.map((extension) => [

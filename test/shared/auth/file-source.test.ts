@@ -70,6 +70,18 @@ describe('tokens in a file', () => {
 		expect(valuesOf(await fileSource(path, {})('demo', now))).toEqual([digest, 'plain'])
 	})
 
+	test('may have a label, and may be for reading only', async () => {
+		await write({ demo: [{ value: 'reader', created, label: 'HR application', scope: 'scim.read' }] })
+		const [token] = await fileSource(path, {})('demo', now)
+		expect(token).toEqual({
+			...full('reader'),
+			created: Date.UTC(2026, 0, 1),
+			label: 'HR application',
+			scope: 'scim.read',
+		})
+		expect(await tokensIn(path, 'demo', now)).toEqual([])
+	})
+
 	test.each(['nobody', 'constructor', '__proto__'])('do not exist for %s', async (tenant) => {
 		await write({ demo: [{ value: 'plain', created }] })
 		expect(await fileSource(path, {})(tenant, now)).toEqual([])

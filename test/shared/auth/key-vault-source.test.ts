@@ -8,6 +8,8 @@ import { type Trouble, useManagedIdentity } from '../../support/managed-identity
 const keyVault = useKeyVault()
 const managedIdentity = useManagedIdentity()
 const secret = 'scim-token-acme'
+/** The secret of the tokens that may only read. */
+const readSecret = 'scim-read-token-acme'
 const start = Date.UTC(2026, 0, 1)
 /** A time in seconds, as Key Vault counts it: `seconds` after the beginning of 2026. */
 const at = (seconds: number) => start / 1000 + seconds
@@ -28,14 +30,9 @@ function open(options: Partial<VaultOptions> = {}) {
 		...options,
 	})
 	const verify = tokenVerifier({ source, isTenant: async () => true, now: () => clock.time })
-	return {
-		vault,
-		identity,
-		clientId,
-		clock,
-		source,
-		accepts: async (token: string) => (await verify('acme', token)) !== undefined,
-	}
+	const authenticate = (token: string) => verify('acme', token)
+	const accepts = async (token: string) => (await authenticate(token)) !== undefined
+	return { vault, identity, clientId, clock, source, authenticate, accepts }
 }
 
 const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
@@ -59,7 +56,7 @@ describe('the tokens of a tenant in Key Vault', () => {
 		])
 		expect(vault.requests[0]).toBe(`/secrets/${secret}/versions`)
 		expect(new Set(vault.requests.slice(1))).toEqual(
-			new Set([`/secrets/${secret}/${first}`, `/secrets/${secret}/${second}`]),
+			new Set([`/secrets/${secret}/${first}`, `/secrets/${secret}/${second}`, `/secrets/${readSecret}/versions`]),
 		)
 	})
 
@@ -80,8 +77,8 @@ describe('the tokens of a tenant in Key Vault', () => {
 			vault.add(secret, { value: `token-${seconds}`, created: at(seconds) })
 		}
 		expect(valuesOf(await source('acme', start + 3600_000))).toEqual(['token-9', 'token-8', 'token-7', 'token-6'])
-		expect(vault.requests.filter((path) => path.endsWith('/versions'))).toHaveLength(5)
-		expect(vault.requests).toHaveLength(9)
+		expect(vault.requests.filter((path) => path.endsWith('/versions'))).toHaveLength(6)
+		expect(vault.requests).toHaveLength(10)
 	})
 
 	test.each<[string, Fault | undefined]>([
@@ -91,7 +88,22 @@ describe('the tokens of a tenant in Key Vault', () => {
 		const { vault, source } = open()
 		vault.faultOf = () => fault
 		expect(await source('acme', start)).toEqual([])
-		expect(vault.requests).toEqual([`/secrets/${secret}/versions`, `/secrets/${secret}/`])
+		expect(vault.requests.toSorted((a, b) => b.length - a.length)).toEqual([
+			`/secrets/${readSecret}/versions`,
+			`/secrets/${secret}/versions`,
+			`/secrets/${secret}/`,
+		])
+	})
+
+	test('that may only read are in a secret of their own, and have labels', async () => {
+		const { vault, source, authenticate } = open()
+		const full = vault.add(secret, { value: 'full', created: at(0), tags: { label: 'Entra' } })
+		for (const seconds of [1, 2, 3, 4, 5]) vault.add(readSecret, { value: `read-${seconds}`, created: at(seconds) })
+		const tokens = await source('acme', start + 3600_000)
+		expect(valuesOf(tokens).toSorted()).toEqual(['full', 'read-2', 'read-3', 'read-4', 'read-5'])
+		expect(await authenticate('full')).toEqual({ id: full, label: 'Entra', scope: 'scim' })
+		expect(await authenticate('read-5')).toEqual({ id: expect.any(String), scope: 'scim.read' })
+		expect(await authenticate('read-1')).toBeUndefined()
 	})
 
 	test.each<[string, Fault]>([

@@ -118,6 +118,15 @@ describe('a token', () => {
 		expect(accepted).toEqual(['usual-2', 'usual-5', 'usual-4', 'usual-3'])
 	})
 
+	test('that may only read takes the place of no other token', async () => {
+		const usual = [1, 2, 3, 4].map((hours) => token(`usual-${hours}`, hours))
+		const reads = [5, 6, 7, 8, 9].map((hours) => ({ ...token(`read-${hours}`, hours), scope: 'scim.read' as const }))
+		const { accepts } = open({ acme: [...reads, ...usual] })
+		const accepted = []
+		for (const { value } of [...usual, ...reads]) if (await accepts('acme', value)) accepted.push(value)
+		expect(accepted).toEqual([...usual, ...reads.slice(1)].map(({ value }) => value))
+	})
+
 	test('that becomes valid replaces the oldest of four', async () => {
 		const usual = [1, 2, 3, 4].map((hours) => token(`usual-${hours}`, hours))
 		const { accepts, state } = open({ acme: [...usual, token('coming', 5, { notBefore: start + 49 * hour })] })

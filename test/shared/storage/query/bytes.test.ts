@@ -86,6 +86,24 @@ describe.each(['startIndex', 'cursor'] as const)(
 	},
 )
 
+test('a scan of long users reads their memberships together', async () => {
+	const { store, meter } = await newDirectory(simulateTableService())
+	const members: { value: ResourceId }[] = []
+	for (let index = 0; index < 100; index++) {
+		const attributes = { userName: `long-${index}`, nickName: 'x'.repeat(40_000) }
+		members.push({ value: (await store.create(userType, { attributes })).id })
+	}
+	const attributes = { displayName: 'Half' }
+	const { id } = await store.create(groupType, { attributes, members: members.slice(0, 50) })
+	const filter = parseFilter(`not (groups eq "${id}")`)
+	const { result, requests } = await meter.measure(() =>
+		store.query(userType, { filter, page: { startIndex: 1, count: 10 } }),
+	)
+	expect(result.totalResults).toBe(50)
+	// A page of users, the rows of their memberships in one range, and the group.
+	expect(requests).toBe(3)
+})
+
 describe('a filter that compares more text than one request may', () => {
 	const filter = parseFilter(Array.from({ length: 64 }, (_, index) => `nickName co "y${index}"`).join(' or '))
 

@@ -98,7 +98,8 @@ describe('the plan for a filter on users', () => {
 		['members eq "secret"', 'scan'],
 		// The index cuts long values, so that it does not have a long prefix.
 		[`userName sw "${'secret'.repeat(30)}"`, 'scan'],
-		['groups pr', 'scan; reads all groups'],
+		['groups pr', 'scan; reads any groups'],
+		['groups.display co "secret"', 'scan; reads all groups'],
 		['not (groups.value eq "secret")', 'scan; reads 1 groups'],
 		['groups.value eq "secret" or groups.value eq "other"', 'scan; reads 2 groups'],
 	])('%s is a scan', (filter, source) => {
@@ -123,7 +124,10 @@ test.each([
 	['members eq "secret" and members eq "other"', `links members eq …; reads 2 members; ${refused}`],
 	// A group's index rows have its id alone, so that a prefix would cost a request for each group.
 	['displayName sw "secret"', `scan; ${scanned}`],
-	['members pr', `scan; reads all members; ${scanned}`],
+	['members pr', `scan; reads any members; ${scanned}`],
+	['not (members.value pr)', `scan; reads any members; ${scanned}`],
+	['members.display pr', `scan; reads all members; ${scanned}`],
+	['members pr or members eq "secret"', `scan; reads all members; ${scanned}`],
 	['userName eq "secret"', `scan; ${scanned}`],
 	['meta.lastModified gt "2026-01-01T00:00:00Z"', `scan meta.lastModified ge …; ${scanned}`],
 ])('the plan for a filter on groups: %s', (filter, plan) => {
@@ -183,7 +187,7 @@ describe('the plan for a page by cursor', () => {
 		['groups eq "secret"', 'links groups eq …, page only; from cursor; limit page, then walk links groups eq …'],
 		['userName sw "secret"', 'prefix userName sw …; from cursor; limit page, then walk scan'],
 		['title eq "secret"', 'scan title eq …; from cursor; limit total, then walk scan'],
-		['groups pr', 'scan; reads all groups; from cursor; limit total, then walk scan'],
+		['groups pr', 'scan; reads any groups; from cursor; limit total, then walk scan'],
 	])('of %s goes on as a walk if there is more than the limit', (filter, plan) => {
 		expect(printed(userType, filter, { page: byCursor })).toBe(`User: ${plan}`)
 	})

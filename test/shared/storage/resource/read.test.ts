@@ -45,7 +45,7 @@ const reads: readonly [string, Read][] = [
 	[
 		'page by page',
 		async (store, id) => {
-			const { resource, members } = (await store.getGroup(id, { write: (page) => page })) ?? {}
+			const { resource, members } = (await store.getGroup(id, { write: async (page) => page })) ?? {}
 			return {
 				name: resource?.attributes.displayName,
 				version: resource?.version,
@@ -144,5 +144,5 @@ test.each([
 	['the id of a user', undefined],
 ])('reading a group finds nothing by %s', async (_, id) => {
 	const { directory, oldMembers } = await newFixture(1)
-	expect(await directory.store.getGroup(id ?? oldMembers[0] ?? '', { write: (page) => page })).toBe(undefined)
+	expect(await directory.store.getGroup(id ?? oldMembers[0] ?? '', { write: async (page) => page })).toBe(undefined)
 })

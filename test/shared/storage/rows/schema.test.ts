@@ -74,6 +74,7 @@ describe('the kinds of rows', () => {
 	test.each([
 		['u|1', 'user'],
 		['g|1', 'group'],
+		['o|u|1', 'credential'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
 		['r|1|!2', 'pendingMembership'],

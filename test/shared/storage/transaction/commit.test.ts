@@ -3,6 +3,7 @@ import { groupType, userType } from '../../../../shared/scim/resource-type.ts'
 import type { Send, TableRequest } from '../../../../shared/storage/table/tables.ts'
 import { violationsIn } from '../../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../../support/directory.ts'
+import { testFeed } from '../../../support/feed.ts'
 import { simulateTableService } from '../../../support/simulator/table-service.ts'
 
 /**
@@ -72,6 +73,7 @@ describe('a transaction that is done after its client has stopped waiting', () =
 
 test('a transaction without an answer is not sent again after 15 seconds', async () => {
 	const directory = await newDirectory(simulateTableService())
+	await directory.store.create(userType, { attributes: { userName: 'ann' } })
 	let now = Date.now()
 	const sent: string[] = []
 	const slow = directory.open(
@@ -85,5 +87,6 @@ test('a transaction without an answer is not sent again after 15 seconds', async
 	)
 	const draft = { id: directory.ids('User'), attributes: { userName: 'joy' } }
 	await expect(slow.create(userType, draft)).rejects.toMatchObject({ status: 503 })
-	expect(sent).toEqual(['POST', 'GET', 'POST', 'GET'])
+	// With epochs, a process first reads which one is open.
+	expect(sent).toEqual([...(testFeed === 'epochs' ? ['GET'] : []), 'POST', 'GET', 'POST', 'GET'])
 })
