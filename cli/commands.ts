@@ -1,6 +1,11 @@
 import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import type { Command, TargetCommand } from './command.ts'
+import { connectEntra } from './entra/connect.ts'
+import { disconnectEntra } from './entra/disconnect.ts'
+import { provisionUser } from './entra/provision.ts'
+import { rotateEntraToken } from './entra/rotate.ts'
+import { showEntraStatus } from './entra/status.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
@@ -87,9 +92,9 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
-		options: ['scope', 'label', 'overlap'],
+		options: ['scope', 'label', 'overlap', 'entra'],
 		summary: 'add a token and set an expiry date for the older ones of the same scope',
-		work: rotateToken,
+		work: (invocation) => (invocation.values.entra ? rotateEntraToken : rotateToken)(invocation),
 	}),
 	targetCommand({
 		words: 'schema add',
@@ -139,6 +144,34 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'create what an export file has and the tenant lacks, with the same ids',
 		work: importTenant,
+	}),
+	targetCommand({
+		words: 'connect entra',
+		parameters: ['NAME'],
+		options: ['name', 'assign', 'groups', 'fix-externalid', 'dry-run'],
+		summary: 'connect a tenant with Microsoft Entra ID, as the user signed in to az',
+		work: connectEntra,
+	}),
+	targetCommand({
+		words: 'disconnect entra',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'delete the provisioning job of a tenant in Entra, and disable the token that it has',
+		work: disconnectEntra,
+	}),
+	targetCommand({
+		words: 'entra status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'show the provisioning job of a tenant, a quarantine in words, and who failed',
+		work: showEntraStatus,
+	}),
+	targetCommand({
+		words: 'entra provision',
+		parameters: ['NAME', 'USER'],
+		options: [],
+		summary: 'let Entra provision one user now, and show its steps',
+		work: provisionUser,
 	}),
 	{
 		words: 'check',

@@ -28,6 +28,12 @@ export const declared = {
 	yes: { type: 'boolean' },
 	'token-file': { type: 'string' },
 	write: { type: 'boolean' },
+	entra: { type: 'boolean' },
+	name: { type: 'string' },
+	assign: { type: 'string' },
+	groups: { type: 'string' },
+	'fix-externalid': { type: 'boolean' },
+	'dry-run': { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

@@ -151,6 +151,7 @@ export const showTenant: TargetCommand =
 				defaults,
 				created,
 				table: tenant.table,
+				...(tenant.entra !== undefined && { entra: tenant.entra }),
 				...(mode === 'relay' && missingOf(relay)),
 				...counts,
 				...(sharedNames.length > 0 && { sharedNames }),

@@ -13,7 +13,7 @@ export const addToken: TargetCommand = ({ args: [name = ''], values }) => {
 	const description = { ...labelOf(values), scope: scopeOf(values) }
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
-		return tokenResult(target, name, await add(target, tenant, description))
+		return tokenResult(target, name, await addedToken(target, tenant, description))
 	}
 }
 
@@ -83,12 +83,12 @@ export const rotateToken: TargetCommand = ({ args: [name = ''], values }) => {
 	const chosen = labelOf(values)
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
-		const end = Math.ceil((Date.now() + overlap) / 1000) * 1000
+		const end = endAfter(overlap)
 		const before = await target.tokens.list(name)
 		const ending = before.filter(
 			(token) => token.scope === scope && token.enabled && (token.expires ?? Number.POSITIVE_INFINITY) > end,
 		)
-		const added = await add(target, tenant, { ...commonLabel(ending), ...chosen, scope })
+		const added = await addedToken(target, tenant, { ...commonLabel(ending), ...chosen, scope })
 		const { text, json } = tokenResult(target, name, added)
 		try {
 			for (const token of ending) await target.tokens.change(name, token, { expires: end })
@@ -124,7 +124,8 @@ function commonLabel(tokens: readonly TokenVersion[]): { readonly label?: string
 /** Hosts accept at most this many tokens of a tenant with one scope. */
 const maxAccepted = 4
 
-async function add(target: DeploymentTarget, tenant: Tenant, description: TokenDescription) {
+/** Adds a token to a tenant. Its value is known only here. */
+export async function addedToken(target: DeploymentTarget, tenant: Tenant, description: TokenDescription) {
 	const { name } = tenant
 	const { scope = 'scim' } = description
 	const tokens = await target.tokens.list(name)
@@ -189,10 +190,14 @@ const datesOf = ({ version, created, notBefore, expires }: TokenVersion) => ({
 	...(expires !== undefined && { expires: new Date(expires).toISOString() }),
 })
 
+/** The time after an overlap, in whole seconds, as the vault keeps it; milliseconds since 1970. */
+export const endAfter = (overlap: number): number => Math.ceil((Date.now() + overlap) / 1000) * 1000
+
 const defaultOverlap = '24h'
 const longestOverlap = '90d'
 
-function overlapOf(text = defaultOverlap): number {
+/** @throws UsageError if the text is no time, or too long */
+export function overlapOf(text = defaultOverlap): number {
 	const overlap = parseDuration(text)
 	if (overlap !== undefined && overlap <= (parseDuration(longestOverlap) ?? 0)) return overlap
 	throw new UsageError(`--overlap ${text} is not a valid time`, {

@@ -2,6 +2,7 @@ import { parseQuery } from '../shared/http/query.ts'
 import { replacingAttributes, withActive } from '../shared/scim/active.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
 import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
+import { limitKept, withUnseen } from '../shared/scim/kept.ts'
 import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
@@ -17,11 +18,13 @@ import {
 import { locationOf, represent, representMembers } from '../shared/scim/represent.ts'
 import type { AttributeValues, Member, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType, TypeName } from '../shared/scim/resource-type.ts'
+import { quirksWith } from '../shared/scim/undeclared.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
+import { ruleOf } from '../shared/tenants/resource-types.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 
 /**
@@ -31,7 +34,7 @@ import type { Call, Handler, ScimReply } from './call.ts'
 const wholeOrNot =
 	(handler: Handler): Handler =>
 	async (call) => {
-		const quirks: Quirks = new Set()
+		const quirks = quirksWith(ruleOf(call.tenant))
 		try {
 			return await handler({ ...call, quirks })
 		} catch (error) {
@@ -51,12 +54,18 @@ function refusedWhole(error: ScimError): ScimError {
 	})
 }
 
+/** The attributes in a body, with as much of what no schema declares as the tenant keeps. */
+async function resourceIn({ body, quirks }: Call, type: ResourceType): Promise<AttributeValues> {
+	const after = parseResource(type, await body(), quirks)
+	return limitKept(type, { before: {}, after }, quirks)
+}
+
 /** RFC 7644 section 3.3. */
 export const createResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
-		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
+		const draft = draftOf(withActive(type, await resourceIn(call, type)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
 	})
@@ -82,13 +91,13 @@ export const replaceResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
-		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
+		const { attributes, members = [] } = draftOf(await resourceIn(call, type))
 		const stored = await update(call, type, {
 			include: { ...includeOf(selection, type), members: type.name === 'Group' },
 			revise: (current) =>
 				revision(
 					current,
-					replacingAttributes(attributes, current.attributes),
+					withUnseen(type, replacingAttributes(attributes, current.attributes), current.attributes),
 					current.members && diffMembers(current.members, members),
 				),
 		})

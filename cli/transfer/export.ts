@@ -9,6 +9,7 @@ import type { CommandEnvironment, TargetCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
 import type { DeploymentTarget } from '../target.ts'
 import { countsOf, storeTenantNamed } from '../tenant.ts'
+import { declarationsOf } from './declarations.ts'
 import { type ExportProgress, noProgress, openPartFile, type PartFile } from './part-file.ts'
 import { withProgress } from './progress.ts'
 import type { ExportCounts, ExportRecord } from './records.ts'
@@ -102,7 +103,8 @@ async function* linesOf(store: ResourceStore, tenant: Tenant, progress: ExportPr
 	const types = typesOf(tenant)
 	const { counts, groups } = progress
 	if (progress.began === undefined) {
-		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
+		const exported = new Date().toISOString()
+		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported, ...declarationsOf(tenant) })
 	}
 	// Groups follow all users, and memberships follow all groups, even if other clients create resources during the export.
 	if (counts.groups === 0) {

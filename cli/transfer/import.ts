@@ -1,14 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ScimError } from '../../shared/scim/error.ts'
 import type { Member, ResourceId } from '../../shared/scim/resource.ts'
-import type { ResourceType, ResourceTypes } from '../../shared/scim/resource-type.ts'
+import { builtInTypes, type ResourceType, type ResourceTypes } from '../../shared/scim/resource-type.ts'
+import { quirksWith } from '../../shared/scim/undeclared.ts'
 import { parseResource } from '../../shared/scim/value.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { inParallel } from '../../shared/storage/table/parallel.ts'
 import { typesOf } from '../../shared/tenants/resource-types.ts'
+import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { TargetCommand } from '../command.ts'
 import { table } from '../table.ts'
+import type { DeploymentTarget } from '../target.ts'
 import { storeTenantNamed } from '../tenant.ts'
+import { importDeclarations } from './declarations.ts'
 import { withProgress } from './progress.ts'
 import { type ExportRecord, type ReadLine, readRecords } from './records.ts'
 
@@ -23,7 +27,7 @@ export const importTenant: TargetCommand =
 	({ args: [name = '', file = ''], environment }) =>
 	async (target) => {
 		const tenant = await storeTenantNamed(target, name)
-		const directory: ImportedDirectory = { store: target.open(tenant), types: typesOf(tenant) }
+		const notes: string[] = []
 		const tally: ImportCounts = {
 			User: { created: 0, present: 0 },
 			Group: { created: 0, present: 0 },
@@ -31,9 +35,16 @@ export const importTenant: TargetCommand =
 		}
 		const conflicts: ImportConflict[] = []
 		let isWhole = false
-		const importBatch = importer(directory)
+		let importBatch = importer(directoryOf(target, tenant))
 		await withProgress(environment, async (show) => {
 			for await (const lines of batches(readRecords(file))) {
+				for (const { number, record } of lines) {
+					if (record.type !== 'Export') continue
+					const declared = await importDeclarations(target, tenant, record)
+					importBatch = importer(directoryOf(target, declared.tenant))
+					notes.push(...declared.notes)
+					conflicts.push(...declared.conflicts.map((conflict) => ({ line: number, ...conflict })))
+				}
 				for (const { line, kind, what, outcome } of await importBatch(lines)) {
 					if (typeof outcome === 'string') tally[kind][outcome]++
 					else conflicts.push({ line, what, detail: outcome.conflict })
@@ -45,11 +56,20 @@ export const importTenant: TargetCommand =
 		})
 		return {
 			text: [
+				...notes,
 				summary(tally),
 				...conflicts.map(inWords),
 				...(isWhole ? [] : [`${file} is incomplete: its last line is missing.`]),
 			].join('\n'),
-			json: { name, users: tally.User, groups: tally.Group, memberships: tally.Membership, conflicts, isWhole },
+			json: {
+				name,
+				users: tally.User,
+				groups: tally.Group,
+				memberships: tally.Membership,
+				conflicts,
+				isWhole,
+				...(notes.length > 0 && { notes }),
+			},
 			isFailure: conflicts.length > 0 || !isWhole,
 		}
 	}
@@ -104,6 +124,11 @@ type ImportResult = {
 /** The directory that an import fills, and the resource types of its tenant. */
 type ImportedDirectory = { readonly store: ResourceStore; readonly types: ResourceTypes }
 
+const directoryOf = (target: DeploymentTarget, tenant: Tenant): ImportedDirectory => ({
+	store: target.open(tenant),
+	types: typesOf(tenant),
+})
+
 /** Imports one batch after another. It remembers the members of the current group. */
 function importer(directory: ImportedDirectory): (lines: readonly ReadLine[]) => Promise<readonly ImportResult[]> {
 	const { store, types } = directory
@@ -142,7 +167,8 @@ async function importResource(
 	{ id, attributes }: ResourceRecord,
 ): Promise<ImportOutcome> {
 	return orConflict(async () => {
-		const parsed = parseResource(type, attributes, new Set())
+		// What the tenant's own schemas declare, and what none declares, is stored as it was when it was exported.
+		const parsed = parseResource(builtInTypes[type.name], attributes, quirksWith('keep', true))
 		const present = await store.get(type, id)
 		if (present === undefined) {
 			await store.create(type, { id, attributes: parsed })

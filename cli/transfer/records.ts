@@ -25,6 +25,10 @@ const recordSchema = z.discriminatedUnion('type', [
 		table: z.string().optional(),
 		/** The time at which the export began. */
 		exported: z.string(),
+		/** The settings of the tenant as they are stored. */
+		settings: z.record(z.string(), z.unknown()).optional(),
+		/** The schemas that the tenant declares. */
+		schemas: z.array(z.unknown()).optional(),
 	}),
 	z.strictObject({ type: z.literal('User'), id: idOf('User'), ...resource }),
 	z.strictObject({ type: z.literal('Group'), id: idOf('Group'), ...resource }),

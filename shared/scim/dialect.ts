@@ -1,5 +1,6 @@
 import type { Attribute } from './attribute.ts'
 import type { CompareValue, Filter } from './filter/ast.ts'
+import type { UndeclaredNames } from './undeclared-names.ts'
 import { urn } from './urn.ts'
 
 // What clients send that RFC 7643 and RFC 7644 do not allow, and that we understand all the same. There is one function
@@ -24,12 +25,16 @@ export type Quirk =
 	| 'listOfSingle'
 	| 'namesValuesToRemove'
 	| 'unknownLeftOut'
+	| 'unknownKept'
 
 /**
  * The deviations tolerated in one request, in the order of their first appearance. The caller makes the set and keeps
  * it: it still holds what was tolerated if the parser then refuses the request.
  */
-export type Quirks = Set<Quirk>
+export type Quirks = Set<Quirk> & {
+	/** The rule for what no schema declares; such parts are left out without it. */
+	readonly undeclared?: UndeclaredNames
+}
 
 /**
  * Entra writes booleans as strings: `"active": "False"`.

@@ -254,6 +254,12 @@ export function typesWith(schemas: readonly OwnSchema[]): ResourceTypes {
 	return schemas.length === 0 ? builtInTypes : { User: extended('User'), Group: extended('Group') }
 }
 
+/** The types of a tenant that keeps what no schema declares. */
+export const keepingUndeclared = ({ User, Group }: ResourceTypes): ResourceTypes => ({
+	User: { ...User, keepsUndeclared: true },
+	Group: { ...Group, keepsUndeclared: true },
+})
+
 function withSchemas(type: ResourceType, own: readonly OwnSchema[]): ResourceType {
 	const withOwn = (schema: Schema): Schema => {
 		const more = own.find(({ id }) => sameUrn(id, schema.urn))

@@ -22,6 +22,8 @@ export type ResourceType = {
 	readonly description: string
 	readonly schema: Schema
 	readonly extensions: readonly Schema[]
+	/** Whether resources keep what no schema declares, and show it. */
+	readonly keepsUndeclared: boolean
 }
 
 const enterpriseUserSchema: Schema = {
@@ -37,6 +39,7 @@ export const userType: ResourceType = {
 	description: 'User Account',
 	schema: { urn: urn.user, name: 'User', description: 'User Account', attributes: attributesOf(user) },
 	extensions: [enterpriseUserSchema],
+	keepsUndeclared: false,
 }
 
 export const groupType: ResourceType = {
@@ -45,6 +48,7 @@ export const groupType: ResourceType = {
 	description: 'Group',
 	schema: { urn: urn.group, name: 'Group', description: 'Group', attributes: attributesOf(group) },
 	extensions: [],
+	keepsUndeclared: false,
 }
 
 /** The resource types of one tenant. They share the attributes that every tenant has: an attribute can be compared by identity. */

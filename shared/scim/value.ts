@@ -1,4 +1,4 @@
-import { type Attribute, findAttribute } from './attribute.ts'
+import { type Attribute, type Attributes, findAttribute } from './attribute.ts'
 import {
 	booleanFromString,
 	complexFromJson,
@@ -9,7 +9,6 @@ import {
 	roleFromJson,
 	singleFromList,
 	stringFromScalar,
-	unknownLeftOut,
 	urnInOtherSpelling,
 } from './dialect.ts'
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
@@ -23,12 +22,17 @@ import {
 	resolveAttribute,
 } from './resource-type.ts'
 import { shown } from './shown.ts'
+import { meetUndeclared } from './undeclared.ts'
 
 /** A JSON object from a client, with names in any letter case. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 export const isObject = (value: unknown): value is JsonObject =>
 	typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The name in an object that is the same but for its letter case. */
+export const keyLike = (object: JsonObject, name: string): string | undefined =>
+	Object.hasOwn(object, name) ? name : Object.keys(object).find((key) => key.toLowerCase() === name.toLowerCase())
 
 /** Null, "" and [] unassign an attribute (RFC 7643 section 2.5). Entra clears an attribute with "". */
 export const isUnassigned = (value: unknown): boolean =>
@@ -47,7 +51,15 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 	if (!isObject(body)) throw invalidSyntax(`the body must be a JSON object, not ${shown(body)}`)
 	const values: Record<string, unknown> = {}
 	const extensions: Record<string, Record<string, unknown>> = {}
-	for (const { extension, attribute, input, at } of [...assignmentsOf(type, body, quirks)]) {
+	for (const assignment of [...assignmentsOf(type, body, quirks)]) {
+		if ('kept' in assignment) {
+			const { container, kept, value } = assignment
+			if (container !== undefined) extensions[container] ??= {}
+			const place = extensions[container ?? ''] ?? values
+			if (!isUnassigned(value) && !Object.hasOwn(place, kept)) place[kept] = value
+			continue
+		}
+		const { extension, attribute, input, at } = assignment
 		if (attribute.mutability === 'readOnly') continue
 		const value = parseValue(attribute, { value: input, at, quirks })
 		if (value === undefined) continue
@@ -65,8 +77,15 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 /** One name of a JSON object and the attribute that it names. `input` is the unread value; `at` is its place. */
 export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly at: string }
 
-/** Finds the attributes that the names of an object stand for, also below an extension's URN. Leaves out unknown names. */
-function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks): Generator<Assignment> {
+/** A name that no schema declares, and whose value is stored as it is; in the object under the URN `container`, if it has one. */
+type KeptAssignment = { readonly kept: string; readonly container?: string; readonly value: unknown }
+
+/** Finds the attributes that the names of an object stand for, also below an extension's URN. */
+function* assignmentsOf(
+	type: ResourceType,
+	object: JsonObject,
+	quirks: Quirks,
+): Generator<Assignment | KeptAssignment> {
 	for (const [sent, input] of Object.entries(object)) {
 		const name = urnInOtherSpelling(sent, quirks)
 		const extension = findExtension(type, name)
@@ -75,14 +94,32 @@ function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks):
 			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object, not ${shown(input)}`)
 			for (const [inner, value] of Object.entries(input)) {
 				const attribute = findAttribute(extension.attributes, inner)
-				if (attribute === undefined) unknownLeftOut(quirks)
+				if (attribute === undefined) yield* keptBelow(extension.urn, [[inner, value]], quirks)
 				else yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
 			}
 			continue
 		}
 		const resolved = resolveAttribute(type, { name })
-		if (resolved === undefined) unknownLeftOut(quirks)
-		else yield { ...resolved, input, at: resolved.attribute.name }
+		if (resolved !== undefined) yield { ...resolved, input, at: resolved.attribute.name }
+		else if (isUrn(name) && isObject(input)) yield* keptBelow(name, Object.entries(input), quirks)
+		else {
+			const kept = meetUndeclared({ path: name, value: input, quirks, refuse: invalidSyntax })
+			if (kept !== undefined) yield { kept: name, value: kept.value }
+		}
+	}
+}
+
+/** Whether a name is a URN, below which other names may stand. */
+export const isUrn = (name: string): boolean => /^urn:/i.test(name)
+
+function* keptBelow(
+	container: string,
+	entries: readonly (readonly [string, unknown])[],
+	quirks: Quirks,
+): Generator<KeptAssignment> {
+	for (const [name, value] of entries) {
+		const kept = meetUndeclared({ path: `${container}:${name}`, value, quirks, refuse: invalidSyntax })
+		if (kept !== undefined) yield { kept: name, container, value: kept.value }
 	}
 }
 
@@ -256,13 +293,26 @@ export function parseSubAttributes(attribute: Attribute, input: ClientValue): Re
 	const values = new Map<string, unknown>()
 	for (const [name, value] of Object.entries(roleFromJson(attribute, object, quirks))) {
 		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name, quirks))
-		if (subAttribute === undefined) unknownLeftOut(quirks)
-		if (subAttribute === undefined || subAttribute.mutability === 'readOnly') continue
+		if (subAttribute === undefined) {
+			const kept = meetUndeclaredPart(attribute, { value, at: `${at}.${name}`, quirks })
+			if (kept !== undefined) values.set(name, isUnassigned(kept.value) ? undefined : kept.value)
+			continue
+		}
+		if (subAttribute.mutability === 'readOnly') continue
 		if (values.has(subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
 		values.set(subAttribute.name, parseValue(subAttribute, { value, at: `${at}.${subAttribute.name}`, quirks }))
 	}
 	return values
 }
+
+const meetUndeclaredPart = (attribute: Attribute, { value, at, quirks }: ClientValue) =>
+	meetUndeclared({
+		path: at.replace(/\[.*\]/, ''),
+		value,
+		quirks,
+		hasPlace: !isMembers(attribute),
+		refuse: invalidSyntax,
+	})
 
 /**
  * Every required sub-attribute of a complex value must have a value.
@@ -283,24 +333,32 @@ function requireStorable(value: string, at: string): void {
 
 /**
  * Leaves out elements that have a label but no value (`{"type": "work"}`), then empty lists, complex values and
- * extensions. Returns the same object if there is nothing to leave out.
+ * extensions. What no schema declares stays as it is. Returns the same object if there is nothing to leave out.
  */
 export function prune(type: ResourceType, values: AttributeValues): AttributeValues {
 	let changed = false
 	const kept: Record<string, unknown> = {}
 	for (const [name, value] of Object.entries(values)) {
 		const extension = type.extensions.find(({ urn }) => urn === name)
-		const pruned = extension !== undefined && isObject(value) ? pruneObject(value) : pruneValue(value)
+		const isDeclared = findAttribute(type.schema.attributes, name) !== undefined
+		const pruned =
+			extension !== undefined && isObject(value)
+				? pruneObject(value, extension.attributes)
+				: isDeclared || isEmpty(value)
+					? pruneValue(value)
+					: value
 		if (pruned !== value) changed = true
 		if (pruned !== undefined) kept[name] = pruned
 	}
 	return changed ? kept : values
 }
 
-function pruneObject(object: JsonObject): JsonObject | undefined {
+const isEmpty = (value: unknown): boolean => isObject(value) && Object.keys(value).length === 0
+
+function pruneObject(object: JsonObject, attributes: Attributes): JsonObject | undefined {
 	const entries = Object.entries(object)
 	const kept = entries
-		.map(([name, value]) => [name, pruneValue(value)] as const)
+		.map(([name, value]) => [name, findAttribute(attributes, name) === undefined ? value : pruneValue(value)] as const)
 		.filter(([, value]) => value !== undefined)
 	if (kept.length === 0) return undefined
 	const same = kept.length === entries.length && kept.every(([name, value]) => value === object[name])

@@ -23,7 +23,7 @@ export function inEpochOrder(entries: readonly ChangeEntry[]): readonly ChangeEn
 }
 
 /** Where an entry stands: `place` is an operation, and `rank` is before or behind the entry of that operation. */
-type Position = { readonly place: string; readonly rank: number }
+type EntryPosition = { readonly place: string; readonly rank: number }
 
 function ordered(entries: readonly ChangeEntry[]): readonly ChangeEntry[] {
 	const spans = spansOf(entries)
@@ -54,13 +54,13 @@ const namesOf = ({ id, kind, resourceType, changed }: ChangeEntry): readonly str
 const isLeaving = ({ kind, resourceType }: Pick<ChangeEntry, 'kind' | 'resourceType'>): boolean =>
 	resourceType === 'User' && (kind === 'delete' || kind === 'unlink')
 
-function positionOf({ id, kind, operation }: ChangeEntry, spans: ReadonlyMap<string, Span>): Position {
+function positionOf({ id, kind, operation }: ChangeEntry, spans: ReadonlyMap<string, Span>): EntryPosition {
 	const { first = operation, last = operation } = spans.get(id) ?? {}
 	if (kind === 'create') return { place: first, rank: -1 }
 	return kind === 'delete' ? { place: last, rank: 1 } : { place: operation, rank: 0 }
 }
 
-function compare(a: Position | undefined, b: Position | undefined): number {
+function compare(a: EntryPosition | undefined, b: EntryPosition | undefined): number {
 	if (a === undefined || b === undefined) return 0
 	return a.place === b.place ? a.rank - b.rank : a.place < b.place ? -1 : 1
 }

@@ -18,10 +18,10 @@ export type ChangePage = { readonly changes: readonly ChangeEntry[]; readonly ne
  * - `<operation>`: behind an entry `c|`, which is one of epoch 0.
  * - `<epoch>-<operation>`, `<epoch>-~`: behind an entry `f|`, or behind the epoch.
  */
-type Place = { readonly epoch: number; readonly after: 'nothing' | 'all' | { readonly operation: string } }
+type FeedPlace = { readonly epoch: number; readonly after: 'nothing' | 'all' | { readonly operation: string } }
 
 /** @throws ScimError 400 `invalidCursor` */
-function placeOf(cursor: string): Place {
+function placeOf(cursor: string): FeedPlace {
 	if (cursor === '') return { epoch: 0, after: 'nothing' }
 	if (kindOfId(cursor) === 'Operation') return { epoch: 0, after: { operation: cursor } }
 	const [, digits, operation = ''] = /^([0-9a-f]{12})-(~|[0-9a-f]{32})$/.exec(cursor) ?? []
@@ -31,7 +31,7 @@ function placeOf(cursor: string): Place {
 	return { epoch: Number.parseInt(digits, 16), after: operation === '~' ? 'all' : { operation } }
 }
 
-function cursorOf({ epoch, after }: Place): string {
+function cursorOf({ epoch, after }: FeedPlace): string {
 	if (after === 'nothing') return ''
 	if (after !== 'all' && epoch === 0) return after.operation
 	return `${epoch.toString(16).padStart(12, '0')}-${after === 'all' ? '~' : after.operation}`
@@ -59,7 +59,7 @@ export async function changesAfter(directory: Directory, cursor: string, count: 
 	const isOld = place.epoch === 0 && place.after !== 'all' && open.first === 0
 	const old = isOld && (await pageByOperation(directory, place, { to: within(feedRow.key('')).to, count }))
 	if (old && old.changes.length > 0) return old
-	const from: Place = isOld ? { epoch: 0, after: 'all' } : place.after === 'nothing' ? firstPlace(open) : place
+	const from: FeedPlace = isOld ? { epoch: 0, after: 'all' } : place.after === 'nothing' ? firstPlace(open) : place
 	const page = await changesOfEpochs(directory, { place: from, open, count })
 	if (page !== undefined) return page
 	if (place.after !== 'nothing') throw expired()
@@ -67,15 +67,15 @@ export async function changesAfter(directory: Directory, cursor: string, count: 
 }
 
 /** The beginning of the entries that are kept. */
-const firstPlace = ({ first }: Epoch): Place => ({ epoch: first - 1, after: 'all' })
+const firstPlace = ({ first }: Epoch): FeedPlace => ({ epoch: first - 1, after: 'all' })
 
 /** Whether no entry behind the place has been removed. An epoch that is not yet is one of a table that is no more. */
-function isKept({ epoch, after }: Place, { number, first }: Epoch): boolean {
+function isKept({ epoch, after }: FeedPlace, { number, first }: Epoch): boolean {
 	const next = after === 'all' ? epoch + 1 : epoch
 	return after === 'nothing' || (next >= first && next <= number)
 }
 
-type EpochRequest = { readonly place: Place; readonly open: Epoch; readonly count: number }
+type EpochRequest = { readonly place: FeedPlace; readonly open: Epoch; readonly count: number }
 
 /** Undefined if entries behind the place were removed meanwhile. */
 async function changesOfEpochs(
@@ -103,7 +103,7 @@ async function closeIfDue(directory: Directory, open: Epoch): Promise<Epoch> {
 	return (await closeEpoch(directory, open)) ?? (await readEpoch(directory)) ?? open
 }
 
-type ClosedPart = { readonly changes: readonly ChangeEntry[]; readonly place: Place }
+type ClosedPart = { readonly changes: readonly ChangeEntry[]; readonly place: FeedPlace }
 
 /** Up to `count` changes of closed epochs behind a place, and the place behind them. */
 async function readClosed(table: Table, { place, open, count }: EpochRequest): Promise<ClosedPart> {
@@ -121,7 +121,7 @@ async function readClosed(table: Table, { place, open, count }: EpochRequest): P
 }
 
 /** @throws ScimError 400 `invalidCursor` if the cursor names an entry that no reader was told */
-function behind(entries: readonly ChangeEntry[], epoch: number, place: Place): readonly ChangeEntry[] {
+function behind(entries: readonly ChangeEntry[], epoch: number, place: FeedPlace): readonly ChangeEntry[] {
 	if (epoch !== place.epoch || typeof place.after === 'string') return entries
 	const { operation } = place.after
 	const index = entries.findIndex((entry) => entry.operation === operation)
@@ -161,13 +161,17 @@ const epochOfKey = (key: string): number => Number.parseInt(key.split('|')[1] ??
  */
 const shownAfter = 60_000
 
-const changesByClock = (directory: Directory, place: Place, count: number): Promise<ChangePage> =>
+const changesByClock = (directory: Directory, place: FeedPlace, count: number): Promise<ChangePage> =>
 	pageByOperation(directory, place, { to: keyAt(Math.max(directory.now() - shownAfter, 0)), count })
 
 type PageRequest = { readonly to: string; readonly count: number }
 
 /** The next entries `c|` that are not withdrawn. */
-async function pageByOperation({ table }: Directory, place: Place, { to, count }: PageRequest): Promise<ChangePage> {
+async function pageByOperation(
+	{ table }: Directory,
+	place: FeedPlace,
+	{ to, count }: PageRequest,
+): Promise<ChangePage> {
 	for (let after = typeof place.after === 'string' ? '' : place.after.operation; ; ) {
 		const rows = await rowsAfter(table, after, { to, count })
 		const changes = rows.filter(isDone).map(entryOf)

@@ -1,9 +1,11 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { unavailable } from '../scim/error.ts'
-import { type OwnSchema, parseOwnSchemas, requireTogether, typesWith } from '../scim/own-schema.ts'
+import { keepingUndeclared, type OwnSchema, parseOwnSchemas, requireTogether, typesWith } from '../scim/own-schema.ts'
 import type { ResourceTypes } from '../scim/resource-type.ts'
+import type { UndeclaredRule } from '../scim/undeclared-names.ts'
 import type { Properties } from '../storage/table/batch.ts'
 import type { Row } from '../storage/table/tables.ts'
+import { type SettingsHolder, settingsOf } from './settings.ts'
 
 // The schemas that a tenant declares are in the tenant's row. Each app keeps the row for a minute: so a declaration takes
 // effect within a minute, and costs no request to storage. The documents are JSON, deflated, and cut into the binary
@@ -13,7 +15,7 @@ import type { Row } from '../storage/table/tables.ts'
 export type StoredSchemas = readonly string[]
 
 /** A tenant, as far as its schemas go. */
-type SchemaHolder = { readonly schemas: StoredSchemas }
+type SchemaHolder = SettingsHolder & { readonly schemas: StoredSchemas }
 
 const partSize = 65_536
 /** JSON takes less than a mebibyte, so that a damaged row cannot fill the memory. */
@@ -49,24 +51,28 @@ export const storedSchemas = (schemas: readonly OwnSchema[]): StoredSchemas => {
 type CompiledSchemas = { readonly schemas: readonly OwnSchema[]; readonly types: ResourceTypes }
 
 /** Compiled once for each time that the row is read. */
-const compiled = new WeakMap<StoredSchemas, CompiledSchemas>()
+const compiled = new WeakMap<SchemaHolder, CompiledSchemas>()
 
 /** The resource types of a tenant, with the tenant's own schemas. @throws ScimError 503 if the stored schemas are damaged */
-export const typesOf = ({ schemas }: SchemaHolder): ResourceTypes => compiledOf(schemas).types
+export const typesOf = (tenant: SchemaHolder): ResourceTypes => compiledOf(tenant).types
 
 /** The schemas that a tenant declares. @throws ScimError 503 if the stored schemas are damaged */
-export const schemasOf = ({ schemas }: SchemaHolder): readonly OwnSchema[] => compiledOf(schemas).schemas
+export const schemasOf = (tenant: SchemaHolder): readonly OwnSchema[] => compiledOf(tenant).schemas
 
-function compiledOf(stored: StoredSchemas): CompiledSchemas {
-	const known = compiled.get(stored) ?? compile(stored)
-	compiled.set(stored, known)
+/** What a tenant does with attributes that no schema declares. Behind a relay, its SCIM server decides. */
+export const ruleOf = (tenant: SettingsHolder): UndeclaredRule =>
+	tenant.mode === 'relay' ? 'ignore' : settingsOf(tenant).unknownAttributes
+
+function compiledOf(tenant: SchemaHolder): CompiledSchemas {
+	const known = compiled.get(tenant) ?? compile(tenant)
+	compiled.set(tenant, known)
 	return known
 }
 
-function compile(stored: StoredSchemas): CompiledSchemas {
-	if (stored.length === 0) return { schemas: [], types: typesWith([]) }
-	const schemas = read(stored)
-	return { schemas, types: typesWith(schemas) }
+function compile(tenant: SchemaHolder): CompiledSchemas {
+	const schemas = tenant.schemas.length === 0 ? [] : read(tenant.schemas)
+	const types = typesWith(schemas)
+	return { schemas, types: ruleOf(tenant) === 'keep' ? keepingUndeclared(types) : types }
 }
 
 function read(stored: StoredSchemas): readonly OwnSchema[] {

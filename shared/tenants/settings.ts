@@ -49,6 +49,14 @@ export const declaredSettings = {
 		whenMissing: 'names',
 		whenNew: 'full',
 	},
+	unknownAttributes: {
+		...oneOf('keep', 'ignore', 'reject'),
+		option: 'unknown-attributes',
+		modes: ['store'],
+		help: 'what to do with attributes that no schema declares: store them as they are, leave them out, or refuse the request',
+		whenMissing: 'ignore',
+		whenNew: 'keep',
+	},
 } as const satisfies SettingTable
 
 export type SettingTable = Readonly<Record<string, SettingDeclaration>>

@@ -6,6 +6,7 @@ import type { OwnSchema } from '../scim/own-schema.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
+import { type EntraConnection, entraConnectionOf } from './entra-connection.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
 import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
 import { type StoredSettings, settingsOfNew } from './settings.ts'
@@ -22,6 +23,8 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** The provisioning job in Entra that `rollcall connect entra` has made. */
+	readonly entra?: EntraConnection
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
 }
@@ -49,6 +52,9 @@ export type Tenants = {
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
 	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
+
+	/** Remembers what connects a tenant with Entra; undefined forgets it. */
+	updateEntra(name: string, connection: EntraConnection | undefined): Promise<'done' | 'absent'>
 
 	/**
 	 * Gives a tenant other schemas; `revise` is called again if another process came first. All apps follow within a minute.
@@ -232,6 +238,17 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateEntra(name, connection) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const entra = connection === undefined ? '' : JSON.stringify(connection)
+				const outcome = await table.transaction([merge(name, { entra }, '*')])
+				if (outcome.kind === 'missing') return 'absent'
+				return outcome.kind === 'done' ? 'done' : undefined
+			})
+		},
+
 		async updateSchemas(name, revise) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -281,7 +298,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, schemas: _, ...properties } = tenant
+	const { name, settings, format, schemas: _, entra: __, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -303,6 +320,7 @@ const tenantRow = z.object({
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
+	entra: z.string().optional(),
 })
 
 /** As far as it can be read of a row whose format may have other properties: enough to refuse the tenant, and to list it. */
@@ -312,17 +330,20 @@ const newerRow = tenantRow.extend({
 	cursorKey: z.string().catch(''),
 	created: z.string().catch(''),
 	settings: z.unknown().transform(() => '{}'),
+	entra: z.undefined().catch(undefined),
 })
 
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, ...properties } = columns.parse(row)
+	const { RowKey, settings, entra = '', ...properties } = columns.parse(row)
+	const connection = entraConnectionOf(entra)
 	return {
 		name: RowKey,
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
 	}
 }

@@ -36,13 +36,24 @@ async function follow(script: string): Promise<void> {
 	const { url, run } = world()
 	const tenant = `acme-${++count}`
 	let version = ''
-	if (/rollcall -- .*\b(acme|NAME)\b/.test(script) && !script.includes('tenant add')) {
+	if (/rollcall (-- )?.*\b(acme|NAME)\b/.test(script) && !script.includes('tenant add')) {
 		const { status, out } = await run(`rollcall tenant add ${tenant} --json --resource-group rollcall`)
 		expect(status).toBe(0)
 		version = JSON.parse(out).version
 	}
+	if (/\bentra (status|provision)|disconnect entra|--entra/.test(script)) {
+		const { status, err } = await run(`rollcall connect entra ${tenant} --resource-group rollcall`)
+		expect(status, err).toBe(0)
+	}
 	const placeholders: Readonly<Record<string, string>> = {
-		...{ NAME: tenant, VERSION: version, GROUP: 'rollcall', COMMAND: 'tenant list', FILE: 'relay.json' },
+		...{
+			NAME: tenant,
+			USER: 'ada@contoso.com',
+			VERSION: version,
+			GROUP: 'rollcall',
+			COMMAND: 'tenant list',
+			FILE: 'relay.json',
+		},
 		...{ ACCOUNT: 'rollcallaccount', VAULT: 'rollcallvault', HOST: 'rollcall-app.azurewebsites.net' },
 	}
 	const filled = script
@@ -98,6 +109,8 @@ test.each(typed.flatMap(({ name, lines }) => lines.map((line) => [name, line] as
 	async (_, line) => {
 		const [, variable, file = ''] = ownTest.exec(line) ?? []
 		if (variable !== undefined) expect(await readFile(file, 'utf8')).toContain(variable)
+		// Entra reaches a deployment alone.
+		else if (isRollcall(line) && /\bentra\b/.test(line)) await follow(`rollcall ${line} --resource-group rollcall`)
 		else if (isRollcall(line) && /[A-Z]/.test(line)) await administer(line)
 		else {
 			const command = isRollcall(line) ? `rollcall ${line}` : line.replace(/^npm run rollcall( -- |$)/, 'rollcall ')

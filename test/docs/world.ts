@@ -7,6 +7,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { deployedBefore, newSubscription, startStub } from '../infra/subscription.ts'
 import { type Azure, useAzure } from '../support/azure/azure.ts'
+import { useGraph } from '../support/graph/graph.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { resource } from '../support/relay-stand-in/origin.ts'
@@ -82,6 +83,7 @@ esac`,
 /** One world for a test file; call the result inside a test. */
 export function useWorld(): () => World {
 	const azure = useAzure()
+	const graphOf = useGraph()
 	let folder = ''
 	let url = ''
 	let host: ChildProcess | undefined
@@ -108,7 +110,10 @@ export function useWorld(): () => World {
 		rmSync(folder, { recursive: true })
 	})
 	return () => {
-		const { env } = azure()
+		const { directory, envOf } = graphOf()
+		directory.groups.set('sales', { id: 'sales', displayName: 'Sales' })
+		directory.users.set('ada', { id: 'ada', userPrincipalName: 'ada@contoso.com', displayName: 'Ada' })
+		const env = envOf(azure())
 		return { url, run: (script, { isDeployed = true } = {}) => run({ folder, env, url, isDeployed }, script) }
 	}
 }

@@ -28,7 +28,7 @@ const commands = {
 	'bicep upgrade': {},
 	login: { optional: ['--tenant', '--use-device-code'] },
 	'account show': {},
-	'account get-access-token': { optional: ['--resource', '--scope', '--tenant'] },
+	'account get-access-token': { optional: ['--resource', '--resource-type', '--scope', '--tenant'] },
 	'ad signed-in-user show': {},
 	'group exists': { required: ['--name'] },
 	'group create': { required: ['--name', '--location'], optional: ['--tags'] },
@@ -109,7 +109,7 @@ const answers = {
 		return option('--query') === 'user.type' ? state.userType : 'subscription'
 	},
 	'account get-access-token': ({ option }) => {
-		const accessToken = state.accessTokens[option('--resource')]
+		const accessToken = state.accessTokens[option('--resource') ?? option('--resource-type')]
 		if (accessToken === undefined) throw new Refusal('Audience is not supported')
 		return JSON.stringify({ accessToken, expires_on: Math.floor(Date.now() / 1000) + 3600 })
 	},

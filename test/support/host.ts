@@ -11,6 +11,7 @@ import { addToken } from '../../shared/auth/file-source.ts'
 import { keyVaultSource } from '../../shared/auth/key-vault-source.ts'
 import { tokenVerifier } from '../../shared/auth/tokens.ts'
 import { parseOwnSchemas } from '../../shared/scim/own-schema.ts'
+import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import type { Pause } from '../../shared/storage/table/retry.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
@@ -43,6 +44,8 @@ export type Host = {
 	readonly meter: Meter
 	/** Sends one request. `path` is below the base URL and is sent unchanged. */
 	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
+	/** The tenant's directory, as the app opens it. */
+	directory(): Promise<ResourceStore>
 	/** Declares these schemas in place of all schemas of the tenant. */
 	declare(schemas: unknown): Promise<void>
 	/** Creates a resource and returns it. */
@@ -88,7 +91,7 @@ export function useHost({
 	}
 	let running: { folder: string; server: RunningServer; azurite: Awaited<ReturnType<typeof startAzurite>> } | undefined
 	let services: Services | undefined
-	let tenants = 0
+	let made = 0
 
 	beforeAll(async () => {
 		const folder = await mkdtemp(join(tmpdir(), 'rollcall-test-'))
@@ -116,18 +119,22 @@ export function useHost({
 		if (running !== undefined) await rm(running.folder, { recursive: true })
 	})
 
-	return async ({ mode = 'store', settings = {}, schemas } = {}) => {
+	return async ({
+		mode = 'store',
+		settings = mode === 'store' ? { unknownAttributes: 'ignore' } : {},
+		schemas,
+	} = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
-		const name = `tenant-${++tenants}`
+		const name = `tenant-${++made}`
 		const token = `a-token-of-${name}`
 		const now = new Date()
 		if (vault === undefined) {
 			await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: now.toISOString() })
 		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
-		const { updateSchemas } = services.tenants
+		const { tenants, open } = services
 		const declare: Host['declare'] = async (documents) => {
-			await updateSchemas(name, () => (documents === undefined ? [] : parseOwnSchemas(documents)))
+			await tenants.updateSchemas(name, () => (documents === undefined ? [] : parseOwnSchemas(documents)))
 		}
 		if (schemas !== undefined) await declare(schemas)
 		const baseUrl = `${running.server.url}/scim/${name}`
@@ -142,6 +149,11 @@ export function useHost({
 			meter,
 			request,
 			declare,
+			async directory() {
+				const tenant = await tenants.getTenant(name)
+				if (tenant === undefined) throw new Error('there is a tenant')
+				return open(tenant)
+			},
 			async create(endpoint, body) {
 				const created = await request('POST', endpoint, { body })
 				if (created.status !== 201) throw new Error(`${endpoint}: ${created.status} ${JSON.stringify(created.body)}`)

@@ -11,6 +11,7 @@ import {
 import { invalidValue, mutability, noTarget, payloadTooLarge, type ScimError } from '../error.ts'
 import { comparisonsIn } from '../filter/ast.ts'
 import { matchesElement } from '../filter/match.ts'
+import { limitKept } from '../kept.ts'
 import type { AttributeValues } from '../resource.ts'
 import type { ResourceType } from '../resource-type.ts'
 import {
@@ -19,6 +20,7 @@ import {
 	isPrimary,
 	isUnassigned,
 	type JsonObject,
+	keyLike,
 	parseSubAttributes,
 	parseValue,
 	prune,
@@ -31,6 +33,7 @@ import {
 } from '../value.ts'
 import { memberEffect, toMembers, withMembers } from './members.ts'
 import type { PatchOperation } from './operation.ts'
+import { applyUndeclared } from './undeclared.ts'
 
 /**
  * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself if they have no effect.
@@ -51,11 +54,14 @@ export function applyPatch(
 			compared += comparedBy(operation, current)
 			if (compared > maxCompared)
 				throw payloadTooLarge('the operations compare too much text: send them in several PATCHes')
-			return applyOperation(current, operation, quirks)
+			return operation.target.isUndeclared
+				? applyUndeclared(type, current, operation)
+				: applyOperation(current, operation, quirks)
 		}, values),
 	)
 	requireStillAssigned({ before: values, after: patched }, operations, type)
-	return sameValue(patched, values) ? values : patched
+	const limited = limitKept(type, { before: values, after: patched }, quirks)
+	return sameValue(limited, values) ? values : limited
 }
 
 /** Characters that the operations of one PATCH compare. */
@@ -180,8 +186,9 @@ function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<s
 	const isOther = !attribute.multiValued && changes.has('value')
 	const merged: Record<string, unknown> = isOther ? {} : { ...current }
 	for (const [name, value] of changes) {
-		if (value === undefined) delete merged[name]
-		else merged[name] = value
+		const key = keyLike(merged, name) ?? name
+		if (value === undefined) delete merged[key]
+		else merged[key] = value
 	}
 	return merged
 }

@@ -91,17 +91,17 @@ export async function commit(directory: Directory, change: Change): Promise<Comm
 }
 
 /** Where the entry of a change goes, and what requires that its epoch is open. */
-type Place = { readonly entry: Operation; readonly guard: readonly Operation[]; readonly epoch?: Epoch }
+type EntryPlace = { readonly entry: Operation; readonly guard: readonly Operation[]; readonly epoch?: Epoch }
 
-type PlaceOutcome = CommitOutcome | { readonly kind: 'closed' }
+type EpochOutcome = CommitOutcome | { readonly kind: 'closed' }
 
-function openOutcome(outcome: PlaceOutcome): CommitOutcome {
+function openOutcome(outcome: EpochOutcome): CommitOutcome {
 	if (outcome.kind === 'closed') throw new RangeError('a feed without epochs cannot be closed')
 	return outcome
 }
 
 /** Sends a change again and again to one place, until an answer comes. `closed`: it was not done, and cannot be there. */
-async function commitAt(directory: Directory, { operations }: Change, place: Place): Promise<PlaceOutcome> {
+async function commitAt(directory: Directory, { operations }: Change, place: EntryPlace): Promise<EpochOutcome> {
 	const { table, pause, now } = directory
 	const { entry, guard } = place
 	const begun = now()
@@ -124,7 +124,7 @@ async function commitAt(directory: Directory, { operations }: Change, place: Pla
 /** How a change ended in an epoch that is closed: its entry tells, and cannot be added any more. */
 async function endIn(
 	directory: Directory,
-	{ entry, epoch }: Place,
+	{ entry, epoch }: EntryPlace,
 	isUnanswered: boolean,
 ): Promise<{ readonly kind: 'done' | 'closed' }> {
 	if ((await directory.table.get(entry.key)) !== undefined) return { kind: 'done' }
@@ -154,7 +154,7 @@ async function requireKept(directory: Directory, epoch: number): Promise<void> {
  *
  * @returns false if an earlier copy was done already
  */
-async function withdraw(directory: Directory, { entry: { key }, guard, epoch }: Place): Promise<boolean> {
+async function withdraw(directory: Directory, { entry: { key }, guard, epoch }: EntryPlace): Promise<boolean> {
 	const outcome = await commitStep(directory, [insert(key, feedRow.properties({ kind: withdrawn })), ...guard])
 	if (outcome.kind === 'done') return true
 	const entry = await directory.table.get(key)

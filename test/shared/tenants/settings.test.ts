@@ -105,11 +105,13 @@ describe('the settings of this version', () => {
 		expect(settingsOf({ mode: 'relay', settings })).toEqual({
 			...{ hybridConnection: 'floor-2', agents: [guid], authorization: 'onPremises', patchAsPost: false },
 			history: 'names',
+			unknownAttributes: 'ignore',
 		})
 		expect(settingsOf({ mode: 'store', settings: {} })).toEqual({
 			authorization: 'onPremises',
 			patchAsPost: false,
 			history: 'names',
+			unknownAttributes: 'ignore',
 		})
 	})
 
