@@ -1,4 +1,5 @@
 import { cold } from './cold.ts'
+import { fill } from './fill.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
 import { traffic } from './traffic.ts'
@@ -6,8 +7,9 @@ import { worst } from './worst.ts'
 import { wrongTokens } from './wrong-tokens.ts'
 
 /** The benches by the word after `npm run bench --`. */
-const benches: Readonly<Record<string, () => Promise<void>>> = {
+const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
 	cold,
+	fill,
 	growth,
 	relay,
 	traffic,
@@ -15,9 +17,9 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
 	'wrong-tokens': wrongTokens,
 }
 
-const [name = 'traffic'] = process.argv.slice(2)
+const [name = 'traffic', only = ''] = process.argv.slice(2)
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
 if (bench === undefined) {
 	console.error(`error: there is no bench "${name}"\nhint: ${Object.keys(benches).join(', ')}`)
 	process.exitCode = 2
-} else await bench()
+} else await bench(only)

@@ -6,6 +6,8 @@ import { disconnectEntra } from './entra/disconnect.ts'
 import { provisionUser } from './entra/provision.ts'
 import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
+import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
+import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
@@ -69,6 +71,27 @@ export const commands: readonly Command[] = [
 		work: removeTenant,
 	}),
 	targetCommand({
+		words: 'index add',
+		parameters: ['NAME', 'PATH'],
+		options: ['unique'],
+		summary: 'let filters find users by an attribute in one request, such as employeeNumber',
+		work: addIndex,
+	}),
+	targetCommand({
+		words: 'index list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the indexes that were added to a tenant, with their state',
+		work: listIndexes,
+	}),
+	targetCommand({
+		words: 'index remove',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove an index that was added',
+		work: removeIndex,
+	}),
+	targetCommand({
 		words: 'token add',
 		parameters: ['NAME'],
 		options: ['scope', 'label'],
@@ -130,6 +153,20 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'declare a schema no longer; what is stored stays',
 		work: removeSchema,
+	}),
+	targetCommand({
+		words: 'schema observed',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the attributes that clients send and no schema declares',
+		work: listObserved,
+	}),
+	targetCommand({
+		words: 'schema adopt',
+		parameters: ['NAME', 'PATH...'],
+		options: [],
+		summary: 'declare such attributes, by path or by URN, with the types of what is stored',
+		work: adoptSchema,
 	}),
 	targetCommand({
 		words: 'export',

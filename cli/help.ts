@@ -37,6 +37,7 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	groups: ['on|off', 'whether Entra provisions groups (default on for a new job)'],
 	'fix-externalid': ['', 'in a job that exists, map externalId from objectId; Entra then writes every user anew'],
 	'dry-run': ['', 'only say what would be done'],
+	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

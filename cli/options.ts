@@ -34,6 +34,7 @@ export const declared = {
 	groups: { type: 'string' },
 	'fix-externalid': { type: 'boolean' },
 	'dry-run': { type: 'boolean' },
+	unique: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

@@ -8,6 +8,7 @@ import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
@@ -132,6 +133,7 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 	const { method } = request
 	requireKnownFormat(tenant.format)
 	requireKnownSettings(tenant)
+	requireKnownIndexes(tenant.indexes)
 	services.lastUses.note(tenant, credential)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
@@ -211,6 +213,7 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 		now,
 		elapsed: () => services.now() - now,
 		charge: turn.charge,
+		observe: (resourceType, found) => services.observations.note(tenant, resourceType, found),
 		fault: (error) => {
 			labels.error ??= loggable(error)
 			return fault(requestId)

@@ -7,13 +7,16 @@ import type { Fault } from '../shared/fault.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
+import { storeObserved } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
+import { advanceIndexes } from '../shared/tenants/advance-index.ts'
 import { feedOf, formats, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
@@ -21,6 +24,7 @@ import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
+import { type Observations, openObservations } from './observations.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
@@ -37,6 +41,8 @@ export type Services = {
 	readonly clients: Clients
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
+	/** Counts what clients send and no schema declares. */
+	readonly observations: Observations
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -50,6 +56,8 @@ export type Services = {
 		until: number,
 		report: (problem: Fault) => void,
 	) => Promise<TenantFormat | undefined>
+	/** Takes the tenant's own indexes further, as far as it is due, and answers how many users it has looked at. */
+	readonly advanceIndexes: (tenant: Tenant, until: number) => Promise<number>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Decides when the requests of tenants begin. */
@@ -100,6 +108,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 	})
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
+	const worker = ids('Operation')
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
@@ -109,10 +118,17 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 			later,
 		}),
+		observations: openObservations({
+			store: (tenant, seen) => storeObserved(tables.table(tenant.table, tenant.name), seen),
+			now,
+			later,
+		}),
 		open,
 		clients: rememberClients(),
 		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until, report) => advanceFormat({ tenants, tables, formats, now, until, report }, tenant),
+		advanceIndexes: (tenant, until) =>
+			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>

@@ -146,10 +146,10 @@ async function applicationOf(connecting: Connecting, directory: string): Promise
 	return created
 }
 
-type Place = Pick<EntraConnection, 'directory' | 'application' | 'job'> & { readonly templateId: string }
+type JobPlace = Pick<EntraConnection, 'directory' | 'application' | 'job'> & { readonly templateId: string }
 
 /** Gives Entra a token if it has none of ours that is accepted, and lets Entra try it before anything starts. */
-async function giveCredentials(connecting: Connecting, { templateId, ...place }: Place): Promise<void> {
+async function giveCredentials(connecting: Connecting, { templateId, ...place }: JobPlace): Promise<void> {
 	const { graph, target, tenant, plan, report } = connecting
 	const { application } = place
 	if (await hasCredential(target, tenant, place)) {
@@ -174,7 +174,7 @@ async function giveCredentials(connecting: Connecting, { templateId, ...place }:
 }
 
 /** Whether the token that this application was given is still accepted. */
-async function hasCredential(target: DeploymentTarget, { name, entra }: Tenant, place: Omit<Place, 'templateId'>) {
+async function hasCredential(target: DeploymentTarget, { name, entra }: Tenant, place: Omit<JobPlace, 'templateId'>) {
 	if (entra?.application !== place.application || entra.job !== place.job) return false
 	const tokens = await target.tokens.list(name)
 	const states = statesOf(tokens, Date.now())

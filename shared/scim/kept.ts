@@ -19,7 +19,7 @@ export type KeptValue = {
 const keptLimits = { names: 200, bytes: 16_384 } as const
 
 /** All that no schema declares. */
-function keptIn(type: ResourceType, values: AttributeValues): readonly KeptValue[] {
+export function keptIn(type: ResourceType, values: AttributeValues): readonly KeptValue[] {
 	const found: KeptValue[] = []
 	filterKept(type, values, (kept) => found.push(kept) > 0)
 	return found

@@ -24,6 +24,28 @@ export type ResourceType = {
 	readonly extensions: readonly Schema[]
 	/** Whether resources keep what no schema declares, and show it. */
 	readonly keepsUndeclared: boolean
+	/** The indexes that a tenant has of its own. */
+	readonly indexes?: readonly OwnIndex[]
+}
+
+/**
+ * An index of a tenant's own: users are found by an attribute as fast as by externalId. It has what it needs to know of
+ * the attribute, because the schema that declares the attribute may be removed before the index is.
+ */
+export type OwnIndex = {
+	/** No other index of the tenant ever had this name. */
+	readonly name: string
+	/** The place of the index in the rows of users, from 0 to 4. */
+	readonly slot: number
+	/** The attribute by its declared name. */
+	readonly path: AttributePath
+	readonly type: 'string' | 'integer'
+	readonly caseExact: boolean
+	readonly isUnique: boolean
+	/** Whether writers keep the rows of the index current. */
+	readonly isKept: boolean
+	/** Whether each user with a value has a row, so that filters may use the index. */
+	readonly isComplete: boolean
 }
 
 const enterpriseUserSchema: Schema = {

@@ -203,14 +203,19 @@ const isDone = (row: Row): boolean => feedRow.kind.of(row) !== withdrawn
 function entryOf(row: Row): ChangeEntry {
 	const operation = lastPartOf(row.RowKey)
 	if (kindOfId(operation) !== 'Operation') throw new Fault('a row of the feed is no entry')
-	const { kind, resourceType, id, changed, at } = epochEntryRow
-	const time = at.of(row)
+	const { kind, resourceType, id, changed } = epochEntryRow
 	return {
 		operation,
-		time: time === undefined ? timeOfId(operation) : Date.parse(time),
+		time: timeOf(row, operation),
 		kind: kind.of(row) as ChangeEntry['kind'], // sound: commit writes no other
 		resourceType: resourceType.of(row),
 		id: id.of(row),
 		changed: (changed.of(row) ?? '').split(' ').filter((name) => name !== ''),
 	}
+}
+
+/** Of an entry `c|` it is the time by which the feed is in order, as 0.1.0 says it, too. */
+function timeOf(row: Row, operation: string): number {
+	const at = row.RowKey.startsWith(feedRow.key('')) ? undefined : epochEntryRow.at.of(row)
+	return at === undefined ? timeOfId(operation) : Date.parse(at)
 }

@@ -4,6 +4,7 @@ import { groupType, type ResourceType, userType } from '../scim/resource-type.ts
 import { lookAtSpellings } from './resource/spellings.ts'
 import { dependsOnFolding, foldedProperties, foldingIn, indexKeysOf, resourceOf, rowsOf } from './rows/entity.ts'
 import { foldCaseOfFormat1 } from './rows/folding.ts'
+import { noEntries } from './rows/own-indexes.ts'
 import { kindOfKey, lastPartOf, resourceKey, userRow } from './rows/schema.ts'
 import { insert, merge, remove } from './table/batch.ts'
 import { after, within } from './table/key-range.ts'
@@ -128,8 +129,10 @@ async function foldOnce(
 ): Promise<{ readonly owner: string | undefined } | undefined> {
 	const resource = resourceOf(row)
 	if (foldingIn(row) === foldCase || !dependsOnFolding(type, resource)) return { owner: undefined }
-	const { index } = rowsOf(type, resource, { folding: foldCase, before: resource.attributes })
-	const keysBefore = indexKeysOf(type, resource, foldCaseOfFormat1)
+	// Rows of the tenant's own indexes have the folding of format 2 from the beginning, and stay.
+	const before = { attributes: resource.attributes, entries: noEntries }
+	const { index } = rowsOf(type, resource, { folding: foldCase, before })
+	const keysBefore = indexKeysOf(type, resource, { folding: foldCaseOfFormat1, entries: noEntries })
 	const keys = [...index.keys()].filter((key) => !keysBefore.includes(key))
 	const { guards, taken } = await lookAtSpellings(table, { type, resource, keys })
 	if (taken !== undefined) return { owner: taken.owner }

@@ -4,6 +4,7 @@ import { typeNames } from '../scim/resource-type.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
 import { finishGroupDeletion, finishUserDeletion } from './resource/delete.ts'
+import { settleSharedValue } from './resource/own-index.ts'
 import { foldAll } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
 import { type JobKind, jobKeys, jobOf, type LargeChange } from './rows/schema.ts'
@@ -63,6 +64,7 @@ async function jobsIn(directory: Directory, until: number): Promise<readonly Wor
 			const { kind, id, operation } = jobOf(RowKey)
 			if (kind === 'deletedGroup') jobs.push(() => finishGroupDeletion(directory, id, until))
 			else if (kind === 'deletedUser') jobs.push(() => finishUserDeletion(directory, id, until))
+			else if (kind === 'sharedValue') jobs.push(() => settleSharedValue(directory, { index: id, value: operation }))
 			else {
 				const change = changes.get(operation) ?? { groupId: id, operation, rows: new Set() }
 				changes.set(operation, change)

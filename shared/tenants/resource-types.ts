@@ -5,6 +5,7 @@ import type { ResourceTypes } from '../scim/resource-type.ts'
 import type { UndeclaredRule } from '../scim/undeclared-names.ts'
 import type { Properties } from '../storage/table/batch.ts'
 import type { Row } from '../storage/table/tables.ts'
+import { type IndexDefinitions, withIndexes } from './index-definition.ts'
 import { type SettingsHolder, settingsOf } from './settings.ts'
 
 // The schemas that a tenant declares are in the tenant's row. Each app keeps the row for a minute: so a declaration takes
@@ -16,6 +17,9 @@ export type StoredSchemas = readonly string[]
 
 /** A tenant, as far as its schemas go. */
 type SchemaHolder = SettingsHolder & { readonly schemas: StoredSchemas }
+
+/** A tenant, as far as its resource types go. */
+type TypesHolder = SchemaHolder & { readonly indexes: IndexDefinitions }
 
 const partSize = 65_536
 /** JSON takes less than a mebibyte, so that a damaged row cannot fill the memory. */
@@ -53,8 +57,15 @@ type CompiledSchemas = { readonly schemas: readonly OwnSchema[]; readonly types:
 /** Compiled once for each time that the row is read. */
 const compiled = new WeakMap<SchemaHolder, CompiledSchemas>()
 
-/** The resource types of a tenant, with the tenant's own schemas. @throws ScimError 503 if the stored schemas are damaged */
-export const typesOf = (tenant: SchemaHolder): ResourceTypes => compiledOf(tenant).types
+/**
+ * The resource types of a tenant, with the tenant's own schemas and indexes.
+ *
+ * @throws ScimError 503 if the stored schemas are damaged
+ */
+export function typesOf(tenant: TypesHolder): ResourceTypes {
+	const { types } = compiledOf(tenant)
+	return { ...types, User: withIndexes(types.User, tenant.indexes) }
+}
 
 /** The schemas that a tenant declares. @throws ScimError 503 if the stored schemas are damaged */
 export const schemasOf = (tenant: SchemaHolder): readonly OwnSchema[] => compiledOf(tenant).schemas

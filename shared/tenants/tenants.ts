@@ -8,6 +8,7 @@ import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retr
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { type EntraConnection, entraConnectionOf } from './entra-connection.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
+import { type IndexDefinition, type IndexDefinitions, indexesOf, indexProperties } from './index-definition.ts'
 import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
 import { type StoredSettings, settingsOfNew } from './settings.ts'
 
@@ -27,6 +28,8 @@ export type Tenant = {
 	readonly entra?: EntraConnection
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
+	/** The indexes that the tenant has of its own. */
+	readonly indexes: IndexDefinitions
 }
 
 export type Tenants = {
@@ -74,6 +77,17 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/**
+	 * Gives a tenant other indexes if `revise` answers some; `revise` is called again if another process came first. Answers
+	 * the tenant as it is then.
+	 *
+	 * @param revise is not called if this version cannot read the indexes
+	 */
+	updateIndexes(
+		name: string,
+		revise: (indexes: readonly IndexDefinition[], tenant: Tenant) => readonly IndexDefinition[] | undefined,
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Deletes a tenant and its table. The row goes last, so that a deletion that failed can be done again.
@@ -210,6 +224,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
 				schemas: [],
+				indexes: [],
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -278,6 +293,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateIndexes(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const indexes = tenant.indexes === 'unknown' ? undefined : revise(tenant.indexes, tenant)
+				if (indexes === undefined) return tenant
+				// If no answer came, the next look at the row tells whether it was done.
+				const outcome = await table.transaction([merge(name, indexProperties(indexes), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, indexes } : undefined
+			})
+		},
+
 		async deleteTenant(name) {
 			const tenant = await read(name)
 			forget(name)
@@ -298,7 +328,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, schemas: _, entra: __, ...properties } = tenant
+	const { name, settings, format, indexes: _indexes, schemas: _schemas, entra: _entra, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -345,5 +375,6 @@ function tenantOf(row: Row): Tenant {
 		format,
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
+		indexes: indexesOf(row),
 	}
 }

@@ -118,3 +118,54 @@ describe('GET /Changes', () => {
 		})
 	})
 })
+
+describe('GET /Changes of a tenant whose feed has epochs', () => {
+	/** Time by which the host may close the next epoch. */
+	const passSecond = () => vi.advanceTimersByTime(1000)
+
+	test('lists a change at once, with the time at which it was made', async () => {
+		vi.useFakeTimers({ toFake: ['Date', 'performance'] })
+		const tenant = await newHost({ format: 2 })
+		const joy = (await tenant.create('/Users', { userName: 'joy' })).id
+		const first = await changes(tenant)
+		expect(first).toMatchObject({ itemsPerPage: 1, nextCursor: '000000000001-~' })
+		passSecond()
+		await patch(tenant, `/Users/${joy}`, { op: 'replace', path: 'active', value: false })
+		const made = new Date().toISOString()
+		passSecond()
+		const second = await changes(tenant, `?cursor=${first.nextCursor}`)
+		expect(second.changes).toEqual([
+			{
+				...{ id: expect.any(String), timestamp: made, operation: 'update', attributes: ['active'] },
+				...{ resourceType: 'User', resourceId: joy, $ref: `${tenant.baseUrl}/Users/${joy}` },
+			},
+		])
+		passSecond()
+		await tenant.request('DELETE', `/Users/${joy}`)
+		passSecond()
+		const third = await changes(tenant, `?cursor=${second.nextCursor}`)
+		expect(third.changes).toMatchObject([{ operation: 'delete', leftGroups: [] }])
+		expect(await changes(tenant, `?cursor=${third.nextCursor}`)).toMatchObject({
+			...{ itemsPerPage: 0, nextCursor: third.nextCursor },
+		})
+	})
+
+	test('goes on at a cursor of the time before epochs', async () => {
+		vi.useFakeTimers({ toFake: ['Date', 'performance'] })
+		const tenant = await newHost()
+		const joy = (await tenant.create('/Users', { userName: 'joy' })).id
+		await tenant.create('/Users', { userName: 'ann' })
+		// Ids never go back in time, and earlier tests have set the clock to the future.
+		vi.setSystemTime(Date.now() + 3_600_000)
+		const first = await changes(tenant, '?count=1')
+		expect(first.nextCursor).toMatch(/^[0-9a-f]{32}$/)
+		await tenant.setFormat(2)
+		minuteLater()
+		await tenant.request('DELETE', `/Users/${joy}`)
+		const second = await changes(tenant, `?count=1&cursor=${first.nextCursor}`)
+		expect(second).toMatchObject({ itemsPerPage: 1, nextCursor: expect.stringMatching(/^[0-9a-f]{32}$/) })
+		passSecond()
+		const third = await changes(tenant, `?cursor=${second.nextCursor}`)
+		expect(third).toMatchObject({ nextCursor: '000000000001-~', changes: [{ operation: 'delete', resourceId: joy }] })
+	})
+})

@@ -14,6 +14,7 @@ import { parseOwnSchemas } from '../../shared/scim/own-schema.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import type { Pause } from '../../shared/storage/table/retry.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
+import type { IndexDefinition } from '../../shared/tenants/index-definition.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
@@ -42,6 +43,8 @@ export type Host = {
 	readonly events: readonly RequestEvent[]
 	/** Counts the requests to the table service, of all tenants. */
 	readonly meter: Meter
+	/** Gives the tenant's data another format. The host learns it within a minute. */
+	setFormat(number: number): Promise<void>
 	/** Sends one request. `path` is below the base URL and is sent unchanged. */
 	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
 	/** The tenant's directory, as the app opens it. */
@@ -69,8 +72,11 @@ type Options = {
 }
 
 type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>> & {
+	/** The format of the tenant's data; that of new tenants if left out. */
+	readonly format?: number
 	/** Documents of the tenant's own schemas. */
 	readonly schemas?: unknown
+	readonly indexes?: readonly IndexDefinition[]
 }
 
 /** Starts the loopback host on an emulated table service for a test file. Each call of the result creates a tenant. */
@@ -123,6 +129,8 @@ export function useHost({
 		mode = 'store',
 		settings = mode === 'store' ? { unknownAttributes: 'ignore' } : {},
 		schemas,
+		indexes,
+		format,
 	} = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++made}`
@@ -133,10 +141,15 @@ export function useHost({
 		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
 		const { tenants, open } = services
+		const setFormat = async (number: number): Promise<void> => {
+			await tenants.updateFormat(name, () => ({ number, stage: 'complete', since: 0, position: '' }))
+		}
+		if (format !== undefined) await setFormat(format)
 		const declare: Host['declare'] = async (documents) => {
 			await tenants.updateSchemas(name, () => (documents === undefined ? [] : parseOwnSchemas(documents)))
 		}
 		if (schemas !== undefined) await declare(schemas)
+		if (indexes !== undefined) await services.tenants.updateIndexes(name, () => indexes)
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
 			send(`${baseUrl}${path}`, { method, token, ...options })
@@ -147,6 +160,7 @@ export function useHost({
 				return events.filter(({ tenant }) => tenant === name)
 			},
 			meter,
+			setFormat,
 			request,
 			declare,
 			async directory() {

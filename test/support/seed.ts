@@ -1,5 +1,5 @@
-import type { ResourceId } from '../../shared/scim/resource.ts'
-import { userType } from '../../shared/scim/resource-type.ts'
+import type { AttributeValues, ResourceId } from '../../shared/scim/resource.ts'
+import { type ResourceType, userType } from '../../shared/scim/resource-type.ts'
 import { create } from '../../shared/storage/resource/create.ts'
 import {
 	type CountDifference,
@@ -15,6 +15,12 @@ import type { Table } from '../../shared/storage/table/tables.ts'
 import type { TestDirectory } from './directory.ts'
 import type { TableService } from './simulator/table-service.ts'
 
+type SeedOptions = {
+	readonly type?: ResourceType
+	/** What a user has besides a userName, by its number from 0. */
+	readonly attributesOf?: (index: number) => AttributeValues
+}
+
 /**
  * Creates many users in an empty directory and folds their count. The product code makes the rows. Unlike the product,
  * this writes the rows of many users in one transaction, or loads them into a simulator, and folds the count first.
@@ -23,6 +29,7 @@ export async function seedUsers(
 	{ table, tenant, ids }: Pick<TestDirectory, 'table' | 'tenant' | 'ids'>,
 	count: number,
 	simulator?: TableService,
+	{ type = userType, attributesOf = () => ({}) }: SeedOptions = {},
 ): Promise<readonly ResourceId[]> {
 	const rows = simulator === undefined ? sortedRows(table) : loadedRows(simulator, tenant)
 	const differences: CountDifference[] = []
@@ -42,7 +49,9 @@ export async function seedUsers(
 	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, ...limits, ...withoutEpochs }
 	const userIds: ResourceId[] = []
 	for (let index = 0; index < count; index++) {
-		userIds.push((await create(directory, userType, { attributes: { userName: `seeded-${index}` } })).id)
+		userIds.push(
+			(await create(directory, type, { attributes: { userName: `seeded-${index}`, ...attributesOf(index) } })).id,
+		)
 	}
 	await rows.end()
 	const histogram = withDifferences(emptyHistogram, differences)

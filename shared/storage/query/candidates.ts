@@ -6,7 +6,7 @@ import { type GroupHeadings, groupHeadings } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
 import { lookupKeys } from '../rows/indexes.ts'
-import { groupRow, resourceKey } from '../rows/schema.ts'
+import { groupRow, resourceKey, userRow } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
@@ -113,7 +113,7 @@ const batchWeight = 32
 
 /** A compressed row may be 1 MiB of JSON. So may a user whom an index row only names; such a group is mostly small. */
 const weightOf = (type: ResourceType, row: Row): number =>
-	isCompressed(row) ? 16 : isWhole(row) ? 0 : type.name === 'User' ? 4 : 1
+	isCompressed(row) ? batchWeight : isWhole(row) ? 0 : type.name === 'User' ? 8 : 1
 
 function batchesOf(type: ResourceType, rows: readonly Row[]): readonly (readonly Row[])[] {
 	const batches: Row[][] = []
@@ -137,11 +137,11 @@ async function* indexRows(
 	start: string,
 ): AsyncGenerator<readonly Row[]> {
 	const keys = lookupKeys(index, value)
+	const pagesOf = (key: string) =>
+		index.own?.isUnique ? ownRows(table.pages(within(key)), start) : table.pages(rangeAfter(key, start))
 	let found = 0
 	for (let pass = 1; found === 0 && pass <= Math.min(keys.length, 2); pass++) {
-		const pages = index.unique
-			? rowsOfKeys(table, keys)
-			: mergedById(keys.map((key) => table.pages(rangeAfter(key, start))))
+		const pages = index.unique ? rowsOfKeys(table, keys) : mergedById(keys.map(pagesOf))
 		for await (const rows of pages) {
 			found += rows.length
 			yield rows
@@ -156,6 +156,11 @@ async function* rowsOfKeys(table: Table, keys: readonly string[]): AsyncGenerato
 	if (rows.length > 0) yield [...byIds.values()].sort(byId)
 }
 
+/** The copies of a unique index that follow an id. A value that several users have has a row that is no copy, too. */
+async function* ownRows(pages: AsyncGenerator<readonly Row[]>, start = ''): AsyncGenerator<readonly Row[]> {
+	for await (const rows of pages) yield rows.filter((row) => userRow.id.isIn(row) && idOf(row) > start)
+}
+
 /**
  * Each resource once, although several of its values may have the prefix. The spelling of format 2 is read last, because
  * rows move to it.
@@ -163,7 +168,8 @@ async function* rowsOfKeys(table: Table, keys: readonly string[]): AsyncGenerato
 async function* prefixRows(table: Table, { index, prefixes }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
 	const ids = new Set<string>()
 	for (const prefix of prefixes.toReversed()) {
-		for await (const rows of table.pages(within(`${index.prefix}${prefix}`))) {
+		const pages = table.pages(within(`${index.prefix}${prefix}`))
+		for await (const rows of index.own?.isUnique ? ownRows(pages) : pages) {
 			yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
 		}
 	}
@@ -200,8 +206,7 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 	const isBefore = need.length > 0 && (type.name === 'User' || rows.every(isWhole))
 	const before = isBefore ? await linksOfRows(reader, rows) : undefined
 	for (const some of batchesOf(type, rows)) {
-		const whole = await inParallel(some, (row) => wholeRow(reader.directory.table, type, row))
-		const existing = whole.filter((row) => row !== undefined).map(resourceIn)
+		const existing = await resourcesIn(reader, some)
 		if (before !== undefined) yield existing.map((resource) => ({ ...resource, ...before.get(resource.id) }))
 		else if (need.length > 0) yield await linked(reader, existing)
 		else
@@ -209,6 +214,11 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 				? existing.map((resource) => ({ ...resource, ...provedLink(type, source) }))
 				: existing
 	}
+}
+
+async function resourcesIn({ directory, plan: { type } }: CandidateReader, rows: readonly Row[]) {
+	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
+	return whole.filter((row) => row !== undefined).map(resourceIn)
 }
 
 const linked = <R extends LinkOwner>(

@@ -7,10 +7,12 @@ import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { indexKeysOf, rowsOf } from '../rows/entity.ts'
 import { type Folding, foldingOf } from '../rows/folding.ts'
+import { noEntries } from '../rows/own-indexes.ts'
 import { existenceRow, groupRow, kindOfKey, letterOf } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
+import { settleSharedValue, sharedValueIn } from './own-index.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
 import { guardSpellings } from './spellings.ts'
 
@@ -28,7 +30,10 @@ export async function create(directory: Directory, type: ResourceType, draft: Dr
 	return created
 }
 
-/** Undefined if another process has stopped the preparation of the members, or has stored the same unique value. */
+/**
+ * Undefined if another process has stopped the preparation of the members, or has stored the same unique value; or if a
+ * value has just become free.
+ */
 async function createOnce(
 	directory: Directory,
 	type: ResourceType,
@@ -40,7 +45,7 @@ async function createOnce(
 	const guards = await guardSpellings(directory.table, {
 		type,
 		resource: draft,
-		keys: indexKeysOf(type, draft, folding),
+		keys: indexKeysOf(type, draft, { folding, entries: noEntries }),
 	})
 	const commitment = await commitWithMembers(
 		directory,
@@ -64,7 +69,10 @@ async function createOnce(
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) throw new Fault(`creating met ${outcome.kind} at a row ${kindOfKey(failed.key)}`)
 	if (refusal.scimType !== 'uniqueness') throw refusal
-	throw naming(ownerIn(await directory.table.get(failed.key)), type, refusal)
+	const row = await directory.table.get(failed.key)
+	const shared = sharedValueIn(row)
+	if (shared !== undefined && (await settleSharedValue(directory, shared))) return undefined
+	throw naming(ownerIn(row), type, refusal)
 }
 
 function creationOf(

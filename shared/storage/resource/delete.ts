@@ -13,6 +13,7 @@ import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { foldingIn, indexKeysOf, resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
+import { noEntries } from '../rows/own-indexes.ts'
 import {
 	deletedGroupRow,
 	deletedUserRow,
@@ -82,7 +83,9 @@ async function deleteUser(
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
-			...indexKeysOf(type, resource, foldingIn(row)).map((key) => remove(key)),
+			...indexKeysOf(type, resource, { folding: foldingIn(row), entries: userRow.entries.of(row) }).map((key) =>
+				remove(key),
+			),
 		]
 		const gone = { before: wholeOf(resource), replaced: resource.version }
 		if (4 * groupIds.length <= maxOperations(directory) - own.length - 1) {
@@ -236,7 +239,7 @@ async function deleteGroup(
 				remove(row.RowKey, etagOf(row)),
 				remove(existenceRow.key(id)),
 				remove(membersUnlockedRow.key(id)),
-				...indexKeysOf(type, resource, foldingIn(row)).map((key) => remove(key)),
+				...indexKeysOf(type, resource, { folding: foldingIn(row), entries: noEntries }).map((key) => remove(key)),
 				countBy(type, { operation, id, difference: -1 }),
 				insert(deletedGroupRow.key(id), deletedGroupRow.properties({ operation: kept })),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.

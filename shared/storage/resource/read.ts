@@ -8,6 +8,7 @@ import type { Directory } from '../rows/directory.ts'
 import { foldingIn, resourceOf } from '../rows/entity.ts'
 import type { Folding } from '../rows/folding.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
+import { type IndexEntries, noEntries } from '../rows/own-indexes.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
 import { attempts, tooContended } from '../table/retry.ts'
 import { etagOf, type Row, type Table } from '../table/tables.ts'
@@ -40,6 +41,8 @@ export type ResourceState = {
 	readonly etag: string
 	/** The folding of the keys and columns that the resource has now. */
 	readonly folding: Folding
+	/** Of a user. */
+	readonly entries: IndexEntries
 	/** The operation that last wrote the row whole. */
 	readonly replaced: string
 	/** Of a group. */
@@ -66,6 +69,7 @@ export async function readForChange(
 		resource: { ...resourceOf(row), ...(groups && { groups }) },
 		etag: etagOf(row),
 		folding: foldingIn(row),
+		entries: userRow.entries.of(row),
 		replaced: userRow.version.of(row),
 	}
 }
@@ -79,6 +83,7 @@ async function readGroupForChange(table: Table, id: string, include: Include): P
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
 		folding: foldingIn(row),
+		entries: noEntries,
 		replaced: groupRow.attributesVersion.of(row),
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}

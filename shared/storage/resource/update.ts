@@ -21,10 +21,12 @@ import { type Directory, timestamp } from '../rows/directory.ts'
 import { indexKeysOf, rowsOf } from '../rows/entity.ts'
 import { type Folding, foldingOf } from '../rows/folding.ts'
 import { indexedValues, indexesOf, valuesOf } from '../rows/indexes.ts'
+import { noEntries } from '../rows/own-indexes.ts'
 import { groupRow } from '../rows/schema.ts'
 import { insert, type Operation, remove, replace, upsert } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
+import { settleSharedValue, sharedValueIn } from './own-index.ts'
 import { type Include, type ResourceState, readForChange } from './read.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
 import { guardSpellings } from './spellings.ts'
@@ -101,8 +103,9 @@ async function store(
 	const names = changedNames(state.resource.attributes, attributes)
 	const isTogether = names.length > 0 && !isEmpty(members)
 	const folding = foldingAfter(directory, type, state, attributes)
-	const keysBefore = indexKeysOf(type, state.resource, state.folding)
-	const keys = indexKeysOf(type, { id, attributes }, folding).filter((key) => !keysBefore.includes(key))
+	const keysBefore = indexKeysOf(type, state.resource, { folding: state.folding, entries: noEntries })
+	const keysAfter = indexKeysOf(type, { id, attributes }, { folding, entries: noEntries })
+	const keys = keysAfter.filter((key) => !keysBefore.includes(key))
 	const guards = await guardSpellings(directory.table, { type, resource: { id, attributes }, keys })
 	const commitment = await commitWithMembers(
 		directory,
@@ -135,8 +138,11 @@ async function store(
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) return 'retry'
 	// An update of the same resource that came first may have put the value there.
-	const owner = ownerIn(await directory.table.get(failed.key))
+	const row = await directory.table.get(failed.key)
+	const owner = ownerIn(row)
 	if (owner === id) return 'retry'
+	const shared = sharedValueIn(row)
+	if (shared !== undefined && (await settleSharedValue(directory, shared))) return 'retry'
 	throw naming(owner, type, refusal)
 }
 
@@ -162,12 +168,15 @@ type ReplacementPart = MembersPart & { readonly isTogether: boolean; readonly fo
 
 function replacementOf(
 	type: ResourceType,
-	{ resource: before, etag, folding, group }: ResourceState,
+	{ resource: before, etag, folding, entries, group }: ResourceState,
 	resource: StoredResource,
 	part: ReplacementPart,
 ): readonly Operation[] {
-	const { key, properties, index } = rowsOf(type, resource, { folding: part.folding, before: before.attributes })
-	const keysBefore = new Set(indexKeysOf(type, before, folding))
+	const { key, properties, index } = rowsOf(type, resource, {
+		folding: part.folding,
+		before: { attributes: before.attributes, entries },
+	})
+	const keysBefore = new Set(indexKeysOf(type, before, { folding, entries }))
 	const keys = [...index.keys()]
 	const moved = [
 		...[...keysBefore].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),

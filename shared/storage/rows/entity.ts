@@ -6,8 +6,9 @@ import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
 import { type Folding, foldCaseOfFormat1, foldingOf } from './folding.ts'
-import { groupReferenceRow, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
+import { groupReferenceRow, type Index, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
 import { hasJson, isLong, maxJsonBytes, parseStored } from './json-text.ts'
+import { type EntriesBefore, entriesOf, entryKeys, type IndexEntries, noEntries } from './own-indexes.ts'
 import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -19,8 +20,8 @@ export type ResourceRows = {
 
 export type RowOptions = {
 	readonly folding: Folding
-	/** The attributes that the resource has now: one that is over the limit already may stay so. */
-	readonly before?: AttributeValues
+	/** What the resource has now: one that is over the limit already may stay so. */
+	readonly before?: EntriesBefore
 }
 
 /**
@@ -31,12 +32,13 @@ export type RowOptions = {
  */
 export function rowsOf(type: ResourceType, resource: StoredResource, { folding, before }: RowOptions): ResourceRows {
 	const json = JSON.stringify(resource.attributes)
-	requireSize(json, before)
+	requireSize(json, before?.attributes)
+	const entries = entriesOf(type, resource, before)
 	const { properties, copy } = type.name === 'Group' ? groupProperties(resource, json) : userProperties(resource, json)
 	return {
 		key: resourceKey(type, resource.id),
-		properties: { ...properties, ...foldedProperties(type, resource, folding) },
-		index: new Map(indexKeysOf(type, resource, folding).map((key) => [key, copy])),
+		properties: { ...properties, ...foldedProperties(type, resource, folding), ...userRow.properties({ entries }) },
+		index: new Map(indexKeysOf(type, resource, { folding, entries }).map((key) => [key, copy])),
 	}
 }
 
@@ -52,7 +54,7 @@ export function dependsOnFolding(type: ResourceType, resource: StoredResource): 
 	const [one, other] = [1, 2]
 		.map(foldingOf)
 		.map((folding) => [
-			...indexKeysOf(type, resource, folding),
+			...indexKeysOf(type, resource, { folding, entries: noEntries }),
 			...Object.values(columnProperties(type, resource.attributes, folding)),
 		])
 	return !isDeepStrictEqual(one, other)
@@ -95,19 +97,41 @@ function groupProperties({ id, version, created, lastModified }: StoredResource,
 
 const maxEmails = 20
 
+/** What tells the keys of a resource's index rows, beside its attributes. */
+export type IndexOptions = {
+	/** The folding of the indexes that every tenant has. */
+	readonly folding: Folding
+	readonly entries: IndexEntries
+}
+
 /** The keys of the index rows that lead to a resource. */
 export function indexKeysOf(
 	type: ResourceType,
 	{ id, attributes }: Pick<StoredResource, 'id' | 'attributes'>,
-	folding: Folding,
+	{ folding, entries }: IndexOptions,
 ): readonly string[] {
-	return indexesOf(type).flatMap((index) => {
+	const keysOf = (index: Index): readonly string[] => {
 		const keys = [...new Set(valuesOf(index, attributes).map((value) => indexKey(index, value, { id, folding })))]
 		// A user and all its index rows, old and new, are changed in one transaction of 100 operations.
 		if (keys.length > maxEmails) {
 			throw invalidValue(`${index.attribute.name}: ${keys.length} different values; the limit is ${maxEmails}`)
 		}
 		return keys
+	}
+	return [...indexesOf(type).flatMap(keysOf), ...entryKeys(entries)]
+}
+
+/** What a row of an index holds of a user, by the user's own row. */
+export function copyOf(row: Row): Properties {
+	const id = idOf(row)
+	if (isLong(row)) return userCopyRow.properties({ id, isReference: true })
+	const { version, created, lastModified, attributes } = userRow
+	return userRow.properties({
+		id,
+		version: version.of(row),
+		created: created.of(row),
+		lastModified: lastModified.of(row),
+		attributes: attributes.of(row),
 	})
 }
 

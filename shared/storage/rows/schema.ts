@@ -1,8 +1,10 @@
 import { Fault } from '../../fault.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
+import type { Properties } from '../table/batch.ts'
 import { histogram } from './count-histogram.ts'
 import { jsonText, packedText } from './json-text.ts'
-import { flag, integer, optionalText, rowKind, text } from './row-kind.ts'
+import { type IndexEntries, maxOwnIndexes } from './own-indexes.ts'
+import { type Column, flag, integer, optionalText, rowKind, text } from './row-kind.ts'
 
 // Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
 // partition, so that one transaction can change any of them together. `|` separates the parts of a key and sorts after
@@ -16,11 +18,32 @@ const content = {
 	isFoldedAnew: flag('nf', 'keys and columns are folded as in format 2; only if format 1 folds a value in another way'),
 }
 
+const entryProperty = (slot: number): string => `o${slot}`
+
+const entryProperties = Array.from({ length: maxOwnIndexes }, (_, slot) => entryProperty(slot))
+
+/** The property of a user's row that has the entry of one index. An empty text removes the entry. */
+export const withEntry = (slot: number, key: string): Properties => ({ [entryProperty(slot)]: key })
+
+/** The keys of a user's rows in the tenant's own indexes, a property for each slot. An empty text stands for none. */
+const entries: Column<IndexEntries> = {
+	stored: 'o0',
+	meaning: "the key of the user's row in the first of the tenant's own indexes; `o1` to `o4` those in the others",
+	isIn: (row) => entryProperties.some((property) => row[property] !== undefined),
+	of: (row) =>
+		entryProperties.map((property) => {
+			const value = row[property]
+			return typeof value === 'string' && value !== '' ? value : undefined
+		}),
+	properties: (values) =>
+		Object.fromEntries(values.flatMap((value, slot) => (value === undefined ? [] : [[entryProperty(slot), value]]))),
+}
+
 export const userRow = rowKind({
 	parts: ['user'],
 	key: (id) => `u|${id}`,
 	meaning: 'A user.',
-	columns: { ...content, version: text('v', 'the version: the operation that last changed the user') },
+	columns: { ...content, version: text('v', 'the version: the operation that last changed the user'), entries },
 })
 
 export const groupRow = rowKind({
@@ -40,7 +63,7 @@ export const groupRow = rowKind({
 export const resourceRows = { User: userRow, Group: groupRow } as const satisfies Record<ResourceType['name'], unknown>
 
 /** The key of a resource's own row. */
-export const resourceKey = ({ name }: ResourceType, id: string): string => resourceRows[name].key(id)
+export const resourceKey = ({ name }: Pick<ResourceType, 'name'>, id: string): string => resourceRows[name].key(id)
 
 /** The existence row of a resource sorts before the memberships of a user, which begin with the same parts. */
 export const existenceRow = rowKind({
@@ -199,6 +222,14 @@ export const deletedGroupRow = rowKind({
 	columns: { operation: optionalText('op', 'the deletion, if the ledger keeps the members') },
 })
 
+/** The job of a value of a unique own index that several users have, until one of them at most has it. */
+export const sharedValueRow = rowKind({
+	parts: ['index', 'value'],
+	key: (index, value) => `j|ov|${index}|${value}`,
+	meaning: 'A value of a unique index of the tenant that several users had before the index was there.',
+	columns: {},
+})
+
 export const deletedUserRow = rowKind({
 	parts: ['user'],
 	key: (userId) => `j|du|${userId}`,
@@ -254,6 +285,22 @@ export const lastUseRow = rowKind({
 	columns: { used: text('at', 'the time: RFC 3339, UTC') },
 })
 
+export const undeclaredRow = rowKind({
+	parts: ['letter', 'path'],
+	key: (letter, path) => `w|${letter}|${path}`,
+	meaning: 'A path that clients have sent for users (`u`) or groups (`g`), and that no schema declares.',
+	columns: {
+		path: text('p', 'the path as the client sent it'),
+		types: text('ty', 'the JSON types of its values, separated by blanks'),
+		count: integer('n', 'how many requests had it; each process adds at most once a minute'),
+		first: text('fs', 'the first time: RFC 3339, UTC'),
+		last: text('ls', 'the last time'),
+	},
+})
+
+/** All rows of a type's undeclared paths. */
+export const undeclaredKeys = 'w|'
+
 /** All rows of the count of a type. */
 export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
 
@@ -278,10 +325,11 @@ export type KeyKind =
 	| 'index'
 	| 'spellings'
 	| 'credential'
+	| 'undeclared'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
-export type JobKind = 'deletedGroup' | 'deletedUser' | 'prepared' | 'committed' | 'slice'
+export type JobKind = 'deletedGroup' | 'deletedUser' | 'sharedValue' | 'prepared' | 'committed' | 'slice'
 
 const kinds: Readonly<Record<string, KeyKind>> = {
 	u: 'user',
@@ -297,8 +345,10 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	x: 'index',
 	y: 'index',
 	o: 'credential',
+	w: 'undeclared',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
+	'j|ov': 'sharedValue',
 	'j|gp': 'prepared',
 	'j|gm': 'committed',
 	'j|gi': 'slice',
@@ -321,7 +371,7 @@ export function kindOfKey(key: string): KeyKind {
 /** All rows of jobs. */
 export const jobKeys = 'j|'
 
-/** What the key of a job names: the user or the group, and the operation of a large change. */
+/** What the key of a job names: the user or the group, and the operation of a large change; or an index and a value. */
 export type Job = { readonly kind: JobKind; readonly id: string; readonly operation: string }
 
 /** @param key of a row of a job */
