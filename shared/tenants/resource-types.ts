@@ -3,6 +3,7 @@ import { unavailable } from '../scim/error.ts'
 import { keepingUndeclared, type OwnSchema, parseOwnSchemas, requireTogether, typesWith } from '../scim/own-schema.ts'
 import type { ResourceTypes } from '../scim/resource-type.ts'
 import type { UndeclaredRule } from '../scim/undeclared-names.ts'
+import { withGroupsByDefault } from '../scim/user-groups.ts'
 import type { Properties } from '../storage/table/batch.ts'
 import type { Row } from '../storage/table/tables.ts'
 import { type IndexDefinitions, withIndexes } from './index-definition.ts'
@@ -82,9 +83,13 @@ function compiledOf(tenant: SchemaHolder): CompiledSchemas {
 
 function compile(tenant: SchemaHolder): CompiledSchemas {
 	const schemas = tenant.schemas.length === 0 ? [] : read(tenant.schemas)
-	const types = typesWith(schemas)
-	return { schemas, types: ruleOf(tenant) === 'keep' ? keepingUndeclared(types) : types }
+	const declared = typesWith(schemas)
+	const types = ruleOf(tenant) === 'keep' ? keepingUndeclared(declared) : declared
+	return { schemas, types: hasGroupsByDefault(tenant) ? { ...types, User: withGroupsByDefault(types.User) } : types }
 }
+
+const hasGroupsByDefault = (tenant: SettingsHolder): boolean =>
+	tenant.mode === 'store' && settingsOf(tenant).userGroups === 'default'
 
 function read(stored: StoredSchemas): readonly OwnSchema[] {
 	try {

@@ -24,6 +24,8 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** Whether clients may get access tokens for the tenant. */
+	readonly hasClients?: true
 	/** The provisioning job in Entra that `rollcall connect entra` has made. */
 	readonly entra?: EntraConnection
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
@@ -77,6 +79,9 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/** Notes whether clients may get access tokens for a tenant. */
+	noteClients(name: string, hasClients: boolean): Promise<void>
 
 	/**
 	 * Gives a tenant other indexes if `revise` answers some; `revise` is called again if another process came first. Answers
@@ -293,6 +298,15 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async noteClients(name, hasClients) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			await untilAnswered(tables.pause, async () => {
+				const outcome = await table.transaction([merge(name, { clients: hasClients })])
+				return outcome.kind === 'unknown' ? undefined : true
+			})
+		},
+
 		async updateIndexes(name, revise) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -328,7 +342,8 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, indexes: _indexes, schemas: _schemas, entra: _entra, ...properties } = tenant
+	const { name, settings, format, hasClients: _hasClients, ...rest } = tenant
+	const { indexes: _indexes, schemas: _schemas, entra: _entra, ...properties } = rest
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -350,6 +365,7 @@ const tenantRow = z.object({
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
+	clients: z.boolean().default(false),
 	entra: z.string().optional(),
 })
 
@@ -366,13 +382,14 @@ const newerRow = tenantRow.extend({
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, entra = '', ...properties } = columns.parse(row)
+	const { RowKey, settings, clients, entra = '', ...properties } = columns.parse(row)
 	const connection = entraConnectionOf(entra)
 	return {
 		name: RowKey,
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		...(clients && { hasClients: true }),
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
 		indexes: indexesOf(row),

@@ -11,10 +11,11 @@ import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
 import type { DecidingLinks } from './deciding-links.ts'
-import { byId, mergedById } from './merged-by-id.ts'
+import { mergedById } from './merged-by-id.ts'
 import type { SizedResource } from './order.ts'
 import { type LinkOwner, type Links, withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
+import { uniqueRows } from './unique-rows.ts'
 
 /** `pendingChange` is a column of a group's row, `size` the length of the JSON in the row. */
 type RowResource = StoredResource & { readonly pendingChange?: string; readonly size: number }
@@ -136,24 +137,23 @@ async function* indexRows(
 	{ index, value }: SourceOf<'index'>,
 	start: string,
 ): AsyncGenerator<readonly Row[]> {
+	if (index.unique) {
+		const rows = await uniqueRows(table, index, value)
+		if (rows.length > 0) yield rows
+		return
+	}
 	const keys = lookupKeys(index, value)
-	const pagesOf = (key: string) =>
-		index.own?.isUnique ? ownRows(table.pages(within(key)), start) : table.pages(rangeAfter(key, start))
+	if (index.own?.isUnique) {
+		for (const key of keys) yield* ownRows(table.pages(within(key)), start)
+		return
+	}
 	let found = 0
 	for (let pass = 1; found === 0 && pass <= Math.min(keys.length, 2); pass++) {
-		const pages = index.unique ? rowsOfKeys(table, keys) : mergedById(keys.map(pagesOf))
-		for await (const rows of pages) {
+		for await (const rows of mergedById(keys.map((key) => table.pages(rangeAfter(key, start))))) {
 			found += rows.length
 			yield rows
 		}
 	}
-}
-
-/** Each resource once, although its row may have moved between two of the reads. */
-async function* rowsOfKeys(table: Table, keys: readonly string[]): AsyncGenerator<readonly Row[]> {
-	const rows = (await inParallel(keys, (key) => table.get(key))).filter((row) => row !== undefined)
-	const byIds = new Map(rows.map((row) => [idOf(row), row]))
-	if (rows.length > 0) yield [...byIds.values()].sort(byId)
 }
 
 /** The copies of a unique index that follow an id. A value that several users have has a row that is no copy, too. */
