@@ -320,6 +320,9 @@ const expected = ({ users, groups }: Model) => ({
 	groups: [...groups].map(([id, { displayName, members }]) => [id, displayName, [...members].sort()]).sort(),
 })
 
+/** Version 0.1.0 tells no name of a resource that was deleted. */
+const withoutNames = ({ userName, displayName, externalId, ...change }: Readonly<Record<string, unknown>>) => change
+
 /** The whole feed as an instance tells it, some changes at a time. */
 async function feedOf(app: PackedApp, tenant: string, count: number) {
 	const changes: (Told & { readonly id: string; readonly resourceId: string })[] = []
@@ -427,7 +430,7 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 			const ahead = 25 * 60_000
 			const later = { [before]: await start(before, { ahead }), this: await start('this', { ahead }) }
 			const feed = await feedOf(later[before], tenant, 7)
-			expect(await feedOf(later.this, tenant, 100)).toEqual(feed)
+			expect((await feedOf(later.this, tenant, 100)).map(withoutNames)).toEqual(feed)
 			const ids = feed.map(({ id }) => id)
 			expect(ids).toEqual([...new Set(ids)].sort())
 			expect(Object.fromEntries(toldIn(feed))).toEqual(Object.fromEntries(model.told))
