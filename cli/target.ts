@@ -17,7 +17,7 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
-import { feedOf } from '../shared/tenants/format.ts'
+import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
 import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
@@ -222,7 +222,8 @@ async function targetOf({
 		const tenant = (await tenants.getTenant(known.name)) ?? known
 		refuseNewer(tenant)
 		const { history } = settingsOf(tenant)
-		const store = directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
+		const format = { feed: feedOf(tenant.format), writtenFormat: writtenFormat(tenant.format) }
+		const store = directories(tenant, { ...format, history, actor: { client: 'rollcall' } })
 		return { store, types: typesOf(tenant) }
 	}
 	return {

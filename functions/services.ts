@@ -3,6 +3,7 @@ import { fileSource, signingKeysFile } from '../shared/auth/file-source.ts'
 import { keyVaultSources, type VaultSources } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
+import type { Fault } from '../shared/fault.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
@@ -18,7 +19,7 @@ import { type Account, type ConnectOptions, connectTables } from '../shared/stor
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { advanceIndexes } from '../shared/tenants/advance-index.ts'
-import { feedOf, formats, requireKnownFormat, type TenantFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, requireKnownFormat, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
@@ -64,7 +65,11 @@ export type Services = {
 	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
-	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
+	readonly advanceFormat: (
+		tenant: Tenant,
+		until: number,
+		report: (problem: Fault) => void,
+	) => Promise<TenantFormat | undefined>
 	/** Takes the tenant's own indexes further, as far as it is due, and answers how many users it has looked at. */
 	readonly advanceIndexes: (tenant: Tenant, until: number) => Promise<number>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
@@ -109,7 +114,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 	}
 	const directories = openDirectories(opening)
 	/** What the directory of a tenant takes from its row. */
-	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
+	const openingOf = (tenant: Tenant) => ({
+		feed: feedOf(tenant.format),
+		writtenFormat: writtenFormat(tenant.format),
+		history: settingsOf(tenant).history,
+	})
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
 	const lastUses = openLastUses({
@@ -165,7 +174,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
 			return report
 		},
-		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
+		advanceFormat: (tenant, until, report) => advanceFormat({ tenants, tables, formats, now, until, report }, tenant),
 		advanceIndexes: (tenant, until) =>
 			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
 		senderOf,
