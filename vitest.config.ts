@@ -8,4 +8,23 @@ export const settings: ViteUserConfig['test'] = {
 	pool: 'forks',
 }
 
-export default defineConfig({ test: settings })
+/** Tests that are also run in directories whose feed has epochs. */
+const alsoWithEpochs = [
+	'faults',
+	'interleaving',
+	'simulator',
+	'table-store',
+	'membership/apply',
+	'membership/linked',
+	'resource/read',
+	'transaction/commit',
+]
+
+const withEpochs = {
+	...settings,
+	name: 'epochs',
+	env: { FEED: 'epochs' },
+	include: alsoWithEpochs.map((name) => `test/shared/storage/${name}.test.ts`),
+}
+
+export default defineConfig({ test: { projects: [{ test: { ...settings, name: 'all' } }, { test: withEpochs }] } })

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { nearest } from '../shared/scim/nearest.ts'
+import { wording } from '../shared/scim/wording.ts'
 
 const text = z.string().min(1)
 
@@ -117,7 +118,7 @@ export function readConfig(file: string): Config {
 		})
 	// Notepad and PowerShell may write a byte order mark.
 	const value = parse(text.replace(/^\ufeff/, ''), file)
-	const parsed = schema.safeParse(value)
+	const parsed = schema.safeParse(value, { error: wording })
 	if (!parsed.success) throw refusal(file, value, parsed.error.issues)
 	const { agentId, ...settings } = parsed.data
 	return withFolder(

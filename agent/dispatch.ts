@@ -23,7 +23,7 @@ import { type Forward, originOf } from './forward.ts'
 import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
 import type { OriginAnswer } from './origin-answer.ts'
-import type { Probe } from './probe.ts'
+import { credentialsRefused, type Probe, refusesAgent } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
 import type { RelayTime } from './relay-time.ts'
 import { startCheck } from './start-check.ts'
@@ -251,8 +251,7 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 	function usable(answer: OriginAnswer): OriginAnswer {
 		if ('fault' in answer) return answer
 		const { status: originStatus } = answer
-		if (originStatus === 401 && config.origin.authorization.type !== 'passThrough')
-			return { fault: 'origin_auth', detail: 'the SCIM server refuses the credentials of the agent', originStatus }
+		if (refusesAgent(config, originStatus)) return { ...credentialsRefused, originStatus }
 		if (originStatus < 300 || originStatus > 399 || originStatus === 304) return answer
 		// After 302 and 303, the request may have been carried out (RFC 9110 section 15.4).
 		const fault = [301, 307, 308].includes(originStatus) ? 'origin_redirect' : 'origin_bad_response'

@@ -18,7 +18,8 @@ export function probeOf(forward: Forward, config: Config, clock: Clock): Probe {
 	let last: { readonly state: Promise<OriginHealth>; readonly at: number } | undefined
 	const ask = async (): Promise<OriginHealth> => {
 		const answer = await forward({ method: 'GET', path, headers, body: Buffer.alloc(0), deadline })
-		return 'fault' in answer ? { fault: answer.fault, detail: answer.detail } : { status: answer.status }
+		if ('fault' in answer) return { fault: answer.fault, detail: answer.detail }
+		return refusesAgent(config, answer.status) ? credentialsRefused : { status: answer.status }
 	}
 	return () => {
 		if (last === undefined || clock.now() - last.at >= cacheTime) last = { state: ask(), at: clock.now() }
@@ -26,5 +27,14 @@ export function probeOf(forward: Forward, config: Config, clock: Clock): Probe {
 	}
 }
 
-/** Whether the SCIM server works. A 401 or 404 counts as working. */
+/** Whether a status is the answer to the agent's own credentials, not to those of a client. */
+export const refusesAgent = ({ origin }: Config, status: number): boolean =>
+	status === 401 && origin.authorization.type !== 'passThrough'
+
+export const credentialsRefused = {
+	fault: 'origin_auth',
+	detail: 'the SCIM server refuses the credentials of the agent',
+} as const
+
+/** Whether the SCIM server works. A 404 counts as working, and a 401 if clients send their own credentials. */
 export const isAnswering = (state: OriginHealth): boolean => 'status' in state && state.status < 500

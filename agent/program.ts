@@ -1,4 +1,5 @@
 import { basename, relative } from 'node:path'
+import { shellWord } from '../shared/cli/shell-word.ts'
 
 type ProgramStart = {
 	/** The absolute path of the running file. */
@@ -16,9 +17,6 @@ export function pasteable(text: string, { script, cwd }: ProgramStart): string {
 	if (basename(script) === 'rollcall-relay') return text
 	const relativePath = relative(cwd, script)
 	const path = relativePath.startsWith('..') ? script : relativePath
-	const program = `node ${quoted(path)}`
+	const program = `node ${shellWord(path)}`
 	return text.replaceAll(/\brollcall-relay (?=doctor\b|run\b|service\b|--help\b)/g, () => `${program} `)
 }
-
-/** A path for a shell, in quotes if necessary. */
-export const quoted = (path: string): string => (/^[\w./\\:@+-]+$/.test(path) ? path : `"${path}"`)

@@ -1,4 +1,5 @@
 import { cold } from './cold.ts'
+import { fill } from './fill.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
 import { traffic } from './traffic.ts'
@@ -8,6 +9,7 @@ import { wrongTokens } from './wrong-tokens.ts'
 /** The benches by the word after `npm run bench --`. */
 const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
 	cold,
+	fill,
 	growth,
 	relay,
 	traffic,

@@ -56,7 +56,7 @@ const order = z.object({
 process.on('message', async (message) => {
 	const { tenant, users = 0, padding, group } = order.parse(JSON.parse(String(message)))
 	const tables = connectTables({ connectionString }, { intercept: () => service.send })
-	const store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
+	const store = openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random, feed: 'operations' })
 	for (let index = 0; index < users; index++) {
 		const attributes = benchUser(`filled-${tenant.table}-${service.size(tenant.table)}-${index}`)
 		const nickName = padding && paddingOf(padding)

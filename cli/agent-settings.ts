@@ -1,4 +1,4 @@
-import { relaySettings } from '../shared/tenants/relay-settings.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 
 /** The relay of a deployment target, or why requests to a tenant of mode relay cannot be answered there. */
@@ -8,8 +8,8 @@ export type TargetRelay = { readonly namespace: string } | { readonly missing: s
  * The settings of an agent for a tenant, as a start for its `relay.json`. The administrator replaces `origin.url`.
  * See docs/relay-reference.md.
  */
-export function agentSettings({ name, settings }: Pick<Tenant, 'name' | 'settings'>, relay: TargetRelay) {
-	const { hybridConnection = name, agents = [], authorization } = relaySettings.parse(settings)
+export function agentSettings(tenant: Pick<Tenant, 'name' | 'mode' | 'settings'>, relay: TargetRelay) {
+	const { hybridConnection = tenant.name, agents = [], authorization } = settingsOf(tenant)
 	const [agentId] = agents
 	return {
 		relay: { namespace: 'namespace' in relay ? relay.namespace : 'NAMESPACE.servicebus.windows.net', hybridConnection },
@@ -24,7 +24,7 @@ export function agentSettings({ name, settings }: Pick<Tenant, 'name' | 'setting
 }
 
 /** What is missing for a tenant of mode relay, and the `relay.json` of its agent, as text. */
-export function relayText(tenant: Pick<Tenant, 'name' | 'settings'>, relay: TargetRelay): string {
+export function relayText(tenant: Pick<Tenant, 'name' | 'mode' | 'settings'>, relay: TargetRelay): string {
 	const missing = 'missing' in relay ? [`Missing: ${relay.missing}`, ''] : []
 	return [
 		...missing,

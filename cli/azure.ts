@@ -27,7 +27,7 @@ const outputs = z.object({
 
 /** Asks Azure for the deployment of infra/deploy.sh in a resource group. Signs in as the user of `az`. */
 export async function findDeployment(group: string): Promise<Deployment> {
-	const parsed = outputs.safeParse(JSON.parse(await az(group)))
+	const parsed = outputs.safeParse(JSON.parse(await outputsOf(group)))
 	if (!parsed.success) {
 		throw new Failure(`the deployment in the resource group ${group} is not a deployment of Rollcall`, {
 			hint: 'deploy again with infra/deploy.sh, or give --tables-endpoint, --vault-url and --app-host',
@@ -46,14 +46,25 @@ export async function findDeployment(group: string): Promise<Deployment> {
 /** The name that infra/deploy.sh gives its deployment. */
 const deployment = 'rollcall'
 
-async function az(group: string): Promise<string> {
+function outputsOf(group: string): Promise<string> {
 	const args = ['deployment', 'group', 'show', '--resource-group', group, '--name', deployment]
+	return azText([...args, '--query', 'properties.outputs', '--output', 'json'], {
+		message: `the resource group ${group} has no deployment of Rollcall that you can see`,
+		hint: `az deployment group list --resource-group ${group} --output table`,
+	})
+}
+
+const azFailed = { message: 'az failed', hint: 'az login' }
+
+/**
+ * What az prints.
+ *
+ * @param failed what to say if az fails for another reason than a missing sign-in
+ */
+export async function azText(args: readonly string[], failed = azFailed): Promise<string> {
 	try {
-		const { stdout } = await promisify(execFile)('az', [...args, '--query', 'properties.outputs', '--output', 'json'], {
-			// On Windows az is a batch file, which needs a shell.
-			shell: process.platform === 'win32',
-		})
-		return stdout
+		// On Windows az is a batch file, which needs a shell.
+		return (await promisify(execFile)('az', args, { shell: process.platform === 'win32' })).stdout
 	} catch (cause) {
 		if (codeOf(cause) === 'ENOENT') {
 			const hint = 'install it, or use Azure Cloud Shell: https://learn.microsoft.com/cli/azure/install-azure-cli'
@@ -61,10 +72,7 @@ async function az(group: string): Promise<string> {
 		}
 		const reason = firstErrorLine(cause)
 		if (/az login/.test(reason)) throw new Failure('az is not signed in', { hint: 'az login', cause })
-		throw new Failure(`the resource group ${group} has no deployment of Rollcall that you can see: ${reason}`, {
-			hint: `az deployment group list --resource-group ${group} --output table`,
-			cause,
-		})
+		throw new Failure(`${failed.message}: ${reason}`, { hint: failed.hint, cause })
 	}
 }
 

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
+import { shellWord } from '../shared/cli/shell-word.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { nearest } from '../shared/scim/nearest.ts'
 import type { Command, Invocation } from './command.ts'
 import { commandHelp, help } from './help.ts'
 import { declared, type Option } from './options.ts'
-import { shellWord } from './program.ts'
 
 /** A parsed command line: a command to run, or a text to print. */
 export type ParsedCommandLine =
@@ -146,8 +146,9 @@ function argumentsOf(
 	const args = positionals.slice(words.split(' ').length)
 	const hint = [program, words, ...parameters].join(' ')
 	const missing = parameters[args.length]
-	if (missing !== undefined) throw new UsageError(`${missing} is missing`, { hint })
+	if (missing !== undefined && !missing.startsWith('[')) throw new UsageError(`${missing} is missing`, { hint })
 	const surplus = args[parameters.length]
-	if (surplus !== undefined) throw new UsageError(`unexpected argument ${surplus}`, { hint })
+	if (surplus !== undefined && !parameters.at(-1)?.endsWith('...'))
+		throw new UsageError(`unexpected argument ${surplus}`, { hint })
 	return args
 }

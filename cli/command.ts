@@ -28,7 +28,7 @@ export type CommandEnvironment = {
 export type Command = {
 	/** The words that the user types, such as `tenant add`. */
 	readonly words: string
-	/** The arguments that follow. All are required. */
+	/** The arguments that follow. One in brackets may be left out. One that ends with dots may be given several times. */
 	readonly parameters: readonly string[]
 	/** The options of this command. All commands also have --json and --help. */
 	readonly options: readonly Option[]

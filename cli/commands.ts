@@ -1,8 +1,15 @@
 import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
 import type { Command, TargetCommand } from './command.ts'
-import { relayOptions } from './relay-settings.ts'
+import { connectEntra } from './entra/connect.ts'
+import { disconnectEntra } from './entra/disconnect.ts'
+import { provisionUser } from './entra/provision.ts'
+import { rotateEntraToken } from './entra/rotate.ts'
+import { showEntraStatus } from './entra/status.ts'
+import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { removeTenant } from './remove.ts'
+import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
+import { allSettingOptions } from './setting-options.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
@@ -35,7 +42,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant add',
 		parameters: ['NAME'],
-		options: ['mode', ...relayOptions],
+		options: ['mode', ...allSettingOptions],
 		summary: 'add a tenant and print its Tenant URL and Secret Token',
 		work: addTenant,
 		isFirst: true,
@@ -51,8 +58,8 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'tenant set',
 		parameters: ['NAME'],
-		options: relayOptions,
-		summary: 'change the settings of a tenant of mode relay',
+		options: allSettingOptions,
+		summary: 'change settings of a tenant; an empty value removes a setting',
 		work: setTenant,
 	}),
 	targetCommand({
@@ -63,9 +70,30 @@ export const commands: readonly Command[] = [
 		work: removeTenant,
 	}),
 	targetCommand({
-		words: 'token add',
+		words: 'index add',
+		parameters: ['NAME', 'PATH'],
+		options: ['unique'],
+		summary: 'let filters find users by an attribute in one request, such as employeeNumber',
+		work: addIndex,
+	}),
+	targetCommand({
+		words: 'index list',
 		parameters: ['NAME'],
 		options: [],
+		summary: 'list the indexes that were added to a tenant, with their state',
+		work: listIndexes,
+	}),
+	targetCommand({
+		words: 'index remove',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove an index that was added',
+		work: removeIndex,
+	}),
+	targetCommand({
+		words: 'token add',
+		parameters: ['NAME'],
+		options: ['scope', 'label'],
 		summary: 'add a token to a tenant and print it, this one time only',
 		work: addToken,
 	}),
@@ -86,9 +114,44 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'token rotate',
 		parameters: ['NAME'],
-		options: ['overlap'],
-		summary: 'add a token and set an expiry date for the older ones',
-		work: rotateToken,
+		options: ['scope', 'label', 'overlap', 'entra'],
+		summary: 'add a token and set an expiry date for the older ones of the same scope',
+		work: (invocation) => (invocation.values.entra ? rotateEntraToken : rotateToken)(invocation),
+	}),
+	targetCommand({
+		words: 'schema add',
+		parameters: ['NAME', 'FILE'],
+		options: ['enforce'],
+		summary: "declare a tenant's own attributes: documents of RFC 7643 section 7",
+		work: addSchema,
+	}),
+	targetCommand({
+		words: 'schema list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the schemas that a tenant declares',
+		work: listSchemas,
+	}),
+	targetCommand({
+		words: 'schema show',
+		parameters: ['NAME', 'URN'],
+		options: [],
+		summary: 'print a schema as it was declared',
+		work: showSchema,
+	}),
+	targetCommand({
+		words: 'schema check',
+		parameters: ['NAME', '[FILE]'],
+		options: [],
+		summary: 'compare what is stored with the schemas, or with those in a file before they are declared',
+		work: checkSchemas,
+	}),
+	targetCommand({
+		words: 'schema remove',
+		parameters: ['NAME', 'URN'],
+		options: [],
+		summary: 'declare a schema no longer; what is stored stays',
+		work: removeSchema,
 	}),
 	targetCommand({
 		words: 'export',
@@ -103,6 +166,34 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'create what an export file has and the tenant lacks, with the same ids',
 		work: importTenant,
+	}),
+	targetCommand({
+		words: 'connect entra',
+		parameters: ['NAME'],
+		options: ['name', 'assign', 'groups', 'fix-externalid', 'dry-run'],
+		summary: 'connect a tenant with Microsoft Entra ID, as the user signed in to az',
+		work: connectEntra,
+	}),
+	targetCommand({
+		words: 'disconnect entra',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'delete the provisioning job of a tenant in Entra, and disable the token that it has',
+		work: disconnectEntra,
+	}),
+	targetCommand({
+		words: 'entra status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'show the provisioning job of a tenant, a quarantine in words, and who failed',
+		work: showEntraStatus,
+	}),
+	targetCommand({
+		words: 'entra provision',
+		parameters: ['NAME', 'USER'],
+		options: [],
+		summary: 'let Entra provision one user now, and show its steps',
+		work: provisionUser,
 	}),
 	{
 		words: 'check',

@@ -1,34 +1,38 @@
-import { createHash } from 'node:crypto'
-import { changeTokens, type ListedToken, listTokens } from '../shared/auth/file-source.ts'
+import { changeTokens, type ListedToken, listedTokenId, listTokens } from '../shared/auth/file-source.ts'
 import { isStoredDigest } from '../shared/auth/tokens.ts'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
-/** The tokens in the file of a data folder. The version of a token is the beginning of its SHA-256. */
+/** The tokens in the file of a data folder. The version of a token is its id there. */
 export function fileTokens(path: string, now: () => number): TokenStore {
 	return {
 		async list(tenant) {
 			const tokens = await listTokens(path, tenant)
 			return tokens.map(versionOf).sort((a, b) => b.created - a.created)
 		},
-		async add(tenant, stored) {
-			const token = { value: stored, created: new Date(now()).toISOString() }
+		async add(tenant, stored, { label, scope = 'scim' } = {}) {
+			const token = {
+				value: stored,
+				created: new Date(now()).toISOString(),
+				...(label !== undefined && { label }),
+				...(scope !== 'scim' && { scope }),
+			}
 			await changeTokens(path, tenant, (tokens) => [...tokens, token])
 			return versionOf(token)
 		},
-		change: (tenant, version, change) =>
+		change: (tenant, { version }, change) =>
 			changeTokens(path, tenant, (tokens) =>
-				tokens.map((token) => (nameOf(token) === version ? { ...token, ...listed(change) } : token)),
+				tokens.map((token) => (listedTokenId(token) === version ? { ...token, ...listed(change) } : token)),
 			),
 		remove: (tenant) => changeTokens(path, tenant, () => []),
 	}
 }
 
-const nameOf = ({ value }: ListedToken): string => createHash('sha256').update(value).digest('hex').slice(0, 12)
-
 const versionOf = (token: ListedToken): TokenVersion => ({
-	version: nameOf(token),
+	version: listedTokenId(token),
 	created: Date.parse(token.created),
 	enabled: token.enabled ?? true,
+	scope: token.scope ?? 'scim',
+	...(token.label !== undefined && { label: token.label }),
 	isDigest: isStoredDigest(token.value),
 	...(token.notBefore !== undefined && { notBefore: Date.parse(token.notBefore) }),
 	...(token.expires !== undefined && { expires: Date.parse(token.expires) }),

@@ -1,7 +1,17 @@
+import { declaredSettings } from '../shared/tenants/settings.ts'
 import type { Command } from './command.ts'
-import type { Option } from './options.ts'
+import type { Option, SettingOption } from './options.ts'
 
-const descriptions: Readonly<Record<Option, readonly [value: string, text: string]>> = {
+type Description = readonly [value: string, text: string]
+
+const settings = Object.fromEntries(
+	Object.values(declaredSettings).map(({ option, values, modes, help }): [string, Description] => [
+		option,
+		[values, modes.length === 1 ? `mode ${modes[0]}: ${help}` : help],
+	]),
+) as Readonly<Record<SettingOption, Description>> // sound: one for each setting
+
+const descriptions: Readonly<Record<Option, Description>> = {
 	data: ['DIR', 'work on the data folder of npm start (default ./data)'],
 	azure: ['', 'work on a deployment in Azure, as the user signed in to az; the next options imply it'],
 	'resource-group': ['GROUP', 'work on the deployment of infra/deploy.sh in this resource group'],
@@ -9,13 +19,10 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 	'vault-url': ['URL', 'https://NAME.vault.azure.net'],
 	'app-host': ['HOST', 'the host name of the function app, for the Tenant URL'],
 	mode: ['store|relay', 'where the directory is: in Rollcall, or in a SCIM server behind Azure Relay (default store)'],
-	'hybrid-connection': ['NAME', 'mode relay: the hybrid connection, if its name is not that of the tenant'],
-	agent: ['ID', 'mode relay: an agent to trust, if only some are trusted; may be given several times'],
-	authorization: [
-		'onPremises|passThrough',
-		"mode relay: whose token the SCIM server gets, the agent's own or the client's",
-	],
-	'patch-as-post': ['true|false', 'mode relay: send PATCH as POST, if the relay refuses PATCH'],
+	...settings,
+	scope: ['full|read', 'what the credential may do: everything, or only read (default full)'],
+	label: ['TEXT', 'what you call the credential, such as "HR application"'],
+	enforce: ['', 'accept only the canonicalValues of each attribute that has some'],
 	overlap: [
 		'TIME',
 		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',
@@ -24,6 +31,13 @@ const descriptions: Readonly<Record<Option, readonly [value: string, text: strin
 	yes: ['', 'do not ask for confirmation'],
 	'token-file': ['FILE', 'the file with the Secret Token, instead of the variable ROLLCALL_TOKEN'],
 	write: ['', 'also create, change and delete a user and a group'],
+	entra: ['', 'give the new token to Entra, let Entra try it, and only then end the one that Entra had'],
+	name: ['NAME', 'the enterprise application in Entra (default "Rollcall - TENANT"); it is made if there is none'],
+	assign: ['GROUP', 'assign this group to the application, by its name or object id; needs Entra ID P1'],
+	groups: ['on|off', 'whether Entra provisions groups (default on for a new job)'],
+	'fix-externalid': ['', 'in a job that exists, map externalId from objectId; Entra then writes every user anew'],
+	'dry-run': ['', 'only say what would be done'],
+	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

@@ -1,4 +1,11 @@
 import type { parseArgs } from 'node:util'
+import { declaredSettings } from '../shared/tenants/settings.ts'
+
+export type SettingOption = (typeof declaredSettings)[keyof typeof declaredSettings]['option']
+
+const settingOptions = Object.fromEntries(
+	Object.values(declaredSettings).map(({ option, isRepeated }) => [option, { type: 'string', multiple: isRepeated }]),
+) as Readonly<Record<SettingOption, { readonly type: 'string'; readonly multiple: boolean }>> // sound: one for each setting
 
 /** Every option of every command. */
 export const declared = {
@@ -12,15 +19,22 @@ export const declared = {
 	'vault-url': { type: 'string' },
 	'app-host': { type: 'string' },
 	mode: { type: 'string' },
-	'hybrid-connection': { type: 'string' },
-	agent: { type: 'string', multiple: true },
-	authorization: { type: 'string' },
-	'patch-as-post': { type: 'string' },
+	...settingOptions,
+	scope: { type: 'string' },
+	label: { type: 'string' },
+	enforce: { type: 'boolean' },
 	overlap: { type: 'string' },
 	out: { type: 'string' },
 	yes: { type: 'boolean' },
 	'token-file': { type: 'string' },
 	write: { type: 'boolean' },
+	entra: { type: 'boolean' },
+	name: { type: 'string' },
+	assign: { type: 'string' },
+	groups: { type: 'string' },
+	'fix-externalid': { type: 'boolean' },
+	'dry-run': { type: 'boolean' },
+	unique: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

@@ -1,5 +1,6 @@
 import { basename, relative } from 'node:path'
 import { dashes } from '../shared/cli/dashes.ts'
+import { shellWord } from '../shared/cli/shell-word.ts'
 
 type CliStart = {
 	/** The path of the running file, as Node received it. */
@@ -20,20 +21,4 @@ export function programOf({ script, cwd, env, platform = process.platform }: Cli
 	if (env.npm_lifecycle_event === 'rollcall') return `npm run rollcall ${dashes(platform)}`
 	if (basename(script) !== 'rollcall') return `node ${shellWord(relative(cwd, script), platform)}`
 	return env.npm_lifecycle_event === 'npx' ? 'npx rollcall' : 'rollcall'
-}
-
-/** Quotes a word for a shell. Double quotes work in bash, PowerShell and cmd. */
-export function shellWord(word: string, platform = process.platform): string {
-	if (platform === 'win32') return windowsWord(word)
-	if (/^[\w@%+=:,./-]+$/.test(word)) return word
-	return /["$`\\!]/.test(word) ? `'${word.replaceAll("'", "'\\''")}'` : `"${word}"`
-}
-
-/**
- * PowerShell reads `@`, `,` and `$` itself, and cmd reads `%`. Both read a path with backslashes as it is.
- * Words with `$`, a backtick or double quotes are quoted for PowerShell, because cmd has no quotes for all of them.
- */
-function windowsWord(word: string): string {
-	if (/^[\w+=:./\\-]+$/.test(word)) return word
-	return /["$`“”„]/.test(word) ? `'${word.replaceAll("'", "''")}'` : `"${word}"`
 }

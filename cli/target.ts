@@ -4,17 +4,24 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
+import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
+import { readLastUses } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
+import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
+import { feedOf } from '../shared/tenants/format.ts'
+import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
-import { checked, refuseUnknownFormat } from './known-format.ts'
-import { shellWord } from './program.ts'
+import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
@@ -24,13 +31,21 @@ import { vaultTokens } from './vault-tokens.ts'
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
+	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
-	open(tenant: Pick<Tenant, 'name' | 'table'>): ResourceStore
+	open(tenant: Tenant): ResourceStore
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
 	readonly portNote?: string
 	readonly relay: TargetRelay
+	/** Whether no other process serves the tenants while the target is open. */
+	readonly isAlone: boolean
+	/** Takes the indexes of a tenant further for up to 20 seconds, and answers how many users it has looked at. */
+	advanceIndexes(tenant: string): Promise<number>
+	/** Values of a unique index that several users have. */
+	sharedValues(tenant: Tenant, index: IndexDefinition): Promise<SharedValues>
 	/** The command line that runs another command on this target, such as `token list acme`. */
 	commandLine(command: string): string
 	close(): Promise<void>
@@ -39,7 +54,7 @@ export type DeploymentTarget = {
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay'> & {
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
 	readonly account: Account
 	readonly options?: ConnectOptions
 	readonly origin: string
@@ -93,6 +108,7 @@ async function openDeployment(
 		}),
 		origin: `https://${appHost}`,
 		relay: relayHost === undefined ? noRelay : { namespace: relayHost },
+		isAlone: false,
 		close: async () => {},
 	}
 }
@@ -112,6 +128,7 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
 		origin: url ?? defaultUrl,
 		portNote: portNoteOf(url),
+		isAlone: true,
 		relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
 		close,
 	}
@@ -136,6 +153,7 @@ async function targetOf({
 	close,
 	portNote,
 	relay,
+	isAlone,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
@@ -148,18 +166,32 @@ async function targetOf({
 		throw error
 	}
 	const tenants = openTenants({ tables, ids, now, randomBytes })
-	const checkFormat = async (name: string): Promise<void> => {
-		const tenant = await tenants.getTenant(name)
-		if (tenant !== undefined) refuseUnknownFormat(tenant)
+	const opening = { tables, ids, now, random: Math.random }
+	const indexes = indexWork(opening)
+	const worker = ids('Operation')
+	const directories = openDirectories(opening)
+	const openNow = async (known: Tenant): Promise<OpenedNow> => {
+		const tenant = (await tenants.getTenant(known.name)) ?? known
+		refuseNewer(tenant)
+		const { history } = settingsOf(tenant)
+		const store = directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
+		return { store, types: typesOf(tenant) }
 	}
 	return {
 		tenants,
 		tokens,
-		open: (tenant) =>
-			checked(openDirectory({ tables, tenant, ids, now, random: Math.random }), () => checkFormat(tenant.name)),
+		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
+		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,
+		isAlone,
+		async advanceIndexes(name) {
+			const tenant = await tenants.getTenant(name)
+			if (tenant === undefined) return 0
+			return advanceIndexes({ tenants, ...indexes, worker, isAlone, now, until: now() + sayEvery }, tenant)
+		},
+		sharedValues: (tenant, index) => indexes.sharedValues(tenant, ownIndexOf(index)),
 		close,
 	}
 }

@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto'
+import type { Scope } from '../shared/auth/credential.ts'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { groupType, type ResourceType, userType } from '../shared/scim/resource-type.ts'
+import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
-import { parseTenantName, type Tenant, type TenantSettings } from '../shared/tenants/tenants.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
+import { type StoredSettings, settingsOf } from '../shared/tenants/settings.ts'
+import { parseTenantName, type Tenant } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
 import type { TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
-import { refuseUnknownFormat } from './known-format.ts'
+import { refuseNewer } from './known-format.ts'
 import type { OptionValues } from './options.ts'
-import { assigned, refuseSettings, settingsOf } from './relay-settings.ts'
+import { assigned, chosenSettings, defaultsOf, refuseForeign } from './setting-options.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { statesOf } from './token-store.ts'
@@ -17,17 +20,21 @@ import { statesOf } from './token-store.ts'
 /** A new Secret Token. `stored` is the text that the token store keeps: the digest, or `value` itself. */
 type NewToken = { readonly value: string; readonly stored: string }
 
-/** Makes a Secret Token for an identity provider: 32 random bytes in base64url. */
-export function newToken({ format }: Pick<Tenant, 'format'>): NewToken {
+/**
+ * Makes a Secret Token: 32 random bytes in base64url. Version 0.1.0 would take a digest for the token itself, but it does
+ * not find tokens that may only read.
+ */
+export function newToken({ format }: Pick<Tenant, 'format'>, scope: Scope = 'scim'): NewToken {
 	const value = randomBytes(32).toString('base64url')
-	return { value, stored: isDigestAllowed(format) ? storedDigestOf(value) : value }
+	const isDigest = scope === 'scim.read' || isDigestAllowed(format)
+	return { value, stored: isDigest ? storedDigestOf(value) : value }
 }
 
 export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {
 	const name = nameOf(text)
 	const mode = modeOf(values)
-	const settings = settingsOf({ values, environment })
-	if (mode === 'store') refuseSettings(settings)
+	const settings = chosenSettings({ values, environment })
+	refuseForeign(mode, settings)
 	return async (target) => {
 		// If the vault cannot be used, the command fails before it creates the tenant.
 		await target.tokens.list(name)
@@ -48,6 +55,7 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 			text: [
 				`Tenant URL    ${url}\nSecret Token  ${token}`,
 				...(mode === 'relay' ? [relayText(tenant, relay)] : []),
+				historyNote(target, tenant),
 				...portNoteOf(target),
 			].join('\n\n'),
 			json: {
@@ -56,11 +64,21 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 				url,
 				token,
 				version,
+				history: settingsOf(tenant).history,
 				...(mode === 'relay' && { ...missingOf(relay), agentSettings: agentSettings(tenant, relay) }),
 			},
 		}
 	}
 }
+
+const kept = {
+	full: "The ledger keeps who changed what, and what was there before, for 30 days in this tenant's table.",
+	names: "The ledger keeps who changed what, without values, for 30 days in this tenant's table.",
+	off: 'The ledger keeps neither who changed what nor what was there before.',
+} as const
+
+const historyNote = (target: DeploymentTarget, tenant: Tenant): string =>
+	`${kept[settingsOf(tenant).history]}\nTo change that: ${target.commandLine(`tenant set ${tenant.name} --history full|names|off`)}`
 
 const portNoteOf = ({ portNote }: DeploymentTarget): readonly string[] => (portNote === undefined ? [] : [portNote])
 
@@ -101,6 +119,7 @@ export const showTenant: TargetCommand =
 		const states = statesOf(await target.tokens.list(name), Date.now())
 		const accepted = states.filter((state) => state === 'accepted').length
 		const counts = mode === 'store' ? await countsOf(target, tenant) : {}
+		const defaults = defaultsOf(tenant)
 		const url = target.urlOf(name)
 		const { relay } = target
 		return {
@@ -109,6 +128,7 @@ export const showTenant: TargetCommand =
 					['Tenant URL', url],
 					['Mode', mode],
 					...cellsOf(settings),
+					...cellsOf(defaults).map(([setting, value]) => [setting, `${value} (default)`] as const),
 					['Created', created],
 					...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
 					['Tokens', `${accepted} accepted, ${states.length} in total`],
@@ -121,8 +141,10 @@ export const showTenant: TargetCommand =
 				mode,
 				url,
 				settings,
+				defaults,
 				created,
 				table: tenant.table,
+				...(tenant.entra !== undefined && { entra: tenant.entra }),
 				...(mode === 'relay' && missingOf(relay)),
 				...counts,
 				tokens: { accepted, all: states.length },
@@ -133,23 +155,24 @@ export const showTenant: TargetCommand =
 /** Counts the users and groups of a tenant. */
 export async function countsOf(target: DeploymentTarget, tenant: Tenant) {
 	const store = target.open(tenant)
+	const types = typesOf(tenant)
 	const count = async (type: ResourceType) => {
 		// Only a page by cursor may lack a total.
 		const { totalResults = 0 } = await store.query(type, { page: { startIndex: 1, count: 0 } })
 		return totalResults
 	}
-	const [users, groups] = await Promise.all([count(userType), count(groupType)])
+	const [users, groups] = await Promise.all([count(types.User), count(types.Group)])
 	return { users, groups }
 }
 
 export const setTenant: TargetCommand = ({ args: [name = ''], values, environment }) => {
-	const changes = settingsOf({ values, environment })
+	const changes = chosenSettings({ values, environment })
 	if (Object.keys(changes).length === 0) {
 		throw new UsageError('nothing to set', { hint: `${environment.program} tenant set --help` })
 	}
 	return async (target) => {
 		const { mode } = await tenantNamed(target, name)
-		if (mode === 'store') refuseSettings(changes)
+		refuseForeign(mode, changes)
 		const tenant = await target.tenants.updateSettings(name, (settings) => assigned({ ...settings, ...changes }))
 		if (tenant === 'absent') throw noTenant(target, name)
 		const { settings } = tenant
@@ -159,14 +182,14 @@ export const setTenant: TargetCommand = ({ args: [name = ''], values, environmen
 	}
 }
 
-const cellsOf = (settings: TenantSettings): readonly (readonly [string, string])[] =>
+const cellsOf = (settings: StoredSettings): readonly (readonly [string, string])[] =>
 	Object.entries(settings).map(([setting, value]) => [setting, String(value)])
 
-/** @throws Failure if the tenant does not exist, and if its data has a format that this version does not know */
+/** @throws Failure if the tenant does not exist, and if this version may read its data wrongly */
 export async function tenantNamed(target: DeploymentTarget, name: string): Promise<Tenant> {
 	const tenant = await target.tenants.getTenant(name)
 	if (tenant === undefined) throw noTenant(target, name)
-	refuseUnknownFormat(tenant)
+	refuseNewer(tenant)
 	return tenant
 }
 

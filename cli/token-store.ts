@@ -1,12 +1,18 @@
-import { isInDate, newest, type TokenDates } from '../shared/auth/tokens.ts'
+import type { Scope } from '../shared/auth/credential.ts'
+import { isInDate, newest, type ScopedToken } from '../shared/auth/tokens.ts'
 
 /** One token of a tenant without its value. */
-export type TokenVersion = TokenDates & {
+export type TokenVersion = ScopedToken & {
 	readonly version: string
+	/** What an administrator calls the token. */
+	readonly label?: string
 	readonly enabled: boolean
 	/** Whether only the digest of the token is stored, and not the token. */
 	readonly isDigest: boolean
 }
+
+/** What a new token is: by default it has no label, and may do everything. */
+export type TokenDescription = { readonly label?: string; readonly scope?: Scope }
 
 /** A change of a token: disable it, or set its expiry in milliseconds since 1970. */
 export type TokenChange = { readonly enabled: false } | { readonly expires: number }
@@ -16,16 +22,16 @@ export type TokenStore = {
 	/** All tokens of a tenant, newest first. */
 	list(tenant: string): Promise<readonly TokenVersion[]>
 	/** Adds a token, by the token itself or by its digest. */
-	add(tenant: string, stored: string): Promise<TokenVersion>
+	add(tenant: string, stored: string, description?: TokenDescription): Promise<TokenVersion>
 	/** Changes a token that `list` has returned. */
-	change(tenant: string, version: string, change: TokenChange): Promise<void>
+	change(tenant: string, token: Pick<TokenVersion, 'version' | 'scope'>, change: TokenChange): Promise<void>
 	/** Removes all tokens of a tenant, permanently if the store allows it. */
 	remove(tenant: string): Promise<void>
 }
 
 export type TokenState = 'accepted' | 'not yet' | 'expired' | 'disabled' | 'outnumbered'
 
-/** The state of each token for a host. Tokens beyond the newest four are `outnumbered`. */
+/** The state of each token for a host. Tokens of a scope beyond its newest four are `outnumbered`. */
 export function statesOf(tokens: readonly Omit<TokenVersion, 'isDigest'>[], now: number): readonly TokenState[] {
 	const newestTokens = newest(
 		tokens.filter(({ enabled }) => enabled),

@@ -1,5 +1,7 @@
-import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
+import type { SecretClient, SecretProperties, SetSecretOptions } from '@azure/keyvault-secrets'
 import * as z from 'zod'
+import { type Scope, scopes } from '../shared/auth/credential.ts'
+import { tokenSecret } from '../shared/auth/token-secret.ts'
 import { isStoredDigest } from '../shared/auth/tokens.ts'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
@@ -10,7 +12,7 @@ export type VaultTokensOptions = {
 	readonly pollMilliseconds?: number
 }
 
-/** Tokens as versions of the secret `scim-token-<tenant>` in Key Vault. */
+/** Tokens as versions of the secrets of a tenant in Key Vault, one secret for each scope. */
 export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOptions): TokenStore {
 	let connecting: Promise<SecretClient> | undefined
 	const connected = (): Promise<SecretClient> => {
@@ -20,84 +22,93 @@ export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOpt
 	const polling = { intervalInMs: pollMilliseconds }
 
 	/** Recovers a deleted secret, but leaves all of its tokens disabled. */
-	const recover = async (client: SecretClient, name: string): Promise<void> => {
-		await (await client.beginRecoverDeletedSecret(name, polling)).pollUntilDone()
-		await disableAll(client, name)
+	const recover = async (client: SecretClient, secret: NamedSecret): Promise<void> => {
+		await (await client.beginRecoverDeletedSecret(secret.name, polling)).pollUntilDone()
+		await disableAll(client, secret)
+	}
+
+	const removeSecret = async (client: SecretClient, secret: NamedSecret): Promise<void> => {
+		// The vault keeps a deleted secret for weeks. If an administrator recovers it, its tokens must stay unusable.
+		await disableAll(client, secret)
+		try {
+			await (await client.beginDeleteSecret(secret.name, polling)).pollUntilDone()
+		} catch (error) {
+			if (!isAbsent(error)) throw error
+		}
 	}
 
 	return {
 		async list(tenant) {
-			return versionsOf(await connected(), nameOf(tenant))
+			const client = await connected()
+			const listed = await Promise.all(
+				scopes.map((scope) => versionsIn(client, { name: tokenSecret(tenant, scope), scope })),
+			)
+			return listed.flat().sort((a, b) => b.created - a.created)
 		},
 
-		async add(tenant, stored) {
+		async add(tenant, stored, { label, scope = 'scim' } = {}) {
 			const client = await connected()
-			const name = nameOf(tenant)
+			const name = tokenSecret(tenant, scope)
+			const marks = { ...contentTypeOf(stored), ...(label !== undefined && { tags: { label } }) }
+			const set = async () => versionOf((await client.setSecret(name, stored, marks)).properties, scope)
 			try {
-				return versionOf((await client.setSecret(name, stored, labelOf(stored))).properties)
+				return await set()
 			} catch (error) {
 				if (!isDeleted(error)) throw error
-				await recover(client, name)
-				return versionOf((await client.setSecret(name, stored, labelOf(stored))).properties)
+				await recover(client, { name, scope })
+				return set()
 			}
 		},
 
-		async change(tenant, version, change) {
+		async change(tenant, { version, scope }, change) {
 			const properties = 'expires' in change ? { expiresOn: new Date(change.expires) } : change
-			await (await connected()).updateSecretProperties(nameOf(tenant), version, properties)
+			await (await connected()).updateSecretProperties(tokenSecret(tenant, scope), version, properties)
 		},
 
 		async remove(tenant) {
 			const client = await connected()
-			const name = nameOf(tenant)
-			// The vault keeps a deleted secret for weeks. If an administrator recovers it, its tokens must stay unusable.
-			await disableAll(client, name)
-			try {
-				await (await client.beginDeleteSecret(name, polling)).pollUntilDone()
-			} catch (error) {
-				if (!isAbsent(error)) throw error
-			}
+			for (const scope of scopes) await removeSecret(client, { name: tokenSecret(tenant, scope), scope })
 		},
 	}
 }
 
 /** A list of versions has no values, but it has their content types. */
 const digestType = 'rollcall-sha256'
-const labelOf = (stored: string) => (isStoredDigest(stored) ? { contentType: digestType } : {})
+const contentTypeOf = (stored: string): SetSecretOptions => (isStoredDigest(stored) ? { contentType: digestType } : {})
 
-const nameOf = (tenant: string): string => `scim-token-${tenant}`
+type NamedSecret = { readonly name: string; readonly scope: Scope }
 
-async function disableAll(client: SecretClient, name: string): Promise<void> {
-	for (const { version, enabled } of await versionsOf(client, name)) {
-		if (enabled) await client.updateSecretProperties(name, version, { enabled: false })
+async function disableAll(client: SecretClient, secret: NamedSecret): Promise<void> {
+	for (const { version, enabled } of await versionsIn(client, secret)) {
+		if (enabled) await client.updateSecretProperties(secret.name, version, { enabled: false })
 	}
 }
 
-async function versionsOf(client: SecretClient, name: string): Promise<readonly TokenVersion[]> {
+async function versionsIn(client: SecretClient, { name, scope }: NamedSecret): Promise<readonly TokenVersion[]> {
 	const versions: TokenVersion[] = []
 	try {
-		for await (const properties of client.listPropertiesOfSecretVersions(name)) versions.push(versionOf(properties))
+		for await (const properties of client.listPropertiesOfSecretVersions(name)) {
+			versions.push(versionOf(properties, scope))
+		}
 	} catch (error) {
 		if (!isAbsent(error)) throw error
 	}
-	return versions.sort((a, b) => b.created - a.created)
+	return versions
 }
 
-const versionOf = ({
-	version = '',
-	enabled = true,
-	createdOn,
-	notBefore,
-	expiresOn,
-	contentType,
-}: SecretProperties): TokenVersion => ({
-	version,
-	enabled,
-	isDigest: contentType === digestType,
-	created: createdOn?.getTime() ?? 0,
-	...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
-	...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
-})
+const versionOf = (properties: SecretProperties, scope: Scope): TokenVersion => {
+	const { version = '', enabled = true, createdOn, notBefore, expiresOn, contentType, tags } = properties
+	return {
+		version,
+		enabled,
+		scope,
+		...(tags?.label !== undefined && { label: tags.label }),
+		isDigest: contentType === digestType,
+		created: createdOn?.getTime() ?? 0,
+		...(notBefore !== undefined && { notBefore: notBefore.getTime() }),
+		...(expiresOn !== undefined && { expires: expiresOn.getTime() }),
+	}
+}
 
 /** A 404 alone does not prove that the secret does not exist. */
 const absent = z.object({ code: z.literal('SecretNotFound') })

@@ -11,29 +11,44 @@ import {
 } from '../shared/scim/error.ts'
 import { locationOf } from '../shared/scim/represent.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
-import { type ResourceType, resourceTypes } from '../shared/scim/resource-type.ts'
+import { builtInTypes, type TypeName, typeNames } from '../shared/scim/resource-type.ts'
 import { limits } from '../shared/scim/service-provider-config.ts'
 import { urn } from '../shared/scim/urn.ts'
 import { isObject } from '../shared/scim/value.ts'
+import { firstProblem, mustBe } from '../shared/scim/wording.ts'
 import type { Call, Handler } from './call.ts'
 import { createResource, deleteResource, patchResource, replaceResource } from './resources.ts'
 
-const bulkOperation = z.object({
-	method: z
-		.string()
-		.toUpperCase()
-		.pipe(z.enum(['POST', 'PUT', 'PATCH', 'DELETE'])),
-	path: z.string().max(1024),
-	bulkId: z.string().min(1).max(256).optional(),
-	version: z.string().max(256).optional(),
-	data: z.unknown().optional(),
-})
+const methods = mustBe('POST, PUT, PATCH or DELETE')
+const shortText = (longest: number) =>
+	z.string(mustBe('a string')).max(longest, { error: `is longer than ${longest} characters` })
 
-const bulkRequest = z.object({
-	schemas: z.array(z.string()).nullish(),
-	failOnErrors: z.int().min(1).optional(),
-	Operations: z.array(bulkOperation).min(1, { error: 'must have an operation' }),
-})
+const bulkOperation = z.object(
+	{
+		method: z
+			.string(methods)
+			.toUpperCase()
+			.pipe(z.enum(['POST', 'PUT', 'PATCH', 'DELETE'], methods)),
+		path: shortText(1024),
+		bulkId: shortText(256).min(1, { error: 'is empty' }).optional(),
+		version: shortText(256).optional(),
+		data: z.unknown().optional(),
+	},
+	mustBe('an object'),
+)
+
+const count = mustBe('a whole number, 1 or more')
+
+const bulkRequest = z.object(
+	{
+		schemas: z.array(z.string(mustBe('a URN')), mustBe('a list')).nullish(),
+		failOnErrors: z.int(count).min(1, count).optional(),
+		Operations: z
+			.array(bulkOperation, mustBe('a list'))
+			.min(1, { error: 'is an empty list: it must have an operation' }),
+	},
+	mustBe('an object'),
+)
 
 type BulkOperation = z.infer<typeof bulkOperation>
 
@@ -82,10 +97,7 @@ export const bulk: Handler = async (call) => {
 
 function parse(body: unknown): z.infer<typeof bulkRequest> {
 	const parsed = bulkRequest.safeParse(body)
-	if (!parsed.success) {
-		const [issue] = parsed.error.issues
-		throw invalidSyntax(`the bulk request: ${issue?.path.join('.')}: ${issue?.message}`, parsed.error)
-	}
+	if (!parsed.success) throw invalidSyntax(firstProblem(parsed.error, 'the bulk request'), parsed.error)
 	const { Operations } = parsed.data
 	if (Operations.length > limits.maxOperations) {
 		throw payloadTooLarge(`the bulk request has ${Operations.length} operations: ${limits.maxOperations} are allowed`)
@@ -103,7 +115,7 @@ function idsOf({ ids }: Call, operations: readonly BulkOperation[]): BulkReferen
 		if (bulkId === undefined) throw invalidValue('a POST in a bulk request needs a bulkId')
 		if (references.has(bulkId)) throw invalidValue(`the bulkId "${bulkId}" is given twice`)
 		// A path of another endpoint is refused when its operation runs, so its id does not matter.
-		references.set(bulkId, ids(typeNamedBy(segmentsIn(path))?.name ?? 'User'))
+		references.set(bulkId, ids(typeNamedBy(segmentsIn(path)) ?? 'User'))
 	}
 	return references
 }
@@ -157,7 +169,7 @@ async function run(
 		const missing = referencesIn(operation).find((reference) => failed.has(reference))
 		if (missing !== undefined && !isLate) throw invalidValue(`bulkId:${missing} was not created`)
 		const { type, id } = targetOf(operation, references)
-		if (id !== '') location = locationOf(type, id, call.baseUrl)
+		if (id !== '') location = locationOf(call.types[type], id, call.baseUrl)
 		if (isLate) throw unavailable('the bulk request has taken too long: send this operation again', 1)
 		const { status, headers } = await handlerOf(type, id, method)(callOf(call, operation, { id, references }))
 		return {
@@ -175,7 +187,7 @@ async function run(
 const locationProperty = (location: string | undefined): Pick<BulkResult, 'location'> =>
 	location === undefined ? {} : { location }
 
-function handlerOf(type: ResourceType, id: string, method: BulkOperation['method']): Handler {
+function handlerOf(type: TypeName, id: string, method: BulkOperation['method']): Handler {
 	if ((method === 'POST') !== (id === '')) throw methodNotAllowed(`${method} is not supported on this path`, [])
 	switch (method) {
 		case 'POST':
@@ -205,7 +217,7 @@ function callOf(
 	}
 }
 
-type BulkTarget = { readonly type: ResourceType; readonly id: string }
+type BulkTarget = { readonly type: TypeName; readonly id: string }
 
 /** Reads `/Users`, `/Users/2819c223` or `/Users/bulkId:qwerty`. A bulkId is replaced with the id that it stands for. */
 function targetOf({ path }: Pick<BulkOperation, 'path'>, references: BulkReferences = new Map()): BulkTarget {
@@ -219,8 +231,8 @@ function targetOf({ path }: Pick<BulkOperation, 'path'>, references: BulkReferen
 
 const segmentsIn = (path: string): readonly string[] => path.replace(/^\//, '').split('/')
 
-const typeNamedBy = ([endpoint = '']: readonly string[]): ResourceType | undefined =>
-	resourceTypes.find((type) => type.endpoint.toLowerCase() === `/${endpoint}`.toLowerCase())
+const typeNamedBy = ([endpoint = '']: readonly string[]): TypeName | undefined =>
+	typeNames.find((name) => builtInTypes[name].endpoint.toLowerCase() === `/${endpoint}`.toLowerCase())
 
 const prefix = 'bulkId:'
 

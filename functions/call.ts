@@ -1,7 +1,9 @@
+import type { Credential } from '../shared/auth/credential.ts'
 import type { Quirks } from '../shared/scim/dialect.ts'
 import type { ScimError } from '../shared/scim/error.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
+import type { ResourceTypes } from '../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 
@@ -17,6 +19,10 @@ export type HealthCheck = {
 /** An authenticated request to one tenant, independent of the transport. */
 export type Call = {
 	readonly tenant: Tenant
+	/** With what the request was authenticated. */
+	readonly credential: Credential
+	/** The resource types of the tenant, with the tenant's own schemas. */
+	readonly types: ResourceTypes
 	readonly store: ResourceStore
 	readonly ids: IdGenerator
 	/** Takes the deviations from RFC 7643 and RFC 7644 that were tolerated in the request, for the log. */

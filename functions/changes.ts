@@ -1,9 +1,7 @@
 import { parseQuery } from '../shared/http/query.ts'
-import { invalidCursor } from '../shared/scim/error.ts'
-import { kindOfId } from '../shared/scim/id.ts'
 import { pageSize } from '../shared/scim/list-response.ts'
 import { urn } from '../shared/scim/urn.ts'
-import type { ChangeEntry } from '../shared/storage/feed.ts'
+import type { ChangeEntry } from '../shared/storage/feed-order.ts'
 import type { Handler } from './call.ts'
 
 /**
@@ -12,16 +10,13 @@ import type { Handler } from './call.ts'
  */
 export const listChanges: Handler = async ({ store, query, baseUrl }) => {
 	const { cursor = '', count } = parseQuery(query)
-	if (cursor !== '' && kindOfId(cursor) !== 'Operation') {
-		throw invalidCursor('the cursor does not belong to /Changes: begin again with an empty cursor')
-	}
-	const changes = await store.changes(cursor, pageSize(count))
+	const { changes, nextCursor } = await store.changes(cursor, pageSize(count))
 	return {
 		status: 200,
 		body: {
 			schemas: [urn.changeList],
 			itemsPerPage: changes.length,
-			nextCursor: changes.at(-1)?.operation ?? cursor,
+			nextCursor,
 			changes: changes.map((entry) => changeOf(entry, baseUrl)),
 		},
 	}

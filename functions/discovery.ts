@@ -1,11 +1,14 @@
 import { forbidden, notFound } from '../shared/scim/error.ts'
 import { listResponse } from '../shared/scim/list-response.ts'
-import { resourceTypes, sameUrn } from '../shared/scim/resource-type.ts'
+import { type ResourceTypes, type Schema, sameUrn, typeNames } from '../shared/scim/resource-type.ts'
 import { resourceTypeDocument, schemaDocument } from '../shared/scim/schema.ts'
 import { limits, serviceProviderConfig } from '../shared/scim/service-provider-config.ts'
 import type { Handler, ScimReply } from './call.ts'
 
-const schemas = resourceTypes.flatMap(({ schema, extensions }) => [schema, ...extensions])
+/** A schema that extends users and groups is listed once. */
+const schemasIn = (types: ResourceTypes): readonly Schema[] => [
+	...new Set(typeNames.flatMap((name) => [types[name].schema, ...types[name].extensions])),
+]
 
 /**
  * RFC 7644 section 4: a filter is refused, so that no client takes the whole list for the matches. All other parameters
@@ -25,24 +28,24 @@ export const getServiceProviderConfig = discovery(async ({ baseUrl }) => ({
 	body: serviceProviderConfig(baseUrl, limits),
 }))
 
-export const listSchemas = discovery(async ({ baseUrl }) =>
-	completeList(schemas.map((schema) => schemaDocument(schema, baseUrl))),
+export const listSchemas = discovery(async ({ baseUrl, types }) =>
+	completeList(schemasIn(types).map((schema) => schemaDocument(schema, baseUrl))),
 )
 
-export const getSchema = discovery(async ({ baseUrl, params }) => {
-	const schema = schemas.find(({ urn }) => sameUrn(urn, params.id ?? ''))
+export const getSchema = discovery(async ({ baseUrl, params, types }) => {
+	const schema = schemasIn(types).find(({ urn }) => sameUrn(urn, params.id ?? ''))
 	if (schema === undefined) throw notFound(`there is no schema "${params.id}"`)
 	return { status: 200, body: schemaDocument(schema, baseUrl) }
 })
 
-export const listResourceTypes = discovery(async ({ baseUrl }) =>
-	completeList(resourceTypes.map((type) => resourceTypeDocument(type, baseUrl))),
+export const listResourceTypes = discovery(async ({ baseUrl, types }) =>
+	completeList(typeNames.map((name) => resourceTypeDocument(types[name], baseUrl))),
 )
 
-export const getResourceType = discovery(async ({ baseUrl, params }) => {
-	const type = resourceTypes.find(({ name }) => name === params.id)
-	if (type === undefined) throw notFound(`there is no resource type "${params.id}"`)
-	return { status: 200, body: resourceTypeDocument(type, baseUrl) }
+export const getResourceType = discovery(async ({ baseUrl, params, types }) => {
+	const name = typeNames.find((each) => each === params.id)
+	if (name === undefined) throw notFound(`there is no resource type "${params.id}"`)
+	return { status: 200, body: resourceTypeDocument(types[name], baseUrl) }
 })
 
 const completeList = (resources: readonly unknown[]): ScimReply => ({

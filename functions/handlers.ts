@@ -1,4 +1,4 @@
-import { groupType, resourceTypes, userType } from '../shared/scim/resource-type.ts'
+import { type TypeName, typeNames } from '../shared/scim/resource-type.ts'
 import { bulk } from './bulk.ts'
 import type { Handler } from './call.ts'
 import { listChanges } from './changes.ts'
@@ -6,10 +6,8 @@ import { getResourceType, getSchema, getServiceProviderConfig, listResourceTypes
 import { health } from './health.ts'
 import { me } from './me.ts'
 import { createResource, deleteResource, getResource, patchResource, replaceResource } from './resources.ts'
-import type { RouteName } from './routes.ts'
+import type { Method, RouteName } from './routes.ts'
 import { listResources, searchResources } from './search.ts'
-
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 export type Handlers = Readonly<Partial<Record<Method, Handler>>>
 
@@ -17,28 +15,28 @@ export type Handlers = Readonly<Partial<Record<Method, Handler>>>
 export const handlers: Readonly<Record<RouteName, Handlers>> = {
 	bulk: { POST: bulk },
 	changes: { GET: listChanges },
-	dotSearch: { POST: searchResources(...resourceTypes) },
-	dotSearchGroups: { POST: searchResources(groupType) },
-	dotSearchUsers: { POST: searchResources(userType) },
-	group: resource(groupType),
-	groups: { GET: listResources(groupType), POST: createResource(groupType) },
+	dotSearch: { POST: searchResources(...typeNames) },
+	dotSearchGroups: { POST: searchResources('Group') },
+	dotSearchUsers: { POST: searchResources('User') },
+	group: resource('Group'),
+	groups: { GET: listResources('Group'), POST: createResource('Group') },
 	health: { GET: health },
 	me: { GET: me, POST: me, PUT: me, PATCH: me, DELETE: me },
 	resourceType: { GET: getResourceType },
 	resourceTypes: { GET: listResourceTypes },
-	root: { GET: listResources(...resourceTypes) },
+	root: { GET: listResources(...typeNames) },
 	schema: { GET: getSchema },
 	schemas: { GET: listSchemas },
 	serviceProviderConfig: { GET: getServiceProviderConfig },
-	user: resource(userType),
-	users: { GET: listResources(userType), POST: createResource(userType) },
+	user: resource('User'),
+	users: { GET: listResources('User'), POST: createResource('User') },
 }
 
-function resource(type: typeof userType): Handlers {
+function resource(name: TypeName): Handlers {
 	return {
-		GET: getResource(type),
-		PUT: replaceResource(type),
-		PATCH: patchResource(type),
-		DELETE: deleteResource(type),
+		GET: getResource(name),
+		PUT: replaceResource(name),
+		PATCH: patchResource(name),
+		DELETE: deleteResource(name),
 	}
 }

@@ -1,7 +1,7 @@
 import { parseQuery } from '../shared/http/query.ts'
 import { replacingAttributes, withActive } from '../shared/scim/active.ts'
-import type { Quirks } from '../shared/scim/dialect.ts'
 import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
+import { limitKept, withUnseen } from '../shared/scim/kept.ts'
 import { applyPatchInTurns } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
@@ -9,12 +9,14 @@ import { parsePatch } from '../shared/scim/patch/request.ts'
 import { type Projection, parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
 import { locationOf, represent } from '../shared/scim/represent.ts'
 import type { AttributeValues, StoredResource } from '../shared/scim/resource.ts'
-import type { ResourceType } from '../shared/scim/resource-type.ts'
+import type { ResourceType, TypeName } from '../shared/scim/resource-type.ts'
+import { quirksWith } from '../shared/scim/undeclared.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
+import { ruleOf } from '../shared/tenants/resource-types.ts'
 import { yieldingTurns } from '../shared/turn.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { groupBytes, memberBytes } from './json-bytes.ts'
@@ -26,7 +28,7 @@ import { groupBytes, memberBytes } from './json-bytes.ts'
 const wholeOrNot =
 	(handler: Handler): Handler =>
 	async (call) => {
-		const quirks: Quirks = new Set()
+		const quirks = quirksWith(ruleOf(call.tenant))
 		try {
 			return await handler({ ...call, quirks })
 		} catch (error) {
@@ -46,19 +48,27 @@ function refusedWhole(error: ScimError): ScimError {
 	})
 }
 
+/** The attributes in a body, with as much of what no schema declares as the tenant keeps. */
+async function resourceIn({ body, quirks }: Call, type: ResourceType): Promise<AttributeValues> {
+	const after = parseResource(type, await body(), quirks)
+	return limitKept(type, { before: {}, after }, quirks)
+}
+
 /** RFC 7644 section 3.3. */
-export const createResource = (type: ResourceType): Handler =>
+export const createResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
-		const draft = draftOf(withActive(type, parseResource(type, await call.body(), call.quirks)))
+		const draft = draftOf(withActive(type, await resourceIn(call, type)))
 		const stored = await call.store.create(type, call.newId === undefined ? draft : { ...draft, id: call.newId })
 		return resourceReply(201, { call, type, selection, stored })
 	})
 
 /** RFC 7644 section 3.4.1. */
 export const getResource =
-	(type: ResourceType): Handler =>
+	(name: TypeName): Handler =>
 	async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const include = includeOf(selection, type)
 		if (type.name === 'Group' && include.members) return groupReply(call, type, selection)
@@ -71,16 +81,17 @@ export const getResource =
 	}
 
 /** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
-export const replaceResource = (type: ResourceType): Handler =>
+export const replaceResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
-		const { attributes, members = [] } = draftOf(parseResource(type, await call.body(), call.quirks))
+		const { attributes, members = [] } = draftOf(await resourceIn(call, type))
 		const stored = await update(call, type, {
 			include: { ...includeOf(selection, type), members: type.name === 'Group' },
 			revise: (current) =>
 				revision(
 					current,
-					replacingAttributes(attributes, current.attributes),
+					withUnseen(type, replacingAttributes(attributes, current.attributes), current.attributes),
 					current.members && diffMembers(current.members, members),
 				),
 		})
@@ -88,20 +99,22 @@ export const replaceResource = (type: ResourceType): Handler =>
 	})
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
-export const patchResource = (type: ResourceType): Handler =>
+export const patchResource = (name: TypeName): Handler =>
 	wholeOrNot(async (call) => {
+		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
 		const version = await patchGroup(call, type, operations)
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
-		return selection.mode === 'only' ? getResource(type)(withoutConditions(call)) : noContent(version)
+		return selection.mode === 'only' ? getResource(name)(withoutConditions(call)) : noContent(version)
 	})
 
 /** RFC 7644 section 3.6. */
 export const deleteResource =
-	(type: ResourceType): Handler =>
+	(name: TypeName): Handler =>
 	async (call) => {
+		const type = call.types[name]
 		const outcome = await call.store.delete(type, idOf(call), conditionOf(call))
 		if (outcome === 'absent') throw absent(call, type)
 		if (outcome === 'stale') throw stale()

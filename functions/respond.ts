@@ -1,17 +1,24 @@
 import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
+import type { Credential } from '../shared/auth/credential.ts'
 import { loggable } from '../shared/fault.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
+import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
+import { typesOf } from '../shared/tenants/resource-types.ts'
+import { requireKnownSettings } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
-import { type Handlers, handlers, type Method } from './handlers.ts'
+import { type Handlers, handlers } from './handlers.ts'
 import { alive } from './health.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { relay } from './relay/relay.ts'
+import type { Method } from './routes.ts'
+import { requireScope } from './scope.ts'
 import type { Services } from './services.ts'
 import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
@@ -51,10 +58,12 @@ export const respondWith =
 		const started = services.now()
 		const labels: RequestLabels = {}
 		const used: Usage = { storageRequests: 0 }
+		const seen: RequestFacts = {}
 		const quirks: Quirks = new Set()
-		const outcome = await withUsage(used, () => answer(request, { services, requestId, labels, quirks, used })).catch(
-			(error: unknown) => refuse(error, { requestId, method: request.method }),
-		)
+		const outcome = await withUsage(used, () =>
+			answer(request, { services, requestId, labels, seen, quirks, used }),
+		).catch((error: unknown) => refuse(error, { requestId, method: request.method }))
+		if (seen.credential !== undefined) services.clients.remember(seen.credential.id, quirks)
 		log({
 			requestId,
 			method: request.method,
@@ -89,12 +98,16 @@ type AnswerContext = {
 	readonly services: Services
 	readonly requestId: string
 	readonly labels: RequestLabels
+	readonly seen: RequestFacts
 	readonly quirks: Quirks
 	readonly used: Usage
 }
 
 /** What is known about a request so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string; error?: unknown }
+
+/** What is known about a request so far that no log has. */
+type RequestFacts = { credential?: Credential }
 
 async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
 	const { services, labels, used } = context
@@ -105,36 +118,43 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
-	const tenant = await authenticate(request, services, name).catch((error: unknown) => {
+	const { tenant, credential } = await authenticate(request, services, name).catch((error: unknown) => {
 		throw services.turns.refusalOf(error)
 	})
 	labels.tenant = name
+	context.seen.credential = credential
 	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
-	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, match, turn }))
+	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
 }
 
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
-	const { services, requestId, url, tenant, match } = context
+	const { services, requestId, url, tenant, credential, match } = context
+	const { method } = request
 	requireKnownFormat(tenant.format)
+	requireKnownSettings(tenant)
+	requireKnownIndexes(tenant.indexes)
+	services.lastUses.note(tenant, credential)
 	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
+		requireScope(credential, { route: match.route, method })
 		return { response: await relay(request, { send: services.senderOf(tenant), requestId, publicBase: baseUrl }) }
 	}
-	const handler = handlerOf(match, request.method, url.pathname)
+	const handler = handlerOf(match, method, url.pathname)
+	requireScope(credential, { route: match.route, method })
 	const reply = await handler(callOf(request, { ...context, baseUrl }))
-	return { response: responseOf(reply, request.method) }
+	return { response: responseOf(reply, method) }
 }
 
 /** The answer to an unknown tenant is the same as to a wrong token, so that a caller cannot find out names of tenants. */
 async function authenticate(request: ScimRequest, services: Services, name: string) {
 	const token = parseBearer(request.headers.get('authorization'))
-	const [tenant, isAccepted] = await Promise.all([services.tenants.getTenant(name), services.accepts(name, token)])
-	if (tenant === undefined || !isAccepted) {
+	const [tenant, credential] = await Promise.all([services.tenants.getTenant(name), services.authenticate(name, token)])
+	if (tenant === undefined || credential === undefined) {
 		throw unauthorized('the token is not one of this tenant', 'Bearer realm="scim", error="invalid_token"')
 	}
-	return tenant
+	return { tenant, credential }
 }
 
 function handlerOf({ route }: PathMatch, method: string, pathname: string): Handler {
@@ -153,6 +173,7 @@ const allowed = (here: Handlers): readonly string[] => [
 type CallContext = AnswerContext & {
 	readonly url: URL
 	readonly tenant: Call['tenant']
+	readonly credential: Credential
 	readonly match: PathMatch
 	readonly turn: Turn
 }
@@ -163,14 +184,16 @@ function liveness(method: string): ScimReply {
 }
 
 function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {
-	const { url, baseUrl, tenant, services, match, requestId, labels, quirks, turn } = context
+	const { url, baseUrl, tenant, credential, services, match, requestId, labels, quirks, turn } = context
 	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
 	const { headers } = request
 	return {
 		tenant,
-		store: services.open(tenant),
+		credential,
+		types: typesOf(tenant),
+		store: services.open(tenant, actorOf(request, context)),
 		ids: services.ids,
 		quirks,
 		checks: () =>
@@ -194,6 +217,16 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 			labels.error ??= loggable(error)
 			return fault(requestId)
 		},
+	}
+}
+
+/** The request as the ledger names it in what it changes. */
+function actorOf({ headers }: ScimRequest, { services, credential: { id, label }, requestId }: CallContext): Actor {
+	const client = services.clients.kindOf(id, headers.get('user-agent'))
+	return {
+		credential: { id, ...(label !== undefined && { label }) },
+		requestId,
+		...(client !== undefined && { client }),
 	}
 }
 

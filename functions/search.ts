@@ -8,7 +8,7 @@ import { pageByIndex, pageSize } from '../shared/scim/list-response.ts'
 import { didYouMean } from '../shared/scim/nearest-attribute.ts'
 import { parseAttributePath } from '../shared/scim/path.ts'
 import { parseSelection, type Selection } from '../shared/scim/projection.ts'
-import { type ResourceType, resolveAttribute } from '../shared/scim/resource-type.ts'
+import { type ResourceType, resolveAttribute, type TypeName } from '../shared/scim/resource-type.ts'
 import type { Query } from '../shared/storage/query/page.ts'
 import { yieldingTurns } from '../shared/turn.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
@@ -17,15 +17,18 @@ import { includeOf } from './resources.ts'
 
 /** GET of the resources of these types (RFC 7644 section 3.4.2). */
 export const listResources =
-	(...types: readonly ResourceType[]): Handler =>
+	(...names: readonly TypeName[]): Handler =>
 	async (call) =>
-		search(call, types, parseQuery(call.query))
+		search(call, typesNamed(call, names), parseQuery(call.query))
 
 /** POST to .search (RFC 7644 section 3.4.3). */
 export const searchResources =
-	(...types: readonly ResourceType[]): Handler =>
+	(...names: readonly TypeName[]): Handler =>
 	async (call) =>
-		search(call, types, parseSearchRequest(await call.body()))
+		search(call, typesNamed(call, names), parseSearchRequest(await call.body()))
+
+const typesNamed = ({ types }: Call, names: readonly TypeName[]): readonly ResourceType[] =>
+	names.map((name) => types[name])
 
 /** The part of a search that is the same for every resource type. */
 type SearchOptions = { readonly selection: Selection } & Pick<Query, 'filter' | 'sort'>

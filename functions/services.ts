@@ -2,33 +2,42 @@ import { randomBytes } from 'node:crypto'
 import { fileSource } from '../shared/auth/file-source.ts'
 import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
-import { tokenVerifier } from '../shared/auth/tokens.ts'
+import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
-import { userType } from '../shared/scim/resource-type.ts'
+import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { indexWork } from '../shared/storage/index-work.ts'
+import { storeLastUse } from '../shared/storage/last-use.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
-import { openDirectory } from '../shared/storage/table-store.ts'
+import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
-import { formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { advanceIndexes } from '../shared/tenants/advance-index.ts'
+import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
+import { type Clients, rememberClients } from './clients.ts'
 import { check, rememberChecks } from './health.ts'
+import { type LastUses, openLastUses } from './last-use.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
-import { systemTimer, type Timer } from './timer.ts'
+import { backgroundTimer, systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
 import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
 	readonly tenants: Tenants
-	/** Says whether a token belongs to the tenant. Rejects with a ScimError 503 if the tokens cannot be read. */
-	readonly accepts: (tenant: string, token: string) => Promise<boolean>
-	/** The directory of a tenant. */
-	readonly open: (tenant: Tenant) => ResourceStore
+	readonly authenticate: TokenVerifier
+	/** The directory of a tenant, for a request whose changes the ledger is to name. */
+	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
+	readonly clients: Clients
+	/** Takes the uses of credentials. */
+	readonly lastUses: LastUses
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -38,6 +47,8 @@ export type Services = {
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
 	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
+	/** Takes the tenant's own indexes further, as far as it is due, and answers how many users it has looked at. */
+	readonly advanceIndexes: (tenant: Tenant, until: number) => Promise<number>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
 	readonly checks: (tenant: Tenant, ask: RelayedRequest) => Promise<readonly HealthCheck[]>
 	/** Decides when the requests of tenants begin. */
@@ -51,11 +62,13 @@ export type ServicesOptions = ConnectOptions & {
 	readonly now?: () => number
 	/** The timer of the machine if left out. */
 	readonly timer?: Timer
+	/** Runs what no request waits for; by the timer of the machine if left out. */
+	readonly later?: Timer
 }
 
 /** Creates the services. No request is sent yet. */
 export async function createServices(settings: Settings, options: ServicesOptions = {}): Promise<Services> {
-	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer } = options
+	const { intercept = (send) => send, now = () => Date.now(), timer = systemTimer, later = backgroundTimer } = options
 	const ids = idGenerator(now, randomHex)
 	const turns = settings.rate === undefined ? noLimit : openTurns({ rate: settings.rate, timer, now })
 	const tables = connectTables(await accountOf(settings), {
@@ -68,7 +81,6 @@ export async function createServices(settings: Settings, options: ServicesOption
 			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
-	const directories = new Map<string, ResourceStore>()
 	const { scanLimit, keepFeedFor } = settings
 	const opening = {
 		tables,
@@ -78,23 +90,32 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}
-	const open = (tenant: Tenant): ResourceStore => {
-		const opened = directories.get(tenant.table) ?? openDirectory({ ...opening, tenant })
-		directories.set(tenant.table, opened)
-		return opened
-	}
+	const directories = openDirectories(opening)
+	/** What the directory of a tenant takes from its row. */
+	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
+	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
+		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
+	const worker = ids('Operation')
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
-		accepts: tokenVerifier({ source, isTenant, now }),
+		authenticate: tokenVerifier({ source, isTenant, now }),
+		lastUses: openLastUses({
+			store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+			now,
+			later,
+		}),
 		open,
-		sweep: (tenant, until) => sweep({ ...opening, tenant, until }),
+		clients: rememberClients(),
+		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
+		advanceIndexes: (tenant, until) =>
+			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
 		senderOf,
 		checks: rememberChecks(
 			(tenant: Tenant, ask: RelayedRequest) =>
 				Promise.all([
-					check('tables', () => open(tenant).get(userType, ids('User')), { now, timer }),
+					check('tables', () => open(tenant).get(builtInTypes.User, ids('User')), { now, timer }),
 					check('tokens', () => source(tenant.name, now()), { now, timer }),
 					...(tenant.mode === 'relay' ? [checkScimServer(() => senderOf(tenant), ask, { now, timer })] : []),
 				]),

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Rate } from '../shared/limits/bucket.ts'
+import { allProblems, wordingWithoutValues } from '../shared/scim/wording.ts'
 import type { RelaySettings } from './relay/relay.ts'
 
 /** The settings of the app. Tables and tokens each have one form for Azure and one for a developer's machine. */
@@ -26,7 +27,9 @@ const optional = <T extends z.ZodType>(schema: T) =>
 /** Entra ID asks for at least 25 requests a second for each tenant. */
 export const lowestRate = 25
 
-const rateSetting = (low: string) => optional(z.coerce.number({ error: 'is not a number' }).int().min(lowestRate, low))
+const number = z.coerce.number({ error: 'is not a number' })
+
+const rateSetting = (low: string) => optional(number.int().min(lowestRate, low))
 
 /** Must be https, because tokens of the managed identity are sent there. */
 const azureAddress = z.url({ protocol: /^https$/, error: 'is not an https address' })
@@ -43,8 +46,8 @@ const environment = z.object({
 	),
 	ROLLCALL_RELAY_KEY_NAME: optional(z.string()),
 	ROLLCALL_RELAY_KEY: optional(z.string()),
-	ROLLCALL_SCAN_LIMIT: optional(z.coerce.number().int().min(1000)),
-	ROLLCALL_FEED_DAYS: optional(z.coerce.number().int().min(1).max(3650)),
+	ROLLCALL_SCAN_LIMIT: optional(number.int().min(1000)),
+	ROLLCALL_FEED_DAYS: optional(number.int().min(1).max(3650)),
 	ROLLCALL_PUBLIC_ORIGIN: optional(
 		azureAddress.refine((text) => new URL(text).origin === text, 'is not an origin such as https://scim.contoso.com'),
 	),
@@ -60,9 +63,9 @@ const environment = z.object({
  * @throws Error that names the wrong setting; the worker does not start
  */
 export function parseSettings(variables: Readonly<Record<string, string | undefined>>): Settings {
-	const parsed = environment.safeParse(variables)
+	const parsed = environment.safeParse(variables, { error: wordingWithoutValues })
 	if (!parsed.success) {
-		throw new Error(`app setting ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
+		throw new Error(`app setting ${allProblems(parsed.error, 'environment')}`, { cause: parsed.error })
 	}
 	const { AZURE_CLIENT_ID: clientId, ROLLCALL_SCAN_LIMIT: scanLimit, ROLLCALL_FEED_DAYS: days, ...values } = parsed.data
 	const { ROLLCALL_RATE: perSecond = defaultRate, ROLLCALL_BURST: burst = burstOf(perSecond) } = values

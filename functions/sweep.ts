@@ -1,6 +1,8 @@
 import { Fault, loggable } from '../shared/fault.ts'
 import type { SweepReport } from '../shared/storage/sweep.ts'
 import { formatProblem, type TenantFormat } from '../shared/tenants/format.ts'
+import { indexProblem } from '../shared/tenants/index-definition.ts'
+import { settingsProblem } from '../shared/tenants/settings.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { Services } from './services.ts'
 
@@ -19,11 +21,13 @@ export type SweepEvent = {
 	/** The format that the tenant's data has come to in this round. */
 	readonly format?: number
 	readonly formatStage?: TenantFormat['stage']
+	/** How many users were looked at to fill the tenant's own indexes. */
+	readonly indexed?: number
 	readonly milliseconds: number
 	readonly errors: readonly unknown[]
 }
 
-type SweepServices = Pick<Services, 'now' | 'sweep' | 'advanceFormat'> & {
+type SweepServices = Pick<Services, 'now' | 'sweep' | 'advanceFormat' | 'advanceIndexes'> & {
 	readonly tenants: Pick<Services['tenants'], 'listTenants'>
 }
 
@@ -40,10 +44,44 @@ export async function sweepAll(services: SweepServices, log: (event: SweepEvent)
 	const tenants = await services.tenants.listTenants().catch((error: unknown) => {
 		throw loggable(error)
 	})
-	for (const tenant of rotated(tenants, Math.floor(started / sweepEvery))) {
-		if (services.now() >= until) return
-		const event = await sweepOne(services, tenant, until)
+	const inTurn = rotated(tenants, Math.floor(started / sweepEvery))
+	const indexed = inTurn.filter(hasIndexAtWork)
+	const sweptUntil = indexed.length === 0 ? until : until - indexShare
+	for (const tenant of inTurn) {
+		if (services.now() >= sweptUntil) break
+		const event = await sweepOne(services, tenant, sweptUntil)
 		if (tenant.mode === 'store' || event.format !== undefined || event.errors.length > 0) log(event)
+	}
+	for (const [index, tenant] of indexed.entries()) {
+		const left = until - services.now()
+		if (left <= 0) return
+		const event = await advanceOne(services, tenant, services.now() + left / (indexed.length - index))
+		if (event.indexed !== undefined || event.errors.length > 0) log(event)
+	}
+}
+
+/** Milliseconds that a round keeps for indexes that are being filled or removed. All other work comes first. */
+const indexShare = 45_000
+
+const hasIndexAtWork = (tenant: Tenant): boolean =>
+	tenant.indexes !== 'unknown' &&
+	problemOf(tenant) === undefined &&
+	tenant.indexes.some(({ stage }) => stage !== 'complete')
+
+/** Why this app must leave a tenant unchanged; undefined if it need not. */
+const problemOf = (tenant: Tenant): string | undefined =>
+	formatProblem(tenant.format) ?? settingsProblem(tenant) ?? indexProblem(tenant.indexes)
+
+/** Takes the indexes of a tenant further. They share what is left of the round with those of other tenants. */
+async function advanceOne(services: SweepServices, tenant: Tenant, until: number): Promise<SweepEvent> {
+	const { now, advanceIndexes } = services
+	const started = now()
+	const event = { event: 'sweep', tenant: tenant.name, finished: 0, feedEntriesRemoved: 0 } as const
+	try {
+		const users = await advanceIndexes(tenant, until)
+		return { ...event, ...(users > 0 && { indexed: users }), milliseconds: now() - started, errors: [] }
+	} catch (error) {
+		return { ...event, milliseconds: now() - started, errors: [loggable(error)] }
 	}
 }
 
@@ -56,7 +94,7 @@ function rotated<T>(items: readonly T[], round: number): readonly T[] {
 async function sweepOne(services: SweepServices, tenant: Tenant, until: number): Promise<SweepEvent> {
 	const { now } = services
 	const started = now()
-	const problem = formatProblem(tenant.format)
+	const problem = problemOf(tenant)
 	const outcome = problem === undefined ? await sweepTenant(services, tenant, until) : failed(new Fault(problem))
 	const { failures, ...done } = outcome
 	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures.map(loggable) }

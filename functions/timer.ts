@@ -6,6 +6,12 @@ export const systemTimer: Timer = (milliseconds, run) => {
 	return () => clearTimeout(timeout)
 }
 
+/** The timer of the machine for work that no request waits for. It keeps no process alive. */
+export const backgroundTimer: Timer = (milliseconds, run) => {
+	const timeout = setTimeout(run, milliseconds).unref()
+	return () => clearTimeout(timeout)
+}
+
 type Deadline = { readonly milliseconds: number; readonly timer: Timer; readonly late: () => Error }
 
 /** Rejects with `late()` if the work has no result after so many milliseconds. The work itself goes on. */

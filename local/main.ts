@@ -33,8 +33,9 @@ async function serve(options: LocalOptions): Promise<void> {
 	const tls = options.tls && (await readCertificate(options.tls))
 	const dataFolder = await dataFolderOf(options)
 	const azurite = await startAzurite(dataFolder.isKept ? { folder: dataFolder.folder } : { memory: true })
-	const stop = async (server?: RunningServer): Promise<void> => {
+	const stop = async (server?: RunningServer, services?: Services): Promise<void> => {
 		await server?.close()
+		await services?.lastUses.flush()
 		await azurite.close()
 		await dataFolder.remove()
 	}
@@ -49,7 +50,7 @@ async function serve(options: LocalOptions): Promise<void> {
 		const respond = respondWith(services)
 		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
-		stopOnSignal(() => stop(server))
+		stopOnSignal(() => stop(server, services))
 		if (dataFolder.isKept && options.port !== 0) await keepUrl(dataFolder.folder, server.url)
 		console.log(howTo({ url: server.url, tenants, data: dataFolder.isKept ? dataFolder.folder : undefined }))
 	} catch (error) {

@@ -23,7 +23,8 @@ npm start ${dashes()} [options]
   --port N          the port on 127.0.0.1 (default 7071; 0 for any free port)
   --data DIR        the folder for data and tokens (default ./data)
   --ephemeral       keep the data in memory only; it is lost at the end
-  --tenant NAME     a tenant to serve; may be given several times (default demo)
+  --tenant NAME     also serve this tenant, besides those that are in the data folder;
+                    may be given several times (default demo)
   --token T         also accept this token, for every tenant
   --rate N          serve each tenant at most N requests a second (default no limit)
   --tls-cert FILE   serve HTTPS with this certificate (PEM), together with

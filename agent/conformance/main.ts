@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { dashes } from '../../shared/cli/dashes.ts'
 import { UsageError } from '../../shared/cli/usage-error.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { readText } from '../config.ts'
@@ -10,7 +11,7 @@ import type { HybridConnection } from './rig.ts'
 
 const usage = `Tests behaviour that the documents of Azure Relay leave open, and reports differences from what agent and sender assume.
 
-npm run relay:conformance -- --namespace HOST --hybrid-connection NAME
+npm run relay:conformance ${dashes()} --namespace HOST --hybrid-connection NAME
   --namespace HOST            contoso.servicebus.windows.net
   --hybrid-connection NAME    an unused hybrid connection: other requests on it would be answered "ok"
   --listen-key-name NAME      a rule with the right Listen (default listen), its key in ROLLCALL_LISTEN_KEY
@@ -19,6 +20,8 @@ npm run relay:conformance -- --namespace HOST --hybrid-connection NAME
   --json                      print JSON
   --ca FILE                   trust this authority, for a stand-in
 `
+
+const hint = `npm run relay:conformance ${dashes()} --help`
 
 const options = {
 	namespace: { type: 'string' },
@@ -59,8 +62,7 @@ const line = ({ question, assumed, seen, isAsAssumed }: ConformanceResult): stri
 	`${isAsAssumed ? 'as assumed' : 'DIFFERENT '}  ${question}\n            ${seen}\n${isAsAssumed ? '' : `            assumed: ${assumed}\n`}`
 
 function required(name: string, value: string | undefined): string {
-	if (value === undefined || value === '')
-		throw new UsageError(`${name} is missing`, { hint: 'npm run relay:conformance -- --help' })
+	if (value === undefined || value === '') throw new UsageError(`${name} is missing`, { hint })
 	return value
 }
 
@@ -68,7 +70,7 @@ function parse(args: readonly string[]) {
 	try {
 		return parseArgs({ args: [...args], options })
 	} catch (error) {
-		throw new UsageError(briefly(error), { hint: 'npm run relay:conformance -- --help', cause: error })
+		throw new UsageError(briefly(error), { hint, cause: error })
 	}
 }
 

@@ -45,6 +45,18 @@ export const questions: readonly Question[] = [
 		ask: (rig) => listenResult(rig, { hybridConnection: 'rollcall-is-not-here' }),
 	},
 	{
+		name: 'listening on an unknown hybrid connection with a wrong key',
+		assumed: '404; otherwise the doctor cannot say that the hybrid connection is missing',
+		fits: /^404 /,
+		ask: (rig) => listenResult(rig, { hybridConnection: 'rollcall-is-not-here', key: 'wrong' }),
+	},
+	{
+		name: 'the time of the root of the namespace',
+		assumed: 'a Date that moves on; otherwise agents refuse writes with not_confirmed',
+		fits: /^Date is [1-9]/,
+		ask: timeAtRoot,
+	},
+	{
 		name: 'the request that a listener receives',
 		assumed: 'has Via and Authorization, no token of the service, joined headers',
 		fits: /^Host \S+, Via 1\.1 \S+, Authorization Bearer app, token removed, X-Two a, b; answered with Via 1\.1 /,
@@ -284,6 +296,14 @@ async function listenResult(rig: Rig, listening: ListenOptions): Promise<string>
 	} catch (error) {
 		return untraced(briefly(error))
 	}
+}
+
+/** Asks twice, because an answer from a cache would have an old Date. */
+async function timeAtRoot({ time, clock }: Rig): Promise<string> {
+	const first = await time()
+	await pause(clock, 3000)
+	const { date } = await time()
+	return `Date is ${seconds(date - first.date)} s later after 3 s, and ${seconds(date - clock.now())} s from this clock`
 }
 
 async function describeHeaders(rig: Rig): Promise<string> {

@@ -5,6 +5,7 @@ import { bodyLimit } from '../../shared/relay/contract.ts'
 import { type ExchangeResult, exchangeWith } from '../../shared/relay/exchange.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
 import { openWebSocket, type RelayRequest, type RelayResponse, readMessages, sendResponse } from '../channel.ts'
+import { type RelayTime, relayTimeFrom } from '../relay-time.ts'
 
 /** An unused hybrid connection, with keys for both ends. */
 export type HybridConnection = {
@@ -60,6 +61,8 @@ export type Rig = {
 	listen(options?: ListenOptions): Promise<Listener>
 	/** A sender with its own connections. */
 	sender(): SendAttempt
+	/** The time of the service, as the agent asks for it before a write. */
+	readonly time: RelayTime
 	/** Closes every listener. */
 	close(): Promise<void>
 	/** Cuts off every listener, as if it were killed. */
@@ -158,7 +161,8 @@ export function rigOf(connection: HybridConnection, clock: Clock): Rig {
 		for (const socket of sockets) socket.terminate()
 	}
 
-	return { clock, listen, sender, close, cut }
+	const time = relayTimeFrom({ namespace, clock, ca, proxy: undefined })
+	return { clock, listen, sender, time, close, cut }
 }
 
 /** Called with a function that returns the request, or throws the reason why it could not be fetched. */

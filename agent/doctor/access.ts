@@ -1,5 +1,7 @@
 import { realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { shellWord } from '../../shared/cli/shell-word.ts'
+import { codeOf } from '../../shared/cli/usage-error.ts'
 import { filesOf } from '../secret-file.ts'
 import type { Machine } from '../service-manager.ts'
 import { counted, type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
@@ -24,13 +26,14 @@ export function access(loaded: LoadedConfig, machine: Machine): readonly DoctorF
 	if (!unit.command.includes(file))
 		return [warn('C3', `the service does not use ${file}: ${unit.command}`, reinstallCommand(file, unit))]
 	const account = identityOf(unit.user, machine)
+	if (account === 'unknown') return [skip('C3', `cannot ask the machine for the user ${unit.user}`)]
 	if (account === undefined)
 		return [fail('C3', `the service runs as ${unit.user}, a user that does not exist`, `useradd --system ${unit.user}`)]
 	const { secret, open } = filesOf(loaded.config)
 	// The unit lists the secrets of the time of installation. A secret that the settings name since then is not in it.
 	const hasCredentials = unit.credentialFiles.size > 0
 	const remedyFor = (path: string) =>
-		hasCredentials && secret.includes(path) ? reinstallCommand(file, unit) : `chown ${unit.user} ${path}`
+		hasCredentials && secret.includes(path) ? reinstallCommand(file, unit) : `chown ${unit.user} ${shellWord(path)}`
 	const needed = [file, ...open, ...secret].filter((path) => !unit.credentialFiles.has(path))
 	const problems = needed.flatMap((path) => accessProblem(path, remedyFor(path), unit, account))
 	if (problems.length > 0) return problems
@@ -39,7 +42,7 @@ export function access(loaded: LoadedConfig, machine: Machine): readonly DoctorF
 }
 
 const reinstallCommand = (file: string, { user }: SystemdUnit) =>
-	`rollcall-relay service install --config ${file} --user ${user}`
+	`rollcall-relay service install --config ${shellWord(file)} --user ${user}`
 
 function installedUnit({ run }: Machine): SystemdUnit | undefined {
 	const text = textOf(() => run('systemctl', ['cat', 'rollcall-relay']))
@@ -78,14 +81,16 @@ function textOf(query: () => string): string | undefined {
 
 type Identity = { readonly user: number; readonly groups: readonly number[] }
 
-function identityOf(name: string, { run }: Machine): Identity | undefined {
-	const numbers = (option: string) =>
-		textOf(() => run('id', [option, name]))
-			?.trim()
-			.split(/\s+/)
-			.map(Number)
-	const [user] = numbers('-u') ?? []
-	return user === undefined ? undefined : { user, groups: numbers('-G') ?? [] }
+/** Undefined if the machine has no such user, and 'unknown' if the machine has no program that says so. */
+function identityOf(name: string, { run }: Machine): Identity | 'unknown' | undefined {
+	const numbers = (option: string) => (run('id', [option, name]).match(/\d+/g) ?? []).map(Number)
+	try {
+		const [user] = numbers('-u')
+		return user === undefined ? 'unknown' : { user, groups: numbers('-G') }
+	} catch (error) {
+		if (!(error instanceof Error)) throw error
+		return codeOf(error) === 'ENOENT' ? 'unknown' : undefined
+	}
 }
 
 const search = 1
@@ -113,7 +118,13 @@ function accessProblem(
 			(folder) => !isAllowed(statSync(folder), account, search),
 		)
 		if (closedFolder !== undefined)
-			return [fail('C3', `${user} cannot enter ${closedFolder}, a folder above ${file}`, `chmod o+x ${closedFolder}`)]
+			return [
+				fail(
+					'C3',
+					`${user} cannot enter ${closedFolder}, a folder above ${file}`,
+					`chmod o+x ${shellWord(closedFolder)}`,
+				),
+			]
 		return isAllowed(statSync(real), account, read) ? [] : [fail('C3', `${user} cannot read ${file}`, remedy)]
 	} catch (error) {
 		// C2 reports missing files.

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { codeOf } from '../../shared/cli/usage-error.ts'
 import { type Clock, pause } from '../../shared/relay/clock.ts'
 import { startAgent } from '../agent.ts'
 import type { Config } from '../config.ts'
@@ -20,13 +21,27 @@ const status = z.object({
 const statusTimeout = 15_000
 const listenLimit = 25_000
 
+const silentRemedy = 'Restart the agent. If another program has this port, choose another one in admin.port.'
+
+export type ListeningOptions = {
+	/** The administrator wants an agent to listen for a moment if no agent runs. */
+	readonly isListening: boolean
+	/** The files of the settings are usable. */
+	readonly canRun: boolean
+}
+
 /**
- * Asks the running agent whether it listens. If no agent answers and `isListening` is set, starts one for a moment.
+ * Asks the running agent whether it listens. If no agent runs and `isListening` is set, starts one for a moment.
  * That agent serves requests like any other.
  */
-export async function agentFinding(config: Config, isListening: boolean, clock: Clock): Promise<DoctorFinding> {
+export async function agentFinding(
+	config: Config,
+	{ isListening, canRun }: ListeningOptions,
+	clock: Clock,
+): Promise<DoctorFinding> {
 	const answer = await askAgent(config)
-	return answer.verdict === 'SKIP' && isListening ? listen(config, clock) : answer
+	if (answer.verdict !== 'SKIP' || !isListening) return answer
+	return canRun ? listen(config, clock) : skip('A3', `${answer.seen}; did not listen: repair C2 first`)
 }
 
 async function listen(config: Config, clock: Clock): Promise<DoctorFinding> {
@@ -59,7 +74,8 @@ async function askAgent(config: Config): Promise<DoctorFinding> {
 	} catch (error) {
 		if (error instanceof SyntaxError || error instanceof z.ZodError)
 			return fail('A3', `another program answers on 127.0.0.1:${port}`, 'Choose another port in admin.port.')
-		return skip('A3', `no running agent: ${briefly(error)}`)
+		if (codeOf(error) === 'ECONNREFUSED') return skip('A3', `no running agent: ${briefly(error)}`)
+		return fail('A3', `no answer from 127.0.0.1:${port}: ${briefly(error)}`, silentRemedy)
 	}
 }
 

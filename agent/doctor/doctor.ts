@@ -39,10 +39,10 @@ export async function diagnose(file: string, options: DiagnosisOptions): Promise
 		addressFinding(config),
 		runtime(config),
 		service(machine),
-		openFiles(limits(), config),
+		openFiles(limits(), config, machine),
 		...(await relayFindings(config, files.canTrust, clock)),
 		...(canAsk ? await tokenFindings(config, clock) : notReached(['A1', 'A2'], 'C2')),
-		await agentFinding(config, isListening && canRun, clock),
+		await agentFinding(config, { isListening, canRun }, clock),
 		...(await originFindings(loaded, files)),
 		await cloudFinding(cloud, config),
 	]

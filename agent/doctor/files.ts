@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
+import { shellWord } from '../../shared/cli/shell-word.ts'
 import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import { type Config, readText } from '../config.ts'
 import { readSecret, readToken } from '../secret-file.ts'
@@ -143,7 +144,7 @@ function certificates({ file, certificateFile }: NamedFile): DoctorFinding {
 	const all = certificatesIn(file)
 	const [first] = all
 	const seen = `${file} has ${counted(all.length, 'certificate')}`
-	if (isChangeable(file)) return warn('C2', `${seen}, and other users can change it`, `chmod go-w ${file}`)
+	if (isChangeable(file)) return warn('C2', `${seen}, and other users can change it`, `chmod go-w ${shellWord(file)}`)
 	if (certificateFile === undefined || first === undefined) return pass('C2', seen)
 	const ends = new Date(first.validTo)
 	const until = `${seen}, until ${day(ends)}`
@@ -172,9 +173,11 @@ const isChangeable = (file: string): boolean => (bits(file) & 0o022) !== 0
 
 /** A user who can change the settings can send the SCIM server's token to another server. */
 function settingsFile({ config, file }: LoadedConfig): readonly DoctorFinding[] {
-	if (isChangeable(file)) return [warn('C2', `other users can change ${file}`, `chmod go-w ${file}`)]
+	if (isChangeable(file)) return [warn('C2', `other users can change ${file}`, `chmod go-w ${shellWord(file)}`)]
 	const hasPassword = /\/\/[^/]*:[^/]*@/.test(config.relay.proxy ?? '')
 	if (hasPassword && (bits(file) & 0o044) !== 0)
-		return [warn('C2', `other users can read ${file}, which contains the proxy's password`, `chmod go-r ${file}`)]
+		return [
+			warn('C2', `other users can read ${file}, which contains the proxy's password`, `chmod go-r ${shellWord(file)}`),
+		]
 	return []
 }

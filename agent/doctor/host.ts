@@ -52,9 +52,13 @@ function systemdService(properties: string, recentRestarts: number | undefined):
 
 /** Restarts in the last 24 h by systemd's journal, or undefined if the journal is unreadable. */
 function countRecentRestarts({ run }: Machine): number | undefined {
+	const journal = (...filter: readonly string[]) =>
+		run('journalctl', ['-u', 'rollcall-relay', ...filter, '-o', 'cat', '-q'])
 	try {
-		const journal = run('journalctl', ['-u', 'rollcall-relay', '-t', 'systemd', '--since=-24h', '-o', 'cat', '-q'])
-		return journal.match(/Scheduled restart job/g)?.length ?? 0
+		const restarts = journal('-t', 'systemd', '--since=-24h')
+		// A user without the right to read the journal gets an empty one.
+		if (restarts.trim() === '' && journal('-n', '1').trim() === '') return undefined
+		return restarts.match(/Scheduled restart job/g)?.length ?? 0
 	} catch (error) {
 		if (error instanceof Error) return undefined
 		throw error
@@ -72,11 +76,30 @@ function windowsService(state: string): DoctorFinding {
 }
 
 /** A request needs one connection to the SCIM server and perhaps one to Azure. Node needs the rest. */
-export function openFiles(limits: string | undefined, { concurrency }: Pick<Config, 'concurrency'>): DoctorFinding {
-	const [, limit] = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? '') ?? []
+export function openFiles(
+	limits: string | undefined,
+	{ concurrency }: Pick<Config, 'concurrency'>,
+	machine: Machine,
+): DoctorFinding {
+	const ofService = serviceLimit(machine)
+	const [, ofShell] = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? '') ?? []
+	const limit = ofService ?? ofShell
 	if (limit === undefined) return skip('H4', 'the limit of open files is unknown')
 	const needed = 100 + 3 * concurrency
-	const seen = `${limit} open files allowed, ${needed} needed`
-	if (limit === 'unlimited' || Number(limit) >= needed) return pass('H4', seen)
+	const seen = `${limit} open files allowed ${ofService === undefined ? 'in this shell' : 'to the service'}, ${needed} needed`
+	if (/^(unlimited|infinity)$/.test(limit) || Number(limit) >= needed) return pass('H4', seen)
 	return fail('H4', seen, `Raise the limit to at least ${needed}: LimitNOFILE= in the unit, ulimit -n in a shell.`)
+}
+
+/** The limit in the unit of the service, or undefined without a service. The doctor's own limit is another one. */
+function serviceLimit({ platform, run }: Machine): string | undefined {
+	if (platform === 'win32') return undefined
+	try {
+		const properties = run('systemctl', ['show', 'rollcall-relay', '--property=LoadState,LimitNOFILE'])
+		if (!/^LoadState=loaded$/m.test(properties)) return undefined
+		return /^LimitNOFILE=(\d+|infinity)$/m.exec(properties)?.[1]
+	} catch (error) {
+		if (error instanceof Error) return undefined
+		throw error
+	}
 }

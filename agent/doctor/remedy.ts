@@ -1,10 +1,10 @@
 import { isIP } from 'node:net'
 import { dirname, join } from 'node:path'
+import { shellWord } from '../../shared/cli/shell-word.ts'
 import type { AgentErrorCode } from '../../shared/relay/contract.ts'
 import type { Config } from '../config.ts'
 import { originOf } from '../forward.ts'
 import { certificateIn, readsTrustStore } from '../origin-tls.ts'
-import { quoted } from '../program.ts'
 import { day, type ServerCertificate, serverNameIn } from './certificate.ts'
 
 /** Settings and the path of their file. */
@@ -75,7 +75,7 @@ function pinning({ config, file }: LoadedConfig): string {
 }
 
 export const saving = (file: string, pem: string): string =>
-	`rollcall-relay doctor --config ${quoted(file)} --save-certificate ${quoted(pem)}`
+	`rollcall-relay doctor --config ${shellWord(file)} --save-certificate ${shellWord(pem)}`
 
 /** The name that the certificate must contain. */
 export const expectedName = (config: Config): string => config.origin.tls.serverName ?? originOf(config).host

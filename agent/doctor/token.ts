@@ -1,7 +1,8 @@
+import * as z from 'zod'
 import type { Clock } from '../../shared/relay/clock.ts'
 import type { Config } from '../config.ts'
 import { tokenSource } from '../credentials.ts'
-import { type DoctorFinding, fail, pass, plainly, skip } from './check.ts'
+import { type DoctorFinding, fail, notReached, pass, plainly, skip } from './check.ts'
 
 /** Fetches a token for Azure Relay and checks whose it is. */
 export async function tokenFindings(config: Config, clock: Clock): Promise<readonly DoctorFinding[]> {
@@ -11,24 +12,27 @@ export async function tokenFindings(config: Config, clock: Clock): Promise<reado
 		const minutes = Math.round((expiresOnTimestamp - clock.now()) / 60_000)
 		return [pass('A1', `a token of type ${type}, valid for ${minutes} minutes`), audience(token, config)]
 	} catch (error) {
-		return [fail('A1', plainly(error), tokenRemedy(config))]
+		return [fail('A1', plainly(error), tokenRemedy(config)), ...notReached(['A2'], 'A1')]
 	}
 }
 
 /** Audience and identity of an Entra token. The token contains no roles: the service looks them up. */
 function audience(token: string, { relay, credentials }: Config): DoctorFinding {
-	if (credentials.type === 'sas') return pass('A2', `the token is signed with the key ${credentials.keyName}`)
-	const claims = claimsOf(token)
-	if (claims === undefined) return skip('A2', 'the token is unreadable')
-	const seen = `the token is for ${claims.aud}, of the identity ${claims.oid}`
-	if (claims.aud?.replace(/\/$/, '') === relay.audience.replace(/\/$/, ''))
+	if (credentials.type === 'sas')
+		return skip('A2', `a token of the key ${credentials.keyName} names no identity; A3 shows whether Azure accepts it`)
+	const { aud, oid } = claimsOf(token) ?? {}
+	if (aud === undefined) return skip('A2', 'the token is unreadable')
+	const seen = `the token is for ${aud}, of the identity ${oid}`
+	if (aud.replace(/\/$/, '') === relay.audience.replace(/\/$/, ''))
 		return pass('A2', `${seen}, which needs the role Azure Relay Listener on ${relay.hybridConnection}`)
 	return fail('A2', seen, `The service expects the audience ${relay.audience}. Check "audience" in relay.`)
 }
 
-function claimsOf(token: string): { readonly aud?: string; readonly oid?: string } | undefined {
+const claims = z.object({ aud: z.string(), oid: z.string().default('unknown') })
+
+function claimsOf(token: string): z.infer<typeof claims> | undefined {
 	try {
-		return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+		return claims.safeParse(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())).data
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined
 		throw error

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { UsageError } from '../../shared/cli/usage-error.ts'
+import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import type { CommandResult, Invocation } from '../command.ts'
 import { table } from '../table.ts'
 import { createClient } from './client.ts'
@@ -27,12 +27,12 @@ async function findingsOf(
 	const client = createClient(url, token)
 	const first = [
 		await findingOf('address', () => addressOf(url)),
-		await findingOf(testConnection.name, () => testConnection.run(client)),
+		await findingOf(testConnection.name, () => testConnection.run(client.during(testConnection.name))),
 	]
 	// If Test Connection fails, Entra goes no further, and the other checks would say nothing new.
 	if (first.at(-1)?.verdict === 'FAIL') return first
 	const findings = [...first]
-	for (const { name, run } of readingChecks) findings.push(await findingOf(name, () => run(client)))
+	for (const { name, run } of readingChecks) findings.push(await findingOf(name, () => run(client.during(name))))
 	return isWriting ? [...findings, ...(await writingFindings(client))] : findings
 }
 
@@ -73,9 +73,19 @@ async function readToken(file: string): Promise<string> {
 	try {
 		return await readFile(file, 'utf8')
 	} catch (cause) {
-		const hint = 'give a file that holds the Secret Token'
-		throw new UsageError(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { hint, cause })
+		const code = String(codeOf(cause))
+		throw new UsageError(`${file} cannot be read: ${unreadable[code] ?? code}`, {
+			hint: 'give a file that holds the Secret Token',
+			cause,
+		})
 	}
+}
+
+const unreadable: Readonly<Record<string, string>> = {
+	ENOENT: 'there is no such file',
+	ENOTDIR: 'there is no such file',
+	EISDIR: 'it is a folder',
+	EACCES: 'this user has no right to read it',
 }
 
 function report(findings: readonly CheckFinding[]): string {

@@ -5,6 +5,8 @@ import { codeOf } from '../../shared/cli/usage-error.ts'
 import { Shortfall } from './finding.ts'
 
 export type ProviderAnswer = {
+	/** The request for a remedy: method, path without query, and the check. */
+	readonly request: string
 	readonly status: number
 	/** The media type, without parameters. */
 	readonly type: string
@@ -19,6 +21,8 @@ export type RequestParts = { readonly body?: unknown; readonly token?: string | 
 export type ProvisioningClient = {
 	/** @throws Shortfall if no answer arrives */
 	send(method: string, path: string, sent?: RequestParts): Promise<ProviderAnswer>
+	/** The same client for another check, which remedies name. */
+	during(check: string): ProvisioningClient
 }
 
 /** In milliseconds. Entra's own limit is not published, but a slower answer is of no use. */
@@ -28,9 +32,10 @@ const requestTimeout = 30_000
  * Makes a client for a Tenant URL. Every request gets the query parameters of the Tenant URL, as Entra's feature flags do.
  * Like Entra, the client sends no User-Agent and follows no redirects.
  */
-export function createClient(tenantUrl: URL, token: string): ProvisioningClient {
+export function createClient(tenantUrl: URL, token: string, check = ''): ProvisioningClient {
 	const base = `${tenantUrl.origin}${tenantUrl.pathname.replace(/\/+$/, '')}`
 	return {
+		during: (other) => createClient(tenantUrl, token, other),
 		send(method, path, { body, ...parts } = {}) {
 			const flags = tenantUrl.search.slice(1)
 			const url = `${base}${path}${flags === '' ? '' : `${path.includes('?') ? '&' : '?'}${flags}`}`
@@ -39,14 +44,23 @@ export function createClient(tenantUrl: URL, token: string): ProvisioningClient 
 				Accept: 'application/scim+json, application/json',
 				...(bearer !== undefined && { Authorization: `Bearer ${bearer}` }),
 			}
-			return exchange(url, { method, headers }, body)
+			const name = `${method} ${path.replace(/\?.*/s, '')} in the check "${check}"`
+			return exchange(url, { name, method, headers }, body)
 		},
 	}
 }
 
-type OutgoingRequest = { readonly method: string; readonly headers: Readonly<Record<string, string>> }
+type OutgoingRequest = {
+	readonly name: string
+	readonly method: string
+	readonly headers: Readonly<Record<string, string>>
+}
 
-async function exchange(url: string, { method, headers }: OutgoingRequest, content: unknown): Promise<ProviderAnswer> {
+async function exchange(
+	url: string,
+	{ name, method, headers }: OutgoingRequest,
+	content: unknown,
+): Promise<ProviderAnswer> {
 	const body = content === undefined ? undefined : JSON.stringify(content)
 	const contentHeaders =
 		body === undefined
@@ -69,6 +83,7 @@ async function exchange(url: string, { method, headers }: OutgoingRequest, conte
 					text(incoming).then(
 						(content) =>
 							resolve({
+								request: name,
 								status,
 								type: type.trim().toLowerCase(),
 								location: responseHeaders.location,
@@ -81,7 +96,7 @@ async function exchange(url: string, { method, headers }: OutgoingRequest, conte
 			outgoing.on('error', reject).end(body)
 		})
 	} catch (error) {
-		throw shortfallOf(error, new URL(url))
+		throw shortfallOf(error, new URL(url), name)
 	}
 }
 
@@ -95,24 +110,27 @@ function jsonIn(text: string): unknown {
 	}
 }
 
-function shortfallOf(error: unknown, { host, hostname, port, protocol }: URL): Shortfall {
+function shortfallOf(error: unknown, { host, hostname, port, protocol }: URL, request: string): Shortfall {
 	const code = String(codeOf(error))
 	if (error instanceof Error && error.name === 'TimeoutError') {
 		return new Shortfall(
 			`${host} has not answered within ${requestTimeout / 1000} seconds`,
-			'find out what the server is waiting for',
+			`find out what the server waits for in ${request}`,
 		)
 	}
-	const said = error instanceof Error ? error.message : String(error)
+	const said = String(error)
 	// The server answers the TLS handshake with other data, such as a page over plain HTTP.
 	if (code === 'EPROTO' && /wrong version number|packet length too long|http request/i.test(said)) {
 		return new Shortfall(`${host} does not speak TLS`, 'correct the port, or serve HTTPS there')
 	}
-	const [, seen = 'the connection failed', remedy = 'look at the log of the server at that address'] =
+	const [, seen = 'the connection failed', remedy = 'look at the log of the server for REQUEST'] =
 		faults.find(([pattern]) => pattern.test(code)) ?? []
 	return new Shortfall(
 		`${host}: ${seen} (${codeOf(error) === undefined ? 'no error code' : code})`,
-		remedy.replace('HOST', hostname).replace('PORT', port || (protocol === 'https:' ? '443' : '80')),
+		remedy
+			.replace('HOST', hostname)
+			.replace('PORT', port || (protocol === 'https:' ? '443' : '80'))
+			.replace('REQUEST', request),
 	)
 }
 
@@ -131,7 +149,7 @@ const faults: readonly (readonly [codes: RegExp, seen: string, remedy: string])[
 	[
 		/^(ECONNRESET|EPIPE)$/,
 		'the connection was closed before an answer',
-		'the connection was closed by a firewall, or by a server with another protocol',
+		'a firewall, or a server with another protocol, closed the connection of REQUEST',
 	],
 	[
 		/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/,

@@ -38,17 +38,17 @@ export function detailOf({ body }: ProviderAnswer): string {
 	return detail === undefined ? '' : ` ("${detail}")`
 }
 
-/** The remedy for statuses that mean the same for every request. */
-function remedyFor({ status, body }: ProviderAnswer): string | undefined {
+/** The remedy for statuses that say more than the check: the service answered Test Connection as it should. */
+function remedyFor({ request, status, body }: ProviderAnswer): string | undefined {
 	switch (true) {
 		case status === 401:
-			return 'the token belongs to another tenant, or the name of the tenant in the URL is wrong: compare both'
+			return `accept the token for ${request}, as for Test Connection`
 		case status === 403 && !scimError.safeParse(body).success:
-			return 'a firewall in front of the service refuses the request: look at its rules; Entra may send no User-Agent'
+			return `a firewall in front of the service refuses ${request}: look at its rules; Entra may send no User-Agent`
 		case status >= 300 && status < 400:
-			return 'use the target of the redirect as the Tenant URL'
+			return `answer ${request} without a redirect: Entra follows none`
 		case status >= 500:
-			return 'look at the log of the service'
+			return `look at the log of the service for ${request}`
 		default:
 			return undefined
 	}
@@ -59,7 +59,7 @@ export function expectList(answer: ProviderAnswer, remedy: string): ReturnedList
 	expectStatus(answer, [200], remedy)
 	const parsed = list.safeParse(answer.body)
 	if (parsed.success) return parsed.data
-	throw new Shortfall(`200, but not a ListResponse: ${reasonOf(parsed.error, answer)}`, remedy)
+	throw misshapen('200, but not a ListResponse', answer, { error: parsed.error, remedy, message: urn.listResponse })
 }
 
 /** @throws Shortfall if the answer is not a resource with an id and schemas */
@@ -67,26 +67,57 @@ export function expectResource(answer: ProviderAnswer, statuses: readonly number
 	expectStatus(answer, statuses, remedy)
 	const parsed = resource.safeParse(answer.body)
 	if (parsed.success) return parsed.data
-	throw new Shortfall(`${answer.status}, but not a resource: ${reasonOf(parsed.error, answer)}`, remedy)
+	throw misshapen(`${answer.status}, but not a resource`, answer, { error: parsed.error, remedy })
 }
 
 /** @throws Shortfall if the answer is not an error of RFC 7644 section 3.12 with this status */
 export function expectError(answer: ProviderAnswer, status: number, remedy: string): z.infer<typeof scimError> {
 	expectStatus(answer, [status], remedy)
 	const parsed = scimError.safeParse(answer.body)
-	if (!parsed.success) throw new Shortfall(`${status}, but not a SCIM error: ${reasonOf(parsed.error, answer)}`, remedy)
+	if (!parsed.success)
+		throw misshapen(`${status}, but not a SCIM error`, answer, { error: parsed.error, remedy, message: urn.error })
 	if (parsed.data.status === String(status)) return parsed.data
-	throw new Shortfall(`${status}, but "status" in the body is ${JSON.stringify(parsed.data.status)}`, remedy)
+	throw new Shortfall(
+		`${status}, but "status" in the body is ${JSON.stringify(parsed.data.status)}`,
+		`send "status": "${status}" in the answer to ${answer.request}`,
+	)
 }
 
-function reasonOf(error: z.ZodError, { body, type }: ProviderAnswer): string {
-	if (body === undefined) return `the body is not JSON; its Content-Type is ${type || 'missing'}`
+type Misshape = {
+	readonly error: z.ZodError
+	/** What to do if the body is no JSON object at all. */
+	readonly remedy: string
+	/** The URN that `schemas` must have. */
+	readonly message?: string
+}
+
+function misshapen(what: string, answer: ProviderAnswer, { error, remedy, message }: Misshape): Shortfall {
+	const { request, body, type } = answer
+	if (body === undefined)
+		return new Shortfall(`${what}: the body is not JSON; its Content-Type is ${type || 'missing'}`, remedy)
 	const path = error.issues[0]?.path ?? []
-	if (path.length === 0) return 'the body is not a JSON object'
+	if (path.length === 0) return new Shortfall(`${what}: the body is not a JSON object`, remedy)
 	const name = path.join('.')
 	if (name === 'schemas' && isObject(body) && Array.isArray(body.schemas))
-		return '"schemas" does not have the URN of this message'
-	return hasValue(body, path) ? `"${name}" has the wrong type` : `"${name}" is missing`
+		return new Shortfall(
+			`${what}: "schemas" does not have the URN of this message`,
+			`add "${message}" to "schemas" in the answer to ${request}`,
+		)
+	return new Shortfall(
+		`${what}: "${name}" ${hasValue(body, path) ? 'has the wrong type' : 'is missing'}`,
+		`send "${name}" as ${types[name] ?? 'an object'} in the answer to ${request}`,
+	)
+}
+
+/** What the members of the messages above must be. The elements of `Resources` are objects. */
+const types: Readonly<Record<string, string>> = {
+	schemas: 'a list of URNs',
+	totalResults: 'a whole number',
+	Resources: 'a list of objects',
+	status: 'a string',
+	scimType: 'a string',
+	detail: 'a string',
+	id: 'a string that is not empty',
 }
 
 const hasValue = (value: unknown, [step, ...rest]: readonly PropertyKey[]): boolean => {

@@ -17,6 +17,15 @@ export const testConnection: ReadingCheck = {
 		const started = Date.now()
 		const answer = await send('GET', `/Users?filter=userName+eq+${quoted(randomUUID())}`)
 		const elapsed = Date.now() - started
+		if (answer.status === 401) {
+			throw new Shortfall(
+				`401 instead of 200${detailOf(answer)}`,
+				'the token belongs to another tenant, or the name of the tenant in the URL is wrong: compare both',
+			)
+		}
+		if (answer.status >= 300 && answer.status < 400) {
+			throw new Shortfall(`${answer.status} instead of 200`, 'use the target of the redirect as the Tenant URL')
+		}
 		if (answer.status === 404) {
 			throw new Shortfall(
 				`404 for /Users${detailOf(answer) || ', without a SCIM error'}`,
@@ -42,13 +51,21 @@ export const readingChecks: readonly ReadingCheck[] = [
 	{
 		name: 'request without a token',
 		async run({ send }) {
-			return refused(await send('GET', '/Users?count=1', { token: undefined }))
+			return refused(
+				await send('GET', '/Users?count=1', { token: undefined }),
+				'everyone can read this directory: refuse requests without a token',
+				'answer 401 to a request without a token: Entra takes other answers for an outage',
+			)
 		},
 	},
 	{
 		name: 'request with a wrong token',
 		async run({ send }) {
-			return refused(await send('GET', '/Users?count=1', { token: randomUUID() }))
+			return refused(
+				await send('GET', '/Users?count=1', { token: randomUUID() }),
+				'everyone with a made-up token can read this directory: compare tokens',
+				'answer 401 to a wrong token, so that Entra names the problem in Test Connection',
+			)
 		},
 	},
 	{
@@ -60,7 +77,7 @@ export const readingChecks: readonly ReadingCheck[] = [
 				'answer /Groups with 200 and an empty ListResponse, even if there are no groups: Test Connection asks for them',
 			)
 			if (totalResults !== 0) {
-				throw new Shortfall(`${totalResults} groups for a displayName that no group has`, 'apply the filter')
+				throw new Shortfall(`${totalResults} groups for a displayName that no group has`, groupFilter)
 			}
 			return '200 and an empty list'
 		},
@@ -113,7 +130,7 @@ export const readingChecks: readonly ReadingCheck[] = [
 		name: 'ServiceProviderConfig',
 		async run({ send }) {
 			const answer = await send('GET', '/ServiceProviderConfig')
-			expectStatus(answer, [200], optional)
+			expectStatus(answer, [200], `answer with 200 and the document of RFC 7643 section 5: ${asking}`)
 			if (!hasPatch(answer.body))
 				throw new Shortfall('patch.supported is not true', 'support PATCH: Entra updates only with PATCH')
 			return 'PATCH is supported'
@@ -122,34 +139,41 @@ export const readingChecks: readonly ReadingCheck[] = [
 	{
 		name: 'ResourceTypes',
 		async run({ send }) {
-			const { Resources } = expectList(await send('GET', '/ResourceTypes'), optional)
+			const { Resources } = expectList(
+				await send('GET', '/ResourceTypes'),
+				`answer with 200 and a ListResponse of the resource types (RFC 7643 section 6): ${asking}`,
+			)
 			const endpoints = Resources.map(({ endpoint }) => String(endpoint))
-			if (!endpoints.includes('/Users')) throw new Shortfall(`/Users is not among ${endpoints.join(', ')}`, optional)
+			if (!endpoints.includes('/Users'))
+				throw new Shortfall(
+					`/Users is not among ${endpoints.join(', ') || 'them'}`,
+					'list the resource type of users, with "endpoint": "/Users"',
+				)
 			return endpoints.join(', ')
 		},
 	},
 	{
 		name: 'Schemas',
 		async run({ send }) {
-			const { Resources } = expectList(await send('GET', '/Schemas'), optional)
+			const { Resources } = expectList(
+				await send('GET', '/Schemas'),
+				`answer with 200 and a ListResponse of the schemas (RFC 7643 section 7): ${asking}`,
+			)
 			const ids = Resources.map(({ id }) => String(id))
-			if (!ids.includes(urn.user)) throw new Shortfall(`${urn.user} is not among them`, optional)
+			if (!ids.includes(urn.user))
+				throw new Shortfall(`${urn.user} is not among them`, 'list the schema of users, with all its attributes')
 			return `${ids.length} schemas, including the one for users`
 		},
 	},
 ]
 
-const optional =
-	'answer with 200 and the document of RFC 7644 section 4: the SCIM Validator and the application gallery ask for it'
+const asking = 'the SCIM Validator and the application gallery ask for it'
+const groupFilter = 'apply the filter: otherwise Entra takes another group for the one that it looks for'
 
-function refused(answer: ProviderAnswer): string {
-	if (answer.status === 401) return '401'
-	throw new Shortfall(
-		`${answer.status} instead of 401`,
-		answer.status < 300
-			? 'everyone can read this directory: refuse requests without a valid token'
-			: 'answer 401, so that Entra can name the problem',
-	)
+/** `open` is the remedy if the request was answered, and `other` the remedy for another refusal than 401. */
+function refused({ status }: ProviderAnswer, open: string, other: string): string {
+	if (status === 401) return '401'
+	throw new Shortfall(`${status} instead of 401`, status < 300 ? open : other)
 }
 
 const hasPatch = (body: unknown): boolean => isObject(body) && isObject(body.patch) && body.patch.supported === true

@@ -8,7 +8,7 @@ import { quoted } from './reading.ts'
 
 /** The user and the group that the checks create. `createdPaths` are the paths of resources that still exist. */
 type Lab = {
-	readonly client: ProvisioningClient
+	client: ProvisioningClient
 	readonly userName: string
 	readonly displayName: string
 	user: string | undefined
@@ -37,7 +37,9 @@ export async function writingFindings(client: ProvisioningClient): Promise<reado
 	const findings: CheckFinding[] = []
 	try {
 		for (const { name, needs, run } of stages) {
-			if (needs.every((need) => lab[need] !== undefined)) findings.push(await findingOf(name, () => run(lab)))
+			if (needs.some((need) => lab[need] === undefined)) continue
+			lab.client = client.during(name)
+			findings.push(await findingOf(name, () => run(lab)))
 		}
 	} finally {
 		if (lab.createdPaths.size > 0) findings.push(await findingOf('clean up', () => cleanUp(lab)))
@@ -55,9 +57,10 @@ const stages: readonly Stage[] = [
 			const path = keep(lab, '/Users', answer)
 			const shown = expectResource(answer, [201], 'answer a POST with 201 and the whole user, its id included')
 			lab.user = path
-			expectValue('userName', shown.userName, userName)
-			expectValue('emails[type eq "work"].value', workEmail(shown), userName)
-			expectValue('active', shown.active, true)
+			const sent = 'the POST of a user'
+			expectValue('userName', shown.userName, { expected: userName, sent })
+			expectValue('emails[type eq "work"].value', workEmail(shown), { expected: userName, sent })
+			expectValue('active', shown.active, { expected: true, sent })
 			if (answer.location === undefined) {
 				throw new Shortfall('201 without Location', 'send the address of the new user (RFC 7644 section 3.3)', {
 					isWarning: true,
@@ -80,7 +83,11 @@ const stages: readonly Stage[] = [
 		needs: ['user'],
 		async run({ client, userName, user }) {
 			const answer = await client.send('GET', `/Users?filter=userName+eq+${quoted(userName.toUpperCase())}`)
-			return expectFound(expectList(answer, 'answer with 200 and a ListResponse').Resources, user, 'userName')
+			return expectFound(
+				expectList(answer, 'answer a filter by userName with 200 and a ListResponse').Resources,
+				user,
+				'userName',
+			)
 		},
 	},
 	{
@@ -100,16 +107,18 @@ const stages: readonly Stage[] = [
 		name: 'replace attributes',
 		needs: ['user'],
 		async run(lab) {
-			await patch(lab, lab.user, [
+			const email = `2-${lab.userName}`
+			const shown = await patched(lab, lab.user, 'a PATCH that replaces attributes of a user', [
 				{ op: 'Replace', path: 'name.familyName', value: 'Replaced' },
-				{ op: 'Replace', path: 'emails[type eq "work"].value', value: `2-${lab.userName}` },
+				{ op: 'Replace', path: 'emails[type eq "work"].value', value: email },
 				{ op: 'replace', value: { displayName: 'Replaced too', 'name.givenName': 'Given' } },
 			])
-			const shown = await read(lab, lab.user)
-			expectValue('name.familyName', member(shown.name, 'familyName'), 'Replaced')
-			expectValue('emails[type eq "work"].value', workEmail(shown), `2-${lab.userName}`)
-			expectValue('displayName', shown.displayName, 'Replaced too')
-			expectValue('name.givenName', member(shown.name, 'givenName'), 'Given')
+			const byPath = 'a replace with a path'
+			expectValue('name.familyName', member(shown.name, 'familyName'), { expected: 'Replaced', sent: byPath })
+			expectValue('emails[type eq "work"].value', workEmail(shown), { expected: email, sent: byPath })
+			const bare = 'a replace without a path'
+			expectValue('displayName', shown.displayName, { expected: 'Replaced too', sent: bare })
+			expectValue('name.givenName', member(shown.name, 'givenName'), { expected: 'Given', sent: bare })
 			return 'each value is set, with and without a path'
 		},
 	},
@@ -117,13 +126,14 @@ const stages: readonly Stage[] = [
 		name: 'add new attributes',
 		needs: ['user'],
 		async run(lab) {
-			await patch(lab, lab.user, [
-				{ op: 'Add', path: 'phoneNumbers[type eq "mobile"].value', value: '+1 555 0100' },
+			const sent = 'a PATCH that adds attributes to a user'
+			const number = '+1 555 0100'
+			const shown = await patched(lab, lab.user, sent, [
+				{ op: 'Add', path: 'phoneNumbers[type eq "mobile"].value', value: number },
 				{ op: 'Add', path: `${urn.enterpriseUser}:department`, value: 'Checks' },
 			])
-			const shown = await read(lab, lab.user)
-			expectValue('phoneNumbers[type eq "mobile"].value', mobile(shown), '+1 555 0100')
-			expectValue('department', enterprise(shown, 'department'), 'Checks')
+			expectValue('phoneNumbers[type eq "mobile"].value', mobile(shown), { expected: number, sent })
+			expectValue('department', enterprise(shown, 'department'), { expected: 'Checks', sent })
 			return 'a phone number by its type, and an enterprise attribute'
 		},
 	},
@@ -132,10 +142,12 @@ const stages: readonly Stage[] = [
 		needs: ['user'],
 		async run(lab) {
 			const path = `${urn.enterpriseUser}:manager`
-			await patch(lab, lab.user, [{ op: 'Add', path, value: 'a-manager' }])
-			expectValue('manager.value', managerOf(await read(lab, lab.user)), 'a-manager')
-			await patch(lab, lab.user, [{ op: 'Replace', path, value: '' }])
-			if (managerOf(await read(lab, lab.user)) !== undefined)
+			const sent = 'a PATCH that adds a manager by a string'
+			const added = await patched(lab, lab.user, sent, [{ op: 'Add', path, value: 'a-manager' }])
+			expectValue('manager.value', managerOf(added), { expected: 'a-manager', sent })
+			const removing = 'a PATCH that replaces the manager by ""'
+			const removed = await patched(lab, lab.user, removing, [{ op: 'Replace', path, value: '' }])
+			if (managerOf(removed) !== undefined)
 				throw new Shortfall('the manager is still there', 'treat a replace with "" as a removal of the manager')
 			return 'set by a string, removed by an empty one'
 		},
@@ -144,11 +156,12 @@ const stages: readonly Stage[] = [
 		name: 'disable the user',
 		needs: ['user'],
 		async run(lab) {
-			await patch(lab, lab.user, [{ op: 'Replace', path: 'active', value: 'False' }])
-			expectValue('active', (await read(lab, lab.user)).active, false)
+			const sent = 'a PATCH of active to "False"'
+			const { active } = await patched(lab, lab.user, sent, [{ op: 'Replace', path: 'active', value: 'False' }])
+			expectValue('active', active, { expected: false, sent })
 			const answer = await lab.client.send('GET', `/Users?filter=userName+eq+${quoted(lab.userName)}`)
 			const [shown = {}] = expectList(answer, 'return disabled users too').Resources
-			expectValue('active', shown.active, false)
+			expectValue('active', shown.active, { expected: false, sent: 'a search for the disabled user' })
 			return 'active is false, also in a search'
 		},
 	},
@@ -178,7 +191,11 @@ const stages: readonly Stage[] = [
 		async run({ client, displayName, group }) {
 			const filter = `displayName+eq+${quoted(displayName.toUpperCase())}`
 			const answer = await client.send('GET', `/Groups?excludedAttributes=members&filter=${filter}`)
-			return expectFound(expectList(answer, 'answer with 200 and a ListResponse').Resources, group, 'displayName')
+			return expectFound(
+				expectList(answer, 'answer a filter by displayName with 200 and a ListResponse').Resources,
+				group,
+				'displayName',
+			)
 		},
 	},
 	{
@@ -186,9 +203,10 @@ const stages: readonly Stage[] = [
 		needs: ['user', 'group'],
 		async run(lab) {
 			const id = lab.user?.slice('/Users/'.length)
-			await patch(lab, lab.group, [{ op: 'Add', path: 'members', value: [{ value: id }] }])
-			expectValue('members', memberIds(await read(lab, lab.group))[0], id)
-			const bare = await read(lab, `${lab.group}?excludedAttributes=members`)
+			const sent = 'a PATCH that adds a member'
+			const shown = await patched(lab, lab.group, sent, [{ op: 'Add', path: 'members', value: [{ value: id }] }])
+			expectValue('members', memberIds(shown)[0], { expected: id, sent })
+			const bare = await read(lab, `${lab.group}?excludedAttributes=members`, 'excludedAttributes=members')
 			if ('members' in bare) {
 				throw new Shortfall(
 					'members are returned despite excludedAttributes=members',
@@ -203,8 +221,10 @@ const stages: readonly Stage[] = [
 		needs: ['user', 'group'],
 		async run(lab) {
 			const id = lab.user?.slice('/Users/'.length)
-			await patch(lab, lab.group, [{ op: 'Remove', path: `members[value eq "${id}"]` }])
-			if (memberIds(await read(lab, lab.group)).length > 0)
+			const shown = await patched(lab, lab.group, 'a PATCH that removes a member', [
+				{ op: 'Remove', path: `members[value eq "${id}"]` },
+			])
+			if (memberIds(shown).length > 0)
 				throw new Shortfall('the member is still there', 'support a remove whose path is members[value eq "…"]')
 			return 'by members[value eq "…"]'
 		},
@@ -214,13 +234,14 @@ const stages: readonly Stage[] = [
 		needs: ['group'],
 		async run(lab) {
 			const displayName = `${lab.displayName} renamed`
-			await patch(lab, lab.group, [{ op: 'Replace', value: { displayName } }])
-			expectValue('displayName', (await read(lab, lab.group)).displayName, displayName)
+			const sent = 'a PATCH that renames a group'
+			const shown = await patched(lab, lab.group, sent, [{ op: 'Replace', value: { displayName } }])
+			expectValue('displayName', shown.displayName, { expected: displayName, sent })
 			return 'without a path'
 		},
 	},
-	{ name: 'delete the group', needs: ['group'], run: (lab) => deletion(lab, lab.group) },
-	{ name: 'delete the user', needs: ['user'], run: (lab) => deletion(lab, lab.user) },
+	{ name: 'delete the group', needs: ['group'], run: (lab) => deletion(lab, lab.group, 'group') },
+	{ name: 'delete the user', needs: ['user'], run: (lab) => deletion(lab, lab.user, 'user') },
 ]
 
 const userOf = (userName: string) => ({
@@ -251,24 +272,34 @@ const member = (value: unknown, name: string): unknown => (isObject(value) ? val
 const ofType = (values: unknown, type: string): unknown =>
 	Array.isArray(values) ? values.find((each) => member(each, 'type') === type) : undefined
 
-function expectValue(name: string, value: unknown, expected: unknown): void {
+/** `sent` is the request that gave the attribute its value. */
+type ExpectedValue = { readonly expected: unknown; readonly sent: string }
+
+function expectValue(name: string, value: unknown, { expected, sent }: ExpectedValue): void {
 	if (value === expected) return
 	const shown = value === undefined ? 'absent' : JSON.stringify(value)
 	throw new Shortfall(
 		`${name} is ${shown} instead of ${JSON.stringify(expected)}`,
-		'store and return the value as it was sent',
+		`store and return the value of ${name} that is set by ${sent}`,
 	)
 }
 
 type SentPatchOperation = { readonly op: string; readonly path?: string; readonly value?: unknown }
 
-async function patch({ client }: Lab, path = '', operations: readonly SentPatchOperation[]): Promise<void> {
-	const answer = await client.send('PATCH', path, { body: { schemas: [urn.patchOp], Operations: operations } })
-	expectStatus(answer, [200, 204], 'support PATCH as Entra sends it, with operations in any letter case')
+/** Sends a PATCH, which `what` describes, and reads the resource. */
+async function patched(
+	lab: Lab,
+	path = '',
+	what: string,
+	Operations: readonly SentPatchOperation[],
+): Promise<ReturnedResource> {
+	const answer = await lab.client.send('PATCH', path, { body: { schemas: [urn.patchOp], Operations } })
+	expectStatus(answer, [200, 204], `support ${what} as Entra sends it, with operations in any letter case`)
+	return read(lab, path, what)
 }
 
-const read = async ({ client }: Lab, path = ''): Promise<ReturnedResource> =>
-	expectResource(await client.send('GET', path), [200], 'return it by its id')
+const read = async ({ client }: Lab, path: string, what: string): Promise<ReturnedResource> =>
+	expectResource(await client.send('GET', path), [200], `answer a GET by the id with 200, also after ${what}`)
 
 /** Remembers every resource that a POST has created, even by mistake, so that it is deleted at the end. */
 function keep({ createdPaths }: Lab, endpoint: string, { status, body }: ProviderAnswer): string {
@@ -282,7 +313,9 @@ function expectConflict(answer: ProviderAnswer, attribute: string): string {
 	const remedy = `answer 409 if the ${attribute} is taken: otherwise Entra creates duplicates`
 	const { scimType } = expectError(answer, 409, remedy)
 	if (scimType === 'uniqueness') return '409, uniqueness'
-	throw new Shortfall(`409 without scimType`, 'name the reason: "scimType": "uniqueness"', { isWarning: true })
+	throw new Shortfall(`409 without scimType`, `name the reason for a taken ${attribute}: "scimType": "uniqueness"`, {
+		isWarning: true,
+	})
 }
 
 function expectFound(resources: readonly unknown[], path = '', attribute: string): string {
@@ -294,11 +327,11 @@ function expectFound(resources: readonly unknown[], path = '', attribute: string
 	)
 }
 
-async function deletion({ client, createdPaths }: Lab, path = ''): Promise<string> {
-	expectStatus(await client.send('DELETE', path), [204], 'answer a DELETE with 204')
+async function deletion({ client, createdPaths }: Lab, path = '', kind: 'user' | 'group'): Promise<string> {
+	expectStatus(await client.send('DELETE', path), [204], `answer the DELETE of a ${kind} with 204`)
 	createdPaths.delete(path)
-	expectStatus(await client.send('GET', path), [404], 'answer 404 for a deleted resource')
-	expectStatus(await client.send('DELETE', path), [404], 'answer 404 to a second DELETE')
+	expectStatus(await client.send('GET', path), [404], `answer 404 to a GET of a deleted ${kind}`)
+	expectStatus(await client.send('DELETE', path), [404], `answer 404 to a second DELETE of a ${kind}`)
 	return '204, then 404'
 }
 

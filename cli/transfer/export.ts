@@ -1,13 +1,15 @@
 import type { Member, ResourceId, StoredResource } from '../../shared/scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import type { ResourceType } from '../../shared/scim/resource-type.ts'
 import { positionOf } from '../../shared/storage/query/order.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { chunked, inParallel } from '../../shared/storage/table/parallel.ts'
+import { typesOf } from '../../shared/tenants/resource-types.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { CommandEnvironment, TargetCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
 import type { DeploymentTarget } from '../target.ts'
 import { countsOf, storeTenantNamed } from '../tenant.ts'
+import { declarationsOf } from './declarations.ts'
 import { type ExportProgress, noProgress, openPartFile, type PartFile } from './part-file.ts'
 import { withProgress } from './progress.ts'
 import type { ExportCounts, ExportRecord } from './records.ts'
@@ -96,24 +98,23 @@ const writeRecords = (
 	})
 
 /** The lines that are still missing from an export, in chunks of several lines. */
-async function* linesOf(
-	store: ResourceStore,
-	{ name, table }: Tenant,
-	progress: ExportProgress,
-): AsyncGenerator<string> {
+async function* linesOf(store: ResourceStore, tenant: Tenant, progress: ExportProgress): AsyncGenerator<string> {
+	const { name, table } = tenant
+	const types = typesOf(tenant)
 	const { counts, groups } = progress
 	if (progress.began === undefined) {
-		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported: new Date().toISOString() })
+		const exported = new Date().toISOString()
+		yield lineOf({ type: 'Export', format: 1, tenant: name, table, exported, ...declarationsOf(tenant) })
 	}
 	// Groups follow all users, and memberships follow all groups, even if other clients create resources during the export.
 	if (counts.groups === 0) {
-		for await (const page of pagesOf(store, userType, progress.user)) {
+		for await (const page of pagesOf(store, types.User, progress.user)) {
 			counts.users += page.length
 			yield page.map((user) => lineOf({ type: 'User', ...contentOf(user) })).join('')
 		}
 	}
 	if (!progress.hasAllGroups) {
-		for await (const page of pagesOf(store, groupType, groups.at(-1))) {
+		for await (const page of pagesOf(store, types.Group, groups.at(-1))) {
 			counts.groups += page.length
 			groups.push(...page.map(({ id }) => id))
 			yield page.map((group) => lineOf({ type: 'Group', ...contentOf(group) })).join('')
@@ -150,7 +151,7 @@ const spoolLength = 16 * 2 ** 20
 const pageSize = 500
 
 /** All resources of a type in the order of their ids, starting after the one that was written last. */
-async function* pagesOf(
+export async function* pagesOf(
 	store: ResourceStore,
 	type: ResourceType,
 	last: ResourceId | undefined,

@@ -1,13 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ScimError } from '../../shared/scim/error.ts'
 import type { Member, ResourceId } from '../../shared/scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import { builtInTypes, type ResourceType, type ResourceTypes } from '../../shared/scim/resource-type.ts'
+import { quirksWith } from '../../shared/scim/undeclared.ts'
 import { parseResource } from '../../shared/scim/value.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import { inParallel } from '../../shared/storage/table/parallel.ts'
+import { typesOf } from '../../shared/tenants/resource-types.ts'
+import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { TargetCommand } from '../command.ts'
 import { table } from '../table.ts'
+import type { DeploymentTarget } from '../target.ts'
 import { storeTenantNamed } from '../tenant.ts'
+import { importDeclarations } from './declarations.ts'
 import { withProgress } from './progress.ts'
 import { type ExportRecord, type ReadLine, readRecords } from './records.ts'
 
@@ -21,7 +26,8 @@ type ImportCounts = Record<RecordKind, { created: number; present: number }>
 export const importTenant: TargetCommand =
 	({ args: [name = '', file = ''], environment }) =>
 	async (target) => {
-		const store = target.open(await storeTenantNamed(target, name))
+		const tenant = await storeTenantNamed(target, name)
+		const notes: string[] = []
 		const tally: ImportCounts = {
 			User: { created: 0, present: 0 },
 			Group: { created: 0, present: 0 },
@@ -29,9 +35,16 @@ export const importTenant: TargetCommand =
 		}
 		const conflicts: ImportConflict[] = []
 		let isWhole = false
-		const importBatch = importer(store)
+		let importBatch = importer(directoryOf(target, tenant))
 		await withProgress(environment, async (show) => {
 			for await (const lines of batches(readRecords(file))) {
+				for (const { number, record } of lines) {
+					if (record.type !== 'Export') continue
+					const declared = await importDeclarations(target, tenant, record)
+					importBatch = importer(directoryOf(target, declared.tenant))
+					notes.push(...declared.notes)
+					conflicts.push(...declared.conflicts.map((conflict) => ({ line: number, ...conflict })))
+				}
 				for (const { line, kind, what, outcome } of await importBatch(lines)) {
 					if (typeof outcome === 'string') tally[kind][outcome]++
 					else conflicts.push({ line, what, detail: outcome.conflict })
@@ -43,11 +56,20 @@ export const importTenant: TargetCommand =
 		})
 		return {
 			text: [
+				...notes,
 				summary(tally),
 				...conflicts.map(inWords),
 				...(isWhole ? [] : [`${file} is incomplete: its last line is missing.`]),
 			].join('\n'),
-			json: { name, users: tally.User, groups: tally.Group, memberships: tally.Membership, conflicts, isWhole },
+			json: {
+				name,
+				users: tally.User,
+				groups: tally.Group,
+				memberships: tally.Membership,
+				conflicts,
+				isWhole,
+				...(notes.length > 0 && { notes }),
+			},
 			isFailure: conflicts.length > 0 || !isWhole,
 		}
 	}
@@ -99,14 +121,22 @@ type ImportResult = {
 	readonly outcome: ImportOutcome
 }
 
+/** The directory that an import fills, and the resource types of its tenant. */
+type ImportedDirectory = { readonly store: ResourceStore; readonly types: ResourceTypes }
+
+const directoryOf = (target: DeploymentTarget, tenant: Tenant): ImportedDirectory => ({
+	store: target.open(tenant),
+	types: typesOf(tenant),
+})
+
 /** Imports one batch after another. It remembers the members of the current group. */
-function importer(store: ResourceStore): (lines: readonly ReadLine[]) => Promise<readonly ImportResult[]> {
-	const importMembers = memberImporter(store)
+function importer(directory: ImportedDirectory): (lines: readonly ReadLine[]) => Promise<readonly ImportResult[]> {
+	const { store, types } = directory
+	const importMembers = memberImporter(directory)
 	return async (lines) => {
 		const imported = await inParallel(lines, async ({ number: line, record }): Promise<readonly ImportResult[]> => {
 			if (record.type !== 'User' && record.type !== 'Group') return []
-			const type = record.type === 'User' ? userType : groupType
-			const outcome = await importResource(store, type, record)
+			const outcome = await importResource(store, types[record.type], record)
 			return [{ line, kind: record.type, what: `${record.type} ${record.id}`, outcome }]
 		})
 		const memberships = lines.flatMap(({ number: line, record }) =>
@@ -137,7 +167,8 @@ async function importResource(
 	{ id, attributes }: ResourceRecord,
 ): Promise<ImportOutcome> {
 	return orConflict(async () => {
-		const parsed = parseResource(type, attributes, new Set())
+		// What the tenant's own schemas declare, and what none declares, is stored as it was when it was exported.
+		const parsed = parseResource(builtInTypes[type.name], attributes, quirksWith('keep', true))
 		const present = await store.get(type, id)
 		if (present === undefined) {
 			await store.create(type, { id, attributes: parsed })
@@ -163,18 +194,18 @@ async function orConflict(work: () => Promise<ImportOutcome>): Promise<ImportOut
 
 type MemberImporter = (group: ResourceId, members: readonly Member[]) => Promise<ReadonlyMap<ResourceId, ImportOutcome>>
 
-function memberImporter(store: ResourceStore): MemberImporter {
+function memberImporter({ store, types }: ImportedDirectory): MemberImporter {
 	let current: { readonly group: ResourceId; readonly present: Set<ResourceId> | undefined } | undefined
 	return async (group, members) => {
 		if (current?.group !== group) {
-			const stored = await store.get(groupType, group, { members: true })
+			const stored = await store.get(types.Group, group, { members: true })
 			current = { group, present: stored && new Set(stored.members?.map(({ value }) => value)) }
 		}
 		const { present } = current
 		if (present === undefined) return outcomesFor(members, { conflict: 'there is no such group' })
 		const missing = members.filter(({ value }) => !present.has(value))
 		if (missing.length === 0) return new Map()
-		const outcomes = await addMembers(store, group, missing)
+		const outcomes = await addMembers({ store, types }, group, missing)
 		for (const [member, outcome] of outcomes) if (outcome === 'created') present.add(member)
 		return outcomes
 	}
@@ -184,7 +215,7 @@ const outcomesFor = (members: readonly Member[], outcome: ImportOutcome): Readon
 	new Map(members.map(({ value }) => [value, outcome]))
 
 async function addMembers(
-	store: ResourceStore,
+	{ store, types }: ImportedDirectory,
 	group: ResourceId,
 	members: readonly Member[],
 ): Promise<ReadonlyMap<ResourceId, ImportOutcome>> {
@@ -197,7 +228,7 @@ async function addMembers(
 	} catch (error) {
 		if (!(error instanceof ScimError && error.scimType === 'invalidValue')) throw error
 		// One unknown user makes the whole change fail.
-		const exists = await inParallel(members, async ({ value }) => (await store.get(userType, value)) !== undefined)
+		const exists = await inParallel(members, async ({ value }) => (await store.get(types.User, value)) !== undefined)
 		const users = members.filter((_, index) => exists[index])
 		const unknown = members.filter((_, index) => !exists[index])
 		return new Map([

@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { kindOfId } from '../../shared/scim/id.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { ResourceType } from '../../shared/scim/resource-type.ts'
+import { firstProblem, wording } from '../../shared/scim/wording.ts'
 import { Failure } from '../failure.ts'
 
 const idOf = (kind: ResourceType['name']) =>
@@ -24,6 +25,10 @@ const recordSchema = z.discriminatedUnion('type', [
 		table: z.string().optional(),
 		/** The time at which the export began. */
 		exported: z.string(),
+		/** The settings of the tenant as they are stored. */
+		settings: z.record(z.string(), z.unknown()).optional(),
+		/** The schemas that the tenant declares. */
+		schemas: z.array(z.unknown()).optional(),
 	}),
 	z.strictObject({ type: z.literal('User'), id: idOf('User'), ...resource }),
 	z.strictObject({ type: z.literal('Group'), id: idOf('Group'), ...resource }),
@@ -130,14 +135,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 function recordOf(bytes: Buffer, { at, hint }: { readonly at: string; readonly hint: string }): ExportRecord {
 	try {
-		return recordSchema.parse(JSON.parse(utf8.decode(bytes)))
+		return recordSchema.parse(JSON.parse(utf8.decode(bytes)), { error: wording })
 	} catch (cause) {
 		throw new Failure(`${at} is not a line of an export: ${reasonOf(cause)}`, { hint, cause })
 	}
 }
 
 function reasonOf(error: unknown): string {
-	if (!(error instanceof z.ZodError)) return error instanceof Error ? error.message : String(error)
-	const [issue] = error.issues
-	return `${(issue?.path ?? []).map((name) => `${String(name)}: `).join('')}${issue?.message}`
+	if (error instanceof z.ZodError) return firstProblem(error, 'the line')
+	return error instanceof SyntaxError ? 'it is not JSON' : 'it is not UTF-8'
 }

@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
+import { allProblems, wordingWithoutValues } from '../scim/wording.ts'
 import { isInDate, isStoredDigest, newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 const time = z.iso.datetime({ offset: true })
@@ -11,6 +12,9 @@ const listed = z.strictObject({
 	enabled: z.boolean().optional(),
 	notBefore: time.optional(),
 	expires: time.optional(),
+	label: z.string().optional(),
+	/** Missing for a token that may do everything. An older version refuses a file that has the property. */
+	scope: z.literal('scim.read').optional(),
 })
 
 const tokensFile = z.strictObject({ tokens: z.record(z.string(), z.array(listed)) })
@@ -21,7 +25,7 @@ export type ListedToken = z.infer<typeof listed>
 /**
  * Reads tokens from a file, for use on one's own machine:
  * `{"tokens": {"demo": [{"value": "…", "created": "2026-01-01T00:00:00Z"}]}}`.
- * `enabled`, `notBefore` and `expires` are optional. Lookups are rare, so each one reads the file again.
+ * `enabled`, `notBefore`, `expires`, `label` and `"scope": "scim.read"` are optional. Lookups are rare, so each one reads the file again.
  *
  * @throws Error inside Azure, because there the tokens belong in a vault
  */
@@ -34,13 +38,13 @@ export function fileSource(path: string, environment: NodeJS.ProcessEnv = proces
 }
 
 /**
- * The tokens that a tenant can use at the time `now` and that are stored themselves, not as digests. Newest first; none if
- * there is no file.
+ * The tokens that a tenant can use for everything at the time `now` and that are stored themselves, not as digests. Newest
+ * first; none if there is no file.
  */
 export async function tokensIn(path: string, tenant: string, now: number): Promise<readonly string[]> {
 	const tokens = (await readOrEmpty(path)).get(tenant)?.flatMap(tokenOf) ?? []
 	return newest(tokens, now)
-		.filter((token) => isInDate(token, now) && !isStoredDigest(token.value))
+		.filter((token) => token.scope === 'scim' && isInDate(token, now) && !isStoredDigest(token.value))
 		.map(({ value }) => value)
 }
 
@@ -69,13 +73,18 @@ export async function changeTokens(
 	await rename(draft, path)
 }
 
-const tokenOf = ({ value, created, enabled = true, notBefore, expires }: ListedToken): readonly Token[] => {
+/** The id of a token in the file: the beginning of the SHA-256 of what is stored. */
+export const listedTokenId = ({ value }: ListedToken): string =>
+	createHash('sha256').update(value).digest('hex').slice(0, 12)
+
+const tokenOf = (token: ListedToken): readonly Token[] => {
+	const { value, created, enabled = true, notBefore, expires, label, scope = 'scim' } = token
 	const dates = {
 		created: Date.parse(created),
 		...(notBefore !== undefined && { notBefore: Date.parse(notBefore) }),
 		...(expires !== undefined && { expires: Date.parse(expires) }),
 	}
-	return enabled ? [{ ...dates, value }] : []
+	return enabled ? [{ ...dates, id: listedTokenId(token), ...(label !== undefined && { label }), scope, value }] : []
 }
 
 type TokensFile = Map<string, readonly ListedToken[]>
@@ -91,8 +100,8 @@ async function readOrEmpty(path: string): Promise<TokensFile> {
 
 /** Uses a map, because a tenant may have a name such as "constructor", which every object has. */
 async function readTokens(path: string): Promise<TokensFile> {
-	const parsed = tokensFile.safeParse(parseJson(await readFile(path, 'utf8'), path))
-	if (!parsed.success) throw new Error(`${path}: ${z.prettifyError(parsed.error)}`, { cause: parsed.error })
+	const parsed = tokensFile.safeParse(parseJson(await readFile(path, 'utf8'), path), { error: wordingWithoutValues })
+	if (!parsed.success) throw new Error(`${path}: ${allProblems(parsed.error, 'the file')}`, { cause: parsed.error })
 	return new Map(Object.entries(parsed.data.tokens))
 }
 

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import { unavailable } from '../scim/error.ts'
+import { type Credential, type Scope, scopes } from './credential.ts'
 
 /** The dates of a token, in milliseconds since 1970. It is valid from `notBefore` and no longer valid at `expires`. */
 export type TokenDates = {
@@ -10,7 +11,7 @@ export type TokenDates = {
 }
 
 /** `value` is the token itself, or the digest that is stored in its place. */
-export type Token = TokenDates & { readonly value: string }
+export type Token = TokenDates & Credential & { readonly value: string }
 
 /**
  * Reads the tokens of a tenant that are enabled and valid at the time `now` or later; none if there is no such tenant.
@@ -19,11 +20,11 @@ export type Token = TokenDates & { readonly value: string }
 export type TenantTokenSource = (tenant: string, now: number) => Promise<readonly Token[]>
 
 /**
- * Says whether a token belongs to a tenant.
+ * Answers which credential of a tenant a token is; undefined if it is none of this tenant.
  *
  * Rejects with a ScimError 503 if the tokens cannot be read. A 401 instead would send an Entra job into quarantine.
  */
-export type TokenVerifier = (tenant: string, token: string) => Promise<boolean>
+export type TokenVerifier = (tenant: string, token: string) => Promise<Credential | undefined>
 
 type TokenVerifierOptions = {
 	readonly source: TenantTokenSource
@@ -44,11 +45,11 @@ const usableOffline = 24 * 60 * minute
 /** The tokens of a tenant are read this often at most, whatever is sent. So a new token works within this time. */
 const rereadPause = 2 * second
 const maxTenants = 10_000
-/** The largest number of valid tokens of a tenant. Older tokens do not count. */
+/** The largest number of valid tokens of a tenant with one scope. Older tokens do not count. */
 const maxTokens = 4
 
 /** A token of which we keep only the SHA-256. */
-type TokenDigest = TokenDates & { readonly digest: Buffer }
+type TokenDigest = ScopedToken & { readonly digest: Buffer; readonly credential: Credential }
 
 /** The known tokens of a tenant, newest first, as they were at the time `read`. */
 type TenantTokens = {
@@ -102,7 +103,7 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		entry.asked = asked
 		try {
 			const tokens = await source(tenant, asked)
-			entry.tokens = newest(tokens, asked).map(({ value, ...dates }) => ({ ...dates, digest: storedDigest(value) }))
+			entry.tokens = newest(tokens, asked).map(tokenDigestOf)
 			entry.read = asked
 			if (entry.tokens.length > 0) unknownNames.delete(tenant)
 			delete entry.failure
@@ -124,33 +125,46 @@ export function tokenVerifier({ source, isTenant, now }: TokenVerifierOptions): 
 		const current = entries.get(tenant)
 		// Otherwise, what a reader of the store finds there would be a token.
 		const isRefused = isStoredDigest(token)
-		const isKnown = !isRefused && isAccepted(current, digest, now())
-		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return false
+		const known = isRefused ? undefined : credentialOf(current, digest, now())
+		if (isUnknownName(current, now()) && !isWithinAllowance() && !(await isTenant(tenant))) return undefined
 		const entry = entryOf(tenant)
 		const age = now() - entry.read
-		if (isKnown && age < freshFor) return true
+		if (known !== undefined && age < freshFor) return known
 		const pendingRead = entry.pendingRead !== undefined || pauseLeft(entry, now()) <= 0 ? ask(tenant, entry) : undefined
-		if (isKnown && age < usableUnread) return true
+		if (known !== undefined && age < usableUnread) return known
 		await pendingRead
-		if (!isRefused && isAccepted(entry, digest, now())) return true
-		if (entry.failure === undefined) return false
+		const found = isRefused ? undefined : credentialOf(entry, digest, now())
+		if (found !== undefined || entry.failure === undefined) return found
 		// The token may be new or wrong: only the source can tell.
 		const seconds = Math.max(1, Math.ceil(pauseLeft(entry, now()) / second))
 		throw unavailable('the tokens cannot be read at the moment', seconds, entry.failure.cause)
 	}
 }
 
+/** A token as far as its acceptance depends on other tokens. */
+export type ScopedToken = TokenDates & { readonly scope: Scope }
+
 /**
- * The tokens that are accepted now or later, newest first: at most four that are valid, and four that are not yet valid.
+ * The tokens that are accepted now or later, newest first. Of each scope they are at most four that are valid, and four that
+ * are not yet valid. So a token that may only read never takes the place of another one.
  *
  * A source reads only these tokens, even if a tenant has had many more.
  */
-export function newest<T extends TokenDates>(tokens: readonly T[], now: number): readonly T[] {
+export function newest<T extends ScopedToken>(tokens: readonly T[], now: number): readonly T[] {
 	const sorted = [...tokens].sort((a, b) => b.created - a.created)
-	const current = sorted.filter((token) => isInDate(token, now)).slice(0, maxTokens)
-	const upcoming = sorted.filter(({ notBefore = now }) => notBefore > now).slice(0, maxTokens)
-	return sorted.filter((token) => current.includes(token) || upcoming.includes(token))
+	const kept = [
+		...newestValid(sorted, now),
+		...firstOfEachScope(sorted.filter(({ notBefore = now }) => notBefore > now)),
+	]
+	return sorted.filter((token) => kept.includes(token))
 }
+
+/** @param sorted newest first */
+const newestValid = <T extends ScopedToken>(sorted: readonly T[], now: number): readonly T[] =>
+	firstOfEachScope(sorted.filter((token) => isInDate(token, now)))
+
+const firstOfEachScope = <T extends ScopedToken>(tokens: readonly T[]): readonly T[] =>
+	scopes.flatMap((scope) => tokens.filter((token) => token.scope === scope).slice(0, maxTokens))
 
 /** Says whether a token is valid at the time `now`. */
 export const isInDate = ({ notBefore, expires }: TokenDates, now: number): boolean =>
@@ -174,21 +188,26 @@ const markedDigest = (digest: Buffer): string => `${digestMark}${digest.toString
 function storedDigest(value: string): Buffer {
 	if (!isStoredDigest(value)) return digestOf(value)
 	const digest = Buffer.from(value.slice(digestMark.length), 'base64url')
-	return digest.length === noDigest.digest.length && markedDigest(digest) === value ? digest : noDigest.digest
+	return digest.length === noDigest.length && markedDigest(digest) === value ? digest : noDigest
 }
 
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 
 /** A digest that no token has. */
-const noDigest: TokenDigest = { created: 0, digest: Buffer.alloc(32) }
+const noDigest = Buffer.alloc(32)
+
+const tokenDigestOf = ({ value, id, label, scope, ...dates }: Token): TokenDigest => ({
+	...dates,
+	scope,
+	digest: storedDigest(value),
+	credential: { id, ...(label !== undefined && { label }), scope },
+})
 
 /** Constant time: compares with every token, or with a dummy if there are none. */
-function isAccepted(entry: TenantTokens | undefined, digest: Buffer, now: number): boolean {
-	const tokens = usableTokens(entry, now)
-	const current = tokens.filter((token) => isInDate(token, now)).slice(0, maxTokens)
-	return (current.length === 0 ? [noDigest] : current)
-		.map((token) => timingSafeEqual(token.digest, digest))
-		.includes(true)
+function credentialOf(entry: TenantTokens | undefined, digest: Buffer, now: number): Credential | undefined {
+	const current = newestValid(usableTokens(entry, now), now)
+	if (current.length === 0) timingSafeEqual(noDigest, digest)
+	return current.filter((token) => timingSafeEqual(token.digest, digest))[0]?.credential
 }
 
 const usableTokens = (entry: TenantTokens | undefined, now: number): readonly TokenDigest[] =>

@@ -12,7 +12,7 @@ export const keepsValue = (attribute: Attribute): boolean => attribute === activ
 
 /** The attributes of a resource with `active: true` for a user that has no value of `active`. */
 export const withActive = (type: ResourceType, attributes: AttributeValues): AttributeValues =>
-	type !== userType || Object.hasOwn(attributes, 'active') ? attributes : { ...attributes, active: true }
+	type.name !== 'User' || Object.hasOwn(attributes, 'active') ? attributes : { ...attributes, active: true }
 
 /** The attributes that replace those of a resource: `active` stays as it is if the client leaves it out. */
 export const replacingAttributes = (next: AttributeValues, current: AttributeValues): AttributeValues =>

@@ -1,14 +1,18 @@
 import * as z from 'zod'
 
-export type AttributeType =
-	| 'string'
-	| 'boolean'
-	| 'decimal'
-	| 'integer'
-	| 'dateTime'
-	| 'binary'
-	| 'reference'
-	| 'complex'
+/** The data types of RFC 7643 section 2.3. */
+export const attributeTypes = [
+	'string',
+	'boolean',
+	'decimal',
+	'integer',
+	'dateTime',
+	'reference',
+	'binary',
+	'complex',
+] as const
+
+export type AttributeType = (typeof attributeTypes)[number]
 
 /**
  * The characteristics of an attribute (RFC 7643 section 7). A characteristic that a declaration leaves out has the default
@@ -33,6 +37,10 @@ export type Attribute = Required<Omit<Characteristics, 'canonicalValues' | 'refe
 	readonly canonicalValues: readonly string[]
 	readonly referenceTypes: readonly string[]
 	readonly subAttributes: Attributes
+	/** Whether a schema of the tenant declares it, and not an RFC: then a value of another JSON type is converted. */
+	readonly isOwn: boolean
+	/** Whether only the canonical values are accepted. */
+	readonly isEnforced: boolean
 	/** Accepts one value of the attribute; of a multi-valued attribute, one element. */
 	readonly schema: z.ZodType
 }
@@ -92,20 +100,42 @@ function describe(name: string, field: unknown): Attribute {
 		throw new TypeError(`attribute ${name} is declared without its characteristics`)
 	}
 	const element = schema instanceof z.ZodArray ? schema.element : schema
-	return {
-		required: false,
-		caseExact: false,
-		mutability: 'readWrite',
-		returned: 'default',
-		uniqueness: 'none',
-		canonicalValues: [],
-		referenceTypes: [],
+	return declareAttribute({
 		...characteristics,
 		name,
 		multiValued: schema instanceof z.ZodArray,
 		subAttributes: element instanceof z.ZodObject ? attributesOf(element) : new Map(),
-		schema: element as z.ZodType, // sound: this file makes every element; zod only types an array's element as its internal base type
-	}
+		isOwn: false,
+		isEnforced: false,
+	})
+}
+
+/** What a declaration says of an attribute: a part of this file for those of the RFCs, a document for those of a tenant. */
+export type AttributeDeclaration = Characteristics &
+	Pick<Attribute, 'name' | 'type' | 'multiValued' | 'subAttributes' | 'isOwn' | 'isEnforced'>
+
+/** An attribute with the defaults of RFC 7643 section 2.2 in place of what its declaration leaves out. */
+export const declareAttribute = (declaration: AttributeDeclaration): Attribute => ({
+	required: false,
+	caseExact: false,
+	mutability: 'readWrite',
+	returned: 'default',
+	uniqueness: 'none',
+	canonicalValues: [],
+	referenceTypes: [],
+	...declaration,
+	schema: elementSchemas[declaration.type],
+})
+
+const elementSchemas: Readonly<Record<AttributeType, z.ZodType>> = {
+	string: z.string(),
+	boolean: z.boolean(),
+	decimal: z.number(),
+	integer: z.int(),
+	dateTime: z.string(),
+	reference: z.string(),
+	binary: z.string(),
+	complex: z.record(z.string(), z.unknown()),
 }
 
 /** The attribute called `name` in any letter case, or undefined. */

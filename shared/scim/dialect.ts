@@ -1,5 +1,6 @@
 import type { Attribute } from './attribute.ts'
 import type { CompareValue, Filter } from './filter/ast.ts'
+import type { UndeclaredNames } from './undeclared-names.ts'
 import { urn } from './urn.ts'
 
 // What clients send that RFC 7643 and RFC 7644 do not allow, and that we understand all the same. There is one function
@@ -8,6 +9,8 @@ import { urn } from './urn.ts'
 /** A tolerated deviation, by the name of the function that understands it. */
 export type Quirk =
 	| 'booleanFromString'
+	| 'numberFromString'
+	| 'stringFromScalar'
 	| 'complexFromJson'
 	| 'complexFromString'
 	| 'singleFromList'
@@ -22,12 +25,16 @@ export type Quirk =
 	| 'listOfSingle'
 	| 'namesValuesToRemove'
 	| 'unknownLeftOut'
+	| 'unknownKept'
 
 /**
  * The deviations tolerated in one request, in the order of their first appearance. The caller makes the set and keeps
  * it: it still holds what was tolerated if the parser then refuses the request.
  */
-export type Quirks = Set<Quirk>
+export type Quirks = Set<Quirk> & {
+	/** The rule for what no schema declares; such parts are left out without it. */
+	readonly undeclared?: UndeclaredNames
+}
 
 /**
  * Entra writes booleans as strings: `"active": "False"`.
@@ -44,6 +51,34 @@ export function readBoolean(value: unknown): unknown {
 	if (typeof value !== 'string') return value
 	const lower = value.toLowerCase()
 	return lower === 'true' ? true : lower === 'false' ? false : value
+}
+
+/**
+ * Entra's mapping expressions make strings, also for an attribute of a tenant's schema that is a number: `"level": "42"`.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/functions-for-customizing-application-data
+ *
+ * @returns the number; any other value as it is, also a string whose number JSON cannot hold without loss
+ */
+export function numberFromString({ type, isOwn }: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (!isOwn || typeof value !== 'string' || !(type === 'integer' ? wholeNumber : decimalNumber).test(value))
+		return value
+	const meant = Number(value)
+	if (type === 'integer' && !Number.isSafeInteger(meant)) return value
+	quirks.add('numberFromString')
+	return meant
+}
+
+const wholeNumber = /^\s*[-+]?\d+(?:\.0*)?\s*$/
+const decimalNumber = /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i
+
+/**
+ * Ping's clients write the numbers of an LDAP directory as numbers, also if the tenant's schema declares a string.
+ * https://docs.pingidentity.com/pingdatasync/latest/
+ */
+export function stringFromScalar({ isOwn }: Attribute, value: unknown, quirks: Quirks): unknown {
+	if (!isOwn || (typeof value !== 'number' && typeof value !== 'boolean')) return value
+	quirks.add('stringFromScalar')
+	return String(value)
 }
 
 /**

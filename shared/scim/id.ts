@@ -37,6 +37,20 @@ export function idGenerator(now: () => number, randomHex: (digits: number) => st
 /** The time at which an id was made, in milliseconds since 1970. */
 export const timeOfId = (id: string): number => Number.parseInt(id.slice(0, 12), 16)
 
+/**
+ * An id that is later than another: the id itself, or else one of the next tick after the other. The generator's own time
+ * does not move, so that one id from the future does not move all ids after it.
+ */
+export function laterThan(id: ResourceId, other: string): ResourceId {
+	if (tickOf(id) > tickOf(other)) return id
+	const next = Number.parseInt(other.slice(13, 16), 16) + 1
+	const [time, counter] = next > 0xfff ? [timeOfId(other) + 1, 0] : [timeOfId(other), next]
+	return `${hex(time, 12)}7${hex(counter, 3)}${id.slice(16)}` as ResourceId // sound: the rest is that of an id
+}
+
+/** The time and the counter of an id. */
+const tickOf = (id: string): string => id.slice(0, 16)
+
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0')
 
 const pattern = /^[0-9a-f]{12}7[0-9a-f]{3}([8ab])[0-9a-f]{15}$/

@@ -4,10 +4,17 @@ import { invalidValue } from './error.ts'
 import { readAttributePath } from './filter/lex.ts'
 import { commonAttributes, type ResourceId } from './resource.ts'
 import { findExtension, type ResourceType, resolveAttribute } from './resource-type.ts'
-import { isObject, type JsonObject } from './value.ts'
+import { isObject, isUrn, type JsonObject } from './value.ts'
 
 /** The attributes that a client wants: the default ones, only the `named` ones, or all except the `named` ones. */
-export type Selection = { readonly mode: 'default' | 'only' | 'except'; readonly named: ReadonlySet<Attribute> }
+export type Selection = {
+	readonly mode: 'default' | 'only' | 'except'
+	readonly named: ReadonlySet<Attribute>
+	/** Names that no schema declares, in lower case: resources may have kept them all the same. */
+	readonly undeclared?: ReadonlySet<string>
+	/** Whether parts of complex values that no schema declares are shown. */
+	readonly showsUndeclared?: boolean
+}
 
 /** The selection of a client that names no attributes. */
 export const defaultSelection: Selection = { mode: 'default', named: new Set() }
@@ -40,8 +47,13 @@ export function parseSelection(
 	if (only.length > 0 && except.length > 0) {
 		throw invalidValue('attributes and excludedAttributes are mutually exclusive: send one of them')
 	}
-	if (only.length > 0) return { mode: 'only', named: attributesNamed(only, types, quirks) }
-	return except.length > 0 ? { mode: 'except', named: attributesNamed(except, types, quirks) } : defaultSelection
+	const names = only.length > 0 ? only : except
+	if (names.length === 0) return defaultSelection
+	return {
+		mode: only.length > 0 ? 'only' : 'except',
+		named: attributesNamed(names, types, quirks),
+		undeclared: new Set(types.some((type) => type.keepsUndeclared) ? names.map((name) => name.toLowerCase()) : []),
+	}
 }
 
 /**
@@ -88,24 +100,74 @@ export function selects(selection: Selection, type: ResourceType, name: 'members
 }
 
 /** Leaves out the attributes that the client does not want and those that are never returned (RFC 7643 section 7). */
-export function project(resource: Projection, type: ResourceType, selection: Selection = defaultSelection): Projection {
+export function project(resource: Projection, type: ResourceType, asked: Selection = defaultSelection): Projection {
+	const selection: Selection = type.keepsUndeclared ? { ...asked, showsUndeclared: true } : asked
 	const extensions: Record<string, JsonObject> = {}
 	for (const { urn, attributes } of type.extensions) {
 		const values = resource[urn]
-		const projected = isObject(values) ? projectValues(values, attributes, selection) : {}
+		const projected = isObject(values)
+			? {
+					...projectValues(values, attributes, selection),
+					...projectKept(values, { type, attributes, urn, selection }),
+				}
+			: {}
 		if (!isEmpty(projected)) extensions[urn] = projected
 	}
 	// A resource without values of an extension does not name its URN. With `attributes`, `schemas` is as it is stored.
 	const isExcluded = (urn: string) =>
-		selection.mode === 'except' && isObject(resource[urn]) && !Object.hasOwn(extensions, urn)
+		selection.mode === 'except' && isObject(resource[urn]) && !Object.hasOwn(projected, urn)
 	const projected = {
 		schemas: resource.schemas,
 		id: resource.id,
 		...projectValues(resource, type.schema.attributes, selection),
 		...extensions,
+		...projectKept(resource, { type, attributes: type.schema.attributes, selection }),
 		...projectValues(resource, commonAttributes, selection),
 	}
 	return { ...projected, schemas: resource.schemas.filter((urn) => !isExcluded(urn)) }
+}
+
+type KeptSelection = {
+	readonly type: ResourceType
+	readonly attributes: Attributes
+	/** The URN of an extension, or of an object that the resource keeps. */
+	readonly urn?: string
+	readonly selection: Selection
+}
+
+/** What the tenant keeps although no schema declares it: returned as it is stored, unless the client does not want it. */
+function projectKept(values: JsonObject, { type, attributes, urn, selection }: KeptSelection): JsonObject {
+	if (!type.keepsUndeclared) return {}
+	const kept: Record<string, unknown> = {}
+	for (const [name, value] of Object.entries(values)) {
+		const isDeclared = findAttribute(attributes, name) !== undefined
+		if (isDeclared || (urn === undefined && isDeclaredOnTop(type, name))) continue
+		const path = urn === undefined ? name : `${urn}:${name}`
+		const isBelow = urn === undefined && isUrn(name) && isObject(value)
+		const shown = isBelow && !isNamed(path, selection) ? projectBelow(name, value, { type, selection }) : value
+		if (shown !== undefined && (isBelow || isWanted(path, urn, selection))) kept[name] = shown
+	}
+	return kept
+}
+
+function projectBelow(
+	urn: string,
+	values: JsonObject,
+	{ type, selection }: Pick<KeptSelection, 'type' | 'selection'>,
+): JsonObject | undefined {
+	const projected = projectKept(values, { type, attributes: new Map(), urn, selection })
+	return isEmpty(projected) ? undefined : projected
+}
+
+const isDeclaredOnTop = (type: ResourceType, name: string): boolean =>
+	findAttribute(commonAttributes, name) !== undefined || findExtension(type, name) !== undefined
+
+const isNamed = (path: string, { mode, undeclared }: Selection): boolean =>
+	mode === 'only' && undeclared?.has(path.toLowerCase()) === true
+
+function isWanted(path: string, urn: string | undefined, { mode, undeclared = new Set() }: Selection): boolean {
+	const isSaid = undeclared.has(path.toLowerCase()) || (urn !== undefined && undeclared.has(urn.toLowerCase()))
+	return mode === 'default' || isSaid === (mode === 'only')
 }
 
 /** Leaves out of one attribute's value what the client does not want; undefined if the client wants nothing of it. */
@@ -134,14 +196,17 @@ function projectValues(values: JsonObject, attributes: Attributes, selection: Se
 /** The value with the sub-attributes that the client wants; undefined if the value has none of them. */
 function projectValue(value: unknown, attribute: Attribute, selection: Selection): unknown {
 	if (attribute.type !== 'complex') return value
-	const { mode, named } = selection
+	const { mode, named, showsUndeclared = false } = selection
 	const isWhole = mode === 'only' && (named.has(attribute) || !isNamedInPart(attribute, named))
-	const inner = isWhole ? { mode: 'default' as const, named } : selection
+	const inner: Selection = isWhole ? { mode: 'default', named } : selection
 	const selectedNames = new Set(
 		[...attribute.subAttributes.values()].filter((sub) => isSelected(sub, inner)).map(({ name }) => name),
 	)
+	const isPartShown = (name: string): boolean =>
+		selectedNames.has(name) ||
+		(showsUndeclared && inner.mode !== 'only' && findAttribute(attribute.subAttributes, name) === undefined)
 	const project = (element: unknown): unknown => {
-		const kept = isObject(element) ? Object.entries(element).filter(([name]) => selectedNames.has(name)) : []
+		const kept = isObject(element) ? Object.entries(element).filter(([name]) => isPartShown(name)) : []
 		return kept.length === 0 ? undefined : Object.fromEntries(kept)
 	}
 	if (!Array.isArray(value)) return project(value)

@@ -1,7 +1,8 @@
 import { withActive } from './active.ts'
+import { findAttribute } from './attribute.ts'
 import type { AttributeValues, Member, Resource, StoredResource } from './resource.ts'
-import type { ResourceType } from './resource-type.ts'
-import type { JsonObject } from './value.ts'
+import { findExtension, type ResourceType, type Schema, sameUrn } from './resource-type.ts'
+import { isObject, isUrn, type JsonObject } from './value.ts'
 import { etag } from './version.ts'
 
 /** Writes a stored resource in its wire format. `baseUrl` is the base URL of the tenant, without a trailing slash. */
@@ -43,7 +44,24 @@ export const locationOf = (type: ResourceType, id: string, baseUrl: string): str
 	`${baseUrl}${type.endpoint}/${id}`
 
 /** Lists the URN of an extension only if the resource has values of the extension (RFC 7643 section 3). */
-const schemasOf = (type: ResourceType, attributes: AttributeValues): readonly string[] => [
+export const schemasOf = (type: ResourceType, attributes: AttributeValues): readonly string[] => [
 	type.schema.urn,
-	...type.extensions.map(({ urn }) => urn).filter((urn) => attributes[urn] !== undefined),
+	...type.extensions.filter((extension) => hasValues(type, extension, attributes)).map(({ urn }) => urn),
+	...(type.keepsUndeclared ? keptUrns(type, attributes) : []),
 ]
+
+/** A value may be left of a time when the schema declared more. */
+function hasValues({ keepsUndeclared }: ResourceType, { urn, attributes }: Schema, resource: AttributeValues): boolean {
+	const values = resource[urn]
+	if (!isObject(values)) return false
+	return keepsUndeclared || Object.keys(values).some((name) => findAttribute(attributes, name) !== undefined)
+}
+
+const keptUrns = (type: ResourceType, attributes: AttributeValues): readonly string[] =>
+	Object.keys(attributes).filter(
+		(name) =>
+			isUrn(name) &&
+			isObject(attributes[name]) &&
+			!sameUrn(name, type.schema.urn) &&
+			findExtension(type, name) === undefined,
+	)

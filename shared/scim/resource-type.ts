@@ -13,13 +13,39 @@ export type Schema = {
 	readonly attributes: Attributes
 }
 
+export type TypeName = 'User' | 'Group'
+
 /** RFC 7643 section 6. `endpoint` is relative to the tenant's base URL. */
 export type ResourceType = {
-	readonly name: 'User' | 'Group'
+	readonly name: TypeName
 	readonly endpoint: '/Users' | '/Groups'
 	readonly description: string
 	readonly schema: Schema
 	readonly extensions: readonly Schema[]
+	/** Whether resources keep what no schema declares, and show it. */
+	readonly keepsUndeclared: boolean
+	/** The indexes that a tenant has of its own. */
+	readonly indexes?: readonly OwnIndex[]
+}
+
+/**
+ * An index of a tenant's own: users are found by an attribute as fast as by externalId. It has what it needs to know of
+ * the attribute, because the schema that declares the attribute may be removed before the index is.
+ */
+export type OwnIndex = {
+	/** No other index of the tenant ever had this name. */
+	readonly name: string
+	/** The place of the index in the rows of users, from 0 to 4. */
+	readonly slot: number
+	/** The attribute by its declared name. */
+	readonly path: AttributePath
+	readonly type: 'string' | 'integer'
+	readonly caseExact: boolean
+	readonly isUnique: boolean
+	/** Whether writers keep the rows of the index current. */
+	readonly isKept: boolean
+	/** Whether each user with a value has a row, so that filters may use the index. */
+	readonly isComplete: boolean
 }
 
 const enterpriseUserSchema: Schema = {
@@ -35,6 +61,7 @@ export const userType: ResourceType = {
 	description: 'User Account',
 	schema: { urn: urn.user, name: 'User', description: 'User Account', attributes: attributesOf(user) },
 	extensions: [enterpriseUserSchema],
+	keepsUndeclared: false,
 }
 
 export const groupType: ResourceType = {
@@ -43,9 +70,17 @@ export const groupType: ResourceType = {
 	description: 'Group',
 	schema: { urn: urn.group, name: 'Group', description: 'Group', attributes: attributesOf(group) },
 	extensions: [],
+	keepsUndeclared: false,
 }
 
-export const resourceTypes: readonly ResourceType[] = [userType, groupType]
+/** The resource types of one tenant. They share the attributes that every tenant has: an attribute can be compared by identity. */
+export type ResourceTypes = { readonly [Name in TypeName]: ResourceType }
+
+/** The resource types of a tenant without a schema of its own. */
+export const builtInTypes: ResourceTypes = { User: userType, Group: groupType }
+
+/** The names of all resource types, in the order in which they are listed. */
+export const typeNames = ['User', 'Group'] as const satisfies readonly TypeName[]
 
 /**
  * The name of an attribute as a client writes it. `urn:…:User:name.givenName` has the uri `urn:…:User`, the name `name` and

@@ -35,7 +35,7 @@ export const schemaDocument = (schema: Schema, baseUrl: string): SchemaDocument 
 
 /** Entra's client cannot read empty lists and nulls here. A characteristic that does not apply has no key. */
 function attributeDocument(attribute: Attribute): AttributeDocument {
-	const { schema, subAttributes, canonicalValues, referenceTypes, ...characteristics } = attribute
+	const { schema, isOwn, isEnforced, subAttributes, canonicalValues, referenceTypes, ...characteristics } = attribute
 	return {
 		...characteristics,
 		...(attribute.type === 'complex' && { subAttributes: [...subAttributes.values()].map(attributeDocument) }),

@@ -1,25 +1,38 @@
-import { type Attribute, findAttribute } from './attribute.ts'
+import { type Attribute, type Attributes, findAttribute } from './attribute.ts'
 import {
 	booleanFromString,
 	complexFromJson,
 	complexFromString,
 	displayFromDisplayName,
+	numberFromString,
 	type Quirks,
 	roleFromJson,
 	singleFromList,
-	unknownLeftOut,
+	stringFromScalar,
 	urnInOtherSpelling,
 } from './dialect.ts'
 import { invalidSyntax, invalidValue, type ScimError } from './error.ts'
+import { foldCase, keepCase } from './fold-case.ts'
 import type { AttributeValues } from './resource.ts'
-import { findExtension, type ResolvedAttribute, type ResourceType, resolveAttribute } from './resource-type.ts'
+import {
+	builtInTypes,
+	findExtension,
+	type ResolvedAttribute,
+	type ResourceType,
+	resolveAttribute,
+} from './resource-type.ts'
 import { shown } from './shown.ts'
+import { meetUndeclared } from './undeclared.ts'
 
 /** A JSON object from a client, with names in any letter case. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 export const isObject = (value: unknown): value is JsonObject =>
 	typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The name in an object that is the same but for its letter case. */
+export const keyLike = (object: JsonObject, name: string): string | undefined =>
+	Object.hasOwn(object, name) ? name : Object.keys(object).find((key) => key.toLowerCase() === name.toLowerCase())
 
 /** Null, "" and [] unassign an attribute (RFC 7643 section 2.5). Entra clears an attribute with "". */
 export const isUnassigned = (value: unknown): boolean =>
@@ -38,7 +51,15 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 	if (!isObject(body)) throw invalidSyntax(`the body must be a JSON object, not ${shown(body)}`)
 	const values: Record<string, unknown> = {}
 	const extensions: Record<string, Record<string, unknown>> = {}
-	for (const { extension, attribute, input, at } of [...assignmentsOf(type, body, quirks)]) {
+	for (const assignment of [...assignmentsOf(type, body, quirks)]) {
+		if ('kept' in assignment) {
+			const { container, kept, value } = assignment
+			if (container !== undefined) extensions[container] ??= {}
+			const place = extensions[container ?? ''] ?? values
+			if (!isUnassigned(value) && !Object.hasOwn(place, kept)) place[kept] = value
+			continue
+		}
+		const { extension, attribute, input, at } = assignment
 		if (attribute.mutability === 'readOnly') continue
 		const value = parseValue(attribute, { value: input, at, quirks })
 		if (value === undefined) continue
@@ -56,8 +77,15 @@ export function parseResource(type: ResourceType, body: unknown, quirks: Quirks)
 /** One name of a JSON object and the attribute that it names. `input` is the unread value; `at` is its place. */
 export type Assignment = ResolvedAttribute & { readonly input: unknown; readonly at: string }
 
-/** Finds the attributes that the names of an object stand for, also below an extension's URN. Leaves out unknown names. */
-function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks): Generator<Assignment> {
+/** A name that no schema declares, and whose value is stored as it is; in the object under the URN `container`, if it has one. */
+type KeptAssignment = { readonly kept: string; readonly container?: string; readonly value: unknown }
+
+/** Finds the attributes that the names of an object stand for, also below an extension's URN. */
+function* assignmentsOf(
+	type: ResourceType,
+	object: JsonObject,
+	quirks: Quirks,
+): Generator<Assignment | KeptAssignment> {
 	for (const [sent, input] of Object.entries(object)) {
 		const name = urnInOtherSpelling(sent, quirks)
 		const extension = findExtension(type, name)
@@ -66,14 +94,32 @@ function* assignmentsOf(type: ResourceType, object: JsonObject, quirks: Quirks):
 			if (!isObject(input)) throw invalidValue(`${extension.urn} must be an object, not ${shown(input)}`)
 			for (const [inner, value] of Object.entries(input)) {
 				const attribute = findAttribute(extension.attributes, inner)
-				if (attribute === undefined) unknownLeftOut(quirks)
+				if (attribute === undefined) yield* keptBelow(extension.urn, [[inner, value]], quirks)
 				else yield { extension, attribute, input: value, at: `${extension.urn}:${attribute.name}` }
 			}
 			continue
 		}
 		const resolved = resolveAttribute(type, { name })
-		if (resolved === undefined) unknownLeftOut(quirks)
-		else yield { ...resolved, input, at: resolved.attribute.name }
+		if (resolved !== undefined) yield { ...resolved, input, at: resolved.attribute.name }
+		else if (isUrn(name) && isObject(input)) yield* keptBelow(name, Object.entries(input), quirks)
+		else {
+			const kept = meetUndeclared({ path: name, value: input, quirks, refuse: invalidSyntax })
+			if (kept !== undefined) yield { kept: name, value: kept.value }
+		}
+	}
+}
+
+/** Whether a name is a URN, below which other names may stand. */
+export const isUrn = (name: string): boolean => /^urn:/i.test(name)
+
+function* keptBelow(
+	container: string,
+	entries: readonly (readonly [string, unknown])[],
+	quirks: Quirks,
+): Generator<KeptAssignment> {
+	for (const [name, value] of entries) {
+		const kept = meetUndeclared({ path: `${container}:${name}`, value, quirks, refuse: invalidSyntax })
+		if (kept !== undefined) yield { kept: name, container, value: kept.value }
 	}
 }
 
@@ -147,7 +193,9 @@ function identityOf(attribute: Attribute, element: unknown): string {
 }
 
 /** Says whether an attribute is the `members` of a group, which are stored apart from its other values. */
-export const isMembers = (attribute: Attribute): boolean => attribute.name === 'members'
+export const isMembers = (attribute: Attribute): boolean => attribute === members
+
+const members = builtInTypes.Group.schema.attributes.get('members')
 
 /** A PATCH may compare every operation with every value. More values would keep other requests waiting. */
 const maxValues = 1000
@@ -179,12 +227,48 @@ function parseElement(attribute: Attribute, input: ClientValue): unknown {
 	const { at, quirks } = input
 	if (isUnassigned(input.value)) return undefined
 	if (attribute.type === 'complex') return parseComplex(attribute, input)
-	const value = attribute.type === 'boolean' ? booleanFromString(input.value, quirks) : input.value
-	if (!attribute.schema.safeParse(value).success) {
-		throw invalidValue(`${at} must be a ${attribute.type}, not ${shown(input.value)}`)
+	const value = converted(attribute, input.value, quirks)
+	if (!attribute.schema.safeParse(value).success || !isInstant(attribute, value)) {
+		throw invalidValue(`${at} must be ${typeInWords[attribute.type]}, not ${shown(input.value)}`)
 	}
+	requireCanonical(attribute, value, at)
 	if (typeof value === 'string') requireStorable(value, at)
 	return value
+}
+
+/** The value in the JSON type that the declaration asks for, if it can be converted without loss. */
+function converted(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
+	switch (attribute.type) {
+		case 'boolean':
+			return booleanFromString(value, quirks)
+		case 'integer':
+		case 'decimal':
+			return numberFromString(attribute, value, quirks)
+		default:
+			return stringFromScalar(attribute, value, quirks)
+	}
+}
+
+const typeInWords: Readonly<Record<Attribute['type'], string>> = {
+	string: 'a string',
+	boolean: 'a boolean',
+	decimal: 'a decimal',
+	integer: 'an integer',
+	dateTime: 'a dateTime',
+	reference: 'a reference',
+	binary: 'a binary',
+	complex: 'an object',
+}
+
+/** A time is stored as the client wrote it. Text that is no time at all in a tenant's own attribute is a mistake. */
+const isInstant = ({ type, isOwn }: Attribute, value: unknown): boolean =>
+	type !== 'dateTime' || !isOwn || !Number.isNaN(Date.parse(String(value)))
+
+function requireCanonical({ isEnforced, canonicalValues, caseExact }: Attribute, value: unknown, at: string): void {
+	if (!isEnforced) return
+	const form = caseExact ? keepCase : foldCase
+	if (canonicalValues.some((each) => form(each) === form(String(value)))) return
+	throw invalidValue(`${at} must be one of ${canonicalValues.join(', ')}, not ${shown(value)}`)
 }
 
 function parseComplex(attribute: Attribute, input: ClientValue): JsonObject | undefined {
@@ -209,13 +293,26 @@ export function parseSubAttributes(attribute: Attribute, input: ClientValue): Re
 	const values = new Map<string, unknown>()
 	for (const [name, value] of Object.entries(roleFromJson(attribute, object, quirks))) {
 		const subAttribute = findAttribute(attribute.subAttributes, displayFromDisplayName(attribute, name, quirks))
-		if (subAttribute === undefined) unknownLeftOut(quirks)
-		if (subAttribute === undefined || subAttribute.mutability === 'readOnly') continue
+		if (subAttribute === undefined) {
+			const kept = meetUndeclaredPart(attribute, { value, at: `${at}.${name}`, quirks })
+			if (kept !== undefined) values.set(name, isUnassigned(kept.value) ? undefined : kept.value)
+			continue
+		}
+		if (subAttribute.mutability === 'readOnly') continue
 		if (values.has(subAttribute.name)) throw invalidSyntax(`${at}.${subAttribute.name} is given twice`)
 		values.set(subAttribute.name, parseValue(subAttribute, { value, at: `${at}.${subAttribute.name}`, quirks }))
 	}
 	return values
 }
+
+const meetUndeclaredPart = (attribute: Attribute, { value, at, quirks }: ClientValue) =>
+	meetUndeclared({
+		path: at.replace(/\[.*\]/, ''),
+		value,
+		quirks,
+		hasPlace: !isMembers(attribute),
+		refuse: invalidSyntax,
+	})
 
 /**
  * Every required sub-attribute of a complex value must have a value.
@@ -236,24 +333,32 @@ function requireStorable(value: string, at: string): void {
 
 /**
  * Leaves out elements that have a label but no value (`{"type": "work"}`), then empty lists, complex values and
- * extensions. Returns the same object if there is nothing to leave out.
+ * extensions. What no schema declares stays as it is. Returns the same object if there is nothing to leave out.
  */
 export function prune(type: ResourceType, values: AttributeValues): AttributeValues {
 	let changed = false
 	const kept: Record<string, unknown> = {}
 	for (const [name, value] of Object.entries(values)) {
 		const extension = type.extensions.find(({ urn }) => urn === name)
-		const pruned = extension !== undefined && isObject(value) ? pruneObject(value) : pruneValue(value)
+		const isDeclared = findAttribute(type.schema.attributes, name) !== undefined
+		const pruned =
+			extension !== undefined && isObject(value)
+				? pruneObject(value, extension.attributes)
+				: isDeclared || isEmpty(value)
+					? pruneValue(value)
+					: value
 		if (pruned !== value) changed = true
 		if (pruned !== undefined) kept[name] = pruned
 	}
 	return changed ? kept : values
 }
 
-function pruneObject(object: JsonObject): JsonObject | undefined {
+const isEmpty = (value: unknown): boolean => isObject(value) && Object.keys(value).length === 0
+
+function pruneObject(object: JsonObject, attributes: Attributes): JsonObject | undefined {
 	const entries = Object.entries(object)
 	const kept = entries
-		.map(([name, value]) => [name, pruneValue(value)] as const)
+		.map(([name, value]) => [name, findAttribute(attributes, name) === undefined ? value : pruneValue(value)] as const)
 		.filter(([, value]) => value !== undefined)
 	if (kept.length === 0) return undefined
 	const same = kept.length === entries.length && kept.every(([name, value]) => value === object[name])
@@ -272,9 +377,8 @@ const labels = new Set(['type', 'primary'])
 
 /** RFC 7643 section 2.4: "The primary attribute value 'true' MUST appear no more than once." */
 function requirePrimaryOnce(type: ResourceType, values: AttributeValues): void {
-	for (const { name } of type.schema.attributes.values()) {
-		const value = values[name]
-		if (Array.isArray(value) && value.filter(isPrimary).length > 1) throw severalPrimary(name)
+	for (const { attribute, value } of valuesByAttribute(type, values)) {
+		if (Array.isArray(value) && value.filter(isPrimary).length > 1) throw severalPrimary(attribute.name)
 	}
 }
 
@@ -288,8 +392,25 @@ export const severalPrimary = (name: string): ScimError => invalidValue(`${name}
  * @throws ScimError 400 `invalidValue`
  */
 function requireAssigned(type: ResourceType, values: AttributeValues): void {
+	for (const { attribute, at, value } of valuesByAttribute(type, values)) {
+		if (attribute.required && isUnassigned(value)) throw invalidValue(`${at} is required`)
+	}
+}
+
+/** Every declared attribute of a resource with its value; undefined if it is unassigned. `at` is its name, with the URN. */
+export function* valuesByAttribute(
+	type: ResourceType,
+	values: AttributeValues,
+): Generator<ResolvedAttribute & { readonly at: string; readonly value: unknown }> {
 	for (const attribute of type.schema.attributes.values()) {
-		if (attribute.required && isUnassigned(values[attribute.name])) throw invalidValue(`${attribute.name} is required`)
+		yield { attribute, at: attribute.name, value: values[attribute.name] }
+	}
+	for (const extension of type.extensions) {
+		const inner = values[extension.urn]
+		for (const attribute of extension.attributes.values()) {
+			const value = isObject(inner) ? inner[attribute.name] : undefined
+			yield { extension, attribute, at: `${extension.urn}:${attribute.name}`, value }
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 import type { StoredResource } from '../scim/resource.ts'
 import type { ResourceType } from '../scim/resource-type.ts'
 import type { VersionCondition } from '../scim/version.ts'
-import type { ChangeEntry } from './feed.ts'
+import type { ChangePage } from './feed.ts'
 import type { MembershipChange } from './membership/operations.ts'
 import type { Query, QueryResult } from './query/page.ts'
 import type { Draft } from './resource/create.ts'
@@ -54,8 +54,8 @@ export type ResourceStore = {
 		condition?: VersionCondition,
 	): Promise<{ readonly version: string } | 'absent' | 'stale'>
 
-	/** The next `count` changes after an operation, or from the beginning for ''. A change is shown a minute after it happened. */
-	changes(operation: string, count: number): Promise<readonly ChangeEntry[]>
+	/** Up to `count` changes after a cursor, or from the beginning for ''. */
+	changes(cursor: string, count: number): Promise<ChangePage>
 
 	/** Deletes a resource and all its memberships. */
 	delete(type: ResourceType, id: string, condition?: VersionCondition): Promise<'deleted' | 'absent' | 'stale'>

@@ -1,15 +1,16 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
-import { resourceTypes } from '../scim/resource-type.ts'
-import { trimFeed } from './feed.ts'
+import { typeNames } from '../scim/resource-type.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
 import { finishGroupDeletion, finishUserDeletion } from './resource/delete.ts'
+import { settleSharedValue } from './resource/own-index.ts'
 import { foldAll } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
 import { type JobKind, jobKeys, jobOf, type LargeChange } from './rows/schema.ts'
 import { within } from './table/key-range.ts'
 import { type DirectoryOptions, directoryOf } from './table-store.ts'
+import { closeOpenEpoch, trimFeed } from './trim-feed.ts'
 
 export type SweepOptions = DirectoryOptions & {
 	/** Milliseconds since 1970 at which to stop; the next sweep goes on. */
@@ -28,7 +29,7 @@ const abandonedAfter = 15 * 60_000
 
 /**
  * Tidies up one tenant's directory. It finishes what requests have committed and not finished, and removes what they have
- * prepared and not committed. It folds the counts, and removes old entries of the feed. Clients see only the last. It may
+ * prepared and not committed. It folds the counts, closes the epoch of the feed, and removes old entries. Clients see only the last. It may
  * run at any time, beside requests and beside another sweep.
  *
  * @throws ScimError 503 if the service stays away
@@ -47,7 +48,8 @@ export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: Sw
 			failures.push(error)
 		}
 	}
-	for (const type of resourceTypes) await foldAll(directory.table, type)
+	for (const name of typeNames) await foldAll(directory.table, { name })
+	await closeOpenEpoch(directory)
 	return { finished, feedEntriesRemoved: await trimFeed(directory, until), failures }
 }
 
@@ -62,6 +64,7 @@ async function jobsIn(directory: Directory, until: number): Promise<readonly Wor
 			const { kind, id, operation } = jobOf(RowKey)
 			if (kind === 'deletedGroup') jobs.push(() => finishGroupDeletion(directory, id, until))
 			else if (kind === 'deletedUser') jobs.push(() => finishUserDeletion(directory, id, until))
+			else if (kind === 'sharedValue') jobs.push(() => settleSharedValue(directory, { index: id, value: operation }))
 			else {
 				const change = changes.get(operation) ?? { groupId: id, operation, rows: new Set() }
 				changes.set(operation, change)

@@ -6,14 +6,20 @@ import { deleteResource } from './resource/delete.ts'
 import { getGroup, read } from './resource/read.ts'
 import { update } from './resource/update.ts'
 import type { ResourceStore } from './resource-store.ts'
-import type { Directory } from './rows/directory.ts'
+import { type Directory, type EpochMemory, type History, noEpochKnown } from './rows/directory.ts'
 import type { Tables } from './table/tables.ts'
 
-export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random'> & {
+export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed' | 'actor'> & {
 	/** 50,000 if left out. */
 	readonly scanLimit?: number
 	/** 30 days if left out. */
 	readonly keepFeedFor?: number
+	/** `names` if left out. */
+	readonly history?: History
+	/** The clock of the process if left out. */
+	readonly elapsed?: () => number
+	/** What the process remembers of the epochs; nothing if left out. */
+	readonly epochs?: EpochMemory
 	readonly tables: Tables
 	/** The name of the partition, which is the tenant's, and of the table. */
 	readonly tenant: { readonly name: string; readonly table: string }
@@ -26,14 +32,36 @@ export const directoryOf = ({
 	tenant,
 	scanLimit = 50_000,
 	keepFeedFor = 30 * day,
+	history = 'names',
+	elapsed = () => performance.now(),
+	epochs = noEpochKnown(),
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
 	scanLimit,
 	keepFeedFor,
+	history,
+	elapsed,
+	epochs,
 	table: tables.table(tenant.table, tenant.name),
 	pause: tables.pause,
 })
+
+/** What may be another at each opening of a directory. */
+type Opening = Pick<DirectoryOptions, 'feed' | 'history' | 'actor'>
+
+/** Opens directories. What is known of the epochs of a table is kept as long as its feed is written in the same way. */
+export function openDirectories(
+	options: Omit<DirectoryOptions, 'tenant' | 'epochs' | keyof Opening>,
+): (tenant: DirectoryOptions['tenant'], opening: Opening) => ResourceStore {
+	const memories = new Map<string, { readonly feed: Directory['feed']; readonly epochs: EpochMemory }>()
+	return (tenant, opening) => {
+		const known = memories.get(tenant.table)
+		const memory = known?.feed === opening.feed ? known : { feed: opening.feed, epochs: noEpochKnown() }
+		memories.set(tenant.table, memory)
+		return openDirectory({ ...options, ...opening, tenant, epochs: memory.epochs })
+	}
+}
 
 /** The directory of one tenant, in the one partition of its table. */
 export function openDirectory(options: DirectoryOptions): ResourceStore {
@@ -45,7 +73,7 @@ export function openDirectory(options: DirectoryOptions): ResourceStore {
 		query: (type, request) => query(directory, type, request),
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),
-		changes: (operation, count) => changesAfter(directory, operation, count),
+		changes: (cursor, count) => changesAfter(directory, cursor, count),
 		delete: (type, id, condition) => deleteResource(directory, type, id, condition),
 	}
 }

@@ -26,8 +26,8 @@ import type { Row, Table } from '../storage/table/tables.ts'
 // - Readers take rows of both formats in `announced` and `written`: the instance beside them may be a stage ahead.
 //
 // To add a format:
-// 1. Raise `newest` in one release. Its code reads both formats, and writes the one that `writtenFormat` says. Today
-//    `Services.open` opens one directory for each table; let it open another one when the written format changes.
+// 1. Raise `newest` in one release. Its code reads both formats, and writes the one that `writtenFormat` says.
+//    `openDirectories` opens another directory when that changes.
 // 2. Raise `target` in the next release, and add the step that converts.
 // 3. Add each release to the table in docs/operations.md, and its package to test/versions.
 
@@ -81,7 +81,7 @@ export type Formats = {
 	readonly steps: readonly FormatStep[]
 }
 
-/** The formats of this version. Format 2 has the rows of format 1, and tokens may be stored as digests. */
+/** The formats of this version. In format 2 the feed of changes has epochs, and tokens may be stored as digests. */
 export const formats: Formats = { newest: 2, target: 1, steps: [] }
 
 /**
@@ -89,6 +89,15 @@ export const formats: Formats = { newest: 2, target: 1, steps: [] }
  * as if it were the token, and would refuse the right token with 401. In format 2 such an app answers 503.
  */
 export const isDigestAllowed = (format: TenantFormat): boolean => writtenFormat(format) >= 2
+
+/**
+ * How the feed of changes of a tenant is written. Format 2 has epochs. In `announced`, each change already requires that
+ * epochs have not begun, because instances that work by `written` begin them.
+ */
+export function feedOf(format: TenantFormat): 'operations' | 'closing' | 'epochs' {
+	if (writtenFormat(format) >= 2) return 'epochs'
+	return format.number >= 2 ? 'closing' : 'operations'
+}
 
 /** The format in which rows of a tenant are to be written. */
 export const writtenFormat = ({ number, stage }: TenantFormat): number => (stage === 'announced' ? number - 1 : number)

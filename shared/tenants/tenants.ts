@@ -2,26 +2,35 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import type { IdGenerator } from '../scim/id.ts'
+import type { OwnSchema } from '../scim/own-schema.ts'
 import { insert, merge, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
+import { type EntraConnection, entraConnectionOf } from './entra-connection.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
+import { type IndexDefinition, type IndexDefinitions, indexesOf, indexProperties } from './index-definition.ts'
+import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
+import { type StoredSettings, settingsOfNew } from './settings.ts'
 
 /** A provisioning target: `store` keeps its directory in the table named here, `relay` has a SCIM server of its own. */
 export type Tenant = {
 	readonly name: string
 	readonly mode: 'store' | 'relay'
 	readonly table: string
-	readonly settings: TenantSettings
+	/** As they are stored. `settingsOf` gives those that hold. */
+	readonly settings: StoredSettings
 	/** 32 random bytes in base64url: the key that signs the tenant's cursors. */
 	readonly cursorKey: string
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** The provisioning job in Entra that `rollcall connect entra` has made. */
+	readonly entra?: EntraConnection
+	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
+	readonly schemas: StoredSchemas
+	/** The indexes that the tenant has of its own. */
+	readonly indexes: IndexDefinitions
 }
-
-/** What only some tenants have, such as the hybrid connection of a relay. */
-export type TenantSettings = Readonly<Record<string, unknown>>
 
 export type Tenants = {
 	/**
@@ -35,14 +44,30 @@ export type Tenants = {
 	 */
 	getTenant(name: string): Promise<Tenant | undefined>
 
-	/** Creates a tenant and its table, and the table of tenants if it is missing. */
+	/**
+	 * Creates a tenant and its table, and the table of tenants if it is missing. A setting that is not in the draft gets the
+	 * value that new tenants have.
+	 */
 	createTenant(draft: Pick<Tenant, 'name' | 'mode' | 'settings'>): Promise<Tenant | 'exists'>
 
 	/** All tenants by name, as they are stored now. */
 	listTenants(): Promise<readonly Tenant[]>
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
-	updateSettings(name: string, revise: (settings: TenantSettings) => TenantSettings): Promise<Tenant | 'absent'>
+	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
+
+	/** Remembers what connects a tenant with Entra; undefined forgets it. */
+	updateEntra(name: string, connection: EntraConnection | undefined): Promise<'done' | 'absent'>
+
+	/**
+	 * Gives a tenant other schemas; `revise` is called again if another process came first. All apps follow within a minute.
+	 *
+	 * @throws ScimError 400 `invalidValue` for schemas that exceed a limit together
+	 */
+	updateSchemas(
+		name: string,
+		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Gives a tenant another format if `revise` answers one; `revise` is called again if another process came first.
@@ -52,6 +77,17 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/**
+	 * Gives a tenant other indexes if `revise` answers some; `revise` is called again if another process came first. Answers
+	 * the tenant as it is then.
+	 *
+	 * @param revise is not called if this version cannot read the indexes
+	 */
+	updateIndexes(
+		name: string,
+		revise: (indexes: readonly IndexDefinition[], tenant: Tenant) => readonly IndexDefinition[] | undefined,
+	): Promise<Tenant | 'absent'>
 
 	/**
 	 * Deletes a tenant and its table. The row goes last, so that a deletion that failed can be done again.
@@ -183,10 +219,12 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				name,
 				mode,
 				table: `t${ids('Operation')}`,
-				settings,
+				settings: { ...settingsOfNew(mode), ...settings },
 				cursorKey: randomBytes(32).toString('base64url'),
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
+				schemas: [],
+				indexes: [],
 			}
 			await tables.createTable(tenant.table)
 			const outcome = await insertOnce(tables, tenant)
@@ -215,6 +253,31 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateEntra(name, connection) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const entra = connection === undefined ? '' : JSON.stringify(connection)
+				const outcome = await table.transaction([merge(name, { entra }, '*')])
+				if (outcome.kind === 'missing') return 'absent'
+				return outcome.kind === 'done' ? 'done' : undefined
+			})
+		},
+
+		async updateSchemas(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const schemas = revise(schemasOf(tenant))
+				// If no answer came, the row tells. Writing the same schemas twice changes nothing.
+				const outcome = await table.transaction([merge(name, schemaProperties(schemas), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, schemas: storedSchemas(schemas) } : undefined
+			})
+		},
+
 		async updateFormat(name, revise) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -227,6 +290,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				// If no answer came, the next look at the row tells whether it was done.
 				const outcome = await table.transaction([merge(name, formatProperties(format), etagOf(row))])
 				return outcome.kind === 'done' ? format : undefined
+			})
+		},
+
+		async updateIndexes(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const indexes = tenant.indexes === 'unknown' ? undefined : revise(tenant.indexes, tenant)
+				if (indexes === undefined) return tenant
+				// If no answer came, the next look at the row tells whether it was done.
+				const outcome = await table.transaction([merge(name, indexProperties(indexes), etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, indexes } : undefined
 			})
 		},
 
@@ -250,7 +328,7 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, ...properties } = tenant
+	const { name, settings, format, indexes: _indexes, schemas: _schemas, entra: _entra, ...properties } = tenant
 	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -272,6 +350,7 @@ const tenantRow = z.object({
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
+	entra: z.string().optional(),
 })
 
 /** As far as it can be read of a row whose format may have other properties: enough to refuse the tenant, and to list it. */
@@ -281,16 +360,21 @@ const newerRow = tenantRow.extend({
 	cursorKey: z.string().catch(''),
 	created: z.string().catch(''),
 	settings: z.unknown().transform(() => '{}'),
+	entra: z.undefined().catch(undefined),
 })
 
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, ...properties } = columns.parse(row)
+	const { RowKey, settings, entra = '', ...properties } = columns.parse(row)
+	const connection = entraConnectionOf(entra)
 	return {
 		name: RowKey,
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		...(connection !== undefined && { entra: connection }),
+		schemas: storedSchemasIn(row),
+		indexes: indexesOf(row),
 	}
 }

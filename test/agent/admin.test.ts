@@ -63,6 +63,20 @@ describe('/ready', () => {
 		expect(await ready()).toEqual({ status: 200, body: body({ origin: { status: 404 } }) })
 	})
 
+	test('is 503 with the reason if the SCIM server refuses the token of the agent', async () => {
+		agent = await lab.agent()
+		lab.origin.answer = (_, response) => json(response, 401, {})
+		const origin = { fault: 'origin_auth', detail: 'the SCIM server refuses the credentials of the agent' }
+		expect(await ready()).toEqual({ status: 503, body: body({ state: 'degraded', origin }) })
+	})
+
+	test('is 200 at a 401 if clients send their own token, because the agent has none to send', async () => {
+		const { origin } = settings(lab.standIn, lab.origin)
+		agent = await lab.agent({ origin: { ...origin, authorization: { type: 'passThrough' } } })
+		lab.origin.answer = (_, response) => json(response, 401, {})
+		expect(await ready()).toEqual({ status: 200, body: body({ origin: { status: 401 } }) })
+	})
+
 	test('is 503 with the reason while the SCIM server does not answer', async () => {
 		const origin = { ...settings(lab.standIn, lab.origin).origin, url: 'https://localhost:1/scim' }
 		agent = await lab.agent({ origin })

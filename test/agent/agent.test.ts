@@ -1,7 +1,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
+import { pause } from '../../shared/relay/clock.ts'
+import { clock, type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 
 let lab: Lab
 
@@ -58,6 +59,6 @@ test('after two drops that follow a ping, the agent sends only pongs and logs th
 	const pings = lab.standIn.journal.count('ping')
 	lab.standIn.drop(1011, 'InternalServerError: NameRenewalFailed.')
 	await lab.log.until('online', 4)
-	await new Promise((resolve) => setTimeout(resolve, 2500)) // 50 s on the clock of the lab
+	await pause(clock, 50_000)
 	expect([lab.standIn.journal.count('ping'), lab.log.count('pong_only')]).toEqual([pings, 1])
 })

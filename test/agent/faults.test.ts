@@ -80,7 +80,7 @@ async function ready(agent: Agent) {
 	const { port, close } = await startAdmin(0, sources)
 	const response = await fetch(`http://127.0.0.1:${port}/ready`)
 	const body = (await response.json()) as Record<string, unknown> // sound: the agent writes JSON
-	const finding = await agentFinding(lab.config({ admin: { port } }), false, clock)
+	const finding = await agentFinding(lab.config({ admin: { port } }), { isListening: false, canRun: true }, clock)
 	await close()
 	return { status: response.status, ...body, finding }
 }
@@ -97,15 +97,16 @@ async function requestsArrived(count: number): Promise<void> {
 describe('the control channel', () => {
 	test('after the daily drop, the same agent reconnects within a quarter of a second', async () => {
 		const gaps: number[] = []
+		const working = scaledClock(1)
 		for (let round = 1; round <= 3; round++) {
 			const separate = await startLab({ factor: 1 })
 			running.push(separate)
 			await separate.agent()
-			const before = performance.now()
+			const before = working.now()
 			separate.standIn.drop(1011, 'InternalServerError: NameRenewalFailed.')
 			const sent = outcome(separate.sender()(post()))
 			await separate.standIn.journal.until('listening', 2)
-			gaps.push(performance.now() - before)
+			gaps.push(working.now() - before)
 			expect(await sent).toEqual(writeResult)
 			expect(separate.origin.requests.length).toBe(1)
 			const ids = separate.standIn.journal.entries.filter(({ event }) => event === 'listening').map(({ id }) => id)
@@ -299,7 +300,7 @@ describe('the control channel', () => {
 		}
 		expect(find(separate.standIn.journal, 'renewed')).toEqual({ event: 'renewed', accepted: true })
 		// A ping is due with the renewal. If the clock jumped before the pong, the channel would look half-open.
-		await new Promise((resolve) => setTimeout(resolve, 150))
+		await pause(clock, 3000)
 		forward((life - due / 2) * 1000)
 		separate.clockForward((life - due / 2) * 1000)
 		expect(await outcome(separate.sender()(request()))).toEqual(readResult)
@@ -1280,7 +1281,7 @@ test('a reload of invalid settings changes nothing and is logged', async () => {
 describe('the proxy', () => {
 	/** An HTTP proxy that supports only CONNECT. */
 	async function proxy(secret?: string) {
-		const open = new Set<Socket>()
+		const open = new Map<Socket, Socket>()
 		let attempts = 0
 		const server = createPlain()
 		server.on('connect', (incoming, socket: Socket) => {
@@ -1292,16 +1293,24 @@ describe('the proxy', () => {
 				socket.write('HTTP/1.1 200 OK\r\n\r\n')
 				socket.pipe(onward).pipe(socket)
 			})
-			open.add(socket)
+			open.set(socket, onward)
 			for (const end of [socket, onward]) end.on('error', () => end.destroy())
 			return undefined
 		})
 		const cut = () => {
-			for (const socket of open) socket.destroy()
+			for (const socket of open.keys()) socket.destroy()
 		}
 		/** Closes connections that are idle for so many milliseconds, from now on. */
 		const limit = (milliseconds: number) => {
-			for (const socket of open) socket.setTimeout(milliseconds / 20, () => socket.destroy())
+			for (const [socket, onward] of open) {
+				const wait = () => clock.after(milliseconds, () => socket.destroy())
+				let cancel = wait()
+				for (const end of [socket, onward])
+					end.on('data', () => {
+						cancel()
+						cancel = wait()
+					})
+			}
 		}
 		return { port: await listen(server), cut, limit, attempts: () => attempts }
 	}

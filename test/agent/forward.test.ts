@@ -10,7 +10,8 @@ import { json } from '../support/relay-stand-in/origin.ts'
 let lab: Lab
 
 beforeEach(async () => {
-	lab = await startLab()
+	// The SCIM server itself closes no idle connection.
+	lab = await startLab({ originOptions: { keepAliveTimeout: 600_000 } })
 })
 afterEach(() => lab.stop())
 
@@ -45,10 +46,7 @@ test('an idle connection is closed, one with a pending request is not', async ()
 	const slow = forward({ ...post, method: 'PUT' })
 	const response = await waiting
 	await forward(post)
-	const idle = performance.now()
 	await once(sockets[0] as Socket, 'close') // sound: the answered request used this connection
-	// The SCIM server would close the connection itself after 5 s.
-	expect(performance.now() - idle).toBeLessThan(4000)
 	json(response, 200, { at: 'last' })
 	expect(await slow).toMatchObject({ status: 200, body: Buffer.from('{"at":"last"}') })
 	await forward(post)

@@ -15,7 +15,7 @@ describe('rollcall on a deployment in Azure', () => {
 		const { env, vault } = azure()
 		const added = await run('tenant add acme --resource-group rollcall', env)
 		const [, token = ''] =
-			/^Tenant URL {4}https:\/\/rollcall-app\.azurewebsites\.net\/scim\/acme\nSecret Token {2}([\w-]{43})\n$/.exec(
+			/^Tenant URL {4}https:\/\/rollcall-app\.azurewebsites\.net\/scim\/acme\nSecret Token {2}([\w-]{43})\n\nThe ledger keeps .*\nTo change that: .*\n$/.exec(
 				added.out,
 			) ?? []
 		expect({ code: added.code, err: added.err }).toEqual({ code: 0, err: '' })
@@ -76,7 +76,7 @@ describe('rollcall on a deployment in Azure', () => {
 				.map((count) => `A new role takes a few minutes to work; trying again in 30 seconds (${count} of 10).\n`)
 				.join(''),
 		})
-		expect(out).toMatch(/^Tenant URL .*\nSecret Token .*\n$/)
+		expect(out).toMatch(/^Tenant URL .*\nSecret Token .*\n\nThe ledger keeps .*\nTo change that: .*\n$/)
 		expect(jsonOf(await run('tenant show umbrella --resource-group rollcall --json', env)).tokens).toEqual({
 			accepted: 1,
 			all: 1,

@@ -77,6 +77,33 @@ describe('rollcall, where a tenant has a format that is newer', () => {
 	})
 })
 
+describe('rollcall, where a tenant has a setting that is newer', () => {
+	beforeEach(async () => {
+		await run('tenant add acme')
+		await withTables((tables) => changeTenantRow(tables, 'acme', { settings: '{"tomorrow":"on"}' }))
+	})
+
+	test('lists the tenant with the others', async () => {
+		expect((await run('tenant list')).out).toMatch(/\nacme {2}store {2}1 /)
+	})
+
+	test.each([
+		'tenant show acme',
+		'tenant set acme --agent=',
+		'token add acme',
+		'export acme',
+		'tenant remove acme --yes',
+	])('%s does nothing, and says why', async (line) => {
+		expect(await run(line)).toEqual({
+			...{ code: 1, out: '' },
+			err:
+				'error: This tenant has the setting tomorrow, which this version of Rollcall does not know. Deploy a version of Rollcall that knows tomorrow, or remove the setting with the rollcall of that version.\n' +
+				'hint: type the command in a clone of the version that is deployed; docs/operations.md has the formats of each version\n',
+		})
+		expect(await withTables((tables) => tenantRow(tables, 'acme'))).toMatchObject({ settings: '{"tomorrow":"on"}' })
+	})
+})
+
 test('a command that is at work stops when the format becomes too new for it', async () => {
 	vi.useFakeTimers({ toFake: ['Date'] })
 	await run('tenant add acme')

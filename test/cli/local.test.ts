@@ -34,6 +34,7 @@ async function served<T>(work: (url: string) => Promise<T>): Promise<T> {
 		return await work(server.url)
 	} finally {
 		await server.close()
+		await services.lastUses.flush()
 		await azurite.close()
 	}
 }
@@ -46,7 +47,7 @@ describe('rollcall tenant', () => {
 		const { code, out, err } = await run('tenant add acme')
 		expect({ code, err }).toEqual({ code: 0, err: '' })
 		const [, token = ''] =
-			/^Tenant URL {4}http:\/\/127\.0\.0\.1:7071\/scim\/acme\nSecret Token {2}([\w-]{43})\n\n7071 is the default port of npm start\. .*\n$/.exec(
+			/^Tenant URL {4}http:\/\/127\.0\.0\.1:7071\/scim\/acme\nSecret Token {2}([\w-]{43})\n\nThe ledger keeps .*\nTo change that: .*\n\n7071 is the default port of npm start\. .*\n$/.exec(
 				out,
 			) ?? []
 		expect(token).not.toBe('')
@@ -55,6 +56,8 @@ describe('rollcall tenant', () => {
 			expect(await statusOf(`${url}/scim/acme/Users`, `${token}x`)).toBe(401)
 		})
 		expect(existsSync(join(data, 'lock'))).toBe(false)
+		const [{ created, lastUsed }] = await json('token list acme')
+		expect(Date.parse(lastUsed) - Date.parse(created)).toBeGreaterThan(0)
 	})
 
 	test('add refuses a second tenant of the same name', async () => {
@@ -96,7 +99,7 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL {2}http:\S+\/acme\nMode {8}store\nCreated {5}20\S+\nUsers {7}1\nGroups {6}0\nTokens {6}1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
+			/^Tenant URL {9}http:\S+\/acme\nMode {15}store\nhistory {12}full\nunknownAttributes {2}keep\nCreated {12}20\S+\nUsers {14}1\nGroups {13}0\nTokens {13}1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
@@ -110,14 +113,18 @@ describe('rollcall tenant', () => {
 		expect(await json('tenant set acme --authorization passThrough')).toEqual({
 			name: 'acme',
 			mode: 'relay',
-			settings: { hybridConnection: 'floor-2', agents: [agent, other], authorization: 'passThrough' },
+			settings: { hybridConnection: 'floor-2', agents: [agent, other], authorization: 'passThrough', history: 'full' },
 		})
-		const settings = { authorization: 'passThrough', patchAsPost: true }
+		const settings = { authorization: 'passThrough', patchAsPost: true, history: 'full' }
 		expect((await json('tenant set acme --agent= --hybrid-connection= --patch-as-post true')).settings).toEqual(
 			settings,
 		)
-		expect((await json('tenant show acme')).settings).toEqual(settings)
-		expect((await run('tenant set acme --authorization= --patch-as-post=')).out).toBe(
+		expect(await json('tenant show acme')).toMatchObject({ settings, defaults: {} })
+		expect((await run('tenant set acme --authorization=')).out).toBe('history      full\npatchAsPost  true\n')
+		expect((await run('tenant show acme')).out).toMatch(
+			/\nMode +relay\nhistory +full\npatchAsPost +true\nauthorization +onPremises \(default\)\nCreated /,
+		)
+		expect((await run('tenant set acme --authorization= --patch-as-post= --history=')).out).toBe(
 			'The tenant acme has no settings of its own.\n',
 		)
 	})
@@ -184,24 +191,34 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const file = join(folder, 'file')
+		const schema = join(folder, 'schema.json')
+		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
 		const lines = [
 			'tenant add initech',
 			'tenant list',
 			'tenant show acme',
 			'tenant set globex --patch-as-post true',
+			'index add acme employeeNumber',
+			'index list acme',
+			'index remove acme employeeNumber',
 			'token add acme',
 			'token list acme',
 			`token disable acme ${version}`,
 			'token rotate acme',
+			`schema check acme ${schema}`,
+			`schema add acme ${schema}`,
+			'schema list acme',
+			'schema show acme urn:example:hr:User',
+			'schema remove acme urn:example:hr:User',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,
 		]
 		for (const line of lines) expect(await json(line)).toEqual(expect.any(Object))
-		// One command needs a service: see check.test.ts. The other needs no folder: see command-line.test.ts.
-		expect(commands.map(({ words }) => words).filter((words) => !lines.some((line) => line.startsWith(words)))).toEqual(
-			['check', 'version'],
-		)
+		// Those of Entra need a deployment, and others need a service or no folder. They are tested in files of their own.
+		const missing = commands.map(({ words }) => words).filter((words) => !lines.some((line) => line.startsWith(words)))
+		const ofEntra = ['connect entra', 'disconnect entra', 'entra status', 'entra provision']
+		expect(missing.toSorted()).toEqual([...ofEntra, 'check', 'version'].toSorted())
 	})
 
 	test('says that the tenant does not exist', async () => {
@@ -217,7 +234,9 @@ describe('rollcall on a data folder', () => {
 		const added = await built(['tenant', 'add', 'acme', '--data', data])
 		expect(added).toEqual({
 			code: 0,
-			out: expect.stringMatching(/^Tenant URL .*\nSecret Token .*\n\n7071 is .*\n$/),
+			out: expect.stringMatching(
+				/^Tenant URL .*\nSecret Token .*\n\nThe ledger keeps .*\nTo change that: .*\n\n7071 is .*\n$/,
+			),
 			err: '',
 		})
 		expect(await built(['tenant', 'add', 'acme', '--data', data])).toMatchObject({ code: 1, out: '' })

@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { programOf, shellWord } from '../../cli/program.ts'
+import { programOf } from '../../cli/program.ts'
+import { shellWord } from '../../shared/cli/shell-word.ts'
 
 describe('the words that start the program', () => {
 	const started = (script: string, event?: string) =>

@@ -48,7 +48,8 @@ describe('rollcall tenant remove', () => {
 	test('exports the tenant and removes its row, its table and its tokens when the user types its name', async () => {
 		await run('tenant add acme')
 		await run('tenant add globex')
-		const { table } = await json('tenant show acme')
+		const acme = await atTarget((target) => target.tenants.getTenant('acme'))
+		if (acme === undefined) throw new Error('the tenant was not added')
 		const { id } = await createUser()
 		expect(await run(`tenant remove acme --out ${file('acme.ndjson')}`, { input: 'acme\n' })).toEqual({
 			code: 0,
@@ -57,7 +58,7 @@ describe('rollcall tenant remove', () => {
 		})
 		expect(await readFile(file('acme.ndjson'), 'utf8')).toContain(id)
 		expect((await json('tenant list')).map(({ name }: { name: string }) => name)).toEqual(['globex'])
-		const left = await atTarget((target) => target.open({ name: 'acme', table }).get(userType, id).catch(String))
+		const left = await atTarget((target) => target.open(acme).get(userType, id).catch(String))
 		expect(left).toMatch(/not available/)
 		expect(Object.keys(JSON.parse(await readFile(file('data/tokens.json'), 'utf8')).tokens)).toEqual(['globex'])
 	})

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,7 +6,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { startAzurite } from '../../local/azurite.ts'
 import { fileSource } from '../../shared/auth/file-source.ts'
 import { storedDigestOf, tokenVerifier } from '../../shared/auth/tokens.ts'
+import { idGenerator } from '../../shared/scim/id.ts'
+import { storeLastUse } from '../../shared/storage/last-use.ts'
 import { connectTables } from '../../shared/storage/table/tables.ts'
+import { openTenants } from '../../shared/tenants/tenants.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 import { changeTenantRow } from '../support/tenant-row.ts'
 
@@ -19,12 +23,14 @@ const run = (line: string) => rollcall([...line.split(' '), '--data', folder])
 const json = async (line: string) => jsonOf(await run(`${line} --json`))
 
 /** Verifies a token as a host that starts at this time does. */
-const accepts = (token: string, time = Date.now()) =>
+const authenticate = (token: string, time = Date.now()) =>
 	tokenVerifier({
 		source: fileSource(join(folder, 'tokens.json'), {}),
 		isTenant: async () => true,
 		now: () => time,
 	})('acme', token)
+
+const accepts = async (token: string, time = Date.now()) => (await authenticate(token, time)) !== undefined
 
 const hour = 3_600_000
 
@@ -33,6 +39,21 @@ async function changeFormat(format: { readonly format: number; readonly formatSt
 	const { connectionString, close } = await startAzurite({ folder })
 	await changeTenantRow(connectTables({ connectionString }), 'acme', format)
 	await close()
+}
+
+/** Stores a use of tokens, as a host does. */
+async function use(versions: readonly string[]): Promise<void> {
+	const azurite = await startAzurite({ folder })
+	const tables = connectTables({ connectionString: azurite.connectionString })
+	const tenant = await openTenants({
+		tables,
+		ids: idGenerator(Date.now, () => ''),
+		now: Date.now,
+		randomBytes,
+	}).getTenant('acme')
+	const table = tables.table(tenant?.table ?? '', 'acme')
+	for (const id of versions) await storeLastUse(table, { id, time: Date.UTC(2026, 0, 1) })
+	await azurite.close()
 }
 
 describe('rollcall token', () => {
@@ -51,12 +72,12 @@ describe('rollcall token', () => {
 		const listed = await run('token list acme')
 		expect(listed.out).toMatch(
 			new RegExp(
-				`^VERSION +STATE +STORED +CREATED +NOT BEFORE +EXPIRES\n${second.version} +accepted +plain +20\\S+Z\n${first.version} +disabled +plain +20\\S+Z\n$`,
+				`^VERSION +STATE +SCOPE +LABEL +STORED +CREATED +NOT BEFORE +EXPIRES +LAST USED\n${second.version} +accepted +scim +plain +20\\S+Z\n${first.version} +disabled +scim +plain +20\\S+Z\n$`,
 			),
 		)
 		expect(await json('token list acme')).toEqual([
-			{ version: second.version, state: 'accepted', stored: 'plain', created: expect.any(String) },
-			{ version: first.version, state: 'disabled', stored: 'plain', created: expect.any(String) },
+			{ version: second.version, state: 'accepted', scope: 'scim', stored: 'plain', created: expect.any(String) },
+			{ version: first.version, state: 'disabled', scope: 'scim', stored: 'plain', created: expect.any(String) },
 		])
 	})
 
@@ -145,7 +166,7 @@ describe('rollcall token', () => {
 		const { token, version } = await json('token rotate acme --overlap 1h')
 		expect(await stored()).toEqual([...tokens.slice(0, 3), storedDigestOf(tokens[3]), storedDigestOf(token)])
 		expect(await Promise.all([...tokens, token].map((each) => accepts(each)))).toEqual([false, true, true, true, true])
-		expect((await run('token list acme')).out).toMatch(new RegExp(`\\n${version} +accepted +digest +20`))
+		expect((await run('token list acme')).out).toMatch(new RegExp(`\\n${version} +accepted +scim +digest +20`))
 		await run(`token disable acme ${version}`)
 		expect(await accepts(token)).toBe(false)
 	})
@@ -154,19 +175,71 @@ describe('rollcall token', () => {
 		await run('tenant add acme')
 		for (const _ of [2, 3, 4]) await run('token add acme')
 		const tokens: { version: string; created: string }[] = await json('token list acme')
-		const oldestFirst = tokens.toReversed().map(({ version, created }) => `${version} of ${created}`)
+		const oldestFirst = tokens.toReversed().map(({ version, created }) => `${version} of ${created}, unused`)
 		const refused = {
 			code: 1,
 			out: '',
 			err: [
-				`error: the tenant acme has 4 tokens, and only the newest 4 are accepted; oldest first: ${oldestFirst.join(', ')}`,
-				`hint: disable the oldest if it is no longer in use: rollcall token disable acme ${tokens.at(-1)?.version} --data ${folder}`,
+				`error: the tenant acme has 4 tokens, and only the newest 4 are accepted; oldest first: ${oldestFirst.join('; ')}`,
+				`hint: the token ${tokens.at(-1)?.version} has no recorded use; disable it if you know that nothing uses it: rollcall token disable acme ${tokens.at(-1)?.version} --data ${folder}`,
 				'',
 			].join('\n'),
 		}
 		expect(await run('token add acme')).toEqual(refused)
 		expect(await run('token rotate acme')).toEqual(refused)
 		expect(await json('token list acme')).toHaveLength(4)
+	})
+
+	test('a fifth token names the one that is unused', async () => {
+		await run('tenant add acme')
+		for (const _ of [2, 3, 4]) await run('token add acme --label Okta')
+		const versions: string[] = (await json('token list acme')).map(({ version }: { version: string }) => version)
+		const [newest = '', unused = '', third = '', oldest = ''] = versions
+		await use([newest, third, oldest])
+		const { code, err } = await run('token rotate acme')
+		expect([code, err.match(/last used 2026/g)?.length, err.match(/unused/g)?.length]).toEqual([1, 3, 1])
+		expect(err).toContain(`${oldest} of `)
+		expect(err).toContain('(Okta), last used')
+		expect(err).toMatch(
+			new RegExp(`hint: the token ${unused} has no recorded use; .*: rollcall token disable acme ${unused} `),
+		)
+		expect(
+			(await json('token list acme')).map(({ lastUsed }: { lastUsed?: string }) => lastUsed?.slice(0, 10)),
+		).toEqual(['2026-01-01', undefined, '2026-01-01', '2026-01-01'])
+	})
+
+	test('a token may have a label and the scope read, and is stored as a digest', async () => {
+		await run('tenant add acme')
+		const { token, version } = await json('token add acme --scope read --label HR')
+		const verified = await authenticate(token)
+		expect(verified).toEqual({ id: version, label: 'HR', scope: 'scim.read' })
+		expect(await json('token list acme')).toContainEqual({
+			version,
+			state: 'accepted',
+			scope: 'scim.read',
+			label: 'HR',
+			stored: 'digest',
+			created: expect.any(String),
+		})
+		expect((await run('token list acme')).out).toMatch(new RegExp(`\\n${version} +accepted +scim.read +HR +digest +20`))
+	})
+
+	test('rotate ends only tokens of the same scope, and keeps their label', async () => {
+		const first = await json('tenant add acme')
+		const reader = await json('token add acme --scope read --label HR')
+		expect((await json('token rotate acme')).ending).toMatchObject([{ version: first.version }])
+		const { token, ending } = await json('token rotate acme --scope read')
+		expect(ending).toMatchObject([{ version: reader.version }])
+		expect(await authenticate(token)).toMatchObject({ label: 'HR', scope: 'scim.read' })
+		const labelled = await json('token rotate acme --scope read --label Payroll')
+		expect(await authenticate(labelled.token)).toMatchObject({ label: 'Payroll', scope: 'scim.read' })
+	})
+
+	test.each([
+		['--scope write', '--scope write is not a scope', 'use full or read'],
+		['--label=', '--label "" is not a label', 'use 1 to 100 characters in one line, such as "HR application"'],
+	])('add refuses %s', async (option, error, hint) => {
+		expect(await run(`token add acme ${option}`)).toEqual({ code: 2, out: '', err: `error: ${error}\nhint: ${hint}\n` })
 	})
 
 	test.each(['add', 'list', 'rotate', 'disable'])('%s says that the tenant does not exist', async (verb) => {

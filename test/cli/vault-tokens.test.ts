@@ -34,11 +34,11 @@ describe('tokens in Key Vault', () => {
 		vault.add('scim-token-globex', { value: 'x', created: 40 })
 		vault.secrets.get(secret)?.set('f'.repeat(32), { value: 'x', created: 5, enabled: false, notBefore: 6, expires: 7 })
 		expect(await tokens.list('acme')).toEqual([
-			{ version: names[0], enabled: true, isDigest: false, created: 30 * second },
-			{ version: names[2], enabled: true, isDigest: false, created: 20 * second },
-			{ version: names[1], enabled: true, isDigest: false, created: 10 * second },
+			{ version: names[0], enabled: true, scope: 'scim', isDigest: false, created: 30 * second },
+			{ version: names[2], enabled: true, scope: 'scim', isDigest: false, created: 20 * second },
+			{ version: names[1], enabled: true, scope: 'scim', isDigest: false, created: 10 * second },
 			{
-				...{ version: 'f'.repeat(32), enabled: false, isDigest: false },
+				...{ version: 'f'.repeat(32), enabled: false, scope: 'scim', isDigest: false },
 				...{ created: 5 * second, notBefore: 6 * second, expires: 7 * second },
 			},
 		])
@@ -54,6 +54,7 @@ describe('tokens in Key Vault', () => {
 		expect(first).toEqual({
 			version: expect.stringMatching(/^[0-9a-f]{32}$/),
 			enabled: true,
+			scope: 'scim',
 			isDigest: false,
 			created: expect.any(Number),
 		})
@@ -65,20 +66,37 @@ describe('tokens in Key Vault', () => {
 		const { vault, tokens, accepted } = open()
 		const digest = storedDigestOf('a-token')
 		vault.deleted.set(secret, new Map([['0'.repeat(32), { value: 'old', created: 1 }]]))
-		const { version } = await tokens.add('acme', digest)
-		await tokens.change('acme', version, { expires: Math.ceil(Date.now() / second + 60) * second })
+		const added = await tokens.add('acme', digest)
+		await tokens.change('acme', added, { expires: Math.ceil(Date.now() / second + 60) * second })
 		await tokens.add('acme', 'plain')
 		const listed = await tokens.list('acme')
-		expect(listed.filter(({ isDigest }) => isDigest).map((token) => token.version)).toEqual([version])
+		expect(listed.filter(({ isDigest }) => isDigest).map((token) => token.version)).toEqual([added.version])
 		expect((await accepted()).sort()).toEqual(['plain', digest])
+	})
+
+	test('that may only read are versions of another secret, with the label as a tag, and are removed too', async () => {
+		const { vault, tokens, accepted } = open()
+		await tokens.add('acme', 'full')
+		const reader = await tokens.add('acme', 'reader', { scope: 'scim.read', label: 'HR application' })
+		expect(reader).toMatchObject({ scope: 'scim.read', label: 'HR application' })
+		expect([...(vault.secrets.get(secret)?.values() ?? [])].map(({ value }) => value)).toEqual(['full'])
+		expect([...(vault.secrets.get('scim-read-token-acme')?.values() ?? [])]).toMatchObject([
+			{ value: 'reader', tags: { label: 'HR application' } },
+		])
+		expect(await tokens.list('acme')).toContainEqual(reader)
+		expect((await accepted()).sort()).toEqual(['full', 'reader'])
+		await tokens.change('acme', reader, { enabled: false })
+		expect(await accepted()).toEqual(['full'])
+		await tokens.remove('acme')
+		expect([...vault.secrets.keys()]).toEqual([])
 	})
 
 	test('that are disabled or expired are not read by a host', async () => {
 		const { tokens, accepted } = open()
 		const [one, two] = [await tokens.add('acme', 'one'), await tokens.add('acme', 'two')]
 		const end = Math.ceil(Date.now() / second + 3600) * second
-		await tokens.change('acme', one.version, { enabled: false })
-		await tokens.change('acme', two.version, { expires: end })
+		await tokens.change('acme', one, { enabled: false })
+		await tokens.change('acme', two, { expires: end })
 		expect(await accepted(end - 1)).toEqual(['two'])
 		expect(await accepted(end)).toEqual([])
 		expect(await tokens.list('acme')).toContainEqual({ ...two, expires: end })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Fate, withFaults } from '../support/faults.ts'
 import { type Host, useHost } from '../support/host.ts'
+import { scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
 import { aGroup, answer, aUser, errorOf, listOf, patchOf, urn } from './scim.ts'
 import { type Received, send } from './wire.ts'
 
@@ -602,7 +603,7 @@ describe('a PATCH', () => {
 	it('without operations is refused', async () => {
 		const { tenant, path } = await withGroup('joy')
 		const user = await tenant.create('/Users', aUser('ann'))
-		const refused = answer(400, errorOf(400, 'Operations must have an operation', 'invalidSyntax'))
+		const refused = answer(400, errorOf(400, 'Operations is an empty list: it must have an operation', 'invalidSyntax'))
 		expect(await patch(tenant, `/Users/${user.id}`)).toEqual(refused)
 		expect(await patch(tenant, path)).toEqual(refused)
 	})
@@ -769,7 +770,8 @@ describe('load', () => {
 		for (let index = 0; index < 100; index++) ids.push((await tenant.create('/Users', aUser(`user-${index}`))).id)
 		const left = ids.values()
 		const statuses: number[] = []
-		const started = performance.now()
+		const working = scaledClock(1)
+		const started = working.now()
 		await Promise.all(
 			Array.from({ length: 25 }, async () => {
 				for (const value of left) {
@@ -778,7 +780,7 @@ describe('load', () => {
 				}
 			}),
 		)
-		expect(performance.now() - started).toBeLessThan(4000)
+		expect(working.now() - started).toBeLessThan(4000)
 		expect(statuses).toEqual(ids.map(() => 204))
 		expect((await memberIds(tenant, path)).sort()).toEqual(ids.sort())
 	})

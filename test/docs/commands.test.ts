@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -36,13 +36,24 @@ async function follow(script: string): Promise<void> {
 	const { url, run } = world()
 	const tenant = `acme-${++count}`
 	let version = ''
-	if (/rollcall -- .*\b(acme|NAME)\b/.test(script) && !script.includes('tenant add')) {
+	if (/rollcall (-- )?.*\b(acme|NAME)\b/.test(script) && !script.includes('tenant add')) {
 		const { status, out } = await run(`rollcall tenant add ${tenant} --json --resource-group rollcall`)
 		expect(status).toBe(0)
 		version = JSON.parse(out).version
 	}
+	if (/\bentra (status|provision)|disconnect entra|--entra/.test(script)) {
+		const { status, err } = await run(`rollcall connect entra ${tenant} --resource-group rollcall`)
+		expect(status, err).toBe(0)
+	}
 	const placeholders: Readonly<Record<string, string>> = {
-		...{ NAME: tenant, VERSION: version, GROUP: 'rollcall', COMMAND: 'tenant list', FILE: 'relay.json' },
+		...{
+			NAME: tenant,
+			USER: 'ada@contoso.com',
+			VERSION: version,
+			GROUP: 'rollcall',
+			COMMAND: 'tenant list',
+			FILE: 'relay.json',
+		},
 		...{ ACCOUNT: 'rollcallaccount', VAULT: 'rollcallvault', HOST: 'rollcall-app.azurewebsites.net' },
 	}
 	const filled = script
@@ -56,6 +67,8 @@ async function follow(script: string): Promise<void> {
 	expect(status, `${filled}\n${out}\n${err}`).toBe(0)
 }
 
+const urn = 'urn:example:params:scim:schemas:hr:2.0:User'
+
 /** The same on a data folder of its own, for a command whose program is left out. */
 async function administer(line: string): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-docs-'))
@@ -67,11 +80,16 @@ async function administer(line: string): Promise<void> {
 		version = jsonOf(await run(`tenant add acme --json --mode ${mode}`)).version
 	}
 	if (line.startsWith('import')) await run(`export acme --out ${file}`)
+	if (line.startsWith('schema')) {
+		await writeFile(file, JSON.stringify({ id: urn, attributes: [{ name: 'badge' }] }))
+		await run(`schema add acme ${file}`)
+	}
 	const { code, err } = await run(
 		line
 			.replace(/^tenant remove NAME$/, `$& --out ${file}`)
 			.replace('NAME', 'acme')
 			.replace('VERSION', version)
+			.replace('URN', urn)
 			.replace('FILE', file)
 			.replace('ID', '11111111-1111-4111-8111-111111111111'),
 	)
@@ -91,6 +109,8 @@ test.each(typed.flatMap(({ name, lines }) => lines.map((line) => [name, line] as
 	async (_, line) => {
 		const [, variable, file = ''] = ownTest.exec(line) ?? []
 		if (variable !== undefined) expect(await readFile(file, 'utf8')).toContain(variable)
+		// Entra reaches a deployment alone.
+		else if (isRollcall(line) && /\bentra\b/.test(line)) await follow(`rollcall ${line} --resource-group rollcall`)
 		else if (isRollcall(line) && /[A-Z]/.test(line)) await administer(line)
 		else {
 			const command = isRollcall(line) ? `rollcall ${line}` : line.replace(/^npm run rollcall( -- |$)/, 'rollcall ')

@@ -5,8 +5,9 @@ import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll } from 'vitest'
 import { systemClock } from '../../shared/relay/clock.ts'
-import { deployedBefore, newSubscription, stub } from '../infra/subscription.ts'
+import { deployedBefore, newSubscription, startStub } from '../infra/subscription.ts'
 import { type Azure, useAzure } from '../support/azure/azure.ts'
+import { useGraph } from '../support/graph/graph.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { resource } from '../support/relay-stand-in/origin.ts'
@@ -43,7 +44,6 @@ const untilSaid = `until_said() {
 
 /** What stands in for a program, or goes before it. */
 const programs: Readonly<Record<string, string>> = {
-	az: `exec '${process.execPath}' '${stub}' az "$@"`,
 	sleep: 'exit 0',
 	curl: `for each in "$@"; do given+=("\${each/#https:\\/\\/rollcall-app.azurewebsites.net/$HOST_URL}"); done
 exec ${pathOf('curl')} --fail-with-body "\${given[@]}"`,
@@ -83,10 +83,12 @@ esac`,
 /** One world for a test file; call the result inside a test. */
 export function useWorld(): () => World {
 	const azure = useAzure()
+	const graphOf = useGraph()
 	let folder = ''
 	let url = ''
 	let host: ChildProcess | undefined
 	let lab: Lab | undefined
+	let stub: Awaited<ReturnType<typeof startStub>> | undefined
 	beforeAll(async () => {
 		// Beside the packages, so that Azurite, which is not bundled, is found from there.
 		mkdirSync('node_modules/.cache', { recursive: true })
@@ -95,18 +97,23 @@ export function useWorld(): () => World {
 		cpSync('infra', join(folder, 'infra'), { recursive: true })
 		lab = await startLab({ serviceClock: systemClock })
 		lab.origin.answer = (_, response) => resource(response, 200)
-		furnish(folder, lab)
+		stub = await startStub()
+		furnish(folder, lab, stub.clientFor('az'))
 		const { child, says } = startHost(folder)
 		host = child
 		url = /^Tenant URL +(.*)$/m.exec(await says)?.[1] ?? ''
 	})
 	afterAll(async () => {
 		host?.kill()
+		stub?.stop()
 		await lab?.stop()
 		rmSync(folder, { recursive: true })
 	})
 	return () => {
-		const { env } = azure()
+		const { directory, envOf } = graphOf()
+		directory.groups.set('sales', { id: 'sales', displayName: 'Sales' })
+		directory.users.set('ada', { id: 'ada', userPrincipalName: 'ada@contoso.com', displayName: 'Ada' })
+		const env = envOf(azure())
 		return { url, run: (script, { isDeployed = true } = {}) => run({ folder, env, url, isDeployed }, script) }
 	}
 }
@@ -120,10 +127,10 @@ function startHost(folder: string) {
 }
 
 /** The programs, and the files of an administrator. */
-function furnish(folder: string, lab: Lab): void {
+function furnish(folder: string, lab: Lab, az: string): void {
 	mkdirSync(join(folder, 'bin'))
 	for (const name of real) symlinkSync(pathOf(name), join(folder, 'bin', name))
-	for (const [name, script] of Object.entries(programs)) {
+	for (const [name, script] of Object.entries({ ...programs, az })) {
 		writeFileSync(join(folder, 'bin', name), `#!${pathOf('bash')}\n${script}\n`)
 		chmodSync(join(folder, 'bin', name), 0o755)
 	}

@@ -330,7 +330,7 @@ describe('a user or group', () => {
 			'of an unknown op',
 			'/Users/<joy>',
 			[title, { op: 'jump', path: 'title' }],
-			[400, 'invalidSyntax', 'Operations[1].op must be add, replace or remove'],
+			[400, 'invalidSyntax', 'Operations[1].op must be add, replace or remove, not the string "jump"'],
 		],
 		[
 			'without a path',
@@ -422,8 +422,12 @@ describe('a user or group', () => {
 	)
 
 	it.each<[string, unknown, Refusal]>([
-		['no operations', {}, [400, 'invalidSyntax', 'Operations must be an array']],
-		['an operation that is malformed', patch('x'), [400, 'invalidSyntax', 'Operations[0] must be an object']],
+		['no operations', {}, [400, 'invalidSyntax', 'Operations is missing: it must be a list']],
+		[
+			'an operation that is malformed',
+			patch('x'),
+			[400, 'invalidSyntax', 'Operations[0] must be an object, not the string "x"'],
+		],
 		[
 			'a name twice in another letter case',
 			patch({ ...title, OP: 'remove' }),
@@ -437,7 +441,7 @@ describe('a user or group', () => {
 		[
 			'another message',
 			{ schemas: ['urn:x'], Operations: [title] },
-			[400, 'invalidSyntax', 'schemas must have urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+			[400, 'invalidSyntax', 'schemas must have urn:ietf:params:scim:api:messages:2.0:PatchOp, not "urn:x"'],
 		],
 	])('patched with %s is refused', (_, body, refusal) => expectRefusal('PATCH', '/Users/<joy>', { body }, refusal))
 })
@@ -592,28 +596,44 @@ describe('a bulk request', () => {
 		[
 			'an empty list of operations',
 			{ Operations: [] },
-			[400, 'invalidSyntax', 'the bulk request: Operations: must have an operation'],
+			[400, 'invalidSyntax', 'Operations is an empty list: it must have an operation'],
 		],
-		['no operations', { failOnErrors: 1 }, [400, 'invalidSyntax', /^the bulk request: Operations: /]],
+		['no operations', { failOnErrors: 1 }, [400, 'invalidSyntax', 'Operations is missing: it must be a list']],
 		[
 			'an operation that is malformed',
 			{ Operations: [creation, 'x'] },
-			[400, 'invalidSyntax', /^the bulk request: Operations\.1: /],
+			[400, 'invalidSyntax', 'Operations[1] must be an object, not the string "x"'],
+		],
+		['a list', [], [400, 'invalidSyntax', 'the bulk request must be an object, not a list']],
+		[
+			'a method that is a number',
+			{ Operations: [{ ...creation, method: 1 }] },
+			[400, 'invalidSyntax', 'Operations[0].method must be POST, PUT, PATCH or DELETE, not the number 1'],
+		],
+		[
+			'an operation without a path',
+			{ Operations: [{ method: 'DELETE' }] },
+			[400, 'invalidSyntax', 'Operations[0].path is missing: it must be a string'],
+		],
+		[
+			'an empty bulkId',
+			{ Operations: [{ ...creation, bulkId: '' }] },
+			[400, 'invalidSyntax', 'Operations[0].bulkId is empty'],
 		],
 		[
 			'an unknown method',
 			{ Operations: [creation, { method: 'GET', path: '/Users' }] },
-			[400, 'invalidSyntax', /^the bulk request: Operations\.1\.method: /],
+			[400, 'invalidSyntax', 'Operations[1].method must be POST, PUT, PATCH or DELETE, not the string "GET"'],
 		],
 		[
 			'a huge path',
 			{ Operations: [creation, { method: 'DELETE', path: 'x'.repeat(2000) }] },
-			[400, 'invalidSyntax', /^the bulk request: Operations\.1\.path: /],
+			[400, 'invalidSyntax', 'Operations[1].path is longer than 1024 characters'],
 		],
 		[
 			'a limit of no errors',
 			{ failOnErrors: 0, Operations: [creation] },
-			[400, 'invalidSyntax', /^the bulk request: failOnErrors: /],
+			[400, 'invalidSyntax', 'failOnErrors must be a whole number, 1 or more, not the number 0'],
 		],
 		[
 			'a POST without a bulkId',

@@ -148,6 +148,16 @@ test.each([0, -1, 1.5, 'x', '2', true])('the format %j is answered 503', async (
 	expect(await sweepOf(name)).toMatchObject([{ errors: [{ message: expect.stringMatching(/ is damaged\. /) }] }])
 })
 
+test.each(['{', '[{"name":"of the future"}]'])(
+	'the indexes %s, which the app cannot read, are answered 503',
+	async (indexes) => {
+		const { name, ask } = await newTenant({ indexes })
+		const detail = expect.stringMatching(/^The property indexes in the row of this tenant /)
+		expect(await ask('POST', '/Users', { body: '{"userName":"joy"}' })).toMatchObject({ status: 503, body: { detail } })
+		expect(await sweepOf(name)).toMatchObject([{ errors: [{ message: detail }] }])
+	},
+)
+
 test('a tenant of before there were format numbers is served, and the sweep gives it the number 1', async () => {
 	const { name, ask } = await newTenant({})
 	await removeFormat(tables, name)

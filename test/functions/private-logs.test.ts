@@ -237,8 +237,8 @@ describe('nothing of a request, of a row or of a token is logged', () => {
 		const { services } = await newWorld()
 		const message = `Error "SyntaxError" occurred while parsing the response body - {"value":"${token}"`
 		const source = () => Promise.reject(new RestError(message, { code: 'PARSE_ERROR', statusCode: 200 }))
-		const accepts = tokenVerifier({ source, isTenant: async () => true, now: Date.now })
-		const { status, events } = await ask({ services: { ...services, accepts } }, ['GET', '/Users'])
+		const authenticate = tokenVerifier({ source, isTenant: async () => true, now: Date.now })
+		const { status, events } = await ask({ services: { ...services, authenticate } }, ['GET', '/Users'])
 		expect([status, events]).toMatchObject([503, [{ error: { message: 'RestError PARSE_ERROR 200' } }]])
 		expect(told([])).toEqual([])
 	})

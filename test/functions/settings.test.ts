@@ -129,7 +129,7 @@ describe('app settings', () => {
 
 	const tables = 'set one of the app settings ROLLCALL_TABLES_ENDPOINT and ROLLCALL_TABLES_CONNECTION_STRING'
 	const tokens = 'set one of the app settings ROLLCALL_KEY_VAULT_URL and ROLLCALL_TOKENS_FILE'
-	const wrong = (name: string, problem: string) => `app setting ✖ ${problem}\n  → at ${name}`
+	const wrong = (name: string, problem: string) => `app setting ${name} ${problem}`
 
 	it.each<[string, Variables, string]>([
 		['nothing', {}, tables],
@@ -194,6 +194,11 @@ describe('app settings', () => {
 			wrong('ROLLCALL_RATE', 'is less than 25 a second'),
 		],
 		['a burst of one', { ...laptop, ROLLCALL_BURST: '1' }, wrong('ROLLCALL_BURST', 'is less than 25')],
+		[
+			'two wrong settings',
+			{ ...laptop, ROLLCALL_RATE: '24', ROLLCALL_SCAN_LIMIT: 'a secret' },
+			`${wrong('ROLLCALL_SCAN_LIMIT', 'is not a number')}; ROLLCALL_RATE is less than 25 a second`,
+		],
 		['a rate that is no number', { ...laptop, ROLLCALL_RATE: 'a secret' }, wrong('ROLLCALL_RATE', 'is not a number')],
 		[
 			'a key without its name',

@@ -53,8 +53,10 @@ describe.skipIf(!hasDotnet)('the Bicep files', { timeout: 120_000 }, () => {
 	})
 	afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
+	// The compiler ends too soon to gain from code that .NET optimizes while it runs: 2.1 s of CPU instead of 2.6 s.
+	const shortRun = { DOTNET_TieredCompilation: '0', DOTNET_TieredPGO: '0' }
 	const bicep = (args: readonly string[], env: Readonly<Record<string, string>> = {}): SpawnSyncReturns<string> =>
-		spawnSync(compiler, args, { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env } })
+		spawnSync(compiler, args, { cwd: folder, encoding: 'utf8', env: { ...process.env, ...shortRun, ...env } })
 
 	/** The standard output of a command, which must not print a warning. */
 	const clean = (args: readonly string[], env: Readonly<Record<string, string>> = {}): string => {

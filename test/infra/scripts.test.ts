@@ -3,17 +3,23 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { deployedBefore, newSubscription, type Subscription, stub } from './subscription.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { deployedBefore, newSubscription, type Subscription, startStub } from './subscription.ts'
 
 const infra = fileURLToPath(new URL('../../infra', import.meta.url))
+
+let stub: Awaited<ReturnType<typeof startStub>>
+beforeAll(async () => {
+	stub = await startStub()
+})
+afterAll(() => stub.stop())
 
 let root = ''
 beforeEach(() => {
 	root = mkdtempSync(join(tmpdir(), 'rollcall-scripts-'))
 	cpSync(infra, join(root, 'infra'), { recursive: true })
 	mkdirSync(join(root, 'bin'))
-	for (const tool of ['az', 'npm', 'curl']) install(tool, `exec '${process.execPath}' '${stub}' ${tool} "$@"`)
+	for (const tool of ['az', 'npm', 'curl'] as const) install(tool, stub.clientFor(tool))
 	install('sleep', `printf '["sleep","%s"]\\n' "$1" >>"$STUB_CALLS"`)
 })
 afterEach(() => rmSync(root, { recursive: true, force: true }))
@@ -22,7 +28,7 @@ type StubState = Partial<Subscription> & { readonly input?: string }
 
 function install(tool: string, script: string): void {
 	const path = join(root, 'bin', tool)
-	writeFileSync(path, `#!/bin/sh\n${script}\n`)
+	writeFileSync(path, `#!/usr/bin/env bash\n${script}\n`)
 	chmodSync(path, 0o755)
 }
 

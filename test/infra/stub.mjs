@@ -1,19 +1,23 @@
-// Stands in for az, npm and curl: `node stub.mjs TOOL ARGUMENT...`. It has a small model of a subscription in the file
-// $STUB_STATE, which it reads and changes. It appends each call to the file $STUB_CALLS. Like the real az, it refuses
-// unknown commands and options, and missing options that a command needs.
+// Stands in for az, npm and curl. It has a small model of a subscription in a file, which it reads and changes. It appends
+// each call to another file. Like the real az, it refuses unknown commands and options, and missing options that a command
+// needs. The programs that the scripts start are clients of this one, because the start of Node takes longer than an answer.
+// A request is a number and as many fields, an answer is the exit code, stdout and stderr; each ends with a NUL.
 
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
 import { strToU8, unzipSync, zipSync } from 'fflate'
 
-const [tool, ...args] = process.argv.slice(2)
-const stored = readFileSync(process.env.STUB_STATE, 'utf8')
-const state = JSON.parse(stored)
-appendFileSync(process.env.STUB_CALLS, `${JSON.stringify([tool, ...args])}\n`)
+/** The call that is answered: its folder, its arguments, and the model. Calls are answered one by one. */
+let cwd
+let args
+let state
 
 class Refusal extends Error {
-	constructor(message, status = 1) {
+	constructor(message, status = 1, out = '') {
 		super(message)
 		this.status = status
+		this.out = out
 	}
 }
 
@@ -24,7 +28,7 @@ const commands = {
 	'bicep upgrade': {},
 	login: { optional: ['--tenant', '--use-device-code'] },
 	'account show': {},
-	'account get-access-token': { optional: ['--resource', '--scope', '--tenant'] },
+	'account get-access-token': { optional: ['--resource', '--resource-type', '--scope', '--tenant'] },
 	'ad signed-in-user show': {},
 	'group exists': { required: ['--name'] },
 	'group create': { required: ['--name', '--location'], optional: ['--tags'] },
@@ -105,7 +109,7 @@ const answers = {
 		return option('--query') === 'user.type' ? state.userType : 'subscription'
 	},
 	'account get-access-token': ({ option }) => {
-		const accessToken = state.accessTokens[option('--resource')]
+		const accessToken = state.accessTokens[option('--resource') ?? option('--resource-type')]
 		if (accessToken === undefined) throw new Refusal('Audience is not supported')
 		return JSON.stringify({ accessToken, expires_on: Math.floor(Date.now() / 1000) + 3600 })
 	},
@@ -124,7 +128,7 @@ const answers = {
 	'deployment group create': ({ option, list, has }) => {
 		if (!(option('--resource-group') in state.groups)) throw new Refusal('ResourceGroupNotFound')
 		const [file, ...inline] = list('--parameters')
-		readFileSync(file)
+		readFileSync(resolve(cwd, file))
 		if (inline.some((each) => !each.includes('='))) throw new Refusal('Unable to parse parameter')
 		if (has('--what-if')) return 'Resource changes: 17 to create.'
 		state.deployed = true
@@ -137,7 +141,7 @@ const answers = {
 	},
 	'functionapp deployment source config-zip': ({ option }) => {
 		failWhile('publishFailures', state.publishError)
-		state.published = namesInZip(option('--src'))
+		state.published = namesInZip(resolve(cwd, option('--src')))
 	},
 	'keyvault show': () => (state.purgeProtection ? 'true' : undefined),
 	'keyvault purge': () => {
@@ -155,9 +159,12 @@ function az() {
 
 function npm() {
 	if (args.join(' ') === 'run package') {
-		mkdirSync('dist', { recursive: true })
+		mkdirSync(join(cwd, 'dist'), { recursive: true })
 		const names = ['index.js', 'host.json', 'package.json']
-		writeFileSync('dist/rollcall.zip', zipSync(Object.fromEntries(names.map((name) => [name, strToU8(name)]))))
+		writeFileSync(
+			join(cwd, 'dist/rollcall.zip'),
+			zipSync(Object.fromEntries(names.map((name) => [name, strToU8(name)]))),
+		)
 	}
 	return ''
 }
@@ -165,11 +172,8 @@ function npm() {
 function curl() {
 	const [status, body] = answerOf(args.at(-1))
 	if (!args.includes('--output')) return body
-	if (status === '000') {
-		process.exitCode = 7
-		return status
-	}
-	writeFileSync(args[args.indexOf('--output') + 1], body)
+	if (status === '000') throw new Refusal('', 7, status)
+	writeFileSync(resolve(cwd, args[args.indexOf('--output') + 1]), body)
 	return status
 }
 
@@ -184,12 +188,33 @@ function answerOf(url) {
 	return [status, JSON.stringify({ schemas: [schema], status })]
 }
 
-try {
-	process.stdout.write({ az, npm, curl }[tool]())
-} catch (error) {
-	if (!(error instanceof Refusal)) throw error
-	process.stderr.write(`ERROR: ${error.message}\n`)
-	process.exitCode = error.status
+function answer([folder, stateFile, callsFile, tool, ...given]) {
+	cwd = folder
+	args = given
+	state = JSON.parse(readFileSync(stateFile, 'utf8'))
+	appendFileSync(callsFile, `${JSON.stringify([tool, ...args])}\n`)
+	try {
+		return [0, { az, npm, curl }[tool](), '']
+	} catch (error) {
+		if (error instanceof Refusal) return [error.status, error.out, error.message && `ERROR: ${error.message}\n`]
+		return [1, '', `${error.stack}\n`]
+	} finally {
+		writeFileSync(stateFile, JSON.stringify(state))
+	}
 }
-// Two calls that only read may run at the same time.
-if (JSON.stringify(state) !== stored) writeFileSync(process.env.STUB_STATE, JSON.stringify(state))
+
+const server = createServer((socket) => {
+	let text = ''
+	socket.on('error', () => undefined)
+	socket.setEncoding('utf8').on('data', (more) => {
+		text += more
+		const [count, ...fields] = text.split('\0')
+		if (fields.length <= Number(count)) return
+		socket.end(
+			answer(fields.slice(0, Number(count)))
+				.map((part) => `${part}\0`)
+				.join(''),
+		)
+	})
+})
+server.listen(0, '127.0.0.1', () => process.stdout.write(`${server.address().port}\n`))

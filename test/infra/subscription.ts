@@ -1,7 +1,31 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** The program that stands in for az: `node STUB az ARGUMENT…`. */
-export const stub = fileURLToPath(new URL('./stub.mjs', import.meta.url))
+/** The program that answers for az, npm and curl while it runs. */
+type Stub = {
+	/** A script of bash for the program `tool`. It needs the files in STUB_STATE and STUB_CALLS. */
+	clientFor(tool: 'az' | 'npm' | 'curl'): string
+	stop(): void
+}
+
+export async function startStub(): Promise<Stub> {
+	const child = spawn(process.execPath, [fileURLToPath(new URL('./stub.mjs', import.meta.url))], {
+		stdio: ['ignore', 'pipe', 'inherit'],
+	})
+	const [port] = await once(child.stdout, 'data')
+	return {
+		clientFor: (tool) => `exec 3<>/dev/tcp/127.0.0.1/${String(port).trim()}
+printf '%s\\0' $(($# + 4)) "$PWD" "$STUB_STATE" "$STUB_CALLS" ${tool} "$@" >&3
+IFS= read -r -d '' status <&3
+IFS= read -r -d '' out <&3
+IFS= read -r -d '' err <&3
+printf %s "$out"
+printf %s "$err" >&2
+exit "$status"`,
+		stop: () => child.kill(),
+	}
+}
 
 const output = (value: string) => ({ type: 'String', value })
 

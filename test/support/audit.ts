@@ -1,7 +1,8 @@
-import { groupType, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import { groupType, type OwnIndex, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
 import { columnsOf } from '../../shared/storage/rows/columns.ts'
 import { resourceOf, rowsOf } from '../../shared/storage/rows/entity.ts'
-import { userCopyRow } from '../../shared/storage/rows/indexes.ts'
+import { ownCopyRow } from '../../shared/storage/rows/indexes.ts'
+import { ownIndexedValue, ownValue } from '../../shared/storage/rows/own-indexes.ts'
 import * as schema from '../../shared/storage/rows/schema.ts'
 import { type KeyKind, kindOfKey } from '../../shared/storage/rows/schema.ts'
 import type { Row, Table } from '../../shared/storage/table/tables.ts'
@@ -12,8 +13,13 @@ type Rows = ReadonlyMap<string, Row>
  * Each rule that the rows of a directory break. The rules hold whenever no request is changing the directory.
  *
  * @param testPrefix the beginning of the keys of rows that the test itself has written; they follow no rule
+ * @param own the tenant's own indexes, all of them complete
  */
-export async function violationsIn(table: Table, testPrefix?: string): Promise<readonly string[]> {
+export async function violationsIn(
+	table: Table,
+	testPrefix?: string,
+	own: readonly OwnIndex[] = [],
+): Promise<readonly string[]> {
 	const isOfProduct = ({ RowKey }: Row) => testPrefix === undefined || !RowKey.startsWith(testPrefix)
 	const rows = new Map<string, Row>()
 	for await (const page of table.pages({ from: '!', to: '~' })) {
@@ -23,6 +29,7 @@ export async function violationsIn(table: Table, testPrefix?: string): Promise<r
 		...[...rows.values()].flatMap((row) => violationsAt(row, rows)),
 		...[...rows.values()].flatMap(undeclaredIn),
 		...violationsOfIndexes(rows),
+		...own.flatMap((index) => violationsOfOwnIndex(index, rows)),
 		...violationsOfCount(userType, 'u', rows),
 		...violationsOfCount(groupType, 'g', rows),
 	]
@@ -31,7 +38,7 @@ export async function violationsIn(table: Table, testPrefix?: string): Promise<r
 /** The audit spells out keys and stored names itself, so that it also finds an error in their declarations. */
 function violationsAt(row: Row, rows: Rows): readonly string[] {
 	const { RowKey } = row
-	const [, id = '', second = ''] = RowKey.split('|')
+	const [, id = '', second = '', third = ''] = RowKey.split('|')
 	const absent = (...keys: readonly string[]) =>
 		keys.filter((key) => !rows.has(key)).map((key) => `${RowKey} is there without ${key}`)
 	switch (kindOfKey(RowKey)) {
@@ -62,11 +69,29 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 		case 'deletedGroup':
 		case 'deletedUser':
 			return [`${RowKey} is left over`]
+		case 'sharedValue':
+			return absent(`y|${second}|${third}|`)
+		case 'epoch':
+			return violationOfEpoch(row, rows)
 		case 'feed':
+		case 'keptMembers':
+		case 'epochEnd':
 		case 'count':
 		case 'index':
+		case 'credential':
 			return []
 	}
+}
+
+/** Only the open epoch has lanes, and all of them. */
+function violationOfEpoch({ RowKey }: Row, rows: Rows): readonly string[] {
+	const pointer = rows.get('e|!')
+	const expected = Array.from(
+		{ length: Number(pointer?.lanes) },
+		(_, lane) => `e|${Number(pointer?.n).toString(16).padStart(12, '0')}|${lane}`,
+	)
+	if (RowKey !== 'e|!') return expected.includes(RowKey) ? [] : [`${RowKey} is of an epoch that is closed`]
+	return expected.filter((key) => !rows.has(key)).map((key) => `${RowKey} is there without ${key}`)
 }
 
 const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stored: string }>>>> = {
@@ -79,13 +104,18 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	latestChange: schema.latestChangeRow.columns,
 	membersUnlocked: schema.membersUnlockedRow.columns,
 	feed: schema.feedRow.columns,
+	keptMembers: schema.keptMembersRow.columns,
+	epoch: schema.epochPointerRow.columns,
+	epochEnd: schema.epochEndRow.columns,
 	count: { ...schema.countRow.columns, ...schema.countDifferenceRow.columns },
-	index: userCopyRow.columns,
+	index: ownCopyRow.columns,
 	deletedGroup: schema.deletedGroupRow.columns,
 	deletedUser: schema.deletedUserRow.columns,
+	sharedValue: schema.sharedValueRow.columns,
 	prepared: schema.preparedChangeRow.columns,
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
+	credential: schema.lastUseRow.columns,
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']
@@ -95,7 +125,7 @@ function undeclaredIn(row: Row): readonly string[] {
 	const columns = Object.values(declared[kindOfKey(row.RowKey)])
 	const known = new Set([...serviceProperties, ...[...columns, ...columnsOf(userType)].map(({ stored }) => stored)])
 	return Object.keys(row)
-		.filter((name) => !known.has(name) && !/^[bf]\d+$|@odata\.type$/.test(name))
+		.filter((name) => !known.has(name) && !/^[bfow]\d+$|@odata\.type$/.test(name))
 		.map((name) => `${row.RowKey} has ${name}, which is not declared`)
 }
 
@@ -106,9 +136,13 @@ function violationsOfIndexes(rows: Rows): readonly string[] {
 	for (const [key, row] of rows) {
 		const type = key.startsWith('u|') ? userType : key.startsWith('g|') ? groupType : undefined
 		if (type === undefined) continue
-		for (const [indexKey, copy] of rowsOf(type, resourceOf(row)).index) {
+		const { index } = rowsOf(type, resourceOf(row))
+		for (const [indexKey, copy] of index) {
 			if (expected.has(indexKey)) violations.push(`${indexKey} belongs to two resources`)
 			expected.set(indexKey, copy)
+		}
+		for (const entry of [row.o0, row.o1, row.o2, row.o3, row.o4]) {
+			if (typeof entry === 'string' && entry !== '') expected.set(entry, [...index.values()][0] ?? {})
 		}
 	}
 	for (const [key, copy] of expected) {
@@ -117,7 +151,34 @@ function violationsOfIndexes(rows: Rows): readonly string[] {
 		else if (row.id !== copy.id || row.v !== copy.v) violations.push(`${key} is not the current copy`)
 	}
 	for (const key of rows.keys())
-		if (/^[xy]\|/.test(key) && !expected.has(key)) violations.push(`${key} belongs to no resource`)
+		if (/^[xy]\|/.test(key) && !expected.has(key) && rows.get(key)?.many !== true)
+			violations.push(`${key} belongs to no resource`)
+	return violations
+}
+
+/** Every user with a value is found by the value alone; and if the index is unique, one user has it, unless it is shared. */
+function violationsOfOwnIndex(index: OwnIndex, rows: Rows): readonly string[] {
+	const { name, slot, isUnique } = index
+	const users = new Map<string, string[]>()
+	const violations: string[] = []
+	for (const [key, row] of rows) {
+		if (!key.startsWith('u|')) continue
+		const value = ownIndexedValue(index, ownValue(index, resourceOf(row).attributes))
+		const entry = row[`o${slot}`] || undefined
+		const id = String(row.id)
+		if (value === undefined && entry !== undefined) violations.push(`${key} has the entry ${entry} without a value`)
+		if (value === undefined) continue
+		users.set(value, [...(users.get(value) ?? []), id])
+		const isShared = isUnique && rows.get(`y|${name}|${value}|`)?.many === true
+		const right = `y|${name}|${value}|${isUnique && !isShared ? '' : id}`
+		if (entry !== right) violations.push(`${key} has the entry ${entry} and should have ${right}`)
+	}
+	for (const [key, row] of rows) {
+		const [, , value = ''] = key.split('|')
+		if (row.many !== true || !key.startsWith(`y|${name}|`)) continue
+		if ((users.get(value)?.length ?? 0) < 2) violations.push(`${key} is kept from all`)
+		if (!rows.has(`j|ov|${name}|${value}`)) violations.push(`${key} is in no list`)
+	}
 	return violations
 }
 

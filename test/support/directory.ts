@@ -1,8 +1,10 @@
 import { type IdGenerator, idGenerator } from '../../shared/scim/id.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
+import type { FeedStage, History } from '../../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../../shared/storage/sweep.ts'
 import { connectTables, type Send, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { type DirectoryOptions, openDirectory } from '../../shared/storage/table-store.ts'
+import { testFeed } from './feed.ts'
 import { createMeter, type Meter } from './meter.ts'
 import { connectionString, type TableService } from './simulator/table-service.ts'
 
@@ -14,6 +16,7 @@ export type TestDirectory = {
 	readonly tables: Tables
 	readonly tenant: { readonly name: string; readonly table: string }
 	readonly ids: IdGenerator
+	readonly feed: FeedStage
 	readonly meter: Meter
 	/** Opens the same directory as another process does. */
 	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
@@ -30,6 +33,9 @@ type Options = {
 	readonly intercept?: (send: Send) => Send
 	/** Decides when counts are folded; by default never. */
 	readonly random?: () => number
+	/** What the ledger keeps; everything if left out. */
+	readonly history?: History
+	readonly feed?: FeedStage
 }
 
 /** A running table service. */
@@ -42,7 +48,7 @@ export async function newDirectory(
 	account: TableAccount | TableService,
 	options: Options = {},
 ): Promise<TestDirectory> {
-	const { intercept = (send: Send) => send, random = () => 1 } = options
+	const { intercept = (send: Send) => send, random = () => 1, history = 'full', feed = testFeed } = options
 	const meter = createMeter()
 	const tenant = { name: 'acme', table: `test${process.pid}x${++count}` }
 	const connect = (around: (send: Send) => Send) =>
@@ -51,13 +57,15 @@ export async function newDirectory(
 			: connectTables({ connectionString: account.connectionString }, { intercept: around, pause })
 	await connect((send) => send).createTable(tenant.table)
 	const tables = connect((send) => meter.intercept(intercept(send)))
-	const directory: Omit<DirectoryOptions, 'tables'> = { tenant, ids: sequenceFromNow(), now: Date.now, random }
+	const settings = { random, history, feed }
+	const directory: Omit<DirectoryOptions, 'tables'> = { tenant, ids: sequenceFromNow(), now: Date.now, ...settings }
 	return {
 		store: openDirectory({ ...directory, tables }),
 		table: tables.table(tenant.table, tenant.name),
 		tables,
 		tenant,
 		ids: directory.ids,
+		feed,
 		meter,
 		open: (around, now = Date.now) => openDirectory({ ...directory, tables: connect(around), now }),
 		sweep: (later = 0, around = (send) => send, until = Number.POSITIVE_INFINITY) =>

@@ -6,6 +6,7 @@ import type { Rate } from '../../shared/limits/bucket.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
 import { type FakeClock, fakeClock } from './fake-clock.ts'
 import { createMeter, type Meter } from './meter.ts'
+import { never } from './never.ts'
 
 export type EdgeAnswer = {
 	readonly status: number
@@ -23,7 +24,11 @@ export type Edge = {
 	ask(method: string, tenant: string, path: string, options?: AskOptions): Promise<EdgeAnswer>
 }
 
-export type AskOptions = { readonly body?: unknown; readonly token?: string }
+export type AskOptions = {
+	readonly body?: unknown
+	readonly token?: string
+	readonly headers?: Readonly<Record<string, string>>
+}
 
 type EdgeOptions = {
 	readonly connectionString: string
@@ -46,11 +51,11 @@ export async function startEdge({
 		new Promise<void>((resolve) => clock.timer(Math.min(50 * 2 ** (attempt - 1), 1600), resolve))
 	const created = await createServices(
 		{ tables: { connectionString }, tokens: { file: '/none' }, ...(rate && { rate }) },
-		{ intercept: (send) => meter.intercept(intercept(send)), pause, now: clock.now, timer: clock.timer },
+		{ intercept: (send) => meter.intercept(intercept(send)), pause, now: clock.now, timer: clock.timer, later: never },
 	)
-	const source = async () => [{ value: 'right', created: 0 }]
+	const source = async () => [{ value: 'right', id: 'right', scope: 'scim' as const, created: 0 }]
 	const isTenant = async (name: string) => (await created.tenants.getTenant(name)) !== undefined
-	const services = revise({ ...created, accepts: tokenVerifier({ source, isTenant, now: clock.now }) })
+	const services = revise({ ...created, authenticate: tokenVerifier({ source, isTenant, now: clock.now }) })
 	const respond = respondWith(services)
 	const events: RequestEvent[] = []
 	return {
@@ -58,7 +63,7 @@ export async function startEdge({
 		services,
 		meter,
 		events,
-		async ask(method, tenant, path, { body, token = 'right' } = {}) {
+		async ask(method, tenant, path, { body, token = 'right', headers: more = {} } = {}) {
 			const bytes = new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body))
 			const headers = new Headers({
 				authorization: `Bearer ${token}`,
@@ -66,6 +71,7 @@ export async function startEdge({
 					'content-type': 'application/scim+json',
 					'content-length': String(bytes.length),
 				}),
+				...more,
 			})
 			const url = `https://localhost/scim/${tenant}${path}`
 			const request = { method, url, headers, arrayBuffer: async () => bytes.slice().buffer }

@@ -10,11 +10,15 @@ import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import { keyVaultSource } from '../../shared/auth/key-vault-source.ts'
 import { tokenVerifier } from '../../shared/auth/tokens.ts'
+import { parseOwnSchemas } from '../../shared/scim/own-schema.ts'
+import type { ResourceStore } from '../../shared/storage/resource-store.ts'
 import type { Pause } from '../../shared/storage/table/retry.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
+import type { IndexDefinition } from '../../shared/tenants/index-definition.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
+import { never } from './never.ts'
 
 export type ScimAnswer = {
 	readonly status: number
@@ -41,6 +45,10 @@ export type Host = {
 	readonly meter: Meter
 	/** Sends one request. `path` is below the base URL and is sent unchanged. */
 	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
+	/** The tenant's directory, as the app opens it. */
+	directory(): Promise<ResourceStore>
+	/** Declares these schemas in place of all schemas of the tenant. */
+	declare(schemas: unknown): Promise<void>
 	/** Creates a resource and returns it. */
 	create(endpoint: '/Users' | '/Groups', body: unknown): Promise<ScimAnswer['body']>
 }
@@ -61,7 +69,11 @@ type Options = {
 	readonly log?: (event: RequestEvent) => void
 }
 
-type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>>
+type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>> & {
+	/** Documents of the tenant's own schemas. */
+	readonly schemas?: unknown
+	readonly indexes?: readonly IndexDefinition[]
+}
 
 /** Starts the loopback host on an emulated table service for a test file. Each call of the result creates a tenant. */
 export function useHost({
@@ -81,7 +93,7 @@ export function useHost({
 	}
 	let running: { folder: string; server: RunningServer; azurite: Awaited<ReturnType<typeof startAzurite>> } | undefined
 	let services: Services | undefined
-	let tenants = 0
+	let made = 0
 
 	beforeAll(async () => {
 		const folder = await mkdtemp(join(tmpdir(), 'rollcall-test-'))
@@ -96,8 +108,9 @@ export function useHost({
 			intercept: (send) => meter.intercept(intercept(send)),
 			...(pause && { pause }),
 			...(now && { now }),
+			later: never,
 		})
-		services = vault === undefined ? created : { ...created, accepts: verifierOf(vault(), created) }
+		services = vault === undefined ? created : { ...created, authenticate: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })
 		running = { folder, server, azurite }
 	})
@@ -108,15 +121,26 @@ export function useHost({
 		if (running !== undefined) await rm(running.folder, { recursive: true })
 	})
 
-	return async ({ mode = 'store', settings = {} } = {}) => {
+	return async ({
+		mode = 'store',
+		settings = mode === 'store' ? { unknownAttributes: 'ignore' } : {},
+		schemas,
+		indexes,
+	} = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
-		const name = `tenant-${++tenants}`
+		const name = `tenant-${++made}`
 		const token = `a-token-of-${name}`
 		const now = new Date()
 		if (vault === undefined) {
 			await addToken(join(running.folder, 'tokens.json'), name, { value: token, created: now.toISOString() })
 		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
+		const { tenants, open } = services
+		const declare: Host['declare'] = async (documents) => {
+			await tenants.updateSchemas(name, () => (documents === undefined ? [] : parseOwnSchemas(documents)))
+		}
+		if (schemas !== undefined) await declare(schemas)
+		if (indexes !== undefined) await services.tenants.updateIndexes(name, () => indexes)
 		const baseUrl = `${running.server.url}/scim/${name}`
 		const request: Host['request'] = (method, path, options = {}) =>
 			send(`${baseUrl}${path}`, { method, token, ...options })
@@ -128,6 +152,12 @@ export function useHost({
 			},
 			meter,
 			request,
+			declare,
+			async directory() {
+				const tenant = await tenants.getTenant(name)
+				if (tenant === undefined) throw new Error('there is a tenant')
+				return open(tenant)
+			},
 			async create(endpoint, body) {
 				const created = await request('POST', endpoint, { body })
 				if (created.status !== 201) throw new Error(`${endpoint}: ${created.status} ${JSON.stringify(created.body)}`)

@@ -16,6 +16,7 @@ export type SecretVersion = {
 	readonly notBefore?: number
 	readonly expires?: number
 	readonly contentType?: string
+	readonly tags?: Readonly<Record<string, string>>
 }
 
 /** The fate of a request: a broken connection, no answer at all, or an error of Key Vault. */
@@ -176,6 +177,7 @@ function read(vault: KeyVault, asked: Asked): Answer {
 const sent = z.strictObject({
 	value: z.string().optional(),
 	contentType: z.string().optional(),
+	tags: z.record(z.string(), z.string()).optional(),
 	attributes: z
 		.strictObject({ enabled: z.boolean().optional(), nbf: z.int().optional(), exp: z.int().optional() })
 		.optional(),
@@ -183,10 +185,15 @@ const sent = z.strictObject({
 
 function set(vault: KeyVault, asked: Asked): Answer {
 	if (vault.deleted.has(asked.name)) return refusal(409, 'Conflict', 'ObjectIsDeletedButRecoverable')
-	const { value, contentType, attributes } = sent.parse(JSON.parse(asked.body))
+	const { value, contentType, tags, attributes } = sent.parse(JSON.parse(asked.body))
 	if (value === undefined || asked.version !== '') return refusal(400, 'BadParameter')
 	const secret = changed(
-		{ value, created: Math.floor(Date.now() / 1000), ...(contentType !== undefined && { contentType }) },
+		{
+			value,
+			created: Math.floor(Date.now() / 1000),
+			...(contentType !== undefined && { contentType }),
+			...(tags && { tags }),
+		},
 		attributes,
 	)
 	return bundle(asked, vault.add(asked.name, secret), secret)
@@ -238,10 +245,11 @@ function page({ name, url, versions }: Listing) {
 const item = (
 	{ origin }: URL,
 	path: string,
-	{ created, enabled = true, notBefore, expires, contentType }: Omit<SecretVersion, 'value'>,
+	{ created, enabled = true, notBefore, expires, contentType, tags }: Omit<SecretVersion, 'value'>,
 ) => ({
 	id: `${origin}/secrets/${path}`,
 	contentType,
+	tags,
 	attributes: { enabled, created, updated: created, nbf: notBefore, exp: expires, recoveryLevel: 'Recoverable' },
 })
 

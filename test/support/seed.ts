@@ -1,5 +1,5 @@
-import type { ResourceId } from '../../shared/scim/resource.ts'
-import { userType } from '../../shared/scim/resource-type.ts'
+import type { AttributeValues, ResourceId } from '../../shared/scim/resource.ts'
+import { type ResourceType, userType } from '../../shared/scim/resource-type.ts'
 import { create } from '../../shared/storage/resource/create.ts'
 import {
 	type CountDifference,
@@ -7,12 +7,19 @@ import {
 	totalOf,
 	withDifferences,
 } from '../../shared/storage/rows/count-histogram.ts'
+import { noEpochKnown } from '../../shared/storage/rows/directory.ts'
 import { countDifferenceRow, countRow } from '../../shared/storage/rows/schema.ts'
 import { insert, type Operation, type Properties } from '../../shared/storage/table/batch.ts'
 import { chunked } from '../../shared/storage/table/parallel.ts'
 import type { Table } from '../../shared/storage/table/tables.ts'
 import type { TestDirectory } from './directory.ts'
 import type { TableService } from './simulator/table-service.ts'
+
+type SeedOptions = {
+	readonly type?: ResourceType
+	/** What a user has besides a userName, by its number from 0. */
+	readonly attributesOf?: (index: number) => AttributeValues
+}
 
 /**
  * Creates many users in an empty directory and folds their count. The product code makes the rows. Unlike the product,
@@ -22,6 +29,7 @@ export async function seedUsers(
 	{ table, tenant, ids }: Pick<TestDirectory, 'table' | 'tenant' | 'ids'>,
 	count: number,
 	simulator?: TableService,
+	{ type = userType, attributesOf = () => ({}) }: SeedOptions = {},
 ): Promise<readonly ResourceId[]> {
 	const rows = simulator === undefined ? sortedRows(table) : loadedRows(simulator, tenant)
 	const differences: CountDifference[] = []
@@ -36,10 +44,14 @@ export async function seedUsers(
 	}
 	const pause = () => Promise.resolve()
 	const time = Date.now()
-	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, scanLimit: 0, keepFeedFor: 0 }
+	const withoutEpochs = { feed: 'operations', epochs: noEpochKnown(), elapsed: () => 0 } as const
+	const limits = { scanLimit: 0, keepFeedFor: 0, history: 'names' } as const
+	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, ...limits, ...withoutEpochs }
 	const userIds: ResourceId[] = []
 	for (let index = 0; index < count; index++) {
-		userIds.push((await create(directory, userType, { attributes: { userName: `seeded-${index}` } })).id)
+		userIds.push(
+			(await create(directory, type, { attributes: { userName: `seeded-${index}`, ...attributesOf(index) } })).id,
+		)
 	}
 	await rows.end()
 	const histogram = withDifferences(emptyHistogram, differences)

@@ -11,6 +11,7 @@ import {
 import { invalidValue, mutability, noTarget, payloadTooLarge, type ScimError } from '../error.ts'
 import { comparisonsIn } from '../filter/ast.ts'
 import { matchesElement } from '../filter/match.ts'
+import { limitKept } from '../kept.ts'
 import type { AttributeValues } from '../resource.ts'
 import type { ResourceType } from '../resource-type.ts'
 import {
@@ -19,6 +20,7 @@ import {
 	isPrimary,
 	isUnassigned,
 	type JsonObject,
+	keyLike,
 	parseSubAttributes,
 	parseValue,
 	prune,
@@ -26,10 +28,12 @@ import {
 	requireSubAttributes,
 	sameValue,
 	severalPrimary,
+	valuesByAttribute,
 	withElements,
 } from '../value.ts'
 import { memberEffect, toMembers, withMembers } from './members.ts'
 import type { PatchOperation } from './operation.ts'
+import { applyUndeclared } from './undeclared.ts'
 
 /**
  * Applies the operations in order, all or none (RFC 7644 section 3.5.2). Returns `values` itself if they have no effect.
@@ -79,11 +83,14 @@ function* apply(
 		compared += comparedBy(operation, current)
 		if (compared > maxCompared)
 			throw payloadTooLarge('the operations compare too much text: send them in several PATCHes')
-		current = applyOperation(current, operation, quirks)
+		current = operation.target.isUndeclared
+			? applyUndeclared(type, current, operation)
+			: applyOperation(current, operation, quirks)
 	}
 	const patched = prune(type, current)
-	requireStillAssigned(patched, operations, type)
-	return sameValue(patched, values) ? values : patched
+	requireStillAssigned({ before: values, after: patched }, operations, type)
+	const limited = limitKept(type, { before: values, after: patched }, quirks)
+	return sameValue(limited, values) ? values : limited
 }
 
 /** Characters that the operations of one PATCH compare. */
@@ -208,8 +215,9 @@ function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<s
 	const isOther = !attribute.multiValued && changes.has('value')
 	const merged: Record<string, unknown> = isOther ? {} : { ...current }
 	for (const [name, value] of changes) {
-		if (value === undefined) delete merged[name]
-		else merged[name] = value
+		const key = keyLike(merged, name) ?? name
+		if (value === undefined) delete merged[key]
+		else merged[key] = value
 	}
 	return merged
 }
@@ -288,15 +296,20 @@ function settlePrimary(
  * attribute without a value is `invalidValue` (table 9).
  */
 function requireStillAssigned(
-	values: AttributeValues,
+	{ before, after }: { readonly before: AttributeValues; readonly after: AttributeValues },
 	operations: readonly PatchOperation[],
 	type: ResourceType,
 ): void {
-	for (const attribute of type.schema.attributes.values()) {
-		if (!attribute.required || !isUnassigned(values[attribute.name])) continue
+	const wasAssigned = new Set(
+		[...valuesByAttribute(type, before)].filter(({ value }) => !isUnassigned(value)).map(({ attribute }) => attribute),
+	)
+	for (const { attribute, at, value } of valuesByAttribute(type, after)) {
+		if (!attribute.required || !isUnassigned(value)) continue
+		// A schema may declare an attribute required after the user was made. A leaver must be disabled all the same.
+		if (attribute.isOwn && !wasAssigned.has(attribute)) continue
 		const isRemoved = operations.some(({ op, target }) => op === 'remove' && target.attribute === attribute)
 		const refusal = isRemoved ? mutability : invalidValue
-		throw refusal(`${attribute.name} is required`)
+		throw refusal(`${at} is required`)
 	}
 }
 

@@ -5,6 +5,8 @@ import type { ResolvedAttribute } from '../resource-type.ts'
 export type PatchTarget = ResolvedAttribute & {
 	readonly filter?: Filter
 	readonly text: string
+	/** Set if no schema declares the path, and its value is kept as it is. Then `text` alone says where, and `attribute` is none. */
+	readonly isUndeclared?: true
 }
 
 /**

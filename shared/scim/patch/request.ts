@@ -1,19 +1,22 @@
 import * as z from 'zod'
-import {
-	emptySchemas,
-	namesInAnyCase,
-	operationInAnyCase,
-	type Quirks,
-	unknownLeftOut,
-	urnInOtherSpelling,
-} from '../dialect.ts'
+import { type Attribute, declareAttribute } from '../attribute.ts'
+import { emptySchemas, namesInAnyCase, operationInAnyCase, type Quirks, urnInOtherSpelling } from '../dialect.ts'
 import { invalidPath, invalidSyntax, invalidValue, mutability, noTarget, payloadTooLarge, ScimError } from '../error.ts'
 import { checkElementFilter, namesUnknown } from '../filter/match.ts'
 import { type Path, parsePath } from '../path.ts'
-import { findExtension, type ResourceType, resolveAttribute, type Schema, sameUrn } from '../resource-type.ts'
+import {
+	findExtension,
+	type ResolvedAttribute,
+	type ResourceType,
+	resolveAttribute,
+	type Schema,
+	sameUrn,
+} from '../resource-type.ts'
 import { shown } from '../shown.ts'
+import { meetUndeclared } from '../undeclared.ts'
 import { urn } from '../urn.ts'
-import { isObject, isUnassigned, type JsonObject } from '../value.ts'
+import { isMembers, isObject, isUnassigned, type JsonObject } from '../value.ts'
+import { firstProblem, mustBe } from '../wording.ts'
 import type { PatchOperation, PatchTarget } from './operation.ts'
 
 /** The most changes in one request. Each attribute in a value without a path counts as one change. */
@@ -21,11 +24,11 @@ export const maxOperations = 1000
 
 const operationSchema = z.object(
 	{
-		op: z.enum(['add', 'replace', 'remove'], { error: 'must be add, replace or remove' }),
-		path: z.string({ error: 'must be a string' }).nullish(),
+		op: z.enum(['add', 'replace', 'remove'], mustBe('add, replace or remove')),
+		path: z.string(mustBe('a string')).nullish(),
 		value: z.unknown().optional(),
 	},
-	{ error: 'must be an object' },
+	mustBe('an object'),
 )
 
 type PatchMessageOperation = z.infer<typeof operationSchema>
@@ -33,19 +36,25 @@ type PatchMessageOperation = z.infer<typeof operationSchema>
 const messageSchema = z.object(
 	{
 		schemas: z
-			.array(z.unknown(), { error: 'must be an array' })
+			.array(z.unknown(), mustBe('a list'))
 			.refine(
 				(schemas) =>
 					schemas.length === 0 || schemas.some((schema) => typeof schema === 'string' && sameUrn(schema, urn.patchOp)),
-				{
-					error: `must have ${urn.patchOp}`,
-				},
+				{ error: ({ input }) => `must have ${urn.patchOp}, not ${firstOf(input)}` },
 			)
 			.nullish(),
-		operations: z.array(operationSchema, { error: 'must be an array' }).min(1, { error: 'must have an operation' }),
+		operations: z
+			.array(operationSchema, mustBe('a list'))
+			.min(1, { error: 'is an empty list: it must have an operation' }),
 	},
-	{ error: 'must be an object' },
+	mustBe('an object'),
 )
+
+/** The first URN of `schemas`, at most 100 characters. */
+const firstOf = (schemas: unknown): string => {
+	const [first] = Array.isArray(schemas) ? schemas : []
+	return typeof first === 'string' ? JSON.stringify(first.slice(0, 100)) : shown(first)
+}
 
 /**
  * Reads the operations of a PATCH message (RFC 7644 section 3.5.2), in order. An operation without a path becomes one
@@ -55,7 +64,8 @@ const messageSchema = z.object(
  */
 export function parsePatch(body: unknown, type: ResourceType, quirks: Quirks): readonly PatchOperation[] {
 	const message = messageSchema.safeParse(messageInSchemaCase(body, quirks))
-	if (!message.success) throw refusal(message.error)
+	if (!message.success)
+		throw invalidSyntax(firstProblem(message.error, 'the body').replace(/^operations/, 'Operations'), message.error)
 	emptySchemas(message.data.schemas ?? [urn.patchOp], quirks)
 	const operations = parseOperations(message.data.operations, type, quirks)
 	if (Math.max(operations.length, message.data.operations.length) > maxOperations)
@@ -88,13 +98,6 @@ function objectInSchemaCase(object: JsonObject, quirks: Quirks): JsonObject {
 		names.add(lower)
 	}
 	return namesInAnyCase(object, quirks)
-}
-
-function refusal(error: z.ZodError): ScimError {
-	const [issue] = error.issues
-	const steps = (issue?.path ?? []).map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
-	const where = steps.join('').slice(1).replace('operations', 'Operations')
-	return invalidSyntax(`${where === '' ? 'the body' : where} ${issue?.message}`, error)
 }
 
 /** Reads all operations before it refuses one of them, so that the quirks tell of every part that was left out. */
@@ -131,10 +134,11 @@ function parseOperation(operation: PatchMessageOperation, context: OperationCont
 	}
 	const extension = findExtension(type, urnInOtherSpelling(path, context.quirks))
 	if (extension !== undefined) return extensionOperations(operation, extension, context)
-	const target = findTarget(path, context)
-	if (target === undefined) return []
+	const found = findTarget({ text: path, value }, context)
+	if (found === undefined) return []
+	const { target, value: input } = found
 	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
-	return op === 'remove' ? [{ op, target, ...(hasValue && { value }) }] : [{ op, target, value }]
+	return op === 'remove' ? [{ op, target, ...(hasValue && { value: input }) }] : [{ op, target, value: input }]
 }
 
 /**
@@ -151,8 +155,8 @@ function operationsByPath(
 	return Object.entries(values).flatMap(([name, value]) => {
 		const extension = findExtension(context.type, urnInOtherSpelling(name, context.quirks))
 		if (extension !== undefined) return extensionOperations({ op, value }, extension, context)
-		const target = findTarget(name, context)
-		return target === undefined || isReadOnly(target) ? [] : [{ op, target, value }]
+		const found = findTarget({ text: name, value }, context)
+		return found === undefined || isReadOnly(found.target) ? [] : [{ op, ...found }]
 	})
 }
 
@@ -163,10 +167,15 @@ function extensionOperations(
 	context: OperationContext,
 ): readonly PatchOperation[] {
 	if (op === 'remove' || (op === 'replace' && isUnassigned(value))) {
-		return [...extension.attributes.values()].map((attribute) => ({
+		const removals: readonly PatchOperation[] = [...extension.attributes.values()].map((attribute) => ({
 			op: 'remove',
 			target: { extension, attribute, text: `${extension.urn}:${attribute.name}` },
 		}))
+		if (context.quirks.undeclared?.rule !== 'keep') return removals
+		return [
+			...removals,
+			{ op: 'remove', target: { attribute: noAttribute(''), text: extension.urn, isUndeclared: true } },
+		]
 	}
 	if (isUnassigned(value)) return []
 	if (!isObject(value)) throw invalidValue(`${extension.urn} must be an object, not ${shown(value)}`)
@@ -174,24 +183,68 @@ function extensionOperations(
 	return operationsByPath(op, Object.fromEntries(entries), context)
 }
 
-/** The target that a path names. Undefined if it is left out, because the resource type has no such attribute. */
-function findTarget(text: string, { type, quirks }: OperationContext): PatchTarget | undefined {
+/** The path of an operation and its value, as the client sent them. */
+type SentOperation = { readonly text: string; readonly value: unknown }
+
+type FoundTarget = { readonly target: PatchTarget; readonly value: unknown }
+
+/** The target that a path names. Undefined if it is left out, because no schema declares such an attribute. */
+function findTarget(sent: SentOperation, { type, quirks }: OperationContext): FoundTarget | undefined {
+	const { text, value } = sent
 	const parsed = parseKnownPath(text, quirks)
-	if (parsed === undefined) return unknownLeftOut(quirks)
+	if (parsed === undefined) return undeclaredTarget(sent, quirks)
 	const { path, filter } = parsed
 	const { sub, ...whole } = path
 	const attribute = resolveAttribute(type, whole)?.attribute
-	if (attribute === undefined) return unknownLeftOut(quirks)
+	if (attribute === undefined) return undeclaredTarget(sent, quirks)
 	if (attribute.type !== 'complex' && (filter !== undefined || sub !== undefined)) {
 		throw invalidPath(`${text}: ${attribute.name} has no sub-attributes`)
 	}
-	const resolved = resolveAttribute(type, path)
-	if (resolved === undefined) return unknownLeftOut(quirks)
-	if (filter === undefined) return requireMutable({ ...resolved, text })
-	if (namesUnknown(filter, attribute)) return unknownLeftOut(quirks)
+	const resolved = resolveAttribute(type, path) ?? partTarget(sent, { type, quirks, path })
+	if (resolved === undefined) return undefined
+	if (filter === undefined) return { target: requireMutable({ ...resolved, text }), value }
+	if (namesUnknown(filter, attribute)) return leftOut(sent, quirks)
 	checkElementFilter(filter, attribute, quirks)
-	return requireMutable({ ...resolved, filter, text })
+	return { target: requireMutable({ ...resolved, filter, text }), value }
 }
+
+/** The target of a whole path that no schema declares. */
+function undeclaredTarget(sent: SentOperation, quirks: Quirks): FoundTarget | undefined {
+	const text = urnInOtherSpelling(sent.text, quirks)
+	const kept = meetUndeclared({ path: text, value: sent.value, quirks, refuse: invalidPath })
+	return kept && { target: { attribute: noAttribute(''), text, isUndeclared: true }, value: kept.value }
+}
+
+/** The target of a part of a declared attribute that no schema declares. */
+function partTarget(
+	{ text, value }: SentOperation,
+	{ type, quirks, path }: Pick<OperationContext, 'type' | 'quirks'> & Pick<Path, 'path'>,
+): ResolvedAttribute | undefined {
+	const { sub = '', ...whole } = path
+	const resolved = resolveAttribute(type, whole)
+	const hasPlace =
+		resolved !== undefined && !isMembers(resolved.attribute) && resolved.attribute.mutability !== 'readOnly'
+	const name = text.replace(/\[.*\]/, '')
+	const kept = meetUndeclared({ path: name, value, quirks, hasPlace, refuse: invalidPath })
+	return kept && resolved && { ...resolved, subAttribute: noAttribute(sub) }
+}
+
+/** A filter cannot ask for what no schema declares, so that an operation on what it finds is left out. */
+function leftOut({ text, value }: SentOperation, quirks: Quirks): undefined {
+	meetUndeclared({ path: text.replace(/\[.*\]/, ''), value, quirks, hasPlace: false, refuse: invalidPath })
+}
+
+/** Stands for the attribute of a path that no schema declares. */
+const noAttribute = (name: string): Attribute =>
+	declareAttribute({
+		name,
+		type: 'string',
+		description: '',
+		multiValued: false,
+		subAttributes: new Map(),
+		isOwn: false,
+		isEnforced: false,
+	})
 
 /** Undefined for a text that no attribute can have as its path, like `@odata.type`. A bracket was meant to be a path. */
 function parseKnownPath(text: string, quirks: Quirks): Path | undefined {

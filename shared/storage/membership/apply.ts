@@ -8,6 +8,7 @@ import {
 	membershipRow,
 	membersUnlockedRow,
 	pendingMembershipRow,
+	sliceRow,
 } from '../rows/schema.ts'
 import { insert, insertOrMerge, merge, type Operation, remove, upsert } from '../table/batch.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
@@ -15,6 +16,7 @@ import { untilAnswered } from '../table/retry.ts'
 import { rowsAt } from '../table/rows-at.ts'
 import type { Table } from '../table/tables.ts'
 import { commitStep } from '../transaction/commit.ts'
+import { keepMembers } from './kept-members.ts'
 import { nameLatestChange } from './latest-change.ts'
 import { isEmpty, type MembershipChange, memberProperties, removeOperations, touchUser } from './operations.ts'
 import { changeIn, slicePages } from './slices.ts'
@@ -49,7 +51,7 @@ export async function finishPendingChange(directory: Directory, groupId: string)
 	if (!isDone) throw unavailable('the group is taking in a change of very many members', 5)
 }
 
-/** Four operations for each member to add and two for each to remove, and one requires the committed row. */
+/** Four operations for each member to add, two for each to remove, one for the committed row and one for the ledger. */
 const addsAtOnce = 24
 const removesAtOnce = 49
 const width = 8
@@ -67,15 +69,17 @@ export async function apply(directory: Directory, large: LargeChange, until: num
 	for await (const slices of slicePages(table, large)) {
 		for (const slice of slices) {
 			const change = changeIn(slice)
+			const isKept = sliceRow.isKept.of(slice)
 			const rest: MembershipChange = areSomeGone ? await withoutNonMembers(table, large, change) : change
 			const steps = await inParallel(
 				chunksOf(rest),
-				async (chunk) => (directory.now() < until ? applyChunk(directory, large, chunk) : undefined),
+				async (chunk) => (directory.now() < until ? applyChunk(directory, { large, isKept }, chunk) : undefined),
 				width,
 			)
 			if (!steps.every((step) => step !== undefined)) return false
 			areSomeGone ||= change.remove.length > 0 && steps.includes('narrowed')
-			await commitStep(directory, [merge(committedKey(large), {}), remove(slice.RowKey)])
+			const kept = isKept && change.add.length > 0 ? [keepMembers(operation, { added: change.add, removed: [] })] : []
+			await commitStep(directory, [merge(committedKey(large), {}), remove(slice.RowKey), ...kept])
 		}
 	}
 	await commitStep(directory, [
@@ -92,16 +96,26 @@ const chunksOf = ({ add, remove: removed }: MembershipChange): readonly Membersh
 	...chunked(removed, removesAtOnce).map((some) => ({ add: [], remove: some })),
 ]
 
-/** `narrowed` if some of the change had been applied before. */
+type ChunkOptions = { readonly large: LargeChange; readonly isKept: boolean }
+
+/**
+ * Applies a part of a slice. For the ledger, the same transaction writes down which members it removes: a slice may name
+ * users who were no members. The members to add are kept with their slice.
+ *
+ * @returns `narrowed` if some of the change had been applied before
+ */
 async function applyChunk(
 	directory: Directory,
-	large: LargeChange,
+	{ large, isKept }: ChunkOptions,
 	change: MembershipChange,
 ): Promise<'applied' | 'narrowed'> {
 	const { table, pause } = directory
 	let rest = change
 	return untilAnswered(pause, async () => {
-		const outcome = await table.transaction([merge(committedKey(large), {}), ...applyOperations(large, rest)])
+		const removed = rest.remove.map((value) => ({ value }))
+		const kept = isKept && removed.length > 0 ? [keepMembers(large.operation, { added: [], removed })] : []
+		const operations = [merge(committedKey(large), {}), ...applyOperations(large, rest), ...kept]
+		const outcome = await table.transaction(operations)
 		// Without the committed row, all of the change has been applied.
 		const isApplied = outcome.kind === 'done' || (outcome.kind === 'missing' && outcome.index === 0)
 		if (isApplied) return rest === change ? 'applied' : 'narrowed'

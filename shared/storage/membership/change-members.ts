@@ -1,5 +1,4 @@
 import { kindOfId } from '../../scim/id.ts'
-import { groupType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
@@ -10,7 +9,7 @@ import { etagOf, type Row } from '../table/tables.ts'
 import { type Failure, failedOperation } from '../transaction/commit.ts'
 import { finishPendingChange } from './apply.ts'
 import { effectiveChange, isEffective } from './effective-change.ts'
-import { commitWithMembers, isLarge, type MembersPart } from './large-change.ts'
+import { commitWithMembers, isLarge, largeOf, type MembersPart } from './large-change.ts'
 import {
 	isEmpty,
 	type MembershipChange,
@@ -39,7 +38,7 @@ export async function changeMembers(
 	if (kindOfId(groupId) !== 'Group') return 'absent'
 	requireStorable(add)
 	const requested = { add, remove: remove.filter((id) => kindOfId(id) === 'User') }
-	return (isLarge(requested) ? changeMany : changeFew)(directory, { groupId, requested, condition })
+	return (isLarge(directory, requested) ? changeMany : changeFew)(directory, { groupId, requested, condition })
 }
 
 /**
@@ -78,7 +77,7 @@ async function tryFew(
 		{ id: groupId, group: 'existing', members },
 		(operation, part: MembersPart) => ({
 			operation,
-			entry: { kind: 'members', type: groupType, id: groupId, changed: changedMembers(members) },
+			entry: { kind: 'members', type: { name: 'Group' }, id: groupId, changed: changedMembers(members) },
 			operations: [
 				moveVersion(directory, { groupId, operation }, isTied ? header : undefined),
 				...part.operations,
@@ -164,7 +163,7 @@ async function changeMany(
 			{ id: groupId, group: 'existing', members: requested },
 			(operation, { large, operations }: MembersPart) => ({
 				operation,
-				entry: { kind: 'update', type: groupType, id: groupId, changed: ['members'] },
+				entry: { kind: 'update', type: { name: 'Group' }, id: groupId, changed: ['members'], ...largeOf(large) },
 				operations: [
 					moveVersion(directory, { groupId, operation }, condition && header, large?.operation),
 					...operations,

@@ -1,7 +1,14 @@
 import type { Directory } from '../rows/directory.ts'
 import { committedKey, type LargeChange, membersUnlockedRow, preparedKey } from '../rows/schema.ts'
 import { insert, merge, type Operation, remove } from '../table/batch.ts'
-import { type Change, type CommitOutcome, commit, failedOperation, maxOperations } from '../transaction/commit.ts'
+import {
+	type Change,
+	type CommitOutcome,
+	commit,
+	failedOperation,
+	maxOperations,
+	newOperation,
+} from '../transaction/commit.ts'
 import { applyIfPossible } from './apply.ts'
 import { isEffective } from './effective-change.ts'
 import { nameLatestChange } from './latest-change.ts'
@@ -19,6 +26,10 @@ export type MembersPart = {
 	readonly large?: LargeChange
 }
 
+/** What the entry of the feed says of a large change. */
+export const largeOf = (large: LargeChange | undefined): { readonly large?: string } =>
+	large === undefined ? {} : { large: large.operation }
+
 /** Makes the change to commit: what else the request changes, with the part of the members. */
 type Builder<C extends Change> = (operation: string, members: MembersPart) => C
 
@@ -35,10 +46,13 @@ type CommitRequest = {
 	readonly members: MembershipChange
 	/** The request changes nothing but the members: if these do not change either, it is `unchanged`. */
 	readonly isMembersAlone?: boolean
+	/** The version that the change reads and replaces. */
+	readonly replaced?: string
 }
 
 /** A change of members alone goes in a transaction with the group's row and the unlocked row. */
-export const isLarge = (members: MembershipChange): boolean => operationCount(members) > maxOperations - 2
+export const isLarge = (directory: Directory, members: MembershipChange): boolean =>
+	operationCount(members) > maxOperations(directory) - 2
 
 /**
  * Commits a change together with the members that come or go: in one transaction if all of it fits, as a large change
@@ -48,17 +62,22 @@ export const isLarge = (members: MembershipChange): boolean => operationCount(me
  */
 export async function commitWithMembers<C extends Change>(
 	directory: Directory,
-	{ id, group, members, isMembersAlone = false }: CommitRequest,
+	{ id, group, members, isMembersAlone = false, replaced }: CommitRequest,
 	build: Builder<C>,
 ): Promise<Commitment<C>> {
-	const operation = directory.ids('Operation')
+	const operation = newOperation(directory, replaced)
 	const change = build(operation, { operations: [...unlocked(id, group), ...membershipOperations(id, members)] })
-	if (change.operations.length <= maxOperations) return { change, outcome: await commit(directory, change) }
+	if (change.operations.length <= maxOperations(directory)) return { change, outcome: await commit(directory, change) }
 	if (isMembersAlone && !(await isEffective(directory.table, id, members))) return 'unchanged'
 	const large = { groupId: id, operation }
-	return commitLarge(directory, { large, members }, (commitOperation) =>
+	return commitLarge(directory, { large, members, replaced }, (commitOperation) =>
 		build(commitOperation, { large, operations: [...locking(id, group), ...opening(large)] }),
 	)
+}
+
+type LargeCommit = Pick<CommitRequest, 'members'> & {
+	readonly large: LargeChange
+	readonly replaced: string | undefined
 }
 
 /**
@@ -69,14 +88,14 @@ export async function commitWithMembers<C extends Change>(
  */
 async function commitLarge<C extends Change>(
 	directory: Directory,
-	{ large, members }: { readonly large: LargeChange; readonly members: MembershipChange },
+	{ large, members, replaced }: LargeCommit,
 	build: (operation: string) => C,
 ): Promise<Commitment<C>> {
 	if (!(await prepare(directory, large, members))) {
 		await abandonIfPossible(directory, large)
 		return 'stopped'
 	}
-	const change = build(directory.ids('Operation'))
+	const change = build(newOperation(directory, replaced))
 	const outcome = await commit(directory, change)
 	if (outcome.kind === 'done') {
 		await applyIfPossible(directory, large)

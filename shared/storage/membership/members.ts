@@ -173,7 +173,8 @@ export async function membersIn(table: Table, rows: readonly Row[]): Promise<rea
 	return members.filter((_, index) => alive[index]).map(memberIn)
 }
 
-function memberIn(row: Row): Member {
+/** The member in a row `m|<group>|<user>`. */
+export function memberIn(row: Row): Member {
 	const value = memberIdIn(row)
 	const display = memberRow.display.of(row)
 	return display === undefined ? { value } : { value, display }

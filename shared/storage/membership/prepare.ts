@@ -21,7 +21,7 @@ const width = 8
  * @throws ScimError 400 `invalidValue` if a member is not a user; then all rows of the change are removed
  */
 export async function prepare(directory: Directory, large: LargeChange, change: MembershipChange): Promise<boolean> {
-	const slices = chunked(sliceOperations(large, change), slicesAtOnce)
+	const slices = chunked(sliceOperations(large, change, { isKept: directory.history === 'full' }), slicesAtOnce)
 	const pending = chunked(change.add, pendingAtOnce).map((members) =>
 		members.flatMap(({ value }) => [touchUser(value), addPending(large, value)]),
 	)

@@ -15,14 +15,26 @@ import type { MembershipChange } from './operations.ts'
  */
 const sliceSize = { count: 1000, bytes: 100_000 }
 
+type SliceOptions = {
+	/** Whether the ledger keeps the members of the change. */
+	readonly isKept: boolean
+}
+
 /** The operations that write a change down, one for each slice. */
-export const sliceOperations = (large: LargeChange, { add, remove }: MembershipChange): readonly Operation[] => {
+export const sliceOperations = (
+	large: LargeChange,
+	{ add, remove }: MembershipChange,
+	{ isKept }: SliceOptions,
+): readonly Operation[] => {
 	const slices: readonly MembershipChange[] = [
 		...packed(add, sliceSize).map((some) => ({ add: some, remove: [] })),
 		...packed(remove, sliceSize).map((some) => ({ add: [], remove: some })),
 	]
 	return slices.map((slice, number) =>
-		insert(sliceKey(large, number), sliceRow.properties({ change: JSON.stringify(slice) })),
+		insert(
+			sliceKey(large, number),
+			sliceRow.properties({ change: JSON.stringify(slice), isKept: isKept ? true : undefined }),
+		),
 	)
 }
 

@@ -6,7 +6,7 @@ import { type GroupHeadings, groupHeadings } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
 import { indexedValue, indexKey } from '../rows/indexes.ts'
-import { groupRow, resourceKey } from '../rows/schema.ts'
+import { groupRow, resourceKey, userRow } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
@@ -131,15 +131,23 @@ async function* indexRows(
 	{ index, value }: SourceOf<'index'>,
 	start: string,
 ): AsyncGenerator<readonly Row[]> {
-	if (!index.unique) return yield* table.pages(rangeAfter(`${index.prefix}${indexedValue(index, value)}|`, start))
+	const prefix = `${index.prefix}${indexedValue(index, value)}|`
+	if (index.own?.isUnique) return yield* ownRows(table.pages(within(prefix)), start)
+	if (!index.unique) return yield* table.pages(rangeAfter(prefix, start))
 	const row = await table.get(indexKey(index, value, ''))
 	if (row !== undefined) yield [row]
+}
+
+/** The copies of a unique index that follow an id. A value that several users have has a row that is no copy, too. */
+async function* ownRows(pages: AsyncGenerator<readonly Row[]>, start = ''): AsyncGenerator<readonly Row[]> {
+	for await (const rows of pages) yield rows.filter((row) => userRow.id.isIn(row) && idOf(row) > start)
 }
 
 /** Each resource once, although several of its values may have the prefix. */
 async function* prefixRows(table: Table, { index, prefix }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
 	const ids = new Set<string>()
-	for await (const rows of table.pages(within(`${index.prefix}${prefix}`))) {
+	const pages = table.pages(within(`${index.prefix}${prefix}`))
+	for await (const rows of index.own?.isUnique ? ownRows(pages) : pages) {
 		yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
 	}
 }

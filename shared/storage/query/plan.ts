@@ -10,7 +10,7 @@ import {
 } from '../../scim/resource-type.ts'
 import { isUnassigned } from '../../scim/value.ts'
 import { columnFor, columnValue } from '../rows/columns.ts'
-import { type Index, indexedValue, indexesOf } from '../rows/indexes.ts'
+import { type Index, indexedValue, indexesOf, usableIndexesOf } from '../rows/indexes.ts'
 import { isPrefixKept } from '../rows/keys.ts'
 import { userRow } from '../rows/schema.ts'
 import type { Condition } from '../table/tables.ts'
@@ -117,7 +117,7 @@ function candidateSource(type: ResourceType, filter: Filter, sort: Sort | undefi
 	const terms = termsOf(filter)
 	const equalities = terms.flatMap((term) => equalitiesOf(type, term))
 	const valuesOf = (isEqual: (attribute: Attribute) => boolean) =>
-		equalities.filter(({ attribute }) => isEqual(attribute)).map(({ value }) => value)
+		equalities.filter((each) => isWhole(each) && isEqual(each.attribute)).map(({ value }) => value)
 	const conditions = terms.flatMap((term) => conditionsOf(type, term))
 	// New resources are few, so that a scan by time finds them sooner than a prefix that many resources share.
 	const isSince = conditions.some(({ operator }) => operator === 'ge')
@@ -125,8 +125,10 @@ function candidateSource(type: ResourceType, filter: Filter, sort: Sort | undefi
 	const reads = type.name === 'User' && sort === undefined && namedLink(type, filter) !== undefined ? 'page' : 'all'
 	const sources: readonly CandidateSource[] = [
 		...valuesOf(({ name }) => name === 'id').map((id) => ({ kind: 'id', id }) as const),
-		...indexesOf(type).flatMap((index) =>
-			valuesOf((attribute) => attribute === index.attribute).map((value) => ({ kind: 'index', index, value }) as const),
+		...usableIndexesOf(type).flatMap((index) =>
+			equalities
+				.filter((each) => isIndexed(index, each))
+				.map(({ value }) => ({ kind: 'index', index, value }) as const),
 		),
 		...valuesOf(({ name }) => name === linkAttribute(type)).map((id) => ({ kind: 'links', id, reads }) as const),
 		...(isSince ? [] : terms.flatMap((term) => prefixSource(type, term))),
@@ -138,8 +140,21 @@ function candidateSource(type: ResourceType, filter: Filter, sort: Sort | undefi
 const termsOf = (filter: Filter): readonly Filter[] =>
 	filter.kind === 'logicalExpression' && filter.operator === 'and' ? filter.operands.flatMap(termsOf) : [filter]
 
-/** An attribute, or the `value` of a complex one, that must be equal to `value`. */
+/** The attributes by which an index could find all matches of a filter. */
+export const comparedPaths = (filter: Filter): readonly AttributePath[] =>
+	termsOf(filter).flatMap((term) =>
+		term.kind === 'attributeExpression' && ['eq', 'sw'].includes(term.operator) ? [term.path] : [],
+	)
+
+/** An attribute, or a sub-attribute, that must be equal to `value`. */
 type Equality = ResolvedAttribute & { readonly value: string }
+
+/** Whether it is an attribute, or the `value` of a complex one. */
+const isWhole = ({ subAttribute }: ResolvedAttribute): boolean =>
+	subAttribute === undefined || subAttribute.name === 'value'
+
+const isIndexed = (index: Index, each: ResolvedAttribute): boolean =>
+	index.attribute === each.attribute && (index.subAttribute === each.subAttribute || (!index.own && isWhole(each)))
 
 /** The equalities without which a term cannot hold, also those in the brackets of `emails[type eq "work" and value eq "x"]`. */
 function equalitiesOf(type: ResourceType, term: Filter): readonly Equality[] {
@@ -159,7 +174,6 @@ const isValue = ({ uri, name, sub }: AttributePath): boolean =>
 function equality(type: ResourceType, path: AttributePath, value: CompareValue): readonly Equality[] {
 	const resolved = resolveAttribute(type, path)
 	if (resolved === undefined || isUnassigned(value)) return []
-	if (resolved.subAttribute !== undefined && resolved.subAttribute.name !== 'value') return []
 	return [{ ...resolved, value: String(value) }]
 }
 
@@ -169,10 +183,10 @@ function equality(type: ResourceType, path: AttributePath, value: CompareValue):
  */
 function prefixSource(type: ResourceType, term: Filter): readonly SourceOf<'prefix'>[] {
 	if (type.name === 'Group' || term.kind !== 'attributeExpression' || term.operator !== 'sw') return []
-	return equality(type, term.path, term.value).flatMap(({ attribute, value }) =>
-		indexesOf(type)
-			.filter((index) => index.attribute === attribute)
-			.map((index) => ({ kind: 'prefix', index, prefix: indexedValue(index, value) }) as const)
+	return equality(type, term.path, term.value).flatMap((each) =>
+		usableIndexesOf(type)
+			.filter((index) => isIndexed(index, each) && index.own?.type !== 'integer')
+			.map((index) => ({ kind: 'prefix', index, prefix: indexedValue(index, each.value) }) as const)
 			.filter(({ prefix }) => isPrefixKept(prefix)),
 	)
 }
@@ -245,5 +259,5 @@ function namedLink(type: ResourceType, filter: Filter): string | undefined {
 	const isPlain =
 		filter.kind === 'attributeExpression' ||
 		(filter.kind === 'valuePath' && filter.filter.kind === 'attributeExpression')
-	return isPlain ? equalitiesOf(type, filter)[0]?.value : undefined
+	return isPlain ? equalitiesOf(type, filter).find(isWhole)?.value : undefined
 }

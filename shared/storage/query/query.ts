@@ -9,6 +9,7 @@ import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, sizedResourceOf } from '../rows/entity.ts'
+import { indexAdvice } from '../rows/indexable.ts'
 import type { Index } from '../rows/indexes.ts'
 import { resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
@@ -28,7 +29,7 @@ import {
 } from './order.ts'
 import type { Query, QueryResult } from './page.ts'
 import { withInclude } from './page-links.ts'
-import { type CandidatePlan, type Plan, planQuery } from './plan.ts'
+import { type CandidatePlan, comparedPaths, type Plan, planQuery } from './plan.ts'
 import { viewOf } from './view.ts'
 
 /**
@@ -264,8 +265,9 @@ async function readCandidates(
 	return { kind: 'end' }
 }
 
-function tooManyCandidates({ scanLimit }: Directory, { source }: CandidatePlan): ScimError {
-	const advice = source.kind === 'scan' ? 'filter by an attribute that has an index' : 'narrow the filter'
+function tooManyCandidates({ scanLimit }: Directory, { type, filter, source }: CandidatePlan): ScimError {
+	const [index] = filter === undefined ? [] : comparedPaths(filter).flatMap((path) => indexAdvice(type, path) ?? [])
+	const advice = source.kind === 'scan' ? (index ?? 'filter by an attribute that has an index') : 'narrow the filter'
 	return tooMany(
 		`there are more than ${scanLimit} resources to look through: ${advice}, or page by cursor without sortBy`,
 	)

@@ -1,4 +1,5 @@
 import { withActive } from '../../scim/active.ts'
+import { schemasOf } from '../../scim/represent.ts'
 import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { etag } from '../../scim/version.ts'
@@ -10,9 +11,7 @@ export const viewOf = (
 ): AttributeValues => ({
 	...withActive(type, attributes),
 	id,
-	schemas: [type.schema, ...type.extensions]
-		.map(({ urn }) => urn)
-		.filter((urn) => urn === type.schema.urn || urn in attributes),
+	schemas: schemasOf(type, attributes),
 	meta: { resourceType: type.name, created, lastModified, version: etag(version) },
 	...(members && { members: members.map((member) => ({ ...member, type: 'User' })) }),
 	...(groups && { groups: groups.map((group) => ({ ...group, type: 'direct' })) }),

@@ -1,7 +1,7 @@
 import { Fault } from '../../fault.ts'
 import type { AttributeValues, Member, ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { commitWithMembers, type MembersPart } from '../membership/large-change.ts'
+import { commitWithMembers, largeOf, type MembersPart } from '../membership/large-change.ts'
 import { requireStorable, withChange } from '../membership/operations.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
@@ -10,6 +10,7 @@ import { existenceRow, groupRow, kindOfKey, letterOf } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
+import { settleSharedValue, sharedValueIn } from './own-index.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
 
 export type Draft = {
@@ -26,7 +27,7 @@ export async function create(directory: Directory, type: ResourceType, draft: Dr
 	return created
 }
 
-/** Undefined if another process has stopped the preparation of the members. */
+/** Undefined if another process has stopped the preparation of the members, or if a value has just become free. */
 async function createOnce(
 	directory: Directory,
 	type: ResourceType,
@@ -39,7 +40,9 @@ async function createOnce(
 		(operation, part) => {
 			const time = timestamp(directory)
 			const resource = { id, attributes, version: operation, created: time, lastModified: time }
-			const entry = { kind: 'create', type, id } as const
+			const { large } = part
+			const firstMembers = large === undefined ? added.add.map(({ value }) => value) : []
+			const entry = { kind: 'create', type, id, firstMembers, ...largeOf(large) } as const
 			return { operation, entry, operations: creationOf(type, resource, part), resource }
 		},
 	)
@@ -51,7 +54,10 @@ async function createOnce(
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) throw new Fault(`creating met ${outcome.kind} at a row ${kindOfKey(failed.key)}`)
 	if (refusal.scimType !== 'uniqueness') throw refusal
-	throw naming(ownerIn(await directory.table.get(failed.key)), type, refusal)
+	const row = await directory.table.get(failed.key)
+	const shared = sharedValueIn(row)
+	if (shared !== undefined && (await settleSharedValue(directory, shared))) return undefined
+	throw naming(ownerIn(row), type, refusal)
 }
 
 function creationOf(

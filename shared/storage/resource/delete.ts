@@ -1,11 +1,11 @@
 import { ScimError } from '../../scim/error.ts'
 import { kindOfId } from '../../scim/id.ts'
-import type { ResourceId } from '../../scim/resource.ts'
-import { groupType, type ResourceType, userType } from '../../scim/resource-type.ts'
+import type { ResourceId, StoredResource } from '../../scim/resource.ts'
+import type { ResourceType } from '../../scim/resource-type.ts'
+import type { JsonObject } from '../../scim/value.ts'
 import type { VersionCondition } from '../../scim/version.ts'
 import { finishPendingChange, workLimit } from '../membership/apply.ts'
-import { memberIdIn } from '../membership/effective-change.ts'
-import { isLatestChangeRow, nameLatestChange } from '../membership/latest-change.ts'
+import { nameLatestChange } from '../membership/latest-change.ts'
 import { linksOf, type PendingMembership } from '../membership/links.ts'
 import { removeOperations } from '../membership/operations.ts'
 import { abandon } from '../membership/prepare.ts'
@@ -13,27 +13,27 @@ import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { indexKeysOf, resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
+import { noEntries } from '../rows/own-indexes.ts'
 import {
 	deletedGroupRow,
 	deletedUserRow,
 	existenceRow,
 	groupRow,
 	kindOfKey,
-	latestChangeRow,
 	memberRow,
-	membershipRow,
 	membersUnlockedRow,
 	userRow,
 } from '../rows/schema.ts'
 import { insert, merge, type Operation, remove } from '../table/batch.ts'
-import { within } from '../table/key-range.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { etagOf } from '../table/tables.ts'
-import { commit, commitStep, failedOperation, maxOperations } from '../transaction/commit.ts'
-import { removeRows } from '../transaction/remove-rows.ts'
+import { commit, commitStep, failedOperation, maxOperations, newOperation } from '../transaction/commit.ts'
+import { removeMembers } from './deleted-members.ts'
 
 type Deletion = 'deleted' | 'absent' | 'stale'
+
+type DeletionRequest = { readonly id: string; readonly condition: VersionCondition | undefined }
 
 /** Deletes a resource, whose memberships go with it. */
 export async function deleteResource(
@@ -43,24 +43,31 @@ export async function deleteResource(
 	condition?: VersionCondition,
 ): Promise<Deletion> {
 	if (kindOfId(id) !== type.name) return 'absent'
-	const deletion = await (type.name === 'User' ? deleteUser : deleteGroup)(directory, id, condition)
+	const deletion = await (type.name === 'User' ? deleteUser : deleteGroup)(directory, type, { id, condition })
 	if (deletion === 'deleted') await foldNowAndThen(directory, type)
 	return deletion
 }
+
+/** What an entry of the feed and the counts say of a user. */
+const user = { name: 'User' } as const
 
 /** How many transactions of a long deletion are under way at once. */
 const width = 4
 /** A marked membership takes two operations. */
 const marksAtOnce = 49
 /** A membership that outlives its user takes three operations, beside the entry of the feed. */
-const leavesAtOnce = 33
+const leavesAtOnce = (directory: Directory): number => Math.floor(maxOperations(directory) / 3)
 
 /**
  * All rows that are the user go in one transaction. It requires the existence row as it was read: a request that adds the
  * user to a group touches that row. Memberships that do not fit are marked before and removed afterwards. A marked
  * membership counts only while the existence row is there.
  */
-async function deleteUser(directory: Directory, id: string, condition?: VersionCondition): Promise<Deletion> {
+async function deleteUser(
+	directory: Directory,
+	type: ResourceType,
+	{ id, condition }: DeletionRequest,
+): Promise<Deletion> {
 	const { table, pause } = directory
 	const leaving = { directory, userId: id, deletedGroups: new Set<string>() }
 	return untilAnswered(pause, async () => {
@@ -76,18 +83,27 @@ async function deleteUser(directory: Directory, id: string, condition?: VersionC
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
-			...indexKeysOf(userType, resource).map((key) => remove(key)),
+			...indexKeysOf(type, resource, userRow.entries.of(row)).map((key) => remove(key)),
 		]
-		if (4 * groupIds.length <= maxOperations - own.length - 1) {
-			return (await leave(leaving, groupIds, own)) ? 'deleted' : undefined
+		const gone = { before: wholeOf(resource), replaced: resource.version }
+		if (4 * groupIds.length <= maxOperations(directory) - own.length - 1) {
+			return (await leave(leaving, groupIds, { own, ...gone })) ? 'deleted' : undefined
 		}
 		const isMarked = await inParallel(chunked(groupIds, marksAtOnce), (some) => mark(leaving, some), width)
 		if (!isMarked.every((isDone) => isDone)) return undefined
-		if (!(await leave(leaving, [], [...own, insert(deletedUserRow.key(id), {})]))) return undefined
-		await finishIfPossible(finishUserDeletion, directory, id)
+		const marker = insert(deletedUserRow.key(id), {})
+		if (!(await leave(leaving, [], { own: [...own, marker], ...gone }))) return undefined
+		await finishIfPossible(directory, (until) => finishUserDeletion(directory, id, until))
 		return 'deleted'
 	})
 }
+
+/** What the ledger keeps of a resource that is deleted. */
+const wholeOf = ({ attributes, created, lastModified }: StoredResource): JsonObject => ({
+	created,
+	lastModified,
+	attributes,
+})
 
 /** Stops the large change that is to add the user, or applies it if it is committed. */
 async function settlePending(directory: Directory, { groupId, operation }: PendingMembership): Promise<void> {
@@ -101,23 +117,22 @@ type LeavingUser = {
 	readonly deletedGroups: Set<string>
 }
 
+/** The operations that remove the user's own rows, the user for the ledger, and the version that is removed. */
+type UserDeletion = { readonly own: readonly Operation[]; readonly before: JsonObject; readonly replaced: string }
+
 /**
- * Removes memberships of a user in one transaction; and the user, if `own` removes the user's own rows. No group may have
- * a pending large change, which would add the user again.
+ * Removes memberships of a user in one transaction; and the user, if it is a deletion. No group may have a pending large
+ * change, which would add the user again.
  */
-async function leave(
-	leaving: LeavingUser,
-	groupIds: readonly ResourceId[],
-	own: readonly Operation[],
-): Promise<boolean> {
+async function leave(leaving: LeavingUser, groupIds: readonly ResourceId[], deletion?: UserDeletion): Promise<boolean> {
 	const { directory, userId, deletedGroups } = leaving
-	const isDeletion = own.length > 0
+	const isDeletion = deletion !== undefined
 	for (;;) {
-		const operation = directory.ids('Operation')
+		const operation = newOperation(directory, deletion?.replaced)
 		const moved = groupRow.properties({ version: operation, lastModified: timestamp(directory) })
 		const operations = [
-			...own,
-			...(isDeletion ? [countBy(userType, { operation, id: userId, difference: -1 })] : []),
+			...(deletion?.own ?? []),
+			...(isDeletion ? [countBy(user, { operation, id: userId, difference: -1 })] : []),
 			...groupIds.flatMap((groupId) => [
 				...removeOperations(groupId, userId),
 				...(deletedGroups.has(groupId) ? [] : [merge(groupRow.key(groupId), moved)]),
@@ -126,7 +141,13 @@ async function leave(
 		]
 		const outcome = await commit(directory, {
 			operation,
-			entry: { kind: isDeletion ? 'delete' : 'unlink', type: userType, id: userId, changed: groupIds },
+			entry: {
+				kind: isDeletion ? 'delete' : 'unlink',
+				type: user,
+				id: userId,
+				changed: groupIds,
+				...(isDeletion && { before: deletion.before }),
+			},
 			operations,
 		})
 		if (outcome.kind === 'done') return true
@@ -179,8 +200,8 @@ export async function finishUserDeletion(directory: Directory, userId: string, u
 	const isFinished = await untilAnswered(pause, async () => {
 		const { groupIds } = await linksOf(table, userId)
 		const steps = await inParallel(
-			chunked(groupIds, leavesAtOnce),
-			async (some) => now() < until && (await leave(leaving, some, [])),
+			chunked(groupIds, leavesAtOnce(directory)),
+			async (some) => now() < until && (await leave(leaving, some)),
 			width,
 		)
 		if (steps.every((isDone) => isDone)) return true
@@ -191,8 +212,13 @@ export async function finishUserDeletion(directory: Directory, userId: string, u
 }
 
 /** The group goes in one transaction. From then on no reader sees its memberships; they are removed afterwards. */
-async function deleteGroup(directory: Directory, id: string, condition?: VersionCondition): Promise<Deletion> {
-	const { table, pause, ids } = directory
+async function deleteGroup(
+	directory: Directory,
+	type: ResourceType,
+	{ id, condition }: DeletionRequest,
+): Promise<Deletion> {
+	const { table, pause } = directory
+	let kept: string | undefined
 	const deletion = await untilAnswered(pause, async () => {
 		const row = await table.get(groupRow.key(id))
 		if (row === undefined) return 'absent'
@@ -202,47 +228,39 @@ async function deleteGroup(directory: Directory, id: string, condition?: Version
 		}
 		const resource = resourceOf(row)
 		if (condition !== undefined && !condition(resource.version)) return 'stale'
-		const operation = ids('Operation')
+		const operation = newOperation(directory, groupRow.attributesVersion.of(row))
+		kept = directory.history === 'full' ? operation : undefined
 		const outcome = await commit(directory, {
 			operation,
-			entry: { kind: 'delete', type: groupType, id },
+			entry: { kind: 'delete', type, id, before: wholeOf(resource) },
 			operations: [
 				remove(row.RowKey, etagOf(row)),
 				remove(existenceRow.key(id)),
 				remove(membersUnlockedRow.key(id)),
-				...indexKeysOf(groupType, resource).map((key) => remove(key)),
-				countBy(groupType, { operation, id, difference: -1 }),
-				insert(deletedGroupRow.key(id), {}),
+				...indexKeysOf(type, resource, noEntries).map((key) => remove(key)),
+				countBy(type, { operation, id, difference: -1 }),
+				insert(deletedGroupRow.key(id), deletedGroupRow.properties({ operation: kept })),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.
 				nameLatestChange(id, { operation, isPending: false }),
 			],
 		})
 		return outcome.kind === 'done' ? 'deleted' : undefined
 	})
-	if (deletion === 'deleted') await finishIfPossible(finishGroupDeletion, directory, id)
+	if (deletion === 'deleted')
+		await finishIfPossible(directory, (until) => removeMembers(directory, { groupId: id, kept }, until))
 	return deletion
 }
 
 /** The same for a group. */
 export async function finishGroupDeletion(directory: Directory, groupId: string, until: number): Promise<boolean> {
-	const { table, now } = directory
-	for await (const rows of table.pages({ ...within(memberRow.key(groupId, '')), select: ['RowKey'] })) {
-		if (now() >= until) return false
-		const members = rows.filter((row) => !isLatestChangeRow(row))
-		await removeRows(
-			directory,
-			members.flatMap((row) => [row.RowKey, membershipRow.key(memberIdIn(row), groupId)]),
-		)
-	}
-	await removeRows(directory, [latestChangeRow.key(groupId)])
-	await commitStep(directory, [remove(deletedGroupRow.key(groupId))])
-	return true
+	const row = await directory.table.get(deletedGroupRow.key(groupId))
+	return row === undefined || removeMembers(directory, { groupId, kept: deletedGroupRow.operation.of(row) }, until)
 }
 
 /** The resource is deleted even if this fails: the row that says what is left stays, and the sweep goes on. */
-async function finishIfPossible(finish: typeof finishGroupDeletion, directory: Directory, id: string): Promise<void> {
+async function finishIfPossible(directory: Directory, finish: (until: number) => Promise<boolean>): Promise<void> {
 	try {
-		await finish(directory, id, directory.now() + workLimit)
+		await finish(directory.now() + workLimit)
 	} catch (error) {
 		if (!(error instanceof ScimError)) throw error
 	}

@@ -7,6 +7,7 @@ import { mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
 import { resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
+import { type IndexEntries, noEntries } from '../rows/own-indexes.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
 import { attempts, tooContended } from '../table/retry.ts'
 import { etagOf, type Row, type Table } from '../table/tables.ts'
@@ -37,6 +38,10 @@ export async function read(
 export type ResourceState = {
 	readonly resource: StoredResource
 	readonly etag: string
+	/** Of a user. */
+	readonly entries: IndexEntries
+	/** The operation that last wrote the row whole. */
+	readonly replaced: string
 	/** Of a group. */
 	readonly group?: { readonly hasPendingChange: boolean; readonly latestChange: string }
 }
@@ -57,7 +62,12 @@ export async function readForChange(
 		include.groups ? groupsOf(table, id, groupHeadings(table)) : undefined,
 	])
 	if (row === undefined) return undefined
-	return { resource: { ...resourceOf(row), ...(groups && { groups }) }, etag: etagOf(row) }
+	return {
+		resource: { ...resourceOf(row), ...(groups && { groups }) },
+		etag: etagOf(row),
+		entries: userRow.entries.of(row),
+		replaced: userRow.version.of(row),
+	}
 }
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
@@ -68,6 +78,8 @@ async function readGroupForChange(table: Table, id: string, include: Include): P
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
+		entries: noEntries,
+		replaced: groupRow.attributesVersion.of(row),
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },
 	}
 }

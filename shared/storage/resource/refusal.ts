@@ -1,9 +1,11 @@
 import { type ScimError, uniqueness } from '../../scim/error.ts'
-import type { StoredResource } from '../../scim/resource.ts'
+import { printAttributePath } from '../../scim/filter/print.ts'
+import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { touchedUser, unknownMember } from '../membership/operations.ts'
 import { idOf } from '../rows/entity.ts'
 import { indexesOf, valuesOf } from '../rows/indexes.ts'
+import { ownPrefix, ownValue } from '../rows/own-indexes.ts'
 import { userRow } from '../rows/schema.ts'
 import type { Operation } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
@@ -22,9 +24,20 @@ export function refusalOf(
 
 function takenValue({ key }: Operation, type: ResourceType, { attributes }: StoredResource): ScimError | undefined {
 	const index = indexesOf(type).find(({ unique, prefix }) => unique && key.startsWith(prefix))
-	if (index === undefined) return undefined
+	if (index === undefined) return takenOwnValue(key, type, attributes)
 	const [value] = valuesOf(index, attributes)
 	return uniqueness(`${index.attribute.name} ${JSON.stringify(value)} is already taken`)
+}
+
+function takenOwnValue(
+	key: string,
+	{ indexes = [] }: ResourceType,
+	attributes: AttributeValues,
+): ScimError | undefined {
+	const index = indexes.find((each) => each.isUnique && key.startsWith(ownPrefix(each)))
+	if (index === undefined) return undefined
+	const value = JSON.stringify(ownValue(index, attributes))
+	return uniqueness(`${printAttributePath(index.path)} ${value} is already taken`)
 }
 
 /** The id of the resource to which a row of an index leads; undefined if there is none. */

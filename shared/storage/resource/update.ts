@@ -6,7 +6,7 @@ import type { VersionCondition } from '../../scim/version.ts'
 import { finishPendingChange } from '../membership/apply.ts'
 import { changedMembers } from '../membership/change-members.ts'
 import { effectiveChange } from '../membership/effective-change.ts'
-import { commitWithMembers, type MembersPart } from '../membership/large-change.ts'
+import { commitWithMembers, largeOf, type MembersPart } from '../membership/large-change.ts'
 import { nameLatestChange } from '../membership/latest-change.ts'
 import {
 	isEmpty,
@@ -16,12 +16,14 @@ import {
 	requireStorable,
 	withChange,
 } from '../membership/operations.ts'
+import { beforeValues } from '../rows/before-values.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { indexKeysOf, rowsOf } from '../rows/entity.ts'
 import { groupRow } from '../rows/schema.ts'
 import { insert, type Operation, remove, replace, upsert } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
+import { settleSharedValue, sharedValueIn } from './own-index.ts'
 import { type Include, type ResourceState, readForChange } from './read.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
 
@@ -103,11 +105,13 @@ async function store(
 			group: state.group === undefined ? undefined : 'existing',
 			members,
 			isMembersAlone: attributes === state.resource.attributes,
+			replaced: state.replaced,
 		},
 		(operation, part) => {
 			const resource = { ...state.resource, attributes, version: operation, lastModified: timestamp(directory) }
 			const changed = [...names, ...(part.large === undefined ? changedMembers(members) : ['members'])]
-			const entry = { kind: 'update', type, id, changed } as const
+			const before = directory.history === 'full' ? beforeValues(state.resource.attributes, attributes) : {}
+			const entry = { kind: 'update', type, id, changed, before, ...largeOf(part.large) } as const
 			return { operation, entry, operations: replacementOf(type, state, resource, { ...part, isTogether }), resource }
 		},
 	)
@@ -124,8 +128,11 @@ async function store(
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) return 'retry'
 	// An update of the same resource that came first may have put the value there.
-	const owner = ownerIn(await directory.table.get(failed.key))
+	const row = await directory.table.get(failed.key)
+	const owner = ownerIn(row)
 	if (owner === id) return 'retry'
+	const shared = sharedValueIn(row)
+	if (shared !== undefined && (await settleSharedValue(directory, shared))) return 'retry'
 	throw naming(owner, type, refusal)
 }
 
@@ -134,12 +141,12 @@ type ReplacementPart = MembersPart & { readonly isTogether: boolean }
 
 function replacementOf(
 	type: ResourceType,
-	{ resource: before, etag, group }: ResourceState,
+	{ resource: before, etag, entries, group }: ResourceState,
 	resource: StoredResource,
 	part: ReplacementPart,
 ): readonly Operation[] {
-	const { key, properties, index } = rowsOf(type, resource, before.attributes)
-	const keysBefore = new Set(indexKeysOf(type, before))
+	const { key, properties, index } = rowsOf(type, resource, { attributes: before.attributes, entries })
+	const keysBefore = new Set(indexKeysOf(type, before, entries))
 	const keys = [...index.keys()]
 	const moved = [
 		...[...keysBefore].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),

@@ -13,12 +13,15 @@ import {
 import type { Directory } from './directory.ts'
 import { countDifferenceRow, countKeys, countRow, letterOf } from './schema.ts'
 
+/** Users or groups: their counts are the same whatever schemas a tenant has. */
+type CountedType = Pick<ResourceType, 'name'>
+
 // The count of a type is its count row and the rows of differences. Each creation and deletion writes a difference in
 // its own transaction, so that none waits for another. Now and then differences are folded into the count row.
 
 /** Counts one resource more, or one less, in the transaction of `operation`. */
 export const countBy = (
-	type: ResourceType,
+	type: CountedType,
 	{ operation, id, difference }: { readonly operation: string; readonly id: string; readonly difference: 1 | -1 },
 ): Operation =>
 	insert(countDifferenceRow.key(letterOf(type), operation), countDifferenceRow.properties({ id, difference }))
@@ -28,7 +31,7 @@ const foldAbove = 64
 const foldAtMost = 98
 
 /** How many resources of a type there are, and where. Folds if many differences have gathered. */
-export async function countsOf(table: Table, type: ResourceType): Promise<CountHistogram> {
+export async function countsOf(table: Table, type: CountedType): Promise<CountHistogram> {
 	let counts = await readCounts(table, type)
 	// A fold between the reads of two pages moves differences from the second page to the first: they would be missed.
 	while (counts.pages > 1 && (await etagOfCount(table, type)) !== counts.etag) counts = await readCounts(table, type)
@@ -43,7 +46,7 @@ type StoredCounts = {
 	etag?: string | undefined
 }
 
-async function readCounts(table: Table, type: ResourceType): Promise<StoredCounts> {
+async function readCounts(table: Table, type: CountedType): Promise<StoredCounts> {
 	const counts: StoredCounts = { folded: emptyHistogram, differences: [], pages: 0 }
 	for await (const page of table.pages(within(countKeys(type)))) {
 		counts.pages++
@@ -57,25 +60,25 @@ async function readCounts(table: Table, type: ResourceType): Promise<StoredCount
 	return counts
 }
 
-const keyOfCount = (type: ResourceType): string => countRow.key(letterOf(type))
+const keyOfCount = (type: CountedType): string => countRow.key(letterOf(type))
 
-async function etagOfCount(table: Table, type: ResourceType): Promise<string | undefined> {
+async function etagOfCount(table: Table, type: CountedType): Promise<string | undefined> {
 	const row = await table.get(keyOfCount(type))
 	return row && etagOf(row)
 }
 
 /** Folds after one of 48 creations and deletions, so that differences do not pile up. */
-export async function foldNowAndThen({ table, random }: Directory, type: ResourceType): Promise<void> {
+export async function foldNowAndThen({ table, random }: Directory, type: CountedType): Promise<void> {
 	if (random() < 1 / 48) await foldIfPossible(table, type)
 }
 
 /** Folds until hardly any difference is left, or another process folds. */
-export async function foldAll(table: Table, type: ResourceType): Promise<void> {
+export async function foldAll(table: Table, type: CountedType): Promise<void> {
 	while ((await fold(table, type)) === foldAtMost);
 }
 
 /** No request fails because the service is away for a fold: a later request folds. */
-async function foldIfPossible(table: Table, type: ResourceType): Promise<void> {
+async function foldIfPossible(table: Table, type: CountedType): Promise<void> {
 	try {
 		await fold(table, type)
 	} catch (error) {
@@ -87,7 +90,7 @@ async function foldIfPossible(table: Table, type: ResourceType): Promise<void> {
  * Folds differences into the count row and answers how many. Several processes may do it at once: the ETag of the count
  * row lets one of them through. The total is the same before and after.
  */
-async function fold(table: Table, type: ResourceType): Promise<number> {
+async function fold(table: Table, type: CountedType): Promise<number> {
 	const rows = await table.first(within(countKeys(type)), foldAtMost + 1)
 	const differences = rows.filter(({ RowKey }) => RowKey !== keyOfCount(type)).slice(0, foldAtMost)
 	if (differences.length === 0) return 0

@@ -4,8 +4,9 @@ import type { ResourceType } from '../../scim/resource-type.ts'
 import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
-import { groupReferenceRow, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
+import { groupReferenceRow, type Index, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
 import { hasJson, isLong, maxJsonBytes, parseStored } from './json-text.ts'
+import { type EntriesBefore, entriesOf, entryKeys, type IndexEntries } from './own-indexes.ts'
 import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -19,17 +20,18 @@ export type ResourceRows = {
  * A user's index rows hold the whole user, so that a match is one read. A group's index rows hold its id alone, since
  * every change of a member moves the group's version.
  *
- * @param before the attributes that the resource has now: one that is over the limit already may stay so
+ * @param before what the resource has now: one that is over the limit already may stay so
  * @throws ScimError 413 for a resource too large, 400 `invalidValue` for too many e-mail addresses
  */
-export function rowsOf(type: ResourceType, resource: StoredResource, before?: AttributeValues): ResourceRows {
+export function rowsOf(type: ResourceType, resource: StoredResource, before?: EntriesBefore): ResourceRows {
 	const json = JSON.stringify(resource.attributes)
-	requireSize(json, before)
+	requireSize(json, before?.attributes)
+	const entries = entriesOf(type, resource, before)
 	const { properties, copy } = type.name === 'Group' ? groupProperties(resource, json) : userProperties(resource, json)
 	return {
 		key: resourceKey(type, resource.id),
-		properties: { ...properties, ...columnProperties(type, resource.attributes) },
-		index: new Map(indexKeysOf(type, resource).map((key) => [key, copy])),
+		properties: { ...properties, ...columnProperties(type, resource.attributes), ...userRow.properties({ entries }) },
+		index: new Map(indexKeysOf(type, resource, entries).map((key) => [key, copy])),
 	}
 }
 
@@ -67,15 +69,34 @@ function groupProperties({ id, version, created, lastModified }: StoredResource,
 
 const maxEmails = 20
 
-/** The keys of the index rows that lead to a resource. */
-export function indexKeysOf(type: ResourceType, { id, attributes }: StoredResource): readonly string[] {
-	return indexesOf(type).flatMap((index) => {
+/** The keys of the index rows that lead to a resource with these entries. */
+export function indexKeysOf(
+	type: ResourceType,
+	{ id, attributes }: StoredResource,
+	entries: IndexEntries,
+): readonly string[] {
+	const keysOf = (index: Index): readonly string[] => {
 		const keys = [...new Set(valuesOf(index, attributes).map((value) => indexKey(index, value, id)))]
 		// A user and all its index rows, old and new, are changed in one transaction of 100 operations.
 		if (keys.length > maxEmails) {
 			throw invalidValue(`${index.attribute.name}: ${keys.length} different values; the limit is ${maxEmails}`)
 		}
 		return keys
+	}
+	return [...indexesOf(type).flatMap(keysOf), ...entryKeys(entries)]
+}
+
+/** What a row of an index holds of a user, by the user's own row. */
+export function copyOf(row: Row): Properties {
+	const id = idOf(row)
+	if (isLong(row)) return userCopyRow.properties({ id, isReference: true })
+	const { version, created, lastModified, attributes } = userRow
+	return userRow.properties({
+		id,
+		version: version.of(row),
+		created: created.of(row),
+		lastModified: lastModified.of(row),
+		attributes: attributes.of(row),
 	})
 }
 

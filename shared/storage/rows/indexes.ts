@@ -3,6 +3,7 @@ import { foldCase, keepCase } from '../../scim/fold-case.ts'
 import type { AttributeValues } from '../../scim/resource.ts'
 import {
 	groupType,
+	type OwnIndex,
 	type ResolvedAttribute,
 	type ResourceType,
 	resolveAttribute,
@@ -10,6 +11,7 @@ import {
 } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
 import { encode } from './keys.ts'
+import { entryKey, ownIndexedValue, ownPrefix } from './own-indexes.ts'
 import { flag, rowKind } from './row-kind.ts'
 import { groupRow, userRow } from './schema.ts'
 
@@ -29,11 +31,27 @@ export const groupReferenceRow = rowKind({
 	columns: { id: groupRow.id },
 })
 
+/** The row of a user in an index of the tenant's own: the key ends with the id, or alone with the value if it is unique. */
+export const ownCopyRow = rowKind({
+	parts: ['own index', 'value', 'id'],
+	key: (index, value, id) => entryKey({ name: index }, value, id),
+	meaning: "A copy of the user, in an index of the tenant's own. Without the id if no other user may have the value.",
+	columns: {
+		...userCopyRow.columns,
+		isShared: flag('many', 'several users have the value: this row is no copy, and keeps others from the value'),
+	},
+})
+
 /**
  * Rows under `prefix` that lead from a value of an attribute to the resources that have it. The key of a unique index
  * ends with the value, so that the table itself refuses a second one. In any other index the resource's id follows.
  */
-export type Index = ResolvedAttribute & { readonly prefix: string; readonly unique: boolean }
+export type Index = ResolvedAttribute & {
+	readonly prefix: string
+	readonly unique: boolean
+	/** Set if the index is a tenant's own. Its rows of one value lie in one range, also if it is unique. */
+	readonly own?: OwnIndex
+}
 
 function index(
 	type: ResourceType,
@@ -62,11 +80,28 @@ const indexes = {
 /** The indexes of a resource type. An index that finds fewer resources comes first. */
 export const indexesOf = ({ name }: ResourceType): readonly Index[] => indexes[name]
 
+/** The indexes that filters may use: those of every tenant, and the tenant's own that are complete. */
+export const usableIndexesOf = (type: ResourceType): readonly Index[] => [
+	...indexesOf(type),
+	...(type.indexes ?? []).flatMap((own) => usableOwnIndex(type, own) ?? []),
+]
+
+/** Undefined if the attribute is declared otherwise by now: the index would not have all that a filter takes for equal. */
+function usableOwnIndex(type: ResourceType, own: OwnIndex): Index | undefined {
+	const resolved = own.isComplete ? resolveAttribute(type, own.path) : undefined
+	if (resolved === undefined) return undefined
+	const { attribute, subAttribute = attribute } = resolved
+	const isSame = subAttribute.type === own.type && subAttribute.caseExact === own.caseExact
+	return isSame ? { ...resolved, prefix: ownPrefix(own), unique: false, own } : undefined
+}
+
 /** The attribute whose strings are indexed: `value` of a complex one. */
 const indexedAttribute = ({ attribute }: Index): Attribute => attribute.subAttributes.get('value') ?? attribute
 
 /** A string as the index holds it: equal for strings that the attribute takes for equal. */
 export function indexedValue(index: Index, value: string): string {
+	// No user has a value that an index cannot hold: nothing follows the empty text.
+	if (index.own !== undefined) return ownIndexedValue(index.own, value) ?? ''
 	return encode(indexedAttribute(index).caseExact ? keepCase(value) : foldCase(value))
 }
 

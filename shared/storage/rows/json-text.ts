@@ -28,6 +28,29 @@ export const jsonText = (meaning: string): Column<string> => ({
 	properties: (json) => (json.length <= maxStringLength ? { j: json } : compressed(json)),
 })
 
+/** A text of more bytes is shorter when it is compressed: the service stores a string in UTF-16, twice its bytes. */
+const maxPlainBytes = 200
+
+/**
+ * A text that only some rows have: as it is in `stored`, or compressed in `<stored>0`, `<stored>1`, … if it has more than
+ * 200 bytes. A text that is too long for a row even when it is compressed is not written.
+ */
+export const packedText = (stored: string, meaning: string): Column<string | undefined> => ({
+	stored,
+	meaning: `${meaning}; more than 200 bytes compressed in \`${stored}0\`, \`${stored}1\`, …`,
+	isIn: (row) => typeof row[stored] === 'string' || typeof row[`${stored}0`] === 'string',
+	of: (row) => {
+		const plain = row[stored]
+		if (typeof plain === 'string') return plain
+		return typeof row[`${stored}0`] === 'string' ? unpacked(row, stored) : undefined
+	},
+	properties(text) {
+		if (Buffer.byteLength(text) <= maxPlainBytes) return { [stored]: text }
+		const bytes = deflateRawSync(text)
+		return bytes.length > maxCompressedSize ? {} : chunksOf(bytes, stored)
+	},
+})
+
 /** Whether a row has a JSON text at all: a row of an index may only name the resource. */
 export const hasJson = (row: Row): boolean => row.j !== undefined || row.b0 !== undefined
 
@@ -40,21 +63,26 @@ function compressed(json: string): Properties {
 	if (bytes.length > maxCompressedSize) {
 		throw payloadTooLarge(`the resource takes ${bytes.length} bytes when compressed; the limit is ${maxCompressedSize}`)
 	}
+	return chunksOf(bytes, 'b')
+}
+
+function chunksOf(bytes: Buffer, prefix: string): Readonly<Record<string, Buffer>> {
 	const chunks: Record<string, Buffer> = {}
 	for (let start = 0; start < bytes.length; start += chunkSize) {
-		chunks[`b${start / chunkSize}`] = bytes.subarray(start, start + chunkSize)
+		chunks[`${prefix}${start / chunkSize}`] = bytes.subarray(start, start + chunkSize)
 	}
 	return chunks
 }
 
-// A scan may unpack a gigabyte. Memory that is used again needs no collection of garbage.
-const packed = Buffer.alloc(maxCompressedSize + chunkSize)
+const jsonOf = (row: Row): string => (row.b0 === undefined ? textIn(row, 'j') : unpacked(row, 'b'))
 
-function jsonOf(row: Row): string {
-	if (row.b0 === undefined) return textIn(row, 'j')
+/** A scan may unpack a gigabyte. Memory that is used again needs no collection of garbage. A row has at most 1 MiB. */
+const packed = Buffer.alloc(2 ** 20)
+
+function unpacked(row: Row, prefix: string): string {
 	let length = 0
-	for (let index = 0; row[`b${index}`] !== undefined; index++) {
-		length += packed.write(textIn(row, `b${index}`), length, 'base64')
+	for (let index = 0; typeof row[`${prefix}${index}`] === 'string'; index++) {
+		length += packed.write(textIn(row, `${prefix}${index}`), length, 'base64')
 	}
 	const options = { maxOutputLength: maxUnpackedBytes, chunkSize: maxJsonBytes }
 	return inflateRawSync(packed.subarray(0, length), options).toString('utf8')

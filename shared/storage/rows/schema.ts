@@ -1,8 +1,10 @@
 import { Fault } from '../../fault.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
+import type { Properties } from '../table/batch.ts'
 import { histogram } from './count-histogram.ts'
-import { jsonText } from './json-text.ts'
-import { flag, integer, optionalText, rowKind, text } from './row-kind.ts'
+import { jsonText, packedText } from './json-text.ts'
+import { type IndexEntries, maxOwnIndexes } from './own-indexes.ts'
+import { type Column, flag, integer, optionalText, rowKind, text } from './row-kind.ts'
 
 // Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
 // partition, so that one transaction can change any of them together. `|` separates the parts of a key and sorts after
@@ -15,11 +17,32 @@ const content = {
 	attributes: jsonText('the attributes of the resource as JSON, without `id`, `meta`, `members` and `groups`'),
 }
 
+const entryProperty = (slot: number): string => `o${slot}`
+
+const entryProperties = Array.from({ length: maxOwnIndexes }, (_, slot) => entryProperty(slot))
+
+/** The property of a user's row that has the entry of one index. An empty text removes the entry. */
+export const withEntry = (slot: number, key: string): Properties => ({ [entryProperty(slot)]: key })
+
+/** The keys of a user's rows in the tenant's own indexes, a property for each slot. An empty text stands for none. */
+const entries: Column<IndexEntries> = {
+	stored: 'o0',
+	meaning: "the key of the user's row in the first of the tenant's own indexes; `o1` to `o4` those in the others",
+	isIn: (row) => entryProperties.some((property) => row[property] !== undefined),
+	of: (row) =>
+		entryProperties.map((property) => {
+			const value = row[property]
+			return typeof value === 'string' && value !== '' ? value : undefined
+		}),
+	properties: (values) =>
+		Object.fromEntries(values.flatMap((value, slot) => (value === undefined ? [] : [[entryProperty(slot), value]]))),
+}
+
 export const userRow = rowKind({
 	parts: ['user'],
 	key: (id) => `u|${id}`,
 	meaning: 'A user.',
-	columns: { ...content, version: text('v', 'the version: the operation that last changed the user') },
+	columns: { ...content, version: text('v', 'the version: the operation that last changed the user'), entries },
 })
 
 export const groupRow = rowKind({
@@ -39,7 +62,7 @@ export const groupRow = rowKind({
 export const resourceRows = { User: userRow, Group: groupRow } as const satisfies Record<ResourceType['name'], unknown>
 
 /** The key of a resource's own row. */
-export const resourceKey = ({ name }: ResourceType, id: string): string => resourceRows[name].key(id)
+export const resourceKey = ({ name }: Pick<ResourceType, 'name'>, id: string): string => resourceRows[name].key(id)
 
 /** The existence row of a resource sorts before the memberships of a user, which begin with the same parts. */
 export const existenceRow = rowKind({
@@ -111,7 +134,50 @@ export const feedRow = rowKind({
 		resourceType: text('rt', 'the name of the resource type'),
 		id: text('id', 'the id of the resource'),
 		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+		at: optionalText('at', 'when, by the clock of the process that made the change: RFC 3339, UTC'),
+		credential: optionalText('cred', 'the id of the credential of the request'),
+		label: optionalText('lbl', 'the label of the credential'),
+		requestId: optionalText('rq', 'the id of the request, as the log has it'),
+		client: optionalText('cl', 'the kind of the client, such as Entra or Okta'),
+		firstMembers: optionalText('add', 'of a created group: the ids of its first members, separated by blanks'),
+		before: packedText('w', 'what the change has replaced or removed, as JSON'),
+		large: optionalText('lg', 'the large change that the members came or went by'),
 	},
+})
+
+/** The number of an epoch as a part of a key. */
+export const epochPart = (epoch: number): string => epoch.toString(16).padStart(12, '0')
+
+export const epochEntryRow = rowKind({
+	parts: ['epoch', 'operation'],
+	key: (epoch, operation) => `f|${epoch}|${operation}`,
+	meaning: 'The same for a change that was made in an epoch.',
+	columns: feedRow.columns,
+})
+
+export const epochPointerRow = rowKind({
+	parts: [],
+	key: () => `e|${beforeIds}`,
+	meaning: 'Says which epoch is open.',
+	columns: {
+		open: integer('n', 'the open epoch; 0 as long as entries `c|` are written'),
+		lanes: integer('lanes', 'how many rows `e|<epoch>|<lane>` the open epoch has'),
+		first: integer('first', 'the oldest epoch that has all its entries; 0 as long as entries `c|` are kept'),
+	},
+})
+
+export const epochLaneRow = rowKind({
+	parts: ['epoch', 'lane'],
+	key: (epoch, lane) => `e|${epoch}|${lane}`,
+	meaning: 'Exists while the epoch is open. Each change touches one.',
+	columns: {},
+})
+
+export const epochEndRow = rowKind({
+	parts: ['epoch'],
+	key: (epoch) => `z|${epoch}`,
+	meaning: 'The epoch and all before it were over at the `Timestamp` of this row. Written at most once a minute.',
+	columns: {},
 })
 
 /** A large change of a group's members, by its own operation. */
@@ -135,13 +201,31 @@ export const sliceRow = rowKind({
 	parts: ['group', 'operation', 'number'],
 	key: (groupId, operation, number) => `j|gi|${groupId}|${operation}|${number}`,
 	meaning: 'A slice of a large change, at most 1,000 members. Removed when it is applied.',
-	columns: { change: jsonText('the members to add and the ids to remove, as JSON') },
+	columns: {
+		change: jsonText('the members to add and the ids to remove, as JSON'),
+		isKept: flag('keep', 'the ledger keeps the members: a row `l|` follows when they are applied'),
+	},
+})
+
+export const keptMembersRow = rowKind({
+	parts: ['operation', 'part'],
+	key: (operation, part) => `l|${operation}|${part}`,
+	meaning: 'Members that a large change, or the deletion of a group, has added or removed. Kept as long as the feed.',
+	columns: { change: packedText('w', 'the members to add and those that were removed, as JSON') },
 })
 
 export const deletedGroupRow = rowKind({
 	parts: ['group'],
 	key: (groupId) => `j|dg|${groupId}`,
 	meaning: 'A deleted group whose memberships are still being removed.',
+	columns: { operation: optionalText('op', 'the deletion, if the ledger keeps the members') },
+})
+
+/** The job of a value of a unique own index that several users have, until one of them at most has it. */
+export const sharedValueRow = rowKind({
+	parts: ['index', 'value'],
+	key: (index, value) => `j|ov|${index}|${value}`,
+	meaning: 'A value of a unique index of the tenant that several users had before the index was there.',
 	columns: {},
 })
 
@@ -162,7 +246,7 @@ export const sliceKey = ({ groupId, operation }: LargeChange, number: number | '
 const letters = { User: 'u', Group: 'g' } as const satisfies Record<ResourceType['name'], string>
 
 /** The existence row and the rows of counts tell users from groups by a letter. */
-export const letterOf = ({ name }: ResourceType): 'u' | 'g' => letters[name]
+export const letterOf = ({ name }: Pick<ResourceType, 'name'>): 'u' | 'g' => letters[name]
 
 export const countRow = rowKind({
 	parts: ['letter'],
@@ -184,8 +268,15 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+export const lastUseRow = rowKind({
+	parts: ['credential'],
+	key: (credential) => `o|u|${credential}`,
+	meaning: 'When a credential was last used. Each process writes the row at most once an hour.',
+	columns: { used: text('at', 'the time: RFC 3339, UTC') },
+})
+
 /** All rows of the count of a type. */
-export const countKeys = (type: ResourceType): string => `n|${letterOf(type)}|`
+export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
 
 /** The last part of a key. */
 export const lastPartOf = (key: string): string => key.slice(key.lastIndexOf('|') + 1)
@@ -201,23 +292,33 @@ export type KeyKind =
 	| 'latestChange'
 	| 'membersUnlocked'
 	| 'feed'
+	| 'keptMembers'
+	| 'epoch'
+	| 'epochEnd'
 	| 'count'
 	| 'index'
+	| 'credential'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
-export type JobKind = 'deletedGroup' | 'deletedUser' | 'prepared' | 'committed' | 'slice'
+export type JobKind = 'deletedGroup' | 'deletedUser' | 'sharedValue' | 'prepared' | 'committed' | 'slice'
 
 const kinds: Readonly<Record<string, KeyKind>> = {
 	u: 'user',
 	g: 'group',
 	k: 'membersUnlocked',
 	c: 'feed',
+	l: 'keptMembers',
+	f: 'feed',
+	e: 'epoch',
+	z: 'epochEnd',
 	n: 'count',
 	x: 'index',
 	y: 'index',
+	o: 'credential',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
+	'j|ov': 'sharedValue',
 	'j|gp': 'prepared',
 	'j|gm': 'committed',
 	'j|gi': 'slice',
@@ -240,7 +341,7 @@ export function kindOfKey(key: string): KeyKind {
 /** All rows of jobs. */
 export const jobKeys = 'j|'
 
-/** What the key of a job names: the user or the group, and the operation of a large change. */
+/** What the key of a job names: the user or the group, and the operation of a large change; or an index and a value. */
 export type Job = { readonly kind: JobKind; readonly id: string; readonly operation: string }
 
 /** @param key of a row of a job */

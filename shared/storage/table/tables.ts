@@ -67,6 +67,8 @@ export type Table = {
 	pages(range: Range, count?: number): AsyncGenerator<readonly Row[]>
 	/** At most `count` rows from the beginning of a range. */
 	first(range: Range, count: number): Promise<readonly Row[]>
+	/** The time by the clock of the service, in milliseconds since 1970; undefined if its answer has none. */
+	time(): Promise<number | undefined>
 	/**
 	 * Sends up to 100 operations as one transaction, once.
 	 *
@@ -247,6 +249,7 @@ function tableOf(client: Client, name: string, partitionKey: string): Table {
 			}
 			return rows.slice(0, count)
 		},
+		time: () => timeOf(client, `${name}()?$top=1&$select=RowKey`),
 		transaction: (operations) => transact(client, { name, partitionKey }, operations),
 	}
 }
@@ -263,6 +266,14 @@ async function getRow(client: Client, path: string, key: string): Promise<Row | 
 	const error = errorIn(answer)
 	if (error.code === 'ResourceNotFound') return undefined
 	throw faultOf(error, key)
+}
+
+/** RFC 9110 section 6.6.1. */
+async function timeOf(client: Client, path: string): Promise<number | undefined> {
+	const answer = await answerOf(client, { method: 'GET', path, headers: bare })
+	if (answer.status !== 200) throw faultOf(errorIn(answer))
+	const time = Date.parse(answer.headers.get('date') ?? '')
+	return Number.isNaN(time) ? undefined : time
 }
 
 /** The JSON of an answer. The message of the parser would quote the rows. */

@@ -167,6 +167,13 @@ test('a service with other settings, and a service of a deleted user', () => {
 		if (program === 'id') throw new Error('id: relay: no such user')
 		return run(program, args)
 	}
+	const withoutId = (program: string, args: readonly string[]) => {
+		if (program === 'id') throw Object.assign(new Error('spawnSync id ENOENT'), { code: 'ENOENT' })
+		return run(program, args)
+	}
+	expect(access({ config: readConfig(file), file }, { ...machine, run: withoutId })).toEqual([
+		{ code: 'C3', verdict: 'SKIP', seen: 'cannot ask the machine for the user relay' },
+	])
 	expect(access({ config: readConfig(file), file }, { ...machine, run: forgetful })).toMatchObject([
 		{
 			verdict: 'FAIL',

@@ -21,8 +21,8 @@ afterEach(async () => {
 	await lab.stop()
 })
 
-const findingFor = (more = {}, isListening = false) =>
-	agentFinding(lab.config({ admin: { port: admin.port }, ...more }), isListening, clock)
+const findingFor = (more = {}, isListening = false, canRun = true) =>
+	agentFinding(lab.config({ admin: { port: admin.port }, ...more }), { isListening, canRun }, clock)
 
 test('an agent that listens passes', async () => {
 	agent = await lab.agent()
@@ -103,6 +103,29 @@ test('with --listen and no running agent, an agent listens for a moment', async 
 		seen: expect.stringMatching(/^auth_failed: 403 Refused by the test/),
 		remedy: expect.stringContaining('has the right Listen on demo'),
 	})
+})
+
+test('with --listen and unusable files, the finding says why no agent listened', async () => {
+	expect(await findingFor({ admin: undefined }, true, false)).toEqual({
+		code: 'A3',
+		verdict: 'SKIP',
+		seen: expect.stringMatching(/^cannot ask the running agent: .*; did not listen: repair C2 first$/),
+	})
+	expect(lab.standIn.journal.count('listening')).toBe(0)
+})
+
+test('a port whose program ends connections fails, and no agent listens', async () => {
+	const server = createServer((request) => request.socket.destroy())
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	const { port } = server.address() as AddressInfo // sound: it listens on TCP
+	expect(await findingFor({ admin: { port } }, true)).toEqual({
+		code: 'A3',
+		verdict: 'FAIL',
+		seen: `no answer from 127.0.0.1:${port}: socket hang up`,
+		remedy: 'Restart the agent. If another program has this port, choose another one in admin.port.',
+	})
+	expect(lab.standIn.journal.count('listening')).toBe(0)
+	server.close()
 })
 
 test('with --listen and a running agent, no other agent listens', async () => {

@@ -10,13 +10,13 @@ const since = 'since Mon 2026-11-23 08:00:00 UTC'
 const log = 'See its log: journalctl -u rollcall-relay -n 50'
 
 /** A machine with this status of the service and this journal of the last day. */
-const machineWith = (platform: string, status: string, journal?: string) => ({
+const machineWith = (platform: string, status: string, journal?: string, older = '') => ({
 	platform,
 	folder: mkdtempSync(join(tmpdir(), 'rollcall-host-')),
-	run: (program: string) => {
+	run: (program: string, args: readonly string[]) => {
 		if (program !== 'journalctl') return status
 		if (journal === undefined) throw new Error('No permission')
-		return journal
+		return args.includes('--since=-24h') ? journal : older
 	},
 })
 
@@ -58,6 +58,15 @@ test.each([
 	expect(service(machineWith('linux', status, journal))).toEqual({ code: 'H3', ...finding })
 })
 
+test('an empty journal of the last day counts only if the journal can be read', () => {
+	const finding = (older: string) => service(machineWith('linux', active(7), '', older))
+	expect(finding('Started rollcall-relay.service.\n')).toMatchObject({
+		verdict: 'PASS',
+		seen: expect.stringMatching(/restarted 7 times, 0 of them within 24 h$/),
+	})
+	expect(finding('')).toMatchObject({ verdict: 'WARN', seen: expect.stringMatching(/restarted 7 times$/) })
+})
+
 test.each([
 	['Started', { verdict: 'PASS', seen: 'the service is running' }],
 	[
@@ -88,20 +97,32 @@ const limit = (soft: string) =>
 	`Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${soft}      4096                 files\n`
 
 test.each([
-	[limit('1024'), 16, { verdict: 'PASS', seen: '1024 open files allowed, 148 needed' }],
-	[limit('unlimited'), 256, { verdict: 'PASS', seen: 'unlimited open files allowed, 868 needed' }],
+	[limit('1024'), 16, { verdict: 'PASS', seen: '1024 open files allowed in this shell, 148 needed' }],
+	[limit('unlimited'), 256, { verdict: 'PASS', seen: 'unlimited open files allowed in this shell, 868 needed' }],
 	[
 		limit('256'),
 		64,
 		{
 			verdict: 'FAIL',
-			seen: '256 open files allowed, 292 needed',
+			seen: '256 open files allowed in this shell, 292 needed',
 			remedy: 'Raise the limit to at least 292: LimitNOFILE= in the unit, ulimit -n in a shell.',
 		},
 	],
 	[undefined, 16, { verdict: 'SKIP', seen: 'the limit of open files is unknown' }],
 ])('the limit of open files, case %#', (limits, concurrency, finding) => {
-	expect(openFiles(limits, { concurrency })).toEqual({ code: 'H4', ...finding })
+	expect(openFiles(limits, { concurrency }, machineWith('linux', 'LoadState=not-found\n'))).toEqual({
+		code: 'H4',
+		...finding,
+	})
+})
+
+test.each([
+	['524288', 'PASS', '524288 open files allowed to the service, 148 needed'],
+	['infinity', 'PASS', 'infinity open files allowed to the service, 148 needed'],
+	['64', 'FAIL', '64 open files allowed to the service, 148 needed'],
+])('the limit of an installed service counts, not the one of the shell: %s', (ofService, verdict, seen) => {
+	const machine = machineWith('linux', `LoadState=loaded\nLimitNOFILE=${ofService}\n`)
+	expect(openFiles(limit('256'), { concurrency: 16 }, machine)).toMatchObject({ code: 'H4', verdict, seen })
 })
 
 const origin = (mode: 'system' | 'pin') => ({

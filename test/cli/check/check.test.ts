@@ -71,13 +71,16 @@ const check = (...options: string[]) => rollcall(['check', url, ...options], { e
 type Shown = { readonly verdict: string; readonly name: string; readonly seen: string; readonly remedy?: string }
 
 /** The checks that did not pass, except the check of the address, which is a loopback address here. */
-async function troubles(...options: string[]): Promise<readonly string[]> {
+async function troubled(...options: string[]): Promise<readonly Shown[]> {
 	const { out, code } = await check('--json', ...options)
 	const { findings }: { findings: readonly Shown[] } = JSON.parse(out)
 	const found = findings.filter(({ name, verdict }) => verdict !== 'PASS' && name !== 'address')
 	expect(code).toBe(found.some(({ verdict }) => verdict === 'FAIL') ? 1 : 0)
-	return found.map(({ verdict, name, seen, remedy }) => `${verdict} ${name}: ${seen}: ${remedy}`)
+	return found
 }
+
+const troubles = async (...options: string[]): Promise<readonly string[]> =>
+	(await troubled(...options)).map(({ verdict, name, seen, remedy }) => `${verdict} ${name}: ${seen}: ${remedy}`)
 
 const totalOf = async (endpoint: string): Promise<number> =>
 	(await host.request('GET', `${endpoint}?count=0`)).body.totalResults
@@ -271,6 +274,28 @@ describe('rollcall check names the problem and the remedy', () => {
 		expect(await troubles('--write')).toEqual(expected.map((pattern) => expect.stringMatching(pattern)))
 	})
 
+	test.each<[string, Breach]>([
+		['500', () => ({ status: 500 })],
+		['401', () => ({ status: 401 })],
+		['a redirect', () => ({ status: 302, location: 'https://x' })],
+		['a refusal of a firewall', () => ({ status: 403, type: 'text/html', body: '<h1>' })],
+		['a page', () => ({ status: 200, type: 'text/html', body: '<h1>' })],
+		['an empty object', () => ({ status: 200, body: {} })],
+		['an empty list', () => ({ status: 200, body: listOf() })],
+	])('after Test Connection, each finding has a remedy of its own: %s to all that reads', async (_, each) => {
+		let isFirst = true
+		breach = (sent) => {
+			if (sent.method !== 'GET' || isFirst) {
+				if (sent.method === 'GET') isFirst = false
+				return undefined
+			}
+			return each(sent)
+		}
+		const remedies = (await troubled('--write')).map(({ remedy }) => remedy)
+		expect(remedies.length).toBeGreaterThan(8)
+		expect([...new Set(remedies)]).toEqual(remedies)
+	})
+
 	test('duplicates, which the check deletes again', async () => {
 		const seen = new Set<string>()
 		breach = async ({ method, path, body }) => {
@@ -359,8 +384,13 @@ describe('rollcall check on an address', () => {
 		[['check', 'ftp://host/scim/acme'], {}, 'ftp://host/scim/acme is not a URL'],
 		[['check', 'https://host/scim/acme'], {}, 'no token'],
 		[['check', 'https://host/scim/acme'], { ROLLCALL_TOKEN: 'Bearer x' }, 'ROLLCALL_TOKEN does not hold a valid token'],
+		[['check', 'https://host/scim/acme', '--token-file', '/tmp'], {}, '/tmp cannot be read: it is a folder'],
 		[['check', 'https://host/scim/acme', '--token-file', '/dev/null'], {}, '/dev/null is empty'],
-		[['check', 'https://host/scim/acme', '--token-file', '/absent'], {}, '/absent cannot be read: ENOENT.*'],
+		[
+			['check', 'https://host/scim/acme', '--token-file', '/absent'],
+			{},
+			'/absent cannot be read: there is no such file',
+		],
 	])('%j with %j is refused: %s', async (args, env, message) => {
 		const { code, out, err } = await rollcall(args, { env })
 		expect({ code, out }).toEqual({ code: 2, out: '' })

@@ -31,7 +31,7 @@ function linesOf(count: number, groupCount = 1): readonly string[] {
 	}))
 	const share = count / groupCount
 	return [
-		{ type: 'Export', format: 1, tenant: 'acme', exported: '' },
+		{ type: 'Export', format: 1, tenant: 'acme', exported: '', settings: { unknownAttributes: 'keep' } },
 		...users.map((user) => ({ type: 'User', ...user, ...dates })),
 		...groups.map((group) => ({ type: 'Group', ...group, ...dates })),
 		...groups.flatMap(({ id: group }, index) =>

@@ -77,7 +77,7 @@ describe('rollcall export', () => {
 			out: `Exported 2 users, 2 groups, 2 memberships to ${file('acme.ndjson')}\n`,
 		})
 		expect(await linesOf('acme.ndjson')).toEqual([
-			{ type: 'Export', format: 1 },
+			{ type: 'Export', format: 1, settings: { unknownAttributes: 'keep' } },
 			{ type: 'User', id: joyId, attributes: joy },
 			{ type: 'User', id: kimId, attributes: { userName: 'kim@example.com' } },
 			{ type: 'Group', id: staffId, attributes: { displayName: 'Staff' } },
@@ -238,11 +238,14 @@ describe('rollcall import', () => {
 	const header = '{"type":"Export","format":1,"tenant":"acme","exported":"2026-01-01T00:00:00Z"}'
 	const id = '01a214aa48e97000812345678901234a' as ResourceId // sound: it has the form of an id
 	test.each([
-		[`${header}\nnot JSON`, /:2 is not a line of an export: .*not valid JSON/],
-		['{"type":"Export","format":2,"tenant":"a","exported":""}', /:1 is not a line of an export: format: /],
-		[`${header}\n{"type":"Membership","group":"${id}","member":"${id}"}`, /:2 .*: group: is not the id of a Group$/],
-		[`${header}\n\n{"type":"User","id":"${id}"}`, /:3 .*: attributes: /],
-		[Buffer.from(`${header}\n{"type":"End","users":"\xfc"}`, 'latin1'), /:2 .*: The encoded data was not valid/],
+		[`${header}\nnot JSON`, /:2 is not a line of an export: it is not JSON$/],
+		[
+			'{"type":"Export","format":2,"tenant":"a","exported":""}',
+			/:1 is not a line of an export: format must be 1, not the number 2$/,
+		],
+		[`${header}\n{"type":"Membership","group":"${id}","member":"${id}"}`, /:2 .*: group is not the id of a Group$/],
+		[`${header}\n\n{"type":"User","id":"${id}"}`, /:3 .*: attributes is missing: it must be an object$/],
+		[Buffer.from(`${header}\n{"type":"End","users":"\xfc"}`, 'latin1'), /:2 .*: it is not UTF-8$/],
 		[undefined, / cannot be read: ENOENT/],
 	])('refuses %j', async (text, message) => {
 		if (text !== undefined) await writeFile(file('bad'), text)
@@ -261,5 +264,50 @@ describe('rollcall import', () => {
 			`${header}\n${JSON.stringify(user)}\n{"type":"End","users":1,"groups":0,"memberships":0}`,
 		)
 		expect((await run(`import acme ${file('bad')}`)).out).toMatch(/\nconflict in line 2, User \w+: userName/)
+	})
+})
+
+describe('the settings and schemas of a tenant', () => {
+	const id = 'urn:example:params:scim:schemas:hr:2.0:User'
+	const schema = { id, attributes: [{ name: 'level', type: 'integer' }] }
+
+	test('go with its export, so that the import makes the same tenant', async () => {
+		await writeFile(file('schema.json'), JSON.stringify(schema))
+		await run(`schema add acme ${file('schema.json')}`)
+		await run('tenant set acme --unknown-attributes reject')
+		// The level is of a time before the declaration, and the color was never declared.
+		const attributes = { ...joy, color: { hue: [1, null, 'x'] }, [id]: { level: 'high', floor: 3 } }
+		await within('acme', (store) => store.create(userType, { attributes }))
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		const imported = await run(`import globex ${file('acme.ndjson')}`)
+		expect(imported.out).toContain(`The settings are now those of the export.\nDeclared ${id}.\n`)
+		expect(imported.code).toBe(0)
+		await run(`export globex --out ${file('globex.ndjson')}`)
+		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
+		expect((await linesOf('globex.ndjson'))[0]).toMatchObject({
+			settings: { unknownAttributes: 'reject' },
+			schemas: [schema],
+		})
+		expect((await run(`import globex ${file('acme.ndjson')}`)).out).not.toMatch(/settings|Declared/)
+	})
+
+	test('stay as they are if the tenant declares another schema under the URN', async () => {
+		await writeFile(file('schema.json'), JSON.stringify(schema))
+		await run(`schema add acme ${file('schema.json')}`)
+		await run(`export acme --out ${file('acme.ndjson')}`)
+		await writeFile(file('schema.json'), JSON.stringify({ id, attributes: [{ name: 'level' }] }))
+		await run(`schema add globex ${file('schema.json')}`)
+		const { code, out } = await run(`import globex ${file('acme.ndjson')}`)
+		expect([code, out]).toEqual([
+			1,
+			expect.stringContaining(`conflict in line 1, Schema ${id}: the tenant declares it in another way`),
+		])
+	})
+
+	test('are refused if this version does not know a setting', async () => {
+		const line = { type: 'Export', format: 1, tenant: 'acme', exported: '', settings: { color: 'red' } }
+		await writeFile(file('acme.ndjson'), JSON.stringify(line))
+		const { code, err } = await run(`import globex ${file('acme.ndjson')}`)
+		expect([code, err]).toEqual([1, expect.stringContaining('error: This tenant has the setting color')])
 	})
 })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +21,13 @@ afterEach(() => rm(folder, { recursive: true }))
 const write = (tokens: unknown) => writeFile(path, JSON.stringify({ tokens }))
 const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
 
+/** A token as a host reads it, without its times. Its id is the beginning of its SHA-256. */
+const full = (value: string) => ({
+	value,
+	id: createHash('sha256').update(value).digest('hex').slice(0, 12),
+	scope: 'scim',
+})
+
 describe('tokens in a file', () => {
 	test('are the enabled and unexpired tokens of one tenant, newest first, with their times', async () => {
 		await write({
@@ -38,10 +46,10 @@ describe('tokens in a file', () => {
 			other: [{ value: 'other', created }],
 		})
 		expect(await fileSource(path, {})('demo', now)).toEqual([
-			{ value: 'newer', created: Date.UTC(2026, 0, 1, 0, 0, 1) },
-			{ value: 'plain', created: Date.UTC(2026, 0, 1) },
+			{ ...full('newer'), created: Date.UTC(2026, 0, 1, 0, 0, 1) },
+			{ ...full('plain'), created: Date.UTC(2026, 0, 1) },
 			{
-				value: 'dated',
+				...full('dated'),
 				created: Date.UTC(2026, 0, 1),
 				notBefore: Date.UTC(2026, 0, 3),
 				expires: Date.UTC(2026, 0, 4, 0, 0, 0, 500),
@@ -60,6 +68,18 @@ describe('tokens in a file', () => {
 		})
 		expect(await tokensIn(path, 'demo', now)).toEqual(['plain'])
 		expect(valuesOf(await fileSource(path, {})('demo', now))).toEqual([digest, 'plain'])
+	})
+
+	test('may have a label, and may be for reading only', async () => {
+		await write({ demo: [{ value: 'reader', created, label: 'HR application', scope: 'scim.read' }] })
+		const [token] = await fileSource(path, {})('demo', now)
+		expect(token).toEqual({
+			...full('reader'),
+			created: Date.UTC(2026, 0, 1),
+			label: 'HR application',
+			scope: 'scim.read',
+		})
+		expect(await tokensIn(path, 'demo', now)).toEqual([])
 	})
 
 	test.each(['nobody', 'constructor', '__proto__'])('do not exist for %s', async (tenant) => {

@@ -1,13 +1,15 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { keyVaultSource, type VaultOptions } from '../../../shared/auth/key-vault-source.ts'
-import { tokenVerifier } from '../../../shared/auth/tokens.ts'
+import { storedDigestOf, tokenVerifier } from '../../../shared/auth/tokens.ts'
 import { accessToken, type Fault, useKeyVault } from '../../support/key-vault.ts'
 import { type Trouble, useManagedIdentity } from '../../support/managed-identity.ts'
 
 const keyVault = useKeyVault()
 const managedIdentity = useManagedIdentity()
 const secret = 'scim-token-acme'
+/** The secret of the tokens that may only read. */
+const readSecret = 'scim-read-token-acme'
 const start = Date.UTC(2026, 0, 1)
 /** A time in seconds, as Key Vault counts it: `seconds` after the beginning of 2026. */
 const at = (seconds: number) => start / 1000 + seconds
@@ -28,7 +30,9 @@ function open(options: Partial<VaultOptions> = {}) {
 		...options,
 	})
 	const verify = tokenVerifier({ source, isTenant: async () => true, now: () => clock.time })
-	return { vault, identity, clientId, clock, source, accepts: (token: string) => verify('acme', token) }
+	const authenticate = (token: string) => verify('acme', token)
+	const accepts = async (token: string) => (await authenticate(token)) !== undefined
+	return { vault, identity, clientId, clock, source, authenticate, accepts }
 }
 
 const valuesOf = (tokens: readonly { readonly value: string }[]) => tokens.map(({ value }) => value)
@@ -40,12 +44,19 @@ describe('the tokens of a tenant in Key Vault', () => {
 		const second = vault.add(secret, { value: 'second', created: at(20) })
 		vault.add('scim-token-globex', { value: 'third', created: at(0) })
 		expect(await source('acme', start + 3600_000)).toEqual([
-			{ value: 'second', created: start + 20_000 },
-			{ value: 'first', created: start, notBefore: start + 10_000, expires: start + 7200_000 },
+			{ id: second, scope: 'scim', value: 'second', created: start + 20_000 },
+			{
+				id: first,
+				scope: 'scim',
+				value: 'first',
+				created: start,
+				notBefore: start + 10_000,
+				expires: start + 7200_000,
+			},
 		])
 		expect(vault.requests[0]).toBe(`/secrets/${secret}/versions`)
 		expect(new Set(vault.requests.slice(1))).toEqual(
-			new Set([`/secrets/${secret}/${first}`, `/secrets/${secret}/${second}`]),
+			new Set([`/secrets/${secret}/${first}`, `/secrets/${secret}/${second}`, `/secrets/${readSecret}/versions`]),
 		)
 	})
 
@@ -66,8 +77,8 @@ describe('the tokens of a tenant in Key Vault', () => {
 			vault.add(secret, { value: `token-${seconds}`, created: at(seconds) })
 		}
 		expect(valuesOf(await source('acme', start + 3600_000))).toEqual(['token-9', 'token-8', 'token-7', 'token-6'])
-		expect(vault.requests.filter((path) => path.endsWith('/versions'))).toHaveLength(5)
-		expect(vault.requests).toHaveLength(9)
+		expect(vault.requests.filter((path) => path.endsWith('/versions'))).toHaveLength(6)
+		expect(vault.requests).toHaveLength(6 + 4)
 	})
 
 	test.each<[string, Fault | undefined]>([
@@ -77,7 +88,22 @@ describe('the tokens of a tenant in Key Vault', () => {
 		const { vault, source } = open()
 		vault.faultOf = () => fault
 		expect(await source('acme', start)).toEqual([])
-		expect(vault.requests).toEqual([`/secrets/${secret}/versions`, `/secrets/${secret}/`])
+		expect(vault.requests.toSorted((a, b) => b.length - a.length)).toEqual([
+			`/secrets/${readSecret}/versions`,
+			`/secrets/${secret}/versions`,
+			`/secrets/${secret}/`,
+		])
+	})
+
+	test('that may only read are in a secret of their own, and have labels', async () => {
+		const { vault, source, authenticate } = open()
+		const full = vault.add(secret, { value: 'full', created: at(0), tags: { label: 'Entra' } })
+		for (const seconds of [1, 2, 3, 4, 5]) vault.add(readSecret, { value: `read-${seconds}`, created: at(seconds) })
+		const tokens = await source('acme', start + 3600_000)
+		expect(valuesOf(tokens).toSorted()).toEqual(['full', 'read-2', 'read-3', 'read-4', 'read-5'])
+		expect(await authenticate('full')).toEqual({ id: full, label: 'Entra', scope: 'scim' })
+		expect(await authenticate('read-5')).toEqual({ id: expect.any(String), scope: 'scim.read' })
+		expect(await authenticate('read-1')).toBeUndefined()
 	})
 
 	test.each<[string, Fault]>([
@@ -144,7 +170,8 @@ describe('an outage', () => {
 		vault.add(secret, { value: 'good', created: at(0) })
 		vault.faultOf = () => fault
 		await expect(accepts('good')).rejects.toMatchObject({ status: 503, headers: { 'Retry-After': '2' } })
-		expect(vault.requests).toHaveLength(attempts)
+		// Both secrets of the tenant are listed.
+		expect(vault.requests).toHaveLength(2 * attempts)
 		vault.faultOf = () => undefined
 		clock.time += 5000
 		expect(await accepts('good')).toBe(true)
@@ -228,8 +255,8 @@ describe('the managed identity', () => {
 	test('is asked once for an access token for the vault, by its client id', async () => {
 		const { vault, identity, clientId, source } = open()
 		vault.add(secret, { value: 'good', created: at(0) })
-		await source('acme', start)
 		expect(valuesOf(await source('acme', start))).toEqual(['good'])
+		expect(valuesOf(await source('acme', start))).toEqual([storedDigestOf('good')])
 		expect(identity.requests).toEqual([`${clientId} https://vault.azure.net`])
 	})
 

@@ -17,6 +17,8 @@ const start = Date.UTC(2026, 0, 1)
 /** A token that was created `hours` after the beginning of 2026. */
 const token = (value: string, hours = 0, dates: Pick<Token, 'notBefore' | 'expires'> = {}): Token => ({
 	value,
+	id: `id of ${value}`,
+	scope: 'scim',
 	created: start + hours * hour,
 	...dates,
 })
@@ -34,13 +36,14 @@ function open(tenants: Record<string, readonly Token[]> = { acme: [token('secret
 	}
 	const isTenant = async (name: string) => stored.has(name)
 	const verify = tokenVerifier({ source, isTenant, now: () => state.time })
-	const accepts = async (tenant: string, value: string) => {
-		const isAccepted = await verify(tenant, value)
+	const authenticate = async (tenant: string, value: string) => {
+		const credential = await verify(tenant, value)
 		// Lets work in the background end, unless the test holds the source.
 		await turn()
-		return isAccepted
+		return credential
 	}
-	return { state, stored, asked, accepts }
+	const accepts = async (tenant: string, value: string) => (await authenticate(tenant, value)) !== undefined
+	return { state, stored, asked, authenticate, accepts }
 }
 
 /** Holds the answers of the source until the test releases them. */
@@ -83,6 +86,14 @@ describe('a token', () => {
 		])
 	})
 
+	test('is answered as the credential that it is, without its value', async () => {
+		const labelled = { ...token('two', 1), label: 'HR application' }
+		const { authenticate } = open({ acme: [token('one'), labelled] })
+		expect(await authenticate('acme', 'one')).toEqual({ id: 'id of one', scope: 'scim' })
+		expect(await authenticate('acme', 'two')).toEqual({ id: 'id of two', label: 'HR application', scope: 'scim' })
+		expect(await authenticate('acme', 'three')).toBeUndefined()
+	})
+
 	test('is valid from its first to its last millisecond, without another read', async () => {
 		const from = start + 48 * hour + 900
 		const { accepts, state, asked } = open({
@@ -105,6 +116,15 @@ describe('a token', () => {
 		const accepted = []
 		for (const { value } of [...usual, ...coming, expired]) if (await accepts('acme', value)) accepted.push(value)
 		expect(accepted).toEqual(['usual-2', 'usual-5', 'usual-4', 'usual-3'])
+	})
+
+	test('that may only read takes the place of no other token', async () => {
+		const usual = [1, 2, 3, 4].map((hours) => token(`usual-${hours}`, hours))
+		const reads = [5, 6, 7, 8, 9].map((hours) => ({ ...token(`read-${hours}`, hours), scope: 'scim.read' as const }))
+		const { accepts } = open({ acme: [...reads, ...usual] })
+		const accepted = []
+		for (const { value } of [...usual, ...reads]) if (await accepts('acme', value)) accepted.push(value)
+		expect(accepted).toEqual([...usual, ...reads.slice(1)].map(({ value }) => value))
 	})
 
 	test('that becomes valid replaces the oldest of four', async () => {

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { attributesOf, complex, string } from '../../../shared/scim/attribute.ts'
 import { defaultSelection, type Projection, parseSelection, project, selects } from '../../../shared/scim/projection.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
-import { groupType, type ResourceType, resourceTypes, userType } from '../../../shared/scim/resource-type.ts'
+import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
 import { isObject } from '../../../shared/scim/value.ts'
 
 const enterprise = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'
@@ -28,8 +28,10 @@ const rest = {
 const groups = [{ value: 'e9e30dba', display: 'Tour Guides' }]
 const babs: Projection = { ...identity, groups, ...rest }
 
-const select = (parameters: Parameters<typeof parseSelection>[0], types = resourceTypes) =>
-	parseSelection(parameters, types)
+const select = (
+	parameters: Parameters<typeof parseSelection>[0],
+	types: readonly ResourceType[] = [userType, groupType],
+) => parseSelection(parameters, types)
 
 test('without a selection all default attributes are returned, in order', () => {
 	expect(project(babs, userType)).toEqual({ ...identity, ...rest })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { groupType, resourceTypes, type Schema, userType } from '../../../shared/scim/resource-type.ts'
+import { groupType, type Schema, userType } from '../../../shared/scim/resource-type.ts'
 import {
 	type AttributeDocument,
 	resourceTypeDocument,
@@ -10,7 +10,7 @@ import {
 const baseUrl = 'https://rollcall.example/scim/contoso'
 const enterprise = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'
 
-const documents = resourceTypes
+const documents = [userType, groupType]
 	.flatMap((type): readonly Schema[] => [type.schema, ...type.extensions])
 	.map((schema) => schemaDocument(schema, baseUrl))
 

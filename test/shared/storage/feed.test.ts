@@ -19,7 +19,7 @@ async function newFixture() {
 	const connect = (around: (send: Send) => Send) =>
 		connectTables({ connectionString }, { intercept: () => around(send), pause: async () => {} })
 	const open = (around: (send: Send) => Send = (each) => each): ResourceStore =>
-		openDirectory({ tables: connect(around), tenant, ids, now, random: () => 1 })
+		openDirectory({ tables: connect(around), tenant, ids, now, random: () => 1, feed: 'operations' })
 	await connect((each) => each).createTable(tenant.table)
 	let others = 0
 	return {
@@ -39,9 +39,9 @@ function newReader(store: ResourceStore) {
 	let reading = Promise.resolve()
 	const readToEnd = async (): Promise<void> => {
 		for (let isOver = false; !isOver; ) {
-			const page = await store.changes(operations.at(-1) ?? '', 3)
-			operations = [...operations, ...page.map(({ operation }) => operation)]
-			isOver = page.length === 0
+			const { changes } = await store.changes(operations.at(-1) ?? '', 3)
+			operations = [...operations, ...changes.map(({ operation }) => operation)]
+			isOver = changes.length === 0
 		}
 	}
 	return {
@@ -115,6 +115,6 @@ test('the feed leaves out refused changes and has the changes after them', async
 	const last = await fixture.createOther()
 	fixture.pass(61 * second)
 	expect(await allOperations(fixture.store)).toEqual([first.version, last.version])
-	expect(await fixture.store.changes('', 1)).toMatchObject([{ operation: first.version }])
-	expect(await fixture.store.changes(first.version, 1)).toMatchObject([{ operation: last.version }])
+	expect(await fixture.store.changes('', 1)).toMatchObject({ changes: [{ operation: first.version }] })
+	expect(await fixture.store.changes(first.version, 1)).toMatchObject({ changes: [{ operation: last.version }] })
 })

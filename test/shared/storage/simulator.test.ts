@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { connectTables } from '../../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../../shared/storage/table-store.ts'
+import { testFeed } from '../../support/feed.ts'
 import { sequenceOfIds } from '../../support/sequence.ts'
 import { connectionString, type SimulatorOptions, simulateTableService } from '../../support/simulator/table-service.ts'
 import { describeResourceStore } from './resource-store.contract.ts'
@@ -12,7 +13,7 @@ const open = (options: SimulatorOptions) => async () => {
 	const tables = connectTables({ connectionString }, { intercept: () => service.send, pause: async () => {} })
 	const tenant = { name: 'acme', table: `t${ids('Operation')}` }
 	await tables.createTable(tenant.table)
-	return openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random })
+	return openDirectory({ tables, tenant, ids, now: Date.now, random: Math.random, feed: testFeed })
 }
 
 describe('on the simulator,', () => describeResourceStore(open({})))

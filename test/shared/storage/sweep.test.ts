@@ -15,7 +15,7 @@ const minute = 60_000
 const day = 24 * 60 * minute
 
 async function newFixture() {
-	const directory = await newDirectory(simulateTableService({ isInterleaved: true }))
+	const directory = await newDirectory(simulateTableService({ isInterleaved: true }), { feed: 'operations' })
 	const users: StoredResource[] = []
 	for (let index = 0; index < 50; index++) {
 		users.push(await directory.store.create(userType, { attributes: { userName: `user${index}` } }))
@@ -167,7 +167,7 @@ describe('a sweep', () => {
 		const { tables, tenant, ids } = directory
 		const sweptAfter = (days: number) =>
 			sweep({
-				...{ tables, tenant, ids, random: () => 1, keepFeedFor: 7 * day },
+				...{ tables, tenant, ids, random: () => 1, keepFeedFor: 7 * day, feed: 'operations' },
 				now: () => Date.now() + days * day + minute,
 			})
 		expect(await sweptAfter(6)).toMatchObject({ feedEntriesRemoved: 0 })
@@ -192,12 +192,19 @@ describe('a sweep', () => {
 		const inAMonth = () => Date.now() + 31 * day
 		const ids = idGenerator(inAMonth, (digits) => 'f'.repeat(digits))
 		const { tables, tenant } = directory
-		const storeThen = openDirectory({ tables, tenant, ids, now: () => inAMonth() + 2 * minute, random: () => 1 })
+		const storeThen = openDirectory({
+			tables,
+			tenant,
+			ids,
+			now: () => inAMonth() + 2 * minute,
+			random: () => 1,
+			feed: 'operations',
+		})
 		const { version } = await storeThen.create(userType, { attributes: { userName: 'new' } })
 		expect(await directory.sweep(31 * day)).toMatchObject({ feedEntriesRemoved: 79 })
-		expect(await storeThen.changes(newestOld?.slice(2) ?? '', 10)).toMatchObject([
-			{ operation: version, kind: 'create' },
-		])
+		expect(await storeThen.changes(newestOld?.slice(2) ?? '', 10)).toMatchObject({
+			changes: [{ operation: version, kind: 'create' }],
+		})
 	})
 
 	test('reports what it could not finish, and goes on with the rest', async () => {

@@ -7,7 +7,13 @@ import { insert, merge, type Operation, remove } from '../../../shared/storage/t
 import { connectTables, etagOf, type Row, type Send, type Table } from '../../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../../shared/storage/table-store.ts'
 import { advanceFormat } from '../../../shared/tenants/advance-format.ts'
-import { type FormatStep, type Formats, type TenantFormat, writtenFormat } from '../../../shared/tenants/format.ts'
+import {
+	type FormatStep,
+	type Formats,
+	feedOf,
+	type TenantFormat,
+	writtenFormat,
+} from '../../../shared/tenants/format.ts'
 import { openTenants } from '../../../shared/tenants/tenants.ts'
 import { violationsIn } from '../../support/audit.ts'
 import { withFaults } from '../../support/faults.ts'
@@ -135,7 +141,14 @@ function openApp({ service, clock }: World, around: (send: Send) => Send = (send
 			if (tenant === undefined) throw new Error('it is there')
 			const format = writtenFormat(tenant.format)
 			const written = { ...tables, table: (name: string, key: string) => writing(tables.table(name, key), format) }
-			return openDirectory({ tables: written, tenant, ids: uniqueIds, now, random: () => 1 })
+			return openDirectory({
+				tables: written,
+				tenant,
+				ids: uniqueIds,
+				now,
+				random: () => 1,
+				feed: feedOf(tenant.format),
+			})
 		},
 		async sweep({ time = 1e6, formats = newFormats, ahead = 0 }: Sweep = {}): Promise<TenantFormat | undefined> {
 			const [tenant] = await tenants.listTenants()

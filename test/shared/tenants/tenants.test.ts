@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { startAzurite } from '../../../local/azurite.ts'
 import { connectTables, type TableRequest } from '../../../shared/storage/table/tables.ts'
-import { openTenants, parseTenantName, type TenantSettings } from '../../../shared/tenants/tenants.ts'
+import type { StoredSettings } from '../../../shared/tenants/settings.ts'
+import { openTenants, parseTenantName } from '../../../shared/tenants/tenants.ts'
 import { useAzurite } from '../../support/azurite.ts'
 import { type Fate, withFaults } from '../../support/faults.ts'
 import { createMeter } from '../../support/meter.ts'
@@ -57,10 +58,12 @@ describe('tenants', () => {
 				name: 'acme',
 				mode: 'relay',
 				table: expect.stringMatching(/^t[0-9a-f]{32}$/),
-				settings,
+				settings: { history: 'full', ...settings },
 				cursorKey: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
 				created: '2026-01-01T00:00:00.000Z',
 				format: { number: 1, stage: 'complete', since: 0, position: '' },
+				schemas: [],
+				indexes: [],
 			})
 			expect(await tenants.getTenant('acme')).toEqual(created)
 			expect(await open({ connectionString }).tenants.getTenant('acme')).toEqual(created)
@@ -109,7 +112,7 @@ describe('tenants', () => {
 	test('settings are revised as they are stored, also where another came first or the answer was lost', async () => {
 		const name = 'revised'
 		await open().tenants.createTenant({ name, mode: 'relay', settings: { count: 1 } })
-		const counted = ({ count }: TenantSettings) => ({ count: Number(count) + 1 })
+		const counted = ({ count }: StoredSettings) => ({ count: Number(count) + 1 })
 		const { tenants } = open()
 		await tenants.getTenant(name)
 		expect(await tenants.updateSettings(name, counted)).toMatchObject({ name, mode: 'relay', settings: { count: 2 } })

@@ -15,6 +15,10 @@ if (args.join(' ').startsWith('account get-access-token --output json --resource
 	const accessToken = JSON.parse(process.env.AZ_TOKENS)[valueAfter('--resource')]
 	if (accessToken === undefined) fail(`no token for ${valueAfter('--resource')}`)
 	process.stdout.write(JSON.stringify({ accessToken, expires_on: Math.floor(Date.now() / 1000) + 3600 }))
+} else if (args.join(' ') === 'account get-access-token --resource-type ms-graph --output json') {
+	const accessToken = JSON.parse(process.env.AZ_TOKENS)['ms-graph']
+	if (accessToken === undefined) fail('no token for ms-graph')
+	process.stdout.write(JSON.stringify({ accessToken, expires_on: Math.floor(Date.now() / 1000) + 3600 }))
 } else if (args.join(' ') === expectedShow()) {
 	if (valueAfter('--resource-group') !== 'rollcall')
 		fail(`(ResourceGroupNotFound) Resource group '${valueAfter('--resource-group')}' could not be found.`)

@@ -9,21 +9,41 @@ export type ScaledClock = Clock & {
 	wake(isCorrected: boolean): void
 }
 
+/** Real milliseconds between two looks at the time, and the most that one look may add. */
+const tick = 2
+const longestTick = 6
+
+let passed = 0
+let lookedAt = performance.now()
+
+/**
+ * Real milliseconds in which this process could work. Other programs on a busy machine may stop it for a while. That while
+ * does not count, or a request would seem to have waited for minutes.
+ */
+function working(): number {
+	const now = performance.now()
+	passed += Math.min(now - lookedAt, longestTick)
+	lookedAt = now
+	return passed
+}
+setInterval(working, tick).unref()
+
 type Timer = { due: number; readonly run: () => void; timer: NodeJS.Timeout | undefined }
 
-/** A clock that runs `factor` times as fast as real time. */
+/** A clock that runs `factor` times as fast as the time in which this process can work. */
 export function scaledClock(factor: number, start = Date.now()): ScaledClock {
-	const origin = performance.now()
+	const origin = working()
 	const waiting = new Set<Timer>()
 	let ahead = 0
 	let suspendedAt: number | undefined
-	const running = () => start + ahead + (performance.now() - origin) * factor
+	const running = () => start + ahead + (working() - origin) * factor
 	const now = () => suspendedAt ?? running()
 	const set = (entry: Timer) => {
 		clearTimeout(entry.timer)
 		if (suspendedAt !== undefined) return
 		entry.timer = setTimeout(
 			() => {
+				if (now() < entry.due) return set(entry)
 				waiting.delete(entry)
 				entry.run()
 			},

@@ -4,7 +4,7 @@ import { type BatchOperation, type Keys, readBatch, target } from './batch.ts'
 import { checkKey, checkSize, type Entity, readEntity, ServiceRefusal } from './entity.ts'
 import { type OrderedMap, orderedMap } from './ordered-map.ts'
 
-type StoredEntity = { readonly entity: Entity; readonly etag: string }
+type StoredEntity = { readonly entity: Entity; readonly etag: string; readonly time: string }
 
 /** One table: its partitions by key. */
 type TableRows = Map<string, OrderedMap<StoredEntity>>
@@ -29,6 +29,10 @@ export type SimulatorOptions = {
 	readonly shares?: Partial<Shares>
 	/** Requests under way overtake each other. */
 	readonly isInterleaved?: boolean
+	/** The clock of the service, in milliseconds since 1970; the machine's if left out. */
+	readonly now?: () => number
+	/** Of several operations of a transaction that fail, any one is named. Otherwise the first one is. */
+	readonly isAnyNamed?: boolean
 }
 
 /** A table service inside this process. It enforces the limits of the real service; Azurite lacks most of them. */
@@ -53,7 +57,7 @@ const sparedAfter = 150
 
 /** Simulates what our client uses of the table service, and refuses any other request. */
 export function simulateTableService(options: SimulatorOptions = {}): TableService {
-	const { seed = 1, shares = {}, isInterleaved = false } = options
+	const { seed = 1, shares = {}, isInterleaved = false, now = Date.now, isAnyNamed = false } = options
 	const random = randomFrom(seed)
 	const tables = new Map<string, TableRows>()
 	const late: (() => void)[] = []
@@ -89,7 +93,11 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 		return partition
 	}
 
-	const nextEtag = (): string => `W/"datetime'${(++version).toString(16).padStart(12, '0')}'"`
+	const stored = (entity: Entity): StoredEntity => ({
+		entity,
+		etag: `W/"datetime'${(++version).toString(16).padStart(12, '0')}'"`,
+		time: new Date(now()).toISOString(),
+	})
 
 	function respond(request: TableRequest): TableResponse {
 		const { method, path, headers, body = '' } = request
@@ -115,9 +123,9 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 	}
 
 	function get(table: string, { partitionKey, rowKey }: Keys): TableResponse {
-		const stored = rowsOf(table).get(partitionKey)?.get(rowKey)
-		if (stored === undefined) throw new ServiceRefusal(404, 'ResourceNotFound')
-		return answer(200, JSON.stringify(answeredEntity({ partitionKey, rowKey }, stored.entity)), { etag: stored.etag })
+		const found = rowsOf(table).get(partitionKey)?.get(rowKey)
+		if (found === undefined) throw new ServiceRefusal(404, 'ResourceNotFound')
+		return answer(200, JSON.stringify(answeredEntity({ partitionKey, rowKey }, found)), { etag: found.etag })
 	}
 
 	function list(table: string, query: URLSearchParams, isAnnotated: boolean): TableResponse {
@@ -136,11 +144,11 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 			for (const rowKey of partition?.keysFrom(from) ?? []) {
 				if (range !== undefined && rowKey >= range.to) break
 				if (value.length >= size) return page(value, { partitionKey, rowKey })
-				const stored = partition?.get(rowKey)
-				if (stored === undefined || !(range?.where ?? []).every((each) => holds(stored.entity, each))) continue
+				const found = partition?.get(rowKey)
+				if (found === undefined || !(range?.where ?? []).every((each) => holds(found.entity, each))) continue
 				value.push({
-					...(isAnnotated && { 'odata.etag': stored.etag }),
-					...answeredEntity({ partitionKey, rowKey }, stored.entity, select),
+					...(isAnnotated && { 'odata.etag': found.etag }),
+					...answeredEntity({ partitionKey, rowKey }, found, select),
 				})
 			}
 		}
@@ -154,7 +162,9 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 			const writes: (() => void)[] = []
 			const rowKeys = new Set<string>()
 			const partitions = new Set<string>()
-			for (const operation of operations) {
+			const failing = isAnyNamed ? failingOf(operations) : []
+			if (failing.length > 1) index = failing[Math.floor(random() * failing.length)] ?? 0
+			for (const operation of operations.slice(index)) {
 				const { keys, write } = prepare(operation)
 				if (rowKeys.size === rowKeys.add(keys.rowKey).size) throw new ServiceRefusal(400, 'InvalidDuplicateRow')
 				if (partitions.add(`${operation.table}/${keys.partitionKey}`).size > 1)
@@ -178,27 +188,45 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 			const { partitionKey, rowKey, entity } = readEntity(json)
 			const partition = partitionOf(table, partitionKey)
 			if (partition.get(rowKey) !== undefined) throw new ServiceRefusal(409, 'EntityAlreadyExists')
-			return { keys: { partitionKey, rowKey }, write: () => partition.set(rowKey, { entity, etag: nextEtag() }) }
+			return { keys: { partitionKey, rowKey }, write: () => partition.set(rowKey, stored(entity)) }
 		}
 		if (keys === undefined) throw new ServiceRefusal(400, 'InvalidInput')
 		const { partitionKey, rowKey } = keys
 		checkKey(rowKey)
 		const partition = partitionOf(table, partitionKey)
-		const stored = partition.get(rowKey)
-		if (ifMatch !== undefined && stored === undefined) throw new ServiceRefusal(404, 'ResourceNotFound')
-		if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== stored?.etag)
+		const before = partition.get(rowKey)
+		if (ifMatch !== undefined && before === undefined) throw new ServiceRefusal(404, 'ResourceNotFound')
+		if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== before?.etag)
 			throw new ServiceRefusal(412, 'UpdateConditionNotSatisfied')
 		if (method === 'DELETE') {
 			if (ifMatch === undefined) throw new ServiceRefusal(400, 'MissingRequiredHeader')
 			return { keys, write: () => partition.delete(rowKey) }
 		}
 		const { entity } = readEntity(json)
-		const next = method === 'MERGE' && stored !== undefined ? merged(stored.entity, entity) : entity
+		const next = method === 'MERGE' && before !== undefined ? merged(before.entity, entity) : entity
 		checkSize({ partitionKey, rowKey, entity: next })
-		return { keys, write: () => partition.set(rowKey, { entity: next, etag: nextEtag() }) }
+		return { keys, write: () => partition.set(rowKey, stored(next)) }
 	}
 
+	/** The operations that fail by themselves. */
+	const failingOf = (operations: readonly BatchOperation[]): readonly number[] =>
+		operations.flatMap((operation, place) => {
+			try {
+				prepare(operation)
+				return []
+			} catch (error) {
+				if (!(error instanceof ServiceRefusal)) throw error
+				return [place]
+			}
+		})
+
 	function serve(request: TableRequest): TableResponse {
+		const { headers, ...response } = answerTo(request)
+		const date = new Date(now()).toUTCString()
+		return { ...response, headers: { get: (name) => (name.toLowerCase() === 'date' ? date : headers.get(name)) } }
+	}
+
+	function answerTo(request: TableRequest): TableResponse {
 		try {
 			return respond(request)
 		} catch (error) {
@@ -228,7 +256,7 @@ export function simulateTableService(options: SimulatorOptions = {}): TableServi
 		},
 		load(table, { partitionKey, rowKey }, properties) {
 			if (!isWithoutBinaries(properties)) throw new TypeError(`${rowKey} has binary properties, which cannot be loaded`)
-			partitionOf(table, partitionKey).set(rowKey, { entity: { properties, binary: noBinary }, etag: nextEtag() })
+			partitionOf(table, partitionKey).set(rowKey, stored({ properties, binary: noBinary }))
 		},
 		size: (table) => [...rowsOf(table).values()].reduce((total, { size }) => total + size, 0),
 	}
@@ -262,8 +290,9 @@ function refusal({ status, code }: ServiceRefusal, index?: number): TableRespons
 }
 
 /** The JSON of an entity in an answer. Like the real service, it has null for a selected property that is absent. */
-function answeredEntity({ partitionKey, rowKey }: Keys, { properties }: Entity, select?: readonly string[]) {
-	const all: Readonly<Record<string, unknown>> = { PartitionKey: partitionKey, RowKey: rowKey, ...properties }
+function answeredEntity({ partitionKey, rowKey }: Keys, { entity, time }: StoredEntity, select?: readonly string[]) {
+	const keys = { PartitionKey: partitionKey, RowKey: rowKey, Timestamp: time }
+	const all: Readonly<Record<string, unknown>> = { ...keys, ...entity.properties }
 	if (select === undefined) return all
 	return Object.fromEntries(select.map((name) => [name, all[name] ?? null]))
 }

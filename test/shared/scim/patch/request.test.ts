@@ -59,42 +59,50 @@ describe('a PATCH message', () => {
 	})
 
 	it.each([
-		['a string', 'PATCH', '400 invalidSyntax: the body must be an object'],
-		['nothing', null, '400 invalidSyntax: the body must be an object'],
-		['a list', [], '400 invalidSyntax: the body must be an object'],
-		['no Operations', { schemas: [urn.patchOp] }, '400 invalidSyntax: Operations must be an array'],
-		['Operations that are an object', { Operations: {} }, '400 invalidSyntax: Operations must be an array'],
+		['a string', 'PATCH', '400 invalidSyntax: the body must be an object, not the string "PATCH"'],
+		['nothing', null, '400 invalidSyntax: the body must be an object, not null'],
+		['a list', [], '400 invalidSyntax: the body must be an object, not a list'],
+		['no Operations', { schemas: [urn.patchOp] }, '400 invalidSyntax: Operations is missing: it must be a list'],
+		[
+			'Operations that are an object',
+			{ Operations: {} },
+			'400 invalidSyntax: Operations must be a list, not an object',
+		],
 		[
 			'another schema',
 			{ schemas: [urn.user], Operations: [{ op: 'remove', path: 'title' }] },
-			`400 invalidSyntax: schemas must have ${urn.patchOp}`,
+			`400 invalidSyntax: schemas must have ${urn.patchOp}, not "${urn.user}"`,
 		],
-		['no operation', message(), '400 invalidSyntax: Operations must have an operation'],
+		['no operation', message(), '400 invalidSyntax: Operations is an empty list: it must have an operation'],
 		[
 			'schemas in a string',
 			{ schemas: urn.patchOp, Operations: [{ op: 'remove', path: 'title' }] },
-			'400 invalidSyntax: schemas must be an array',
+			'400 invalidSyntax: schemas must be a list, not a string',
 		],
 		[
 			'an operation that is null',
 			message({ op: 'remove', path: 'title' }, null),
-			'400 invalidSyntax: Operations[1] must be an object',
+			'400 invalidSyntax: Operations[1] must be an object, not null',
 		],
-		['no op', message({ path: 'title' }), '400 invalidSyntax: Operations[0].op must be add, replace or remove'],
+		[
+			'no op',
+			message({ path: 'title' }),
+			'400 invalidSyntax: Operations[0].op is missing: it must be add, replace or remove',
+		],
 		[
 			'another op',
 			message({ op: 'move', path: 'title' }),
-			'400 invalidSyntax: Operations[0].op must be add, replace or remove',
+			'400 invalidSyntax: Operations[0].op must be add, replace or remove, not the string "move"',
 		],
 		[
 			'an op that is a number',
 			message({ op: 1, path: 'title' }),
-			'400 invalidSyntax: Operations[0].op must be add, replace or remove',
+			'400 invalidSyntax: Operations[0].op must be add, replace or remove, not the number 1',
 		],
 		[
 			'a path that is a number',
 			message({ op: 'add', path: 1, value: 1 }),
-			'400 invalidSyntax: Operations[0].path must be a string',
+			'400 invalidSyntax: Operations[0].path must be a string, not the number 1',
 		],
 		[
 			'an add without a value',

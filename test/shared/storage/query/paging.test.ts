@@ -6,6 +6,7 @@ import type { Page, QueryResult } from '../../../../shared/storage/query/page.ts
 import type { ResourceStore } from '../../../../shared/storage/resource-store.ts'
 import { connectTables } from '../../../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../../../shared/storage/table-store.ts'
+import { testFeed } from '../../../support/feed.ts'
 import { createMeter, type Meter } from '../../../support/meter.ts'
 import { sequenceOfIds } from '../../../support/sequence.ts'
 import { connectionString, simulateTableService } from '../../../support/simulator/table-service.ts'
@@ -22,7 +23,7 @@ beforeEach(async () => {
 	const tables = connectTables({ connectionString }, { intercept: () => meter.intercept(send) })
 	const tenant = { name: 'acme', table: `t${ids('Operation')}` }
 	await tables.createTable(tenant.table)
-	const options = { tables, tenant, ids, now: Date.now, random: Math.random }
+	const options = { tables, tenant, ids, now: Date.now, random: Math.random, feed: testFeed }
 	store = openDirectory(options)
 	limited = openDirectory({ ...options, scanLimit: 1000 })
 })

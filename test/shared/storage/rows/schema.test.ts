@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { groupType, userType } from '../../../../shared/scim/resource-type.ts'
 import { columnsOf } from '../../../../shared/storage/rows/columns.ts'
-import { groupReferenceRow, indexesOf, userCopyRow } from '../../../../shared/storage/rows/indexes.ts'
+import { groupReferenceRow, indexesOf, ownCopyRow, userCopyRow } from '../../../../shared/storage/rows/indexes.ts'
 import * as schema from '../../../../shared/storage/rows/schema.ts'
 import { kindOfKey } from '../../../../shared/storage/rows/schema.ts'
 
@@ -46,6 +46,8 @@ function tableOfRows(): string {
 	const lines: readonly Line[] = [
 		...kinds.flatMap(([name, kind]) => [...linesOf(kind), ...(name === 'userRow' ? searched : [])]),
 		...indexes,
+		[`\`${ownCopyRow.pattern}\``, ownCopyRow.meaning],
+		propertyOf(ownCopyRow.columns.isShared),
 		propertyOf({ ...isReference, meaning: `in the index rows of a user: ${isReference.meaning}` }),
 	]
 	const text = ([name, meaning]: Line) => `| ${name.replaceAll('|', '\\|')} | ${meaning.replaceAll('|', '\\|')} |`
@@ -74,6 +76,7 @@ describe('the kinds of rows', () => {
 	test.each([
 		['u|1', 'user'],
 		['g|1', 'group'],
+		['o|u|1', 'credential'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
 		['r|1|!2', 'pendingMembership'],
@@ -85,8 +88,11 @@ describe('the kinds of rows', () => {
 		['n|u|+1', 'count'],
 		['x|un|ann', 'index'],
 		['y|em|ann@example.com|1', 'index'],
+		['y|o1|17|1', 'index'],
+		['y|o1|17|', 'index'],
 		['j|dg|1', 'deletedGroup'],
 		['j|du|1', 'deletedUser'],
+		['j|ov|o1|ann', 'sharedValue'],
 		['j|gp|1|2', 'prepared'],
 		['j|gm|1|2', 'committed'],
 		['j|gi|1|2|000003', 'slice'],

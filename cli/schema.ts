@@ -1,0 +1,224 @@
+import { readFile } from 'node:fs/promises'
+import { ScimError } from '../shared/scim/error.ts'
+import { type OwnSchema, parseOwnSchemas, requireTogether, typeNameOf, typesWith } from '../shared/scim/own-schema.ts'
+import { type ResourceTypes, sameUrn, typeNames } from '../shared/scim/resource-type.ts'
+import { mismatchesIn } from '../shared/scim/schema-check.ts'
+import { urn } from '../shared/scim/urn.ts'
+import { schemasOf } from '../shared/tenants/resource-types.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
+import type { TargetCommand } from './command.ts'
+import { Failure } from './failure.ts'
+import { narrowings } from './narrowings.ts'
+import { table } from './table.ts'
+import type { DeploymentTarget } from './target.ts'
+import { storeTenantNamed } from './tenant.ts'
+import { pagesOf } from './transfer/export.ts'
+import { withProgress } from './transfer/progress.ts'
+
+/** Declares schemas of a tenant, in place of earlier ones with the same URN. */
+export const addSchema: TargetCommand =
+	({ args: [name = '', file = ''], values: { enforce = false } }) =>
+	async (target) => {
+		await storeTenantNamed(target, name)
+		const declared = enforced(await schemasIn(file), enforce)
+		let before: readonly OwnSchema[] = []
+		const tenant = await explained(() =>
+			target.tenants.updateSchemas(name, (schemas) => {
+				before = schemas
+				return withSchemas(schemas, declared)
+			}),
+		)
+		if (tenant === 'absent') throw gone(target, name)
+		const narrowed = declared.flatMap((schema) =>
+			narrowings(
+				before.find(({ id }) => sameUrn(id, schema.id)),
+				schema,
+			),
+		)
+		return {
+			text: [
+				...declared.map((schema) => `Declared ${schema.id}: ${inWords(schema)}.`),
+				'All apps follow within a minute.',
+				...narrowed,
+				...(narrowed.length === 0 ? [] : ['What is stored stays as it is.', checkHint(target, name)]),
+			].join('\n'),
+			json: { name, declared: declared.map(({ id }) => id), narrowed },
+		}
+	}
+
+const checkHint = (target: DeploymentTarget, name: string): string =>
+	`To compare it with the schemas: ${target.commandLine(`schema check ${name}`)}`
+
+export const listSchemas: TargetCommand =
+	({ args: [name = ''] }) =>
+	async (target) => {
+		const schemas = schemasOf(await storeTenantNamed(target, name))
+		return {
+			text:
+				schemas.length === 0
+					? `The tenant ${name} has no schema of its own.`
+					: table([
+							['URN', 'RESOURCES', 'ATTRIBUTES'],
+							...schemas.map((schema) => [schema.id, resourcesOf(schema), String(schema.attributes.length)]),
+						]),
+			json: schemas.map((schema) => ({
+				id: schema.id,
+				resourceType: typeNameOf(schema),
+				attributes: schema.attributes.map((attribute) => attribute.name),
+			})),
+		}
+	}
+
+export const showSchema: TargetCommand =
+	({ args: [name = '', id = ''] }) =>
+	async (target) => {
+		const schema = schemasOf(await storeTenantNamed(target, name)).find((each) => sameUrn(each.id, id))
+		if (schema === undefined) throw noSchema(target, name, id)
+		const document = { schemas: [urn.schema], ...schema }
+		return { text: JSON.stringify(document, null, 2), json: document }
+	}
+
+export const removeSchema: TargetCommand =
+	({ args: [name = '', id = ''] }) =>
+	async (target) => {
+		await storeTenantNamed(target, name)
+		let removed: OwnSchema | undefined
+		const tenant = await target.tenants.updateSchemas(name, (schemas) => {
+			removed = schemas.find((schema) => sameUrn(schema.id, id))
+			return schemas.filter((schema) => schema !== removed)
+		})
+		if (tenant === 'absent') throw gone(target, name)
+		if (removed === undefined) throw noSchema(target, name, id)
+		const left = 'What is stored stays as it is, and is back when the schema is declared again.'
+		return { text: `Removed ${removed.id}: ${inWords(removed)}.\n${left}`, json: { name, removed: removed.id } }
+	}
+
+/** Compares what is stored with the schemas of a tenant, or with what they would be with those in a file. */
+export const checkSchemas: TargetCommand =
+	({ args: [name = '', file], environment }) =>
+	async (target) => {
+		const tenant = await storeTenantNamed(target, name)
+		const added = file === undefined ? [] : await schemasIn(file)
+		const types = await explained(async () => {
+			const schemas = withSchemas(schemasOf(tenant), added)
+			requireTogether(schemas)
+			return typesWith(schemas)
+		})
+		const found = await withProgress(environment, (show) =>
+			mismatchesOf(target, tenant, { types, show: (count) => show(0, `${count.toLocaleString('en')} resources`) }),
+		)
+		const { resources, mismatches } = found
+		return {
+			text: [
+				`${resources.toLocaleString('en')} resources were compared with the schemas of the tenant ${name}.`,
+				...(mismatches.length === 0 ? ['All values fit.'] : mismatches.map(mismatchInWords)),
+			].join('\n'),
+			json: { name, resources, mismatches },
+			isFailure: mismatches.length > 0,
+		}
+	}
+
+/** Stored values at one path that do not fit: how many resources have one, and the first of them. */
+type PathMismatch = {
+	readonly path: string
+	readonly resourceType: string
+	count: number
+	readonly example: string
+	readonly problem: string
+}
+
+const mismatchInWords = ({ path, resourceType, count, example, problem }: PathMismatch): string =>
+	`${path}: ${count} ${count === 1 ? resourceType : `${resourceType}s`}, such as ${example}: ${problem}`
+
+type CheckOptions = { readonly types: ResourceTypes; readonly show: (count: number) => void }
+
+async function mismatchesOf(target: DeploymentTarget, tenant: Tenant, { types, show }: CheckOptions) {
+	const store = target.open(tenant)
+	const byPath = new Map<string, PathMismatch>()
+	let resources = 0
+	for (const resourceType of typeNames) {
+		for await (const page of pagesOf(store, types[resourceType], undefined)) {
+			for (const { id, attributes } of page) {
+				for (const { path, problem } of mismatchesIn(types[resourceType], attributes)) {
+					const known = byPath.get(path) ?? { path, resourceType, count: 0, example: id, problem }
+					known.count++
+					byPath.set(path, known)
+				}
+			}
+			resources += page.length
+			show(resources)
+		}
+	}
+	return { resources, mismatches: [...byPath.values()] }
+}
+
+/** A declaration takes the place of an earlier one with the same URN. */
+const withSchemas = (schemas: readonly OwnSchema[], declared: readonly OwnSchema[]): readonly OwnSchema[] => [
+	...schemas.filter(({ id }) => !declared.some((schema) => sameUrn(schema.id, id))),
+	...declared,
+]
+
+const resourcesOf = (schema: OwnSchema): string => (typeNameOf(schema) === 'User' ? 'users' : 'groups')
+
+const inWords = (schema: OwnSchema): string => {
+	const { length } = schema.attributes
+	return `${length} ${length === 1 ? 'attribute' : 'attributes'} of ${resourcesOf(schema)}`
+}
+
+const enforced = (schemas: readonly OwnSchema[], isEnforced: boolean): readonly OwnSchema[] =>
+	isEnforced ? schemas.map((schema) => ({ ...schema, attributes: schema.attributes.map(enforcing) })) : schemas
+
+function enforcing(attribute: OwnSchema['attributes'][number]): OwnSchema['attributes'][number] {
+	const { subAttributes, canonicalValues } = attribute
+	return {
+		...attribute,
+		...(canonicalValues !== undefined && attribute.type !== 'complex' && { enforced: true }),
+		...(subAttributes !== undefined && {
+			subAttributes: subAttributes.map((sub) => (sub.canonicalValues === undefined ? sub : { ...sub, enforced: true })),
+		}),
+	}
+}
+
+async function schemasIn(file: string): Promise<readonly OwnSchema[]> {
+	const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+		const reason = cause instanceof Error ? cause.message : String(cause)
+		throw new Failure(`${file} cannot be read: ${reason}`, { hint: schemaHint, cause })
+	})
+	return explained(async () => {
+		const schemas = parseOwnSchemas(jsonIn(file, text))
+		const twice = schemas.find(({ id }, index) => schemas.findIndex((other) => sameUrn(other.id, id)) < index)
+		if (twice !== undefined) throw new Failure(`${file} declares ${twice.id} twice`, { hint: schemaHint })
+		return schemas
+	}, `${file}: `)
+}
+
+function jsonIn(file: string, text: string): unknown {
+	try {
+		return JSON.parse(text)
+	} catch (cause) {
+		throw new Failure(`${file} is not JSON: ${cause instanceof Error ? cause.message : cause}`, {
+			hint: schemaHint,
+			cause,
+		})
+	}
+}
+
+const schemaHint = 'docs/schema.md has an example to start from'
+
+/** Work that refuses a declaration with a ScimError 400, which becomes the Failure of a command. */
+async function explained<T>(work: () => Promise<T>, prefix = ''): Promise<T> {
+	try {
+		return await work()
+	} catch (error) {
+		if (error instanceof ScimError && error.status === 400) {
+			throw new Failure(`${prefix}${error.message}`, { hint: schemaHint, cause: error })
+		}
+		throw error
+	}
+}
+
+const noSchema = (target: DeploymentTarget, name: string, id: string): Failure =>
+	new Failure(`the tenant ${name} declares no schema ${id}`, { hint: target.commandLine(`schema list ${name}`) })
+
+const gone = (target: DeploymentTarget, name: string): Failure =>
+	new Failure(`there is no tenant ${name}`, { hint: target.commandLine('tenant list') })
