@@ -7,13 +7,18 @@ import { disconnectEntra } from './entra/disconnect.ts'
 import { provisionUser } from './entra/provision.ts'
 import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
+import { erasePerson } from './erase.ts'
+import { showFailures } from './failures.ts'
 import { addFederation, addReader } from './federation.ts'
+import { forgetPath } from './forget.ts'
+import { showHistory } from './history.ts'
 import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
 import { rotateKey } from './signing-keys.ts'
+import { showStatus } from './status.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
@@ -158,6 +163,34 @@ export const commands: readonly Command[] = [
 		work: removeSchema,
 	}),
 	targetCommand({
+		words: 'history',
+		parameters: ['NAME', 'WHO'],
+		options: ['since'],
+		summary: 'tell what happened to a user or a group: give a userName, a displayName or an id',
+		work: showHistory,
+	}),
+	targetCommand({
+		words: 'failures',
+		parameters: ['NAME'],
+		options: ['since'],
+		summary: 'tell what was refused in the last day, how many people it concerns, and what helps',
+		work: showFailures,
+	}),
+	targetCommand({
+		words: 'status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'tell how a tenant is doing: people, last request, last write, failures today',
+		work: showStatus,
+	}),
+	targetCommand({
+		words: 'erase',
+		parameters: ['NAME', 'WHO'],
+		options: [],
+		summary: 'take a person out of the ledger; the directory stays as it is',
+		work: erasePerson,
+	}),
+	targetCommand({
 		words: 'schema observed',
 		parameters: ['NAME'],
 		options: [],
@@ -219,6 +252,13 @@ export const commands: readonly Command[] = [
 		options: ['overlap'],
 		summary: 'make another key for the access tokens of a tenant',
 		work: rotateKey,
+	}),
+	targetCommand({
+		words: 'schema forget',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove from all users and groups what is stored at a path that no schema declares',
+		work: forgetPath,
 	}),
 	targetCommand({
 		words: 'export',

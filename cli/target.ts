@@ -10,6 +10,7 @@ import { idGenerator } from '../shared/scim/id.ts'
 import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
+import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
@@ -40,6 +41,8 @@ export type DeploymentTarget = {
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
+	/** What happened in the directory of a tenant, and what was refused. */
+	ledger(tenant: Tenant): Ledger
 	open(tenant: Tenant): ResourceStore
 	/** The paths that clients have sent to a tenant and that no schema declares. */
 	observed(tenant: Pick<Tenant, 'name' | 'table'>): Promise<readonly ObservedPath[]>
@@ -218,6 +221,10 @@ async function targetOf({
 			update: ({ name, table }, change) => updateClient(tables.table(table, name), tables.pause, change),
 		},
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
+		ledger: (tenant) => {
+			const { history } = settingsOf(tenant)
+			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
+		},
 		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),

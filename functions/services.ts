@@ -10,6 +10,7 @@ import { listClients } from '../shared/storage/clients.ts'
 import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
 import { storeObserved } from '../shared/storage/observed.ts'
+import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
@@ -22,6 +23,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { goOnForgetting } from './forget.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
 import { authenticator } from './oauth/authenticator.ts'
@@ -29,6 +31,7 @@ import { openClientLimits } from './oauth/limits.ts'
 import { type OAuth, openOAuth } from './oauth/oauth.ts'
 import { openOAuthSources } from './oauth/sources.ts'
 import { type Observations, openObservations } from './observations.ts'
+import { openRefusals, type Refusals } from './refusals.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
@@ -45,6 +48,7 @@ export type Services = {
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
+	readonly refusals: Refusals
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
 	/** Counts what clients send and no schema declares. */
@@ -141,7 +145,17 @@ export async function createServices(settings: Settings, options: ServicesOption
 		}),
 		open,
 		clients: rememberClients(),
-		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
+		refusals: openRefusals({
+			store: (tenant, counts) => storeRefusals(tables.table(tenant.table, tenant.name), counts),
+			newOperation: () => ids('Operation'),
+			now,
+			later,
+		}),
+		sweep: async (tenant, until) => {
+			const report = await sweep({ ...opening, ...openingOf(tenant), tenant, until })
+			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
+			return report
+		},
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		advanceIndexes: (tenant, until) =>
 			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),

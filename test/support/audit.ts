@@ -75,6 +75,8 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 			return violationOfEpoch(row, rows)
 		case 'feed':
 		case 'keptMembers':
+		case 'refusal':
+		case 'history':
 		case 'epochEnd':
 		case 'count':
 		case 'index':
@@ -106,6 +108,8 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	membersUnlocked: schema.membersUnlockedRow.columns,
 	feed: schema.feedRow.columns,
 	keptMembers: schema.keptMembersRow.columns,
+	refusal: schema.refusalRow.columns,
+	history: { ...schema.historyRow.columns, ...schema.historyPointerRow.columns },
 	epoch: schema.epochPointerRow.columns,
 	epochEnd: schema.epochEndRow.columns,
 	count: { ...schema.countRow.columns, ...schema.countDifferenceRow.columns },
