@@ -12,7 +12,7 @@ import { storeObserved } from '../shared/storage/observed.ts'
 import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
+import { type SweepReport, sweep, sweepRefusals } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
@@ -125,7 +125,10 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 			later,
 		}),
-		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
+		sweep: (tenant, until) => {
+			const options = { ...opening, ...openingOf(tenant), tenant, until }
+			return tenant.mode === 'store' ? sweep(options) : sweepRefusals(options)
+		},
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		advanceIndexes: (tenant, until) =>
 			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
