@@ -3,6 +3,7 @@ import { unavailable } from '../scim/error.ts'
 import { keepingUndeclared, type OwnSchema, parseOwnSchemas, requireTogether, typesWith } from '../scim/own-schema.ts'
 import type { ResourceTypes } from '../scim/resource-type.ts'
 import type { UndeclaredRule } from '../scim/undeclared-names.ts'
+import { withGroupsByDefault } from '../scim/user-groups.ts'
 import type { Properties } from '../storage/table/batch.ts'
 import type { Row } from '../storage/table/tables.ts'
 import { type IndexDefinitions, withIndexes } from './index-definition.ts'
@@ -77,9 +78,13 @@ function compiledOf(tenant: TypesHolder): CompiledSchemas {
 function compile(tenant: TypesHolder): CompiledSchemas {
 	const schemas = tenant.schemas.length === 0 ? [] : read(tenant.schemas)
 	const { User, Group } = typesWith(schemas)
-	const types = { User: withIndexes(User, tenant.indexes), Group }
-	return { schemas, types: ruleOf(tenant) === 'keep' ? keepingUndeclared(types) : types }
+	const indexed = withIndexes(User, tenant.indexes)
+	const declared = { User: hasGroupsByDefault(tenant) ? withGroupsByDefault(indexed) : indexed, Group }
+	return { schemas, types: ruleOf(tenant) === 'keep' ? keepingUndeclared(declared) : declared }
 }
+
+const hasGroupsByDefault = (tenant: SettingsHolder): boolean =>
+	tenant.mode === 'store' && settingsOf(tenant).userGroups === 'default'
 
 function read(stored: StoredSchemas): readonly OwnSchema[] {
 	try {

@@ -24,6 +24,8 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** Whether clients may get access tokens for the tenant. */
+	readonly hasClients?: true
 	/** The provisioning job in Entra that `rollcall connect entra` has made. */
 	readonly entra?: EntraConnection
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
@@ -88,6 +90,9 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/** Notes whether clients may get access tokens for a tenant. */
+	noteClients(name: string, hasClients: boolean): Promise<void>
 
 	/**
 	 * Gives a tenant other indexes if `revise` answers some; `revise` is called again if another process came first. Answers
@@ -320,6 +325,15 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async noteClients(name, hasClients) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			await untilAnswered(tables.pause, async () => {
+				const outcome = await table.transaction([merge(name, { clients: hasClients })])
+				return outcome.kind === 'unknown' ? undefined : true
+			})
+		},
+
 		async updateIndexes(name, revise) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -378,6 +392,7 @@ const tenantRow = z.object({
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
+	clients: z.boolean().default(false),
 	entra: z.string().optional(),
 })
 
@@ -394,13 +409,14 @@ const newerRow = tenantRow.extend({
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, entra = '', ...properties } = columns.parse(row)
+	const { RowKey, settings, clients, entra = '', ...properties } = columns.parse(row)
 	const connection = entraConnectionOf(entra)
 	return {
 		name: RowKey,
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		...(clients && { hasClients: true }),
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
 		forgetting: forgettingIn(row),

@@ -18,7 +18,7 @@ describe('GET /Changes', () => {
 		vi.useFakeTimers({ toFake: ['Date'] })
 		const tenant = await newHost()
 		const joy = (await tenant.create('/Users', { userName: 'joy' })).id
-		const ann = (await tenant.create('/Users', { userName: 'ann' })).id
+		const ann = (await tenant.create('/Users', { userName: 'ann', externalId: 'a1' })).id
 		const group = (await tenant.create('/Groups', { displayName: 'Staff', members: [{ value: joy }] })).id
 		await patch(
 			tenant,
@@ -48,8 +48,8 @@ describe('GET /Changes', () => {
 				{ ...user(joy), ...$ref('Users', joy), operation: 'update', attributes: ['active', 'title'] },
 				{ ...team, ...$ref('Groups', group), operation: 'update', addedMembers: [ann] },
 				{ ...team, ...$ref('Groups', group), operation: 'update', removedMembers: [joy] },
-				{ ...user(ann), operation: 'delete', leftGroups: [group] },
-				{ ...team, operation: 'delete' },
+				{ ...user(ann), operation: 'delete', userName: 'ann', externalId: 'a1', leftGroups: [group] },
+				{ ...team, operation: 'delete', displayName: 'Staff' },
 			],
 		})
 	})
@@ -84,6 +84,17 @@ describe('GET /Changes', () => {
 		expect(told).toHaveLength(42)
 		expect(told[41]).toMatchObject({ operation: 'update', resourceId: id, attributes: ['members'] })
 		expect(told[41]).not.toHaveProperty('addedMembers')
+	})
+
+	test('leaves out the name of a deleted resource that is longer than 1,000 characters', async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		const tenant = await newHost()
+		const { id } = await tenant.create('/Users', { userName: 'x'.repeat(1001), externalId: 'a1' })
+		await tenant.request('DELETE', `/Users/${id}`)
+		vi.setSystemTime(Date.now() + 1_200_000)
+		const [, deletion] = (await changes(tenant)).changes
+		expect(deletion).toMatchObject({ operation: 'delete', resourceId: id, externalId: 'a1' })
+		expect(deletion).not.toHaveProperty('userName')
 	})
 
 	test('refuses a cursor if changes after it may be gone', async () => {
@@ -144,7 +155,7 @@ describe('GET /Changes of a tenant whose feed has epochs', () => {
 		await tenant.request('DELETE', `/Users/${joy}`)
 		passSecond()
 		const third = await changes(tenant, `?cursor=${second.nextCursor}`)
-		expect(third.changes).toMatchObject([{ operation: 'delete', leftGroups: [] }])
+		expect(third.changes).toMatchObject([{ operation: 'delete', userName: 'joy', leftGroups: [] }])
 		expect(await changes(tenant, `?cursor=${third.nextCursor}`)).toMatchObject({
 			...{ itemsPerPage: 0, nextCursor: third.nextCursor },
 		})

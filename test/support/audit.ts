@@ -75,6 +75,8 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 			return violationOfEpoch(row, rows)
 		case 'feed':
 		case 'keptMembers':
+		case 'refusal':
+		case 'history':
 		case 'epochEnd':
 		case 'count':
 		case 'index':
@@ -106,6 +108,8 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	membersUnlocked: schema.membersUnlockedRow.columns,
 	feed: schema.feedRow.columns,
 	keptMembers: schema.keptMembersRow.columns,
+	refusal: schema.refusalRow.columns,
+	history: { ...schema.historyRow.columns, ...schema.historyPointerRow.columns },
 	epoch: schema.epochPointerRow.columns,
 	epochEnd: schema.epochEndRow.columns,
 	count: { ...schema.countRow.columns, ...schema.countDifferenceRow.columns },
@@ -116,8 +120,8 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	prepared: schema.preparedChangeRow.columns,
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
-	credential: schema.lastUseRow.columns,
 	undeclared: schema.undeclaredRow.columns,
+	credential: { ...schema.clientRow.columns, ...schema.lastUseRow.columns },
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']
