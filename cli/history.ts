@@ -1,3 +1,4 @@
+import { UsageError } from '../shared/cli/usage-error.ts'
 import { isObject, type JsonObject } from '../shared/scim/value.ts'
 import type { HistoryEvent, ResourceHistory } from '../shared/storage/ledger/history.ts'
 import type { Ledger } from '../shared/storage/ledger/ledger.ts'
@@ -11,7 +12,12 @@ import type { DeploymentTarget } from './target.ts'
 import { tenantNamed } from './tenant.ts'
 
 /** Tells what happened to a user or a group, and what was refused. */
-export const showHistory: TargetCommand = ({ args: [name = '', text = ''], values }) => {
+export const showHistory: TargetCommand = ({ args: [name = '', text], values, environment }) => {
+	if (text === undefined) {
+		throw new UsageError('history needs a user or a group', {
+			hint: `${environment.program} history ${name} WHO, or --admin for what administrators did`,
+		})
+	}
 	const since = parseSince(values.since)
 	return async (target) => {
 		const ledger = target.ledger(await tenantNamed(target, name))

@@ -78,9 +78,9 @@ function compiledOf(tenant: TypesHolder): CompiledSchemas {
 function compile(tenant: TypesHolder): CompiledSchemas {
 	const schemas = tenant.schemas.length === 0 ? [] : read(tenant.schemas)
 	const { User, Group } = typesWith(schemas)
-	const indexed = withIndexes(User, tenant.indexes)
-	const declared = { User: hasGroupsByDefault(tenant) ? withGroupsByDefault(indexed) : indexed, Group }
-	return { schemas, types: ruleOf(tenant) === 'keep' ? keepingUndeclared(declared) : declared }
+	const indexed = { User: withIndexes(User, tenant.indexes), Group }
+	const types = ruleOf(tenant) === 'keep' ? keepingUndeclared(indexed) : indexed
+	return { schemas, types: hasGroupsByDefault(tenant) ? { ...types, User: withGroupsByDefault(types.User) } : types }
 }
 
 const hasGroupsByDefault = (tenant: SettingsHolder): boolean =>

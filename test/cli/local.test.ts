@@ -191,7 +191,7 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const { clientId, secret } = await json('client add acme')
-		const id = '11111111-2222-3333-4444-555555555555'
+		const guid = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
 		const userId = '01a214972b2e700182471521e32e49d3'
 		const schema = join(folder, 'schema.json')
@@ -222,16 +222,17 @@ describe('rollcall on a data folder', () => {
 			'status acme',
 			`erase acme ${userId}`,
 			'schema observed acme',
-			`import acme ${file}-3`,
-			'schema adopt acme color',
-			'schema forget acme shade',
 			'client add acme',
 			'client list acme',
 			`client rotate acme ${clientId}`,
 			`client disable acme ${clientId} --secret ${secret}`,
-			`federation add acme --issuer ${id} --subject ${id} --audience ${id}`,
-			`reader add acme --entra ${id}/${id} --audience ${id}`,
+			`federation add acme --issuer ${guid} --subject ${guid} --audience ${guid}`,
+			`reader add acme --entra ${guid}/${guid} --audience ${guid}`,
 			'key rotate acme',
+			`import acme ${file}-3`,
+			'schema adopt acme color',
+			'schema forget acme shade',
+			'history acme --admin',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,

@@ -1,9 +1,10 @@
 import { kindOfId } from '../../scim/id.ts'
 import { builtInTypes, type TypeName, typeNames } from '../../scim/resource-type.ts'
+import { uniqueRows } from '../query/unique-rows.ts'
 import { type RefusalCount, refusalsSince } from '../refusals.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf } from '../rows/entity.ts'
-import { indexesOf, indexKey } from '../rows/indexes.ts'
+import { indexesOf } from '../rows/indexes.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Table } from '../table/tables.ts'
 import { type DirectoryOptions, directoryOf } from '../table-store.ts'
@@ -41,15 +42,15 @@ export function openLedger(options: DirectoryOptions): Ledger {
 async function find(directory: Directory, text: string): Promise<readonly LedgerSubject[]> {
 	const kind = kindOfId(text)
 	if (kind === 'User' || kind === 'Group') return [{ id: text, type: kind }]
-	const now = await inParallel(typeNames, (type) => subjectNamed(directory.table, type, text))
-	const found = now.filter((subject) => subject !== undefined)
+	const now = await inParallel(typeNames, (type) => subjectsNamed(directory.table, type, text))
+	const found = now.flat()
 	return found.length > 0 ? found : resourcesNamed(directory, namePart(text))
 }
 
-async function subjectNamed(table: Table, type: TypeName, name: string): Promise<LedgerSubject | undefined> {
+async function subjectsNamed(table: Table, type: TypeName, name: string): Promise<readonly LedgerSubject[]> {
 	const index = indexesOf(builtInTypes[type]).find(({ unique }) => unique)
-	const row = index && (await table.get(indexKey(index, name, '')))
-	return row && { id: idOf(row), type }
+	const rows = index === undefined ? [] : await uniqueRows(table, index, name)
+	return rows.map((row) => ({ id: idOf(row), type }))
 }
 
 async function lastWrite(directory: Directory): Promise<string | undefined> {

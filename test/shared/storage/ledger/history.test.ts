@@ -273,3 +273,17 @@ test('the sweep copies entries of a megabyte, many in a row', async () => {
 	const { events } = await ledgerOf(directory).history({ id, type: 'User' })
 	expect(events.at(-1)).toMatchObject({ before: { displayName: `${photo}10` }, after: { displayName: `${photo}11` } })
 })
+
+test.each([1, 2])(
+	'a user of format %i is found by each spelling of a userName with a Greek final sigma',
+	async (format) => {
+		const directory = await newDirectory(simulateTableService())
+		const store = directory.open((send) => send, Date.now, format)
+		const { id } = await store.create(userType, { attributes: { userName: 'ΝΙΚΟΣ' } })
+		const ledger = ledgerOf(directory)
+		for (const name of ['ΝΙΚΟΣ', 'νικοσ', 'νικος']) expect(await ledger.find(name)).toEqual([{ id, type: 'User' }])
+		await store.delete(userType, id)
+		await sweepAll(directory)
+		for (const name of ['ΝΙΚΟΣ', 'νικοσ', 'νικος']) expect(await ledger.find(name)).toEqual([{ id, type: 'User' }])
+	},
+)
