@@ -10,6 +10,7 @@ import { showEntraStatus } from './entra/status.ts'
 import { erasePerson } from './erase.ts'
 import { showFailures } from './failures.ts'
 import { addFederation, addReader } from './federation.ts'
+import { forgetPath } from './forget.ts'
 import { showHistory } from './history.ts'
 import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { adoptSchema, listObserved } from './observed.ts'
@@ -251,6 +252,13 @@ export const commands: readonly Command[] = [
 		options: ['overlap'],
 		summary: 'make another key for the access tokens of a tenant',
 		work: rotateKey,
+	}),
+	targetCommand({
+		words: 'schema forget',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove from all users and groups what is stored at a path that no schema declares',
+		work: forgetPath,
 	}),
 	targetCommand({
 		words: 'export',

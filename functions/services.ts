@@ -23,6 +23,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { goOnForgetting } from './forget.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
 import { authenticator } from './oauth/authenticator.ts'
@@ -150,7 +151,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 			later,
 		}),
-		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
+		sweep: async (tenant, until) => {
+			const report = await sweep({ ...opening, ...openingOf(tenant), tenant, until })
+			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
+			return report
+		},
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		advanceIndexes: (tenant, until) =>
 			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),

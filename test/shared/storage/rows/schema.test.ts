@@ -78,6 +78,7 @@ describe('the kinds of rows', () => {
 		['g|1', 'group'],
 		['o|c|1', 'credential'],
 		['o|u|1', 'credential'],
+		['w|u|1', 'undeclared'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
 		['r|1|!2', 'pendingMembership'],
