@@ -43,7 +43,7 @@ export async function accessTokens(): Promise<void> {
 	}
 }
 
-type Asked = Awaited<ReturnType<typeof start>>
+type BenchEdge = Awaited<ReturnType<typeof start>>
 
 async function start(connectionString: string, file: string) {
 	const counted = { requests: 0 }
@@ -88,7 +88,7 @@ async function start(connectionString: string, file: string) {
 }
 
 /** The cost of one request, at at most 90 a second, which is less than a client may ask for. */
-async function measure({ counted }: Asked, work: () => Promise<unknown>): Promise<Measured> {
+async function measure({ counted }: BenchEdge, work: () => Promise<unknown>): Promise<Measured> {
 	for (let count = 0; count < 50; count++) await paced(work)
 	counted.requests = 0
 	const times: number[] = []

@@ -8,7 +8,7 @@ import { worst } from './worst.ts'
 import { wrongTokens } from './wrong-tokens.ts'
 
 /** The benches by the word after `npm run bench --`. */
-const benches: Readonly<Record<string, () => Promise<void>>> = {
+const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
 	'access-tokens': accessTokens,
 	cold,
 	fill,
@@ -19,9 +19,9 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
 	'wrong-tokens': wrongTokens,
 }
 
-const [name = 'traffic'] = process.argv.slice(2)
+const [name = 'traffic', only = ''] = process.argv.slice(2)
 const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
 if (bench === undefined) {
 	console.error(`error: there is no bench "${name}"\nhint: ${Object.keys(benches).join(', ')}`)
 	process.exitCode = 2
-} else await bench()
+} else await bench(only)

@@ -21,8 +21,10 @@ type WorstRequest = { readonly name: string; readonly method?: string; readonly 
 /**
  * Prints the processor time, the longest hold of the event loop and the peak memory of the worst requests, each alone, with
  * the storage in another process. The exit code is 1 if a request takes more memory than the target.
+ *
+ * @param only requests with this text in their names; all if it is empty
  */
-export async function worst(): Promise<void> {
+export async function worst(only: string): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-worst-'))
 	const file = join(folder, 'tokens.json')
 	const execArgv = ['--max-old-space-size=8000']
@@ -45,7 +47,7 @@ export async function worst(): Promise<void> {
 			.query(userType, { page: { startIndex: 1, count: 1 } })
 			.then(({ resources }) => resources.map((user) => user.id))
 		const results: (readonly string[])[] = []
-		for (const request of requests(id, userId ?? ''))
+		for (const request of requests(id, userId ?? '').filter(({ name }) => name.includes(only)))
 			results.push(await measureAlone(request, [connectionString, file]))
 		console.log(
 			`${largeUsers.letter + largeUsers.noise} users of 1 MiB, a group of ${members.toLocaleString('en')}; each request alone in a new process\n`,

@@ -58,9 +58,11 @@ async function knownTenant(target: DeploymentTarget, name: string): Promise<Tena
 }
 
 /** Tells what administrators have done to a tenant, newest first. */
-export const showAdministration: TargetCommand = ({ args: [name = ''], values: { admin }, environment }) => {
-	if (!admin) {
-		throw new UsageError('history needs --admin', { hint: `${environment.program} history ${name} --admin` })
+export const showAdministration: TargetCommand = ({ args: [name = '', who], environment }) => {
+	if (who !== undefined) {
+		throw new UsageError(`--admin is of the whole tenant, not of ${who}`, {
+			hint: `${environment.program} history ${name} --admin`,
+		})
 	}
 	return async (target) => {
 		const entries = (await target.administration.list(await tenantNamed(target, name))).toReversed()

@@ -8,12 +8,18 @@ import { disconnectEntra } from './entra/disconnect.ts'
 import { provisionUser } from './entra/provision.ts'
 import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
+import { erasePerson } from './erase.ts'
+import { showFailures } from './failures.ts'
 import { addFederation, addReader } from './federation.ts'
+import { forgetPath } from './forget.ts'
+import { showHistory } from './history.ts'
 import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
+import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
 import { rotateKey } from './signing-keys.ts'
+import { showStatus } from './status.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
@@ -177,6 +183,53 @@ export const commands: readonly Command[] = [
 		work: removeSchema,
 	}),
 	targetCommand({
+		words: 'history',
+		parameters: ['NAME', '[WHO]'],
+		options: ['since', 'admin'],
+		summary:
+			'tell what happened to a user or a group, by userName, displayName or id; --admin: what administrators did',
+		work: (invocation) => (invocation.values.admin ? showAdministration : showHistory)(invocation),
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'failures',
+		parameters: ['NAME'],
+		options: ['since'],
+		summary: 'tell what was refused in the last day, how many people it concerns, and what helps',
+		work: showFailures,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'tell how a tenant is doing: people, last request, last write, failures today',
+		work: showStatus,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'erase',
+		parameters: ['NAME', 'WHO'],
+		options: [],
+		summary: 'take a person out of the ledger; the directory stays as it is',
+		work: erasePerson,
+	}),
+	targetCommand({
+		words: 'schema observed',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the attributes that clients send and no schema declares',
+		work: listObserved,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'schema adopt',
+		parameters: ['NAME', 'PATH...'],
+		options: [],
+		summary: 'declare such attributes, by path or by URN, with the types of what is stored',
+		work: adoptSchema,
+	}),
+	targetCommand({
 		words: 'client add',
 		parameters: ['NAME'],
 		options: ['scope', 'label', 'expires-in'],
@@ -227,12 +280,11 @@ export const commands: readonly Command[] = [
 		work: rotateKey,
 	}),
 	targetCommand({
-		words: 'history',
-		parameters: ['NAME'],
-		options: ['admin'],
-		summary: 'tell with --admin what administrators have done to a tenant',
-		work: showAdministration,
-		isReading: true,
+		words: 'schema forget',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove from all users and groups what is stored at a path that no schema declares',
+		work: forgetPath,
 	}),
 	targetCommand({
 		words: 'export',

@@ -23,6 +23,7 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	scope: ['full|read', 'what the credential may do: everything, or only read (default full)'],
 	label: ['TEXT', 'what you call the credential, such as "HR application"'],
 	enforce: ['', 'accept only the canonicalValues of each attribute that has some'],
+	since: ['TIME', 'how far to look back, such as 24h or 7d'],
 	overlap: [
 		'TIME',
 		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',

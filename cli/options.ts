@@ -23,6 +23,7 @@ export const declared = {
 	scope: { type: 'string' },
 	label: { type: 'string' },
 	enforce: { type: 'boolean' },
+	since: { type: 'string' },
 	overlap: { type: 'string' },
 	admin: { type: 'boolean' },
 	'expires-in': { type: 'string' },

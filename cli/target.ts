@@ -11,11 +11,13 @@ import { type AdministrationEntry, listAdministration, storeAdministration } fro
 import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
+import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
+import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
-import { feedOf } from '../shared/tenants/format.ts'
+import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
 import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
@@ -43,7 +45,13 @@ export type DeploymentTarget = {
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
+	/** What happened in the directory of a tenant, and what was refused. */
+	ledger(tenant: Tenant): Ledger
 	open(tenant: Tenant): ResourceStore
+	/** The paths that clients have sent to a tenant and that no schema declares. */
+	observed(tenant: Pick<Tenant, 'name' | 'table'>): Promise<readonly ObservedPath[]>
+	/** Removes some of them from the list. */
+	forgetObserved(tenant: Pick<Tenant, 'name' | 'table'>, paths: readonly ObservedPath[]): Promise<void>
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -214,12 +222,15 @@ async function targetOf({
 		const tenant = (await tenants.getTenant(known.name)) ?? known
 		refuseNewer(tenant)
 		const { history } = settingsOf(tenant)
-		const store = directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
+		const format = { feed: feedOf(tenant.format), writtenFormat: writtenFormat(tenant.format) }
+		const store = directories(tenant, { ...format, history, actor: { client: 'rollcall' } })
 		return { store, types: typesOf(tenant) }
 	}
 	return {
 		tenants,
 		tokens,
+		observed: ({ name, table }) => observedIn(tables.table(table, name)),
+		forgetObserved: ({ name, table }, paths) => forgetObserved(tables.table(table, name), paths),
 		signingKeys,
 		clients: {
 			list: ({ name, table }) => listClients(tables.table(table, name)),
@@ -242,6 +253,10 @@ async function targetOf({
 			list: ({ name, table }) => listAdministration(tables.table(table, name)),
 		},
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
+		ledger: (tenant) => {
+			const { history } = settingsOf(tenant)
+			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
+		},
 		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),

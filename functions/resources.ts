@@ -7,16 +7,9 @@ import { applyPatch } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
-import {
-	type Projection,
-	parseSelection,
-	project,
-	projectAttribute,
-	type Selection,
-	selects,
-} from '../shared/scim/projection.ts'
-import { locationOf, represent, representMembers } from '../shared/scim/represent.ts'
-import type { AttributeValues, Member, StoredResource } from '../shared/scim/resource.ts'
+import { type Projection, parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
+import { locationOf, represent } from '../shared/scim/represent.ts'
+import type { AttributeValues, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType, TypeName } from '../shared/scim/resource-type.ts'
 import { quirksWith } from '../shared/scim/undeclared.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
@@ -26,13 +19,14 @@ import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
 import { ruleOf } from '../shared/tenants/resource-types.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
+import { groupBytes, memberBytes } from './json-bytes.ts'
 
 /**
  * A write that leaves out unknown parts, and does the rest. If the request is refused for a wrong part, the refusal says that
  * nothing was done.
  */
 const wholeOrNot =
-	(handler: Handler): Handler =>
+	(name: TypeName, handler: Handler): Handler =>
 	async (call) => {
 		const quirks = quirksWith(ruleOf(call.tenant))
 		try {
@@ -41,6 +35,7 @@ const wholeOrNot =
 			throw quirks.has('unknownLeftOut') && error instanceof ScimError ? refusedWhole(error) : error
 		} finally {
 			for (const quirk of quirks) call.quirks.add(quirk)
+			call.observe(name, quirks.undeclared?.found ?? new Map())
 		}
 	}
 
@@ -62,7 +57,7 @@ async function resourceIn({ body, quirks }: Call, type: ResourceType): Promise<A
 
 /** RFC 7644 section 3.3. */
 export const createResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const draft = draftOf(withActive(type, await resourceIn(call, type)))
@@ -88,7 +83,7 @@ export const getResource =
 
 /** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
 export const replaceResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const { attributes, members = [] } = draftOf(await resourceIn(call, type))
@@ -106,7 +101,7 @@ export const replaceResource = (name: TypeName): Handler =>
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
 export const patchResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
@@ -247,24 +242,6 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 	if (pages === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })
 	return { ...reply, body: groupBytes(reply.body, pages) }
-}
-
-type MemberView = { readonly type: ResourceType; readonly selection: Selection; readonly baseUrl: string }
-
-/** A page of members as JSON objects with commas between them; empty if the client wants nothing of them. */
-function memberBytes(members: readonly Member[], { type, selection, baseUrl }: MemberView): Buffer {
-	const projected = projectAttribute('members', representMembers(members, baseUrl), { type, selection })
-	const elements: readonly unknown[] = Array.isArray(projected) ? projected : []
-	return Buffer.from(elements.map((element) => JSON.stringify(element)).join(','))
-}
-
-/** The JSON of a group, property by property; its last one is `members`, joined from its pages. */
-function groupBytes(group: Projection, pages: readonly Buffer[]): Buffer {
-	const properties = Object.entries(group).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
-	const members = pages.filter(({ length }) => length > 0)
-	const commas = members.map((page, index) => (index === 0 ? [page] : [Buffer.from(','), page]))
-	const begin = Buffer.from(`{${properties.join(',')},"members":[`)
-	return Buffer.concat([begin, ...commas.flat(), Buffer.from(']}')])
 }
 
 function resourceReply(

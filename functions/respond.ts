@@ -7,6 +7,7 @@ import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import { withoutValues } from '../shared/scim/without-values.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
@@ -19,13 +20,13 @@ import { alive } from './health.ts'
 import type { HttpReply } from './http-reply.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { answerMetadataRequest, answerTokenRequest, tenantOfMetadata } from './oauth/answer.ts'
+import { jsonIn, keepingBody, messageIn, noteRefused, type RequestFacts, refusedPart } from './refused-request.ts'
 import { relay } from './relay/relay.ts'
 import type { Method } from './routes.ts'
 import { requireScope } from './scope.ts'
 import type { Services } from './services.ts'
 import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
-import { withoutValues } from './without-values.ts'
 
 /** The log event of one request. It never contains a token, a name or a value of a resource. */
 export type RequestEvent = {
@@ -66,8 +67,14 @@ export const respondWith =
 		const seen: RequestFacts = {}
 		const quirks: Quirks = new Set()
 		const outcome = await withUsage(used, () =>
-			answer(request, { services, requestId, labels, seen, quirks, used }),
+			answer(keepingBody(request, seen), { services, requestId, labels, seen, quirks, used }),
 		).catch((error: unknown) => refuse(error, { requestId, method: request.method }))
+		const { status } = outcome.response
+		const part = status < 400 ? undefined : refusedPart(seen, request.method)
+		if (part !== undefined) {
+			const actor = actorOf(request, { services, seen, requestId })
+			noteRefused(services.refusals, seen, { ...actor, ...part, status, ...toldIn(outcome) })
+		}
 		if (seen.credential !== undefined) services.clients.remember(seen.credential.id, quirks)
 		log({
 			requestId,
@@ -92,6 +99,14 @@ export const identified = (reply: HttpReply, requestId: string): HttpReply => ({
 type LoggedResponse = {
 	readonly response: HttpReply
 	readonly cause?: Pick<RequestEvent, 'scimType' | 'detail' | 'error'>
+	/** The sentence of a refusal of ours, with its values. */
+	readonly sentence?: string
+}
+
+/** What a refusal says: our own, or that of the SCIM server behind a relay. */
+function toldIn({ response, cause, sentence }: LoggedResponse) {
+	if (sentence === undefined) return messageIn(response.body instanceof Uint8Array ? jsonIn(response.body) : undefined)
+	return { sentence, ...(cause?.scimType !== undefined && { scimType: cause.scimType }) }
 }
 
 type AnswerContext = {
@@ -105,9 +120,6 @@ type AnswerContext = {
 
 /** What is known about a request so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string; error?: unknown }
-
-/** What is known about a request so far that no log has. */
-type RequestFacts = { credential?: Credential }
 
 async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
 	const { services, labels, used } = context
@@ -127,7 +139,7 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 		throw services.turns.refusalOf(error)
 	})
 	labels.tenant = name
-	context.seen.credential = credential
+	Object.assign(context.seen, { tenant, credential, match })
 	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
 	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
@@ -205,7 +217,7 @@ function liveness(method: string): ScimReply {
 }
 
 function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {
-	const { url, baseUrl, tenant, credential, services, match, requestId, labels, quirks, turn } = context
+	const { url, baseUrl, tenant, credential, services, match, requestId, labels, seen, quirks, turn } = context
 	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
@@ -234,15 +246,22 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 		now,
 		elapsed: () => services.now() - now,
 		charge: turn.charge,
+		observe: (resourceType, found) => services.observations.note(tenant, resourceType, found),
 		fault: (error) => {
 			labels.error ??= loggable(error)
 			return fault(requestId)
 		},
+		refused: (part) => noteRefused(services.refusals, seen, { ...actorOf(request, context), ...part }),
 	}
 }
 
-/** The request as the ledger names it in what it changes. */
-function actorOf({ headers }: ScimRequest, { services, credential: { id, label }, requestId }: CallContext): Actor {
+/** The request as the ledger names it. */
+function actorOf(
+	{ headers }: ScimRequest,
+	{ services, seen, requestId }: Pick<AnswerContext, 'services' | 'seen' | 'requestId'>,
+): Actor {
+	if (seen.credential === undefined) return { requestId }
+	const { id, label } = seen.credential
 	const client = services.clients.kindOf(id, headers.get('user-agent'))
 	return {
 		credential: { id, ...(label !== undefined && { label }) },
@@ -253,7 +272,8 @@ function actorOf({ headers }: ScimRequest, { services, credential: { id, label }
 
 function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): LoggedResponse {
 	if (!(error instanceof ScimError)) {
-		return { response: responseOf(refusal(fault(requestId)), method), cause: { error: loggable(error) } }
+		const response = responseOf(refusal(fault(requestId)), method)
+		return { response, cause: { error: loggable(error) }, sentence: 'Something failed on our side.' }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
@@ -261,7 +281,7 @@ function refuse(error: unknown, { requestId, method }: { requestId: string; meth
 		// 501 means that a feature is not offered. It is not a failure.
 		...(error.status >= 500 && error.status !== 501 && { error: loggable(error.cause ?? error) }),
 	}
-	return { response: responseOf(refusal(error), method), cause }
+	return { response: responseOf(refusal(error), method), cause, sentence: error.message }
 }
 
 /** The answer to a client if the error is ours. */

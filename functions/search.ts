@@ -4,14 +4,15 @@ import { invalidValue } from '../shared/scim/error.ts'
 import type { Filter } from '../shared/scim/filter/ast.ts'
 import { checkFilter } from '../shared/scim/filter/match.ts'
 import { parseFilter } from '../shared/scim/filter/parse.ts'
-import { listResponse, pageByIndex, pageSize } from '../shared/scim/list-response.ts'
+import { pageByIndex, pageSize } from '../shared/scim/list-response.ts'
 import { didYouMean } from '../shared/scim/nearest-attribute.ts'
 import { parseAttributePath } from '../shared/scim/path.ts'
-import { parseSelection, project, type Selection } from '../shared/scim/projection.ts'
-import { represent } from '../shared/scim/represent.ts'
+import { parseSelection, type Selection } from '../shared/scim/projection.ts'
 import { type ResourceType, resolveAttribute, type TypeName } from '../shared/scim/resource-type.ts'
 import type { Query } from '../shared/storage/query/page.ts'
+import { yieldingTurns } from '../shared/turn.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
+import { listBytes, resourceBytes } from './json-bytes.ts'
 import { includeOf } from './resources.ts'
 
 /** GET of the resources of these types (RFC 7644 section 3.4.2). */
@@ -32,7 +33,7 @@ const typesNamed = ({ types }: Call, names: readonly TypeName[]): readonly Resou
 /** The part of a search that is the same for every resource type. */
 type SearchOptions = { readonly selection: Selection } & Pick<Query, 'filter' | 'sort'>
 
-type SearchPage = { readonly resources: readonly unknown[]; readonly totalResults?: number; readonly next?: string }
+type SearchPage = { readonly resources: readonly Buffer[]; readonly totalResults?: number; readonly next?: string }
 
 async function search(call: Call, types: readonly ResourceType[], parameters: QueryParameters): Promise<ScimReply> {
 	if (parameters.cursor !== undefined && parameters.startIndex !== undefined) {
@@ -57,7 +58,7 @@ async function pageFromIndex(
 	parameters: QueryParameters,
 ) {
 	const page = pageByIndex(parameters)
-	const resources: unknown[] = []
+	const resources: Buffer[] = []
 	let totalResults = 0
 	let left = page.count
 	// The resources of the types follow each other, as if they were one list.
@@ -70,7 +71,7 @@ async function pageFromIndex(
 		const hasEnded = part.length > 0 && part.length < Math.min(left, total - startIndex + 1)
 		left = hasEnded ? 0 : left - part.length
 	}
-	return listResponse({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })
+	return listBytes({ resources, totalResults, startIndex: page.startIndex, itemsPerPage: resources.length })
 }
 
 /** A page has resources of one type. The position in a cursor is the name of the type and a position within the type. */
@@ -98,7 +99,7 @@ async function pageFromCursor(
 		const following = types[index + 1]
 		next = result.next !== undefined ? `${type.name} ${result.next}` : following && `${following.name} `
 	}
-	return listResponse({
+	return listBytes({
 		resources: page.resources,
 		totalResults,
 		itemsPerPage: page.resources.length,
@@ -122,10 +123,14 @@ async function find(
 	page: Query['page'],
 ): Promise<SearchPage> {
 	const { resources, ...result } = await call.store.query(type, { ...query, page, include: includeOf(selection, type) })
-	return {
-		...result,
-		resources: resources.map((stored) => project(represent(stored, type, call.baseUrl), type, selection)),
+	const view = { type, selection, baseUrl: call.baseUrl }
+	const yieldTurn = yieldingTurns()
+	const pieces: Buffer[] = []
+	for (const stored of resources) {
+		await yieldTurn()
+		pieces.push(await resourceBytes(stored, view, yieldTurn))
 	}
+	return { ...result, resources: pieces }
 }
 
 function filterOf({ quirks }: Call, types: readonly ResourceType[], text: string | undefined): { filter?: Filter } {

@@ -131,10 +131,11 @@ async function sweepTenant(
 	until: number,
 ): Promise<TenantSweep> {
 	const swept = tenant.mode === 'store' ? await sweep(tenant, until).catch(failed) : nothing
+	const failures: unknown[] = [...swept.failures]
 	try {
-		const format = await advanceFormat(tenant, until)
-		return format === undefined ? swept : { ...swept, format: format.number, formatStage: format.stage }
+		const format = await advanceFormat(tenant, until, (problem) => failures.push(problem))
+		return { ...swept, failures, ...(format && { format: format.number, formatStage: format.stage }) }
 	} catch (error) {
-		return { ...swept, failures: [...swept.failures, error] }
+		return { ...swept, failures: [...failures, error] }
 	}
 }

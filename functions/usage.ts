@@ -71,3 +71,6 @@ export const giveUpOnSilence =
 		}
 		return within(send(request), { milliseconds: silenceAfter, timer, late })
 	}
+
+/** Runs what belongs to no request, although a request begins it. */
+export const outsideRequests = <T>(run: () => T): T => usage.exit(run)

@@ -146,10 +146,10 @@ async function applicationOf(connecting: Connecting, directory: string): Promise
 	return created
 }
 
-type Place = Pick<EntraConnection, 'directory' | 'application' | 'job'> & { readonly templateId: string }
+type JobPlace = Pick<EntraConnection, 'directory' | 'application' | 'job'> & { readonly templateId: string }
 
 /** Gives Entra a token if it has none of ours that is accepted, and lets Entra try it before anything starts. */
-async function giveCredentials(connecting: Connecting, { templateId, ...place }: Place): Promise<void> {
+async function giveCredentials(connecting: Connecting, { templateId, ...place }: JobPlace): Promise<void> {
 	const { graph, target, tenant, plan, report } = connecting
 	const { application } = place
 	if (await hasCredential(target, tenant, place)) {
@@ -174,7 +174,7 @@ async function giveCredentials(connecting: Connecting, { templateId, ...place }:
 }
 
 /** Whether the token that this application was given is still accepted. */
-async function hasCredential(target: DeploymentTarget, { name, entra }: Tenant, place: Omit<Place, 'templateId'>) {
+async function hasCredential(target: DeploymentTarget, { name, entra }: Tenant, place: Omit<JobPlace, 'templateId'>) {
 	if (entra?.application !== place.application || entra.job !== place.job) return false
 	const tokens = await target.tokens.list(name)
 	const states = statesOf(tokens, Date.now())
@@ -251,10 +251,10 @@ function withSteps(error: unknown, steps: readonly Step[]): unknown {
 	})
 }
 
-type Refusal = { readonly error: Error; readonly steps: readonly Step[]; readonly url: string }
+type RefusedOperator = { readonly error: Error; readonly steps: readonly Step[]; readonly url: string }
 
 /** The result if Entra refuses the operator: what it said, and the steps in the portal. */
-function inThePortal({ target, tenant, plan }: Connecting, { error, steps, url }: Refusal): CommandResult {
+function inThePortal({ target, tenant, plan }: Connecting, { error, steps, url }: RefusedOperator): CommandResult {
 	const reason =
 		error instanceof GraphError
 			? `Entra refused this sign-in: ${`${error.status} ${error.code}`.trim()}. It needs the role Application Administrator or Cloud Application Administrator.`

@@ -10,6 +10,8 @@ export type ProvedTokens = {
 		token: string,
 		held: { readonly keys: readonly SigningKey[]; readonly now: number },
 	): ProvedGrant | undefined
+	/** The client of a token that was proved before, whatever holds now. */
+	clientOf(tenant: Tenant, token: string): string | undefined
 	add(tenant: Tenant, token: string, grant: ProvedGrant): void
 }
 
@@ -25,6 +27,7 @@ export function provedTokens(): ProvedTokens {
 			const isHeld = keys.some(({ id, expires = Number.POSITIVE_INFINITY }) => id === grant.key && now < expires)
 			return isHeld ? grant : undefined
 		},
+		clientOf: (tenant, token) => grants.get(keyOf(tenant, token))?.client,
 		add(tenant, token, grant) {
 			for (const [oldest] of grants) {
 				if (grants.size < maxTokens) break

@@ -12,7 +12,8 @@ export type ListResponse = {
 	readonly Resources: readonly unknown[]
 }
 
-type ListResult = Pick<ListResponse, 'itemsPerPage'> & {
+/** One page of a result. */
+export type ListResult = Pick<ListResponse, 'itemsPerPage'> & {
 	readonly totalResults: number | undefined
 	readonly resources: readonly unknown[]
 	readonly startIndex?: number | undefined

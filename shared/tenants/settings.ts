@@ -65,6 +65,13 @@ export const declaredSettings = {
 		whenMissing: 'ignore',
 		whenNew: 'keep',
 	},
+	userGroups: {
+		...oneOf('request', 'default'),
+		option: 'user-groups',
+		modes: ['store'],
+		help: 'whether an answer with a user has the groups of the user only if the request names them, or by default',
+		whenMissing: 'request',
+	},
 	accessTokenSeconds: {
 		...wholeNumber(3600, 21_600, 'seconds'),
 		option: 'access-token-seconds',

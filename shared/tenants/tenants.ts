@@ -30,9 +30,14 @@ export type Tenant = {
 	readonly entra?: EntraConnection
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
+	/** What `rollcall schema forget` has begun to remove. The sweep goes on with it. */
+	readonly forgetting: readonly z.infer<typeof forgettingColumn>[]
 	/** The indexes that the tenant has of its own. */
 	readonly indexes: IndexDefinitions
 }
+
+/** A removal of an undeclared path, and how far it has come. */
+const forgettingColumn = z.object({ path: z.string(), position: z.string() })
 
 export type Tenants = {
 	/**
@@ -69,6 +74,12 @@ export type Tenants = {
 	updateSchemas(
 		name: string,
 		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
+	): Promise<Tenant | 'absent'>
+
+	/** Notes removals of undeclared paths; `revise` is called again if another process came first. */
+	updateForgetting(
+		name: string,
+		revise: (forgetting: Tenant['forgetting']) => Tenant['forgetting'],
 	): Promise<Tenant | 'absent'>
 
 	/**
@@ -229,6 +240,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
 				schemas: [],
+				forgetting: [],
 				indexes: [],
 			}
 			await tables.createTable(tenant.table)
@@ -280,6 +292,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				// If no answer came, the row tells. Writing the same schemas twice changes nothing.
 				const outcome = await table.transaction([merge(name, schemaProperties(schemas), etagOf(row))])
 				return outcome.kind === 'done' ? { ...tenant, schemas: storedSchemas(schemas) } : undefined
+			})
+		},
+
+		async updateForgetting(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const forgetting = revise(tenant.forgetting)
+				// If no answer came, the row tells. Writing the same list twice changes nothing.
+				const properties = { forgetting: JSON.stringify(forgetting) }
+				const outcome = await table.transaction([merge(name, properties, etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, forgetting } : undefined
 			})
 		},
 
@@ -342,9 +369,9 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, hasClients: _hasClients, ...rest } = tenant
-	const { indexes: _indexes, schemas: _schemas, entra: _entra, ...properties } = rest
-	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
+	const { name, mode, table: directory, cursorKey, created, format, settings } = tenant
+	const properties = { mode, table: directory, cursorKey, created, format: format.number }
+	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
 		if (outcome.kind === 'done') return 'done'
@@ -392,6 +419,17 @@ function tenantOf(row: Row): Tenant {
 		...(clients && { hasClients: true }),
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
+		forgetting: forgettingIn(row),
 		indexes: indexesOf(row),
+	}
+}
+
+/** A damaged list stops no request: its removals are begun again by the command. */
+function forgettingIn({ forgetting }: Row): Tenant['forgetting'] {
+	if (typeof forgetting !== 'string') return []
+	try {
+		return z.array(forgettingColumn).parse(JSON.parse(forgetting))
+	} catch {
+		return []
 	}
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { Agent } from 'node:https'
+import { Agent, request } from 'node:https'
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -632,6 +632,22 @@ describe('an answer', () => {
 		control.answer((await control.request()).id, 204)
 		expect((await second).status).toBe(204)
 		agent.destroy()
+	})
+
+	test('by rendezvous is complete for a slow sender, even if the listener closes the rendezvous at once', async () => {
+		const standIn = await start()
+		const control = await listener(standIn)
+		const headers = { ServiceBusAuthorization: sendToken() }
+		const outgoing = request({ host: 'localhost', port: standIn.port, path: '/demo', headers, ca: ca.cert }).end()
+		const { id, address } = await control.request()
+		const rendezvous = await open(String(address))
+		rendezvous.answer(id, 200, Buffer.alloc(16 * 2 ** 20))
+		rendezvous.socket.close(1000, 'NormalClosure')
+		const [response] = await once(outgoing, 'response')
+		await standIn.journal.until('rendezvous-left')
+		let received = 0
+		for await (const chunk of response) received += chunk.length
+		expect(received).toBe(16 * 2 ** 20)
 	})
 })
 

@@ -126,7 +126,11 @@ describe('what administrators do', () => {
 		await run('tenant add acme')
 		expect(await run('history acme')).toMatchObject({
 			code: 2,
-			err: 'error: history needs --admin\nhint: rollcall history acme --admin\n',
+			err: 'error: history needs a user or a group\nhint: rollcall history acme WHO, or --admin for what administrators did\n',
+		})
+		expect(await run('history acme joy --admin')).toMatchObject({
+			code: 2,
+			err: 'error: --admin is of the whole tenant, not of joy\nhint: rollcall history acme --admin\n',
 		})
 	})
 })

@@ -99,7 +99,7 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL +http:\S+\/acme\nMode +store\nhistory +full\nunknownAttributes +keep\naccessTokenSeconds +7200 \(default\)\nCreated +20\S+\nUsers +1\nGroups +0\nTokens +1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
+			/^Tenant URL +http:\S+\/acme\nMode +store\n(?:.+\n)*unknownAttributes +keep\nuserGroups +request \(default\)\n(?:.+\n)*Created +20\S+\nUsers +1\nGroups +0\nTokens +1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
@@ -191,10 +191,15 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const { clientId, secret } = await json('client add acme')
-		const id = '11111111-2222-3333-4444-555555555555'
+		const guid = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
+		const userId = '01a214972b2e700182471521e32e49d3'
 		const schema = join(folder, 'schema.json')
 		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
+		const id = '019b76daa80070008000000000000000'
+		const user = { type: 'User', id, attributes: { userName: 'joy', color: 'red' }, created: '', lastModified: '' }
+		const end = { type: 'End', users: 1, groups: 0, memberships: 0 }
+		await writeFile(`${file}-3`, [user, end].map((record) => JSON.stringify(record)).join('\n'))
 		const lines = [
 			'tenant add initech',
 			'tenant list',
@@ -212,13 +217,21 @@ describe('rollcall on a data folder', () => {
 			'schema list acme',
 			'schema show acme urn:example:hr:User',
 			'schema remove acme urn:example:hr:User',
+			`history acme ${userId}`,
+			'failures acme',
+			'status acme',
+			`erase acme ${userId}`,
+			'schema observed acme',
 			'client add acme',
 			'client list acme',
 			`client rotate acme ${clientId}`,
 			`client disable acme ${clientId} --secret ${secret}`,
-			`federation add acme --issuer ${id} --subject ${id} --audience ${id}`,
-			`reader add acme --entra ${id}/${id} --audience ${id}`,
+			`federation add acme --issuer ${guid} --subject ${guid} --audience ${guid}`,
+			`reader add acme --entra ${guid}/${guid} --audience ${guid}`,
 			'key rotate acme',
+			`import acme ${file}-3`,
+			'schema adopt acme color',
+			'schema forget acme shade',
 			'history acme --admin',
 			`export acme --out ${file}`,
 			`import initech ${file}`,

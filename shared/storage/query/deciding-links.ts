@@ -3,8 +3,8 @@ import type { Filter } from '../../scim/filter/ast.ts'
 import { matches } from '../../scim/filter/match.ts'
 import type { AttributeValues } from '../../scim/resource.ts'
 import { type ResourceType, resolveAttribute } from '../../scim/resource-type.ts'
+import type { Yield } from '../../turn.ts'
 import { linkAttribute } from './plan.ts'
-import type { Yield } from './turn.ts'
 
 // A group may have a million members. A filter looks at them with expressions that hold if one member is enough. So a few
 // members decide whether the group matches: one that each expression holds for, and any one if there is none.

@@ -14,9 +14,13 @@ export type SizedResource = { readonly resource: StoredResource; readonly size: 
 
 /**
  * A match at its position. `sized` is absent if the match needs no reading, and if too many others are in memory already.
- * Then the resource is read when the page is known.
+ * Then the resource is read when the page is known. `size` is the length of its JSON, if that is known.
  */
-export type ResultEntry = { readonly key: string; readonly id: ResourceId; readonly sized?: SizedResource }
+export type ResultEntry = Position & {
+	readonly id: ResourceId
+	readonly sized?: SizedResource
+	readonly size?: number
+}
 
 /** Sorts after every encoded value. */
 const unassigned = '~'
@@ -101,7 +105,7 @@ export function collectPage({ page, start, sort, isOrdered }: PageOrder) {
 			const { key, id, sized } = entry
 			const isKept = sized !== undefined && size + sized.size <= maxKeptSize
 			if (isKept) size += sized.size
-			entries.push(isKept ? entry : { key, id })
+			entries.push(isKept || sized === undefined ? entry : { key, id, size: sized.size })
 			if (entries.length < 2 * kept + 1000) return
 			entries = entries.sort(compare).slice(0, kept)
 			size = entries.reduce((sum, each) => sum + (each.sized?.size ?? 0), 0)

@@ -3,6 +3,7 @@ import { comparisonsIn } from '../../scim/filter/ast.ts'
 import { matches } from '../../scim/filter/match.ts'
 import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
+import { yieldingTurns } from '../../turn.ts'
 import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
@@ -12,7 +13,7 @@ import { indexAdvice } from '../rows/indexable.ts'
 import type { Index } from '../rows/indexes.ts'
 import { resourceKey } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
-import { chunked, inParallel } from '../table/parallel.ts'
+import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
 import { type Candidate, candidatesOf, pageSize, rangeAfter, readResource } from './candidates.ts'
 import { decidingLinks, tooMuchText } from './deciding-links.ts'
@@ -29,7 +30,6 @@ import {
 import type { Query, QueryResult } from './page.ts'
 import { withInclude } from './page-links.ts'
 import { type CandidatePlan, comparedPaths, type Plan, planQuery } from './plan.ts'
-import { yieldingTurns } from './turn.ts'
 import { viewOf } from './view.ts'
 
 /**
@@ -178,7 +178,7 @@ async function* userItems(
 }
 
 /** Long users whose rows are read at the same time. */
-const usersAtOnce = 8
+const usersAtOnce = 4
 
 const totalIn = async ({ table }: Directory, type: ResourceType): Promise<number> =>
 	totalOf(await countsOf(table, type))
@@ -288,8 +288,26 @@ function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) 
 const isStillMatch = ({ type, filter, need }: CandidatePlan, resource: StoredResource): boolean =>
 	filter === undefined || need.length > 0 || matches(filter, viewOf(type, resource), type)
 
-/** Entries that are read at the same time. */
+/** Entries that are read at the same time, and the length of their JSON. */
 const readAtOnce = 16
+const sizeAtOnce = 2 * 2 ** 20
+
+function readTogether(entries: readonly ResultEntry[]): readonly (readonly ResultEntry[])[] {
+	const pieces: ResultEntry[][] = []
+	let size = 0
+	for (const entry of entries) {
+		const piece = pieces.at(-1)
+		const next = entry.size ?? 0
+		if (piece === undefined || piece.length === readAtOnce || size + next > sizeAtOnce) {
+			pieces.push([entry])
+			size = next
+		} else {
+			piece.push(entry)
+			size += next
+		}
+	}
+	return pieces
+}
 
 /** The entries of a page with their resources. Those that are not in memory are read, a few at a time. */
 async function* itemsOf(
@@ -303,7 +321,7 @@ async function* itemsOf(
 		yield* linkItems(linkedTo(table, type, source.id), shown)
 		return
 	}
-	for (const some of chunked(shown, readAtOnce)) {
+	for (const some of readTogether(shown)) {
 		const read = await inParallel(some, async ({ id, sized }) => {
 			if (sized !== undefined) return sized
 			const row = await table.get(resourceKey(type, id))

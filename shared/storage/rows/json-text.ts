@@ -74,14 +74,18 @@ function chunksOf(bytes: Buffer, prefix: string): Readonly<Record<string, Buffer
 	return chunks
 }
 
+// A scan may unpack a gigabyte. Memory that is used again needs no collection of garbage.
+const packed = Buffer.alloc(maxCompressedSize + chunkSize)
+
 const jsonOf = (row: Row): string => (row.b0 === undefined ? textIn(row, 'j') : unpacked(row, 'b'))
 
 function unpacked(row: Row, prefix: string): string {
-	const chunks: Buffer[] = []
-	for (let name = `${prefix}0`; typeof row[name] === 'string'; name = `${prefix}${chunks.length}`) {
-		chunks.push(Buffer.from(textIn(row, name), 'base64'))
+	let length = 0
+	for (let index = 0; row[`${prefix}${index}`] !== undefined; index++) {
+		length += packed.write(textIn(row, `${prefix}${index}`), length, 'base64')
 	}
-	return inflateRawSync(Buffer.concat(chunks), { maxOutputLength: maxUnpackedBytes }).toString('utf8')
+	const options = { maxOutputLength: maxUnpackedBytes, chunkSize: maxJsonBytes }
+	return inflateRawSync(packed.subarray(0, length), options).toString('utf8')
 }
 
 /**

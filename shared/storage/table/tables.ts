@@ -62,7 +62,7 @@ export type Table = {
 	get(key: string): Promise<Row | undefined>
 	/**
 	 * The rows of a range in the order of their keys, page by page, at most `count` on a page. A page may be empty although
-	 * more pages follow. It has at most 8 MiB, and may have fewer rows for that.
+	 * more pages follow. It has at most 4 MiB, and may have fewer rows for that.
 	 */
 	pages(range: Range, count?: number): AsyncGenerator<readonly Row[]>
 	/** At most `count` rows from the beginning of a range. */
@@ -94,7 +94,7 @@ export type Range = {
 /** A row meets it if the property has the type of the value and compares with the value like this. */
 export type Condition = {
 	readonly property: string
-	readonly operator: 'eq' | 'ge'
+	readonly operator: 'eq' | 'ge' | 'le'
 	readonly value: string | boolean
 }
 
@@ -194,7 +194,7 @@ async function readUpTo(stream: NodeJS.ReadableStream, maxBytes: number): Promis
 	const chunks: Buffer[] = []
 	let length = 0
 	for await (const chunk of stream) {
-		chunks.push(Buffer.from(chunk))
+		chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
 		length += chunk.length
 		if (length > maxBytes) break
 	}
@@ -258,7 +258,7 @@ function tableOf(client: Client, name: string, partitionKey: string): Table {
 const pageSize = 1000
 
 /** Bytes of a page that are read. The rows of a larger page are read in smaller pages. */
-const maxPageBytes = 8 * 2 ** 20
+const maxPageBytes = 4 * 2 ** 20
 
 async function getRow(client: Client, path: string, key: string): Promise<Row | undefined> {
 	const answer = await answerOf(client, { method: 'GET', path, headers: bare }, key)
@@ -298,20 +298,39 @@ async function* pagesOf(
 	let size = count
 	for (;;) {
 		const words = [size < pageSize ? `$top=${size}` : '', next].filter((word) => word !== '').join('&')
-		const page = words === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${words}`
-		const response = await answerOf(client, { method: 'GET', path: page, headers, maxBytes: maxPageBytes }, key)
-		if (response.status !== 200) throw faultOf(errorIn(response), key)
-		const bytes = Buffer.byteLength(response.text)
-		if (size > 1 && bytes > maxPageBytes) {
-			size = Math.min(sizeFor(rowsBegunIn(response.text), bytes), size - 1)
+		const page = await readPage(client, words === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${words}`, {
+			headers,
+			isOneRow: size === 1,
+			...(key !== undefined && { key }),
+		})
+		if ('tooManyRows' in page) {
+			size = Math.min(page.tooManyRows, size - 1)
 			continue
 		}
-		const { value } = jsonIn<{ value: Row[] }>(response, key)
-		yield value
-		next = continuationOf(response)
+		if (page.rows.length > 0) size = Math.min(page.nextSize, count)
+		next = page.next
+		yield page.rows
 		if (next === '') return
-		if (value.length > 0) size = Math.min(sizeFor(value.length, bytes), count)
 	}
+}
+
+type PageRead =
+	| { readonly rows: readonly Row[]; readonly nextSize: number; readonly next: string }
+	/** The page is too large: this many rows are safely less. */
+	| { readonly tooManyRows: number }
+
+/** Reads a page. Its text is in memory no longer than it takes to parse it. */
+async function readPage(
+	client: Client,
+	path: string,
+	{ headers, key, isOneRow }: Omit<PageOptions, 'count'> & { readonly isOneRow: boolean },
+): Promise<PageRead> {
+	const response = await answerOf(client, { method: 'GET', path, headers, maxBytes: maxPageBytes }, key)
+	if (response.status !== 200) throw faultOf(errorIn(response), key)
+	const bytes = Buffer.byteLength(response.text)
+	if (!isOneRow && bytes > maxPageBytes) return { tooManyRows: sizeFor(rowsBegunIn(response.text), bytes) }
+	const { value: rows } = jsonIn<{ value: Row[] }>(response, key)
+	return { rows, nextSize: sizeFor(rows.length, bytes), next: continuationOf(response) }
 }
 
 /** How many rows of the same size as these are safely less than a page may have. */

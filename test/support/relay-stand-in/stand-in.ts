@@ -47,8 +47,8 @@ type Listener = { readonly id: string; readonly entity: string; readonly wire: W
 type Rendezvous = {
 	readonly wire: Wire
 	readonly listener: Listener
-	/** The sender's connection for which the rendezvous is kept. */
-	keptFor: Socket | undefined
+	/** The sender's connection for which the rendezvous is kept, and the last answer on it. */
+	keptFor: { readonly sender: Socket; response: ServerResponse } | undefined
 }
 
 type Exchange = {
@@ -324,7 +324,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		wireJournal.write('answer', { id, status: head.statusCode, length: body.length, by: wire.name })
 		void reply(exchange, head, body)
 		if (rendezvous === undefined || wire.name === 'control') return
-		if (faults.keepRendezvous) keep(exchange.sender, rendezvous)
+		if (faults.keepRendezvous) keep(exchange, rendezvous)
 		else leave(exchange, rendezvous)
 	}
 
@@ -356,10 +356,11 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		response.end()
 	}
 
-	function keep(sender: Socket, rendezvous: Rendezvous) {
+	function keep({ sender, response }: Exchange, rendezvous: Rendezvous) {
+		if (rendezvous.keptFor !== undefined) rendezvous.keptFor.response = response
 		if (kept.has(sender) || sender.destroyed) return
 		kept.set(sender, rendezvous)
-		rendezvous.keptFor = sender
+		rendezvous.keptFor = { sender, response }
 		sender.once('close', () => {
 			kept.delete(sender)
 			rendezvous.wire.channel.close(1001)
@@ -367,12 +368,15 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	}
 
 	function leave({ response, sender }: Exchange, { wire }: Rendezvous) {
-		const end = () => {
+		afterAnswer(response, () => {
 			sender.destroySoon()
 			wire.channel.close(1000)
-		}
-		if (response.destroyed) end()
-		else response.once('close', end)
+		})
+	}
+
+	function afterAnswer(response: ServerResponse, work: () => void) {
+		if (response.destroyed || response.writableFinished) work()
+		else response.once('close', work)
 	}
 
 	function finish(exchange: Exchange, { isAnswered = false } = {}) {
@@ -423,15 +427,19 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const isExpired = ({ created }: Exchange): boolean =>
 		faults.rendezvous === 'expire' || clock.now() - created > rendezvousLife
 
-	/** A listener that drops a rendezvous also drops the sender's connection. */
+	/**
+	 * A listener that drops a rendezvous also drops the sender's connection. Microsoft's listener for .NET does so directly
+	 * after its answer. The sender still gets all of the answer.
+	 */
 	function part(rendezvous: Rendezvous, code: number) {
 		const { keptFor } = rendezvous
 		wireJournal.write('rendezvous-left', { code })
 		open.delete(rendezvous)
-		if (keptFor !== undefined) kept.delete(keptFor)
+		if (keptFor !== undefined) kept.delete(keptFor.sender)
 		const underway = [...exchanges.values()].filter((exchange) => exchange.rendezvous === rendezvous)
 		for (const exchange of underway) lose(exchange)
-		if (underway.length === 0) keptFor?.destroy()
+		if (underway.length === 0 && keptFor !== undefined)
+			afterAnswer(keptFor.response, () => keptFor.sender.destroySoon())
 	}
 
 	// Senders
