@@ -1,5 +1,6 @@
 import { version } from '../shared/cli/version.ts'
 import { check } from './check/check.ts'
+import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
 import { connectEntra } from './entra/connect.ts'
 import { disconnectEntra } from './entra/disconnect.ts'
@@ -8,12 +9,15 @@ import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
 import { erasePerson } from './erase.ts'
 import { showFailures } from './failures.ts'
+import { addFederation, addReader } from './federation.ts'
+import { forgetPath } from './forget.ts'
 import { showHistory } from './history.ts'
 import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
+import { rotateKey } from './signing-keys.ts'
 import { showStatus } from './status.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
@@ -199,6 +203,62 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'declare such attributes, by path or by URN, with the types of what is stored',
 		work: adoptSchema,
+	}),
+	targetCommand({
+		words: 'client add',
+		parameters: ['NAME'],
+		options: ['scope', 'label', 'expires-in'],
+		summary: 'add an OAuth client and print its id and secret, this one time only',
+		work: addClient,
+	}),
+	targetCommand({
+		words: 'client list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the clients, federations and readers of a tenant without secrets',
+		work: listClients,
+	}),
+	targetCommand({
+		words: 'client disable',
+		parameters: ['NAME', 'CLIENT'],
+		options: ['secret'],
+		summary: 'disable a client, federation or reader permanently',
+		work: disableClient,
+	}),
+	targetCommand({
+		words: 'client rotate',
+		parameters: ['NAME', 'CLIENT'],
+		options: ['overlap', 'expires-in'],
+		summary: 'add a secret to a client and set an expiry date for the older ones',
+		work: rotateClient,
+	}),
+	targetCommand({
+		words: 'federation add',
+		parameters: ['NAME'],
+		options: ['issuer', 'subject', 'audience', 'application', 'accept-v1', 'scope', 'label'],
+		summary: 'add an OAuth client that proves itself by a token of Entra, without a secret',
+		work: addFederation,
+	}),
+	targetCommand({
+		words: 'reader add',
+		parameters: ['NAME', 'TENANT_ID/OBJECT_ID'],
+		options: ['entra', 'audience', 'accept-v1', 'label'],
+		summary: 'let an application in Azure read a tenant with its own identity',
+		work: addReader,
+	}),
+	targetCommand({
+		words: 'key rotate',
+		parameters: ['NAME'],
+		options: ['overlap'],
+		summary: 'make another key for the access tokens of a tenant',
+		work: rotateKey,
+	}),
+	targetCommand({
+		words: 'schema forget',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove from all users and groups what is stored at a path that no schema declares',
+		work: forgetPath,
 	}),
 	targetCommand({
 		words: 'export',

@@ -4,8 +4,10 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
+import { signingKeysFile } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
 import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
@@ -27,14 +29,17 @@ import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
-import { vaultTokens } from './vault-tokens.ts'
+import { vaultSigningKeys, vaultTokens } from './vault-tokens.ts'
 
 /** The deployment in Azure, or the data folder of `npm start`, that a command works on. */
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** The keys that sign access tokens. */
+	readonly signingKeys: TokenStore
+	readonly clients: ClientStore
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
-	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
+	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
 	/** What happened in the directory of a tenant, and what was refused. */
 	ledger(tenant: Tenant): Ledger
@@ -59,10 +64,22 @@ export type DeploymentTarget = {
 	close(): Promise<void>
 }
 
+type TenantRow = Pick<Tenant, 'name' | 'table'>
+
+/** The clients of a tenant as they are stored. */
+export type ClientStore = {
+	list(tenant: TenantRow): Promise<readonly StoredClient[]>
+	add(tenant: TenantRow, client: StoredClient): Promise<void>
+	update(
+		tenant: TenantRow,
+		change: { readonly id: string; readonly revise: (json: string) => string },
+	): Promise<'done' | 'absent'>
+}
+
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
 	readonly account: Account
 	readonly options?: ConnectOptions
 	readonly origin: string
@@ -108,12 +125,12 @@ async function openDeployment(
 	const credential = new AzureCliCredential()
 	const client: SecretClientOptions =
 		waiting === undefined ? {} : { additionalPolicies: [{ policy: waiting.vault, position: 'perCall' }] }
+	const connect = async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client)
 	return {
 		account: { endpoint: tablesEndpoint, credential },
 		...(waiting && { options: { intercept: waiting.tables } }),
-		tokens: vaultTokens({
-			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client),
-		}),
+		tokens: vaultTokens({ connect }),
+		signingKeys: vaultSigningKeys({ connect }),
 		origin: `https://${appHost}`,
 		relay: relayHost === undefined ? noRelay : { namespace: relayHost },
 		isAlone: false,
@@ -131,9 +148,11 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	}
 	const { connectionString, close } = await startAzurite({ folder })
 	const url = await lastUrl(folder)
+	const tokensFile = join(folder, 'tokens.json')
 	return {
 		account: { connectionString },
-		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
+		tokens: fileTokens(tokensFile, Date.now),
+		signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
 		origin: url ?? defaultUrl,
 		portNote: portNoteOf(url),
 		isAlone: true,
@@ -157,6 +176,7 @@ async function targetOf({
 	account,
 	options,
 	tokens,
+	signingKeys,
 	origin,
 	close,
 	portNote,
@@ -190,6 +210,16 @@ async function targetOf({
 		tokens,
 		observed: ({ name, table }) => observedIn(tables.table(table, name)),
 		forgetObserved: ({ name, table }, paths) => forgetObserved(tables.table(table, name), paths),
+		signingKeys,
+		clients: {
+			list: ({ name, table }) => listClients(tables.table(table, name)),
+			add: async ({ name, table }, client) => {
+				// A tenant of mode relay has no other rows.
+				await tables.createTable(table)
+				await insertClient(tables.table(table, name), tables.pause, client)
+			},
+			update: ({ name, table }, change) => updateClient(tables.table(table, name), tables.pause, change),
+		},
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		ledger: (tenant) => {
 			const { history } = settingsOf(tenant)

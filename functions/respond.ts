@@ -1,6 +1,7 @@
 import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
 import type { Credential } from '../shared/auth/credential.ts'
+import type { TokenRefusal } from '../shared/auth/refusal.ts'
 import { loggable } from '../shared/fault.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
@@ -16,7 +17,9 @@ import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers } from './handlers.ts'
 import { alive } from './health.ts'
+import type { HttpReply } from './http-reply.ts'
 import { matchPath, type PathMatch } from './match.ts'
+import { answerMetadataRequest, answerTokenRequest, tenantOfMetadata } from './oauth/answer.ts'
 import { jsonIn, keepingBody, messageIn, noteRefused, type RequestFacts, refusedPart } from './refused-request.ts'
 import { relay } from './relay/relay.ts'
 import type { Method } from './routes.ts'
@@ -38,6 +41,8 @@ export type RequestEvent = {
 	readonly storageRequests?: number
 	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
+	/** Why a token of OAuth, an assertion or a client was refused. */
+	readonly refusal?: TokenRefusal
 	readonly scimType?: string
 	/** The sentence of a refusal, without values. Only `npm start` prints it. */
 	readonly detail?: string
@@ -78,17 +83,12 @@ export const respondWith =
 			milliseconds: services.now() - started,
 			storageRequests: used.storageRequests,
 			...(quirks.size > 0 && { quirks: [...quirks] }),
+			...(used.refusal !== undefined && outcome.response.status === 401 && { refusal: used.refusal }),
 			...labels,
 			...outcome.cause,
 		})
 		return identified(outcome.response, requestId)
 	}
-
-/** A response whose headers are a plain object. */
-export type HttpReply = Omit<HttpResponseInit, 'headers'> & {
-	readonly status: number
-	readonly headers: Record<string, string>
-}
 
 /** Adds the id that the log has, so that a client can name its request. */
 export const identified = (reply: HttpReply, requestId: string): HttpReply => ({
@@ -126,10 +126,15 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 	const url = new URL(request.url)
 	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
 		return { response: responseOf(liveness(request.method), request.method) }
+	const described = parseTenantName(tenantOfMetadata(url.pathname) ?? '')
+	if (described !== undefined) {
+		return { response: answerMetadataRequest(request.method, tenantUrl(services, url, described)) }
+	}
 	const match = matchPath(url.pathname)
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
+	if (match.route?.name === 'token') return answerToken(request, context, name)
 	const { tenant, credential } = await authenticate(request, services, name).catch((error: unknown) => {
 		throw services.turns.refusalOf(error)
 	})
@@ -140,6 +145,22 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
 }
 
+const tenantUrl = ({ publicOrigin }: Services, url: URL, tenant: string): string =>
+	`${publicOrigin ?? url.origin}/scim/${tenant}`
+
+/** The token endpoint asks for no token. An unknown tenant has the same answer as an unknown client. */
+async function answerToken(
+	request: ScimRequest,
+	{ services, labels }: AnswerContext,
+	name: string,
+): Promise<LoggedResponse> {
+	const named = async () => ({ name, tenant: await services.tenants.getTenant(name) })
+	labels.path = '/oauth2/token'
+	const { reply, cause } = await answerTokenRequest(request, { oauth: services.oauth, named })
+	if (reply.status === 200) labels.tenant = name
+	return { response: reply, ...(cause !== undefined && { cause: { error: loggable(cause) } }) }
+}
+
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
 	const { services, requestId, url, tenant, credential, match } = context
 	const { method } = request
@@ -147,7 +168,7 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 	requireKnownSettings(tenant)
 	requireKnownIndexes(tenant.indexes)
 	services.lastUses.note(tenant, credential)
-	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
+	const baseUrl = tenantUrl(services, url, tenant.name)
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
 		requireScope(credential, { route: match.route, method })

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { fileSource } from '../shared/auth/file-source.ts'
-import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
+import { fileSource, signingKeysFile } from '../shared/auth/file-source.ts'
+import { keyVaultSources, type VaultSources } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { listClients } from '../shared/storage/clients.ts'
 import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
 import { storeObserved } from '../shared/storage/observed.ts'
@@ -17,13 +18,18 @@ import { type Account, type ConnectOptions, connectTables } from '../shared/stor
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { advanceIndexes } from '../shared/tenants/advance-index.ts'
-import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, requireKnownFormat, type TenantFormat } from '../shared/tenants/format.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
-import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
+import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { goOnForgetting } from './forget.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
+import { authenticator } from './oauth/authenticator.ts'
+import { openClientLimits } from './oauth/limits.ts'
+import { type OAuth, openOAuth } from './oauth/oauth.ts'
+import { openOAuthSources } from './oauth/sources.ts'
 import { type Observations, openObservations } from './observations.ts'
 import { openRefusals, type Refusals } from './refusals.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
@@ -31,12 +37,14 @@ import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
 import { backgroundTimer, systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
-import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
+import { countRequests, giveUpOnSilence, noteRefusal, reportBusyParts } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
 	readonly tenants: Tenants
 	readonly authenticate: TokenVerifier
+	/** Issues access tokens. */
+	readonly oauth: OAuth
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
@@ -71,6 +79,8 @@ export type ServicesOptions = ConnectOptions & {
 	readonly timer?: Timer
 	/** Runs what no request waits for; by the timer of the machine if left out. */
 	readonly later?: Timer
+	/** Gets the keys of Entra. */
+	readonly fetch?: typeof fetch
 }
 
 /** Creates the services. No request is sent yet. */
@@ -82,10 +92,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...options,
 		intercept: (send) => giveUpOnSilence(timer)(reportBusyParts(turns.slowDown)(countRequests(intercept(send)))),
 	})
-	const source =
-		'file' in settings.tokens
-			? fileSource(settings.tokens.file)
-			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
+	const { tokens: source, signingKeys } = tokenSourcesOf(settings)
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
 	const { scanLimit, keepFeedFor } = settings
@@ -102,16 +109,35 @@ export async function createServices(settings: Settings, options: ServicesOption
 	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
+	const lastUses = openLastUses({
+		store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+		now,
+		later,
+	})
+	const oauth = openOAuth({
+		sources: openOAuthSources({
+			readClients: ({ table, name }) => listClients(tables.table(table, name)),
+			readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
+			readSigningKeys: signingKeys,
+			fetch: options.fetch ?? fetch,
+			now,
+		}),
+		limits: openClientLimits({ now, timer }),
+		now,
+		noteRefusal,
+		noteUse: lastUses.note,
+		lifetimeOf: (tenant) => {
+			requireKnownFormat(tenant.format)
+			return settingsOf(tenant).accessTokenSeconds
+		},
+	})
 	const worker = ids('Operation')
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
-		authenticate: tokenVerifier({ source, isTenant, now }),
-		lastUses: openLastUses({
-			store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
-			now,
-			later,
-		}),
+		authenticate: authenticator({ tokens: tokenVerifier({ source, isTenant, now }), oauth, tenants }),
+		oauth,
+		lastUses,
 		observations: openObservations({
 			store: (tenant, seen) => storeObserved(tables.table(tenant.table, tenant.name), seen),
 			now,
@@ -125,9 +151,12 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 			later,
 		}),
-		sweep: (tenant, until) => {
+		sweep: async (tenant, until) => {
 			const options = { ...opening, ...openingOf(tenant), tenant, until }
-			return tenant.mode === 'store' ? sweep(options) : sweepRefusals(options)
+			if (tenant.mode === 'relay') return sweepRefusals(options)
+			const report = await sweep(options)
+			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
+			return report
 		},
 		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
 		advanceIndexes: (tenant, until) =>
@@ -160,6 +189,15 @@ async function checkScimServer(sender: () => RelaySender, ask: RelayedRequest, t
 		outdatedAgents().catch((): readonly string[] => []),
 	])
 	return outdated.length === 0 ? result : { ...result, detail: [result.detail, ...outdated].filter(Boolean).join('; ') }
+}
+
+/** The tokens and the signing keys of the tenants. On a laptop the keys have a file of their own beside the tokens. */
+function tokenSourcesOf(settings: Settings): VaultSources {
+	if ('vaultUrl' in settings.tokens) {
+		return keyVaultSources({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
+	}
+	const { file } = settings.tokens
+	return { tokens: fileSource(file), signingKeys: fileSource(signingKeysFile(file)) }
 }
 
 async function accountOf(settings: Settings): Promise<Account> {

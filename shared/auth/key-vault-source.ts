@@ -3,7 +3,7 @@ import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure
 import * as z from 'zod'
 import type { Scope } from './credential.ts'
 import { managedIdentity } from './managed-identity.ts'
-import { tokenSecret } from './token-secret.ts'
+import { signingSecret, tokenSecret } from './token-secret.ts'
 import { newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 export type VaultOptions = {
@@ -25,20 +25,36 @@ export type VaultOptions = {
 const retryOptions = { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 1000 }
 const fiveSeconds = () => AbortSignal.timeout(5000)
 
+/** The tokens and the signing keys of the tenants in a vault. */
+export type VaultSources = { readonly tokens: TenantTokenSource; readonly signingKeys: TenantTokenSource }
+
 /**
- * Reads the tokens of a tenant from the enabled versions of its secrets. A rotation adds a version and disables the old one
- * later, so that a valid token exists at any time. The tag `label` of a version is the label of the token.
+ * Reads the tokens of a tenant from the enabled versions of its secrets, and its signing keys from those of another. A
+ * rotation adds a version and disables the old one later, so that a valid token exists at any time. The tag `label` of a
+ * version is the label of the token.
  */
-export function keyVaultSource(options: VaultOptions): TenantTokenSource {
+export function keyVaultSources(options: VaultOptions): VaultSources {
 	const deadline = options.deadline ?? fiveSeconds
 	let connecting: Promise<SecretClient> | undefined
-	return (tenant, now) => {
-		const abortSignal = deadline()
-		connecting ??= connect(options)
-		const reading = connecting.then((client) => readTokens({ client, tenant, abortSignal }, now))
-		return Promise.race([reading, aborted(abortSignal)])
+	const source =
+		(secretsOf: (tenant: string) => TenantSecrets): TenantTokenSource =>
+		(tenant, now) => {
+			const abortSignal = deadline()
+			connecting ??= connect(options)
+			const reading = connecting.then((client) => readTokens({ client, abortSignal }, secretsOf(tenant), now))
+			return Promise.race([reading, aborted(abortSignal)])
+		}
+	return {
+		tokens: source((tenant) => ({ full: tokenSecret(tenant, 'scim'), read: tokenSecret(tenant, 'scim.read') })),
+		signingKeys: source((tenant) => ({ full: signingSecret(tenant) })),
 	}
 }
+
+/** The source of the tokens alone. */
+export const keyVaultSource = (options: VaultOptions): TenantTokenSource => keyVaultSources(options).tokens
+
+/** The names of the secrets of a tenant. */
+type TenantSecrets = { readonly full: string; readonly read?: string }
 
 /** Both packages are loaded by the first lookup: otherwise they would be most of what a cold start loads. */
 async function connect({ vaultUrl, clientId, credential, client }: VaultOptions): Promise<SecretClient> {
@@ -51,25 +67,24 @@ async function connect({ vaultUrl, clientId, credential, client }: VaultOptions)
 
 type SecretQuery = {
 	readonly client: SecretClient
-	readonly tenant: string
 	readonly abortSignal: AbortSignal
 }
 
-async function readTokens(lookUp: SecretQuery, now: number): Promise<readonly Token[]> {
-	const versions = newest(await versionsOf(lookUp, 'scim'), now)
+async function readTokens(lookUp: SecretQuery, { full, read }: TenantSecrets, now: number): Promise<readonly Token[]> {
+	const versions = newest(await versionsOf(lookUp, { name: full, scope: 'scim' }), now)
 	// A name without a secret costs as many requests as a tenant with one token. The time does not tell a caller which it is.
 	const isNone = versions.length === 0
 	const tokens = await Promise.all([
 		...versions.map((version) => tokenOf(lookUp, version)),
-		readReadTokens(lookUp, now),
-		...(isNone ? [tokenOf(lookUp, noVersion(lookUp.tenant)).then((): readonly Token[] => [])] : []),
+		...(read === undefined ? [] : [readReadTokens(lookUp, read, now)]),
+		...(isNone ? [tokenOf(lookUp, noVersion(full)).then((): readonly Token[] => [])] : []),
 	])
 	return tokens.flat()
 }
 
 /** The tokens that may only read. They are looked up beside the values of the others, so that no caller waits longer. */
-async function readReadTokens(lookUp: SecretQuery, now: number): Promise<Token[]> {
-	const versions = newest(await versionsOf(lookUp, 'scim.read'), now)
+async function readReadTokens(lookUp: SecretQuery, name: string, now: number): Promise<Token[]> {
+	const versions = newest(await versionsOf(lookUp, { name, scope: 'scim.read' }), now)
 	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
 	return tokens.flat()
 }
@@ -77,20 +92,14 @@ async function readReadTokens(lookUp: SecretQuery, now: number): Promise<Token[]
 /** A version of a secret. Its id is the version. */
 type SecretVersion = Omit<Token, 'value'> & { readonly secret: string }
 
-const noVersion = (tenant: string): SecretVersion => ({
-	id: '',
-	scope: 'scim',
-	created: 0,
-	secret: tokenSecret(tenant, 'scim'),
-})
+const noVersion = (secret: string): SecretVersion => ({ id: '', scope: 'scim', created: 0, secret })
 
 /** The enabled versions; none if the secret does not exist. Throws every other error, which says nothing about tokens. */
 async function versionsOf(
-	{ client, tenant, abortSignal }: SecretQuery,
-	scope: Scope,
+	{ client, abortSignal }: SecretQuery,
+	{ name: secret, scope }: { readonly name: string; readonly scope: Scope },
 ): Promise<readonly SecretVersion[]> {
 	const versions: SecretVersion[] = []
-	const secret = tokenSecret(tenant, scope)
 	try {
 		for await (const properties of client.listPropertiesOfSecretVersions(secret, { abortSignal })) {
 			if (properties.enabled !== false) versions.push({ ...versionOf(properties), secret, scope })

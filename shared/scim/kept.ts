@@ -26,7 +26,11 @@ export function keptIn(type: ResourceType, values: AttributeValues): readonly Ke
 }
 
 /** The resource without the undeclared values for which `keeps` is false; the same object if it holds for all. */
-function filterKept(type: ResourceType, values: AttributeValues, keeps: (kept: KeptValue) => boolean): AttributeValues {
+export function filterKept(
+	type: ResourceType,
+	values: AttributeValues,
+	keeps: (kept: KeptValue) => boolean,
+): AttributeValues {
 	return mapObject(values, (name, value) => {
 		const extension = findExtension(type, name)
 		if (extension !== undefined)

@@ -2,12 +2,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openTarget } from '../../cli/target.ts'
+import { type DeploymentTarget, openTarget } from '../../cli/target.ts'
 import { respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { startServer } from '../../local/server.ts'
 import { builtInTypes } from '../../shared/scim/resource-type.ts'
+import { positionOf } from '../../shared/storage/query/order.ts'
+import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 
 let folder = ''
@@ -243,5 +245,72 @@ describe('what clients send and no schema declares', () => {
 		expect(await refusal('mixed')).toContain('error: no declaration fits the values of urn:ietf:')
 		expect(await refusal('name.nick')).toContain('error: name.nick is a part of an attribute of RFC 7643')
 		expect(await refusal('urn:example:hr:Group')).toContain('error: urn:example:hr:Group was sent for users')
+	})
+})
+
+describe('rollcall schema forget', () => {
+	const acme = 'urn:example:params:scim:schemas:acme:2.0:User'
+
+	/** Runs work on the tenant. */
+	async function within<T>(work: (target: DeploymentTarget, tenant: Tenant) => Promise<T>): Promise<T> {
+		const target = await openTarget({ folder: data }, { isFirst: false, say: () => {}, program: 'rollcall' })
+		try {
+			const tenant = await target.tenants.getTenant('acme')
+			if (tenant === undefined) throw new Error('there is a tenant')
+			return await work(target, tenant)
+		} finally {
+			await target.close()
+		}
+	}
+
+	const attributesOf = (user: string) =>
+		within(async (target, tenant) => (await target.open(tenant).get(builtInTypes.User, user))?.attributes)
+
+	test('removes what no schema declares from all resources, and nothing else', async () => {
+		const joy = await stored({ userName: 'joy', color: 'red', [acme]: { badge: '7', level: 1 } })
+		const jim = await stored({ userName: 'jim', Color: { hue: 3 }, name: { givenName: 'Jim', nick: 'J' } })
+		await stored({ userName: 'kim', title: 'Lead' })
+		expect((await run('schema', 'forget', 'acme', 'color')).out).toBe('Removed color from 2 of 3 resources.\n')
+		await run('schema', 'forget', 'acme', 'name.nick')
+		expect(await attributesOf(jim)).toEqual({ userName: 'jim', name: { givenName: 'Jim' } })
+		await run('schema', 'forget', 'acme', `${acme}:level`)
+		expect(await attributesOf(joy)).toEqual({ userName: 'joy', [acme]: { badge: '7' } })
+		expect(await json('schema', 'forget', 'acme', acme)).toEqual({ name: 'acme', path: acme, resources: 3, changed: 1 })
+		expect(await attributesOf(joy)).toEqual({ userName: 'joy' })
+		expect(await within(async (_, { forgetting }) => forgetting)).toEqual([])
+	})
+
+	test.each(['title', 'name.givenName', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'])(
+		'refuses %s, which a schema declares',
+		async (path) => {
+			expect((await run('schema', 'forget', 'acme', path)).err).toBe(
+				`error: a schema of the tenant acme declares ${path}\nhint: remove the schema first: rollcall schema list acme --data ${data}\n`,
+			)
+		},
+	)
+
+	test('is continued by the sweep, from its last position', async () => {
+		const users: string[] = []
+		for (let index = 0; index < 3; index++) users.push(await stored({ userName: `joy-${index}`, color: 'red' }))
+		await within((target) =>
+			target.tenants.updateForgetting('acme', () => [
+				{ path: 'color', position: `User ${positionOf({ key: '', id: users[0] ?? '' })}` },
+			]),
+		)
+		const sweepOnce = async (until: number) => {
+			const azurite = await startAzurite({ folder: data })
+			const tokens = { file: join(data, 'tokens.json') }
+			const services = await createServices({ tables: { connectionString: azurite.connectionString }, tokens })
+			for (const tenant of await services.tenants.listTenants()) await services.sweep(tenant, until)
+			await azurite.close()
+		}
+		await sweepOnce(0)
+		expect(await within(async (_, { forgetting }) => forgetting.length)).toBe(1)
+		await sweepOnce(Number.POSITIVE_INFINITY)
+		expect(await Promise.all([await attributesOf(users[0] ?? ''), await attributesOf(users[2] ?? '')])).toEqual([
+			{ userName: 'joy-0', color: 'red' },
+			{ userName: 'joy-2' },
+		])
+		expect(await within(async (_, { forgetting }) => forgetting)).toEqual([])
 	})
 })

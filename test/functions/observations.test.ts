@@ -14,6 +14,7 @@ const tenant = {
 	created: '',
 	format: { number: 1, stage: 'complete', since: 0, position: '' },
 	schemas: [],
+	forgetting: [],
 	indexes: [],
 } as const
 

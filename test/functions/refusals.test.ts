@@ -14,6 +14,7 @@ const tenantOf = (history: string, table = 'acme'): Tenant => ({
 	format: { number: 1, stage: 'complete', since: 0, position: '' },
 	schemas: [],
 	indexes: [],
+	forgetting: [],
 })
 const acme = tenantOf('full')
 

@@ -12,6 +12,7 @@ const tenantNamed = (name: string, settings: Tenant['settings'] = {}): Tenant =>
 	created: '',
 	format: { number: 1, stage: 'complete', since: 0, position: '' },
 	schemas: [],
+	forgetting: [],
 })
 
 test('every directory is swept after some rounds, although one round has no time for all', async () => {

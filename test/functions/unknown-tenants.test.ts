@@ -8,6 +8,7 @@ import { useAzurite } from '../support/azurite.ts'
 import { type Fate, withFaults } from '../support/faults.ts'
 import { useKeyVault } from '../support/key-vault.ts'
 import { createMeter } from '../support/meter.ts'
+import { never } from '../support/never.ts'
 
 const azurite = useAzurite()
 const keyVault = useKeyVault()
@@ -24,6 +25,7 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 			intercept: (send) => meter.intercept(withFaults(() => fateOf())(send)),
 			pause: async () => {},
 			now: () => clock.time,
+			later: never,
 		},
 	)
 	const source = keyVaultSource({

@@ -120,8 +120,8 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	prepared: schema.preparedChangeRow.columns,
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
-	credential: schema.lastUseRow.columns,
 	undeclared: schema.undeclaredRow.columns,
+	credential: { ...schema.clientRow.columns, ...schema.lastUseRow.columns },
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']

@@ -134,6 +134,8 @@ export const feedRow = rowKind({
 		resourceType: text('rt', 'the name of the resource type'),
 		id: text('id', 'the id of the resource'),
 		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+		name: optionalText('nm', 'of a deletion: the `userName` of the user, or the `displayName` of the group'),
+		externalId: optionalText('xid', 'of a deletion: the `externalId` of the resource'),
 		at: optionalText('at', 'when, by the clock of the process that made the change: RFC 3339, UTC'),
 		credential: optionalText('cred', 'the id of the credential of the request'),
 		label: optionalText('lbl', 'the label of the credential'),
@@ -316,6 +318,13 @@ export const countDifferenceRow = rowKind({
 		id: text('id', 'the id of the resource'),
 		difference: integer('d', '1 or -1'),
 	},
+})
+
+export const clientRow = rowKind({
+	parts: ['client'],
+	key: (client) => `o|c|${client}`,
+	meaning: 'What may get access tokens for the tenant, or may read with a token of Entra.',
+	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
 })
 
 export const lastUseRow = rowKind({

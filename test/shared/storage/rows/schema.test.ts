@@ -76,7 +76,9 @@ describe('the kinds of rows', () => {
 	test.each([
 		['u|1', 'user'],
 		['g|1', 'group'],
+		['o|c|1', 'credential'],
 		['o|u|1', 'credential'],
+		['w|u|1', 'undeclared'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
 		['r|1|!2', 'pendingMembership'],
