@@ -28,6 +28,7 @@ const descriptions: Readonly<Record<Option, Description>> = {
 		'TIME',
 		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',
 	],
+	admin: ['', 'what administrators have done with rollcall'],
 	'expires-in': ['TIME', 'how long the secret works, 1d to 1096d (default 365d)'],
 	secret: ['ID', 'disable this secret alone'],
 	issuer: ['URL', 'the issuer of the tokens of Entra, such as https://login.microsoftonline.com/TENANT_ID/v2.0'],

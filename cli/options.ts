@@ -25,6 +25,7 @@ export const declared = {
 	enforce: { type: 'boolean' },
 	since: { type: 'string' },
 	overlap: { type: 'string' },
+	admin: { type: 'boolean' },
 	'expires-in': { type: 'string' },
 	secret: { type: 'string' },
 	issuer: { type: 'string' },

@@ -14,7 +14,7 @@ import { storeObserved } from '../shared/storage/observed.ts'
 import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
+import { type SweepReport, sweep, sweepRefusals } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
@@ -24,6 +24,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { type EndingCredential, endingCredentials } from './ending-credentials.ts'
 import { goOnForgetting } from './forget.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
@@ -50,6 +51,8 @@ export type Services = {
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
 	readonly refusals: Refusals
+	/** The credentials of a tenant that end within two weeks. */
+	readonly endingCredentials: (tenant: Tenant) => Promise<readonly EndingCredential[]>
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
 	/** Counts what clients send and no schema declares. */
@@ -123,14 +126,15 @@ export async function createServices(settings: Settings, options: ServicesOption
 		now,
 		later,
 	})
+	const sources = openOAuthSources({
+		readClients: ({ table, name }) => listClients(tables.table(table, name)),
+		readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
+		readSigningKeys: signingKeys,
+		fetch: options.fetch ?? fetch,
+		now,
+	})
 	const oauth = openOAuth({
-		sources: openOAuthSources({
-			readClients: ({ table, name }) => listClients(tables.table(table, name)),
-			readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
-			readSigningKeys: signingKeys,
-			fetch: options.fetch ?? fetch,
-			now,
-		}),
+		sources,
 		limits: openClientLimits({ now, timer }),
 		now,
 		noteRefusal,
@@ -152,6 +156,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 			later,
 		}),
+		endingCredentials: async (tenant) => {
+			const { name } = tenant
+			const [held, clients] = await Promise.all([source(name, now()), sources.clientsOf({ name, tenant })])
+			return endingCredentials(held, clients, now())
+		},
 		open,
 		clients: rememberClients(),
 		refusals: openRefusals({
@@ -161,7 +170,9 @@ export async function createServices(settings: Settings, options: ServicesOption
 			later,
 		}),
 		sweep: async (tenant, until) => {
-			const report = await sweep({ ...opening, ...openingOf(tenant), tenant, until })
+			const options = { ...opening, ...openingOf(tenant), tenant, until }
+			if (tenant.mode === 'relay') return sweepRefusals(options)
+			const report = await sweep(options)
 			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
 			return report
 		},

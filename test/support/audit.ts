@@ -123,7 +123,11 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
 	undeclared: schema.undeclaredRow.columns,
-	credential: { ...schema.clientRow.columns, ...schema.lastUseRow.columns },
+	credential: {
+		...schema.clientRow.columns,
+		...schema.administrationRow.columns,
+		...schema.lastUseRow.columns,
+	},
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']

@@ -337,6 +337,19 @@ export const clientRow = rowKind({
 	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
 })
 
+export const administrationRow = rowKind({
+	parts: ['operation'],
+	key: (operation) => `o|a|${operation}`,
+	meaning: 'What an administrator has done with a command. It names no person of the directory.',
+	columns: {
+		time: text('at', 'when the command began: RFC 3339, UTC'),
+		command: text('cmd', 'the words of the command'),
+		administrator: text('oid', "the administrator's object id in Entra; empty on a laptop"),
+		name: text('who', "the administrator's name in Entra, or the user of the laptop"),
+		outcome: text('end', '`begun`, `done` or `failed`; `begun` stays if the command is interrupted'),
+	},
+})
+
 export const lastUseRow = rowKind({
 	parts: ['credential'],
 	key: (credential) => `o|u|${credential}`,
