@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 export const settings: ViteUserConfig['test'] = {
@@ -6,6 +7,8 @@ export const settings: ViteUserConfig['test'] = {
 	testTimeout: 120_000,
 	hookTimeout: 120_000,
 	pool: 'forks',
+	// Many tests wait for a clock or a process. Two workers take less time than one, also on two cores.
+	maxWorkers: Math.max(2, availableParallelism() - 1),
 }
 
 /** Tests that are also run in directories whose feed has epochs. */

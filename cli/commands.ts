@@ -1,15 +1,25 @@
 import { version } from '../shared/cli/version.ts'
+import { recorded, showAdministration } from './administration.ts'
 import { check } from './check/check.ts'
+import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
 import { connectEntra } from './entra/connect.ts'
 import { disconnectEntra } from './entra/disconnect.ts'
 import { provisionUser } from './entra/provision.ts'
 import { rotateEntraToken } from './entra/rotate.ts'
 import { showEntraStatus } from './entra/status.ts'
+import { erasePerson } from './erase.ts'
+import { showFailures } from './failures.ts'
+import { addFederation, addReader } from './federation.ts'
+import { forgetPath } from './forget.ts'
+import { showHistory } from './history.ts'
 import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
+import { adoptSchema, listObserved } from './observed.ts'
 import { removeTenant } from './remove.ts'
 import { addSchema, checkSchemas, listSchemas, removeSchema, showSchema } from './schema.ts'
 import { allSettingOptions } from './setting-options.ts'
+import { rotateKey } from './signing-keys.ts'
+import { showStatus } from './status.ts'
 import { openTarget } from './target.ts'
 import { targetOptions, targetSpecOf } from './target-options.ts'
 import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
@@ -17,10 +27,15 @@ import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
 
-type TargetCommandDeclaration = Omit<Command, 'run'> & { readonly work: TargetCommand; readonly isFirst?: boolean }
+type TargetCommandDeclaration = Omit<Command, 'run'> & {
+	readonly work: TargetCommand
+	readonly isFirst?: boolean
+	/** Whether the command changes no tenant. Every other command is recorded in the table of its tenant. */
+	readonly isReading?: true
+}
 
 /** A command that opens the deployment target, and closes it even if the command fails. */
-const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDeclaration): Command => ({
+const targetCommand = ({ work, isFirst = false, isReading, ...command }: TargetCommandDeclaration): Command => ({
 	...command,
 	options: [...command.options, ...targetOptions],
 	async run(invocation) {
@@ -31,7 +46,8 @@ const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDecla
 			program: invocation.environment.program,
 		})
 		try {
-			return await ready(target)
+			if (isReading) return await ready(target)
+			return await recorded(target, { command: command.words, name: invocation.args[0] ?? '', work: ready })
 		} finally {
 			await target.close()
 		}
@@ -47,13 +63,21 @@ export const commands: readonly Command[] = [
 		work: addTenant,
 		isFirst: true,
 	}),
-	targetCommand({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
+	targetCommand({
+		words: 'tenant list',
+		parameters: [],
+		options: [],
+		summary: 'list the tenants',
+		work: listTenants,
+		isReading: true,
+	}),
 	targetCommand({
 		words: 'tenant show',
 		parameters: ['NAME'],
 		options: [],
 		summary: 'show a tenant',
 		work: showTenant,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'tenant set',
@@ -82,6 +106,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the indexes that were added to a tenant, with their state',
 		work: listIndexes,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'index remove',
@@ -103,6 +128,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the tokens of a tenant without their values',
 		work: listTokens,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'token disable',
@@ -131,6 +157,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the schemas that a tenant declares',
 		work: listSchemas,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema show',
@@ -138,6 +165,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'print a schema as it was declared',
 		work: showSchema,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema check',
@@ -145,6 +173,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'compare what is stored with the schemas, or with those in a file before they are declared',
 		work: checkSchemas,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema remove',
@@ -154,11 +183,116 @@ export const commands: readonly Command[] = [
 		work: removeSchema,
 	}),
 	targetCommand({
+		words: 'history',
+		parameters: ['NAME', '[WHO]'],
+		options: ['since', 'admin'],
+		summary:
+			'tell what happened to a user or a group, by userName, displayName or id; --admin: what administrators did',
+		work: (invocation) => (invocation.values.admin ? showAdministration : showHistory)(invocation),
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'failures',
+		parameters: ['NAME'],
+		options: ['since'],
+		summary: 'tell what was refused in the last day, how many people it concerns, and what helps',
+		work: showFailures,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'tell how a tenant is doing: people, last request, last write, failures today',
+		work: showStatus,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'erase',
+		parameters: ['NAME', 'WHO'],
+		options: [],
+		summary: 'take a person out of the ledger; the directory stays as it is',
+		work: erasePerson,
+	}),
+	targetCommand({
+		words: 'schema observed',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the attributes that clients send and no schema declares',
+		work: listObserved,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'schema adopt',
+		parameters: ['NAME', 'PATH...'],
+		options: [],
+		summary: 'declare such attributes, by path or by URN, with the types of what is stored',
+		work: adoptSchema,
+	}),
+	targetCommand({
+		words: 'client add',
+		parameters: ['NAME'],
+		options: ['scope', 'label', 'expires-in'],
+		summary: 'add an OAuth client and print its id and secret, this one time only',
+		work: addClient,
+	}),
+	targetCommand({
+		words: 'client list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the clients, federations and readers of a tenant without secrets',
+		work: listClients,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'client disable',
+		parameters: ['NAME', 'CLIENT'],
+		options: ['secret'],
+		summary: 'disable a client, federation or reader permanently',
+		work: disableClient,
+	}),
+	targetCommand({
+		words: 'client rotate',
+		parameters: ['NAME', 'CLIENT'],
+		options: ['overlap', 'expires-in'],
+		summary: 'add a secret to a client and set an expiry date for the older ones',
+		work: rotateClient,
+	}),
+	targetCommand({
+		words: 'federation add',
+		parameters: ['NAME'],
+		options: ['issuer', 'subject', 'audience', 'application', 'accept-v1', 'scope', 'label'],
+		summary: 'add an OAuth client that proves itself by a token of Entra, without a secret',
+		work: addFederation,
+	}),
+	targetCommand({
+		words: 'reader add',
+		parameters: ['NAME', 'TENANT_ID/OBJECT_ID'],
+		options: ['entra', 'audience', 'accept-v1', 'label'],
+		summary: 'let an application in Azure read a tenant with its own identity',
+		work: addReader,
+	}),
+	targetCommand({
+		words: 'key rotate',
+		parameters: ['NAME'],
+		options: ['overlap'],
+		summary: 'make another key for the access tokens of a tenant',
+		work: rotateKey,
+	}),
+	targetCommand({
+		words: 'schema forget',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove from all users and groups what is stored at a path that no schema declares',
+		work: forgetPath,
+	}),
+	targetCommand({
 		words: 'export',
 		parameters: ['NAME'],
 		options: ['out'],
 		summary: 'write the users, groups and memberships of a tenant, one per line (NDJSON)',
 		work: exportTenant,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'import',
@@ -187,6 +321,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'show the provisioning job of a tenant, a quarantine in words, and who failed',
 		work: showEntraStatus,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'entra provision',

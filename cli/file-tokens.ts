@@ -9,10 +9,11 @@ export function fileTokens(path: string, now: () => number): TokenStore {
 			const tokens = await listTokens(path, tenant)
 			return tokens.map(versionOf).sort((a, b) => b.created - a.created)
 		},
-		async add(tenant, stored, { label, scope = 'scim' } = {}) {
+		async add(tenant, stored, { label, scope = 'scim', notBefore } = {}) {
 			const token = {
 				value: stored,
 				created: new Date(now()).toISOString(),
+				...(notBefore !== undefined && { notBefore: new Date(notBefore).toISOString() }),
 				...(label !== undefined && { label }),
 				...(scope !== 'scim' && { scope }),
 			}

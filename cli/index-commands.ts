@@ -3,9 +3,10 @@ import { UsageError } from '../shared/cli/usage-error.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import { printAttributePath } from '../shared/scim/filter/print.ts'
 import { parseAttributePath } from '../shared/scim/path.ts'
-import type { AttributePath } from '../shared/scim/resource-type.ts'
+import { type AttributePath, type ResourceType, resolveAttribute } from '../shared/scim/resource-type.ts'
 import type { SharedValues } from '../shared/storage/index-work.ts'
 import { type IndexSubject, indexSubject, isSamePath } from '../shared/storage/rows/indexable.ts'
+import { usableIndexesOf } from '../shared/storage/rows/indexes.ts'
 import { maxOwnIndexes } from '../shared/storage/rows/own-indexes.ts'
 import { dueAt } from '../shared/tenants/advance-index.ts'
 import type { IndexDefinition } from '../shared/tenants/index-definition.ts'
@@ -24,7 +25,7 @@ export const addIndex: TargetCommand = ({ args: [name = '', text = ''], values: 
 	return async (target) => {
 		const tenant = await storeTenantNamed(target, name)
 		const subject = indexSubject(typesOf(tenant).User, path, unique)
-		if (typeof subject === 'string') throw new Failure(subject, { hint: 'see "Indexes" in docs/cli.md' })
+		if (typeof subject === 'string') throw new Failure(subject, { hint: hintOn(typesOf(tenant).User, path) })
 		const index = await define(target, tenant, { ...subject, isUnique: unique })
 		const minutes = minutesUntilDue(target, index)
 		if (minutes > 0) {
@@ -35,6 +36,11 @@ export const addIndex: TargetCommand = ({ args: [name = '', text = ''], values: 
 		return complete(target, tenant, { index, environment })
 	}
 }
+
+const hintOn = (type: ResourceType, path: AttributePath): string =>
+	resolveAttribute(type, path) === undefined
+		? 'an attribute needs a declaration first: see docs/schema.md'
+		: 'see "Indexes" in docs/cli.md'
 
 function pathOf(text: string): AttributePath {
 	try {
@@ -131,7 +137,7 @@ async function complete(
 			const current = (await indexesOf(target, tenant.name)).find(({ name }) => name === index.name)
 			if (current === undefined || isLeaving(current.stage)) throw removedMeanwhile(target, tenant, index)
 			if (current.stage === 'complete') return
-			show(current.users / Math.max(total, 1), stateOf(target, current, total))
+			show(current.users / Math.max(total, 1), stateOf(target, tenant, { index: current, total }))
 			if ((await target.advanceIndexes(tenant.name)) === 0 && !target.isAlone) await sleep(lookAgainAfter)
 		}
 	})
@@ -171,7 +177,11 @@ const jsonOf = (index: IndexDefinition, { total, shared }: IndexCounts) => ({
 })
 
 /** The state of an index for people. */
-function stateOf(target: DeploymentTarget, index: IndexDefinition, total: number): string {
+function stateOf(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ index, total }: { readonly index: IndexDefinition; readonly total: number },
+): string {
 	const minutes = minutesUntilDue(target, index)
 	switch (index.stage) {
 		case 'announced':
@@ -179,12 +189,18 @@ function stateOf(target: DeploymentTarget, index: IndexDefinition, total: number
 		case 'filling':
 			return `filling: ${index.users} of ${total} users`
 		case 'complete':
-			return 'complete'
+			return isUsed(tenant, index)
+				? 'complete'
+				: 'not used: the attribute is declared otherwise now; remove the index and add it again'
 		case 'leaving':
 		case 'removing':
 			return 'being removed'
 	}
 }
+
+/** Whether filters use a complete index: they do not if another declaration of its attribute compares values otherwise. */
+const isUsed = (tenant: Tenant, { name }: IndexDefinition): boolean =>
+	usableIndexesOf(typesOf(tenant).User).some(({ own }) => own?.name === name)
 
 const sharedInWords = (index: IndexDefinition, { count, values }: SharedValues): readonly string[] =>
 	count === 0
@@ -204,7 +220,7 @@ export const listIndexes: TargetCommand =
 			indexes.map(async (index) => ({ index, shared: await target.sharedValues(tenant, index) })),
 		)
 		const rows = lines.map(({ index }) => [
-			...[pathText(index), index.isUnique ? 'yes' : 'no', stateOf(target, index, total)],
+			...[pathText(index), index.isUnique ? 'yes' : 'no', stateOf(target, tenant, { index, total })],
 		])
 		return {
 			text:

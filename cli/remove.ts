@@ -19,6 +19,7 @@ export const removeTenant: TargetCommand =
 		if (!yes) await confirm(name, content, environment)
 		const exported = content === undefined ? undefined : await exportAnew(target, tenant, { file, environment })
 		await target.tokens.remove(name)
+		await target.signingKeys.remove(name)
 		await target.tenants.deleteTenant(name)
 		const saved = exported === undefined ? '' : `Exported ${inWords(exported)} to ${file}\n`
 		return {

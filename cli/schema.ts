@@ -127,12 +127,12 @@ type PathMismatch = {
 	readonly problem: string
 }
 
-const mismatchInWords = ({ path, resourceType, count, example, problem }: PathMismatch): string =>
+export const mismatchInWords = ({ path, resourceType, count, example, problem }: PathMismatch): string =>
 	`${path}: ${count} ${count === 1 ? resourceType : `${resourceType}s`}, such as ${example}: ${problem}`
 
 type CheckOptions = { readonly types: ResourceTypes; readonly show: (count: number) => void }
 
-async function mismatchesOf(target: DeploymentTarget, tenant: Tenant, { types, show }: CheckOptions) {
+export async function mismatchesOf(target: DeploymentTarget, tenant: Tenant, { types, show }: CheckOptions) {
 	const store = target.open(tenant)
 	const byPath = new Map<string, PathMismatch>()
 	let resources = 0
@@ -153,7 +153,7 @@ async function mismatchesOf(target: DeploymentTarget, tenant: Tenant, { types, s
 }
 
 /** A declaration takes the place of an earlier one with the same URN. */
-const withSchemas = (schemas: readonly OwnSchema[], declared: readonly OwnSchema[]): readonly OwnSchema[] => [
+export const withSchemas = (schemas: readonly OwnSchema[], declared: readonly OwnSchema[]): readonly OwnSchema[] => [
 	...schemas.filter(({ id }) => !declared.some((schema) => sameUrn(schema.id, id))),
 	...declared,
 ]
@@ -206,7 +206,7 @@ function jsonIn(file: string, text: string): unknown {
 const schemaHint = 'docs/schema.md has an example to start from'
 
 /** Work that refuses a declaration with a ScimError 400, which becomes the Failure of a command. */
-async function explained<T>(work: () => Promise<T>, prefix = ''): Promise<T> {
+export async function explained<T>(work: () => Promise<T>, prefix = ''): Promise<T> {
 	try {
 		return await work()
 	} catch (error) {

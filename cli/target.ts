@@ -4,37 +4,54 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
+import { signingKeysFile } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { type AdministrationEntry, listAdministration, storeAdministration } from '../shared/storage/administration.ts'
+import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
+import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
+import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
-import { feedOf } from '../shared/tenants/format.ts'
+import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
 import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
+import { type Administrator, administratorOf, localAdministrator } from './administrator.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
+import { rememberTokens } from './remember-tokens.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
-import { vaultTokens } from './vault-tokens.ts'
+import { vaultSigningKeys, vaultTokens } from './vault-tokens.ts'
 
 /** The deployment in Azure, or the data folder of `npm start`, that a command works on. */
 export type DeploymentTarget = {
 	readonly tenants: Tenants
 	readonly tokens: TokenStore
+	/** The keys that sign access tokens. */
+	readonly signingKeys: TokenStore
+	readonly clients: ClientStore
+	readonly administration: AdministrationStore
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
-	lastUses(tenant: Pick<Tenant, 'name' | 'table'>): Promise<ReadonlyMap<string, string>>
+	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
+	/** What happened in the directory of a tenant, and what was refused. */
+	ledger(tenant: Tenant): Ledger
 	open(tenant: Tenant): ResourceStore
+	/** The paths that clients have sent to a tenant and that no schema declares. */
+	observed(tenant: Pick<Tenant, 'name' | 'table'>): Promise<readonly ObservedPath[]>
+	/** Removes some of them from the list. */
+	forgetObserved(tenant: Pick<Tenant, 'name' | 'table'>, paths: readonly ObservedPath[]): Promise<void>
 	/** The Tenant URL. */
 	urlOf(name: string): string
 	/** On a data folder: where the port of the Tenant URL is from. */
@@ -51,11 +68,33 @@ export type DeploymentTarget = {
 	close(): Promise<void>
 }
 
+type TenantRow = Pick<Tenant, 'name' | 'table'>
+
+/** The clients of a tenant as they are stored. */
+export type ClientStore = {
+	list(tenant: TenantRow): Promise<readonly StoredClient[]>
+	add(tenant: TenantRow, client: StoredClient): Promise<void>
+	update(
+		tenant: TenantRow,
+		change: { readonly id: string; readonly revise: (json: string) => string },
+	): Promise<'done' | 'absent'>
+}
+
+/** The record of what administrators do to a tenant. */
+export type AdministrationStore = {
+	/** Stores that the administrator begins a command. */
+	begin(tenant: TenantRow, command: string): Promise<AdministrationEntry>
+	/** Stores how the command ended. */
+	end(tenant: TenantRow, entry: AdministrationEntry): Promise<void>
+	list(tenant: TenantRow): Promise<readonly AdministrationEntry[]>
+}
+
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
+type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
 	readonly account: Account
+	readonly administrator: () => Promise<Administrator>
 	readonly options?: ConnectOptions
 	readonly origin: string
 }
@@ -97,21 +136,25 @@ async function openDeployment(
 	waiting?: RetryPolicy,
 ): Promise<TargetParts> {
 	const { AzureCliCredential } = await import('@azure/identity')
-	const credential = new AzureCliCredential()
+	const credential = rememberTokens(new AzureCliCredential())
 	const client: SecretClientOptions =
 		waiting === undefined ? {} : { additionalPolicies: [{ policy: waiting.vault, position: 'perCall' }] }
+	const connect = async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client)
 	return {
 		account: { endpoint: tablesEndpoint, credential },
+		administrator: async () => administratorOf((await credential.getToken(storageScope))?.token ?? ''),
 		...(waiting && { options: { intercept: waiting.tables } }),
-		tokens: vaultTokens({
-			connect: async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client),
-		}),
+		tokens: vaultTokens({ connect }),
+		signingKeys: vaultSigningKeys({ connect }),
 		origin: `https://${appHost}`,
 		relay: relayHost === undefined ? noRelay : { namespace: relayHost },
 		isAlone: false,
 		close: async () => {},
 	}
 }
+
+/** Tables ask for tokens with it. */
+const storageScope = 'https://storage.azure.com/.default'
 
 /** Opens a data folder and locks it, so that no other process uses it. */
 async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
@@ -123,9 +166,12 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	}
 	const { connectionString, close } = await startAzurite({ folder })
 	const url = await lastUrl(folder)
+	const tokensFile = join(folder, 'tokens.json')
 	return {
 		account: { connectionString },
-		tokens: fileTokens(join(folder, 'tokens.json'), Date.now),
+		administrator: async () => localAdministrator(),
+		tokens: fileTokens(tokensFile, Date.now),
+		signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
 		origin: url ?? defaultUrl,
 		portNote: portNoteOf(url),
 		isAlone: true,
@@ -147,8 +193,10 @@ const noRelay: TargetRelay = {
 
 async function targetOf({
 	account,
+	administrator: administratorNow,
 	options,
 	tokens,
+	signingKeys,
 	origin,
 	close,
 	portNote,
@@ -174,13 +222,41 @@ async function targetOf({
 		const tenant = (await tenants.getTenant(known.name)) ?? known
 		refuseNewer(tenant)
 		const { history } = settingsOf(tenant)
-		const store = directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
+		const format = { feed: feedOf(tenant.format), writtenFormat: writtenFormat(tenant.format) }
+		const store = directories(tenant, { ...format, history, actor: { client: 'rollcall' } })
 		return { store, types: typesOf(tenant) }
 	}
 	return {
 		tenants,
 		tokens,
+		observed: ({ name, table }) => observedIn(tables.table(table, name)),
+		forgetObserved: ({ name, table }, paths) => forgetObserved(tables.table(table, name), paths),
+		signingKeys,
+		clients: {
+			list: ({ name, table }) => listClients(tables.table(table, name)),
+			add: async ({ name, table }, client) => {
+				// A tenant of mode relay has no other rows.
+				await tables.createTable(table)
+				await insertClient(tables.table(table, name), tables.pause, client)
+			},
+			update: ({ name, table }, change) => updateClient(tables.table(table, name), tables.pause, change),
+		},
+		administration: {
+			async begin({ name, table }, command) {
+				const { id: administrator, name: who } = await administratorNow()
+				const time = new Date(now()).toISOString()
+				const entry = { id: ids('Operation'), time, command, administrator, name: who, outcome: 'begun' } as const
+				await storeAdministration(tables.table(table, name), tables.pause, entry)
+				return entry
+			},
+			end: ({ name, table }, entry) => storeAdministration(tables.table(table, name), tables.pause, entry),
+			list: ({ name, table }) => listAdministration(tables.table(table, name)),
+		},
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
+		ledger: (tenant) => {
+			const { history } = settingsOf(tenant)
+			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
+		},
 		open: (tenant) => reopened(() => openNow(tenant)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),

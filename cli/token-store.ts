@@ -11,8 +11,8 @@ export type TokenVersion = ScopedToken & {
 	readonly isDigest: boolean
 }
 
-/** What a new token is: by default it has no label, and may do everything. */
-export type TokenDescription = { readonly label?: string; readonly scope?: Scope }
+/** What a new token is: by default it has no label, may do everything, and is valid at once. */
+export type TokenDescription = { readonly label?: string; readonly scope?: Scope; readonly notBefore?: number }
 
 /** A change of a token: disable it, or set its expiry in milliseconds since 1970. */
 export type TokenChange = { readonly enabled: false } | { readonly expires: number }

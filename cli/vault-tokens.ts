@@ -1,7 +1,7 @@
 import type { SecretClient, SecretProperties, SetSecretOptions } from '@azure/keyvault-secrets'
 import * as z from 'zod'
 import { type Scope, scopes } from '../shared/auth/credential.ts'
-import { tokenSecret } from '../shared/auth/token-secret.ts'
+import { signingSecret, tokenSecret } from '../shared/auth/token-secret.ts'
 import { isStoredDigest } from '../shared/auth/tokens.ts'
 import type { TokenStore, TokenVersion } from './token-store.ts'
 
@@ -10,16 +10,24 @@ export type VaultTokensOptions = {
 	readonly connect: () => Promise<SecretClient>
 	/** The interval of polls while a secret is being deleted or recovered. */
 	readonly pollMilliseconds?: number
+	/** The secret of each scope that there is; those of the tokens if left out. */
+	readonly secretsOf?: (tenant: string) => readonly NamedSecret[]
 }
 
 /** Tokens as versions of the secrets of a tenant in Key Vault, one secret for each scope. */
-export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOptions): TokenStore {
+export function vaultTokens({
+	connect,
+	pollMilliseconds = 2000,
+	secretsOf = tokenSecretsOf,
+}: VaultTokensOptions): TokenStore {
 	let connecting: Promise<SecretClient> | undefined
 	const connected = (): Promise<SecretClient> => {
 		connecting ??= connect()
 		return connecting
 	}
 	const polling = { intervalInMs: pollMilliseconds }
+	const secretOf = (tenant: string, scope: Scope): NamedSecret =>
+		secretsOf(tenant).find((secret) => secret.scope === scope) ?? { name: tokenSecret(tenant, scope), scope }
 
 	/** Recovers a deleted secret, but leaves all of its tokens disabled. */
 	const recover = async (client: SecretClient, secret: NamedSecret): Promise<void> => {
@@ -40,16 +48,18 @@ export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOpt
 	return {
 		async list(tenant) {
 			const client = await connected()
-			const listed = await Promise.all(
-				scopes.map((scope) => versionsIn(client, { name: tokenSecret(tenant, scope), scope })),
-			)
+			const listed = await Promise.all(secretsOf(tenant).map((secret) => versionsIn(client, secret)))
 			return listed.flat().sort((a, b) => b.created - a.created)
 		},
 
-		async add(tenant, stored, { label, scope = 'scim' } = {}) {
+		async add(tenant, stored, { label, scope = 'scim', notBefore } = {}) {
 			const client = await connected()
-			const name = tokenSecret(tenant, scope)
-			const marks = { ...contentTypeOf(stored), ...(label !== undefined && { tags: { label } }) }
+			const { name } = secretOf(tenant, scope)
+			const marks = {
+				...contentTypeOf(stored),
+				...(label !== undefined && { tags: { label } }),
+				...(notBefore !== undefined && { notBefore: new Date(notBefore) }),
+			}
 			const set = async () => versionOf((await client.setSecret(name, stored, marks)).properties, scope)
 			try {
 				return await set()
@@ -62,12 +72,12 @@ export function vaultTokens({ connect, pollMilliseconds = 2000 }: VaultTokensOpt
 
 		async change(tenant, { version, scope }, change) {
 			const properties = 'expires' in change ? { expiresOn: new Date(change.expires) } : change
-			await (await connected()).updateSecretProperties(tokenSecret(tenant, scope), version, properties)
+			await (await connected()).updateSecretProperties(secretOf(tenant, scope).name, version, properties)
 		},
 
 		async remove(tenant) {
 			const client = await connected()
-			for (const scope of scopes) await removeSecret(client, { name: tokenSecret(tenant, scope), scope })
+			for (const secret of secretsOf(tenant)) await removeSecret(client, secret)
 		},
 	}
 }
@@ -77,6 +87,13 @@ const digestType = 'rollcall-sha256'
 const contentTypeOf = (stored: string): SetSecretOptions => (isStoredDigest(stored) ? { contentType: digestType } : {})
 
 type NamedSecret = { readonly name: string; readonly scope: Scope }
+
+const tokenSecretsOf = (tenant: string): readonly NamedSecret[] =>
+	scopes.map((scope) => ({ name: tokenSecret(tenant, scope), scope }))
+
+/** The keys that sign access tokens, as versions of another secret. */
+export const vaultSigningKeys = (options: Omit<VaultTokensOptions, 'secretsOf'>): TokenStore =>
+	vaultTokens({ ...options, secretsOf: (tenant) => [{ name: signingSecret(tenant), scope: 'scim' }] })
 
 async function disableAll(client: SecretClient, secret: NamedSecret): Promise<void> {
 	for (const { version, enabled } of await versionsIn(client, secret)) {

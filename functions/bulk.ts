@@ -17,6 +17,7 @@ import { urn } from '../shared/scim/urn.ts'
 import { isObject } from '../shared/scim/value.ts'
 import { firstProblem, mustBe } from '../shared/scim/wording.ts'
 import type { Call, Handler } from './call.ts'
+import { nameIn, type RefusedPart } from './refused-request.ts'
 import { createResource, deleteResource, patchResource, replaceResource } from './resources.ts'
 
 const methods = mustBe('POST, PUT, PATCH or DELETE')
@@ -180,7 +181,36 @@ async function run(
 		}
 	} catch (error) {
 		const refusal = error instanceof ScimError ? error : call.fault(error)
+		call.refused({ ...refusedOperation(operation, references), ...refusalOf(refusal) })
 		return { ...result, ...locationProperty(location), status: String(refusal.status), response: refusal.toMessage() }
+	}
+}
+
+const refusalOf = ({
+	status,
+	scimType,
+	message,
+}: ScimError): Pick<RefusedPart, 'status' | 'scimType' | 'sentence'> => ({
+	status,
+	...(scimType !== undefined && { scimType }),
+	sentence: message,
+})
+
+/** What an operation asks for, also if its path is wrong. */
+function refusedOperation(
+	{ method, path, data }: BulkOperation,
+	references: BulkReferences,
+): Pick<RefusedPart, 'method' | 'path' | 'resourceId' | 'name'> {
+	const segments = segmentsIn(path)
+	const type = typeNamedBy(segments)
+	const { endpoint = '' } = type === undefined ? {} : builtInTypes[type]
+	const id = segments[1] ?? ''
+	const resourceId = id.startsWith(prefix) ? references.get(id.slice(prefix.length)) : id
+	return {
+		method,
+		path: id === '' ? endpoint : `${endpoint}/{id}`,
+		...(resourceId !== undefined && resourceId !== '' && { resourceId }),
+		...nameIn(data),
 	}
 }
 

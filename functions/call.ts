@@ -3,9 +3,11 @@ import type { Quirks } from '../shared/scim/dialect.ts'
 import type { ScimError } from '../shared/scim/error.ts'
 import type { IdGenerator } from '../shared/scim/id.ts'
 import type { ResourceId } from '../shared/scim/resource.ts'
-import type { ResourceTypes } from '../shared/scim/resource-type.ts'
+import type { ResourceTypes, TypeName } from '../shared/scim/resource-type.ts'
+import type { JsonType } from '../shared/scim/undeclared-names.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
+import type { RefusedPart } from './refused-request.ts'
 
 /** The current health of one service that the requests of a tenant need. */
 export type HealthCheck = {
@@ -46,8 +48,12 @@ export type Call = {
 	readonly elapsed: () => number
 	/** Takes more of the tenant's rate than the one unit that every request takes. */
 	readonly charge: (units: number) => void
+	/** Counts the paths of a write that no schema declares. */
+	readonly observe: (resourceType: TypeName, found: ReadonlyMap<string, JsonType>) => void
 	/** Logs an error that is ours, and answers what to tell the client. */
 	readonly fault: (error: unknown) => ScimError
+	/** Notes that an operation of a bulk request was refused. */
+	readonly refused: (part: RefusedPart) => void
 }
 
 /** The answer to a call. `body` is a value to write as JSON, or bytes that are JSON already; absent without a body. */

@@ -22,7 +22,8 @@ export const listChanges: Handler = async ({ store, query, baseUrl }) => {
 	}
 }
 
-function changeOf({ operation, time, kind, resourceType, id, changed }: ChangeEntry, baseUrl: string) {
+function changeOf(entry: ChangeEntry, baseUrl: string) {
+	const { operation, time, kind, resourceType, id, changed, name, externalId } = entry
 	const isGroup = resourceType === 'Group'
 	const namesMarked = (mark: string) => changed.filter((name) => name.startsWith(mark)).map((name) => name.slice(1))
 	return {
@@ -33,6 +34,8 @@ function changeOf({ operation, time, kind, resourceType, id, changed }: ChangeEn
 		resourceId: id,
 		...(kind !== 'delete' && { $ref: `${baseUrl}/${resourceType}s/${id}` }),
 		...(kind === 'update' && { attributes: changed.filter((name) => !/^[+-]/.test(name)) }),
+		...(name !== undefined && { [isGroup ? 'displayName' : 'userName']: name }),
+		...(externalId !== undefined && { externalId }),
 		...(isGroup && namesMarked('+').length > 0 && { addedMembers: namesMarked('+') }),
 		...(isGroup && namesMarked('-').length > 0 && { removedMembers: namesMarked('-') }),
 		...(!isGroup && (kind === 'unlink' || kind === 'delete') && { leftGroups: changed }),

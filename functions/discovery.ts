@@ -23,9 +23,9 @@ const discovery =
 		return answer(call)
 	}
 
-export const getServiceProviderConfig = discovery(async ({ baseUrl }) => ({
+export const getServiceProviderConfig = discovery(async ({ baseUrl, tenant: { hasClients } }) => ({
 	status: 200,
-	body: serviceProviderConfig(baseUrl, limits),
+	body: serviceProviderConfig({ baseUrl, ...(hasClients && { hasClients }) }, limits),
 }))
 
 export const listSchemas = discovery(async ({ baseUrl, types }) =>

@@ -28,6 +28,8 @@ export const handlers: Readonly<Record<RouteName, Handlers>> = {
 	schema: { GET: getSchema },
 	schemas: { GET: listSchemas },
 	serviceProviderConfig: { GET: getServiceProviderConfig },
+	// The token endpoint is answered before a token is asked for: functions/oauth/answer.ts.
+	token: {},
 	user: resource('User'),
 	users: { GET: listResources('User'), POST: createResource('User') },
 }

@@ -40,5 +40,12 @@ for (const { name, path } of routes) {
 	})
 }
 
+app.http('oauthMetadata', {
+	methods: [...methods],
+	authLevel: 'anonymous',
+	route: '.well-known/oauth-authorization-server/scim/{tenant}',
+	handler,
+})
+
 // The host tries this trigger last, because its name sorts last. It takes unknown paths and doubled slashes.
 app.http('wildcard', { methods: [...methods], authLevel: 'anonymous', route: '{*path}', handler })

@@ -26,7 +26,7 @@ import { groupBytes, memberBytes } from './json-bytes.ts'
  * nothing was done.
  */
 const wholeOrNot =
-	(handler: Handler): Handler =>
+	(name: TypeName, handler: Handler): Handler =>
 	async (call) => {
 		const quirks = quirksWith(ruleOf(call.tenant))
 		try {
@@ -35,6 +35,7 @@ const wholeOrNot =
 			throw quirks.has('unknownLeftOut') && error instanceof ScimError ? refusedWhole(error) : error
 		} finally {
 			for (const quirk of quirks) call.quirks.add(quirk)
+			call.observe(name, quirks.undeclared?.found ?? new Map())
 		}
 	}
 
@@ -56,7 +57,7 @@ async function resourceIn({ body, quirks }: Call, type: ResourceType): Promise<A
 
 /** RFC 7644 section 3.3. */
 export const createResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const draft = draftOf(withActive(type, await resourceIn(call, type)))
@@ -82,7 +83,7 @@ export const getResource =
 
 /** RFC 7644 section 3.5.1: attributes that the body leaves out are cleared. A user's `active` stays as it is. */
 export const replaceResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const { attributes, members = [] } = draftOf(await resourceIn(call, type))
@@ -100,7 +101,7 @@ export const replaceResource = (name: TypeName): Handler =>
 
 /** RFC 7644 section 3.5.2. The answer has the whole user, but no group: the members of a group would be too many. */
 export const patchResource = (name: TypeName): Handler =>
-	wholeOrNot(async (call) => {
+	wholeOrNot(name, async (call) => {
 		const type = call.types[name]
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)

@@ -1,11 +1,13 @@
 import type { HttpResponseInit } from '@azure/functions'
 import { parseBearer } from '../shared/auth/bearer.ts'
 import type { Credential } from '../shared/auth/credential.ts'
+import type { TokenRefusal } from '../shared/auth/refusal.ts'
 import { loggable } from '../shared/fault.ts'
 import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import { withoutValues } from '../shared/scim/without-values.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
@@ -15,14 +17,16 @@ import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers } from './handlers.ts'
 import { alive } from './health.ts'
+import type { HttpReply } from './http-reply.ts'
 import { matchPath, type PathMatch } from './match.ts'
+import { answerMetadataRequest, answerTokenRequest, tenantOfMetadata } from './oauth/answer.ts'
+import { jsonIn, keepingBody, messageIn, noteRefused, type RequestFacts, refusedPart } from './refused-request.ts'
 import { relay } from './relay/relay.ts'
 import type { Method } from './routes.ts'
 import { requireScope } from './scope.ts'
 import type { Services } from './services.ts'
 import type { Turn } from './turns.ts'
 import { type Usage, withUsage } from './usage.ts'
-import { withoutValues } from './without-values.ts'
 
 /** The log event of one request. It never contains a token, a name or a value of a resource. */
 export type RequestEvent = {
@@ -37,6 +41,8 @@ export type RequestEvent = {
 	readonly storageRequests?: number
 	/** The tolerated deviations from RFC 7643 and RFC 7644. */
 	readonly quirks?: readonly Quirk[]
+	/** Why a token of OAuth, an assertion or a client was refused. */
+	readonly refusal?: TokenRefusal
 	readonly scimType?: string
 	/** The sentence of a refusal, without values. Only `npm start` prints it. */
 	readonly detail?: string
@@ -61,8 +67,14 @@ export const respondWith =
 		const seen: RequestFacts = {}
 		const quirks: Quirks = new Set()
 		const outcome = await withUsage(used, () =>
-			answer(request, { services, requestId, labels, seen, quirks, used }),
+			answer(keepingBody(request, seen), { services, requestId, labels, seen, quirks, used }),
 		).catch((error: unknown) => refuse(error, { requestId, method: request.method }))
+		const { status } = outcome.response
+		const part = status < 400 ? undefined : refusedPart(seen, request.method)
+		if (part !== undefined) {
+			const actor = actorOf(request, { services, seen, requestId })
+			noteRefused(services.refusals, seen, { ...actor, ...part, status, ...toldIn(outcome) })
+		}
 		if (seen.credential !== undefined) services.clients.remember(seen.credential.id, quirks)
 		log({
 			requestId,
@@ -71,17 +83,12 @@ export const respondWith =
 			milliseconds: services.now() - started,
 			storageRequests: used.storageRequests,
 			...(quirks.size > 0 && { quirks: [...quirks] }),
+			...(used.refusal !== undefined && outcome.response.status === 401 && { refusal: used.refusal }),
 			...labels,
 			...outcome.cause,
 		})
 		return identified(outcome.response, requestId)
 	}
-
-/** A response whose headers are a plain object. */
-export type HttpReply = Omit<HttpResponseInit, 'headers'> & {
-	readonly status: number
-	readonly headers: Record<string, string>
-}
 
 /** Adds the id that the log has, so that a client can name its request. */
 export const identified = (reply: HttpReply, requestId: string): HttpReply => ({
@@ -92,6 +99,14 @@ export const identified = (reply: HttpReply, requestId: string): HttpReply => ({
 type LoggedResponse = {
 	readonly response: HttpReply
 	readonly cause?: Pick<RequestEvent, 'scimType' | 'detail' | 'error'>
+	/** The sentence of a refusal of ours, with its values. */
+	readonly sentence?: string
+}
+
+/** What a refusal says: our own, or that of the SCIM server behind a relay. */
+function toldIn({ response, cause, sentence }: LoggedResponse) {
+	if (sentence === undefined) return messageIn(response.body instanceof Uint8Array ? jsonIn(response.body) : undefined)
+	return { sentence, ...(cause?.scimType !== undefined && { scimType: cause.scimType }) }
 }
 
 type AnswerContext = {
@@ -106,26 +121,44 @@ type AnswerContext = {
 /** What is known about a request so far, for the log. */
 type RequestLabels = { tenant?: string; path?: string; error?: unknown }
 
-/** What is known about a request so far that no log has. */
-type RequestFacts = { credential?: Credential }
-
 async function answer(request: ScimRequest, context: AnswerContext): Promise<LoggedResponse> {
 	const { services, labels, used } = context
 	const url = new URL(request.url)
 	if (/^\/+scim\/+health\/*$/i.test(url.pathname))
 		return { response: responseOf(liveness(request.method), request.method) }
+	const described = parseTenantName(tenantOfMetadata(url.pathname) ?? '')
+	if (described !== undefined) {
+		return { response: answerMetadataRequest(request.method, tenantUrl(services, url, described)) }
+	}
 	const match = matchPath(url.pathname)
 	const name = match && parseTenantName(match.tenant)
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
+	if (match.route?.name === 'token') return answerToken(request, context, name)
 	const { tenant, credential } = await authenticate(request, services, name).catch((error: unknown) => {
 		throw services.turns.refusalOf(error)
 	})
 	labels.tenant = name
-	context.seen.credential = credential
+	Object.assign(context.seen, { tenant, credential, match })
 	used.tenant = name
 	if (match.route !== undefined) labels.path = `/${match.route.path}`
 	return services.turns.run(name, (turn) => answerTenant(request, { ...context, url, tenant, credential, match, turn }))
+}
+
+const tenantUrl = ({ publicOrigin }: Services, url: URL, tenant: string): string =>
+	`${publicOrigin ?? url.origin}/scim/${tenant}`
+
+/** The token endpoint asks for no token. An unknown tenant has the same answer as an unknown client. */
+async function answerToken(
+	request: ScimRequest,
+	{ services, labels }: AnswerContext,
+	name: string,
+): Promise<LoggedResponse> {
+	const named = async () => ({ name, tenant: await services.tenants.getTenant(name) })
+	labels.path = '/oauth2/token'
+	const { reply, cause } = await answerTokenRequest(request, { oauth: services.oauth, named })
+	if (reply.status === 200) labels.tenant = name
+	return { response: reply, ...(cause !== undefined && { cause: { error: loggable(cause) } }) }
 }
 
 async function answerTenant(request: ScimRequest, context: CallContext): Promise<LoggedResponse> {
@@ -135,7 +168,7 @@ async function answerTenant(request: ScimRequest, context: CallContext): Promise
 	requireKnownSettings(tenant)
 	requireKnownIndexes(tenant.indexes)
 	services.lastUses.note(tenant, credential)
-	const baseUrl = `${services.publicOrigin ?? url.origin}/scim/${tenant.name}`
+	const baseUrl = tenantUrl(services, url, tenant.name)
 	// Behind a relay, all endpoints except this one belong to the tenant's SCIM server.
 	if (tenant.mode === 'relay' && match.route?.name !== 'health') {
 		requireScope(credential, { route: match.route, method })
@@ -184,7 +217,7 @@ function liveness(method: string): ScimReply {
 }
 
 function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {
-	const { url, baseUrl, tenant, credential, services, match, requestId, labels, quirks, turn } = context
+	const { url, baseUrl, tenant, credential, services, match, requestId, labels, seen, quirks, turn } = context
 	const now = services.now()
 	const ifMatch = request.headers.get('if-match')
 	const ifNoneMatch = request.headers.get('if-none-match')
@@ -213,15 +246,22 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 		now,
 		elapsed: () => services.now() - now,
 		charge: turn.charge,
+		observe: (resourceType, found) => services.observations.note(tenant, resourceType, found),
 		fault: (error) => {
 			labels.error ??= loggable(error)
 			return fault(requestId)
 		},
+		refused: (part) => noteRefused(services.refusals, seen, { ...actorOf(request, context), ...part }),
 	}
 }
 
-/** The request as the ledger names it in what it changes. */
-function actorOf({ headers }: ScimRequest, { services, credential: { id, label }, requestId }: CallContext): Actor {
+/** The request as the ledger names it. */
+function actorOf(
+	{ headers }: ScimRequest,
+	{ services, seen, requestId }: Pick<AnswerContext, 'services' | 'seen' | 'requestId'>,
+): Actor {
+	if (seen.credential === undefined) return { requestId }
+	const { id, label } = seen.credential
 	const client = services.clients.kindOf(id, headers.get('user-agent'))
 	return {
 		credential: { id, ...(label !== undefined && { label }) },
@@ -232,7 +272,8 @@ function actorOf({ headers }: ScimRequest, { services, credential: { id, label }
 
 function refuse(error: unknown, { requestId, method }: { requestId: string; method: string }): LoggedResponse {
 	if (!(error instanceof ScimError)) {
-		return { response: responseOf(refusal(fault(requestId)), method), cause: { error: loggable(error) } }
+		const response = responseOf(refusal(fault(requestId)), method)
+		return { response, cause: { error: loggable(error) }, sentence: 'Something failed on our side.' }
 	}
 	const cause = {
 		...(error.scimType !== undefined && { scimType: error.scimType }),
@@ -240,7 +281,7 @@ function refuse(error: unknown, { requestId, method }: { requestId: string; meth
 		// 501 means that a feature is not offered. It is not a failure.
 		...(error.status >= 500 && error.status !== 501 && { error: loggable(error.cause ?? error) }),
 	}
-	return { response: responseOf(refusal(error), method), cause }
+	return { response: responseOf(refusal(error), method), cause, sentence: error.message }
 }
 
 /** The answer to a client if the error is ours. */

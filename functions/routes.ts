@@ -38,6 +38,7 @@ const table = [
 	['schema', 'Schemas/{id}', get],
 	['schemas', 'Schemas', get],
 	['serviceProviderConfig', 'ServiceProviderConfig', get],
+	['token', 'oauth2/token', nothing],
 	['user', 'Users/{id}', get],
 	['users', 'Users', get],
 ] as const satisfies readonly (readonly [name: string, path: string, reads: readonly Method[]])[]

@@ -2,7 +2,7 @@ import type { Credential } from '../shared/auth/credential.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import type { Route } from './routes.ts'
 
-type Asked = { readonly route: Route | undefined; readonly method: string }
+type AskedRoute = { readonly route: Route | undefined; readonly method: string }
 
 /**
  * Refuses what the credential may not do. A credential with the scope `scim.read` may do what the route table declares to
@@ -10,7 +10,7 @@ type Asked = { readonly route: Route | undefined; readonly method: string }
  *
  * @throws ScimError 403 with a challenge (RFC 6750 section 3.1)
  */
-export function requireScope({ scope }: Credential, { route, method }: Asked): void {
+export function requireScope({ scope }: Credential, { route, method }: AskedRoute): void {
 	if (scope === 'scim') return
 	const read: string = method === 'HEAD' ? 'GET' : method
 	if (route?.reads.some((each) => each === read)) return

@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { fileSource } from '../shared/auth/file-source.ts'
-import { keyVaultSource } from '../shared/auth/key-vault-source.ts'
+import { fileSource, signingKeysFile } from '../shared/auth/file-source.ts'
+import { keyVaultSources, type VaultSources } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
+import type { Fault } from '../shared/fault.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { listClients } from '../shared/storage/clients.ts'
 import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
+import { storeObserved } from '../shared/storage/observed.ts'
+import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
@@ -15,29 +19,44 @@ import { type Account, type ConnectOptions, connectTables } from '../shared/stor
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { advanceIndexes } from '../shared/tenants/advance-index.ts'
-import { feedOf, formats, type TenantFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, requireKnownFormat, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
-import { openTenants, type Tenant, type Tenants } from '../shared/tenants/tenants.ts'
+import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { type EndingCredential, endingCredentials } from './ending-credentials.ts'
+import { goOnForgetting } from './forget.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
+import { authenticator } from './oauth/authenticator.ts'
+import { openClientLimits } from './oauth/limits.ts'
+import { type OAuth, openOAuth } from './oauth/oauth.ts'
+import { openOAuthSources } from './oauth/sources.ts'
+import { type Observations, openObservations } from './observations.ts'
+import { openRefusals, type Refusals } from './refusals.ts'
 import { openRelay, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
 import type { Settings } from './settings.ts'
 import { backgroundTimer, systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
-import { countRequests, giveUpOnSilence, reportBusyParts } from './usage.ts'
+import { countRequests, giveUpOnSilence, noteRefusal, reportBusyParts } from './usage.ts'
 
 /** The services that all requests share. They are made once. */
 export type Services = {
 	readonly tenants: Tenants
 	readonly authenticate: TokenVerifier
+	/** Issues access tokens. */
+	readonly oauth: OAuth
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
+	readonly refusals: Refusals
+	/** The credentials of a tenant that end within two weeks. */
+	readonly endingCredentials: (tenant: Tenant) => Promise<readonly EndingCredential[]>
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
+	/** Counts what clients send and no schema declares. */
+	readonly observations: Observations
 	/** Makes the sender to the SCIM server of a tenant of mode `relay`. */
 	readonly senderOf: SenderOf
 	readonly ids: IdGenerator
@@ -46,7 +65,11 @@ export type Services = {
 	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
-	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
+	readonly advanceFormat: (
+		tenant: Tenant,
+		until: number,
+		report: (problem: Fault) => void,
+	) => Promise<TenantFormat | undefined>
 	/** Takes the tenant's own indexes further, as far as it is due, and answers how many users it has looked at. */
 	readonly advanceIndexes: (tenant: Tenant, until: number) => Promise<number>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
@@ -64,6 +87,8 @@ export type ServicesOptions = ConnectOptions & {
 	readonly timer?: Timer
 	/** Runs what no request waits for; by the timer of the machine if left out. */
 	readonly later?: Timer
+	/** Gets the keys of Entra. */
+	readonly fetch?: typeof fetch
 }
 
 /** Creates the services. No request is sent yet. */
@@ -75,10 +100,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		...options,
 		intercept: (send) => giveUpOnSilence(timer)(reportBusyParts(turns.slowDown)(countRequests(intercept(send)))),
 	})
-	const source =
-		'file' in settings.tokens
-			? fileSource(settings.tokens.file)
-			: keyVaultSource({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
+	const { tokens: source, signingKeys } = tokenSourcesOf(settings)
 	const tenants = openTenants({ tables, ids, now, randomBytes })
 	const isTenant = async (name: string) => (await tenants.getTenant(name)) !== undefined
 	const { scanLimit, keepFeedFor } = settings
@@ -92,23 +114,67 @@ export async function createServices(settings: Settings, options: ServicesOption
 	}
 	const directories = openDirectories(opening)
 	/** What the directory of a tenant takes from its row. */
-	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
+	const openingOf = (tenant: Tenant) => ({
+		feed: feedOf(tenant.format),
+		writtenFormat: writtenFormat(tenant.format),
+		history: settingsOf(tenant).history,
+	})
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
+	const lastUses = openLastUses({
+		store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+		now,
+		later,
+	})
+	const sources = openOAuthSources({
+		readClients: ({ table, name }) => listClients(tables.table(table, name)),
+		readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
+		readSigningKeys: signingKeys,
+		fetch: options.fetch ?? fetch,
+		now,
+	})
+	const oauth = openOAuth({
+		sources,
+		limits: openClientLimits({ now, timer }),
+		now,
+		noteRefusal,
+		noteUse: lastUses.note,
+		lifetimeOf: (tenant) => {
+			requireKnownFormat(tenant.format)
+			return settingsOf(tenant).accessTokenSeconds
+		},
+	})
 	const worker = ids('Operation')
 	const senderOf = openRelay(settings.relay, relayToken(settings))
 	return {
 		tenants,
-		authenticate: tokenVerifier({ source, isTenant, now }),
-		lastUses: openLastUses({
-			store: ({ tenant, ...use }) => storeLastUse(tables.table(tenant.table, tenant.name), use),
+		authenticate: authenticator({ tokens: tokenVerifier({ source, isTenant, now }), oauth, tenants }),
+		oauth,
+		lastUses,
+		observations: openObservations({
+			store: (tenant, seen) => storeObserved(tables.table(tenant.table, tenant.name), seen),
 			now,
 			later,
 		}),
+		endingCredentials: async (tenant) => {
+			const { name } = tenant
+			const [held, clients] = await Promise.all([source(name, now()), sources.clientsOf({ name, tenant })])
+			return endingCredentials(held, clients, now())
+		},
 		open,
 		clients: rememberClients(),
-		sweep: (tenant, until) => sweep({ ...opening, ...openingOf(tenant), tenant, until }),
-		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
+		refusals: openRefusals({
+			store: (tenant, counts) => storeRefusals(tables.table(tenant.table, tenant.name), counts),
+			newOperation: () => ids('Operation'),
+			now,
+			later,
+		}),
+		sweep: async (tenant, until) => {
+			const report = await sweep({ ...opening, ...openingOf(tenant), tenant, until })
+			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
+			return report
+		},
+		advanceFormat: (tenant, until, report) => advanceFormat({ tenants, tables, formats, now, until, report }, tenant),
 		advanceIndexes: (tenant, until) =>
 			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
 		senderOf,
@@ -139,6 +205,15 @@ async function checkScimServer(sender: () => RelaySender, ask: RelayedRequest, t
 		outdatedAgents().catch((): readonly string[] => []),
 	])
 	return outdated.length === 0 ? result : { ...result, detail: [result.detail, ...outdated].filter(Boolean).join('; ') }
+}
+
+/** The tokens and the signing keys of the tenants. On a laptop the keys have a file of their own beside the tokens. */
+function tokenSourcesOf(settings: Settings): VaultSources {
+	if ('vaultUrl' in settings.tokens) {
+		return keyVaultSources({ vaultUrl: settings.tokens.vaultUrl, ...identityOf(settings) })
+	}
+	const { file } = settings.tokens
+	return { tokens: fileSource(file), signingKeys: fileSource(signingKeysFile(file)) }
 }
 
 async function accountOf(settings: Settings): Promise<Account> {

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { TokenRefusal } from '../shared/auth/refusal.ts'
 import { type BusyPart, busyPartIn } from '../shared/storage/table/busy.ts'
 import { tableUnavailable } from '../shared/storage/table/retry.ts'
 import type { Send } from '../shared/storage/table/tables.ts'
@@ -10,6 +11,8 @@ export type Usage = {
 	storageRequests: number
 	/** The tenant, after authentication. */
 	tenant?: string
+	/** Why a token, an assertion or a client was refused. */
+	refusal?: TokenRefusal
 	/** The table service has not answered one of its requests in time. */
 	isSilent?: true
 }
@@ -18,6 +21,12 @@ const usage = new AsyncLocalStorage<Usage>()
 
 /** Runs the work of one request and counts in `used` what the work takes. */
 export const withUsage = <T>(used: Usage, run: () => T): T => usage.run(used, run)
+
+/** Notes for the log of the request why a token was refused. */
+export function noteRefusal(refusal: TokenRefusal): void {
+	const used = usage.getStore()
+	if (used !== undefined) used.refusal = refusal
+}
 
 /** Counts what is sent to the table service for the request that sends it. */
 export const countRequests =
@@ -62,3 +71,6 @@ export const giveUpOnSilence =
 		}
 		return within(send(request), { milliseconds: silenceAfter, timer, late })
 	}
+
+/** Runs what belongs to no request, although a request begins it. */
+export const outsideRequests = <T>(run: () => T): T => usage.exit(run)

@@ -35,7 +35,7 @@ async function serve(options: LocalOptions): Promise<void> {
 	const azurite = await startAzurite(dataFolder.isKept ? { folder: dataFolder.folder } : { memory: true })
 	const stop = async (server?: RunningServer, services?: Services): Promise<void> => {
 		await server?.close()
-		await services?.lastUses.flush()
+		await Promise.all([services?.lastUses.flush(), services?.refusals.flush(), services?.observations.flush()])
 		await azurite.close()
 		await dataFolder.remove()
 	}

@@ -251,10 +251,10 @@ function withSteps(error: unknown, steps: readonly Step[]): unknown {
 	})
 }
 
-type Refusal = { readonly error: Error; readonly steps: readonly Step[]; readonly url: string }
+type RefusedOperator = { readonly error: Error; readonly steps: readonly Step[]; readonly url: string }
 
 /** The result if Entra refuses the operator: what it said, and the steps in the portal. */
-function inThePortal({ target, tenant, plan }: Connecting, { error, steps, url }: Refusal): CommandResult {
+function inThePortal({ target, tenant, plan }: Connecting, { error, steps, url }: RefusedOperator): CommandResult {
 	const reason =
 		error instanceof GraphError
 			? `Entra refused this sign-in: ${`${error.status} ${error.code}`.trim()}. It needs the role Application Administrator or Cloud Application Administrator.`

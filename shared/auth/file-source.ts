@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import { allProblems, wordingWithoutValues } from '../scim/wording.ts'
 import { isInDate, isStoredDigest, newest, type TenantTokenSource, type Token } from './tokens.ts'
@@ -18,6 +19,9 @@ const listed = z.strictObject({
 })
 
 const tokensFile = z.strictObject({ tokens: z.record(z.string(), z.array(listed)) })
+
+/** The file with the keys that sign access tokens, beside the file of the tokens. It has the same form. */
+export const signingKeysFile = (tokensFile: string): string => join(dirname(tokensFile), 'signing-keys.json')
 
 /** A token in the tokens file. Its times are RFC 3339. */
 export type ListedToken = z.infer<typeof listed>

@@ -1,10 +1,10 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
 import * as z from 'zod'
-import { type Scope, scopes } from './credential.ts'
+import type { Scope } from './credential.ts'
 import { managedIdentity } from './managed-identity.ts'
-import { tokenSecret } from './token-secret.ts'
-import { isStoredDigest, newest, storedDigestOf, type TenantTokenSource, type Token } from './tokens.ts'
+import { signingSecret, tokenSecret } from './token-secret.ts'
+import { newest, type TenantTokenSource, type Token } from './tokens.ts'
 
 export type VaultOptions = {
 	/** `https://<vault>.vault.azure.net` */
@@ -25,49 +25,36 @@ export type VaultOptions = {
 const retryOptions = { maxRetries: 2, retryDelayInMs: 200, maxRetryDelayInMs: 1000 }
 const fiveSeconds = () => AbortSignal.timeout(5000)
 
+/** The tokens and the signing keys of the tenants in a vault. */
+export type VaultSources = { readonly tokens: TenantTokenSource; readonly signingKeys: TenantTokenSource }
+
 /**
- * Reads the tokens of a tenant from the enabled versions of its secrets. A rotation adds a version and disables the old one
- * later, so that a valid token exists at any time. The tag `label` of a version is the label of the token.
+ * Reads the tokens of a tenant from the enabled versions of its secrets, and its signing keys from those of another. A
+ * rotation adds a version and disables the old one later, so that a valid token exists at any time. The tag `label` of a
+ * version is the label of the token.
  */
-export function keyVaultSource(options: VaultOptions): TenantTokenSource {
+export function keyVaultSources(options: VaultOptions): VaultSources {
 	const deadline = options.deadline ?? fiveSeconds
-	const known = knownTokens()
 	let connecting: Promise<SecretClient> | undefined
-	return (tenant, now) => {
-		const abortSignal = deadline()
-		connecting ??= connect(options)
-		const read = async (client: SecretClient): Promise<readonly Token[]> => {
-			const tokens = await readTokens({ client, tenant, abortSignal }, known.of(tenant), now)
-			known.remember(tenant, tokens)
-			return tokens
+	const source =
+		(secretsOf: (tenant: string) => TenantSecrets): TenantTokenSource =>
+		(tenant, now) => {
+			const abortSignal = deadline()
+			connecting ??= connect(options)
+			const reading = connecting.then((client) => readTokens({ client, abortSignal }, secretsOf(tenant), now))
+			return Promise.race([reading, aborted(abortSignal)])
 		}
-		return Promise.race([connecting.then(read), aborted(abortSignal)])
-	}
-}
-
-const maxNames = 10_000
-
-/**
- * The tokens that were read, by tenant. A name without tokens is known like any other. The value of a version never
- * changes, so it is read once; its digest is kept.
- */
-function knownTokens() {
-	const names = new Map<string, readonly Token[]>()
 	return {
-		of: (name: string) => names.get(name),
-		remember(name: string, tokens: readonly Token[]): void {
-			names.delete(name)
-			const [oldest] = names.keys()
-			if (names.size >= maxNames && oldest !== undefined) names.delete(oldest)
-			names.set(name, tokens.map(withDigest))
-		},
+		tokens: source((tenant) => ({ full: tokenSecret(tenant, 'scim'), read: tokenSecret(tenant, 'scim.read') })),
+		signingKeys: source((tenant) => ({ full: signingSecret(tenant) })),
 	}
 }
 
-const withDigest = ({ value, ...token }: Token): Token => ({
-	...token,
-	value: isStoredDigest(value) ? value : storedDigestOf(value),
-})
+/** The source of the tokens alone. */
+export const keyVaultSource = (options: VaultOptions): TenantTokenSource => keyVaultSources(options).tokens
+
+/** The names of the secrets of a tenant. */
+type TenantSecrets = { readonly full: string; readonly read?: string }
 
 /** Both packages are loaded by the first lookup: otherwise they would be most of what a cold start loads. */
 async function connect({ vaultUrl, clientId, credential, client }: VaultOptions): Promise<SecretClient> {
@@ -80,67 +67,39 @@ async function connect({ vaultUrl, clientId, credential, client }: VaultOptions)
 
 type SecretQuery = {
 	readonly client: SecretClient
-	readonly tenant: string
 	readonly abortSignal: AbortSignal
 }
 
-/** Values that are read at the first lookup of a name at least. More would let a flood of names exhaust the vault. */
-const firstReads = 1
-
-/**
- * Lists the versions and reads the values that are not known. The first lookup of a name takes three requests, and a later
- * one takes two, unless there is a new token. So neither their number nor their time tells a caller whether a tenant exists.
- * Only the first lookup of a tenant with several tokens takes more.
- */
-async function readTokens(
-	lookUp: SecretQuery,
-	known: readonly Token[] | undefined,
-	now: number,
-): Promise<readonly Token[]> {
-	const listed = await allOrFirstFailure(scopes.map((scope) => versionsOf(lookUp, scope)))
-	const versions = newest(listed.flat(), now)
-	const filling = known === undefined ? Math.max(0, firstReads - versions.length) : 0
-	const [tokens] = await Promise.all([
-		Promise.all(versions.map((version) => knownOr(() => tokenOf(lookUp, version), { known, version }))),
-		Promise.all(Array.from({ length: filling }, () => tokenOf(lookUp, noVersion(lookUp.tenant)))),
+async function readTokens(lookUp: SecretQuery, { full, read }: TenantSecrets, now: number): Promise<readonly Token[]> {
+	const versions = newest(await versionsOf(lookUp, { name: full, scope: 'scim' }), now)
+	// A name without a secret costs as many requests as a tenant with one token. The time does not tell a caller which it is.
+	const isNone = versions.length === 0
+	const tokens = await Promise.all([
+		...versions.map((version) => tokenOf(lookUp, version)),
+		...(read === undefined ? [] : [readReadTokens(lookUp, read, now)]),
+		...(isNone ? [tokenOf(lookUp, noVersion(full)).then((): readonly Token[] => [])] : []),
 	])
 	return tokens.flat()
 }
 
-/** Waits for all of them, so that no request is left under way after a failure. */
-async function allOrFirstFailure<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
-	await Promise.allSettled(work)
-	return Promise.all(work)
-}
-
-type KnownVersion = { readonly known: readonly Token[] | undefined; readonly version: SecretVersion }
-
-/** The dates and the label are those of the list, because an administrator may change them. */
-async function knownOr(
-	read: () => Promise<readonly Token[]>,
-	{ known = [], version: { secret, ...version } }: KnownVersion,
-): Promise<readonly Token[]> {
-	const token = known.find(({ id, scope }) => id === version.id && scope === version.scope)
-	return token === undefined ? read() : [{ ...version, value: token.value }]
+/** The tokens that may only read. They are looked up beside the values of the others, so that no caller waits longer. */
+async function readReadTokens(lookUp: SecretQuery, name: string, now: number): Promise<Token[]> {
+	const versions = newest(await versionsOf(lookUp, { name, scope: 'scim.read' }), now)
+	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
+	return tokens.flat()
 }
 
 /** A version of a secret. Its id is the version. */
 type SecretVersion = Omit<Token, 'value'> & { readonly secret: string }
 
-const noVersion = (tenant: string): SecretVersion => ({
-	id: '',
-	scope: 'scim',
-	created: 0,
-	secret: tokenSecret(tenant, 'scim'),
-})
+const noVersion = (secret: string): SecretVersion => ({ id: '', scope: 'scim', created: 0, secret })
 
 /** The enabled versions; none if the secret does not exist. Throws every other error, which says nothing about tokens. */
 async function versionsOf(
-	{ client, tenant, abortSignal }: SecretQuery,
-	scope: Scope,
+	{ client, abortSignal }: SecretQuery,
+	{ name: secret, scope }: { readonly name: string; readonly scope: Scope },
 ): Promise<readonly SecretVersion[]> {
 	const versions: SecretVersion[] = []
-	const secret = tokenSecret(tenant, scope)
 	try {
 		for await (const properties of client.listPropertiesOfSecretVersions(secret, { abortSignal })) {
 			if (properties.enabled !== false) versions.push({ ...versionOf(properties), secret, scope })
@@ -161,10 +120,7 @@ const versionOf = ({ version = '', createdOn, notBefore, expiresOn, tags }: Secr
 })
 
 /** One token; none if the version was disabled or deleted after it was listed. */
-async function tokenOf(
-	{ client, abortSignal }: SecretQuery,
-	{ secret, ...version }: SecretVersion,
-): Promise<readonly Token[]> {
+async function tokenOf({ client, abortSignal }: SecretQuery, { secret, ...version }: SecretVersion): Promise<Token[]> {
 	try {
 		const { value } = await client.getSecret(secret, { version: version.id, abortSignal })
 		return value === undefined ? [] : [{ ...version, value }]

@@ -6,4 +6,7 @@ import type { Scope } from './credential.ts'
  */
 export const tokenSecret = (tenant: string, scope: Scope): string => `${prefixes[scope]}-${tenant}`
 
+/** The secret in Key Vault whose versions sign the access tokens of a tenant. */
+export const signingSecret = (tenant: string): string => `scim-signing-${tenant}`
+
 const prefixes = { scim: 'scim-token', 'scim.read': 'scim-read-token' } as const satisfies Record<Scope, string>

@@ -19,14 +19,18 @@ export type KeptValue = {
 const keptLimits = { names: 200, bytes: 16_384 } as const
 
 /** All that no schema declares. */
-function keptIn(type: ResourceType, values: AttributeValues): readonly KeptValue[] {
+export function keptIn(type: ResourceType, values: AttributeValues): readonly KeptValue[] {
 	const found: KeptValue[] = []
 	filterKept(type, values, (kept) => found.push(kept) > 0)
 	return found
 }
 
 /** The resource without the undeclared values for which `keeps` is false; the same object if it holds for all. */
-function filterKept(type: ResourceType, values: AttributeValues, keeps: (kept: KeptValue) => boolean): AttributeValues {
+export function filterKept(
+	type: ResourceType,
+	values: AttributeValues,
+	keeps: (kept: KeptValue) => boolean,
+): AttributeValues {
 	return mapObject(values, (name, value) => {
 		const extension = findExtension(type, name)
 		if (extension !== undefined)

@@ -10,6 +10,12 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 	return best !== undefined && best.distance <= Math.max(2, name.length / 3) ? best.candidate : undefined
 }
 
+/** The known name that is one edit from `name`, such as a slip of the keyboard makes; undefined if there is none. */
+export const nearlyNamed = (name: string, known: readonly string[]): string | undefined =>
+	name.length > maxLength
+		? undefined
+		: known.find((candidate) => distance(name.toLowerCase(), candidate.toLowerCase()) === 1)
+
 function distance(from: string, to: string): number {
 	let row = Array.from({ length: to.length + 1 }, (_, at) => at)
 	for (const [at, character] of [...from].entries()) {

@@ -49,7 +49,7 @@ type Pagination = {
 }
 
 type AuthenticationScheme = {
-	readonly type: 'oauthbearertoken'
+	readonly type: 'oauthbearertoken' | 'oauth2'
 	readonly name: string
 	readonly description: string
 	readonly specUri: string
@@ -64,9 +64,20 @@ const bearerToken: AuthenticationScheme = {
 	primary: true,
 }
 
-/** Writes the document. `baseUrl` is the base URL of the tenant, without a trailing slash. */
+const oauth2: AuthenticationScheme = {
+	type: 'oauth2',
+	name: 'OAuth 2.0',
+	description: 'An access token from the token endpoint <base URL>/oauth2/token, for client credentials.',
+	specUri: 'https://www.rfc-editor.org/info/rfc6749',
+	primary: false,
+}
+
+/** `hasClients` says whether there are clients that may get access tokens. */
+type DescribedTenant = { readonly baseUrl: string; readonly hasClients?: boolean }
+
+/** Writes the document of a tenant. `baseUrl` has no trailing slash. */
 export const serviceProviderConfig = (
-	baseUrl: string,
+	{ baseUrl, hasClients = false }: DescribedTenant,
 	{ maxResults, defaultCount, maxOperations, maxPayloadSize, cursorTimeout }: ServiceLimits,
 	documentationUri?: string,
 ): ServiceProviderConfig => ({
@@ -86,6 +97,6 @@ export const serviceProviderConfig = (
 		maxPageSize: maxResults,
 		cursorTimeout,
 	},
-	authenticationSchemes: [bearerToken],
+	authenticationSchemes: [bearerToken, ...(hasClients ? [oauth2] : [])],
 	meta: { resourceType: 'ServiceProviderConfig', location: `${baseUrl}/ServiceProviderConfig` },
 })

@@ -15,6 +15,9 @@ export type ChangeEntry = {
 	readonly id: string
 	/** Names of attributes; `+id` and `-id` for members; of `unlink`, and of a user's `delete`, the groups that were left. */
 	readonly changed: readonly string[]
+	/** Of a deletion: the `userName` or `displayName`, and the `externalId`. */
+	readonly name?: string
+	readonly externalId?: string
 }
 
 /** The entries of an epoch, given by id, in the order in which readers are told. */

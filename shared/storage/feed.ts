@@ -129,6 +129,13 @@ function behind(entries: readonly ChangeEntry[], epoch: number, place: FeedPlace
 	return entries.slice(index + 1)
 }
 
+/** What readers are told. An entry also has what only the ledger tells, and that may be long. */
+const select = ['RowKey'].concat(
+	[feedRow.kind, feedRow.resourceType, feedRow.id, feedRow.changed, feedRow.at, feedRow.name, feedRow.externalId].map(
+		({ stored }) => stored,
+	),
+)
+
 type EpochRows = { readonly epoch: number; readonly rows: readonly Row[] }
 
 /** The entries of each closed epoch, from the one of a place on. */
@@ -137,7 +144,7 @@ async function* closedEpochs(table: Table, { place, open, count }: EpochRequest)
 	const to = entryKey(open.number, '')
 	if (from >= to) return
 	let rows: Row[] = []
-	for await (const page of table.pages({ from, to }, Math.max(count, 100))) {
+	for await (const page of table.pages({ from, to, select }, Math.max(count, 100))) {
 		for (const row of page) {
 			const [last] = rows
 			if (last !== undefined && epochOfKey(last.RowKey) !== epochOfKey(row.RowKey)) {
@@ -186,10 +193,10 @@ async function pageByOperation(
 
 /** @throws ScimError 400 `expiredCursor` if the entry of the operation is gone, and with it perhaps some after it */
 async function rowsAfter(table: Table, operation: string, { to, count }: PageRequest): Promise<readonly Row[]> {
-	if (operation === '') return table.first({ from: feedRow.key(''), to }, count)
+	if (operation === '') return table.first({ from: feedRow.key(''), to, select }, count)
 	const from = feedRow.key(operation)
 	if (from >= to) return []
-	const [known, ...rows] = await table.first({ from, to }, count + 1)
+	const [known, ...rows] = await table.first({ from, to, select }, count + 1)
 	// Entries are removed in their order, but for the newest of the old ones: while one is there, so are all after it.
 	if (known?.RowKey !== from) throw expired()
 	return rows
@@ -203,14 +210,22 @@ const isDone = (row: Row): boolean => feedRow.kind.of(row) !== withdrawn
 function entryOf(row: Row): ChangeEntry {
 	const operation = lastPartOf(row.RowKey)
 	if (kindOfId(operation) !== 'Operation') throw new Fault('a row of the feed is no entry')
-	const { kind, resourceType, id, changed, at } = epochEntryRow
-	const time = at.of(row)
+	const { kind, resourceType, id, changed } = epochEntryRow
+	const [name, externalId] = [epochEntryRow.name.of(row), epochEntryRow.externalId.of(row)]
 	return {
 		operation,
-		time: time === undefined ? timeOfId(operation) : Date.parse(time),
+		time: timeOf(row, operation),
 		kind: kind.of(row) as ChangeEntry['kind'], // sound: commit writes no other
 		resourceType: resourceType.of(row),
 		id: id.of(row),
-		changed: (changed.of(row) ?? '').split(' ').filter((name) => name !== ''),
+		changed: (changed.of(row) ?? '').split(' ').filter((each) => each !== ''),
+		...(name !== undefined && { name }),
+		...(externalId !== undefined && { externalId }),
 	}
+}
+
+/** Of an entry `c|` it is the time by which the feed is in order, as 0.1.0 says it, too. */
+function timeOf(row: Row, operation: string): number {
+	const at = row.RowKey.startsWith(feedRow.key('')) ? undefined : epochEntryRow.at.of(row)
+	return at === undefined ? timeOfId(operation) : Date.parse(at)
 }

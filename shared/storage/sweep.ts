@@ -1,8 +1,10 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
 import { typeNames } from '../scim/resource-type.ts'
+import { indexLedger } from './ledger/index-ledger.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
+import { trimRefusals } from './refusals.ts'
 import { finishGroupDeletion, finishUserDeletion } from './resource/delete.ts'
 import { settleSharedValue } from './resource/own-index.ts'
 import { foldAll } from './rows/counts.ts'
@@ -29,8 +31,8 @@ const abandonedAfter = 15 * 60_000
 
 /**
  * Tidies up one tenant's directory. It finishes what requests have committed and not finished, and removes what they have
- * prepared and not committed. It folds the counts, closes the epoch of the feed, and removes old entries. Clients see only the last. It may
- * run at any time, beside requests and beside another sweep.
+ * prepared and not committed. It folds the counts, closes the epoch of the feed, writes the histories of resources, and
+ * removes old entries. Clients see only the last. It may run at any time, beside requests and beside another sweep.
  *
  * @throws ScimError 503 if the service stays away
  * @example await sweep({ tables, tenant, ids, now: Date.now, random: Math.random, until: Date.now() + 240_000 })
@@ -50,6 +52,8 @@ export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: Sw
 	}
 	for (const name of typeNames) await foldAll(directory.table, { name })
 	await closeOpenEpoch(directory)
+	await trimRefusals(directory, until)
+	await indexLedger(directory, until)
 	return { finished, feedEntriesRemoved: await trimFeed(directory, until), failures }
 }
 

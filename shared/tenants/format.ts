@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { Fault } from '../fault.ts'
 import { unavailable } from '../scim/error.ts'
 import type { Pause } from '../storage/table/retry.ts'
 import type { Row, Table } from '../storage/table/tables.ts'
@@ -69,6 +70,8 @@ export type Conversion = {
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 	readonly until: number
+	/** Tells administrators of something that they must mend. */
+	readonly report: (problem: Fault) => void
 }
 
 /** What an app can do with formats. */
@@ -81,7 +84,10 @@ export type Formats = {
 	readonly steps: readonly FormatStep[]
 }
 
-/** The formats of this version. In format 2 the feed of changes has epochs, and tokens may be stored as digests. */
+/**
+ * The formats of this version. In format 2 the feed of changes has epochs, and tokens may be stored as digests. No stored
+ * row needs a conversion for either: the entries of the old feed are those of epoch 0.
+ */
 export const formats: Formats = { newest: 2, target: 1, steps: [] }
 
 /**

@@ -3,6 +3,7 @@ import { unavailable } from '../scim/error.ts'
 import { keepingUndeclared, type OwnSchema, parseOwnSchemas, requireTogether, typesWith } from '../scim/own-schema.ts'
 import type { ResourceTypes } from '../scim/resource-type.ts'
 import type { UndeclaredRule } from '../scim/undeclared-names.ts'
+import { withGroupsByDefault } from '../scim/user-groups.ts'
 import type { Properties } from '../storage/table/batch.ts'
 import type { Row } from '../storage/table/tables.ts'
 import { type IndexDefinitions, withIndexes } from './index-definition.ts'
@@ -15,11 +16,8 @@ import { type SettingsHolder, settingsOf } from './settings.ts'
 /** The documents as the row holds them: base64 of their parts, in order; empty without a schema of the tenant's own. */
 export type StoredSchemas = readonly string[]
 
-/** A tenant, as far as its schemas go. */
-type SchemaHolder = SettingsHolder & { readonly schemas: StoredSchemas }
-
 /** A tenant, as far as its resource types go. */
-type TypesHolder = SchemaHolder & { readonly indexes: IndexDefinitions }
+type TypesHolder = SettingsHolder & { readonly schemas: StoredSchemas; readonly indexes: IndexDefinitions }
 
 const partSize = 65_536
 /** JSON takes less than a mebibyte, so that a damaged row cannot fill the memory. */
@@ -55,36 +53,38 @@ export const storedSchemas = (schemas: readonly OwnSchema[]): StoredSchemas => {
 type CompiledSchemas = { readonly schemas: readonly OwnSchema[]; readonly types: ResourceTypes }
 
 /** Compiled once for each time that the row is read. */
-const compiled = new WeakMap<SchemaHolder, CompiledSchemas>()
+const compiled = new WeakMap<TypesHolder, CompiledSchemas>()
 
 /**
  * The resource types of a tenant, with the tenant's own schemas and indexes.
  *
  * @throws ScimError 503 if the stored schemas are damaged
  */
-export function typesOf(tenant: TypesHolder): ResourceTypes {
-	const { types } = compiledOf(tenant)
-	return { ...types, User: withIndexes(types.User, tenant.indexes) }
-}
+export const typesOf = (tenant: TypesHolder): ResourceTypes => compiledOf(tenant).types
 
 /** The schemas that a tenant declares. @throws ScimError 503 if the stored schemas are damaged */
-export const schemasOf = (tenant: SchemaHolder): readonly OwnSchema[] => compiledOf(tenant).schemas
+export const schemasOf = (tenant: TypesHolder): readonly OwnSchema[] => compiledOf(tenant).schemas
 
 /** What a tenant does with attributes that no schema declares. Behind a relay, its SCIM server decides. */
 export const ruleOf = (tenant: SettingsHolder): UndeclaredRule =>
 	tenant.mode === 'relay' ? 'ignore' : settingsOf(tenant).unknownAttributes
 
-function compiledOf(tenant: SchemaHolder): CompiledSchemas {
+function compiledOf(tenant: TypesHolder): CompiledSchemas {
 	const known = compiled.get(tenant) ?? compile(tenant)
 	compiled.set(tenant, known)
 	return known
 }
 
-function compile(tenant: SchemaHolder): CompiledSchemas {
+function compile(tenant: TypesHolder): CompiledSchemas {
 	const schemas = tenant.schemas.length === 0 ? [] : read(tenant.schemas)
-	const types = typesWith(schemas)
-	return { schemas, types: ruleOf(tenant) === 'keep' ? keepingUndeclared(types) : types }
+	const { User, Group } = typesWith(schemas)
+	const indexed = { User: withIndexes(User, tenant.indexes), Group }
+	const types = ruleOf(tenant) === 'keep' ? keepingUndeclared(indexed) : indexed
+	return { schemas, types: hasGroupsByDefault(tenant) ? { ...types, User: withGroupsByDefault(types.User) } : types }
 }
+
+const hasGroupsByDefault = (tenant: SettingsHolder): boolean =>
+	tenant.mode === 'store' && settingsOf(tenant).userGroups === 'default'
 
 function read(stored: StoredSchemas): readonly OwnSchema[] {
 	try {

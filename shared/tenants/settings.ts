@@ -1,7 +1,15 @@
 import * as z from 'zod'
 import { unavailable } from '../scim/error.ts'
 import { allProblems, wording } from '../scim/wording.ts'
-import { guids, nameOfThing, oneOf, type SettingDeclaration, type SettingKind, trueOrFalse } from './setting.ts'
+import {
+	guids,
+	nameOfThing,
+	oneOf,
+	type SettingDeclaration,
+	type SettingKind,
+	trueOrFalse,
+	wholeNumber,
+} from './setting.ts'
 
 // All settings of tenants. A setting that is declared here has an option of `rollcall tenant add` and `tenant set` with its
 // help, is checked, is shown by `rollcall tenant show`, and has a line in docs/cli.md. Code reads settings by `settingsOf`.
@@ -56,6 +64,20 @@ export const declaredSettings = {
 		help: 'what to do with attributes that no schema declares: store them as they are, leave them out, or refuse the request',
 		whenMissing: 'ignore',
 		whenNew: 'keep',
+	},
+	userGroups: {
+		...oneOf('request', 'default'),
+		option: 'user-groups',
+		modes: ['store'],
+		help: 'whether an answer with a user has the groups of the user only if the request names them, or by default',
+		whenMissing: 'request',
+	},
+	accessTokenSeconds: {
+		...wholeNumber(3600, 21_600, 'seconds'),
+		option: 'access-token-seconds',
+		modes: ['store', 'relay'],
+		help: 'how long an access token of an OAuth client works',
+		whenMissing: 7200,
 	},
 } as const satisfies SettingTable
 

@@ -24,13 +24,20 @@ export type Tenant = {
 	/** RFC 3339, UTC. */
 	readonly created: string
 	readonly format: TenantFormat
+	/** Whether clients may get access tokens for the tenant. */
+	readonly hasClients?: true
 	/** The provisioning job in Entra that `rollcall connect entra` has made. */
 	readonly entra?: EntraConnection
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
+	/** What `rollcall schema forget` has begun to remove. The sweep goes on with it. */
+	readonly forgetting: readonly z.infer<typeof forgettingColumn>[]
 	/** The indexes that the tenant has of its own. */
 	readonly indexes: IndexDefinitions
 }
+
+/** A removal of an undeclared path, and how far it has come. */
+const forgettingColumn = z.object({ path: z.string(), position: z.string() })
 
 export type Tenants = {
 	/**
@@ -69,6 +76,12 @@ export type Tenants = {
 		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
 	): Promise<Tenant | 'absent'>
 
+	/** Notes removals of undeclared paths; `revise` is called again if another process came first. */
+	updateForgetting(
+		name: string,
+		revise: (forgetting: Tenant['forgetting']) => Tenant['forgetting'],
+	): Promise<Tenant | 'absent'>
+
 	/**
 	 * Gives a tenant another format if `revise` answers one; `revise` is called again if another process came first.
 	 * Answers the format that the tenant has then.
@@ -77,6 +90,9 @@ export type Tenants = {
 		name: string,
 		revise: (format: TenantFormat) => TenantFormat | undefined,
 	): Promise<TenantFormat | 'absent'>
+
+	/** Notes whether clients may get access tokens for a tenant. */
+	noteClients(name: string, hasClients: boolean): Promise<void>
 
 	/**
 	 * Gives a tenant other indexes if `revise` answers some; `revise` is called again if another process came first. Answers
@@ -224,6 +240,7 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				created: new Date(now()).toISOString(),
 				format: { number: formats.target, stage: 'complete', since: 0, position: '' },
 				schemas: [],
+				forgetting: [],
 				indexes: [],
 			}
 			await tables.createTable(tenant.table)
@@ -278,6 +295,21 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
+		async updateForgetting(name, revise) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			return untilAnswered(tables.pause, async () => {
+				const row = await table.get(name)
+				if (row === undefined) return 'absent'
+				const tenant = tenantOf(row)
+				const forgetting = revise(tenant.forgetting)
+				// If no answer came, the row tells. Writing the same list twice changes nothing.
+				const properties = { forgetting: JSON.stringify(forgetting) }
+				const outcome = await table.transaction([merge(name, properties, etagOf(row))])
+				return outcome.kind === 'done' ? { ...tenant, forgetting } : undefined
+			})
+		},
+
 		async updateFormat(name, revise) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -290,6 +322,15 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				// If no answer came, the next look at the row tells whether it was done.
 				const outcome = await table.transaction([merge(name, formatProperties(format), etagOf(row))])
 				return outcome.kind === 'done' ? format : undefined
+			})
+		},
+
+		async noteClients(name, hasClients) {
+			const table = partitionOf(tables, name)
+			forget(name)
+			await untilAnswered(tables.pause, async () => {
+				const outcome = await table.transaction([merge(name, { clients: hasClients })])
+				return outcome.kind === 'unknown' ? undefined : true
 			})
 		},
 
@@ -328,8 +369,9 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, settings, format, indexes: _indexes, schemas: _schemas, entra: _entra, ...properties } = tenant
-	const operation = insert(name, { ...properties, format: format.number, settings: JSON.stringify(settings) })
+	const { name, mode, table: directory, cursorKey, created, format, settings } = tenant
+	const properties = { mode, table: directory, cursorKey, created, format: format.number }
+	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
 		if (outcome.kind === 'done') return 'done'
@@ -350,6 +392,7 @@ const tenantRow = z.object({
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
+	clients: z.boolean().default(false),
 	entra: z.string().optional(),
 })
 
@@ -366,15 +409,27 @@ const newerRow = tenantRow.extend({
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, entra = '', ...properties } = columns.parse(row)
+	const { RowKey, settings, clients, entra = '', ...properties } = columns.parse(row)
 	const connection = entraConnectionOf(entra)
 	return {
 		name: RowKey,
 		...properties,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
+		...(clients && { hasClients: true }),
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
+		forgetting: forgettingIn(row),
 		indexes: indexesOf(row),
+	}
+}
+
+/** A damaged list stops no request: its removals are begun again by the command. */
+function forgettingIn({ forgetting }: Row): Tenant['forgetting'] {
+	if (typeof forgetting !== 'string') return []
+	try {
+		return z.array(forgettingColumn).parse(JSON.parse(forgetting))
+	} catch {
+		return []
 	}
 }

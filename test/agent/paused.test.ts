@@ -10,7 +10,9 @@ import { pause } from '../../shared/relay/clock.ts'
 import { type Bundle, bundle } from '../support/bundle.ts'
 import { clock, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
-import { scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
+import { countAllTime, scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
+
+countAllTime()
 
 const first = '11111111-1111-4111-8111-111111111111'
 const second = '22222222-2222-4222-8222-222222222222'
@@ -77,7 +79,7 @@ async function startWithClock(agentId: string, ahead: number) {
 async function startProcess(agentId: string): Promise<ChildProcess> {
 	const file = lab.write(`${agentId}.json`, JSON.stringify({ ...settings(lab.standIn, lab.origin), agentId }))
 	const listening = lab.standIn.journal.until('listening', lab.standIn.journal.count('listening') + 1)
-	const child = spawn(process.execPath, [program.file, file, '20', String(clock.now())])
+	const child = spawn(process.execPath, [program.file, file, '20', String(clock.now()), 'all-time'])
 	stops.push(() => child.kill('SIGKILL'))
 	await listening
 	return child

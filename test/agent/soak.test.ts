@@ -7,9 +7,11 @@ import { pause } from '../../shared/relay/clock.ts'
 import { type Bundle, bundle } from '../support/bundle.ts'
 import { ca, clock, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
+import { countAllTime } from '../support/relay-stand-in/scaled-clock.ts'
 
 // Disrupts relay and agents under load. For a longer run: ROLLCALL_SOAK_SECONDS=600 npx vitest run test/agent/soak.test.ts
 
+countAllTime()
 const { ROLLCALL_SOAK_SECONDS: soakSeconds } = process.env
 const seconds = Number(soakSeconds ?? 15)
 const workers = 8
@@ -31,7 +33,7 @@ afterAll(async () => {
 
 function start(id: string): void {
 	const file = lab.write(`${id}.json`, JSON.stringify({ ...settings(lab.standIn, lab.origin), agentId: id }))
-	agents.set(id, spawn(process.execPath, [program.file, file, '20', String(clock.now())]))
+	agents.set(id, spawn(process.execPath, [program.file, file, '20', String(clock.now()), 'all-time']))
 }
 
 /** Resolves when so many more agents have started to listen. */

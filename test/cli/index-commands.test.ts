@@ -112,12 +112,10 @@ describe('rollcall index', () => {
 	})
 
 	test.each([
-		['nothing', 'User has no attribute nothing'],
 		['emails', 'emails may have several values; an index can be added to an attribute that has one'],
 		['emails.value', 'emails.value may have several values; an index can be added to an attribute that has one'],
 		['name', 'name is complex; an index can be added to one of its sub-attributes, such as name.formatted'],
 		['active', 'active is of the type boolean; an index can be added to an attribute of the type string or integer'],
-		['password', 'User has no attribute password'],
 		['id', 'id needs no index: Rollcall finds users by it already'],
 		['userName', 'userName has an index already, and it is unique'],
 		['externalId', 'externalId has an index already'],
@@ -127,6 +125,21 @@ describe('rollcall index', () => {
 			...{ code: 1, out: '', err: `error: ${message}\nhint: see "Indexes" in docs/cli.md\n` },
 		})
 		expect(await json('index list acme')).toEqual([])
+	})
+
+	test.each(['nothing', 'password'])('add refuses %s, which has no declaration', async (text) => {
+		expect(await run(`index add acme ${text}`)).toEqual({
+			...{ code: 1, out: '' },
+			err: `error: User has no attribute ${text}\nhint: an attribute needs a declaration first: see docs/schema.md\n`,
+		})
+	})
+
+	test('list says that an index is not used if its attribute is declared otherwise', async () => {
+		await json('index add acme title')
+		await onTarget((target) =>
+			target.tenants.updateIndexes('acme', (indexes) => indexes.map((index) => ({ ...index, caseExact: true }))),
+		)
+		expect((await run('index list acme')).out).toContain('not used: the attribute is declared otherwise now')
 	})
 
 	test('add makes externalId unique', async () => {

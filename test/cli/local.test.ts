@@ -99,7 +99,7 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL {9}http:\S+\/acme\nMode {15}store\nhistory {12}full\nunknownAttributes {2}keep\nCreated {12}20\S+\nUsers {14}1\nGroups {13}0\nTokens {13}1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
+			/^Tenant URL +http:\S+\/acme\nMode +store\n(?:.+\n)*unknownAttributes +keep\nuserGroups +request \(default\)\n(?:.+\n)*Created +20\S+\nUsers +1\nGroups +0\nTokens +1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
@@ -122,7 +122,7 @@ describe('rollcall tenant', () => {
 		expect(await json('tenant show acme')).toMatchObject({ settings, defaults: {} })
 		expect((await run('tenant set acme --authorization=')).out).toBe('history      full\npatchAsPost  true\n')
 		expect((await run('tenant show acme')).out).toMatch(
-			/\nMode +relay\nhistory +full\npatchAsPost +true\nauthorization +onPremises \(default\)\nCreated /,
+			/\nMode +relay\nhistory +full\npatchAsPost +true\nauthorization +onPremises \(default\)\naccessTokenSeconds +7200 \(default\)\nCreated /,
 		)
 		expect((await run('tenant set acme --authorization= --patch-as-post= --history=')).out).toBe(
 			'The tenant acme has no settings of its own.\n',
@@ -190,9 +190,16 @@ describe('rollcall on a data folder', () => {
 	test('prints JSON for every command with --json', async () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
+		const { clientId, secret } = await json('client add acme')
+		const guid = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
+		const userId = '01a214972b2e700182471521e32e49d3'
 		const schema = join(folder, 'schema.json')
 		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
+		const id = '019b76daa80070008000000000000000'
+		const user = { type: 'User', id, attributes: { userName: 'joy', color: 'red' }, created: '', lastModified: '' }
+		const end = { type: 'End', users: 1, groups: 0, memberships: 0 }
+		await writeFile(`${file}-3`, [user, end].map((record) => JSON.stringify(record)).join('\n'))
 		const lines = [
 			'tenant add initech',
 			'tenant list',
@@ -210,6 +217,22 @@ describe('rollcall on a data folder', () => {
 			'schema list acme',
 			'schema show acme urn:example:hr:User',
 			'schema remove acme urn:example:hr:User',
+			`history acme ${userId}`,
+			'failures acme',
+			'status acme',
+			`erase acme ${userId}`,
+			'schema observed acme',
+			'client add acme',
+			'client list acme',
+			`client rotate acme ${clientId}`,
+			`client disable acme ${clientId} --secret ${secret}`,
+			`federation add acme --issuer ${guid} --subject ${guid} --audience ${guid}`,
+			`reader add acme --entra ${guid}/${guid} --audience ${guid}`,
+			'key rotate acme',
+			`import acme ${file}-3`,
+			'schema adopt acme color',
+			'schema forget acme shade',
+			'history acme --admin',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,

@@ -2,8 +2,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openTarget } from '../../cli/target.ts'
+import { type DeploymentTarget, openTarget } from '../../cli/target.ts'
+import { respondWith } from '../../functions/respond.ts'
+import { createServices } from '../../functions/services.ts'
+import { startAzurite } from '../../local/azurite.ts'
+import { startServer } from '../../local/server.ts'
 import { builtInTypes } from '../../shared/scim/resource-type.ts'
+import { positionOf } from '../../shared/storage/query/order.ts'
+import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 
 let folder = ''
@@ -137,5 +143,174 @@ describe('rollcall schema', () => {
 		expect((await run('schema', 'check', 'acme')).out).toBe(
 			'2 resources were compared with the schemas of the tenant acme.\nAll values fit.\n',
 		)
+	})
+})
+
+/** Serves the data folder, sends the bodies as new users, and stores what was observed. */
+async function sent(token: string, ...bodies: readonly object[]): Promise<void> {
+	const azurite = await startAzurite({ folder: data })
+	const tokens = { file: join(data, 'tokens.json') }
+	const services = await createServices({ tables: { connectionString: azurite.connectionString }, tokens })
+	const server = await startServer({ port: 0, respond: respondWith(services), log: () => {} })
+	try {
+		for (const body of bodies) {
+			const { status } = await fetch(`${server.url}/scim/acme/Users`, {
+				method: 'POST',
+				headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/scim+json' },
+				body: JSON.stringify(body),
+			})
+			expect(status).toBe(201)
+		}
+		await services.observations.flush()
+	} finally {
+		await server.close()
+		await azurite.close()
+	}
+}
+
+describe('what clients send and no schema declares', () => {
+	const joy = { userName: 'joy', dispalyName: 'Joy', [id]: { level: 1, seen: '2026-01-01T00:00:00Z', tags: ['a', 1] } }
+	const jim = {
+		userName: 'jim',
+		password: 'x',
+		[id]: { level: 2, share: 0.5, desk: { floor: 3, room: 'A' }, isNew: true },
+	}
+
+	test('is observed, with a name that was probably meant, and without values', async () => {
+		const { token } = await json('token', 'add', 'acme')
+		expect((await run('schema', 'observed', 'acme')).out).toBe(
+			'No client has sent the tenant acme an attribute that no schema declares.\n',
+		)
+		await sent(token, joy, jim)
+		const observed = await json('schema', 'observed', 'acme')
+		const times = { first: expect.stringMatching(/^20.*Z$/), last: expect.stringMatching(/^20.*Z$/) }
+		expect(observed).toContainEqual({
+			...{ resourceType: 'User', path: 'dispalyName', types: ['string'], count: 1 },
+			...times,
+		})
+		expect(observed).toContainEqual({
+			resourceType: 'User',
+			path: `${id}:level`,
+			types: ['number'],
+			count: 2,
+			...times,
+		})
+		expect(JSON.stringify(observed)).not.toMatch(/password|Joy"/)
+		await sent(token, { userName: 'kim', displayNam: 'Kim' })
+		expect((await run('schema', 'observed', 'acme')).out).toMatch(
+			/^PATH .*RESOURCES {2}JSON .*REQUESTS {2}FIRST .*LAST\n(.*\n)*displayNam +users +string +1 +20\S+Z {2}20\S+Z {2}is it displayName\?\n/,
+		)
+	})
+
+	test('is adopted with the types of what is stored', async () => {
+		const { token } = await json('token', 'add', 'acme')
+		await sent(token, joy, jim)
+		expect((await run('schema', 'adopt', 'acme', id)).out).toBe(
+			[
+				`Declared ${id}:level as integer.`,
+				`Declared ${id}:seen as dateTime.`,
+				`Declared ${id}:tags as a list of string.`,
+				`Declared ${id}:share as decimal.`,
+				`Declared ${id}:desk as complex.`,
+				`Declared ${id}:isNew as boolean.`,
+				'All apps follow within a minute.',
+				'2 resources were compared with the schemas of the tenant acme.',
+				'All values fit.\n',
+			].join('\n'),
+		)
+		expect((await json('schema', 'observed', 'acme')).map(({ path }: { path: string }) => path)).toEqual([
+			'dispalyName',
+		])
+		await run('schema', 'adopt', 'acme', 'dispalyname')
+		expect((await json('schema', 'list', 'acme')).map(({ id }: { id: string }) => id)).toEqual([
+			id,
+			'urn:ietf:params:scim:schemas:core:2.0:User',
+		])
+		await run('tenant', 'set', 'acme', '--unknown-attributes', 'ignore')
+		await sent(token, { userName: 'kim', [id]: { badge: 7 } })
+		expect((await run('schema', 'adopt', 'acme', `${id}:badge`)).out).toContain(`Declared ${id}:badge as decimal.\n`)
+		const { attributes } = await json('schema', 'show', 'acme', id)
+		expect(attributes.map(({ name }: { name: string }) => name).sort()).toEqual(
+			['badge', 'desk', 'isNew', 'level', 'seen', 'share', 'tags'].sort(),
+		)
+	})
+
+	test('is not adopted if nothing is there, or no declaration fits', async () => {
+		await stored({ userName: 'joy', mixed: { a: 1 }, name: { nick: 'J' }, 'urn:example:hr:Group': { a: 1 } })
+		await stored({ userName: 'jim', mixed: 'text' })
+		const refusal = async (path: string) => (await run('schema', 'adopt', 'acme', path)).err
+		expect(await refusal('color')).toBe(
+			`error: the tenant acme has nothing undeclared at color\nhint: rollcall schema observed acme --data ${data}\n`,
+		)
+		expect(await refusal('mixed')).toContain('error: no declaration fits the values of urn:ietf:')
+		expect(await refusal('name.nick')).toContain('error: name.nick is a part of an attribute of RFC 7643')
+		expect(await refusal('urn:example:hr:Group')).toContain('error: urn:example:hr:Group was sent for users')
+	})
+})
+
+describe('rollcall schema forget', () => {
+	const acme = 'urn:example:params:scim:schemas:acme:2.0:User'
+
+	/** Runs work on the tenant. */
+	async function within<T>(work: (target: DeploymentTarget, tenant: Tenant) => Promise<T>): Promise<T> {
+		const target = await openTarget({ folder: data }, { isFirst: false, say: () => {}, program: 'rollcall' })
+		try {
+			const tenant = await target.tenants.getTenant('acme')
+			if (tenant === undefined) throw new Error('there is a tenant')
+			return await work(target, tenant)
+		} finally {
+			await target.close()
+		}
+	}
+
+	const attributesOf = (user: string) =>
+		within(async (target, tenant) => (await target.open(tenant).get(builtInTypes.User, user))?.attributes)
+
+	test('removes what no schema declares from all resources, and nothing else', async () => {
+		const joy = await stored({ userName: 'joy', color: 'red', [acme]: { badge: '7', level: 1 } })
+		const jim = await stored({ userName: 'jim', Color: { hue: 3 }, name: { givenName: 'Jim', nick: 'J' } })
+		await stored({ userName: 'kim', title: 'Lead' })
+		expect((await run('schema', 'forget', 'acme', 'color')).out).toBe('Removed color from 2 of 3 resources.\n')
+		await run('schema', 'forget', 'acme', 'name.nick')
+		expect(await attributesOf(jim)).toEqual({ userName: 'jim', name: { givenName: 'Jim' } })
+		await run('schema', 'forget', 'acme', `${acme}:level`)
+		expect(await attributesOf(joy)).toEqual({ userName: 'joy', [acme]: { badge: '7' } })
+		expect(await json('schema', 'forget', 'acme', acme)).toEqual({ name: 'acme', path: acme, resources: 3, changed: 1 })
+		expect(await attributesOf(joy)).toEqual({ userName: 'joy' })
+		expect(await within(async (_, { forgetting }) => forgetting)).toEqual([])
+	})
+
+	test.each(['title', 'name.givenName', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User'])(
+		'refuses %s, which a schema declares',
+		async (path) => {
+			expect((await run('schema', 'forget', 'acme', path)).err).toBe(
+				`error: a schema of the tenant acme declares ${path}\nhint: remove the schema first: rollcall schema list acme --data ${data}\n`,
+			)
+		},
+	)
+
+	test('is continued by the sweep, from its last position', async () => {
+		const users: string[] = []
+		for (let index = 0; index < 3; index++) users.push(await stored({ userName: `joy-${index}`, color: 'red' }))
+		await within((target) =>
+			target.tenants.updateForgetting('acme', () => [
+				{ path: 'color', position: `User ${positionOf({ key: '', id: users[0] ?? '' })}` },
+			]),
+		)
+		const sweepOnce = async (until: number) => {
+			const azurite = await startAzurite({ folder: data })
+			const tokens = { file: join(data, 'tokens.json') }
+			const services = await createServices({ tables: { connectionString: azurite.connectionString }, tokens })
+			for (const tenant of await services.tenants.listTenants()) await services.sweep(tenant, until)
+			await azurite.close()
+		}
+		await sweepOnce(0)
+		expect(await within(async (_, { forgetting }) => forgetting.length)).toBe(1)
+		await sweepOnce(Number.POSITIVE_INFINITY)
+		expect(await Promise.all([await attributesOf(users[0] ?? ''), await attributesOf(users[2] ?? '')])).toEqual([
+			{ userName: 'joy-0', color: 'red' },
+			{ userName: 'joy-2' },
+		])
+		expect(await within(async (_, { forgetting }) => forgetting)).toEqual([])
 	})
 })

@@ -76,13 +76,18 @@ async function administer(line: string): Promise<void> {
 	const run = (command: string) => rollcall([...command.split(' '), '--data', join(folder, 'data')], { input: 'acme' })
 	let version = ''
 	if (!line.startsWith('tenant add')) {
-		const mode = line.startsWith('tenant set') ? 'relay' : 'store'
+		const mode = line.startsWith('tenant set') && !line.includes('--unknown-attributes') ? 'relay' : 'store'
 		version = jsonOf(await run(`tenant add acme --json --mode ${mode}`)).version
 	}
 	if (line.startsWith('import')) await run(`export acme --out ${file}`)
 	if (line.startsWith('schema')) {
 		await writeFile(file, JSON.stringify({ id: urn, attributes: [{ name: 'badge' }] }))
 		await run(`schema add acme ${file}`)
+		const id = '019b76daa80070008000000000000000'
+		const user = { type: 'User', id, attributes: { userName: 'joy', color: 'red' }, created: '', lastModified: '' }
+		const end = { type: 'End', users: 1, groups: 0, memberships: 0 }
+		await writeFile(`${file}-2`, [user, end].map((record) => JSON.stringify(record)).join('\n'))
+		await run(`import acme ${file}-2`)
 	}
 	const { code, err } = await run(
 		line
@@ -90,6 +95,7 @@ async function administer(line: string): Promise<void> {
 			.replace('NAME', 'acme')
 			.replace('VERSION', version)
 			.replace('URN', urn)
+			.replace('PATH', 'color')
 			.replace('FILE', file)
 			.replace('ID', '11111111-1111-4111-8111-111111111111'),
 	)

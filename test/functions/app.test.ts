@@ -8,7 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { routes } from '../../functions/routes.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
-import { addToken } from '../../shared/auth/file-source.ts'
+import { addToken, signingKeysFile } from '../../shared/auth/file-source.ts'
+import { insertClient } from '../../shared/storage/clients.ts'
+import { connectTables } from '../../shared/storage/table/tables.ts'
+import { secretClient, secretOf } from '../support/oauth-host.ts'
 
 const token = 'a-token-for-this-test-alone'
 
@@ -33,7 +36,12 @@ beforeAll(async () => {
 	await addToken(tokensFile, 'demo', { value: token, created: new Date().toISOString() })
 	const { connectionString } = azurite
 	const services = await createServices({ tables: { connectionString }, tokens: { file: tokensFile } })
-	await services.tenants.createTenant({ name: 'demo', mode: 'store', settings: {} })
+	const tenant = await services.tenants.createTenant({ name: 'demo', mode: 'store', settings: {} })
+	if (tenant === 'exists') throw new Error('the tenant is new')
+	const tables = connectTables({ connectionString })
+	const json = JSON.stringify(secretClient('entra', [secretOf('a-secret')]))
+	await insertClient(tables.table(tenant.table, 'demo'), tables.pause, { id: 'entra', json })
+	await addToken(signingKeysFile(tokensFile), 'demo', { value: 'a-key', created: new Date().toISOString() })
 	worker = spawn(process.execPath, ['test/support/functions-worker.cjs', join(folder, 'app')], {
 		env: {
 			ROLLCALL_TABLES_CONNECTION_STRING: connectionString,
@@ -64,6 +72,10 @@ async function invoke(functionName: string, method: string, path: string, sent?:
 		headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json', host: 'elsewhere.example' },
 		...(sent !== undefined && { body: { string: JSON.stringify(sent) } }),
 	}
+	return send(functionName, http)
+}
+
+async function send(functionName: string, http: object) {
 	worker.stdin?.write(`${JSON.stringify({ functionName, invocationId: 'c0ffee', http })}\n`)
 	const answer: Answer = await nextLine()
 	const body = answer.body === '' ? undefined : JSON.parse(answer.body)
@@ -82,7 +94,7 @@ describe('the built app, under the Functions programming model', () => {
 
 	it('registers a trigger for every route, and a last one for all other paths', () => {
 		const names = registered.map(({ name }) => name)
-		expect(new Set(names)).toEqual(new Set([...routes.map(({ name }) => name), 'sweep', 'wildcard']))
+		expect(new Set(names)).toEqual(new Set([...routes.map(({ name }) => name), 'oauthMetadata', 'sweep', 'wildcard']))
 		expect([...names].sort().at(-1)).toBe('wildcard')
 		for (const { name, trigger } of registered) {
 			if (name === 'sweep') continue
@@ -113,6 +125,39 @@ describe('the built app, under the Functions programming model', () => {
 		expect(await invoke('wildcard', 'GET', '/favicon.ico')).toMatchObject({
 			statusCode: '404',
 			body: { status: '404' },
+		})
+	})
+
+	// Microsoft's published test 21: https://learn.microsoft.com/entra/identity/app-provisioning/scim-validator-tutorial
+	it.each([
+		['body', '&client_id=entra&client_secret=a-secret', {}],
+		['header', '', { authorization: `Basic ${btoa('entra:a-secret')}` }],
+		['both', '&client_id=entra&client_secret=a-secret', { authorization: `Basic ${btoa('entra:a-secret')}` }],
+	])(
+		'gives an access token for a client and its secret in %s, and answers requests with it',
+		async (_, form, headers) => {
+			const url = 'https://elsewhere.example/scim/demo'
+			const { statusCode, body } = await send('token', {
+				method: 'POST',
+				url: `${url}/oauth2/token`,
+				headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+				body: { string: `grant_type=client_credentials${form}` },
+			})
+			expect([statusCode, body]).toEqual([
+				'200',
+				{ access_token: expect.any(String), token_type: 'Bearer', expires_in: 7200, scope: 'scim' },
+			])
+			const authorization = `Bearer ${body.access_token}`
+			const asked = { method: 'GET', url: `${url}/Users?startIndex=1&count=1`, headers: { authorization } }
+			expect((await send('users', asked)).statusCode).toBe('200')
+		},
+	)
+
+	it('answers the metadata of the token endpoint', async () => {
+		const path = '/.well-known/oauth-authorization-server/scim/demo'
+		expect(await invoke('oauthMetadata', 'GET', path)).toMatchObject({
+			statusCode: '200',
+			body: { token_endpoint: 'https://rollcall.azurewebsites.net/scim/demo/oauth2/token' },
 		})
 	})
 

@@ -12,6 +12,7 @@ import { addToken } from '../../shared/auth/file-source.ts'
 import { Fault } from '../../shared/fault.ts'
 import { connectTables, type Tables } from '../../shared/storage/table/tables.ts'
 import { createMeter } from '../support/meter.ts'
+import { never } from '../support/never.ts'
 import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
 
@@ -30,7 +31,7 @@ const newServices = () => {
 	const { connectionString } = azurite
 	const relay = { namespace: lab.standIn.host, sas: { keyName: 'send', key: 'sendkey' }, ca: lab.ca }
 	const settings = { tables: { connectionString }, tokens: { file: join(folder, 'tokens.json') }, relay }
-	return createServices(settings, { intercept: meter.intercept })
+	return createServices(settings, { intercept: meter.intercept, later: never })
 }
 
 beforeAll(async () => {
@@ -77,8 +78,9 @@ const unavailable = (detail: unknown) => ({
 	...{ status: '503', detail },
 })
 
-/** Every endpoint with every method, and one that there is none of. */
-const requests = [...routes.map(({ path }) => `/${path}`), '/Nothing'].flatMap((path) =>
+/** Every endpoint of SCIM with every method, and one that there is none of. */
+const endpoints = routes.filter(({ name }) => name !== 'token').map(({ path }) => `/${path}`)
+const requests = [...endpoints, '/Nothing'].flatMap((path) =>
 	['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((method) => [method, path] as const),
 )
 
@@ -186,4 +188,20 @@ test('a format that cannot be advanced keeps the sweep from nothing else', async
 	}
 	await sweepAll(failing, (event) => said.push(event))
 	expect(said.find(({ tenant }) => tenant === name)).toMatchObject({ finished: 0, errors: [new Fault('Error')] })
+})
+
+test('what a conversion reports is in the line of the sweep, with the stage that was reached', async () => {
+	const said: SweepEvent[] = []
+	const { name } = await newTenant({})
+	const reporting: Pick<Services, 'advanceFormat'> = {
+		advanceFormat: async (_, __, report) => {
+			report(new Fault('two have one name'))
+			return { number: 2, stage: 'written', since: 0, position: '~' }
+		},
+	}
+	await sweepAll({ ...(await newServices()), ...reporting }, (event) => said.push(event))
+	expect(said.find(({ tenant }) => tenant === name)).toMatchObject({
+		...{ format: 2, formatStage: 'written' },
+		errors: [new Fault('two have one name')],
+	})
 })

@@ -60,7 +60,7 @@ test.each([
 test('a new tenant has the history full, and a tenant without the setting has names', async () => {
 	const { edge } = await newFixture('new-tenant')
 	const tenant = await edge.services.tenants.getTenant('new-tenant')
-	expect(tenant?.settings).toEqual({ history: 'full' })
+	expect(tenant?.settings).toMatchObject({ history: 'full' })
 	expect(settingsOf({ mode: 'store', settings: {} }).history).toBe('names')
 })
 

@@ -37,6 +37,7 @@ const addresses: readonly [path: string, name: string][] = [
 	['scim/demo/ResourceTypes', 'resourceTypes'],
 	['scim/demo/ResourceTypes/User', 'resourceType'],
 	['scim/demo/ServiceProviderConfig', 'serviceProviderConfig'],
+	['scim/demo/oauth2/token', 'token'],
 ]
 
 describe('matchPath', () => {

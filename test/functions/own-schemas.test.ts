@@ -284,4 +284,27 @@ describe('attributes of a schema of the tenant', () => {
 		}
 		expect([await costOf(plain, {}), await costOf(tenant, joy)]).toEqual([4, 4])
 	})
+
+	it("are all found by the flattening of /Schemas that Microsoft's validator does", async () => {
+		const types = ['string', 'boolean', 'decimal', 'integer', 'dateTime', 'binary'] as const
+		const attributes = Array.from({ length: 18 }, (_, index) => ({
+			name: `own${index}`,
+			type: types[index % types.length],
+		}))
+		const more = { id: enterprise, attributes: [{ name: 'shift' }, { name: 'costCode', type: 'integer' }] }
+		const tenant = await host({ schemas: [{ id: acme, attributes }, more] })
+		const { Resources } = (await tenant.request('GET', '/Schemas')).body
+		const isCore = (id: string) => /:core:2\.0:(User|Group)$/.test(id)
+		// Schema_Discoverability_Test: of a schema that is not core User or Group, each attribute is `<id>:<name>`.
+		const found = Resources.filter(({ id }: { id: string }) => !isCore(id)).flatMap(
+			(schema: { id: string; attributes: { name: string }[] }) =>
+				schema.attributes.map(({ name }) => `${schema.id}:${name}`.toLowerCase()),
+		)
+		const wanted = [
+			...attributes.map(({ name }) => `${acme}:${name}`),
+			...more.attributes.map(({ name }) => `${enterprise}:${name}`),
+		]
+		expect(wanted.length).toBe(20)
+		for (const name of wanted) expect(found).toContain(name.toLowerCase())
+	})
 })

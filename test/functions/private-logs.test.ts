@@ -11,6 +11,7 @@ import { sweepAll } from '../../functions/sweep.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
 import { tokenVerifier } from '../../shared/auth/tokens.ts'
 import type { Send, TableRequest, TableResponse } from '../../shared/storage/table/tables.ts'
+import { never } from '../support/never.ts'
 import { connectionString, simulateTableService } from '../support/simulator/table-service.ts'
 
 // What a client sends, in words that nothing else has. Keys of rows hold some of them, folded and encoded.
@@ -157,7 +158,7 @@ async function newWorld(): Promise<World> {
 	}
 	const services = await createServices(
 		{ tables: { connectionString }, tokens: { file: join(folder, 'tokens.json') } },
-		{ intercept: () => send, pause: async () => {} },
+		{ intercept: () => send, pause: async () => {}, later: never },
 	)
 	const world: World = { services, fault: undefined, spare: 0, seen: () => seen }
 	await services.tenants.createTenant({ name: 'acme', mode: 'store', settings: {} })

@@ -1,9 +1,9 @@
 import { type IdGenerator, idGenerator } from '../../shared/scim/id.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
-import type { FeedStage, History } from '../../shared/storage/rows/directory.ts'
+import type { Directory, FeedStage, History } from '../../shared/storage/rows/directory.ts'
 import { type SweepReport, sweep } from '../../shared/storage/sweep.ts'
 import { connectTables, type Send, type Table, type Tables } from '../../shared/storage/table/tables.ts'
-import { type DirectoryOptions, openDirectory } from '../../shared/storage/table-store.ts'
+import { type DirectoryOptions, directoryOf, openDirectory } from '../../shared/storage/table-store.ts'
 import { testFeed } from './feed.ts'
 import { createMeter, type Meter } from './meter.ts'
 import { connectionString, type TableService } from './simulator/table-service.ts'
@@ -19,7 +19,9 @@ export type TestDirectory = {
 	readonly feed: FeedStage
 	readonly meter: Meter
 	/** Opens the same directory as another process does. */
-	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
+	open(intercept: (send: Send) => Send, now?: () => number, writtenFormat?: number): ResourceStore
+	/** The rows of the directory as another process works on them. */
+	rows(intercept: (send: Send) => Send): Directory
 	/**
 	 * Sweeps the directory.
 	 *
@@ -67,7 +69,9 @@ export async function newDirectory(
 		ids: directory.ids,
 		feed,
 		meter,
-		open: (around, now = Date.now) => openDirectory({ ...directory, tables: connect(around), now }),
+		open: (around, now = Date.now, writtenFormat = 1) =>
+			openDirectory({ ...directory, tables: connect(around), now, writtenFormat }),
+		rows: (around) => directoryOf({ ...directory, tables: connect(around) }),
 		sweep: (later = 0, around = (send) => send, until = Number.POSITIVE_INFINITY) =>
 			sweep({ ...directory, tables: connect(around), now: () => Date.now() + later, until }),
 	}

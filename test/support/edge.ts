@@ -76,7 +76,7 @@ export async function startEdge({
 			const url = `https://localhost/scim/${tenant}${path}`
 			const request = { method, url, headers, arrayBuffer: async () => bytes.slice().buffer }
 			const answer = await respond(request, randomUUID(), (event) => events.push(event))
-			const text = typeof answer.body === 'string' ? answer.body : ''
+			const text = answer.body instanceof Uint8Array ? Buffer.from(answer.body).toString() : String(answer.body ?? '')
 			return {
 				status: answer.status ?? 200,
 				headers: new Headers(answer.headers as Record<string, string>),

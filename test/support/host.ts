@@ -43,6 +43,8 @@ export type Host = {
 	readonly events: readonly RequestEvent[]
 	/** Counts the requests to the table service, of all tenants. */
 	readonly meter: Meter
+	/** Gives the tenant's data another format. The host learns it within a minute. */
+	setFormat(number: number): Promise<void>
 	/** Sends one request. `path` is below the base URL and is sent unchanged. */
 	request(method: string, path: string, options?: RequestOptions): Promise<ScimAnswer>
 	/** The tenant's directory, as the app opens it. */
@@ -70,6 +72,8 @@ type Options = {
 }
 
 type TenantDraft = Partial<Pick<Tenant, 'mode' | 'settings'>> & {
+	/** The format of the tenant's data; that of new tenants if left out. */
+	readonly format?: number
 	/** Documents of the tenant's own schemas. */
 	readonly schemas?: unknown
 	readonly indexes?: readonly IndexDefinition[]
@@ -126,6 +130,7 @@ export function useHost({
 		settings = mode === 'store' ? { unknownAttributes: 'ignore' } : {},
 		schemas,
 		indexes,
+		format,
 	} = {}) => {
 		if (running === undefined || services === undefined) throw new Error('the host runs only while tests run')
 		const name = `tenant-${++made}`
@@ -136,6 +141,10 @@ export function useHost({
 		} else vault().add(`scim-token-${name}`, { value: token, created: Math.floor(now.getTime() / 1000) })
 		await services.tenants.createTenant({ name, mode, settings })
 		const { tenants, open } = services
+		const setFormat = async (number: number): Promise<void> => {
+			await tenants.updateFormat(name, () => ({ number, stage: 'complete', since: 0, position: '' }))
+		}
+		if (format !== undefined) await setFormat(format)
 		const declare: Host['declare'] = async (documents) => {
 			await tenants.updateSchemas(name, () => (documents === undefined ? [] : parseOwnSchemas(documents)))
 		}
@@ -151,6 +160,7 @@ export function useHost({
 				return events.filter(({ tenant }) => tenant === name)
 			},
 			meter,
+			setFormat,
 			request,
 			declare,
 			async directory() {

@@ -152,7 +152,7 @@ export const checkFilter = (filter: Filter, types: readonly ResourceType[], quir
 	})
 
 /** A tenant may keep values of an attribute that no schema declares. An empty answer would say that no resource has them. */
-const howToDeclare = '. To filter by an attribute of your own, declare it with: rollcall schema add'
+const howToDeclare = '. To filter by an attribute of your own, declare it with: rollcall schema adopt'
 
 /**
  * Refuses the same mistakes inside the brackets of a value path.

@@ -11,7 +11,7 @@ import { removeOperations } from '../membership/operations.ts'
 import { abandon } from '../membership/prepare.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { indexKeysOf, resourceOf } from '../rows/entity.ts'
+import { foldingIn, indexKeysOf, resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
 import { noEntries } from '../rows/own-indexes.ts'
 import {
@@ -28,7 +28,15 @@ import { insert, merge, type Operation, remove } from '../table/batch.ts'
 import { chunked, inParallel } from '../table/parallel.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { etagOf } from '../table/tables.ts'
-import { commit, commitStep, failedOperation, maxOperations, newOperation } from '../transaction/commit.ts'
+import {
+	commit,
+	commitStep,
+	type DeletedIdentity,
+	type FeedEntry,
+	failedOperation,
+	maxOperations,
+	newOperation,
+} from '../transaction/commit.ts'
 import { removeMembers } from './deleted-members.ts'
 
 type Deletion = 'deleted' | 'absent' | 'stale'
@@ -83,9 +91,11 @@ async function deleteUser(
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
-			...indexKeysOf(type, resource, userRow.entries.of(row)).map((key) => remove(key)),
+			...indexKeysOf(type, resource, { folding: foldingIn(row), entries: userRow.entries.of(row) }).map((key) =>
+				remove(key),
+			),
 		]
-		const gone = { before: wholeOf(resource), replaced: resource.version }
+		const gone = { before: wholeOf(resource), identity: identityOf(type, resource), replaced: resource.version }
 		if (4 * groupIds.length <= maxOperations(directory) - own.length - 1) {
 			return (await leave(leaving, groupIds, { own, ...gone })) ? 'deleted' : undefined
 		}
@@ -105,6 +115,17 @@ const wholeOf = ({ attributes, created, lastModified }: StoredResource): JsonObj
 	attributes,
 })
 
+/** A longer value is no name that an application looks for, and might not fit beside the rest of the entry. */
+const longestIdentity = 1000
+
+/** By what an application may know a resource that it can no longer read. */
+function identityOf({ name }: Pick<ResourceType, 'name'>, { attributes }: StoredResource): DeletedIdentity {
+	const known = { name: attributes[name === 'User' ? 'userName' : 'displayName'], externalId: attributes.externalId }
+	return Object.fromEntries(
+		Object.entries(known).filter(([, value]) => typeof value === 'string' && value.length <= longestIdentity),
+	)
+}
+
 /** Stops the large change that is to add the user, or applies it if it is committed. */
 async function settlePending(directory: Directory, { groupId, operation }: PendingMembership): Promise<void> {
 	if (!(await abandon(directory, { groupId, operation }))) await finishPendingChange(directory, groupId)
@@ -118,7 +139,11 @@ type LeavingUser = {
 }
 
 /** The operations that remove the user's own rows, the user for the ledger, and the version that is removed. */
-type UserDeletion = { readonly own: readonly Operation[]; readonly before: JsonObject; readonly replaced: string }
+type UserDeletion = Pick<FeedEntry, 'identity'> & {
+	readonly own: readonly Operation[]
+	readonly before: JsonObject
+	readonly replaced: string
+}
 
 /**
  * Removes memberships of a user in one transaction; and the user, if it is a deletion. No group may have a pending large
@@ -146,7 +171,7 @@ async function leave(leaving: LeavingUser, groupIds: readonly ResourceId[], dele
 				type: user,
 				id: userId,
 				changed: groupIds,
-				...(isDeletion && { before: deletion.before }),
+				...(isDeletion && { before: deletion.before, identity: deletion.identity ?? {} }),
 			},
 			operations,
 		})
@@ -232,12 +257,12 @@ async function deleteGroup(
 		kept = directory.history === 'full' ? operation : undefined
 		const outcome = await commit(directory, {
 			operation,
-			entry: { kind: 'delete', type, id, before: wholeOf(resource) },
+			entry: { kind: 'delete', type, id, before: wholeOf(resource), identity: identityOf(type, resource) },
 			operations: [
 				remove(row.RowKey, etagOf(row)),
 				remove(existenceRow.key(id)),
 				remove(membersUnlockedRow.key(id)),
-				...indexKeysOf(type, resource, noEntries).map((key) => remove(key)),
+				...indexKeysOf(type, resource, { folding: foldingIn(row), entries: noEntries }).map((key) => remove(key)),
 				countBy(type, { operation, id, difference: -1 }),
 				insert(deletedGroupRow.key(id), deletedGroupRow.properties({ operation: kept })),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.

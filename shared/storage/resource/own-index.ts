@@ -1,12 +1,12 @@
 import type { OwnIndex } from '../../scim/resource-type.ts'
 import type { Directory } from '../rows/directory.ts'
-import { copyOf, idOf, resourceOf } from '../rows/entity.ts'
+import { copyOf, idOf, isCompressed, resourceOf } from '../rows/entity.ts'
 import { ownCopyRow } from '../rows/indexes.ts'
 import { claimKey, entryIn, entryKey, isClaim, ownIndexedValue, ownPrefix, ownValue } from '../rows/own-indexes.ts'
 import { sharedValueRow, userRow, withEntry } from '../rows/schema.ts'
 import { insert, merge, type Operation, remove, replace, upsert } from '../table/batch.ts'
 import { after, within } from '../table/key-range.ts'
-import { packed } from '../table/parallel.ts'
+import { chunked } from '../table/parallel.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { etagOf, type Row } from '../table/tables.ts'
 import { commitStep } from '../transaction/commit.ts'
@@ -34,6 +34,9 @@ type Filling = {
 	readonly shared: Set<string>
 }
 
+/** Rows on a page of users. A larger page would keep the requests of other tenants waiting while it is parsed. */
+const pageSize = 250
+
 /**
  * Adds the entries that are missing, in the order of ids, until a time in milliseconds since 1970.
  *
@@ -49,7 +52,7 @@ export async function fillIndex(
 	const range = { ...within(userRow.key('')), from: position === '' ? userRow.key('') : after(userRow.key(position)) }
 	let last = position
 	let users = 0
-	for await (const rows of directory.table.pages(range)) {
+	for await (const rows of directory.table.pages(range, pageSize)) {
 		await enterAll(
 			filling,
 			rows.flatMap((row) => missingEntry(index, row) ?? []),
@@ -67,14 +70,31 @@ function missingEntry(index: OwnIndex, row: Row): MissingEntry | undefined {
 	return value === undefined ? undefined : { row, id: idOf(row), value }
 }
 
-/** A transaction has 100 operations: two for each user, and one for each value that is shared. */
-const atOnce = { count: 33, bytes: 2 ** 20 }
-
 async function enterAll(filling: Filling, missing: readonly MissingEntry[]): Promise<void> {
-	for (const some of packed(missing, atOnce)) {
+	for (const some of steps(filling, missing)) {
 		const alone = await enterSome(filling, some)
 		for (const id of alone) await enterOne(filling, id)
 	}
+}
+
+/** Characters of JSON in one transaction, which takes 4 MiB. A character may take three bytes, or six if it is escaped. */
+const maxStepLength = 500_000
+
+/** Entries that fit one transaction of 100 operations: two for each user, and one for each value that is shared. */
+function steps({ shared }: Filling, missing: readonly MissingEntry[]): readonly (readonly MissingEntry[])[] {
+	const pieces: MissingEntry[][] = []
+	let left = { operations: 0, length: 0 }
+	for (const each of missing) {
+		const operations = shared.has(each.value) ? 3 : 2
+		const length = isCompressed(each.row) ? 0 : userRow.attributes.of(each.row).length
+		if (left.operations < operations || left.length < length) {
+			pieces.push([])
+			left = { operations: 100, length: maxStepLength }
+		}
+		pieces.at(-1)?.push(each)
+		left = { operations: left.operations - operations, length: left.length - length }
+	}
+	return pieces
 }
 
 /** Adds entries in one transaction, and answers the ids of users that need one of their own. */
@@ -217,7 +237,7 @@ export async function clearIndex(
 ): Promise<boolean> {
 	const range = { ...within(ownPrefix(index)), select: ['RowKey', userRow.id.stored] }
 	for await (const rows of directory.table.pages(range)) {
-		for (const some of packed(rows, { count: clearedAtOnce, bytes: 2 ** 20 })) {
+		for (const some of chunked(rows, clearedAtOnce)) {
 			if (directory.now() >= until) return false
 			await clearSome(directory, index, some)
 		}

@@ -15,6 +15,7 @@ const content = {
 	created: text('cr', 'when the resource was created: RFC 3339, UTC'),
 	lastModified: text('lm', 'when the resource was last changed: RFC 3339, UTC'),
 	attributes: jsonText('the attributes of the resource as JSON, without `id`, `meta`, `members` and `groups`'),
+	isFoldedAnew: flag('nf', 'keys and columns are folded as in format 2; only if format 1 folds a value in another way'),
 }
 
 const entryProperty = (slot: number): string => `o${slot}`
@@ -134,6 +135,8 @@ export const feedRow = rowKind({
 		resourceType: text('rt', 'the name of the resource type'),
 		id: text('id', 'the id of the resource'),
 		changed: optionalText('chg', 'names of attributes, ids of members or groups, separated by blanks'),
+		name: optionalText('nm', 'of a deletion: the `userName` of the user, or the `displayName` of the group'),
+		externalId: optionalText('xid', 'of a deletion: the `externalId` of the resource'),
 		at: optionalText('at', 'when, by the clock of the process that made the change: RFC 3339, UTC'),
 		credential: optionalText('cred', 'the id of the credential of the request'),
 		label: optionalText('lbl', 'the label of the credential'),
@@ -178,6 +181,56 @@ export const epochEndRow = rowKind({
 	key: (epoch) => `z|${epoch}`,
 	meaning: 'The epoch and all before it were over at the `Timestamp` of this row. Written at most once a minute.',
 	columns: {},
+})
+
+export const historyRow = rowKind({
+	parts: ['id', 'epoch', 'operation'],
+	key: (id, epoch, operation) => `h|${id}|${epoch}|${operation}`,
+	meaning:
+		'An entry of the feed that is about the resource, by the resource. With `=<value>` for `<id>`: a name that a resource had until then.',
+	columns: {
+		...feedRow.columns,
+		kind: text(
+			'k',
+			'as in the entry; `joined` and `left` for a member, with the other resource in `id`; `name`; `erased`',
+		),
+		name: optionalText('nm', 'the displayName of the group that a user has joined or left'),
+	},
+})
+
+export const historyPointerRow = rowKind({
+	parts: [],
+	key: () => `h|${beforeIds}`,
+	meaning: 'How far the sweep has come with the rows `h|`.',
+	columns: {
+		position: text('pos', 'the key of the last entry that is done; empty at the beginning'),
+		part: optionalText('part', 'the key of the last row `l|` that is done of the next entry'),
+	},
+})
+
+/** The subject of the refusals that are only counted. */
+export const otherRefusals = beforeIds
+
+export const refusalRow = rowKind({
+	parts: ['subject', 'operation'],
+	key: (subject, operation) => `q|${subject}|${operation}`,
+	meaning:
+		'Refusals of one sentence to one credential about one resource, or about one name, as `=<value>`. `!` counts those that have no row.',
+	columns: {
+		name: optionalText('nm', 'the userName, displayName or externalId in the request'),
+		method: text('me', 'the method of the request'),
+		path: text('pa', 'the template of its path'),
+		status: integer('s', 'the status of the answer'),
+		scimType: optionalText('st', 'the scimType of the answer'),
+		sentence: text('de', 'the sentence of the answer; without values if the history is `names`'),
+		credential: feedRow.credential,
+		label: feedRow.label,
+		client: feedRow.client,
+		requestId: optionalText('rq', 'the id of the last of these requests'),
+		count: integer('n', 'how many'),
+		first: text('fi', 'when the first one was: RFC 3339, UTC'),
+		last: text('la', 'when the last one was: RFC 3339, UTC'),
+	},
 })
 
 /** A large change of a group's members, by its own operation. */
@@ -268,12 +321,57 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+/** One row for many values, so that no row is left of a name that was deleted. */
+export const spellingsRow = rowKind({
+	parts: ['index', 'digits'],
+	key: (index, digits) => `s|${index}|${digits}`,
+	meaning:
+		'Changes with each insert of a row of a unique index whose value format 1 may spell in several ways. Its key has two digits of a digest of the value.',
+	columns: {},
+})
+
+export const clientRow = rowKind({
+	parts: ['client'],
+	key: (client) => `o|c|${client}`,
+	meaning: 'What may get access tokens for the tenant, or may read with a token of Entra.',
+	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
+})
+
+export const administrationRow = rowKind({
+	parts: ['operation'],
+	key: (operation) => `o|a|${operation}`,
+	meaning: 'What an administrator has done with a command. It names no person of the directory.',
+	columns: {
+		time: text('at', 'when the command began: RFC 3339, UTC'),
+		command: text('cmd', 'the words of the command'),
+		administrator: text('oid', "the administrator's object id in Entra; empty on a laptop"),
+		name: text('who', "the administrator's name in Entra, or the user of the laptop"),
+		outcome: text('end', '`begun`, `done` or `failed`; `begun` stays if the command is interrupted'),
+	},
+})
+
 export const lastUseRow = rowKind({
 	parts: ['credential'],
 	key: (credential) => `o|u|${credential}`,
 	meaning: 'When a credential was last used. Each process writes the row at most once an hour.',
 	columns: { used: text('at', 'the time: RFC 3339, UTC') },
 })
+
+export const undeclaredRow = rowKind({
+	parts: ['letter', 'path'],
+	key: (letter, path) => `w|${letter}|${path}`,
+	meaning: 'A path that clients have sent for users (`u`) or groups (`g`), and that no schema declares.',
+	columns: {
+		path: text('p', 'the path as the client sent it'),
+		types: text('ty', 'the JSON types of its values, separated by blanks'),
+		count: integer('n', 'how many requests had it; each process adds at most once a minute'),
+		first: text('fs', 'the first time: RFC 3339, UTC'),
+		last: text('ls', 'the last time'),
+	},
+})
+
+/** All rows of a type's undeclared paths. */
+export const undeclaredKeys = 'w|'
 
 /** All rows of the count of a type. */
 export const countKeys = (type: Pick<ResourceType, 'name'>): string => `n|${letterOf(type)}|`
@@ -293,11 +391,15 @@ export type KeyKind =
 	| 'membersUnlocked'
 	| 'feed'
 	| 'keptMembers'
+	| 'refusal'
+	| 'history'
 	| 'epoch'
 	| 'epochEnd'
 	| 'count'
 	| 'index'
+	| 'spellings'
 	| 'credential'
+	| 'undeclared'
 	| JobKind
 
 /** Work that a request has begun and that another process may have to finish. */
@@ -309,13 +411,17 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	k: 'membersUnlocked',
 	c: 'feed',
 	l: 'keptMembers',
+	q: 'refusal',
+	h: 'history',
 	f: 'feed',
 	e: 'epoch',
 	z: 'epochEnd',
 	n: 'count',
+	s: 'spellings',
 	x: 'index',
 	y: 'index',
 	o: 'credential',
+	w: 'undeclared',
 	'j|dg': 'deletedGroup',
 	'j|du': 'deletedUser',
 	'j|ov': 'sharedValue',

@@ -16,6 +16,8 @@ export type FeedEntry = {
 	readonly type: Pick<ResourceType, 'name'>
 	readonly id: string
 	readonly changed?: readonly string[]
+	/** Of a deletion: by what the application that reads the feed may know the resource. */
+	readonly identity?: DeletedIdentity
 	/** What the change replaces or removes, as JSON can hold it. Only a ledger with the history `full` keeps it. */
 	readonly before?: JsonObject
 	/** The members that a new group has from the beginning, if they are few. */
@@ -23,6 +25,9 @@ export type FeedEntry = {
 	/** The large change whose members come or go. */
 	readonly large?: string
 }
+
+/** The `userName` or `displayName` of a resource that is deleted, and its `externalId`. */
+export type DeletedIdentity = { readonly name?: string; readonly externalId?: string }
 
 /** One attempt to change the directory. `operation` is an id of its own, which becomes the version of what it writes. */
 export type Change = {
@@ -191,6 +196,7 @@ const feedProperties = (directory: Directory, entry: FeedEntry, at: string): Pro
 		resourceType: entry.type.name,
 		id: entry.id,
 		changed: (entry.changed ?? []).join(' '),
+		...entry.identity,
 		at,
 		...(directory.history !== 'off' && namesOf(directory, entry)),
 		...(directory.history === 'full' && valuesOf(entry)),

@@ -31,7 +31,13 @@ function linesOf(count: number, groupCount = 1): readonly string[] {
 	}))
 	const share = count / groupCount
 	return [
-		{ type: 'Export', format: 1, tenant: 'acme', exported: '', settings: { unknownAttributes: 'keep' } },
+		{
+			type: 'Export',
+			format: 1,
+			tenant: 'acme',
+			exported: '',
+			settings: { history: 'full', unknownAttributes: 'keep' },
+		},
 		...users.map((user) => ({ type: 'User', ...user, ...dates })),
 		...groups.map((group) => ({ type: 'Group', ...group, ...dates })),
 		...groups.flatMap(({ id: group }, index) =>

@@ -77,7 +77,7 @@ describe('rollcall export', () => {
 			out: `Exported 2 users, 2 groups, 2 memberships to ${file('acme.ndjson')}\n`,
 		})
 		expect(await linesOf('acme.ndjson')).toEqual([
-			{ type: 'Export', format: 1, settings: { unknownAttributes: 'keep' } },
+			{ type: 'Export', format: 1, settings: { history: 'full', unknownAttributes: 'keep' } },
 			{ type: 'User', id: joyId, attributes: joy },
 			{ type: 'User', id: kimId, attributes: { userName: 'kim@example.com' } },
 			{ type: 'Group', id: staffId, attributes: { displayName: 'Staff' } },

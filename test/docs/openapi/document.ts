@@ -114,6 +114,7 @@ export const operationTexts: Readonly<Record<RouteName, Readonly<Partial<Record<
 	root: { GET: { summary: 'Find users and groups', parameters: paging, answers: { 200: 'ResourceList' } } },
 	schema: read('Read a schema', 'Schema'),
 	schemas: read('Read all schemas', 'SchemaList'),
+	token: {},
 	serviceProviderConfig: read('Read what the service provider supports', 'ServiceProviderConfig'),
 	user: resourceTexts('User'),
 	users: listTexts('User'),
@@ -176,7 +177,10 @@ export const openApiDocument = (version: string) => ({
 		},
 	],
 	security: [{ token: [] }],
-	paths: Object.fromEntries(routes.map((route) => [`/${route.path}`, pathItem(route)])),
+	// The token endpoint is no endpoint of SCIM: its own metadata describe it (RFC 8414).
+	paths: Object.fromEntries(
+		routes.filter(({ name }) => name !== 'token').map((route) => [`/${route.path}`, pathItem(route)]),
+	),
 	components: {
 		securitySchemes: {
 			token: { type: 'http', scheme: 'bearer', description: 'The Secret Token of the tenant.' },

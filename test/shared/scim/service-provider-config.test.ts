@@ -4,7 +4,7 @@ import { limits, serviceProviderConfig } from '../../../shared/scim/service-prov
 const baseUrl = 'https://rollcall.example/scim/contoso'
 
 test('the configuration lists what is supported and its limits', () => {
-	expect(serviceProviderConfig(baseUrl, limits)).toStrictEqual({
+	expect(serviceProviderConfig({ baseUrl }, limits)).toStrictEqual({
 		schemas: ['urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig'],
 		patch: { supported: true },
 		bulk: { supported: true, maxOperations: 1000, maxPayloadSize: 4_194_304 },
@@ -35,7 +35,7 @@ test('the configuration lists what is supported and its limits', () => {
 
 test('the configuration has the address of the documentation and the limits that the caller gives', () => {
 	const other = { maxResults: 5, defaultCount: 4, maxOperations: 3, maxPayloadSize: 2, cursorTimeout: 1 }
-	expect(serviceProviderConfig(baseUrl, other, 'https://rollcall.example/docs')).toMatchObject({
+	expect(serviceProviderConfig({ baseUrl }, other, 'https://rollcall.example/docs')).toMatchObject({
 		documentationUri: 'https://rollcall.example/docs',
 		bulk: { maxOperations: 3, maxPayloadSize: 2 },
 		filter: { maxResults: 5 },

@@ -78,6 +78,20 @@ describe('a reader of a feed with epochs', () => {
 		expect([busy.requests, busy.result.changes.length]).toEqual([5, 1])
 	})
 
+	test('reads of each entry what it tells, and nothing else that the entry may have', async () => {
+		const fixture = await newEpochFixture()
+		const paths: string[] = []
+		const reader = fixture.open({
+			around: (send) => (request) => {
+				if (request.method === 'GET' && request.path.includes('f%7C')) paths.push(request.path)
+				return send(request)
+			},
+		})
+		await fixture.createUser(fixture.open())
+		expect((await reader.changes('', 10)).changes).toHaveLength(1)
+		expect(paths.map((path) => /[$]select=([^&]*)/.exec(path)?.[1])).toEqual(['RowKey', 'RowKey,k,rt,id,chg,at,nm,xid'])
+	})
+
 	test('leaves an epoch without entries open, and closes one that has only a withdrawn entry', async () => {
 		const fixture = await newEpochFixture()
 		const store = fixture.open()

@@ -127,13 +127,13 @@ describe('an index of a tenant', () => {
 		expect([await sweeper.sweep(), await sweeper.stages()]).toEqual([0, ['announced']])
 		clock.time += 2000
 		// One sweep has no time for all users, and one is killed.
-		expect([await sweeper.sweep({ time: 3 }), await sweeper.stages()]).toEqual([1000, ['filling']])
+		expect([await sweeper.sweep({ time: 3 }), await sweeper.stages()]).toEqual([250, ['filling']])
 		expect(await (await openApp(world).begin()).find('late')).toEqual([])
 		await expect(openApp(world, killedAfter(9)).sweep({ ahead: 3 * minute })).rejects.toThrow()
 		await (await straggler.begin()).create('new')
 		// A process that may be at work still is left alone.
 		expect([await openApp(world).sweep({ ahead: 3 * minute }), await sweeper.stages()]).toEqual([0, ['filling']])
-		expect([await openApp(world).sweep({ ahead: 6 * minute }), await sweeper.stages()]).toEqual([1102, ['complete']])
+		expect([await openApp(world).sweep({ ahead: 6 * minute }), await sweeper.stages()]).toEqual([1852, ['complete']])
 		expect(await violationsIn(table, undefined, [complete])).toEqual([])
 		clock.time += minute
 		const reader = await straggler.begin()

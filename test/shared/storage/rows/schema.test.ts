@@ -76,7 +76,10 @@ describe('the kinds of rows', () => {
 	test.each([
 		['u|1', 'user'],
 		['g|1', 'group'],
+		['o|c|1', 'credential'],
 		['o|u|1', 'credential'],
+		['w|u|1', 'undeclared'],
+		['o|a|1', 'credential'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
 		['r|1|!2', 'pendingMembership'],
@@ -84,6 +87,9 @@ describe('the kinds of rows', () => {
 		['m|1|!', 'latestChange'],
 		['k|1', 'membersUnlocked'],
 		['c|1', 'feed'],
+		['l|1|2', 'keptMembers'],
+		['q|1|2', 'refusal'],
+		['h|1|0|2', 'history'],
 		['n|u|!base', 'count'],
 		['n|u|+1', 'count'],
 		['x|un|ann', 'index'],
@@ -100,7 +106,7 @@ describe('the kinds of rows', () => {
 		expect(kindOfKey(key)).toBe(kind)
 	})
 
-	test.each(['q|1', 'j|zz|1', '', 'user'])('the key %j is refused', (key) => {
+	test.each(['p|1', 'j|zz|1', '', 'user'])('the key %j is refused', (key) => {
 		expect(() => kindOfKey(key)).toThrow('a key is of no kind of row')
 	})
 })

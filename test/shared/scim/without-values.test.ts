@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { withoutValues } from '../../functions/without-values.ts'
+import { withoutValues } from '../../../shared/scim/without-values.ts'
 
 test.each([
 	['userName "joy" is already taken', 'userName "…" is already taken'],

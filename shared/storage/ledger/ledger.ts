@@ -1,0 +1,65 @@
+import { kindOfId } from '../../scim/id.ts'
+import { builtInTypes, type TypeName, typeNames } from '../../scim/resource-type.ts'
+import { uniqueRows } from '../query/unique-rows.ts'
+import { type RefusalCount, refusalsSince } from '../refusals.ts'
+import type { Directory } from '../rows/directory.ts'
+import { idOf } from '../rows/entity.ts'
+import { indexesOf } from '../rows/indexes.ts'
+import { inParallel } from '../table/parallel.ts'
+import type { Table } from '../table/tables.ts'
+import { type DirectoryOptions, directoryOf } from '../table-store.ts'
+import { ledgerEntryIn } from './entry.ts'
+import { type Erasure, eraseUser } from './erase.ts'
+import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
+import { historyOf, type LedgerSubject, type ResourceHistory, resourcesNamed } from './history.ts'
+import { namePart } from './history-rows.ts'
+import { readPosition } from './index-ledger.ts'
+
+/** What happened in the directory of one tenant, and what was refused. Nothing here is for SCIM clients. */
+export type Ledger = {
+	/** The resources that an id, a userName or a displayName may mean: those that are there, or else those that were. */
+	find(text: string): Promise<readonly LedgerSubject[]>
+	history(subject: LedgerSubject): Promise<ResourceHistory>
+	/** Refusals that are not older than `since`, in milliseconds since 1970. */
+	refusalsSince(since: number): AsyncGenerator<readonly RefusalCount[]>
+	/** When the last change was made: RFC 3339; undefined if none is kept. */
+	lastWrite(): Promise<string | undefined>
+	/** Takes a user out of the ledger. */
+	erase(userId: string): Promise<Erasure>
+}
+
+export function openLedger(options: DirectoryOptions): Ledger {
+	const directory = directoryOf(options)
+	return {
+		find: (text) => find(directory, text),
+		history: (subject) => historyOf(directory, subject),
+		refusalsSince: (since) => refusalsSince(directory.table, since),
+		lastWrite: () => lastWrite(directory),
+		erase: (userId) => eraseUser(directory, userId),
+	}
+}
+
+async function find(directory: Directory, text: string): Promise<readonly LedgerSubject[]> {
+	const kind = kindOfId(text)
+	if (kind === 'User' || kind === 'Group') return [{ id: text, type: kind }]
+	const now = await inParallel(typeNames, (type) => subjectsNamed(directory.table, type, text))
+	const found = now.flat()
+	return found.length > 0 ? found : resourcesNamed(directory, namePart(text))
+}
+
+async function subjectsNamed(table: Table, type: TypeName, name: string): Promise<readonly LedgerSubject[]> {
+	const index = indexesOf(builtInTypes[type]).find(({ unique }) => unique)
+	const rows = index === undefined ? [] : await uniqueRows(table, index, name)
+	return rows.map((row) => ({ id: idOf(row), type }))
+}
+
+async function lastWrite(directory: Directory): Promise<string | undefined> {
+	const { position } = await readPosition(directory.table)
+	const known = position === '' ? undefined : await directory.table.get(position)
+	let last = known && ledgerEntryIn(known).at
+	for await (const rows of feedRowsAfter(directory, position, { isFinalOnly: false })) {
+		const times = rows.filter((row) => !isWithdrawn(row)).flatMap((row) => ledgerEntryIn(row).at ?? [])
+		last = times.at(-1) ?? last
+	}
+	return last
+}
