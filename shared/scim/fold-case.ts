@@ -1,3 +1,5 @@
+import { normalForm } from './normal-form.ts'
+
 /**
  * The form in which strings are compared without regard to letter case. `É` and `é` are equal, whether they are written
  * as one character or two. NFC comes last because lower case alone can leave a string decomposed.
@@ -7,7 +9,7 @@
  * other. The exception is a character that normal form C joins to its neighbour: `é`, written as two characters, neither
  * begins with `e` nor contains it.
  */
-export const foldCase = (value: string): string => value.toLowerCase().replaceAll('ς', 'σ').normalize('NFC')
+export const foldCase = (value: string): string => normalForm(value.toLowerCase().replaceAll('ς', 'σ'))
 
 /** The form in which strings are compared if letter case counts. */
-export const keepCase = (value: string): string => value.normalize('NFC')
+export const keepCase = (value: string): string => normalForm(value)

@@ -34,7 +34,7 @@ import { guardSpellings } from './spellings.ts'
 export type UpdateOptions = {
 	readonly include?: Include
 	readonly condition?: VersionCondition
-	readonly revise: (current: StoredResource) => Revision | undefined
+	readonly revise: (current: StoredResource) => Revision | undefined | Promise<Revision | undefined>
 }
 
 /** All new attributes; of the members only what changes. */
@@ -81,7 +81,7 @@ async function tryUpdate(
 		return 'retry'
 	}
 	if (condition !== undefined && !condition(resource.version)) return 'stale'
-	const revision = revise(resource)
+	const revision = await revise(resource)
 	if (revision === undefined) return resource
 	const { attributes, membership = noChange } = revision
 	requireStorable(membership.add)
