@@ -1,4 +1,5 @@
 import { version } from '../shared/cli/version.ts'
+import { recorded, showAdministration } from './administration.ts'
 import { check } from './check/check.ts'
 import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
@@ -26,10 +27,15 @@ import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
 
-type TargetCommandDeclaration = Omit<Command, 'run'> & { readonly work: TargetCommand; readonly isFirst?: boolean }
+type TargetCommandDeclaration = Omit<Command, 'run'> & {
+	readonly work: TargetCommand
+	readonly isFirst?: boolean
+	/** Whether the command changes no tenant. Every other command is recorded in the table of its tenant. */
+	readonly isReading?: true
+}
 
 /** A command that opens the deployment target, and closes it even if the command fails. */
-const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDeclaration): Command => ({
+const targetCommand = ({ work, isFirst = false, isReading, ...command }: TargetCommandDeclaration): Command => ({
 	...command,
 	options: [...command.options, ...targetOptions],
 	async run(invocation) {
@@ -40,7 +46,8 @@ const targetCommand = ({ work, isFirst = false, ...command }: TargetCommandDecla
 			program: invocation.environment.program,
 		})
 		try {
-			return await ready(target)
+			if (isReading) return await ready(target)
+			return await recorded(target, { command: command.words, name: invocation.args[0] ?? '', work: ready })
 		} finally {
 			await target.close()
 		}
@@ -56,13 +63,21 @@ export const commands: readonly Command[] = [
 		work: addTenant,
 		isFirst: true,
 	}),
-	targetCommand({ words: 'tenant list', parameters: [], options: [], summary: 'list the tenants', work: listTenants }),
+	targetCommand({
+		words: 'tenant list',
+		parameters: [],
+		options: [],
+		summary: 'list the tenants',
+		work: listTenants,
+		isReading: true,
+	}),
 	targetCommand({
 		words: 'tenant show',
 		parameters: ['NAME'],
 		options: [],
 		summary: 'show a tenant',
 		work: showTenant,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'tenant set',
@@ -91,6 +106,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the indexes that were added to a tenant, with their state',
 		work: listIndexes,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'index remove',
@@ -112,6 +128,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the tokens of a tenant without their values',
 		work: listTokens,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'token disable',
@@ -140,6 +157,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the schemas that a tenant declares',
 		work: listSchemas,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema show',
@@ -147,6 +165,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'print a schema as it was declared',
 		work: showSchema,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema check',
@@ -154,6 +173,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'compare what is stored with the schemas, or with those in a file before they are declared',
 		work: checkSchemas,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema remove',
@@ -164,10 +184,12 @@ export const commands: readonly Command[] = [
 	}),
 	targetCommand({
 		words: 'history',
-		parameters: ['NAME', 'WHO'],
-		options: ['since'],
-		summary: 'tell what happened to a user or a group: give a userName, a displayName or an id',
-		work: showHistory,
+		parameters: ['NAME', '[WHO]'],
+		options: ['since', 'admin'],
+		summary:
+			'tell what happened to a user or a group, by userName, displayName or id; --admin: what administrators did',
+		work: (invocation) => (invocation.values.admin ? showAdministration : showHistory)(invocation),
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'failures',
@@ -175,6 +197,7 @@ export const commands: readonly Command[] = [
 		options: ['since'],
 		summary: 'tell what was refused in the last day, how many people it concerns, and what helps',
 		work: showFailures,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'status',
@@ -182,6 +205,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'tell how a tenant is doing: people, last request, last write, failures today',
 		work: showStatus,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'erase',
@@ -196,6 +220,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the attributes that clients send and no schema declares',
 		work: listObserved,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'schema adopt',
@@ -217,6 +242,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'list the clients, federations and readers of a tenant without secrets',
 		work: listClients,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'client disable',
@@ -266,6 +292,7 @@ export const commands: readonly Command[] = [
 		options: ['out'],
 		summary: 'write the users, groups and memberships of a tenant, one per line (NDJSON)',
 		work: exportTenant,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'import',
@@ -277,7 +304,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'connect entra',
 		parameters: ['NAME'],
-		options: ['name', 'assign', 'groups', 'fix-externalid', 'dry-run'],
+		options: ['name', 'oauth', 'assign', 'groups', 'fix-externalid', 'dry-run'],
 		summary: 'connect a tenant with Microsoft Entra ID, as the user signed in to az',
 		work: connectEntra,
 	}),
@@ -294,6 +321,7 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'show the provisioning job of a tenant, a quarantine in words, and who failed',
 		work: showEntraStatus,
+		isReading: true,
 	}),
 	targetCommand({
 		words: 'entra provision',

@@ -36,10 +36,7 @@ export const addFederation: TargetCommand = ({ args: [name = ''], values }) => {
 }
 
 /** Adds an application in Azure that reads the tenant with its own identity, and needs no secret. */
-export const addReader: TargetCommand = ({ args, values }) => {
-	// The ids have a slash, which the name of a tenant never has. So their order does not matter.
-	const [ids = ''] = args.filter((arg) => arg.includes('/'))
-	const [name = ''] = args.filter((arg) => arg !== ids)
+export const addReader: TargetCommand = ({ args: [name = '', ids = ''], values }) => {
 	const label = labelOf(values)
 	const trust = readerTrustOf(ids, values)
 	return async (target) => {

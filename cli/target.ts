@@ -7,6 +7,7 @@ import { defaultUrl, lastUrl } from '../local/last-url.ts'
 import { signingKeysFile } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
+import { type AdministrationEntry, listAdministration, storeAdministration } from '../shared/storage/administration.ts'
 import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
@@ -16,16 +17,18 @@ import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
-import { feedOf } from '../shared/tenants/format.ts'
+import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
 import { type IndexDefinition, ownIndexOf } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
+import { type Administrator, administratorOf, localAdministrator } from './administrator.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
+import { rememberTokens } from './remember-tokens.ts'
 import { newRoleRetries, type RetryPolicy } from './retry-policy.ts'
 import { type TargetSpec, targetArguments } from './target-options.ts'
 import type { TokenStore } from './token-store.ts'
@@ -38,6 +41,7 @@ export type DeploymentTarget = {
 	/** The keys that sign access tokens. */
 	readonly signingKeys: TokenStore
 	readonly clients: ClientStore
+	readonly administration: AdministrationStore
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** The directory of a tenant. */
@@ -76,11 +80,21 @@ export type ClientStore = {
 	): Promise<'done' | 'absent'>
 }
 
+/** The record of what administrators do to a tenant. */
+export type AdministrationStore = {
+	/** Stores that the administrator begins a command. */
+	begin(tenant: TenantRow, command: string): Promise<AdministrationEntry>
+	/** Stores how the command ended. */
+	end(tenant: TenantRow, entry: AdministrationEntry): Promise<void>
+	list(tenant: TenantRow): Promise<readonly AdministrationEntry[]>
+}
+
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
 type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
 	readonly account: Account
+	readonly administrator: () => Promise<Administrator>
 	readonly options?: ConnectOptions
 	readonly origin: string
 }
@@ -122,12 +136,13 @@ async function openDeployment(
 	waiting?: RetryPolicy,
 ): Promise<TargetParts> {
 	const { AzureCliCredential } = await import('@azure/identity')
-	const credential = new AzureCliCredential()
+	const credential = rememberTokens(new AzureCliCredential())
 	const client: SecretClientOptions =
 		waiting === undefined ? {} : { additionalPolicies: [{ policy: waiting.vault, position: 'perCall' }] }
 	const connect = async () => new (await import('@azure/keyvault-secrets')).SecretClient(vaultUrl, credential, client)
 	return {
 		account: { endpoint: tablesEndpoint, credential },
+		administrator: async () => administratorOf((await credential.getToken(storageScope))?.token ?? ''),
 		...(waiting && { options: { intercept: waiting.tables } }),
 		tokens: vaultTokens({ connect }),
 		signingKeys: vaultSigningKeys({ connect }),
@@ -137,6 +152,9 @@ async function openDeployment(
 		close: async () => {},
 	}
 }
+
+/** Tables ask for tokens with it. */
+const storageScope = 'https://storage.azure.com/.default'
 
 /** Opens a data folder and locks it, so that no other process uses it. */
 async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
@@ -151,6 +169,7 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	const tokensFile = join(folder, 'tokens.json')
 	return {
 		account: { connectionString },
+		administrator: async () => localAdministrator(),
 		tokens: fileTokens(tokensFile, Date.now),
 		signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
 		origin: url ?? defaultUrl,
@@ -174,6 +193,7 @@ const noRelay: TargetRelay = {
 
 async function targetOf({
 	account,
+	administrator: administratorNow,
 	options,
 	tokens,
 	signingKeys,
@@ -202,7 +222,8 @@ async function targetOf({
 		const tenant = (await tenants.getTenant(known.name)) ?? known
 		refuseNewer(tenant)
 		const { history } = settingsOf(tenant)
-		const store = directories(tenant, { feed: feedOf(tenant.format), history, actor: { client: 'rollcall' } })
+		const format = { feed: feedOf(tenant.format), writtenFormat: writtenFormat(tenant.format) }
+		const store = directories(tenant, { ...format, history, actor: { client: 'rollcall' } })
 		return { store, types: typesOf(tenant) }
 	}
 	return {
@@ -219,6 +240,17 @@ async function targetOf({
 				await insertClient(tables.table(table, name), tables.pause, client)
 			},
 			update: ({ name, table }, change) => updateClient(tables.table(table, name), tables.pause, change),
+		},
+		administration: {
+			async begin({ name, table }, command) {
+				const { id: administrator, name: who } = await administratorNow()
+				const time = new Date(now()).toISOString()
+				const entry = { id: ids('Operation'), time, command, administrator, name: who, outcome: 'begun' } as const
+				await storeAdministration(tables.table(table, name), tables.pause, entry)
+				return entry
+			},
+			end: ({ name, table }, entry) => storeAdministration(tables.table(table, name), tables.pause, entry),
+			list: ({ name, table }) => listAdministration(tables.table(table, name)),
 		},
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		ledger: (tenant) => {

@@ -3,6 +3,7 @@ import type { Scope } from '../shared/auth/credential.ts'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import type { ResourceType } from '../shared/scim/resource-type.ts'
+import { sharedNamesAt } from '../shared/storage/fold-keys.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { type StoredSettings, settingsOf } from '../shared/tenants/settings.ts'
@@ -111,6 +112,10 @@ export const listTenants: TargetCommand = () => async (target) => {
 const formatInWords = ({ number, stage }: TenantFormat): string =>
 	stage === 'complete' ? `${number}` : `${number} ${stage}`
 
+/** The ids of each two users, or groups, that have one name, for which the change to format 2 waits. */
+const sharedNamesIn = ({ number, stage, position }: TenantFormat): readonly (readonly [string, string])[] =>
+	number === 2 && stage === 'written' ? sharedNamesAt(position) : []
+
 export const showTenant: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
@@ -119,6 +124,7 @@ export const showTenant: TargetCommand =
 		const states = statesOf(await target.tokens.list(name), Date.now())
 		const accepted = states.filter((state) => state === 'accepted').length
 		const counts = mode === 'store' ? await countsOf(target, tenant) : {}
+		const sharedNames = sharedNamesIn(tenant.format)
 		const defaults = defaultsOf(tenant)
 		const url = target.urlOf(name)
 		const { relay } = target
@@ -132,6 +138,7 @@ export const showTenant: TargetCommand =
 					['Created', created],
 					...Object.entries(counts).map(([what, count]) => [what === 'users' ? 'Users' : 'Groups', String(count)]),
 					['Tokens', `${accepted} accepted, ${states.length} in total`],
+					...sharedNames.map((ids) => ['Shared name', ids.join(' and ')]),
 				]),
 				...(mode === 'relay' && 'missing' in relay ? [`Missing: ${relay.missing}`] : []),
 				...portNoteOf(target),
@@ -147,6 +154,7 @@ export const showTenant: TargetCommand =
 				...(tenant.entra !== undefined && { entra: tenant.entra }),
 				...(mode === 'relay' && missingOf(relay)),
 				...counts,
+				...(sharedNames.length > 0 && { sharedNames }),
 				tokens: { accepted, all: states.length },
 			},
 		}

@@ -1,9 +1,8 @@
 import { parseQuery } from '../shared/http/query.ts'
 import { replacingAttributes, withActive } from '../shared/scim/active.ts'
-import type { Quirks } from '../shared/scim/dialect.ts'
 import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
 import { limitKept, withUnseen } from '../shared/scim/kept.ts'
-import { applyPatch } from '../shared/scim/patch/apply.ts'
+import { applyPatchInTurns } from '../shared/scim/patch/apply.ts'
 import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
@@ -11,6 +10,7 @@ import { type Projection, parseSelection, project, type Selection, selects } fro
 import { locationOf, represent } from '../shared/scim/represent.ts'
 import type { AttributeValues, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType, TypeName } from '../shared/scim/resource-type.ts'
+import { following } from '../shared/scim/strict.ts'
 import { quirksWith } from '../shared/scim/undeclared.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
@@ -18,6 +18,8 @@ import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
 import { ruleOf } from '../shared/tenants/resource-types.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
+import { yieldingTurns } from '../shared/turn.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { groupBytes, memberBytes } from './json-bytes.ts'
 
@@ -28,7 +30,7 @@ import { groupBytes, memberBytes } from './json-bytes.ts'
 const wholeOrNot =
 	(name: TypeName, handler: Handler): Handler =>
 	async (call) => {
-		const quirks = quirksWith(ruleOf(call.tenant))
+		const quirks = following(settingsOf(call.tenant).dialect, quirksWith(ruleOf(call.tenant)))
 		try {
 			return await handler({ ...call, quirks })
 		} catch (error) {
@@ -131,7 +133,7 @@ type UserPatch = {
 async function patchUser(call: Call, { type, selection, operations }: UserPatch): Promise<ScimReply> {
 	const stored = await update(call, type, {
 		include: includeOf(selection, type),
-		revise: (current) => revision(current, applyPatch(current.attributes, operations, { type, quirks: call.quirks })),
+		revise: async (current) => revision(current, await applied(call, current.attributes, { type, operations })),
 	})
 	return resourceReply(200, { call, type, selection, stored })
 }
@@ -145,9 +147,9 @@ async function patchGroup(call: Call, type: ResourceType, operations: readonly P
 	if (change?.base === 'current' && change.rest.length === 0) {
 		return required(call, type, await call.store.changeMembers(idOf(call), change, conditionOf(call))).version
 	}
-	const revise = (current: StoredResource): Revision | undefined => {
-		if (change === undefined) return reviseWithMembers(current, operations, { type, quirks: call.quirks })
-		const attributes = applyPatch(current.attributes, change.rest, { type, quirks: call.quirks })
+	const revise = async (current: StoredResource): Promise<Revision | undefined> => {
+		if (change === undefined) return reviseWithMembers(call, current, { type, operations })
+		const attributes = await applied(call, current.attributes, { type, operations: change.rest })
 		const membership = change.base === 'current' ? change : diffMembers(current.members ?? [], change.add)
 		return revision(current, attributes, membership)
 	}
@@ -155,16 +157,17 @@ async function patchGroup(call: Call, type: ResourceType, operations: readonly P
 	return stored.version
 }
 
-function reviseWithMembers(
-	current: StoredResource,
-	operations: readonly PatchOperation[],
-	options: { readonly type: ResourceType; readonly quirks: Quirks },
-): Revision | undefined {
+type Patch = Pick<UserPatch, 'type' | 'operations'>
+
+async function reviseWithMembers(call: Call, current: StoredResource, patch: Patch): Promise<Revision | undefined> {
 	// The operations see the members as a GET shows them: `members[type eq "User"]`.
 	const before = { ...current.attributes, members: current.members?.map((member) => ({ ...member, type: 'User' })) }
-	const { attributes, members = [] } = draftOf(applyPatch(before, operations, options))
+	const { attributes, members = [] } = draftOf(await applied(call, before, patch))
 	return revision(current, attributes, diffMembers(current.members ?? [], members))
 }
+
+const applied = ({ quirks }: Call, values: AttributeValues, { type, operations }: Patch): Promise<AttributeValues> =>
+	applyPatchInTurns(values, operations, { type, quirks, yieldTurn: yieldingTurns() })
 
 /** The change to write; undefined if nothing changes, so that the version stays the same. */
 function revision(

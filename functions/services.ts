@@ -3,6 +3,7 @@ import { fileSource, signingKeysFile } from '../shared/auth/file-source.ts'
 import { keyVaultSources, type VaultSources } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
+import type { Fault } from '../shared/fault.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
@@ -13,16 +14,17 @@ import { storeObserved } from '../shared/storage/observed.ts'
 import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
+import { type SweepReport, sweep, sweepRefusals } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { advanceIndexes } from '../shared/tenants/advance-index.ts'
-import { feedOf, formats, requireKnownFormat, type TenantFormat } from '../shared/tenants/format.ts'
+import { feedOf, formats, requireKnownFormat, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
+import { type EndingCredential, endingCredentials } from './ending-credentials.ts'
 import { goOnForgetting } from './forget.ts'
 import { check, rememberChecks } from './health.ts'
 import { type LastUses, openLastUses } from './last-use.ts'
@@ -49,6 +51,8 @@ export type Services = {
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
 	readonly refusals: Refusals
+	/** The credentials of a tenant that end within two weeks. */
+	readonly endingCredentials: (tenant: Tenant) => Promise<readonly EndingCredential[]>
 	/** Takes the uses of credentials. */
 	readonly lastUses: LastUses
 	/** Counts what clients send and no schema declares. */
@@ -61,7 +65,11 @@ export type Services = {
 	/** Finishes what earlier requests have left unfinished, until a time in milliseconds since 1970. */
 	readonly sweep: (tenant: Tenant, until: number) => Promise<SweepReport>
 	/** Takes a change of a tenant's format one stage further, if that is due, and answers the new stage. */
-	readonly advanceFormat: (tenant: Tenant, until: number) => Promise<TenantFormat | undefined>
+	readonly advanceFormat: (
+		tenant: Tenant,
+		until: number,
+		report: (problem: Fault) => void,
+	) => Promise<TenantFormat | undefined>
 	/** Takes the tenant's own indexes further, as far as it is due, and answers how many users it has looked at. */
 	readonly advanceIndexes: (tenant: Tenant, until: number) => Promise<number>
 	/** Checks the services that the requests of a tenant need, at most once in ten seconds for each tenant. */
@@ -106,7 +114,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 	}
 	const directories = openDirectories(opening)
 	/** What the directory of a tenant takes from its row. */
-	const openingOf = (tenant: Tenant) => ({ feed: feedOf(tenant.format), history: settingsOf(tenant).history })
+	const openingOf = (tenant: Tenant) => ({
+		feed: feedOf(tenant.format),
+		writtenFormat: writtenFormat(tenant.format),
+		history: settingsOf(tenant).history,
+	})
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
 	const lastUses = openLastUses({
@@ -114,14 +126,15 @@ export async function createServices(settings: Settings, options: ServicesOption
 		now,
 		later,
 	})
+	const sources = openOAuthSources({
+		readClients: ({ table, name }) => listClients(tables.table(table, name)),
+		readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
+		readSigningKeys: signingKeys,
+		fetch: options.fetch ?? fetch,
+		now,
+	})
 	const oauth = openOAuth({
-		sources: openOAuthSources({
-			readClients: ({ table, name }) => listClients(tables.table(table, name)),
-			readNothing: (name) => tables.table(tenantsTable, name).first({ from: 'o|', to: 'o|~' }, 1),
-			readSigningKeys: signingKeys,
-			fetch: options.fetch ?? fetch,
-			now,
-		}),
+		sources,
 		limits: openClientLimits({ now, timer }),
 		now,
 		noteRefusal,
@@ -143,6 +156,11 @@ export async function createServices(settings: Settings, options: ServicesOption
 			now,
 			later,
 		}),
+		endingCredentials: async (tenant) => {
+			const { name } = tenant
+			const [held, clients] = await Promise.all([source(name, now()), sources.clientsOf({ name, tenant })])
+			return endingCredentials(held, clients, now())
+		},
 		open,
 		clients: rememberClients(),
 		refusals: openRefusals({
@@ -152,11 +170,13 @@ export async function createServices(settings: Settings, options: ServicesOption
 			later,
 		}),
 		sweep: async (tenant, until) => {
-			const report = await sweep({ ...opening, ...openingOf(tenant), tenant, until })
+			const options = { ...opening, ...openingOf(tenant), tenant, until }
+			if (tenant.mode === 'relay') return sweepRefusals(options)
+			const report = await sweep(options)
 			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
 			return report
 		},
-		advanceFormat: (tenant, until) => advanceFormat({ tenants, tables, formats, now, until }, tenant),
+		advanceFormat: (tenant, until, report) => advanceFormat({ tenants, tables, formats, now, until, report }, tenant),
 		advanceIndexes: (tenant, until) =>
 			advanceIndexes({ tenants, ...indexWork(opening), worker, isAlone: false, now, until }, tenant),
 		senderOf,

@@ -1,9 +1,9 @@
 import { Fault, loggable } from '../shared/fault.ts'
-import type { SweepReport } from '../shared/storage/sweep.ts'
 import { formatProblem, type TenantFormat } from '../shared/tenants/format.ts'
 import { indexProblem } from '../shared/tenants/index-definition.ts'
 import { settingsProblem } from '../shared/tenants/settings.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
+import type { EndingCredential } from './ending-credentials.ts'
 import type { Services } from './services.ts'
 
 /** The interval of sweeps, in milliseconds. Reads are correct without a sweep; a sweep only removes leftovers. */
@@ -23,11 +23,13 @@ export type SweepEvent = {
 	readonly formatStage?: TenantFormat['stage']
 	/** How many users were looked at to fill the tenant's own indexes. */
 	readonly indexed?: number
+	/** The credentials that end within two weeks. They are looked for once in six hours. */
+	readonly endingCredentials?: readonly EndingCredential[]
 	readonly milliseconds: number
 	readonly errors: readonly unknown[]
 }
 
-type SweepServices = Pick<Services, 'now' | 'sweep' | 'advanceFormat' | 'advanceIndexes'> & {
+type SweepServices = Pick<Services, 'now' | 'sweep' | 'advanceFormat' | 'advanceIndexes' | 'endingCredentials'> & {
 	readonly tenants: Pick<Services['tenants'], 'listTenants'>
 }
 
@@ -44,13 +46,15 @@ export async function sweepAll(services: SweepServices, log: (event: SweepEvent)
 	const tenants = await services.tenants.listTenants().catch((error: unknown) => {
 		throw loggable(error)
 	})
-	const inTurn = rotated(tenants, Math.floor(started / sweepEvery))
+	const round = Math.floor(started / sweepEvery)
+	const inTurn = rotated(tenants, round)
+	const look = round % roundsBetweenLooks === 0
 	const indexed = inTurn.filter(hasIndexAtWork)
 	const sweptUntil = indexed.length === 0 ? until : until - indexShare
 	for (const tenant of inTurn) {
 		if (services.now() >= sweptUntil) break
-		const event = await sweepOne(services, tenant, sweptUntil)
-		if (tenant.mode === 'store' || event.format !== undefined || event.errors.length > 0) log(event)
+		const event = { ...(await sweepOne(services, tenant, sweptUntil)), ...(look && (await endingOf(services, tenant))) }
+		if (isToldOf(tenant, event)) log(event)
 	}
 	for (const [index, tenant] of indexed.entries()) {
 		const left = until - services.now()
@@ -58,6 +62,19 @@ export async function sweepAll(services: SweepServices, log: (event: SweepEvent)
 		const event = await advanceOne(services, tenant, services.now() + left / (indexed.length - index))
 		if (event.indexed !== undefined || event.errors.length > 0) log(event)
 	}
+}
+
+/** Credentials that end are looked for in one of so many rounds: once in six hours. */
+const roundsBetweenLooks = 24
+
+/** A tenant of mode relay has no directory here, so most of its sweeps say nothing. */
+const isToldOf = ({ mode }: Tenant, { format, endingCredentials, errors }: SweepEvent): boolean =>
+	mode === 'store' || format !== undefined || endingCredentials !== undefined || errors.length > 0
+
+/** The credentials that end, if there are any. If they cannot be read, the next look tells of them. */
+async function endingOf(services: SweepServices, tenant: Tenant): Promise<Pick<SweepEvent, 'endingCredentials'>> {
+	const endingCredentials = await services.endingCredentials(tenant).catch(() => [])
+	return endingCredentials.length === 0 ? {} : { endingCredentials }
 }
 
 /** Milliseconds that a round keeps for indexes that are being filled or removed. All other work comes first. */
@@ -104,19 +121,19 @@ type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format'
 	readonly failures: readonly unknown[]
 }
 
-const nothing: SweepReport = { finished: 0, feedEntriesRemoved: 0, failures: [] }
-const failed = (error: unknown): TenantSweep => ({ ...nothing, failures: [error] })
+const failed = (error: unknown): TenantSweep => ({ finished: 0, feedEntriesRemoved: 0, failures: [error] })
 
 async function sweepTenant(
 	{ sweep, advanceFormat }: SweepServices,
 	tenant: Tenant,
 	until: number,
 ): Promise<TenantSweep> {
-	const swept = tenant.mode === 'store' ? await sweep(tenant, until).catch(failed) : nothing
+	const swept = await sweep(tenant, until).catch(failed)
+	const failures: unknown[] = [...swept.failures]
 	try {
-		const format = await advanceFormat(tenant, until)
-		return format === undefined ? swept : { ...swept, format: format.number, formatStage: format.stage }
+		const format = await advanceFormat(tenant, until, (problem) => failures.push(problem))
+		return { ...swept, failures, ...(format && { format: format.number, formatStage: format.stage }) }
 	} catch (error) {
-		return { ...swept, failures: [...swept.failures, error] }
+		return { ...swept, failures: [...failures, error] }
 	}
 }

@@ -51,7 +51,7 @@ param dailyLogQuotaGb int = 5
 @description('Optional. Log every access to the tables: the caller, its address and the operation. It takes some kilobytes a request.')
 param auditTables bool = false
 
-@description('Optional. E-mail addresses for alerts: failures, bursts of refused tokens, too few or too many agents. Without an address there are no alerts.')
+@description('Optional. E-mail addresses for alerts: failures, bursts of refused tokens, silent tenants, credentials that end, too few or too many agents. Without an address there are no alerts.')
 param alertEmails string[] = []
 
 @description('Optional. Tenants whose SCIM server can be reached only from their own network. Without such tenants there is no relay.')

@@ -1,4 +1,4 @@
-metadata description = 'Alerts and their recipients. Both rules count requests in Application Insights. host.json excludes requests from sampling.'
+metadata description = 'Alerts and their recipients. The first rules count requests in Application Insights; host.json excludes requests from sampling. The others read the lines of the log, once an hour, for each tenant.'
 
 @description('Required. Prefix of the names of the rules.')
 param name string
@@ -35,6 +35,22 @@ var rules = [
   }
 ]
 
+// A line of the log has the tenant only if the token of the request was right.
+var tenantRules = [
+  {
+    name: 'silence'
+    description: 'A tenant that was used in the last two days has had no authenticated request for a day: its provisioning may have stopped.'
+    query: 'traces | where message startswith \'{"requestId"\' | extend event = parse_json(message) | extend tenant = tostring(event.tenant) | where isnotempty(tenant) | summarize lastSeen = max(timestamp) by tenant | where lastSeen < ago(24h)'
+    windowSize: 'P2D'
+  }
+  {
+    name: 'ending-credentials'
+    description: 'A token or a client secret of a tenant ends within two weeks, and no newer one replaces it. Look at it with rollcall token list and rollcall client list.'
+    query: 'traces | where message startswith \'{"event":"sweep"\' | extend event = parse_json(message) | where array_length(event.endingCredentials) > 0 | extend tenant = tostring(event.tenant) | summarize lastSeen = max(timestamp) by tenant'
+    windowSize: 'PT12H'
+  }
+]
+
 resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: name
   location: 'global'
@@ -67,6 +83,39 @@ resource alert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
             timeAggregation: 'Count'
             operator: 'GreaterThanOrEqual'
             threshold: rule.threshold
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: {
+        actionGroups: [actionGroup.id]
+      }
+    }
+  }
+]
+
+resource tenantAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for rule in tenantRules: {
+    name: '${name}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: '${name}: ${rule.name}'
+      description: rule.description
+      enabled: true
+      severity: 2
+      scopes: [componentId]
+      evaluationFrequency: 'PT1H'
+      windowSize: rule.windowSize
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThanOrEqual'
+            threshold: 1
+            dimensions: [{ name: 'tenant', operator: 'Include', values: ['*'] }]
           }
         ]
       }

@@ -1,10 +1,10 @@
 import type { TokenCredential } from '@azure/identity'
 import type { SecretClient, SecretClientOptions, SecretProperties } from '@azure/keyvault-secrets'
 import * as z from 'zod'
-import type { Scope } from './credential.ts'
+import { type Scope, scopes } from './credential.ts'
 import { managedIdentity } from './managed-identity.ts'
 import { signingSecret, tokenSecret } from './token-secret.ts'
-import { newest, type TenantTokenSource, type Token } from './tokens.ts'
+import { isStoredDigest, newest, storedDigestOf, type TenantTokenSource, type Token } from './tokens.ts'
 
 export type VaultOptions = {
 	/** `https://<vault>.vault.azure.net` */
@@ -36,25 +36,63 @@ export type VaultSources = { readonly tokens: TenantTokenSource; readonly signin
 export function keyVaultSources(options: VaultOptions): VaultSources {
 	const deadline = options.deadline ?? fiveSeconds
 	let connecting: Promise<SecretClient> | undefined
-	const source =
-		(secretsOf: (tenant: string) => TenantSecrets): TenantTokenSource =>
-		(tenant, now) => {
+	/** What is known of each tenant is remembered in the form that `remembered` gives it. */
+	const source = (
+		secretsOf: (tenant: string) => readonly TenantSecret[],
+		remembered: (token: Token) => Token,
+	): TenantTokenSource => {
+		const known = knownTokens(remembered)
+		return (tenant, now) => {
 			const abortSignal = deadline()
 			connecting ??= connect(options)
-			const reading = connecting.then((client) => readTokens({ client, abortSignal }, secretsOf(tenant), now))
-			return Promise.race([reading, aborted(abortSignal)])
+			const read = async (client: SecretClient): Promise<readonly Token[]> => {
+				const lookUp = { client, abortSignal, secrets: secretsOf(tenant) }
+				const tokens = await readTokens(lookUp, known.of(tenant), now)
+				known.remember(tenant, tokens)
+				return tokens
+			}
+			return Promise.race([connecting.then(read), aborted(abortSignal)])
 		}
+	}
 	return {
-		tokens: source((tenant) => ({ full: tokenSecret(tenant, 'scim'), read: tokenSecret(tenant, 'scim.read') })),
-		signingKeys: source((tenant) => ({ full: signingSecret(tenant) })),
+		tokens: source((tenant) => scopes.map((scope) => ({ secret: tokenSecret(tenant, scope), scope })), withDigest),
+		signingKeys: source(
+			(tenant) => [{ secret: signingSecret(tenant), scope: 'scim' }],
+			(token) => token,
+		),
 	}
 }
 
 /** The source of the tokens alone. */
 export const keyVaultSource = (options: VaultOptions): TenantTokenSource => keyVaultSources(options).tokens
 
-/** The names of the secrets of a tenant. */
-type TenantSecrets = { readonly full: string; readonly read?: string }
+/** A secret of a tenant, and the scope that its versions have. */
+type TenantSecret = { readonly secret: string; readonly scope: Scope }
+
+const maxNames = 10_000
+
+/**
+ * The tokens that were read, by tenant. A name without tokens is known like any other. The value of a version never
+ * changes, so it is read once.
+ */
+function knownTokens(remembered: (token: Token) => Token) {
+	const names = new Map<string, readonly Token[]>()
+	return {
+		of: (name: string) => names.get(name),
+		remember(name: string, tokens: readonly Token[]): void {
+			names.delete(name)
+			const [oldest] = names.keys()
+			if (names.size >= maxNames && oldest !== undefined) names.delete(oldest)
+			names.set(name, tokens.map(remembered))
+		},
+	}
+}
+
+/** Of a token, the digest is kept. */
+const withDigest = ({ value, ...token }: Token): Token => ({
+	...token,
+	value: isStoredDigest(value) ? value : storedDigestOf(value),
+})
 
 /** Both packages are loaded by the first lookup: otherwise they would be most of what a cold start loads. */
 async function connect({ vaultUrl, clientId, credential, client }: VaultOptions): Promise<SecretClient> {
@@ -68,36 +106,65 @@ async function connect({ vaultUrl, clientId, credential, client }: VaultOptions)
 type SecretQuery = {
 	readonly client: SecretClient
 	readonly abortSignal: AbortSignal
+	/** The first one is asked for a value if there is none to ask for. */
+	readonly secrets: readonly TenantSecret[]
 }
 
-async function readTokens(lookUp: SecretQuery, { full, read }: TenantSecrets, now: number): Promise<readonly Token[]> {
-	const versions = newest(await versionsOf(lookUp, { name: full, scope: 'scim' }), now)
-	// A name without a secret costs as many requests as a tenant with one token. The time does not tell a caller which it is.
-	const isNone = versions.length === 0
-	const tokens = await Promise.all([
-		...versions.map((version) => tokenOf(lookUp, version)),
-		...(read === undefined ? [] : [readReadTokens(lookUp, read, now)]),
-		...(isNone ? [tokenOf(lookUp, noVersion(full)).then((): readonly Token[] => [])] : []),
+/** Values that are read at the first lookup of a name at least. More would let a flood of names exhaust the vault. */
+const firstReads = 1
+
+/**
+ * Lists the versions and reads the values that are not known. The first lookup of a name takes one request more than it has
+ * secrets, and a later one takes one for each secret, unless there is a new version. So neither their number nor their time
+ * tells a caller whether a tenant exists. Only the first lookup of a tenant with several versions takes more.
+ */
+async function readTokens(
+	lookUp: SecretQuery,
+	known: readonly Token[] | undefined,
+	now: number,
+): Promise<readonly Token[]> {
+	const listed = await allOrFirstFailure(lookUp.secrets.map((secret) => versionsOf(lookUp, secret)))
+	const versions = newest(listed.flat(), now)
+	const filling = known === undefined ? Math.max(0, firstReads - versions.length) : 0
+	const [tokens] = await Promise.all([
+		Promise.all(versions.map((version) => knownOr(() => tokenOf(lookUp, version), { known, version }))),
+		Promise.all(Array.from({ length: filling }, () => tokenOf(lookUp, noVersion(lookUp)))),
 	])
 	return tokens.flat()
 }
 
-/** The tokens that may only read. They are looked up beside the values of the others, so that no caller waits longer. */
-async function readReadTokens(lookUp: SecretQuery, name: string, now: number): Promise<Token[]> {
-	const versions = newest(await versionsOf(lookUp, { name, scope: 'scim.read' }), now)
-	const tokens = await Promise.all(versions.map((version) => tokenOf(lookUp, version)))
-	return tokens.flat()
+/** Waits for all of them, so that no request is left under way after a failure. */
+async function allOrFirstFailure<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+	await Promise.allSettled(work)
+	return Promise.all(work)
+}
+
+type KnownVersion = { readonly known: readonly Token[] | undefined; readonly version: SecretVersion }
+
+/** The dates and the label are those of the list, because an administrator may change them. */
+async function knownOr(
+	read: () => Promise<readonly Token[]>,
+	{ known = [], version: { secret, ...version } }: KnownVersion,
+): Promise<readonly Token[]> {
+	const token = known.find(({ id, scope }) => id === version.id && scope === version.scope)
+	return token === undefined ? read() : [{ ...version, value: token.value }]
 }
 
 /** A version of a secret. Its id is the version. */
 type SecretVersion = Omit<Token, 'value'> & { readonly secret: string }
 
-const noVersion = (secret: string): SecretVersion => ({ id: '', scope: 'scim', created: 0, secret })
+/** A version that does not exist. */
+const noVersion = ({ secrets: [first] }: SecretQuery): SecretVersion => ({
+	id: '',
+	scope: 'scim',
+	created: 0,
+	secret: first?.secret ?? '',
+})
 
 /** The enabled versions; none if the secret does not exist. Throws every other error, which says nothing about tokens. */
 async function versionsOf(
-	{ client, abortSignal }: SecretQuery,
-	{ name: secret, scope }: { readonly name: string; readonly scope: Scope },
+	{ client, abortSignal }: Pick<SecretQuery, 'client' | 'abortSignal'>,
+	{ secret, scope }: TenantSecret,
 ): Promise<readonly SecretVersion[]> {
 	const versions: SecretVersion[] = []
 	try {
@@ -120,7 +187,10 @@ const versionOf = ({ version = '', createdOn, notBefore, expiresOn, tags }: Secr
 })
 
 /** One token; none if the version was disabled or deleted after it was listed. */
-async function tokenOf({ client, abortSignal }: SecretQuery, { secret, ...version }: SecretVersion): Promise<Token[]> {
+async function tokenOf(
+	{ client, abortSignal }: SecretQuery,
+	{ secret, ...version }: SecretVersion,
+): Promise<readonly Token[]> {
 	try {
 		const { value } = await client.getSecret(secret, { version: version.id, abortSignal })
 		return value === undefined ? [] : [{ ...version, value }]

@@ -254,14 +254,10 @@ function entryOf(row: Row): ChangeEntry {
 	const operation = lastPartOf(row.RowKey)
 	if (kindOfId(operation) !== 'Operation') throw new Fault('a row of the feed is no entry')
 	const { kind, resourceType, id, changed } = epochEntryRow
-	const [time, name, externalId] = [
-		epochEntryRow.at.of(row),
-		epochEntryRow.name.of(row),
-		epochEntryRow.externalId.of(row),
-	]
+	const [name, externalId] = [epochEntryRow.name.of(row), epochEntryRow.externalId.of(row)]
 	return {
 		operation,
-		time: time === undefined ? timeOfId(operation) : Date.parse(time),
+		time: timeOf(row, operation),
 		kind: kind.of(row) as ChangeEntry['kind'], // sound: commit writes no other
 		resourceType: resourceType.of(row),
 		id: id.of(row),
@@ -269,4 +265,10 @@ function entryOf(row: Row): ChangeEntry {
 		...(name !== undefined && { name }),
 		...(externalId !== undefined && { externalId }),
 	}
+}
+
+/** Of an entry `c|` it is the time by which the feed is in order, as 0.1.0 says it, too. */
+function timeOf(row: Row, operation: string): number {
+	const at = row.RowKey.startsWith(feedRow.key('')) ? undefined : epochEntryRow.at.of(row)
+	return at === undefined ? timeOfId(operation) : Date.parse(at)
 }

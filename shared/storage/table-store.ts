@@ -10,6 +10,8 @@ import { type Directory, type EpochMemory, type History, noEpochKnown } from './
 import type { Tables } from './table/tables.ts'
 
 export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed' | 'actor'> & {
+	/** 1 if left out. */
+	readonly writtenFormat?: number
 	/** 50,000 if left out. */
 	readonly scanLimit?: number
 	/** 30 days if left out. */
@@ -30,6 +32,7 @@ const day = 24 * 60 * 60_000
 export const directoryOf = ({
 	tables,
 	tenant,
+	writtenFormat = 1,
 	scanLimit = 50_000,
 	keepFeedFor = 30 * day,
 	history = 'names',
@@ -38,6 +41,7 @@ export const directoryOf = ({
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
+	writtenFormat,
 	scanLimit,
 	keepFeedFor,
 	history,
@@ -48,7 +52,7 @@ export const directoryOf = ({
 })
 
 /** What may be another at each opening of a directory. */
-type Opening = Pick<DirectoryOptions, 'feed' | 'history' | 'actor'>
+type Opening = Pick<DirectoryOptions, 'feed' | 'writtenFormat' | 'history' | 'actor'>
 
 /** Opens directories. What is known of the epochs of a table is kept as long as its feed is written in the same way. */
 export function openDirectories(

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Tables } from '../storage/table/tables.ts'
-import { type Formats, formatProblem, type TenantFormat } from './format.ts'
+import { type Conversion, type Formats, formatProblem, type TenantFormat } from './format.ts'
 import type { Tenant, Tenants } from './tenants.ts'
 
 export type FormatWork = {
@@ -9,6 +9,8 @@ export type FormatWork = {
 	readonly formats: Formats
 	/** Milliseconds since 1970. */
 	readonly now: () => number
+	/** Takes what administrators must mend before a conversion can end. */
+	readonly report: Conversion['report']
 	/** When to stop, in milliseconds since 1970. What is left is for the next time. */
 	readonly until: number
 }
@@ -38,7 +40,7 @@ export async function advanceFormat(work: FormatWork, tenant: Tenant): Promise<T
 }
 
 async function stageAfter(work: FormatWork, tenant: Tenant): Promise<TenantFormat | undefined> {
-	const { formats, now, until } = work
+	const { formats, now, until, report } = work
 	const { number, stage, since } = tenant.format
 	if (formatProblem(tenant.format, formats.newest) !== undefined) return undefined
 	if (now() >= until) return undefined
@@ -58,6 +60,7 @@ async function stageAfter(work: FormatWork, tenant: Tenant): Promise<TenantForma
 		position: tenant.format.position,
 		now,
 		until,
+		report,
 	})
 	return position === undefined
 		? { since: now(), position: '', number, stage: 'complete' }

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { Fault } from '../fault.ts'
 import { unavailable } from '../scim/error.ts'
 import type { Pause } from '../storage/table/retry.ts'
 import type { Row, Table } from '../storage/table/tables.ts'
@@ -69,6 +70,8 @@ export type Conversion = {
 	/** Milliseconds since 1970. */
 	readonly now: () => number
 	readonly until: number
+	/** Tells administrators of something that they must mend. */
+	readonly report: (problem: Fault) => void
 }
 
 /** What an app can do with formats. */

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { useAzure } from '../support/azure/azure.ts'
+import { administrator, useAzure } from '../support/azure/azure.ts'
 import { jsonOf, useBuiltRollcall } from '../support/rollcall.ts'
 
 const azure = useAzure()
@@ -34,6 +34,11 @@ describe('rollcall on a deployment in Azure', () => {
 		})
 		const rotated = jsonOf(await run(`token rotate acme --json ${endpoints}`, env))
 		expect(rotated.ending).toEqual([{ version, expires: expect.any(String) }])
+		const by = { administrator: administrator.oid, name: administrator.upn, outcome: 'done', time: expect.any(String) }
+		expect(jsonOf(await run(`history acme --admin --json ${endpoints}`, env))).toEqual([
+			{ ...by, command: 'token rotate' },
+			{ ...by, command: 'tenant add' },
+		])
 		expect(vault.secrets.get('scim-token-acme')?.get(version)?.expires).toBe(
 			Date.parse(rotated.ending[0].expires) / 1000,
 		)
@@ -133,8 +138,8 @@ describe('rollcall on a deployment in Azure', () => {
 		const { version } = jsonOf(await run(`tenant add initech ${where} --json`, env))
 		expect(jsonOf(await run(`token list initech ${where} --json`, env))).toEqual(
 			expect.arrayContaining([
-				{ version, state: 'accepted', stored: 'plain', created: expect.any(String) },
-				{ version: expect.any(String), state: 'disabled', stored: 'plain', created: expect.any(String) },
+				{ version, state: 'accepted', scope: 'scim', stored: 'plain', created: expect.any(String) },
+				{ version: expect.any(String), state: 'disabled', scope: 'scim', stored: 'plain', created: expect.any(String) },
 			]),
 		)
 	})

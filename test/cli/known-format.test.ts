@@ -123,3 +123,21 @@ test('a command that is at work stops when the format becomes too new for it', a
 		await target.close()
 	}
 })
+
+test('tenant show names the users whose names others have too, for which the change to format 2 waits', async () => {
+	await run('tenant add acme')
+	expect(jsonOf(await run('tenant show acme --json'))).not.toHaveProperty('sharedNames')
+	await withTables((tables) =>
+		changeTenantRow(tables, 'acme', { format: 2, formatStage: 'written', formatPosition: '~ u|one=two g|three=four' }),
+	)
+	expect((await run('tenant show acme')).out).toMatch(/^Shared name +one and two\nShared name +three and four$/m)
+	expect(jsonOf(await run('tenant show acme --json'))).toMatchObject({
+		sharedNames: [
+			['one', 'two'],
+			['three', 'four'],
+		],
+	})
+	// The position of another change of format says nothing of names.
+	await withTables((tables) => changeTenantRow(tables, 'acme', { formatStage: 'announced' }))
+	expect((await run('tenant show acme')).out).not.toContain('Shared name')
+})

@@ -189,3 +189,19 @@ test('a format that cannot be advanced keeps the sweep from nothing else', async
 	await sweepAll(failing, (event) => said.push(event))
 	expect(said.find(({ tenant }) => tenant === name)).toMatchObject({ finished: 0, errors: [new Fault('Error')] })
 })
+
+test('what a conversion reports is in the line of the sweep, with the stage that was reached', async () => {
+	const said: SweepEvent[] = []
+	const { name } = await newTenant({})
+	const reporting: Pick<Services, 'advanceFormat'> = {
+		advanceFormat: async (_, __, report) => {
+			report(new Fault('two have one name'))
+			return { number: 2, stage: 'written', since: 0, position: '~' }
+		},
+	}
+	await sweepAll({ ...(await newServices()), ...reporting }, (event) => said.push(event))
+	expect(said.find(({ tenant }) => tenant === name)).toMatchObject({
+		...{ format: 2, formatStage: 'written' },
+		errors: [new Fault('two have one name')],
+	})
+})

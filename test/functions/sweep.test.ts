@@ -29,6 +29,7 @@ test('every directory is swept after some rounds, although one round has no time
 			},
 			advanceFormat: async () => undefined,
 			advanceIndexes: async () => 0,
+			endingCredentials: async () => [],
 		}
 		await sweepAll(services, ({ tenant }) => swept.add(tenant))
 	}
@@ -47,6 +48,7 @@ test('a tenant with a setting that the app does not know is left unchanged, and 
 		},
 		advanceFormat: async () => undefined,
 		advanceIndexes: async () => 0,
+		endingCredentials: async () => [],
 	}
 	await sweepAll(services, (event) => events.push(event))
 	expect(swept).toEqual(['older'])
@@ -80,6 +82,7 @@ describe('indexes that are being filled', () => {
 				return { finished: 0, feedEntriesRemoved: 0, failures: [] }
 			},
 			advanceFormat: async () => undefined,
+			endingCredentials: async () => [],
 			advanceIndexes: async ({ name }: Tenant, until: number) => {
 				done.push(`fill ${name} for ${Math.round((until - now) / 1000)}`)
 				now = until
@@ -104,4 +107,28 @@ describe('indexes that are being filled', () => {
 		const { done } = await round([indexed('a'), ...Array.from({ length: 200 }, (_, at) => tenantNamed(`${at}`))], 1000)
 		expect(done.at(-1)).toBe('fill a for 45')
 	})
+})
+
+test('credentials that end soon are told of once in six hours, also of a tenant of mode relay', async () => {
+	const tenants = [tenantNamed('stored'), { ...tenantNamed('relayed'), mode: 'relay' as const }, tenantNamed('away')]
+	const ending = [{ credential: 'v1', ends: '2026-01-02T00:00:00.000Z' }]
+	const told: string[] = []
+	for (let round = 0; round < 48; round++) {
+		const services = {
+			now: () => Date.UTC(2026, 0, 1) + round * sweepEvery,
+			tenants: { listTenants: async () => tenants },
+			sweep: async () => ({ finished: 0, feedEntriesRemoved: 0, failures: [] }),
+			advanceFormat: async () => undefined,
+			advanceIndexes: async () => 0,
+			endingCredentials: async ({ name }: Tenant) => {
+				if (name === 'away') throw new Error('the vault is away')
+				return ending
+			},
+		}
+		await sweepAll(services, (event) => {
+			if (event.endingCredentials !== undefined) told.push(`${round} ${event.tenant}`)
+			else expect(event.tenant).not.toBe('relayed')
+		})
+	}
+	expect(told.toSorted()).toEqual(['0 relayed', '0 stored', '24 relayed', '24 stored'])
 })

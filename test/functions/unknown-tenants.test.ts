@@ -32,6 +32,8 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 		vaultUrl: vault.url,
 		credential: vault.credential,
 		client: { disableChallengeResourceVerification: true, tlsOptions: { ca: vault.certificate } },
+		// A flood takes seconds on a busy machine.
+		deadline: () => new AbortController().signal,
 	})
 	const isTenant = async (name: string) => (await created.tenants.getTenant(name)) !== undefined
 	const respond = respondWith({ ...created, authenticate: tokenVerifier({ source, isTenant, now: created.now }) })
@@ -68,12 +70,18 @@ describe('names of tenants', () => {
 	}
 
 	test('that are real and made up cost the same number of requests with a wrong token, at any time', async () => {
-		const { clock, ask, measure } = await withTokens()
+		const { clock, vault, ask, measure } = await withTokens()
+		vault.add('scim-read-token-globex', { value: 'right-to-read', created: start / 1000 - 60 })
+		expect(await measure(() => ask('globex', 'wrong'))).toEqual({ result: 401, requests: [1, 4] })
 		const costs: unknown[] = []
 		for (const pause of [0, 0, 29_999, 1, 31_000, 61_000, 1, 400_000]) {
 			clock.time += pause
-			const [real, madeUp] = [await measure(() => ask('acme', 'wrong')), await measure(() => ask('nobody', 'wrong'))]
-			expect(madeUp, `after ${clock.time - start} ms`).toEqual(real)
+			const real = await measure(() => ask('acme', 'wrong'))
+			// Globex has two tokens. Its first lookup in a process shows that.
+			for (const name of costs.length === 0 ? ['nobody'] : ['globex', 'nobody']) {
+				const cost = await measure(() => ask(name, 'wrong'))
+				expect(cost, `${name} after ${clock.time - start} ms`).toEqual(real)
+			}
 			costs.push(real)
 		}
 		expect(costs[0]).toEqual({ result: 401, requests: [1, 3] })

@@ -446,10 +446,15 @@ output key string = account.listKeys().keys[0].value
 				name: `${appName}-refusals`,
 				properties: alertOn('requests | where resultCode == "401"', 50, 'PT15M'),
 			},
+			{ name: `${appName}-silence`, properties: alertOnTenants(/lastSeen < ago\(24h\)$/, 'P2D') },
+			{
+				name: `${appName}-ending-credentials`,
+				properties: alertOnTenants(/array_length\(event.endingCredentials\) > 0/, 'PT12H'),
+			},
 		])
 		const asked = JSON.stringify(all(deployed, 'Microsoft.Insights/scheduledQueryRules'))
 		const queries = [...asked.matchAll(/"query":("(?:[^"\\]|\\.)*")/g)].map(([, text = '']) => JSON.parse(text))
-		expect(queries.map(faultsOf)).toEqual([[], []])
+		expect(queries.map(faultsOf)).toEqual([[], [], [], []])
 		expect(the(deployed, 'Microsoft.Insights/actionGroups').properties).toMatchObject({
 			emailReceivers: [{ emailAddress: 'identity-operations@example.com' }],
 		})
@@ -558,6 +563,23 @@ output key string = account.listKeys().keys[0].value
 			})
 		})
 	})
+})
+
+/** An enabled alert on each tenant, looked at once an hour. */
+const alertOnTenants = (query: RegExp, windowSize: string) => ({
+	enabled: true,
+	evaluationFrequency: 'PT1H',
+	windowSize,
+	criteria: {
+		allOf: [
+			{
+				query: expect.stringMatching(query),
+				threshold: 1,
+				dimensions: [{ name: 'tenant', operator: 'Include', values: ['*'] }],
+			},
+		],
+	},
+	actions: { actionGroups: [expect.stringMatching(/actionGroups/)] },
 })
 
 /** An enabled alert on requests with one condition and recipients. */

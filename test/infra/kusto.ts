@@ -28,6 +28,8 @@ const tables = {
 	AppTraces: `${common}, Message:string, ReferencedItemId:string, ReferencedType:string, SeverityLevel:int`,
 	AppExceptions: `${common}, Assembly:string, Details:dynamic, ExceptionType:string, HandledAt:string, InnermostAssembly:string, InnermostMessage:string, InnermostMethod:string, InnermostType:string, Message:string, Method:string, OuterAssembly:string, OuterMessage:string, OuterMethod:string, OuterType:string, ProblemId:string, SeverityLevel:int`,
 	/** The tables of an alert on Application Insights, which still have their older names. */
+	traces:
+		'application_Version:string, cloud_RoleInstance:string, cloud_RoleName:string, customDimensions:dynamic, itemCount:int, itemId:string, itemType:string, message:string, operation_Id:string, operation_Name:string, severityLevel:int, timestamp:datetime',
 	requests:
 		'application_Version:string, client_Browser:string, client_City:string, client_CountryOrRegion:string, client_IP:string, client_Model:string, client_OS:string, client_StateOrProvince:string, client_Type:string, cloud_RoleInstance:string, cloud_RoleName:string, customDimensions:dynamic, customMeasurements:dynamic, duration:real, id:string, itemCount:int, itemId:string, name:string, operation_Id:string, operation_Name:string, operation_ParentId:string, operation_SyntheticSource:string, performanceBucket:string, resultCode:string, sdkVersion:string, session_Id:string, source:string, success:bool, timestamp:datetime, url:string, user_AccountId:string, user_AuthenticatedId:string, user_Id:string',
 }

@@ -1,6 +1,6 @@
 import { groupType, type OwnIndex, type ResourceType, userType } from '../../shared/scim/resource-type.ts'
 import { columnsOf } from '../../shared/storage/rows/columns.ts'
-import { resourceOf, rowsOf } from '../../shared/storage/rows/entity.ts'
+import { foldingIn, resourceOf, rowsOf } from '../../shared/storage/rows/entity.ts'
 import { ownCopyRow } from '../../shared/storage/rows/indexes.ts'
 import { ownIndexedValue, ownValue } from '../../shared/storage/rows/own-indexes.ts'
 import * as schema from '../../shared/storage/rows/schema.ts'
@@ -80,6 +80,7 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 		case 'epochEnd':
 		case 'count':
 		case 'index':
+		case 'spellings':
 		case 'credential':
 		case 'undeclared':
 			return []
@@ -114,6 +115,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	epochEnd: schema.epochEndRow.columns,
 	count: { ...schema.countRow.columns, ...schema.countDifferenceRow.columns },
 	index: ownCopyRow.columns,
+	spellings: schema.spellingsRow.columns,
 	deletedGroup: schema.deletedGroupRow.columns,
 	deletedUser: schema.deletedUserRow.columns,
 	sharedValue: schema.sharedValueRow.columns,
@@ -121,7 +123,11 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
 	undeclared: schema.undeclaredRow.columns,
-	credential: { ...schema.clientRow.columns, ...schema.lastUseRow.columns },
+	credential: {
+		...schema.clientRow.columns,
+		...schema.administrationRow.columns,
+		...schema.lastUseRow.columns,
+	},
 }
 
 const serviceProperties = ['PartitionKey', 'RowKey', 'Timestamp', 'odata.etag']
@@ -142,7 +148,7 @@ function violationsOfIndexes(rows: Rows): readonly string[] {
 	for (const [key, row] of rows) {
 		const type = key.startsWith('u|') ? userType : key.startsWith('g|') ? groupType : undefined
 		if (type === undefined) continue
-		const { index } = rowsOf(type, resourceOf(row))
+		const { index } = rowsOf(type, resourceOf(row), { folding: foldingIn(row) })
 		for (const [indexKey, copy] of index) {
 			if (expected.has(indexKey)) violations.push(`${indexKey} belongs to two resources`)
 			expected.set(indexKey, copy)

@@ -19,7 +19,7 @@ export type TestDirectory = {
 	readonly feed: FeedStage
 	readonly meter: Meter
 	/** Opens the same directory as another process does. */
-	open(intercept: (send: Send) => Send, now?: () => number): ResourceStore
+	open(intercept: (send: Send) => Send, now?: () => number, writtenFormat?: number): ResourceStore
 	/** The rows of the directory as another process works on them. */
 	rows(intercept: (send: Send) => Send): Directory
 	/**
@@ -69,7 +69,8 @@ export async function newDirectory(
 		ids: directory.ids,
 		feed,
 		meter,
-		open: (around, now = Date.now) => openDirectory({ ...directory, tables: connect(around), now }),
+		open: (around, now = Date.now, writtenFormat = 1) =>
+			openDirectory({ ...directory, tables: connect(around), now, writtenFormat }),
 		rows: (around) => directoryOf({ ...directory, tables: connect(around) }),
 		sweep: (later = 0, around = (send) => send, until = Number.POSITIVE_INFINITY) =>
 			sweep({ ...directory, tables: connect(around), now: () => Date.now() + later, until }),

@@ -45,7 +45,7 @@ export async function seedUsers(
 	const pause = () => Promise.resolve()
 	const time = Date.now()
 	const withoutEpochs = { feed: 'operations', epochs: noEpochKnown(), elapsed: () => 0 } as const
-	const limits = { scanLimit: 0, keepFeedFor: 0, history: 'names' } as const
+	const limits = { writtenFormat: 1, scanLimit: 0, keepFeedFor: 0, history: 'names' } as const
 	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, ...limits, ...withoutEpochs }
 	const userIds: ResourceId[] = []
 	for (let index = 0; index < count; index++) {

@@ -3,12 +3,15 @@ import { readBoolean } from '../dialect.ts'
 import { foldCase, keepCase } from '../fold-case.ts'
 import { isUnassigned } from '../value.ts'
 import type { CompareOperator, CompareValue } from './ast.ts'
+import { contains } from './contains.ts'
 
 /** A comparison of RFC 7644 table 3. `attribute` is absent if the resource type does not have the attribute. */
 export type Comparison = {
 	readonly operator: CompareOperator
 	readonly value: CompareValue
 	readonly attribute?: Attribute
+	/** Folds texts, each once. */
+	readonly folded?: (text: string) => string
 }
 
 /**
@@ -31,7 +34,7 @@ export function isComparable({ type }: Attribute, operator: CompareOperator, val
 }
 
 /** Compares one value of a resource with the value in the filter; `actual` is undefined if the resource has no value. */
-export function compare(actual: unknown, { operator, value, attribute }: Comparison): boolean {
+export function compare(actual: unknown, { operator, value, attribute, folded = foldCase }: Comparison): boolean {
 	// `eq null` and `eq ""` ask for an unassigned attribute (RFC 7643 section 2.5).
 	if (isEquality(operator) && isUnassigned(value)) return (operator === 'eq') === isUnassigned(actual)
 	if (attribute === undefined || isUnassigned(actual)) return operator === 'ne'
@@ -45,15 +48,15 @@ export function compare(actual: unknown, { operator, value, attribute }: Compari
 		case 'dateTime':
 			return compareTimes(operator, String(actual), String(value))
 		default:
-			return compareText(operator, inCaseOf(attribute, String(actual)), inCaseOf(attribute, String(value)))
+			return attribute.caseExact
+				? compareText(operator, keepCase(String(actual)), keepCase(String(value)))
+				: compareText(operator, folded(String(actual)), folded(String(value)))
 	}
 }
 
 const isEquality = (operator: CompareOperator): boolean => operator === 'eq' || operator === 'ne'
 
 const isSubstring = (operator: CompareOperator): boolean => operator === 'co' || operator === 'sw' || operator === 'ew'
-
-const inCaseOf = ({ caseExact }: Attribute, text: string): string => (caseExact ? keepCase(text) : foldCase(text))
 
 /** Two instants are compared as instants, whatever their offsets. All else is compared as text, such as `sw "2026-11"`. */
 function compareTimes(operator: CompareOperator, actual: string, value: string): boolean {
@@ -74,7 +77,7 @@ export function instantOf(text: string): number | undefined {
 function compareText(operator: CompareOperator, actual: string, value: string): boolean {
 	switch (operator) {
 		case 'co':
-			return actual.includes(value)
+			return contains(actual, value)
 		case 'sw':
 			return actual.startsWith(value)
 		case 'ew':
@@ -100,5 +103,19 @@ function compareOrdered<T extends string | number>(operator: CompareOperator, ac
 			return actual <= value
 		default:
 			return false
+	}
+}
+
+/** Texts that are folded again and again: of most of them, folding costs less than looking them up. */
+const longText = 256
+
+/** Makes a function that folds each long text once. Use it for one resource, whose texts it keeps. */
+export function foldingOnce(): (text: string) => string {
+	const known = new Map<string, string>()
+	return (text) => {
+		if (text.length < longText) return foldCase(text)
+		const folded = known.get(text) ?? foldCase(text)
+		known.set(text, folded)
+		return folded
 	}
 }

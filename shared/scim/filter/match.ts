@@ -6,7 +6,7 @@ import type { AttributeValues } from '../resource.ts'
 import { type AttributePath, type ResourceType, resolveAttribute } from '../resource-type.ts'
 import { isObject, isUnassigned } from '../value.ts'
 import type { AttributeExpression, Filter } from './ast.ts'
-import { compare, isComparable } from './compare.ts'
+import { compare, foldingOnce, isComparable } from './compare.ts'
 import { printAttributePath } from './print.ts'
 
 /**
@@ -18,38 +18,79 @@ import { printAttributePath } from './print.ts'
  * `members eq "2819c223"`.
  */
 export const matches = (filter: Filter, resource: AttributeValues, type: ResourceType): boolean =>
-	evaluate(filter, (path) => valuesOf(resource, type, path))
+	atOnce(evaluate(filter, lookupIn(resource, type)))
+
+/** The same for a long resource: other work has its turn between the expressions. */
+export async function matchesInTurns(
+	filter: Filter,
+	resource: AttributeValues,
+	{ type, yieldTurn }: { readonly type: ResourceType; readonly yieldTurn: () => Promise<void> | undefined },
+): Promise<boolean> {
+	const steps = evaluate(filter, lookupIn(resource, type))
+	for (;;) {
+		const step = steps.next()
+		if (step.done) return step.value
+		await yieldTurn()
+	}
+}
 
 /** Says whether one element of a complex attribute matches the filter inside the brackets: `emails[type eq "work"]`. */
 export const matchesElement = (filter: Filter, element: unknown, attribute: Attribute): boolean =>
-	evaluate(filter, (path) => subValueOf(element, attribute, path))
+	atOnce(evaluateElement(filter, element, { attribute, folded: foldingOnce() }))
 
 /** The attribute that a path names, and one value for each element; undefined for an element without the value. */
 type PathValues = { readonly attribute: Attribute; readonly values: readonly unknown[] }
 
-type PathLookup = (path: AttributePath) => PathValues | undefined
+type PathLookup = {
+	readonly find: (path: AttributePath) => PathValues | undefined
+	readonly folded: (text: string) => string
+}
 
-function evaluate(filter: Filter, lookup: PathLookup): boolean {
+const lookupIn = (resource: AttributeValues, type: ResourceType): PathLookup => ({
+	find: (path) => valuesOf(resource, type, path),
+	folded: foldingOnce(),
+})
+
+/** An evaluation that stops before each expression. */
+type Evaluation = Generator<undefined, boolean>
+
+function atOnce(steps: Evaluation): boolean {
+	for (;;) {
+		const step = steps.next()
+		if (step.done) return step.value
+	}
+}
+
+function* evaluate(filter: Filter, lookup: PathLookup): Evaluation {
 	switch (filter.kind) {
 		case 'logicalExpression': {
-			const holds = (operand: Filter): boolean => evaluate(operand, lookup)
-			return filter.operator === 'and' ? filter.operands.every(holds) : filter.operands.some(holds)
+			const isAnd = filter.operator === 'and'
+			for (const operand of filter.operands) if ((yield* evaluate(operand, lookup)) !== isAnd) return !isAnd
+			return isAnd
 		}
 		case 'notExpression':
-			return !evaluate(filter.operand, lookup)
+			return !(yield* evaluate(filter.operand, lookup))
 		case 'presentExpression':
-			return lookup(filter.path)?.values.some(isPresent) ?? false
+			yield
+			return lookup.find(filter.path)?.values.some(isPresent) ?? false
 		case 'attributeExpression':
-			return compareAny(filter, lookup(filter.path))
+			yield
+			return compareAny(filter, lookup)
 		case 'valuePath': {
-			const { attribute, values = [] } = lookup(filter.path) ?? {}
-			return (
-				attribute !== undefined &&
-				values.some((element) => isObject(element) && matchesElement(filter.filter, element, attribute))
-			)
+			const { attribute, values = [] } = lookup.find(filter.path) ?? {}
+			if (attribute === undefined) return false
+			const { folded } = lookup
+			for (const element of values)
+				if (isObject(element) && (yield* evaluateElement(filter.filter, element, { attribute, folded }))) return true
+			return false
 		}
 	}
 }
+
+type ElementOptions = { readonly attribute: Attribute; readonly folded: PathLookup['folded'] }
+
+const evaluateElement = (filter: Filter, element: unknown, { attribute, folded }: ElementOptions): Evaluation =>
+	evaluate(filter, { find: (path) => subValueOf(element, attribute, path), folded })
 
 function valuesOf(resource: AttributeValues, type: ResourceType, path: AttributePath): PathValues | undefined {
 	const resolved = resolveAttribute(type, path)
@@ -78,13 +119,14 @@ const elementsOf = (value: unknown): readonly unknown[] =>
 const isPresent = (value: unknown): boolean =>
 	isObject(value) ? Object.values(value).some(isPresent) : !isUnassigned(value)
 
-function compareAny({ operator, value }: AttributeExpression, found: PathValues | undefined): boolean {
+function compareAny({ path, operator, value }: AttributeExpression, { find, folded }: PathLookup): boolean {
+	const found = find(path)
 	if (found === undefined) return compare(undefined, { operator, value })
 	const attribute = comparedAttribute(found.attribute)
 	if (attribute === undefined) return false
 	const values =
 		attribute === found.attribute ? found.values : found.values.map((element) => property(element, attribute))
-	return values.some((actual) => compare(actual, { operator, value, attribute }))
+	return values.some((actual) => compare(actual, { operator, value, attribute, folded }))
 }
 
 /** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */

@@ -45,20 +45,49 @@ import { applyUndeclared } from './undeclared.ts'
 export function applyPatch(
 	values: AttributeValues,
 	operations: readonly PatchOperation[],
-	{ type, quirks }: { readonly type: ResourceType; readonly quirks: Quirks },
+	options: PatchOptions,
 ): AttributeValues {
+	const steps = apply(values, operations, options)
+	for (;;) {
+		const step = steps.next()
+		if (step.done) return step.value
+	}
+}
+
+/** The same, and other work has its turn between the operations. */
+export async function applyPatchInTurns(
+	values: AttributeValues,
+	operations: readonly PatchOperation[],
+	{ yieldTurn, ...options }: PatchOptions & { readonly yieldTurn: () => Promise<void> | undefined },
+): Promise<AttributeValues> {
+	const steps = apply(values, operations, options)
+	for (;;) {
+		const step = steps.next()
+		if (step.done) return step.value
+		await yieldTurn()
+	}
+}
+
+type PatchOptions = { readonly type: ResourceType; readonly quirks: Quirks }
+
+/** Stops before each operation. */
+function* apply(
+	values: AttributeValues,
+	operations: readonly PatchOperation[],
+	{ type, quirks }: PatchOptions,
+): Generator<undefined, AttributeValues> {
 	let compared = 0
-	const patched = prune(
-		type,
-		operations.reduce((current, operation) => {
-			compared += comparedBy(operation, current)
-			if (compared > maxCompared)
-				throw payloadTooLarge('the operations compare too much text: send them in several PATCHes')
-			return operation.target.isUndeclared
-				? applyUndeclared(type, current, operation)
-				: applyOperation(current, operation, quirks)
-		}, values),
-	)
+	let current = values
+	for (const operation of operations) {
+		yield
+		compared += comparedBy(operation, current)
+		if (compared > maxCompared)
+			throw payloadTooLarge('the operations compare too much text: send them in several PATCHes')
+		current = operation.target.isUndeclared
+			? applyUndeclared(type, current, operation)
+			: applyOperation(current, operation, quirks)
+	}
+	const patched = prune(type, current)
 	requireStillAssigned({ before: values, after: patched }, operations, type)
 	const limited = limitKept(type, { before: values, after: patched }, quirks)
 	return sameValue(limited, values) ? values : limited

@@ -1,9 +1,10 @@
 import { kindOfId } from '../../scim/id.ts'
 import { builtInTypes, type TypeName, typeNames } from '../../scim/resource-type.ts'
-import { type RefusalCount, refusalsSince } from '../refusals.ts'
+import { uniqueRows } from '../query/unique-rows.ts'
+import { type RefusalCount, refusalsAbout, refusalsSince, subjectOf } from '../refusals.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf } from '../rows/entity.ts'
-import { indexesOf, indexKey } from '../rows/indexes.ts'
+import { indexesOf } from '../rows/indexes.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Table } from '../table/tables.ts'
 import { type DirectoryOptions, directoryOf } from '../table-store.ts'
@@ -19,6 +20,8 @@ export type Ledger = {
 	/** The resources that an id, a userName or a displayName may mean: those that are there, or else those that were. */
 	find(text: string): Promise<readonly LedgerSubject[]>
 	history(subject: LedgerSubject): Promise<ResourceHistory>
+	/** Refusals about a name that a request had. */
+	refusalsAbout(name: string): Promise<readonly RefusalCount[]>
 	/** Refusals that are not older than `since`, in milliseconds since 1970. */
 	refusalsSince(since: number): AsyncGenerator<readonly RefusalCount[]>
 	/** When the last change was made: RFC 3339; undefined if none is kept. */
@@ -32,6 +35,7 @@ export function openLedger(options: DirectoryOptions): Ledger {
 	return {
 		find: (text) => find(directory, text),
 		history: (subject) => historyOf(directory, subject),
+		refusalsAbout: (name) => refusalsAbout(directory.table, subjectOf({ name })),
 		refusalsSince: (since) => refusalsSince(directory.table, since),
 		lastWrite: () => lastWrite(directory),
 		erase: (userId) => eraseUser(directory, userId),
@@ -41,15 +45,15 @@ export function openLedger(options: DirectoryOptions): Ledger {
 async function find(directory: Directory, text: string): Promise<readonly LedgerSubject[]> {
 	const kind = kindOfId(text)
 	if (kind === 'User' || kind === 'Group') return [{ id: text, type: kind }]
-	const now = await inParallel(typeNames, (type) => subjectNamed(directory.table, type, text))
-	const found = now.filter((subject) => subject !== undefined)
+	const now = await inParallel(typeNames, (type) => subjectsNamed(directory.table, type, text))
+	const found = now.flat()
 	return found.length > 0 ? found : resourcesNamed(directory, namePart(text))
 }
 
-async function subjectNamed(table: Table, type: TypeName, name: string): Promise<LedgerSubject | undefined> {
+async function subjectsNamed(table: Table, type: TypeName, name: string): Promise<readonly LedgerSubject[]> {
 	const index = indexesOf(builtInTypes[type]).find(({ unique }) => unique)
-	const row = index && (await table.get(indexKey(index, name, '')))
-	return row && { id: idOf(row), type }
+	const rows = index === undefined ? [] : await uniqueRows(table, index, name)
+	return rows.map((row) => ({ id: idOf(row), type }))
 }
 
 async function lastWrite(directory: Directory): Promise<string | undefined> {

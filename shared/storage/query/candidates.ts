@@ -5,15 +5,17 @@ import { linkedTo } from '../membership/linked.ts'
 import { type GroupHeadings, groupHeadings } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
-import { indexedValue, indexKey } from '../rows/indexes.ts'
+import { lookupKeys } from '../rows/indexes.ts'
 import { groupRow, resourceKey, userRow } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Range, Row, Table } from '../table/tables.ts'
 import type { DecidingLinks } from './deciding-links.ts'
+import { mergedById } from './merged-by-id.ts'
 import type { SizedResource } from './order.ts'
 import { type LinkOwner, type Links, withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
+import { uniqueRows } from './unique-rows.ts'
 
 /** `pendingChange` is a column of a group's row, `size` the length of the JSON in the row. */
 type RowResource = StoredResource & { readonly pendingChange?: string; readonly size: number }
@@ -126,16 +128,32 @@ function batchesOf(type: ResourceType, rows: readonly Row[]): readonly (readonly
 	return batches
 }
 
+/**
+ * A row may move from one spelling of the value to another between two of the reads. So several spellings are read once
+ * more if no row was found.
+ */
 async function* indexRows(
 	table: Table,
 	{ index, value }: SourceOf<'index'>,
 	start: string,
 ): AsyncGenerator<readonly Row[]> {
-	const prefix = `${index.prefix}${indexedValue(index, value)}|`
-	if (index.own?.isUnique) return yield* ownRows(table.pages(within(prefix)), start)
-	if (!index.unique) return yield* table.pages(rangeAfter(prefix, start))
-	const row = await table.get(indexKey(index, value, ''))
-	if (row !== undefined) yield [row]
+	if (index.unique) {
+		const rows = await uniqueRows(table, index, value)
+		if (rows.length > 0) yield rows
+		return
+	}
+	const keys = lookupKeys(index, value)
+	if (index.own?.isUnique) {
+		for (const key of keys) yield* ownRows(table.pages(within(key)), start)
+		return
+	}
+	let found = 0
+	for (let pass = 1; found === 0 && pass <= Math.min(keys.length, 2); pass++) {
+		for await (const rows of mergedById(keys.map((key) => table.pages(rangeAfter(key, start))))) {
+			found += rows.length
+			yield rows
+		}
+	}
 }
 
 /** The copies of a unique index that follow an id. A value that several users have has a row that is no copy, too. */
@@ -143,12 +161,17 @@ async function* ownRows(pages: AsyncGenerator<readonly Row[]>, start = ''): Asyn
 	for await (const rows of pages) yield rows.filter((row) => userRow.id.isIn(row) && idOf(row) > start)
 }
 
-/** Each resource once, although several of its values may have the prefix. */
-async function* prefixRows(table: Table, { index, prefix }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
+/**
+ * Each resource once, although several of its values may have the prefix. The spelling of format 2 is read last, because
+ * rows move to it.
+ */
+async function* prefixRows(table: Table, { index, prefixes }: SourceOf<'prefix'>): AsyncGenerator<readonly Row[]> {
 	const ids = new Set<string>()
-	const pages = table.pages(within(`${index.prefix}${prefix}`))
-	for await (const rows of index.own?.isUnique ? ownRows(pages) : pages) {
-		yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
+	for (const prefix of prefixes.toReversed()) {
+		const pages = table.pages(within(`${index.prefix}${prefix}`))
+		for await (const rows of index.own?.isUnique ? ownRows(pages) : pages) {
+			yield rows.filter((row) => ids.size < ids.add(idOf(row)).size)
+		}
 	}
 }
 

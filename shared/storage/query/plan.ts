@@ -9,8 +9,8 @@ import {
 	resolveAttribute,
 } from '../../scim/resource-type.ts'
 import { isUnassigned } from '../../scim/value.ts'
-import { columnFor, columnValue } from '../rows/columns.ts'
-import { type Index, indexedValue, indexesOf, usableIndexesOf } from '../rows/indexes.ts'
+import { columnConditions, columnFor } from '../rows/columns.ts'
+import { type Index, indexedValues, indexesOf, usableIndexesOf } from '../rows/indexes.ts'
 import { isPrefixKept } from '../rows/keys.ts'
 import { userRow } from '../rows/schema.ts'
 import type { Condition } from '../table/tables.ts'
@@ -44,8 +44,8 @@ export type Source = { readonly kind: 'all' } | { readonly kind: 'byUserName'; r
 export type CandidateSource =
 	| { readonly kind: 'id'; readonly id: string }
 	| { readonly kind: 'index'; readonly index: Index; readonly value: string }
-	/** `prefix` is encoded as in the index. */
-	| { readonly kind: 'prefix'; readonly index: Index; readonly prefix: string }
+	/** `prefixes` are the spellings of one prefix, encoded as in the index. */
+	| { readonly kind: 'prefix'; readonly index: Index; readonly prefixes: readonly string[] }
 	/** The users of a group, or the groups of a user. If every candidate is a match, only the page is read. */
 	| { readonly kind: 'links'; readonly id: string; readonly reads: 'all' | 'page' }
 	/** All resources, without those that the table service leaves out because of the conditions. */
@@ -120,7 +120,7 @@ function candidateSource(type: ResourceType, filter: Filter, sort: Sort | undefi
 		equalities.filter((each) => isWhole(each) && isEqual(each.attribute)).map(({ value }) => value)
 	const conditions = terms.flatMap((term) => conditionsOf(type, term))
 	// New resources are few, so that a scan by time finds them sooner than a prefix that many resources share.
-	const isSince = conditions.some(({ operator }) => operator === 'ge')
+	const isSince = conditions.some(({ path }) => timeColumns[path] !== undefined)
 	// The ids of a group's members are certain. Those of a user's groups are not: a change of the group may be pending.
 	const reads = type.name === 'User' && sort === undefined && namedLink(type, filter) !== undefined ? 'page' : 'all'
 	const sources: readonly CandidateSource[] = [
@@ -186,8 +186,8 @@ function prefixSource(type: ResourceType, term: Filter): readonly SourceOf<'pref
 	return equality(type, term.path, term.value).flatMap((each) =>
 		usableIndexesOf(type)
 			.filter((index) => isIndexed(index, each) && index.own?.type !== 'integer')
-			.map((index) => ({ kind: 'prefix', index, prefix: indexedValue(index, each.value) }) as const)
-			.filter(({ prefix }) => isPrefixKept(prefix)),
+			.map((index) => ({ kind: 'prefix', index, prefixes: indexedValues(index, each.value) }) as const)
+			.filter(({ prefixes }) => prefixes.every(isPrefixKept)),
 	)
 }
 
@@ -211,11 +211,10 @@ function conditionsOf(type: ResourceType, term: Filter): readonly ScanCondition[
 		return [{ path, property: timeColumn, operator: 'ge', value: new Date(time).toISOString() }]
 	}
 	const column = columnFor(type, resolved)
-	const value = column && columnValue(column, term.value)
+	if (column === undefined || term.operator !== 'eq') return []
 	// A user stored without `active` counts as active, and has no column that says so.
-	if (value === true && keepsValue(resolved.attribute)) return []
-	if (column === undefined || value === undefined || term.operator !== 'eq') return []
-	return [{ path, property: column.stored, operator: 'eq', value }]
+	if (term.value === true && keepsValue(resolved.attribute)) return []
+	return columnConditions(column, term.value).map((condition) => ({ path, ...condition }))
 }
 
 export const pathOf = ({ attribute, subAttribute }: ResolvedAttribute): string =>

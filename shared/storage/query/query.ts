@@ -1,9 +1,9 @@
 import { type ScimError, tooMany } from '../../scim/error.ts'
 import { comparisonsIn } from '../../scim/filter/ast.ts'
-import { matches } from '../../scim/filter/match.ts'
+import { matches, matchesInTurns } from '../../scim/filter/match.ts'
 import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
-import { yieldingTurns } from '../../turn.ts'
+import { type Yield, yieldingTurns } from '../../turn.ts'
 import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
@@ -234,9 +234,9 @@ async function readCandidates(
 	const isWalk = plan.limit === 'walk'
 	if (isWalk && count === 0) return { kind: 'end' }
 	const limit = plan.limit === 'page' ? pageSize : directory.scanLimit
-	const match = matcher(plan)
 	const comparisons = comparisonsIn(plan.filter) + (plan.sort === undefined ? 0 : 1)
 	const yieldTurn = yieldingTurns()
+	const match = matcher(plan, yieldTurn)
 	let compared = 0
 	let read = 0
 	let last = ''
@@ -254,7 +254,7 @@ async function readCandidates(
 				if (compared + deciding.compared() > maxCompared && read > 0)
 					return isWalk ? { kind: 'pause', id: last } : { kind: 'tooMuchText' }
 				await yieldTurn()
-				const entry = match(candidate)
+				const entry = await match(candidate)
 				if (entry !== undefined) collected.add(entry)
 				last = candidate.id
 				read++
@@ -273,13 +273,28 @@ function tooManyCandidates({ scanLimit }: Directory, { type, filter, source }: C
 	)
 }
 
+/** Characters beyond which a comparison with the filter lets other requests have their turn. */
+const longComparison = 2 ** 20
+
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
-function matcher({ type, filter, sort }: CandidatePlan): (candidate: Candidate) => ResultEntry | undefined {
+function matcher(
+	{ type, filter, sort }: CandidatePlan,
+	yieldTurn: Yield,
+): (candidate: Candidate) => Promise<ResultEntry | undefined> {
 	const keyOf = sort === undefined ? () => '' : sortKey(type, sort)
-	return (candidate) => {
+	const comparisons = comparisonsIn(filter)
+	return async (candidate) => {
 		if (!('attributes' in candidate)) return { key: '', id: candidate.id }
-		if (filter !== undefined && !matches(filter, viewOf(type, candidate), type)) return undefined
 		const { members, groups, pendingChange, size, ...resource } = candidate
+		if (filter !== undefined) {
+			const view = viewOf(type, candidate)
+			const isMatch =
+				size * comparisons > longComparison
+					? await matchesInTurns(filter, view, { type, yieldTurn })
+					: matches(filter, view, type)
+			if (!isMatch) return undefined
+			await yieldTurn()
+		}
 		return { key: keyOf(resource), id: resource.id, sized: { resource, size } }
 	}
 }

@@ -5,13 +5,16 @@ import { commitWithMembers, largeOf, type MembersPart } from '../membership/larg
 import { requireStorable, withChange } from '../membership/operations.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { rowsOf } from '../rows/entity.ts'
+import { indexKeysOf, rowsOf } from '../rows/entity.ts'
+import { type Folding, foldingOf } from '../rows/folding.ts'
+import { noEntries } from '../rows/own-indexes.ts'
 import { existenceRow, groupRow, kindOfKey, letterOf } from '../rows/schema.ts'
 import { insert, type Operation } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { failedOperation } from '../transaction/commit.ts'
 import { settleSharedValue, sharedValueIn } from './own-index.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
+import { guardSpellings } from './spellings.ts'
 
 export type Draft = {
 	readonly id?: ResourceId
@@ -27,13 +30,23 @@ export async function create(directory: Directory, type: ResourceType, draft: Dr
 	return created
 }
 
-/** Undefined if another process has stopped the preparation of the members, or if a value has just become free. */
+/**
+ * Undefined if another process has stopped the preparation of the members, or has stored the same unique value; or if a
+ * value has just become free.
+ */
 async function createOnce(
 	directory: Directory,
 	type: ResourceType,
 	{ id, attributes, members }: Draft & { readonly id: ResourceId },
 ): Promise<StoredResource | undefined> {
 	const added = { add: members ?? [], remove: [] }
+	const folding = foldingOf(directory.writtenFormat)
+	const draft = { id, attributes }
+	const guards = await guardSpellings(directory.table, {
+		type,
+		resource: draft,
+		keys: indexKeysOf(type, draft, { folding, entries: noEntries }),
+	})
 	const commitment = await commitWithMembers(
 		directory,
 		{ id, group: type.name === 'Group' ? 'new' : undefined, members: added },
@@ -43,7 +56,8 @@ async function createOnce(
 			const { large } = part
 			const firstMembers = large === undefined ? added.add.map(({ value }) => value) : []
 			const entry = { kind: 'create', type, id, firstMembers, ...largeOf(large) } as const
-			return { operation, entry, operations: creationOf(type, resource, part), resource }
+			const operations = [...creationOf(type, resource, { ...part, folding }), ...guards]
+			return { operation, entry, operations, resource }
 		},
 	)
 	if (typeof commitment === 'string') return undefined
@@ -51,6 +65,7 @@ async function createOnce(
 	const { resource, operations } = change
 	if (outcome.kind === 'done') return members === undefined ? resource : { ...resource, members: withChange([], added) }
 	const failed = failedOperation(outcome, operations)
+	if (kindOfKey(failed.key) === 'spellings') return undefined
 	const refusal = refusalOf(outcome, failed, { type, resource })
 	if (refusal === undefined) throw new Fault(`creating met ${outcome.kind} at a row ${kindOfKey(failed.key)}`)
 	if (refusal.scimType !== 'uniqueness') throw refusal
@@ -63,9 +78,9 @@ async function createOnce(
 function creationOf(
 	type: ResourceType,
 	resource: StoredResource,
-	{ large, operations }: MembersPart,
+	{ large, operations, folding }: MembersPart & { readonly folding: Folding },
 ): readonly Operation[] {
-	const { key, properties, index } = rowsOf(type, resource)
+	const { key, properties, index } = rowsOf(type, resource, { folding })
 	const pending = groupRow.properties({ pendingChange: large?.operation, latestChange: large?.operation })
 	return [
 		insert(key, { ...properties, ...pending }),

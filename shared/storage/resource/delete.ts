@@ -11,7 +11,7 @@ import { removeOperations } from '../membership/operations.ts'
 import { abandon } from '../membership/prepare.ts'
 import { countBy, foldNowAndThen } from '../rows/counts.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
-import { indexKeysOf, resourceOf } from '../rows/entity.ts'
+import { foldingIn, indexKeysOf, resourceOf } from '../rows/entity.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
 import { noEntries } from '../rows/own-indexes.ts'
 import {
@@ -91,7 +91,9 @@ async function deleteUser(
 		const own = [
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
-			...indexKeysOf(type, resource, userRow.entries.of(row)).map((key) => remove(key)),
+			...indexKeysOf(type, resource, { folding: foldingIn(row), entries: userRow.entries.of(row) }).map((key) =>
+				remove(key),
+			),
 		]
 		const gone = { before: wholeOf(resource), identity: identityOf(type, resource), replaced: resource.version }
 		if (4 * groupIds.length <= maxOperations(directory) - own.length - 1) {
@@ -260,7 +262,7 @@ async function deleteGroup(
 				remove(row.RowKey, etagOf(row)),
 				remove(existenceRow.key(id)),
 				remove(membersUnlockedRow.key(id)),
-				...indexKeysOf(type, resource, noEntries).map((key) => remove(key)),
+				...indexKeysOf(type, resource, { folding: foldingIn(row), entries: noEntries }).map((key) => remove(key)),
 				countBy(type, { operation, id, difference: -1 }),
 				insert(deletedGroupRow.key(id), deletedGroupRow.properties({ operation: kept })),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.

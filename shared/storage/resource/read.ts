@@ -5,7 +5,8 @@ import type { VersionCondition } from '../../scim/version.ts'
 import { groupHeadings, groupsOf } from '../membership/links.ts'
 import { mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
-import { resourceOf } from '../rows/entity.ts'
+import { foldingIn, resourceOf } from '../rows/entity.ts'
+import type { Folding } from '../rows/folding.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
 import { type IndexEntries, noEntries } from '../rows/own-indexes.ts'
 import { groupRow, userRow } from '../rows/schema.ts'
@@ -38,6 +39,8 @@ export async function read(
 export type ResourceState = {
 	readonly resource: StoredResource
 	readonly etag: string
+	/** The folding of the keys and columns that the resource has now. */
+	readonly folding: Folding
 	/** Of a user. */
 	readonly entries: IndexEntries
 	/** The operation that last wrote the row whole. */
@@ -65,6 +68,7 @@ export async function readForChange(
 	return {
 		resource: { ...resourceOf(row), ...(groups && { groups }) },
 		etag: etagOf(row),
+		folding: foldingIn(row),
 		entries: userRow.entries.of(row),
 		replaced: userRow.version.of(row),
 	}
@@ -78,6 +82,7 @@ async function readGroupForChange(table: Table, id: string, include: Include): P
 	return {
 		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
+		folding: foldingIn(row),
 		entries: noEntries,
 		replaced: groupRow.attributesVersion.of(row),
 		group: { hasPendingChange: hasPendingChange(row), latestChange: latestChangeOf(row) },

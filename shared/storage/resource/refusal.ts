@@ -4,7 +4,7 @@ import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { touchedUser, unknownMember } from '../membership/operations.ts'
 import { idOf } from '../rows/entity.ts'
-import { indexesOf, valuesOf } from '../rows/indexes.ts'
+import { type Index, indexesOf, valuesOf } from '../rows/indexes.ts'
 import { ownPrefix, ownValue } from '../rows/own-indexes.ts'
 import { userRow } from '../rows/schema.ts'
 import type { Operation } from '../table/batch.ts'
@@ -17,17 +17,21 @@ export function refusalOf(
 	operation: Operation,
 	{ type, resource }: { readonly type: ResourceType; readonly resource: StoredResource },
 ): ScimError | undefined {
-	if (kind === 'exists') return takenValue(operation, type, resource)
+	if (kind === 'exists') return takenValueOf(operation, type, resource)
 	const member = kind === 'missing' ? touchedUser(operation) : undefined
 	return member === undefined ? undefined : unknownMember(member)
 }
 
-function takenValue({ key }: Operation, type: ResourceType, { attributes }: StoredResource): ScimError | undefined {
+function takenValueOf({ key }: Operation, type: ResourceType, { attributes }: StoredResource): ScimError | undefined {
 	const index = indexesOf(type).find(({ unique, prefix }) => unique && key.startsWith(prefix))
 	if (index === undefined) return takenOwnValue(key, type, attributes)
-	const [value] = valuesOf(index, attributes)
-	return uniqueness(`${index.attribute.name} ${JSON.stringify(value)} is already taken`)
+	const [value = ''] = valuesOf(index, attributes)
+	return takenValue(index, value)
 }
+
+/** The refusal of a value of a unique index that another resource has. */
+export const takenValue = ({ attribute }: Index, value: string): ScimError =>
+	uniqueness(`${attribute.name} ${JSON.stringify(value)} is already taken`)
 
 function takenOwnValue(
 	key: string,

@@ -19,6 +19,9 @@ import {
 import { beforeValues } from '../rows/before-values.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { indexKeysOf, rowsOf } from '../rows/entity.ts'
+import { type Folding, foldingOf } from '../rows/folding.ts'
+import { indexedValues, indexesOf, valuesOf } from '../rows/indexes.ts'
+import { noEntries } from '../rows/own-indexes.ts'
 import { groupRow } from '../rows/schema.ts'
 import { insert, type Operation, remove, replace, upsert } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
@@ -26,11 +29,12 @@ import { failedOperation } from '../transaction/commit.ts'
 import { settleSharedValue, sharedValueIn } from './own-index.ts'
 import { type Include, type ResourceState, readForChange } from './read.ts'
 import { naming, ownerIn, refusalOf } from './refusal.ts'
+import { guardSpellings } from './spellings.ts'
 
 export type UpdateOptions = {
 	readonly include?: Include
 	readonly condition?: VersionCondition
-	readonly revise: (current: StoredResource) => Revision | undefined
+	readonly revise: (current: StoredResource) => Revision | undefined | Promise<Revision | undefined>
 }
 
 /** All new attributes; of the members only what changes. */
@@ -77,7 +81,7 @@ async function tryUpdate(
 		return 'retry'
 	}
 	if (condition !== undefined && !condition(resource.version)) return 'stale'
-	const revision = revise(resource)
+	const revision = await revise(resource)
 	if (revision === undefined) return resource
 	const { attributes, membership = noChange } = revision
 	requireStorable(membership.add)
@@ -98,6 +102,11 @@ async function store(
 	const { id } = state.resource
 	const names = changedNames(state.resource.attributes, attributes)
 	const isTogether = names.length > 0 && !isEmpty(members)
+	const folding = foldingAfter(directory, type, state, attributes)
+	const keysBefore = indexKeysOf(type, state.resource, { folding: state.folding, entries: noEntries })
+	const keysAfter = indexKeysOf(type, { id, attributes }, { folding, entries: noEntries })
+	const keys = keysAfter.filter((key) => !keysBefore.includes(key))
+	const guards = await guardSpellings(directory.table, { type, resource: { id, attributes }, keys })
 	const commitment = await commitWithMembers(
 		directory,
 		{
@@ -112,7 +121,8 @@ async function store(
 			const changed = [...names, ...(part.large === undefined ? changedMembers(members) : ['members'])]
 			const before = directory.history === 'full' ? beforeValues(state.resource.attributes, attributes) : {}
 			const entry = { kind: 'update', type, id, changed, before, ...largeOf(part.large) } as const
-			return { operation, entry, operations: replacementOf(type, state, resource, { ...part, isTogether }), resource }
+			const replacement = replacementOf(type, state, resource, { ...part, isTogether, folding })
+			return { operation, entry, operations: [...replacement, ...guards], resource }
 		},
 	)
 	if (commitment === 'unchanged') return state.resource
@@ -136,17 +146,37 @@ async function store(
 	throw naming(owner, type, refusal)
 }
 
+/**
+ * The folding of a resource's rows after a change. All of them have the same one. A resource keeps it unless a unique value
+ * changes: another resource may have the same value since format 2, and must not get into the way of other changes.
+ */
+function foldingAfter(
+	{ writtenFormat }: Directory,
+	type: ResourceType,
+	{ resource, folding }: ResourceState,
+	attributes: AttributeValues,
+): Folding {
+	const uniqueIn = (values: AttributeValues) =>
+		indexesOf(type)
+			.filter(({ unique }) => unique)
+			.map((index) => valuesOf(index, values).map((value) => indexedValues(index, value)[0]))
+	return isDeepStrictEqual(uniqueIn(resource.attributes), uniqueIn(attributes)) ? folding : foldingOf(writtenFormat)
+}
+
 /** `isTogether` if attributes and members change in one request. */
-type ReplacementPart = MembersPart & { readonly isTogether: boolean }
+type ReplacementPart = MembersPart & { readonly isTogether: boolean; readonly folding: Folding }
 
 function replacementOf(
 	type: ResourceType,
-	{ resource: before, etag, entries, group }: ResourceState,
+	{ resource: before, etag, folding, entries, group }: ResourceState,
 	resource: StoredResource,
 	part: ReplacementPart,
 ): readonly Operation[] {
-	const { key, properties, index } = rowsOf(type, resource, { attributes: before.attributes, entries })
-	const keysBefore = new Set(indexKeysOf(type, before, entries))
+	const { key, properties, index } = rowsOf(type, resource, {
+		folding: part.folding,
+		before: { attributes: before.attributes, entries },
+	})
+	const keysBefore = new Set(indexKeysOf(type, before, { folding, entries }))
 	const keys = [...index.keys()]
 	const moved = [
 		...[...keysBefore].filter((indexKey) => !index.has(indexKey)).map((indexKey) => remove(indexKey)),

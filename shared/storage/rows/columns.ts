@@ -10,7 +10,9 @@ import {
 } from '../../scim/resource-type.ts'
 import { urn } from '../../scim/urn.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
-import { encode } from './keys.ts'
+import type { Condition } from '../table/tables.ts'
+import { boundsOf, type Folding, hasSpellings } from './folding.ts'
+import { encode, isCut } from './keys.ts'
 
 /**
  * A property that a user's row has beside its JSON, for an attribute without an index. The table service itself leaves
@@ -46,24 +48,41 @@ export const columnFor = (
 ): SearchColumn | undefined =>
 	columnsOf(type).find((each) => each.attribute === attribute && each.subAttribute === subAttribute)
 
-/** A value as its column holds it: equal for strings that the attribute takes for equal. Undefined if no row can hold it. */
-export function columnValue(
+/** A value as its column holds it. Undefined if no row can hold it. */
+function columnValue(
 	{ attribute, subAttribute = attribute }: SearchColumn,
 	value: CompareValue | undefined,
+	folding: Folding,
 ): string | boolean | undefined {
 	if (isUnassigned(value)) return undefined
 	if (subAttribute.type === 'boolean') return typeof value === 'boolean' ? value : undefined
-	return encode(subAttribute.caseExact ? keepCase(String(value)) : foldCase(String(value)))
+	return encode(subAttribute.caseExact ? keepCase(String(value)) : folding(String(value)))
+}
+
+/** What the column must be if the attribute is equal to a value. Empty if the column cannot tell. */
+export function columnConditions(column: SearchColumn, value: CompareValue): readonly Condition[] {
+	const { stored: property, attribute, subAttribute = attribute } = column
+	const folded = columnValue(column, value, foldCase)
+	if (folded === undefined) return []
+	const text = subAttribute.caseExact || typeof folded === 'boolean' ? '' : foldCase(String(value))
+	if (!hasSpellings(text)) return [{ property, operator: 'eq', value: folded }]
+	const [first, last] = boundsOf(text).map(encode)
+	if (first === undefined || last === undefined || isCut(last)) return []
+	return [
+		{ property, operator: 'ge', value: first },
+		{ property, operator: 'le', value: last },
+	]
 }
 
 /** The columns of a resource's row. */
 export function columnProperties(
 	type: ResourceType,
 	attributes: AttributeValues,
+	folding: Folding,
 ): Readonly<Record<string, string | boolean>> {
 	const properties: Record<string, string | boolean> = {}
 	for (const each of columnsOf(type)) {
-		const value = columnValue(each, valueIn(attributes, each))
+		const value = columnValue(each, valueIn(attributes, each), folding)
 		if (value !== undefined) properties[each.stored] = value
 	}
 	return properties

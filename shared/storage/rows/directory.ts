@@ -49,6 +49,8 @@ export type EpochMemory = {
 export type Directory = {
 	readonly table: Table
 	readonly pause: Pause
+	/** The format in which rows are written. */
+	readonly writtenFormat: number
 	readonly ids: IdGenerator
 	/** Milliseconds since 1970. */
 	readonly now: () => number

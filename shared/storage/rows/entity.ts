@@ -1,12 +1,14 @@
+import { isDeepStrictEqual } from 'node:util'
 import { invalidValue, payloadTooLarge } from '../../scim/error.ts'
 import type { AttributeValues, ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
 import { columnProperties } from './columns.ts'
+import { type Folding, foldCaseOfFormat1, foldingOf } from './folding.ts'
 import { groupReferenceRow, type Index, indexesOf, indexKey, userCopyRow, valuesOf } from './indexes.ts'
 import { hasJson, isLong, maxJsonBytes, parseStored } from './json-text.ts'
-import { type EntriesBefore, entriesOf, entryKeys, type IndexEntries } from './own-indexes.ts'
+import { type EntriesBefore, entriesOf, entryKeys, type IndexEntries, noEntries } from './own-indexes.ts'
 import { groupRow, resourceKey, userRow } from './schema.ts'
 
 /** The rows that hold what a resource is: its own, and those of the indexes by their keys. */
@@ -16,24 +18,50 @@ export type ResourceRows = {
 	readonly index: ReadonlyMap<string, Properties>
 }
 
+export type RowOptions = {
+	readonly folding: Folding
+	/** What the resource has now: one that is over the limit already may stay so. */
+	readonly before?: EntriesBefore
+}
+
 /**
  * A user's index rows hold the whole user, so that a match is one read. A group's index rows hold its id alone, since
  * every change of a member moves the group's version.
  *
- * @param before what the resource has now: one that is over the limit already may stay so
  * @throws ScimError 413 for a resource too large, 400 `invalidValue` for too many e-mail addresses
  */
-export function rowsOf(type: ResourceType, resource: StoredResource, before?: EntriesBefore): ResourceRows {
+export function rowsOf(type: ResourceType, resource: StoredResource, { folding, before }: RowOptions): ResourceRows {
 	const json = JSON.stringify(resource.attributes)
 	requireSize(json, before?.attributes)
 	const entries = entriesOf(type, resource, before)
 	const { properties, copy } = type.name === 'Group' ? groupProperties(resource, json) : userProperties(resource, json)
 	return {
 		key: resourceKey(type, resource.id),
-		properties: { ...properties, ...columnProperties(type, resource.attributes), ...userRow.properties({ entries }) },
-		index: new Map(indexKeysOf(type, resource, entries).map((key) => [key, copy])),
+		properties: { ...properties, ...foldedProperties(type, resource, folding), ...userRow.properties({ entries }) },
+		index: new Map(indexKeysOf(type, resource, { folding, entries }).map((key) => [key, copy])),
 	}
 }
+
+/** The properties of a resource's own row that depend on the folding. */
+export function foldedProperties(type: ResourceType, resource: StoredResource, folding: Folding): Properties {
+	const columns = columnProperties(type, resource.attributes, folding)
+	if (folding === foldCaseOfFormat1 || !dependsOnFolding(type, resource)) return columns
+	return { ...columns, ...userRow.properties({ isFoldedAnew: true }) }
+}
+
+/** Whether a key or a column of a resource is another one in format 1 than in format 2. */
+export function dependsOnFolding(type: ResourceType, resource: StoredResource): boolean {
+	const [one, other] = [1, 2]
+		.map(foldingOf)
+		.map((folding) => [
+			...indexKeysOf(type, resource, { folding, entries: noEntries }),
+			...Object.values(columnProperties(type, resource.attributes, folding)),
+		])
+	return !isDeepStrictEqual(one, other)
+}
+
+/** The folding of the keys and columns of a resource. `row` is its own row. */
+export const foldingIn = (row: Row): Folding => foldingOf(userRow.isFoldedAnew.of(row) ? 2 : 1)
 
 type StoredProperties = { readonly properties: Properties; readonly copy: Properties }
 
@@ -69,14 +97,21 @@ function groupProperties({ id, version, created, lastModified }: StoredResource,
 
 const maxEmails = 20
 
-/** The keys of the index rows that lead to a resource with these entries. */
+/** What tells the keys of a resource's index rows, beside its attributes. */
+export type IndexOptions = {
+	/** The folding of the indexes that every tenant has. */
+	readonly folding: Folding
+	readonly entries: IndexEntries
+}
+
+/** The keys of the index rows that lead to a resource. */
 export function indexKeysOf(
 	type: ResourceType,
-	{ id, attributes }: StoredResource,
-	entries: IndexEntries,
+	{ id, attributes }: Pick<StoredResource, 'id' | 'attributes'>,
+	{ folding, entries }: IndexOptions,
 ): readonly string[] {
 	const keysOf = (index: Index): readonly string[] => {
-		const keys = [...new Set(valuesOf(index, attributes).map((value) => indexKey(index, value, id)))]
+		const keys = [...new Set(valuesOf(index, attributes).map((value) => indexKey(index, value, { id, folding })))]
 		// A user and all its index rows, old and new, are changed in one transaction of 100 operations.
 		if (keys.length > maxEmails) {
 			throw invalidValue(`${index.attribute.name}: ${keys.length} different values; the limit is ${maxEmails}`)

@@ -1,5 +1,5 @@
 import type { Attribute } from '../../scim/attribute.ts'
-import { foldCase, keepCase } from '../../scim/fold-case.ts'
+import { keepCase } from '../../scim/fold-case.ts'
 import type { AttributeValues } from '../../scim/resource.ts'
 import {
 	groupType,
@@ -10,6 +10,7 @@ import {
 	userType,
 } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
+import { type Folding, spellingsOf } from './folding.ts'
 import { encode } from './keys.ts'
 import { entryKey, ownIndexedValue, ownPrefix } from './own-indexes.ts'
 import { flag, rowKind } from './row-kind.ts'
@@ -98,16 +99,25 @@ function usableOwnIndex(type: ResourceType, own: OwnIndex): Index | undefined {
 /** The attribute whose strings are indexed: `value` of a complex one. */
 const indexedAttribute = ({ attribute }: Index): Attribute => attribute.subAttributes.get('value') ?? attribute
 
-/** A string as the index holds it: equal for strings that the attribute takes for equal. */
-export function indexedValue(index: Index, value: string): string {
-	// No user has a value that an index cannot hold: nothing follows the empty text.
-	if (index.own !== undefined) return ownIndexedValue(index.own, value) ?? ''
-	return encode(indexedAttribute(index).caseExact ? keepCase(value) : foldCase(value))
+/** The row that leads from a value of a resource to the resource, in an index that every tenant has. */
+export function indexKey(index: Index, value: string, { id, folding }: { id: string; folding: Folding }): string {
+	const encoded = encode(indexedAttribute(index).caseExact ? keepCase(value) : folding(value))
+	return index.unique ? `${index.prefix}${encoded}` : `${index.prefix}${encoded}|${id}`
 }
 
-/** The row that leads from a value of a resource to the resource. */
-export const indexKey = (index: Index, value: string, id: string): string =>
-	index.unique ? `${index.prefix}${indexedValue(index, value)}` : `${index.prefix}${indexedValue(index, value)}|${id}`
+/**
+ * The encodings that a string may have in the index, and those that equal strings may have, as the attribute takes them:
+ * that of format 2 first. An index of the tenant's own has that one alone.
+ */
+export function indexedValues(index: Index, value: string): readonly string[] {
+	// No user has a value that an index cannot hold: nothing follows the empty text.
+	if (index.own !== undefined) return [ownIndexedValue(index.own, value) ?? '']
+	return (indexedAttribute(index).caseExact ? [keepCase(value)] : spellingsOf(value)).map(encode)
+}
+
+/** The keys that lead to what has a string in a unique index, or that those keys begin with in another one. */
+export const lookupKeys = (index: Index, value: string): readonly string[] =>
+	indexedValues(index, value).map((encoded) => `${index.prefix}${encoded}${index.unique ? '' : '|'}`)
 
 /** The strings of a resource that an index holds, as the client sent them. */
 export function valuesOf(index: Index, attributes: AttributeValues): readonly string[] {

@@ -74,14 +74,14 @@ function chunksOf(bytes: Buffer, prefix: string): Readonly<Record<string, Buffer
 	return chunks
 }
 
-// A scan may unpack a gigabyte. Memory that is used again needs no collection of garbage.
-const packed = Buffer.alloc(maxCompressedSize + chunkSize)
-
 const jsonOf = (row: Row): string => (row.b0 === undefined ? textIn(row, 'j') : unpacked(row, 'b'))
+
+/** A scan may unpack a gigabyte. Memory that is used again needs no collection of garbage. A row has at most 1 MiB. */
+const packed = Buffer.alloc(2 ** 20)
 
 function unpacked(row: Row, prefix: string): string {
 	let length = 0
-	for (let index = 0; row[`${prefix}${index}`] !== undefined; index++) {
+	for (let index = 0; typeof row[`${prefix}${index}`] === 'string'; index++) {
 		length += packed.write(textIn(row, `${prefix}${index}`), length, 'base64')
 	}
 	const options = { maxOutputLength: maxUnpackedBytes, chunkSize: maxJsonBytes }

@@ -23,6 +23,9 @@ export function encode(text: string): string {
 /** A slice of a string keeps all of the string in memory. A copy does not. */
 const copyOf = (ascii: string): string => Buffer.from(ascii, 'latin1').toString('latin1')
 
+/** Whether an encoding is cut, and ends with a digest. */
+export const isCut = (encoded: string): boolean => encoded.includes('=')
+
 /** Whether the encodings of all texts that begin with a text begin with this encoding of it. */
 export const isPrefixKept = (encoded: string): boolean => encoded.length <= kept
 

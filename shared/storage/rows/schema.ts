@@ -15,6 +15,7 @@ const content = {
 	created: text('cr', 'when the resource was created: RFC 3339, UTC'),
 	lastModified: text('lm', 'when the resource was last changed: RFC 3339, UTC'),
 	attributes: jsonText('the attributes of the resource as JSON, without `id`, `meta`, `members` and `groups`'),
+	isFoldedAnew: flag('nf', 'keys and columns are folded as in format 2; only if format 1 folds a value in another way'),
 }
 
 const entryProperty = (slot: number): string => `o${slot}`
@@ -320,11 +321,33 @@ export const countDifferenceRow = rowKind({
 	},
 })
 
+/** One row for many values, so that no row is left of a name that was deleted. */
+export const spellingsRow = rowKind({
+	parts: ['index', 'digits'],
+	key: (index, digits) => `s|${index}|${digits}`,
+	meaning:
+		'Changes with each insert of a row of a unique index whose value format 1 may spell in several ways. Its key has two digits of a digest of the value.',
+	columns: {},
+})
+
 export const clientRow = rowKind({
 	parts: ['client'],
 	key: (client) => `o|c|${client}`,
 	meaning: 'What may get access tokens for the tenant, or may read with a token of Entra.',
 	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
+})
+
+export const administrationRow = rowKind({
+	parts: ['operation'],
+	key: (operation) => `o|a|${operation}`,
+	meaning: 'What an administrator has done with a command. It names no person of the directory.',
+	columns: {
+		time: text('at', 'when the command began: RFC 3339, UTC'),
+		command: text('cmd', 'the words of the command'),
+		administrator: text('oid', "the administrator's object id in Entra; empty on a laptop"),
+		name: text('who', "the administrator's name in Entra, or the user of the laptop"),
+		outcome: text('end', '`begun`, `done` or `failed`; `begun` stays if the command is interrupted'),
+	},
 })
 
 export const lastUseRow = rowKind({
@@ -374,6 +397,7 @@ export type KeyKind =
 	| 'epochEnd'
 	| 'count'
 	| 'index'
+	| 'spellings'
 	| 'credential'
 	| 'undeclared'
 	| JobKind
@@ -393,6 +417,7 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	e: 'epoch',
 	z: 'epochEnd',
 	n: 'count',
+	s: 'spellings',
 	x: 'index',
 	y: 'index',
 	o: 'credential',

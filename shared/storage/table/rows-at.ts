@@ -7,9 +7,6 @@ const few = 32
 
 const pageSize = 1000
 
-/** Rows that were read one by one and are in memory together, if not all are wanted at once. A row may have a mebibyte. */
-const handedOver = 16
-
 /**
  * The rows of many keys, some of which may be missing.
  *
@@ -26,7 +23,7 @@ export async function rowsAt(table: Table, keys: readonly string[]): Promise<Rea
  * together are read in ranges of up to a thousand rows, whether the rows are wanted or not. If such a page holds few of
  * the keys, some keys are read one by one, and more of them each time.
  *
- * @param most how many keys are read one by one before the next range is tried; then few rows are in memory at once
+ * @param most how many keys are read one by one before the next range is tried
  */
 export async function* rowPagesAt(
 	table: Table,
@@ -46,7 +43,7 @@ export async function* rowPagesAt(
 		}
 		const isDense = left.length - behind.length >= few
 		const some = isDense ? [] : behind.slice(0, Math.min(atOnce, most))
-		for (const part of chunked(some, Number.isFinite(most) ? handedOver : few)) {
+		for (const part of chunked(some, few)) {
 			const rows = await inParallel(part, (key) => table.get(key))
 			yield rows.filter((row) => row !== undefined)
 		}

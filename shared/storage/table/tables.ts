@@ -94,7 +94,7 @@ export type Range = {
 /** A row meets it if the property has the type of the value and compares with the value like this. */
 export type Condition = {
 	readonly property: string
-	readonly operator: 'eq' | 'ge'
+	readonly operator: 'eq' | 'ge' | 'le'
 	readonly value: string | boolean
 }
 

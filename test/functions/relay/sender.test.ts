@@ -377,26 +377,26 @@ test('after repeated failures the relay is not tried for each request, and the c
 test('writes with truncated answers are not repeated, even with more writes than connections', async () => {
 	await lab.agent()
 	const { answer } = lab.origin
-	const writes = () => lab.origin.requests.filter(({ method }) => method === 'POST').length
+	const arrived: string[] = []
 	lab.origin.answer = (incoming, response, body) => {
-		if (writes() > 32) lab.standIn.faults.cutAnswerAt = 0
+		if (incoming.method === 'POST') arrived.push(String(body))
+		if (arrived.length > 32) lab.standIn.faults.cutAnswerAt = 0
 		answer(incoming, response, body)
 	}
 	const send = lab.sender()
 	// The connections are open before the writes, which otherwise wait for all the handshakes.
 	await Promise.all(Array.from({ length: 32 }, () => outcome(send(request()))))
-	const sent = Array.from({ length: 40 }, () => outcome(send(request({ method: 'POST' }))))
-	const codes = (await Promise.all(sent)).map((each) =>
-		'detail' in each ? /\((\w+)\)/.exec(each.detail)?.[1] : 'answered',
-	)
-	const count = (code: string) => codes.filter((each) => each === code).length
-	// On a slow machine, some writes wait until they are given up. They are not sent.
-	const sentOnce = 40 - count('busy') - count('not_confirmed')
-	expect(count('answered') + count('outcome_unknown')).toBe(sentOnce)
-	expect(count('outcome_unknown')).toBeGreaterThan(0)
-	expect(writes()).toBe(sentOnce)
+	const write = (at: number) => outcome(send(request({ method: 'POST', body: Buffer.from(String(at)) })))
+	const outcomes = await Promise.all(Array.from({ length: 40 }, (_, at) => write(at)))
+	const codes = outcomes.map((each) => ('detail' in each ? /\((\w+)\)/.exec(each.detail)?.[1] : 'answered'))
+	expect(codes).toContain('outcome_unknown')
+	expect(arrived.length).toBe(new Set(arrived).size)
+	// On a slow machine, some writes are given up before they are sent.
+	for (const [at, code] of codes.entries())
+		if (code !== 'outcome_unknown')
+			expect([at, code, arrived.includes(String(at))]).toEqual([at, code, code === 'answered'])
 	const posts = lab.standIn.journal.entries.filter(({ event, method }) => event === 'request' && method === 'POST')
-	expect(posts.length).toBe(40 - count('busy'))
+	expect(posts.length).toBeLessThanOrEqual(40)
 })
 
 test('the answer of a busy agent has Retry-After', async () => {

@@ -109,6 +109,12 @@ async function rowsOf(table: Table, more: Pick<Range, 'select' | 'where'> = {}):
 const queryResults = async (table: Table) => ({
 	selected: await rowsOf(table, { select: ['RowKey', 'one'] }),
 	greater: await rowsOf(table, { where: [{ property: 'one', operator: 'ge', value: "K'" }] }),
+	between: await rowsOf(table, {
+		where: [
+			{ property: 'one', operator: 'ge', value: 'K' },
+			{ property: 'one', operator: 'le', value: 'it' },
+		],
+	}),
 	same: await rowsOf(table, { where: [{ property: 'one', operator: 'eq', value: "it's" }] }),
 	true: await rowsOf(table, { where: [{ property: 'two', operator: 'eq', value: true }] }),
 	both: await rowsOf(table, {

@@ -155,7 +155,10 @@ function openApp({ service, clock }: World, around: (send: Send) => Send = (send
 			if (tenant === undefined) throw new Error('it is there')
 			let passed = 0
 			const later = () => clock.time + ahead + passed++
-			return advanceFormat({ tenants, tables, formats, now: later, until: clock.time + ahead + time }, tenant)
+			return advanceFormat(
+				{ tenants, tables, formats, now: later, until: clock.time + ahead + time, report: () => {} },
+				tenant,
+			)
 		},
 	}
 }

@@ -78,7 +78,7 @@ async function newWorld(seed: number) {
 				if (tenant === undefined) throw new Error('it is there')
 				const until = Number.POSITIVE_INFINITY
 				await sweep({ ...opening, tenant, feed: feedOf(tenant.format), until })
-				const work = { tenants, tables, formats: releases[release], now: () => clock.time, until }
+				const work = { tenants, tables, formats: releases[release], now: () => clock.time, until, report: () => {} }
 				await advanceFormat(work, tenant)
 			},
 		}

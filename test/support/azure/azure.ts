@@ -89,12 +89,20 @@ const mismatch = {
 	},
 }
 
+/** The user who is signed in to az. */
+export const administrator = { oid: '77777777-7777-4777-8777-777777777777', upn: 'ada@contoso.example' }
+
 /** An unsigned access token for storage. */
 function storageToken(): string {
 	const now = Math.floor(Date.now() / 1000)
 	const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 	const times = { iat: now, nbf: now - 60, exp: now + 3600 }
-	const claims = { aud: 'https://storage.azure.com', iss: 'https://sts.windows.net/a-directory/', ...times }
+	const claims = {
+		aud: 'https://storage.azure.com',
+		iss: 'https://sts.windows.net/a-directory/',
+		...administrator,
+		...times,
+	}
 	return `${part({ alg: 'RS256', typ: 'JWT' })}.${part(claims)}.c2lnbmF0dXJl`
 }
 

@@ -315,7 +315,8 @@ type Condition = { readonly property: string; readonly operator: string; readonl
 const holds = ({ properties }: Entity, { property, operator, value }: Condition): boolean => {
 	const actual = properties[property]
 	if (actual === undefined || typeof actual !== typeof value) return false
-	return operator === 'eq' ? actual === value : actual >= value
+	if (operator === 'eq') return actual === value
+	return operator === 'ge' ? actual >= value : actual <= value
 }
 
 /**
@@ -328,7 +329,7 @@ function rangeOf(filter: string | null): RangeFilter | undefined {
 	if (filter === null) return undefined
 	const literal = "'((?:[^']|'')*)'"
 	const keys = `PartitionKey eq ${literal} and RowKey ge ${literal} and RowKey lt ${literal}`
-	const condition = ` and (\\w+) (eq|ge) (?:${literal}|(true|false))`
+	const condition = ` and (\\w+) (eq|ge|le) (?:${literal}|(true|false))`
 	const form = new RegExp(`^${keys}((?:${condition.replaceAll(/\((?!\?)/g, '(?:')})*)$`)
 	const [, partitionKey, from, to, conditions = ''] = form.exec(filter) ?? []
 	if (partitionKey === undefined || from === undefined || to === undefined)

@@ -20,7 +20,7 @@ import { simulateTableService } from '../../../support/simulator/table-service.t
  * longer than the index keeps them.
  */
 const short = fc
-	.array(fc.constantFrom('a', 'A', 'e', 'é', 'e\u0301', 'É', '/', '|', '~', "'", ' ', '😀', 'Σ'), {
+	.array(fc.constantFrom('a', 'A', 'e', 'é', 'e\u0301', 'É', '/', '|', '~', "'", ' ', '😀', 'Σ', 'σ'), {
 		minLength: 1,
 		maxLength: 5,
 	})
@@ -65,11 +65,14 @@ describe('a filter with sw or eq', () => {
 				fc.array(attributes, { minLength: 3, maxLength: 8 }),
 				fc.array(fc.tuple(comparison, comparison), { minLength: 4, maxLength: 8 }),
 				async (drafts, pairs) => {
-					const { store } = await newDirectory(simulateTableService())
+					const { store, open } = await newDirectory(simulateTableService())
+					// While a tenant's format changes, there are rows of both formats.
+					const writers = [store, open((send) => send, Date.now, 2)]
 					const users: StoredResource[] = []
 					for (const [index, draft] of drafts.entries()) {
 						const userName = `${draft.displayName}${index}`
-						users.push(await store.create(userType, { attributes: { ...draft, userName } }))
+						const user = await writers[index % 2]?.create(userType, { attributes: { ...draft, userName } })
+						if (user !== undefined) users.push(user)
 					}
 					const written = ({ path, operator, of, length }: (typeof pairs)[number][0]) => {
 						const value = textAt(users[of % users.length], path)

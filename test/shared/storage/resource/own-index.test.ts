@@ -4,6 +4,7 @@ import { parseFilter } from '../../../../shared/scim/filter/parse.ts'
 import type { ResourceId } from '../../../../shared/scim/resource.ts'
 import { groupType, type OwnIndex, type ResourceType, userType } from '../../../../shared/scim/resource-type.ts'
 import { urn } from '../../../../shared/scim/urn.ts'
+import { foldKeys } from '../../../../shared/storage/fold-keys.ts'
 import { clearIndex, fillIndex } from '../../../../shared/storage/resource/own-index.ts'
 import type { ResourceStore } from '../../../../shared/storage/resource-store.ts'
 import { connectTables, type Send } from '../../../../shared/storage/table/tables.ts'
@@ -391,6 +392,74 @@ describe('the worst case', () => {
 			}
 			expect(await requestsFor(groups)).toBe(3)
 			expect(await requestsFor(groups + 1)).toBeGreaterThan(3)
+		},
+	)
+})
+
+/** Folds the keys of a directory as format 2 does. */
+const convert = ({ table }: TestDirectory): Promise<string | undefined> => {
+	const time = { now: () => 0, until: Number.POSITIVE_INFINITY }
+	return foldKeys({ table, pause: () => Promise.resolve(), position: '', ...time, report: () => {} })
+}
+
+describe('a value with a Greek final sigma', () => {
+	test.each([
+		[1, false],
+		[1, true],
+		[2, false],
+		[2, true],
+	])('has one entry, written in format %i and after the conversion (unique: %s)', async (format, isUnique) => {
+		const { directory, table, meter } = await newTest()
+		const index = own({ isUnique })
+		const type = typeWith(index)
+		const store = directory.open((send) => send, Date.now, format)
+		const sent = { displayName: 'ΝΙΚΟΣ', [urn.enterpriseUser]: { employeeNumber: 'ΝΙΚΟΣ' } }
+		const { id } = await store.create(type, { attributes: { userName: 'ΝΙΚΟΣ', ...sent } })
+		const longer = await create(store, type, 'ΝΙΚΟΣΤΡΑΤΟΣ')
+		const expectFound = async () => {
+			for (const name of ['ΝΙΚΟΣ', 'νικοσ', 'νικος']) {
+				const { result, requests } = await meter.measure(() => found(directory.store, type, `${path} eq "${name}"`))
+				expect([result, requests]).toEqual([[id], 1])
+				expect(await found(directory.store, type, `${path} sw "${name}"`)).toEqual([id, longer])
+				if (isUnique) await expect(create(store, type, name)).rejects.toMatchObject({ status: 409 })
+			}
+			expect(await violationsIn(table, undefined, [index])).toEqual([])
+		}
+		await expectFound()
+		await deactivate(store, type, id)
+		await expectFound()
+		expect(await convert(directory)).toBeUndefined()
+		await expectFound()
+		await store.update(type, id, { revise: () => ({ attributes: { userName: 'νίκος', ...sent } }) })
+		await expectFound()
+		expect(await store.delete(type, id)).toBe('deleted')
+		expect(await found(directory.store, type, `${path} sw "νικοσ"`)).toEqual([longer])
+		expect(await violationsIn(table, undefined, [index])).toEqual([])
+	})
+
+	test.each([false, true])(
+		'is entered if the keys are converted between two requests of the fill (unique: %s)',
+		async (isUnique) => {
+			for (let at = 1; ; at++) {
+				const { service, directory, store, table } = await newTest()
+				for (const name of ['ΝΙΚΟΣ', 'ΠΑΥΛΟΣ', 'alice']) {
+					const attributes = { userName: name, [urn.enterpriseUser]: { employeeNumber: 'ΣΟΦΟΣ' } }
+					await store.create(userType, { attributes })
+				}
+				let count = 0
+				const converting = (send: Send): Send => {
+					return async (request) => {
+						if (++count === at) await convert(directory)
+						return send(request)
+					}
+				}
+				const index = own({ isUnique, isComplete: false })
+				const step = await fillIndex(processOn(directory, service, converting), index, always)
+				expect([at, step.position]).toEqual([at, undefined])
+				expect([at, await violationsIn(table, undefined, [index])]).toEqual([at, []])
+				expect(await found(store, typeWith(own({ isUnique })), `${path} eq "σοφος"`)).toHaveLength(3)
+				if (count < at) break
+			}
 		},
 	)
 })

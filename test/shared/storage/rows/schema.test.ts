@@ -79,6 +79,7 @@ describe('the kinds of rows', () => {
 		['o|c|1', 'credential'],
 		['o|u|1', 'credential'],
 		['w|u|1', 'undeclared'],
+		['o|a|1', 'credential'],
 		['r|1|', 'existence'],
 		['r|1|2', 'membership'],
 		['r|1|!2', 'pendingMembership'],

@@ -30,7 +30,7 @@ const linesWith = (pattern: RegExp, files: readonly string[]): readonly string[]
 			.flatMap((line, index) => (pattern.test(line) ? [`${file}:${index + 1} ${line.trim()}`] : [])),
 	)
 
-const key = /['"`][ugmrkcjnxy]\|/
+const key = /['"`][ugmrkcjnfsxy]\|/
 const storedName = /\.(?:pend|mv|lc|lm|cr|chg|rt)\b|(['"`])(?:pend|mv|lc|lm|cr|chg|rt)\1/
 
 describe('outside shared/storage/rows', () => {

@@ -191,8 +191,8 @@ describe('a range', () => {
 	})
 
 	test.each([
-		['is read in smaller pages if a page has more than 8 MiB', 900 * 1024, 40, 11],
-		['is read in whole pages if they have less', 4 * 1024, 1500, 2],
+		['is read in smaller pages if a page has more than 4 MiB', 900 * 1024, 40, 21],
+		['is read in whole pages if they have less', 2 * 1024, 1500, 2],
 	])('%s', async (_, size, count, expected) => {
 		const sizes: number[] = []
 		const { table, meter } = await newDirectory(azurite(), {
@@ -215,7 +215,7 @@ describe('a range', () => {
 		expect(keysOf(result.flat())).toEqual(keys)
 		expect(requests).toBe(expected)
 		// What arrives beyond the limit is what the network has put into one piece.
-		expect(Math.max(...sizes)).toBeLessThan(8 * 2 ** 20 + 2 ** 17)
+		expect(Math.max(...sizes)).toBeLessThan(4 * 2 ** 20 + 2 ** 17)
 	})
 
 	test('requests no more pages than the first rows need', async () => {
