@@ -1,3 +1,4 @@
+import { accessTokens } from './access-tokens.ts'
 import { cold } from './cold.ts'
 import { fill } from './fill.ts'
 import { growth } from './growth.ts'
@@ -8,6 +9,7 @@ import { wrongTokens } from './wrong-tokens.ts'
 
 /** The benches by the word after `npm run bench --`. */
 const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
+	'access-tokens': accessTokens,
 	cold,
 	fill,
 	growth,

@@ -1,6 +1,6 @@
 import type { TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
-import { subjectsOf } from './history.ts'
+import { noSubject } from './history.ts'
 import { tenantNamed } from './tenant.ts'
 
 /** Takes a person out of the ledger. The person's record in the directory stays. */
@@ -8,7 +8,9 @@ export const erasePerson: TargetCommand =
 	({ args: [name = '', text = ''] }) =>
 	async (target) => {
 		const ledger = target.ledger(await tenantNamed(target, name))
-		const users = (await subjectsOf(target, ledger, { name, text })).filter(({ type }) => type === 'User')
+		const subjects = await ledger.find(text)
+		if (subjects.length === 0) throw noSubject(target, name, text)
+		const users = subjects.filter(({ type }) => type === 'User')
 		const [user] = users
 		if (user === undefined) {
 			throw new Failure(`${JSON.stringify(text)} is a group`, { hint: 'only a person is taken out of the ledger' })

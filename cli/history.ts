@@ -4,7 +4,7 @@ import type { HistoryEvent, ResourceHistory } from '../shared/storage/ledger/his
 import type { Ledger } from '../shared/storage/ledger/ledger.ts'
 import type { RefusalCount } from '../shared/storage/refusals.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import type { TargetCommand } from './command.ts'
+import type { CommandResult, TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
 import { parseSince } from './since.ts'
 import { table } from './table.ts'
@@ -21,28 +21,36 @@ export const showHistory: TargetCommand = ({ args: [name = '', text], values, en
 	const since = parseSince(values.since)
 	return async (target) => {
 		const ledger = target.ledger(await tenantNamed(target, name))
-		const subjects = await subjectsOf(target, ledger, { name, text })
+		const subjects = await ledger.find(text)
+		if (subjects.length === 0) return refusedAlone(target, ledger, { name, text, since })
 		const histories: ResourceHistory[] = []
 		for (const subject of subjects) histories.push(sinceThen(await ledger.history(subject), since))
 		return { text: histories.map(textOf).join('\n\n'), json: histories.map(jsonOf) }
 	}
 }
 
-/** @throws Failure if the text means nothing that is or was there */
-export async function subjectsOf(
+type NameRequest = { readonly name: string; readonly text: string; readonly since: number }
+
+/** Refusals about a name that no user or group has or had: a person whom no request could create. */
+async function refusedAlone(
 	target: DeploymentTarget,
 	ledger: Ledger,
-	{ name, text }: { readonly name: string; readonly text: string },
-) {
-	const subjects = await ledger.find(text)
-	if (subjects.length > 0) return subjects
-	throw new Failure(
-		`the tenant ${name} has no user or group ${JSON.stringify(text)}, and none that was deleted lately`,
-		{
-			hint: `give a userName, a displayName of a group or an id; what was refused: ${target.commandLine(`failures ${name}`)}`,
-		},
-	)
+	{ name, text, since }: NameRequest,
+): Promise<CommandResult> {
+	const refusals = (await ledger.refusalsAbout(text)).filter(({ last }) => last >= since)
+	if (refusals.length === 0) throw noSubject(target, name, text)
+	const rows = refusals.map((each) => [new Date(each.first).toISOString(), refusalInWords(each), actorInWords(each)])
+	return {
+		text: `${text} is no user and no group.\n${table(rows)}`,
+		json: [{ name: text, refusals: refusals.map(refusalJson) }],
+	}
 }
+
+/** A text that means nothing that is or was there. */
+export const noSubject = (target: DeploymentTarget, name: string, text: string): Failure =>
+	new Failure(`the tenant ${name} has no user or group ${JSON.stringify(text)}, and none that was deleted lately`, {
+		hint: `give a userName, a displayName of a group or an id; what was refused: ${target.commandLine(`failures ${name}`)}`,
+	})
 
 function sinceThen(history: ResourceHistory, since: number): ResourceHistory {
 	const { events, refusals } = history

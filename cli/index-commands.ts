@@ -56,7 +56,8 @@ function pathOf(text: string): AttributePath {
 
 type NewIndex = IndexSubject & Pick<IndexDefinition, 'isUnique'>
 
-async function define(target: DeploymentTarget, tenant: Tenant, index: NewIndex): Promise<IndexDefinition> {
+/** Writes a new index into the tenant's row, from which the sweep of the app fills it. */
+export async function define(target: DeploymentTarget, tenant: Tenant, index: NewIndex): Promise<IndexDefinition> {
 	let defined: IndexDefinition | undefined
 	await target.tenants.updateIndexes(tenant.name, (indexes) => {
 		const existing = indexes.find(({ path }) => isSamePath(pathIn(path), index.path))

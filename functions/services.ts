@@ -14,7 +14,7 @@ import { storeObserved } from '../shared/storage/observed.ts'
 import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import { type SweepReport, sweep } from '../shared/storage/sweep.ts'
+import { type SweepReport, sweep, sweepRefusals } from '../shared/storage/sweep.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
@@ -170,7 +170,9 @@ export async function createServices(settings: Settings, options: ServicesOption
 			later,
 		}),
 		sweep: async (tenant, until) => {
-			const report = await sweep({ ...opening, ...openingOf(tenant), tenant, until })
+			const options = { ...opening, ...openingOf(tenant), tenant, until }
+			if (tenant.mode === 'relay') return sweepRefusals(options)
+			const report = await sweep(options)
 			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
 			return report
 		},

@@ -1,5 +1,4 @@
 import { Fault, loggable } from '../shared/fault.ts'
-import type { SweepReport } from '../shared/storage/sweep.ts'
 import { formatProblem, type TenantFormat } from '../shared/tenants/format.ts'
 import { indexProblem } from '../shared/tenants/index-definition.ts'
 import { settingsProblem } from '../shared/tenants/settings.ts'
@@ -122,15 +121,14 @@ type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format'
 	readonly failures: readonly unknown[]
 }
 
-const nothing: SweepReport = { finished: 0, feedEntriesRemoved: 0, failures: [] }
-const failed = (error: unknown): TenantSweep => ({ ...nothing, failures: [error] })
+const failed = (error: unknown): TenantSweep => ({ finished: 0, feedEntriesRemoved: 0, failures: [error] })
 
 async function sweepTenant(
 	{ sweep, advanceFormat }: SweepServices,
 	tenant: Tenant,
 	until: number,
 ): Promise<TenantSweep> {
-	const swept = tenant.mode === 'store' ? await sweep(tenant, until).catch(failed) : nothing
+	const swept = await sweep(tenant, until).catch(failed)
 	const failures: unknown[] = [...swept.failures]
 	try {
 		const format = await advanceFormat(tenant, until, (problem) => failures.push(problem))

@@ -29,6 +29,8 @@ const recordSchema = z.discriminatedUnion('type', [
 		settings: z.record(z.string(), z.unknown()).optional(),
 		/** The schemas that the tenant declares. */
 		schemas: z.array(z.unknown()).optional(),
+		/** The paths of the indexes of the tenant's own. */
+		indexes: z.array(z.strictObject({ path: z.string(), unique: z.boolean() })).optional(),
 	}),
 	z.strictObject({ type: z.literal('User'), id: idOf('User'), ...resource }),
 	z.strictObject({ type: z.literal('Group'), id: idOf('Group'), ...resource }),

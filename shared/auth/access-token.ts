@@ -71,11 +71,14 @@ const claims = z.object({ client_id: z.string(), scope: z.enum(scopes), secret_i
 
 type VerifyOptions = Omit<MintOptions, 'lifetime'>
 
+/** What a token was proved to say, by which key, and until when: milliseconds since 1970. */
+export type ProvedGrant = Grant & { readonly key: string; readonly expires: number }
+
 /** What an access token says, if a key of the tenant has signed it and it has not expired; otherwise undefined. */
 export async function readAccessToken(
 	token: string,
 	{ tenant, keys, now }: VerifyOptions,
-): Promise<Grant | 'unknownKey' | undefined> {
+): Promise<ProvedGrant | 'unknownKey' | undefined> {
 	const { decodeProtectedHeader, errors, jwtVerify } = await jose()
 	try {
 		const { kid } = decodeProtectedHeader(token)
@@ -90,7 +93,8 @@ export async function readAccessToken(
 			currentDate: new Date(now),
 			requiredClaims: ['exp'],
 		})
-		return grantOf(payload)
+		const grant = grantOf(payload)
+		return grant && { ...grant, key: known.id, expires: (payload.exp ?? 0) * 1000 }
 	} catch (error) {
 		if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined
 		throw error

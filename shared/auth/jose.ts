@@ -1,2 +1,2 @@
 /** The library for tokens, loaded by the first token that needs it. A cold start does not wait for it. */
-export const jose = () => import('jose')
+export const jose = async () => (await import('./jose-parts.ts')).joseParts

@@ -57,6 +57,15 @@ export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: Sw
 	return { finished, feedEntriesRemoved: await trimFeed(directory, until), failures }
 }
 
+/** Removes old refusals of a tenant that has no directory here. */
+export async function sweepRefusals({
+	until = Number.POSITIVE_INFINITY,
+	...options
+}: SweepOptions): Promise<SweepReport> {
+	await trimRefusals(directoryOf(options), until)
+	return { finished: 0, feedEntriesRemoved: 0, failures: [] }
+}
+
 /** Answers whether it is finished. */
 type Work = () => Promise<boolean>
 

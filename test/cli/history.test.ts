@@ -44,6 +44,7 @@ async function story(url: string, token: string): Promise<Ids> {
 	await ask('PATCH', `/Users/${joy}`, patchOp({ op: 'replace', path: 'active', value: false }))
 	await ask('DELETE', `/Users/${joy}`)
 	await ask('POST', '/Users', { userName: 'ann' })
+	await ask('POST', '/Users', { userName: 'bob', active: 'maybe' })
 	await ask('PATCH', '/Users/unknown', patchOp({ op: 'replace', path: 'active', value: false }))
 	return { joy, staff }
 }
@@ -109,6 +110,12 @@ describe('rollcall history', () => {
 		expect((await run('history acme staff --since 0s')).out).toMatch(/\nNothing is known of this time\.\n$/)
 	})
 
+	test('tells why a person was never created', async () => {
+		expect((await run('history acme bob')).out).toMatch(
+			/^bob is no user and no group\.\n20\S+Z {2}refused: POST \/Users 400 invalidValue: active must be .* {2}Okta, credential \S+, request \S+\n$/,
+		)
+	})
+
 	test.each([
 		[
 			'history acme stranger',
@@ -134,13 +141,13 @@ test('rollcall failures groups refusals by their sentence, with what helps', asy
 			examples,
 		})),
 	).toEqual([
+		expect.objectContaining({ status: 400, count: 2, subjects: 2, examples: [ids.joy, 'bob'] }),
 		{ status: 409, sentence: 'userName "…" is already taken', count: 2, subjects: 1, examples: ['JOY'] },
-		expect.objectContaining({ status: 400, count: 1, examples: [ids.joy] }),
 		{ status: 404, sentence: 'there is no User with the id "…"', count: 1, subjects: 1, examples: ['unknown'] },
 	])
 	const { out } = await run('failures acme')
 	expect(out).toMatch(
-		/^409 uniqueness: userName "…" is already taken\n {2}2 requests \(POST \/Users\) about 1 person or group: JOY\n {2}first 20\S+, last 20\S+\n {2}Two resources have one value\./,
+		/\n409 uniqueness: userName "…" is already taken\n {2}2 requests \(POST \/Users\) about 1 person or group: JOY\n {2}first 20\S+, last 20\S+\n {2}Two resources have one value\./,
 	)
 	expect((await run('failures acme --since 0s')).out).toBe('Nothing was refused in this time.\n')
 })
@@ -153,7 +160,7 @@ test('rollcall status tells people, the last request and write, and failures', a
 		groups: 1,
 		lastRequest: expect.stringMatching(/^20/),
 		lastWrite: expect.stringMatching(/^20/),
-		failuresToday: 4,
+		failuresToday: 5,
 		history: 'full',
 	})
 	expect((await run('status behind')).out).toMatch(

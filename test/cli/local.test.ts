@@ -196,8 +196,8 @@ describe('rollcall on a data folder', () => {
 		const userId = '01a214972b2e700182471521e32e49d3'
 		const schema = join(folder, 'schema.json')
 		await writeFile(schema, JSON.stringify({ id: 'urn:example:hr:User', attributes: [{ name: 'badge' }] }))
-		const id = '019b76daa80070008000000000000000'
-		const user = { type: 'User', id, attributes: { userName: 'joy', color: 'red' }, created: '', lastModified: '' }
+		const joy = { id: '019b76daa80070008000000000000000', attributes: { userName: 'joy', color: 'red' } }
+		const user = { type: 'User', ...joy, created: '', lastModified: '' }
 		const end = { type: 'End', users: 1, groups: 0, memberships: 0 }
 		await writeFile(`${file}-3`, [user, end].map((record) => JSON.stringify(record)).join('\n'))
 		const lines = [

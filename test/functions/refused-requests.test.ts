@@ -92,3 +92,18 @@ test('a refused request costs as many storage requests as before, and the log ha
 	expect(edge.events.at(-1)).toMatchObject({ status: 409, storageRequests: 2 })
 	expect(JSON.stringify(edge.events)).not.toMatch(/marker/)
 })
+
+test('the sweep removes old refusals of a tenant behind a relay, whose directory is elsewhere', async () => {
+	const { edge, refusals } = await newFixture('swept', 'relay')
+	await edge.ask('POST', 'swept', '/Users', { body: { userName: 'joy' } })
+	expect(await refusals()).toHaveLength(1)
+	const tenant = await edge.services.tenants.getTenant('swept')
+	if (tenant === undefined) throw new Error('it is there')
+	const sweepAfter = async (days: number) => {
+		edge.clock.pass(days * 24 * 3_600_000)
+		await edge.services.sweep(tenant, Number.POSITIVE_INFINITY)
+		return (await refusals()).length
+	}
+	edge.clock.pass(3 * 3_600_000)
+	expect([await sweepAfter(29), await sweepAfter(2)]).toEqual([1, 0])
+})

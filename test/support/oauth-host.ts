@@ -7,7 +7,7 @@ import { type RequestEvent, respondWith } from '../../functions/respond.ts'
 import { createServices, type Services } from '../../functions/services.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
 import type { ClientSecret, OAuthClient, Trust } from '../../shared/auth/client.ts'
-import { addToken, signingKeysFile } from '../../shared/auth/file-source.ts'
+import { addToken, changeTokens, signingKeysFile } from '../../shared/auth/file-source.ts'
 import { storedDigestOf } from '../../shared/auth/tokens.ts'
 import { insertClient } from '../../shared/storage/clients.ts'
 import { connectTables, type Table, type Tables } from '../../shared/storage/table/tables.ts'
@@ -29,6 +29,8 @@ export type OAuthHost = {
 	readonly tables: Tables
 	/** Stores a client, as `rollcall client add` does. */
 	add(client: OAuthClient): Promise<void>
+	/** Disables the signing key and adds another one. */
+	endKey(): Promise<void>
 	/** Asks the token endpoint with a form. */
 	ask(form: Readonly<Record<string, string>> | string, headers?: Readonly<Record<string, string>>): Promise<TokenReply>
 	/** Asks for users with a token, and answers the status. */
@@ -130,6 +132,10 @@ export function useOAuthHost(): (options?: Options) => Promise<OAuthHost> {
 		return {
 			...{ name, url, clock, events, meter, services, table, tables },
 			add: (client) => insertClient(table, tables.pause, { id: client.id, json: JSON.stringify(client) }),
+			endKey: () =>
+				changeTokens(signingKeysFile(file), name, () => [
+					{ value: randomBytes(32).toString('base64url'), created: new Date(clock.time).toISOString() },
+				]),
 			async ask(form, headers = {}) {
 				const body = typeof form === 'string' ? form : new URLSearchParams(form).toString()
 				const type = { 'Content-Type': 'application/x-www-form-urlencoded' }

@@ -22,6 +22,8 @@ export type LedgerEntry = Actor & {
 	readonly firstMembers: readonly string[]
 	/** Of an update: what it has replaced. Of a deletion: `attributes`, `created` and `lastModified`. */
 	readonly before?: JsonObject
+	/** Of a deletion: the userName or displayName. */
+	readonly deletedName?: string
 	/** The operation of the rows `l|` that have the members. */
 	readonly lists?: string
 }
@@ -33,6 +35,7 @@ export function ledgerEntryIn(row: Row): LedgerEntry {
 	const resourceType = feedRow.resourceType.of(row) === 'Group' ? 'Group' : 'User'
 	const before = feedRow.before.of(row)
 	const at = feedRow.at.of(row)
+	const deletedName = kind === 'delete' ? feedRow.name.of(row) : undefined
 	// Of a deletion with its whole group, the members are kept under the deletion.
 	const isDeletedGroup = kind === 'delete' && resourceType === 'Group' && before !== undefined
 	const lists = feedRow.large.of(row) ?? (isDeletedGroup ? operation : undefined)
@@ -48,6 +51,7 @@ export function ledgerEntryIn(row: Row): LedgerEntry {
 		changed: words(feedRow.changed.of(row)),
 		firstMembers: words(feedRow.firstMembers.of(row)),
 		...(before !== undefined && { before: parseStored(before) }),
+		...(deletedName !== undefined && { deletedName }),
 		...(lists !== undefined && { lists }),
 	}
 }
@@ -110,5 +114,6 @@ export function deletedAttributes({ kind, before }: LedgerEntry): AttributeValue
 /** The names that the resource of an entry had until then, and lost. */
 export function lostNames(entry: LedgerEntry): readonly string[] {
 	const values = deletedAttributes(entry) ?? entry.before ?? {}
-	return [values.userName, values.displayName].filter((name) => typeof name === 'string' && name !== '').map(String)
+	const names = [entry.deletedName, values.userName, values.displayName]
+	return [...new Set(names.filter((name) => typeof name === 'string' && name !== '').map(String))]
 }

@@ -3,7 +3,7 @@ import { keepMembers, keptMembersIn, keptPages } from '../membership/kept-member
 import { refusalKeysAbout, subjectOf } from '../refusals.ts'
 import { type Directory, timestamp } from '../rows/directory.ts'
 import { resourceOf } from '../rows/entity.ts'
-import { epochPart, historyRow, userRow } from '../rows/schema.ts'
+import { epochPart, feedRow, historyRow, userRow } from '../rows/schema.ts'
 import { insert, type Properties, replace } from '../table/batch.ts'
 import { untilAnswered } from '../table/retry.ts'
 import { etagOf, type Row } from '../table/tables.ts'
@@ -72,18 +72,19 @@ async function eraseEntry(directory: Directory, key: string, userId: string): Pr
 		if (row === undefined) return false
 		const entry = ledgerEntryIn(row)
 		if (entry.id !== userId) return entry.lists === undefined ? false : eraseMember(directory, entry.lists, userId)
-		if (entry.before === undefined) return false
+		if (![feedRow.before, feedRow.name, feedRow.externalId].some((column) => column.isIn(row))) return false
 		const { kind } = await table.transaction([replace(key, withoutValues(row), etagOf(row))])
 		return kind === 'done' ? true : undefined
 	})
 }
 
-/** The properties of an entry without what was there before. All others are text. */
+const nameColumns: readonly string[] = [feedRow.name.stored, feedRow.externalId.stored]
+
+/** The properties of an entry without what was there before, and without the names of a deletion. All others are text. */
 function withoutValues(row: Row): Properties {
-	const kept = Object.entries(row).filter(
-		([name, value]) =>
-			typeof value === 'string' && !/^w\d*$/.test(name) && !/odata|^(PartitionKey|RowKey|Timestamp)$/.test(name),
-	)
+	const isLeft = (name: string) =>
+		!/^w\d*$/.test(name) && !/odata|^(PartitionKey|RowKey|Timestamp)$/.test(name) && !nameColumns.includes(name)
+	const kept = Object.entries(row).filter(([name, value]) => typeof value === 'string' && isLeft(name))
 	return Object.fromEntries(kept) as Properties // sound: all of them are text
 }
 

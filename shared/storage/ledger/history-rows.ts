@@ -54,6 +54,7 @@ const ownValues = (entry: LedgerEntry): HistoryRow['values'] => ({
 	firstMembers: entry.firstMembers.length === 0 ? undefined : entry.firstMembers.join(' '),
 	before: entry.before === undefined ? undefined : JSON.stringify(entry.before),
 	large: entry.lists,
+	name: entry.deletedName,
 })
 
 function mentionRow(entry: LedgerEntry, { resource, kind, otherType, other }: Mention, nameOf: NameOf): HistoryRow {

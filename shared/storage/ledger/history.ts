@@ -59,7 +59,7 @@ export async function historyOf(directory: Directory, { id, type }: LedgerSubjec
 	const events = [...rows.values()].sort((a, b) => (a.RowKey < b.RowKey ? -1 : 1)).map((row) => eventIn(row, id))
 	const attributes = current && resourceOf(current).attributes
 	const last = attributes ?? lastAttributes([...rows.values()], id)
-	const name = nameIn(last)
+	const name = nameIn(last) ?? deletedName([...rows.values()], id)
 	return {
 		id,
 		type,
@@ -135,6 +135,10 @@ function lastAttributes(rows: readonly Row[], id: string): AttributeValues | und
 	const deletion = rows.map(ledgerEntryIn).findLast((entry) => entry.kind === 'delete' && entry.id === id)
 	return deletion && deletedAttributes(deletion)
 }
+
+/** The name that a deleted resource had, if its attributes are not kept. */
+const deletedName = (rows: readonly Row[], id: string): string | undefined =>
+	rows.map(ledgerEntryIn).findLast((entry) => entry.kind === 'delete' && entry.id === id)?.deletedName
 
 const nameIn = (attributes: AttributeValues | undefined): string | undefined =>
 	[attributes?.userName, attributes?.displayName].filter((name) => typeof name === 'string').map(String)[0]

@@ -1,7 +1,7 @@
 import { kindOfId } from '../../scim/id.ts'
 import { builtInTypes, type TypeName, typeNames } from '../../scim/resource-type.ts'
 import { uniqueRows } from '../query/unique-rows.ts'
-import { type RefusalCount, refusalsSince } from '../refusals.ts'
+import { type RefusalCount, refusalsAbout, refusalsSince, subjectOf } from '../refusals.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf } from '../rows/entity.ts'
 import { indexesOf } from '../rows/indexes.ts'
@@ -20,6 +20,8 @@ export type Ledger = {
 	/** The resources that an id, a userName or a displayName may mean: those that are there, or else those that were. */
 	find(text: string): Promise<readonly LedgerSubject[]>
 	history(subject: LedgerSubject): Promise<ResourceHistory>
+	/** Refusals about a name that a request had. */
+	refusalsAbout(name: string): Promise<readonly RefusalCount[]>
 	/** Refusals that are not older than `since`, in milliseconds since 1970. */
 	refusalsSince(since: number): AsyncGenerator<readonly RefusalCount[]>
 	/** When the last change was made: RFC 3339; undefined if none is kept. */
@@ -33,6 +35,7 @@ export function openLedger(options: DirectoryOptions): Ledger {
 	return {
 		find: (text) => find(directory, text),
 		history: (subject) => historyOf(directory, subject),
+		refusalsAbout: (name) => refusalsAbout(directory.table, subjectOf({ name })),
 		refusalsSince: (since) => refusalsSince(directory.table, since),
 		lastWrite: () => lastWrite(directory),
 		erase: (userId) => eraseUser(directory, userId),

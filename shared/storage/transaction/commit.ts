@@ -1,5 +1,5 @@
 import { Fault } from '../../fault.ts'
-import { laterThan } from '../../scim/id.ts'
+import { laterThan, timeOfId } from '../../scim/id.ts'
 import type { ResourceId } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { JsonObject } from '../../scim/value.ts'
@@ -79,11 +79,13 @@ const resendWithin = 15_000
  * @throws ScimError 503 if the service stays away; then the change may still be done a little later
  */
 export async function commit(directory: Directory, change: Change): Promise<CommitOutcome> {
-	const time = timestamp(directory)
 	if (directory.feed === 'operations') {
+		// Version 0.1.0 shows the time of the operation, and may answer the next request of the same reader.
+		const time = new Date(timeOfId(change.operation)).toISOString()
 		const entry = insert(feedRow.key(change.operation), feedProperties(directory, change.entry, time))
 		return openOutcome(await commitAt(directory, change, { entry, guard: [] }))
 	}
+	const time = timestamp(directory)
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
 		const epoch = await currentEpoch(directory)
 		const entry = insert(entryKey(epoch.number, change.operation), feedProperties(directory, change.entry, time))

@@ -2,12 +2,16 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { define } from '../../../cli/index-commands.ts'
 import { openTarget } from '../../../cli/target.ts'
+import { parseAttributePath } from '../../../shared/scim/path.ts'
 import type { ResourceId } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
 import { urn } from '../../../shared/scim/urn.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
+import { indexSubject } from '../../../shared/storage/rows/indexable.ts'
 import { inParallel } from '../../../shared/storage/table/parallel.ts'
+import { typesOf } from '../../../shared/tenants/resource-types.ts'
 import { jsonOf, type RunOptions, rollcall } from '../../support/rollcall.ts'
 
 let folder = ''
@@ -271,24 +275,45 @@ describe('the settings and schemas of a tenant', () => {
 	const id = 'urn:example:params:scim:schemas:hr:2.0:User'
 	const schema = { id, attributes: [{ name: 'level', type: 'integer' }] }
 
+	/** Adds an index that is not filled yet. */
+	async function announced(name: string, path: string): Promise<void> {
+		const target = await openTarget(
+			{ folder: join(folder, 'data') },
+			{ isFirst: false, say: () => {}, program: 'rollcall' },
+		)
+		try {
+			const tenant = await target.tenants.getTenant(name)
+			const subject = tenant && indexSubject(typesOf(tenant).User, parseAttributePath(path), false)
+			if (typeof subject !== 'object' || tenant === undefined) throw new Error('there can be such an index')
+			await define(target, tenant, { ...subject, isUnique: false })
+		} finally {
+			await target.close()
+		}
+	}
+
 	test('go with its export, so that the import makes the same tenant', async () => {
 		await writeFile(file('schema.json'), JSON.stringify(schema))
 		await run(`schema add acme ${file('schema.json')}`)
 		await run('tenant set acme --unknown-attributes reject')
+		// The command would wait until the index is filled. It is announced as soon as the row has it.
+		await announced('acme', `${id}:level`)
 		// The level is of a time before the declaration, and the color was never declared.
 		const attributes = { ...joy, color: { hue: [1, null, 'x'] }, [id]: { level: 'high', floor: 3 } }
 		await within('acme', (store) => store.create(userType, { attributes }))
 		await run(`export acme --out ${file('acme.ndjson')}`)
 		const imported = await run(`import globex ${file('acme.ndjson')}`)
-		expect(imported.out).toContain(`The settings are now those of the export.\nDeclared ${id}.\n`)
+		expect(imported.out).toContain(
+			`The settings are now those of the export.\nDeclared ${id}.\nAdded the index of ${id}:level: the app fills it.\n`,
+		)
 		expect(imported.code).toBe(0)
 		await run(`export globex --out ${file('globex.ndjson')}`)
 		expect(await linesOf('globex.ndjson')).toEqual(await linesOf('acme.ndjson'))
 		expect((await linesOf('globex.ndjson'))[0]).toMatchObject({
 			settings: { unknownAttributes: 'reject' },
 			schemas: [schema],
+			indexes: [{ path: `${id}:level`, unique: false }],
 		})
-		expect((await run(`import globex ${file('acme.ndjson')}`)).out).not.toMatch(/settings|Declared/)
+		expect((await run(`import globex ${file('acme.ndjson')}`)).out).not.toMatch(/settings|Declared|Added/)
 	})
 
 	test('stay as they are if the tenant declares another schema under the URN', async () => {

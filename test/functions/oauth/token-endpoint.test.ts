@@ -215,6 +215,16 @@ describe('an access token', () => {
 		expect(await host.use(body.access_token)).toBe(401)
 	})
 
+	test('that was proved once is refused after its key has ended', async () => {
+		const host = await withClient()
+		const token = await tokenOf(host)
+		expect([await host.use(token), await host.use(token)]).toEqual([200, 200])
+		await host.endKey()
+		host.clock.time += 11 * minute
+		expect(await host.use(token)).toBe(401)
+		expect(host.events.at(-1)?.refusal).toEqual({ reason: 'unknownKey', client: 'entra' })
+	})
+
 	test('is for its own tenant', async () => {
 		const [mine, theirs] = [await withClient(), await withClient()]
 		const token = await tokenOf(mine)

@@ -16,7 +16,7 @@ const mint = async (keys: Awaited<ReturnType<typeof keyOf>>[], time = now) =>
 describe('an access token', () => {
 	test('says what was granted, to a process that has the key', async () => {
 		const token = await mint([await keyOf('k1')])
-		expect(await readAccessToken(token, { tenant, keys: [await keyOf('k1')], now })).toEqual(grant)
+		expect(await readAccessToken(token, { tenant, keys: [await keyOf('k1')], now })).toMatchObject(grant)
 	})
 
 	test.each([
@@ -57,7 +57,7 @@ describe('an access token', () => {
 			const signer = alg === 'HS256' ? key.key : new Uint8Array(64)
 			return readAccessToken(await jwt.sign(signer), { tenant, keys: [key], now })
 		}
-		expect(await made({})).toEqual({ client: 'entra', scope: 'scim' })
+		expect(await made({})).toMatchObject({ client: 'entra', scope: 'scim' })
 		expect(await made({ typ: 'JWT' })).toBeUndefined()
 		expect(await made({ iss: 'https://elsewhere.example' })).toBeUndefined()
 		expect(await made({ alg: 'HS512' })).toBeUndefined()
@@ -69,7 +69,7 @@ describe('an access token', () => {
 	test('ends at its time to the second', async () => {
 		const keys = [await keyOf('k1')]
 		const token = await mint(keys)
-		expect(await readAccessToken(token, { tenant, keys, now: now + 7_200_000 - 1000 })).toEqual(grant)
+		expect(await readAccessToken(token, { tenant, keys, now: now + 7_200_000 - 1000 })).toMatchObject(grant)
 		expect(await readAccessToken(token, { tenant, keys, now: now + 7_200_000 })).toBeUndefined()
 	})
 })
@@ -83,9 +83,9 @@ describe('a rotation of the key', () => {
 		const after = await mint([old, next], now + 15 * minute)
 		expect([kidOf(before), kidOf(after)]).toEqual(['old', 'new'])
 		for (const token of [before, after])
-			expect(await readAccessToken(token, { tenant, keys: [next, old], now: now + 16 * minute })).toEqual(grant)
+			expect(await readAccessToken(token, { tenant, keys: [next, old], now: now + 16 * minute })).toMatchObject(grant)
 		// An instance whose clock is behind still takes the new key for one that is not yet valid.
-		expect(await readAccessToken(after, { tenant, keys: [next, old], now: now + 14 * minute })).toEqual(grant)
+		expect(await readAccessToken(after, { tenant, keys: [next, old], now: now + 14 * minute })).toMatchObject(grant)
 		expect(await readAccessToken(before, { tenant, keys: [next], now: now + 16 * minute })).toBe('unknownKey')
 		expect(await mintAccessToken(grant, { tenant, keys: [], now, lifetime: 7200 })).toBeUndefined()
 	})
@@ -93,7 +93,7 @@ describe('a rotation of the key', () => {
 	test('ends the old key at its time', async () => {
 		const old = await keyOf('old', { expires: now + minute })
 		const token = await mint([old])
-		expect(await readAccessToken(token, { tenant, keys: [old], now: now + minute - 1 })).toEqual(grant)
+		expect(await readAccessToken(token, { tenant, keys: [old], now: now + minute - 1 })).toMatchObject(grant)
 		expect(await readAccessToken(token, { tenant, keys: [old], now: now + minute })).toBe('unknownKey')
 	})
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Attribute } from '../../../shared/scim/attribute.ts'
+import { type Attribute, declareAttribute } from '../../../shared/scim/attribute.ts'
 import {
 	booleanFromString,
 	complexFromJson,
@@ -10,12 +10,14 @@ import {
 	listOfSingle,
 	namesInAnyCase,
 	namesValuesToRemove,
+	numberFromString,
 	operationInAnyCase,
 	operationsAlone,
 	type Quirk,
 	type Quirks,
 	roleFromJson,
 	singleFromList,
+	stringFromScalar,
 	unknownLeftOut,
 	urnInOtherSpelling,
 } from '../../../shared/scim/dialect.ts'
@@ -44,6 +46,46 @@ describe('a boolean in a string', () => {
 		[null, null],
 	])('%j is %j', (value, expected) => {
 		expect(booleanFromString(value, new Set())).toBe(expected)
+	})
+})
+
+/** An attribute that a tenant declares. */
+const own = (type: Attribute['type'], isOwn = true): Attribute =>
+	declareAttribute({
+		...{ name: 'level', type, description: '', multiValued: false, subAttributes: new Map() },
+		...{ isOwn, isEnforced: false },
+	})
+
+describe('a value of another JSON type in an attribute of the tenant', () => {
+	it.each([
+		['integer', '42', 42],
+		['integer', ' -7 ', -7],
+		['integer', '42.0', 42],
+		['integer', '42.5', '42.5'],
+		['integer', '9007199254740993', '9007199254740993'],
+		['integer', '0x10', '0x10'],
+		['integer', '', ''],
+		['decimal', '.5', 0.5],
+		['decimal', '1e3', 1000],
+		['decimal', 'NaN', 'NaN'],
+		['integer', true, true],
+	] as const)('if it is %s, %j is %j', (type, value, expected) => {
+		const quirks: Quirks = new Set()
+		expect(numberFromString(own(type), value, quirks)).toBe(expected)
+		expect([...quirks]).toEqual(value === expected ? [] : ['numberFromString'])
+		expect(numberFromString(own(type, false), value, quirks)).toBe(value)
+	})
+
+	it.each([
+		[7, '7'],
+		[false, 'false'],
+		['7', '7'],
+		[null, null],
+	])('if it is a string, %j is %j', (value, expected) => {
+		const quirks: Quirks = new Set()
+		expect(stringFromScalar(own('string'), value, quirks)).toBe(expected)
+		expect([...quirks]).toEqual(value === expected ? [] : ['stringFromScalar'])
+		expect(stringFromScalar(own('string', false), value, quirks)).toBe(value)
 	})
 })
 

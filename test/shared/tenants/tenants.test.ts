@@ -1,7 +1,9 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { startAzurite } from '../../../local/azurite.ts'
+import { parseOwnSchemas } from '../../../shared/scim/own-schema.ts'
 import { connectTables, type TableRequest } from '../../../shared/storage/table/tables.ts'
+import { schemasOf, typesOf } from '../../../shared/tenants/resource-types.ts'
 import type { StoredSettings } from '../../../shared/tenants/settings.ts'
 import { openTenants, parseTenantName } from '../../../shared/tenants/tenants.ts'
 import { useAzurite } from '../../support/azurite.ts'
@@ -70,6 +72,34 @@ describe('tenants', () => {
 			expect(await open({ connectionString }).tenants.getTenant('acme')).toEqual(created)
 			if (created === 'exists') throw new Error('it is new')
 			expect(await tables.table(created.table, 'acme').get('x')).toBeUndefined()
+		})
+	})
+
+	test('schemas of any length are read by another instance within a minute, and shorter ones take their place', async () => {
+		await onNewAccount(async (connectionString) => {
+			const { tenants } = open({ connectionString })
+			const other = open({ connectionString })
+			await tenants.createTenant({ name: 'acme', mode: 'store', settings: {} })
+			expect(await other.tenants.getTenant('acme')).toMatchObject({ schemas: [] })
+			const schemaOf = (description: string) =>
+				parseOwnSchemas({ id: 'urn:example:hr:User', description, attributes: [{ name: 'badge' }] })
+			const lines = Array.from({ length: 3000 }, (_, index) => createHash('sha256').update(`${index}`).digest('hex'))
+			const schemas = schemaOf(lines.join('\n'))
+			const written = await tenants.updateSchemas('acme', () => schemas)
+			if (written === 'absent') throw new Error('it is there')
+			expect(written.schemas.length).toBe(2)
+			expect((await other.tenants.getTenant('acme'))?.schemas).toEqual([])
+			other.clock.time += 60_000
+			const read = await other.tenants.getTenant('acme')
+			expect(read && schemasOf(read)).toEqual(schemas)
+			expect(read && typesOf(read)).toBe(read && typesOf(read))
+			await tenants.updateSchemas('acme', () => schemaOf('short'))
+			const shorter = await tenants.getTenant('acme')
+			expect(shorter && schemasOf(shorter)).toEqual(schemaOf('short'))
+			await tenants.updateSchemas('acme', () => [])
+			expect(await tenants.getTenant('acme')).toMatchObject({ schemas: [] })
+			const damaged = { ...written, schemas: ['AAAA'] }
+			expect(() => typesOf(damaged)).toThrow('cannot read the schemas of this tenant')
 		})
 	})
 

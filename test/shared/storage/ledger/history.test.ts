@@ -202,7 +202,11 @@ describe('the erasure of a person', () => {
 				expect(JSON.stringify(rows)).not.toMatch(/joy|boss/)
 			}
 		}
-		expect(await changes()).toEqual(before)
+		// Readers of the feed are told the same, but for the names that a deletion had.
+		const nameless = before.map(({ name, ...entry }) =>
+			entry.id === joy.id || name === undefined ? entry : { ...entry, name },
+		)
+		expect(await changes()).toEqual(nameless)
 		expect(await refusalsAbout(directory.table, '=joy')).toEqual([])
 		const { events } = await ledgerOf(directory).history({ id: joy.id, type: 'User' })
 		expect(events.filter(({ kind }) => kind === 'erased')).toMatchObject([{ at: expect.any(String) }])
@@ -232,18 +236,21 @@ describe('the erasure of a person', () => {
 	})
 })
 
+/** `PEOPLE=200000` is a million changes, and needs 6 GB and some minutes. */
+const people = Number(process.env.PEOPLE ?? 1_000)
+
 test('any person of thousands has a history in at most 20 requests', async () => {
 	const directory = await newDirectory(simulateTableService())
 	const { store, meter } = directory
-	const users = await usersIn(directory, 1_000)
+	const users = await usersIn(directory, people)
 	const groups: StoredResource[] = []
 	for (let index = 0; index < 20; index++) {
 		groups.push(await store.create(groupType, { attributes: { displayName: `group${index}` } }))
 	}
-	for (let index = 0; index < 4_000; index++) {
+	for (let index = 0; index < 4 * people; index++) {
 		const [user, group] = [
 			users[(index * 7) % users.length],
-			groups[(index + Math.floor(index / 1_000)) % groups.length],
+			groups[(index + Math.floor(index / people)) % groups.length],
 		]
 		if (user === undefined || group === undefined) throw new Error('it is there')
 		if (index % 2 === 0) await store.update(userType, user.id, replace({ title: `title${index}` }))
@@ -251,7 +258,7 @@ test('any person of thousands has a history in at most 20 requests', async () =>
 	}
 	await sweepAll(directory)
 	const ledger = ledgerOf(directory)
-	for (const user of [users[0], users[7], users[500], users[999]]) {
+	for (const user of [users[0], users[7], users[500], users.at(-1)]) {
 		const { result, requests } = await meter.measure(async () => {
 			const [subject] = await ledger.find(String(user?.attributes.userName))
 			return subject && ledger.history(subject)

@@ -179,6 +179,7 @@ describe('a filter', () => {
 		['id eq "{g1}" and members eq "nobody"', 0, 1],
 		['members.value eq "{u4}"', 2, 1 + 2],
 		['members eq "{u4}"', 2, 1 + 2],
+		['members[value eq "{u4}"]', 2, 1 + 2],
 		['members.value eq "{u1}"', 0, 1],
 		['members.value eq "{g1}"', 0, 1],
 		['members eq "nobody"', 0, 0],
