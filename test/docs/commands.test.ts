@@ -113,7 +113,7 @@ async function prepare(line: string, { run, file }: Preparation): Promise<Readon
 		...{ I: `https://login.microsoftonline.com/${guid}/v2.0`, S: guid, A: guid },
 	}
 	if (line.startsWith('tenant add')) return values
-	const mode = line.startsWith('tenant set') && !line.includes('--unknown-attributes') ? 'relay' : 'store'
+	const mode = /^tenant set .*--(agent|hybrid|authorization|patch)/.test(line) ? 'relay' : 'store'
 	const { version } = jsonOf(await run(`tenant add acme --json --mode ${mode}`))
 	if (line.startsWith('import')) await run(`export acme --out ${file}`)
 	if (line.startsWith('schema')) await addSchema({ run, file })
