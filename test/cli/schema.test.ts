@@ -185,7 +185,7 @@ describe('what clients send and no schema declares', () => {
 		const observed = await json('schema', 'observed', 'acme')
 		const times = { first: expect.stringMatching(/^20.*Z$/), last: expect.stringMatching(/^20.*Z$/) }
 		expect(observed).toContainEqual({
-			...{ resourceType: 'User', path: 'dispalyName', types: ['string'], count: 1 },
+			...{ resourceType: 'User', path: 'dispalyName', didYouMean: 'displayName', types: ['string'], count: 1 },
 			...times,
 		})
 		expect(observed).toContainEqual({
