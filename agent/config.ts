@@ -6,6 +6,7 @@ import * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { nearest } from '../shared/scim/nearest.ts'
 import { wording } from '../shared/scim/wording.ts'
+import { allowSchema } from './allow.ts'
 
 const text = z.string().min(1)
 
@@ -63,6 +64,7 @@ const schema = z.strictObject({
 		clientCertificate: z.strictObject({ certificateFile: text, keyFile: text }).optional(),
 		authorization,
 	}),
+	allow: allowSchema.optional(),
 	agentId: z.guid().optional(),
 	concurrency: z.int().min(1).max(256).default(16),
 	admin: z.strictObject({ port: z.int().min(1).max(65_535) }).optional(),
@@ -82,6 +84,7 @@ const settingNames = [
 	'relay',
 	'credentials',
 	'origin',
+	'allow',
 	'agentId',
 	'concurrency',
 	'namespace',

@@ -17,11 +17,13 @@ import {
 import { fingerprintOf, pathOf } from '../shared/relay/fingerprint.ts'
 import { semaphore } from '../shared/relay/semaphore.ts'
 import { ScimError } from '../shared/scim/error.ts'
+import { disallowed } from './allow.ts'
 import type { RelayRequest, RelayResponse } from './channel.ts'
 import type { Config } from './config.ts'
 import { type Forward, originOf } from './forward.ts'
 import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
+import { methods } from './method.ts'
 import type { OriginAnswer } from './origin-answer.ts'
 import { credentialsRefused, type Probe, refusesAgent } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
@@ -74,8 +76,6 @@ type DispatcherOptions = {
 }
 
 const deadlineLimit = 45_000
-/** The methods of SCIM (RFC 7644 section 3.2). */
-export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
 const headerLimit = 16_384
 const waiting = 64
 const rememberedFor = 600_000
@@ -141,7 +141,16 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		if (JSON.stringify(headers).length > headerLimit)
 			return refusal('header_too_large', `the headers are longer than ${headerLimit} bytes`)
 		const noted = notedWrite({ ...delivery, target, key: headers[header.key] })
-		return once(headers[header.key], request.method, () => askOnce(delivery, { headers, path, noted }))
+		return once(headers[header.key], request.method, async () => {
+			const why = disallowedBy({ method: request.method, path, headers })
+			return why === undefined ? askOnce(delivery, { headers, path, noted }) : refusal('not_allowed', why)
+		})
+	}
+
+	function disallowedBy({ method, path, headers }: PreparedRequest): string | undefined {
+		if (config.allow === undefined) return undefined
+		const target = path.slice(basePath.length)
+		return disallowed(config.allow, { method, target, contentType: headers['content-type'] })
 	}
 
 	function answerUnder(key: string): Promise<AgentAnswer> | undefined {
@@ -351,6 +360,13 @@ const lateTurn: OriginAnswer = { fault: 'agent_busy', detail: 'the request waite
 
 const replyOf = (answer: OriginAnswer): AgentAnswer =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
+
+type PreparedRequest = {
+	readonly method: string
+	/** Path and query for the SCIM server. */
+	readonly path: string
+	readonly headers: Readonly<Record<string, string>>
+}
 
 type KeyedDelivery = Delivery & { readonly target: string; readonly key: string | undefined }
 

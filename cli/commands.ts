@@ -313,7 +313,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'connect entra',
 		parameters: ['NAME'],
-		options: ['name', 'assign', 'groups', 'fix-externalid', 'dry-run'],
+		options: ['name', 'oauth', 'assign', 'groups', 'fix-externalid', 'dry-run'],
 		summary: 'connect a tenant with Microsoft Entra ID, as the user signed in to az',
 		work: connectEntra,
 	}),

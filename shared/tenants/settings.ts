@@ -66,6 +66,13 @@ export const declaredSettings = {
 		whenMissing: 'ignore',
 		whenNew: 'keep',
 	},
+	dialect: {
+		...oneOf('standard', 'strict'),
+		option: 'dialect',
+		modes: ['store'],
+		help: 'whether deviations of known clients from the standard are understood, or refused, with undeclared attributes',
+		whenMissing: 'standard',
+	},
 	userGroups: {
 		...oneOf('request', 'default'),
 		option: 'user-groups',
