@@ -220,6 +220,7 @@ describe('rollcall on a data folder', () => {
 			`history acme ${userId}`,
 			'failures acme',
 			'status acme',
+			'guard status acme',
 			`erase acme ${userId}`,
 			'schema observed acme',
 			'client add acme',
