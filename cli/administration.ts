@@ -3,6 +3,7 @@ import type { AdministrationEntry } from '../shared/storage/administration.ts'
 import { formatProblem } from '../shared/tenants/format.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { CommandResult, TargetCommand } from './command.ts'
+import { isWithoutTable } from './remove.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { tenantNamed } from './tenant.ts'
@@ -21,13 +22,27 @@ type RecordedWork = {
  */
 export async function recorded(target: DeploymentTarget, { command, name, work }: RecordedWork) {
 	const before = await knownTenant(target, name)
-	const entry = before && (await target.administration.begin(before, command))
+	const entry = before && (await begun(target, before, command))
 	try {
 		const result = await work(target)
 		await end(target, { name, command, entry, outcome: result?.isFailure ? 'failed' : 'done' })
 		return result
 	} catch (error) {
 		await end(target, { name, command, entry, outcome: 'failed' })
+		throw error
+	}
+}
+
+/** A removal that was interrupted may have deleted the table. The next removal has no place for a row, and needs none. */
+async function begun(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	command: string,
+): Promise<AdministrationEntry | undefined> {
+	try {
+		return await target.administration.begin(tenant, command)
+	} catch (error) {
+		if (command === 'tenant remove' && isWithoutTable(error)) return undefined
 		throw error
 	}
 }

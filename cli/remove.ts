@@ -42,7 +42,8 @@ async function contentOf(target: DeploymentTarget, tenant: Tenant): Promise<stri
 	}
 }
 
-const isWithoutTable = (error: unknown): boolean =>
+/** Whether an error says that the table of a tenant is gone: an earlier removal has deleted it. */
+export const isWithoutTable = (error: unknown): boolean =>
 	error instanceof ScimError &&
 	error.cause instanceof Error &&
 	/ (TableNotFound|TableBeingDeleted)\b/.test(error.cause.message)
