@@ -18,6 +18,7 @@ import { fingerprintOf, pathOf } from '../shared/relay/fingerprint.ts'
 import { semaphore } from '../shared/relay/semaphore.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import { disallowed } from './allow.ts'
+import type { AuditLog } from './audit.ts'
 import type { RelayRequest, RelayResponse } from './channel.ts'
 import type { Config } from './config.ts'
 import { type Forward, originOf } from './forward.ts'
@@ -73,6 +74,8 @@ type DispatcherOptions = {
 	readonly forward: Forward
 	readonly probe: Probe
 	readonly relayTime: RelayTime
+	/** Gets every request that was forwarded. */
+	readonly audit?: AuditLog['record'] | undefined
 }
 
 const deadlineLimit = 45_000
@@ -84,7 +87,7 @@ const replyWeight = 768
 const compress = promisify(gzip)
 
 /** Receives requests from the relay, forwards each to the SCIM server once, and sends the answers. */
-export function dispatcher({ config, clock, log, forward, probe, relayTime }: DispatcherOptions): Dispatcher {
+export function dispatcher({ config, clock, log, forward, probe, relayTime, audit }: DispatcherOptions): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
 	const delivered = recentMap<true>(clock, { milliseconds: 300_000, capacity: 10_000 })
@@ -233,7 +236,15 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 			const { method } = request
 			const isRead = method === 'GET'
 			const check = isRead ? undefined : checkOf(request, headers, signal)
-			return forward({ method, path, headers, body, deadline, check, late, ...(signal && isRead && { signal }) })
+			const record = recorderOf({ method, path, headers })
+			const recordLate = (answer: OriginAnswer) => {
+				if (!('fault' in answer)) record(answer, true)
+				late?.(answer)
+			}
+			const options = { deadline, check, late: late && recordLate, ...(signal && isRead && { signal }) }
+			const answer = await forward({ method, path, headers, body, ...options })
+			record(answer)
+			return answer
 		}
 		// The other half is for the SCIM server. A write that it cannot finish in time would have an unknown outcome.
 		const answer = enter({ run, waitLimit: limit / 2, fallback: lateTurn })
@@ -244,6 +255,15 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		return {
 			...reply,
 			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - arrived)) },
+		}
+	}
+
+	/** Writes the answer to a request into the audit log. */
+	function recorderOf({ method, path, headers }: PreparedRequest): (answer: OriginAnswer, isLate?: boolean) => void {
+		const sent = { at: clock.now(), method, target: path.slice(basePath.length), requestId: headers[header.requestId] }
+		return (answer, isLate = false) => {
+			const { status, error } = replyOf(usable(answer))
+			audit?.({ ...sent, status, error, isLate })
 		}
 	}
 

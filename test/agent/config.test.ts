@@ -57,6 +57,14 @@ test('file names are resolved against the folder of the settings, and defaults a
 	})
 })
 
+test('an audit log keeps five files of 10 MB by default', () => {
+	const file = join(folder, 'audit', 'a.log')
+	expect(read({ ...good, audit: { file: 'audit/a.log' } }).audit).toEqual({ file, megabytes: 10, keep: 5 })
+	expect(read({ ...good, audit: { file: '../..audit/a.log' } }).audit?.file).toBe(
+		join(folder, '..', '..audit', 'a.log'),
+	)
+})
+
 test('an agent without an id has the same one at every start', () => {
 	const { agentId: _, ...others } = good
 	expect(read(others).agentId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
@@ -124,6 +132,15 @@ test.each([
 	[{ ...good, allow: { me: ['GET'] } }, /: allow\.me: cannot be listed/, reference],
 	[{ ...good, allow: { '.search': ['POST'] } }, /: allow\.\.search: must be the name of an endpoint/, reference],
 	[{ ...good, allow: { 'Users/1': ['GET'] } }, /: allow\.Users\/1: must be the name of an endpoint/, reference],
+	[{ ...good, audit: {} }, /: audit\.file is missing$/, reference],
+	[{ ...good, audit: { file: 'a/b', keep: 0 } }, /: audit\.keep: is less than 1$/, reference],
+	[{ ...good, audit: { file: 'a/b', megabytes: 0.5 } }, /: audit\.megabytes: must be a whole number/, reference],
+	[{ ...good, audit: { file: 'a/b', keeps: 1 } }, /audit\.keeps is an unknown setting$/, 'Did you mean keep?'],
+	...['audit.log', '../audit.log', '/audit.log'].map((name): [object, RegExp, string] => [
+		{ ...good, audit: { file: name } },
+		/: audit\.file must be in a folder of its own, not beside the settings$/,
+		'Create a folder that the user of the agent may write, such as audit, and name audit/audit.log.',
+	]),
 	[{ ...good, alow: { Users: ['GET'] } }, /alow is an unknown setting$/, 'Did you mean allow?'],
 ])('%j is refused with the name of the setting', (value, message, hint) => {
 	expect(() => read(value)).toThrow(

@@ -25,6 +25,8 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 			intercept: (send) => meter.intercept(withFaults(() => fateOf())(send)),
 			pause: async () => {},
 			now: () => clock.time,
+			// A flood takes seconds on a busy machine.
+			timer: never,
 			later: never,
 		},
 	)
@@ -32,7 +34,6 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 		vaultUrl: vault.url,
 		credential: vault.credential,
 		client: { disableChallengeResourceVerification: true, tlsOptions: { ca: vault.certificate } },
-		// A flood takes seconds on a busy machine.
 		deadline: () => new AbortController().signal,
 	})
 	const isTenant = async (name: string) => (await created.tenants.getTenant(name)) !== undefined
