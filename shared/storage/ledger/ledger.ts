@@ -14,6 +14,7 @@ import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
 import { historyOf, type LedgerSubject, type ResourceHistory, resourcesNamed } from './history.ts'
 import { namePart } from './history-rows.ts'
 import { readPosition } from './index-ledger.ts'
+import { finishDeletions, planUndo, type UndoPlan, type UndoRequest } from './undo-plan.ts'
 
 /** What happened in the directory of one tenant, and what was refused. Nothing here is for SCIM clients. */
 export type Ledger = {
@@ -28,6 +29,10 @@ export type Ledger = {
 	lastWrite(): Promise<string | undefined>
 	/** Takes a user out of the ledger. */
 	erase(userId: string): Promise<Erasure>
+	/** What an undo is to do. Nothing is written. */
+	planUndo(request: UndoRequest): Promise<UndoPlan>
+	/** Finishes the deletions that a plan had to wait for. */
+	finishDeletions(plan: UndoPlan): Promise<void>
 }
 
 export function openLedger(options: DirectoryOptions): Ledger {
@@ -39,6 +44,8 @@ export function openLedger(options: DirectoryOptions): Ledger {
 		refusalsSince: (since) => refusalsSince(directory.table, since),
 		lastWrite: () => lastWrite(directory),
 		erase: (userId) => eraseUser(directory, userId),
+		planUndo: (request) => planUndo(directory, request),
+		finishDeletions: (plan) => finishDeletions(directory, plan),
 	}
 }
 
