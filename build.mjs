@@ -97,7 +97,7 @@ await Promise.all([
 	}),
 	build({
 		...bundle,
-		entryPoints: ['demo/relay.ts'],
+		entryPoints: ['demo/application.ts', 'demo/relay.ts'],
 		outdir: join(dist, 'demo'),
 		external: ['@azure/functions-core', 'azurite'],
 	}),

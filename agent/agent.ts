@@ -1,6 +1,7 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { cached } from '../shared/relay/token-cache.ts'
+import { auditLog } from './audit.ts'
 import { type OfflineReason, retryDelay } from './backoff.ts'
 import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
@@ -67,7 +68,8 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	const ca = caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.')
 	const proxy = proxyAgent(config.relay, clock)
 	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
-	const requests = dispatcher({ config, clock, log, forward, probe, relayTime })
+	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log)
+	const requests = dispatcher({ config, clock, log, forward, probe, relayTime, audit: audit?.record })
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
@@ -148,7 +150,7 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 		requests.refuse()
 		stopping.abort()
 		await Promise.race([requests.idle(), pause(clock, drainWithin)])
-		await Promise.race([leave(), pause(clock, leaveWithin)])
+		await Promise.race([leave().then(audit?.written), pause(clock, leaveWithin)])
 		isStopped = true
 	}
 

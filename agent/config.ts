@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { nearest } from '../shared/scim/nearest.ts'
 import { wording } from '../shared/scim/wording.ts'
+import { allowSchema } from './allow.ts'
 
 const text = z.string().min(1)
 
@@ -63,7 +64,15 @@ const schema = z.strictObject({
 		clientCertificate: z.strictObject({ certificateFile: text, keyFile: text }).optional(),
 		authorization,
 	}),
+	allow: allowSchema.optional(),
 	agentId: z.guid().optional(),
+	audit: z
+		.strictObject({
+			file: text,
+			megabytes: z.int().min(1).max(1024).default(10),
+			keep: z.int().min(1).max(100).default(5),
+		})
+		.optional(),
 	concurrency: z.int().min(1).max(256).default(16),
 	admin: z.strictObject({ port: z.int().min(1).max(65_535) }).optional(),
 })
@@ -82,6 +91,7 @@ const settingNames = [
 	'relay',
 	'credentials',
 	'origin',
+	'allow',
 	'agentId',
 	'concurrency',
 	'namespace',
@@ -105,6 +115,10 @@ const settingNames = [
 	'clientCertificate',
 	'authorization',
 	'tokenFile',
+	'audit',
+	'file',
+	'megabytes',
+	'keep',
 	'admin',
 	'port',
 ]
@@ -121,10 +135,23 @@ export function readConfig(file: string): Config {
 	const parsed = schema.safeParse(value, { error: wording })
 	if (!parsed.success) throw refusal(file, value, parsed.error.issues)
 	const { agentId, ...settings } = parsed.data
-	return withFolder(
+	const folder = dirname(resolve(file))
+	const config = withFolder(
 		{ ...settings, agentId: agentId ?? defaultAgentId(settings.relay.hybridConnection) },
-		dirname(resolve(file)),
+		folder,
 	)
+	// The service may write to the folder of its audit log, and must not be able to replace its own settings.
+	if (config.audit !== undefined && isWithin(folder, dirname(config.audit.file)))
+		throw new UsageError(`${file}: audit.file must be in a folder of its own, not beside the settings`, {
+			hint: 'Create a folder that the user of the agent may write, such as audit, and name audit/audit.log.',
+		})
+	return config
+}
+
+/** Whether a folder is another one, or lies in it. Both paths are absolute. */
+export function isWithin(folder: string, other: string): boolean {
+	const path = relative(other, folder)
+	return !isAbsolute(path) && path.split(sep)[0] !== '..'
 }
 
 /** Reads a file that the settings name. Throws a UsageError with `hint` if it cannot be read. */

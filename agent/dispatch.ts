@@ -17,11 +17,14 @@ import {
 import { fingerprintOf, pathOf } from '../shared/relay/fingerprint.ts'
 import { semaphore } from '../shared/relay/semaphore.ts'
 import { ScimError } from '../shared/scim/error.ts'
+import { disallowed } from './allow.ts'
+import type { AuditLog } from './audit.ts'
 import type { RelayRequest, RelayResponse } from './channel.ts'
 import type { Config } from './config.ts'
 import { type Forward, originOf } from './forward.ts'
 import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
+import { methods } from './method.ts'
 import type { OriginAnswer } from './origin-answer.ts'
 import { credentialsRefused, type Probe, refusesAgent } from './probe.ts'
 import { type RecentMap, recentMap } from './recent-map.ts'
@@ -71,11 +74,11 @@ type DispatcherOptions = {
 	readonly forward: Forward
 	readonly probe: Probe
 	readonly relayTime: RelayTime
+	/** Gets every request that was forwarded. */
+	readonly audit?: AuditLog['record'] | undefined
 }
 
 const deadlineLimit = 45_000
-/** The methods of SCIM (RFC 7644 section 3.2). */
-export const methods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
 const headerLimit = 16_384
 const waiting = 64
 const rememberedFor = 600_000
@@ -84,7 +87,7 @@ const replyWeight = 768
 const compress = promisify(gzip)
 
 /** Receives requests from the relay, forwards each to the SCIM server once, and sends the answers. */
-export function dispatcher({ config, clock, log, forward, probe, relayTime }: DispatcherOptions): Dispatcher {
+export function dispatcher({ config, clock, log, forward, probe, relayTime, audit }: DispatcherOptions): Dispatcher {
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
 	const delivered = recentMap<true>(clock, { milliseconds: 300_000, capacity: 10_000 })
@@ -141,7 +144,16 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		if (JSON.stringify(headers).length > headerLimit)
 			return refusal('header_too_large', `the headers are longer than ${headerLimit} bytes`)
 		const noted = notedWrite({ ...delivery, target, key: headers[header.key] })
-		return once(headers[header.key], request.method, () => askOnce(delivery, { headers, path, noted }))
+		return once(headers[header.key], request.method, async () => {
+			const why = disallowedBy({ method: request.method, path, headers })
+			return why === undefined ? askOnce(delivery, { headers, path, noted }) : refusal('not_allowed', why)
+		})
+	}
+
+	function disallowedBy({ method, path, headers }: PreparedRequest): string | undefined {
+		if (config.allow === undefined) return undefined
+		const target = path.slice(basePath.length)
+		return disallowed(config.allow, { method, target, contentType: headers['content-type'] })
 	}
 
 	function answerUnder(key: string): Promise<AgentAnswer> | undefined {
@@ -224,7 +236,15 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 			const { method } = request
 			const isRead = method === 'GET'
 			const check = isRead ? undefined : checkOf(request, headers, signal)
-			return forward({ method, path, headers, body, deadline, check, late, ...(signal && isRead && { signal }) })
+			const record = recorderOf({ method, path, headers })
+			const recordLate = (answer: OriginAnswer) => {
+				if (!('fault' in answer)) record(answer, true)
+				late?.(answer)
+			}
+			const options = { deadline, check, late: late && recordLate, ...(signal && isRead && { signal }) }
+			const answer = await forward({ method, path, headers, body, ...options })
+			record(answer)
+			return answer
 		}
 		// The other half is for the SCIM server. A write that it cannot finish in time would have an unknown outcome.
 		const answer = enter({ run, waitLimit: limit / 2, fallback: lateTurn })
@@ -235,6 +255,15 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime }: Di
 		return {
 			...reply,
 			headers: { ...reply.headers, [header.originMilliseconds]: String(Math.round(clock.now() - arrived)) },
+		}
+	}
+
+	/** Writes the answer to a request into the audit log. */
+	function recorderOf({ method, path, headers }: PreparedRequest): (answer: OriginAnswer, isLate?: boolean) => void {
+		const sent = { at: clock.now(), method, target: path.slice(basePath.length), requestId: headers[header.requestId] }
+		return (answer, isLate = false) => {
+			const { status, error } = replyOf(usable(answer))
+			audit?.({ ...sent, status, error, isLate })
 		}
 	}
 
@@ -351,6 +380,13 @@ const lateTurn: OriginAnswer = { fault: 'agent_busy', detail: 'the request waite
 
 const replyOf = (answer: OriginAnswer): AgentAnswer =>
 	'fault' in answer ? refusal(answer.fault, answer.detail, answer.originStatus) : { ...answer, outcome: 'completed' }
+
+type PreparedRequest = {
+	readonly method: string
+	/** Path and query for the SCIM server. */
+	readonly path: string
+	readonly headers: Readonly<Record<string, string>>
+}
 
 type KeyedDelivery = Delivery & { readonly target: string; readonly key: string | undefined }
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
@@ -228,7 +228,9 @@ function service(action: string | undefined, options: ServiceArguments): number 
 function serviceOf({ config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
 	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
-	return { ...agent, config: file, files: filesOf(readConfig(file)), user, winsw }
+	const settings = readConfig(file)
+	const auditFolder = settings.audit && dirname(settings.audit.file)
+	return { ...agent, config: file, files: filesOf(settings), auditFolder, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

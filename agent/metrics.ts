@@ -1,5 +1,5 @@
-import { methods } from './dispatch.ts'
 import type { Log } from './log.ts'
+import { methods } from './method.ts'
 
 export type Metrics = {
 	/** Counts an event and writes it to the log. */

@@ -78,18 +78,22 @@ const unspecified = (text: string): string => text.replaceAll('%', '%%')
 const quoted = (text: string): string =>
 	`"${unspecified(text).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('$', '$$$$')}"`
 
+/** Quotes a folder. After the minus, the service also starts if the folder is missing. */
+const writable = (folder: string): string => `"-${unspecified(folder).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+
 const isAtHome = (file: string): boolean => /^\/(home|root|run\/user)\//.test(file)
 
-function unit({ node, program, config, files, user }: Service): string {
+function unit({ node, program, config, files, auditFolder, user }: Service): string {
 	if (user === undefined || !/^[a-z_][a-z0-9_-]*$/i.test(user))
 		throw new UsageError('--user is missing', { hint: 'Name a user that can read the configuration: --user NAME' })
-	for (const file of [node, program, config, ...files.secret]) {
+	const folders = auditFolder === undefined ? [] : [auditFolder]
+	for (const file of [node, program, config, ...files.secret, ...folders]) {
 		if (/[\n\r]/.test(file))
 			throw new UsageError(`a unit cannot contain this path: ${JSON.stringify(file)}`, {
 				hint: 'Use a path without line breaks.',
 			})
 	}
-	const visibleFiles = [node, program, config, ...files.open]
+	const visibleFiles = [node, program, config, ...files.open, ...folders.map((folder) => `${folder}/`)]
 	// Exit code 2 means wrong settings, which a restart does not repair. The agent takes up to half a minute to stop.
 	// MemoryDenyWriteExecute is left out because V8 compiles to memory. A forbidden system call returns EPERM instead of
 	// killing the process, because Node tries some calls that it does not need.
@@ -112,6 +116,7 @@ UMask=0077
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
+${folders.map((folder) => `ReadWritePaths=${writable(folder)}\n`).join('')}\
 ProtectHome=${visibleFiles.some(isAtHome) ? 'read-only' : 'yes'}
 ProtectProc=invisible
 ProtectClock=yes

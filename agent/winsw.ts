@@ -1,7 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { attempt } from './attempt.ts'
+import { isWithin } from './config.ts'
 import type { Machine, Service, ServiceManager } from './service-manager.ts'
 
 const name = 'rollcall-relay'
@@ -16,10 +17,13 @@ const download = 'https://github.com/winsw/winsw/releases/tag/v2.12.0'
  * https://github.com/winsw/winsw/blob/v2/doc/xmlConfigFile.md
  */
 export const winsw: ServiceManager = {
-	definition: (service, machine) =>
-		`${settings(service)}\n${permissions(service, machine).map(commandLine).join('\n')}\n`,
+	definition: (service, machine) => {
+		refuseOwnFolder(service, machine)
+		return `${settings(service)}\n${permissions(service, machine).map(commandLine).join('\n')}\n`
+	},
 	install: (service, machine) => {
 		const text = settings(service)
+		refuseOwnFolder(service, machine)
 		const { exe, xml, logs } = pathsIn(machine)
 		requireAdministrator(machine)
 		requireWinsw(service.winsw, exe)
@@ -29,6 +33,7 @@ export const winsw: ServiceManager = {
 			if (service.winsw !== undefined && resolve(service.winsw) !== resolve(exe)) copyFileSync(service.winsw, exe)
 			writeFileSync(xml, text)
 			mkdirSync(logs, { recursive: true })
+			if (service.auditFolder !== undefined) mkdirSync(service.auditFolder, { recursive: true })
 		})
 		attempt('cannot install the service', 'Close the Services window, and see rollcall-relay.wrapper.log.', () =>
 			machine.run(exe, ['install']),
@@ -95,6 +100,14 @@ function requireWinsw(file: string | undefined, exe: string): void {
 		throw new UsageError(`${file} does not exist`, { hint: `Download WinSW-x64.exe from ${download}` })
 }
 
+/** The service may write to the folder of its audit log, and must not be able to replace its own program. */
+function refuseOwnFolder({ auditFolder, program }: Service, { folder }: Machine): void {
+	if (auditFolder === undefined || ![folder, dirname(program)].some((own) => isWithin(own, auditFolder))) return
+	throw new UsageError('audit.file must be in a folder of its own, not beside the agent', {
+		hint: 'Name a file in the folder logs of the agent, such as C:\\\\rollcall-relay\\\\logs\\\\audit.log.',
+	})
+}
+
 /** WinSW 3 ignores the account in these settings and would run the agent as LocalSystem. */
 function requireAccount(machine: Machine): void {
 	if (machine.run('sc.exe', ['qc', name]).toLowerCase().includes(account.toLowerCase())) return
@@ -105,11 +118,12 @@ function requireAccount(machine: Machine): void {
 }
 
 /** Arguments of icacls. The agent may read its own folder and its files, and write only logs. */
-function permissions({ config, files }: Service, machine: Machine): readonly (readonly string[])[] {
+function permissions({ config, files, auditFolder }: Service, machine: Machine): readonly (readonly string[])[] {
 	const may = (rights: string) => `${account}:${rights}`
 	return [
 		[machine.folder, '/grant', may('(OI)(CI)RX')],
 		[pathsIn(machine).logs, '/grant', may('(OI)(CI)M')],
+		...(auditFolder === undefined ? [] : [[auditFolder, '/grant', may('(OI)(CI)M')]]),
 		...[config, ...files.open].map((file) => [file, '/grant', may('R')]),
 		...files.secret.map((file) => {
 			const grants = [`${system}:F`, `${administrators}:F`, may('R')]

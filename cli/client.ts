@@ -35,17 +35,29 @@ export const addClient: TargetCommand = ({ args: [name = ''], values }) => {
 	const described = { ...labelOf(values), scope: scopeOf(values) }
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
-		const { value, secret } = newSecret(lasts)
-		const client: OAuthClient = {
-			kind: 'secret',
-			id: newClientId(),
-			...described,
-			created: secret.created,
-			secrets: [secret],
-		}
-		await storeNewClient(target, tenant, client)
-		return secretResult(target, { name, client, secret, value })
+		return secretResult(target, { name, ...(await addedClient(target, tenant, { ...described, lasts })) })
 	}
+}
+
+type ClientDraft = Pick<OAuthClient, 'scope'> & {
+	readonly label?: string
+	/** How long the secret works, in milliseconds. */
+	readonly lasts: number
+}
+
+/** Adds a client to a tenant. The value of its secret is known only here. */
+export async function addedClient(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ lasts, ...described }: ClientDraft,
+): Promise<{ readonly client: OAuthClient; readonly secret: ClientSecret; readonly value: string }> {
+	const { value, secret } = newSecret(lasts)
+	const client: OAuthClient = {
+		...{ kind: 'secret', id: newClientId(), ...described },
+		...{ created: secret.created, secrets: [secret] },
+	}
+	await storeNewClient(target, tenant, client)
+	return { client, secret, value }
 }
 
 /** Stores a client that gets access tokens. Their key comes first, so that the client works as soon as it is there. */
@@ -138,21 +150,27 @@ function withoutDigests(client: OAuthClient) {
 export const disableClient: TargetCommand =
 	({ args: [name = '', id = ''], values: { secret } }) =>
 	async (target) => {
-		const tenant = await tenantNamed(target, name)
-		await changeClient(target, tenant, id, (client) =>
-			secret === undefined ? { ...client, isDisabled: true } : withoutSecret(target, tenant, { client, secret }),
-		)
-		const clients = await clientsOf(target, tenant)
-		await target.tenants.noteClients(
-			name,
-			clients.some(({ kind, isDisabled }) => kind !== 'reader' && !isDisabled),
-		)
+		await endClient(target, await tenantNamed(target, name), { id, secret })
 		const what = secret === undefined ? `The client ${id}` : `The secret ${secret} of the client ${id}`
 		return {
 			text: `${what} was disabled. A running host refuses it and its access tokens within a minute.`,
 			json: { name, client: id, ...(secret !== undefined && { secret }), state: 'disabled' },
 		}
 	}
+
+type EndOfClient = { readonly id: string; readonly secret?: string | undefined }
+
+/** Disables a client, or one of its secrets. */
+export async function endClient(target: DeploymentTarget, tenant: Tenant, { id, secret }: EndOfClient): Promise<void> {
+	await changeClient(target, tenant, id, (client) =>
+		secret === undefined ? { ...client, isDisabled: true } : withoutSecret(target, tenant, { client, secret }),
+	)
+	const clients = await clientsOf(target, tenant)
+	await target.tenants.noteClients(
+		tenant.name,
+		clients.some(({ kind, isDisabled }) => kind !== 'reader' && !isDisabled),
+	)
+}
 
 type SecretOfClient = { readonly client: OAuthClient; readonly secret: string }
 
@@ -227,7 +245,7 @@ function tooManySecrets(target: DeploymentTarget, { name, id, live, lastUses }: 
 }
 
 /** The clients of a tenant that this version can read. */
-async function clientsOf(target: DeploymentTarget, tenant: Tenant): Promise<readonly OAuthClient[]> {
+export async function clientsOf(target: DeploymentTarget, tenant: Tenant): Promise<readonly OAuthClient[]> {
 	return (await target.clients.list(tenant)).flatMap(({ json }) => parseClient(json) ?? [])
 }
 
@@ -259,7 +277,8 @@ async function changeClient(
 const shortest = '1d'
 const longest = '1096d'
 
-function lastsOf(text = '365d'): number {
+/** How long a secret works, in milliseconds. @throws UsageError */
+export function lastsOf(text = '365d'): number {
 	const lasts = parseDuration(text)
 	if (lasts !== undefined && lasts >= (parseDuration(shortest) ?? 0) && lasts <= (parseDuration(longest) ?? 0))
 		return lasts

@@ -12,6 +12,7 @@ import { erasePerson } from './erase.ts'
 import { showFailures } from './failures.ts'
 import { addFederation, addReader } from './federation.ts'
 import { forgetPath } from './forget.ts'
+import { showGuard } from './guard.ts'
 import { showHistory } from './history.ts'
 import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { adoptSchema, listObserved } from './observed.ts'
@@ -204,8 +205,16 @@ export const commands: readonly Command[] = [
 		words: 'status',
 		parameters: ['NAME'],
 		options: [],
-		summary: 'tell how a tenant is doing: people, last request, last write, failures today',
+		summary: 'tell how a tenant is doing: people, last request, last write, failures today, losses of the last hour',
 		work: showStatus,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'guard status',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'tell how many people and groups a tenant has lost in the last hour, and how many are allowed',
+		work: showGuard,
 		isReading: true,
 	}),
 	targetCommand({
@@ -312,7 +321,7 @@ export const commands: readonly Command[] = [
 	targetCommand({
 		words: 'connect entra',
 		parameters: ['NAME'],
-		options: ['name', 'assign', 'groups', 'fix-externalid', 'dry-run'],
+		options: ['name', 'oauth', 'assign', 'groups', 'fix-externalid', 'dry-run'],
 		summary: 'connect a tenant with Microsoft Entra ID, as the user signed in to az',
 		work: connectEntra,
 	}),

@@ -100,7 +100,7 @@ function textOf(groups: readonly FailureGroup[], others: number): string {
 		const { status, scimType, sentence, requests, subjects, examples, count, first, last } = group
 		return [
 			`${[status, scimType].filter((word) => word !== undefined).join(' ')}: ${sentence}`,
-			`  ${count} requests (${[...requests].join(', ')}) about ${subjects.size} ${subjects.size === 1 ? 'person or group' : 'people or groups'}: ${[...examples].join(', ')}${subjects.size > examples.size ? ', …' : ''}`,
+			`  ${count} ${count === 1 ? 'request' : 'requests'} (${[...requests].join(', ')}) about ${subjects.size} ${subjects.size === 1 ? 'person or group' : 'people or groups'}: ${[...examples].join(', ')}${subjects.size > examples.size ? ', …' : ''}`,
 			`  first ${new Date(first).toISOString()}, last ${new Date(last).toISOString()}`,
 			`  ${remedyOf(group)}`,
 		].join('\n')

@@ -45,6 +45,7 @@ const descriptions: Readonly<Record<Option, Description>> = {
 		'token rotate: give the new token to Entra, let Entra try it, and only then end the one that Entra had; reader add: the ids are those of Entra',
 	],
 	name: ['NAME', 'the enterprise application in Entra (default "Rollcall - TENANT"); it is made if there is none'],
+	oauth: ['', 'give Entra an OAuth client with a secret, and not a token'],
 	assign: ['GROUP', 'assign this group to the application, by its name or object id; needs Entra ID P1'],
 	groups: ['on|off', 'whether Entra provisions groups (default on for a new job)'],
 	'fix-externalid': ['', 'in a job that exists, map externalId from objectId; Entra then writes every user anew'],

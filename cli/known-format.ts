@@ -32,6 +32,7 @@ export function reopened(open: () => Promise<OpenedNow>): ResourceStore {
 		update: (given, id, options) => opened(given).then(({ store, type }) => store.update(type, id, options)),
 		changeMembers: (id, change, condition) => open().then(({ store }) => store.changeMembers(id, change, condition)),
 		changes: (cursor, count) => open().then(({ store }) => store.changes(cursor, count)),
+		feedEnd: () => open().then(({ store }) => store.feedEnd()),
 		delete: (given, id, condition) => opened(given).then(({ store, type }) => store.delete(type, id, condition)),
 	}
 }

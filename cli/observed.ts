@@ -119,7 +119,7 @@ export const adoptSchema: TargetCommand =
 					attributes.map((attribute) => `Declared ${id}:${attribute.name} as ${typeInWords(attribute)}.`),
 				),
 				'All apps follow within a minute.',
-				`${resources.toLocaleString('en')} resources were compared with the schemas of the tenant ${name}.`,
+				`Resources compared with the schemas of the tenant ${name}: ${resources.toLocaleString('en')}.`,
 				...(mismatches.length === 0 ? ['All values fit.'] : mismatches.map(mismatchInWords)),
 			].join('\n'),
 			json: { name, adopted, resources, mismatches },

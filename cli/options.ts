@@ -39,6 +39,7 @@ export const declared = {
 	write: { type: 'boolean' },
 	entra: { type: 'boolean' },
 	name: { type: 'string' },
+	oauth: { type: 'boolean' },
 	assign: { type: 'string' },
 	groups: { type: 'string' },
 	'fix-externalid': { type: 'boolean' },

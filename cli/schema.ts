@@ -110,7 +110,7 @@ export const checkSchemas: TargetCommand =
 		const { resources, mismatches } = found
 		return {
 			text: [
-				`${resources.toLocaleString('en')} resources were compared with the schemas of the tenant ${name}.`,
+				`Resources compared with the schemas of the tenant ${name}: ${resources.toLocaleString('en')}.`,
 				...(mismatches.length === 0 ? ['All values fit.'] : mismatches.map(mismatchInWords)),
 			].join('\n'),
 			json: { name, resources, mismatches },

@@ -1,5 +1,6 @@
 import { settingsOf } from '../shared/tenants/settings.ts'
 import type { TargetCommand } from './command.ts'
+import { guardLine, guardStatusOf } from './guard.ts'
 import { table } from './table.ts'
 import { countsOf, tenantNamed } from './tenant.ts'
 
@@ -9,11 +10,12 @@ export const showStatus: TargetCommand =
 	async (target) => {
 		const tenant = await tenantNamed(target, name)
 		const ledger = target.ledger(tenant)
-		const [counts, uses, lastWrite, failures] = await Promise.all([
+		const [counts, uses, lastWrite, failures, guard] = await Promise.all([
 			tenant.mode === 'store' ? countsOf(target, tenant) : undefined,
 			target.lastUses(tenant),
 			tenant.mode === 'store' ? ledger.lastWrite() : undefined,
 			failuresSince(ledger.refusalsSince(startOfDay())),
+			guardStatusOf(target, tenant),
 		])
 		const lastRequest = [...uses.values()].sort().at(-1)
 		const { relay } = target
@@ -25,6 +27,7 @@ export const showStatus: TargetCommand =
 				['Last request', lastRequest === undefined ? 'none is known' : `${lastRequest} or up to an hour later`],
 				['Last write', lastWrite ?? (tenant.mode === 'store' ? 'none is known' : 'in the SCIM server')],
 				['Failures today', String(failures)],
+				['Guard', guardLine(guard)],
 				['History', settingsOf(tenant).history],
 				['Relay', relayLine],
 			]),
@@ -35,6 +38,7 @@ export const showStatus: TargetCommand =
 				...(lastRequest !== undefined && { lastRequest }),
 				...(lastWrite !== undefined && { lastWrite }),
 				failuresToday: failures,
+				...(guard !== undefined && { guard }),
 				history: settingsOf(tenant).history,
 				...(tenant.mode === 'relay' && { relay }),
 			},

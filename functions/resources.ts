@@ -10,6 +10,7 @@ import { type Projection, parseSelection, project, type Selection, selects } fro
 import { locationOf, represent } from '../shared/scim/represent.ts'
 import type { AttributeValues, StoredResource } from '../shared/scim/resource.ts'
 import type { ResourceType, TypeName } from '../shared/scim/resource-type.ts'
+import { following } from '../shared/scim/strict.ts'
 import { quirksWith } from '../shared/scim/undeclared.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
@@ -17,6 +18,7 @@ import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
 import { ruleOf } from '../shared/tenants/resource-types.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
 import { yieldingTurns } from '../shared/turn.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { groupBytes, memberBytes } from './json-bytes.ts'
@@ -28,7 +30,7 @@ import { groupBytes, memberBytes } from './json-bytes.ts'
 const wholeOrNot =
 	(name: TypeName, handler: Handler): Handler =>
 	async (call) => {
-		const quirks = quirksWith(ruleOf(call.tenant))
+		const quirks = following(settingsOf(call.tenant).dialect, quirksWith(ruleOf(call.tenant)))
 		try {
 			return await handler({ ...call, quirks })
 		} catch (error) {

@@ -7,12 +7,13 @@ import { readJson } from '../shared/http/body.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
 import type { Quirk, Quirks } from '../shared/scim/dialect.ts'
 import { methodNotAllowed, notFound, ScimError, unauthorized } from '../shared/scim/error.ts'
+import { following } from '../shared/scim/strict.ts'
 import { withoutValues } from '../shared/scim/without-values.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
 import { requireKnownFormat } from '../shared/tenants/format.ts'
 import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
-import { requireKnownSettings } from '../shared/tenants/settings.ts'
+import { requireKnownSettings, settingsOf } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers } from './handlers.ts'
@@ -228,7 +229,7 @@ function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl:
 		types: typesOf(tenant),
 		store: services.open(tenant, actorOf(request, context)),
 		ids: services.ids,
-		quirks,
+		quirks: following(settingsOf(tenant).dialect, quirks),
 		checks: () =>
 			services.checks(tenant, {
 				method: 'GET',

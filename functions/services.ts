@@ -20,7 +20,7 @@ import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceFormat } from '../shared/tenants/advance-format.ts'
 import { advanceIndexes } from '../shared/tenants/advance-index.ts'
 import { feedOf, formats, requireKnownFormat, type TenantFormat, writtenFormat } from '../shared/tenants/format.ts'
-import { settingsOf } from '../shared/tenants/settings.ts'
+import { guardLimitsOf, settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import type { HealthCheck } from './call.ts'
 import { type Clients, rememberClients } from './clients.ts'
@@ -172,7 +172,8 @@ export async function createServices(settings: Settings, options: ServicesOption
 		sweep: async (tenant, until) => {
 			const options = { ...opening, ...openingOf(tenant), tenant, until }
 			if (tenant.mode === 'relay') return sweepRefusals(options)
-			const report = await sweep(options)
+			const isGuarded = settingsOf(tenant).guard !== 'off'
+			const report = await sweep({ ...options, ...(isGuarded && { guard: guardLimitsOf(tenant) }) })
 			await goOnForgetting({ tenants, store: open(tenant), now }, tenant, until)
 			return report
 		},

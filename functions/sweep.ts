@@ -1,4 +1,5 @@
 import { Fault, loggable } from '../shared/fault.ts'
+import type { GuardReport } from '../shared/storage/guard.ts'
 import { formatProblem, type TenantFormat } from '../shared/tenants/format.ts'
 import { indexProblem } from '../shared/tenants/index-definition.ts'
 import { settingsProblem } from '../shared/tenants/settings.ts'
@@ -25,6 +26,8 @@ export type SweepEvent = {
 	readonly indexed?: number
 	/** The credentials that end within two weeks. They are looked for once in six hours. */
 	readonly endingCredentials?: readonly EndingCredential[]
+	/** What the tenant has lost in the last hour, if that is more than is allowed. */
+	readonly guard?: GuardReport
 	readonly milliseconds: number
 	readonly errors: readonly unknown[]
 }
@@ -117,7 +120,7 @@ async function sweepOne(services: SweepServices, tenant: Tenant, until: number):
 	return { event: 'sweep', tenant: tenant.name, ...done, milliseconds: now() - started, errors: failures.map(loggable) }
 }
 
-type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'format' | 'formatStage'> & {
+type TenantSweep = Pick<SweepEvent, 'finished' | 'feedEntriesRemoved' | 'guard' | 'format' | 'formatStage'> & {
 	readonly failures: readonly unknown[]
 }
 

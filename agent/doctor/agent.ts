@@ -54,7 +54,8 @@ async function listen(config: Config, clock: Clock): Promise<DoctorFinding> {
 		if (event === 'online') report(pass('A3', `an agent listened for a moment as ${config.agentId}`))
 		if (event === 'offline') report(fail('A3', `${trouble}: ${detail}`, remedyFor(trouble, config)))
 	}
-	const agent = startAgent(config, { clock, log, random: Math.random })
+	// The doctor may run as root. The service could not write to a file of root.
+	const agent = startAgent({ ...config, audit: undefined }, { clock, log, random: Math.random })
 	const timeout = pause(clock, listenLimit, stopping.signal).then(() =>
 		fail('A3', `the agent did not connect within ${listenLimit / 1000} s`, remedyFor(undefined, config)),
 	)

@@ -1,6 +1,7 @@
 import { UsageError } from '../../shared/cli/usage-error.ts'
 import type { EntraConnection } from '../../shared/tenants/entra-connection.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
+import { addedClient, clientsOf, endClient, lastsOf, tokenEndpointOf } from '../client.ts'
 import type { CommandResult, TargetCommand } from '../command.ts'
 import { Failure } from '../failure.ts'
 import { table } from '../table.ts'
@@ -32,6 +33,8 @@ type ConnectPlan = {
 	readonly assign?: string
 	/** Whether groups are provisioned; undefined leaves a job that exists as it is. */
 	readonly groups?: boolean
+	/** Gives Entra an OAuth client, and not a token; undefined leaves what it has. */
+	readonly oauth?: true
 	/** Changes the mapping of externalId in a job that exists. */
 	readonly fixExternalId: boolean
 	/** Only says what it would do. */
@@ -59,6 +62,7 @@ export const connectEntra: TargetCommand = ({ args: [name = ''], values, environ
 		name: values.name ?? `Rollcall - ${name}`,
 		...(values.assign !== undefined && { assign: values.assign }),
 		...groupsOf(values.groups),
+		...(values.oauth === true && { oauth: true as const }),
 		fixExternalId: values['fix-externalid'] === true,
 		isDry: values['dry-run'] === true,
 	}
@@ -148,34 +152,62 @@ async function applicationOf(connecting: Connecting, directory: string): Promise
 
 type JobPlace = Pick<EntraConnection, 'directory' | 'application' | 'job'> & { readonly templateId: string }
 
-/** Gives Entra a token if it has none of ours that is accepted, and lets Entra try it before anything starts. */
+/** Gives Entra credentials if it has none of ours that are accepted, and lets Entra try them before anything starts. */
 async function giveCredentials(connecting: Connecting, { templateId, ...place }: JobPlace): Promise<void> {
 	const { graph, target, tenant, plan, report } = connecting
 	const { application } = place
-	if (await hasCredential(target, tenant, place)) {
-		report('Credentials', 'Entra has a token of this tenant')
+	const kind = plan.oauth ? 'oauth' : (tenant.entra?.kind ?? 'token')
+	const noun = kind === 'oauth' ? 'an OAuth client' : 'a token'
+	if (tenant.entra?.kind === kind && (await hasCredential(target, tenant, place))) {
+		report('Credentials', `Entra has ${noun} of this tenant`)
 	} else if (plan.isDry) {
-		report('Credentials', 'a token would be made, given to Entra, and tried')
+		report('Credentials', `${noun} would be made, given to Entra, and tried`)
 		return
 	} else {
-		const added = await addedToken(target, tenant, { label: 'Entra' })
-		const { value, version } = added
-		const credentials = { kind: 'token', url: target.urlOf(tenant.name), token: value } as const
+		const { credential, credentials, withdraw } = await newCredentials(target, tenant, kind)
 		await saveCredentials(graph, application, credentials).catch(async (error: unknown) => {
-			// No one has the token, so that it would only use up one of four places.
-			await target.tokens.change(tenant.name, added, { enabled: false })
+			// No one has the credential, so that it would only use up a place.
+			await withdraw()
 			throw error
 		})
-		await target.tenants.updateEntra(tenant.name, { ...place, credential: version, kind: 'token' })
-		report('Credentials', `the token ${version} was made and given to Entra`)
+		await target.tenants.updateEntra(tenant.name, { ...place, credential, kind })
+		report(
+			'Credentials',
+			`the ${kind === 'oauth' ? 'OAuth client' : 'token'} ${credential} was made and given to Entra`,
+		)
 	}
-	await trySavedCredentials(graph, { application, templateId, kind: 'token' })
+	await trySavedCredentials(graph, { application, templateId, kind })
 	report('Test Connection', 'succeeded')
 }
 
-/** Whether the token that this application was given is still accepted. */
-async function hasCredential(target: DeploymentTarget, { name, entra }: Tenant, place: Omit<JobPlace, 'templateId'>) {
+/** Makes a token or an OAuth client that is labelled for Entra. `withdraw` disables it. */
+async function newCredentials(target: DeploymentTarget, tenant: Tenant, kind: EntraConnection['kind']) {
+	const url = target.urlOf(tenant.name)
+	if (kind === 'token') {
+		const added = await addedToken(target, tenant, { label: 'Entra' })
+		return {
+			credential: added.version,
+			credentials: { kind, url, token: added.value } as const,
+			withdraw: () => target.tokens.change(tenant.name, added, { enabled: false }),
+		}
+	}
+	const { client, value } = await addedClient(target, tenant, { label: 'Entra', scope: 'scim', lasts: lastsOf() })
+	const tokenEndpoint = tokenEndpointOf(target, tenant.name)
+	return {
+		credential: client.id,
+		credentials: { kind, url, tokenEndpoint, clientId: client.id, clientSecret: value } as const,
+		withdraw: () => endClient(target, tenant, { id: client.id }),
+	}
+}
+
+/** Whether the token or the OAuth client that this application was given is still accepted. */
+async function hasCredential(target: DeploymentTarget, tenant: Tenant, place: Omit<JobPlace, 'templateId'>) {
+	const { name, entra } = tenant
 	if (entra?.application !== place.application || entra.job !== place.job) return false
+	if (entra.kind === 'oauth') {
+		const clients = await clientsOf(target, tenant)
+		return clients.some(({ id, isDisabled }) => id === entra.credential && isDisabled !== true)
+	}
 	const tokens = await target.tokens.list(name)
 	const states = statesOf(tokens, Date.now())
 	return tokens.some(({ version }, index) => version === entra.credential && states[index] === 'accepted')

@@ -1,4 +1,5 @@
 import type { TargetCommand } from '../command.ts'
+import { Failure } from '../failure.ts'
 import { tenantNamed } from '../tenant.ts'
 import { addedToken, endAfter, overlapOf } from '../token.ts'
 import { withConnected } from './connected.ts'
@@ -15,6 +16,11 @@ export const rotateEntraToken: TargetCommand = ({ args: [name = ''], values, env
 		withConnected(target, name, {
 			environment,
 			async work({ entra, graph }) {
+				if (entra.kind === 'oauth') {
+					throw new Failure('Entra has an OAuth client of this tenant, and no token', {
+						hint: `make a new client: ${target.commandLine(`client disable ${name} ${entra.credential}`)}, then connect again: ${target.commandLine(`connect entra ${name}`)}`,
+					})
+				}
 				const url = target.urlOf(name)
 				const { templateId } = await getJob(graph, entra.application, entra.job)
 				const added = await addedToken(target, await tenantNamed(target, name), { label: 'Entra' })

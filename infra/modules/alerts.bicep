@@ -1,4 +1,4 @@
-metadata description = 'Alerts and their recipients. The first rules count requests in Application Insights; host.json excludes requests from sampling. The others read the lines of the log, once an hour, for each tenant.'
+metadata description = 'Alerts and their recipients. The first rules count requests in Application Insights; host.json excludes requests from sampling. The others read the lines of the log for each tenant: once an hour, or for losses four times an hour.'
 
 @description('Required. Prefix of the names of the rules.')
 param name string
@@ -42,12 +42,21 @@ var tenantRules = [
     description: 'A tenant that was used in the last two days has had no authenticated request for a day: its provisioning may have stopped.'
     query: 'traces | where message startswith \'{"requestId"\' | extend event = parse_json(message) | extend tenant = tostring(event.tenant) | where isnotempty(tenant) | summarize lastSeen = max(timestamp) by tenant | where lastSeen < ago(24h)'
     windowSize: 'P2D'
+    frequency: 'PT1H'
   }
   {
     name: 'ending-credentials'
     description: 'A token or a client secret of a tenant ends within two weeks, and no newer one replaces it. Look at it with rollcall token list and rollcall client list.'
     query: 'traces | where message startswith \'{"event":"sweep"\' | extend event = parse_json(message) | where array_length(event.endingCredentials) > 0 | extend tenant = tostring(event.tenant) | summarize lastSeen = max(timestamp) by tenant'
     windowSize: 'PT12H'
+    frequency: 'PT1H'
+  }
+  {
+    name: 'losses'
+    description: 'Within an hour more people or groups of a tenant were deleted, or people deactivated, than its guard allows. If that is not wanted, pause provisioning now. Look at it with rollcall guard status.'
+    query: 'traces | where message startswith \'{"event":"sweep"\' | extend event = parse_json(message) | where tobool(event.guard.isBeyond) | extend tenant = tostring(event.tenant) | summarize lastSeen = max(timestamp) by tenant'
+    windowSize: 'PT30M'
+    frequency: 'PT15M'
   }
 ]
 
@@ -106,7 +115,7 @@ resource tenantAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       enabled: true
       severity: 2
       scopes: [componentId]
-      evaluationFrequency: 'PT1H'
+      evaluationFrequency: rule.frequency
       windowSize: rule.windowSize
       criteria: {
         allOf: [

@@ -13,6 +13,11 @@ var queries = [
     text: loadTextContent('../queries/quarantine-risk.kql')
   }
   {
+    name: 'losses'
+    title: 'Rollcall: who lost very many people or groups'
+    text: loadTextContent('../queries/losses.kql')
+  }
+  {
     name: 'quirks'
     title: 'Rollcall: what clients send that RFC 7644 does not have'
     text: loadTextContent('../queries/quirks.kql')

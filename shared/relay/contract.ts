@@ -72,6 +72,7 @@ export type RelayOutcome = 'completed' | 'not-sent' | 'unknown'
 export const agentErrors = {
 	path_refused: { status: 400, outcome: 'not-sent' },
 	method_refused: { status: 405, outcome: 'not-sent' },
+	not_allowed: { status: 403, outcome: 'not-sent' },
 	target_too_long: { status: 414, outcome: 'not-sent' },
 	header_too_large: { status: 400, outcome: 'not-sent' },
 	body_too_large: { status: 413, outcome: 'not-sent' },

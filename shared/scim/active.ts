@@ -14,6 +14,13 @@ export const keepsValue = (attribute: Attribute): boolean => attribute === activ
 export const withActive = (type: ResourceType, attributes: AttributeValues): AttributeValues =>
 	type.name !== 'User' || Object.hasOwn(attributes, 'active') ? attributes : { ...attributes, active: true }
 
+/** Whether a change of attributes makes an active user inactive. */
+export const isDeactivated = (
+	{ name }: Pick<ResourceType, 'name'>,
+	before: AttributeValues,
+	now: AttributeValues,
+): boolean => name === 'User' && before.active !== false && now.active === false
+
 /** The attributes that replace those of a resource: `active` stays as it is if the client leaves it out. */
 export const replacingAttributes = (next: AttributeValues, current: AttributeValues): AttributeValues =>
 	Object.hasOwn(next, 'active') || !Object.hasOwn(current, 'active') ? next : { ...next, active: current.active }

@@ -24,6 +24,7 @@ export type Quirk =
 	| 'elementFromFilter'
 	| 'listOfSingle'
 	| 'namesValuesToRemove'
+	| 'unquotedValue'
 	| 'unknownLeftOut'
 	| 'unknownKept'
 
@@ -227,6 +228,15 @@ export function namesInAnyCase(
 		return [lower, value] as const
 	})
 	return Object.fromEntries(entries)
+}
+
+/**
+ * Microsoft's documentation and test collection leave out the quotes of strings in filters: `externalId eq jyoung`.
+ * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+ */
+export function unquotedValue(value: CompareValue, quirks: Quirks): CompareValue {
+	if (typeof value === 'string') quirks.add('unquotedValue')
+	return value
 }
 
 /**

@@ -96,7 +96,10 @@ const withMembers = (entry: ChangeEntry): ChangeEntry => ({
 	changed: [...entry.changed.filter((name) => signOf(name) === 0 && name !== 'members'), 'members'],
 })
 
-/** Of all entries that add or remove one user in one group, the last one tells the sum, and the others leave it out. */
+/**
+ * Of all entries that add or remove one user in one group, the last one tells the sum, and the others leave it out. If the
+ * sum is zero, the last one says that members changed. A reader may have read the group between the two changes.
+ */
 function withNetMembers(entries: readonly ChangeEntry[]): readonly ChangeEntry[] {
 	const sums = new Map<string, number>()
 	const lastOf = new Map<string, ChangeEntry>()
@@ -114,13 +117,17 @@ function withNetMembers(entries: readonly ChangeEntry[]): readonly ChangeEntry[]
 			lastOf.get(pair) === entry ? toldName(name, sums.get(pair) ?? 0) : [],
 		)
 		const isEmptied = names.length + told.length === 0 && entry.kind !== 'delete'
-		return isEmptied ? [] : [{ ...entry, changed: [...names, ...told] }]
+		const kind = entry.kind === 'members' && told.includes('members') ? 'update' : entry.kind
+		return isEmptied ? [] : [{ ...entry, kind, changed: [...new Set([...names, ...told])] }]
 	})
 }
 
-/** A member as the sum says: added, removed, or not at all. A group that a user has left has no sign. */
+/**
+ * A member as the sum says: added, removed, or neither, so that the reader reads the group. A group that a user has left
+ * has no sign: the deletion of the user says enough.
+ */
 function toldName(name: string, sum: number): readonly string[] {
-	if (sum === 0) return []
+	if (sum === 0) return signOf(name) === 0 ? [] : ['members']
 	return signOf(name) === 0 ? [name] : [`${sum > 0 ? '+' : '-'}${name.slice(1)}`]
 }
 

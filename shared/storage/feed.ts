@@ -16,14 +16,19 @@ export type ChangePage = { readonly changes: readonly ChangeEntry[]; readonly ne
  * Where a reader is: behind an operation of an epoch, or behind all of the epoch, or at the beginning.
  * - `''`: the beginning.
  * - `<operation>`: behind an entry `c|`, which is one of epoch 0.
+ * - `<time>`: before the entries `c|` of operations that began at this time or later. It has 12 digits.
  * - `<epoch>-<operation>`, `<epoch>-~`: behind an entry `f|`, or behind the epoch.
  */
-type FeedPlace = { readonly epoch: number; readonly after: 'nothing' | 'all' | { readonly operation: string } }
+type FeedPlace = { readonly epoch: number; readonly after: 'nothing' | 'all' | PlaceInEpoch }
+
+/** `time` is in milliseconds since 1970. */
+type PlaceInEpoch = { readonly operation: string } | { readonly time: number }
 
 /** @throws ScimError 400 `invalidCursor` */
 function placeOf(cursor: string): FeedPlace {
 	if (cursor === '') return { epoch: 0, after: 'nothing' }
 	if (kindOfId(cursor) === 'Operation') return { epoch: 0, after: { operation: cursor } }
+	if (/^[0-9a-f]{12}$/.test(cursor)) return { epoch: 0, after: { time: Number.parseInt(cursor, 16) } }
 	const [, digits, operation = ''] = /^([0-9a-f]{12})-(~|[0-9a-f]{32})$/.exec(cursor) ?? []
 	if (digits === undefined || (operation !== '~' && kindOfId(operation) !== 'Operation')) {
 		throw invalidCursor('the cursor does not belong to /Changes: begin again with an empty cursor')
@@ -33,11 +38,25 @@ function placeOf(cursor: string): FeedPlace {
 
 function cursorOf({ epoch, after }: FeedPlace): string {
 	if (after === 'nothing') return ''
-	if (after !== 'all' && epoch === 0) return after.operation
-	return `${epoch.toString(16).padStart(12, '0')}-${after === 'all' ? '~' : after.operation}`
+	if (after === 'all') return `${digitsOf(epoch)}-~`
+	if ('time' in after) return digitsOf(after.time)
+	return epoch === 0 ? after.operation : `${digitsOf(epoch)}-${after.operation}`
 }
 
+const digitsOf = (value: number): string => value.toString(16).padStart(12, '0')
+
 const expired = () => expiredCursor('the cursor is older than the changes that are kept: begin again')
+
+/**
+ * The cursor of all changes that are made from now on. A change that was made just before may follow the cursor, too.
+ *
+ * It is the end of the last closed epoch. Before epochs, it is the time before which all entries are written.
+ */
+export async function feedEnd(directory: Directory): Promise<string> {
+	const open = await readEpoch(directory)
+	if (open !== undefined && open.number > 0) return cursorOf({ epoch: open.number - 1, after: 'all' })
+	return cursorOf({ epoch: 0, after: { time: shownUntil(directory) } })
+}
 
 /**
  * Up to `count` changes after a cursor. A change of an open epoch is not shown: the reader closes the epoch first, if the
@@ -122,7 +141,7 @@ async function readClosed(table: Table, { place, open, count }: EpochRequest): P
 
 /** @throws ScimError 400 `invalidCursor` if the cursor names an entry that no reader was told */
 function behind(entries: readonly ChangeEntry[], epoch: number, place: FeedPlace): readonly ChangeEntry[] {
-	if (epoch !== place.epoch || typeof place.after === 'string') return entries
+	if (epoch !== place.epoch || typeof place.after === 'string' || 'time' in place.after) return entries
 	const { operation } = place.after
 	const index = entries.findIndex((entry) => entry.operation === operation)
 	if (index < 0) throw invalidCursor('the cursor names no change: begin again with an empty cursor')
@@ -168,33 +187,46 @@ const epochOfKey = (key: string): number => Number.parseInt(key.split('|')[1] ??
  */
 const shownAfter = 60_000
 
-const changesByClock = (directory: Directory, place: FeedPlace, count: number): Promise<ChangePage> =>
-	pageByOperation(directory, place, { to: keyAt(Math.max(directory.now() - shownAfter, 0)), count })
+const shownUntil = ({ now }: Directory): number => Math.max(now() - shownAfter, 0)
+
+async function changesByClock(directory: Directory, place: FeedPlace, count: number): Promise<ChangePage> {
+	const until = shownUntil(directory)
+	const page = await pageByOperation(directory, place, { to: keyAt(until), count })
+	return page.changes.length > 0 ? page : { ...page, nextCursor: cursorOf(movedOn(place, until)) }
+}
+
+/** A place at a time to which no entry leads moves on once a day. So it expires only for a reader that stays away. */
+function movedOn(place: FeedPlace, until: number): FeedPlace {
+	if (typeof place.after === 'string' || !('time' in place.after)) return place
+	return until - place.after.time > 24 * 60 * 60_000 ? { epoch: 0, after: { time: until } } : place
+}
 
 type PageRequest = { readonly to: string; readonly count: number }
 
 /** The next entries `c|` that are not withdrawn. */
-async function pageByOperation(
-	{ table }: Directory,
-	place: FeedPlace,
-	{ to, count }: PageRequest,
-): Promise<ChangePage> {
-	for (let after = typeof place.after === 'string' ? '' : place.after.operation; ; ) {
-		const rows = await rowsAfter(table, after, { to, count })
+async function pageByOperation(directory: Directory, place: FeedPlace, request: PageRequest): Promise<ChangePage> {
+	for (let after = place.after; ; ) {
+		const rows = await rowsAfter(directory, after, request)
 		const changes = rows.filter(isDone).map(entryOf)
 		const last = rows.at(-1)
 		// An answer without changes says that there are none.
 		if (changes.length > 0 || last === undefined) {
 			return { changes, nextCursor: changes.at(-1)?.operation ?? cursorOf(place) }
 		}
-		after = lastPartOf(last.RowKey)
+		after = { operation: lastPartOf(last.RowKey) }
 	}
 }
 
 /** @throws ScimError 400 `expiredCursor` if the entry of the operation is gone, and with it perhaps some after it */
-async function rowsAfter(table: Table, operation: string, { to, count }: PageRequest): Promise<readonly Row[]> {
-	if (operation === '') return table.first({ from: feedRow.key(''), to, select }, count)
-	const from = feedRow.key(operation)
+async function rowsAfter(
+	directory: Directory,
+	after: FeedPlace['after'],
+	{ to, count }: PageRequest,
+): Promise<readonly Row[]> {
+	const { table } = directory
+	if (typeof after === 'string') return table.first({ from: feedRow.key(''), to, select }, count)
+	if ('time' in after) return rowsSince(directory, after.time, { to, count })
+	const from = feedRow.key(after.operation)
 	if (from >= to) return []
 	const [known, ...rows] = await table.first({ from, to, select }, count + 1)
 	// Entries are removed in their order, but for the newest of the old ones: while one is there, so are all after it.
@@ -202,8 +234,19 @@ async function rowsAfter(table: Table, operation: string, { to, count }: PageReq
 	return rows
 }
 
+/** @throws ScimError 400 `expiredCursor` if entries since the time may be gone, by the clock of the sweep */
+async function rowsSince(
+	{ table, now, keepFeedFor }: Directory,
+	time: number,
+	{ to, count }: PageRequest,
+): Promise<readonly Row[]> {
+	if (time < now() - keepFeedFor + shownAfter) throw expired()
+	const from = keyAt(time)
+	return from >= to ? [] : table.first({ from, to, select }, count)
+}
+
 /** The beginning of the keys of operations that began at a time, in milliseconds since 1970. */
-const keyAt = (time: number): string => feedRow.key(time.toString(16).padStart(12, '0'))
+const keyAt = (time: number): string => feedRow.key(digitsOf(time))
 
 const isDone = (row: Row): boolean => feedRow.kind.of(row) !== withdrawn
 

@@ -57,6 +57,9 @@ export type ResourceStore = {
 	/** Up to `count` changes after a cursor, or from the beginning for ''. */
 	changes(cursor: string, count: number): Promise<ChangePage>
 
+	/** The cursor of all changes that are made from now on. Some that were made before may follow it, too. */
+	feedEnd(): Promise<string>
+
 	/** Deletes a resource and all its memberships. */
 	delete(type: ResourceType, id: string, condition?: VersionCondition): Promise<'deleted' | 'absent' | 'stale'>
 }

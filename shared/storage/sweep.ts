@@ -1,6 +1,7 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
 import { typeNames } from '../scim/resource-type.ts'
+import { checkLosses, type GuardLimits, type GuardReport } from './guard.ts'
 import { indexLedger } from './ledger/index-ledger.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
@@ -17,6 +18,8 @@ import { closeOpenEpoch, trimFeed } from './trim-feed.ts'
 export type SweepOptions = DirectoryOptions & {
 	/** Milliseconds since 1970 at which to stop; the next sweep goes on. */
 	readonly until?: number
+	/** Beyond which losses the report tells of them; they are not looked at if this is left out. */
+	readonly guard?: GuardLimits
 }
 
 /** What a sweep has done. `failures` are those of single jobs, which the next sweep tries again. */
@@ -24,6 +27,8 @@ export type SweepReport = {
 	readonly finished: number
 	readonly feedEntriesRemoved: number
 	readonly failures: readonly ScimError[]
+	/** The losses of the last hour, if they are larger than allowed. */
+	readonly guard?: GuardReport
 }
 
 /** Longer than any request can take that may still be preparing a change. */
@@ -31,13 +36,17 @@ const abandonedAfter = 15 * 60_000
 
 /**
  * Tidies up one tenant's directory. It finishes what requests have committed and not finished, and removes what they have
- * prepared and not committed. It folds the counts, closes the epoch of the feed, writes the histories of resources, and
- * removes old entries. Clients see only the last. It may run at any time, beside requests and beside another sweep.
+ * prepared and not committed. It folds the counts, closes the epoch of the feed, counts what the tenant has lost, writes the
+ * histories of resources, and removes old entries. Clients see only the last. It may run at any time, beside requests and beside another sweep.
  *
  * @throws ScimError 503 if the service stays away
  * @example await sweep({ tables, tenant, ids, now: Date.now, random: Math.random, until: Date.now() + 240_000 })
  */
-export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: SweepOptions): Promise<SweepReport> {
+export async function sweep({
+	until = Number.POSITIVE_INFINITY,
+	guard,
+	...options
+}: SweepOptions): Promise<SweepReport> {
 	const directory = directoryOf(options)
 	const failures: ScimError[] = []
 	let finished = 0
@@ -53,8 +62,10 @@ export async function sweep({ until = Number.POSITIVE_INFINITY, ...options }: Sw
 	for (const name of typeNames) await foldAll(directory.table, { name })
 	await closeOpenEpoch(directory)
 	await trimRefusals(directory, until)
+	const losses = guard === undefined ? undefined : await checkLosses(directory, guard, until)
 	await indexLedger(directory, until)
-	return { finished, feedEntriesRemoved: await trimFeed(directory, until), failures }
+	const feedEntriesRemoved = await trimFeed(directory, until)
+	return { finished, feedEntriesRemoved, failures, ...(losses && { guard: losses }) }
 }
 
 /** Removes old refusals of a tenant that has no directory here. */

@@ -1,4 +1,4 @@
-import { changesAfter } from './feed.ts'
+import { changesAfter, feedEnd } from './feed.ts'
 import { changeMembers } from './membership/change-members.ts'
 import { query } from './query/query.ts'
 import { create } from './resource/create.ts'
@@ -78,6 +78,7 @@ export function openDirectory(options: DirectoryOptions): ResourceStore {
 		update: (type, id, options) => update(directory, type, id, options),
 		changeMembers: (groupId, change, condition) => changeMembers(directory, groupId, change, condition),
 		changes: (cursor, count) => changesAfter(directory, cursor, count),
+		feedEnd: () => feedEnd(directory),
 		delete: (type, id, condition) => deleteResource(directory, type, id, condition),
 	}
 }

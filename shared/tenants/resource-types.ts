@@ -66,8 +66,11 @@ export const typesOf = (tenant: TypesHolder): ResourceTypes => compiledOf(tenant
 export const schemasOf = (tenant: TypesHolder): readonly OwnSchema[] => compiledOf(tenant).schemas
 
 /** What a tenant does with attributes that no schema declares. Behind a relay, its SCIM server decides. */
-export const ruleOf = (tenant: SettingsHolder): UndeclaredRule =>
-	tenant.mode === 'relay' ? 'ignore' : settingsOf(tenant).unknownAttributes
+export function ruleOf(tenant: SettingsHolder): UndeclaredRule {
+	if (tenant.mode === 'relay') return 'ignore'
+	const { dialect, unknownAttributes } = settingsOf(tenant)
+	return dialect === 'strict' ? 'reject' : unknownAttributes
+}
 
 function compiledOf(tenant: TypesHolder): CompiledSchemas {
 	const known = compiled.get(tenant) ?? compile(tenant)

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { unavailable } from '../scim/error.ts'
 import { allProblems, wording } from '../scim/wording.ts'
+import type { GuardLimits } from '../storage/guard.ts'
 import {
 	guids,
 	nameOfThing,
@@ -65,12 +66,38 @@ export const declaredSettings = {
 		whenMissing: 'ignore',
 		whenNew: 'keep',
 	},
+	dialect: {
+		...oneOf('standard', 'strict'),
+		option: 'dialect',
+		modes: ['store'],
+		help: 'whether deviations of known clients from the standard are understood, or refused, with undeclared attributes',
+		whenMissing: 'standard',
+	},
 	userGroups: {
 		...oneOf('request', 'default'),
 		option: 'user-groups',
 		modes: ['store'],
 		help: 'whether an answer with a user has the groups of the user only if the request names them, or by default',
 		whenMissing: 'request',
+	},
+	guard: {
+		...oneOf('alert', 'off'),
+		option: 'guard',
+		modes: ['store'],
+		help: 'whether an alert tells that very many people or groups are deleted, or people deactivated, within an hour',
+		whenMissing: 'alert',
+	},
+	guardPeople: {
+		...wholeNumber(0, 10_000_000, 'people'),
+		option: 'guard-people',
+		modes: ['store'],
+		help: 'how many people may be deleted within an hour, and how many deactivated; 10 percent of all, but at least 50, if it is not set',
+	},
+	guardGroups: {
+		...wholeNumber(0, 10_000_000, 'groups'),
+		option: 'guard-groups',
+		modes: ['store'],
+		help: 'how many groups may be deleted within an hour; 10 percent of all, but at least 50, if it is not set',
 	},
 	accessTokenSeconds: {
 		...wholeNumber(3600, 21_600, 'seconds'),
@@ -180,4 +207,10 @@ export function wrongSetting(
 	if (wrong === undefined) return undefined
 	const [name, { option, values, allowed }] = wrong
 	return `The setting ${name} of this tenant is not ${allowed}. Set it with rollcall tenant set and --${option} ${values}, or deploy a version of Rollcall that knows its value.`
+}
+
+/** How much a tenant may lose within an hour, as far as its settings say so. */
+export function guardLimitsOf(tenant: SettingsHolder): GuardLimits {
+	const { guardPeople: people, guardGroups: groups } = settingsOf(tenant)
+	return { ...(people !== undefined && { people }), ...(groups !== undefined && { groups }) }
 }

@@ -19,6 +19,7 @@ const read = (value: unknown) => {
 	return readConfig(file)
 }
 
+const reference = 'See the settings in docs/relay-reference.md.'
 const jsonHint = 'Look for an extra or missing comma or bracket. In paths, write \\\\ instead of \\.'
 
 test('a byte order mark before the settings is ignored', () => {
@@ -54,6 +55,14 @@ test('file names are resolved against the folder of the settings, and defaults a
 		agentId: good.agentId,
 		concurrency: 16,
 	})
+})
+
+test('an audit log keeps five files of 10 MB by default', () => {
+	const file = join(folder, 'audit', 'a.log')
+	expect(read({ ...good, audit: { file: 'audit/a.log' } }).audit).toEqual({ file, megabytes: 10, keep: 5 })
+	expect(read({ ...good, audit: { file: '../..audit/a.log' } }).audit?.file).toBe(
+		join(folder, '..', '..audit', 'a.log'),
+	)
 })
 
 test('an agent without an id has the same one at every start', () => {
@@ -104,6 +113,35 @@ test.each([
 		/origin\.tls/,
 		'See the settings in docs/relay-reference.md.',
 	],
+	[
+		{ ...good, allow: { Users: ['GET', 'get'] } },
+		/: allow\.Users\.1: must be "GET", "POST", "PUT", "PATCH" or "DELETE", not the string "get"$/,
+		reference,
+	],
+	[{ ...good, allow: { Users: [] } }, /: allow\.Users: must list a method, such as GET$/, reference],
+	[{ ...good, allow: { Users: 'GET' } }, /: allow\.Users: must be a list, not the string "GET"$/, reference],
+	[{ ...good, allow: {} }, /: allow: must list an endpoint, such as "Users": \["GET"\]$/, reference],
+	[{ ...good, allow: ['Users'] }, /: allow: must be an object, not/, reference],
+	[{ ...good, allow: { users: ['GET'] } }, /: allow\.users: is not an endpoint of SCIM; write Users$/, reference],
+	[{ ...good, allow: { Grops: ['GET'] } }, /: allow\.Grops: is not an endpoint of SCIM; write Groups$/, reference],
+	[
+		{ ...good, allow: { Users: ['GET'], Bulk: ['POST'] } },
+		/: allow\.Bulk: cannot be listed, because its requests may touch every resource type$/,
+		reference,
+	],
+	[{ ...good, allow: { me: ['GET'] } }, /: allow\.me: cannot be listed/, reference],
+	[{ ...good, allow: { '.search': ['POST'] } }, /: allow\.\.search: must be the name of an endpoint/, reference],
+	[{ ...good, allow: { 'Users/1': ['GET'] } }, /: allow\.Users\/1: must be the name of an endpoint/, reference],
+	[{ ...good, audit: {} }, /: audit\.file is missing$/, reference],
+	[{ ...good, audit: { file: 'a/b', keep: 0 } }, /: audit\.keep: is less than 1$/, reference],
+	[{ ...good, audit: { file: 'a/b', megabytes: 0.5 } }, /: audit\.megabytes: must be a whole number/, reference],
+	[{ ...good, audit: { file: 'a/b', keeps: 1 } }, /audit\.keeps is an unknown setting$/, 'Did you mean keep?'],
+	...['audit.log', '../audit.log', '/audit.log'].map((name): [object, RegExp, string] => [
+		{ ...good, audit: { file: name } },
+		/: audit\.file must be in a folder of its own, not beside the settings$/,
+		'Create a folder that the user of the agent may write, such as audit, and name audit/audit.log.',
+	]),
+	[{ ...good, alow: { Users: ['GET'] } }, /alow is an unknown setting$/, 'Did you mean allow?'],
 ])('%j is refused with the name of the setting', (value, message, hint) => {
 	expect(() => read(value)).toThrow(
 		expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(message), hint }),

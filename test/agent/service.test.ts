@@ -146,9 +146,24 @@ describe('on Linux', () => {
 		)
 	})
 
+	test('the unit may write to the folder of the audit log alone', () => {
+		const text = managerOf(linux()).definition({ ...service, auditFolder: '/var/log/my "50%" log' }, linux())
+		expect(text).toContain('\nProtectSystem=strict\nReadWritePaths="-/var/log/my \\"50%%\\" log"\nProtectHome=yes\n')
+		expect(managerOf(linux()).definition({ ...service, auditFolder: '/root' }, linux())).toContain(
+			'\nReadWritePaths="-/root"\nProtectHome=read-only\n',
+		)
+		expect(managerOf(linux()).definition(service, linux())).toContain('\nProtectSystem=strict\nProtectHome=yes\n')
+	})
+
 	// .ci/run installs systemd-analyze. Machines without systemd skip the test.
 	test.skipIf(!hasSystemd)('systemd-analyze accepts the unit, and its exposure is low', () => {
-		const unit = { ...service, node: process.execPath, program: process.execPath, config: process.execPath }
+		const unit = {
+			...service,
+			node: process.execPath,
+			program: process.execPath,
+			config: process.execPath,
+			auditFolder: '/var/log/a b',
+		}
 		writeFileSync(file(), managerOf(linux()).definition({ ...unit, user: 'root' }, linux()))
 		const analyze = (...args: string[]) => {
 			const { stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8' })
@@ -289,6 +304,23 @@ esac`,
 		expect(status(windows())).toBe('Started\n')
 		expect(isRunning('Started\n')).toBe(true)
 		expect(isRunning('Stopped\n')).toBe(false)
+	})
+
+	test('install grants access to the folder of the audit log, unless the agent is in it', () => {
+		const auditFolder = join(folder, 'audit')
+		managerOf(windows()).install({ ...downloaded, auditFolder }, windows())
+		expect(calls()).toContain(`icacls ${auditFolder} /grant ${account}:(OI)(CI)M`)
+		expect(existsSync(auditFolder)).toBe(true)
+		const cases = [folder, join(folder, '..')].flatMap((auditFolder) => [
+			() => managerOf(windows()).install({ ...downloaded, auditFolder }, windows()),
+			() => managerOf(windows()).definition({ ...downloaded, auditFolder }, windows()),
+		])
+		for (const attempt of cases)
+			expect(failing(attempt)).toMatchObject({
+				name: 'UsageError',
+				message: 'audit.file must be in a folder of its own, not beside the agent',
+				hint: expect.stringMatching(/C:\\\\rollcall-relay\\\\logs\\\\audit\.log\.$/),
+			})
 	})
 
 	test('a repeated install first removes the old service, and needs no --winsw', () => {

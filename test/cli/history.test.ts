@@ -152,6 +152,11 @@ test('rollcall failures groups refusals by their sentence, with what helps', asy
 	expect((await run('failures acme --since 0s')).out).toBe('Nothing was refused in this time.\n')
 })
 
+const noLosses = {
+	...{ setting: 'alert', deletedPeople: 0, deletedGroups: 0, deactivatedPeople: 0 },
+	...{ allowedPeople: 50, allowedGroups: 50, isBeyond: false },
+}
+
 test('rollcall status tells people, the last request and write, and failures', async () => {
 	expect(await json('status acme')).toEqual({
 		name: 'acme',
@@ -161,11 +166,20 @@ test('rollcall status tells people, the last request and write, and failures', a
 		lastRequest: expect.stringMatching(/^20/),
 		lastWrite: expect.stringMatching(/^20/),
 		failuresToday: 5,
+		guard: noLosses,
 		history: 'full',
 	})
 	expect((await run('status behind')).out).toMatch(
 		/^People {10}in the SCIM server\n[\s\S]*\nRelay {11}npm start has no relay/,
 	)
+})
+
+test('rollcall guard status tells losses of the last hour, without what is younger than a day', async () => {
+	expect(await json('guard status acme')).toEqual({ name: 'acme', mode: 'store', ...noLosses })
+	expect((await run('guard status acme')).out).toMatch(
+		/^Guard {30,}0 people and 0 groups deleted, 0 people deactivated in the last hour\n[\s\S]*\nGroups deleted in the last hour +0 of 50 that are allowed\n/,
+	)
+	expect((await run('guard status behind')).out).toMatch(/^The people of this tenant are in the SCIM server/)
 })
 
 test('rollcall erase takes a person out of the ledger, and says that it was done', async () => {

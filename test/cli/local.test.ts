@@ -99,7 +99,7 @@ describe('rollcall tenant', () => {
 		)
 		const shown = await run('tenant show acme')
 		expect(shown.out).toMatch(
-			/^Tenant URL +http:\S+\/acme\nMode +store\n(?:.+\n)*unknownAttributes +keep\nuserGroups +request \(default\)\n(?:.+\n)*Created +20\S+\nUsers +1\nGroups +0\nTokens +1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
+			/^Tenant URL +http:\S+\/acme\nMode +store\n(?:.+\n)*unknownAttributes +keep\n(?:.+\n)*userGroups +request \(default\)\n(?:.+\n)*Created +20\S+\nUsers +1\nGroups +0\nTokens +1 accepted, 1 in total\n\n7071 is the default port of npm start\. .*\n$/,
 		)
 		const { cursorKey, ...tenant } = await json('tenant show acme')
 		expect(cursorKey).toBeUndefined()
@@ -220,6 +220,7 @@ describe('rollcall on a data folder', () => {
 			`history acme ${userId}`,
 			'failures acme',
 			'status acme',
+			'guard status acme',
 			`erase acme ${userId}`,
 			'schema observed acme',
 			'client add acme',

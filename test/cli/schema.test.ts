@@ -135,13 +135,13 @@ describe('rollcall schema', () => {
 			code: 1,
 			err: '',
 			out: [
-				'2 resources were compared with the schemas of the tenant acme.',
+				'Resources compared with the schemas of the tenant acme: 2.',
 				`${id}:level: 2 Users, such as ${joy}: the value must be an integer, not the string "high"`,
 				`${id}:badge: 1 User, such as ${joy}: is stored as Badge: declare it in this spelling\n`,
 			].join('\n'),
 		})
 		expect((await run('schema', 'check', 'acme')).out).toBe(
-			'2 resources were compared with the schemas of the tenant acme.\nAll values fit.\n',
+			'Resources compared with the schemas of the tenant acme: 2.\nAll values fit.\n',
 		)
 	})
 })
@@ -185,7 +185,7 @@ describe('what clients send and no schema declares', () => {
 		const observed = await json('schema', 'observed', 'acme')
 		const times = { first: expect.stringMatching(/^20.*Z$/), last: expect.stringMatching(/^20.*Z$/) }
 		expect(observed).toContainEqual({
-			...{ resourceType: 'User', path: 'dispalyName', types: ['string'], count: 1 },
+			...{ resourceType: 'User', path: 'dispalyName', didYouMean: 'displayName', types: ['string'], count: 1 },
 			...times,
 		})
 		expect(observed).toContainEqual({
@@ -214,7 +214,7 @@ describe('what clients send and no schema declares', () => {
 				`Declared ${id}:desk as complex.`,
 				`Declared ${id}:isNew as boolean.`,
 				'All apps follow within a minute.',
-				'2 resources were compared with the schemas of the tenant acme.',
+				'Resources compared with the schemas of the tenant acme: 2.',
 				'All values fit.\n',
 			].join('\n'),
 		)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { commands } from '../../cli/commands.ts'
-import { jsonOf, rollcall } from '../support/rollcall.ts'
+import { jsonOf, type Run, rollcall } from '../support/rollcall.ts'
 import { pages } from './pages.ts'
 import { toPowerShell } from './powershell.ts'
 import { typedIn } from './typed.ts'
@@ -37,9 +37,14 @@ async function follow(script: string): Promise<void> {
 	const tenant = `acme-${++count}`
 	let version = ''
 	if (/rollcall (-- )?.*\b(acme|NAME)\b/.test(script) && !script.includes('tenant add')) {
-		const { status, out } = await run(`rollcall tenant add ${tenant} --json --resource-group rollcall`)
-		expect(status).toBe(0)
+		const place = /--resource-group|\bentra\b/.test(script) ? ' --resource-group rollcall' : ''
+		const { status, out, err } = await run(`rollcall tenant add ${tenant} --json${place}`)
+		expect(status, err).toBe(0)
 		version = JSON.parse(out).version
+	}
+	if (/rollcall (-- )?(history|erase) (acme|NAME)\b/.test(script)) {
+		const { status, err } = await run(`echo '${person}' >person.ndjson; rollcall import ${tenant} person.ndjson`)
+		expect(status, err).toBe(0)
 	}
 	if (/\bentra (status|provision)|disconnect entra|--entra/.test(script)) {
 		const { status, err } = await run(`rollcall connect entra ${tenant} --resource-group rollcall`)
@@ -49,6 +54,7 @@ async function follow(script: string): Promise<void> {
 		...{
 			NAME: tenant,
 			USER: 'ada@contoso.com',
+			WHO: 'joy@example.com',
 			VERSION: version,
 			GROUP: 'rollcall',
 			COMMAND: 'tenant list',
@@ -67,6 +73,17 @@ async function follow(script: string): Promise<void> {
 	expect(status, `${filled}\n${out}\n${err}`).toBe(0)
 }
 
+/** What an export with one person has. */
+const person = [
+	{
+		...{ type: 'User', id: '019b76daa80070008000000000000000', created: '', lastModified: '' },
+		attributes: { userName: 'joy@example.com', color: 'red' },
+	},
+	{ type: 'End', users: 1, groups: 0, memberships: 0 },
+]
+	.map((record) => JSON.stringify(record))
+	.join('\n')
+
 const urn = 'urn:example:params:scim:schemas:hr:2.0:User'
 
 /** The same on a data folder of its own, for a command whose program is left out. */
@@ -74,33 +91,45 @@ async function administer(line: string): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-docs-'))
 	const file = join(folder, 'acme.ndjson')
 	const run = (command: string) => rollcall([...command.split(' '), '--data', join(folder, 'data')], { input: 'acme' })
-	let version = ''
-	if (!line.startsWith('tenant add')) {
-		const mode = line.startsWith('tenant set') && !line.includes('--unknown-attributes') ? 'relay' : 'store'
-		version = jsonOf(await run(`tenant add acme --json --mode ${mode}`)).version
-	}
-	if (line.startsWith('import')) await run(`export acme --out ${file}`)
-	if (line.startsWith('schema')) {
-		await writeFile(file, JSON.stringify({ id: urn, attributes: [{ name: 'badge' }] }))
-		await run(`schema add acme ${file}`)
-		const id = '019b76daa80070008000000000000000'
-		const user = { type: 'User', id, attributes: { userName: 'joy', color: 'red' }, created: '', lastModified: '' }
-		const end = { type: 'End', users: 1, groups: 0, memberships: 0 }
-		await writeFile(`${file}-2`, [user, end].map((record) => JSON.stringify(record)).join('\n'))
-		await run(`import acme ${file}-2`)
-	}
+	const values = await prepare(line, { run, file })
 	const { code, err } = await run(
 		line
 			.replace(/^tenant remove NAME$/, `$& --out ${file}`)
-			.replace('NAME', 'acme')
-			.replace('VERSION', version)
-			.replace('URN', urn)
-			.replace('PATH', 'color')
-			.replace('FILE', file)
-			.replace('ID', '11111111-1111-4111-8111-111111111111'),
+			.replaceAll(/(?<![\w-])[A-Z_]+(?![\w-])/g, (word) => values[word] ?? word),
 	)
 	await rm(folder, { recursive: true })
 	expect(code, err).toBe(0)
+}
+
+type Preparation = { readonly run: (command: string) => Promise<Run>; readonly file: string }
+
+const guid = '11111111-1111-4111-8111-111111111111'
+
+/** Makes what a command works on. Returns what to type for its placeholders. */
+async function prepare(line: string, { run, file }: Preparation): Promise<Readonly<Record<string, string>>> {
+	const values = {
+		...{ NAME: 'acme', FILE: file, URN: urn, PATH: 'color', WHO: 'joy@example.com' },
+		...{ ID: guid, TENANT_ID: guid, OBJECT_ID: guid, APP_ID: guid },
+		...{ I: `https://login.microsoftonline.com/${guid}/v2.0`, S: guid, A: guid },
+	}
+	if (line.startsWith('tenant add')) return values
+	const mode = /^tenant set .*--(agent|hybrid|authorization|patch)/.test(line) ? 'relay' : 'store'
+	const { version } = jsonOf(await run(`tenant add acme --json --mode ${mode}`))
+	if (line.startsWith('import')) await run(`export acme --out ${file}`)
+	if (line.startsWith('schema')) await addSchema({ run, file })
+	if (/^(schema|history|erase)/.test(line)) await importPerson({ run, file: `${file}-2` })
+	if (!line.includes('CLIENT')) return { ...values, VERSION: version }
+	return { ...values, CLIENT: jsonOf(await run('client add acme --json')).clientId }
+}
+
+async function addSchema({ run, file }: Preparation): Promise<void> {
+	await writeFile(file, JSON.stringify({ id: urn, attributes: [{ name: 'badge' }] }))
+	expect(await run(`schema add acme ${file}`)).toMatchObject({ code: 0 })
+}
+
+async function importPerson({ run, file }: Preparation): Promise<void> {
+	await writeFile(file, person)
+	expect(await run(`import acme ${file}`)).toMatchObject({ code: 0 })
 }
 
 /** A test of this project is run by itself; the variable that is set for it has to be one that it reads. */
@@ -115,8 +144,9 @@ test.each(typed.flatMap(({ name, lines }) => lines.map((line) => [name, line] as
 	async (_, line) => {
 		const [, variable, file = ''] = ownTest.exec(line) ?? []
 		if (variable !== undefined) expect(await readFile(file, 'utf8')).toContain(variable)
-		// Entra reaches a deployment alone.
-		else if (isRollcall(line) && /\bentra\b/.test(line)) await follow(`rollcall ${line} --resource-group rollcall`)
+		// Entra reaches a deployment alone. An application that reads needs none.
+		else if (isRollcall(line) && /\bentra\b/.test(line) && !line.startsWith('reader'))
+			await follow(`rollcall ${line} --resource-group rollcall`)
 		else if (isRollcall(line) && /[A-Z]/.test(line)) await administer(line)
 		else {
 			const command = isRollcall(line) ? `rollcall ${line}` : line.replace(/^npm run rollcall( -- |$)/, 'rollcall ')

@@ -25,6 +25,8 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 			intercept: (send) => meter.intercept(withFaults(() => fateOf())(send)),
 			pause: async () => {},
 			now: () => clock.time,
+			// A flood takes seconds on a busy machine.
+			timer: never,
 			later: never,
 		},
 	)
@@ -32,6 +34,7 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 		vaultUrl: vault.url,
 		credential: vault.credential,
 		client: { disableChallengeResourceVerification: true, tlsOptions: { ca: vault.certificate } },
+		deadline: () => new AbortController().signal,
 	})
 	const isTenant = async (name: string) => (await created.tenants.getTenant(name)) !== undefined
 	const respond = respondWith({ ...created, authenticate: tokenVerifier({ source, isTenant, now: created.now }) })

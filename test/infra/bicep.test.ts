@@ -215,7 +215,7 @@ output key string = account.listKeys().keys[0].value
 				'Microsoft.ManagedIdentity/userAssignedIdentities',
 				'Microsoft.OperationalInsights/workspaces',
 				'Microsoft.Insights/components',
-				...Array(6).fill('Microsoft.OperationalInsights/workspaces/savedSearches'),
+				...Array(7).fill('Microsoft.OperationalInsights/workspaces/savedSearches'),
 				'Microsoft.Storage/storageAccounts',
 				'Microsoft.Storage/storageAccounts/tableServices',
 				'Microsoft.Storage/storageAccounts/tableServices/tables',
@@ -451,10 +451,17 @@ output key string = account.listKeys().keys[0].value
 				name: `${appName}-ending-credentials`,
 				properties: alertOnTenants(/array_length\(event.endingCredentials\) > 0/, 'PT12H'),
 			},
+			{
+				name: `${appName}-losses`,
+				properties: {
+					...alertOnTenants(/where tobool\(event.guard.isBeyond\)/, 'PT30M'),
+					evaluationFrequency: 'PT15M',
+				},
+			},
 		])
 		const asked = JSON.stringify(all(deployed, 'Microsoft.Insights/scheduledQueryRules'))
 		const queries = [...asked.matchAll(/"query":("(?:[^"\\]|\\.)*")/g)].map(([, text = '']) => JSON.parse(text))
-		expect(queries.map(faultsOf)).toEqual([[], [], [], []])
+		expect(queries.map(faultsOf)).toEqual([[], [], [], [], []])
 		expect(the(deployed, 'Microsoft.Insights/actionGroups').properties).toMatchObject({
 			emailReceivers: [{ emailAddress: 'identity-operations@example.com' }],
 		})

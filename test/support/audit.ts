@@ -77,6 +77,7 @@ function violationsAt(row: Row, rows: Rows): readonly string[] {
 		case 'keptMembers':
 		case 'refusal':
 		case 'history':
+		case 'guard':
 		case 'epochEnd':
 		case 'count':
 		case 'index':
@@ -123,6 +124,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
 	undeclared: schema.undeclaredRow.columns,
+	guard: schema.guardPointerRow.columns,
 	credential: {
 		...schema.clientRow.columns,
 		...schema.administrationRow.columns,

@@ -19,6 +19,8 @@ export async function bundle(program: string): Promise<Bundle> {
 		bundle: true,
 		platform: 'node',
 		format: 'esm',
+		// Exists only inside the Functions worker.
+		external: ['@azure/functions-core'],
 		banner: {
 			js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);",
 		},

@@ -1,8 +1,9 @@
 import { idGenerator } from '../../shared/scim/id.ts'
 import { userType } from '../../shared/scim/resource-type.ts'
 import type { ChangeEntry } from '../../shared/storage/feed-order.ts'
+import { type Ledger, openLedger } from '../../shared/storage/ledger/ledger.ts'
 import type { ResourceStore } from '../../shared/storage/resource-store.ts'
-import { type SweepReport, sweep } from '../../shared/storage/sweep.ts'
+import { type SweepOptions, type SweepReport, sweep } from '../../shared/storage/sweep.ts'
 import { connectTables, type Row, type Send } from '../../shared/storage/table/tables.ts'
 import { type DirectoryOptions, openDirectory } from '../../shared/storage/table-store.ts'
 import { createMeter } from './meter.ts'
@@ -46,9 +47,11 @@ export async function newEpochFixture() {
 		open: (process?: ProcessOptions): ResourceStore => openDirectory(optionsOf(process)),
 		sweep: ({
 			keepFeedFor,
+			guard,
 			...process
-		}: ProcessOptions & { readonly keepFeedFor?: number } = {}): Promise<SweepReport> =>
-			sweep({ ...optionsOf(process), ...(keepFeedFor !== undefined && { keepFeedFor }) }),
+		}: ProcessOptions & Pick<SweepOptions, 'keepFeedFor' | 'guard'> = {}): Promise<SweepReport> =>
+			sweep({ ...optionsOf(process), ...(keepFeedFor && { keepFeedFor }), ...(guard && { guard }) }),
+		ledger: (process?: ProcessOptions): Ledger => openLedger(optionsOf(process)),
 		createUser: (store: ResourceStore) => store.create(userType, { attributes: { userName: `user${users++}` } }),
 		async rows(prefix: string): Promise<readonly Row[]> {
 			const rows: Row[] = []

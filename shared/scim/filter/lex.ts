@@ -1,4 +1,4 @@
-import { type Quirks, urnInOtherSpelling } from '../dialect.ts'
+import { type Quirks, unquotedValue, urnInOtherSpelling } from '../dialect.ts'
 import type { ScimError } from '../error.ts'
 import type { AttributePath } from '../resource-type.ts'
 import type { CompareOperator, CompareValue } from './ast.ts'
@@ -74,14 +74,12 @@ export class Lexer {
 	}
 
 	/**
-	 * `compValue`: a JSON string or literal, or a value without quotes, which ends at a space, `)` or `]`. Microsoft's
-	 * documentation and test collection leave out the quotes: `externalId eq jyoung`.
-	 * https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups
+	 * `compValue`: a JSON string or literal, or a value without quotes, which ends at a space, `)` or `]`.
 	 */
 	value(): CompareValue {
 		const start = this.#at
 		const text = this.take(quoted)
-		if (text === undefined) return literal(this.expect(bare, expectedValue))
+		if (text === undefined) return unquotedValue(literal(this.expect(bare, expectedValue)), this.#quirks)
 		try {
 			return String(JSON.parse(text))
 		} catch (error) {

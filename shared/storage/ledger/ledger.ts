@@ -1,5 +1,6 @@
 import { kindOfId } from '../../scim/id.ts'
 import { builtInTypes, type TypeName, typeNames } from '../../scim/resource-type.ts'
+import { type GuardLimits, type GuardReport, guardReport } from '../guard.ts'
 import { uniqueRows } from '../query/unique-rows.ts'
 import { type RefusalCount, refusalsAbout, refusalsSince, subjectOf } from '../refusals.ts'
 import type { Directory } from '../rows/directory.ts'
@@ -27,6 +28,8 @@ export type Ledger = {
 	refusalsSince(since: number): AsyncGenerator<readonly RefusalCount[]>
 	/** When the last change was made: RFC 3339; undefined if none is kept. */
 	lastWrite(): Promise<string | undefined>
+	/** What the tenant has lost in the last hour, and what is allowed. */
+	losses(limits: GuardLimits): Promise<GuardReport>
 	/** Takes a user out of the ledger. */
 	erase(userId: string): Promise<Erasure>
 	/** What an undo is to do. Nothing is written. */
@@ -43,6 +46,7 @@ export function openLedger(options: DirectoryOptions): Ledger {
 		refusalsAbout: (name) => refusalsAbout(directory.table, subjectOf({ name })),
 		refusalsSince: (since) => refusalsSince(directory.table, since),
 		lastWrite: () => lastWrite(directory),
+		losses: (limits) => guardReport(directory, limits),
 		erase: (userId) => eraseUser(directory, userId),
 		planUndo: (request) => planUndo(directory, request),
 		finishDeletions: (plan) => finishDeletions(directory, plan),

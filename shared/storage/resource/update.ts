@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { isDeactivated } from '../../scim/active.ts'
 import { kindOfId } from '../../scim/id.ts'
 import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
@@ -120,7 +121,8 @@ async function store(
 			const resource = { ...state.resource, attributes, version: operation, lastModified: timestamp(directory) }
 			const changed = [...names, ...(part.large === undefined ? changedMembers(members) : ['members'])]
 			const before = directory.history === 'full' ? beforeValues(state.resource.attributes, attributes) : {}
-			const entry = { kind: 'update', type, id, changed, before, ...largeOf(part.large) } as const
+			const isDeactivation = isDeactivated(type, state.resource.attributes, attributes)
+			const entry = { kind: 'update', type, id, changed, before, isDeactivation, ...largeOf(part.large) } as const
 			const replacement = replacementOf(type, state, resource, { ...part, isTogether, folding })
 			return { operation, entry, operations: [...replacement, ...guards], resource }
 		},

@@ -145,6 +145,7 @@ export const feedRow = rowKind({
 		firstMembers: optionalText('add', 'of a created group: the ids of its first members, separated by blanks'),
 		before: packedText('w', 'what the change has replaced or removed, as JSON'),
 		large: optionalText('lg', 'the large change that the members came or went by'),
+		isDeactivation: flag('off', 'the change has deactivated the user; only in rows `c` and `f`'),
 	},
 })
 
@@ -206,6 +207,13 @@ export const historyPointerRow = rowKind({
 		position: text('pos', 'the key of the last entry that is done; empty at the beginning'),
 		part: optionalText('part', 'the key of the last row `l|` that is done of the next entry'),
 	},
+})
+
+export const guardPointerRow = rowKind({
+	parts: [],
+	key: () => `d|${beforeIds}`,
+	meaning: 'How far the guard against mass deletion has passed over entries that are older than an hour.',
+	columns: { position: text('pos', 'the key of the last entry that was passed over') },
 })
 
 /** The subject of the refusals that are only counted. */
@@ -393,6 +401,7 @@ export type KeyKind =
 	| 'keptMembers'
 	| 'refusal'
 	| 'history'
+	| 'guard'
 	| 'epoch'
 	| 'epochEnd'
 	| 'count'
@@ -413,6 +422,7 @@ const kinds: Readonly<Record<string, KeyKind>> = {
 	l: 'keptMembers',
 	q: 'refusal',
 	h: 'history',
+	d: 'guard',
 	f: 'feed',
 	e: 'epoch',
 	z: 'epochEnd',

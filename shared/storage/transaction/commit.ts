@@ -24,6 +24,8 @@ export type FeedEntry = {
 	readonly firstMembers?: readonly string[]
 	/** The large change whose members come or go. */
 	readonly large?: string
+	/** Whether an active user is inactive afterwards. */
+	readonly isDeactivation?: boolean
 }
 
 /** The `userName` or `displayName` of a resource that is deleted, and its `externalId`. */
@@ -200,6 +202,7 @@ const feedProperties = (directory: Directory, entry: FeedEntry, at: string): Pro
 		changed: (entry.changed ?? []).join(' '),
 		...entry.identity,
 		at,
+		...(entry.isDeactivation && { isDeactivation: true }),
 		...(directory.history !== 'off' && namesOf(directory, entry)),
 		...(directory.history === 'full' && valuesOf(entry)),
 	})

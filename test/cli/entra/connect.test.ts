@@ -106,6 +106,29 @@ describe('connect entra', () => {
 		expect(tokens()).toHaveLength(2)
 	})
 
+	test('gives Entra an OAuth client with --oauth, keeps it the second time, and disables it at the end', async () => {
+		const { graph, name, url, run, connect, tokens } = await withTenant()
+		graph.accepts = (address) => address === url
+		const { code, out } = await connect('--oauth')
+		expect({ code, mistakes: graph.mistakes, tokens: tokens().length }).toEqual({ code: 0, mistakes: [], tokens: 1 })
+		const [, client = ''] =
+			/Credentials +the OAuth client (\w+) was made and given to Entra\nTest Connection +succeeded/.exec(out) ?? []
+		expect(onlyPrincipal(graph).secrets).toEqual({
+			authenticationType: 'OAuth2ClientCredentialsGrant',
+			baseAddress: url,
+			oauth2ClientId: client,
+			oauth2ClientSecret: expect.stringMatching(/^[\w-]{43}$/),
+			oauth2TokenExchangeUri: `${url}/oauth2/token`,
+			credentialLocationInRequest: 'Header',
+		})
+		expect((await connect()).out).toMatch(/Credentials +Entra has an OAuth client of this tenant\n/)
+		expect((await run(`token rotate ${name} --entra`)).err).toMatch(
+			/Entra has an OAuth client of this tenant, and no token/,
+		)
+		expect((await run(`disconnect entra ${name}`)).out).toMatch(new RegExp(`The OAuth client ${client} was disabled`))
+		expect(jsonOf(await run(`client list ${name} --json`))).toMatchObject([{ id: client, isDisabled: true }])
+	})
+
 	test('starts nothing if Entra cannot use the token, and says why', async () => {
 		const { graph, connect } = await withTenant()
 		graph.accepts = () => false

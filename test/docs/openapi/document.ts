@@ -33,6 +33,10 @@ const parameters = {
 	startIndex: query('startIndex', 'The place of the first resource in the answer, from 1.', { type: 'integer' }),
 	count: query('count', `The most resources in the answer; at most ${limits.maxResults}.`, { type: 'integer' }),
 	cursor: query('cursor', 'Empty for the first page, then the nextCursor of the page before (RFC 9865).'),
+	snapshot: query('snapshot', 'With an empty cursor: begin with all users and groups, each as created.', {
+		type: 'boolean',
+	}),
+	types: query('types', 'The resource types whose changes are wanted: User, Group, or both with a comma.'),
 	ifMatch: header('If-Match', 'The version that the resource must still have. Otherwise the answer is 412.'),
 	ifNoneMatch: header('If-None-Match', 'The version that the client has. If it is still current, the answer is 304.'),
 } as const
@@ -93,7 +97,7 @@ export const operationTexts: Readonly<Record<RouteName, Readonly<Partial<Record<
 	changes: {
 		GET: {
 			summary: 'Read the feed of changes',
-			parameters: ['cursor', 'count'],
+			parameters: ['cursor', 'count', 'snapshot', 'types'],
 			answers: { 200: 'ChangeList' },
 		},
 	},

@@ -191,11 +191,15 @@ export const messageSchemas = (): Readonly<Record<string, JsonSchema>> => ({
 		},
 		{ documentationUri: text },
 	),
-	ChangeList: message(urn.changeList, {
-		itemsPerPage: count,
-		nextCursor: { type: 'string', description: 'The cursor for the next request. Every answer has one.' },
-		changes: { type: 'array', items: refTo('Change') },
-	}),
+	ChangeList: message(
+		urn.changeList,
+		{
+			itemsPerPage: count,
+			nextCursor: { type: 'string', description: 'The cursor for the next request. Every answer has one.' },
+			changes: { type: 'array', items: refTo('Change') },
+		},
+		{ snapshot: { const: true, description: 'The answer is a page of a snapshot.' } },
+	),
 	Change: {
 		...object(
 			{

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { nearest } from '../../../shared/scim/nearest.ts'
+import { nearest, nearlyNamed } from '../../../shared/scim/nearest.ts'
 
 test.each([
 	['concurency', 'concurrency'],
@@ -14,4 +14,12 @@ test.each([
 
 test('nothing is close in an empty list', () => {
 	expect(nearest('port', [])).toBeUndefined()
+})
+
+test.each(['dispalyName', 'displayNam', 'displayNames', 'dysplayName'])('%s is one edit from displayName', (name) => {
+	expect(nearlyNamed(name, ['userName', 'displayName'])).toBe('displayName')
+})
+
+test.each(['displayName', 'dsiplyaName', 'nickName'])('%s is not one edit from displayName', (name) => {
+	expect(nearlyNamed(name, ['userName', 'displayName'])).toBeUndefined()
 })

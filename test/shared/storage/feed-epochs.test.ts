@@ -21,6 +21,7 @@ describe('a reader of the feed is told each change once, and the changes of a us
 		['', {}],
 		['if any failing operation is named', { isAnyNamed: true, lanes: 2 }],
 		['with 8 lanes', { lanes: 8 }],
+		['while another reader begins with everybody', { hasJoiner: true }],
 		['while old entries are removed', { isTrimmed: true }],
 		['while old entries are removed and any failing operation is named', { isTrimmed: true, isAnyNamed: true }],
 	])('%s', async (_, options) => {

@@ -48,16 +48,16 @@ describe('for one user in one group, a reader is told', () => {
 	const removed = (operation: string) => entry(operation, 'members', 'g1', ['-u1'])
 
 	test.each([
-		['nothing if the user was added and removed', [added('1'), removed('2')], []],
-		['nothing if the user was removed and added', [removed('1'), added('2')], []],
+		['to read the group if the user was added and removed', [added('1'), removed('2')], ['2 members']],
+		['to read the group if the user was removed and added', [removed('1'), added('2')], ['2 members']],
 		['the addition, in the last entry', [added('1'), added('2'), removed('3')], ['3 +u1']],
 		['the removal, in the last entry', [removed('1'), removed('2'), added('3')], ['3 -u1']],
 		['the removal by the deletion of the user', [entry('1', 'delete', 'u1', ['g1'])], ['1 g1']],
 		['only the deletion if the user was added before', [added('2'), entry('1', 'delete', 'u1', ['g1'])], ['1']],
 		[
-			'nothing of a group that a deleted user has joined and left',
+			'to read a group that a deleted user has joined and left',
 			[entry('1', 'unlink', 'u1', ['g1']), added('2')],
-			[],
+			['2 members'],
 		],
 	])('%s', (_, entries, expected) => {
 		const ordered = [...entries].sort((a, b) => (a.operation < b.operation ? -1 : 1))
@@ -70,7 +70,8 @@ describe('for one user in one group, a reader is told', () => {
 			entry('2', 'members', 'g1', ['+u2', '-u1']),
 			entry('3', 'members', 'g2', ['+u1']),
 		]
-		expect(told(...entries)).toEqual(['1 displayName', '2 +u2', '3 +u1'])
+		expect(told(...entries)).toEqual(['1 displayName', '2 +u2 members', '3 +u1'])
+		expect(inEpochOrder(entries)[1]).toMatchObject({ kind: 'update' })
 	})
 })
 
@@ -108,9 +109,14 @@ test('a reader who applies random epochs has the members as they are, whatever c
 	)
 	const actual = new Set<string>()
 	const replayed = new Set<string>()
+	/** Of a reader who reads the group in the middle of an epoch, and then applies all of it. */
+	let joined = new Set<string>()
 	for (let epoch = 0; epoch < 500; epoch++) {
 		const entries: ChangeEntry[] = []
-		for (let change = below(12); change > 0; change--) {
+		const changes = below(12)
+		const joinedAt = below(12)
+		for (let change = changes; change > 0; change--) {
+			if (change === joinedAt) joined = new Set(actual)
 			time += below(1000)
 			const user = `u${below(4)}`
 			const operation = generators[below(3)]?.('Operation') ?? ''
@@ -119,9 +125,13 @@ test('a reader who applies random epochs has the members as they are, whatever c
 		}
 		const sorted = entries.sort((a, b) => (a.operation < b.operation ? -1 : 1))
 		for (const mark of inEpochOrder(sorted).flatMap(({ changed }) => changed)) {
-			if (mark.startsWith('+')) replayed.add(mark.slice(1))
-			else replayed.delete(mark.slice(1))
+			for (const reader of [replayed, joined]) {
+				if (mark.startsWith('+')) reader.add(mark.slice(1))
+				else reader.delete(mark.slice(1))
+			}
+			if (mark === 'members') joined = new Set(actual)
 		}
+		expect([...joined].sort()).toEqual([...actual].sort())
 		expect([...replayed].sort()).toEqual([...actual].sort())
 	}
 })

@@ -21,6 +21,8 @@ export type FeedRunOptions = {
 	readonly trimmer?: Behaviour
 	/** In place of the update of a user. */
 	readonly update?: UserUpdate
+	/** Whether a third reader begins with everybody, while changes are made. */
+	readonly hasJoiner?: boolean
 }
 
 export type UserUpdate = (process: FeedProcess, id: ResourceId, title: string) => Promise<JobEnding>
@@ -35,9 +37,11 @@ export async function runFeed(seed: number, options: FeedRunOptions = {}) {
 	const plan = newPlan(world, options.update ?? updateUser)
 	const cursor = isTrimmed ? world.cursor : ''
 	const readers = ['q', 'r'].map((name) => newFollower(() => world.begin(name, aroundReaders), { name, cursor }))
+	const joiner = newJoiner(() => world.begin('j', aroundReaders), world.groupId)
 	await world.run([
 		...['a', 'b', 'c'].map((name) => write(world.begin(name, aroundWriters), plan)),
 		...readers.map(({ follow }) => follow()),
+		...(options.hasJoiner ? [joiner.join()] : []),
 		...(closer === undefined ? [] : [repeat(6, closer, world.begin('closer'))]),
 		...(isTrimmed ? [repeat(3, trimmer, world.begin('sweeper'))] : []),
 	])
@@ -50,6 +54,7 @@ export async function runFeed(seed: number, options: FeedRunOptions = {}) {
 		problems.push(...tellingProblems(reader.name, told, world))
 		problems.push(...(await memberProblems(reader.name, told, world)))
 	}
+	if (options.hasJoiner) problems.push(...(await joiner.finish(world.observer)))
 	const { tables, tenant } = world.observer.options
 	problems.push(...(await violationsIn(tables.table(tenant.table, tenant.name))))
 	return { problems, commits: world.committed.length, compared }
@@ -200,6 +205,65 @@ function newFollower(begin: () => FeedProcess, { name, cursor: from }: { name: s
 		async finish(observer: FeedProcess): Promise<readonly ChangeEntry[] | undefined> {
 			for (let empty = 0; empty < 2; ) empty = (await read(observer, 7)) ? 0 : empty + 1
 			return hasExpired ? undefined : told
+		},
+	}
+}
+
+/** Reads everybody and the members of the group while changes are made, and then follows the feed. */
+function newJoiner(begin: () => FeedProcess, groupId: ResourceId) {
+	const users = new Map<string, string>()
+	let members = new Set<string>()
+	let cursor: string | undefined
+	const readMembers = async ({ store }: FeedProcess): Promise<void> => {
+		const group = await store.get(groupType, groupId, { members: true })
+		members = new Set(group?.members?.map(({ value }) => value))
+	}
+	const apply = async (process: FeedProcess, { resourceType, id, kind, changed }: ChangeEntry): Promise<void> => {
+		if (resourceType === 'User') {
+			const read = await process.store.get(userType, id as ResourceId)
+			if (read !== undefined) users.set(id, read.version)
+			else users.delete(id)
+			if (kind === 'delete') members.delete(id)
+			return
+		}
+		for (const mark of changed.filter((name) => name.startsWith('+'))) members.add(mark.slice(1))
+		for (const mark of changed.filter((name) => name.startsWith('-'))) members.delete(mark.slice(1))
+		if (changed.includes('members')) await readMembers(process)
+	}
+	return {
+		async join(): Promise<void> {
+			const process = begin()
+			// After a request that failed, the reader begins again.
+			for (let attempt = 0; attempt < 3 && cursor === undefined; attempt++) {
+				try {
+					const end = await process.store.feedEnd()
+					const { resources } = await process.store.query(userType, { page: { after: '', count: 1000 } })
+					users.clear()
+					for (const { id, version } of resources) users.set(id, version)
+					await readMembers(process)
+					cursor = end
+				} catch (error) {
+					if (!(error instanceof ScimError)) throw error
+				}
+			}
+		},
+		async finish(observer: FeedProcess): Promise<readonly string[]> {
+			if (cursor === undefined) return []
+			for (let empty = 0; empty < 2; ) {
+				const page = await observer.store.changes(cursor, 7)
+				for (const entry of page.changes) await apply(observer, entry)
+				empty = page.changes.length === 0 ? empty + 1 : 0
+				cursor = page.nextCursor
+			}
+			const { resources } = await observer.store.query(userType, { page: { after: '', count: 1000 } })
+			const group = await observer.store.get(groupType, groupId, { members: true })
+			const actual = resources.map(({ id, version }) => `${id} ${version}`)
+			const known = [...users].map(([id, version]) => `${id} ${version}`)
+			const actualMembers = group?.members?.map(({ value }) => value) ?? []
+			return [
+				...(known.sort().join() === actual.sort().join() ? [] : ['j ends with other users']),
+				...([...members].sort().join() === actualMembers.sort().join() ? [] : ['j ends with other members']),
+			]
 		},
 	}
 }

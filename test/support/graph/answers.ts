@@ -74,7 +74,7 @@ const withJob = (answer: (job: GraphJob, principal: ServicePrincipal, answering:
 
 /** What Entra answers when it has tried credentials. */
 function validated(graph: GraphStandIn, secrets: Readonly<Record<string, string>>): GraphAnswer {
-	const { BaseAddress, SecretToken } = secrets
+	const { BaseAddress = secrets.baseAddress, SecretToken = secrets.oauth2ClientSecret } = secrets
 	if (BaseAddress === undefined || SecretToken === undefined) {
 		return graphError(400, 'RequestMissingRequiredParameter', 'The credentials are not complete.')
 	}
@@ -87,6 +87,11 @@ function validated(graph: GraphStandIn, secrets: Readonly<Record<string, string>
 }
 
 const secretsOf = (pairs: z.infer<typeof keyValues>) => Object.fromEntries(pairs.map(({ key, value }) => [key, value]))
+
+const oauthKeys = [
+	...['authenticationType', 'baseAddress', 'oauth2ClientId', 'oauth2ClientSecret', 'oauth2TokenExchangeUri'],
+	'credentialLocationInRequest',
+]
 
 const sp = '/v1.0/servicePrincipals/*'
 const jobs = `${sp}/synchronization/jobs`
@@ -209,6 +214,22 @@ const endpoints: readonly Endpoint[] = [
 			principal.secrets = secretsOf(value)
 			return { status: 204 }
 		})(answering),
+	),
+	endpoint(
+		'PATCH',
+		'/beta/servicePrincipals/*/synchronization/connectivityParameters',
+		z.strictObject({ value: z.array(z.strictObject({ key: z.enum(oauthKeys), value: z.string() })).length(6) }),
+		(answering, { value }) =>
+			withPrincipal((principal) => {
+				principal.secrets = secretsOf(value)
+				return { status: 204 }
+			})(answering),
+	),
+	endpoint(
+		'POST',
+		'/beta/servicePrincipals/*/synchronization/jobs/validateCredentials',
+		z.strictObject({ templateId: z.string(), useSavedCredentials: z.literal(true) }),
+		withPrincipal(({ secrets }, { graph }) => validated(graph, secrets)),
 	),
 	read(
 		`${sp}/appRoleAssignedTo`,

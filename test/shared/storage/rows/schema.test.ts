@@ -90,6 +90,7 @@ describe('the kinds of rows', () => {
 		['l|1|2', 'keptMembers'],
 		['q|1|2', 'refusal'],
 		['h|1|0|2', 'history'],
+		['d|!', 'guard'],
 		['n|u|!base', 'count'],
 		['n|u|+1', 'count'],
 		['x|un|ann', 'index'],

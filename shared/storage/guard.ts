@@ -1,0 +1,140 @@
+import { timeOfId } from '../scim/id.ts'
+import { userType } from '../scim/resource-type.ts'
+import { feedKeyAt, feedRowsAfter, isWithdrawn } from './ledger/feed-rows.ts'
+import { totalOf } from './rows/count-histogram.ts'
+import { countsOf } from './rows/counts.ts'
+import type { Directory } from './rows/directory.ts'
+import { feedRow, guardPointerRow, lastPartOf } from './rows/schema.ts'
+import { upsert } from './table/batch.ts'
+import type { Row } from './table/tables.ts'
+import { commitStep } from './transaction/commit.ts'
+
+/** How many people or groups a tenant may lose within an hour. What is left out follows from the size of the tenant. */
+export type GuardLimits = { readonly people?: number; readonly groups?: number }
+
+/** What a tenant has lost in the last hour. People and groups that were younger than a day are left out. */
+export type Losses = {
+	readonly deletedPeople: number
+	readonly deletedGroups: number
+	/** Each person counts once. A person who was activated again within the hour does not count. */
+	readonly deactivatedPeople: number
+}
+
+/** The losses of the last hour, how many people and groups may be lost, and whether one number is larger than allowed. */
+export type GuardReport = Losses & {
+	readonly allowedPeople: number
+	readonly allowedGroups: number
+	readonly isBeyond: boolean
+}
+
+const hour = 60 * 60_000
+const day = 24 * hour
+
+/** The least number that is allowed if no setting says otherwise, and the part of what there was an hour ago. */
+const leastAllowed = 50
+const allowedPart = 0.1
+
+/**
+ * Counts the losses of the last hour by the entries of the feed, and writes nothing.
+ *
+ * @throws ScimError 503 if the service stays away
+ */
+export async function guardReport(directory: Directory, limits: GuardLimits): Promise<GuardReport> {
+	const { losses } = await lossesSince(directory, Number.POSITIVE_INFINITY)
+	return judged(directory, losses, limits)
+}
+
+/**
+ * The report of a tenant that has lost more than is allowed; undefined for any other. The next count begins where the
+ * last hour began.
+ *
+ * @param until milliseconds since 1970 at which to stop
+ * @throws ScimError 503 if the service stays away
+ */
+export async function checkLosses(
+	directory: Directory,
+	limits: GuardLimits,
+	until: number,
+): Promise<GuardReport | undefined> {
+	const { losses, passed } = await lossesSince(directory, until)
+	if (passed !== undefined) {
+		await commitStep(directory, [upsert(guardPointerRow.key(), guardPointerRow.properties({ position: passed }))])
+	}
+	if (Object.values(losses).every((count) => count === 0)) return undefined
+	const report = await judged(directory, losses, limits)
+	return report.isBeyond ? report : undefined
+}
+
+async function judged({ table }: Directory, losses: Losses, limits: GuardLimits): Promise<GuardReport> {
+	const { deletedPeople, deletedGroups, deactivatedPeople } = losses
+	const left = async (name: 'User' | 'Group') => totalOf(await countsOf(table, { name }))
+	const allowedPeople = limits.people ?? partOf((await left('User')) + deletedPeople)
+	const allowedGroups = limits.groups ?? partOf((await left('Group')) + deletedGroups)
+	const isBeyond = Math.max(deletedPeople, deactivatedPeople) > allowedPeople || deletedGroups > allowedGroups
+	return { ...losses, allowedPeople, allowedGroups, isBeyond }
+}
+
+const partOf = (total: number): number => Math.max(leastAllowed, Math.floor(total * allowedPart))
+
+type CountedLosses = {
+	readonly losses: Losses
+	/** The last entry before those of the last hour; undefined if it is known already. */
+	readonly passed: string | undefined
+}
+
+async function lossesSince(directory: Directory, until: number): Promise<CountedLosses> {
+	const since = directory.now() - hour
+	const ids = { deletedPeople: new Set<string>(), deletedGroups: new Set<string>(), deactivated: new Set<string>() }
+	let passed: string | undefined
+	let isInHour = false
+	for await (const rows of feedRowsAfter(directory, await startOf(directory, since), { isFinalOnly: false, select })) {
+		for (const row of rows) {
+			const time = timeOf(row)
+			isInHour ||= time >= since
+			if (!isInHour) passed = row.RowKey
+			if (time >= since && !isWithdrawn(row)) count(ids, row, time)
+		}
+		if (directory.now() >= until) break
+	}
+	const { deletedPeople, deletedGroups, deactivated } = ids
+	const losses = {
+		deletedPeople: deletedPeople.size,
+		deletedGroups: deletedGroups.size,
+		deactivatedPeople: deactivated.size,
+	}
+	return { losses, passed }
+}
+
+/** Before this entry of the feed, none is of the time since then. Entries of epochs do not tell their time by their keys. */
+async function startOf({ table, feed }: Directory, since: number): Promise<string> {
+	const byClock = feedKeyAt(since)
+	if (feed === 'operations') return byClock
+	const row = await table.get(guardPointerRow.key())
+	if (row === undefined) return byClock
+	const known = guardPointerRow.position.of(row)
+	if (known < byClock) return byClock
+	return known
+}
+
+/** An entry also has what it has replaced, and that may be long. */
+const select = ['RowKey'].concat(
+	[feedRow.kind, feedRow.resourceType, feedRow.id, feedRow.changed, feedRow.at, feedRow.isDeactivation].map(
+		({ stored }) => stored,
+	),
+)
+
+function timeOf(row: Row): number {
+	const at = feedRow.at.of(row)
+	return at === undefined ? timeOfId(lastPartOf(row.RowKey)) : Date.parse(at)
+}
+
+type CountedIds = Readonly<Record<'deletedPeople' | 'deletedGroups' | 'deactivated', Set<string>>>
+
+function count({ deletedPeople, deletedGroups, deactivated }: CountedIds, row: Row, time: number): void {
+	const id = feedRow.id.of(row)
+	if (time - timeOfId(id) < day) return
+	const isPerson = feedRow.resourceType.of(row) === userType.name
+	if (feedRow.kind.of(row) === 'delete') (isPerson ? deletedPeople : deletedGroups).add(id)
+	else if (feedRow.isDeactivation.of(row)) deactivated.add(id)
+	else if (isPerson && (feedRow.changed.of(row) ?? '').split(' ').includes('active')) deactivated.delete(id)
+}
