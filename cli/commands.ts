@@ -27,6 +27,7 @@ import { addTenant, listTenants, setTenant, showTenant } from './tenant.ts'
 import { addToken, disableToken, listTokens, rotateToken } from './token.ts'
 import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
+import { undoChanges } from './undo.ts'
 
 type TargetCommandDeclaration = Omit<Command, 'run'> & {
 	readonly work: TargetCommand
@@ -222,6 +223,13 @@ export const commands: readonly Command[] = [
 		options: [],
 		summary: 'take a person out of the ledger; the directory stays as it is',
 		work: erasePerson,
+	}),
+	targetCommand({
+		words: 'undo',
+		parameters: ['NAME'],
+		options: ['since', 'until', 'credential', 'only', 'resource', 'dry-run', 'force', 'yes', 'expect'],
+		summary: 'take back deletions, deactivations, memberships or attributes that were changed in a time',
+		work: undoChanges,
 	}),
 	targetCommand({
 		words: 'schema observed',

@@ -45,6 +45,12 @@ export const declared = {
 	'fix-externalid': { type: 'boolean' },
 	'dry-run': { type: 'boolean' },
 	unique: { type: 'boolean' },
+	until: { type: 'string' },
+	credential: { type: 'string' },
+	only: { type: 'string', multiple: true },
+	resource: { type: 'string' },
+	force: { type: 'boolean' },
+	expect: { type: 'string' },
 } as const
 
 export type Option = keyof typeof declared

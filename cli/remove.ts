@@ -62,7 +62,8 @@ async function confirm(
 	}
 }
 
-async function lineOf(input: Readable): Promise<string> {
+/** The first line that the user types. */
+export async function lineOf(input: Readable): Promise<string> {
 	let text = ''
 	for await (const chunk of input) {
 		text += String(chunk)

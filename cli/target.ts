@@ -14,6 +14,7 @@ import { readLastUses } from '../shared/storage/last-use.ts'
 import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
+import type { Actor } from '../shared/storage/rows/directory.ts'
 import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
@@ -44,10 +45,10 @@ export type DeploymentTarget = {
 	readonly administration: AdministrationStore
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
-	/** The directory of a tenant. */
 	/** What happened in the directory of a tenant, and what was refused. */
 	ledger(tenant: Tenant): Ledger
-	open(tenant: Tenant): ResourceStore
+	/** The directory of a tenant. The ledger names changes by the request id, if there is one. */
+	open(tenant: Tenant, requestId?: string): ResourceStore
 	/** The paths that clients have sent to a tenant and that no schema declares. */
 	observed(tenant: Pick<Tenant, 'name' | 'table'>): Promise<readonly ObservedPath[]>
 	/** Removes some of them from the list. */
@@ -218,12 +219,13 @@ async function targetOf({
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
 	const directories = openDirectories(opening)
-	const openNow = async (known: Tenant): Promise<OpenedNow> => {
+	const openNow = async (known: Tenant, requestId?: string): Promise<OpenedNow> => {
 		const tenant = (await tenants.getTenant(known.name)) ?? known
 		refuseNewer(tenant)
 		const { history } = settingsOf(tenant)
 		const format = { feed: feedOf(tenant.format), writtenFormat: writtenFormat(tenant.format) }
-		const store = directories(tenant, { ...format, history, actor: { client: 'rollcall' } })
+		const actor: Actor = { client: 'rollcall', ...(requestId !== undefined && { requestId }) }
+		const store = directories(tenant, { ...format, history, actor })
 		return { store, types: typesOf(tenant) }
 	}
 	return {
@@ -257,7 +259,7 @@ async function targetOf({
 			const { history } = settingsOf(tenant)
 			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
 		},
-		open: (tenant) => reopened(() => openNow(tenant)),
+		open: (tenant, requestId) => reopened(() => openNow(tenant, requestId)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
 		relay,

@@ -32,7 +32,7 @@ export const commonAttributes: Attributes = attributesOf(
 	}),
 )
 
-/** The identifier that we give to a resource: 32 hexadecimal digits. An identifier is never used twice. */
+/** The identifier that we give to a resource: 32 hexadecimal digits. Only the same resource gets an identifier again, by an undo. */
 export type ResourceId = string & { readonly __brand: 'ResourceId' }
 
 /**

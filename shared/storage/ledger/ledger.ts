@@ -15,6 +15,7 @@ import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
 import { historyOf, type LedgerSubject, type ResourceHistory, resourcesNamed } from './history.ts'
 import { namePart } from './history-rows.ts'
 import { readPosition } from './index-ledger.ts'
+import { finishDeletions, planUndo, type UndoPlan, type UndoRequest } from './undo-plan.ts'
 
 /** What happened in the directory of one tenant, and what was refused. Nothing here is for SCIM clients. */
 export type Ledger = {
@@ -31,6 +32,10 @@ export type Ledger = {
 	losses(limits: GuardLimits): Promise<GuardReport>
 	/** Takes a user out of the ledger. */
 	erase(userId: string): Promise<Erasure>
+	/** What an undo is to do. Nothing is written. */
+	planUndo(request: UndoRequest): Promise<UndoPlan>
+	/** Finishes the deletions that a plan had to wait for. */
+	finishDeletions(plan: UndoPlan): Promise<void>
 }
 
 export function openLedger(options: DirectoryOptions): Ledger {
@@ -43,6 +48,8 @@ export function openLedger(options: DirectoryOptions): Ledger {
 		lastWrite: () => lastWrite(directory),
 		losses: (limits) => guardReport(directory, limits),
 		erase: (userId) => eraseUser(directory, userId),
+		planUndo: (request) => planUndo(directory, request),
+		finishDeletions: (plan) => finishDeletions(directory, plan),
 	}
 }
 
