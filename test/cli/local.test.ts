@@ -234,6 +234,7 @@ describe('rollcall on a data folder', () => {
 			'schema adopt acme color',
 			'schema forget acme shade',
 			'history acme --admin',
+			'undo acme --since 7d --only deletions --dry-run',
 			`export acme --out ${file}`,
 			`import initech ${file}`,
 			`tenant remove acme --yes --out ${file}-2`,

@@ -50,3 +50,9 @@ export function onlyJob(graph: GraphStandIn): GraphJob {
 	if (job === undefined) throw new Error('the application has no job')
 	return job
 }
+
+/** The version of the newest token that was made for Entra. Two tokens may be of one second, so the label tells. */
+export async function entraToken({ run, name }: Pick<EntraTenant, 'run' | 'name'>): Promise<string> {
+	const tokens = jsonOf(await run(`token list ${name} --json`))
+	return tokens.find(({ label }: { label?: string }) => label === 'Entra').version
+}
