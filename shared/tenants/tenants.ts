@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { unknownNameAllowance } from '../limits/allowance.ts'
 import type { IdGenerator } from '../scim/id.ts'
 import type { OwnSchema } from '../scim/own-schema.ts'
-import { insert, merge, remove } from '../storage/table/batch.ts'
+import { insert, merge, type Properties, remove } from '../storage/table/batch.ts'
 import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retry.ts'
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { type EntraConnection, entraConnectionOf } from './entra-connection.ts'
@@ -137,6 +137,9 @@ const cacheFor = 60_000
 const cacheSize = 10_000
 const listFor = 30_000
 
+/** The properties to write, or none, and what the caller gets. */
+type RowChange<T> = { readonly properties?: Properties; readonly answer: T }
+
 type CachedTenant = { readonly until: number; readonly tenant: Tenant }
 
 /** The rows of all tenants by name, as they were at the time `asOf`. */
@@ -201,6 +204,23 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 		return started
 	}
 
+	/**
+	 * Changes the row of a tenant; `change` is called again if another process came first. If no answer came, the next look
+	 * at the row tells whether it was done: the same change made twice changes nothing.
+	 */
+	const update = <T>(name: string, change: (row: Row) => RowChange<T>): Promise<T | 'absent'> => {
+		const table = partitionOf(tables, name)
+		forget(name)
+		return untilAnswered(tables.pause, async () => {
+			const row = await table.get(name)
+			if (row === undefined) return 'absent'
+			const { properties, answer } = change(row)
+			if (properties === undefined) return answer
+			const outcome = await table.transaction([merge(name, properties, etagOf(row))])
+			return outcome.kind === 'done' ? answer : undefined
+		})
+	}
+
 	const readList = async () => {
 		const rows = new Map<string, Row>()
 		for await (const page of tables.everyRow(tenantsTable)) for (const row of page) rows.set(row.RowKey, row)
@@ -256,19 +276,12 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			return tenants.sort((a, b) => (a.name < b.name ? -1 : 1))
 		},
 
-		async updateSettings(name, revise) {
-			const table = partitionOf(tables, name)
-			forget(name)
-			return untilAnswered(tables.pause, async () => {
-				const row = await table.get(name)
-				if (row === undefined) return 'absent'
+		updateSettings: (name, revise) =>
+			update(name, (row) => {
 				const tenant = tenantOf(row)
 				const settings = revise(tenant.settings)
-				// If no answer came, the row tells. Writing the same settings twice changes nothing.
-				const outcome = await table.transaction([merge(name, { settings: JSON.stringify(settings) }, etagOf(row))])
-				return outcome.kind === 'done' ? { ...tenant, settings } : undefined
-			})
-		},
+				return { properties: { settings: JSON.stringify(settings) }, answer: { ...tenant, settings } }
+			}),
 
 		async updateEntra(name, connection) {
 			const table = partitionOf(tables, name)
@@ -281,49 +294,26 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
-		async updateSchemas(name, revise) {
-			const table = partitionOf(tables, name)
-			forget(name)
-			return untilAnswered(tables.pause, async () => {
-				const row = await table.get(name)
-				if (row === undefined) return 'absent'
+		updateSchemas: (name, revise) =>
+			update(name, (row) => {
 				const tenant = tenantOf(row)
 				const schemas = revise(schemasOf(tenant))
-				// If no answer came, the row tells. Writing the same schemas twice changes nothing.
-				const outcome = await table.transaction([merge(name, schemaProperties(schemas), etagOf(row))])
-				return outcome.kind === 'done' ? { ...tenant, schemas: storedSchemas(schemas) } : undefined
-			})
-		},
+				return { properties: schemaProperties(schemas), answer: { ...tenant, schemas: storedSchemas(schemas) } }
+			}),
 
-		async updateForgetting(name, revise) {
-			const table = partitionOf(tables, name)
-			forget(name)
-			return untilAnswered(tables.pause, async () => {
-				const row = await table.get(name)
-				if (row === undefined) return 'absent'
+		updateForgetting: (name, revise) =>
+			update(name, (row) => {
 				const tenant = tenantOf(row)
 				const forgetting = revise(tenant.forgetting)
-				// If no answer came, the row tells. Writing the same list twice changes nothing.
-				const properties = { forgetting: JSON.stringify(forgetting) }
-				const outcome = await table.transaction([merge(name, properties, etagOf(row))])
-				return outcome.kind === 'done' ? { ...tenant, forgetting } : undefined
-			})
-		},
+				return { properties: { forgetting: JSON.stringify(forgetting) }, answer: { ...tenant, forgetting } }
+			}),
 
-		async updateFormat(name, revise) {
-			const table = partitionOf(tables, name)
-			forget(name)
-			return untilAnswered(tables.pause, async () => {
-				const row = await table.get(name)
-				if (row === undefined) return 'absent'
+		updateFormat: (name, revise) =>
+			update(name, (row) => {
 				const current = formatOf(row)
 				const format = revise(current)
-				if (format === undefined) return current
-				// If no answer came, the next look at the row tells whether it was done.
-				const outcome = await table.transaction([merge(name, formatProperties(format), etagOf(row))])
-				return outcome.kind === 'done' ? format : undefined
-			})
-		},
+				return format === undefined ? { answer: current } : { properties: formatProperties(format), answer: format }
+			}),
 
 		async noteClients(name, hasClients) {
 			const table = partitionOf(tables, name)
@@ -334,20 +324,13 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			})
 		},
 
-		async updateIndexes(name, revise) {
-			const table = partitionOf(tables, name)
-			forget(name)
-			return untilAnswered(tables.pause, async () => {
-				const row = await table.get(name)
-				if (row === undefined) return 'absent'
+		updateIndexes: (name, revise) =>
+			update(name, (row) => {
 				const tenant = tenantOf(row)
 				const indexes = tenant.indexes === 'unknown' ? undefined : revise(tenant.indexes, tenant)
-				if (indexes === undefined) return tenant
-				// If no answer came, the next look at the row tells whether it was done.
-				const outcome = await table.transaction([merge(name, indexProperties(indexes), etagOf(row))])
-				return outcome.kind === 'done' ? { ...tenant, indexes } : undefined
-			})
-		},
+				if (indexes === undefined) return { answer: tenant }
+				return { properties: indexProperties(indexes), answer: { ...tenant, indexes } }
+			}),
 
 		async deleteTenant(name) {
 			const tenant = await read(name)
