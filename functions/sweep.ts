@@ -92,7 +92,7 @@ const hasIndexAtWork = (tenant: Tenant): boolean =>
 const problemOf = (tenant: Tenant): string | undefined =>
 	formatProblem(tenant.format) ?? settingsProblem(tenant) ?? indexProblem(tenant.indexes)
 
-/** Takes the indexes of a tenant further. They share what is left of the round with those of other tenants. */
+/** Takes the indexes of a tenant further. All tenants share the time that the round has left. */
 async function advanceOne(services: SweepServices, tenant: Tenant, until: number): Promise<SweepEvent> {
 	const { now, advanceIndexes } = services
 	const started = now()

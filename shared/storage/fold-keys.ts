@@ -1,6 +1,7 @@
 import { Fault } from '../fault.ts'
 import { foldCase } from '../scim/fold-case.ts'
 import { groupType, type ResourceType, userType } from '../scim/resource-type.ts'
+import type { Conversion } from './conversion.ts'
 import { lookAtSpellings } from './resource/spellings.ts'
 import { dependsOnFolding, foldedProperties, foldingIn, indexKeysOf, resourceOf, rowsOf } from './rows/entity.ts'
 import { foldCaseOfFormat1 } from './rows/folding.ts'
@@ -8,21 +9,8 @@ import { noEntries } from './rows/own-indexes.ts'
 import { kindOfKey, lastPartOf, resourceKey, userRow } from './rows/schema.ts'
 import { insert, merge, remove } from './table/batch.ts'
 import { after, within } from './table/key-range.ts'
-import { type Pause, untilAnswered } from './table/retry.ts'
-import { etagOf, type Row, type Table } from './table/tables.ts'
-
-/** A conversion of a tenant's format, as far as this one needs it. */
-export type KeyConversion = {
-	readonly table: Table
-	readonly pause: Pause
-	/** Empty, or what an earlier call has answered. */
-	readonly position: string
-	/** Milliseconds since 1970. */
-	readonly now: () => number
-	readonly until: number
-	/** Is told how many resources wait. Logs have it, so it has no ids and no names. */
-	readonly report: (problem: Fault) => void
-}
+import { untilAnswered } from './table/retry.ts'
+import { etagOf, type Row } from './table/tables.ts'
 
 /**
  * Folds the keys and columns of a directory's resources as format 2 does. Each resource is converted in one transaction,
@@ -34,7 +22,7 @@ export type KeyConversion = {
  * @returns the position at which it stopped; undefined when all rows are folded
  * @throws ScimError 503 if the service stays away
  */
-export async function foldKeys(conversion: KeyConversion): Promise<string | undefined> {
+export async function foldKeys(conversion: Conversion): Promise<string | undefined> {
 	const begun = progressAt(conversion.position)
 	const { reached, waiting } = await (begun.reached === allRows ? foldWaiting : foldRows)(conversion, begun)
 	if (waiting.size > 0) conversion.report(sharedNames(waiting.size))
@@ -71,7 +59,7 @@ export const sharedNamesAt = (position: string): readonly (readonly [string, str
 /** In the order of their keys. */
 const types = [groupType, userType]
 
-async function foldRows(conversion: KeyConversion, begun: FoldProgress): Promise<FoldProgress> {
+async function foldRows(conversion: Conversion, begun: FoldProgress): Promise<FoldProgress> {
 	const { table, now, until } = conversion
 	const waiting = new Map(begun.waiting)
 	let { reached } = begun
@@ -91,7 +79,7 @@ async function foldRows(conversion: KeyConversion, begun: FoldProgress): Promise
 	return { reached: allRows, waiting }
 }
 
-async function foldWaiting(conversion: KeyConversion, begun: FoldProgress): Promise<FoldProgress> {
+async function foldWaiting(conversion: Conversion, begun: FoldProgress): Promise<FoldProgress> {
 	const { table, now, until } = conversion
 	const waiting = new Map(begun.waiting)
 	for (const key of begun.waiting.keys()) {
@@ -110,7 +98,7 @@ async function foldWaiting(conversion: KeyConversion, begun: FoldProgress): Prom
 const mayDepend = /[Σς]/
 
 /** Folds a resource, unless another one has its name: answers the id of that one. */
-async function ownerInTheWay(conversion: KeyConversion, type: ResourceType, first: Row): Promise<string | undefined> {
+async function ownerInTheWay(conversion: Conversion, type: ResourceType, first: Row): Promise<string | undefined> {
 	if (!mayDepend.test(userRow.attributes.of(first))) return undefined
 	let next: Row | undefined = first
 	const { owner } = await untilAnswered(conversion.pause, async () => {
@@ -123,7 +111,7 @@ async function ownerInTheWay(conversion: KeyConversion, type: ResourceType, firs
 
 /** Undefined if another request came first. */
 async function foldOnce(
-	{ table }: KeyConversion,
+	{ table }: Conversion,
 	type: ResourceType,
 	row: Row,
 ): Promise<{ readonly owner: string | undefined } | undefined> {

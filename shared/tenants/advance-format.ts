@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Conversion } from '../storage/conversion.ts'
 import type { Tables } from '../storage/table/tables.ts'
-import { type Conversion, type Formats, formatProblem, type TenantFormat } from './format.ts'
+import { type Formats, formatProblem, type TenantFormat } from './format.ts'
 import type { Tenant, Tenants } from './tenants.ts'
 
 export type FormatWork = {

@@ -1,8 +1,7 @@
 import * as z from 'zod'
-import type { Fault } from '../fault.ts'
 import { unavailable } from '../scim/error.ts'
-import type { Pause } from '../storage/table/retry.ts'
-import type { Row, Table } from '../storage/table/tables.ts'
+import type { Conversion } from '../storage/conversion.ts'
+import type { Row } from '../storage/table/tables.ts'
 
 // The format of a tenant's data is a number in the tenant's row. It says which rows the directory may have, and how they
 // are written. It changes while requests are served, and while instances of the version before still serve.
@@ -59,19 +58,6 @@ export type FormatStep = {
 	 * deleted a resource that has a row of the new format: the conversion mends that, too.
 	 */
 	convert(conversion: Conversion): Promise<string | undefined>
-}
-
-export type Conversion = {
-	/** The tenant's directory. */
-	readonly table: Table
-	readonly pause: Pause
-	/** Empty, or what an earlier call has answered. */
-	readonly position: string
-	/** Milliseconds since 1970. */
-	readonly now: () => number
-	readonly until: number
-	/** Tells administrators of something that they must mend. */
-	readonly report: (problem: Fault) => void
 }
 
 /** What an app can do with formats. */

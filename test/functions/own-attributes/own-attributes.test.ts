@@ -24,7 +24,7 @@ type Rule = 'keep' | 'ignore' | 'reject'
 type Answer = {
 	readonly status: number
 	readonly detail?: string
-	/** The JSON in the user's row after the request; null if there is no user. */
+	/** What storage has of the user after the request; null if the user was not created. */
 	readonly stored: unknown
 	/** What a GET returns of it, without `schemas`, `id` and `meta`. */
 	readonly shown: unknown
