@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { disallowed } from '../../agent/allow.ts'
 import { metricsOf } from '../../agent/metrics.ts'
-import { sasToken } from '../../shared/relay/sas.ts'
-import { ca, clock, type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
-import { sendTo } from '../support/relay-stand-in/sender.ts'
+import { askThroughRelay } from '../support/relay-stand-in/ask.ts'
+import { type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
 
 const refuses = 'its settings refuse the request, because the setting allow'
 
@@ -121,18 +120,7 @@ describe('an agent with a list', () => {
 	})
 	afterEach(() => lab.stop())
 
-	const raw = (method: string, path: string, headers = {}) => {
-		const uri = 'http://localhost/demo'
-		const { token } = sasToken({ uri, keyName: 'send', key: 'sendkey', expires: clock.now() + 3_600_000_000 })
-		return sendTo({
-			port: lab.standIn.port,
-			ca: ca.cert,
-			method,
-			path,
-			body: Buffer.alloc(0),
-			headers: { ServiceBusAuthorization: token, ...headers },
-		})
-	}
+	const raw = (method: string, path: string, headers = {}) => askThroughRelay(lab, { method, path, headers })
 
 	test('answers 403 in SCIM, in its log and to the client, and the SCIM server gets no request', async () => {
 		await lab.agent({ allow: { Users: ['GET'] } })

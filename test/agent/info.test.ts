@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { sasToken } from '../../shared/relay/sas.ts'
-import { ca, clock, type Lab, startLab } from '../support/relay-stand-in/lab.ts'
-import { sendTo } from '../support/relay-stand-in/sender.ts'
+import { askThroughRelay } from '../support/relay-stand-in/ask.ts'
+import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 
 let lab: Lab
 
@@ -11,18 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => lab.stop())
 
-async function ask(path: string, method = 'GET') {
-	const uri = 'http://localhost/demo'
-	const { token } = sasToken({ uri, keyName: 'send', key: 'sendkey', expires: clock.now() + 3_600_000_000 })
-	return sendTo({
-		port: lab.standIn.port,
-		ca: ca.cert,
-		method,
-		path,
-		body: Buffer.alloc(0),
-		headers: { ServiceBusAuthorization: token },
-	})
-}
+const ask = (path: string, method = 'GET') => askThroughRelay(lab, { method, path })
 
 test('info describes the agent, without a request to the SCIM server and without its address', async () => {
 	const { status, headers, body } = await ask('/demo/.scim-relay/info')
