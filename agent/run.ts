@@ -8,6 +8,9 @@ import { metricsOf } from './metrics.ts'
 
 type RunOptions = { readonly log: Log; readonly version: string }
 
+/** An agent that was removed ends with it. The service manager then does not start the agent again. */
+const wrongSettings = 2
+
 type Signals = { readonly stop: readonly NodeJS.Signals[]; readonly reload: readonly NodeJS.Signals[] }
 
 /**
@@ -29,6 +32,10 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	const signals = signalsOn(process.platform)
 	let admin: Admin | undefined
 	let isStopping = false
+	let end = (_code: number) => {}
+	const ended = new Promise<number>((resolve) => {
+		end = resolve
+	})
 
 	async function begin(config: Config): Promise<Agent> {
 		const port = config.admin?.port
@@ -36,6 +43,10 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 		try {
 			const agent = startAgent(config, environment)
 			agents.add(agent)
+			void agent.removed.then(() => {
+				agents.delete(agent)
+				if (agents.size === 0) end(wrongSettings)
+			})
 			if (next !== admin || port === undefined) await admin?.close()
 			admin = port === undefined ? undefined : next
 			return agent
@@ -75,9 +86,8 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 		process.on(signal, () => {
 			reloading = reloading.then(reload)
 		})
-	await new Promise<void>((resolve) => {
-		for (const signal of signals.stop) process.on(signal, () => resolve())
-	})
+	for (const signal of signals.stop) process.on(signal, () => end(0))
+	const code = await ended
 	for (const signal of signals.stop) process.once(signal, () => process.exit(1))
 	isStopping = true
 	metrics.log('draining')
@@ -85,5 +95,5 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	await reloading
 	await Promise.all([...agents].map((agent) => agent.drain()))
 	metrics.log('stopped')
-	return 0
+	return code
 }

@@ -30,8 +30,9 @@ export async function diagnose(file: string, options: DiagnosisOptions): Promise
 	const loaded = { config, file }
 	const files = checkFiles(loaded)
 	const canRun = files.canListen && files.canTrust && files.canConnect && files.canAuthorize
-	// Entra may need the same authority file as Azure Relay.
-	const canAsk = files.canListen && (files.canTrust || config.credentials.type !== 'certificate')
+	// Entra and the app may need the same authority file as Azure Relay.
+	const isLocal = ['sas', 'arc'].includes(config.credentials.type)
+	const canAsk = files.canListen && (files.canTrust || isLocal)
 	return [
 		pass('C1', `${file} is valid`),
 		...files.findings,
