@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
@@ -13,6 +13,7 @@ import {
 	enrolmentPaths,
 	enrolProof,
 	readCode,
+	readOfflineCode,
 	secretDigest,
 	signProof,
 } from '../shared/relay/enrolment.ts'
@@ -35,6 +36,8 @@ type EnrolOptions = {
 	readonly file: string
 	/** The URL of the SCIM server, for new settings. */
 	readonly origin?: string | undefined
+	/** Whether the code has a key of Azure Relay, for a machine that cannot reach the app. */
+	readonly isOffline?: boolean
 	readonly proxy?: string | undefined
 	readonly caFile?: string | undefined
 	/** The name of this machine. */
@@ -42,10 +45,11 @@ type EnrolOptions = {
 	readonly clock: Clock
 }
 
-export type EnrolmentResult = EnrolAnswer & {
-	readonly tenant: string
+export type EnrolmentResult = Pick<EnrolAnswer, 'agent' | 'relay'> & {
 	/** The file with the agent's key. */
 	readonly keyFile: string
+	/** Of a key that was enrolled. */
+	readonly enrolled?: { readonly tenant: string; readonly fingerprint: string }
 }
 
 /**
@@ -53,6 +57,7 @@ export type EnrolmentResult = EnrolAnswer & {
  * code can be given again on this machine. Throws a UsageError if there is no code or the settings cannot be read.
  */
 export async function enrolAgent({ text, file, host, clock, ...chosen }: EnrolOptions): Promise<EnrolmentResult> {
+	if (chosen.isOffline) return writeOffline(text, file, chosen)
 	const code = codeIn(text)
 	const settings = settingsIn(file)
 	const relay = { ...settings.relay, ...proxyOf(chosen) }
@@ -66,14 +71,40 @@ export async function enrolAgent({ text, file, host, clock, ...chosen }: EnrolOp
 		if (isNew && isRefusal(error)) rmSync(keyFile)
 		throw error
 	})
-	const next = enrolledSettings({ ...settings, relay }, { answer, url: code.url, keyFile: basename(keyFile) }, chosen)
-	write(file, next)
+	const credentials = { type: 'enrolled', url: code.url, keyFile: basename(keyFile) }
+	write(file, newSettings({ ...settings, relay }, { ...answer, credentials }, chosen))
 	removeOld(settings, { folder, keyFile })
-	return { ...answer, tenant: tenantIn(code.url), keyFile }
+	const { agent, relay: place, fingerprint } = answer
+	return { agent, relay: place, keyFile, enrolled: { tenant: tenantIn(code.url), fingerprint } }
+}
+
+/** Writes what a code for a machine has that cannot reach the app. Nothing is sent. */
+function writeOffline(text: string, file: string, chosen: Pick<EnrolOptions, 'origin' | 'proxy' | 'caFile'>) {
+	const code = readOfflineCode(text)
+	if (code === undefined)
+		throw new UsageError('standard input has no code for --offline', {
+			hint: 'Give it the word that rollcall agent add --offline has printed: it begins with rc1o.',
+		})
+	const settings = settingsIn(file)
+	const { agent, namespace, hybridConnection, keyName, key } = code
+	const folder = dirname(resolve(file))
+	const keyFile = join(folder, `${keyName}.key`)
+	rmSync(keyFile, { force: true })
+	writeFileSync(keyFile, `${key}\n`, { mode: 0o600, flag: 'wx' })
+	const relay = { namespace, hybridConnection }
+	const credentials = { type: 'sas', keyName, keyFile: basename(keyFile) }
+	const kept = { ...settings, relay: { ...settings.relay, ...proxyOf(chosen) } }
+	write(file, newSettings(kept, { agent, relay, credentials }, chosen))
+	removeOld(settings, { folder, keyFile })
+	return { agent, relay, keyFile }
 }
 
 function codeIn(text: string): EnrolmentCode {
 	const code = readCode(text)
+	if (code === undefined && readOfflineCode(text) !== undefined)
+		throw new UsageError('the code is for a machine that cannot reach Rollcall', {
+			hint: 'Repeat the command with --offline.',
+		})
 	if (code === undefined)
 		throw new UsageError('standard input has no code', {
 			hint: 'Give it the word that rollcall agent add has printed: it begins with rc1. and is used once.',
@@ -168,12 +199,12 @@ const jwk = z.object({ kty: z.literal('EC'), crv: z.literal('P-256'), x: z.strin
 
 const publicKeyOf = (key: KeyObject): AgentPublicKey => jwk.parse(createPublicKey(key).export({ format: 'jwk' }))
 
-type NewCredentials = { readonly answer: EnrolAnswer; readonly url: string; readonly keyFile: string }
+type NewCredentials = Pick<EnrolAnswer, 'agent' | 'relay'> & { readonly credentials: unknown }
 
-/** The settings of one server with the credentials of an enrolment. What the administrator has set besides stays. */
-function enrolledSettings(
+/** The settings of one server with new credentials. What the administrator has set besides stays. */
+function newSettings(
 	settings: RawSettings,
-	{ answer, url, keyFile }: NewCredentials,
+	{ agent, relay, credentials }: NewCredentials,
 	{ origin }: Pick<EnrolOptions, 'origin'>,
 ): Readonly<Record<string, unknown>> {
 	return {
@@ -182,16 +213,19 @@ function enrolledSettings(
 			authorization: { type: 'bearer', tokenFile: 'origin.token' },
 		},
 		...settings,
-		relay: { ...settings.relay, ...answer.relay },
-		credentials: { type: 'enrolled', url, keyFile },
-		agentId: answer.agent,
+		relay: { ...settings.relay, ...relay },
+		credentials,
+		agentId: agent,
 	}
 }
 
-/** A reader sees either the old settings or the new ones. */
+/** A reader sees either the old settings or the new ones. Who may read them stays; new ones have no secret. */
 function write(file: string, settings: unknown): void {
 	const draft = `${file}.new`
-	writeFileSync(draft, `${JSON.stringify(settings, null, 2)}\n`)
+	const old = existsSync(file) ? statSync(file) : undefined
+	writeFileSync(draft, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 })
+	if (old !== undefined && process.platform !== 'win32') chownSync(draft, old.uid, old.gid)
+	chmodSync(draft, old?.mode ?? 0o644)
 	renameSync(draft, file)
 }
 

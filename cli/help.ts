@@ -58,6 +58,10 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	expect: ['N', 'with --yes: how many people become active again'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	now: ['', 'also end the tokens that agents have; they get new ones by themselves'],
+	offline: [
+		'',
+		'for a server that reaches Azure Relay and not Rollcall: the code has a key of Azure Relay, which works until you remove the agent',
+	],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

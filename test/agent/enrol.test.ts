@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -6,8 +6,9 @@ import { readConfig } from '../../agent/config.ts'
 import { tokenSource } from '../../agent/credentials.ts'
 import { enrolAgent } from '../../agent/enrol.ts'
 import { parseAgents } from '../../shared/relay/agent-list.ts'
-import { type EnrolmentCode, writeCode } from '../../shared/relay/enrolment.ts'
+import { type EnrolmentCode, writeCode, writeOfflineCode } from '../../shared/relay/enrolment.ts'
 import { type EnrolmentHost, useEnrolmentHost } from '../support/enrolment.ts'
+import { verify } from '../support/relay-stand-in/tokens.ts'
 
 const newHost = useEnrolmentHost()
 const minute = 60_000
@@ -49,7 +50,7 @@ describe('enrol', () => {
 			agentId: code.agent,
 		})
 		expect(statSync(join(folder, keyFile)).mode & 0o777).toBe(0o600)
-		expect(result).toMatchObject({ tenant: host.name, agent: code.agent, keyFile: join(folder, keyFile) })
+		expect(result).toMatchObject({ enrolled: { tenant: host.name }, agent: code.agent, keyFile: join(folder, keyFile) })
 		const [agent] = parseAgents(await host.stored()).agents
 		expect(agent).toMatchObject({ host: 'dc01', version: 'not built' })
 		const token = await tokenSource(readConfig(file), clockOf(host))()
@@ -72,8 +73,10 @@ describe('enrol', () => {
 			admin: { port: 1 },
 		}
 		writeFileSync(file, `\ufeff${JSON.stringify({ ...own, credentials: { type: 'arc' } })}`)
+		chmodSync(file, 0o640)
 		const code = await host.add()
 		await enrolOn(host, code)
+		expect(statSync(file).mode & 0o777).toBe(0o640)
 		const first = settings()
 		expect(first).toMatchObject({ origin: own.origin, admin: own.admin, relay: { hybridConnection: host.name } })
 		await enrolOn(host, await host.addCode(code.agent))
@@ -111,6 +114,40 @@ describe('enrol', () => {
 			expect(token.expiresOnTimestamp).toBe(clock.now() + 90 * minute)
 			rmSync(file)
 		}
+	})
+
+	test('writes a key of Azure Relay for a machine that cannot reach the app, and asks nothing', async () => {
+		const host = await newHost()
+		const offline = {
+			...{ agent: '0b7e6a52-2d0f-4a57-9c66-6f1f4f1f8c11', namespace: 'contoso.servicebus.windows.net' },
+			...{ hybridConnection: 'demo', keyName: 'offline-0b7e6a52', key: 'a-key' },
+		}
+		const options = { text: writeOfflineCode(offline), file, host: 'dc01', clock: clockOf(host) }
+		await expect(enrolAgent(options)).rejects.toThrow('the code is for a machine that cannot reach Rollcall')
+		expect(readdirSync(folder)).toEqual([])
+		const result = await enrolAgent({ ...options, isOffline: true })
+		expect(result).toEqual({
+			agent: offline.agent,
+			relay: { namespace: 'contoso.servicebus.windows.net', hybridConnection: 'demo' },
+			keyFile: join(folder, 'offline-0b7e6a52.key'),
+		})
+		expect(statSync(result.keyFile).mode & 0o777).toBe(0o600)
+		expect(readFileSync(file, 'utf8')).not.toContain('a-key')
+		const { token } = await tokenSource(readConfig(file), clockOf(host))()
+		const check = {
+			token,
+			right: 'listen',
+			entity: 'demo',
+			host: 'contoso.servicebus.windows.net',
+			now: host.clock.now(),
+		} as const
+		expect(verify({ ...check, rules: { 'offline-0b7e6a52': { key: 'a-key', rights: ['listen'] } } })).toEqual({
+			expires: expect.any(Number),
+		})
+		expect(host.events).toEqual([])
+		await expect(enrolAgent({ ...options, text: writeCode(await host.add()), isOffline: true })).rejects.toThrow(
+			'standard input has no code for --offline',
+		)
 	})
 
 	test.each([
