@@ -1,10 +1,7 @@
-import { existsSync } from 'node:fs'
 import axe from 'axe-core'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-
-/** The program that the browser tests drive. */
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+import { chromiumPath } from './chromium.ts'
 
 type OpenOptions = { readonly colorScheme?: 'light' | 'dark' }
 
@@ -17,14 +14,9 @@ export function useBrowser(): (url: string, options?: OpenOptions) => Promise<Pa
 	let contexts: BrowserContext[] = []
 	let faults: string[] = []
 	beforeAll(async () => {
-		if (!existsSync(executablePath)) {
-			throw new Error(
-				`there is no ${executablePath}: install Chromium (apt-get install chromium), or set CHROMIUM to its path`,
-			)
-		}
 		// Chromium refuses to run its sandbox as root.
 		const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []
-		browser = await chromium.launch({ executablePath, args })
+		browser = await chromium.launch({ executablePath: chromiumPath, args })
 	})
 	afterAll(async () => {
 		await browser?.close()
