@@ -49,7 +49,12 @@ const targetCommand = ({ work, isFirst = false, isReading, ...command }: TargetC
 		})
 		try {
 			if (isReading) return await ready(target)
-			return await recorded(target, { command: command.words, name: invocation.args[0] ?? '', work: ready })
+			return await recorded(target, {
+				command: command.words,
+				name: invocation.args[0] ?? '',
+				work: ready,
+				isFailure: (result) => result?.isFailure === true,
+			})
 		} finally {
 			await target.close()
 		}
