@@ -28,11 +28,8 @@ export type ActivityEvent = Actor & {
 	readonly id: string
 	/** The userName or displayName now, or the last one; undefined if it is not known. */
 	readonly name?: string
-	/** Names of attributes. */
-	readonly attributes: readonly string[]
-	/** How many members the change names that it adds and removes, or how many groups a user has left. */
-	readonly added: number
-	readonly removed: number
+	/** As in the history: names of attributes, `+id` and `-id` for members, ids of groups that a user has left. */
+	readonly changed: readonly string[]
 	readonly isDeactivation: boolean
 }
 
@@ -208,9 +205,7 @@ async function namesOf({ table }: Directory, entries: readonly LedgerEntry[]): P
 
 function eventOf(row: Row, entry: LedgerEntry, names: ResourceNames): ActivityEvent {
 	const { key, operation, kind, resourceType, id, changed, firstMembers, credential, requestId, client } = entry
-	const isLeaving = resourceType === 'User' && (kind === 'delete' || kind === 'unlink')
 	const name = names.get(id)
-	const count = (sign: string) => changed.filter((each) => each.startsWith(sign)).length
 	return {
 		key,
 		at: entry.at ?? new Date(timeOfId(operation)).toISOString(),
@@ -218,9 +213,7 @@ function eventOf(row: Row, entry: LedgerEntry, names: ResourceNames): ActivityEv
 		type: resourceType,
 		id,
 		...(name !== undefined && { name }),
-		attributes: isLeaving ? [] : changed.filter((each) => !/^[+-]/.test(each)),
-		added: count('+') + firstMembers.length,
-		removed: isLeaving ? changed.length : count('-'),
+		changed: kind === 'create' ? firstMembers.map((member) => `+${member}`) : changed,
 		isDeactivation: feedRow.isDeactivation.of(row),
 		...(credential !== undefined && { credential }),
 		...(requestId !== undefined && { requestId }),

@@ -203,8 +203,8 @@ test('members come page by page also while a large change is pending', async () 
 	expect({ forwards, backwards }).toEqual({ forwards: ids, backwards: ids })
 })
 
-const shortly = ({ kind, type, name, attributes, added, removed, isDeactivation }: ActivityEvent) =>
-	[kind, type, name, ...attributes, `+${added} -${removed}`, ...(isDeactivation ? ['deactivated'] : [])].join(' ')
+const shortly = ({ kind, type, name, changed, isDeactivation }: ActivityEvent) =>
+	[kind, type, name, ...changed.map((each) => each.replace(/^([+-]).*/, '$1')), ...(isDeactivation ? ['deactivated'] : [])].join(' ')
 
 const feeds: readonly FeedStage[] = ['operations', 'closing', 'epochs']
 
@@ -216,7 +216,7 @@ test.each(feeds)('a watcher of a feed of %s is told each change once, and writes
 	expect((await lookup.activity()).changes).toEqual([])
 	const joy = await store.create(userType, { attributes: { userName: 'joy', title: 'boss' } })
 	const first = await lookup.activity()
-	expect(first.changes.map(shortly)).toEqual(['create User joy +0 -0'])
+	expect(first.changes.map(shortly)).toEqual(['create User joy'])
 	const known = new Set(first.changes.map(({ key }) => key))
 	let cursor = first.cursor
 	const next = async () => {
@@ -233,7 +233,7 @@ test.each(feeds)('a watcher of a feed of %s is told each change once, and writes
 	})
 	const staff = await store.create(groupType, { attributes: { displayName: 'Staff' }, members: [{ value: joy.id }] })
 	expect(await next()).toEqual({
-		news: ['update User joy title active +0 -0 deactivated', 'create Group Staff +1 -0'],
+		news: ['update User joy title active deactivated', 'create Group Staff +'],
 		requests: quiet + 2,
 	})
 	const { tables, tenant } = directory
@@ -243,12 +243,12 @@ test.each(feeds)('a watcher of a feed of %s is told each change once, and writes
 	)
 	const behind = openDirectory({ tables, tenant, ids: slow, feed, now: Date.now, random: () => 1 })
 	await behind.create(userType, { attributes: { userName: 'late' } })
-	expect(await next()).toEqual({ news: ['create User  +0 -0'], requests: quiet })
+	expect(await next()).toEqual({ news: ['create User '], requests: quiet })
 	if (feed === 'epochs') await store.changes('', 10)
 	await store.changeMembers(staff.id, { add: [], remove: [joy.id] })
 	await store.delete(userType, joy.id)
 	expect(await next()).toEqual({
-		news: ['members Group Staff +0 -1', 'delete User joy +0 -0'],
+		news: ['members Group Staff -', 'delete User joy'],
 		requests: quiet + 1,
 	})
 	const epoch = await directory.table.get(epochPointerRow.key())
