@@ -13,6 +13,7 @@ import { insertClient, listClients, type StoredClient, updateClient } from '../s
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
 import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
+import { type Lookup, openLookup } from '../shared/storage/lookup.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
@@ -51,6 +52,8 @@ export type DeploymentTarget = {
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** What happened in the directory of a tenant, and what was refused. */
 	ledger(tenant: Tenant): Ledger
+	/** The directory of a tenant, a page at a time. Nothing is written. */
+	lookup(tenant: Tenant): Lookup
 	/** The directory of a tenant. The ledger names changes by the request id, if there is one. */
 	open(tenant: Tenant, requestId?: string): ResourceStore
 	/** The paths that clients have sent to a tenant and that no schema declares. */
@@ -319,6 +322,11 @@ async function targetOf({
 		ledger: (tenant) => {
 			const { history } = settingsOf(tenant)
 			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
+		},
+		lookup: (tenant) => {
+			refuseNewer(tenant)
+			const feed = feedOf(tenant.format)
+			return openLookup({ tables, tenant, ids, now, random: Math.random, feed, types: typesOf(tenant) })
 		},
 		open: (tenant, requestId) => reopened(() => openNow(tenant, requestId)),
 		urlOf: (name) => `${origin}/scim/${name}`,
