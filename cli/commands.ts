@@ -64,7 +64,13 @@ const recordedAs =
 	(words: string, work: TargetCommand): TargetCommand =>
 	(invocation) => {
 		const ready = work(invocation)
-		return (target) => recorded(target, { command: words, name: invocation.args[0] ?? '', work: ready })
+		return (target) =>
+			recorded(target, {
+				command: words,
+				name: invocation.args[0] ?? '',
+				work: ready,
+				isFailure: (result) => result?.isFailure === true,
+			})
 	}
 
 export const commands: readonly Command[] = [

@@ -98,6 +98,8 @@ type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | '
 	readonly administrator: () => Promise<Administrator>
 	readonly options?: ConnectOptions
 	readonly origin: string
+	/** The tenants that the process has open already. */
+	readonly tenants?: Tenants
 }
 
 /**
@@ -112,6 +114,29 @@ export async function openTarget(
 	const commandLine = (command: string) =>
 		[program, command, ...targetArguments(spec).map((word) => shellWord(word))].join(' ')
 	return { ...(await targetOf(parts)), commandLine }
+}
+
+/** The data folder that this process serves itself. */
+export type ServedFolder = {
+	readonly connectionString: string
+	readonly tokensFile: string
+	/** Such as `http://127.0.0.1:7071`. */
+	readonly origin: string
+	/** Those of the server, so that it knows at once what is changed here. */
+	readonly tenants: Tenants
+	readonly commandLine: DeploymentTarget['commandLine']
+}
+
+/** The deployment target of a data folder that this process serves. The caller closes the folder. */
+export async function servedTarget(served: ServedFolder): Promise<DeploymentTarget> {
+	const { connectionString, tokensFile, origin, tenants, commandLine } = served
+	const target = await targetOf({
+		...folderParts({ connectionString, tokensFile, origin }),
+		isAlone: false,
+		close: async () => {},
+		tenants,
+	})
+	return { ...target, commandLine }
 }
 
 type OpenTargetOptions = {
@@ -169,17 +194,25 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	const url = await lastUrl(folder)
 	const tokensFile = join(folder, 'tokens.json')
 	return {
-		account: { connectionString },
-		administrator: async () => localAdministrator(),
-		tokens: fileTokens(tokensFile, Date.now),
-		signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
-		origin: url ?? defaultUrl,
+		...folderParts({ connectionString, tokensFile, origin: url ?? defaultUrl }),
 		portNote: portNoteOf(url),
 		isAlone: true,
-		relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
 		close,
 	}
 }
+
+const folderParts = ({
+	connectionString,
+	tokensFile,
+	origin,
+}: Pick<ServedFolder, 'connectionString' | 'tokensFile' | 'origin'>) => ({
+	account: { connectionString },
+	administrator: async () => localAdministrator(),
+	tokens: fileTokens(tokensFile, Date.now),
+	signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
+	origin,
+	relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
+})
 
 /** Says nothing certain about the next start, which may name another port. */
 const portNoteOf = (url: string | undefined): string =>
@@ -203,6 +236,7 @@ async function targetOf({
 	portNote,
 	relay,
 	isAlone,
+	tenants: openedTenants,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
@@ -214,7 +248,7 @@ async function targetOf({
 		await close()
 		throw error
 	}
-	const tenants = openTenants({ tables, ids, now, randomBytes })
+	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
 	const opening = { tables, ids, now, random: Math.random }
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
