@@ -4,6 +4,7 @@ import { addAgent, listAgents, removeAgent, rotateAgents } from './agent.ts'
 import { check } from './check/check.ts'
 import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
+import { openConsole } from './console.ts'
 import { connectEntra } from './entra/connect.ts'
 import { disconnectEntra } from './entra/disconnect.ts'
 import { provisionUser } from './entra/provision.ts'
@@ -395,6 +396,13 @@ export const commands: readonly Command[] = [
 		summary: 'let Entra provision one user now, and show its steps',
 		work: provisionUser,
 	}),
+	{
+		words: 'console',
+		parameters: [],
+		options: ['port', 'no-open', ...targetOptions],
+		summary: 'serve a page on this machine: tenants, people, failures, credentials and undo; Ctrl-C stops it',
+		run: openConsole,
+	},
 	{
 		words: 'check',
 		parameters: ['URL'],

@@ -17,7 +17,7 @@ import { type Lookup, openLookup } from '../shared/storage/lookup.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
+import { type Account, type ConnectOptions, connectTables, type Tables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
 import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
@@ -65,6 +65,8 @@ export type DeploymentTarget = {
 	/** On a data folder: where the port of the Tenant URL is from. */
 	readonly portNote?: string
 	readonly relay: TargetRelay
+	/** Whether the tables could be written when the target was opened. The role Storage Table Data Reader reads only. */
+	readonly canWrite: boolean
 	/** Whether no other process serves the tenants while the target is open. */
 	readonly isAlone: boolean
 	/** Takes the indexes of a tenant further for up to 20 seconds, and answers how many users it has looked at. */
@@ -116,6 +118,7 @@ type TargetParts = Pick<
 	readonly origin: string
 	/** The tenants that the process has open already. */
 	readonly tenants?: Tenants
+	readonly mayOnlyRead?: boolean
 }
 
 /**
@@ -124,12 +127,12 @@ type TargetParts = Pick<
  */
 export async function openTarget(
 	spec: TargetSpec,
-	{ isFirst, say, program }: OpenTargetOptions,
+	{ isFirst, say, program, mayOnlyRead = false }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
 	const parts = await partsOf(spec, { isFirst, say })
 	const commandLine = (command: string) =>
 		[program, command, ...targetArguments(spec).map((word) => shellWord(word))].join(' ')
-	return { ...(await targetOf(parts)), commandLine }
+	return { ...(await targetOf({ ...parts, mayOnlyRead })), commandLine }
 }
 
 /** The data folder that this process serves itself. */
@@ -160,6 +163,8 @@ type OpenTargetOptions = {
 	readonly say: (text: string) => void
 	/** The words that start this program. */
 	readonly program: string
+	/** Whether an administrator who may not write is welcome too. */
+	readonly mayOnlyRead?: boolean
 }
 
 async function partsOf(
@@ -262,18 +267,16 @@ async function targetOf({
 	renewListenKey,
 	isAlone,
 	tenants: openedTenants,
+	mayOnlyRead = false,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)
-	try {
-		// Without this table, a new account would look like a broken one.
-		await tables.createTable(tenantsTable)
-	} catch (error) {
+	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
+	const canWrite = await createdOrReadable(tables, mayOnlyRead ? tenants : undefined).catch(async (error: unknown) => {
 		await close()
 		throw error
-	}
-	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
+	})
 	const opening = { tables, ids, now, random: Math.random }
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
@@ -333,6 +336,7 @@ async function targetOf({
 		...(portNote !== undefined && { portNote }),
 		relay,
 		isAlone,
+		canWrite,
 		async advanceIndexes(name) {
 			const tenant = await tenants.getTenant(name)
 			if (tenant === undefined) return 0
@@ -342,3 +346,26 @@ async function targetOf({
 		close,
 	}
 }
+
+/**
+ * Creates the table of tenants: without it, a new account would look like a broken one. Answers false if the administrator
+ * may only read it, if `tenants` are given to try that.
+ */
+async function createdOrReadable(tables: Tables, tenants: Tenants | undefined): Promise<boolean> {
+	try {
+		await tables.createTable(tenantsTable)
+		return true
+	} catch (error) {
+		if (tenants === undefined || !isRefused(error) || !(await canRead(tenants))) throw error
+		return false
+	}
+}
+
+const canRead = (tenants: Tenants): Promise<boolean> =>
+	tenants.listTenants().then(
+		() => true,
+		() => false,
+	)
+
+const isRefused = (error: unknown): boolean =>
+	error instanceof Error && (/^the table service answered 403 /.test(error.message) || isRefused(error.cause))

@@ -1,3 +1,4 @@
+import { aboutRoutes } from './about.ts'
 import { activityRoutes } from './activity.ts'
 import { failureRoutes } from './failures.ts'
 import { lookupRoutes } from './lookup.ts'
@@ -5,8 +6,9 @@ import type { ConsoleRoute } from './route.ts'
 import { tenantRoutes } from './tenants.ts'
 import { undoChangeRoutes } from './undo-change.ts'
 
-/** Every endpoint of the console's API, but for the exchange of a link for a session. */
+/** Every endpoint of the console's API, but for those that begin a session. */
 export const consoleRoutes: readonly ConsoleRoute[] = [
+	...aboutRoutes,
 	...tenantRoutes,
 	...activityRoutes,
 	...failureRoutes,
