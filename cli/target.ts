@@ -26,6 +26,7 @@ import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/
 import { type Administrator, administratorOf, localAdministrator } from './administrator.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
+import { missingRole } from './explain.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
@@ -60,6 +61,8 @@ export type DeploymentTarget = {
 	readonly relay: TargetRelay
 	/** Whether no other process serves the tenants while the target is open. */
 	readonly isAlone: boolean
+	/** Finds out whether the operator may write to the storage account. Rejects if not. Nothing is changed. */
+	tryWriting(): Promise<void>
 	/** Takes the indexes of a tenant further for up to 20 seconds, and answers how many users it has looked at. */
 	advanceIndexes(tenant: string): Promise<number>
 	/** Values of a unique index that several users have. */
@@ -100,6 +103,8 @@ type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | '
 	readonly origin: string
 	/** The tenants that the process has open already. */
 	readonly tenants?: Tenants
+	/** Whether an operator who may not write gets the target all the same. */
+	readonly mayOnlyRead?: boolean
 }
 
 /**
@@ -108,9 +113,9 @@ type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | '
  */
 export async function openTarget(
 	spec: TargetSpec,
-	{ isFirst, say, program }: OpenTargetOptions,
+	{ isFirst, say, program, mayOnlyRead = false }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
-	const parts = await partsOf(spec, { isFirst, say })
+	const parts = { ...(await partsOf(spec, { isFirst, say })), mayOnlyRead }
 	const commandLine = (command: string) =>
 		[program, command, ...targetArguments(spec).map((word) => shellWord(word))].join(' ')
 	return { ...(await targetOf(parts)), commandLine }
@@ -125,16 +130,20 @@ export type ServedFolder = {
 	/** Those of the server, so that it knows at once what is changed here. */
 	readonly tenants: Tenants
 	readonly commandLine: DeploymentTarget['commandLine']
+	/** What sees the requests to the tables, for tests. */
+	readonly options?: ConnectOptions
 }
 
 /** The deployment target of a data folder that this process serves. The caller closes the folder. */
 export async function servedTarget(served: ServedFolder): Promise<DeploymentTarget> {
-	const { connectionString, tokensFile, origin, tenants, commandLine } = served
+	const { connectionString, tokensFile, origin, tenants, commandLine, options } = served
 	const target = await targetOf({
 		...folderParts({ connectionString, tokensFile, origin }),
 		isAlone: false,
 		close: async () => {},
 		tenants,
+		mayOnlyRead: true,
+		...(options !== undefined && { options }),
 	})
 	return { ...target, commandLine }
 }
@@ -144,6 +153,8 @@ type OpenTargetOptions = {
 	readonly say: (text: string) => void
 	/** The words that start this program. */
 	readonly program: string
+	/** Whether an operator who may not write gets the target all the same. What writes is then refused when it is tried. */
+	readonly mayOnlyRead?: boolean
 }
 
 async function partsOf(
@@ -237,6 +248,7 @@ async function targetOf({
 	relay,
 	isAlone,
 	tenants: openedTenants,
+	mayOnlyRead = false,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
@@ -245,8 +257,10 @@ async function targetOf({
 		// Without this table, a new account would look like a broken one.
 		await tables.createTable(tenantsTable)
 	} catch (error) {
-		await close()
-		throw error
+		if (!mayOnlyRead || missingRole(error) === undefined) {
+			await close()
+			throw error
+		}
 	}
 	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
 	const opening = { tables, ids, now, random: Math.random }
@@ -298,6 +312,7 @@ async function targetOf({
 		...(portNote !== undefined && { portNote }),
 		relay,
 		isAlone,
+		tryWriting: () => tables.createTable(tenantsTable),
 		async advanceIndexes(name) {
 			const tenant = await tenants.getTenant(name)
 			if (tenant === undefined) return 0
