@@ -57,6 +57,8 @@ export const descriptions: Readonly<Record<Option, Description>> = {
 	resource: ['ID', 'only one user or group'],
 	force: ['', 'also what was changed again afterwards'],
 	expect: ['N', 'with --yes: how many people become active again'],
+	port: ['N', 'the port on 127.0.0.1 (default 7072, or a free one if that is in use; 0 for any free port)'],
+	'no-open': ['', 'do not open the browser'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],

@@ -15,7 +15,7 @@ import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
+import { type Account, type ConnectOptions, connectTables, type Tables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
 import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
@@ -26,7 +26,6 @@ import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/
 import { type Administrator, administratorOf, localAdministrator } from './administrator.ts'
 import type { TargetRelay } from './agent-settings.ts'
 import { type Deployment, findDeployment } from './azure.ts'
-import { missingRole } from './explain.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
@@ -59,6 +58,8 @@ export type DeploymentTarget = {
 	/** On a data folder: where the port of the Tenant URL is from. */
 	readonly portNote?: string
 	readonly relay: TargetRelay
+	/** Whether the tables could be written when the target was opened. The role Storage Table Data Reader reads only. */
+	readonly canWrite: boolean
 	/** Whether no other process serves the tenants while the target is open. */
 	readonly isAlone: boolean
 	/** Finds out whether the operator may write to the storage account. Rejects if not. Nothing is changed. */
@@ -115,10 +116,10 @@ export async function openTarget(
 	spec: TargetSpec,
 	{ isFirst, say, program, mayOnlyRead = false }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
-	const parts = { ...(await partsOf(spec, { isFirst, say })), mayOnlyRead }
+	const parts = await partsOf(spec, { isFirst, say })
 	const commandLine = (command: string) =>
 		[program, command, ...targetArguments(spec).map((word) => shellWord(word))].join(' ')
-	return { ...(await targetOf(parts)), commandLine }
+	return { ...(await targetOf({ ...parts, mayOnlyRead })), commandLine }
 }
 
 /** The data folder that this process serves itself. */
@@ -153,7 +154,7 @@ type OpenTargetOptions = {
 	readonly say: (text: string) => void
 	/** The words that start this program. */
 	readonly program: string
-	/** Whether an operator who may not write gets the target all the same. What writes is then refused when it is tried. */
+	/** Whether an administrator who may not write is welcome too. */
 	readonly mayOnlyRead?: boolean
 }
 
@@ -253,16 +254,11 @@ async function targetOf({
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)
-	try {
-		// Without this table, a new account would look like a broken one.
-		await tables.createTable(tenantsTable)
-	} catch (error) {
-		if (!mayOnlyRead || missingRole(error) === undefined) {
-			await close()
-			throw error
-		}
-	}
 	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
+	const canWrite = await createdOrReadable(tables, mayOnlyRead ? tenants : undefined).catch(async (error: unknown) => {
+		await close()
+		throw error
+	})
 	const opening = { tables, ids, now, random: Math.random }
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
@@ -313,6 +309,7 @@ async function targetOf({
 		relay,
 		isAlone,
 		tryWriting: () => tables.createTable(tenantsTable),
+		canWrite,
 		async advanceIndexes(name) {
 			const tenant = await tenants.getTenant(name)
 			if (tenant === undefined) return 0
@@ -322,3 +319,26 @@ async function targetOf({
 		close,
 	}
 }
+
+/**
+ * Creates the table of tenants: without it, a new account would look like a broken one. Answers false if the administrator
+ * may only read it, if `tenants` are given to try that.
+ */
+async function createdOrReadable(tables: Tables, tenants: Tenants | undefined): Promise<boolean> {
+	try {
+		await tables.createTable(tenantsTable)
+		return true
+	} catch (error) {
+		if (tenants === undefined || !isRefused(error) || !(await canRead(tenants))) throw error
+		return false
+	}
+}
+
+const canRead = (tenants: Tenants): Promise<boolean> =>
+	tenants.listTenants().then(
+		() => true,
+		() => false,
+	)
+
+const isRefused = (error: unknown): boolean =>
+	error instanceof Error && (/^the table service answered 403 /.test(error.message) || isRefused(error.cause))

@@ -1,3 +1,4 @@
+import { aboutRoutes } from './about.ts'
 import { accessRoutes } from './access.ts'
 import { actionRoutes } from './actions.ts'
 import { credentialRoutes } from './credentials.ts'
@@ -7,8 +8,9 @@ import { safetyRoutes } from './safety.ts'
 import { schemaRoutes } from './schema.ts'
 import { tenantRoutes } from './tenants.ts'
 
-/** Every endpoint of the console's API, but for the exchange of a link for a session. */
+/** Every endpoint of the console's API, but for those that begin a session. */
 export const consoleRoutes: readonly ConsoleRoute[] = [
+	...aboutRoutes,
 	...tenantRoutes,
 	...accessRoutes,
 	...actionRoutes,
