@@ -60,6 +60,7 @@ export const descriptions: Readonly<Record<Option, Description>> = {
 	port: ['N', 'the port on 127.0.0.1 (default 7072, or a free one if that is in use; 0 for any free port)'],
 	'no-open': ['', 'do not open the browser'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
+	now: ['', 'also end the tokens that agents have; they get new ones by themselves'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

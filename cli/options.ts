@@ -53,6 +53,7 @@ export const declared = {
 	expect: { type: 'string' },
 	port: { type: 'string' },
 	'no-open': { type: 'boolean' },
+	now: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

@@ -1,4 +1,5 @@
 import { recorded, showAdministration } from './administration.ts'
+import { addAgent, listAgents, removeAgent, rotateAgents } from './agent.ts'
 import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
 import { connectEntra } from './entra/connect.ts'
@@ -311,6 +312,36 @@ export const targetCommands: readonly Command[] = [
 		options: ['overlap'],
 		summary: 'make another key for the access tokens of a tenant',
 		work: rotateKey,
+	}),
+	targetCommand({
+		words: 'agent add',
+		parameters: ['NAME'],
+		options: ['label'],
+		summary: 'let an agent enrol for a tenant of mode relay: prints a code, this one time only',
+		work: addAgent,
+	}),
+	targetCommand({
+		words: 'agent list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the agents that have enrolled, or may enrol',
+		work: listAgents,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'agent remove',
+		parameters: ['NAME', 'AGENT'],
+		options: [],
+		summary: 'remove an agent: it gets no more tokens',
+		work: removeAgent,
+	}),
+	targetCommand({
+		words: 'agent rotate',
+		parameters: ['NAME', '[AGENT]'],
+		options: ['now'],
+		summary:
+			'renew the key of Azure Relay that signs tokens of agents; with AGENT, print a code for another key of that agent',
+		work: rotateAgents,
 	}),
 	targetCommand({
 		words: 'schema forget',

@@ -8,10 +8,12 @@ import { signingKeysFile } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import { type AdministrationEntry, listAdministration, storeAdministration } from '../shared/storage/administration.ts'
+import { type AgentsChange, readAgents, updateAgents } from '../shared/storage/agents.ts'
 import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
 import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
+import { type Lookup, openLookup } from '../shared/storage/lookup.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
@@ -25,7 +27,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import { type Administrator, administratorOf, localAdministrator } from './administrator.ts'
 import type { TargetRelay } from './agent-settings.ts'
-import { type Deployment, findDeployment } from './azure.ts'
+import { type Deployment, findDeployment, type ListenKeyChoice, renewListenKey } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
@@ -43,10 +45,15 @@ export type DeploymentTarget = {
 	readonly signingKeys: TokenStore
 	readonly clients: ClientStore
 	readonly administration: AdministrationStore
+	readonly agents: AgentStore
+	/** Renews a key of a hybrid connection; absent if the target names no resource group, or has no relay. */
+	readonly renewListenKey?: (hybridConnection: string, key: ListenKeyChoice) => Promise<void>
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** What happened in the directory of a tenant, and what was refused. */
 	ledger(tenant: Tenant): Ledger
+	/** The directory of a tenant, a page at a time. Nothing is written. */
+	lookup(tenant: Tenant): Lookup
 	/** The directory of a tenant. The ledger names changes by the request id, if there is one. */
 	open(tenant: Tenant, requestId?: string): ResourceStore
 	/** The paths that clients have sent to a tenant and that no schema declares. */
@@ -85,6 +92,12 @@ export type ClientStore = {
 	): Promise<'done' | 'absent'>
 }
 
+/** The agents of a tenant as they are stored. */
+export type AgentStore = {
+	read(tenant: TenantRow): Promise<string | undefined>
+	update<T extends object>(tenant: TenantRow, revise: (json: string | undefined) => AgentsChange<T>): Promise<T>
+}
+
 /** The record of what administrators do to a tenant. */
 export type AdministrationStore = {
 	/** Stores that the administrator begins a command. */
@@ -97,7 +110,10 @@ export type AdministrationStore = {
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
+type TargetParts = Pick<
+	DeploymentTarget,
+	'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'renewListenKey' | 'isAlone'
+> & {
 	readonly account: Account
 	readonly administrator: () => Promise<Administrator>
 	readonly options?: ConnectOptions
@@ -163,9 +179,17 @@ async function partsOf(
 	{ isFirst, say }: Pick<OpenTargetOptions, 'isFirst' | 'say'>,
 ): Promise<TargetParts> {
 	if ('folder' in spec) return openFolder(spec.folder, isFirst)
-	const deployment =
-		'resourceGroup' in spec ? await findDeployment(spec.resourceGroup) : { ...spec, relayHost: unknownRelay }
-	return openDeployment(deployment, isFirst ? newRoleRetries(say) : undefined)
+	const waiting = isFirst ? newRoleRetries(say) : undefined
+	if (!('resourceGroup' in spec)) return openDeployment({ ...spec, relayHost: unknownRelay }, waiting)
+	const group = spec.resourceGroup
+	const deployment = await findDeployment(group)
+	const parts = await openDeployment(deployment, waiting)
+	const { relayHost } = deployment
+	if (relayHost === undefined) return parts
+	return {
+		...parts,
+		renewListenKey: (hybridConnection, key) => renewListenKey({ group, relayHost, hybridConnection, key }),
+	}
 }
 
 /** Opens a deployment as the user who is signed in to `az`. */
@@ -247,6 +271,7 @@ async function targetOf({
 	close,
 	portNote,
 	relay,
+	renewListenKey,
 	isAlone,
 	tenants: openedTenants,
 	mayOnlyRead = false,
@@ -298,10 +323,20 @@ async function targetOf({
 			end: ({ name, table }, entry) => storeAdministration(tables.table(table, name), tables.pause, entry),
 			list: ({ name, table }) => listAdministration(tables.table(table, name)),
 		},
+		agents: {
+			read: async ({ name, table }) => readAgents(tables.table(table, name)),
+			update: async ({ name, table }, revise) => updateAgents(tables.table(table, name), tables.pause, revise),
+		},
+		...(renewListenKey !== undefined && { renewListenKey }),
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		ledger: (tenant) => {
 			const { history } = settingsOf(tenant)
 			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
+		},
+		lookup: (tenant) => {
+			refuseNewer(tenant)
+			const feed = feedOf(tenant.format)
+			return openLookup({ tables, tenant, ids, now, random: Math.random, feed, types: typesOf(tenant) })
 		},
 		open: (tenant, requestId) => reopened(() => openNow(tenant, requestId)),
 		urlOf: (name) => `${origin}/scim/${name}`,
