@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -11,6 +12,8 @@ import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
+import { enrolAgent } from './enrol.ts'
+import { readInput } from './input.ts'
 import { briefly, jsonLog } from './log.ts'
 import { pasteable } from './program.ts'
 import { run } from './run.ts'
@@ -37,6 +40,15 @@ Checks everything that the agent needs. Says what is wrong and how to repair it.
   --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
   --save-certificate PEM             write the certificate of the SCIM server to a file, for pinning
 `,
+	enrol: `rollcall-relay enrol --config FILE
+
+Reads a code of "rollcall agent add" from standard input, makes a key for this machine, and writes FILE. The code works
+once. If the answer is lost, give the same code again. What FILE has besides stays.
+
+  --origin URL                       the SCIM server, for a new FILE (default https://localhost:11015/scim)
+  --proxy URL                        an HTTP proxy for all connections to Azure
+  --ca-file PEM                      the authorities to trust for Azure, if a firewall inspects TLS
+`,
 	service: `rollcall-relay service install --config FILE --user USER     on Linux
 rollcall-relay service install --config FILE --winsw FILE    on Windows
 rollcall-relay service status
@@ -59,6 +71,7 @@ Prints the version.
 
 const usage = `rollcall-relay connects a SCIM server in a private network to Rollcall. It opens only outbound connections.
 
+  rollcall-relay enrol --config FILE       exchange a code for the settings of this machine
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
   rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
@@ -71,6 +84,7 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 const options = {
 	run: ['config'],
 	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	enrol: ['config', 'origin', 'proxy', 'ca-file'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
@@ -94,6 +108,8 @@ async function main(args: readonly string[]): Promise<number> {
 			return run(configFile(values.config), { log, version })
 		case 'doctor':
 			return doctor(configFile(values.config), values)
+		case 'enrol':
+			return enrol(configFile(values.config), values)
 		case 'service':
 			return service(more[0], values)
 		case 'version':
@@ -129,6 +145,9 @@ const optionTypes = {
 	bundle: { type: 'string' },
 	name: { type: 'string' },
 	server: { type: 'string' },
+	origin: { type: 'string' },
+	proxy: { type: 'string' },
+	'ca-file': { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
@@ -209,6 +228,25 @@ async function saveCertificate(config: Config, pem: string): Promise<number> {
 		writeFileSync(pem, certificate.pem),
 	)
 	return succeed(`${certificate.text}\nwritten to ${pem}\n`)
+}
+
+type EnrolArguments = {
+	readonly origin?: string | undefined
+	readonly proxy?: string | undefined
+	readonly 'ca-file'?: string | undefined
+}
+
+async function enrol(file: string, { origin, proxy, 'ca-file': caFile }: EnrolArguments): Promise<number> {
+	const code = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
+	const options = { text: code, file, origin, proxy, caFile, host: hostname(), clock: systemClock }
+	const { agent, relay, fingerprint, tenant, keyFile } = await enrolAgent(options)
+	return succeed(
+		`enrolled as agent ${agent} on ${relay.namespace}/${relay.hybridConnection}
+the key is in ${keyFile}, with the fingerprint ${fingerprint}
+compare it with: rollcall agent list ${tenant}
+the settings are in ${file}
+`,
+	)
 }
 
 type ServiceArguments = {

@@ -7,6 +7,9 @@ import { metricsOf } from './metrics.ts'
 
 type RunOptions = { readonly log: Log; readonly version: string }
 
+/** An agent that was removed ends with it. The service manager then does not start the agent again. */
+const wrongSettings = 2
+
 type Signals = { readonly stop: readonly NodeJS.Signals[]; readonly reload: readonly NodeJS.Signals[] }
 
 /**
@@ -26,6 +29,10 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	const signals = signalsOn(process.platform)
 	let admin: Admin | undefined
 	let isStopping = false
+	let end = (_code: number) => {}
+	const ended = new Promise<number>((resolve) => {
+		end = resolve
+	})
 
 	/** Opens the port of the settings before the agents change over. */
 	async function begin(settings: AgentSettings): Promise<readonly SettingsRefusal[]> {
@@ -60,9 +67,9 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 		process.on(signal, () => {
 			reloading = reloading.then(reload)
 		})
-	await new Promise<void>((resolve) => {
-		for (const signal of signals.stop) process.on(signal, () => resolve())
-	})
+	for (const signal of signals.stop) process.on(signal, () => end(0))
+	void fleet.emptied.then(() => end(wrongSettings))
+	const code = await ended
 	for (const signal of signals.stop) process.once(signal, () => process.exit(1))
 	isStopping = true
 	metrics.log('draining')
@@ -70,5 +77,5 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	await reloading
 	await fleet.drain()
 	metrics.log('stopped')
-	return 0
+	return code
 }
