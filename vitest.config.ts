@@ -3,6 +3,8 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 export const settings: ViteUserConfig['test'] = {
 	include: ['test/**/*.test.ts'],
+	// npm run test:browser
+	exclude: ['test/browser/**'],
 	// A test may take long on a busy machine. What hangs is ended all the same.
 	testTimeout: 120_000,
 	hookTimeout: 120_000,
