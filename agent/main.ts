@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
@@ -12,7 +11,7 @@ import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { briefly, jsonLog } from './log.ts'
-import { pasteable } from './program.ts'
+import { ownFiles, pasteable } from './program.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, thisMachine } from './service.ts'
@@ -71,7 +70,7 @@ const options = {
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const programStart = { script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = { files: ownFiles, script: process.argv[1] ?? '', cwd: process.cwd() }
 const print = (text: string) => process.stdout.write(text)
 // The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)
@@ -227,10 +226,9 @@ function service(action: string | undefined, options: ServiceArguments): number 
 
 function serviceOf({ config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
-	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
 	const settings = readConfig(file)
 	const auditFolder = settings.audit && dirname(settings.audit.file)
-	return { ...agent, config: file, files: filesOf(settings), auditFolder, user, winsw }
+	return { ...ownFiles, config: file, files: filesOf(settings), auditFolder, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

@@ -1,8 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve, win32 } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { attempt } from './attempt.ts'
 import { isWithin } from './config.ts'
+import { commandOf, hasOwnNode } from './program.ts'
 import type { Machine, Service, ServiceManager } from './service-manager.ts'
 
 const name = 'rollcall-relay'
@@ -30,9 +31,9 @@ export const winsw: ServiceManager = {
 		const isUpdate = existsSync(xml) && existsSync(exe) && state(machine) !== 'NonExistent'
 		if (isUpdate) remove(machine)
 		attempt('cannot copy WinSW', 'Close programs that use rollcall-relay.exe.', () => {
+			mkdirSync(logs, { recursive: true })
 			if (service.winsw !== undefined && resolve(service.winsw) !== resolve(exe)) copyFileSync(service.winsw, exe)
 			writeFileSync(xml, text)
-			mkdirSync(logs, { recursive: true })
 			if (service.auditFolder !== undefined) mkdirSync(service.auditFolder, { recursive: true })
 		})
 		attempt('cannot install the service', 'Close the Services window, and see rollcall-relay.wrapper.log.', () =>
@@ -101,8 +102,8 @@ function requireWinsw(file: string | undefined, exe: string): void {
 }
 
 /** The service may write to the folder of its audit log, and must not be able to replace its own program. */
-function refuseOwnFolder({ auditFolder, program }: Service, { folder }: Machine): void {
-	if (auditFolder === undefined || ![folder, dirname(program)].some((own) => isWithin(own, auditFolder))) return
+function refuseOwnFolder({ auditFolder, node, program }: Service, { folder }: Machine): void {
+	if (auditFolder === undefined || ![folder, dirname(program ?? node)].some((own) => isWithin(own, auditFolder))) return
 	throw new UsageError('audit.file must be in a folder of its own, not beside the agent', {
 		hint: 'Name a file in the folder logs of the agent, such as C:\\\\rollcall-relay\\\\logs\\\\audit.log.',
 	})
@@ -118,9 +119,11 @@ function requireAccount(machine: Machine): void {
 }
 
 /** Arguments of icacls. The agent may read its own folder and its files, and write only logs. */
-function permissions({ config, files, auditFolder }: Service, machine: Machine): readonly (readonly string[])[] {
+function permissions(service: Service, machine: Machine): readonly (readonly string[])[] {
+	const { config, files, auditFolder } = service
 	const may = (rights: string) => `${account}:${rights}`
 	return [
+		...(hasOwnNode(service) ? [[win32.dirname(service.node), '/grant', may('(OI)(CI)RX')]] : []),
 		[machine.folder, '/grant', may('(OI)(CI)RX')],
 		[pathsIn(machine).logs, '/grant', may('(OI)(CI)M')],
 		...(auditFolder === undefined ? [] : [[auditFolder, '/grant', may('(OI)(CI)M')]]),
@@ -135,6 +138,8 @@ function permissions({ config, files, auditFolder }: Service, machine: Machine):
 const commandLine = (args: readonly string[]): string =>
 	['icacls', ...args.map((arg) => (/[\s()*]/.test(arg) ? `"${arg}"` : arg))].join(' ')
 
+const windowsQuoted = (path: string): string => `"${path}"`
+
 const entity: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const xml = (text: string): string => text.replaceAll(/[&<>"]/g, (character) => entity[character] ?? '')
 
@@ -145,7 +150,9 @@ const xml = (text: string): string => text.replaceAll(/[&<>"]/g, (character) => 
 function settings({ node, program, config, user }: Service): string {
 	if (user !== undefined)
 		throw new UsageError('--user is only for Linux', { hint: `On Windows the service runs as ${account}.` })
-	for (const path of [node, program, config]) {
+	const [executable = '', ...command] = commandOf({ node, program })
+	const words = [...command.map(windowsQuoted), 'run', '--config', windowsQuoted(config)]
+	for (const path of [executable, ...command, config]) {
 		if (path.includes('%'))
 			throw new UsageError(`WinSW reads text between percent signs as a variable: ${path}`, {
 				hint: 'Use a path without percent signs.',
@@ -156,8 +163,8 @@ function settings({ node, program, config, user }: Service): string {
   <id>${name}</id>
   <name>Rollcall on-premises relay</name>
   <description>Connects a SCIM server of this network to Rollcall in Azure.</description>
-  <executable>${xml(node)}</executable>
-  <arguments>${xml(`"${program}" run --config "${config}"`)}</arguments>
+  <executable>${xml(executable)}</executable>
+  <arguments>${xml(words.join(' '))}</arguments>
   <workingdirectory>%BASE%</workingdirectory>
   <serviceaccount>
     <domain>NT SERVICE</domain>
