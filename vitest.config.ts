@@ -1,5 +1,8 @@
 import { availableParallelism } from 'node:os'
-import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config'
+
+/** `npm run test:release` runs it. */
+export const releaseTest = 'test/release/release.test.ts'
 
 export const settings: ViteUserConfig['test'] = {
 	include: ['test/**/*.test.ts'],
@@ -30,4 +33,6 @@ const withEpochs = {
 	include: alsoWithEpochs.map((name) => `test/shared/storage/${name}.test.ts`),
 }
 
-export default defineConfig({ test: { projects: [{ test: { ...settings, name: 'all' } }, { test: withEpochs }] } })
+const all = { ...settings, name: 'all', exclude: [...configDefaults.exclude, releaseTest] }
+
+export default defineConfig({ test: { projects: [{ test: all }, { test: withEpochs }] } })
