@@ -5,6 +5,7 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { buildPage } from './build-page.mjs'
 import { isBuilt, stamp } from './build-stamp.mjs'
 import { noticesOf } from './third-party.mjs'
 
@@ -126,6 +127,8 @@ await Promise.all([
 		minify: true,
 		external: ['@azure/functions-core'],
 	}),
+	buildPage(join(dist, 'local/console')),
+	buildPage(join(dist, 'cli/console')),
 	cp('host.json', join(dist, 'app/host.json')),
 	writePackage('app', { name, version, license, type: 'module', main: 'index.js' }),
 	writePackage('bench/hello', { name: 'hello', version, type: 'module', main: 'index.js' }),

@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os'
-import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-/** `npm run test:release` runs it. */
 export const releaseTest = 'test/release/release.test.ts'
 
 export const settings: ViteUserConfig['test'] = {
 	include: ['test/**/*.test.ts'],
+	// npm run test:browser, and test:release
+	exclude: ['test/browser/**', releaseTest],
 	// A test may take long on a busy machine. What hangs is ended all the same.
 	testTimeout: 120_000,
 	hookTimeout: 120_000,
@@ -33,6 +34,4 @@ const withEpochs = {
 	include: alsoWithEpochs.map((name) => `test/shared/storage/${name}.test.ts`),
 }
 
-const all = { ...settings, name: 'all', exclude: [...configDefaults.exclude, releaseTest] }
-
-export default defineConfig({ test: { projects: [{ test: all }, { test: withEpochs }] } })
+export default defineConfig({ test: { projects: [{ test: { ...settings, name: 'all' } }, { test: withEpochs }] } })

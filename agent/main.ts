@@ -14,8 +14,9 @@ import { briefly, jsonLog } from './log.ts'
 import { ownFiles, pasteable } from './program.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
-import { managerOf, thisMachine } from './service.ts'
+import { managerOf, refuseShared, thisMachine } from './service.ts'
 import type { Service } from './service-manager.ts'
+import { serviceId } from './service-name.ts'
 
 // Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage or settings.
 
@@ -34,15 +35,17 @@ Checks everything that the agent needs. Says what is wrong and how to repair it.
   --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
   --save-certificate PEM             write the certificate of the SCIM server to a file, for pinning
 `,
-	service: `rollcall-relay service install --config FILE --user NAME     on Linux
+	service: `rollcall-relay service install --config FILE --user USER     on Linux
 rollcall-relay service install --config FILE --winsw FILE    on Windows
 rollcall-relay service status
+rollcall-relay service restart
 rollcall-relay service uninstall
 
 Runs the agent as a service of systemd or Windows, which starts with the machine. A repeated install updates the service
-and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1.
+and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1. The word "service" may be left out.
 
-  --user NAME                        the user that the service runs as
+  --name NAME                        the service rollcall-relay-NAME, beside others on this machine
+  --user USER                        the user that the service runs as
   --winsw FILE                       WinSW-x64.exe 2.12.0, from https://github.com/winsw/winsw/releases
   --dry-run                          print what would be installed, change nothing
 `,
@@ -56,7 +59,7 @@ const usage = `rollcall-relay connects a SCIM server in a private network to Rol
 
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
-  rollcall-relay service install           run the agent as a service; also: status, uninstall
+  rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
   rollcall-relay version                   print the version
 
 rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
@@ -66,7 +69,7 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 const options = {
 	run: ['config'],
 	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
-	service: ['config', 'user', 'winsw', 'dry-run'],
+	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
@@ -78,10 +81,10 @@ const log = jsonLog((line) => process.stderr.write(line), Date.now)
 
 async function main(args: readonly string[]): Promise<number> {
 	const { positionals, values } = parse(args)
-	const [command, ...more] = positionals
+	const [command, ...more] = withService(positionals)
 	if (command === undefined && !values.help) throw new UsageError('no command', { hint: 'rollcall-relay --help' })
 	if (command === undefined || command === 'help') return succeed(usage)
-	if (!isCommand(command)) throw unknown('command', command, Object.keys(help))
+	if (!isCommand(command)) throw unknown('command', command, [...Object.keys(help), ...serviceActions])
 	if (values.help) return succeed(help[command])
 	refuseUnknown(command, Object.keys(values), command === 'service' ? more.slice(1) : more)
 	switch (command) {
@@ -95,6 +98,12 @@ async function main(args: readonly string[]): Promise<number> {
 			return succeed(`${version}\n`)
 	}
 }
+
+const serviceActions = ['install', 'status', 'restart', 'uninstall']
+
+/** The word `service` may be left out: `rollcall-relay restart`. */
+const withService = (words: readonly string[]): readonly string[] =>
+	serviceActions.includes(words[0] ?? '') ? ['service', ...words] : words
 
 const isCommand = (word: string): word is keyof typeof help => Object.hasOwn(help, word)
 
@@ -116,6 +125,7 @@ const optionTypes = {
 	cloud: { type: 'string' },
 	'token-file': { type: 'string' },
 	bundle: { type: 'string' },
+	name: { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
@@ -198,37 +208,45 @@ async function saveCertificate(file: string, pem: string): Promise<number> {
 
 type ServiceArguments = {
 	readonly config?: string | undefined
+	readonly name?: string | undefined
 	readonly user?: string | undefined
 	readonly winsw?: string | undefined
 	readonly 'dry-run'?: boolean | undefined
 }
 
 function service(action: string | undefined, options: ServiceArguments): number {
-	const { definition, install, uninstall, status, isRunning } = managerOf(thisMachine)
+	const { definition, install, uninstall, restart, status, isRunning } = managerOf(thisMachine)
+	const id = serviceId(options.name)
 	switch (action) {
 		case 'status': {
-			const text = status(thisMachine)
+			const text = status(thisMachine, id)
 			print(text)
 			return isRunning(text) ? 0 : 1
 		}
 		case 'uninstall':
-			uninstall(thisMachine)
+			uninstall(thisMachine, id)
 			return succeed('uninstalled\n')
+		case 'restart':
+			restart(thisMachine, id)
+			return succeed('restarted\n')
 		case 'install': {
-			const newService = serviceOf(options)
+			const newService = serviceOf(id, options)
 			if (options['dry-run']) return succeed(definition(newService, thisMachine))
 			return succeed(`${install(newService, thisMachine)} and started\n`)
 		}
 		default:
-			throw new UsageError('service needs one of install, uninstall, status', { hint: 'rollcall-relay service --help' })
+			throw new UsageError('service needs one of install, uninstall, status, restart', {
+				hint: 'rollcall-relay service --help',
+			})
 	}
 }
 
-function serviceOf({ config, user, winsw }: ServiceArguments): Service {
+function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
 	const settings = readConfig(file)
+	refuseShared({ id, config: file }, settings, thisMachine)
 	const auditFolder = settings.audit && dirname(settings.audit.file)
-	return { ...ownFiles, config: file, files: filesOf(settings), auditFolder, user, winsw }
+	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolder, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

@@ -9,7 +9,12 @@ export type Machine = {
 	run(program: string, args: readonly string[]): string
 }
 
+/** A service that is installed on the machine, by its name for the operating system, and its settings file. */
+export type InstalledService = { readonly id: string; readonly config: string }
+
 export type Service = ProgramFiles & {
+	/** The name for the operating system: see `serviceId`. */
+	readonly id: string
 	readonly config: string
 	/** Files that the configuration names: `secret` with a key or token, `open` the others. */
 	readonly files: { readonly secret: readonly string[]; readonly open: readonly string[] }
@@ -21,13 +26,17 @@ export type Service = ProgramFiles & {
 	readonly winsw: string | undefined
 }
 
-/** Manages the service by systemd or by WinSW. */
+/** Manages services by systemd or by WinSW. A service without an id is the default one. */
 export type ServiceManager = {
 	definition(service: Service, machine: Machine): string
 	/** Installs and starts the service. Returns whether it existed before. */
 	install(service: Service, machine: Machine): 'installed' | 'updated'
-	uninstall(machine: Machine): void
+	uninstall(machine: Machine, id?: string): void
+	/** Stops and starts the service. The agent first finishes the requests in progress. */
+	restart(machine: Machine, id?: string): void
 	/** The status as the system reports it. */
-	status(machine: Machine): string
+	status(machine: Machine, id?: string): string
 	isRunning(status: string): boolean
+	/** The services of this program. A definition that the caller cannot read is left out. */
+	installed(machine: Machine): readonly InstalledService[]
 }

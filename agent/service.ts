@@ -1,8 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { type Config, readConfig } from './config.ts'
 import { hasOwnNode, ownFiles, type ProgramFiles } from './program.ts'
-import type { Machine, ServiceManager } from './service-manager.ts'
+import type { InstalledService, Machine, ServiceManager } from './service-manager.ts'
+import { defaultService } from './service-name.ts'
 import { systemd } from './systemd.ts'
 import { winsw } from './winsw.ts'
 
@@ -30,5 +33,56 @@ export function managerOf({ platform }: Machine): ServiceManager {
 	})
 }
 
-/** The status of the service as the system reports it. */
-export const status = (machine: Machine): string => managerOf(machine).status(machine)
+/** The service that runs with a settings file, or the default one. */
+export function serviceWith(config: string, machine: Machine): string {
+	const isSame = (other: string) => isSameFile(other, resolve(config), machine)
+	return servicesOn(machine).find((service) => isSame(service.config))?.id ?? defaultService
+}
+
+/** The services of this program. None on a platform without services. */
+const servicesOn = (machine: Machine): readonly InstalledService[] =>
+	['linux', 'win32'].includes(machine.platform) ? managerOf(machine).installed(machine) : []
+
+/** Names of files on Windows ignore case. */
+const isSameFile = (one: string, other: string, { platform }: Machine): boolean =>
+	platform === 'win32' ? one.toLowerCase() === other.toLowerCase() : one === other
+
+/**
+ * Refuses a service that would share with another service of this machine what two agents must not share. Throws a
+ * UsageError. The settings of the other service may be unreadable, and then are not compared.
+ */
+export function refuseShared(own: InstalledService, settings: Config, machine: Machine): void {
+	for (const other of servicesOn(machine).filter(({ id }) => id !== own.id)) {
+		if (isSameFile(own.config, other.config, machine))
+			throw new UsageError(`the service ${other.id} already runs with ${own.config}`, {
+				hint: 'Give each service a settings file of its own.',
+			})
+		const theirs = settingsOf(other)
+		const shared = theirs && sharedSetting(settings, theirs, machine)
+		if (shared !== undefined)
+			throw new UsageError(`the service ${other.id} has the same ${shared.name}`, { hint: shared.hint })
+	}
+}
+
+function settingsOf({ config }: InstalledService): Config | undefined {
+	try {
+		return readConfig(config)
+	} catch (error) {
+		if (error instanceof UsageError) return undefined
+		throw error
+	}
+}
+
+type SharedSetting = { readonly name: string; readonly hint: string }
+
+function sharedSetting(own: Config, other: Config, machine: Machine): SharedSetting | undefined {
+	if (own.admin !== undefined && own.admin.port === other.admin?.port)
+		return { name: `admin.port, ${own.admin.port}`, hint: 'Choose another port in admin.port.' }
+	if (own.audit !== undefined && other.audit !== undefined && isSameFile(own.audit.file, other.audit.file, machine))
+		return { name: `audit.file, ${own.audit.file}`, hint: 'Name another file in audit.file.' }
+	const { namespace, hybridConnection } = own.relay
+	const isSameConnection = namespace === other.relay.namespace && hybridConnection === other.relay.hybridConnection
+	if (isSameConnection && own.agentId === other.agentId)
+		return { name: `agentId on ${hybridConnection}`, hint: `Set another one: "agentId": "${randomUUID()}".` }
+	return undefined
+}

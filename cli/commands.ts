@@ -1,5 +1,6 @@
 import { version } from '../shared/cli/version.ts'
 import { recorded, showAdministration } from './administration.ts'
+import { addAgent, listAgents, removeAgent, rotateAgents } from './agent.ts'
 import { check } from './check/check.ts'
 import { addClient, disableClient, listClients, rotateClient } from './client.ts'
 import type { Command, TargetCommand } from './command.ts'
@@ -29,32 +30,49 @@ import { exportTenant } from './transfer/export.ts'
 import { importTenant } from './transfer/import.ts'
 import { undoChanges } from './undo.ts'
 
-type TargetCommandDeclaration = Omit<Command, 'run'> & {
+type TargetCommandDeclaration = Omit<Command, 'run' | 'work'> & {
 	readonly work: TargetCommand
 	readonly isFirst?: boolean
 	/** Whether the command changes no tenant. Every other command is recorded in the table of its tenant. */
-	readonly isReading?: true
+	readonly isReading?: boolean
 }
 
 /** A command that opens the deployment target, and closes it even if the command fails. */
-const targetCommand = ({ work, isFirst = false, isReading, ...command }: TargetCommandDeclaration): Command => ({
-	...command,
-	options: [...command.options, ...targetOptions],
-	async run(invocation) {
+const targetCommand = ({ work, isFirst = false, isReading = false, ...command }: TargetCommandDeclaration): Command => {
+	const on = isReading ? work : recordedAs(command.words, work)
+	return {
+		...command,
+		options: [...command.options, ...targetOptions],
+		work: { isReading, on },
+		async run(invocation) {
+			const ready = on(invocation)
+			const target = await openTarget(targetSpecOf(invocation.values), {
+				isFirst,
+				say: invocation.environment.err,
+				program: invocation.environment.program,
+			})
+			try {
+				return await ready(target)
+			} finally {
+				await target.close()
+			}
+		},
+	}
+}
+
+/** The work of a command that leaves a row in the table of its tenant. */
+const recordedAs =
+	(words: string, work: TargetCommand): TargetCommand =>
+	(invocation) => {
 		const ready = work(invocation)
-		const target = await openTarget(targetSpecOf(invocation.values), {
-			isFirst,
-			say: invocation.environment.err,
-			program: invocation.environment.program,
-		})
-		try {
-			if (isReading) return await ready(target)
-			return await recorded(target, { command: command.words, name: invocation.args[0] ?? '', work: ready })
-		} finally {
-			await target.close()
-		}
-	},
-})
+		return (target) =>
+			recorded(target, {
+				command: words,
+				name: invocation.args[0] ?? '',
+				work: ready,
+				isFailure: (result) => result?.isFailure === true,
+			})
+	}
 
 export const commands: readonly Command[] = [
 	targetCommand({
@@ -295,6 +313,36 @@ export const commands: readonly Command[] = [
 		options: ['overlap'],
 		summary: 'make another key for the access tokens of a tenant',
 		work: rotateKey,
+	}),
+	targetCommand({
+		words: 'agent add',
+		parameters: ['NAME'],
+		options: ['label'],
+		summary: 'let an agent enrol for a tenant of mode relay: prints a code, this one time only',
+		work: addAgent,
+	}),
+	targetCommand({
+		words: 'agent list',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the agents that have enrolled, or may enrol',
+		work: listAgents,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'agent remove',
+		parameters: ['NAME', 'AGENT'],
+		options: [],
+		summary: 'remove an agent: it gets no more tokens',
+		work: removeAgent,
+	}),
+	targetCommand({
+		words: 'agent rotate',
+		parameters: ['NAME', '[AGENT]'],
+		options: ['now'],
+		summary:
+			'renew the key of Azure Relay that signs tokens of agents; with AGENT, print a code for another key of that agent',
+		work: rotateAgents,
 	}),
 	targetCommand({
 		words: 'schema forget',

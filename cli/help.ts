@@ -57,6 +57,7 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	force: ['', 'also what was changed again afterwards'],
 	expect: ['N', 'with --yes: how many people become active again'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
+	now: ['', 'also end the tokens that agents have; they get new ones by themselves'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

@@ -51,6 +51,7 @@ export const declared = {
 	resource: { type: 'string' },
 	force: { type: 'boolean' },
 	expect: { type: 'string' },
+	now: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared

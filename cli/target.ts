@@ -8,10 +8,12 @@ import { signingKeysFile } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import { type AdministrationEntry, listAdministration, storeAdministration } from '../shared/storage/administration.ts'
+import { type AgentsChange, readAgents, updateAgents } from '../shared/storage/agents.ts'
 import { insertClient, listClients, type StoredClient, updateClient } from '../shared/storage/clients.ts'
 import { indexWork, type SharedValues } from '../shared/storage/index-work.ts'
 import { readLastUses } from '../shared/storage/last-use.ts'
 import { type Ledger, openLedger } from '../shared/storage/ledger/ledger.ts'
+import { type Lookup, openLookup } from '../shared/storage/lookup.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
@@ -25,7 +27,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import { type Administrator, administratorOf, localAdministrator } from './administrator.ts'
 import type { TargetRelay } from './agent-settings.ts'
-import { type Deployment, findDeployment } from './azure.ts'
+import { type Deployment, findDeployment, type ListenKeyChoice, renewListenKey } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
@@ -43,10 +45,15 @@ export type DeploymentTarget = {
 	readonly signingKeys: TokenStore
 	readonly clients: ClientStore
 	readonly administration: AdministrationStore
+	readonly agents: AgentStore
+	/** Renews a key of a hybrid connection; absent if the target names no resource group, or has no relay. */
+	readonly renewListenKey?: (hybridConnection: string, key: ListenKeyChoice) => Promise<void>
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** What happened in the directory of a tenant, and what was refused. */
 	ledger(tenant: Tenant): Ledger
+	/** The directory of a tenant, a page at a time. Nothing is written. */
+	lookup(tenant: Tenant): Lookup
 	/** The directory of a tenant. The ledger names changes by the request id, if there is one. */
 	open(tenant: Tenant, requestId?: string): ResourceStore
 	/** The paths that clients have sent to a tenant and that no schema declares. */
@@ -81,6 +88,12 @@ export type ClientStore = {
 	): Promise<'done' | 'absent'>
 }
 
+/** The agents of a tenant as they are stored. */
+export type AgentStore = {
+	read(tenant: TenantRow): Promise<string | undefined>
+	update<T extends object>(tenant: TenantRow, revise: (json: string | undefined) => AgentsChange<T>): Promise<T>
+}
+
 /** The record of what administrators do to a tenant. */
 export type AdministrationStore = {
 	/** Stores that the administrator begins a command. */
@@ -93,11 +106,16 @@ export type AdministrationStore = {
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
-type TargetParts = Pick<DeploymentTarget, 'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'isAlone'> & {
+type TargetParts = Pick<
+	DeploymentTarget,
+	'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'renewListenKey' | 'isAlone'
+> & {
 	readonly account: Account
 	readonly administrator: () => Promise<Administrator>
 	readonly options?: ConnectOptions
 	readonly origin: string
+	/** The tenants that the process has open already. */
+	readonly tenants?: Tenants
 }
 
 /**
@@ -114,6 +132,29 @@ export async function openTarget(
 	return { ...(await targetOf(parts)), commandLine }
 }
 
+/** The data folder that this process serves itself. */
+export type ServedFolder = {
+	readonly connectionString: string
+	readonly tokensFile: string
+	/** Such as `http://127.0.0.1:7071`. */
+	readonly origin: string
+	/** Those of the server, so that it knows at once what is changed here. */
+	readonly tenants: Tenants
+	readonly commandLine: DeploymentTarget['commandLine']
+}
+
+/** The deployment target of a data folder that this process serves. The caller closes the folder. */
+export async function servedTarget(served: ServedFolder): Promise<DeploymentTarget> {
+	const { connectionString, tokensFile, origin, tenants, commandLine } = served
+	const target = await targetOf({
+		...folderParts({ connectionString, tokensFile, origin }),
+		isAlone: false,
+		close: async () => {},
+		tenants,
+	})
+	return { ...target, commandLine }
+}
+
 type OpenTargetOptions = {
 	readonly isFirst: boolean
 	readonly say: (text: string) => void
@@ -126,9 +167,17 @@ async function partsOf(
 	{ isFirst, say }: Pick<OpenTargetOptions, 'isFirst' | 'say'>,
 ): Promise<TargetParts> {
 	if ('folder' in spec) return openFolder(spec.folder, isFirst)
-	const deployment =
-		'resourceGroup' in spec ? await findDeployment(spec.resourceGroup) : { ...spec, relayHost: unknownRelay }
-	return openDeployment(deployment, isFirst ? newRoleRetries(say) : undefined)
+	const waiting = isFirst ? newRoleRetries(say) : undefined
+	if (!('resourceGroup' in spec)) return openDeployment({ ...spec, relayHost: unknownRelay }, waiting)
+	const group = spec.resourceGroup
+	const deployment = await findDeployment(group)
+	const parts = await openDeployment(deployment, waiting)
+	const { relayHost } = deployment
+	if (relayHost === undefined) return parts
+	return {
+		...parts,
+		renewListenKey: (hybridConnection, key) => renewListenKey({ group, relayHost, hybridConnection, key }),
+	}
 }
 
 /** Opens a deployment as the user who is signed in to `az`. */
@@ -169,17 +218,25 @@ async function openFolder(data: string, isMade: boolean): Promise<TargetParts> {
 	const url = await lastUrl(folder)
 	const tokensFile = join(folder, 'tokens.json')
 	return {
-		account: { connectionString },
-		administrator: async () => localAdministrator(),
-		tokens: fileTokens(tokensFile, Date.now),
-		signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
-		origin: url ?? defaultUrl,
+		...folderParts({ connectionString, tokensFile, origin: url ?? defaultUrl }),
 		portNote: portNoteOf(url),
 		isAlone: true,
-		relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
 		close,
 	}
 }
+
+const folderParts = ({
+	connectionString,
+	tokensFile,
+	origin,
+}: Pick<ServedFolder, 'connectionString' | 'tokensFile' | 'origin'>) => ({
+	account: { connectionString },
+	administrator: async () => localAdministrator(),
+	tokens: fileTokens(tokensFile, Date.now),
+	signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
+	origin,
+	relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
+})
 
 /** Says nothing certain about the next start, which may name another port. */
 const portNoteOf = (url: string | undefined): string =>
@@ -202,7 +259,9 @@ async function targetOf({
 	close,
 	portNote,
 	relay,
+	renewListenKey,
 	isAlone,
+	tenants: openedTenants,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
@@ -214,7 +273,7 @@ async function targetOf({
 		await close()
 		throw error
 	}
-	const tenants = openTenants({ tables, ids, now, randomBytes })
+	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
 	const opening = { tables, ids, now, random: Math.random }
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
@@ -254,10 +313,20 @@ async function targetOf({
 			end: ({ name, table }, entry) => storeAdministration(tables.table(table, name), tables.pause, entry),
 			list: ({ name, table }) => listAdministration(tables.table(table, name)),
 		},
+		agents: {
+			read: async ({ name, table }) => readAgents(tables.table(table, name)),
+			update: async ({ name, table }, revise) => updateAgents(tables.table(table, name), tables.pause, revise),
+		},
+		...(renewListenKey !== undefined && { renewListenKey }),
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		ledger: (tenant) => {
 			const { history } = settingsOf(tenant)
 			return openLedger({ tables, tenant, ids, now, random: Math.random, feed: feedOf(tenant.format), history })
+		},
+		lookup: (tenant) => {
+			refuseNewer(tenant)
+			const feed = feedOf(tenant.format)
+			return openLookup({ tables, tenant, ids, now, random: Math.random, feed, types: typesOf(tenant) })
 		},
 		open: (tenant, requestId) => reopened(() => openNow(tenant, requestId)),
 		urlOf: (name) => `${origin}/scim/${name}`,

@@ -10,6 +10,7 @@ import { addToken, tokensIn } from '../shared/auth/file-source.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
+import { consolePort, serveConsole } from './console.ts'
 import { howTo } from './how-to.ts'
 import { keepUrl } from './last-url.ts'
 import { help, type LocalOptions, parseOptions } from './options.ts'
@@ -33,8 +34,8 @@ async function serve(options: LocalOptions): Promise<void> {
 	const tls = options.tls && (await readCertificate(options.tls))
 	const dataFolder = await dataFolderOf(options)
 	const azurite = await startAzurite(dataFolder.isKept ? { folder: dataFolder.folder } : { memory: true })
-	const stop = async (server?: RunningServer, services?: Services): Promise<void> => {
-		await server?.close()
+	const stop = async ({ server, services, page }: Running = {}): Promise<void> => {
+		await Promise.all([server?.close(), page?.close()])
 		await Promise.all([services?.lastUses.flush(), services?.refusals.flush(), services?.observations.flush()])
 		await azurite.close()
 		await dataFolder.remove()
@@ -50,13 +51,35 @@ async function serve(options: LocalOptions): Promise<void> {
 		const respond = respondWith(services)
 		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
-		stopOnSignal(() => stop(server, services))
-		if (dataFolder.isKept && options.port !== 0) await keepUrl(dataFolder.folder, server.url)
-		console.log(howTo({ url: server.url, tenants, data: dataFolder.isKept ? dataFolder.folder : undefined }))
+		const data = dataFolder.isKept ? dataFolder.folder : undefined
+		const page = options.hasConsole
+			? await serveConsole({
+					...{ connectionString, tokensFile: file, tenants: services.tenants, origin: server.url, data },
+					port: options.port === 0 ? 0 : consolePort,
+				})
+			: undefined
+		stopOnSignal(() => stop({ server, services, page }))
+		if (data !== undefined && options.port !== 0) await keepUrl(data, server.url)
+		console.log(howTo({ url: server.url, tenants, data, consoleLink: page?.newLink() }))
+		newLinkOnEnter(page)
 	} catch (error) {
 		await stop()
 		throw error
 	}
+}
+
+type ConsolePage = Awaited<ReturnType<typeof serveConsole>>
+
+type Running = {
+	readonly server?: RunningServer
+	readonly services?: Services
+	readonly page?: ConsolePage | undefined
+}
+
+/** A link works once, so that Enter in the terminal prints another one. */
+function newLinkOnEnter(page: ConsolePage | undefined): void {
+	if (page === undefined || !process.stdin.isTTY) return
+	process.stdin.on('data', () => console.log(`Console       ${page.newLink()}`)).unref()
 }
 
 /** Sweeps at the start and at intervals, as the timer does in Azure. The start finishes what a killed process has left. */

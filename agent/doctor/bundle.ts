@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import wsPackage from 'ws/package.json' with { type: 'json' }
 import { type Config, readConfig } from '../config.ts'
 import { briefly } from '../log.ts'
+import { serviceWith } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
+import { logFolder } from '../service-name.ts'
 import type { DoctorFinding } from './check.ts'
 
 type BundleContent = {
@@ -28,17 +30,17 @@ export function writeBundle(file: string, { config, findings, machine, version }
 		},
 		findings: findings.map((finding) => ({ ...finding, seen: withoutExcerpt(finding.seen) })),
 		config: orMissing(() => withoutSecrets(readConfig(config))),
-		log: orMissing(() => lastLines(machine)),
+		log: orMissing(() => lastLines(machine, serviceWith(config, machine))),
 	}
 	writeFileSync(file, `${JSON.stringify(bundle, null, 2)}\n`, { mode: 0o600 })
 }
 
 /** The last 200 lines of the service's log. On Windows, WinSW writes the log beside the agent. */
-function lastLines({ platform, folder, run }: Machine): readonly string[] {
+function lastLines({ platform, folder, run }: Machine, id: string): readonly string[] {
 	const log =
 		platform === 'win32'
-			? readFileSync(join(folder, 'logs', 'rollcall-relay.err.log'), 'utf8')
-			: run('journalctl', ['-u', 'rollcall-relay', '-n', '200', '-o', 'cat'])
+			? readFileSync(join(folder, logFolder(id), `${id}.err.log`), 'utf8')
+			: run('journalctl', ['-u', id, '-n', '200', '-o', 'cat'])
 	return log.split(/\r?\n/).filter(Boolean).slice(-200)
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
 import type { Clock } from '../../shared/relay/clock.ts'
 import { type Config, readConfig } from '../config.ts'
+import { serviceWith } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
 import { access } from './access.ts'
 import { agentFinding } from './agent.ts'
@@ -28,6 +29,7 @@ export async function diagnose(file: string, options: DiagnosisOptions): Promise
 	const config = readSettings(file)
 	if ('verdict' in config) return [config]
 	const loaded = { config, file }
+	const id = serviceWith(file, machine)
 	const files = checkFiles(loaded)
 	const canRun = files.canListen && files.canTrust && files.canConnect && files.canAuthorize
 	// Entra may need the same authority file as Azure Relay.
@@ -38,8 +40,8 @@ export async function diagnose(file: string, options: DiagnosisOptions): Promise
 		...access(loaded, machine),
 		addressFinding(config),
 		runtime(config),
-		service(machine),
-		openFiles(limits(), config, machine),
+		service(machine, id),
+		openFiles(limits(), config, machine, id),
 		...(await relayFindings(config, files.canTrust, clock)),
 		...(canAsk ? await tokenFindings(config, clock) : notReached(['A1', 'A2'], 'C2')),
 		await agentFinding(config, { isListening, canRun }, clock),

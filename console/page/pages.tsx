@@ -1,0 +1,35 @@
+import type { ComponentChildren } from 'preact'
+import type { Address } from './address.ts'
+import { TenantsPage } from './pages/tenants.tsx'
+
+/** A page of one tenant, in the order of the menu. */
+export type TenantPage = {
+	/** The part of the address behind the tenant; empty for the first page. */
+	readonly path: string
+	readonly title: string
+	/** Whether the page is in the menu. A page of one person is not. */
+	readonly isInMenu: boolean
+	/** `rest` has the parts of the address behind the path. */
+	readonly show: (page: TenantPageAddress) => ComponentChildren
+}
+
+export type TenantPageAddress = {
+	readonly tenant: string
+	readonly rest: readonly string[]
+	readonly query: URLSearchParams
+}
+
+/** Every page of a tenant. */
+export const tenantPages: readonly TenantPage[] = []
+
+/** What an address shows, with its title; undefined if no page has the address. */
+export function pageAt({
+	parts,
+	query,
+}: Address): { readonly title: string; readonly content: ComponentChildren } | undefined {
+	const [first, tenant, path = '', ...rest] = parts
+	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
+	if (first !== 'tenants' || tenant === undefined) return undefined
+	const page = tenantPages.find((each) => each.path === path)
+	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }
+}
