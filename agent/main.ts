@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
@@ -15,7 +14,7 @@ import { diagnose, report } from './doctor/doctor.ts'
 import { enrolAgent } from './enrol.ts'
 import { readInput } from './input.ts'
 import { briefly, jsonLog } from './log.ts'
-import { pasteable } from './program.ts'
+import { ownFiles, pasteable } from './program.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, refuseShared, thisMachine } from './service.ts'
@@ -89,7 +88,7 @@ const options = {
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const programStart = { script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = { files: ownFiles, script: process.argv[1] ?? '', cwd: process.cwd() }
 const print = (text: string) => process.stdout.write(text)
 // The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)
@@ -286,11 +285,10 @@ function service(action: string | undefined, options: ServiceArguments): number 
 
 function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
-	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
 	const settings = readSettings(file)
 	refuseShared({ id, config: file }, settings, thisMachine)
 	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
-	return { ...agent, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
+	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(
