@@ -1,5 +1,6 @@
 import { aboutRoutes } from './about.ts'
 import { activityRoutes } from './activity.ts'
+import { connectRoutes } from './connect.ts'
 import { failureRoutes } from './failures.ts'
 import { lookupRoutes } from './lookup.ts'
 import type { ConsoleRoute } from './route.ts'
@@ -10,6 +11,7 @@ import { undoChangeRoutes } from './undo-change.ts'
 export const consoleRoutes: readonly ConsoleRoute[] = [
 	...aboutRoutes,
 	...tenantRoutes,
+	...connectRoutes,
 	...activityRoutes,
 	...failureRoutes,
 	...lookupRoutes,

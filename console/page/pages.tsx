@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { Address } from './address.ts'
+import { ConnectPage } from './pages/connect.tsx'
 import { TenantsPage } from './pages/tenants.tsx'
 
 /** A page of one tenant, in the order of the menu. */
@@ -20,7 +21,9 @@ export type TenantPageAddress = {
 }
 
 /** Every page of a tenant. */
-export const tenantPages: readonly TenantPage[] = []
+export const tenantPages: readonly TenantPage[] = [
+	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
+]
 
 /** What an address shows, with its title; undefined if no page has the address. */
 export function pageAt({
@@ -30,6 +33,6 @@ export function pageAt({
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
-	const page = tenantPages.find((each) => each.path === path)
+	const page = tenantPages.find((each) => each.path === path) ?? (path === '' ? tenantPages[0] : undefined)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }
 }
