@@ -11,7 +11,8 @@ const settings = Object.fromEntries(
 	]),
 ) as Readonly<Record<SettingOption, Description>> // sound: one for each setting
 
-const descriptions: Readonly<Record<Option, Description>> = {
+/** The value of each option as the help shows it, and what the help says about the option. */
+export const descriptions: Readonly<Record<Option, Description>> = {
 	data: ['DIR', 'work on the data folder of npm start (default ./data)'],
 	azure: ['', 'work on a deployment in Azure, as the user signed in to az; the next options imply it'],
 	'resource-group': ['GROUP', 'work on the deployment of infra/deploy.sh in this resource group'],

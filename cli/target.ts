@@ -71,6 +71,8 @@ export type DeploymentTarget = {
 	readonly canWrite: boolean
 	/** Whether no other process serves the tenants while the target is open. */
 	readonly isAlone: boolean
+	/** Finds out whether the operator may write to the storage account. Rejects if not. Nothing is changed. */
+	tryWriting(): Promise<void>
 	/** Takes the indexes of a tenant further for up to 20 seconds, and answers how many users it has looked at. */
 	advanceIndexes(tenant: string): Promise<number>
 	/** Values of a unique index that several users have. */
@@ -120,6 +122,7 @@ type TargetParts = Pick<
 	readonly origin: string
 	/** The tenants that the process has open already. */
 	readonly tenants?: Tenants
+	/** Whether an operator who may not write gets the target all the same. */
 	readonly mayOnlyRead?: boolean
 }
 
@@ -146,16 +149,20 @@ export type ServedFolder = {
 	/** Those of the server, so that it knows at once what is changed here. */
 	readonly tenants: Tenants
 	readonly commandLine: DeploymentTarget['commandLine']
+	/** What sees the requests to the tables, for tests. */
+	readonly options?: ConnectOptions
 }
 
 /** The deployment target of a data folder that this process serves. The caller closes the folder. */
 export async function servedTarget(served: ServedFolder): Promise<DeploymentTarget> {
-	const { connectionString, tokensFile, origin, tenants, commandLine } = served
+	const { connectionString, tokensFile, origin, tenants, commandLine, options } = served
 	const target = await targetOf({
 		...folderParts({ connectionString, tokensFile, origin }),
 		isAlone: false,
 		close: async () => {},
 		tenants,
+		mayOnlyRead: true,
+		...(options !== undefined && { options }),
 	})
 	return { ...target, commandLine }
 }
@@ -341,6 +348,7 @@ async function targetOf({
 		...(shownTokens !== undefined && { shownTokens }),
 		relay,
 		isAlone,
+		tryWriting: () => tables.createTable(tenantsTable),
 		canWrite,
 		async advanceIndexes(name) {
 			const tenant = await tenants.getTenant(name)

@@ -1,9 +1,15 @@
 import { aboutRoutes } from './about.ts'
+import { accessRoutes } from './access.ts'
+import { actionRoutes } from './actions.ts'
 import { activityRoutes } from './activity.ts'
 import { connectRoutes } from './connect.ts'
+import { credentialRoutes } from './credentials.ts'
 import { failureRoutes } from './failures.ts'
 import { lookupRoutes } from './lookup.ts'
+import { relayRoutes } from './relay.ts'
 import type { ConsoleRoute } from './route.ts'
+import { safetyRoutes } from './safety.ts'
+import { schemaRoutes } from './schema.ts'
 import { tenantRoutes } from './tenants.ts'
 import { undoChangeRoutes } from './undo-change.ts'
 
@@ -12,8 +18,14 @@ export const consoleRoutes: readonly ConsoleRoute[] = [
 	...aboutRoutes,
 	...tenantRoutes,
 	...connectRoutes,
+	...accessRoutes,
+	...actionRoutes,
 	...activityRoutes,
+	...credentialRoutes,
 	...failureRoutes,
 	...lookupRoutes,
+	...relayRoutes,
+	...safetyRoutes,
+	...schemaRoutes,
 	...undoChangeRoutes,
 ]
