@@ -1,5 +1,9 @@
 import type { ComponentChildren } from 'preact'
 import type { Address } from './address.ts'
+import { ActivityPage } from './pages/activity.tsx'
+import { FailuresPage } from './pages/failures.tsx'
+import { GroupPage } from './pages/group.tsx'
+import { PersonPage } from './pages/person.tsx'
 import { TenantsPage } from './pages/tenants.tsx'
 
 /** A page of one tenant, in the order of the menu. */
@@ -20,7 +24,34 @@ export type TenantPageAddress = {
 }
 
 /** Every page of a tenant. */
-export const tenantPages: readonly TenantPage[] = []
+export const tenantPages: readonly TenantPage[] = [
+	{
+		path: '',
+		title: 'Activity',
+		isInMenu: true,
+		show: ({ tenant, query }) => <ActivityPage key={tenant} tenant={tenant} text={query.get('text') ?? ''} />,
+	},
+	{
+		path: 'failures',
+		title: 'Failures',
+		isInMenu: true,
+		show: ({ tenant, query }) => <FailuresPage key={tenant} tenant={tenant} since={query.get('since') ?? '24h'} />,
+	},
+	{
+		path: 'people',
+		title: 'Person',
+		isInMenu: false,
+		show: ({ tenant, rest: [id = ''] }) => <PersonPage key={`${tenant} ${id}`} tenant={tenant} id={id} />,
+	},
+	{
+		path: 'groups',
+		title: 'Group',
+		isInMenu: false,
+		show: ({ tenant, rest: [id = ''], query }) => (
+			<GroupPage key={`${tenant} ${id}`} tenant={tenant} id={id} query={query} />
+		),
+	},
+]
 
 /** What an address shows, with its title; undefined if no page has the address. */
 export function pageAt({
