@@ -6,7 +6,7 @@ import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { nearest } from '../shared/scim/nearest.ts'
-import { readConfig } from './config.ts'
+import { type Config, readConfig, readSettings } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
@@ -15,8 +15,9 @@ import { briefly, jsonLog } from './log.ts'
 import { pasteable } from './program.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
-import { managerOf, thisMachine } from './service.ts'
+import { managerOf, refuseShared, thisMachine } from './service.ts'
 import type { Service } from './service-manager.ts'
+import { serviceId } from './service-name.ts'
 
 // Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage or settings.
 
@@ -30,20 +31,23 @@ Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progre
 Checks everything that the agent needs. Says what is wrong and how to repair it.
 
   --json                             print JSON
+  --server NAME                      check this server alone, if FILE has several
   --listen                           if no running agent answers, listen for a moment and serve the requests that arrive
   --cloud URL --token-file FILE      also send a request through https://HOST/scim/TENANT with a client's token
   --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
   --save-certificate PEM             write the certificate of the SCIM server to a file, for pinning
 `,
-	service: `rollcall-relay service install --config FILE --user NAME     on Linux
+	service: `rollcall-relay service install --config FILE --user USER     on Linux
 rollcall-relay service install --config FILE --winsw FILE    on Windows
 rollcall-relay service status
+rollcall-relay service restart
 rollcall-relay service uninstall
 
 Runs the agent as a service of systemd or Windows, which starts with the machine. A repeated install updates the service
-and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1.
+and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1. The word "service" may be left out.
 
-  --user NAME                        the user that the service runs as
+  --name NAME                        the service rollcall-relay-NAME, beside others on this machine
+  --user USER                        the user that the service runs as
   --winsw FILE                       WinSW-x64.exe 2.12.0, from https://github.com/winsw/winsw/releases
   --dry-run                          print what would be installed, change nothing
 `,
@@ -57,7 +61,7 @@ const usage = `rollcall-relay connects a SCIM server in a private network to Rol
 
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
-  rollcall-relay service install           run the agent as a service; also: status, uninstall
+  rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
   rollcall-relay version                   print the version
 
 rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
@@ -66,8 +70,8 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 /** The options of each command, apart from --help. */
 const options = {
 	run: ['config'],
-	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
-	service: ['config', 'user', 'winsw', 'dry-run'],
+	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
@@ -79,10 +83,10 @@ const log = jsonLog((line) => process.stderr.write(line), Date.now)
 
 async function main(args: readonly string[]): Promise<number> {
 	const { positionals, values } = parse(args)
-	const [command, ...more] = positionals
+	const [command, ...more] = withService(positionals)
 	if (command === undefined && !values.help) throw new UsageError('no command', { hint: 'rollcall-relay --help' })
 	if (command === undefined || command === 'help') return succeed(usage)
-	if (!isCommand(command)) throw unknown('command', command, Object.keys(help))
+	if (!isCommand(command)) throw unknown('command', command, [...Object.keys(help), ...serviceActions])
 	if (values.help) return succeed(help[command])
 	refuseUnknown(command, Object.keys(values), command === 'service' ? more.slice(1) : more)
 	switch (command) {
@@ -96,6 +100,12 @@ async function main(args: readonly string[]): Promise<number> {
 			return succeed(`${version}\n`)
 	}
 }
+
+const serviceActions = ['install', 'status', 'restart', 'uninstall']
+
+/** The word `service` may be left out: `rollcall-relay restart`. */
+const withService = (words: readonly string[]): readonly string[] =>
+	serviceActions.includes(words[0] ?? '') ? ['service', ...words] : words
 
 const isCommand = (word: string): word is keyof typeof help => Object.hasOwn(help, word)
 
@@ -117,6 +127,8 @@ const optionTypes = {
 	cloud: { type: 'string' },
 	'token-file': { type: 'string' },
 	bundle: { type: 'string' },
+	name: { type: 'string' },
+	server: { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
@@ -151,6 +163,7 @@ function configFile(file: string | undefined): string {
 }
 
 type DoctorArguments = {
+	readonly server?: string | undefined
 	readonly json?: boolean | undefined
 	readonly 'save-certificate'?: string | undefined
 	readonly listen?: boolean | undefined
@@ -160,13 +173,14 @@ type DoctorArguments = {
 }
 
 async function doctor(file: string, options: DoctorArguments): Promise<number> {
-	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
-	if (pem !== undefined) return saveCertificate(file, pem)
+	const { server, json = false, listen = false, 'save-certificate': pem, bundle } = options
+	if (pem !== undefined) return saveCertificate(readConfig(file, server), pem)
 	const checks = await diagnose(file, {
 		clock: systemClock,
 		machine: thisMachine,
 		cloud: cloudOf(options),
 		isListening: listen,
+		server,
 	})
 	const findings = checks.map((finding) => ({
 		...finding,
@@ -189,8 +203,8 @@ function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorArguments): Clou
 	return { url, tokenFile }
 }
 
-async function saveCertificate(file: string, pem: string): Promise<number> {
-	const certificate = await showCertificate(readConfig(file))
+async function saveCertificate(config: Config, pem: string): Promise<number> {
+	const certificate = await showCertificate(config)
 	await explained(`cannot write ${pem}`, 'Name another file: --save-certificate PEM', () =>
 		writeFileSync(pem, certificate.pem),
 	)
@@ -199,38 +213,46 @@ async function saveCertificate(file: string, pem: string): Promise<number> {
 
 type ServiceArguments = {
 	readonly config?: string | undefined
+	readonly name?: string | undefined
 	readonly user?: string | undefined
 	readonly winsw?: string | undefined
 	readonly 'dry-run'?: boolean | undefined
 }
 
 function service(action: string | undefined, options: ServiceArguments): number {
-	const { definition, install, uninstall, status, isRunning } = managerOf(thisMachine)
+	const { definition, install, uninstall, restart, status, isRunning } = managerOf(thisMachine)
+	const id = serviceId(options.name)
 	switch (action) {
 		case 'status': {
-			const text = status(thisMachine)
+			const text = status(thisMachine, id)
 			print(text)
 			return isRunning(text) ? 0 : 1
 		}
 		case 'uninstall':
-			uninstall(thisMachine)
+			uninstall(thisMachine, id)
 			return succeed('uninstalled\n')
+		case 'restart':
+			restart(thisMachine, id)
+			return succeed('restarted\n')
 		case 'install': {
-			const newService = serviceOf(options)
+			const newService = serviceOf(id, options)
 			if (options['dry-run']) return succeed(definition(newService, thisMachine))
 			return succeed(`${install(newService, thisMachine)} and started\n`)
 		}
 		default:
-			throw new UsageError('service needs one of install, uninstall, status', { hint: 'rollcall-relay service --help' })
+			throw new UsageError('service needs one of install, uninstall, status, restart', {
+				hint: 'rollcall-relay service --help',
+			})
 	}
 }
 
-function serviceOf({ config, user, winsw }: ServiceArguments): Service {
+function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
 	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
-	const settings = readConfig(file)
-	const auditFolder = settings.audit && dirname(settings.audit.file)
-	return { ...agent, config: file, files: filesOf(settings), auditFolder, user, winsw }
+	const settings = readSettings(file)
+	refuseShared({ id, config: file }, settings, thisMachine)
+	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
+	return { ...agent, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

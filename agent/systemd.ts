@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import { attempt, outputOf } from './attempt.ts'
 import { credentialName } from './secret-file.ts'
-import type { Machine, Service, ServiceManager } from './service-manager.ts'
+import { definitionsIn } from './service-definitions.ts'
+import type { InstalledService, Machine, Service, ServiceManager } from './service-manager.ts'
+import { defaultService, nameArgument, titleOf } from './service-name.ts'
 
-const name = 'rollcall-relay'
-const logCommand = `journalctl --unit ${name} --lines 20`
+const logCommand = (id: string): string => `journalctl --unit ${id} --lines 20`
 const properties = 'LoadState,ActiveState,SubState,NRestarts,ActiveEnterTimestamp'
 
 /** A unit of systemd. */
@@ -14,42 +15,63 @@ export const systemd: ServiceManager = {
 	definition: unit,
 	install: (service, machine) => {
 		const text = unit(service)
+		const { id } = service
+		const file = fileOf(machine, id)
 		requireRoot(machine)
-		status(machine)
+		status(machine, id)
 		requireUser(service.user, machine)
-		const isUpdate = existsSync(fileOf(machine))
+		const isUpdate = existsSync(file)
 		attempt('cannot write the unit', 'Check that this is the folder for units.', () =>
-			writeFileSync(fileOf(machine), text, { mode: 0o644 }),
+			writeFileSync(file, text, { mode: 0o644 }),
 		)
-		attempt('cannot start the service', logCommand, () => {
+		attempt('cannot start the service', logCommand(id), () => {
 			machine.run('systemctl', ['daemon-reload'])
-			machine.run('systemctl', ['enable', name])
+			machine.run('systemctl', ['enable', id])
 			// Unlike `enable --now`, this also restarts a running service, whose agent or unit may have changed.
-			machine.run('systemctl', ['restart', name])
+			machine.run('systemctl', ['restart', id])
 		})
 		return isUpdate ? 'updated' : 'installed'
 	},
-	uninstall: (machine) => {
+	uninstall: (machine, id = defaultService) => {
 		requireRoot(machine)
-		const hasFailed = /^ActiveState=failed$/m.test(status(machine))
-		if (!existsSync(fileOf(machine)))
-			throw new UsageError('the service is not installed', { hint: 'rollcall-relay service install' })
-		attempt('cannot uninstall the service', logCommand, () => {
-			machine.run('systemctl', ['disable', '--now', name])
+		const hasFailed = /^ActiveState=failed$/m.test(status(machine, id))
+		requireInstalled(machine, id)
+		attempt('cannot uninstall the service', logCommand(id), () => {
+			machine.run('systemctl', ['disable', '--now', id])
 			// systemd remembers a failed unit. For a unit that it has already forgotten, reset-failed is an error.
-			if (hasFailed) machine.run('systemctl', ['reset-failed', name])
-			rmSync(fileOf(machine))
+			if (hasFailed) machine.run('systemctl', ['reset-failed', id])
+			rmSync(fileOf(machine, id))
 			machine.run('systemctl', ['daemon-reload'])
 		})
 	},
+	restart: (machine, id = defaultService) => {
+		requireRoot(machine)
+		status(machine, id)
+		requireInstalled(machine, id)
+		attempt('cannot restart the service', logCommand(id), () => machine.run('systemctl', ['restart', id]))
+	},
 	status,
 	isRunning: (text) => /^ActiveState=(active|reloading)$/m.test(text),
+	installed: ({ folder }) => definitionsIn(folder, '.service').flatMap(serviceIn),
+}
+
+function requireInstalled(machine: Machine, id: string): void {
+	if (existsSync(fileOf(machine, id))) return
+	throw new UsageError(`the service${id === defaultService ? '' : ` ${id}`} is not installed`, {
+		hint: `rollcall-relay service install${nameArgument(id)}`,
+	})
+}
+
+/** The settings file is the last argument of the command line that `unit` writes. */
+function serviceIn({ id, text }: { readonly id: string; readonly text: string }): readonly InstalledService[] {
+	const [, argument] = /^ExecStart=.* "--config" "((?:[^"\\]|\\.)*)"$/m.exec(text) ?? []
+	return argument === undefined ? [] : [{ id, config: unquoted(argument) }]
 }
 
 /** The properties of the unit, one a line. Throws a UsageError if systemd is not running. */
-function status({ run }: Machine): string {
+function status({ run }: Machine, id = defaultService): string {
 	try {
-		return run('systemctl', ['show', name, `--property=${properties}`])
+		return run('systemctl', ['show', id, `--property=${properties}`])
 	} catch (error) {
 		const isAbsent = codeOf(error) === 'ENOENT' || /not been booted with systemd|connect to bus/i.test(outputOf(error))
 		if (!isAbsent) throw error
@@ -60,7 +82,7 @@ function status({ run }: Machine): string {
 	}
 }
 
-const fileOf = ({ folder }: Machine): string => join(folder, `${name}.service`)
+const fileOf = ({ folder }: Machine, id: string): string => join(folder, `${id}.service`)
 
 function requireRoot({ run }: Machine): void {
 	if (run('id', ['-u']).trim() !== '0')
@@ -78,15 +100,17 @@ const unspecified = (text: string): string => text.replaceAll('%', '%%')
 const quoted = (text: string): string =>
 	`"${unspecified(text).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('$', '$$$$')}"`
 
+const unquoted = (argument: string): string =>
+	argument.replaceAll('$$', '$').replaceAll(/\\(.)/g, '$1').replaceAll('%%', '%')
+
 /** Quotes a folder. After the minus, the service also starts if the folder is missing. */
 const writable = (folder: string): string => `"-${unspecified(folder).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 
 const isAtHome = (file: string): boolean => /^\/(home|root|run\/user)\//.test(file)
 
-function unit({ node, program, config, files, auditFolder, user }: Service): string {
+function unit({ id, node, program, config, files, auditFolders: folders, user }: Service): string {
 	if (user === undefined || !/^[a-z_][a-z0-9_-]*$/i.test(user))
 		throw new UsageError('--user is missing', { hint: 'Name a user that can read the configuration: --user NAME' })
-	const folders = auditFolder === undefined ? [] : [auditFolder]
 	for (const file of [node, program, config, ...files.secret, ...folders]) {
 		if (/[\n\r]/.test(file))
 			throw new UsageError(`a unit cannot contain this path: ${JSON.stringify(file)}`, {
@@ -98,7 +122,7 @@ function unit({ node, program, config, files, auditFolder, user }: Service): str
 	// MemoryDenyWriteExecute is left out because V8 compiles to memory. A forbidden system call returns EPERM instead of
 	// killing the process, because Node tries some calls that it does not need.
 	return `[Unit]
-Description=Rollcall on-premises relay
+Description=Rollcall on-premises relay${titleOf(id)}
 After=network-online.target
 Wants=network-online.target
 

@@ -372,6 +372,11 @@ const tenantRow = z.object({
 	RowKey: z.string(),
 	mode: z.enum(['store', 'relay']),
 	table: z.string(),
+	/**
+	 * The table of the directory, if `table` names another one. A later version writes it with format 2, and `table` then
+	 * names a table that does not exist: version 0.1.0, which ignores the number of the format, answers 503.
+	 */
+	directory: z.string().optional(),
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
@@ -383,6 +388,7 @@ const tenantRow = z.object({
 const newerRow = tenantRow.extend({
 	mode: tenantRow.shape.mode.catch('store'),
 	table: z.string().catch(''),
+	directory: z.string().optional().catch(undefined),
 	cursorKey: z.string().catch(''),
 	created: z.string().catch(''),
 	settings: z.unknown().transform(() => '{}'),
@@ -392,11 +398,12 @@ const newerRow = tenantRow.extend({
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, clients, entra = '', ...properties } = columns.parse(row)
+	const { RowKey, settings, clients, entra = '', table, directory = table, ...properties } = columns.parse(row)
 	const connection = entraConnectionOf(entra)
 	return {
 		name: RowKey,
 		...properties,
+		table: directory,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
 		...(clients && { hasClients: true }),

@@ -191,6 +191,7 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const { clientId, secret } = await json('client add acme')
+		const { agent } = await json('agent add globex')
 		const guid = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
 		const userId = '01a214972b2e700182471521e32e49d3'
@@ -230,6 +231,10 @@ describe('rollcall on a data folder', () => {
 			`federation add acme --issuer ${guid} --subject ${guid} --audience ${guid}`,
 			`reader add acme --entra ${guid}/${guid} --audience ${guid}`,
 			'key rotate acme',
+			'agent add globex',
+			'agent list globex',
+			`agent rotate globex ${agent}`,
+			`agent remove globex ${agent}`,
 			`import acme ${file}-3`,
 			'schema adopt acme color',
 			'schema forget acme shade',

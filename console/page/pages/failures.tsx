@@ -20,7 +20,7 @@ export function FailuresPage({ tenant, since }: { readonly tenant: string; reado
 	return (
 		<>
 			<h1>Failures</h1>
-			<ul class="choices" aria-label="Time">
+			<ul class="times" aria-label="Time">
 				{spans.map((span) => (
 					<li key={span.since}>
 						<a

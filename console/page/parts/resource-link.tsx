@@ -12,5 +12,5 @@ export function ResourceLink({ tenant, id, type, name }: LinkedResource) {
 	return <a href={resourceHref(tenant, { id, type })}>{name}</a>
 }
 
-export const resourceHref = (tenant: string, { id, type }: Pick<LinkedResource, 'id' | 'type'>): string =>
+const resourceHref = (tenant: string, { id, type }: Pick<LinkedResource, 'id' | 'type'>): string =>
 	hrefOf(['tenants', tenant, type === 'User' ? 'people' : 'groups', id])

@@ -204,7 +204,13 @@ test('members come page by page also while a large change is pending', async () 
 })
 
 const shortly = ({ kind, type, name, changed, isDeactivation }: ActivityEvent) =>
-	[kind, type, name, ...changed.map((each) => each.replace(/^([+-]).*/, '$1')), ...(isDeactivation ? ['deactivated'] : [])].join(' ')
+	[
+		kind,
+		type,
+		name,
+		...changed.map((each) => each.replace(/^([+-]).*/, '$1')),
+		...(isDeactivation ? ['deactivated'] : []),
+	].join(' ')
 
 const feeds: readonly FeedStage[] = ['operations', 'closing', 'epochs']
 
