@@ -43,9 +43,10 @@ const copyables = {
 	tokenEndpoint: 'Token endpoint',
 	clientId: 'Client id',
 	clientSecret: 'Client secret',
+	code: 'Code',
 } as const
 
-const secrets: readonly string[] = ['token', 'clientSecret']
+const secrets: readonly string[] = ['token', 'clientSecret', 'code']
 
 function Done({ text, json, isFailure }: Extract<ActionState, { state: 'done' }>) {
 	const values = copyablesIn(json)
