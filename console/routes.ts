@@ -2,6 +2,7 @@ import { aboutRoutes } from './about.ts'
 import { accessRoutes } from './access.ts'
 import { actionRoutes } from './actions.ts'
 import { activityRoutes } from './activity.ts'
+import { connectRoutes } from './connect.ts'
 import { credentialRoutes } from './credentials.ts'
 import { failureRoutes } from './failures.ts'
 import { lookupRoutes } from './lookup.ts'
@@ -18,6 +19,7 @@ export const consoleRoutes: readonly ConsoleRoute[] = [
 	...tenantRoutes,
 	...accessRoutes,
 	...actionRoutes,
+	...connectRoutes,
 	...activityRoutes,
 	...credentialRoutes,
 	...failureRoutes,

@@ -127,7 +127,8 @@ async function start({ now = Date.now, pause = async () => {}, routes, intercept
 		},
 		async end() {
 			await console.close()
-			await server.close()
+			// A test may have closed it.
+			await server.close().catch(() => {})
 			await Promise.all([services.lastUses.flush(), services.refusals.flush(), services.observations.flush()])
 			await azurite.close()
 			await rm(folder, { recursive: true })

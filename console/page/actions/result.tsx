@@ -54,7 +54,7 @@ function Done({ text, json, isFailure }: Extract<ActionState, { state: 'done' }>
 	return (
 		<div class={isFailure ? 'notice problem' : 'notice'}>
 			{values.length > 0 && (
-				<dl>
+				<dl class="values">
 					{values.map(({ label, value }) => (
 						<CopyRow key={label} name={label} value={value} />
 					))}

@@ -22,9 +22,9 @@ export function RelayPage({ tenant }: { readonly tenant: string }) {
 	)
 }
 
-type Shown = { readonly relay: TenantRelay; readonly actions: PageActions }
+type RelayPartProps = { readonly relay: TenantRelay; readonly actions: PageActions }
 
-function Everything({ relay, actions }: Shown) {
+function Everything({ relay, actions }: RelayPartProps) {
 	const { tenant } = actions
 	return (
 		<>
@@ -50,12 +50,12 @@ function Everything({ relay, actions }: Shown) {
 	)
 }
 
-function RelayParts({ relay, actions }: Shown) {
+function RelayParts({ relay, actions }: RelayPartProps) {
 	const { namespace, missing, hybridConnection, trusted, agents, agentSettings } = relay
 	return (
 		<>
 			{missing !== undefined && <ProblemNotice problem={{ status: 503, error: `Missing: ${missing}` }} />}
-			<dl>
+			<dl class="values">
 				{namespace !== undefined && <CopyRow name="Namespace" value={namespace} />}
 				<CopyRow name="Hybrid connection" value={hybridConnection} />
 			</dl>
@@ -127,7 +127,7 @@ function AgentRow({ agent, actions }: { readonly agent: ShownAgent; readonly act
 			</td>
 			<td>{enrolled !== undefined && <Time at={enrolled} />}</td>
 			<td>{lastToken !== undefined && <Time at={lastToken} />}</td>
-			<td class="buttons">
+			<td class="row-buttons">
 				{removed === undefined && (
 					<>
 						<ActionButton
