@@ -1,4 +1,5 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { version as ownVersion } from '../shared/cli/version.ts'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { cached } from '../shared/relay/token-cache.ts'
 import { auditLog } from './audit.ts'
@@ -14,11 +15,14 @@ import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
 import { relayTimeFrom } from './relay-time.ts'
 import { openSession, type Session, type SessionEnd, type SessionOptions, TokenError } from './session.ts'
+import { type VersionNews, versionWatch } from './versions.ts'
 
 export type AgentEnvironment = {
 	readonly clock: Clock
 	readonly log: Log
 	readonly random: () => number
+	/** The version of the agent, by default that of this program. */
+	readonly version?: string
 }
 
 export type AgentStatus = {
@@ -32,7 +36,7 @@ export type AgentStatus = {
 	readonly underway: number
 	/** Why the agent is not listening. Absent while it listens. */
 	readonly trouble?: { readonly kind: OfflineReason; readonly detail: string }
-}
+} & VersionNews
 
 export type Agent = {
 	/** Resolves when the agent first listens. */
@@ -60,7 +64,7 @@ const drainWithin = 20_000
 const leaveWithin = 8000
 
 /** Starts an agent that reconnects until `drain` or `retire`. Throws a UsageError if a file that it needs is wrong. */
-export function startAgent(config: Config, { clock, log, random }: AgentEnvironment): Agent {
+export function startAgent(config: Config, { clock, log, random, version = ownVersion }: AgentEnvironment): Agent {
 	const { caFile } = config.relay
 	const source = tokenSource(config, clock)
 	const forward = forwardTo(config, clock)
@@ -69,7 +73,9 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	const proxy = proxyAgent(config.relay, clock)
 	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
 	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log)
-	const requests = dispatcher({ config, clock, log, forward, probe, relayTime, audit: audit?.record })
+	const versions = versionWatch(version, log)
+	const noteVersions = versions.note
+	const requests = dispatcher({ config, clock, log, forward, probe, relayTime, noteVersions, audit: audit?.record })
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
@@ -176,7 +182,8 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	function status(): AgentStatus {
 		const { namespace, hybridConnection } = config.relay
 		const identity = { agent: config.agentId, namespace, hybridConnection, channels: channels.size }
-		return { state: state(), ...identity, underway: requests.underway(), ...(failure && { trouble: failure }) }
+		const told = { ...versions.news(), ...(failure && { trouble: failure }) }
+		return { state: state(), ...identity, underway: requests.underway(), ...told }
 	}
 
 	function state(): AgentStatus['state'] {
