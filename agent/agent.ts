@@ -6,8 +6,9 @@ import { auditLog } from './audit.ts'
 import { type OfflineReason, retryDelay } from './backoff.ts'
 import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
-import { TokenRefusedError, tokenSource } from './credentials.ts'
+import { tokenSource } from './credentials.ts'
 import { type Dispatcher, dispatcher } from './dispatch.ts'
+import { AgentRemovedError, TokenRefusedError } from './enrolled.ts'
 import { forwardTo } from './forward.ts'
 import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
@@ -41,6 +42,8 @@ export type AgentStatus = {
 export type Agent = {
 	/** Resolves when the agent first listens. */
 	readonly online: Promise<void>
+	/** Resolves if an administrator has removed the agent. It listens no more by then. */
+	readonly removed: Promise<void>
 	/**
 	 * Stops listening, finishes the requests in progress and turns away new ones. For the end of the process.
 	 * Takes at most half a minute. A sender closes a connection on which it was turned away, and soon one that is idle.
@@ -66,16 +69,28 @@ const leaveWithin = 8000
 /** Starts an agent that reconnects until `drain` or `retire`. Throws a UsageError if a file that it needs is wrong. */
 export function startAgent(config: Config, { clock, log, random, version = ownVersion }: AgentEnvironment): Agent {
 	const { caFile } = config.relay
-	const source = tokenSource(config, clock)
+	let trouble: OfflineReason = 'network'
+	const versions = versionWatch(version, log)
+	const source = tokenSource(config, clock, {
+		isRefused: () => trouble === 'auth_failed',
+		noteVersions: versions.note,
+	})
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
 	const ca = caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.')
 	const proxy = proxyAgent(config.relay, clock)
 	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
-	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log)
-	const versions = versionWatch(version, log)
-	const noteVersions = versions.note
-	const requests = dispatcher({ config, clock, log, forward, probe, relayTime, noteVersions, audit: audit?.record })
+	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log, config.name)
+	const requests = dispatcher({
+		config,
+		clock,
+		log,
+		forward,
+		probe,
+		relayTime,
+		noteVersions: versions.note,
+		audit: audit?.record,
+	})
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
@@ -83,7 +98,7 @@ export function startAgent(config: Config, { clock, log, random, version = ownVe
 		config,
 		clock,
 		log,
-		token: cached(source, clock),
+		token: cached(() => source().catch(leaveIfRemoved), clock),
 		receive: (delivery) => (successor ?? requests).receive(delivery),
 		openRendezvous,
 		ca,
@@ -100,7 +115,6 @@ export function startAgent(config: Config, { clock, log, random, version = ownVe
 
 	async function run(): Promise<void> {
 		let attempt = 0
-		let trouble: OfflineReason = 'network'
 		let shortAfterPing = 0
 		let isPongOnly = false
 		let old: Session | undefined
@@ -151,6 +165,20 @@ export function startAgent(config: Config, { clock, log, random, version = ownVe
 	}
 
 	const running = run()
+	let isRemoved = () => {}
+	const removed = new Promise<void>((resolve) => {
+		isRemoved = resolve
+	})
+
+	/** An agent that was removed stops at once: its token would let it listen for some time. */
+	function leaveIfRemoved(error: unknown): never {
+		if (error instanceof AgentRemovedError && !stopping.signal.aborted) {
+			log('removed', { detail: error.message })
+			// The token is asked for by what is about to stop.
+			setImmediate(() => void drain().then(isRemoved))
+		}
+		throw error
+	}
 
 	async function drain(): Promise<void> {
 		requests.refuse()
@@ -192,7 +220,7 @@ export function startAgent(config: Config, { clock, log, random, version = ownVe
 		return channels.size > 0 ? 'online' : 'connecting'
 	}
 
-	return { online, status, probe, drain, retire, receive: requests.receive, inherit: requests.inherit }
+	return { online, removed, status, probe, drain, retire, receive: requests.receive, inherit: requests.inherit }
 }
 
 function offlineReasonOf(error: unknown): OfflineReason {
@@ -206,7 +234,8 @@ function offlineReasonOf(error: unknown): OfflineReason {
 }
 
 /** Only an administrator can repair a refusal, and likewise a missing or wrong file. A quick retry does not help. */
-const isRefusal = (cause: unknown): boolean => cause instanceof TokenRefusedError || cause instanceof UsageError
+const isRefusal = (cause: unknown): boolean =>
+	[TokenRefusedError, AgentRemovedError, UsageError].some((kind) => cause instanceof kind)
 
 /** The refusal of the proxy that kept the agent from Azure, or from the token service. */
 function proxyErrorOf(error: unknown): ProxyError | undefined {

@@ -1,15 +1,18 @@
 import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { nearest } from '../shared/scim/nearest.ts'
-import { readConfig } from './config.ts'
+import { type Config, readConfig, readSettings } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
+import { enrolAgent } from './enrol.ts'
+import { readInput } from './input.ts'
 import { briefly, jsonLog } from './log.ts'
 import { ownFiles, pasteable } from './program.ts'
 import { run } from './run.ts'
@@ -30,10 +33,20 @@ Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progre
 Checks everything that the agent needs. Says what is wrong and how to repair it.
 
   --json                             print JSON
+  --server NAME                      check this server alone, if FILE has several
   --listen                           if no running agent answers, listen for a moment and serve the requests that arrive
   --cloud URL --token-file FILE      also send a request through https://HOST/scim/TENANT with a client's token
   --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
   --save-certificate PEM             write the certificate of the SCIM server to a file, for pinning
+`,
+	enrol: `rollcall-relay enrol --config FILE
+
+Reads a code of "rollcall agent add" from standard input, makes a key for this machine, and writes FILE. The code works
+once. If the answer is lost, give the same code again. What FILE has besides stays.
+
+  --origin URL                       the SCIM server, for a new FILE (default https://localhost:11015/scim)
+  --proxy URL                        an HTTP proxy for all connections to Azure
+  --ca-file PEM                      the authorities to trust for Azure, if a firewall inspects TLS
 `,
 	service: `rollcall-relay service install --config FILE --user USER     on Linux
 rollcall-relay service install --config FILE --winsw FILE    on Windows
@@ -57,6 +70,7 @@ Prints the version.
 
 const usage = `rollcall-relay connects a SCIM server in a private network to Rollcall. It opens only outbound connections.
 
+  rollcall-relay enrol --config FILE       exchange a code for the settings of this machine
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
   rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
@@ -68,7 +82,8 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 /** The options of each command, apart from --help. */
 const options = {
 	run: ['config'],
-	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	enrol: ['config', 'origin', 'proxy', 'ca-file'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
@@ -92,6 +107,8 @@ async function main(args: readonly string[]): Promise<number> {
 			return run(configFile(values.config), { log, version })
 		case 'doctor':
 			return doctor(configFile(values.config), values)
+		case 'enrol':
+			return enrol(configFile(values.config), values)
 		case 'service':
 			return service(more[0], values)
 		case 'version':
@@ -126,6 +143,10 @@ const optionTypes = {
 	'token-file': { type: 'string' },
 	bundle: { type: 'string' },
 	name: { type: 'string' },
+	server: { type: 'string' },
+	origin: { type: 'string' },
+	proxy: { type: 'string' },
+	'ca-file': { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
@@ -160,6 +181,7 @@ function configFile(file: string | undefined): string {
 }
 
 type DoctorArguments = {
+	readonly server?: string | undefined
 	readonly json?: boolean | undefined
 	readonly 'save-certificate'?: string | undefined
 	readonly listen?: boolean | undefined
@@ -169,13 +191,14 @@ type DoctorArguments = {
 }
 
 async function doctor(file: string, options: DoctorArguments): Promise<number> {
-	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
-	if (pem !== undefined) return saveCertificate(file, pem)
+	const { server, json = false, listen = false, 'save-certificate': pem, bundle } = options
+	if (pem !== undefined) return saveCertificate(readConfig(file, server), pem)
 	const checks = await diagnose(file, {
 		clock: systemClock,
 		machine: thisMachine,
 		cloud: cloudOf(options),
 		isListening: listen,
+		server,
 	})
 	const findings = checks.map((finding) => ({
 		...finding,
@@ -198,12 +221,31 @@ function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorArguments): Clou
 	return { url, tokenFile }
 }
 
-async function saveCertificate(file: string, pem: string): Promise<number> {
-	const certificate = await showCertificate(readConfig(file))
+async function saveCertificate(config: Config, pem: string): Promise<number> {
+	const certificate = await showCertificate(config)
 	await explained(`cannot write ${pem}`, 'Name another file: --save-certificate PEM', () =>
 		writeFileSync(pem, certificate.pem),
 	)
 	return succeed(`${certificate.text}\nwritten to ${pem}\n`)
+}
+
+type EnrolArguments = {
+	readonly origin?: string | undefined
+	readonly proxy?: string | undefined
+	readonly 'ca-file'?: string | undefined
+}
+
+async function enrol(file: string, { origin, proxy, 'ca-file': caFile }: EnrolArguments): Promise<number> {
+	const code = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
+	const options = { text: code, file, origin, proxy, caFile, host: hostname(), clock: systemClock }
+	const { agent, relay, fingerprint, tenant, keyFile } = await enrolAgent(options)
+	return succeed(
+		`enrolled as agent ${agent} on ${relay.namespace}/${relay.hybridConnection}
+the key is in ${keyFile}, with the fingerprint ${fingerprint}
+compare it with: rollcall agent list ${tenant}
+the settings are in ${file}
+`,
+	)
 }
 
 type ServiceArguments = {
@@ -243,10 +285,10 @@ function service(action: string | undefined, options: ServiceArguments): number 
 
 function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
-	const settings = readConfig(file)
+	const settings = readSettings(file)
 	refuseShared({ id, config: file }, settings, thisMachine)
-	const auditFolder = settings.audit && dirname(settings.audit.file)
-	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolder, user, winsw }
+	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
+	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

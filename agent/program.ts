@@ -43,7 +43,10 @@ type ProgramStart = {
  */
 export function pasteable(text: string, start: ProgramStart): string {
 	const program = programOf(start)
-	return text.replaceAll(/\brollcall-relay (?=doctor\b|run\b|service\b|restart\b|--help\b)/g, () => `${program} `)
+	return text.replaceAll(
+		/\brollcall-relay (?=doctor\b|enrol\b|run\b|service\b|restart\b|--help\b)/g,
+		() => `${program} `,
+	)
 }
 
 function programOf({ files, script, cwd }: ProgramStart): string {

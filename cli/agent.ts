@@ -82,7 +82,7 @@ export const listAgents: TargetCommand =
 				...(version !== undefined && { version }),
 				...(publicKey !== undefined && { fingerprint: keyFingerprint(publicKey) }),
 				created,
-				...(code !== undefined && { codeExpires: code.expires }),
+				...(code !== undefined && removed === undefined && { codeExpires: code.expires }),
 				...(enrolled !== undefined && { enrolled }),
 				...(removed !== undefined && { removed }),
 				...(lastToken !== undefined && { lastToken }),

@@ -45,7 +45,7 @@ export const listObserved: TargetCommand =
 export type UndeclaredPath = ObservedPath & { readonly didYouMean?: string }
 
 /** What clients send to a tenant and no schema declares. */
-const undeclaredPaths = async (target: DeploymentTarget, tenant: Tenant): Promise<readonly UndeclaredPath[]> =>
+export const undeclaredPaths = async (target: DeploymentTarget, tenant: Tenant): Promise<readonly UndeclaredPath[]> =>
 	(await undeclaredOnes(target, tenant)).map((seen) => ({ ...seen, ...hintOf(seen) }))
 
 const resourcesNamed = (type: TypeName): string => (type === 'User' ? 'users' : 'groups')

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { useAddress } from './address.ts'
 import { onSessionEnd, openSession, type Problem } from './api.ts'
 import { pageAt, tenantPages } from './pages.tsx'
+import { WithAbout } from './parts/about.tsx'
 import { LiveRegion } from './parts/live-region.tsx'
 import { TenantMenu } from './parts/menu.tsx'
 import { ProblemNotice } from './parts/states.tsx'
@@ -27,7 +28,13 @@ export function App({ linkKey }: { readonly linkKey: string | undefined }) {
 		)
 	}, [linkKey])
 	if (state === 'opening') return <main class="alone" aria-busy="true" />
-	if (state === 'open') return <Shell />
+	if (state === 'open') {
+		return (
+			<WithAbout>
+				<Shell />
+			</WithAbout>
+		)
+	}
 	return (
 		<main class="alone">
 			<h1>Rollcall console</h1>

@@ -1,5 +1,9 @@
 import type { ComponentChildren } from 'preact'
 import type { Address } from './address.ts'
+import { CredentialsPage } from './pages/credentials.tsx'
+import { RelayPage } from './pages/relay.tsx'
+import { SafetyPage } from './pages/safety.tsx'
+import { SchemaPage } from './pages/schema.tsx'
 import { TenantsPage } from './pages/tenants.tsx'
 
 /** A page of one tenant, in the order of the menu. */
@@ -20,7 +24,27 @@ export type TenantPageAddress = {
 }
 
 /** Every page of a tenant. */
-export const tenantPages: readonly TenantPage[] = []
+export const tenantPages: readonly TenantPage[] = [
+	{
+		path: 'credentials',
+		title: 'Credentials',
+		isInMenu: true,
+		show: ({ tenant }) => <CredentialsPage key={tenant} tenant={tenant} />,
+	},
+	{
+		path: 'schema',
+		title: 'Schema',
+		isInMenu: true,
+		show: ({ tenant }) => <SchemaPage key={tenant} tenant={tenant} />,
+	},
+	{
+		path: 'safety',
+		title: 'Safety',
+		isInMenu: true,
+		show: ({ tenant }) => <SafetyPage key={tenant} tenant={tenant} />,
+	},
+	{ path: 'relay', title: 'Relay', isInMenu: true, show: ({ tenant }) => <RelayPage key={tenant} tenant={tenant} /> },
+]
 
 /** What an address shows, with its title; undefined if no page has the address. */
 export function pageAt({

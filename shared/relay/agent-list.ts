@@ -88,7 +88,7 @@ export const withNewCode = (list: AgentList, { id, secret }: NewAgent, now: numb
 
 /** Removes an agent. It gets no more listen tokens, and its code is void. */
 export const withoutAgent = (list: AgentList, id: string, now: number): AgentList =>
-	revised(list, id, ({ code: _, ...agent }) => ({ ...agent, removed: new Date(now).toISOString() }))
+	revised(list, id, (agent) => ({ ...agent, removed: new Date(now).toISOString() }))
 
 const codeOf = (secret: string, now: number) => ({
 	digest: secretDigest(secret),

@@ -1,5 +1,6 @@
 import type { EndingSoon, ListedTenant, ListedTenants, TenantSummary } from '../../answers/tenants.ts'
 import { hrefOf } from '../address.ts'
+import { useAbout } from '../parts/about.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
 import { Time } from '../parts/time.tsx'
@@ -16,7 +17,8 @@ export function TenantsPage() {
 	)
 }
 
-function TenantTable({ tenants, place }: ListedTenants) {
+function TenantTable({ tenants }: ListedTenants) {
+	const { place } = useAbout()
 	if (tenants.length === 0) return <EmptyNotice title={`There are no tenants in ${place}.`} />
 	return (
 		<>
@@ -72,12 +74,13 @@ function TenantRow({ name, mode, url }: ListedTenant) {
 	)
 }
 
-function Worth({ summary: { ending, relay } }: { readonly summary: TenantSummary }) {
+function Worth({ summary: { ending, relay, credentialsProblem } }: { readonly summary: TenantSummary }) {
 	return (
 		<>
 			{ending.map((credential) => (
 				<Ending key={credential.name} {...credential} />
 			))}
+			{credentialsProblem !== undefined && <div class="quiet">{credentialsProblem}</div>}
 			{relay !== undefined && <div>{relay}</div>}
 		</>
 	)
