@@ -13,6 +13,7 @@ import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { briefly, jsonLog } from './log.ts'
 import { pasteable } from './program.ts'
+import { reloadAgent } from './reload.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, refuseShared, thisMachine } from './service.ts'
@@ -24,7 +25,13 @@ import { serviceId } from './service-name.ts'
 const help = {
 	run: `rollcall-relay run --config FILE
 
-Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. On SIGHUP it reads FILE again.
+Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. It reads FILE again when FILE or a file
+that it names changes, and on SIGHUP.
+`,
+	reload: `rollcall-relay reload --config FILE
+
+Tells the running agent to read FILE and all files that it names again. Needs "admin" in FILE. Requests in progress finish.
+If something cannot be used, the agent keeps the earlier settings, and the exit code is 2.
 `,
 	doctor: `rollcall-relay doctor --config FILE
 
@@ -62,6 +69,7 @@ const usage = `rollcall-relay connects a SCIM server in a private network to Rol
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
   rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
+  rollcall-relay reload --config FILE      tell the running agent to read its settings again
   rollcall-relay version                   print the version
 
 rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
@@ -70,6 +78,7 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 /** The options of each command, apart from --help. */
 const options = {
 	run: ['config'],
+	reload: ['config'],
 	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	version: [],
@@ -92,6 +101,8 @@ async function main(args: readonly string[]): Promise<number> {
 	switch (command) {
 		case 'run':
 			return run(configFile(values.config), { log, version })
+		case 'reload':
+			return reload(configFile(values.config))
 		case 'doctor':
 			return doctor(configFile(values.config), values)
 		case 'service':
@@ -160,6 +171,13 @@ function succeed(text: string): number {
 function configFile(file: string | undefined): string {
 	if (file === undefined) throw new UsageError('--config is missing', { hint: 'Name the settings file: --config FILE' })
 	return file
+}
+
+async function reload(file: string): Promise<number> {
+	const refused = await reloadAgent(resolve(file))
+	for (const { server, detail, hint = '' } of refused)
+		process.stderr.write(`error: ${server === undefined ? '' : `${server}: `}${detail}\nhint: ${hint}\n`)
+	return refused.length === 0 ? succeed('reloaded\n') : 2
 }
 
 type DoctorArguments = {

@@ -18,5 +18,8 @@ export function pasteable(text: string, { script, cwd }: ProgramStart): string {
 	const relativePath = relative(cwd, script)
 	const path = relativePath.startsWith('..') ? script : relativePath
 	const program = `node ${shellWord(path)}`
-	return text.replaceAll(/\brollcall-relay (?=doctor\b|run\b|service\b|restart\b|--help\b)/g, () => `${program} `)
+	return text.replaceAll(
+		/\brollcall-relay (?=doctor\b|run\b|service\b|restart\b|reload\b|status\b|--help\b)/g,
+		() => `${program} `,
+	)
 }

@@ -217,7 +217,7 @@ const notScimRemedy = ({ origin: { url } }: Config): string =>
 function credentialRemedy({ origin: { authorization, url } }: Config): string {
 	switch (authorization.type) {
 		case 'bearer':
-			return `The SCIM server refuses the token. Write the correct one to ${authorization.tokenFile} and restart the agent. Or: If the path of origin.url names a tenant, check that it is the tenant of this token: "${url}".`
+			return `The SCIM server refuses the token. Write the correct one to ${authorization.tokenFile} and wait ten seconds, until the agent takes it over. Or: If the path of origin.url names a tenant, check that it is the tenant of this token: "${url}".`
 		case 'passThrough':
 			return 'This is expected if clients send the token: "authorization": { "type": "passThrough" } adds none.'
 		case 'clientCertificate':
