@@ -11,6 +11,7 @@ import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
+import { pinSentence } from './doctor/pins.ts'
 import { briefly, jsonLog } from './log.ts'
 import { pasteable } from './program.ts'
 import { reloadAgent } from './reload.ts'
@@ -58,6 +59,12 @@ and restarts it. The exit code of "status" is 0 while the service runs, otherwis
   --winsw FILE                       WinSW-x64.exe 2.12.0, from https://github.com/winsw/winsw/releases
   --dry-run                          print what would be installed, change nothing
 `,
+	certificate: `rollcall-relay certificate --config FILE
+
+Prints the names, the end and the SHA-256 of the certificate that the SCIM server has now, and which pin it is.
+
+  --server NAME                      the server to ask, if FILE has several
+`,
 	version: `rollcall-relay version
 
 Prints the version.
@@ -70,6 +77,7 @@ const usage = `rollcall-relay connects a SCIM server in a private network to Rol
   rollcall-relay doctor --config FILE      check everything that the agent needs
   rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
   rollcall-relay reload --config FILE      tell the running agent to read its settings again
+  rollcall-relay certificate --config FILE print the certificate of the SCIM server
   rollcall-relay version                   print the version
 
 rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
@@ -81,6 +89,7 @@ const options = {
 	reload: ['config'],
 	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
+	certificate: ['config', 'server'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
@@ -107,6 +116,8 @@ async function main(args: readonly string[]): Promise<number> {
 			return doctor(configFile(values.config), values)
 		case 'service':
 			return service(more[0], values)
+		case 'certificate':
+			return printCertificate(readConfig(configFile(values.config), values.server))
 		case 'version':
 			return succeed(`${version}\n`)
 	}
@@ -227,6 +238,12 @@ async function saveCertificate(config: Config, pem: string): Promise<number> {
 		writeFileSync(pem, certificate.pem),
 	)
 	return succeed(`${certificate.text}\nwritten to ${pem}\n`)
+}
+
+async function printCertificate(config: Config): Promise<number> {
+	const certificate = await showCertificate(config)
+	const pin = pinSentence(config, certificate)
+	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
 }
 
 type ServiceArguments = {

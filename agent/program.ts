@@ -19,7 +19,7 @@ export function pasteable(text: string, { script, cwd }: ProgramStart): string {
 	const path = relativePath.startsWith('..') ? script : relativePath
 	const program = `node ${shellWord(path)}`
 	return text.replaceAll(
-		/\brollcall-relay (?=doctor\b|run\b|service\b|restart\b|reload\b|status\b|--help\b)/g,
+		/\brollcall-relay (?=doctor\b|run\b|service\b|restart\b|reload\b|certificate\b|status\b|--help\b)/g,
 		() => `${program} `,
 	)
 }

@@ -61,6 +61,7 @@ export function filesOf(settings: object): { readonly secret: readonly string[];
 	const entries: (readonly [string, string])[] = []
 	JSON.stringify(settings, (name, value: unknown) => {
 		if (name.endsWith('File') && typeof value === 'string') entries.push([name, value])
+		if (name === 'pins' && Array.isArray(value)) for (const file of value) entries.push([name, file])
 		return value
 	})
 	const isSecret = ([name]: readonly [string, string]) => secretSettings.has(name)

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../agent/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
-import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { ca, certificate, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json, noise, resource } from '../support/relay-stand-in/origin.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
@@ -180,6 +180,27 @@ describe('rollcall-relay', () => {
 		expect(failure.output.err).toMatch(
 			/^error: cannot write \/absent\/shown\.pem: ENOENT.*\nhint: Name another file: --save-certificate PEM\n$/,
 		)
+	})
+
+	test('certificate prints what the SCIM server has, and whether it is pinned', async () => {
+		const good = settings(lab.standIn, lab.origin)
+		const write = (pem: string) => {
+			lab.write('pin.pem', pem)
+			const tls = { mode: 'pin', pins: ['ca.pem', 'pin.pem'] }
+			return lab.write('relay.json', JSON.stringify({ ...good, origin: { ...good.origin, tls } }))
+		}
+		const print = async (pem: string) => {
+			const { exited, output } = start('certificate', '--config', write(pem))
+			return [await exited, output.out]
+		}
+		expect(await print(certificate.cert)).toEqual([
+			0,
+			expect.stringMatching(/^certificate for DNS:localhost .*SHA-256 [\w:]{95}\nIt is pinned by \S+pin\.pem\.\n$/),
+		])
+		expect(await print(ca.cert)).toEqual([
+			0,
+			expect.stringMatching(/\nIt is not the pin in \S+ca\.pem, [\w:]{95}\.\nIt is not the pin in \S+pin\.pem, /),
+		])
 	})
 
 	test('run listens, refuses invalid settings, accepts valid ones, and ends on SIGTERM', async () => {
