@@ -1,4 +1,4 @@
-import { actorInWords, eventInWords, refusalInWords } from '../cli/history-words.ts'
+import { actorInWords, eventInWords, refusedInWords } from '../cli/history-words.ts'
 import { kindOfId } from '../shared/scim/id.ts'
 import type { ActivityCursor, ActivityEvent } from '../shared/storage/ledger/activity.ts'
 import type { RefusalCount } from '../shared/storage/refusals.ts'
@@ -39,11 +39,15 @@ function refusalLine(refusal: RefusalCount): LiveLine {
 	const about = resourceId === undefined ? undefined : namedResource(resourceId, name)
 	return {
 		...{ id: operation, version: count, at: new Date(last).toISOString(), isRefusal: true },
-		what: refusalInWords(refusal),
+		what: refusalLineInWords(refusal),
 		by: actorInWords(refusal),
 		...(about === undefined ? name !== undefined && { name } : { about }),
 	}
 }
+
+/** The time of the last one stands beside these words. */
+export const refusalLineInWords = (refusal: RefusalCount): string =>
+	`refused${refusal.count === 1 ? '' : ` ${refusal.count} times`}: ${refusedInWords(refusal)}`
 
 function namedResource(id: string, name: string = id): NamedResource | undefined {
 	const type = kindOfId(id)

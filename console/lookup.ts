@@ -5,6 +5,8 @@ import { isObject } from '../shared/scim/value.ts'
 import type { HistoryEvent, HistoryPage, LedgerSubject } from '../shared/storage/ledger/history.ts'
 import type { MemberPlace } from '../shared/storage/membership/member-page.ts'
 import type { FoundPage, FoundResource } from '../shared/storage/query/search.ts'
+import type { RefusalCount } from '../shared/storage/refusals.ts'
+import { refusalLineInWords } from './activity.ts'
 import { ConsoleError } from './answer.ts'
 import type {
 	GroupsAnswer,
@@ -108,7 +110,10 @@ function subjectOf(id: string, wanted?: LedgerSubject['type']): LedgerSubject {
 
 async function resourceOf(lookup: Directory, subject: LedgerSubject): Promise<ResourceAnswer> {
 	const resource = await lookup.get(subject)
-	if (resource === undefined) return { ...subject, name: subject.id }
+	if (resource === undefined) {
+		const { name = subject.id } = await lookup.history(subject, { before: '', count: eventsAtOnce })
+		return { ...subject, name }
+	}
 	const { attributes, created, lastModified, version } = resource
 	const name = attributes.userName ?? attributes.displayName ?? subject.id
 	return {
@@ -123,7 +128,7 @@ async function resourceOf(lookup: Directory, subject: LedgerSubject): Promise<Re
 
 /** The values of attributes and sub-attributes. A list is one value. */
 const valuesIn = (attributes: AttributeValues): readonly ShownValue[] =>
-	leavesOf(attributes, undefined).map(({ path, was }) => ({ path, value: inWords(was) }))
+	leavesOf(attributes, attributes).map(({ path, was }) => ({ path, value: inWords(was) }))
 
 function inWords(value: unknown): string {
 	if (Array.isArray(value)) return value.map(inWords).join(', ')
@@ -165,11 +170,13 @@ function refusalsBetween({ refusals, older }: HistoryPage, before: string) {
 	return refusals.filter(({ first }) => first >= from && first < to)
 }
 
-function lineOf({ time, what, by, event }: TimelineRow, subject: LedgerSubject): TimelineLine {
-	if (event === undefined) return { at: time, what, by, values: [], isRefusal: true }
+function lineOf({ time, what, by, event, refusal }: TimelineRow, subject: LedgerSubject): TimelineLine {
+	if (refusal !== undefined) return refusalTimelineLine(refusal, by)
+	if (event === undefined) throw new TypeError('a line of a timeline is a change or refusals')
 	const { operation, epoch, other } = event
 	return {
 		...{
+			id: `${epoch}|${operation}`,
 			at: time,
 			what: event.before === undefined || event.kind === 'delete' ? what : changedNames(event),
 			by,
@@ -178,6 +185,15 @@ function lineOf({ time, what, by, event }: TimelineRow, subject: LedgerSubject):
 		values: event.kind === 'update' ? changesIn(event) : [],
 		...(other !== undefined && { other: { ...other, name: other.name ?? other.id } }),
 		...(canBeUndone(event, subject) && { undo: { operation, epoch } }),
+	}
+}
+
+function refusalTimelineLine(refusal: RefusalCount, by: string): TimelineLine {
+	const { operation, count, first, last } = refusal
+	return {
+		...{ id: operation, at: new Date(first).toISOString(), what: refusalLineInWords(refusal), by },
+		...{ values: [], isRefusal: true },
+		...(count > 1 && { until: new Date(last).toISOString() }),
 	}
 }
 
