@@ -106,7 +106,12 @@ const options = {
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const programStart = { files: ownFiles, script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = {
+	files: ownFiles,
+	script: process.argv[1] ?? '',
+	cwd: process.cwd(),
+	path: process.env.PATH,
+}
 const print = (text: string) => process.stdout.write(text)
 // The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)

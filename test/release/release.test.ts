@@ -31,6 +31,8 @@ import { rawResource } from './windows-resources.ts'
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 const nameOf = (ending: string): string => `rollcall-relay-${version}${ending}`
 let folder = ''
+/** Of the commit, in seconds since 1970. */
+let committed = 0
 const release = () => join(folder, 'release')
 const read = (name: string): Buffer => readFileSync(join(release(), name))
 const zipped = (ending: string) => unzipSync(read(nameOf(ending)))
@@ -51,6 +53,7 @@ async function releaseElsewhere(): Promise<void> {
 
 beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'rollcall-release-test-'))
+	committed = Number(execFileSync('git', ['log', '-1', '--format=%ct'], { encoding: 'utf8' }))
 	await Promise.all([
 		promisify(execFile)(process.execPath, ['release/main.ts', '--allow-changes', '--out', release()]),
 		releaseElsewhere(),
@@ -109,9 +112,8 @@ test('the notices and the bill of materials name the packages of the agent and N
 			components: z.array(z.object({ name: z.string(), purl: z.string() })),
 		})
 		.parse(JSON.parse(read(nameOf('.cdx.json')).toString()))
-	const committed = execFileSync('git', ['log', '-1', '--format=%ct'], { encoding: 'utf8' })
 	expect(bill.metadata).toEqual({
-		timestamp: new Date(Number(committed) * 1000).toISOString(),
+		timestamp: new Date(committed * 1000).toISOString(),
 		component: { name: 'rollcall-relay', version },
 	})
 	expect(bill.components.map(({ name }) => name)).toEqual(['ws', 'zod', 'node', 'node', 'node'])
