@@ -36,6 +36,8 @@ type EnrolOptions = {
 	readonly file: string
 	/** The URL of the SCIM server, for new settings. */
 	readonly origin?: string | undefined
+	/** The name of the server to enrol, if the settings have several. */
+	readonly server?: string | undefined
 	/** Whether the code has a key of Azure Relay, for a machine that cannot reach the app. */
 	readonly isOffline?: boolean
 	readonly proxy?: string | undefined
@@ -59,43 +61,45 @@ export type EnrolmentResult = Pick<EnrolAnswer, 'agent' | 'relay'> & {
 export async function enrolAgent({ text, file, host, clock, ...chosen }: EnrolOptions): Promise<EnrolmentResult> {
 	if (chosen.isOffline) return writeOffline(text, file, chosen)
 	const code = codeIn(text)
-	const settings = settingsIn(file)
+	const { settings, withServer } = settingsIn(file, chosen.server)
 	const relay = { ...settings.relay, ...proxyOf(chosen) }
 	const folder = dirname(resolve(file))
-	const keyFile = join(folder, `agent-${fingerprintOf(code)}.key`)
-	const isNew = !existsSync(keyFile)
-	const key = keyIn(keyFile)
+	const draft = join(folder, `enrol-${fingerprintOf(code)}.key`)
+	const isNew = !existsSync(draft)
+	const key = keyIn(draft)
 	const connection = { url: code.url, relay: connectionIn(relay, folder), clock }
 	const answer = await exchange(connection, { code, key, host }).catch((error: unknown) => {
 		// After a lost answer the key may be enrolled. After a refusal it is not.
-		if (isNew && isRefusal(error)) rmSync(keyFile)
+		if (isNew && isRefusal(error)) rmSync(draft)
 		throw error
 	})
+	const keyFile = keyFileFor(answer.relay, folder)
 	const credentials = { type: 'enrolled', url: code.url, keyFile: basename(keyFile) }
-	write(file, newSettings({ ...settings, relay }, { ...answer, credentials }, chosen))
-	removeOld(settings, { folder, keyFile })
+	write(file, withServer(newSettings({ ...settings, relay }, { ...answer, credentials }, chosen)))
+	replace(keyFile, draft)
 	const { agent, relay: place, fingerprint } = answer
 	return { agent, relay: place, keyFile, enrolled: { tenant: tenantIn(code.url), fingerprint } }
 }
 
 /** Writes what a code for a machine has that cannot reach the app. Nothing is sent. */
-function writeOffline(text: string, file: string, chosen: Pick<EnrolOptions, 'origin' | 'proxy' | 'caFile'>) {
+function writeOffline(text: string, file: string, chosen: Omit<EnrolOptions, 'text' | 'file' | 'host' | 'clock'>) {
 	const code = readOfflineCode(text)
 	if (code === undefined)
 		throw new UsageError('standard input has no code for --offline', {
 			hint: 'Give it the word that rollcall agent add --offline has printed: it begins with rc1o.',
 		})
-	const settings = settingsIn(file)
+	const { settings, withServer } = settingsIn(file, chosen.server)
 	const { agent, namespace, hybridConnection, keyName, key } = code
 	const folder = dirname(resolve(file))
-	const keyFile = join(folder, `${keyName}.key`)
-	rmSync(keyFile, { force: true })
-	writeFileSync(keyFile, `${key}\n`, { mode: 0o600, flag: 'wx' })
 	const relay = { namespace, hybridConnection }
+	const keyFile = keyFileFor(relay, folder)
+	const draft = `${keyFile}.new`
+	rmSync(draft, { force: true })
+	writeFileSync(draft, `${key}\n`, { mode: 0o600, flag: 'wx' })
 	const credentials = { type: 'sas', keyName, keyFile: basename(keyFile) }
 	const kept = { ...settings, relay: { ...settings.relay, ...proxyOf(chosen) } }
-	write(file, newSettings(kept, { agent, relay, credentials }, chosen))
-	removeOld(settings, { folder, keyFile })
+	write(file, withServer(newSettings(kept, { agent, relay, credentials }, chosen)))
+	replace(keyFile, draft)
 	return { agent, relay, keyFile }
 }
 
@@ -134,14 +138,40 @@ const settingsShape = z.looseObject({
 
 type RawSettings = z.infer<typeof settingsShape>
 
-/** The settings as they are written. Whether the rest of them is right is for the other commands. */
-function settingsIn(file: string): RawSettings {
-	if (!existsSync(file)) return {}
-	const parsed = settingsShape.safeParse(jsonIn(file))
-	if (parsed.success && !('servers' in parsed.data)) return parsed.data
-	throw new UsageError(`${file} is not the settings of one server`, {
-		hint: 'Name another file, and move what it gets to your settings: --config FILE.',
+const severalShape = z.looseObject({ servers: z.array(settingsShape.extend({ name: z.string().optional() })) })
+
+/** The settings of one server as they are written, and the whole file with others in their place. */
+type SettingsPlace = {
+	readonly settings: RawSettings
+	readonly withServer: (settings: unknown) => unknown
+}
+
+/** Whether the rest of the settings is right is for the other commands. */
+function settingsIn(file: string, server: string | undefined): SettingsPlace {
+	const written = existsSync(file) ? jsonIn(file) : {}
+	const several = severalShape.safeParse(written)
+	if (several.success) return serverIn(file, several.data, server)
+	const single = settingsShape.safeParse(written)
+	if (single.success && !('servers' in single.data) && server === undefined)
+		return { settings: single.data, withServer: (settings) => settings }
+	throw new UsageError(
+		server === undefined ? `${file} is not settings of the agent` : `${file} has no server named ${server}`,
+		{ hint: 'See the settings in docs/relay-reference.md.' },
+	)
+}
+
+function serverIn(file: string, whole: z.infer<typeof severalShape>, name: string | undefined): SettingsPlace {
+	const found = whole.servers.filter((each) => name === undefined || each.name === name)
+	const [settings] = found
+	if (settings === undefined || found.length > 1)
+		throw new UsageError(name === undefined ? `${file} has several servers` : `${file} has no server named ${name}`, {
+			hint: `Choose one with --server NAME: ${whole.servers.map((each) => each.name).join(', ')}.`,
+		})
+	const withServer = (next: unknown) => ({
+		...whole,
+		servers: whole.servers.map((each) => (each === settings ? next : each)),
 	})
+	return { settings, withServer }
 }
 
 function jsonIn(file: string): unknown {
@@ -219,21 +249,24 @@ function newSettings(
 	}
 }
 
-/** A reader sees either the old settings or the new ones. Who may read them stays; new ones have no secret. */
+/** The name stays the same for later codes, because the unit of a service names the file. */
+const keyFileFor = ({ hybridConnection }: EnrolAnswer['relay'], folder: string): string =>
+	join(folder, `agent-${hybridConnection.replaceAll('/', '-')}.key`)
+
+/** New settings can be read by everyone, because they have no secret. */
 function write(file: string, settings: unknown): void {
 	const draft = `${file}.new`
-	const old = existsSync(file) ? statSync(file) : undefined
 	writeFileSync(draft, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 })
-	if (old !== undefined && process.platform !== 'win32') chownSync(draft, old.uid, old.gid)
-	chmodSync(draft, old?.mode ?? 0o644)
-	renameSync(draft, file)
+	if (!existsSync(file)) chmodSync(draft, 0o644)
+	replace(file, draft)
 }
 
-type KeyPlace = { readonly folder: string; readonly keyFile: string }
-
-/** Removes the key that the settings named before, if an enrolment has made it. */
-function removeOld({ credentials }: RawSettings, { folder, keyFile }: KeyPlace): void {
-	const old = resolve(folder, credentials?.keyFile ?? keyFile)
-	if (credentials?.type === 'enrolled' && old !== keyFile && /^agent-[0-9a-f]{12}\.key$/.test(basename(old)))
-		rmSync(old, { force: true })
+/** A reader sees either the old file or the new one. Owner and mode of the old one stay. */
+function replace(file: string, draft: string): void {
+	if (existsSync(file)) {
+		const { uid, gid, mode } = statSync(file)
+		if (process.platform !== 'win32') chownSync(draft, uid, gid)
+		chmodSync(draft, mode)
+	}
+	renameSync(draft, file)
 }

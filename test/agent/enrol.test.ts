@@ -39,7 +39,7 @@ describe('enrol', () => {
 		const code = await host.add()
 		const result = await enrolOn(host, code, { text: `\n ${writeCode(code)}\r\n` })
 		const [keyFile = ''] = keyFiles()
-		expect(keyFile).toMatch(/^agent-[0-9a-f]{12}\.key$/)
+		expect(keyFile).toBe(`agent-${host.name}.key`)
 		expect(settings()).toEqual({
 			origin: {
 				url: 'https://localhost:11015/scim',
@@ -79,29 +79,32 @@ describe('enrol', () => {
 		expect(statSync(file).mode & 0o777).toBe(0o640)
 		const first = settings()
 		expect(first).toMatchObject({ origin: own.origin, admin: own.admin, relay: { hybridConnection: host.name } })
+		const firstKey = readFileSync(join(folder, first.credentials.keyFile), 'utf8')
 		await enrolOn(host, await host.addCode(code.agent))
-		expect(settings()).toEqual({
-			...first,
-			credentials: { ...first.credentials, keyFile: expect.not.stringMatching(first.credentials.keyFile) },
-		})
-		expect(keyFiles()).toEqual([settings().credentials.keyFile])
+		// The unit of a service names the file.
+		expect(settings()).toEqual(first)
+		expect(keyFiles()).toEqual([first.credentials.keyFile])
+		expect(readFileSync(join(folder, first.credentials.keyFile), 'utf8')).not.toBe(firstKey)
 		await expect(tokenSource(readConfig(file), clockOf(host))()).resolves.toBeDefined()
 	})
 
 	test('gets in with the same code again if the answer was lost, and not from another folder', async () => {
 		const host = await newHost()
 		const code = await host.add()
-		await enrolOn(host, code)
-		const before = settings()
-		rmSync(file)
-		await enrolOn(host, code)
-		expect(settings()).toEqual(before)
+		host.faults.losesAnswer = true
+		await expect(enrolOn(host, code)).rejects.toThrow()
+		expect(parseAgents(await host.stored()).agents).toMatchObject([{ id: code.agent, host: 'dc01' }])
+		expect(readdirSync(folder)).toEqual([expect.stringMatching(/^enrol-[0-9a-f]{12}\.key$/)])
+		host.faults.losesAnswer = false
 		const elsewhere = mkdtempSync(join(tmpdir(), 'rollcall-enrol-'))
 		await expect(enrolOn(host, code, { file: join(elsewhere, 'relay.json') })).rejects.toThrow(
 			/^127\.0\.0\.1:\d+ answers: the code was used before, with another key\. /,
 		)
-		expect(readdirSync(elsewhere).filter((name) => name.endsWith('.json'))).toEqual([])
+		expect(readdirSync(elsewhere)).toEqual([])
 		rmSync(elsewhere, { recursive: true })
+		await enrolOn(host, code)
+		expect(keyFiles()).toEqual([`agent-${host.name}.key`])
+		await expect(tokenSource(readConfig(file), clockOf(host))()).resolves.toBeDefined()
 	})
 
 	test('works if the clock of the machine is an hour off, and so do tokens', async () => {
@@ -129,7 +132,7 @@ describe('enrol', () => {
 		expect(result).toEqual({
 			agent: offline.agent,
 			relay: { namespace: 'contoso.servicebus.windows.net', hybridConnection: 'demo' },
-			keyFile: join(folder, 'offline-0b7e6a52.key'),
+			keyFile: join(folder, 'agent-demo.key'),
 		})
 		expect(statSync(result.keyFile).mode & 0o777).toBe(0o600)
 		expect(readFileSync(file, 'utf8')).not.toContain('a-key')
@@ -168,9 +171,39 @@ describe('enrol', () => {
 		expect(readdirSync(folder)).toEqual([])
 	})
 
+	test('changes the one server that is named, of several', async () => {
+		const host = await newHost()
+		const code = await host.add()
+		const origin = { url: 'https://s/scim', authorization: { type: 'passThrough' } }
+		const server = (name: string) => ({
+			name,
+			relay: { namespace: 'n', hybridConnection: name },
+			credentials: { type: 'arc' },
+			origin,
+		})
+		const whole = { servers: [server('one'), server('two')], admin: { port: 9110 } }
+		writeFileSync(file, JSON.stringify(whole))
+		await expect(enrolOn(host, code)).rejects.toThrow(`${file} has several servers`)
+		await expect(enrolOn(host, code, { server: 'three' })).rejects.toThrow(`${file} has no server named three`)
+		await enrolOn(host, code, { server: 'two' })
+		expect(settings()).toEqual({
+			...whole,
+			servers: [
+				server('one'),
+				{
+					...{ name: 'two', origin, agentId: code.agent },
+					relay: { namespace: 'contoso.servicebus.windows.net', hybridConnection: host.name },
+					credentials: { type: 'enrolled', url: host.url, keyFile: expect.any(String) },
+				},
+			],
+		})
+		expect(readConfig(file, 'two')).toMatchObject({ agentId: code.agent })
+	})
+
 	test.each([
 		['no JSON', '{'],
-		['settings of several servers', '{"servers": []}'],
+		['no server', '{"servers": []}'],
+		['no list of servers', '{"servers": {}}'],
 	])('refuses a file with %s before the code is used', async (_, text) => {
 		const host = await newHost()
 		const code = await host.add()
