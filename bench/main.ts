@@ -1,6 +1,7 @@
 import { accessTokens } from './access-tokens.ts'
 import { cold } from './cold.ts'
 import { fairness } from './fairness.ts'
+import { consolePages } from './console.ts'
 import { fill } from './fill.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
 	'access-tokens': accessTokens,
 	cold,
 	fairness,
+	console: consolePages,
 	fill,
 	growth,
 	relay,

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
 	chmodSync,
+	chownSync,
 	copyFileSync,
 	existsSync,
 	mkdirSync,
@@ -190,6 +191,21 @@ describe('on Linux', () => {
 		expect(managerOf(linux()).definition(executable, linux())).toContain(
 			'\nExecStart="/opt/rollcall/rollcall-relay" "run" "--config" "/etc/rollcall/100%%.json"\n',
 		)
+	})
+
+	test('a secret of the user of the service is read in place, and systemd copies the others', () => {
+		const [own, other] = [join(folder, 'own.token'), join(folder, 'other.token')]
+		writeFileSync(own, 'secret')
+		const { uid } = statSync(own)
+		// As root, the test gives the file to another user. Otherwise it takes itself for the user of the service.
+		if (uid === 0) chownSync(own, 990, 990)
+		stub('id', `case "$*" in -u) echo 0 ;; "-u rollcall") echo ${uid === 0 ? 990 : uid} ;; *) exit 1 ;; esac`)
+		const files = { secret: [own, other], open: [] }
+		const text = managerOf(linux()).definition({ ...service, files }, linux())
+		expect(text.match(/^LoadCredential=.*:(.*)$/gm)).toHaveLength(1)
+		expect(text).toContain(`:${other.replaceAll('%', '%%')}\n`)
+		const absent = managerOf(linux()).definition({ ...service, user: 'absent', files }, linux())
+		expect(absent.match(/^LoadCredential=/gm)).toHaveLength(2)
 	})
 
 	test.each([
