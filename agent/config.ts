@@ -14,6 +14,16 @@ const credentials = z.discriminatedUnion('type', [
 	z.strictObject({ type: z.literal('sas'), keyName: text, keyFile: text }),
 	z.strictObject({ type: z.literal('arc') }),
 	z.strictObject({
+		type: z.literal('enrolled'),
+		url: z
+			.string()
+			.regex(
+				/^(https:\/\/[^/?#@]+|http:\/\/(127\.0\.0\.1|localhost):\d+)\/scim\/[a-z0-9-]+$/,
+				'must be a Tenant URL such as https://HOST/scim/TENANT',
+			),
+		keyFile: text,
+	}),
+	z.strictObject({
 		type: z.literal('certificate'),
 		tenantId: text,
 		clientId: text,

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
@@ -12,8 +12,10 @@ import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
 import { pinSentence } from './doctor/pins.ts'
+import { enrolAgent } from './enrol.ts'
+import { readInput } from './input.ts'
 import { briefly, jsonLog } from './log.ts'
-import { pasteable } from './program.ts'
+import { ownFiles, pasteable } from './program.ts'
 import { reloadAgent } from './reload.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
@@ -45,6 +47,15 @@ Checks everything that the agent needs. Says what is wrong and how to repair it.
   --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
   --save-certificate PEM             write the certificate of the SCIM server to a file, for pinning
 `,
+	enrol: `rollcall-relay enrol --config FILE
+
+Reads a code of "rollcall agent add" from standard input, makes a key for this machine, and writes FILE. The code works
+once. If the answer is lost, give the same code again. What FILE has besides stays.
+
+  --origin URL                       the SCIM server, for a new FILE (default https://localhost:11015/scim)
+  --proxy URL                        an HTTP proxy for all connections to Azure
+  --ca-file PEM                      the authorities to trust for Azure, if a firewall inspects TLS
+`,
 	service: `rollcall-relay service install --config FILE --user USER     on Linux
 rollcall-relay service install --config FILE --winsw FILE    on Windows
 rollcall-relay service status
@@ -73,6 +84,7 @@ Prints the version.
 
 const usage = `rollcall-relay connects a SCIM server in a private network to Rollcall. It opens only outbound connections.
 
+  rollcall-relay enrol --config FILE       exchange a code for the settings of this machine
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
   rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
@@ -88,12 +100,13 @@ const options = {
 	run: ['config'],
 	reload: ['config'],
 	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	enrol: ['config', 'origin', 'proxy', 'ca-file'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	certificate: ['config', 'server'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const programStart = { script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = { files: ownFiles, script: process.argv[1] ?? '', cwd: process.cwd() }
 const print = (text: string) => process.stdout.write(text)
 // The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)
@@ -114,6 +127,8 @@ async function main(args: readonly string[]): Promise<number> {
 			return reload(configFile(values.config))
 		case 'doctor':
 			return doctor(configFile(values.config), values)
+		case 'enrol':
+			return enrol(configFile(values.config), values)
 		case 'service':
 			return service(more[0], values)
 		case 'certificate':
@@ -151,6 +166,9 @@ const optionTypes = {
 	bundle: { type: 'string' },
 	name: { type: 'string' },
 	server: { type: 'string' },
+	origin: { type: 'string' },
+	proxy: { type: 'string' },
+	'ca-file': { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
@@ -246,6 +264,25 @@ async function printCertificate(config: Config): Promise<number> {
 	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
 }
 
+type EnrolArguments = {
+	readonly origin?: string | undefined
+	readonly proxy?: string | undefined
+	readonly 'ca-file'?: string | undefined
+}
+
+async function enrol(file: string, { origin, proxy, 'ca-file': caFile }: EnrolArguments): Promise<number> {
+	const code = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
+	const options = { text: code, file, origin, proxy, caFile, host: hostname(), clock: systemClock }
+	const { agent, relay, fingerprint, tenant, keyFile } = await enrolAgent(options)
+	return succeed(
+		`enrolled as agent ${agent} on ${relay.namespace}/${relay.hybridConnection}
+the key is in ${keyFile}, with the fingerprint ${fingerprint}
+compare it with: rollcall agent list ${tenant}
+the settings are in ${file}
+`,
+	)
+}
+
 type ServiceArguments = {
 	readonly config?: string | undefined
 	readonly name?: string | undefined
@@ -283,11 +320,10 @@ function service(action: string | undefined, options: ServiceArguments): number 
 
 function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
-	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
 	const settings = readSettings(file)
 	refuseShared({ id, config: file }, settings, thisMachine)
 	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
-	return { ...agent, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
+	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

@@ -9,6 +9,9 @@ import { filesOf, isOutdated, sourceOf } from './secret-file.ts'
 
 type RunOptions = { readonly log: Log; readonly version: string }
 
+/** An agent that was removed ends with it. The service manager then does not start the agent again. */
+const wrongSettings = 2
+
 type Signals = { readonly stop: readonly NodeJS.Signals[]; readonly reload: readonly NodeJS.Signals[] }
 
 /**
@@ -28,6 +31,10 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	let admin: Admin | undefined
 	let current = readSettings(file)
 	let isStopping = false
+	let end = (_code: number) => {}
+	const ended = new Promise<number>((resolve) => {
+		end = resolve
+	})
 
 	/** Opens the port of the settings before the agents change over. */
 	async function begin(settings: AgentSettings, isForced: boolean): Promise<readonly SettingsRefusal[]> {
@@ -80,9 +87,9 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	if (fleet.servers().every(({ agent }) => agent === undefined)) throw refusals[0]?.cause
 	report(refusals)
 	for (const signal of signals.reload) process.on(signal, () => void requestReload(true))
-	await new Promise<void>((resolve) => {
-		for (const signal of signals.stop) process.on(signal, () => resolve())
-	})
+	for (const signal of signals.stop) process.on(signal, () => end(0))
+	void fleet.emptied.then(() => end(wrongSettings))
+	const code = await ended
 	for (const signal of signals.stop) process.once(signal, () => process.exit(1))
 	isStopping = true
 	watch.stop()
@@ -91,7 +98,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	await reloading
 	await fleet.drain()
 	metrics.log('stopped')
-	return 0
+	return code
 }
 
 async function refusalsOf(work: () => Promise<readonly SettingsRefusal[]>): Promise<readonly SettingsRefusal[]> {

@@ -2,6 +2,7 @@ import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import { attempt, outputOf } from './attempt.ts'
+import { commandOf } from './program.ts'
 import { credentialName } from './secret-file.ts'
 import { definitionsIn } from './service-definitions.ts'
 import type { InstalledService, Machine, Service, ServiceManager } from './service-manager.ts'
@@ -137,13 +138,14 @@ const isAtHome = (file: string): boolean => /^\/(home|root|run\/user)\//.test(fi
 function unit({ id, node, program, config, files, auditFolders: folders, user }: Service): string {
 	if (!isUser(user))
 		throw new UsageError('--user is missing', { hint: 'Name a user that can read the configuration: --user NAME' })
-	for (const file of [node, program, config, ...files.secret, ...folders]) {
+	const command = commandOf({ node, program })
+	for (const file of [...command, config, ...files.secret, ...folders]) {
 		if (/[\n\r]/.test(file))
 			throw new UsageError(`a unit cannot contain this path: ${JSON.stringify(file)}`, {
 				hint: 'Use a path without line breaks.',
 			})
 	}
-	const visibleFiles = [node, program, config, ...files.open, ...folders.map((folder) => `${folder}/`)]
+	const visibleFiles = [...command, config, ...files.open, ...folders.map((folder) => `${folder}/`)]
 	// Exit code 2 means wrong settings, which a restart does not repair. The agent takes up to half a minute to stop.
 	// MemoryDenyWriteExecute is left out because V8 compiles to memory. A forbidden system call returns EPERM instead of
 	// killing the process, because Node tries some calls that it does not need.
@@ -156,7 +158,7 @@ Wants=network-online.target
 Type=exec
 User=${user}
 ${files.secret.map((file) => `LoadCredential=${unspecified(credentialName(file))}:${unspecified(file)}\n`).join('')}\
-ExecStart=${[node, program, 'run', '--config', config].map(quoted).join(' ')}
+ExecStart=${[...command, 'run', '--config', config].map(quoted).join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=5s

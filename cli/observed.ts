@@ -20,9 +20,7 @@ import { withProgress } from './transfer/progress.ts'
 export const listObserved: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
-		const tenant = await storeTenantNamed(target, name)
-		const observed = await undeclaredOnes(target, tenant)
-		const rows = observed.map((seen) => ({ ...seen, ...hintOf(seen) }))
+		const rows = await undeclaredPaths(target, await storeTenantNamed(target, name))
 		return {
 			text:
 				rows.length === 0
@@ -42,6 +40,13 @@ export const listObserved: TargetCommand =
 			json: rows,
 		}
 	}
+
+/** A path that no schema declares, and a name of RFC 7643 that may have been meant. */
+export type UndeclaredPath = ObservedPath & { readonly didYouMean?: string }
+
+/** What clients send to a tenant and no schema declares. */
+export const undeclaredPaths = async (target: DeploymentTarget, tenant: Tenant): Promise<readonly UndeclaredPath[]> =>
+	(await undeclaredOnes(target, tenant)).map((seen) => ({ ...seen, ...hintOf(seen) }))
 
 const resourcesNamed = (type: TypeName): string => (type === 'User' ? 'users' : 'groups')
 

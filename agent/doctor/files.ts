@@ -49,6 +49,7 @@ function filesNamedIn({ relay, credentials, origin }: Config): readonly NamedFil
 		add('trust', 'password', 'relay.proxyPasswordFile', relay.proxyPasswordFile)
 	if (relay.caFile !== undefined) add('trust', 'certificates', 'relay.caFile', relay.caFile)
 	if (credentials.type === 'sas') add('listen', 'token', 'credentials.keyFile', credentials.keyFile)
+	if (credentials.type === 'enrolled') add('listen', 'key', 'credentials.keyFile', credentials.keyFile)
 	if (credentials.type === 'certificate') addPair('listen', 'credentials', credentials)
 	if (tls.mode === 'ca') add('connect', 'certificates', 'origin.tls.caFile', tls.caFile)
 	if (tls.mode === 'pin')

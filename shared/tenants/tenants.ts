@@ -312,7 +312,8 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			update(name, (row) => {
 				const current = formatOf(row)
 				const format = revise(current)
-				return format === undefined ? { answer: current } : { properties: formatProperties(format), answer: format }
+				if (format === undefined) return { answer: current }
+				return { properties: formatProperties(format, directoryIn(row)), answer: format }
 			}),
 
 		async noteClients(name, hasClients) {
@@ -352,8 +353,8 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, mode, table: directory, cursorKey, created, format, settings } = tenant
-	const properties = { mode, table: directory, cursorKey, created, format: format.number }
+	const { name, mode, cursorKey, created, format, settings } = tenant
+	const properties = { mode, cursorKey, created, ...formatProperties(format, tenant.table) }
 	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -361,7 +362,7 @@ async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exi
 		if (outcome.kind !== 'unknown') {
 			// An earlier attempt may have been done without an answer.
 			const row = await table.get(name)
-			return row?.table === tenant.table ? 'done' : 'exists'
+			return row && directoryIn(row) === tenant.table ? 'done' : 'exists'
 		}
 		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
 		await tables.pause(attempt)
@@ -372,6 +373,8 @@ const tenantRow = z.object({
 	RowKey: z.string(),
 	mode: z.enum(['store', 'relay']),
 	table: z.string(),
+	/** The table of the directory from format 2 on: `formatProperties`. */
+	directory: z.string().optional(),
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
@@ -383,6 +386,7 @@ const tenantRow = z.object({
 const newerRow = tenantRow.extend({
 	mode: tenantRow.shape.mode.catch('store'),
 	table: z.string().catch(''),
+	directory: z.string().optional().catch(undefined),
 	cursorKey: z.string().catch(''),
 	created: z.string().catch(''),
 	settings: z.unknown().transform(() => '{}'),
@@ -392,11 +396,12 @@ const newerRow = tenantRow.extend({
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, clients, entra = '', ...properties } = columns.parse(row)
+	const { RowKey, settings, clients, entra = '', table, directory = table, ...properties } = columns.parse(row)
 	const connection = entraConnectionOf(entra)
 	return {
 		name: RowKey,
 		...properties,
+		table: directory,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
 		...(clients && { hasClients: true }),
@@ -405,6 +410,11 @@ function tenantOf(row: Row): Tenant {
 		forgetting: forgettingIn(row),
 		indexes: indexesOf(row),
 	}
+}
+
+/** The table of a tenant's directory; an empty text if a damaged row names none. */
+function directoryIn({ table, directory = table }: Row): string {
+	return typeof directory === 'string' ? directory : ''
 }
 
 /** A damaged list stops no request: its removals are begun again by the command. */

@@ -102,7 +102,7 @@ test.each([
 	],
 	[
 		{ ...good, credentials: { ...good.credentials, type: 'sass' } },
-		/: credentials\.type: "sass" must be one of sas, arc, certificate$/,
+		/: credentials\.type: "sass" must be one of sas, arc, enrolled, certificate$/,
 		'See the settings in docs/relay-reference.md.',
 	],
 	[[], /: the file: /, 'See the settings in docs/relay-reference.md.'],

@@ -345,6 +345,14 @@ export const clientRow = rowKind({
 	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
 })
 
+export const agentsRow = rowKind({
+	parts: [],
+	key: () => `o|g|${beforeIds}`,
+	meaning:
+		'The agents that have enrolled or may enrol. One row, so that its ETag decides which of two machines was first.',
+	columns: { agents: jsonText('the agents as JSON, with their public keys and digests of their codes') },
+})
+
 export const administrationRow = rowKind({
 	parts: ['operation'],
 	key: (operation) => `o|a|${operation}`,

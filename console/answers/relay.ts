@@ -1,0 +1,37 @@
+// What the server answers about a tenant's relay and about checks, and what the page reads.
+
+export type TenantRelay = {
+	readonly mode: 'store' | 'relay'
+	/** The Tenant URL. */
+	readonly url: string
+	/** The namespace, or what is missing. */
+	readonly namespace?: string
+	readonly missing?: string
+	readonly hybridConnection: string
+	/** The agents that are trusted; empty if all are. */
+	readonly agents: readonly string[]
+	/** The start of the `relay.json` of an agent. */
+	readonly agentSettings: unknown
+	/** Whether a check may use a token of this machine. */
+	readonly hasToken: boolean
+}
+
+export type CheckFindings = { readonly findings: readonly ShownFinding[] }
+
+export type ShownFinding = {
+	readonly name: string
+	readonly verdict: 'PASS' | 'WARN' | 'FAIL' | 'SKIP'
+	readonly seen: string
+	readonly remedy?: string
+}
+
+/** What the app says of the services that the tenant needs. */
+export type AppHealth = { readonly checks: readonly HealthOfService[] }
+
+export type HealthOfService = {
+	readonly name: string
+	readonly status: 'ok' | 'failing'
+	readonly milliseconds?: number
+	/** Also agents that are out of date. */
+	readonly detail?: string
+}
