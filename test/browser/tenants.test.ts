@@ -60,7 +60,7 @@ test('many tenants are shown by page, found by a part of the name, and reached b
 	expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Shortcuts')
 })
 
-test('a keyboard reaches everything, and sees where it is', async () => {
+test('a keyboard reaches everything, and the focus has an outline', async () => {
 	const { console, addTenant } = started()
 	await addTenant('acme')
 	const page = await browse(console.newLink())
