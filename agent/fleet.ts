@@ -4,7 +4,7 @@ import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import { type Agent, type AgentEnvironment, startAgent } from './agent.ts'
 import { type AgentSettings, type Config, isSameConnection } from './config.ts'
 import { briefly, type Log } from './log.ts'
-import { filesOf } from './secret-file.ts'
+import { filesOf, sourceOf } from './secret-file.ts'
 
 /** A SCIM server of the settings, and the agent that works for it. */
 export type ServerState = {
@@ -158,7 +158,7 @@ export function refusalOf(error: unknown, server?: string): SettingsRefusal {
 function markOf(config: Config): string {
 	const { secret, open } = filesOf(config)
 	const hash = createHash('sha256').update(JSON.stringify(config))
-	for (const file of [...secret, ...open]) hash.update(`\n${file}\n`).update(contentOf(file))
+	for (const file of [...secret, ...open]) hash.update(`\n${file}\n`).update(contentOf(sourceOf(file)))
 	return hash.digest('hex')
 }
 

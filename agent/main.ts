@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
@@ -12,10 +11,12 @@ import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
+import { pinSentence } from './doctor/pins.ts'
 import { enrolAgent } from './enrol.ts'
 import { readInput } from './input.ts'
 import { briefly, jsonLog } from './log.ts'
-import { pasteable } from './program.ts'
+import { ownFiles, pasteable } from './program.ts'
+import { reloadAgent } from './reload.ts'
 import { run } from './run.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, refuseShared, thisMachine } from './service.ts'
@@ -27,7 +28,13 @@ import { serviceId } from './service-name.ts'
 const help = {
 	run: `rollcall-relay run --config FILE
 
-Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. On SIGHUP it reads FILE again.
+Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. It reads FILE again when FILE or a file
+that it names changes, and on SIGHUP.
+`,
+	reload: `rollcall-relay reload --config FILE
+
+Tells the running agent to read FILE and all files that it names again. Needs "admin" in FILE. Requests in progress finish.
+If something cannot be used, the agent keeps the earlier settings, and the exit code is 2.
 `,
 	doctor: `rollcall-relay doctor --config FILE
 
@@ -63,6 +70,12 @@ and restarts it. The exit code of "status" is 0 while the service runs, otherwis
   --winsw FILE                       WinSW-x64.exe 2.12.0, from https://github.com/winsw/winsw/releases
   --dry-run                          print what would be installed, change nothing
 `,
+	certificate: `rollcall-relay certificate --config FILE
+
+Prints the names, the end and the SHA-256 of the certificate that the SCIM server has now, and which pin it is.
+
+  --server NAME                      the server to ask, if FILE has several
+`,
 	version: `rollcall-relay version
 
 Prints the version.
@@ -75,6 +88,8 @@ const usage = `rollcall-relay connects a SCIM server in a private network to Rol
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
   rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
+  rollcall-relay reload --config FILE      tell the running agent to read its settings again
+  rollcall-relay certificate --config FILE print the certificate of the SCIM server
   rollcall-relay version                   print the version
 
 rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
@@ -83,13 +98,20 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 /** The options of each command, apart from --help. */
 const options = {
 	run: ['config'],
+	reload: ['config'],
 	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
 	enrol: ['config', 'origin', 'proxy', 'ca-file'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
+	certificate: ['config', 'server'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const programStart = { script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = {
+	files: ownFiles,
+	script: process.argv[1] ?? '',
+	cwd: process.cwd(),
+	path: process.env.PATH,
+}
 const print = (text: string) => process.stdout.write(text)
 // The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)
@@ -106,12 +128,16 @@ async function main(args: readonly string[]): Promise<number> {
 	switch (command) {
 		case 'run':
 			return run(configFile(values.config), { log, version })
+		case 'reload':
+			return reload(configFile(values.config))
 		case 'doctor':
 			return doctor(configFile(values.config), values)
 		case 'enrol':
 			return enrol(configFile(values.config), values)
 		case 'service':
 			return service(more[0], values)
+		case 'certificate':
+			return printCertificate(readConfig(configFile(values.config), values.server))
 		case 'version':
 			return succeed(`${version}\n`)
 	}
@@ -179,6 +205,13 @@ function succeed(text: string): number {
 function configFile(file: string | undefined): string {
 	if (file === undefined) throw new UsageError('--config is missing', { hint: 'Name the settings file: --config FILE' })
 	return file
+}
+
+async function reload(file: string): Promise<number> {
+	const refused = await reloadAgent(resolve(file))
+	for (const { server, detail, hint = '' } of refused)
+		process.stderr.write(`error: ${server === undefined ? '' : `${server}: `}${detail}\nhint: ${hint}\n`)
+	return refused.length === 0 ? succeed('reloaded\n') : 2
 }
 
 type DoctorArguments = {
@@ -249,6 +282,12 @@ the settings are in ${file}
 	)
 }
 
+async function printCertificate(config: Config): Promise<number> {
+	const certificate = await showCertificate(config)
+	const pin = pinSentence(config, certificate)
+	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
+}
+
 type ServiceArguments = {
 	readonly config?: string | undefined
 	readonly name?: string | undefined
@@ -286,11 +325,10 @@ function service(action: string | undefined, options: ServiceArguments): number 
 
 function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
-	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
 	const settings = readSettings(file)
 	refuseShared({ id, config: file }, settings, thisMachine)
 	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
-	return { ...agent, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
+	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(
