@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
-import { signingKeysFile } from '../shared/auth/file-source.ts'
+import { signingKeysFile, tokensIn } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import { type AdministrationEntry, listAdministration, storeAdministration } from '../shared/storage/administration.ts'
@@ -65,6 +65,8 @@ export type DeploymentTarget = {
 	/** On a data folder: where the port of the Tenant URL is from. */
 	readonly portNote?: string
 	readonly relay: TargetRelay
+	/** On a data folder: the tokens of a tenant that are stored themselves, not as digests. Newest first. */
+	readonly shownTokens?: (tenant: string) => Promise<readonly string[]>
 	/** Whether the tables could be written when the target was opened. The role Storage Table Data Reader reads only. */
 	readonly canWrite: boolean
 	/** Whether no other process serves the tenants while the target is open. */
@@ -112,7 +114,7 @@ const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
 type TargetParts = Pick<
 	DeploymentTarget,
-	'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'renewListenKey' | 'isAlone'
+	'tokens' | 'signingKeys' | 'shownTokens' | 'close' | 'portNote' | 'relay' | 'renewListenKey' | 'isAlone'
 > & {
 	readonly account: Account
 	readonly administrator: () => Promise<Administrator>
@@ -245,6 +247,7 @@ const folderParts = ({
 	account: { connectionString },
 	administrator: async () => localAdministrator(),
 	tokens: fileTokens(tokensFile, Date.now),
+	shownTokens: (tenant: string) => tokensIn(tokensFile, tenant, Date.now()),
 	signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
 	origin,
 	relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
@@ -272,6 +275,7 @@ async function targetOf({
 	portNote,
 	relay,
 	renewListenKey,
+	shownTokens,
 	isAlone,
 	tenants: openedTenants,
 	mayOnlyRead = false,
@@ -341,6 +345,7 @@ async function targetOf({
 		open: (tenant, requestId) => reopened(() => openNow(tenant, requestId)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
+		...(shownTokens !== undefined && { shownTokens }),
 		relay,
 		isAlone,
 		tryWriting: () => tables.createTable(tenantsTable),

@@ -2,6 +2,7 @@ import { aboutRoutes } from './about.ts'
 import { accessRoutes } from './access.ts'
 import { actionRoutes } from './actions.ts'
 import { activityRoutes } from './activity.ts'
+import { connectRoutes } from './connect.ts'
 import { credentialRoutes } from './credentials.ts'
 import { failureRoutes } from './failures.ts'
 import { lookupRoutes } from './lookup.ts'
@@ -16,6 +17,7 @@ import { undoChangeRoutes } from './undo-change.ts'
 export const consoleRoutes: readonly ConsoleRoute[] = [
 	...aboutRoutes,
 	...tenantRoutes,
+	...connectRoutes,
 	...accessRoutes,
 	...actionRoutes,
 	...activityRoutes,

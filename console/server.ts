@@ -136,11 +136,13 @@ function unmatched(allowed: readonly string[], path: string): ConsoleError {
 
 /** Answers a route. What changes something is recorded in the table of its tenant, as the command line does. */
 async function answerRoute(route: ConsoleRoute, request: ConsoleRequest, context: ConsoleContext): Promise<unknown> {
-	const name = request.params.tenant
-	const tenant = name === undefined ? undefined : await tenantNamed(context, name)
+	const { tenant: named } = request.params
+	const tenant = named === undefined ? undefined : await tenantNamed(context, named)
 	const work = () => route.answer({ ...request, tenant }, context)
 	const { command } = route
-	return command === undefined ? work() : recorded(context.target, { command, name: name ?? '', work })
+	return command === undefined
+		? work()
+		: recorded(context.target, { command, name: named ?? route.nameIn?.(request.body) ?? '', work })
 }
 
 /** @throws ConsoleError 404 if there is no such tenant, 409 if this version cannot read its data */

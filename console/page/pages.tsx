@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import type { Address } from './address.ts'
 import { ActivityPage } from './pages/activity.tsx'
+import { ConnectPage } from './pages/connect.tsx'
 import { CredentialsPage } from './pages/credentials.tsx'
 import { FailuresPage } from './pages/failures.tsx'
 import { GroupPage } from './pages/group.tsx'
@@ -29,6 +30,7 @@ export type TenantPageAddress = {
 
 /** Every page of a tenant. */
 export const tenantPages: readonly TenantPage[] = [
+	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
 	{
 		path: '',
 		title: 'Activity',
@@ -84,6 +86,6 @@ export function pageAt({
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
-	const page = tenantPages.find((each) => each.path === path)
+	const page = tenantPages.find((each) => each.path === path) ?? (path === '' ? tenantPages[0] : undefined)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }
 }

@@ -5,6 +5,7 @@ import { Copy } from '../parts/copy.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
+import { AddTenant } from './add-tenant.tsx'
 
 /** Every tenant, and how it is doing. */
 export function TenantsPage() {
@@ -13,6 +14,7 @@ export function TenantsPage() {
 		<>
 			<h1>Tenants</h1>
 			<Loaded answer={answer} show={(list) => <TenantTable {...list} />} />
+			<AddTenant />
 		</>
 	)
 }
@@ -68,15 +70,22 @@ function TenantRow({ name, mode, url }: ListedTenant) {
 			<td>{summary?.lastWrite !== undefined && <Time at={summary.lastWrite} />}</td>
 			<td class="number">{summary?.failuresToday}</td>
 			<td>
-				{problem === undefined ? summary && <Worth summary={summary} /> : <span class="bad">{problem.error}</span>}
+				{problem === undefined ? (
+					summary && <Worth tenant={name} summary={summary} />
+				) : (
+					<span class="bad">{problem.error}</span>
+				)}
 			</td>
 		</tr>
 	)
 }
 
-function Worth({ summary: { ending, relay, credentialsProblem } }: { readonly summary: TenantSummary }) {
+type WorthProps = { readonly tenant: string; readonly summary: TenantSummary }
+
+function Worth({ tenant, summary: { people, groups, ending, relay, credentialsProblem } }: WorthProps) {
 	return (
 		<>
+			{people === 0 && groups === 0 && <a href={hrefOf(['tenants', tenant, 'connect'])}>Empty: connect it</a>}
 			{ending.map((credential) => (
 				<Ending key={credential.name} {...credential} />
 			))}

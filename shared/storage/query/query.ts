@@ -8,7 +8,7 @@ import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
-import { idOf, sizedResourceOf } from '../rows/entity.ts'
+import { idOf } from '../rows/entity.ts'
 import { indexAdvice } from '../rows/indexable.ts'
 import type { Index } from '../rows/indexes.ts'
 import { resourceKey } from '../rows/schema.ts'
@@ -30,6 +30,7 @@ import {
 import type { Query, QueryResult } from './page.ts'
 import { withInclude } from './page-links.ts'
 import { type CandidatePlan, comparedPaths, type Plan, planQuery } from './plan.ts'
+import { resourceInTurn } from './resource-in-turn.ts'
 import { viewOf } from './view.ts'
 
 /**
@@ -128,7 +129,7 @@ async function listAll({ table }: Directory, { type, page, start }: Plan): Promi
 async function* noItems(): AsyncGenerator<PageItem> {}
 
 async function* itemsIn(rows: AsyncIterable<Row>): AsyncGenerator<PageItem> {
-	for await (const row of rows) yield { key: '', id: idOf(row), sized: sizedResourceOf(row) }
+	for await (const row of rows) yield { key: '', id: idOf(row), sized: await resourceInTurn(row) }
 }
 
 /** All users in the order of their userNames. */
@@ -340,7 +341,7 @@ async function* itemsOf(
 		const read = await inParallel(some, async ({ id, sized }) => {
 			if (sized !== undefined) return sized
 			const row = await table.get(resourceKey(type, id))
-			const read = row && sizedResourceOf(row)
+			const read = row && (await resourceInTurn(row))
 			return read !== undefined && isStillMatch(plan, read.resource) ? read : undefined
 		})
 		for (const [index, { key, id }] of some.entries()) yield { key, id, sized: read[index] }
@@ -355,7 +356,7 @@ async function* linkItems(linked: LinkedResources, shown: readonly ResultEntry[]
 			for (; next < shown.length && shown[next]?.id !== id; next++)
 				yield { key: '', id: shown[next]?.id ?? '', sized: undefined }
 			next++
-			yield { key: '', id, sized: sizedResourceOf(row) }
+			yield { key: '', id, sized: await resourceInTurn(row) }
 		}
 	}
 	for (; next < shown.length; next++) yield { key: '', id: shown[next]?.id ?? '', sized: undefined }

@@ -17,6 +17,7 @@ beforeEach(async () => {
 	const config = lab.config()
 	admin = await startAdmin(0, {
 		servers: () => serversWith(config, agent),
+		reload: async () => [],
 		metrics: metricsOf(() => undefined),
 		version: '',
 	})
