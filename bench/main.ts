@@ -1,7 +1,7 @@
 import { accessTokens } from './access-tokens.ts'
 import { cold } from './cold.ts'
-import { fairness } from './fairness.ts'
 import { consolePages } from './console.ts'
+import { fairness } from './fairness.ts'
 import { fill } from './fill.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
