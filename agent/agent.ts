@@ -68,7 +68,7 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	const ca = caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.')
 	const proxy = proxyAgent(config.relay, clock)
 	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
-	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log)
+	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log, config.name)
 	const requests = dispatcher({ config, clock, log, forward, probe, relayTime, audit: audit?.record })
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()

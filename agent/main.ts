@@ -6,7 +6,7 @@ import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { nearest } from '../shared/scim/nearest.ts'
-import { readConfig } from './config.ts'
+import { type Config, readConfig, readSettings } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
@@ -31,6 +31,7 @@ Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progre
 Checks everything that the agent needs. Says what is wrong and how to repair it.
 
   --json                             print JSON
+  --server NAME                      check this server alone, if FILE has several
   --listen                           if no running agent answers, listen for a moment and serve the requests that arrive
   --cloud URL --token-file FILE      also send a request through https://HOST/scim/TENANT with a client's token
   --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
@@ -69,7 +70,7 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 /** The options of each command, apart from --help. */
 const options = {
 	run: ['config'],
-	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
@@ -127,6 +128,7 @@ const optionTypes = {
 	'token-file': { type: 'string' },
 	bundle: { type: 'string' },
 	name: { type: 'string' },
+	server: { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
@@ -161,6 +163,7 @@ function configFile(file: string | undefined): string {
 }
 
 type DoctorArguments = {
+	readonly server?: string | undefined
 	readonly json?: boolean | undefined
 	readonly 'save-certificate'?: string | undefined
 	readonly listen?: boolean | undefined
@@ -170,13 +173,14 @@ type DoctorArguments = {
 }
 
 async function doctor(file: string, options: DoctorArguments): Promise<number> {
-	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
-	if (pem !== undefined) return saveCertificate(file, pem)
+	const { server, json = false, listen = false, 'save-certificate': pem, bundle } = options
+	if (pem !== undefined) return saveCertificate(readConfig(file, server), pem)
 	const checks = await diagnose(file, {
 		clock: systemClock,
 		machine: thisMachine,
 		cloud: cloudOf(options),
 		isListening: listen,
+		server,
 	})
 	const findings = checks.map((finding) => ({
 		...finding,
@@ -199,8 +203,8 @@ function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorArguments): Clou
 	return { url, tokenFile }
 }
 
-async function saveCertificate(file: string, pem: string): Promise<number> {
-	const certificate = await showCertificate(readConfig(file))
+async function saveCertificate(config: Config, pem: string): Promise<number> {
+	const certificate = await showCertificate(config)
 	await explained(`cannot write ${pem}`, 'Name another file: --save-certificate PEM', () =>
 		writeFileSync(pem, certificate.pem),
 	)
@@ -245,10 +249,10 @@ function service(action: string | undefined, options: ServiceArguments): number 
 function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
 	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
-	const settings = readConfig(file)
+	const settings = readSettings(file)
 	refuseShared({ id, config: file }, settings, thisMachine)
-	const auditFolder = settings.audit && dirname(settings.audit.file)
-	return { ...agent, id, config: file, files: filesOf(settings), auditFolder, user, winsw }
+	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
+	return { ...agent, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

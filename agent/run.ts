@@ -1,9 +1,8 @@
-import { UsageError } from '../shared/cli/usage-error.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { type Admin, startAdmin } from './admin.ts'
-import { type Agent, startAgent } from './agent.ts'
-import { type Config, readConfig } from './config.ts'
-import { briefly, type Log } from './log.ts'
+import { type AgentSettings, readSettings } from './config.ts'
+import { openFleet, refusalOf, type SettingsRefusal } from './fleet.ts'
+import type { Log } from './log.ts'
 import { metricsOf } from './metrics.ts'
 
 type RunOptions = { readonly log: Log; readonly version: string }
@@ -19,57 +18,43 @@ export const signalsOn = (platform: string): Signals =>
 		? { stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] }
 		: { stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] }
 
-/** Runs the agent until a stop signal arrives. A reload signal reads the settings again. Resolves to the exit code. */
+/** Runs the agents until a stop signal arrives. A reload signal reads the settings again. Resolves to the exit code. */
 export async function run(file: string, options: RunOptions): Promise<number> {
 	const metrics = metricsOf(options.log)
-	const environment = { clock: systemClock, log: metrics.log, random: Math.random }
-	/** The last agent has the newest settings. The earlier agents listen until the last one does. */
-	const agents = new Set<Agent>()
-	const adminSources = { agent: () => [...agents].at(-1), metrics, version: options.version }
+	const fleet = openFleet({ clock: systemClock, log: metrics.log, random: Math.random })
+	const adminSources = { servers: fleet.servers, metrics, version: options.version }
 	const signals = signalsOn(process.platform)
 	let admin: Admin | undefined
 	let isStopping = false
 
-	async function begin(config: Config): Promise<Agent> {
-		const port = config.admin?.port
+	/** Opens the port of the settings before the agents change over. */
+	async function begin(settings: AgentSettings): Promise<readonly SettingsRefusal[]> {
+		const port = settings.admin?.port
 		const next = port === undefined || port === admin?.port ? admin : await startAdmin(port, adminSources)
-		try {
-			const agent = startAgent(config, environment)
-			agents.add(agent)
-			if (next !== admin || port === undefined) await admin?.close()
-			admin = port === undefined ? undefined : next
-			return agent
-		} catch (error) {
-			if (next !== admin) await next?.close()
-			throw error
-		}
-	}
-
-	async function takeOver(agent: Agent): Promise<void> {
-		await agent.online
-		const all = [...agents]
-		await Promise.all(
-			all.slice(0, all.indexOf(agent)).map(async (other) => {
-				await other.retire(agent)
-				agents.delete(other)
-			}),
-		)
+		const refusals = fleet.apply(settings, { isForced: true })
+		if (next !== admin || port === undefined) await admin?.close()
+		admin = port === undefined ? undefined : next
+		return refusals
 	}
 
 	/** Invalid settings change nothing. */
 	async function reload(): Promise<void> {
 		if (isStopping) return
 		try {
-			const agent = await begin(readConfig(file))
-			metrics.log('config_reloaded')
-			takeOver(agent).catch((error: unknown) => metrics.log('retire_failed', { detail: briefly(error) }))
+			report(await begin(readSettings(file)))
 		} catch (error) {
-			const hint = error instanceof UsageError ? { hint: error.hint } : {}
-			metrics.log('config_refused', { detail: briefly(error), ...hint })
+			report([refusalOf(error)])
 		}
 	}
 
-	await begin(readConfig(file))
+	const report = (refusals: readonly SettingsRefusal[]) => {
+		for (const { cause: _, ...details } of refusals) metrics.log('config_refused', details)
+	}
+
+	const refusals = await begin(readSettings(file))
+	// Without any agent, the service manager must see that the settings are wrong.
+	if (fleet.servers().every(({ agent }) => agent === undefined)) throw refusals[0]?.cause
+	report(refusals)
 	let reloading = Promise.resolve()
 	for (const signal of signals.reload)
 		process.on(signal, () => {
@@ -83,7 +68,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 	metrics.log('draining')
 	// Without this, an agent that is starting now would keep listening.
 	await reloading
-	await Promise.all([...agents].map((agent) => agent.drain()))
+	await fleet.drain()
 	metrics.log('stopped')
 	return 0
 }

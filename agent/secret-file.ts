@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { type Config, readText } from './config.ts'
+import { readText } from './config.ts'
 
 /**
  * Reads a secret. Throws a UsageError if the file is missing, empty, not UTF-8 or readable by others.
@@ -48,9 +48,9 @@ export const credentialName = (file: string): string => encodeURIComponent(file)
 const secretSettings: ReadonlySet<string> = new Set(['keyFile', 'tokenFile', 'proxyPasswordFile'])
 
 /** The files that the settings name: `secret` with a key or token, `open` the others. */
-export function filesOf(config: Config): { readonly secret: readonly string[]; readonly open: readonly string[] } {
+export function filesOf(settings: object): { readonly secret: readonly string[]; readonly open: readonly string[] } {
 	const entries: (readonly [string, string])[] = []
-	JSON.stringify(config, (name, value: unknown) => {
+	JSON.stringify(settings, (name, value: unknown) => {
 		if (name.endsWith('File') && typeof value === 'string') entries.push([name, value])
 		return value
 	})

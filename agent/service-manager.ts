@@ -19,8 +19,8 @@ export type Service = {
 	readonly config: string
 	/** Files that the configuration names: `secret` with a key or token, `open` the others. */
 	readonly files: { readonly secret: readonly string[]; readonly open: readonly string[] }
-	/** The folder of the audit log, to which the service writes. */
-	readonly auditFolder?: string | undefined
+	/** The folders of the audit logs, to which the service writes. */
+	readonly auditFolders: readonly string[]
 	/** The Linux user that the service runs as. On Windows the service has its own account. */
 	readonly user: string | undefined
 	/** Path of the WinSW executable, on Windows. */

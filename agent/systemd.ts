@@ -108,10 +108,9 @@ const writable = (folder: string): string => `"-${unspecified(folder).replaceAll
 
 const isAtHome = (file: string): boolean => /^\/(home|root|run\/user)\//.test(file)
 
-function unit({ id, node, program, config, files, auditFolder, user }: Service): string {
+function unit({ id, node, program, config, files, auditFolders: folders, user }: Service): string {
 	if (user === undefined || !/^[a-z_][a-z0-9_-]*$/i.test(user))
 		throw new UsageError('--user is missing', { hint: 'Name a user that can read the configuration: --user NAME' })
-	const folders = auditFolder === undefined ? [] : [auditFolder]
 	for (const file of [node, program, config, ...files.secret, ...folders]) {
 		if (/[\n\r]/.test(file))
 			throw new UsageError(`a unit cannot contain this path: ${JSON.stringify(file)}`, {

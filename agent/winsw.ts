@@ -35,7 +35,7 @@ export const winsw: ServiceManager = {
 			if (service.winsw !== undefined && resolve(service.winsw) !== resolve(exe)) copyFileSync(service.winsw, exe)
 			writeFileSync(xml, text)
 			mkdirSync(logs, { recursive: true })
-			if (service.auditFolder !== undefined) mkdirSync(service.auditFolder, { recursive: true })
+			for (const folder of service.auditFolders) mkdirSync(folder, { recursive: true })
 		})
 		attempt('cannot install the service', `Close the Services window, and see ${id}.wrapper.log.`, () =>
 			machine.run(exe, ['install']),
@@ -128,8 +128,9 @@ function requireWinsw(file: string | undefined, exe: string): void {
 }
 
 /** The service may write to the folder of its audit log, and must not be able to replace its own program. */
-function refuseOwnFolder({ auditFolder, program }: Service, { folder }: Machine): void {
-	if (auditFolder === undefined || ![folder, dirname(program)].some((own) => isWithin(own, auditFolder))) return
+function refuseOwnFolder({ auditFolders, program }: Service, { folder }: Machine): void {
+	const isOwn = (auditFolder: string) => [folder, dirname(program)].some((own) => isWithin(own, auditFolder))
+	if (!auditFolders.some(isOwn)) return
 	throw new UsageError('audit.file must be in a folder of its own, not beside the agent', {
 		hint: 'Name a file in the folder logs of the agent, such as C:\\\\rollcall-relay\\\\logs\\\\audit.log.',
 	})
@@ -146,12 +147,12 @@ function requireAccount(machine: Machine, id: string): void {
 }
 
 /** Arguments of icacls. The agent may read its own folder and its files, and write only logs. */
-function permissions({ id, config, files, auditFolder }: Service, machine: Machine): readonly (readonly string[])[] {
+function permissions({ id, config, files, auditFolders }: Service, machine: Machine): readonly (readonly string[])[] {
 	const may = (rights: string) => `${accountOf(id)}:${rights}`
 	return [
 		[machine.folder, '/grant', may('(OI)(CI)RX')],
 		[pathsIn(machine, id).logs, '/grant', may('(OI)(CI)M')],
-		...(auditFolder === undefined ? [] : [[auditFolder, '/grant', may('(OI)(CI)M')]]),
+		...auditFolders.map((folder) => [folder, '/grant', may('(OI)(CI)M')]),
 		...[config, ...files.open].map((file) => [file, '/grant', may('R')]),
 		...files.secret.map((file) => {
 			const grants = [`${system}:F`, `${administrators}:F`, may('R')]

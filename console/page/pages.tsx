@@ -1,7 +1,11 @@
 import type { ComponentChildren } from 'preact'
 import type { Address } from './address.ts'
+import { ActivityPage } from './pages/activity.tsx'
 import { ConnectPage } from './pages/connect.tsx'
 import { CredentialsPage } from './pages/credentials.tsx'
+import { FailuresPage } from './pages/failures.tsx'
+import { GroupPage } from './pages/group.tsx'
+import { PersonPage } from './pages/person.tsx'
 import { RelayPage } from './pages/relay.tsx'
 import { SafetyPage } from './pages/safety.tsx'
 import { SchemaPage } from './pages/schema.tsx'
@@ -26,6 +30,32 @@ export type TenantPageAddress = {
 
 /** Every page of a tenant. */
 export const tenantPages: readonly TenantPage[] = [
+	{
+		path: '',
+		title: 'Activity',
+		isInMenu: true,
+		show: ({ tenant, query }) => <ActivityPage key={tenant} tenant={tenant} text={query.get('text') ?? ''} />,
+	},
+	{
+		path: 'failures',
+		title: 'Failures',
+		isInMenu: true,
+		show: ({ tenant, query }) => <FailuresPage key={tenant} tenant={tenant} since={query.get('since') ?? '24h'} />,
+	},
+	{
+		path: 'people',
+		title: 'Person',
+		isInMenu: false,
+		show: ({ tenant, rest: [id = ''] }) => <PersonPage key={`${tenant} ${id}`} tenant={tenant} id={id} />,
+	},
+	{
+		path: 'groups',
+		title: 'Group',
+		isInMenu: false,
+		show: ({ tenant, rest: [id = ''], query }) => (
+			<GroupPage key={`${tenant} ${id}`} tenant={tenant} id={id} query={query} />
+		),
+	},
 	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
 	{
 		path: 'credentials',

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Admin, startAdmin } from '../../agent/admin.ts'
 import type { Agent } from '../../agent/agent.ts'
 import { metricsOf } from '../../agent/metrics.ts'
-import { type Lab, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { type Lab, request, serversWith, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
 
 let lab: Lab
@@ -15,7 +15,8 @@ beforeEach(async () => {
 	lab = await startLab()
 	agent = undefined
 	const metrics = metricsOf(() => undefined)
-	admin = await startAdmin(0, { agent: () => agent, metrics, version: '1.2.3' })
+	const config = lab.config()
+	admin = await startAdmin(0, { servers: () => serversWith(config, agent), metrics, version: '1.2.3' })
 })
 afterEach(async () => {
 	await admin.close()
@@ -172,6 +173,6 @@ test('every request is 503 before the first agent starts', async () => {
 })
 
 test('a port in use is a UsageError', async () => {
-	const second = startAdmin(admin.port, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
+	const second = startAdmin(admin.port, { servers: () => [], metrics: metricsOf(() => undefined), version: '' })
 	await expect(second).rejects.toThrow(`cannot listen on admin.port ${admin.port}: EADDRINUSE`)
 })

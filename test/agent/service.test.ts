@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readConfig } from '../../agent/config.ts'
+import { readConfig, readSettings } from '../../agent/config.ts'
 import { filesOf } from '../../agent/secret-file.ts'
 import { managerOf, refuseShared, serviceWith, thisMachine } from '../../agent/service.ts'
 import type { Machine, Service } from '../../agent/service-manager.ts'
@@ -79,6 +79,7 @@ describe('on Linux', () => {
 		program: '/opt/rollcall/main.js',
 		config: '/etc/rollcall/100%.json',
 		files: { secret: ['/etc/rollcall/my %.key'], open: ['/etc/rollcall/ca.pem'] },
+		auditFolders: [],
 		user: 'rollcall',
 		winsw: undefined,
 	}
@@ -196,9 +197,9 @@ describe('on Linux', () => {
 	})
 
 	test('the unit may write to the folder of the audit log alone', () => {
-		const text = managerOf(linux()).definition({ ...service, auditFolder: '/var/log/my "50%" log' }, linux())
+		const text = managerOf(linux()).definition({ ...service, auditFolders: ['/var/log/my "50%" log'] }, linux())
 		expect(text).toContain('\nProtectSystem=strict\nReadWritePaths="-/var/log/my \\"50%%\\" log"\nProtectHome=yes\n')
-		expect(managerOf(linux()).definition({ ...service, auditFolder: '/root' }, linux())).toContain(
+		expect(managerOf(linux()).definition({ ...service, auditFolders: ['/root'] }, linux())).toContain(
 			'\nReadWritePaths="-/root"\nProtectHome=read-only\n',
 		)
 		expect(managerOf(linux()).definition(service, linux())).toContain('\nProtectSystem=strict\nProtectHome=yes\n')
@@ -211,7 +212,7 @@ describe('on Linux', () => {
 			node: process.execPath,
 			program: process.execPath,
 			config: process.execPath,
-			auditFolder: '/var/log/a b',
+			auditFolders: ['/var/log/a b'],
 		}
 		writeFileSync(file(), managerOf(linux()).definition({ ...unit, user: 'root' }, linux()))
 		const analyze = (...args: string[]) => {
@@ -310,6 +311,7 @@ describe('on Windows', () => {
 		program: 'C:\\rollcall-relay\\main.js',
 		config: 'C:\\a & b\\relay.json',
 		files: { secret: ['C:\\a & b\\origin.token'], open: ['C:\\a & b\\ca.pem'] },
+		auditFolders: [],
 		user: undefined,
 		winsw: undefined,
 	}
@@ -358,12 +360,12 @@ esac`,
 
 	test('install grants access to the folder of the audit log, unless the agent is in it', () => {
 		const auditFolder = join(folder, 'audit')
-		managerOf(windows()).install({ ...downloaded, auditFolder }, windows())
+		managerOf(windows()).install({ ...downloaded, auditFolders: [auditFolder] }, windows())
 		expect(calls()).toContain(`icacls ${auditFolder} /grant ${account}:(OI)(CI)M`)
 		expect(existsSync(auditFolder)).toBe(true)
 		const cases = [folder, join(folder, '..')].flatMap((auditFolder) => [
-			() => managerOf(windows()).install({ ...downloaded, auditFolder }, windows()),
-			() => managerOf(windows()).definition({ ...downloaded, auditFolder }, windows()),
+			() => managerOf(windows()).install({ ...downloaded, auditFolders: [auditFolder] }, windows()),
+			() => managerOf(windows()).definition({ ...downloaded, auditFolders: [auditFolder] }, windows()),
 		])
 		for (const attempt of cases)
 			expect(failing(attempt)).toMatchObject({
@@ -608,12 +610,13 @@ describe('a second service on one machine', () => {
 			program: '/m',
 			config,
 			files,
+			auditFolders: [],
 			user: 'rollcall',
 			winsw: undefined,
 		}
 		managerOf(machine).install(service, machine)
 		const file = write(secondFile, { ...good, ...second })
-		return () => refuseShared({ id: 'rollcall-relay-hr', config: file }, readConfig(file), machine)
+		return () => refuseShared({ id: 'rollcall-relay-hr', config: file }, readSettings(file), machine)
 	}
 	const other = { agentId: '22222222-2222-4222-8222-222222222222' }
 	const audit = { file: '/var/log/rollcall-relay/audit.log' }
@@ -649,7 +652,7 @@ describe('a second service on one machine', () => {
 		compare({}, {})
 		const file = join(folder, 'first.json')
 		expect(() =>
-			refuseShared({ id: 'rollcall-relay', config: file }, readConfig(file), machineOf('linux')),
+			refuseShared({ id: 'rollcall-relay', config: file }, readSettings(file), machineOf('linux')),
 		).not.toThrow()
 	})
 })

@@ -5,7 +5,7 @@ import { type Admin, startAdmin } from '../../../agent/admin.ts'
 import type { Agent } from '../../../agent/agent.ts'
 import { agentFinding } from '../../../agent/doctor/agent.ts'
 import { metricsOf } from '../../../agent/metrics.ts'
-import { clock, type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
+import { clock, type Lab, serversWith, settings, startLab } from '../../support/relay-stand-in/lab.ts'
 
 let lab: Lab
 let admin: Admin
@@ -14,7 +14,12 @@ const id = '11111111-1111-4111-8111-111111111111'
 
 beforeEach(async () => {
 	lab = await startLab()
-	admin = await startAdmin(0, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
+	const config = lab.config()
+	admin = await startAdmin(0, {
+		servers: () => serversWith(config, agent),
+		metrics: metricsOf(() => undefined),
+		version: '',
+	})
 })
 afterEach(async () => {
 	await admin.close()

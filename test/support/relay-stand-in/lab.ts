@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Agent, startAgent } from '../../../agent/agent.ts'
 import { type Config, readConfig } from '../../../agent/config.ts'
+import type { ServerState } from '../../../agent/fleet.ts'
 import {
 	type RelayedAnswer,
 	type RelayedRequest,
@@ -122,6 +123,10 @@ export async function startLab({
 		},
 	}
 }
+
+/** The only server of the settings, with this agent. None before an agent starts. */
+export const serversWith = (config: Config, agent: Agent | undefined): readonly ServerState[] =>
+	agent === undefined ? [] : [{ config, agent, refusal: undefined }]
 
 /** Settings as an administrator would write them. */
 export const settings = (standIn: { host: string }, origin: { port: number }) => ({
