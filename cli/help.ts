@@ -58,6 +58,7 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	expect: ['N', 'with --yes: how many people become active again'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	now: ['', 'also end the tokens that agents have; they get new ones by themselves'],
+	for: ['TIME', 'how long all deletions are allowed, such as 2h; 0s ends it'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

@@ -52,6 +52,7 @@ export const declared = {
 	force: { type: 'boolean' },
 	expect: { type: 'string' },
 	now: { type: 'boolean' },
+	for: { type: 'string' },
 } as const
 
 export type Option = keyof typeof declared
