@@ -65,6 +65,7 @@ export const descriptions: Readonly<Record<Option, Description>> = {
 		'',
 		'for a server that reaches Azure Relay and not Rollcall: the code has a key of Azure Relay, which works until you remove the agent',
 	],
+	for: ['TIME', 'how long all deletions are allowed, such as 2h; 0s ends it'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

@@ -55,6 +55,7 @@ export const declared = {
 	'no-open': { type: 'boolean' },
 	now: { type: 'boolean' },
 	offline: { type: 'boolean' },
+	for: { type: 'string' },
 } as const
 
 export type Option = keyof typeof declared
