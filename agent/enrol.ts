@@ -221,7 +221,12 @@ async function exchange(connection: AppConnection, draft: EnrolmentDraft): Promi
 function bodyOf({ code, key, host }: EnrolmentDraft, now: number) {
 	const publicKey = publicKeyOf(key)
 	const common = { v: 1, agent: code.agent, version, issued: secondsOf(now) } as const
-	const request = { ...common, secret: code.secret, publicKey, host: host.slice(0, 255) || 'unknown' }
+	const request = {
+		...common,
+		secret: code.secret,
+		publicKey,
+		host: host.replaceAll(/[\p{Cc}\p{Cf}]/gu, '').slice(0, 255) || 'unknown',
+	}
 	return { ...request, proof: signProof(enrolProof(tenantIn(code.url), request), key) }
 }
 

@@ -54,15 +54,18 @@ const common = {
 	/** The id of the agent: a GUID in lower case. */
 	agent: z.guid().toLowerCase(),
 	/** The version of the program. */
-	version: z.string().max(40),
+	version: z.string().regex(/^[\w.+ -]{1,40}$/),
 	/** When the proof was made: seconds since 1970. */
 	issued: z.int(),
 	/** By the agent's key, over `enrolProof` or `listenProof`, with ECDSA and SHA-256. */
 	proof: signature,
 }
 
+/** A terminal shows the name of the machine, so it has no control characters. */
+const host = z.string().regex(/^[^\p{Cc}\p{Cf}]{1,255}$/u)
+
 /** The body of `POST <Tenant URL>/agent/enrol`. */
-export const enrolRequest = z.object({ ...common, secret: bytes32, publicKey, host: z.string().min(1).max(255) })
+export const enrolRequest = z.object({ ...common, secret: bytes32, publicKey, host })
 
 export type EnrolRequest = z.infer<typeof enrolRequest>
 
