@@ -265,6 +265,12 @@ async function saveCertificate(config: Config, pem: string): Promise<number> {
 	return succeed(`${certificate.text}\nwritten to ${pem}\n`)
 }
 
+async function printCertificate(config: Config): Promise<number> {
+	const certificate = await showCertificate(config)
+	const pin = pinSentence(config, certificate)
+	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
+}
+
 type EnrolArguments = {
 	readonly origin?: string | undefined
 	readonly proxy?: string | undefined
@@ -282,12 +288,6 @@ compare it with: rollcall agent list ${tenant}
 the settings are in ${file}
 `,
 	)
-}
-
-async function printCertificate(config: Config): Promise<number> {
-	const certificate = await showCertificate(config)
-	const pin = pinSentence(config, certificate)
-	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
 }
 
 type ServiceArguments = {
