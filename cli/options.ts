@@ -55,6 +55,7 @@ export const declared = {
 	'no-open': { type: 'boolean' },
 	now: { type: 'boolean' },
 	for: { type: 'string' },
+	offline: { type: 'boolean' },
 } as const
 
 export type Option = keyof typeof declared
