@@ -77,6 +77,12 @@ async function addOffline(
 	}
 }
 
+/** The agents of a tenant that have a key of Azure Relay. */
+export async function offlineAgents(target: DeploymentTarget, tenant: Tenant): Promise<readonly ListedAgent[]> {
+	const { agents } = parseAgents(await target.agents.read(tenant))
+	return agents.filter((agent) => stateOfAgent(agent, Date.now()) === 'offline')
+}
+
 const connectionOf = (tenant: Tenant): string => settingsOf(tenant).hybridConnection ?? tenant.name
 
 function relayRulesOf({ relayRules }: DeploymentTarget, command: string): RelayRules {

@@ -54,8 +54,8 @@ export const declared = {
 	port: { type: 'string' },
 	'no-open': { type: 'boolean' },
 	now: { type: 'boolean' },
-	for: { type: 'string' },
 	offline: { type: 'boolean' },
+	for: { type: 'string' },
 } as const
 
 export type Option = keyof typeof declared

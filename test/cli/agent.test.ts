@@ -186,6 +186,15 @@ describe('rollcall agent on a deployment in Azure', () => {
 		expect((await on(`agent rotate remote ${agent}`)).err).toMatch(
 			/^error: the agent \S+ is offline: its key is one of Azure Relay\n/,
 		)
+		expect(await on('tenant remove remote --yes')).toEqual({
+			code: 1,
+			out: '',
+			err: expect.stringMatching(
+				new RegExp(
+					`^error: the agent ${agent} of the tenant remote has a key of Azure Relay\nhint: node \\S+main\\.js agent remove remote ${agent} --resource-group rollcall\n$`,
+				),
+			),
+		})
 		const removed = await on(`agent remove remote ${agent}`)
 		expect(removed.out).toBe(
 			`The agent ${agent} was removed, and its key of Azure Relay deleted. Tokens that it has made end within an hour.\n`,
@@ -199,6 +208,7 @@ describe('rollcall agent on a deployment in Azure', () => {
 			'removed',
 			'removed',
 		])
+		expect(await on('tenant remove remote --yes')).toMatchObject({ code: 0, err: '' })
 	})
 
 	test('rotate renews the key that is not in use and signs with it, and --now renews both', async () => {
