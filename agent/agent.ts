@@ -1,4 +1,5 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { version as ownVersion } from '../shared/cli/version.ts'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { cached } from '../shared/relay/token-cache.ts'
 import { auditLog } from './audit.ts'
@@ -7,7 +8,7 @@ import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
 import { tokenSource } from './credentials.ts'
 import { type Dispatcher, dispatcher } from './dispatch.ts'
-import { AgentRemovedError, type CloudVersions, TokenRefusedError } from './enrolled.ts'
+import { AgentRemovedError, TokenRefusedError } from './enrolled.ts'
 import { forwardTo } from './forward.ts'
 import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
@@ -15,11 +16,14 @@ import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
 import { relayTimeFrom } from './relay-time.ts'
 import { openSession, type Session, type SessionEnd, type SessionOptions, TokenError } from './session.ts'
+import { type VersionNews, versionWatch } from './versions.ts'
 
 export type AgentEnvironment = {
 	readonly clock: Clock
 	readonly log: Log
 	readonly random: () => number
+	/** The version of the agent, by default that of this program. */
+	readonly version?: string
 }
 
 export type AgentStatus = {
@@ -31,11 +35,9 @@ export type AgentStatus = {
 	readonly channels: number
 	/** Requests in progress. */
 	readonly underway: number
-	/** The version of the app and the newest one of an agent, as the app has told them to an enrolled agent. */
-	readonly rollcall?: CloudVersions
 	/** Why the agent is not listening. Absent while it listens. */
 	readonly trouble?: { readonly kind: OfflineReason; readonly detail: string }
-}
+} & VersionNews
 
 export type Agent = {
 	/** Resolves when the agent first listens. */
@@ -65,16 +67,13 @@ const drainWithin = 20_000
 const leaveWithin = 8000
 
 /** Starts an agent that reconnects until `drain` or `retire`. Throws a UsageError if a file that it needs is wrong. */
-export function startAgent(config: Config, { clock, log, random }: AgentEnvironment): Agent {
+export function startAgent(config: Config, { clock, log, random, version = ownVersion }: AgentEnvironment): Agent {
 	const { caFile } = config.relay
 	let trouble: OfflineReason = 'network'
-	let versions: CloudVersions | undefined
+	const versions = versionWatch(version, log)
 	const source = tokenSource(config, clock, {
 		isRefused: () => trouble === 'auth_failed',
-		noteVersions: (told) => {
-			if (told.version !== versions?.version || told.newestAgent !== versions.newestAgent) log('versions', told)
-			versions = told
-		},
+		noteVersions: versions.note,
 	})
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
@@ -82,7 +81,16 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	const proxy = proxyAgent(config.relay, clock)
 	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
 	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log, config.name)
-	const requests = dispatcher({ config, clock, log, forward, probe, relayTime, audit: audit?.record })
+	const requests = dispatcher({
+		config,
+		clock,
+		log,
+		forward,
+		probe,
+		relayTime,
+		noteVersions: versions.note,
+		audit: audit?.record,
+	})
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
@@ -202,7 +210,7 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	function status(): AgentStatus {
 		const { namespace, hybridConnection } = config.relay
 		const identity = { agent: config.agentId, namespace, hybridConnection, channels: channels.size }
-		const told = { ...(versions && { rollcall: versions }), ...(failure && { trouble: failure }) }
+		const told = { ...versions.news(), ...(failure && { trouble: failure }) }
 		return { state: state(), ...identity, underway: requests.underway(), ...told }
 	}
 

@@ -5,7 +5,6 @@ import type { Clock } from '../shared/relay/clock.ts'
 import {
 	enrolmentPaths,
 	enrolmentRefusal,
-	type ListenAnswer,
 	type ListenRequest,
 	listenAnswer,
 	listenProof,
@@ -14,6 +13,7 @@ import {
 } from '../shared/relay/enrolment.ts'
 import type { RelayToken } from '../shared/relay/sas.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
+import type { ToldVersions } from '../shared/relay/versions.ts'
 import { type Config, readText } from './config.ts'
 import { proxyAgent } from './proxy.ts'
 import { requestText, type TextResponse } from './request-text.ts'
@@ -29,14 +29,11 @@ export class AgentRemovedError extends Error {
 	override readonly name = 'AgentRemovedError'
 }
 
-/** The version of the app, and the newest version of an agent that the app knows. */
-export type CloudVersions = ListenAnswer['rollcall']
-
 export type ListenContext = {
 	/** Whether Azure Relay has refused the last token. */
 	readonly isRefused?: () => boolean
 	/** Takes what the app says about versions. */
-	readonly noteVersions?: (versions: CloudVersions) => void
+	readonly noteVersions?: (told: ToldVersions) => void
 }
 
 /** Where and by what the app is asked. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
@@ -18,6 +18,7 @@ import { briefly, jsonLog } from './log.ts'
 import { ownFiles, pasteable } from './program.ts'
 import { reloadAgent } from './reload.ts'
 import { run } from './run.ts'
+import { versionLines } from './running-version.ts'
 import { managerOf, serviceFrom, thisMachine } from './service.ts'
 import { serviceId } from './service-name.ts'
 import { type Connect, connectByCode, connectByKey } from './setup/connection.ts'
@@ -83,6 +84,7 @@ rollcall-relay service uninstall
 
 Runs the agent as a service of systemd or Windows, which starts with the machine. A repeated install updates the service
 and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1. The word "service" may be left out.
+"status" also prints the versions of the agent and of Rollcall, and what to upgrade to. For that it needs admin.port.
 
   --name NAME                        the service rollcall-relay-NAME, beside others on this machine
   --user USER                        the user that the service runs as
@@ -143,7 +145,12 @@ const options = {
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const programStart = { files: ownFiles, script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = {
+	files: ownFiles,
+	script: process.argv[1] ?? '',
+	cwd: process.cwd(),
+	path: process.env.PATH,
+}
 const print = (text: string) => process.stdout.write(text)
 // The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)
@@ -358,8 +365,9 @@ function setup(options: SetupArguments): Promise<number> {
 	)
 }
 
-/** On Windows, the folder of the agent is the one that the account of the service can read. */
-const settingsFolder = (): string => (process.platform === 'win32' ? thisMachine.folder : '/etc/rollcall-relay')
+/** On Windows, the account of the service can read the folder of the agent. */
+const settingsFolder = (): string =>
+	process.platform === 'win32' ? dirname(ownFiles.program ?? ownFiles.node) : '/etc/rollcall-relay'
 
 type ConnectionArguments = {
 	readonly proxy?: string | undefined
@@ -397,14 +405,16 @@ type ServiceArguments = {
 	readonly 'dry-run'?: boolean | undefined
 }
 
-function service(action: string | undefined, options: ServiceArguments): number {
-	const { definition, install, uninstall, restart, status, isRunning } = managerOf(thisMachine)
+async function service(action: string | undefined, options: ServiceArguments): Promise<number> {
+	const { definition, install, uninstall, restart, status, isRunning, installed } = managerOf(thisMachine)
 	const id = serviceId(options.name)
 	switch (action) {
 		case 'status': {
 			const text = status(thisMachine, id)
 			print(text)
-			return isRunning(text) ? 0 : 1
+			if (!isRunning(text)) return 1
+			const config = installed(thisMachine).find((each) => each.id === id)?.config
+			return succeed(config === undefined ? '' : await versionLines(config))
 		}
 		case 'uninstall':
 			uninstall(thisMachine, id)

@@ -1,4 +1,4 @@
-import { basename, dirname, join, relative, sep, win32 } from 'node:path'
+import { basename, delimiter, dirname, join, relative, sep, win32 } from 'node:path'
 import { isSea } from 'node:sea'
 import { fileURLToPath } from 'node:url'
 import { shellWord } from '../shared/cli/shell-word.ts'
@@ -33,6 +33,8 @@ type ProgramStart = {
 	/** The absolute path of the started file, before links are followed. */
 	readonly script: string
 	readonly cwd: string
+	/** The folders in which a shell looks for commands. */
+	readonly path?: string | undefined
 }
 
 /**
@@ -49,12 +51,14 @@ export function pasteable(text: string, start: ProgramStart): string {
 	)
 }
 
-function programOf({ files, script, cwd }: ProgramStart): string {
+function programOf({ files, script, cwd, path = '' }: ProgramStart): string {
+	if (!hasOwnNode(files))
+		return basename(script) === 'rollcall-relay' ? 'rollcall-relay' : `node ${shellWord(pathFrom(cwd, script))}`
+	// A folder with Node has a script of this name, which starts both files.
+	const file = files.program === undefined ? files.node : join(dirname(files.node), 'rollcall-relay')
+	const isCommand = basename(file) === 'rollcall-relay' && path.split(delimiter).includes(dirname(file))
 	// A shell runs a file of the current folder only if a path names the folder.
-	if (files.program === undefined) return shellWord(pathFrom(cwd, files.node, `.${sep}`))
-	// The folder has a script of this name, which starts both files.
-	if (hasOwnNode(files)) return shellWord(pathFrom(cwd, join(dirname(files.node), 'rollcall-relay'), `.${sep}`))
-	return basename(script) === 'rollcall-relay' ? 'rollcall-relay' : `node ${shellWord(pathFrom(cwd, script))}`
+	return isCommand ? 'rollcall-relay' : shellWord(pathFrom(cwd, file, `.${sep}`))
 }
 
 /** The path of a file below a folder, after `prefix`. The absolute path of another file. */

@@ -34,7 +34,7 @@ export const actionRoutes = [
 		path: '/tenants/{tenant}/forms/{page}',
 		handle: async ({ tenant, params }): Promise<ActionForms> => ({
 			forms: placed()
-				.filter(({ place: { page, isForRelay } }) => page === params.page && (isForRelay || tenant.mode === 'store'))
+				.filter(({ place: { page, modes } }) => page === params.page && modes.includes(tenant.mode))
 				.map(formOf),
 		}),
 	}),

@@ -1,11 +1,12 @@
 import { actorInWords, eventInWords, refusedInWords } from '../cli/history-words.ts'
 import { kindOfId } from '../shared/scim/id.ts'
 import type { ActivityCursor, ActivityEvent } from '../shared/storage/ledger/activity.ts'
+import type { Lookup } from '../shared/storage/lookup.ts'
 import type { RefusalCount } from '../shared/storage/refusals.ts'
 import { ConsoleError } from './answer.ts'
 import type { LiveLine, LiveLines, NamedResource } from './answers/activity.ts'
 import { directoryOf } from './directory.ts'
-import { type ConsoleContext, tenantRoute } from './route.ts'
+import { tenantRoute } from './route.ts'
 
 /** What happens in a tenant: the latest lines, and then what is new. */
 export const activityRoutes = [
@@ -16,10 +17,7 @@ export const activityRoutes = [
 	}),
 ]
 
-async function activityOf(
-	lookup: ReturnType<ConsoleContext['target']['lookup']>,
-	after: string | null,
-): Promise<LiveLines> {
+async function activityOf(lookup: Lookup, after: string | null): Promise<LiveLines> {
 	const { changes, refusals, cursor, hasMore } = await lookup.activity(after === null ? undefined : cursorIn(after))
 	const lines = [...changes.map(changeLine), ...refusals.map(refusalLine)]
 	return { lines: lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)), cursor: textOf(cursor), hasMore }

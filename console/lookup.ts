@@ -3,6 +3,7 @@ import { kindOfId, timeOfId } from '../shared/scim/id.ts'
 import type { AttributeValues } from '../shared/scim/resource.ts'
 import { isObject } from '../shared/scim/value.ts'
 import type { HistoryEvent, HistoryPage, LedgerSubject } from '../shared/storage/ledger/history.ts'
+import type { Lookup } from '../shared/storage/lookup.ts'
 import type { MemberPlace } from '../shared/storage/membership/member-page.ts'
 import type { FoundPage, FoundResource } from '../shared/storage/query/search.ts'
 import type { RefusalCount } from '../shared/storage/refusals.ts'
@@ -21,8 +22,6 @@ import type {
 } from './answers/lookup.ts'
 import { directoryOf } from './directory.ts'
 import { tenantRoute } from './route.ts'
-
-type Directory = ReturnType<typeof directoryOf>
 
 /** People and groups: found by a search, each with its values, its memberships and its history. */
 export const lookupRoutes = [
@@ -64,13 +63,13 @@ export const lookupRoutes = [
 const hitsAtOnce = 10
 const maxText = 200
 
-async function searchIn(lookup: Directory, query: URLSearchParams): Promise<SearchAnswer> {
+async function searchIn(lookup: Lookup, query: URLSearchParams): Promise<SearchAnswer> {
 	const { byId, pages, former } = await lookup.search({ text: textIn(query), count: hitsAtOnce })
 	return { ...(byId !== undefined && { byId: hitOf(byId) }), pages: pages.map(hitsOf), former }
 }
 
 async function searchOn(
-	lookup: Directory,
+	lookup: Lookup,
 	{ type, by }: { readonly type: string; readonly by: string },
 	query: URLSearchParams,
 ): Promise<SearchHits> {
@@ -108,7 +107,7 @@ function subjectOf(id: string, wanted?: LedgerSubject['type']): LedgerSubject {
 	})
 }
 
-async function resourceOf(lookup: Directory, subject: LedgerSubject): Promise<ResourceAnswer> {
+async function resourceOf(lookup: Lookup, subject: LedgerSubject): Promise<ResourceAnswer> {
 	const resource = await lookup.get(subject)
 	if (resource === undefined) {
 		const { name = subject.id } = await lookup.history(subject, { before: '', count: eventsAtOnce })
@@ -146,7 +145,7 @@ function inWords(value: unknown): string {
 
 const eventsAtOnce = 50
 
-async function historyOf(lookup: Directory, subject: LedgerSubject, before: string): Promise<TimelineAnswer> {
+async function historyOf(lookup: Lookup, subject: LedgerSubject, before: string): Promise<TimelineAnswer> {
 	if (!/^([0-9a-f]{12}\|[0-9a-f]{32})?$/.test(before)) {
 		throw new ConsoleError(`before=${before} is no place of a history`, { status: 400, hint: 'reload the page' })
 	}
@@ -217,7 +216,7 @@ function canBeUndone({ kind, before, other }: HistoryEvent, { type }: LedgerSubj
 
 const groupsAtOnce = 50
 
-async function groupsOf(lookup: Directory, id: string, after: string): Promise<GroupsAnswer> {
+async function groupsOf(lookup: Lookup, id: string, after: string): Promise<GroupsAnswer> {
 	const { groups, ...rest } = await lookup.groups(id, { after, count: groupsAtOnce })
 	return { ...rest, groups: groups.map(({ value, display }) => ({ id: value, name: display })) }
 }
@@ -229,7 +228,7 @@ const placeIn = (query: URLSearchParams): MemberPlace => {
 	return before === null ? { after: query.get('after') ?? '' } : { before }
 }
 
-async function membersOf(lookup: Directory, id: string, place: MemberPlace): Promise<MembersAnswer> {
+async function membersOf(lookup: Lookup, id: string, place: MemberPlace): Promise<MembersAnswer> {
 	const page = await lookup.members(id, { place, count: membersAtOnce })
 	if (page === undefined) return { members: [], hasEarlier: false, hasLater: false }
 	const users = new Map(

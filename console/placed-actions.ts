@@ -5,8 +5,8 @@ export type PlacedAction = {
 	readonly page: 'credentials' | 'schema' | 'safety' | 'relay'
 	/** What the action writes to; nothing for an action that reads. */
 	readonly needs: readonly ActionNeed[]
-	/** Whether tenants of mode relay have it too. */
-	readonly isForRelay: boolean
+	/** The tenants that have it. */
+	readonly modes: readonly ('store' | 'relay')[]
 	/** The parameter that is a document to paste, and not a file. */
 	readonly document?: 'FILE'
 	/** What must be typed before the action is done. */
@@ -17,9 +17,11 @@ export type PlacedAction = {
 	readonly required?: readonly string[]
 }
 
-const credential = { page: 'credentials', isForRelay: true } as const
-const schema = { page: 'schema', isForRelay: false, needs: ['tables'] } as const
-const safety = { page: 'safety', isForRelay: false } as const
+const anyMode = ['store', 'relay'] as const
+const credential = { page: 'credentials', modes: anyMode } as const
+const schema = { page: 'schema', modes: ['store'], needs: ['tables'] } as const
+const safety = { page: 'safety', modes: ['store'] } as const
+const relay = { page: 'relay', modes: ['relay'], needs: ['tables'] } as const
 const [vault, tables, both] = [['tables', 'vault'], ['tables'], ['tables', 'vault']] as const
 
 /**
@@ -47,7 +49,10 @@ export const placedActions: Readonly<Record<string, PlacedAction>> = {
 	'schema forget': schema,
 	'index add': schema,
 	'index remove': schema,
-	'tenant set': { ...schema, isForRelay: true },
+	'tenant set': { ...schema, modes: anyMode },
+	'agent add': relay,
+	'agent remove': relay,
+	'agent rotate': relay,
 	undo: {
 		...safety,
 		needs: tables,
@@ -56,10 +61,10 @@ export const placedActions: Readonly<Record<string, PlacedAction>> = {
 	},
 	export: { ...safety, needs: [], required: ['out'] },
 	import: { ...safety, needs: tables },
-	erase: { ...safety, isForRelay: true, needs: tables, question: 'Type the userName of the person to continue' },
+	erase: { ...safety, modes: anyMode, needs: tables, question: 'Type the userName of the person to continue' },
 	'tenant remove': {
 		...safety,
-		isForRelay: true,
+		modes: anyMode,
 		needs: both,
 		question: 'Type the name of the tenant to continue',
 		without: ['yes'],

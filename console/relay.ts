@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { listedAgents } from '../cli/agent.ts'
 import { agentSettings } from '../cli/agent-settings.ts'
 import { checkFindings } from '../cli/check/check.ts'
 import type { DeploymentTarget } from '../cli/target.ts'
@@ -16,7 +17,7 @@ export const relayRoutes = [
 	tenantRoute({
 		method: 'GET',
 		path: '/tenants/{tenant}/relay',
-		handle: async ({ tenant }, { target }) => relayOf(target, tenant),
+		handle: ({ tenant }, { target }) => relayOf(target, tenant),
 	}),
 	tenantRoute({
 		method: 'POST',
@@ -35,15 +36,16 @@ export const relayRoutes = [
 	}),
 ]
 
-function relayOf(target: DeploymentTarget, tenant: Tenant): TenantRelay {
+async function relayOf(target: DeploymentTarget, tenant: Tenant): Promise<TenantRelay> {
 	const { relay } = target
-	const { hybridConnection = tenant.name, agents = [] } = settingsOf(tenant)
+	const { hybridConnection = tenant.name, agents: trusted = [] } = settingsOf(tenant)
 	return {
 		mode: tenant.mode,
 		url: target.urlOf(tenant.name),
 		...relay,
 		hybridConnection,
-		agents,
+		trusted,
+		agents: tenant.mode === 'relay' ? await listedAgents(target, tenant) : [],
 		agentSettings: agentSettings(tenant, relay),
 		hasToken: target.tokens.value !== undefined,
 	}

@@ -8,12 +8,30 @@ export type TenantRelay = {
 	readonly namespace?: string
 	readonly missing?: string
 	readonly hybridConnection: string
-	/** The agents that are trusted; empty if all are. */
-	readonly agents: readonly string[]
+	/** The ids of the agents that are trusted; empty if all are. */
+	readonly trusted: readonly string[]
+	/** The agents that have enrolled, or may enrol. */
+	readonly agents: readonly ShownAgent[]
 	/** The start of the `relay.json` of an agent. */
 	readonly agentSettings: unknown
 	/** Whether a check may use a token of this machine. */
 	readonly hasToken: boolean
+}
+
+/** An agent that enrols with a code. Times are RFC 3339. */
+export type ShownAgent = {
+	readonly id: string
+	readonly state: string
+	readonly label?: string
+	/** The name of its machine. */
+	readonly host?: string
+	readonly version?: string
+	readonly fingerprint?: string
+	/** When its code ends. */
+	readonly codeExpires?: string
+	readonly enrolled?: string
+	readonly removed?: string
+	readonly lastToken?: string
 }
 
 export type CheckFindings = { readonly findings: readonly ShownFinding[] }

@@ -22,8 +22,10 @@ test.each([
 	['a single executable', '/opt/our relay/agent', undefined, '/root', '"/opt/our relay/agent"'],
 	['a folder with Node', '/opt/relay/node', '/opt/relay/main.cjs', '/opt/relay', './rollcall-relay'],
 	['a folder with Node', '/opt/relay/node', '/opt/relay/main.cjs', '/root', '/opt/relay/rollcall-relay'],
+	['a single executable', '/usr/local/bin/rollcall-relay', undefined, '/usr', 'rollcall-relay'],
+	['a single executable', '/usr/local/bin/rollcall-relay-2', undefined, '/root', '/usr/local/bin/rollcall-relay-2'],
 ])('for %s, %s with %s in %s, commands begin with %s', (_, node, program, cwd, started) => {
-	expect(pasteable(text, { files: { node, program }, script: program ?? node, cwd })).toBe(
+	expect(pasteable(text, { files: { node, program }, script: program ?? node, cwd, path: '/bin:/usr/local/bin' })).toBe(
 		`Pin it: ${started} doctor --config relay.json, or ${started} --help`,
 	)
 })

@@ -22,6 +22,7 @@ import { json, type Origin, resource, startOrigin } from '../support/relay-stand
 const newHost = useEnrolmentHost()
 const untrusted = selfSigned(['DNS:appsrv01'])
 let folder = ''
+let built = ''
 let lab: Lab
 let server: Origin
 /** What a test has started in the place of the service. */
@@ -30,9 +31,14 @@ let admin: Admin | undefined
 let calls: string[] = []
 
 beforeAll(async () => {
+	built = mkdtempSync(join(tmpdir(), 'rollcall-setup-built-'))
+	execFileSync(process.execPath, ['build.mjs', built])
 	lab = await startLab({ serviceClock: systemClock, factor: 1 })
 })
-afterAll(() => lab.stop())
+afterAll(async () => {
+	await lab.stop()
+	rmSync(built, { recursive: true })
+})
 beforeEach(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'rollcall-setup-test-'))
 	server = await startOrigin(untrusted)
@@ -257,13 +263,12 @@ describe('without a terminal', () => {
 test('a code on standard input makes settings without a key of Azure Relay', async () => {
 	const host = await newHost({ namespace: lab.standIn.host, now: Date.now, settings: { hybridConnection: 'demo' } })
 	const code = await host.add()
-	execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')])
 	const args = [
 		...['setup', '--no-service', '--yes', '--config', file(), '--origin', `https://localhost:${server.port}/scim/v2`],
 		...['--trust-fingerprint', sha256, '--origin-token-file', lab.write('given.token', 'origin-secret\n')],
 		...['--ca-file', lab.write('ca.pem', lab.ca)],
 	]
-	const child = spawn(process.execPath, [join(folder, 'dist/relay/main.js'), ...args])
+	const child = spawn(process.execPath, [join(built, 'relay/main.js'), ...args])
 	child.stdin.end(`${writeCode(code)}\n`)
 	let text = ''
 	for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (text += part))

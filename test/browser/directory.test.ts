@@ -65,6 +65,25 @@ test('changes and refusals show within five seconds, without a reload', async ()
 	await takePicture(page, 'activity')
 })
 
+test('lines stay in view while storage is away', async () => {
+	const acme = await started().addTenant('acme')
+	await created(acme, '/Users', { userName: 'joy@example.com' })
+	const page = await open('tenants/acme')
+	const row = page.getByRole('row', { name: /joy@example\.com created/ })
+	await row.waitFor()
+	const away = (url: URL) => url.pathname.endsWith('/activity')
+	await page.route(away, (route) =>
+		route.fulfill({ status: 429, json: { error: 'storage is away', hint: 'try again' } }),
+	)
+	const notice = page.getByRole('alert')
+	await notice.getByText('Storage is away.').waitFor()
+	expect(await row.isVisible()).toBe(true)
+	await expectAccessible(page)
+	await page.unroute(away)
+	await notice.waitFor({ state: 'hidden' })
+	expect(await row.isVisible()).toBe(true)
+})
+
 test('a search finds a person, whose page has attributes, groups and what happened', async () => {
 	const acme = await started().addTenant('acme')
 	const joy = await created(acme, '/Users', {

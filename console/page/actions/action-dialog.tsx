@@ -44,7 +44,9 @@ function ActionDialogForm({ actions, action, form, close }: FormProps) {
 	const asked = form.fields.filter(({ name }) => !(name in known) && (fields === undefined || fields.includes(name)))
 	return (
 		<form onSubmit={submit}>
-			<h2 id="action-title">{label}</h2>
+			<h2 id="action-title" class="dialog-title">
+				{label}
+			</h2>
 			<p>{sentence(form.summary)}</p>
 			<Known values={known} />
 			{!isOver &&

@@ -43,9 +43,10 @@ const copyables = {
 	tokenEndpoint: 'Token endpoint',
 	clientId: 'Client id',
 	clientSecret: 'Client secret',
+	code: 'Code',
 } as const
 
-const secrets: readonly string[] = ['token', 'clientSecret']
+const secrets: readonly string[] = ['token', 'clientSecret', 'code']
 
 function Done({ text, json, isFailure }: Extract<ActionState, { state: 'done' }>) {
 	const values = copyablesIn(json)
@@ -53,7 +54,7 @@ function Done({ text, json, isFailure }: Extract<ActionState, { state: 'done' }>
 	return (
 		<div class={isFailure ? 'notice problem' : 'notice'}>
 			{values.length > 0 && (
-				<dl>
+				<dl class="values">
 					{values.map(({ label, value }) => (
 						<CopyRow key={label} name={label} value={value} />
 					))}

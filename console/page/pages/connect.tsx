@@ -27,7 +27,7 @@ function Connect(connection: Connection) {
 	const token = fresh ?? connection.token
 	return (
 		<>
-			<dl>
+			<dl class="values">
 				<CopyRow name="Tenant URL" value={url} />
 				{token === undefined ? <NoToken tenant={name} /> : <CopyRow name="Secret Token" value={token} />}
 			</dl>

@@ -28,7 +28,7 @@ type Shown = { readonly credentials: ShownCredentials; readonly actions: PageAct
 function Everything({ credentials, actions }: Shown) {
 	return (
 		<>
-			<dl>
+			<dl class="values">
 				<CopyRow name="Tenant URL" value={credentials.url} />
 			</dl>
 			<h2>Tokens</h2>
@@ -104,7 +104,7 @@ function TokenRow({ token, isShowable, actions }: TokenRowProps) {
 			<td>
 				<LastUse at={lastUsed} />
 			</td>
-			<td class="buttons">
+			<td class="row-buttons">
 				{isShowable && stored === 'plain' && state === 'accepted' && (
 					<ShowToken tenant={actions.tenant} version={version} />
 				)}
@@ -140,7 +140,7 @@ function ShowToken({ tenant, version }: { readonly tenant: string; readonly vers
 	}
 	if ('problem' in shown) return <ProblemNotice problem={shown.problem} />
 	return (
-		<dl>
+		<dl class="values">
 			<CopyRow name="Secret Token" value={shown.value.token} />
 		</dl>
 	)
@@ -210,7 +210,7 @@ function ClientRow({ client, actions }: { readonly client: ShownClient; readonly
 			<td>
 				<LastUse at={lastUsed} />
 			</td>
-			<td class="buttons">
+			<td class="row-buttons">
 				{kind === 'secret' && !isDisabled && (
 					<ActionButton actions={actions} words="client rotate" label="Rotate" of={label ?? id} known={known} />
 				)}

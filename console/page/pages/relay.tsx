@@ -1,30 +1,38 @@
 import { useState } from 'preact/hooks'
-import type { AppHealth, CheckFindings, ShownFinding, TenantRelay } from '../../answers/relay.ts'
+import type { AppHealth, CheckFindings, ShownAgent, ShownFinding, TenantRelay } from '../../answers/relay.ts'
+import { ActionButton, type PageActions } from '../actions/action-button.tsx'
+import { usePageActions } from '../actions/use-page-actions.tsx'
 import { type ApiOutcome, ask } from '../api.ts'
 import { CopyRow } from '../parts/copy-row.tsx'
 import { announce } from '../parts/live-region.tsx'
 import { EmptyNotice, Loaded, Loading, ProblemNotice } from '../parts/states.tsx'
+import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 
 /** The relay of a tenant and its agents; and the checks of the app, of an agent, and of the Tenant URL. */
 export function RelayPage({ tenant }: { readonly tenant: string }) {
-	const answer = useAnswer<TenantRelay>(`/tenants/${encodeURIComponent(tenant)}/relay`)
+	const answer = useAnswer<TenantRelay>(`/tenants/${encodeURIComponent(tenant)}/relay`, { every: 30 })
+	const { actions, dialog } = usePageActions(tenant, 'relay', answer.refresh)
 	return (
 		<>
 			<h1>Relay and checks</h1>
-			<Loaded answer={answer} show={(relay) => <Everything tenant={tenant} relay={relay} />} />
+			<Loaded answer={answer} show={(relay) => <Everything relay={relay} actions={actions} />} />
+			{dialog}
 		</>
 	)
 }
 
-function Everything({ tenant, relay }: { readonly tenant: string; readonly relay: TenantRelay }) {
+type RelayPartProps = { readonly relay: TenantRelay; readonly actions: PageActions }
+
+function Everything({ relay, actions }: RelayPartProps) {
+	const { tenant } = actions
 	return (
 		<>
 			<h2>Relay</h2>
 			{relay.mode === 'store' ? (
 				<EmptyNotice title={`The directory of ${tenant} is in Rollcall, so that it needs no relay and no agent.`} />
 			) : (
-				<RelayParts relay={relay} />
+				<RelayParts relay={relay} actions={actions} />
 			)}
 			<h2>The app</h2>
 			<p>What the app says of the services that the tenant needs, and of agents that are out of date.</p>
@@ -42,24 +50,99 @@ function Everything({ tenant, relay }: { readonly tenant: string; readonly relay
 	)
 }
 
-function RelayParts({ relay }: { readonly relay: TenantRelay }) {
-	const { namespace, missing, hybridConnection, agents, agentSettings } = relay
+function RelayParts({ relay, actions }: RelayPartProps) {
+	const { namespace, missing, hybridConnection, trusted, agents, agentSettings } = relay
 	return (
 		<>
 			{missing !== undefined && <ProblemNotice problem={{ status: 503, error: `Missing: ${missing}` }} />}
-			<dl>
+			<dl class="values">
 				{namespace !== undefined && <CopyRow name="Namespace" value={namespace} />}
 				<CopyRow name="Hybrid connection" value={hybridConnection} />
 			</dl>
 			<p>
-				{agents.length === 0
+				{trusted.length === 0
 					? 'Every agent that may listen is trusted. The setting agent trusts only some.'
-					: `Trusted agents: ${agents.join(', ')}.`}
+					: `Trusted agents: ${trusted.join(', ')}.`}
 			</p>
+			<h3>Agents</h3>
+			<p class="buttons">
+				<ActionButton actions={actions} words="agent add" label="Add an agent" />
+				<ActionButton actions={actions} words="agent rotate" label="Renew the key of Azure Relay" fields={['now']} />
+			</p>
+			<Agents agents={agents} actions={actions} />
 			<h3>relay.json of the agent</h3>
 			<p>Correct origin.url and credentials in it.</p>
 			<pre>{JSON.stringify(agentSettings, null, 2)}</pre>
 		</>
+	)
+}
+
+function Agents({ agents, actions }: { readonly agents: readonly ShownAgent[]; readonly actions: PageActions }) {
+	if (agents.length === 0) return <EmptyNotice title={`No agent of the tenant ${actions.tenant} has a code.`} />
+	return (
+		<div class="wide">
+			<table>
+				<thead>
+					<tr>
+						<th scope="col">Agent</th>
+						<th scope="col">State</th>
+						<th scope="col">Machine</th>
+						<th scope="col">Enrolled</th>
+						<th scope="col">Last token</th>
+						<th scope="col">
+							<span class="unseen">What to do</span>
+						</th>
+					</tr>
+				</thead>
+				<tbody>
+					{agents.map((agent) => (
+						<AgentRow key={agent.id} agent={agent} actions={actions} />
+					))}
+				</tbody>
+			</table>
+		</div>
+	)
+}
+
+function AgentRow({ agent, actions }: { readonly agent: ShownAgent; readonly actions: PageActions }) {
+	const { id, state, label, host, version, fingerprint, codeExpires, enrolled, removed, lastToken } = agent
+	const known = { AGENT: id }
+	return (
+		<tr class={removed === undefined ? undefined : 'ended'}>
+			<th scope="row">
+				{label}
+				<code class="id">{id}</code>
+			</th>
+			<td>
+				{state}
+				{codeExpires !== undefined && (
+					<div class="hint">
+						the code ends <Time at={codeExpires} />
+					</div>
+				)}
+			</td>
+			<td>
+				{host} {version}
+				{fingerprint !== undefined && <code class="id">{fingerprint}</code>}
+			</td>
+			<td>{enrolled !== undefined && <Time at={enrolled} />}</td>
+			<td>{lastToken !== undefined && <Time at={lastToken} />}</td>
+			<td class="row-buttons">
+				{removed === undefined && (
+					<>
+						<ActionButton
+							actions={actions}
+							words="agent rotate"
+							label="New key"
+							of={label ?? id}
+							known={known}
+							fields={[]}
+						/>
+						<ActionButton actions={actions} words="agent remove" label="Remove" of={label ?? id} known={known} />
+					</>
+				)}
+			</td>
+		</tr>
 	)
 }
 

@@ -96,7 +96,7 @@ function Schemas({ schemas, actions }: { readonly schemas: readonly DeclaredSche
 									</div>
 								))}
 							</td>
-							<td class="buttons">
+							<td class="row-buttons">
 								<ActionButton actions={actions} words="schema remove" label="Remove" of={id} known={{ URN: id }} />
 							</td>
 						</tr>
@@ -148,7 +148,7 @@ function Observed({ observed, actions }: { readonly observed: readonly ShownPath
 							<td>
 								<Time at={last} />
 							</td>
-							<td class="buttons">
+							<td class="row-buttons">
 								<ActionButton actions={actions} words="schema adopt" label="Adopt" of={path} known={{ PATH: path }} />
 								<ActionButton actions={actions} words="schema forget" label="Forget" of={path} known={{ PATH: path }} />
 							</td>
@@ -187,7 +187,7 @@ function Indexes({ indexes, actions }: { readonly indexes: readonly ShownIndex[]
 								{filled !== undefined && <progress max={1} value={filled} aria-label={`The index of ${path}`} />}
 								{shared > 0 && <div class="warn">{shared} of its values belong to several users</div>}
 							</td>
-							<td class="buttons">
+							<td class="row-buttons">
 								<ActionButton actions={actions} words="index remove" label="Remove" of={path} known={{ PATH: path }} />
 							</td>
 						</tr>
@@ -230,7 +230,7 @@ function SettingRow({ setting, actions }: { readonly setting: ShownSetting; read
 			<th scope="row">{option}</th>
 			<td>{value ?? (byDefault === undefined ? <span class="hint">not set</span> : `${byDefault} (default)`)}</td>
 			<td>{help}</td>
-			<td class="buttons">
+			<td class="row-buttons">
 				<ActionButton
 					actions={actions}
 					words="tenant set"

@@ -5,7 +5,7 @@ import { announce } from '../parts/live-region.tsx'
 import { Loaded, ProblemNotice } from '../parts/states.tsx'
 import { useAnswer } from '../use-answer.ts'
 
-type UndoneChange = {
+type UndoPanelParts = {
 	readonly tenant: string
 	readonly id: string
 	readonly change: { readonly operation: string; readonly epoch: string }
@@ -14,7 +14,7 @@ type UndoneChange = {
 }
 
 /** What taking back one change would do, and the button that does it. */
-export function UndoPanel(parts: UndoneChange) {
+export function UndoPanel(parts: UndoPanelParts) {
 	const { tenant, id, change } = parts
 	const path = `/tenants/${tenant}/resources/${id}/undo`
 	const answer = useAnswer<UndoPreview>(`${path}?${new URLSearchParams(change)}`)
@@ -25,7 +25,7 @@ export function UndoPanel(parts: UndoneChange) {
 	)
 }
 
-type UndoFormParts = UndoneChange & { readonly path: string; readonly preview: UndoPreview }
+type UndoFormParts = UndoPanelParts & { readonly path: string; readonly preview: UndoPreview }
 
 function UndoForm({ path, preview, change, onUndone, onClose }: UndoFormParts) {
 	const [problem, setProblem] = useState<Problem>()
