@@ -43,6 +43,7 @@ installs the service and says how it is. Options answer the questions, so that a
   --winsw FILE                       on Windows: WinSW-x64.exe 2.12.0
   --no-service                       write the settings and run the doctor alone
   --proxy URL, --ca-file PEM         for all connections to Azure
+  --offline                          the code is one of "rollcall agent add --offline"
   --namespace HOST --hybrid-connection NAME --key-name NAME --key-file FILE
                                      use a key with the right Listen instead of a code
 `,
@@ -72,6 +73,9 @@ Checks everything that the agent needs. Says what is wrong and how to repair it.
 Reads a code of "rollcall agent add" from standard input, makes a key for this machine, and writes FILE. The code works
 once. If the answer is lost, give the same code again. What FILE has besides stays.
 
+  --server NAME                      the server that enrols, if FILE has several
+  --offline                          for a code of "rollcall agent add --offline": nothing is sent, and FILE gets a key of
+                                     Azure Relay, which works until an administrator removes it
   --origin URL                       the SCIM server, for a new FILE (default https://localhost:11015/scim)
   --proxy URL                        an HTTP proxy for all connections to Azure
   --ca-file PEM                      the authorities to trust for Azure, if a firewall inspects TLS
@@ -129,6 +133,7 @@ const options = {
 		'user',
 		'winsw',
 		'no-service',
+		'offline',
 		'proxy',
 		'ca-file',
 		'namespace',
@@ -139,7 +144,7 @@ const options = {
 	run: ['config'],
 	reload: ['config'],
 	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
-	enrol: ['config', 'origin', 'proxy', 'ca-file'],
+	enrol: ['config', 'server', 'offline', 'origin', 'proxy', 'ca-file'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	certificate: ['config', 'server'],
 	version: [],
@@ -212,6 +217,7 @@ const optionTypes = {
 	bundle: { type: 'string' },
 	name: { type: 'string' },
 	server: { type: 'string' },
+	offline: { type: 'boolean' },
 	origin: { type: 'string' },
 	proxy: { type: 'string' },
 	'ca-file': { type: 'string' },
@@ -319,22 +325,30 @@ async function printCertificate(config: Config): Promise<number> {
 }
 
 type EnrolArguments = {
+	readonly server?: string | undefined
+	readonly offline?: boolean | undefined
 	readonly origin?: string | undefined
 	readonly proxy?: string | undefined
 	readonly 'ca-file'?: string | undefined
 }
 
-async function enrol(file: string, { origin, proxy, 'ca-file': caFile }: EnrolArguments): Promise<number> {
-	const code = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
-	const options = { text: code, file, origin, proxy, caFile, host: hostname(), clock: systemClock }
-	const { agent, relay, fingerprint, tenant, keyFile } = await enrolAgent(options)
-	return succeed(
-		`enrolled as agent ${agent} on ${relay.namespace}/${relay.hybridConnection}
-the key is in ${keyFile}, with the fingerprint ${fingerprint}
-compare it with: rollcall agent list ${tenant}
-the settings are in ${file}
-`,
-	)
+async function enrol(
+	file: string,
+	{ server, offline, origin, proxy, 'ca-file': caFile }: EnrolArguments,
+): Promise<number> {
+	const text = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
+	const from = { text, file, isOffline: offline === true, host: hostname(), clock: systemClock }
+	const { agent, relay, keyFile, enrolled } = await enrolAgent({ ...from, server, origin, proxy, caFile })
+	const place = `agent ${agent} on ${relay.namespace}/${relay.hybridConnection}`
+	const lines =
+		enrolled === undefined
+			? [`set up as ${place}`, `a key of Azure Relay is in ${keyFile}: it works until the agent is removed`]
+			: [
+					`enrolled as ${place}`,
+					`the key is in ${keyFile}, with the fingerprint ${enrolled.fingerprint}`,
+					`compare it with: rollcall agent list ${enrolled.tenant}`,
+				]
+	return succeed(`${[...lines, `the settings are in ${file}`].join('\n')}\n`)
 }
 
 type SetupArguments = ConnectionArguments & {
@@ -370,6 +384,7 @@ const settingsFolder = (): string =>
 	process.platform === 'win32' ? dirname(ownFiles.program ?? ownFiles.node) : '/etc/rollcall-relay'
 
 type ConnectionArguments = {
+	readonly offline?: boolean | undefined
 	readonly proxy?: string | undefined
 	readonly 'ca-file'?: string | undefined
 	readonly namespace?: string | undefined
@@ -384,7 +399,12 @@ function connectionOf(options: ConnectionArguments, prompt: Prompt): Connect {
 	const network = { proxy: options.proxy, caFile: options['ca-file'] }
 	const named = [namespace, hybridConnection, keyName, keyFile]
 	if (named.every((each) => each === undefined))
-		return connectByCode({ readCode: () => codeFrom(prompt), clock: systemClock, ...network })
+		return connectByCode({
+			readCode: () => codeFrom(prompt),
+			isOffline: options.offline ?? false,
+			clock: systemClock,
+			...network,
+		})
 	if (namespace === undefined || hybridConnection === undefined || keyName === undefined || keyFile === undefined)
 		throw new UsageError('--namespace, --hybrid-connection, --key-name and --key-file must be used together', {
 			hint: 'rollcall-relay setup --help',

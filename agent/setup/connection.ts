@@ -13,16 +13,23 @@ export type Connect = (file: string) => Promise<string>
 
 type AzureNetwork = { readonly proxy?: string | undefined; readonly caFile?: string | undefined }
 
-type CodeOptions = AzureNetwork & { readonly readCode: () => Promise<string>; readonly clock: Clock }
+type CodeOptions = AzureNetwork & {
+	readonly readCode: () => Promise<string>
+	/** Whether the code has a key of Azure Relay, for a machine that cannot reach the app. */
+	readonly isOffline: boolean
+	readonly clock: Clock
+}
 
-/** Exchanges a code of `rollcall agent add`, so that no key of Azure Relay is on this machine. */
+/** Exchanges a code of `rollcall agent add`. Without `isOffline`, no key of Azure Relay is then on this machine. */
 export const connectByCode =
 	({ readCode, clock, ...network }: CodeOptions): Connect =>
 	async (file) => {
 		const result = await enrolAgent({ text: await readCode(), file, host: hostname(), clock, ...network })
-		const { namespace, hybridConnection } = result.relay
-		return `enrolled as agent ${result.agent} on ${namespace}/${hybridConnection}
-its key has the fingerprint ${result.fingerprint}; compare it with: rollcall agent list ${result.tenant}`
+		const { agent, relay, keyFile, enrolled } = result
+		const place = `agent ${agent} on ${relay.namespace}/${relay.hybridConnection}`
+		if (enrolled === undefined) return `set up as ${place}\na key of Azure Relay is in ${keyFile}`
+		return `enrolled as ${place}
+its key has the fingerprint ${enrolled.fingerprint}; compare it with: rollcall agent list ${enrolled.tenant}`
 	}
 
 /** A key with the right Listen, and the hybrid connection that it is for. */

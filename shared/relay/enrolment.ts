@@ -152,6 +152,35 @@ export function readCode(text: string): EnrolmentCode | undefined {
 	return data && { url: data.u, agent: data.a, secret: data.s }
 }
 
+const offlineContent = z.object({ n: z.string(), h: z.string(), k: z.string(), s: z.string(), a: z.guid() })
+
+/** What an agent gets that cannot reach the app: where to listen, and a key of Azure Relay of its own. It is a credential. */
+export type OfflineCode = {
+	readonly agent: string
+	readonly namespace: string
+	readonly hybridConnection: string
+	/** The name of the key rule of this one agent. */
+	readonly keyName: string
+	readonly key: string
+}
+
+const offlineMark = 'rc1o.'
+
+/** The code as one word: `rc1o.` and base64url. */
+export function writeOfflineCode({ agent, namespace, hybridConnection, keyName, key }: OfflineCode): string {
+	const content = { n: namespace, h: hybridConnection, k: keyName, s: key, a: agent }
+	return `${offlineMark}${Buffer.from(JSON.stringify(content)).toString('base64url')}`
+}
+
+/** Reads such a code; undefined if it is none or is cut off. */
+export function readOfflineCode(text: string): OfflineCode | undefined {
+	const word = text.trim()
+	if (!word.startsWith(offlineMark)) return undefined
+	const content = jsonOrNothing(Buffer.from(word.slice(offlineMark.length), 'base64url').toString())
+	const { data } = offlineContent.safeParse(content)
+	return data && { agent: data.a, namespace: data.n, hybridConnection: data.h, keyName: data.k, key: data.s }
+}
+
 function jsonOrNothing(text: string): unknown {
 	try {
 		return JSON.parse(text)
