@@ -20,8 +20,8 @@ type WorstRequest = { readonly name: string; readonly method?: string; readonly 
 
 /**
  * Prints the processor time, the longest hold of the event loop and the peak memory of the worst requests, each alone, with
- * the storage in another process; then the peak memory of several at once, by which `perInstanceConcurrency` is chosen. The
- * exit code is 1 if a request takes more memory than the target.
+ * the storage in another process. Then prints the peak memory of several at once, by which `perInstanceConcurrency` is chosen.
+ * The exit code is 1 if a request takes more memory than the target.
  *
  * @param only requests with this text in their names, or `together` for several at once; all if it is empty
  */
