@@ -5,8 +5,16 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 
-const folders = ['agent', 'bench', 'cli', 'demo', 'functions', 'local', 'shared', 'test/support']
-const files = ['build.mjs', 'build-stamp.mjs', 'third-party.mjs', 'host.json', 'package.json', 'package-lock.json']
+const folders = ['agent', 'bench', 'cli', 'console', 'demo', 'functions', 'local', 'shared', 'test/support']
+const files = [
+	'build.mjs',
+	'build-page.mjs',
+	'build-stamp.mjs',
+	'third-party.mjs',
+	'host.json',
+	'package.json',
+	'package-lock.json',
+]
 
 const stampOf = (dist) => join(dist, '.built')
 

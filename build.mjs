@@ -5,6 +5,7 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { buildPage } from './build-page.mjs'
 import { isBuilt, stamp } from './build-stamp.mjs'
 import { noticesOf } from './third-party.mjs'
 
@@ -82,6 +83,17 @@ await Promise.all([
 		entryPoints: { main: 'agent/main.ts' },
 		banner: { js: `#!/usr/bin/env node\n${bundle.banner.js}` },
 	}),
+	// For releases: a single executable of Node runs CommonJS alone.
+	deliver('executable', {
+		...bundle,
+		entryPoints: { main: 'agent/main.ts' },
+		format: 'cjs',
+		outExtension: { '.js': '.cjs' },
+		define: { ...bundle.define, 'import.meta.url': 'ownUrl' },
+		banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
+		// The comments in the bundle name files. With this, they do so alike on every machine.
+		preserveSymlinks: true,
+	}),
 	deliver('cli', {
 		...bundle,
 		entryPoints: { main: 'cli/main.ts' },
@@ -115,6 +127,8 @@ await Promise.all([
 		minify: true,
 		external: ['@azure/functions-core'],
 	}),
+	buildPage(join(dist, 'local/console')),
+	buildPage(join(dist, 'cli/console')),
 	cp('host.json', join(dist, 'app/host.json')),
 	writePackage('app', { name, version, license, type: 'module', main: 'index.js' }),
 	writePackage('bench/hello', { name: 'hello', version, type: 'module', main: 'index.js' }),

@@ -31,7 +31,7 @@ const allowed = []
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
 	.split('\n')
-	.filter((name) => /\.(ts|mjs|cjs|md|sh|bicep|kql)$/.test(name) && name !== 'test/plain-english.test.ts')
+	.filter((name) => /\.(tsx?|mjs|cjs|md|sh|bicep|kql)$/.test(name) && name !== 'test/plain-english.test.ts')
 
 /** The sentences of a file with the line that each begins on. */
 export function sentencesIn(name, text) {

@@ -1,5 +1,6 @@
 import { accessTokens } from './access-tokens.ts'
 import { cold } from './cold.ts'
+import { consolePages } from './console.ts'
 import { fairness } from './fairness.ts'
 import { fill } from './fill.ts'
 import { growth } from './growth.ts'
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
 	'access-tokens': accessTokens,
 	cold,
 	fairness,
+	console: consolePages,
 	fill,
 	growth,
 	relay,

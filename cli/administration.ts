@@ -2,17 +2,19 @@ import { UsageError } from '../shared/cli/usage-error.ts'
 import type { AdministrationEntry } from '../shared/storage/administration.ts'
 import { formatProblem } from '../shared/tenants/format.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
-import type { CommandResult, TargetCommand } from './command.ts'
+import type { TargetCommand } from './command.ts'
 import { isWithoutTable } from './remove.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { tenantNamed } from './tenant.ts'
 
-type RecordedWork = {
+type RecordedWork<T> = {
 	readonly command: string
 	/** The name of the tenant; empty for a command that is for no tenant. */
 	readonly name: string
-	readonly work: (target: DeploymentTarget) => Promise<CommandResult | undefined>
+	readonly work: (target: DeploymentTarget) => Promise<T>
+	/** Whether the work says by its result that it failed. */
+	readonly isFailure?: (result: T) => boolean
 }
 
 /**
@@ -20,12 +22,15 @@ type RecordedWork = {
  * row is there before the work begins, so that an interrupted command leaves one too. A command that makes the tenant leaves
  * its row afterwards. A tenant that is removed takes its rows along.
  */
-export async function recorded(target: DeploymentTarget, { command, name, work }: RecordedWork) {
+export async function recorded<T>(
+	target: DeploymentTarget,
+	{ command, name, work, isFailure = () => false }: RecordedWork<T>,
+): Promise<T> {
 	const before = await knownTenant(target, name)
 	const entry = before && (await begun(target, before, command))
 	try {
 		const result = await work(target)
-		await end(target, { name, command, entry, outcome: result?.isFailure ? 'failed' : 'done' })
+		await end(target, { name, command, entry, outcome: isFailure(result) ? 'failed' : 'done' })
 		return result
 	} catch (error) {
 		await end(target, { name, command, entry, outcome: 'failed' })

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import * as z from 'zod'
 import { codeOf } from '../shared/cli/usage-error.ts'
+import { listenKeyName } from '../shared/relay/enrolment.ts'
 import { Failure } from './failure.ts'
 
 /** The addresses of a deployment that commands need. */
@@ -51,6 +52,29 @@ function outputsOf(group: string): Promise<string> {
 	return azText([...args, '--query', 'properties.outputs', '--output', 'json'], {
 		message: `the resource group ${group} has no deployment of Rollcall that you can see`,
 		hint: `az deployment group list --resource-group ${group} --output table`,
+	})
+}
+
+/** One of the two keys of the rule by which listen tokens are signed. */
+export type ListenKeyChoice = 'primary' | 'secondary'
+
+type RenewedKey = {
+	readonly group: string
+	/** `<namespace>.servicebus.windows.net` */
+	readonly relayHost: string
+	readonly hybridConnection: string
+	readonly key: ListenKeyChoice
+}
+
+/** Renews a key of Azure Relay. The query leaves the keys out of what az prints. */
+export async function renewListenKey({ group, relayHost, hybridConnection, key }: RenewedKey): Promise<void> {
+	const [namespace = ''] = relayHost.split('.')
+	const where = ['--resource-group', group, '--namespace-name', namespace, '--hybrid-connection-name', hybridConnection]
+	const which = ['--name', listenKeyName, '--key', key === 'primary' ? 'PrimaryKey' : 'SecondaryKey']
+	const args = ['relay', 'hyco', 'authorization-rule', 'keys', 'renew', ...where, ...which]
+	await azText([...args, '--query', 'keyName', '--output', 'tsv'], {
+		message: `the key ${listenKeyName} of the hybrid connection ${hybridConnection} was not renewed`,
+		hint: 'deploy this version with infra/deploy.sh, which makes the key; renewing it takes the role Contributor there',
 	})
 }
 

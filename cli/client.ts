@@ -98,54 +98,67 @@ export const tokenEndpointOf = (target: DeploymentTarget, name: string): string 
 export const listClients: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
-		const tenant = await tenantNamed(target, name)
-		const [clients, lastUses] = await Promise.all([clientsOf(target, tenant), target.lastUses(tenant)])
-		const lastUseOf = ({ id }: { readonly id: string }) => {
-			const lastUsed = lastUses.get(id)
-			return lastUsed === undefined ? {} : { lastUsed }
-		}
-		const listed = clients.map((client) => ({
-			...withoutDigests(client),
-			...lastUseOf(client),
-			...(client.kind === 'secret' && {
-				secrets: client.secrets.map((secret) => ({ ...withoutDigest(secret), ...lastUseOf(secret) })),
-			}),
-		}))
-		const rows = clients.flatMap((client) => rowsOf(client, lastUses))
+		const listed = await listedClients(target, await tenantNamed(target, name))
+		const rows = listed.flatMap(rowsOf)
 		return {
 			text: rows.length === 0 ? `The tenant ${name} has no clients.` : table([columns, ...rows]),
 			json: listed,
 		}
 	}
 
+type LastUse = { readonly lastUsed?: string }
+
+/** A secret of a client without its digest. */
+export type ListedSecret = Omit<ClientSecret, 'digest'> & LastUse & { readonly state: SecretState }
+
+/** A client, federation or reader without what proves it. */
+export type ListedClient =
+	| (Exclude<OAuthClient, { kind: 'secret' }> & LastUse)
+	| (Omit<Extract<OAuthClient, { kind: 'secret' }>, 'secrets'> &
+			LastUse & { readonly secrets: readonly ListedSecret[] })
+
+/** The clients, federations and readers of a tenant. */
+export async function listedClients(target: DeploymentTarget, tenant: Tenant): Promise<readonly ListedClient[]> {
+	const [clients, lastUses] = await Promise.all([clientsOf(target, tenant), target.lastUses(tenant)])
+	const lastUseOf = ({ id }: { readonly id: string }): LastUse => {
+		const lastUsed = lastUses.get(id)
+		return lastUsed === undefined ? {} : { lastUsed }
+	}
+	return clients.map((client) => {
+		if (client.kind !== 'secret') return { ...client, ...lastUseOf(client) }
+		const { secrets, ...described } = client
+		return {
+			...described,
+			...lastUseOf(client),
+			secrets: secrets.map((secret) => ({ ...withoutDigest(secret), ...lastUseOf(secret) })),
+		}
+	})
+}
+
 const columns = ['CLIENT', 'KIND', 'STATE', 'SCOPE', 'LABEL', 'SECRET', 'CREATED', 'EXPIRES', 'LAST USED']
 
 /** One line for each secret, and one for a client without secrets. */
-function rowsOf(client: OAuthClient, lastUses: ReadonlyMap<string, string>): readonly (readonly string[])[] {
-	const { id, kind, scope, label = '', created } = client
+function rowsOf(client: ListedClient): readonly (readonly string[])[] {
+	const { id, kind, scope, label = '', created, lastUsed = '' } = client
 	const first = (state: string) => [id, kind, state, scope, label]
 	if (client.kind !== 'secret') {
-		return [[...first(client.isDisabled ? 'disabled' : 'accepted'), '', created, '', lastUses.get(id) ?? '']]
+		return [[...first(client.isDisabled ? 'disabled' : 'accepted'), '', created, '', lastUsed]]
 	}
 	return client.secrets.map((secret) => [
-		...first(client.isDisabled ? 'disabled' : stateOf(secret)),
-		...[secret.id, secret.created, secret.expires, lastUses.get(secret.id) ?? ''],
+		...first(client.isDisabled ? 'disabled' : secret.state),
+		...[secret.id, secret.created, secret.expires, secret.lastUsed ?? ''],
 	])
 }
 
-const stateOf = (secret: ClientSecret): string =>
+type SecretState = 'accepted' | 'expired' | 'disabled'
+
+const stateOf = (secret: Pick<ClientSecret, 'isDisabled' | 'expires'>): SecretState =>
 	secret.isDisabled ? 'disabled' : Date.parse(secret.expires) <= Date.now() ? 'expired' : 'accepted'
 
 const withoutDigest = ({ digest: _, ...secret }: ClientSecret) => ({
 	...secret,
-	state: stateOf({ digest: '', ...secret }),
+	state: stateOf(secret),
 })
-
-function withoutDigests(client: OAuthClient) {
-	if (client.kind !== 'secret') return client
-	const { secrets: _, ...described } = client
-	return described
-}
 
 export const disableClient: TargetCommand =
 	({ args: [name = '', id = ''], values: { secret } }) =>

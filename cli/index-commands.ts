@@ -215,14 +215,8 @@ const sharedInWords = (index: IndexDefinition, { count, values }: SharedValues):
 export const listIndexes: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
-		const tenant = await storeTenantNamed(target, name)
-		const [indexes, { users: total }] = await Promise.all([indexesOf(target, name), countsOf(target, tenant)])
-		const lines = await Promise.all(
-			indexes.map(async (index) => ({ index, shared: await target.sharedValues(tenant, index) })),
-		)
-		const rows = lines.map(({ index }) => [
-			...[pathText(index), index.isUnique ? 'yes' : 'no', stateOf(target, tenant, { index, total })],
-		])
+		const lines = await listedIndexes(target, await storeTenantNamed(target, name))
+		const rows = lines.map(({ index, state }) => [pathText(index), index.isUnique ? 'yes' : 'no', state])
 		return {
 			text:
 				lines.length === 0
@@ -231,9 +225,20 @@ export const listIndexes: TargetCommand =
 							table([['PATH', 'UNIQUE', 'STATE'], ...rows]),
 							...lines.flatMap(({ index, shared }) => sharedInWords(index, shared)),
 						].join('\n'),
-			json: lines.map(({ index, shared }) => jsonOf(index, { total, shared })),
+			json: lines.map(({ json }) => json),
 		}
 	}
+
+/** The indexes that were added to a tenant: as they are stored, in words, and as data. */
+export async function listedIndexes(target: DeploymentTarget, tenant: Tenant) {
+	const [indexes, { users: total }] = await Promise.all([indexesOf(target, tenant.name), countsOf(target, tenant)])
+	return Promise.all(
+		indexes.map(async (index) => {
+			const shared = await target.sharedValues(tenant, index)
+			return { index, shared, state: stateOf(target, tenant, { index, total }), json: jsonOf(index, { total, shared }) }
+		}),
+	)
+}
 
 /** Stops the use of an index. Its rows are removed when no instance uses it any more: by the sweep, or at once. */
 export const removeIndex: TargetCommand = ({ args: [name = '', text = ''] }) => {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { commands } from './commands.ts'
 import { programOf } from './program.ts'
 import { run } from './run.ts'
@@ -14,6 +15,7 @@ process.exitCode = await run(process.argv.slice(2), commands, {
 	out: (text) => new Promise((resolve) => process.stdout.write(text, () => resolve())),
 	err: (text) => process.stderr.write(text),
 	input: process.stdin,
+	readText: (file) => readFile(file, 'utf8'),
 	isWatched: process.stderr.isTTY === true,
 	env: process.env,
 	program: programOf({ script: process.argv[1] ?? '', cwd: process.cwd(), env: process.env }),

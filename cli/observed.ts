@@ -20,9 +20,7 @@ import { withProgress } from './transfer/progress.ts'
 export const listObserved: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
-		const tenant = await storeTenantNamed(target, name)
-		const observed = await undeclaredOnes(target, tenant)
-		const rows = observed.map((seen) => ({ ...seen, ...hintOf(seen) }))
+		const rows = await undeclaredPaths(target, await storeTenantNamed(target, name))
 		return {
 			text:
 				rows.length === 0
@@ -42,6 +40,13 @@ export const listObserved: TargetCommand =
 			json: rows,
 		}
 	}
+
+/** A path that no schema declares, and a name of RFC 7643 that may have been meant. */
+export type UndeclaredPath = ObservedPath & { readonly didYouMean?: string }
+
+/** What clients send to a tenant and no schema declares. */
+export const undeclaredPaths = async (target: DeploymentTarget, tenant: Tenant): Promise<readonly UndeclaredPath[]> =>
+	(await undeclaredOnes(target, tenant)).map((seen) => ({ ...seen, ...hintOf(seen) }))
 
 const resourcesNamed = (type: TypeName): string => (type === 'User' ? 'users' : 'groups')
 
@@ -217,9 +222,9 @@ function extended(schemas: readonly OwnSchema[], more: OwnSchema): OwnSchema {
 	)
 }
 
-type Asked = { readonly path: string; readonly target: DeploymentTarget; readonly name: string }
+type AskedPath = { readonly path: string; readonly target: DeploymentTarget; readonly name: string }
 
-function requireFound(found: readonly FoundAttribute[], { path, target, name }: Asked): void {
+function requireFound(found: readonly FoundAttribute[], { path, target, name }: AskedPath): void {
 	if (found.some((each) => isAsked(path, `${each.id}:${each.name}`, each.id) || isAsked(path, each.name, each.id)))
 		return
 	throw new Failure(`the tenant ${name} has nothing undeclared at ${path}`, {

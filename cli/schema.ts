@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { ScimError } from '../shared/scim/error.ts'
 import { type OwnSchema, parseOwnSchemas, requireTogether, typeNameOf, typesWith } from '../shared/scim/own-schema.ts'
 import { type ResourceTypes, sameUrn, typeNames } from '../shared/scim/resource-type.ts'
@@ -6,7 +5,7 @@ import { mismatchesIn } from '../shared/scim/schema-check.ts'
 import { urn } from '../shared/scim/urn.ts'
 import { schemasOf } from '../shared/tenants/resource-types.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
-import type { TargetCommand } from './command.ts'
+import type { CommandEnvironment, TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
 import { narrowings } from './narrowings.ts'
 import { table } from './table.ts'
@@ -17,10 +16,10 @@ import { withProgress } from './transfer/progress.ts'
 
 /** Declares schemas of a tenant, in place of earlier ones with the same URN. */
 export const addSchema: TargetCommand =
-	({ args: [name = '', file = ''], values: { enforce = false } }) =>
+	({ args: [name = '', file = ''], values: { enforce = false }, environment }) =>
 	async (target) => {
 		await storeTenantNamed(target, name)
-		const declared = enforced(await schemasIn(file), enforce)
+		const declared = enforced(await schemasIn(file, environment), enforce)
 		let before: readonly OwnSchema[] = []
 		const tenant = await explained(() =>
 			target.tenants.updateSchemas(name, (schemas) => {
@@ -98,7 +97,7 @@ export const checkSchemas: TargetCommand =
 	({ args: [name = '', file], environment }) =>
 	async (target) => {
 		const tenant = await storeTenantNamed(target, name)
-		const added = file === undefined ? [] : await schemasIn(file)
+		const added = file === undefined ? [] : await schemasIn(file, environment)
 		const types = await explained(async () => {
 			const schemas = withSchemas(schemasOf(tenant), added)
 			requireTogether(schemas)
@@ -179,8 +178,11 @@ function enforcing(attribute: OwnSchema['attributes'][number]): OwnSchema['attri
 	}
 }
 
-async function schemasIn(file: string): Promise<readonly OwnSchema[]> {
-	const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+async function schemasIn(
+	file: string,
+	{ readText }: Pick<CommandEnvironment, 'readText'>,
+): Promise<readonly OwnSchema[]> {
+	const text = await readText(file).catch((cause: unknown) => {
 		const reason = cause instanceof Error ? cause.message : String(cause)
 		throw new Failure(`${file} cannot be read: ${reason}`, { hint: schemaHint, cause })
 	})

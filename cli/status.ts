@@ -1,23 +1,41 @@
 import { settingsOf } from '../shared/tenants/settings.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { TargetCommand } from './command.ts'
-import { guardLine, guardStatusOf } from './guard.ts'
+import { type GuardStatus, guardLine, guardStatusOf } from './guard.ts'
 import { table } from './table.ts'
+import type { DeploymentTarget } from './target.ts'
 import { countsOf, tenantNamed } from './tenant.ts'
+
+/** How a tenant is doing. Counts and the last write are undefined if its directory is in a SCIM server. */
+export type TenantStatus = {
+	readonly counts: { readonly users: number; readonly groups: number } | undefined
+	/** RFC 3339; the request came then, or up to an hour later. */
+	readonly lastRequest: string | undefined
+	/** RFC 3339. */
+	readonly lastWrite: string | undefined
+	/** Requests that were refused since midnight in UTC. */
+	readonly failuresToday: number
+	readonly guard: GuardStatus | undefined
+}
+
+export async function statusOf(target: DeploymentTarget, tenant: Tenant): Promise<TenantStatus> {
+	const ledger = target.ledger(tenant)
+	const [counts, uses, lastWrite, failuresToday, guard] = await Promise.all([
+		tenant.mode === 'store' ? countsOf(target, tenant) : undefined,
+		target.lastUses(tenant),
+		tenant.mode === 'store' ? ledger.lastWrite() : undefined,
+		failuresSince(ledger.refusalsSince(startOfDay())),
+		guardStatusOf(target, tenant),
+	])
+	return { counts, lastRequest: [...uses.values()].sort().at(-1), lastWrite, failuresToday, guard }
+}
 
 /** Tells how a tenant is doing. */
 export const showStatus: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
 		const tenant = await tenantNamed(target, name)
-		const ledger = target.ledger(tenant)
-		const [counts, uses, lastWrite, failures, guard] = await Promise.all([
-			tenant.mode === 'store' ? countsOf(target, tenant) : undefined,
-			target.lastUses(tenant),
-			tenant.mode === 'store' ? ledger.lastWrite() : undefined,
-			failuresSince(ledger.refusalsSince(startOfDay())),
-			guardStatusOf(target, tenant),
-		])
-		const lastRequest = [...uses.values()].sort().at(-1)
+		const { counts, lastRequest, lastWrite, failuresToday, guard } = await statusOf(target, tenant)
 		const { relay } = target
 		const relayLine = tenant.mode === 'store' ? 'none' : 'missing' in relay ? relay.missing : relay.namespace
 		return {
@@ -26,7 +44,7 @@ export const showStatus: TargetCommand =
 				['Groups', counts === undefined ? 'in the SCIM server' : String(counts.groups)],
 				['Last request', lastRequest === undefined ? 'none is known' : `${lastRequest} or up to an hour later`],
 				['Last write', lastWrite ?? (tenant.mode === 'store' ? 'none is known' : 'in the SCIM server')],
-				['Failures today', String(failures)],
+				['Failures today', String(failuresToday)],
 				['Guard', guardLine(guard)],
 				['History', settingsOf(tenant).history],
 				['Relay', relayLine],
@@ -37,7 +55,7 @@ export const showStatus: TargetCommand =
 				...counts,
 				...(lastRequest !== undefined && { lastRequest }),
 				...(lastWrite !== undefined && { lastWrite }),
-				failuresToday: failures,
+				failuresToday,
 				...(guard !== undefined && { guard }),
 				history: settingsOf(tenant).history,
 				...(tenant.mode === 'relay' && { relay }),

@@ -1,3 +1,4 @@
+import type { Scope } from '../shared/auth/credential.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { TargetCommand } from './command.ts'
@@ -7,7 +8,7 @@ import { Failure } from './failure.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { newToken, tenantNamed } from './tenant.ts'
-import { statesOf, type TokenDescription, type TokenVersion } from './token-store.ts'
+import { statesOf, type TokenDescription, type TokenState, type TokenVersion } from './token-store.ts'
 
 export const addToken: TargetCommand = ({ args: [name = ''], values }) => {
 	const description = { ...labelOf(values), scope: scopeOf(values) }
@@ -20,17 +21,7 @@ export const addToken: TargetCommand = ({ args: [name = ''], values }) => {
 export const listTokens: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
-		const tenant = await tenantNamed(target, name)
-		const [tokens, lastUses] = await Promise.all([target.tokens.list(name), target.lastUses(tenant)])
-		const states = statesOf(tokens, Date.now())
-		const listed = tokens.map((token, index) => ({
-			...datesOf(token),
-			state: states[index] ?? '',
-			scope: token.scope,
-			...(token.label !== undefined && { label: token.label }),
-			stored: token.isDigest ? 'digest' : 'plain',
-			...lastUseOf(lastUses, token),
-		}))
+		const listed = await tokensOf(target, await tenantNamed(target, name))
 		const rows = listed.map(
 			({ version, state, scope, label = '', stored, created, notBefore = '', expires = '', lastUsed = '' }) => [
 				...[version, state, scope, label, stored],
@@ -42,6 +33,33 @@ export const listTokens: TargetCommand =
 			json: listed,
 		}
 	}
+
+/** A token without its value. Times are RFC 3339, UTC. */
+export type DescribedToken = {
+	readonly version: string
+	readonly created: string
+	readonly notBefore?: string
+	readonly expires?: string
+	readonly state: TokenState
+	readonly scope: Scope
+	readonly label?: string
+	readonly stored: 'digest' | 'plain'
+	readonly lastUsed?: string
+}
+
+/** The tokens of a tenant, newest first. */
+export async function tokensOf(target: DeploymentTarget, tenant: Tenant): Promise<readonly DescribedToken[]> {
+	const [tokens, lastUses] = await Promise.all([target.tokens.list(tenant.name), target.lastUses(tenant)])
+	const states = statesOf(tokens, Date.now())
+	return tokens.map((token, index) => ({
+		...datesOf(token),
+		state: states[index] ?? 'disabled',
+		scope: token.scope,
+		...(token.label !== undefined && { label: token.label }),
+		stored: token.isDigest ? 'digest' : 'plain',
+		...lastUseOf(lastUses, token),
+	}))
+}
 
 const columns = ['VERSION', 'STATE', 'SCOPE', 'LABEL', 'STORED', 'CREATED', 'NOT BEFORE', 'EXPIRES', 'LAST USED']
 

@@ -9,11 +9,13 @@ import type {
 	UndoRequest,
 } from '../shared/storage/ledger/undo-plan.ts'
 import { type UndoKind, undoKinds } from '../shared/storage/ledger/undo-window.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { CommandEnvironment, TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
 import type { OptionValues } from './options.ts'
 import { lineOf } from './remove.ts'
 import { parseMoment } from './since.ts'
+import type { DeploymentTarget } from './target.ts'
 import { storeTenantNamed } from './tenant.ts'
 
 /** Takes back what was changed in a time. It first says what it will do, and asks how many people become active again. */
@@ -31,15 +33,24 @@ export const undoChanges: TargetCommand = ({ args: [name = ''], values, environm
 		}
 		if (expected === undefined) await confirm(plan, environment)
 		else requireExpected(plan, expected)
-		await ledger.finishDeletions(plan)
-		const requestId = `undo-${new Date().toISOString()}`
-		const result = await undo(target.open(tenant, requestId), plan)
-		const left = [...plan.left, ...result.left]
+		const result = await carryOut(target, tenant, plan)
 		return {
-			text: [resultInWords(result), ...leftInWords(left), ...nextInWords].join('\n'),
-			json: { name, requestId, ...result, left },
+			text: [resultInWords(result), ...leftInWords(result.left), ...nextInWords].join('\n'),
+			json: { name, ...result },
 		}
 	}
+}
+
+/** Does what a plan says. `requestId` is that of the changes in the history. */
+export async function carryOut(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	plan: UndoPlan,
+): Promise<UndoResult & { readonly requestId: string }> {
+	await target.ledger(tenant).finishDeletions(plan)
+	const requestId = `undo-${new Date().toISOString()}`
+	const result = await undo(target.open(tenant, requestId), plan)
+	return { requestId, ...result, left: [...plan.left, ...result.left] }
 }
 
 const noResult: Omit<UndoResult, 'left'> = { revised: 0, restored: 0, memberships: 0 }
@@ -90,7 +101,8 @@ function expectedIn({ yes = false, expect }: OptionValues): number | undefined {
 	return Number(expect)
 }
 
-function requireExpected({ activated }: UndoPlan, expected: number): void {
+/** @throws Failure if another number of people would become active again than was expected */
+export function requireExpected({ activated }: UndoPlan, expected: number): void {
 	if (activated === expected) return
 	throw new Failure(`nothing was undone: ${activated} people would become active again, not ${expected}`, {
 		hint: 'look at the names with --dry-run, and give their number as --expect',
@@ -106,7 +118,8 @@ async function confirm(plan: UndoPlan, { err, input }: CommandEnvironment): Prom
 	})
 }
 
-const hasSteps = ({ revisions, restorations, memberships }: UndoPlan): boolean =>
+/** Whether a plan changes anything. */
+export const hasSteps = ({ revisions, restorations, memberships }: UndoPlan): boolean =>
 	revisions.length + restorations.length + memberships.length > 0
 
 const namesShown = 20
@@ -142,7 +155,8 @@ function listed(title: string, names: readonly string[]): string {
 	return `${title}: ${names.length}\n  ${names.slice(0, namesShown).join(', ')}${more}`
 }
 
-const reasons: Readonly<Record<LeavingReason, string>> = {
+/** Why something is left, in words. */
+export const reasons: Readonly<Record<LeavingReason, string>> = {
 	again: 'Left, because they were changed again afterwards (--force sets them back all the same)',
 	gone: 'Left, because they were deleted by a change that is not undone',
 	taken: 'Left, because another resource has the unique value by now, such as the userName',
@@ -158,7 +172,7 @@ const leftInWords = (left: readonly LeftAsItIs[]): readonly string[] =>
 		return names.length === 0 ? [] : [listed(title, names)]
 	})
 
-const resultInWords = ({ revised, restored, memberships }: UndoResult): string =>
+export const resultInWords = ({ revised, restored, memberships }: UndoResult): string =>
 	`${restored} people and groups were brought back, ${revised} were set back, and ${memberships} memberships were set back.`
 
 const nextInWords = [
@@ -166,7 +180,8 @@ const nextInWords = [
 	'Correct the cause there first. A restart of provisioning sends everything again, and with it the mistake if it is still there.',
 ]
 
-function planJson(name: string, plan: UndoPlan) {
+/** What a plan does, with some of the names. */
+export function planJson(name: string, plan: UndoPlan) {
 	const { memberships, left, activated } = plan
 	const count = (list: 'add' | 'remove') => memberships.reduce((sum, each) => sum + each[list].length, 0)
 	return {

@@ -13,6 +13,9 @@ export type Handlers = Readonly<Partial<Record<Method, Handler>>>
 
 /** The handlers of each endpoint by method. The answer to any other method is 405. */
 export const handlers: Readonly<Record<RouteName, Handlers>> = {
+	// The endpoints of agents are answered before a token is asked for: functions/relay/enrolment-answer.ts.
+	agentEnrol: {},
+	agentToken: {},
 	bulk: { POST: bulk },
 	changes: { GET: listChanges },
 	dotSearch: { POST: searchResources(...typeNames) },

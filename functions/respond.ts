@@ -22,6 +22,7 @@ import type { HttpReply } from './http-reply.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { answerMetadataRequest, answerTokenRequest, tenantOfMetadata } from './oauth/answer.ts'
 import { jsonIn, keepingBody, messageIn, noteRefused, type RequestFacts, refusedPart } from './refused-request.ts'
+import { answerEnrolment, type EnrolmentRoute, isEnrolmentRoute } from './relay/enrolment-answer.ts'
 import { relay } from './relay/relay.ts'
 import type { Method } from './routes.ts'
 import { requireScope } from './scope.ts'
@@ -136,6 +137,7 @@ async function answer(request: ScimRequest, context: AnswerContext): Promise<Log
 	if (match === undefined || name === undefined)
 		throw notFound(`the address is not /scim/<tenant>/…: ${url.pathname.slice(0, 200)}`)
 	if (match.route?.name === 'token') return answerToken(request, context, name)
+	if (isEnrolmentRoute(match.route?.name)) return answerAgent(request, context, { name, route: match.route.name })
 	const { tenant, credential } = await authenticate(request, services, name).catch((error: unknown) => {
 		throw services.turns.refusalOf(error)
 	})
@@ -158,6 +160,20 @@ async function answerToken(
 	const named = async () => ({ name, tenant: await services.tenants.getTenant(name) })
 	labels.path = '/oauth2/token'
 	const { reply, cause } = await answerTokenRequest(request, { oauth: services.oauth, named })
+	if (reply.status === 200) labels.tenant = name
+	return { response: reply, ...(cause !== undefined && { cause: { error: loggable(cause) } }) }
+}
+
+/** An agent has no token of the tenant either. An unknown tenant has the same answer as an unknown agent. */
+async function answerAgent(
+	request: ScimRequest,
+	{ services, labels }: AnswerContext,
+	{ name, route }: { readonly name: string; readonly route: EnrolmentRoute },
+): Promise<LoggedResponse> {
+	const { enrolment, tenants } = services
+	const named = async () => ({ name, tenant: await tenants.getTenant(name) })
+	labels.path = route === 'agentEnrol' ? '/agent/enrol' : '/agent/token'
+	const { reply, cause } = await answerEnrolment(request, { route, enrolment, named })
 	if (reply.status === 200) labels.tenant = name
 	return { response: reply, ...(cause !== undefined && { cause: { error: loggable(cause) } }) }
 }

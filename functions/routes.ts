@@ -23,6 +23,8 @@ const nothing = [] as const
  * The handlers are in handlers.ts. They are kept apart because the host waits for this table to load.
  */
 const table = [
+	['agentEnrol', 'agent/enrol', nothing],
+	['agentToken', 'agent/token', nothing],
 	['bulk', 'Bulk', nothing],
 	['changes', 'Changes', get],
 	['dotSearch', '.search', search],

@@ -3,13 +3,17 @@ import { fileSource, signingKeysFile } from '../shared/auth/file-source.ts'
 import { keyVaultSources, type VaultSources } from '../shared/auth/key-vault-source.ts'
 import { managedIdentity } from '../shared/auth/managed-identity.ts'
 import { type TokenVerifier, tokenVerifier } from '../shared/auth/tokens.ts'
+import { version } from '../shared/cli/version.ts'
 import type { Fault } from '../shared/fault.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
+import { unavailable } from '../shared/scim/error.ts'
 import { type IdGenerator, idGenerator } from '../shared/scim/id.ts'
 import { builtInTypes } from '../shared/scim/resource-type.ts'
+import { readAgents, updateAgents } from '../shared/storage/agents.ts'
 import { listClients } from '../shared/storage/clients.ts'
 import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
+import type { Hold } from '../shared/storage/losses.ts'
 import { storeObserved } from '../shared/storage/observed.ts'
 import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
@@ -34,8 +38,11 @@ import { type OAuth, openOAuth } from './oauth/oauth.ts'
 import { openOAuthSources } from './oauth/sources.ts'
 import { type Observations, openObservations } from './observations.ts'
 import { openRefusals, type Refusals } from './refusals.ts'
-import { openRelay, type SenderOf } from './relay/relay.ts'
+import { type Enrolment, openEnrolment } from './relay/enrolment.ts'
+import { azureListenKeys, type ListenKeys, rememberListenKeys } from './relay/listen-keys.ts'
+import { openRelay, placeOf, type SenderOf } from './relay/relay.ts'
 import type { RelayedRequest, RelaySender } from './relay/sender.ts'
+import { openStrangerLimits } from './relay/stranger-limits.ts'
 import type { Settings } from './settings.ts'
 import { backgroundTimer, systemTimer, type Timer } from './timer.ts'
 import { noLimit, openTurns, type Turns } from './turns.ts'
@@ -47,6 +54,8 @@ export type Services = {
 	readonly authenticate: TokenVerifier
 	/** Issues access tokens. */
 	readonly oauth: OAuth
+	/** Enrols agents and gives them tokens to listen with. */
+	readonly enrolment: Enrolment
 	/** The directory of a tenant, for a request whose changes the ledger is to name. */
 	readonly open: (tenant: Tenant, actor?: Actor) => ResourceStore
 	readonly clients: Clients
@@ -87,7 +96,7 @@ export type ServicesOptions = ConnectOptions & {
 	readonly timer?: Timer
 	/** Runs what no request waits for; by the timer of the machine if left out. */
 	readonly later?: Timer
-	/** Gets the keys of Entra. */
+	/** Gets the keys of Entra, and those of Azure Relay. */
 	readonly fetch?: typeof fetch
 }
 
@@ -118,6 +127,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		feed: feedOf(tenant.format),
 		writtenFormat: writtenFormat(tenant.format),
 		history: settingsOf(tenant).history,
+		...holdOf(tenant),
 	})
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
@@ -144,12 +154,29 @@ export async function createServices(settings: Settings, options: ServicesOption
 			return settingsOf(tenant).accessTokenSeconds
 		},
 	})
+	const enrolment = openEnrolment({
+		readAgents: ({ table, name }) => readAgents(tables.table(table, name)),
+		updateAgents: ({ table, name }, revise) => updateAgents(tables.table(table, name), tables.pause, revise),
+		readNothing: (name) => readAgents(tables.table(tenantsTable, name)),
+		placeOf: (tenant) => {
+			requireKnownFormat(tenant.format)
+			if (settings.relay?.listen === undefined) throw noListenKeys()
+			return placeOf(tenant, settings.relay)
+		},
+		keys: rememberListenKeys({ read: listenKeysOf(settings, options.fetch ?? fetch), now }),
+		limits: openStrangerLimits({ now, timer }),
+		noteRefusal,
+		noteUse: (tenant, id) => lastUses.note(tenant, { id, scope: 'scim' }),
+		version,
+		now,
+	})
 	const worker = ids('Operation')
-	const senderOf = openRelay(settings.relay, relayToken(settings))
+	const senderOf = openRelay(settings.relay, identityToken(settings, 'https://relay.azure.net/.default'))
 	return {
 		tenants,
 		authenticate: authenticator({ tokens: tokenVerifier({ source, isTenant, now }), oauth, tenants }),
 		oauth,
+		enrolment,
 		lastUses,
 		observations: openObservations({
 			store: (tenant, seen) => storeObserved(tables.table(tenant.table, tenant.name), seen),
@@ -219,19 +246,39 @@ function tokenSourcesOf(settings: Settings): VaultSources {
 	return { tokens: fileSource(file), signingKeys: fileSource(signingKeysFile(file)) }
 }
 
+/** Whether requests of a tenant are held back that delete very many people or groups. */
+function holdOf(tenant: Tenant): { readonly hold?: Hold } {
+	if (settingsOf(tenant).guard !== 'hold') return {}
+	const { name, guardAllowedUntil: allowedUntil = 0 } = tenant
+	return { hold: { tenant: name, limits: guardLimitsOf(tenant), allowedUntil } }
+}
+
 async function accountOf(settings: Settings): Promise<Account> {
 	if ('connectionString' in settings.tables) return settings.tables
 	return { endpoint: settings.tables.endpoint, credential: await managedIdentity(identityOf(settings)) }
 }
 
-/** Gets tokens for Azure Relay from the managed identity. Its client is loaded for the first token. */
-function relayToken(settings: Settings): TokenSource {
+/** Gets tokens from the managed identity for a service of Azure. The client of the identity is loaded for the first token. */
+function identityToken(settings: Settings, scope: string): TokenSource {
 	let credential: ReturnType<typeof managedIdentity> | undefined
 	return async () => {
 		credential ??= managedIdentity(identityOf(settings))
-		return (await credential).getToken('https://relay.azure.net/.default')
+		return (await credential).getToken(scope)
 	}
 }
+
+/** Reads the keys by which listen tokens are signed. */
+function listenKeysOf(settings: Settings, get: typeof fetch): (hybridConnection: string) => Promise<ListenKeys> {
+	const { listen } = settings.relay ?? {}
+	if (listen === undefined) return () => Promise.reject(noListenKeys())
+	if ('key' in listen) return async () => ({ primaryKey: listen.key, secondaryKey: listen.key })
+	const { resource } = listen
+	const token = identityToken(settings, `${new URL(resource).origin}/.default`)
+	return azureListenKeys({ resource, token, fetch: get })
+}
+
+const noListenKeys = () =>
+	unavailable('this deployment has no relay for agents: list the tenant in relayTenants and deploy', 300)
 
 const identityOf = ({ clientId }: Settings): { clientId?: string } => (clientId === undefined ? {} : { clientId })
 

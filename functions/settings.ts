@@ -46,6 +46,8 @@ const environment = z.object({
 	),
 	ROLLCALL_RELAY_KEY_NAME: optional(z.string()),
 	ROLLCALL_RELAY_KEY: optional(z.string()),
+	ROLLCALL_RELAY_RESOURCE: optional(azureAddress),
+	ROLLCALL_RELAY_LISTEN_KEY: optional(z.string()),
 	ROLLCALL_SCAN_LIMIT: optional(number.int().min(1000)),
 	ROLLCALL_FEED_DAYS: optional(number.int().min(1).max(3650)),
 	ROLLCALL_PUBLIC_ORIGIN: optional(
@@ -115,7 +117,16 @@ function relayOf(values: Variables): Pick<Settings, 'relay'> {
 		if (key === undefined) return {}
 		throw new Error('the app setting ROLLCALL_RELAY_KEY needs ROLLCALL_RELAY_NAMESPACE')
 	}
-	return { relay: { namespace, ...(keyName !== undefined && key !== undefined && { sas: { keyName, key } }) } }
+	const sas = keyName !== undefined && key !== undefined ? { sas: { keyName, key } } : {}
+	return { relay: { namespace, ...sas, ...listenOf(values) } }
+}
+
+function listenOf({ ROLLCALL_RELAY_RESOURCE: resource, ROLLCALL_RELAY_LISTEN_KEY: key }: Variables) {
+	if (resource !== undefined && key !== undefined) {
+		throw new Error('set one of the app settings ROLLCALL_RELAY_RESOURCE and ROLLCALL_RELAY_LISTEN_KEY')
+	}
+	if (resource !== undefined) return { listen: { resource } }
+	return key === undefined ? {} : { listen: { key } }
 }
 
 type Choice<T> = readonly [name: string, value: string | undefined, read: (value: string) => T]

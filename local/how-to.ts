@@ -4,14 +4,17 @@ export type HostSummary = {
 	readonly tenants: readonly { readonly name: string; readonly token: string }[]
 	/** The folder with the data; undefined if the data is in memory. */
 	readonly data: string | undefined
+	/** The link of the console, which works once; undefined if there is no console. */
+	readonly consoleLink?: string | undefined
 }
 
 /** The text that is printed when the host is ready. */
 export function howTo(host: HostSummary, platform = process.platform): string {
-	const { tenants, data } = host
+	const { tenants, data, consoleLink } = host
 	const ways = platform === 'win32' ? ['Try it in PowerShell:', ...inPowerShell(host), '', 'Or in bash:'] : ['Try it:']
 	return [
 		...tenants.flatMap(({ name, token }) => [`Tenant URL    ${host.url}/scim/${name}`, `Secret Token  ${token}`, '']),
+		...(consoleLink === undefined ? [] : [`Console       ${consoleLink}`, '']),
 		...ways,
 		...inBash(host),
 		'',

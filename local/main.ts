@@ -7,9 +7,11 @@ import { createServices, type Services } from '../functions/services.ts'
 import { burstOf } from '../functions/settings.ts'
 import { sweepAll, sweepEvery } from '../functions/sweep.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
+import { onEnter } from '../shared/cli/on-enter.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
+import { serveConsole } from './console.ts'
 import { howTo } from './how-to.ts'
 import { keepUrl } from './last-url.ts'
 import { help, type LocalOptions, parseOptions } from './options.ts'
@@ -33,8 +35,8 @@ async function serve(options: LocalOptions): Promise<void> {
 	const tls = options.tls && (await readCertificate(options.tls))
 	const dataFolder = await dataFolderOf(options)
 	const azurite = await startAzurite(dataFolder.isKept ? { folder: dataFolder.folder } : { memory: true })
-	const stop = async (server?: RunningServer, services?: Services): Promise<void> => {
-		await server?.close()
+	const stop = async ({ server, services, page }: Running = {}): Promise<void> => {
+		await Promise.all([server?.close(), page?.close()])
 		await Promise.all([services?.lastUses.flush(), services?.refusals.flush(), services?.observations.flush()])
 		await azurite.close()
 		await dataFolder.remove()
@@ -50,13 +52,34 @@ async function serve(options: LocalOptions): Promise<void> {
 		const respond = respondWith(services)
 		sweepNowAndThen(services)
 		const server = await listen({ port: options.port, respond, log: logLine, ...(tls && { tls }) })
-		stopOnSignal(() => stop(server, services))
-		if (dataFolder.isKept && options.port !== 0) await keepUrl(dataFolder.folder, server.url)
-		console.log(howTo({ url: server.url, tenants, data: dataFolder.isKept ? dataFolder.folder : undefined }))
+		const data = dataFolder.isKept ? dataFolder.folder : undefined
+		const page = options.hasConsole
+			? await serveConsole({
+					...{ connectionString, tokensFile: file, tenants: services.tenants, origin: server.url, data },
+					port: options.port === 0 ? 0 : undefined,
+				})
+			: undefined
+		stopOnSignal(() => stop({ server, services, page }))
+		if (data !== undefined && options.port !== 0) await keepUrl(data, server.url)
+		console.log(howTo({ url: server.url, tenants, data, consoleLink: page?.newLink() }))
+		newLinkOnEnter(page)
 	} catch (error) {
 		await stop()
 		throw error
 	}
+}
+
+type ConsolePage = Awaited<ReturnType<typeof serveConsole>>
+
+type Running = {
+	readonly server?: RunningServer
+	readonly services?: Services
+	readonly page?: ConsolePage | undefined
+}
+
+/** A link works once, so that Enter in the terminal prints another one. */
+function newLinkOnEnter(page: ConsolePage | undefined): void {
+	if (page !== undefined) onEnter(process.stdin, () => console.log(`Console       ${page.newLink()}`))
 }
 
 /** Sweeps at the start and at intervals, as the timer does in Azure. The start finishes what a killed process has left. */

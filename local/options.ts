@@ -15,6 +15,8 @@ export type LocalOptions = {
 	/** The units a second that a tenant may use; undefined for no limit. */
 	readonly rate: number | undefined
 	readonly tls: { readonly cert: string; readonly key: string } | undefined
+	/** Whether the console is served too. */
+	readonly hasConsole: boolean
 }
 
 export const help = `Serves SCIM on this machine.
@@ -29,6 +31,7 @@ npm start ${dashes()} [options]
   --rate N          serve each tenant at most N requests a second (default no limit)
   --tls-cert FILE   serve HTTPS with this certificate (PEM), together with
   --tls-key FILE    its private key (PEM)
+  --no-console      serve no console; there is none with --tls-cert either
   --help            print this help`
 
 const defaultTenants: string[] = ['demo']
@@ -42,6 +45,7 @@ const declared = {
 	rate: { type: 'string' },
 	'tls-cert': { type: 'string' },
 	'tls-key': { type: 'string' },
+	'no-console': { type: 'boolean', default: false },
 	help: { type: 'boolean', default: false },
 } as const
 
@@ -60,6 +64,7 @@ export function parseOptions(args: readonly string[]): LocalOptions | 'help' {
 		token: tokenOf(values.token),
 		rate: rateOf(values.rate),
 		tls: tlsOf(values['tls-cert'], values['tls-key']),
+		hasConsole: !values['no-console'] && values['tls-cert'] === undefined,
 	}
 }
 

@@ -3,12 +3,15 @@ import { dirname, resolve } from 'node:path'
 import { shellWord } from '../../shared/cli/shell-word.ts'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import { filesOf } from '../secret-file.ts'
+import { serviceWith } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
+import { nameArgument } from '../service-name.ts'
 import { counted, type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
 import type { LoadedConfig } from './remedy.ts'
 
 /** The settings of a systemd unit that decide which files the service can read. */
 type SystemdUnit = {
+	readonly id: string
 	readonly user: string
 	readonly command: string
 	/** FileChecks that systemd reads as root and hands over. */
@@ -20,7 +23,8 @@ type SystemdUnit = {
 /** Checks whether the user of the service can read its files. The doctor may run as another user. */
 export function access(loaded: LoadedConfig, machine: Machine): readonly DoctorFinding[] {
 	if (machine.platform !== 'linux') return [skip('C3', 'Windows access lists are not checked: see icacls FILE')]
-	const unit = installedUnit(machine)
+	const id = serviceWith(loaded.file, machine)
+	const unit = installedUnit(id, machine)
 	if (unit === undefined) return [skip('C3', 'no service is installed; C2 checks access for the current user')]
 	const file = resolve(loaded.file)
 	if (!unit.command.includes(file))
@@ -41,16 +45,17 @@ export function access(loaded: LoadedConfig, machine: Machine): readonly DoctorF
 	return [pass('C3', `${unit.user}, the user of the service, can read ${counted(needed.length, 'file')}${note}`)]
 }
 
-const reinstallCommand = (file: string, { user }: SystemdUnit) =>
-	`rollcall-relay service install --config ${shellWord(file)} --user ${user}`
+const reinstallCommand = (file: string, { id, user }: SystemdUnit) =>
+	`rollcall-relay service install${nameArgument(id)} --config ${shellWord(file)} --user ${user}`
 
-function installedUnit({ run }: Machine): SystemdUnit | undefined {
-	const text = textOf(() => run('systemctl', ['cat', 'rollcall-relay']))
+function installedUnit(id: string, { run }: Machine): SystemdUnit | undefined {
+	const text = textOf(() => run('systemctl', ['cat', id]))
 	if (text === undefined || !/^\[Service\]$/m.test(text)) return undefined
 	const values = (name: string) =>
 		[...text.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value.replaceAll('%%', '%').trim())
 	const isSet = (name: string, states: RegExp) => states.test(values(name).at(-1) ?? '')
 	return {
+		id,
 		user: values('User').at(-1) || 'root',
 		command: (values('ExecStart').at(-1) ?? '').replaceAll('$$', '$'),
 		credentialFiles: new Set(

@@ -1,9 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import wsPackage from 'ws/package.json' with { type: 'json' }
-import { type Config, readConfig } from '../config.ts'
+import { type AgentSettings, type Config, readSettings } from '../config.ts'
 import { briefly } from '../log.ts'
+import { serviceWith } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
+import { logFolder } from '../service-name.ts'
 import type { DoctorFinding } from './check.ts'
 
 type BundleContent = {
@@ -27,18 +29,18 @@ export function writeBundle(file: string, { config, findings, machine, version }
 			arch,
 		},
 		findings: findings.map((finding) => ({ ...finding, seen: withoutExcerpt(finding.seen) })),
-		config: orMissing(() => withoutSecrets(readConfig(config))),
-		log: orMissing(() => lastLines(machine)),
+		config: orMissing(() => withoutPasswords(readSettings(config))),
+		log: orMissing(() => lastLines(machine, serviceWith(config, machine))),
 	}
 	writeFileSync(file, `${JSON.stringify(bundle, null, 2)}\n`, { mode: 0o600 })
 }
 
 /** The last 200 lines of the service's log. On Windows, WinSW writes the log beside the agent. */
-function lastLines({ platform, folder, run }: Machine): readonly string[] {
+function lastLines({ platform, folder, run }: Machine, id: string): readonly string[] {
 	const log =
 		platform === 'win32'
-			? readFileSync(join(folder, 'logs', 'rollcall-relay.err.log'), 'utf8')
-			: run('journalctl', ['-u', 'rollcall-relay', '-n', '200', '-o', 'cat'])
+			? readFileSync(join(folder, logFolder(id), `${id}.err.log`), 'utf8')
+			: run('journalctl', ['-u', id, '-n', '200', '-o', 'cat'])
 	return log.split(/\r?\n/).filter(Boolean).slice(-200)
 }
 
@@ -54,6 +56,14 @@ function orMissing<T>(get: () => T): T | { readonly missing: string } {
 /** For settings that are not JSON, the error quotes a part of them, which may contain the proxy's password. */
 const withoutExcerpt = (text: string): string =>
 	text.replace(/(\.\.\.)?".*"(\.\.\.)? is not valid JSON/, '… is not valid JSON')
+
+/** The settings of the only server, or those of all servers. */
+function withoutPasswords({ servers }: AgentSettings): object {
+	const [first] = servers
+	return first?.name === undefined && first !== undefined
+		? withoutSecrets(first)
+		: { servers: servers.map(withoutSecrets) }
+}
 
 /** Settings contain only names of secret files, but the URL of a proxy may contain a password. */
 const withoutSecrets = ({ relay, ...others }: Config) => ({

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts'
 import { readsTrustStore } from '../origin-tls.ts'
 import { managerOf } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
+import { defaultService, logFolder } from '../service-name.ts'
 import { type DoctorFinding, fail, pass, plainly, skip, warn } from './check.ts'
 
 /** Checks the version of Node. */
@@ -28,32 +29,33 @@ function isAtLeast(version: string, [major, minor]: readonly [number, number]): 
 }
 
 /** Checks whether the service is installed and running. */
-export function service(machine: Machine): DoctorFinding {
+export function service(machine: Machine, id = defaultService): DoctorFinding {
 	try {
-		const status = managerOf(machine).status(machine)
+		const status = managerOf(machine).status(machine, id)
 		return machine.platform === 'win32'
-			? windowsService(status.trim())
-			: systemdService(status, countRecentRestarts(machine))
+			? windowsService(status.trim(), id)
+			: systemdService(status, { id, recentRestarts: countRecentRestarts(machine, id) })
 	} catch (error) {
 		return skip('H3', `cannot read the service: ${plainly(error)}`)
 	}
 }
 
-function systemdService(properties: string, recentRestarts: number | undefined): DoctorFinding {
+type ServiceHistory = { readonly id: string; readonly recentRestarts: number | undefined }
+
+function systemdService(properties: string, { id, recentRestarts }: ServiceHistory): DoctorFinding {
 	const property = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(properties)?.[1] ?? ''
 	if (property('LoadState') !== 'loaded') return skip('H3', 'no service is installed')
 	const restarts = Number(property('NRestarts'))
 	const period = recentRestarts === undefined ? '' : `, ${recentRestarts} of them within 24 h`
 	const seen = `the service is ${property('ActiveState')} (${property('SubState')}) since ${property('ActiveEnterTimestamp') || 'never'}, restarted ${restarts} times${period}`
-	const remedy = 'See its log: journalctl -u rollcall-relay -n 50'
+	const remedy = `See its log: journalctl -u ${id} -n 50`
 	if (property('ActiveState') !== 'active') return fail('H3', seen, remedy)
 	return (recentRestarts ?? restarts) > 0 ? warn('H3', seen, remedy) : pass('H3', seen)
 }
 
 /** Restarts in the last 24 h by systemd's journal, or undefined if the journal is unreadable. */
-function countRecentRestarts({ run }: Machine): number | undefined {
-	const journal = (...filter: readonly string[]) =>
-		run('journalctl', ['-u', 'rollcall-relay', ...filter, '-o', 'cat', '-q'])
+function countRecentRestarts({ run }: Machine, id: string): number | undefined {
+	const journal = (...filter: readonly string[]) => run('journalctl', ['-u', id, ...filter, '-o', 'cat', '-q'])
 	try {
 		const restarts = journal('-t', 'systemd', '--since=-24h')
 		// A user without the right to read the journal gets an empty one.
@@ -65,13 +67,13 @@ function countRecentRestarts({ run }: Machine): number | undefined {
 	}
 }
 
-function windowsService(state: string): DoctorFinding {
+function windowsService(state: string, id: string): DoctorFinding {
 	if (state === 'Started') return pass('H3', 'the service is running')
 	if (state === 'NonExistent') return skip('H3', 'no service is installed')
 	return fail(
 		'H3',
 		`the service is ${state}`,
-		'Run Start-Service rollcall-relay, and see logs\\rollcall-relay.err.log in the folder of the agent.',
+		`Run Start-Service ${id}, and see ${logFolder(id)}\\${id}.err.log in the folder of the agent.`,
 	)
 }
 
@@ -79,7 +81,7 @@ function windowsService(state: string): DoctorFinding {
 export function openFiles(
 	limits: string | undefined,
 	{ concurrency }: Pick<Config, 'concurrency'>,
-	machine: Machine,
+	machine: Machine & { readonly id?: string },
 ): DoctorFinding {
 	const ofService = serviceLimit(machine)
 	const [, ofShell] = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? '') ?? []
@@ -92,10 +94,10 @@ export function openFiles(
 }
 
 /** The limit in the unit of the service, or undefined without a service. The doctor's own limit is another one. */
-function serviceLimit({ platform, run }: Machine): string | undefined {
+function serviceLimit({ platform, run, id = defaultService }: Machine & { readonly id?: string }): string | undefined {
 	if (platform === 'win32') return undefined
 	try {
-		const properties = run('systemctl', ['show', 'rollcall-relay', '--property=LoadState,LimitNOFILE'])
+		const properties = run('systemctl', ['show', id, '--property=LoadState,LimitNOFILE'])
 		if (!/^LoadState=loaded$/m.test(properties)) return undefined
 		return /^LimitNOFILE=(\d+|infinity)$/m.exec(properties)?.[1]
 	} catch (error) {

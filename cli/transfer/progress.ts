@@ -1,26 +1,24 @@
-import type { CommandEnvironment } from '../command.ts'
+import type { CommandEnvironment, ShowProgress } from '../command.ts'
 
 /** Milliseconds between two updates of the bar. Faster updates are unreadable. */
 const pause = 100
 
-/** Shows the part of the work that is done, from 0 to 1, and describes it in words. */
-export type ShowProgress = (done: number, words: string) => void
-
-/** Does work and shows its progress as a bar on one line of the terminal. Without a terminal it shows nothing. */
+/** Does work and shows its progress: as a bar on one line of the terminal, or to a reader of its own. */
 export async function withProgress<T>(
-	{ err, isWatched }: Pick<CommandEnvironment, 'err' | 'isWatched'>,
+	{ err, isWatched, show }: Pick<CommandEnvironment, 'err' | 'isWatched' | 'show'>,
 	work: (show: ShowProgress) => Promise<T>,
 ): Promise<T> {
 	let shownAt = 0
-	const show: ShowProgress = (done, words) => {
-		if (!isWatched || Date.now() - shownAt < pause) return
-		shownAt = Date.now()
-		err(`${clear}${bar(done)}  ${words}`)
-	}
+	const draw: ShowProgress = show ?? ((done, words) => err(`${clear}${bar(done)}  ${words}`))
+	const isShown = isWatched || show !== undefined
 	try {
-		return await work(show)
+		return await work((done, words) => {
+			if (!isShown || Date.now() - shownAt < pause) return
+			shownAt = Date.now()
+			draw(done, words)
+		})
 	} finally {
-		if (shownAt > 0) err(clear)
+		if (shownAt > 0 && show === undefined) err(clear)
 	}
 }
 

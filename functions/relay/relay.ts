@@ -14,6 +14,8 @@ export type RelaySettings = {
 	readonly namespace: string
 	/** A key with the right Send, used instead of the managed identity. */
 	readonly sas?: { readonly keyName: string; readonly key: string }
+	/** Where the keys with the right Listen are for enrolled agents: in Azure Resource Manager, or here on one's own machine. */
+	readonly listen?: { readonly resource: string } | { readonly key: string }
 	/** A PEM certificate of the authority to trust instead of the public ones. */
 	readonly ca?: string
 }
@@ -40,10 +42,9 @@ function senderOptions(
 	identityToken: TokenSource,
 ): SenderOptions {
 	if (relay === undefined) throw misconfigured('the app setting ROLLCALL_RELAY_NAMESPACE is missing')
-	const { data, error } = parseSettings(declaredSettings, settings)
-	if (data === undefined) throw misconfigured(`the settings of the tenant: ${allProblems(error, 'they')}`)
-	const { hybridConnection = name, agents, authorization, patchAsPost } = data
-	const { namespace, sas, ca } = relay
+	const { agents, authorization, patchAsPost } = relaySettingsOf(settings)
+	const { namespace, hybridConnection } = placeOf({ name, settings }, relay)
+	const { sas, ca } = relay
 	const uri = `http://${namespace.replace(/:\d+$/, '')}/${hybridConnection}`
 	return {
 		namespace,
@@ -54,6 +55,21 @@ function senderOptions(
 		...(agents !== undefined && { agents }),
 		...(ca !== undefined && { ca }),
 	}
+}
+
+function relaySettingsOf(settings: Tenant['settings']) {
+	const { data, error } = parseSettings(declaredSettings, settings)
+	if (data === undefined) throw misconfigured(`the settings of the tenant: ${allProblems(error, 'they')}`)
+	return data
+}
+
+/** Where the requests of a tenant meet its agents. @throws ScimError 503 if the settings of the tenant are invalid */
+export function placeOf(
+	{ name, settings }: Pick<Tenant, 'name' | 'settings'>,
+	{ namespace }: RelaySettings,
+): { readonly namespace: string; readonly hybridConnection: string } {
+	const { hybridConnection = name } = relaySettingsOf(settings)
+	return { namespace, hybridConnection }
 }
 
 const misconfigured = (why: string) => unavailable(`The SCIM server cannot be reached (relay_settings): ${why}.`, 300)

@@ -28,6 +28,8 @@ export type Tenant = {
 	readonly hasClients?: true
 	/** The provisioning job in Entra that `rollcall connect entra` has made. */
 	readonly entra?: EntraConnection
+	/** Until when the guard allows all deletions, in milliseconds since 1970. */
+	readonly guardAllowedUntil?: number
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
 	/** What `rollcall schema forget` has begun to remove. The sweep goes on with it. */
@@ -62,6 +64,9 @@ export type Tenants = {
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
 	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
+
+	/** Lets the guard allow all deletions until a time, in milliseconds since 1970. All apps follow within a minute. */
+	allowDeletions(name: string, until: number): Promise<Tenant | 'absent'>
 
 	/** Remembers what connects a tenant with Entra; undefined forgets it. */
 	updateEntra(name: string, connection: EntraConnection | undefined): Promise<'done' | 'absent'>
@@ -283,6 +288,12 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				return { properties: { settings: JSON.stringify(settings) }, answer: { ...tenant, settings } }
 			}),
 
+		allowDeletions: (name, guardAllowedUntil) =>
+			update(name, (row) => ({
+				properties: { guardAllowedUntil: new Date(guardAllowedUntil).toISOString() },
+				answer: { ...tenantOf(row), guardAllowedUntil },
+			})),
+
 		async updateEntra(name, connection) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -312,7 +323,8 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			update(name, (row) => {
 				const current = formatOf(row)
 				const format = revise(current)
-				return format === undefined ? { answer: current } : { properties: formatProperties(format), answer: format }
+				if (format === undefined) return { answer: current }
+				return { properties: formatProperties(format, directoryIn(row)), answer: format }
 			}),
 
 		async noteClients(name, hasClients) {
@@ -352,8 +364,8 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, mode, table: directory, cursorKey, created, format, settings } = tenant
-	const properties = { mode, table: directory, cursorKey, created, format: format.number }
+	const { name, mode, cursorKey, created, format, settings } = tenant
+	const properties = { mode, cursorKey, created, ...formatProperties(format, tenant.table) }
 	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -361,7 +373,7 @@ async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exi
 		if (outcome.kind !== 'unknown') {
 			// An earlier attempt may have been done without an answer.
 			const row = await table.get(name)
-			return row?.table === tenant.table ? 'done' : 'exists'
+			return row && directoryIn(row) === tenant.table ? 'done' : 'exists'
 		}
 		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
 		await tables.pause(attempt)
@@ -372,6 +384,8 @@ const tenantRow = z.object({
 	RowKey: z.string(),
 	mode: z.enum(['store', 'relay']),
 	table: z.string(),
+	/** The table of the directory from format 2 on: `formatProperties`. */
+	directory: z.string().optional(),
 	settings: z.string(),
 	cursorKey: z.string(),
 	created: z.string(),
@@ -383,6 +397,7 @@ const tenantRow = z.object({
 const newerRow = tenantRow.extend({
 	mode: tenantRow.shape.mode.catch('store'),
 	table: z.string().catch(''),
+	directory: z.string().optional().catch(undefined),
 	cursorKey: z.string().catch(''),
 	created: z.string().catch(''),
 	settings: z.unknown().transform(() => '{}'),
@@ -392,19 +407,30 @@ const newerRow = tenantRow.extend({
 function tenantOf(row: Row): Tenant {
 	const format = formatOf(row)
 	const columns = format.number > formats.newest ? newerRow : tenantRow
-	const { RowKey, settings, clients, entra = '', ...properties } = columns.parse(row)
+	const { RowKey, settings, clients, entra = '', table, directory = table, ...properties } = columns.parse(row)
 	const connection = entraConnectionOf(entra)
+	const guardAllowedUntil = timeIn(row.guardAllowedUntil)
 	return {
 		name: RowKey,
 		...properties,
+		table: directory,
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
 		...(clients && { hasClients: true }),
+		...(guardAllowedUntil > 0 && { guardAllowedUntil }),
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
 		forgetting: forgettingIn(row),
 		indexes: indexesOf(row),
 	}
+}
+
+/** Milliseconds since 1970; 0 if the property has no time. The guard then goes on as without it. */
+const timeIn = (value: unknown): number => (typeof value === 'string' && Date.parse(value)) || 0
+
+/** The table of a tenant's directory; an empty text if a damaged row names none. */
+function directoryIn({ table, directory = table }: Row): string {
+	return typeof directory === 'string' ? directory : ''
 }
 
 /** A damaged list stops no request: its removals are begun again by the command. */

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
 	chmodSync,
+	chownSync,
 	copyFileSync,
 	existsSync,
 	mkdirSync,
@@ -11,12 +12,13 @@ import {
 	writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readConfig } from '../../agent/config.ts'
+import { readConfig, readSettings } from '../../agent/config.ts'
 import { filesOf } from '../../agent/secret-file.ts'
-import { managerOf, status, thisMachine } from '../../agent/service.ts'
+import { managerOf, refuseShared, serviceWith, thisMachine, wrapperFolder } from '../../agent/service.ts'
 import type { Machine, Service } from '../../agent/service-manager.ts'
+import { serviceId } from '../../agent/service-name.ts'
 import { settings } from '../support/relay-stand-in/lab.ts'
 import { elementOf } from '../support/xml.ts'
 
@@ -60,6 +62,8 @@ const machineOf = (platform: string, env: Readonly<Record<string, string>> = {})
 		}),
 })
 
+const status = (machine: Machine, id?: string) => managerOf(machine).status(machine, id)
+
 const failing = (work: () => unknown) => {
 	try {
 		work()
@@ -71,10 +75,12 @@ const failing = (work: () => unknown) => {
 
 describe('on Linux', () => {
 	const service: Service = {
+		id: 'rollcall-relay',
 		node: '/opt/node 24/bin/node',
 		program: '/opt/rollcall/main.js',
 		config: '/etc/rollcall/100%.json',
 		files: { secret: ['/etc/rollcall/my %.key'], open: ['/etc/rollcall/ca.pem'] },
+		auditFolders: [],
 		user: 'rollcall',
 		winsw: undefined,
 	}
@@ -103,6 +109,51 @@ describe('on Linux', () => {
 		expect(failing(() => uninstall(linux()))).toMatchObject({
 			message: 'the service is not installed',
 			hint: 'rollcall-relay service install',
+		})
+	})
+
+	test('a named service has a unit of its own, and the default one is left alone', () => {
+		const { install, restart, uninstall, installed } = managerOf(linux())
+		install(service, linux())
+		const unit = readFileSync(file(), 'utf8')
+		rmSync(join(folder, 'calls'))
+		const config = '/etc/rollcall/$HR "100%" \\.json'
+		expect(install({ ...service, id: 'rollcall-relay-hr', config }, linux())).toBe('installed')
+		restart(linux(), 'rollcall-relay-hr')
+		expect(calls()).toEqual([
+			'systemctl daemon-reload',
+			'systemctl enable rollcall-relay-hr',
+			'systemctl restart rollcall-relay-hr',
+			'systemctl restart rollcall-relay-hr',
+		])
+		expect(readFileSync(join(folder, 'rollcall-relay-hr.service'), 'utf8')).toContain(
+			'\nDescription=Rollcall on-premises relay (hr)\n',
+		)
+		expect(installed(linux()).toSorted((one, other) => one.id.localeCompare(other.id))).toEqual([
+			{ id: 'rollcall-relay', config: service.config },
+			{ id: 'rollcall-relay-hr', config },
+		])
+		expect(serviceWith(config, linux())).toBe('rollcall-relay-hr')
+		expect(serviceWith('/etc/other.json', linux())).toBe('rollcall-relay')
+		rmSync(join(folder, 'calls'))
+		uninstall(linux(), 'rollcall-relay-hr')
+		expect(calls()).toEqual(['systemctl disable --now rollcall-relay-hr', 'systemctl daemon-reload'])
+		expect(readFileSync(file(), 'utf8')).toBe(unit)
+		for (const work of [uninstall, restart])
+			expect(failing(() => work(linux(), 'rollcall-relay-hr'))).toMatchObject({
+				message: 'the service rollcall-relay-hr is not installed',
+				hint: 'rollcall-relay service install --name hr',
+			})
+	})
+
+	test('only root can restart, and the reason of a failure is reported', () => {
+		const { install, restart } = managerOf(linux())
+		install(service, linux())
+		expect(failing(() => restart(linux({ UID_OF_CALLER: '1000' }))).message).toBe('this command needs root')
+		stub('systemctl', '[ "$1" != restart ] || { echo "Job failed." >&2; exit 1; }')
+		expect(failing(() => restart(linux()))).toMatchObject({
+			message: 'cannot restart the service: Job failed.',
+			hint: 'journalctl --unit rollcall-relay --lines 20',
 		})
 	})
 
@@ -135,6 +186,28 @@ describe('on Linux', () => {
 		expect(text).toContain('\nUser=rollcall\n')
 	})
 
+	test('a secret of the user of the service is read in place, and systemd copies the others', () => {
+		const [own, other] = [join(folder, 'own.token'), join(folder, 'other.token')]
+		writeFileSync(own, 'secret')
+		const { uid } = statSync(own)
+		// As root, the test gives the file to another user. Otherwise it takes itself for the user of the service.
+		if (uid === 0) chownSync(own, 990, 990)
+		stub('id', `case "$*" in -u) echo 0 ;; "-u rollcall") echo ${uid === 0 ? 990 : uid} ;; *) exit 1 ;; esac`)
+		const files = { secret: [own, other], open: [] }
+		const text = managerOf(linux()).definition({ ...service, files }, linux())
+		expect(text.match(/^LoadCredential=.*:(.*)$/gm)).toHaveLength(1)
+		expect(text).toContain(`:${other.replaceAll('%', '%%')}\n`)
+		const absent = managerOf(linux()).definition({ ...service, user: 'absent', files }, linux())
+		expect(absent.match(/^LoadCredential=/gm)).toHaveLength(2)
+	})
+
+	test('the unit starts a single executable without a file', () => {
+		const executable = { ...service, node: '/opt/rollcall/rollcall-relay', program: undefined }
+		expect(managerOf(linux()).definition(executable, linux())).toContain(
+			'\nExecStart="/opt/rollcall/rollcall-relay" "run" "--config" "/etc/rollcall/100%%.json"\n',
+		)
+	})
+
 	test.each([
 		['/usr/bin/node', '/etc/rollcall/ca.pem', 'yes'],
 		['/home/me/node', '/etc/rollcall/ca.pem', 'read-only'],
@@ -147,9 +220,9 @@ describe('on Linux', () => {
 	})
 
 	test('the unit may write to the folder of the audit log alone', () => {
-		const text = managerOf(linux()).definition({ ...service, auditFolder: '/var/log/my "50%" log' }, linux())
+		const text = managerOf(linux()).definition({ ...service, auditFolders: ['/var/log/my "50%" log'] }, linux())
 		expect(text).toContain('\nProtectSystem=strict\nReadWritePaths="-/var/log/my \\"50%%\\" log"\nProtectHome=yes\n')
-		expect(managerOf(linux()).definition({ ...service, auditFolder: '/root' }, linux())).toContain(
+		expect(managerOf(linux()).definition({ ...service, auditFolders: ['/root'] }, linux())).toContain(
 			'\nReadWritePaths="-/root"\nProtectHome=read-only\n',
 		)
 		expect(managerOf(linux()).definition(service, linux())).toContain('\nProtectSystem=strict\nProtectHome=yes\n')
@@ -162,7 +235,7 @@ describe('on Linux', () => {
 			node: process.execPath,
 			program: process.execPath,
 			config: process.execPath,
-			auditFolder: '/var/log/a b',
+			auditFolders: ['/var/log/a b'],
 		}
 		writeFileSync(file(), managerOf(linux()).definition({ ...unit, user: 'root' }, linux()))
 		const analyze = (...args: string[]) => {
@@ -256,10 +329,12 @@ describe('on Linux', () => {
 describe('on Windows', () => {
 	const windows = (env = {}) => machineOf('win32', { LEVEL: '12288', ...env })
 	const service: Service = {
+		id: 'rollcall-relay',
 		node: 'C:\\Program Files\\nodejs\\node.exe',
 		program: 'C:\\rollcall-relay\\main.js',
 		config: 'C:\\a & b\\relay.json',
 		files: { secret: ['C:\\a & b\\origin.token'], open: ['C:\\a & b\\ca.pem'] },
+		auditFolders: [],
 		user: undefined,
 		winsw: undefined,
 	}
@@ -306,14 +381,36 @@ esac`,
 		expect(isRunning('Stopped\n')).toBe(false)
 	})
 
+	test('WinSW has its own folder beside a single executable, and starts the executable', () => {
+		expect(wrapperFolder(service)).toBe(dirname(service.program ?? ''))
+		const node = join(folder, 'rollcall-relay.exe')
+		const machine = { ...windows(), folder: wrapperFolder({ node, program: undefined }) }
+		expect(machine.folder).toBe(join(folder, 'service'))
+		writeFileSync(node, 'the agent')
+		const own = { ...downloaded, node, program: undefined }
+		expect(managerOf(machine).install(own, machine)).toBe('installed')
+		expect(readFileSync(node, 'utf8')).toBe('the agent')
+		expect(
+			calls()
+				.filter((call) => call.startsWith('icacls'))
+				.slice(0, 2),
+		).toEqual([
+			`icacls ${folder} /grant ${account}:(OI)(CI)RX`,
+			`icacls ${machine.folder} /grant ${account}:(OI)(CI)RX`,
+		])
+		const text = readFileSync(join(machine.folder, 'rollcall-relay.xml'), 'utf8')
+		expect(text).toContain(`<executable>${node}</executable>`)
+		expect(text).toContain('<arguments>run --config &quot;C:\\a &amp; b\\relay.json&quot;</arguments>')
+	})
+
 	test('install grants access to the folder of the audit log, unless the agent is in it', () => {
 		const auditFolder = join(folder, 'audit')
-		managerOf(windows()).install({ ...downloaded, auditFolder }, windows())
+		managerOf(windows()).install({ ...downloaded, auditFolders: [auditFolder] }, windows())
 		expect(calls()).toContain(`icacls ${auditFolder} /grant ${account}:(OI)(CI)M`)
 		expect(existsSync(auditFolder)).toBe(true)
 		const cases = [folder, join(folder, '..')].flatMap((auditFolder) => [
-			() => managerOf(windows()).install({ ...downloaded, auditFolder }, windows()),
-			() => managerOf(windows()).definition({ ...downloaded, auditFolder }, windows()),
+			() => managerOf(windows()).install({ ...downloaded, auditFolders: [auditFolder] }, windows()),
+			() => managerOf(windows()).definition({ ...downloaded, auditFolders: [auditFolder] }, windows()),
 		])
 		for (const attempt of cases)
 			expect(failing(attempt)).toMatchObject({
@@ -344,6 +441,43 @@ esac`,
 		expect(calls()).toEqual(['rollcall-relay.exe stopwait', 'rollcall-relay.exe uninstall'])
 		expect(status(windows())).toBe('NonExistent\n')
 		expect(failing(() => uninstall(windows())).message).toBe('the service is not installed')
+	})
+
+	test('a named service has files, an account and logs of its own, and the default one is left alone', () => {
+		const { install, restart, uninstall, installed } = managerOf(windows())
+		install(downloaded, windows())
+		const before = readFileSync(xml(), 'utf8')
+		rmSync(join(folder, 'calls'))
+		rmSync(join(folder, 'state'))
+		const id = 'rollcall-relay-hr'
+		stub('sc.exe', `printf '%s\\n' '        SERVICE_START_NAME : NT SERVICE\\${id}'`)
+		const own = { ...downloaded, id, config: 'C:\\hr & "it"\\relay.json' }
+		expect(install(own, windows())).toBe('installed')
+		restart(windows(), id)
+		expect(calls()).toEqual([
+			`${id}.exe install`,
+			`sc.exe qc ${id}`,
+			`icacls ${folder} /grant NT SERVICE\\${id}:(OI)(CI)RX`,
+			`icacls ${join(folder, 'logs-hr')} /grant NT SERVICE\\${id}:(OI)(CI)M`,
+			`icacls ${own.config} /grant NT SERVICE\\${id}:R`,
+			`icacls C:\\a & b\\ca.pem /grant NT SERVICE\\${id}:R`,
+			`icacls C:\\a & b\\origin.token /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F NT SERVICE\\${id}:R`,
+			`${id}.exe start`,
+			`${id}.exe stopwait`,
+			`${id}.exe start`,
+		])
+		const settings = readFileSync(join(folder, `${id}.xml`), 'utf8')
+		expect(settings).toContain(`<id>${id}</id>\n  <name>Rollcall on-premises relay (hr)</name>`)
+		expect(settings).toContain('<logpath>%BASE%\\logs-hr</logpath>')
+		expect(installed(windows()).map(({ config }) => config)).toContain(own.config)
+		expect(serviceWith(service.config.toUpperCase(), windows())).toBe('rollcall-relay')
+		uninstall(windows(), id)
+		expect(existsSync(join(folder, `${id}.xml`))).toBe(false)
+		expect(readFileSync(xml(), 'utf8')).toBe(before)
+		expect(failing(() => restart(windows(), id))).toMatchObject({
+			message: `the service ${id} is not installed`,
+			hint: 'rollcall-relay service install --name hr',
+		})
 	})
 
 	test('the settings match the documents of WinSW 2', () => {
@@ -480,5 +614,90 @@ test('the files of the settings are divided into secret and open ones', () => {
 	expect(filesOf(readConfig(join(folder, 'relay.json')))).toEqual({
 		secret: [join(folder, 'listen.key'), '/elsewhere/own.key', join(folder, 'origin.token')],
 		open: [join(folder, 'ca.pem'), join(folder, 'own.pem')],
+	})
+})
+
+test.each([
+	[undefined, 'rollcall-relay'],
+	['hr', 'rollcall-relay-hr'],
+	['hr-2', 'rollcall-relay-hr-2'],
+	['4', 'rollcall-relay-4'],
+])('the service named %s is %s', (name, id) => {
+	expect(serviceId(name)).toBe(id)
+})
+
+test.each(['', 'HR', 'a b', '../a', '-a', 'a-', 'a--b', 'a'.repeat(33), 'rollcall-relay', 'rollcall-relay-hr'])(
+	'the name %j is refused',
+	(name) => {
+		expect(failing(() => serviceId(name))).toMatchObject({
+			name: 'UsageError',
+			message: `--name ${name} is not a name for a service`,
+			hint: expect.stringMatching(/lowercase letters and digits/),
+		})
+	},
+)
+
+describe('a second service on one machine', () => {
+	const good = settings({ host: 'contoso.servicebus.windows.net' }, { port: 11015 })
+	const write = (name: string, value: object) => {
+		writeFileSync(join(folder, name), JSON.stringify(value))
+		return join(folder, name)
+	}
+	/** Installs the unit of a first service, and compares a second one with it. */
+	function compare(first: object, second: object, secondFile = 'second.json') {
+		stub('systemctl', 'true')
+		const machine = machineOf('linux')
+		const config = write('first.json', { ...good, ...first })
+		const files = { secret: [], open: [] }
+		const service = {
+			id: 'rollcall-relay',
+			node: '/n',
+			program: '/m',
+			config,
+			files,
+			auditFolders: [],
+			user: 'rollcall',
+			winsw: undefined,
+		}
+		managerOf(machine).install(service, machine)
+		const file = write(secondFile, { ...good, ...second })
+		return () => refuseShared({ id: 'rollcall-relay-hr', config: file }, readSettings(file), machine)
+	}
+	const other = { agentId: '22222222-2222-4222-8222-222222222222' }
+	const audit = { file: '/var/log/rollcall-relay/audit.log' }
+
+	test.each<[string, object, object, string, RegExp]>([
+		['admin port', { admin: { port: 9110 } }, { ...other, admin: { port: 9110 } }, 'admin.port, 9110', /another port/],
+		['audit file', { audit }, { ...other, audit }, `audit.file, ${audit.file}`, /another file/],
+		['agent id', {}, {}, 'agentId on demo', /"agentId": "[0-9a-f-]{36}"/],
+	])('must not have the %s of the first', (_, first, second, shared, hint) => {
+		expect(failing(compare(first, second))).toMatchObject({
+			name: 'UsageError',
+			message: `the service rollcall-relay has the same ${shared}`,
+			hint: expect.stringMatching(hint),
+		})
+	})
+
+	test('must not have the settings file of the first', () => {
+		expect(failing(compare({}, other, 'first.json')).message).toBe(
+			`the service rollcall-relay already runs with ${join(folder, 'first.json')}`,
+		)
+	})
+
+	test('may have everything else in common, also if the settings of the first are unreadable', () => {
+		expect(compare({ admin: { port: 9110 }, audit }, { ...other, admin: { port: 9111 } })).not.toThrow()
+		const relay = { ...good.relay, hybridConnection: 'hr' }
+		expect(compare({}, { relay })).not.toThrow()
+		const work = compare({}, {})
+		writeFileSync(join(folder, 'first.json'), '{')
+		expect(work).not.toThrow()
+	})
+
+	test('may be the first one, installed again', () => {
+		compare({}, {})
+		const file = join(folder, 'first.json')
+		expect(() =>
+			refuseShared({ id: 'rollcall-relay', config: file }, readSettings(file), machineOf('linux')),
+		).not.toThrow()
 	})
 })

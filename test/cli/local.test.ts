@@ -79,9 +79,9 @@ describe('rollcall tenant', () => {
 		await run('tenant add globex')
 		await run('tenant add acme --mode relay')
 		expect((await run('tenant list')).out).toMatch(
-			/^NAME {4}MODE {3}FORMAT {2}CREATED\nacme {4}relay {2}1 {7}20.*Z\nglobex {2}store {2}1 {7}20.*Z\n$/,
+			/^NAME {4}MODE {3}FORMAT {2}CREATED\nacme {4}relay {2}2 {7}20.*Z\nglobex {2}store {2}2 {7}20.*Z\n$/,
 		)
-		const made = { format: 1, formatStage: 'complete', created: expect.any(String) }
+		const made = { format: 2, formatStage: 'complete', created: expect.any(String) }
 		expect(await json('tenant list')).toEqual([
 			{ name: 'acme', mode: 'relay', ...made, url: 'http://127.0.0.1:7071/scim/acme' },
 			{ name: 'globex', mode: 'store', ...made, url: 'http://127.0.0.1:7071/scim/globex' },
@@ -191,6 +191,7 @@ describe('rollcall on a data folder', () => {
 		const { version } = await json('tenant add acme')
 		await run('tenant add globex --mode relay')
 		const { clientId, secret } = await json('client add acme')
+		const { agent } = await json('agent add globex')
 		const guid = '11111111-2222-3333-4444-555555555555'
 		const file = join(folder, 'file')
 		const userId = '01a214972b2e700182471521e32e49d3'
@@ -221,6 +222,7 @@ describe('rollcall on a data folder', () => {
 			'failures acme',
 			'status acme',
 			'guard status acme',
+			'guard allow acme --for 2h',
 			`erase acme ${userId}`,
 			'schema observed acme',
 			'client add acme',
@@ -230,6 +232,10 @@ describe('rollcall on a data folder', () => {
 			`federation add acme --issuer ${guid} --subject ${guid} --audience ${guid}`,
 			`reader add acme --entra ${guid}/${guid} --audience ${guid}`,
 			'key rotate acme',
+			'agent add globex',
+			'agent list globex',
+			`agent rotate globex ${agent}`,
+			`agent remove globex ${agent}`,
 			`import acme ${file}-3`,
 			'schema adopt acme color',
 			'schema forget acme shade',

@@ -113,11 +113,12 @@ async function prepare(line: string, { run, file }: Preparation): Promise<Readon
 		...{ I: `https://login.microsoftonline.com/${guid}/v2.0`, S: guid, A: guid },
 	}
 	if (line.startsWith('tenant add')) return values
-	const mode = /^tenant set .*--(agent|hybrid|authorization|patch)/.test(line) ? 'relay' : 'store'
+	const mode = /^agent |^tenant set .*--(agent|hybrid|authorization|patch)/.test(line) ? 'relay' : 'store'
 	const { version } = jsonOf(await run(`tenant add acme --json --mode ${mode}`))
 	if (line.startsWith('import')) await run(`export acme --out ${file}`)
 	if (line.startsWith('schema')) await addSchema({ run, file })
 	if (/^(schema|history|erase)/.test(line)) await importPerson({ run, file: `${file}-2` })
+	if (line.includes('AGENT')) return { ...values, AGENT: jsonOf(await run('agent add acme --json')).agent }
 	if (!line.includes('CLIENT')) return { ...values, VERSION: version }
 	return { ...values, CLIENT: jsonOf(await run('client add acme --json')).clientId }
 }

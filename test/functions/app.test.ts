@@ -9,11 +9,16 @@ import { routes } from '../../functions/routes.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { addToken, signingKeysFile } from '../../shared/auth/file-source.ts'
+import { parseAgents, withNewAgent } from '../../shared/relay/agent-list.ts'
+import { updateAgents } from '../../shared/storage/agents.ts'
 import { insertClient } from '../../shared/storage/clients.ts'
 import { connectTables } from '../../shared/storage/table/tables.ts'
+import { newAgent } from '../support/enrolment.ts'
 import { secretClient, secretOf } from '../support/oauth-host.ts'
+import { verify } from '../support/relay-stand-in/tokens.ts'
 
 const token = 'a-token-for-this-test-alone'
+const agentId = '0b7e6a52-2d0f-4a57-9c66-6f1f4f1f8c11'
 
 let folder: string
 let worker: ChildProcess
@@ -37,8 +42,13 @@ beforeAll(async () => {
 	const { connectionString } = azurite
 	const services = await createServices({ tables: { connectionString }, tokens: { file: tokensFile } })
 	const tenant = await services.tenants.createTenant({ name: 'demo', mode: 'store', settings: {} })
-	if (tenant === 'exists') throw new Error('the tenant is new')
+	const relayed = await services.tenants.createTenant({ name: 'relayed', mode: 'relay', settings: {} })
+	if (tenant === 'exists' || relayed === 'exists') throw new Error('the tenants are new')
 	const tables = connectTables({ connectionString })
+	await updateAgents(tables.table(relayed.table, 'relayed'), tables.pause, (stored) => {
+		const list = withNewAgent(parseAgents(stored), { id: agentId, secret: 's'.repeat(43) }, Date.now())
+		return { json: JSON.stringify(list), answer: {} }
+	})
 	const json = JSON.stringify(secretClient('entra', [secretOf('a-secret')]))
 	await insertClient(tables.table(tenant.table, 'demo'), tables.pause, { id: 'entra', json })
 	await addToken(signingKeysFile(tokensFile), 'demo', { value: 'a-key', created: new Date().toISOString() })
@@ -47,6 +57,8 @@ beforeAll(async () => {
 			ROLLCALL_TABLES_CONNECTION_STRING: connectionString,
 			ROLLCALL_TOKENS_FILE: tokensFile,
 			WEBSITE_HOSTNAME: 'rollcall.azurewebsites.net',
+			ROLLCALL_RELAY_NAMESPACE: 'contoso.servicebus.windows.net',
+			ROLLCALL_RELAY_LISTEN_KEY: 'a-key-of-azure-relay',
 		},
 		stdio: ['pipe', 'pipe', 'inherit'],
 	})
@@ -161,6 +173,37 @@ describe('the built app, under the Functions programming model', () => {
 		})
 	})
 
+	it('enrols an agent once, and gives it tokens to listen with', async () => {
+		const agent = newAgent('relayed', Date.now)
+		const post = (name: string, path: string, body: unknown) =>
+			send(name, {
+				method: 'POST',
+				url: `https://elsewhere.example/scim/relayed/${path}`,
+				headers: { 'content-type': 'application/json' },
+				body: { string: JSON.stringify(body) },
+			})
+		const code = { url: '', agent: agentId, secret: 's'.repeat(43) }
+		expect(await post('agentEnrol', 'agent/enrol', agent.enrol(code))).toMatchObject({
+			statusCode: '200',
+			headers: { 'content-type': 'application/json' },
+			body: { relay: { namespace: 'contoso.servicebus.windows.net', hybridConnection: 'relayed' } },
+		})
+		const stranger = newAgent('relayed', Date.now)
+		expect(await post('agentEnrol', 'agent/enrol', stranger.enrol(code))).toMatchObject({
+			statusCode: '403',
+			body: { error: 'code_used' },
+		})
+		const { statusCode, body, logs } = await post('agentToken', 'agent/token', agent.listen(agentId))
+		const rules = { 'rollcall-agents': { key: 'a-key-of-azure-relay', rights: ['listen'] } } as const
+		const place = { host: 'contoso.servicebus.windows.net', entity: 'relayed', now: Date.now() }
+		expect([statusCode, verify({ token: body.token, right: 'listen', rules, ...place })]).toEqual([
+			'200',
+			{ expires: expect.any(Number) },
+		])
+		expect(logs.join()).toContain('/agent/token')
+		expect(logs.join()).not.toContain('sig=')
+	})
+
 	it('sweeps every directory when its time comes', async () => {
 		worker.stdin?.write(`${JSON.stringify({ functionName: 'sweep', invocationId: 'c0ffee' })}\n`)
 		const { logs } = await nextLine()
@@ -179,7 +222,8 @@ describe('the built app, under the Functions programming model', () => {
 			milliseconds: expect.any(Number),
 			tenant: 'demo',
 			path: '/Users',
-			storageRequests: 2,
+			// The first change of a tenant also begins the first epoch of its feed.
+			storageRequests: 5,
 			scimType: 'uniqueness',
 		})
 	})

@@ -38,6 +38,8 @@ const addresses: readonly [path: string, name: string][] = [
 	['scim/demo/ResourceTypes/User', 'resourceType'],
 	['scim/demo/ServiceProviderConfig', 'serviceProviderConfig'],
 	['scim/demo/oauth2/token', 'token'],
+	['scim/demo/agent/enrol', 'agentEnrol'],
+	['scim/demo/agent/token', 'agentToken'],
 ]
 
 describe('matchPath', () => {

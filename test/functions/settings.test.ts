@@ -62,6 +62,24 @@ describe('app settings', () => {
 			},
 		],
 		[
+			'with the keys of the relay in Azure Resource Manager, or here',
+			{
+				...laptop,
+				ROLLCALL_RELAY_NAMESPACE: 'localhost:8443',
+				ROLLCALL_RELAY_RESOURCE: 'https://management.azure.com/subscriptions/s/namespaces/n',
+				ROLLCALL_RELAY_LISTEN_KEY: '',
+			},
+			{
+				tables: { connectionString },
+				tokens: { file: '/data/tokens.json' },
+				rate,
+				relay: {
+					namespace: 'localhost:8443',
+					listen: { resource: 'https://management.azure.com/subscriptions/s/namespaces/n' },
+				},
+			},
+		],
+		[
 			'with limits of their own',
 			{ ...laptop, ROLLCALL_SCAN_LIMIT: '2000', ROLLCALL_FEED_DAYS: '7' },
 			{
@@ -214,6 +232,16 @@ describe('app settings', () => {
 			'a key without a namespace',
 			{ ...laptop, ...relay, ROLLCALL_RELAY_NAMESPACE: '' },
 			'the app setting ROLLCALL_RELAY_KEY needs ROLLCALL_RELAY_NAMESPACE',
+		],
+		[
+			'two places for the keys of the relay',
+			{
+				...laptop,
+				...relay,
+				ROLLCALL_RELAY_RESOURCE: 'https://management.azure.com/x',
+				ROLLCALL_RELAY_LISTEN_KEY: 'x',
+			},
+			'set one of the app settings ROLLCALL_RELAY_RESOURCE and ROLLCALL_RELAY_LISTEN_KEY',
 		],
 	])('with %s are refused with their name and without a value', (_, variables, message) => {
 		expect(() => parseSettings(variables)).toThrow(expect.objectContaining({ message }))

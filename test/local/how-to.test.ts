@@ -7,9 +7,12 @@ test('the how-to has the values for an identity provider and a first request', (
 			url: 'http://127.0.0.1:7071',
 			tenants: [{ name: 'demo', token: 'a-token-of-the-demo' }],
 			data: '/home/joy/rollcall/data',
+			consoleLink: 'http://127.0.0.1:7072/#a-key',
 		}),
 	).toBe(`Tenant URL    http://127.0.0.1:7071/scim/demo
 Secret Token  a-token-of-the-demo
+
+Console       http://127.0.0.1:7072/#a-key
 
 Try it:
   URL=http://127.0.0.1:7071/scim/demo TOKEN=a-token-of-the-demo

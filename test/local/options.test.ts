@@ -10,6 +10,7 @@ describe('the command line', () => {
 			token: undefined,
 			rate: undefined,
 			tls: undefined,
+			hasConsole: true,
 		})
 	})
 
@@ -40,7 +41,12 @@ describe('the command line', () => {
 			token: 'AZaz09-._~+/AZaz==',
 			rate: 25,
 			tls: { cert: 'cert.pem', key: 'key.pem' },
+			hasConsole: false,
 		})
+	})
+
+	test('may leave out the console', () => {
+		expect(parseOptions(['--no-console'])).toMatchObject({ hasConsole: false, tls: undefined })
 	})
 
 	test('may ask for data in memory, and for the highest port', () => {
@@ -59,6 +65,7 @@ describe('the command line', () => {
 			'--rate',
 			'--tls-cert',
 			'--tls-key',
+			'--no-console',
 			'--help',
 		])
 	})

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, expect } from 'vitest'
@@ -30,6 +30,7 @@ export async function rollcall(
 			seen.err += text
 		},
 		input: Readable.from([input]),
+		readText: (file) => readFile(file, 'utf8'),
 		isWatched,
 		env,
 		program: 'rollcall',

@@ -8,6 +8,7 @@ import type { Actor, Directory } from '../rows/directory.ts'
 import { resourceOf } from '../rows/entity.ts'
 import { historyRow, resourceRows } from '../rows/schema.ts'
 import { within } from '../table/key-range.ts'
+import { epochNumber, epochScale, lastRows } from '../table/last-rows.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Row } from '../table/tables.ts'
 import { deletedAttributes, type LedgerEntry, ledgerEntryIn } from './entry.ts'
@@ -55,17 +56,79 @@ export async function historyOf(directory: Directory, { id, type }: LedgerSubjec
 		indexedRows(directory, id),
 		newerRows(directory, id),
 	])
-	const rows = new Map([...indexed, ...newer].map((row) => [row.RowKey, row]))
-	const events = [...rows.values()].sort((a, b) => (a.RowKey < b.RowKey ? -1 : 1)).map((row) => eventIn(row, id))
+	return told(directory, { id, type, current, rows: inOrder([...indexed, ...newer]), isUpToNow: true })
+}
+
+/** A part of a history. */
+export type HistoryPage = ResourceHistory & {
+	/** The place before which the next page of older events ends; undefined if there are none. */
+	readonly older?: string
+	/** Whether the newest events may be missing, because the sweep has not come to very many changes. */
+	readonly isBehind: boolean
+}
+
+export type HistoryPageRequest = {
+	/** '' for the newest events, or the `older` of another page. */
+	readonly before: string
+	/** At most 400. */
+	readonly count: number
+}
+
+/** The newest events about a resource, or those before another page. It takes a bounded number of requests. */
+export async function historyPage(
+	directory: Directory,
+	{ id, type }: LedgerSubject,
+	{ before, count }: HistoryPageRequest,
+): Promise<HistoryPage> {
+	const { table, now } = directory
+	const prefix = historyRow.key(id, '', '').slice(0, -1)
+	const end = before === '' ? within(prefix).to : `${prefix}${before}`
+	const search = { scale: epochScale(prefix), before: end, end: likelyEnd(prefix, before, now()), span: wholeHistory }
+	const [current, indexed, newer] = await Promise.all([
+		table.get(resourceRows[type].key(id)),
+		lastRows(table, search, count + 1),
+		newerUpTo(directory, id, readAtMost),
+	])
+	const all = inOrder([...indexed, ...newer.rows.filter(({ RowKey }) => RowKey < end)])
+	const rows = all.slice(-count)
+	const [first] = rows
+	const isUpToNow = before === '' && newer.isWhole
+	const history = await told(directory, { id, type, current, rows, isUpToNow })
+	const hasOlder = all.length > count && first !== undefined
+	return { ...history, isBehind: !newer.isWhole, ...(hasOlder && { older: first.RowKey.slice(prefix.length) }) }
+}
+
+/** Most histories are read at once. */
+const wholeHistory = epochNumber(0xffff_ffff, 0)
+
+const likelyEnd = (prefix: string, before: string, now: number): bigint =>
+	before === '' ? epochNumber(0, now) : epochScale(prefix).numberOf(`${prefix}${before}`)
+
+const inOrder = (rows: readonly Row[]): readonly Row[] =>
+	[...new Map(rows.map((row) => [row.RowKey, row])).values()].sort((a, b) => (a.RowKey < b.RowKey ? -1 : 1))
+
+type HistoryRows = LedgerSubject & {
+	readonly current: Row | undefined
+	/** In the order of the feed. */
+	readonly rows: readonly Row[]
+	/** Whether the last row is the latest one, so that what was there afterwards is what is there now. */
+	readonly isUpToNow: boolean
+}
+
+async function told(
+	directory: Directory,
+	{ id, type, current, rows, isUpToNow }: HistoryRows,
+): Promise<ResourceHistory> {
+	const events = rows.map((row) => eventIn(row, id))
 	const attributes = current && resourceOf(current).attributes
-	const last = attributes ?? lastAttributes([...rows.values()], id)
-	const name = nameIn(last) ?? deletedName([...rows.values()], id)
+	const last = attributes ?? lastAttributes(rows, id)
+	const name = nameIn(last) ?? deletedName(rows, id)
 	return {
 		id,
 		type,
 		...(name !== undefined && { name }),
 		isDeleted: current === undefined,
-		events: withAfter(await withNames(directory, type, events), attributes),
+		events: withAfter(await withNames(directory, type, events), isUpToNow ? attributes : undefined),
 		refusals: await refusalsOf(directory, id, last),
 	}
 }
@@ -77,18 +140,34 @@ export async function indexedRows({ table }: Directory, id: string): Promise<rea
 }
 
 /** The rows that the sweep will write. */
-export async function newerRows(directory: Directory, id: string): Promise<readonly Row[]> {
+export const newerRows = async (directory: Directory, id: string): Promise<readonly Row[]> =>
+	(await newerUpTo(directory, id, Number.POSITIVE_INFINITY)).rows
+
+/** How many pages of the feed, and of lists of members, a page of a history reads at most. */
+const readAtMost = 10
+
+type NewerRows = {
+	readonly rows: readonly Row[]
+	/** Whether the feed was read to its end. */
+	readonly isWhole: boolean
+}
+
+/** @param pagesAtMost how many pages of the feed, and of lists of members, are read at most */
+async function newerUpTo(directory: Directory, id: string, pagesAtMost: number): Promise<NewerRows> {
 	const { position } = await readPosition(directory.table)
 	const found: HistoryRow[] = []
+	let pages = 0
 	for await (const rows of feedRowsAfter(directory, position, { isFinalOnly: false })) {
+		if (++pages > pagesAtMost) return { rows: found.filter(isAbout(id)).map(asRow), isWhole: false }
 		for (const entry of rows.filter((row) => !isWithdrawn(row)).map(ledgerEntryIn)) {
 			found.push(...historyRowsOf(entry, noName))
 			for await (const kept of listsOf(directory, entry)) {
+				if (++pages > pagesAtMost) return { rows: found.filter(isAbout(id)).map(asRow), isWhole: false }
 				found.push(...kept.flatMap((row) => historyRowsOfKept(entry, row, noName)).filter(isAbout(id)))
 			}
 		}
 	}
-	return found.filter(isAbout(id)).map(asRow)
+	return { rows: found.filter(isAbout(id)).map(asRow), isWhole: true }
 }
 
 const noName = () => undefined
@@ -210,9 +289,21 @@ async function refusalsOf({ table }: Directory, id: string, attributes: Attribut
 
 /** The resources that had a name until they were renamed or deleted. The latest one comes last. */
 export async function resourcesNamed(directory: Directory, part: string): Promise<readonly LedgerSubject[]> {
-	const [indexed, newer] = await Promise.all([indexedRows(directory, part), newerRows(directory, part)])
+	return subjectsIn(await Promise.all([indexedRows(directory, part), newerRows(directory, part)]))
+}
+
+/** The same with a bounded number of requests. The newest names are missing if the sweep has not come to very many changes. */
+export async function someResourcesNamed(directory: Directory, part: string): Promise<readonly LedgerSubject[]> {
+	const indexed = directory.table.first(within(historyRow.key(part, '', '').slice(0, -1)), namedAtMost)
+	const [rows, newer] = await Promise.all([indexed, newerUpTo(directory, part, readAtMost)])
+	return subjectsIn([rows, newer.rows])
+}
+
+const namedAtMost = 100
+
+function subjectsIn(rows: readonly (readonly Row[])[]): readonly LedgerSubject[] {
 	const found = new Map<string, LedgerSubject>()
-	for (const { id, resourceType } of [...indexed, ...newer].map(ledgerEntryIn)) {
+	for (const { id, resourceType } of rows.flat().map(ledgerEntryIn)) {
 		found.delete(id)
 		found.set(id, { id, type: resourceType })
 	}

@@ -6,6 +6,7 @@ import { keptMembersIn, keptPages } from '../membership/kept-members.ts'
 import type { Directory } from '../rows/directory.ts'
 import { feedRow } from '../rows/schema.ts'
 import type { Row } from '../table/tables.ts'
+import { entryKey } from '../transaction/epochs.ts'
 import { deletedAttributes, type LedgerEntry, ledgerEntryIn, mentionsIn, placeIn } from './entry.ts'
 import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
 
@@ -17,8 +18,13 @@ export type UndoSelection = {
 	readonly credential?: string
 	/** The resource that was changed, or that joined or left a group; any if left out. */
 	readonly resource?: string
+	/** One change, in whose place `since` and `until` are not looked at; any if left out. */
+	readonly change?: ChangePlace
 	readonly only: readonly UndoKind[]
 }
+
+/** The operation of a change, and the epoch of the feed that has it, as a history tells them. */
+export type ChangePlace = { readonly operation: string; readonly epoch: string }
 
 export const undoKinds = ['deletions', 'deactivations', 'memberships', 'attributes'] as const
 
@@ -71,9 +77,11 @@ export type UndoWindow = {
 /** Reads from the ledger what the selected changes have done, and which of it was changed again by others. */
 export async function readUndoWindow(directory: Directory, selection: UndoSelection): Promise<UndoWindow> {
 	const window: UndoWindow = { resources: new Map(), memberships: new Map() }
-	for await (const rows of feedRowsAfter(directory, '', { isFinalOnly: false })) {
+	const { change } = selection
+	const since = change === undefined ? selection.since : 0
+	for await (const rows of feedRowsAfter(directory, startOf(change), { isFinalOnly: false })) {
 		for (const row of rows) {
-			if (isWithdrawn(row) || timeIn(row) < selection.since) continue
+			if (isWithdrawn(row) || timeIn(row) < since) continue
 			const entry = ledgerEntryIn(row)
 			const isSelected = isIn(window, entry, selection, timeIn(row))
 			const isKindSelected = entry.kind !== 'delete' || selection.only.includes('deletions')
@@ -89,6 +97,10 @@ export async function readUndoWindow(directory: Directory, selection: UndoSelect
 	return window
 }
 
+/** The place of the feed right before a change. What came before it does not matter to an undo. */
+const startOf = (change: ChangePlace | undefined): string =>
+	change === undefined ? '' : entryKey(Number.parseInt(change.epoch, 16), change.operation).slice(0, -1)
+
 /** Memberships that end by the deletion of the user or of the group come back with that one. */
 const membershipKindOf = ({ kind }: LedgerEntry): UndoKind =>
 	kind === 'delete' || kind === 'unlink' ? 'deletions' : 'memberships'
@@ -103,12 +115,13 @@ function timeIn(row: Row): number {
 /** What the sweep removes of a deleted user belongs to the deletion, whenever the sweep does it. */
 function isIn(
 	window: UndoWindow,
-	{ kind, id, credential }: LedgerEntry,
+	{ kind, id, credential, operation }: LedgerEntry,
 	selection: UndoSelection,
 	at: number,
 ): boolean {
 	if (kind === 'unlink') return window.resources.get(id)?.isDeletionSelected ?? false
-	const { credential: wanted, until } = selection
+	const { credential: wanted, until, change } = selection
+	if (change !== undefined) return operation === change.operation
 	return at <= until && (wanted === undefined || credential?.id === wanted || credential?.label === wanted)
 }
 

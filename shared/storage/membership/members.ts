@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { payloadTooLarge, type ScimError } from '../../scim/error.ts'
+import { timeOfId } from '../../scim/id.ts'
 import type { Member } from '../../scim/resource.ts'
 import { type LargeChange, latestChangeRow, memberRow } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
+import { type EndSearch, idNumber, idScale, lastRows } from '../table/last-rows.ts'
 import { inParallel } from '../table/parallel.ts'
 import { attempts, tooContended } from '../table/retry.ts'
 import type { Row, Table } from '../table/tables.ts'
@@ -151,10 +153,15 @@ const readPending = async (table: Table, large: LargeChange): Promise<PendingCha
 /** A group, and the large change that its row names as pending; '' for none. */
 type GroupState = { readonly groupId: string; readonly pendingChange: string }
 
-/** The members of a group behind an id, page by page. Pages are of different moments. */
+/**
+ * The members of a group behind an id, page by page. Pages are of different moments.
+ *
+ * @param rowsAtOnce rows of members that one request reads at most
+ */
 export async function* membersAfter(
 	table: Table,
 	{ groupId, pendingChange, id }: GroupState & { readonly id: string },
+	rowsAtOnce?: number,
 ): AsyncGenerator<readonly Member[]> {
 	const overlay: Overlay =
 		pendingChange === ''
@@ -162,11 +169,61 @@ export async function* membersAfter(
 			: overlayOf(await unappliedChange(table, { groupId, operation: pendingChange }), id)
 	const range = within(memberRow.key(groupId, ''))
 	const from = id === '' ? range.from : after(memberRow.key(groupId, id))
-	for await (const rows of table.pages({ ...range, from })) {
+	for await (const rows of table.pages({ ...range, from }, rowsAtOnce)) {
 		const last = rows.at(-1)
 		if (last !== undefined) yield overlay(await membersIn(table, rows), memberIdIn(last))
 	}
 	yield overlay([], afterIds)
+}
+
+/**
+ * The last members of a group before an id, at most `count` of them, in the order of their ids. There are fewer if no
+ * others come before them.
+ *
+ * @param id '' for the end of the group
+ */
+export async function membersBefore(
+	table: Table,
+	{ groupId, pendingChange, id }: GroupState & { readonly id: string },
+	{ count, now }: { readonly count: number; readonly now: number },
+): Promise<readonly Member[]> {
+	const change = pendingChange === '' ? undefined : await unappliedChange(table, { groupId, operation: pendingChange })
+	let found: readonly Member[] = []
+	for (let before = id === '' ? afterIds : id; ; ) {
+		const rows = await lastRows(table, searchBefore(groupId, before, now), count)
+		const isBeginning = rows.length < count
+		const [first] = rows
+		const from = isBeginning || first === undefined ? '' : memberIdIn(first)
+		found = [...withChange(await membersIn(table, rows), change, { from, before }), ...found]
+		if (isBeginning || found.length >= count) return found.slice(-count)
+		before = from
+	}
+}
+
+/** Members of one import lie within minutes. Those that joined one by one may lie years apart. */
+const firstSpan = idNumber(10 * 60_000)
+
+const searchBefore = (groupId: string, before: string, now: number): EndSearch => ({
+	scale: idScale(memberRow.key(groupId, '')),
+	before: memberRow.key(groupId, before),
+	end: before === afterIds ? idNumber(now) : idNumber(timeOfId(before) + 1),
+	span: firstSpan,
+})
+
+type IdRange = { readonly from: string; readonly before: string }
+
+/** Members of a range of ids with what a pending change is still to do to them. */
+function withChange(
+	members: readonly Member[],
+	change: UnappliedChange | undefined,
+	{ from, before }: IdRange,
+): readonly Member[] {
+	if (change === undefined) return members
+	const all = new Map(members.map((member) => [member.value, member]))
+	for (const member of change.add.values()) {
+		if (member.value >= from && member.value < before) all.set(member.value, { ...all.get(member.value), ...member })
+	}
+	return [...all.values()].filter(({ value }) => !change.remove.has(value)).sort(byId)
 }
 
 /**

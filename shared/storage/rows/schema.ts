@@ -216,6 +216,16 @@ export const guardPointerRow = rowKind({
 	columns: { position: text('pos', 'the key of the last entry that was passed over') },
 })
 
+export const lossRow = rowKind({
+	parts: ['operation'],
+	key: (operation) => `d|${operation}`,
+	meaning: 'A deletion that counts for the guard of a tenant with the setting `hold`. Removed after two hours.',
+	columns: { resourceType: text('rt', '`User` or `Group`') },
+})
+
+/** All rows of deletions that count, and not the position of the guard. */
+export const lossKeys = { from: 'd|0', to: 'd|~' } as const
+
 /** The subject of the refusals that are only counted. */
 export const otherRefusals = beforeIds
 
@@ -343,6 +353,14 @@ export const clientRow = rowKind({
 	key: (client) => `o|c|${client}`,
 	meaning: 'What may get access tokens for the tenant, or may read with a token of Entra.',
 	columns: { client: jsonText('the client as JSON, with digests of its secrets') },
+})
+
+export const agentsRow = rowKind({
+	parts: [],
+	key: () => `o|g|${beforeIds}`,
+	meaning:
+		'The agents that have enrolled or may enrol. One row, so that its ETag decides which of two machines was first.',
+	columns: { agents: jsonText('the agents as JSON, with their public keys and digests of their codes') },
 })
 
 export const administrationRow = rowKind({

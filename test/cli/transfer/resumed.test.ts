@@ -66,6 +66,7 @@ async function work(name: string, command = exportTenant, at = target): Promise<
 			said += text
 		},
 		input: Readable.from([]),
+		readText: (path: string) => readFile(path, 'utf8'),
 		isWatched: false,
 		env: {},
 		program: 'rollcall',

@@ -119,6 +119,8 @@ export const operationTexts: Readonly<Record<RouteName, Readonly<Partial<Record<
 	schema: read('Read a schema', 'Schema'),
 	schemas: read('Read all schemas', 'SchemaList'),
 	token: {},
+	agentEnrol: {},
+	agentToken: {},
 	serviceProviderConfig: read('Read what the service provider supports', 'ServiceProviderConfig'),
 	user: resourceTexts('User'),
 	users: listTexts('User'),
@@ -181,9 +183,11 @@ export const openApiDocument = (version: string) => ({
 		},
 	],
 	security: [{ token: [] }],
-	// The token endpoint is no endpoint of SCIM: its own metadata describe it (RFC 8414).
+	// These are no endpoints of SCIM. The metadata of the token endpoint describe it (RFC 8414).
 	paths: Object.fromEntries(
-		routes.filter(({ name }) => name !== 'token').map((route) => [`/${route.path}`, pathItem(route)]),
+		routes
+			.filter(({ name }) => !['token', 'agentEnrol', 'agentToken'].includes(name))
+			.map((route) => [`/${route.path}`, pathItem(route)]),
 	),
 	components: {
 		securitySchemes: {

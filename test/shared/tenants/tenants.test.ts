@@ -10,6 +10,7 @@ import { useAzurite } from '../../support/azurite.ts'
 import { type Fate, withFaults } from '../../support/faults.ts'
 import { createMeter } from '../../support/meter.ts'
 import { sequenceOfIds } from '../../support/sequence.ts'
+import { changeTenantRow } from '../../support/tenant-row.ts'
 
 const azurite = useAzurite()
 const noPause = () => Promise.resolve()
@@ -63,7 +64,7 @@ describe('tenants', () => {
 				settings: { history: 'full', ...settings },
 				cursorKey: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
 				created: '2026-01-01T00:00:00.000Z',
-				format: { number: 1, stage: 'complete', since: 0, position: '' },
+				format: { number: 2, stage: 'complete', since: 0, position: '' },
 				schemas: [],
 				forgetting: [],
 				indexes: [],
@@ -73,6 +74,16 @@ describe('tenants', () => {
 			if (created === 'exists') throw new Error('it is new')
 			expect(await tables.table(created.table, 'acme').get('x')).toBeUndefined()
 		})
+	})
+
+	test('a tenant whose row names the table of its directory in a column of its own is served from that table', async () => {
+		const { tenants, tables } = open()
+		const created = await tenants.createTenant({ name: 'moved', mode: 'store', settings: {} })
+		if (created === 'exists') throw new Error('it is new')
+		await changeTenantRow(tables, 'moved', { table: 'another', directory: created.table })
+		expect(await open().tenants.getTenant('moved')).toEqual(created)
+		expect(await open().tenants.deleteTenant('moved')).toBe('deleted')
+		await expect(tables.table(created.table, 'moved').get('x')).rejects.toMatchObject({ status: 503 })
 	})
 
 	test('schemas of any length are read by another instance within a minute, and shorter ones take their place', async () => {

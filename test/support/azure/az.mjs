@@ -1,6 +1,8 @@
 // Stands in for az: `node az.mjs ARGUMENT...`. It implements what the command line and AzureCliCredential use.
 // AZ_OUTPUTS has the outputs of the deployment in the group `rollcall`. AZ_TOKENS has access tokens by resource; without it
-// no user is signed in.
+// no user is signed in. AZ_LOG is a file for the renewals of keys of Azure Relay; without it there is no such key.
+
+import { appendFileSync } from 'node:fs'
 
 const args = process.argv.slice(2)
 const valueAfter = (option) => args[args.indexOf(option) + 1]
@@ -23,6 +25,9 @@ if (args.join(' ').startsWith('account get-access-token --output json --resource
 	if (valueAfter('--resource-group') !== 'rollcall')
 		fail(`(ResourceGroupNotFound) Resource group '${valueAfter('--resource-group')}' could not be found.`)
 	process.stdout.write(process.env.AZ_OUTPUTS)
+} else if (args.join(' ').startsWith('relay hyco authorization-rule keys renew ') && process.env.AZ_LOG) {
+	appendFileSync(process.env.AZ_LOG, `${args.join(' ')}\n`)
+	process.stdout.write('rollcall-agents\n')
 } else fail(`'${args.join(' ')}' is misspelled or not recognized by the system.`)
 
 function expectedShow() {

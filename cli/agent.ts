@@ -1,0 +1,191 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import {
+	type AgentList,
+	type ListedAgent,
+	parseAgents,
+	stateOfAgent,
+	withNewAgent,
+	withNewCode,
+	withoutAgent,
+} from '../shared/relay/agent-list.ts'
+import { codeLife, keyFingerprint, listenTokenLife, maxAgents, writeCode } from '../shared/relay/enrolment.ts'
+import { settingsOf } from '../shared/tenants/settings.ts'
+import type { Tenant } from '../shared/tenants/tenants.ts'
+import type { CommandResult, TargetCommand } from './command.ts'
+import { labelOf } from './credential-options.ts'
+import { Failure } from './failure.ts'
+import { table } from './table.ts'
+import type { DeploymentTarget } from './target.ts'
+import { tenantNamed } from './tenant.ts'
+
+// The agents that enrol with a code: shared/relay/enrolment.ts. The command line never sees a key of Azure Relay.
+
+export const addAgent: TargetCommand = ({ args: [name = ''], values }) => {
+	const label = labelOf(values)
+	return async (target) => {
+		const tenant = await relayTenantNamed(target, name)
+		const id = randomUUID()
+		const secret = newSecret()
+		await changeAgents(target, tenant, (list) => {
+			const next = withNewAgent(list, { id, secret, ...label }, Date.now())
+			return next === 'full' ? refuseFull(target, name) : next
+		})
+		return codeResult(target, name, { id, secret })
+	}
+}
+
+const newSecret = (): string => randomBytes(32).toString('base64url')
+
+function refuseFull(target: DeploymentTarget, name: string): never {
+	throw new Failure(`the tenant ${name} has ${maxAgents} agents and codes, and a hybrid connection takes no more`, {
+		hint: `remove one of them: ${target.commandLine(`agent list ${name}`)}`,
+	})
+}
+
+function codeResult(
+	target: DeploymentTarget,
+	name: string,
+	{ id, secret }: { readonly id: string; readonly secret: string },
+): CommandResult {
+	const code = writeCode({ url: target.urlOf(name), agent: id, secret })
+	const expires = new Date(Date.now() + codeLife).toISOString()
+	const { relay } = target
+	const missing = 'missing' in relay ? { missing: relay.missing } : {}
+	return {
+		text: [
+			table([
+				['Agent', id],
+				['Code', code],
+				['Expires', expires],
+			]),
+			'The code works once. On the server, type rollcall-relay enrol and give it the code on standard input.',
+			...Object.values(missing).map((what) => `Missing: ${what}`),
+		].join('\n\n'),
+		json: { name, agent: id, code, expires, ...missing },
+	}
+}
+
+export const listAgents: TargetCommand =
+	({ args: [name = ''] }) =>
+	async (target) => {
+		const listed = await listedAgents(target, await relayTenantNamed(target, name))
+		const rows = listed.map(({ id, state, label = '', host = '', version = '', ...agent }) => [
+			...[id, state, label, host, version],
+			...[agent.fingerprint ?? '', agent.enrolled ?? '', agent.lastToken ?? ''],
+		])
+		return {
+			text: rows.length === 0 ? `No agent of the tenant ${name} has a code.` : table([columns, ...rows]),
+			json: listed,
+		}
+	}
+
+/** The agents of a tenant that have enrolled, or may enrol. Times are RFC 3339. */
+export async function listedAgents(target: DeploymentTarget, tenant: Tenant) {
+	const [json, lastUses] = await Promise.all([target.agents.read(tenant), target.lastUses(tenant)])
+	const now = Date.now()
+	return parseAgents(json).agents.map((agent) => {
+		const { id, label, created, host, version, publicKey, enrolled, removed, code } = agent
+		const lastToken = lastUses.get(id)
+		return {
+			id,
+			state: stateOfAgent(agent, now),
+			...(label !== undefined && { label }),
+			...(host !== undefined && { host }),
+			...(version !== undefined && { version }),
+			...(publicKey !== undefined && { fingerprint: keyFingerprint(publicKey) }),
+			created,
+			...(code !== undefined && { codeExpires: code.expires }),
+			...(enrolled !== undefined && { enrolled }),
+			...(removed !== undefined && { removed }),
+			...(lastToken !== undefined && { lastToken }),
+		}
+	})
+}
+
+const columns = ['AGENT', 'STATE', 'LABEL', 'HOST', 'VERSION', 'FINGERPRINT', 'ENROLLED', 'LAST TOKEN']
+
+export const removeAgent: TargetCommand =
+	({ args: [name = '', id = ''] }) =>
+	async (target) => {
+		const tenant = await relayTenantNamed(target, name)
+		await changeAgents(target, tenant, (list) => {
+			agentNamed(target, { name, id, list })
+			return withoutAgent(list, id, Date.now())
+		})
+		const lastEnds = new Date(Date.now() + listenTokenLife).toISOString()
+		return {
+			text: `The agent ${id} was removed. It gets no more tokens. Its last one ends at ${lastEnds} at the latest.\nTo end the tokens of all agents now, so that only the others get new ones: ${target.commandLine(`agent rotate ${name} --now`)}`,
+			json: { name, agent: id, state: 'removed', lastTokenEnds: lastEnds },
+		}
+	}
+
+/** With an agent, lets that agent make another key. Without one, renews the key of Azure Relay by which the app signs. */
+export const rotateAgents: TargetCommand = ({ args: [name = '', id], values: { now: isNow = false } }) =>
+	id === undefined
+		? (target) => rotateListenKey(target, name, isNow)
+		: async (target) => {
+				const tenant = await relayTenantNamed(target, name)
+				const secret = newSecret()
+				await changeAgents(target, tenant, (list) => {
+					agentNamed(target, { name, id, list })
+					return withNewCode(list, { id, secret }, Date.now())
+				})
+				return codeResult(target, name, { id, secret })
+			}
+
+/** Milliseconds for which a token may still be in use that was signed before a rotation, with those in a request. */
+const tokensEnd = listenTokenLife + 10 * 60_000
+
+async function rotateListenKey(target: DeploymentTarget, name: string, isNow: boolean): Promise<CommandResult> {
+	const tenant = await relayTenantNamed(target, name)
+	const renew = target.renewListenKey
+	if (renew === undefined) {
+		throw new Failure('only in a deployment that is found by its resource group can the key be renewed', {
+			hint: `rollcall agent rotate ${name} --resource-group GROUP`,
+		})
+	}
+	const { hybridConnection = name } = settingsOf(tenant)
+	const { signer, renewed } = parseAgents(await target.agents.read(tenant))
+	const safe = Date.parse(renewed ?? '') + tokensEnd
+	if (!isNow && Date.now() < safe) {
+		throw new Failure(`the key was renewed at ${renewed}, and tokens of the other key may be in use`, {
+			hint: `wait until ${new Date(safe).toISOString()}, or end those tokens now with --now`,
+		})
+	}
+	const next = signer === 'primary' ? 'secondary' : 'primary'
+	await renew(hybridConnection, next)
+	const time = new Date().toISOString()
+	await changeAgents(target, tenant, (list) => ({ ...list, signer: next, renewed: time }))
+	if (isNow) await renew(hybridConnection, signer)
+	const ended = isNow ? 'All tokens that agents had are void' : 'Tokens that agents have still work until they end'
+	return {
+		text: `From now on the ${next} key of Azure Relay signs. ${ended}, and agents get new ones by themselves.`,
+		json: { name, hybridConnection, signer: next, renewed: time, isImmediate: isNow },
+	}
+}
+
+const changeAgents = (
+	target: DeploymentTarget,
+	tenant: Tenant,
+	revise: (list: AgentList) => AgentList,
+): Promise<AgentList> =>
+	target.agents.update(tenant, (json) => {
+		const list = revise(parseAgents(json))
+		return { json: JSON.stringify(list), answer: list }
+	})
+
+type NamedAgent = { readonly name: string; readonly id: string; readonly list: AgentList }
+
+function agentNamed(target: DeploymentTarget, { name, id, list }: NamedAgent): ListedAgent {
+	const agent = list.agents.find((each) => each.id === id && each.removed === undefined)
+	if (agent !== undefined) return agent
+	throw new Failure(`the tenant ${name} has no agent ${id}`, { hint: target.commandLine(`agent list ${name}`) })
+}
+
+async function relayTenantNamed(target: DeploymentTarget, name: string): Promise<Tenant> {
+	const tenant = await tenantNamed(target, name)
+	if (tenant.mode === 'relay') return tenant
+	throw new Failure(`the tenant ${name} has no agents`, {
+		hint: 'its mode is store: its users and groups are in Rollcall, and not in a SCIM server behind the relay',
+	})
+}

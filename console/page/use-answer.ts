@@ -1,0 +1,55 @@
+import { useCallback, useEffect, useState } from 'preact/hooks'
+import { ask, type Problem } from './api.ts'
+
+/** What a part shows of an answer. A value stays when a later request fails. */
+export type Answered<T> = {
+	readonly value?: T
+	/** Why the last request failed. */
+	readonly problem?: Problem
+	/** Asks again now. */
+	readonly refresh: () => void
+}
+
+type AnswerOptions = {
+	/** Asks again after this time, in seconds, while the tab is in view. */
+	readonly every?: number
+}
+
+type Seen<T> = { readonly path: string; readonly value?: T; readonly problem?: Problem }
+
+/**
+ * The answer of the console's API to GET, which is asked for again at intervals.
+ *
+ * @param path below `/console/api`; a part that changes it shows the new answer alone
+ */
+export function useAnswer<T>(path: string, { every }: AnswerOptions = {}): Answered<T> {
+	const [seen, setSeen] = useState<Seen<T>>({ path })
+	const [turn, setTurn] = useState(0)
+	useEffect(() => {
+		const end = new AbortController()
+		let timer: ReturnType<typeof setTimeout> | undefined
+		const read = async (byTimer: boolean): Promise<void> => {
+			const outcome = await ask<T>(path, { byTimer, signal: end.signal })
+			setSeen((before) => ({ ...(before.path === path && before.value !== undefined && before), ...outcome, path }))
+			plan()
+		}
+		const plan = (): void => {
+			if (every === undefined || end.signal.aborted) return
+			timer = setTimeout(() => (document.hidden ? plan() : start(true)), every * 1000)
+		}
+		const start = (byTimer: boolean): void => {
+			read(byTimer).catch((error: unknown) => {
+				if (!end.signal.aborted) throw error
+			})
+		}
+		start(false)
+		return () => {
+			end.abort()
+			clearTimeout(timer)
+		}
+	}, [path, every, turn])
+	const refresh = useCallback(() => setTurn((before) => before + 1), [])
+	if (seen.path !== path) return { refresh }
+	const { value, problem } = seen
+	return { ...(value !== undefined && { value }), ...(problem !== undefined && { problem }), refresh }
+}
