@@ -96,22 +96,6 @@ describe('the attributes in a body', () => {
 			},
 		],
 		[
-			'a value twice with one type, once',
-			{
-				emails: [
-					{ type: 'work', value: 'a' },
-					{ type: 'home', value: 'a' },
-					{ type: 'work', value: 'a', display: 'A' },
-				],
-			},
-			{
-				emails: [
-					{ type: 'work', value: 'a', display: 'A' },
-					{ type: 'home', value: 'a' },
-				],
-			},
-		],
-		[
 			'strings that are not what they are called',
 			{ locale: 'PUWGYNUKSGVE', profileUrl: 'RVSZJGLGMDLF' },
 			{ locale: 'PUWGYNUKSGVE', profileUrl: 'RVSZJGLGMDLF' },
