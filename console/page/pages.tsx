@@ -30,7 +30,6 @@ export type TenantPageAddress = {
 
 /** Every page of a tenant. */
 export const tenantPages: readonly TenantPage[] = [
-	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
 	{
 		path: '',
 		title: 'Activity',
@@ -56,6 +55,12 @@ export const tenantPages: readonly TenantPage[] = [
 		show: ({ tenant, rest: [id = ''], query }) => (
 			<GroupPage key={`${tenant} ${id}`} tenant={tenant} id={id} query={query} />
 		),
+	},
+	{
+		path: 'connect',
+		title: 'Connect',
+		isInMenu: true,
+		show: ({ tenant }) => <ConnectPage key={tenant} tenant={tenant} />,
 	},
 	{
 		path: 'credentials',
@@ -86,6 +91,6 @@ export function pageAt({
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
-	const page = tenantPages.find((each) => each.path === path) ?? (path === '' ? tenantPages[0] : undefined)
+	const page = tenantPages.find((each) => each.path === path)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }
 }
