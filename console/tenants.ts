@@ -35,7 +35,7 @@ async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promi
 		...(lastWrite !== undefined && { lastWrite }),
 		failuresToday,
 		...credentials,
-		...(guard?.isBeyond && guard.setting === 'alert' && { losses: guardLine(guard) }),
+		...(guard?.isBeyond && guard.setting !== 'off' && { losses: guardLine(guard) }),
 		...(tenant.mode === 'relay' && { relay: 'missing' in relay ? relay.missing : relay.namespace }),
 	}
 }

@@ -5,7 +5,7 @@ export type TenantSafety = {
 	readonly guard?: GuardNumbers
 	/** What the guard says, in some words. */
 	readonly guardLine: string
-	/** What administrators have done, newest first: at most the last 100. */
+	/** What administrators have done, in the last 90 days, newest first. */
 	readonly administration: readonly AdministratorsDeed[]
 	/** A name for the file of an export. */
 	readonly exportFile: string
@@ -13,7 +13,7 @@ export type TenantSafety = {
 
 /** What was lost in the last hour, and what is allowed. */
 export type GuardNumbers = {
-	readonly setting: 'alert' | 'off'
+	readonly setting: 'alert' | 'hold' | 'off'
 	readonly isBeyond: boolean
 	readonly deletedPeople: number
 	readonly deletedGroups: number
