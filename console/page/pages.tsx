@@ -56,7 +56,6 @@ export const tenantPages: readonly TenantPage[] = [
 			<GroupPage key={`${tenant} ${id}`} tenant={tenant} id={id} query={query} />
 		),
 	},
-	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
 	{
 		path: 'connect',
 		title: 'Connect',

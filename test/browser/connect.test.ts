@@ -12,6 +12,9 @@ test('a first-time user gets from the link to a provisioned user', async () => {
 	const page = await browse(console.newLink())
 	await page.getByRole('link', { name: 'Empty: connect it' }).click()
 	await page.getByRole('heading', { name: 'Connect demo' }).waitFor()
+	expect(await page.getByRole('navigation').getByRole('listitem').allInnerTexts()).toEqual([
+		...['Activity', 'Failures', 'Connect', 'Credentials', 'Schema', 'Safety', 'Relay'],
+	])
 	expect(await page.locator('dd').allInnerTexts()).toEqual([
 		expect.stringContaining(`${server.url}/scim/demo`),
 		expect.stringContaining('a-token-of-demo'),
