@@ -71,6 +71,7 @@ export function openFleet(environment: AgentEnvironment): Fleet {
 		station.agents.add(agent)
 		void agent.removed.then(() => {
 			station.agents.delete(agent)
+			if (station.agents.size === 0) station.refusal = removalOf(config)
 			if (stations.every(({ agents }) => agents.size === 0)) end()
 		})
 		Object.assign(station, { config, mark, refusal: undefined })
@@ -117,6 +118,12 @@ export function openFleet(environment: AgentEnvironment): Fleet {
 }
 
 const emptyStation = (config: Config): Station => ({ config, agents: new Set(), refusal: undefined, mark: undefined })
+
+const removalOf = ({ name }: Config): SettingsRefusal => ({
+	...(name !== undefined && { server: name }),
+	detail: 'an administrator has removed this agent',
+	cause: undefined,
+})
 
 /** The station of the same name. After a change of the name, that of the same hybrid connection. */
 function stationFor(config: Config, servers: readonly Config[], stations: readonly Station[]): Station | undefined {

@@ -18,6 +18,7 @@ import { briefly, jsonLog } from './log.ts'
 import { ownFiles, pasteable } from './program.ts'
 import { reloadAgent } from './reload.ts'
 import { run } from './run.ts'
+import { versionLines } from './running-version.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, refuseShared, thisMachine } from './service.ts'
 import type { Service } from './service-manager.ts'
@@ -64,6 +65,7 @@ rollcall-relay service uninstall
 
 Runs the agent as a service of systemd or Windows, which starts with the machine. A repeated install updates the service
 and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1. The word "service" may be left out.
+"status" also prints the versions of the agent and of Rollcall, and what to upgrade to. For that it needs admin.port.
 
   --name NAME                        the service rollcall-relay-NAME, beside others on this machine
   --user USER                        the user that the service runs as
@@ -263,6 +265,12 @@ async function saveCertificate(config: Config, pem: string): Promise<number> {
 	return succeed(`${certificate.text}\nwritten to ${pem}\n`)
 }
 
+async function printCertificate(config: Config): Promise<number> {
+	const certificate = await showCertificate(config)
+	const pin = pinSentence(config, certificate)
+	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
+}
+
 type EnrolArguments = {
 	readonly origin?: string | undefined
 	readonly proxy?: string | undefined
@@ -282,12 +290,6 @@ the settings are in ${file}
 	)
 }
 
-async function printCertificate(config: Config): Promise<number> {
-	const certificate = await showCertificate(config)
-	const pin = pinSentence(config, certificate)
-	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
-}
-
 type ServiceArguments = {
 	readonly config?: string | undefined
 	readonly name?: string | undefined
@@ -296,14 +298,16 @@ type ServiceArguments = {
 	readonly 'dry-run'?: boolean | undefined
 }
 
-function service(action: string | undefined, options: ServiceArguments): number {
-	const { definition, install, uninstall, restart, status, isRunning } = managerOf(thisMachine)
+async function service(action: string | undefined, options: ServiceArguments): Promise<number> {
+	const { definition, install, uninstall, restart, status, isRunning, installed } = managerOf(thisMachine)
 	const id = serviceId(options.name)
 	switch (action) {
 		case 'status': {
 			const text = status(thisMachine, id)
 			print(text)
-			return isRunning(text) ? 0 : 1
+			if (!isRunning(text)) return 1
+			const config = installed(thisMachine).find((each) => each.id === id)?.config
+			return succeed(config === undefined ? '' : await versionLines(config))
 		}
 		case 'uninstall':
 			uninstall(thisMachine, id)

@@ -31,7 +31,7 @@ class PinError extends Error {
  * Certificates go into one context. As options, each connection would parse them again, and an https.Agent would compare
  * them to find a kept connection.
  */
-export function originTls(config: Config): TlsOptions {
+export function originTls(config: Pick<Config, 'origin'>): TlsOptions {
 	const { tls } = config.origin
 	// SNI carries only names (RFC 6066 section 3). The certificate is checked for an address all the same.
 	const name = tls.serverName !== undefined && isIP(tls.serverName) === 0 && { servername: tls.serverName }
@@ -76,7 +76,7 @@ const isPinned =
 			: new PinError(`the certificate is ${fingerprint256}`)
 
 /** A context with the agent's own certificate if the settings name one. Throws a UsageError if it cannot be used. */
-export function contextOf({ origin }: Config, options: SecureContextOptions): SecureContext {
+export function contextOf({ origin }: Pick<Config, 'origin'>, options: SecureContextOptions): SecureContext {
 	const { clientCertificate } = origin
 	const own = clientCertificate !== undefined && {
 		cert: readText(clientCertificate.certificateFile, hint),

@@ -106,8 +106,16 @@ export type AdministrationStore = {
 	begin(tenant: TenantRow, command: string): Promise<AdministrationEntry>
 	/** Stores how the command ended. */
 	end(tenant: TenantRow, entry: AdministrationEntry): Promise<void>
-	list(tenant: TenantRow): Promise<readonly AdministrationEntry[]>
+	/** What was done since a time, in milliseconds since 1970; everything if it is left out. */
+	list(tenant: TenantRow, since?: number): Promise<readonly AdministrationEntry[]>
 }
+
+/** An operation that sorts before all others of its time. */
+const firstOperation = (time: number): string =>
+	idGenerator(
+		() => time,
+		(digits) => '0'.repeat(digits),
+	)('Operation')
 
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
@@ -325,7 +333,8 @@ async function targetOf({
 				return entry
 			},
 			end: ({ name, table }, entry) => storeAdministration(tables.table(table, name), tables.pause, entry),
-			list: ({ name, table }) => listAdministration(tables.table(table, name)),
+			list: ({ name, table }, since) =>
+				listAdministration(tables.table(table, name), since === undefined ? '' : firstOperation(since)),
 		},
 		agents: {
 			read: async ({ name, table }) => readAgents(tables.table(table, name)),

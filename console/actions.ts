@@ -17,8 +17,8 @@ import type {
 	ActionField,
 	ActionForm,
 	ActionForms,
+	ActionGlances,
 	ActionOutcome,
-	ActionStates,
 	FieldValues,
 } from './answers/actions.ts'
 import { type ActionWatch, type Jobs, openJobs } from './jobs.ts'
@@ -38,10 +38,13 @@ export const actionRoutes = [
 				.map(formOf),
 		}),
 	}),
-	tenantRoute({
+	// Of any name, so that a page that looks every few seconds costs no request to storage.
+	route({
 		method: 'GET',
-		path: '/tenants/{tenant}/actions',
-		handle: async ({ tenant }, { target }): Promise<ActionStates> => ({ actions: jobsOf(target).of(tenant.name) }),
+		path: '/actions',
+		handle: async ({ query }, { target }): Promise<ActionGlances> => ({
+			actions: jobsOf(target).of(query.get('tenant') ?? ''),
+		}),
 	}),
 	tenantRoute({
 		method: 'POST',

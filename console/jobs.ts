@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ShowProgress } from '../cli/command.ts'
 import { refusalOf } from './answer.ts'
-import type { ActionOutcome, ActionState } from './answers/actions.ts'
+import type { ActionGlance, ActionOutcome, ActionState } from './answers/actions.ts'
 
 /** How an action tells what it does. */
 export type ActionWatch = { readonly show: ShowProgress; readonly note: (text: string) => void }
@@ -20,7 +20,7 @@ export type Jobs = {
 	/** How far an action is. Waits a moment for its end. Undefined for an id that is unknown, or whose end was told. */
 	state(id: string): Promise<ActionState | undefined>
 	/** The actions of a tenant that run, or whose end was not told. */
-	of(tenant: string): readonly ActionState[]
+	of(tenant: string): readonly ActionGlance[]
 }
 
 type ActionJob = {
@@ -70,7 +70,16 @@ export function openJobs({ now, newId }: JobsOptions): Jobs {
 			const job = jobs.find((each) => each.id === id)
 			return job && stateSoon(job, laterWait)
 		},
-		of: (tenant) => jobs.filter((job) => job.tenant === tenant).map(stateOf),
+		of: (tenant) =>
+			jobs
+				.filter((job) => job.tenant === tenant)
+				.map(({ id, words, outcome, done, progress }) => ({
+					id,
+					words,
+					isOver: outcome !== undefined,
+					done,
+					progress,
+				})),
 	}
 }
 

@@ -11,18 +11,22 @@ export const safetyRoutes = [
 	tenantRoute({
 		method: 'GET',
 		path: '/tenants/{tenant}/safety',
-		handle: ({ tenant }, { target }) => safetyOf(target, tenant),
+		handle: ({ tenant }, { target, now }) => safetyOf(target, tenant, now()),
 	}),
 ]
 
-const entriesShown = 100
+/** In milliseconds. The command line tells what is older. */
+const lookingBack = 90 * 24 * 3_600_000
 
-async function safetyOf(target: DeploymentTarget, tenant: Tenant): Promise<TenantSafety> {
-	const [guard, entries] = await Promise.all([guardStatusOf(target, tenant), target.administration.list(tenant)])
+async function safetyOf(target: DeploymentTarget, tenant: Tenant, now: number): Promise<TenantSafety> {
+	const [guard, entries] = await Promise.all([
+		guardStatusOf(target, tenant),
+		target.administration.list(tenant, now - lookingBack),
+	])
 	return {
 		...(guard !== undefined && { guard }),
 		guardLine: guardLine(guard),
-		administration: entries.slice(-entriesShown).toReversed(),
+		administration: entries.toReversed(),
 		exportFile: resolve(fileFor(tenant.name)),
 	}
 }

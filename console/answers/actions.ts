@@ -65,5 +65,13 @@ export type ActionOutcome =
 	  }
 	| { readonly state: 'refused'; readonly error: string; readonly hint?: string }
 
-/** The actions of a tenant that run, or whose end was not told yet. */
-export type ActionStates = { readonly actions: readonly ActionState[] }
+/** An action of a tenant that runs, or whose end was not told yet. It has nothing of the end. */
+export type ActionGlance = {
+	readonly id: string
+	readonly words: string
+	readonly isOver: boolean
+	readonly done: number
+	readonly progress: string
+}
+
+export type ActionGlances = { readonly actions: readonly ActionGlance[] }

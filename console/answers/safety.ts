@@ -5,7 +5,7 @@ export type TenantSafety = {
 	readonly guard?: GuardNumbers
 	/** What the guard says, in some words. */
 	readonly guardLine: string
-	/** What administrators have done, newest first: at most the last 100. */
+	/** What administrators have done, in the last 90 days, newest first. */
 	readonly administration: readonly AdministratorsDeed[]
 	/** A name for the file of an export. */
 	readonly exportFile: string

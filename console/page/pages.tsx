@@ -30,7 +30,6 @@ export type TenantPageAddress = {
 
 /** Every page of a tenant. */
 export const tenantPages: readonly TenantPage[] = [
-	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
 	{
 		path: '',
 		title: 'Activity',
@@ -57,6 +56,7 @@ export const tenantPages: readonly TenantPage[] = [
 			<GroupPage key={`${tenant} ${id}`} tenant={tenant} id={id} query={query} />
 		),
 	},
+	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
 	{
 		path: 'credentials',
 		title: 'Credentials',

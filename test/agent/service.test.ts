@@ -186,13 +186,6 @@ describe('on Linux', () => {
 		expect(text).toContain('\nUser=rollcall\n')
 	})
 
-	test('the unit starts a single executable without a file', () => {
-		const executable = { ...service, node: '/opt/rollcall/rollcall-relay', program: undefined }
-		expect(managerOf(linux()).definition(executable, linux())).toContain(
-			'\nExecStart="/opt/rollcall/rollcall-relay" "run" "--config" "/etc/rollcall/100%%.json"\n',
-		)
-	})
-
 	test('a secret of the user of the service is read in place, and systemd copies the others', () => {
 		const [own, other] = [join(folder, 'own.token'), join(folder, 'other.token')]
 		writeFileSync(own, 'secret')
@@ -206,6 +199,13 @@ describe('on Linux', () => {
 		expect(text).toContain(`:${other.replaceAll('%', '%%')}\n`)
 		const absent = managerOf(linux()).definition({ ...service, user: 'absent', files }, linux())
 		expect(absent.match(/^LoadCredential=/gm)).toHaveLength(2)
+	})
+
+	test('the unit starts a single executable without a file', () => {
+		const executable = { ...service, node: '/opt/rollcall/rollcall-relay', program: undefined }
+		expect(managerOf(linux()).definition(executable, linux())).toContain(
+			'\nExecStart="/opt/rollcall/rollcall-relay" "run" "--config" "/etc/rollcall/100%%.json"\n',
+		)
 	})
 
 	test.each([

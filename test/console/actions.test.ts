@@ -103,7 +103,7 @@ describe('an action', () => {
 		await running.addTenant('acme')
 		const { state } = await act(running, actionOn('acme', 'token add'), {})
 		expect(await running.ask('GET', `/actions/${state.id}`)).toMatchObject({ status: 404 })
-		expect((await running.ask('GET', '/tenants/acme/actions')).body).toEqual({ actions: [] })
+		expect((await running.ask('GET', '/actions?tenant=acme')).body).toEqual({ actions: [] })
 	})
 
 	test('sets one setting, and an empty value removes it', async () => {

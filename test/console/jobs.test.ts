@@ -46,7 +46,8 @@ describe('jobs', () => {
 		watch()?.note('In 10 minutes it goes on.')
 		const half = { id: 'job-1', words: 'import', state: 'running', done: 0.5, progress: 'line 10' }
 		expect(await state('job-1')).toEqual({ ...half, notes: ['In 10 minutes it goes on.'] })
-		expect(of('acme')).toHaveLength(1)
+		const glance = { id: 'job-1', words: 'import', isOver: false, done: 0.5, progress: 'line 10' }
+		expect(of('acme')).toEqual([glance])
 		expect(of('globex')).toEqual([])
 		resolve(done)
 		expect(await state('job-1')).toEqual({ id: 'job-1', words: 'import', ...done })

@@ -13,6 +13,7 @@ import {
 	symlinkSync,
 	writeFileSync,
 } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -154,6 +155,15 @@ esac
 	return root
 }
 
+/** A port that no program listens on. */
+async function freePort(): Promise<number> {
+	const server = createServer()
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	const { port } = server.address() as AddressInfo // sound: it listens on TCP
+	await new Promise((resolve) => server.close(resolve))
+	return port
+}
+
 const librariesOf = (file: string): readonly string[] =>
 	[...execFileSync('ldd', [file], { encoding: 'utf8' }).matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(([, path = '']) => path)
 
@@ -163,7 +173,8 @@ describe('the executable for Linux x64, with nothing else in its root and its en
 	beforeAll(async () => {
 		root = emptyRoot()
 		lab = await startLab({ serviceClock: systemClock })
-		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const all = { ...settings(lab.standIn, lab.origin), admin: { port: await freePort() } }
+		const file = lab.write('relay.json', JSON.stringify(all))
 		cpSync(dirname(file), join(root, 'etc/rollcall-relay'), { recursive: true })
 		// The user of the service reads these. systemd hands over the secrets.
 		for (const name of ['', 'relay.json', 'ca.pem']) chmodSync(join(root, 'etc/rollcall-relay', name), 0o755)
@@ -218,7 +229,11 @@ describe('the executable for Linux x64, with nothing else in its root and its en
 
 		const { child, logged, output, exited } = start(...command.split(' ').map((word) => word.replaceAll('"', '')))
 		await Promise.race([logged, exited.then((code) => expect.fail(`exit code ${code}: ${output.err}`))])
-		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+		expect(await outcome(lab.sender({ version: '98.7.6' })(request()))).toMatchObject({ status: 200 })
+		const status = await run(program, 'status')
+		expect([status.code, status.err]).toEqual([0, ''])
+		const versions = `AgentVersion=${version}\nRollcallVersion=98.7.6\nUpgrade=98.7.6\n`
+		expect(status.out).toBe(`LoadState=loaded\nActiveState=active\nNRestarts=0\n${versions}`)
 		const doctor = await run(program, 'doctor', ...config, '--json')
 		const findings: readonly { readonly verdict: string }[] = JSON.parse(doctor.out)
 		expect(findings.filter(({ verdict }) => verdict === 'FAIL')).toEqual([])

@@ -22,7 +22,7 @@ export function ActionResult({ view }: { readonly view: ActionView }) {
 type ProgressProps = { readonly done: number; readonly words: string; readonly notes: readonly string[] }
 
 /** A bar; without an end if only a count is known. */
-function Progress({ done, words, notes }: ProgressProps) {
+export function Progress({ done, words, notes }: ProgressProps) {
 	return (
 		<div class="notice">
 			<progress max={1} {...(done > 0 && { value: Math.min(done, 1) })} aria-label="Progress" />

@@ -4,9 +4,10 @@ import type { ActionForms, WriteAccess } from '../../answers/actions.ts'
 import { useAnswer } from '../use-answer.ts'
 import type { OpenedAction, PageActions } from './action-button.tsx'
 import { ActionDialog } from './action-dialog.tsx'
+import { RunningActions } from './running-actions.tsx'
 
 /**
- * The actions of a page of a tenant, and the dialog to show in the page. Until the server has told the actions, there are no
+ * The actions of a page of a tenant, and the dialog and the running actions to show in the page. Until the server has told the actions, there are no
  * buttons. The dialog belongs to the page: an action may remove the row whose button has opened it.
  */
 export function usePageActions(
@@ -23,5 +24,10 @@ export function usePageActions(
 		// An action that still runs may have changed something already.
 		onEnd()
 	}
-	return { actions, dialog: opened && <ActionDialog actions={actions} action={opened} onClose={close} /> }
+	const dialog = opened ? (
+		<ActionDialog actions={actions} action={opened} onClose={close} />
+	) : (
+		<RunningActions tenant={tenant} />
+	)
+	return { actions, dialog }
 }

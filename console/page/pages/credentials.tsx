@@ -17,8 +17,8 @@ export function CredentialsPage({ tenant }: CredentialsProps) {
 	return (
 		<>
 			<h1>Credentials</h1>
-			<Loaded answer={answer} show={(credentials) => <Everything credentials={credentials} actions={actions} />} />
 			{dialog}
+			<Loaded answer={answer} show={(credentials) => <Everything credentials={credentials} actions={actions} />} />
 		</>
 	)
 }

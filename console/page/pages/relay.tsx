@@ -16,8 +16,8 @@ export function RelayPage({ tenant }: { readonly tenant: string }) {
 	return (
 		<>
 			<h1>Relay and checks</h1>
-			<Loaded answer={answer} show={(relay) => <Everything relay={relay} actions={actions} />} />
 			{dialog}
+			<Loaded answer={answer} show={(relay) => <Everything relay={relay} actions={actions} />} />
 		</>
 	)
 }

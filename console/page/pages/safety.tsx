@@ -14,8 +14,8 @@ export function SafetyPage({ tenant }: { readonly tenant: string }) {
 	return (
 		<>
 			<h1>Safety</h1>
-			<Loaded answer={answer} show={(safety) => <Everything safety={safety} actions={actions} />} />
 			{dialog}
+			<Loaded answer={answer} show={(safety) => <Everything safety={safety} actions={actions} />} />
 		</>
 	)
 }
@@ -51,7 +51,7 @@ function Everything({ safety, actions }: { readonly safety: TenantSafety; readon
 					initial={guard === undefined ? {} : { out: exportFile }}
 				/>
 			</p>
-			<h2>What administrators did</h2>
+			<h2>What administrators did in the last 90 days</h2>
 			<Administration deeds={administration} />
 		</>
 	)
@@ -105,7 +105,7 @@ const firstShown = 10
 
 function Administration({ deeds }: { readonly deeds: readonly AdministratorsDeed[] }) {
 	const [isWhole, setWhole] = useState(false)
-	if (deeds.length === 0) return <EmptyNotice title="No command has changed this tenant since this is recorded." />
+	if (deeds.length === 0) return <EmptyNotice title="No command has changed this tenant in this time." />
 	return (
 		<>
 			<div class="wide">

@@ -26,6 +26,7 @@ export function SchemaPage({ tenant }: { readonly tenant: string }) {
 	return (
 		<>
 			<h1>Schema and settings</h1>
+			{dialog}
 			{isInScimServer && schema.problem !== undefined ? (
 				<EmptyNotice title={`${tenant} has no schema in Rollcall: ${schema.problem.error}.`} />
 			) : (
@@ -33,7 +34,6 @@ export function SchemaPage({ tenant }: { readonly tenant: string }) {
 			)}
 			<h2>Settings</h2>
 			<Loaded answer={settings} show={(value) => <Settings {...value} actions={actions} />} />
-			{dialog}
 		</>
 	)
 }

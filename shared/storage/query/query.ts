@@ -1,6 +1,7 @@
 import { type ScimError, tooMany } from '../../scim/error.ts'
 import { comparisonsIn } from '../../scim/filter/ast.ts'
 import { matches, matchesInTurns } from '../../scim/filter/match.ts'
+import { inTurns } from '../../scim/in-turns.ts'
 import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { type Yield, yieldingTurns } from '../../turn.ts'
@@ -275,14 +276,14 @@ function tooManyCandidates({ scanLimit }: Directory, { type, filter, source }: C
 }
 
 /** Characters beyond which a comparison with the filter lets other requests have their turn. */
-const longComparison = 2 ** 20
+const longComparison = 2 ** 17
 
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
 function matcher(
 	{ type, filter, sort }: CandidatePlan,
 	yieldTurn: Yield,
 ): (candidate: Candidate) => Promise<ResultEntry | undefined> {
-	const keyOf = sort === undefined ? () => '' : sortKey(type, sort)
+	const stepsOf = sort && sortKey(type, sort)
 	const comparisons = comparisonsIn(filter)
 	return async (candidate) => {
 		if (!('attributes' in candidate)) return { key: '', id: candidate.id }
@@ -296,7 +297,8 @@ function matcher(
 			if (!isMatch) return undefined
 			await yieldTurn()
 		}
-		return { key: keyOf(resource), id: resource.id, sized: { resource, size } }
+		const key = stepsOf === undefined ? '' : await inTurns(stepsOf(resource), yieldTurn)
+		return { key, id: resource.id, sized: { resource, size } }
 	}
 }
 
