@@ -58,6 +58,12 @@ export const tenantPages: readonly TenantPage[] = [
 	},
 	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
 	{
+		path: 'connect',
+		title: 'Connect',
+		isInMenu: true,
+		show: ({ tenant }) => <ConnectPage key={tenant} tenant={tenant} />,
+	},
+	{
 		path: 'credentials',
 		title: 'Credentials',
 		isInMenu: true,
@@ -86,6 +92,6 @@ export function pageAt({
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
-	const page = tenantPages.find((each) => each.path === path) ?? (path === '' ? tenantPages[0] : undefined)
+	const page = tenantPages.find((each) => each.path === path)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }
 }

@@ -3,6 +3,7 @@ import type { DeploymentTarget } from '../../cli/target.ts'
 import { matchRoute } from '../../console/route.ts'
 import { consoleRoutes } from '../../console/routes.ts'
 import { builtInTypes, groupType } from '../../shared/scim/resource-type.ts'
+import { readLastUses } from '../../shared/storage/last-use.ts'
 import { openLedger } from '../../shared/storage/ledger/ledger.ts'
 import { openLookup } from '../../shared/storage/lookup.ts'
 import { connectTables, type Send } from '../../shared/storage/table/tables.ts'
@@ -37,7 +38,7 @@ async function largeTenant() {
 		lookup: () => openLookup(options),
 		ledger: () => openLedger(options),
 		open: () => openDirectory(options),
-		lastUses: async () => new Map(),
+		lastUses: () => readLastUses(tables.table(tenant.table, tenant.name)),
 		tokens: { list: async () => [] },
 	} as unknown as DeploymentTarget
 	// sound: likewise
@@ -63,7 +64,8 @@ const person = `/tenants/acme/resources/${personId(7)}`
 const group = `/tenants/acme/resources/${everyone}`
 
 test.each([
-	{ page: 'how it is doing', path: '/tenants/acme/summary', requests: 10 },
+	{ page: 'how it is doing', path: '/tenants/acme/summary', requests: 11 },
+	{ page: 'what it has lost', path: '/tenants/acme/losses', requests: 6 },
 	{ page: 'what happens, at first', path: '/tenants/acme/activity', requests: 9 },
 	{ page: 'what happens, again', path: '/tenants/acme/activity?after=0~f|000000000001|~f|f', requests: 3 },
 	{ page: 'a search', path: '/tenants/acme/search?text=person-1', requests: 11 },
