@@ -179,6 +179,8 @@ test('members come page by page, both ways', async () => {
 		expect(await region.getByRole('row').count()).toBe(rows + 1)
 	}
 	await region.getByRole('link', { name: 'user-000' }).waitFor()
+	for (const key of ['j', 'j', 'k', 'j']) await page.keyboard.press(key)
+	expect(await page.evaluate('document.activeElement?.textContent')).toBe('user-001')
 	await step('Next', 'user-050', 50)
 	await step('Next', 'user-100', 20)
 	await step('Previous', 'user-050', 50)
