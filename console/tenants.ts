@@ -1,11 +1,11 @@
 import { clientsOf } from '../cli/client.ts'
-import { guardLine } from '../cli/guard.ts'
+import { guardLine, guardStatusOf } from '../cli/guard.ts'
 import { statusOf } from '../cli/status.ts'
 import type { DeploymentTarget } from '../cli/target.ts'
 import { statesOf } from '../cli/token-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { refusalOf } from './answer.ts'
-import type { EndingSoon, ListedTenants, TenantSummary } from './answers/tenants.ts'
+import type { EndingSoon, ListedTenants, TenantLosses, TenantSummary } from './answers/tenants.ts'
 import { type ConsoleContext, route, tenantRoute } from './route.ts'
 
 /** The page of all tenants. The list takes one request to storage; each tenant in view is asked for by itself. */
@@ -16,6 +16,11 @@ export const tenantRoutes = [
 		path: '/tenants/{tenant}/summary',
 		handle: ({ tenant }, context) => summaryOf(context, tenant),
 	}),
+	tenantRoute({
+		method: 'GET',
+		path: '/tenants/{tenant}/losses',
+		handle: ({ tenant }, { target }) => lossesOf(target, tenant),
+	}),
 ]
 
 async function tenantList({ target }: ConsoleContext): Promise<ListedTenants> {
@@ -23,8 +28,14 @@ async function tenantList({ target }: ConsoleContext): Promise<ListedTenants> {
 	return { tenants: tenants.map(({ name, mode, created }) => ({ name, mode, created, url: target.urlOf(name) })) }
 }
 
+/** Counting takes a request for each thousand changes of the last hour, so that the rest of a row does not wait for it. */
+async function lossesOf(target: DeploymentTarget, tenant: Tenant): Promise<TenantLosses> {
+	const guard = await guardStatusOf(target, tenant)
+	return guard?.isBeyond && guard.setting !== 'off' ? { losses: guardLine(guard) } : {}
+}
+
 async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promise<TenantSummary> {
-	const [{ counts, lastRequest, lastWrite, failuresToday, guard }, credentials] = await Promise.all([
+	const [{ counts, lastRequest, lastWrite, failuresToday }, credentials] = await Promise.all([
 		statusOf(target, tenant),
 		endingOrProblem(target, tenant, now()),
 	])
@@ -35,7 +46,6 @@ async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promi
 		...(lastWrite !== undefined && { lastWrite }),
 		failuresToday,
 		...credentials,
-		...(guard?.isBeyond && guard.setting !== 'off' && { losses: guardLine(guard) }),
 		...(tenant.mode === 'relay' && { relay: 'missing' in relay ? relay.missing : relay.namespace }),
 	}
 }

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { EndingSoon, ListedTenant, ListedTenants, TenantSummary } from '../../answers/tenants.ts'
+import type { EndingSoon, ListedTenant, ListedTenants, TenantLosses, TenantSummary } from '../../answers/tenants.ts'
 import { hrefOf } from '../address.ts'
 import { useAbout } from '../parts/about.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
@@ -127,7 +127,8 @@ const Failures = ({ tenant, count: failures }: FailuresProps) =>
 type WorthProps = { readonly tenant: string; readonly summary: TenantSummary }
 
 function Worth({ tenant, summary }: WorthProps) {
-	const { people, groups, losses, ending, relay, credentialsProblem } = summary
+	const { people, groups, ending, relay, credentialsProblem } = summary
+	const losses = useAnswer<TenantLosses>(`/tenants/${tenant}/losses`, { every: 60 }).value?.losses
 	return (
 		<>
 			{people === 0 && groups === 0 && <a href={hrefOf(['tenants', tenant, 'connect'])}>Empty: connect it</a>}
