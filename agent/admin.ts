@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
-import type { ServerState } from './fleet.ts'
+import type { ServerState, SettingsRefusal } from './fleet.ts'
 import type { Metrics } from './metrics.ts'
 import { agentStatus, type ServerStatus, serverStatus } from './server-status.ts'
 
@@ -12,12 +12,15 @@ export type Admin = {
 type AdminSources = {
 	/** The servers of the settings with their current agents. A reload of the settings replaces these. */
 	readonly servers: () => readonly ServerState[]
+	/** Reads the settings again. Returns what was refused. */
+	readonly reload: () => Promise<readonly SettingsRefusal[]>
 	readonly metrics: Metrics
 	readonly version: string
 }
 
 /**
- * Serves `/ready`, `/status` and `/metrics` on 127.0.0.1. The answers contain no secret, and no request changes anything.
+ * Serves `/ready`, `/status` and `/metrics` on 127.0.0.1. The answers contain no secret. Nothing can be changed but by
+ * `POST /reload`, which reads the settings file again and takes nothing from the request.
  * Throws a UsageError if the port cannot be opened.
  */
 export async function startAdmin(port: number, sources: AdminSources): Promise<Admin> {
@@ -36,7 +39,7 @@ export async function startAdmin(port: number, sources: AdminSources): Promise<A
 		close: () =>
 			new Promise((resolve) => {
 				server.close(() => resolve())
-				server.closeAllConnections()
+				server.closeIdleConnections()
 			}),
 	}
 }
@@ -51,11 +54,12 @@ type AdminResponse = { readonly status: number; readonly body: object | string }
 
 async function respond(
 	{ method, url = '', headers }: IncomingMessage,
-	{ servers, metrics, version }: AdminSources,
+	{ servers, reload, metrics, version }: AdminSources,
 ): Promise<AdminResponse> {
 	// A web page can point its own host name at 127.0.0.1 and so reach this port through a local browser (DNS rebinding).
 	if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(headers.host ?? ''))
 		return refusal(403, 'only requests to 127.0.0.1 or localhost are answered')
+	if (method === 'POST' && url === reloadPath) return reloaded(headers[commandHeader], reload)
 	if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'only GET and HEAD are supported')
 	const all = servers()
 	if (all.length === 0) return refusal(503, 'the agent is starting')
@@ -76,6 +80,17 @@ async function respond(
 		default:
 			return refusal(404, 'the paths are /ready, /status and /metrics')
 	}
+}
+
+export const reloadPath = '/reload'
+
+/** A web page of another origin cannot send this header without asking first, and this port refuses to be asked. */
+export const commandHeader = 'rollcall-relay-command'
+
+async function reloaded(command: unknown, reload: AdminSources['reload']): Promise<AdminResponse> {
+	if (command !== 'reload') return refusal(403, `a reload needs the header ${commandHeader}: reload`)
+	const refused = (await reload()).map(({ cause: _, ...details }) => details)
+	return { status: refused.length === 0 ? 200 : 409, body: { refused } }
 }
 
 const refusal = (status: number, detail: string): AdminResponse => ({ status, body: { detail } })
@@ -107,5 +122,5 @@ function send(response: ServerResponse, { status, body }: AdminResponse): void {
 	const isText = typeof body === 'string'
 	const type = isText ? 'text/plain; version=0.0.4; charset=utf-8' : 'application/json'
 	const content = isText ? body : `${JSON.stringify(body)}\n`
-	response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(content)
+	response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', connection: 'close' }).end(content)
 }

@@ -14,6 +14,16 @@ const credentials = z.discriminatedUnion('type', [
 	z.strictObject({ type: z.literal('sas'), keyName: text, keyFile: text }),
 	z.strictObject({ type: z.literal('arc') }),
 	z.strictObject({
+		type: z.literal('enrolled'),
+		url: z
+			.string()
+			.regex(
+				/^(https:\/\/[^/?#@]+|http:\/\/(127\.0\.0\.1|localhost):\d+)\/scim\/[a-z0-9-]+$/,
+				'must be a Tenant URL such as https://HOST/scim/TENANT',
+			),
+		keyFile: text,
+	}),
+	z.strictObject({
 		type: z.literal('certificate'),
 		tenantId: text,
 		clientId: text,
@@ -23,10 +33,23 @@ const credentials = z.discriminatedUnion('type', [
 	}),
 ])
 
+/** Two pins are for the time in which the SCIM server gets a new certificate. */
+const pin = z
+	.strictObject({
+		mode: z.literal('pin'),
+		certificateFile: text.optional(),
+		pins: z.array(text).min(1).max(2, { message: 'must be at most two files' }).optional(),
+		serverName: text.optional(),
+	})
+	.refine(({ certificateFile, pins }) => (certificateFile === undefined) !== (pins === undefined), {
+		path: ['certificateFile'],
+		message: 'cannot stand beside pins',
+	})
+
 const tls = z.discriminatedUnion('mode', [
 	z.strictObject({ mode: z.literal('system'), serverName: text.optional() }),
 	z.strictObject({ mode: z.literal('ca'), caFile: text, serverName: text.optional() }),
-	z.strictObject({ mode: z.literal('pin'), certificateFile: text, serverName: text.optional() }),
+	pin,
 ])
 
 const authorization = z.discriminatedUnion('type', [
@@ -104,6 +127,13 @@ export type Config = z.infer<typeof single> & {
 	readonly name?: string
 }
 
+/** The settings of pins. */
+export type PinSettings = z.infer<typeof pin>
+
+/** The files of the pinned certificates: one, or two during a rotation. */
+export const pinFiles = ({ certificateFile, pins = [] }: PinSettings): readonly string[] =>
+	certificateFile === undefined ? pins : [certificateFile]
+
 /** The settings of a file: one entry for each SCIM server, at least one. All of them have the same `admin`. */
 export type AgentSettings = { readonly servers: readonly Config[]; readonly admin: Config['admin'] }
 
@@ -133,6 +163,7 @@ const settingNames = [
 	'tls',
 	'mode',
 	'serverName',
+	'pins',
 	'clientCertificate',
 	'authorization',
 	'tokenFile',
@@ -300,10 +331,11 @@ function defaultAgentId(hybridConnection: string): string {
 	return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-8${hash.slice(17, 20)}-${hash.slice(20, 32)}`
 }
 
-/** Resolves file names against the folder. Every setting whose name ends in `File` is a file name. */
+/** Resolves file names against the folder. Every setting whose name ends in `File` is a file name, and `pins` has some. */
 function withFolder<T>(settings: T, folder: string): T {
 	const text = JSON.stringify(settings)
-	return JSON.parse(text, (name: string, value: unknown) =>
-		/file$/i.test(name) && typeof value === 'string' ? resolve(folder, value) : value,
-	)
+	return JSON.parse(text, (name: string, value: unknown) => {
+		if (name === 'pins' && Array.isArray(value)) return value.map((file) => resolve(folder, file))
+		return /file$/i.test(name) && typeof value === 'string' ? resolve(folder, value) : value
+	})
 }

@@ -4,7 +4,7 @@ import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import { type Agent, type AgentEnvironment, startAgent } from './agent.ts'
 import { type AgentSettings, type Config, isSameConnection } from './config.ts'
 import { briefly, type Log } from './log.ts'
-import { filesOf } from './secret-file.ts'
+import { filesOf, sourceOf } from './secret-file.ts'
 
 /** A SCIM server of the settings, and the agent that works for it. */
 export type ServerState = {
@@ -34,6 +34,8 @@ export type Fleet = {
 	 */
 	apply(settings: AgentSettings, options: ApplyOptions): readonly SettingsRefusal[]
 	servers(): readonly ServerState[]
+	/** Resolves if an administrator has removed the last agent. The process then has nothing to do. */
+	readonly emptied: Promise<void>
 	/** Stops all agents. They first finish the requests in progress. */
 	drain(): Promise<void>
 }
@@ -56,6 +58,10 @@ export function openFleet(environment: AgentEnvironment): Fleet {
 	let stations: readonly Station[] = []
 	/** Agents of servers that are no longer in the settings. */
 	const leaving = new Set<Agent>()
+	let end = () => {}
+	const emptied = new Promise<void>((resolve) => {
+		end = resolve
+	})
 
 	function start(station: Station, config: Config): void {
 		const mark = markOf(config)
@@ -63,6 +69,11 @@ export function openFleet(environment: AgentEnvironment): Fleet {
 		const isFirst = station.agents.size === 0
 		const agent = startAgent(config, { ...environment, log })
 		station.agents.add(agent)
+		void agent.removed.then(() => {
+			station.agents.delete(agent)
+			if (station.agents.size === 0) station.refusal = removalOf(config)
+			if (stations.every(({ agents }) => agents.size === 0)) end()
+		})
 		Object.assign(station, { config, mark, refusal: undefined })
 		if (!isFirst) log('config_reloaded')
 		takeOver(station, agent).catch((error: unknown) => log('retire_failed', { detail: briefly(error) }))
@@ -98,6 +109,7 @@ export function openFleet(environment: AgentEnvironment): Fleet {
 			return stations.flatMap(({ refusal }) => refusal ?? [])
 		},
 		servers: () => stations.map(({ config, agents, refusal }) => ({ config, agent: [...agents].at(-1), refusal })),
+		emptied,
 		drain: async () => {
 			const agents = [...stations.flatMap((station) => [...station.agents]), ...leaving]
 			await Promise.all(agents.map((agent) => agent.drain()))
@@ -106,6 +118,12 @@ export function openFleet(environment: AgentEnvironment): Fleet {
 }
 
 const emptyStation = (config: Config): Station => ({ config, agents: new Set(), refusal: undefined, mark: undefined })
+
+const removalOf = ({ name }: Config): SettingsRefusal => ({
+	...(name !== undefined && { server: name }),
+	detail: 'an administrator has removed this agent',
+	cause: undefined,
+})
 
 /** The station of the same name. After a change of the name, that of the same hybrid connection. */
 function stationFor(config: Config, servers: readonly Config[], stations: readonly Station[]): Station | undefined {
@@ -147,7 +165,7 @@ export function refusalOf(error: unknown, server?: string): SettingsRefusal {
 function markOf(config: Config): string {
 	const { secret, open } = filesOf(config)
 	const hash = createHash('sha256').update(JSON.stringify(config))
-	for (const file of [...secret, ...open]) hash.update(`\n${file}\n`).update(contentOf(file))
+	for (const file of [...secret, ...open]) hash.update(`\n${file}\n`).update(contentOf(sourceOf(file)))
 	return hash.digest('hex')
 }
 

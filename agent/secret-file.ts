@@ -42,6 +42,15 @@ function credentialCopy(file: string): string | undefined {
 	return copy !== undefined && existsSync(copy) ? copy : undefined
 }
 
+/** The file that is read for a secret: the copy of systemd if there is one. */
+export const sourceOf = (file: string): string => credentialCopy(file) ?? file
+
+/** Whether the file was changed after systemd made its copy, which only a restart of the service renews. */
+export function isOutdated(file: string): boolean {
+	const copy = credentialCopy(file)
+	return copy !== undefined && existsSync(file) && statSync(file).mtimeMs > statSync(copy).mtimeMs
+}
+
 /** The name of systemd's copy. It contains the path, so that changed settings never read the copy of another file. */
 export const credentialName = (file: string): string => encodeURIComponent(file)
 
@@ -52,6 +61,7 @@ export function filesOf(settings: object): { readonly secret: readonly string[];
 	const entries: (readonly [string, string])[] = []
 	JSON.stringify(settings, (name, value: unknown) => {
 		if (name.endsWith('File') && typeof value === 'string') entries.push([name, value])
+		if (name === 'pins' && Array.isArray(value)) for (const file of value) entries.push([name, file])
 		return value
 	})
 	const isSecret = ([name]: readonly [string, string]) => secretSettings.has(name)

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { type AgentSettings, type Config, isSameConnection, readSettings } from './config.ts'
+import { hasOwnNode, ownFiles, type ProgramFiles } from './program.ts'
 import type { InstalledService, Machine, ServiceManager } from './service-manager.ts'
 import { defaultService } from './service-name.ts'
 import { systemd } from './systemd.ts'
@@ -11,9 +11,17 @@ import { winsw } from './winsw.ts'
 
 export const thisMachine: Machine = {
 	platform: process.platform,
-	folder: process.platform === 'win32' ? dirname(fileURLToPath(import.meta.url)) : '/etc/systemd/system',
+	folder: process.platform === 'win32' ? wrapperFolder(ownFiles) : '/etc/systemd/system',
 	// If the program fails, its stderr is in the error.
 	run: (program, args) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
+}
+
+/**
+ * The folder of WinSW. WinSW is named `rollcall-relay.exe`, so it has its own folder if the agent may have that name, too.
+ */
+export function wrapperFolder(files: ProgramFiles): string {
+	const folder = dirname(files.program ?? files.node)
+	return hasOwnNode(files) ? join(folder, 'service') : folder
 }
 
 /** Throws a UsageError on a platform other than Linux and Windows. */

@@ -22,8 +22,8 @@ import { statesOf } from './token-store.ts'
 type NewToken = { readonly value: string; readonly stored: string }
 
 /**
- * Makes a Secret Token: 32 random bytes in base64url. Version 0.1.0 would take a digest for the token itself, but it does
- * not find tokens that may only read.
+ * Makes a Secret Token: 32 random bytes in base64url. It is stored as a digest, unless version 0.1.0 may serve the tenant:
+ * 0.1.0 would take a digest for the token itself, but it does not find tokens that may only read.
  */
 export function newToken({ format }: Pick<Tenant, 'format'>, scope: Scope = 'scim'): NewToken {
 	const value = randomBytes(32).toString('base64url')

@@ -17,9 +17,9 @@ import { undoChangeRoutes } from './undo-change.ts'
 export const consoleRoutes: readonly ConsoleRoute[] = [
 	...aboutRoutes,
 	...tenantRoutes,
+	...connectRoutes,
 	...accessRoutes,
 	...actionRoutes,
-	...connectRoutes,
 	...activityRoutes,
 	...credentialRoutes,
 	...failureRoutes,

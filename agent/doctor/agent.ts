@@ -12,6 +12,8 @@ const status = z.object({
 	agent: z.string(),
 	hybridConnection: z.string(),
 	channels: z.int(),
+	/** The version to upgrade to. */
+	upgrade: z.string().optional(),
 	trouble: z
 		.object({
 			kind: z.enum(['network', 'proxy_auth', 'auth_failed', 'entity_missing', 'quota', 'settings']),
@@ -87,7 +89,7 @@ async function askAgent(config: Config): Promise<DoctorFinding> {
 }
 
 function findingOf(
-	{ state, agent, hybridConnection, channels, trouble, refused }: z.infer<typeof status>,
+	{ state, agent, hybridConnection, channels, upgrade, trouble, refused }: z.infer<typeof status>,
 	config: Config,
 ): DoctorFinding {
 	const seen = `the agent ${agent} is ${state} on ${hybridConnection}, control channels: ${channels}`
@@ -102,7 +104,13 @@ function findingOf(
 	switch (state) {
 		case 'online':
 		case 'degraded':
-			return pass('A3', seen)
+			return upgrade === undefined
+				? pass('A3', seen)
+				: warn(
+						'A3',
+						`${seen}; version ${upgrade} is available`,
+						'Copy it over the agent, then type: rollcall-relay restart',
+					)
 		case 'draining':
 		case 'stopped':
 			return warn('A3', seen, 'The agent is stopping. Start it again.')

@@ -60,8 +60,9 @@ async function serverFindings(
 	const id = serviceWith(file, machine)
 	const files = checkFiles(loaded)
 	const canRun = files.canListen && files.canTrust && files.canConnect && files.canAuthorize
-	// Entra may need the same authority file as Azure Relay.
-	const canAsk = files.canListen && (files.canTrust || config.credentials.type !== 'certificate')
+	// Entra and the app may need the same authority file as Azure Relay.
+	const isLocal = ['sas', 'arc'].includes(config.credentials.type)
+	const canAsk = files.canListen && (files.canTrust || isLocal)
 	return [
 		...files.findings,
 		...access(loaded, machine),

@@ -10,7 +10,7 @@ import { type Directory, type EpochMemory, type History, noEpochKnown } from './
 import type { Tables } from './table/tables.ts'
 
 export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed' | 'actor'> & {
-	/** 1 if left out. */
+	/** If left out, 2 for a feed with epochs, and 1 for any other. */
 	readonly writtenFormat?: number
 	/** 50,000 if left out. */
 	readonly scanLimit?: number
@@ -32,7 +32,8 @@ const day = 24 * 60 * 60_000
 export const directoryOf = ({
 	tables,
 	tenant,
-	writtenFormat = 1,
+	feed,
+	writtenFormat = feed === 'epochs' ? 2 : 1,
 	scanLimit = 50_000,
 	keepFeedFor = 30 * day,
 	history = 'names',
@@ -41,6 +42,7 @@ export const directoryOf = ({
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
+	feed,
 	writtenFormat,
 	scanLimit,
 	keepFeedFor,

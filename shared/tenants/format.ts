@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { unavailable } from '../scim/error.ts'
 import type { Conversion } from '../storage/conversion.ts'
+import { foldKeys } from '../storage/fold-keys.ts'
+import type { Properties } from '../storage/table/batch.ts'
 import type { Row } from '../storage/table/tables.ts'
 
 // The format of a tenant's data is a number in the tenant's row. It says which rows the directory may have, and how they
@@ -71,10 +73,13 @@ export type Formats = {
 }
 
 /**
- * The formats of this version. In format 2 the feed of changes has epochs, and tokens may be stored as digests. No stored
- * row needs a conversion for either: the entries of the old feed are those of epoch 0.
+ * The formats of this version. In format 2 the feed of changes has epochs, tokens are stored as digests, and names are
+ * folded in another way. Only the last one converts rows: the entries of the old feed are those of epoch 0.
+ *
+ * Format 1 stays as long as a tenant may have it: 0.2.0 can make one, and a tenant is raised in an hour at least. A version
+ * that no deployment of 0.2.0 upgrades to directly may leave format 1 out.
  */
-export const formats: Formats = { newest: 2, target: 1, steps: [] }
+export const formats: Formats = { newest: 2, target: 2, steps: [{ to: 2, convert: foldKeys }] }
 
 /**
  * Whether a new token of a tenant may be stored as a digest. An app that does not know format 2 would compare the digest
@@ -138,10 +143,19 @@ export function formatOf(row: Row): TenantFormat {
 const numberOf = (value: unknown): number =>
 	typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0
 
-/** The properties of a tenant's row that say its format. */
-export const formatProperties = ({ number, stage, since, position }: TenantFormat) => ({
+/**
+ * The properties of a tenant's row that say its format, and where its directory is.
+ *
+ * Version 0.1.0 ignores the number of a format, but looks for the directory in the table that `table` names. From format 2
+ * on there is no such table, so that 0.1.0 answers 503, and reads and writes nothing wrongly. 0.2.0 reads `directory`.
+ */
+export const formatProperties = ({ number, stage, since, position }: TenantFormat, directory: string): Properties => ({
 	format: number,
 	formatStage: stage === 'complete' ? '' : stage,
 	formatSince: since === 0 ? '' : new Date(since).toISOString(),
 	formatPosition: position,
+	...(number >= 2 ? { table: noTable, directory } : { table: directory }),
 })
+
+/** No table has this name. */
+const noTable = 'needsNewerVersion'

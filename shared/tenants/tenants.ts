@@ -312,7 +312,8 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 			update(name, (row) => {
 				const current = formatOf(row)
 				const format = revise(current)
-				return format === undefined ? { answer: current } : { properties: formatProperties(format), answer: format }
+				if (format === undefined) return { answer: current }
+				return { properties: formatProperties(format, directoryIn(row)), answer: format }
 			}),
 
 		async noteClients(name, hasClients) {
@@ -352,8 +353,8 @@ const partitionOf = (tables: Tables, name: string): Table =>
 
 async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exists'> {
 	const table = partitionOf(tables, tenant.name)
-	const { name, mode, table: directory, cursorKey, created, format, settings } = tenant
-	const properties = { mode, table: directory, cursorKey, created, format: format.number }
+	const { name, mode, cursorKey, created, format, settings } = tenant
+	const properties = { mode, cursorKey, created, ...formatProperties(format, tenant.table) }
 	const operation = insert(name, { ...properties, settings: JSON.stringify(settings) })
 	for (let attempt = 1; ; attempt++) {
 		const outcome = await table.transaction([operation])
@@ -361,7 +362,7 @@ async function insertOnce(tables: Tables, tenant: Tenant): Promise<'done' | 'exi
 		if (outcome.kind !== 'unknown') {
 			// An earlier attempt may have been done without an answer.
 			const row = await table.get(name)
-			return row?.table === tenant.table ? 'done' : 'exists'
+			return row && directoryIn(row) === tenant.table ? 'done' : 'exists'
 		}
 		if (attempt === attempts.outage) throw tableUnavailable(outcome.cause)
 		await tables.pause(attempt)
@@ -372,10 +373,7 @@ const tenantRow = z.object({
 	RowKey: z.string(),
 	mode: z.enum(['store', 'relay']),
 	table: z.string(),
-	/**
-	 * The table of the directory, if `table` names another one. A later version writes it with format 2, and `table` then
-	 * names a table that does not exist: version 0.1.0, which ignores the number of the format, answers 503.
-	 */
+	/** The table of the directory from format 2 on: `formatProperties`. */
 	directory: z.string().optional(),
 	settings: z.string(),
 	cursorKey: z.string(),
@@ -412,6 +410,11 @@ function tenantOf(row: Row): Tenant {
 		forgetting: forgettingIn(row),
 		indexes: indexesOf(row),
 	}
+}
+
+/** The table of a tenant's directory; an empty text if a damaged row names none. */
+function directoryIn({ table, directory = table }: Row): string {
+	return typeof directory === 'string' ? directory : ''
 }
 
 /** A damaged list stops no request: its removals are begun again by the command. */

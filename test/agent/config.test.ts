@@ -57,6 +57,21 @@ test('file names are resolved against the folder of the settings, and defaults a
 	})
 })
 
+test('pins are one or two files, and the name of one file is enough', () => {
+	const pinned = (tls: object) => ({ ...good, origin: { ...good.origin, tls: { mode: 'pin', ...tls } } })
+	expect(read(pinned({ pins: ['old.pem', '/new.pem'] })).origin.tls).toEqual({
+		mode: 'pin',
+		pins: [join(folder, 'old.pem'), '/new.pem'],
+	})
+	for (const [tls, message] of [
+		[{}, /origin\.tls\.certificateFile is missing$/],
+		[{ certificateFile: 'a', pins: ['b'] }, /origin\.tls\.certificateFile: cannot stand beside pins$/],
+		[{ pins: [] }, /origin\.tls\.pins: /],
+		[{ pins: ['a', 'b', 'c'] }, /origin\.tls\.pins: must be at most two files$/],
+	] as const)
+		expect(() => read(pinned(tls))).toThrow(message)
+})
+
 test('an audit log keeps five files of 10 MB by default', () => {
 	const file = join(folder, 'audit', 'a.log')
 	expect(read({ ...good, audit: { file: 'audit/a.log' } }).audit).toEqual({ file, megabytes: 10, keep: 5 })
@@ -87,7 +102,7 @@ test.each([
 	],
 	[
 		{ ...good, credentials: { ...good.credentials, type: 'sass' } },
-		/: credentials\.type: "sass" must be one of sas, arc, certificate$/,
+		/: credentials\.type: "sass" must be one of sas, arc, enrolled, certificate$/,
 		'See the settings in docs/relay-reference.md.',
 	],
 	[[], /: the file: /, 'See the settings in docs/relay-reference.md.'],

@@ -78,7 +78,12 @@ function holdAnswers() {
 /** What /ready and the doctor report about the agent. */
 async function ready(agent: Agent) {
 	const config = lab.config()
-	const sources = { servers: () => serversWith(config, agent), metrics: metricsOf(() => undefined), version: '' }
+	const sources = {
+		servers: () => serversWith(config, agent),
+		reload: async () => [],
+		metrics: metricsOf(() => undefined),
+		version: '',
+	}
 	const { port, close } = await startAdmin(0, sources)
 	const response = await fetch(`http://127.0.0.1:${port}/ready`)
 	const body = (await response.json()) as Record<string, unknown> // sound: the agent writes JSON

@@ -186,7 +186,12 @@ describe('a reload', () => {
 
 describe('the admin port', () => {
 	const ask = async (path: string) => {
-		const admin = await startAdmin(0, { servers: fleet.servers, metrics: counted, version: '1.2.3' })
+		const admin = await startAdmin(0, {
+			servers: fleet.servers,
+			reload: async () => [],
+			metrics: counted,
+			version: '1.2.3',
+		})
 		const response = await fetch(`http://127.0.0.1:${admin.port}${path}`)
 		const text = await response.text()
 		await admin.close()

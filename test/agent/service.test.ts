@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
 	chmodSync,
+	chownSync,
 	copyFileSync,
 	existsSync,
 	mkdirSync,
@@ -11,11 +12,11 @@ import {
 	writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readConfig, readSettings } from '../../agent/config.ts'
 import { filesOf } from '../../agent/secret-file.ts'
-import { managerOf, refuseShared, serviceWith, thisMachine } from '../../agent/service.ts'
+import { managerOf, refuseShared, serviceWith, thisMachine, wrapperFolder } from '../../agent/service.ts'
 import type { Machine, Service } from '../../agent/service-manager.ts'
 import { serviceId } from '../../agent/service-name.ts'
 import { settings } from '../support/relay-stand-in/lab.ts'
@@ -183,6 +184,28 @@ describe('on Linux', () => {
 		)
 		expect(text).toContain('\nLoadCredential=%%2Fetc%%2Frollcall%%2Fmy%%20%%25.key:/etc/rollcall/my %%.key\n')
 		expect(text).toContain('\nUser=rollcall\n')
+	})
+
+	test('a secret of the user of the service is read in place, and systemd copies the others', () => {
+		const [own, other] = [join(folder, 'own.token'), join(folder, 'other.token')]
+		writeFileSync(own, 'secret')
+		const { uid } = statSync(own)
+		// As root, the test gives the file to another user. Otherwise it takes itself for the user of the service.
+		if (uid === 0) chownSync(own, 990, 990)
+		stub('id', `case "$*" in -u) echo 0 ;; "-u rollcall") echo ${uid === 0 ? 990 : uid} ;; *) exit 1 ;; esac`)
+		const files = { secret: [own, other], open: [] }
+		const text = managerOf(linux()).definition({ ...service, files }, linux())
+		expect(text.match(/^LoadCredential=.*:(.*)$/gm)).toHaveLength(1)
+		expect(text).toContain(`:${other.replaceAll('%', '%%')}\n`)
+		const absent = managerOf(linux()).definition({ ...service, user: 'absent', files }, linux())
+		expect(absent.match(/^LoadCredential=/gm)).toHaveLength(2)
+	})
+
+	test('the unit starts a single executable without a file', () => {
+		const executable = { ...service, node: '/opt/rollcall/rollcall-relay', program: undefined }
+		expect(managerOf(linux()).definition(executable, linux())).toContain(
+			'\nExecStart="/opt/rollcall/rollcall-relay" "run" "--config" "/etc/rollcall/100%%.json"\n',
+		)
 	})
 
 	test.each([
@@ -356,6 +379,28 @@ esac`,
 		expect(status(windows())).toBe('Started\n')
 		expect(isRunning('Started\n')).toBe(true)
 		expect(isRunning('Stopped\n')).toBe(false)
+	})
+
+	test('WinSW has its own folder beside a single executable, and starts the executable', () => {
+		expect(wrapperFolder(service)).toBe(dirname(service.program ?? ''))
+		const node = join(folder, 'rollcall-relay.exe')
+		const machine = { ...windows(), folder: wrapperFolder({ node, program: undefined }) }
+		expect(machine.folder).toBe(join(folder, 'service'))
+		writeFileSync(node, 'the agent')
+		const own = { ...downloaded, node, program: undefined }
+		expect(managerOf(machine).install(own, machine)).toBe('installed')
+		expect(readFileSync(node, 'utf8')).toBe('the agent')
+		expect(
+			calls()
+				.filter((call) => call.startsWith('icacls'))
+				.slice(0, 2),
+		).toEqual([
+			`icacls ${folder} /grant ${account}:(OI)(CI)RX`,
+			`icacls ${machine.folder} /grant ${account}:(OI)(CI)RX`,
+		])
+		const text = readFileSync(join(machine.folder, 'rollcall-relay.xml'), 'utf8')
+		expect(text).toContain(`<executable>${node}</executable>`)
+		expect(text).toContain('<arguments>run --config &quot;C:\\a &amp; b\\relay.json&quot;</arguments>')
 	})
 
 	test('install grants access to the folder of the audit log, unless the agent is in it', () => {

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { storedDigestOf } from '../../shared/auth/tokens.ts'
 import { administrator, useAzure } from '../support/azure/azure.ts'
 import { jsonOf, useBuiltRollcall } from '../support/rollcall.ts'
 
@@ -20,7 +21,7 @@ describe('rollcall on a deployment in Azure', () => {
 			) ?? []
 		expect({ code: added.code, err: added.err }).toEqual({ code: 0, err: '' })
 		const [[version, stored] = ['', undefined]] = vault.secrets.get('scim-token-acme') ?? []
-		expect(stored).toMatchObject({ value: token })
+		expect(stored).toMatchObject({ value: storedDigestOf(token) })
 
 		const endpoints =
 			'--tables-endpoint https://rollcallaccount.table.core.windows.net/ --vault-url https://rollcallvault.vault.azure.net --app-host scim.example.com'
@@ -138,8 +139,14 @@ describe('rollcall on a deployment in Azure', () => {
 		const { version } = jsonOf(await run(`tenant add initech ${where} --json`, env))
 		expect(jsonOf(await run(`token list initech ${where} --json`, env))).toEqual(
 			expect.arrayContaining([
-				{ version, state: 'accepted', scope: 'scim', stored: 'plain', created: expect.any(String) },
-				{ version: expect.any(String), state: 'disabled', scope: 'scim', stored: 'plain', created: expect.any(String) },
+				{ version, state: 'accepted', scope: 'scim', stored: 'digest', created: expect.any(String) },
+				{
+					version: expect.any(String),
+					state: 'disabled',
+					scope: 'scim',
+					stored: 'digest',
+					created: expect.any(String),
+				},
 			]),
 		)
 	})

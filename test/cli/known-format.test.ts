@@ -84,7 +84,7 @@ describe('rollcall, where a tenant has a setting that is newer', () => {
 	})
 
 	test('lists the tenant with the others', async () => {
-		expect((await run('tenant list')).out).toMatch(/\nacme {2}store {2}1 /)
+		expect((await run('tenant list')).out).toMatch(/\nacme {2}store {2}2 /)
 	})
 
 	test.each([

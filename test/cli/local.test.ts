@@ -79,9 +79,9 @@ describe('rollcall tenant', () => {
 		await run('tenant add globex')
 		await run('tenant add acme --mode relay')
 		expect((await run('tenant list')).out).toMatch(
-			/^NAME {4}MODE {3}FORMAT {2}CREATED\nacme {4}relay {2}1 {7}20.*Z\nglobex {2}store {2}1 {7}20.*Z\n$/,
+			/^NAME {4}MODE {3}FORMAT {2}CREATED\nacme {4}relay {2}2 {7}20.*Z\nglobex {2}store {2}2 {7}20.*Z\n$/,
 		)
-		const made = { format: 1, formatStage: 'complete', created: expect.any(String) }
+		const made = { format: 2, formatStage: 'complete', created: expect.any(String) }
 		expect(await json('tenant list')).toEqual([
 			{ name: 'acme', mode: 'relay', ...made, url: 'http://127.0.0.1:7071/scim/acme' },
 			{ name: 'globex', mode: 'store', ...made, url: 'http://127.0.0.1:7071/scim/globex' },

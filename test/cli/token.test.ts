@@ -72,12 +72,12 @@ describe('rollcall token', () => {
 		const listed = await run('token list acme')
 		expect(listed.out).toMatch(
 			new RegExp(
-				`^VERSION +STATE +SCOPE +LABEL +STORED +CREATED +NOT BEFORE +EXPIRES +LAST USED\n${second.version} +accepted +scim +plain +20\\S+Z\n${first.version} +disabled +scim +plain +20\\S+Z\n$`,
+				`^VERSION +STATE +SCOPE +LABEL +STORED +CREATED +NOT BEFORE +EXPIRES +LAST USED\n${second.version} +accepted +scim +digest +20\\S+Z\n${first.version} +disabled +scim +digest +20\\S+Z\n$`,
 			),
 		)
 		expect(await json('token list acme')).toEqual([
-			{ version: second.version, state: 'accepted', scope: 'scim', stored: 'plain', created: expect.any(String) },
-			{ version: first.version, state: 'disabled', scope: 'scim', stored: 'plain', created: expect.any(String) },
+			{ version: second.version, state: 'accepted', scope: 'scim', stored: 'digest', created: expect.any(String) },
+			{ version: first.version, state: 'disabled', scope: 'scim', stored: 'digest', created: expect.any(String) },
 		])
 	})
 
@@ -164,7 +164,12 @@ describe('rollcall token', () => {
 		}
 		await changeFormat({ format: 2, formatStage: '' })
 		const { token, version } = await json('token rotate acme --overlap 1h')
-		expect(await stored()).toEqual([...tokens.slice(0, 3), storedDigestOf(tokens[3]), storedDigestOf(token)])
+		expect(await stored()).toEqual([
+			storedDigestOf(first.token),
+			...tokens.slice(1, 3),
+			storedDigestOf(tokens[3]),
+			storedDigestOf(token),
+		])
 		expect(await Promise.all([...tokens, token].map((each) => accepts(each)))).toEqual([false, true, true, true, true])
 		expect((await run('token list acme')).out).toMatch(new RegExp(`\\n${version} +accepted +scim +digest +20`))
 		await run(`token disable acme ${version}`)

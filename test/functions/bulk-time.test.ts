@@ -6,8 +6,10 @@ import { type Fate, withFaults } from '../support/faults.ts'
 const azurite = useAzurite()
 
 beforeAll(async () => {
-	const { services } = await startEdge(azurite())
+	const { services, ask } = await startEdge(azurite())
 	await services.tenants.createTenant({ name: 'acme', mode: 'store', settings: {} })
+	// The first change of a tenant begins the first epoch of its feed, with a write of its own.
+	await ask('POST', 'acme', '/Users', { body: { userName: 'first' } })
 })
 
 const creation = (userName: string) => ({ method: 'POST', path: '/Users', bulkId: userName, data: { userName } })

@@ -12,7 +12,7 @@ async function newFixture(name: string, settings: StoredSettings = {}) {
 	const tenant = await edge.services.tenants.createTenant({ name, mode: 'store', settings })
 	if (tenant === 'exists') throw new Error('it is new')
 	const table = connectTables(azurite()).table(tenant.table, name)
-	return { edge, entries: () => table.first(within('c|'), 100) }
+	return { edge, entries: () => table.first(within('f|'), 100) }
 }
 
 const patch = (op: string, path: string, value: unknown) => ({

@@ -254,7 +254,7 @@ test('what is logged of a fault is its status, its code, the request id and the 
 		messages.push((event?.error as Error | undefined)?.message)
 	}
 	const of = (row: string) => `the table service answered 403 AuthorizationFailure for a row ${row}, request id b0a5-77`
-	expect(messages).toEqual(expect.arrayContaining([of('u|'), of('g|'), of('x|'), of('c|')]))
+	expect(messages).toEqual(expect.arrayContaining([of('u|'), of('g|'), of('x|'), of('f|')]))
 	world.fault = faults['breaks the connection']
 	const [event] = (await ask(world, ['GET', `/Users/${ids[0]}`])).events
 	expect(event?.error).toMatchObject({ message: 'RestError ECONNREFUSED', cause: { message: 'Error' } })

@@ -32,7 +32,7 @@ const folding = 2
 describe('requests to storage for one SCIM request', () => {
 	it('are 1 to create a user, and 2 if its userName is taken, since the answer names the user that has it', async () => {
 		const { tenant, cost } = await warm()
-		// In format 2, the first change of a tenant in a process also reads which epoch is open.
+		// The first change of a tenant in a process also reads which epoch is open.
 		await tenant.create('/Users', person('ann'))
 		const created = await cost('POST', '/Users', { body: person('joy') })
 		expect(created.status).toBe(201)

@@ -126,8 +126,8 @@ async function start({ now = Date.now, pause = async () => {}, routes, intercept
 			}
 		},
 		async end() {
-			await console.close()
 			// A test may have closed it.
+			await console.close().catch(() => {})
 			await server.close().catch(() => {})
 			await Promise.all([services.lastUses.flush(), services.refusals.flush(), services.observations.flush()])
 			await azurite.close()

@@ -69,8 +69,8 @@ export async function newDirectory(
 		ids: directory.ids,
 		feed,
 		meter,
-		open: (around, now = Date.now, writtenFormat = 1) =>
-			openDirectory({ ...directory, tables: connect(around), now, writtenFormat }),
+		open: (around, now = Date.now, writtenFormat) =>
+			openDirectory({ ...directory, tables: connect(around), now, ...(writtenFormat && { writtenFormat }) }),
 		rows: (around) => directoryOf({ ...directory, tables: connect(around) }),
 		sweep: (later = 0, around = (send) => send, until = Number.POSITIVE_INFINITY) =>
 			sweep({ ...directory, tables: connect(around), now: () => Date.now() + later, until }),

@@ -21,8 +21,8 @@ export async function changeTenantRow(tables: Tables, name: string, properties: 
 
 /** Makes a tenant's row what it was before there were format numbers. */
 export async function removeFormat(tables: Tables, name: string): Promise<void> {
-	const { mode, table, settings, cursorKey, created } = await tenantRow(tables, name)
-	const properties = { mode, table, settings, cursorKey, created } as Properties // sound: all of them are text
+	const { mode, table, directory = table, settings, cursorKey, created } = await tenantRow(tables, name)
+	const properties = { mode, table: directory, settings, cursorKey, created } as Properties // sound: all of them are text
 	const outcome = await partitionOf(tables, name).transaction([replace(name, properties, '*')])
 	if (outcome.kind !== 'done') throw new Error(`the row of ${name} met ${outcome.kind}`)
 }

@@ -6,19 +6,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
-import { foldKeys } from '../../shared/storage/fold-keys.ts'
-import { connectTables, type Table, type Tables } from '../../shared/storage/table/tables.ts'
-import { advanceFormat } from '../../shared/tenants/advance-format.ts'
-import type { FormatStage } from '../../shared/tenants/format.ts'
+import { connectTables, type Row, type Table, type Tables } from '../../shared/storage/table/tables.ts'
+import { formatOf } from '../../shared/tenants/format.ts'
 import { violationsIn } from '../support/audit.ts'
 import { type PackedApp, type PackedAppOptions, startPackedApp, unpack } from '../support/packed-app.ts'
 import { randomFrom } from '../support/simulator/table-service.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
 
 // Azure runs instances of two versions side by side at every deployment, and after a roll-back. Here the packed app of the
-// version before and the packed app of this one serve one tenant on one storage account.
+// version before and the packed app of this one serve one tenant on one storage account. Two versions before this one, no
+// app may serve a tenant any more that this version has raised.
 
-const before = '0.1.0'
+const oldest = '0.1.0'
+const before = '0.2.0'
 const versions = [before, 'this'] as const
 type Version = (typeof versions)[number]
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
 	run('build.mjs')
 	run('package.mjs')
 	await unpack(join(folder, 'dist/rollcall.zip'), join(folder, 'this'))
-	await unpack(`test/versions/${before}.zip`, join(folder, before))
+	for (const version of [oldest, before]) await unpack(`test/versions/${version}.zip`, join(folder, version))
 	azurite = await startAzurite({ memory: true })
 	tables = connectTables(azurite)
 }, 300_000)
@@ -52,7 +52,10 @@ afterEach(async () => {
 })
 
 /** An instance of a version. */
-async function start(version: Version, options: Pick<PackedAppOptions, 'ahead' | 'requests'> = {}): Promise<PackedApp> {
+async function start(
+	version: Version | typeof oldest,
+	options: Pick<PackedAppOptions, 'ahead' | 'requests'> = {},
+): Promise<PackedApp> {
 	const { connectionString } = azurite
 	const tokensFile = join(folder, 'tokens.json')
 	const app = await startPackedApp({ folder: join(folder, version), connectionString, tokensFile, token, ...options })
@@ -60,16 +63,34 @@ async function start(version: Version, options: Pick<PackedAppOptions, 'ahead' |
 	return app
 }
 
-/** A tenant as the version before makes it: without a format number. */
-async function newTenant(name: string): Promise<Table> {
+/** A tenant as a version has made it: 0.1.0 without a format number, 0.2.0 in format 1, this version in format 2. */
+async function newTenant(name: string, maker: Version | typeof oldest): Promise<Table> {
 	const tokensFile = join(folder, 'tokens.json')
 	await addToken(tokensFile, name, { value: token, created: new Date().toISOString() })
 	const { connectionString } = azurite
 	const { tenants } = await createServices({ tables: { connectionString }, tokens: { file: tokensFile } })
 	const tenant = await tenants.createTenant({ name, mode: 'store', settings: {} })
 	if (tenant === 'exists') throw new Error('it is new')
-	await removeFormat(tables, name)
+	if (maker === oldest) await removeFormat(tables, name)
+	const since = Date.now()
+	if (maker === before) await tenants.updateFormat(name, () => ({ number: 1, stage: 'complete', since, position: '' }))
 	return tables.table(tenant.table, name)
+}
+
+/** Sweeps of this version, each of which comes late enough for the next stage of a tenant. */
+function newRaiser(tenant: string) {
+	let ahead = 0
+	return {
+		/** Sweeps once. Answers the stage of the tenant, and the errors that the sweep has logged. */
+		async advance() {
+			ahead += 11 * 60_000
+			const app = await start('this', { ahead })
+			const logs = await app.sweep()
+			await app.kill()
+			const { number, stage } = formatOf(await tenantRow(tables, tenant))
+			return { format: `${number} ${stage}`, errors: logs.filter(({ level }) => level !== 'information') }
+		},
+	}
 }
 
 const patchOf = (...Operations: unknown[]) => ({
@@ -77,14 +98,8 @@ const patchOf = (...Operations: unknown[]) => ({
 })
 const membersOf = (ids: readonly string[]) => ids.map((value) => ({ value }))
 
-/** What the feed is to tell of a resource. */
-type Told = {
-	readonly operation: 'create' | 'update' | 'delete'
-	readonly attributes?: readonly string[]
-	readonly addedMembers?: readonly string[]
-	readonly removedMembers?: readonly string[]
-	readonly leftGroups?: readonly string[]
-}
+/** What the feed is to tell of a user. */
+type Told = { readonly operation: 'create' | 'update' | 'delete'; readonly attributes?: readonly string[] }
 
 type User = { readonly userName: string; readonly title?: string }
 type Group = { readonly displayName: string; readonly members: Set<string> }
@@ -93,7 +108,7 @@ type Group = { readonly displayName: string; readonly members: Set<string> }
 type Model = {
 	readonly users: Map<string, User>
 	readonly groups: Map<string, Group>
-	/** The changes of each resource, in order. */
+	/** The changes of each user, in order. */
 	readonly told: Map<string, Told[]>
 	/** How many names are given. */
 	count: number
@@ -107,8 +122,8 @@ function tell({ told }: Model, id: string, change: Told): void {
 
 function removeUser(model: Model, id: string): void {
 	model.users.delete(id)
-	const left = [...model.groups].filter(([, { members }]) => members.delete(id)).map(([groupId]) => groupId)
-	tell(model, id, { operation: 'delete', ...(left.length > 0 && { leftGroups: left.sort() }) })
+	for (const { members } of model.groups.values()) members.delete(id)
+	tell(model, id, { operation: 'delete' })
 }
 
 type Turn = {
@@ -152,7 +167,6 @@ const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>
 		const id = pick(userIds)
 		const userName = `User-${model.count++}`
 		const { title } = userOf(model, id)
-		// Version 0.1.0 clears `active` if a PUT leaves it out.
 		const body = { userName, active: true, ...(title !== undefined && { title }) }
 		expect(await ask('PUT', `Users/${id}`, { body })).toMatchObject({ status: 200 })
 		model.users.set(id, { ...userOf(model, id), userName })
@@ -187,7 +201,6 @@ const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>
 		const { status, body } = await ask('POST', 'Groups', { body: { displayName, members: membersOf(members) } })
 		expect(status).toBe(201)
 		model.groups.set(body.id, { displayName, members: new Set(members) })
-		tell(model, body.id, { operation: 'create' })
 		return `Groups/${body.id}`
 	},
 
@@ -201,7 +214,6 @@ const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>
 		)
 		expect([200, 204]).toContain(answer.status)
 		model.groups.set(id, { ...groupOf(model, id), displayName })
-		tell(model, id, { operation: 'update', attributes: ['displayName'] })
 		return `Groups/${id}`
 	},
 
@@ -215,7 +227,6 @@ const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>
 		const id = pick(groupIds)
 		expect(await ask('DELETE', `Groups/${id}`)).toMatchObject({ status: 204 })
 		model.groups.delete(id)
-		tell(model, id, { operation: 'delete' })
 		return `Groups/${id}`
 	},
 
@@ -242,25 +253,18 @@ const turns: Readonly<Record<string, (turn: Turn) => Promise<string | undefined>
 		tell(model, keptId, { operation: 'create' })
 		tell(model, leavingId, { operation: 'create' })
 		groupOf(model, groupId).members.add(keptId)
-		tell(model, groupId, { operation: 'update', addedMembers: [keptId] })
 		removeUser(model, leavingId)
 		return `Groups/${groupId}`
 	},
 }
 
-/** The most members that a change may add, or remove, and still be told one by one. */
-const listed = { add: 32, remove: 48 } as const
-
 async function addMembers({ model, ask, pick, some, groupIds, userIds }: Turn, most: number): Promise<string> {
 	const id = pick(groupIds)
 	const { members } = groupOf(model, id)
 	const asked = some(userIds, most)
-	const added = asked.filter((user) => !members.has(user)).sort()
 	const answer = await ask('PATCH', `Groups/${id}`, patchOf({ op: 'Add', path: 'members', value: membersOf(asked) }))
 	expect([200, 204]).toContain(answer.status)
-	for (const user of added) members.add(user)
-	if (added.length > 0 && asked.length > listed.add) tell(model, id, { operation: 'update', attributes: ['members'] })
-	else if (added.length > 0) tell(model, id, { operation: 'update', addedMembers: added })
+	for (const user of asked) members.add(user)
 	return `Groups/${id}`
 }
 
@@ -268,7 +272,7 @@ async function removeMembers({ model, ask, pick, some, groupIds }: Turn, most: n
 	const id = pick(groupIds)
 	const { members } = groupOf(model, id)
 	if (members.size === 0) return undefined
-	const removed = [...some([...members], most)].sort()
+	const removed = some([...members], most)
 	const answer = await ask(
 		'PATCH',
 		`Groups/${id}`,
@@ -276,8 +280,6 @@ async function removeMembers({ model, ask, pick, some, groupIds }: Turn, most: n
 	)
 	expect([200, 204]).toContain(answer.status)
 	for (const user of removed) members.delete(user)
-	const isListed = removed.length <= listed.remove
-	tell(model, id, { operation: 'update', ...(isListed ? { removedMembers: removed } : { attributes: ['members'] }) })
 	return `Groups/${id}`
 }
 
@@ -293,11 +295,9 @@ function groupOf(model: Model, id: string): Group {
 	return group
 }
 
-/** An answer without what version 0.1.0 leaves out: a header, and the members of a group that has none. */
-function comparable({ headers, body, ...answer }: Awaited<ReturnType<PackedApp['ask']>>) {
-	const { 'x-content-type-options': _, 'x-request-id': __, ...others } = headers
-	const { members, ...resource } = body
-	return { ...answer, headers: others, body: members?.length > 0 ? body : resource }
+/** An answer without what is another in each answer. */
+function comparable({ headers: { 'x-request-id': _, ...headers }, ...answer }: Awaited<ReturnType<PackedApp['ask']>>) {
+	return { ...answer, headers }
 }
 
 /** What an instance answers about all of a tenant, in the words of the model. */
@@ -320,37 +320,72 @@ const expected = ({ users, groups }: Model) => ({
 	groups: [...groups].map(([id, { displayName, members }]) => [id, displayName, [...members].sort()]).sort(),
 })
 
-/** Version 0.1.0 tells no name of a resource that was deleted. */
-const withoutNames = ({ userName, displayName, externalId, ...change }: Readonly<Record<string, unknown>>) => change
+type ToldChange = Told & {
+	readonly id: string
+	readonly resourceId: string
+	readonly resourceType: string
+	readonly addedMembers?: readonly string[]
+	readonly removedMembers?: readonly string[]
+	readonly leftGroups?: readonly string[]
+}
 
-/** The whole feed as an instance tells it, some changes at a time. */
-async function feedOf(app: PackedApp, tenant: string, count: number) {
-	const changes: (Told & { readonly id: string; readonly resourceId: string })[] = []
-	for (let cursor = ''; ; ) {
-		const { status, body } = await app.ask('GET', `${tenant}/Changes?count=${count}&cursor=${cursor}`)
-		expect(status).toBe(200)
-		if (body.changes.length === 0) return changes
-		changes.push(...body.changes)
-		cursor = body.nextCursor
+/** Follows a feed through any instances. A page may be of another instance than the page before it. */
+function newReader(tenant: string) {
+	const told: ToldChange[] = []
+	let cursor = ''
+	return {
+		told,
+		/** Reads a page, and answers whether it had changes. */
+		async read(app: PackedApp, count: number): Promise<boolean> {
+			const { status, body } = await app.ask('GET', `${tenant}/Changes?count=${count}&cursor=${cursor}`)
+			expect({ status, body }).toMatchObject({ status: 200 })
+			told.push(...body.changes)
+			cursor = body.nextCursor
+			return body.changes.length > 0
+		},
 	}
 }
 
-const sorted = (ids: readonly string[] | undefined) => ids && [...ids].sort()
+/** The whole feed as an instance tells it, some changes at a time. */
+async function feedOf(app: PackedApp, tenant: string, count: number): Promise<readonly ToldChange[]> {
+	const reader = newReader(tenant)
+	while (await reader.read(app, count));
+	return reader.told
+}
 
-/** What a feed tells of each resource, in order. */
-function toldIn(changes: Awaited<ReturnType<typeof feedOf>>): ReadonlyMap<string, readonly Told[]> {
-	const told = new Map<string, Told[]>()
-	for (const { resourceId, operation, attributes = [], addedMembers, removedMembers, leftGroups } of changes) {
-		const entry = {
-			operation,
-			...(attributes.length > 0 && { attributes }),
-			...(addedMembers && { addedMembers: sorted(addedMembers) }),
-			...(removedMembers && { removedMembers: sorted(removedMembers) }),
-			...(leftGroups && leftGroups.length > 0 && { leftGroups: sorted(leftGroups) }),
-		} as Told // sound: sorted answers a list for a list
-		told.set(resourceId, [...(told.get(resourceId) ?? []), entry])
+/** What a feed tells of each user, in order. */
+function usersIn(changes: readonly ToldChange[]): Readonly<Record<string, readonly Told[]>> {
+	const told: Record<string, Told[]> = {}
+	for (const { resourceType, resourceId, operation, attributes = [] } of changes) {
+		if (resourceType !== 'User') continue
+		const known = told[resourceId] ?? []
+		known.push({ operation, ...(attributes.length > 0 && { attributes }) })
+		told[resourceId] = known
 	}
 	return told
+}
+
+/**
+ * The members of the groups that a reader has who applies all changes. Of a group whose members it must read, and of a new
+ * group, it reads them at the end.
+ */
+function membersIn(
+	changes: readonly ToldChange[],
+	{ groups }: Model,
+): readonly (readonly [string, readonly string[]])[] {
+	const read = new Map<string, Set<string>>()
+	for (const { resourceType, resourceId, operation, ...change } of changes) {
+		if (resourceType === 'User') {
+			for (const group of change.leftGroups ?? []) read.get(group)?.delete(resourceId)
+		} else if (operation === 'delete') read.delete(resourceId)
+		else if (operation === 'create' || (change.attributes ?? []).includes('members')) {
+			read.set(resourceId, new Set(groups.get(resourceId)?.members))
+		} else {
+			for (const user of change.addedMembers ?? []) read.get(resourceId)?.add(user)
+			for (const user of change.removedMembers ?? []) read.get(resourceId)?.delete(user)
+		}
+	}
+	return [...read].map(([id, members]) => [id, [...members].sort()] as const).sort()
 }
 
 /** What is unfinished in a directory: `gp` a prepared change of many members, `gm` a committed one. */
@@ -371,12 +406,25 @@ async function audited(table: Table): Promise<readonly string[]> {
 	return violationsIn(table)
 }
 
+/** What happens to a tenant before a turn, and which instances start anew: they are at work by another stage afterwards. */
+type Step = { readonly advancesTo?: string; readonly restarts?: readonly Version[]; readonly rollsBack?: true }
+
+/** A deployment beside requests: in each stage, instances work by the stage before, and only then by the stage itself. */
+const deployment: ReadonlyMap<number, Step> = new Map<number, Step>([
+	[40, { advancesTo: '2 announced', restarts: ['this'] }],
+	[70, { restarts: [before] }],
+	[100, { advancesTo: '2 written', restarts: [before] }],
+	[130, { restarts: ['this'] }],
+	[160, { advancesTo: '2 complete', restarts: versions }],
+	[200, { rollsBack: true }],
+])
+
 describe(`the packed app of ${before} and the one of this version, on one storage account`, () => {
 	test.each([1, 2])(
-		'write in turns, read what the other has written, and agree in the end (seed %i)',
+		'write in turns, read what the other has written, and agree in the end, while the tenant is raised and after a roll-back (seed %i)',
 		async (seed) => {
 			const tenant = `turns-${seed}`
-			const table = await newTenant(tenant)
+			const table = await newTenant(tenant, before)
 			const random = randomFrom(seed)
 			const pick = <T>(items: readonly T[]): T => {
 				const item = items[Math.floor(random() * items.length)]
@@ -389,6 +437,8 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 			}
 			const apps = { [before]: await start(before), this: await start('this') }
 			const model = newModel()
+			const reader = newReader(tenant)
+			const { advance } = newRaiser(tenant)
 			const turnOf = (version: Version, parity?: number): Turn => {
 				const mine = (ids: Iterable<string>) =>
 					[...ids].filter((_, index) => parity === undefined || index % 2 === parity)
@@ -397,18 +447,30 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 					ask: (method, path, options) => apps[version].ask(method, `${tenant}/${path}`, options),
 				}
 			}
-			/** Both versions answer the same of it, except for what version 0.1.0 does not say. */
+			/** Both versions answer the same of it. */
 			const compare = async (path: string): Promise<void> => {
 				const [one, other] = await Promise.all(
 					versions.map(async (version) => comparable(await apps[version].ask('GET', `${tenant}/${path}`))),
 				)
 				expect(one).toEqual(other)
 			}
+			const take = async ({ advancesTo, restarts = [], rollsBack }: Step): Promise<void> => {
+				if (advancesTo !== undefined) expect(await advance()).toEqual({ format: advancesTo, errors: [] })
+				for (const version of restarts) {
+					await apps[version].kill()
+					apps[version] = await start(version)
+				}
+				if (rollsBack) {
+					await apps.this.kill()
+					apps.this = await start(before)
+				}
+			}
 
 			for (let count = 0; count < 80; count++) await turns.createUser?.(turnOf(versions[count % 2] ?? 'this'))
 			for (const version of [...versions, ...versions]) await turns.createGroup?.(turnOf(version))
 			const names = Object.keys(turns)
 			for (let round = 0; round < 250; round++) {
+				await take(deployment.get(round) ?? {})
 				const version = pick(versions)
 				if (round % 5 > 0) {
 					const path = await turns[pick(names)]?.(turnOf(version))
@@ -418,6 +480,7 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 					const both = ['patchUser', 'renameUser', 'addFew', 'removeFew', 'addMany', 'renameGroup']
 					await Promise.all(versions.map((each, parity) => turns[pick(both)]?.(turnOf(each, parity))))
 				}
+				if (round % 3 === 0) await reader.read(apps[pick(versions)], 5)
 				if (round % 60 === 59) {
 					expect(await described(apps[version], tenant)).toEqual(expected(model))
 					expect((await apps[version].sweep()).filter(({ level }) => level !== 'information')).toEqual([])
@@ -425,60 +488,68 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 			}
 			for (const version of versions) expect(await described(apps[version], tenant)).toEqual(expected(model))
 			expect(await audited(table)).toEqual([])
-			expect((await tenantRow(tables, tenant)).format).toBe(1)
+			expect(formatOf(await tenantRow(tables, tenant))).toMatchObject({ number: 2, stage: 'complete' })
 
-			const ahead = 25 * 60_000
-			const later = { [before]: await start(before, { ahead }), this: await start('this', { ahead }) }
-			const feed = await feedOf(later[before], tenant, 7)
-			expect((await feedOf(later.this, tenant, 100)).map(withoutNames)).toEqual(feed)
-			const ids = feed.map(({ id }) => id)
-			expect(ids).toEqual([...new Set(ids)].sort())
-			expect(Object.fromEntries(toldIn(feed))).toEqual(Object.fromEntries(model.told))
-			for (const version of versions) expect(await described(later[version], tenant)).toEqual(expected(model))
+			// The sweeps of the audit have closed the last epoch.
+			const last = { [before]: await start(before), this: await start('this') }
+			while (await reader.read(last[pick(versions)], 50));
+			const feed = await feedOf(last.this, tenant, 100)
+			expect(await feedOf(last[before], tenant, 7)).toEqual(feed)
+			expect(reader.told).toEqual(feed)
+			expect(usersIn(feed)).toEqual(Object.fromEntries(model.told))
+			expect(membersIn(feed, model)).toEqual(expected(model).groups.map(([id, , members]) => [id, members]))
+			for (const version of versions) expect(await described(last[version], tenant)).toEqual(expected(model))
 		},
-		120_000,
+		300_000,
 	)
 
-	test('finish a change of many members when the instance of the other version was killed', async () => {
-		const tenant = 'killed'
-		const table = await newTenant(tenant)
-		const survivors = { [before]: await start(before), this: await start('this') }
-		const create = async (path: string, body: object): Promise<string> =>
-			(await survivors.this.ask('POST', `${tenant}/${path}`, { body })).body.id
-		const users: string[] = []
-		for (let index = 0; index < 80; index++) users.push(await create('Users', { userName: `user-${index}` }))
-		const group = await create('Groups', { displayName: 'Staff' })
-		const memberCount = async (version: Version): Promise<number> =>
-			((await survivors[version].ask('GET', `${tenant}/Groups/${group}`)).body.members ?? []).length
-		const left = new Set<string>()
-		for (let requests = 2; requests <= 24; requests++) {
-			const [version, other] = requests % 4 < 2 ? versions : ([...versions].reverse() as [Version, Version])
-			const isAdded = (await memberCount(other)) === 0
-			const change = patchOf({ op: isAdded ? 'add' : 'remove', path: 'members', value: membersOf(users) })
-			const victim = await start(version, { requests })
-			await victim.ask('PATCH', `${tenant}/Groups/${group}`, change).catch(() => undefined)
-			await victim.kill()
-			const jobs = await jobsIn(table)
-			for (const job of jobs) left.add(job)
-			// All of it has happened, or nothing. The other version reads it first, and changes the group after that.
-			const count = await memberCount(other)
-			expect(jobs.has('gm') ? [isAdded ? users.length : 0] : [0, users.length]).toContain(count)
-			expect(await memberCount(version)).toBe(count)
-			const rename = patchOf({ op: 'replace', path: 'displayName', value: `Staff-${requests}` })
-			expect([200, 204]).toContain((await survivors[other].ask('PATCH', `${tenant}/Groups/${group}`, rename)).status)
-			for (const each of [other, version]) expect(await memberCount(each)).toBe(count)
-			expect(await jobsIn(table)).not.toContain('gm')
-		}
-		// Prepared changes were left, and committed ones.
-		expect([...left]).toEqual(expect.arrayContaining(['gp', 'gm']))
-		expect(await audited(table)).toEqual([])
-		expect(await memberCount(before)).toBe(await memberCount('this'))
-	}, 300_000)
+	const makers: readonly (readonly [Version, string])[] = [
+		[before, 'format 1'],
+		['this', 'format 2'],
+	]
+	test.each(makers)(
+		'finish a change of many members of a tenant by %s, in %s, when the instance of the other version was killed',
+		async (maker) => {
+			const tenant = maker === 'this' ? 'killed-in-2' : 'killed-in-1'
+			const table = await newTenant(tenant, maker)
+			const survivors = { [before]: await start(before), this: await start('this') }
+			const create = async (path: string, body: object): Promise<string> =>
+				(await survivors.this.ask('POST', `${tenant}/${path}`, { body })).body.id
+			const users: string[] = []
+			for (let index = 0; index < 80; index++) users.push(await create('Users', { userName: `user-${index}` }))
+			const group = await create('Groups', { displayName: 'Staff' })
+			const memberCount = async (version: Version): Promise<number> =>
+				((await survivors[version].ask('GET', `${tenant}/Groups/${group}`)).body.members ?? []).length
+			const left = new Set<string>()
+			for (let requests = 2; requests <= 24; requests++) {
+				const [version, other] = requests % 4 < 2 ? versions : ([...versions].reverse() as [Version, Version])
+				const isAdded = (await memberCount(other)) === 0
+				const change = patchOf({ op: isAdded ? 'add' : 'remove', path: 'members', value: membersOf(users) })
+				const victim = await start(version, { requests })
+				await victim.ask('PATCH', `${tenant}/Groups/${group}`, change).catch(() => undefined)
+				await victim.kill()
+				const jobs = await jobsIn(table)
+				for (const job of jobs) left.add(job)
+				// All of it has happened, or nothing. The other version reads it first, and changes the group after that.
+				const count = await memberCount(other)
+				expect(jobs.has('gm') ? [isAdded ? users.length : 0] : [0, users.length]).toContain(count)
+				expect(await memberCount(version)).toBe(count)
+				const rename = patchOf({ op: 'replace', path: 'displayName', value: `Staff-${requests}` })
+				expect([200, 204]).toContain((await survivors[other].ask('PATCH', `${tenant}/Groups/${group}`, rename)).status)
+				for (const each of [other, version]) expect(await memberCount(each)).toBe(count)
+				expect(await jobsIn(table)).not.toContain('gm')
+			}
+			// Prepared changes were left, and committed ones.
+			expect([...left]).toEqual(expect.arrayContaining(['gp', 'gm']))
+			expect(await audited(table)).toEqual([])
+			expect(await memberCount(before)).toBe(await memberCount('this'))
+		},
+		300_000,
+	)
 
-	test('know a name with a sigma by all its spellings, as far as this version goes, and format 2 folds the keys', async () => {
+	test('know a name with a sigma by all its spellings in every stage, and format 2 folds the keys that 0.1.0 has written', async () => {
 		const tenant = 'sigma'
-		const table = await newTenant(tenant)
-		const apps = { [before]: await start(before), this: await start('this') }
+		const table = await newTenant(tenant, oldest)
 		const person = (userName: string) => ({
 			...{ userName, displayName: userName, title: userName, active: true },
 			emails: [{ value: `${userName}@example.gr` }],
@@ -489,13 +560,15 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 			const { body } = await app.ask('GET', `${tenant}/${path}?filter=${encodeURIComponent(filter)}`)
 			return body.Resources.map(({ id }: { id: string }) => id).sort()
 		}
-		const nikos = await create(apps[before], 'ΝΙΚΟΣ')
-		const nikostratos = await create(apps[before], 'ΝΙΚΟΣΤΡΑΤΟΣ')
-		const marios = [await create(apps[before], 'ΜΑΡΙΟΣ'), await create(apps[before], 'μαριοσ')].sort()
+		const first = await start(oldest)
+		const nikos = await create(first, 'ΝΙΚΟΣ')
+		const nikostratos = await create(first, 'ΝΙΚΟΣΤΡΑΤΟΣ')
+		const marios = [await create(first, 'ΜΑΡΙΟΣ'), await create(first, 'μαριοσ')].sort()
 		const group = { displayName: 'ΟΜΑΔΑ ΤΗΣ ΕΛΛΑΔΟΣ' }
-		const { id: groupId } = (await apps[before].ask('POST', `${tenant}/Groups`, { body: group })).body
+		const { id: groupId } = (await first.ask('POST', `${tenant}/Groups`, { body: group })).body
+		await first.kill()
 
-		/** What this version answers in every stage of the change. */
+		/** What both versions answer in every stage of the change. */
 		const expectFolded = async (app: PackedApp, users: { readonly marios: readonly string[] }) => {
 			for (const name of ['ΝΙΚΟΣ', 'νικοσ', 'νικος']) {
 				expect(await found(app, `displayName sw "${name}"`)).toEqual([nikos, nikostratos].sort())
@@ -513,86 +586,94 @@ describe(`the packed app of ${before} and the one of this version, on one storag
 			const sameGroup = { body: { displayName: 'Ομαδα της Ελλαδος' } }
 			expect(await app.ask('POST', `${tenant}/Groups`, sameGroup)).toMatchObject({ status: 409 })
 		}
-		await expectFolded(apps.this, { marios })
-
-		// Version 0.1.0 finds, changes and deletes what this version writes.
-		const pavlos = await create(apps.this, 'ΠΑΥΛΟΣ')
-		expect(await found(apps[before], 'userName eq "παυλος"')).toEqual([pavlos])
-		const rename = patchOf({ op: 'replace', value: { userName: 'ΠΕΤΡΟΣ' } })
-		expect(await apps[before].ask('PATCH', `${tenant}/Users/${pavlos}`, rename)).toMatchObject({ status: 200 })
-		expect(await found(apps.this, 'userName eq "πετροσ"')).toEqual([pavlos])
-		expect(await apps[before].ask('DELETE', `${tenant}/Users/${pavlos}`)).toMatchObject({ status: 204 })
-		expect(await found(apps.this, 'userName eq "πετροσ"')).toEqual([])
-		const petros = await create(apps.this, 'πετροσ')
-		expect(await audited(table)).toEqual([])
-
-		// The next version raises the tenant to format 2, beside instances of this version.
-		await apps[before].kill()
-		const { connectionString } = azurite
-		const tokens = { file: join(folder, 'tokens.json') }
-		const reports: string[] = []
-		let later = 20 * 60_000
-		const advance = async (): Promise<FormatStage> => {
-			later += 11 * 60_000
-			const now = () => Date.now() + later
-			const { tenants } = await createServices({ tables: { connectionString }, tokens }, { now })
-			const present = await tenants.getTenant(tenant)
-			if (present === undefined) throw new Error('it is there')
-			const steps = [{ to: 2, convert: foldKeys }]
-			const work = { tenants, tables, formats: { newest: 2, target: 2, steps }, now, until: Number.POSITIVE_INFINITY }
-			await advanceFormat({ ...work, report: ({ message }) => reports.push(message) }, present)
-			return (await tenants.getTenant(tenant))?.format.stage ?? 'unknown'
-		}
-		expect(await advance()).toBe('announced')
-		const announced = await start('this')
-		const theodoros = await create(announced, 'ΘΕΟΔΩΡΟΣ')
-		expect(await advance()).toBe('written')
-		const app = await start('this')
-		const thanos = await create(app, 'ΘΑΝΟΣ')
-		for (const each of [announced, app]) {
-			await expectFolded(each, { marios })
-			expect(await found(each, 'userName eq "θεοδωροσ"')).toEqual([theodoros])
-			expect(await found(each, 'userName eq "θανοσ"')).toEqual([thanos])
-			for (const name of ['θεοδωροσ', 'θανοσ']) {
-				expect(await each.ask('POST', `${tenant}/Users`, { body: person(name) })).toMatchObject({ status: 409 })
+		/** Each name is found by both apps, and neither gives it twice. */
+		const expectUsers = async (apps: readonly PackedApp[], users: Readonly<Record<string, string>>) => {
+			for (const app of apps) {
+				await expectFolded(app, { marios })
+				for (const [name, id] of Object.entries(users)) {
+					expect(await found(app, `userName eq "${name}"`)).toEqual([id])
+					expect(await app.ask('POST', `${tenant}/Users`, { body: person(name) })).toMatchObject({ status: 409 })
+				}
 			}
 		}
-		expect(await advance()).toBe('written')
-		expect(reports).toEqual([expect.stringMatching(/^Users or groups with the name of another one: 1\./)])
+		const { advance } = newRaiser(tenant)
+		expect(await advance()).toEqual({ format: '1 complete', errors: [] })
+		const unraised = await start(before)
+		const pavlos = await create(unraised, 'ΠΑΥΛΟΣ')
+		expect(await advance()).toEqual({ format: '2 announced', errors: [] })
+		const announced = await start('this')
+		const theodoros = await create(announced, 'ΘΕΟΔΩΡΟΣ')
+		await expectUsers([unraised, announced], { παυλοσ: pavlos, θεοδωροσ: theodoros })
+		await unraised.kill()
+		expect(await advance()).toEqual({ format: '2 written', errors: [] })
+		const app = await start(before)
+		const thanos = await create(app, 'ΘΑΝΟΣ')
+		await expectUsers([announced, app], { παυλοσ: pavlos, θεοδωροσ: theodoros, θανοσ: thanos })
+		const shared = expect.stringMatching(/Users or groups with the name of another one: 1\./)
+		expect(await advance()).toMatchObject({ format: '2 written', errors: [{ message: shared }] })
 		await expectFolded(app, { marios })
 		const renameTwin = patchOf({ op: 'replace', value: { userName: 'ΜΑΡΙΟΣ2' } })
 		expect(await app.ask('PATCH', `${tenant}/Users/${marios[1]}`, renameTwin)).toMatchObject({ status: 200 })
-		expect(await advance()).toBe('complete')
-		await expectFolded(app, { marios: marios.slice(0, 1) })
-		expect(await found(app, 'userName eq "Πετροσ"')).toEqual([petros])
+		expect(await advance()).toEqual({ format: '2 complete', errors: [] })
+		for (const each of [app, await start('this')]) await expectFolded(each, { marios: marios.slice(0, 1) })
 		const keys: string[] = []
 		for await (const rows of table.pages({ from: 'x|', to: 'z' })) keys.push(...rows.map(({ RowKey }) => RowKey))
 		expect(keys.filter((key) => key.includes('{03c2'))).toEqual([])
 		expect(await violationsIn(table)).toEqual([])
 	}, 300_000)
+})
 
-	test('differ about a format that is too new: this version refuses it, 0.1.0 ignores the number', async () => {
-		const tenant = 'too-new'
-		await newTenant(tenant)
-		await changeTenantRow(tables, tenant, { format: 99 })
-		const [older, app] = [await start(before), await start('this')]
-		const detail = /^This tenant's data has format 99; this version of Rollcall reads formats up to \d+\. Deploy a /
-		for (const asked of ['GET Users', 'POST Users', 'GET Changes', 'GET health']) {
-			const [method = '', path = ''] = asked.split(' ')
-			const body = method === 'POST' ? { body: { userName: 'joy' } } : {}
-			expect(await app.ask(method, `${tenant}/${path}`, body)).toMatchObject({
+const requests = [
+	['GET', 'Users'],
+	['GET', 'Users?filter=userName+eq+%22joy%22'],
+	['POST', 'Users'],
+	['POST', 'Groups'],
+	['GET', 'Changes'],
+	['GET', 'health'],
+] as const
+const bodyOf = (method: string) => (method === 'POST' ? { body: { userName: 'joy', displayName: 'Staff' } } : {})
+
+test.each(['2 announced', '2 complete'] as const)(
+	`the packed app of ${oldest}, which ignores formats, answers 503 for a tenant of format %s, and changes nothing`,
+	async (format) => {
+		const tenant = `two-behind-${format.replace(' ', '-')}`
+		const isRaised = format === '2 announced'
+		const table = await newTenant(tenant, isRaised ? before : 'this')
+		if (isRaised) expect(await newRaiser(tenant).advance()).toEqual({ format, errors: [] })
+		expect(await (await start('this')).ask('POST', `${tenant}/Users`, bodyOf('POST'))).toMatchObject({ status: 201 })
+		const rowsIn = async () => {
+			const all: Row[] = []
+			for await (const rows of table.pages({ from: '!', to: '~' })) all.push(...rows)
+			return all
+		}
+		const rows = await rowsIn()
+		const app = await start(oldest)
+		for (const [method, path] of requests) {
+			expect(await app.ask(method, `${tenant}/${path}`, bodyOf(method))).toMatchObject({ status: 503 })
+		}
+		await app.sweep()
+		expect(await rowsIn()).toEqual(rows)
+	},
+)
+
+// It is the last test, because the sweeps of all others would tell of its tenant.
+test('both versions refuse a format that is too new', async () => {
+	const tenant = 'too-new'
+	await newTenant(tenant, 'this')
+	await changeTenantRow(tables, tenant, { format: 99 })
+	const detail = /^This tenant's data has format 99; this version of Rollcall reads formats up to \d+\. Deploy a /
+	for (const version of versions) {
+		const app = await start(version)
+		for (const [method, path] of requests) {
+			expect(await app.ask(method, `${tenant}/${path}`, bodyOf(method))).toMatchObject({
 				...{ status: 503, headers: { 'retry-after': '60' } },
 				body: { status: '503', detail: expect.stringMatching(detail) },
 			})
 		}
-		expect(await app.ask('GET', `${tenant}/Users`, { headers: { authorization: 'Bearer wrong-wrong' } })).toMatchObject(
-			{
-				status: 401,
-			},
-		)
+		const headers = { authorization: 'Bearer wrong-wrong' }
+		expect(await app.ask('GET', `${tenant}/Users`, { headers })).toMatchObject({ status: 401 })
 		expect((await app.sweep()).filter(({ level }) => level === 'error')).toEqual([
 			expect.objectContaining({ message: expect.stringContaining("This tenant's data has format 99;") }),
 		])
-		expect(await older.ask('GET', `${tenant}/Users`)).toMatchObject({ status: 200 })
-	})
+	}
 })

@@ -42,22 +42,29 @@ function NewTenantForm({ cancel }: { readonly cancel: () => void }) {
 	return (
 		<form class="panel" onSubmit={add} aria-labelledby="add-tenant">
 			<h2 id="add-tenant">Add a tenant</h2>
-			<label>
-				Name
-				<input name="name" ref={first} required autocomplete="off" spellcheck={false} aria-describedby="name-rule" />
-			</label>
-			<p class="quiet" id="name-rule">
-				2 to 39 lower-case letters and digits, with single hyphens between them. The name is in the Tenant URL.
-			</p>
-			<fieldset>
+			<div class="field">
+				<label for="new-tenant">Name</label>
+				<input
+					id="new-tenant"
+					name="name"
+					class="short"
+					ref={first}
+					required
+					autocomplete="off"
+					spellcheck={false}
+					aria-describedby="name-rule"
+				/>
+				<p class="hint" id="name-rule">
+					2 to 39 lower-case letters and digits, with single hyphens between them. The name is in the Tenant URL.
+				</p>
+			</div>
+			<fieldset class="choices">
 				<legend>Where the users and groups are</legend>
 				<label>
-					<input type="radio" name="mode" value="store" defaultChecked />
-					In Rollcall
+					<input type="radio" name="mode" value="store" defaultChecked /> In Rollcall
 				</label>
 				<label>
-					<input type="radio" name="mode" value="relay" />
-					In a SCIM server in a private network, behind Azure Relay
+					<input type="radio" name="mode" value="relay" /> In a SCIM server in a private network, behind Azure Relay
 				</label>
 			</fieldset>
 			{problem !== undefined && <ProblemNotice problem={problem} />}

@@ -4,7 +4,7 @@ import { hrefOf } from '../address.ts'
 import { ask, type Problem } from '../api.ts'
 import { freshToken } from '../fresh-tokens.ts'
 import { useAbout } from '../parts/about.tsx'
-import { Copy } from '../parts/copy.tsx'
+import { CopyRow } from '../parts/copy-row.tsx'
 import { announce } from '../parts/live-region.tsx'
 import { Loaded, ProblemNotice } from '../parts/states.tsx'
 import { useAnswer } from '../use-answer.ts'
@@ -28,12 +28,8 @@ function Connect(connection: Connection) {
 	return (
 		<>
 			<dl class="values">
-				<dt>Tenant URL</dt>
-				<dd>
-					<Copy name="Tenant URL" value={url} />
-				</dd>
-				<dt>Secret Token</dt>
-				<dd>{token === undefined ? <NoToken tenant={name} /> : <Copy name="Secret Token" value={token} />}</dd>
+				<CopyRow name="Tenant URL" value={url} />
+				{token === undefined ? <NoToken tenant={name} /> : <CopyRow name="Secret Token" value={token} />}
 			</dl>
 			{fresh !== undefined && connection.token === undefined && (
 				<p class="warn">Copy the token now. The console cannot show it again.</p>
@@ -61,10 +57,13 @@ function Connect(connection: Connection) {
 }
 
 const NoToken = ({ tenant }: { readonly tenant: string }) => (
-	<>
-		The token was shown when it was made. <a href={hrefOf(['tenants', tenant, 'credentials'])}>Credentials</a> has a
-		button for another one.
-	</>
+	<div>
+		<dt>Secret Token</dt>
+		<dd>
+			The token was shown when it was made. <a href={hrefOf(['tenants', tenant, 'credentials'])}>Credentials</a> has a
+			button for another one.
+		</dd>
+	</div>
 )
 
 const providers = [
@@ -77,13 +76,13 @@ function ProviderSteps() {
 	return (
 		<section aria-labelledby="steps">
 			<h2 id="steps">Steps at the identity provider</h2>
-			<div class="choices">
+			<p class="buttons">
 				{providers.map((provider) => (
 					<button key={provider.name} type="button" aria-pressed={provider === chosen} onClick={() => choose(provider)}>
 						{provider.name}
 					</button>
 				))}
-			</div>
+			</p>
 			<ol class="steps">
 				{chosen?.steps.map((step) => (
 					<li key={step}>{step}</li>

@@ -65,7 +65,12 @@ test('one server can be chosen, and a request through Rollcall needs the choice'
 
 test('the running agent tells of each server', async () => {
 	const fleet = openFleet({ clock: systemClock, log: () => undefined, random: () => 0.5 })
-	const admin = await startAdmin(0, { servers: fleet.servers, metrics: metricsOf(() => undefined), version: '' })
+	const admin = await startAdmin(0, {
+		servers: fleet.servers,
+		reload: async () => [],
+		metrics: metricsOf(() => undefined),
+		version: '',
+	})
 	const file = writeTwo({ port: admin.port })
 	fleet.apply(readSettings(file), { isForced: true })
 	await fleet.servers()[0]?.agent?.online

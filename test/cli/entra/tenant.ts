@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import { storedDigestOf } from '../../../shared/auth/tokens.ts'
 import { useAzure } from '../../support/azure/azure.ts'
 import type { GraphJob, ServicePrincipal } from '../../support/graph/directory.ts'
 import { useGraph } from '../../support/graph/graph.ts'
@@ -32,7 +33,7 @@ export function useEntraTenant(): (scopes?: string) => Promise<EntraTenant> {
 		jsonOf(await run(`tenant add ${name} --json`))
 		const tokens = () => [...(deployed.vault.secrets.get(`scim-token-${name}`)?.values() ?? [])]
 		graph.accepts = (address, token) =>
-			address === url && tokens().some(({ value, enabled }) => value === token && enabled !== false)
+			address === url && tokens().some(({ value, enabled }) => value === storedDigestOf(token) && enabled !== false)
 		return { graph, name, url, run, connect: (options = '') => run(`connect entra ${name} ${options}`.trim()), tokens }
 	}
 }

@@ -26,7 +26,7 @@ const person = (userName: string): AttributeValues => ({
 
 async function newWorld(): Promise<World> {
 	const service = simulateTableService()
-	return { service, directory: await newDirectory(service), reports: [] }
+	return { service, directory: await newDirectory(service, { feed: 'operations' }), reports: [] }
 }
 
 /** Users and groups, some of which the formats fold in different ways. */

@@ -113,6 +113,7 @@ async function newWorld(options: Parameters<typeof simulateTableService>[0] = {}
 	const app = openApp(world)
 	const created = await app.tenants.createTenant({ name: 'acme', mode: 'store', settings: {} })
 	if (created === 'exists') throw new Error('it is new')
+	await app.tenants.updateFormat('acme', () => ({ number: 1, stage: 'complete', since: 0, position: '' }))
 	return { ...world, table: app.tables.table(created.table, 'acme') }
 }
 

@@ -30,7 +30,7 @@ describe("the format in a tenant's row", () => {
 		],
 	])('%j is read', (properties, format) => {
 		expect(formatOf(rowWith(properties))).toEqual(format)
-		if (format.stage !== 'unnumbered') expect(formatOf(rowWith(formatProperties(format)))).toEqual(format)
+		if (format.stage !== 'unnumbered') expect(formatOf(rowWith(formatProperties(format, 't1')))).toEqual(format)
 	})
 
 	test.each([

@@ -64,7 +64,7 @@ describe('tenants', () => {
 				settings: { history: 'full', ...settings },
 				cursorKey: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
 				created: '2026-01-01T00:00:00.000Z',
-				format: { number: 1, stage: 'complete', since: 0, position: '' },
+				format: { number: 2, stage: 'complete', since: 0, position: '' },
 				schemas: [],
 				forgetting: [],
 				indexes: [],

@@ -92,7 +92,8 @@ test.each([
 	['the simulator', 600],
 ])('seeded users on %s have the same rows as created users', async (name, count) => {
 	const simulator = name === 'Azurite' ? undefined : simulateTableService()
-	const [seeded, created] = [await newDirectory(simulator ?? azurite()), await newDirectory(simulator ?? azurite())]
+	const newEmpty = () => newDirectory(simulator ?? azurite(), { feed: 'operations' })
+	const [seeded, created] = [await newEmpty(), await newEmpty()]
 	await seedUsers({ ...seeded, ids: sequenceOfIds() }, count, simulator)
 	const store = openDirectory({ ...created, ids: sequenceOfIds(), now: Date.now, random: () => 1 })
 	for (let index = 0; index < count; index++) {
