@@ -158,6 +158,8 @@ describe('schema', () => {
 		await submit(page, 'Add an index', /In 10 minutes, every instance keeps the index/)
 		await page.keyboard.press('Escape')
 		await page.getByRole('row', { name: /employeeNumber no announced/ }).waitFor()
+		await page.getByText(/^index add: announced/).waitFor()
+		await expectAccessible(page)
 		await page.getByRole('button', { name: /^Remove .*employeeNumber/ }).click()
 		await submit(page, 'Remove', 'Filters no longer use the index of')
 		await page.keyboard.press('Escape')
@@ -275,6 +277,7 @@ describe('relay and checks', () => {
 		expect(await page.getByRole('row', { name: /^O3/ }).textContent()).toMatch(
 			/^O3FAILthe certificate has expiredRenew it\.$/,
 		)
+		await takePicture(page, 'relay')
 		await expectAccessible(page)
 		await page.goto(`${running.console.url}/#/tenants/remote/safety`)
 		await page.getByText('which the guard does not see').waitFor()
