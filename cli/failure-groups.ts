@@ -93,8 +93,14 @@ type Remedy = Pick<FailureGroup, 'remedy' | 'page'>
 
 /** What helps, by the first line that fits. */
 const remedies: readonly (Remedy & {
-	readonly fits: (group: Pick<FailureGroup, 'status' | 'scimType'>) => boolean
+	readonly fits: (group: Pick<FailureGroup, 'status' | 'scimType' | 'sentence'>) => boolean
 })[] = [
+	{
+		fits: ({ status, sentence }) => status === 503 && sentence.startsWith('The guard of this tenant '),
+		remedy:
+			'Find out whether so many are to be deleted. If so: rollcall guard allow NAME --for 2h. If not, correct the scope in the identity provider.',
+		page: 'docs/operations.md#very-many-are-deleted-or-deactivated',
+	},
 	{
 		fits: ({ scimType }) => scimType === 'uniqueness',
 		remedy:
@@ -148,7 +154,7 @@ const remedies: readonly (Remedy & {
 
 const unknown: Remedy = { remedy: 'See the sentence.', page: 'docs/history.md#refusals' }
 
-function remedyOf(group: Pick<FailureGroup, 'status' | 'scimType'>): Remedy {
+function remedyOf(group: Pick<FailureGroup, 'status' | 'scimType' | 'sentence'>): Remedy {
 	const { remedy, page } = remedies.find(({ fits }) => fits(group)) ?? unknown
 	return { remedy, page }
 }

@@ -61,6 +61,7 @@ export const descriptions: Readonly<Record<Option, Description>> = {
 	'no-open': ['', 'do not open the browser'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	now: ['', 'also end the tokens that agents have; they get new ones by themselves'],
+	for: ['TIME', 'how long all deletions are allowed, such as 2h; 0s ends it'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],
 	version: ['', 'print the version'],

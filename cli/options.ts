@@ -54,6 +54,7 @@ export const declared = {
 	port: { type: 'string' },
 	'no-open': { type: 'boolean' },
 	now: { type: 'boolean' },
+	for: { type: 'string' },
 } as const
 
 export type Option = keyof typeof declared

@@ -11,7 +11,7 @@ import { erasePerson } from './erase.ts'
 import { showFailures } from './failures.ts'
 import { addFederation, addReader } from './federation.ts'
 import { forgetPath } from './forget.ts'
-import { showGuard } from './guard.ts'
+import { allowDeletions, showGuard } from './guard.ts'
 import { showHistory } from './history.ts'
 import { addIndex, listIndexes, removeIndex } from './index-commands.ts'
 import { adoptSchema, listObserved } from './observed.ts'
@@ -233,6 +233,13 @@ export const targetCommands: readonly Command[] = [
 		summary: 'tell how many people and groups a tenant has lost in the last hour, and how many are allowed',
 		work: showGuard,
 		isReading: true,
+	}),
+	targetCommand({
+		words: 'guard allow',
+		parameters: ['NAME'],
+		options: ['for'],
+		summary: 'let the guard of a tenant allow all deletions for a while',
+		work: allowDeletions,
 	}),
 	targetCommand({
 		words: 'erase',

@@ -13,6 +13,7 @@ import { readAgents, updateAgents } from '../shared/storage/agents.ts'
 import { listClients } from '../shared/storage/clients.ts'
 import { indexWork } from '../shared/storage/index-work.ts'
 import { storeLastUse } from '../shared/storage/last-use.ts'
+import type { Hold } from '../shared/storage/losses.ts'
 import { storeObserved } from '../shared/storage/observed.ts'
 import { storeRefusals } from '../shared/storage/refusals.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
@@ -126,6 +127,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		feed: feedOf(tenant.format),
 		writtenFormat: writtenFormat(tenant.format),
 		history: settingsOf(tenant).history,
+		...holdOf(tenant),
 	})
 	const open = (tenant: Tenant, actor?: Actor): ResourceStore =>
 		directories(tenant, { ...openingOf(tenant), ...(actor !== undefined && { actor }) })
@@ -242,6 +244,13 @@ function tokenSourcesOf(settings: Settings): VaultSources {
 	}
 	const { file } = settings.tokens
 	return { tokens: fileSource(file), signingKeys: fileSource(signingKeysFile(file)) }
+}
+
+/** Whether requests of a tenant are held back that delete very many people or groups. */
+function holdOf(tenant: Tenant): { readonly hold?: Hold } {
+	if (settingsOf(tenant).guard !== 'hold') return {}
+	const { name, guardAllowedUntil: allowedUntil = 0 } = tenant
+	return { hold: { tenant: name, limits: guardLimitsOf(tenant), allowedUntil } }
 }
 
 async function accountOf(settings: Settings): Promise<Account> {

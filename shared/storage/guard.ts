@@ -1,6 +1,7 @@
 import { timeOfId } from '../scim/id.ts'
 import { userType } from '../scim/resource-type.ts'
 import { feedKeyAt, feedRowsAfter, isWithdrawn } from './ledger/feed-rows.ts'
+import type { GuardLimits } from './losses.ts'
 import { totalOf } from './rows/count-histogram.ts'
 import { countsOf } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
@@ -8,9 +9,6 @@ import { feedRow, guardPointerRow, lastPartOf } from './rows/schema.ts'
 import { upsert } from './table/batch.ts'
 import type { Row } from './table/tables.ts'
 import { commitStep } from './transaction/commit.ts'
-
-/** How many people or groups a tenant may lose within an hour. What is left out follows from the size of the tenant. */
-export type GuardLimits = { readonly people?: number; readonly groups?: number }
 
 /** What a tenant has lost in the last hour. People and groups that were younger than a day are left out. */
 export type Losses = {
@@ -25,6 +23,8 @@ export type GuardReport = Losses & {
 	readonly allowedPeople: number
 	readonly allowedGroups: number
 	readonly isBeyond: boolean
+	/** Whether further deletions of people or groups are held back. */
+	readonly isHolding?: true
 }
 
 const hour = 60 * 60_000
@@ -68,13 +68,18 @@ export async function checkLosses(
 async function judged({ table }: Directory, losses: Losses, limits: GuardLimits): Promise<GuardReport> {
 	const { deletedPeople, deletedGroups, deactivatedPeople } = losses
 	const left = async (name: 'User' | 'Group') => totalOf(await countsOf(table, { name }))
-	const allowedPeople = limits.people ?? partOf((await left('User')) + deletedPeople)
-	const allowedGroups = limits.groups ?? partOf((await left('Group')) + deletedGroups)
-	const isBeyond = Math.max(deletedPeople, deactivatedPeople) > allowedPeople || deletedGroups > allowedGroups
-	return { ...losses, allowedPeople, allowedGroups, isBeyond }
+	const allowedPeople = limits.people ?? allowedOf((await left('User')) + deletedPeople)
+	const allowedGroups = limits.groups ?? allowedOf((await left('Group')) + deletedGroups)
+	// Under `hold` the next deletion is refused, so that the numbers do not grow any more.
+	const isFull = (lost: number, allowed: number) => limits.isHeld === true && lost > 0 && lost >= allowed
+	const isHolding = isFull(deletedPeople, allowedPeople) || isFull(deletedGroups, allowedGroups)
+	const isBeyond =
+		Math.max(deletedPeople, deactivatedPeople) > allowedPeople || deletedGroups > allowedGroups || isHolding
+	return { ...losses, allowedPeople, allowedGroups, isBeyond, ...(isHolding && { isHolding }) }
 }
 
-const partOf = (total: number): number => Math.max(leastAllowed, Math.floor(total * allowedPart))
+/** How many people or groups may be lost if there were so many an hour ago, and no setting says otherwise. */
+export const allowedOf = (total: number): number => Math.max(leastAllowed, Math.floor(total * allowedPart))
 
 type CountedLosses = {
 	readonly losses: Losses

@@ -1,8 +1,10 @@
 import { ScimError } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
 import { typeNames } from '../scim/resource-type.ts'
-import { checkLosses, type GuardLimits, type GuardReport } from './guard.ts'
+import { checkLosses, type GuardReport } from './guard.ts'
+import { trimLosses } from './guard-hold.ts'
 import { indexLedger } from './ledger/index-ledger.ts'
+import type { GuardLimits } from './losses.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
 import { trimRefusals } from './refusals.ts'
@@ -63,6 +65,7 @@ export async function sweep({
 	await closeOpenEpoch(directory)
 	await trimRefusals(directory, until)
 	const losses = guard === undefined ? undefined : await checkLosses(directory, guard, until)
+	await trimLosses(directory, until)
 	await indexLedger(directory, until)
 	const feedEntriesRemoved = await trimFeed(directory, until)
 	return { finished, feedEntriesRemoved, failures, ...(losses && { guard: losses }) }

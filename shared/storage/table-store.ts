@@ -1,4 +1,5 @@
 import { changesAfter, feedEnd } from './feed.ts'
+import { type LossMemory, noLossKnown } from './losses.ts'
 import { changeMembers } from './membership/change-members.ts'
 import { query } from './query/query.ts'
 import { create } from './resource/create.ts'
@@ -9,7 +10,7 @@ import type { ResourceStore } from './resource-store.ts'
 import { type Directory, type EpochMemory, type History, noEpochKnown } from './rows/directory.ts'
 import type { Tables } from './table/tables.ts'
 
-export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed' | 'actor'> & {
+export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed' | 'actor' | 'hold'> & {
 	/** If left out, 2 for a feed with epochs, and 1 for any other. */
 	readonly writtenFormat?: number
 	/** 50,000 if left out. */
@@ -22,6 +23,8 @@ export type DirectoryOptions = Pick<Directory, 'ids' | 'now' | 'random' | 'feed'
 	readonly elapsed?: () => number
 	/** What the process remembers of the epochs; nothing if left out. */
 	readonly epochs?: EpochMemory
+	/** What the process knows of deletions; nothing if left out. */
+	readonly losses?: LossMemory
 	readonly tables: Tables
 	/** The name of the partition, which is the tenant's, and of the table. */
 	readonly tenant: { readonly name: string; readonly table: string }
@@ -39,6 +42,7 @@ export const directoryOf = ({
 	history = 'names',
 	elapsed = () => performance.now(),
 	epochs = noEpochKnown(),
+	losses = noLossKnown(),
 	...options
 }: DirectoryOptions): Directory => ({
 	...options,
@@ -49,23 +53,27 @@ export const directoryOf = ({
 	history,
 	elapsed,
 	epochs,
+	losses,
 	table: tables.table(tenant.table, tenant.name),
 	pause: tables.pause,
 })
 
 /** What may be another at each opening of a directory. */
-type Opening = Pick<DirectoryOptions, 'feed' | 'writtenFormat' | 'history' | 'actor'>
+type Opening = Pick<DirectoryOptions, 'feed' | 'writtenFormat' | 'history' | 'actor' | 'hold'>
+
+type TableMemory = { readonly feed: Directory['feed']; readonly epochs: EpochMemory; readonly losses: LossMemory }
 
 /** Opens directories. What is known of the epochs of a table is kept as long as its feed is written in the same way. */
 export function openDirectories(
-	options: Omit<DirectoryOptions, 'tenant' | 'epochs' | keyof Opening>,
+	options: Omit<DirectoryOptions, 'tenant' | 'epochs' | 'losses' | keyof Opening>,
 ): (tenant: DirectoryOptions['tenant'], opening: Opening) => ResourceStore {
-	const memories = new Map<string, { readonly feed: Directory['feed']; readonly epochs: EpochMemory }>()
+	const memories = new Map<string, TableMemory>()
 	return (tenant, opening) => {
 		const known = memories.get(tenant.table)
-		const memory = known?.feed === opening.feed ? known : { feed: opening.feed, epochs: noEpochKnown() }
+		const losses = known?.losses ?? noLossKnown()
+		const memory = known?.feed === opening.feed ? known : { feed: opening.feed, epochs: noEpochKnown(), losses }
 		memories.set(tenant.table, memory)
-		return openDirectory({ ...options, ...opening, tenant, epochs: memory.epochs })
+		return openDirectory({ ...options, ...opening, tenant, epochs: memory.epochs, losses })
 	}
 }
 

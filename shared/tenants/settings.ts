@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { unavailable } from '../scim/error.ts'
 import { allProblems, wording } from '../scim/wording.ts'
-import type { GuardLimits } from '../storage/guard.ts'
+import type { GuardLimits } from '../storage/losses.ts'
 import {
 	guids,
 	nameOfThing,
@@ -81,10 +81,10 @@ export const declaredSettings = {
 		whenMissing: 'request',
 	},
 	guard: {
-		...oneOf('alert', 'off'),
+		...oneOf('hold', 'alert', 'off'),
 		option: 'guard',
 		modes: ['store'],
-		help: 'whether an alert tells that very many people or groups are deleted, or people deactivated, within an hour',
+		help: 'what happens if very many people or groups are deleted, or people deactivated, within an hour: hold refuses further deletions and alerts, alert only alerts, off does neither',
 		whenMissing: 'alert',
 	},
 	guardPeople: {
@@ -218,6 +218,10 @@ export function wrongSetting(
 
 /** How much a tenant may lose within an hour, as far as its settings say so. */
 export function guardLimitsOf(tenant: SettingsHolder): GuardLimits {
-	const { guardPeople: people, guardGroups: groups } = settingsOf(tenant)
-	return { ...(people !== undefined && { people }), ...(groups !== undefined && { groups }) }
+	const { guardPeople: people, guardGroups: groups, guard } = settingsOf(tenant)
+	return {
+		...(people !== undefined && { people }),
+		...(groups !== undefined && { groups }),
+		...(guard === 'hold' && { isHeld: true }),
+	}
 }

@@ -28,6 +28,8 @@ export type Tenant = {
 	readonly hasClients?: true
 	/** The provisioning job in Entra that `rollcall connect entra` has made. */
 	readonly entra?: EntraConnection
+	/** Until when the guard allows all deletions, in milliseconds since 1970. */
+	readonly guardAllowedUntil?: number
 	/** The schemas that the tenant declares, as they are stored: `typesOf` and `schemasOf` read them. */
 	readonly schemas: StoredSchemas
 	/** What `rollcall schema forget` has begun to remove. The sweep goes on with it. */
@@ -62,6 +64,9 @@ export type Tenants = {
 
 	/** Gives a tenant other settings; `revise` is called again if another process came first. */
 	updateSettings(name: string, revise: (settings: StoredSettings) => StoredSettings): Promise<Tenant | 'absent'>
+
+	/** Lets the guard allow all deletions until a time, in milliseconds since 1970. All apps follow within a minute. */
+	allowDeletions(name: string, until: number): Promise<Tenant | 'absent'>
 
 	/** Remembers what connects a tenant with Entra; undefined forgets it. */
 	updateEntra(name: string, connection: EntraConnection | undefined): Promise<'done' | 'absent'>
@@ -283,6 +288,12 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				return { properties: { settings: JSON.stringify(settings) }, answer: { ...tenant, settings } }
 			}),
 
+		allowDeletions: (name, guardAllowedUntil) =>
+			update(name, (row) => ({
+				properties: { guardAllowedUntil: new Date(guardAllowedUntil).toISOString() },
+				answer: { ...tenantOf(row), guardAllowedUntil },
+			})),
+
 		async updateEntra(name, connection) {
 			const table = partitionOf(tables, name)
 			forget(name)
@@ -398,6 +409,7 @@ function tenantOf(row: Row): Tenant {
 	const columns = format.number > formats.newest ? newerRow : tenantRow
 	const { RowKey, settings, clients, entra = '', table, directory = table, ...properties } = columns.parse(row)
 	const connection = entraConnectionOf(entra)
+	const guardAllowedUntil = timeIn(row.guardAllowedUntil)
 	return {
 		name: RowKey,
 		...properties,
@@ -405,12 +417,16 @@ function tenantOf(row: Row): Tenant {
 		settings: z.record(z.string(), z.unknown()).parse(JSON.parse(settings)),
 		format,
 		...(clients && { hasClients: true }),
+		...(guardAllowedUntil > 0 && { guardAllowedUntil }),
 		...(connection !== undefined && { entra: connection }),
 		schemas: storedSchemasIn(row),
 		forgetting: forgettingIn(row),
 		indexes: indexesOf(row),
 	}
 }
+
+/** Milliseconds since 1970; 0 if the property has no time. The guard then goes on as without it. */
+const timeIn = (value: unknown): number => (typeof value === 'string' && Date.parse(value)) || 0
 
 /** The table of a tenant's directory; an empty text if a damaged row names none. */
 function directoryIn({ table, directory = table }: Row): string {

@@ -182,6 +182,26 @@ test('rollcall guard status tells losses of the last hour, without what is young
 	expect((await run('guard status behind')).out).toMatch(/^The people of this tenant are in the SCIM server/)
 })
 
+test('rollcall guard allow lets all deletions through for a while, and says if the guard holds none back anyway', async () => {
+	expect((await run('guard allow acme --for 2h')).out).toMatch(
+		/^The guard allows all deletions until 20\S+Z\. It holds none back in any case, because its setting is alert\. All apps follow within a minute\.\n$/,
+	)
+	await run('tenant set acme --guard hold')
+	const { allowedUntil } = await json('guard allow acme --for 2h')
+	expect(Date.parse(allowedUntil) - Date.now()).toBeGreaterThan(60 * 60_000)
+	expect(await json('guard status acme')).toMatchObject({ setting: 'hold', allowedUntil })
+	expect((await run('guard status acme')).out).toMatch(/\nAll deletions are allowed until +20\S+Z\n/)
+	expect((await run('guard allow acme --for 0s')).out).toMatch(/^The guard goes on as its setting says\. /)
+	expect(await json('guard status acme')).not.toHaveProperty('allowedUntil')
+	await run('tenant set acme --guard alert')
+	for (const line of ['guard allow acme', 'guard allow acme --for 15d', 'guard allow acme --for soon']) {
+		expect(await run(line)).toMatchObject({ code: 2, err: expect.stringMatching(/^error: .*for.*\nhint: .*--for 2h/) })
+	}
+	expect(await run('guard allow behind --for 2h')).toMatchObject({
+		...{ code: 1, err: expect.stringContaining('behind the relay, which the guard does not see') },
+	})
+})
+
 test('rollcall erase takes a person out of the ledger, and says that it was done', async () => {
 	expect((await run('erase acme Staff')).err).toMatch(/^error: "Staff" is a group\n/)
 	const erased = await json('erase acme joy')

@@ -222,6 +222,7 @@ describe('rollcall on a data folder', () => {
 			'failures acme',
 			'status acme',
 			'guard status acme',
+			'guard allow acme --for 2h',
 			`erase acme ${userId}`,
 			'schema observed acme',
 			'client add acme',

@@ -3,8 +3,11 @@ import { createServices } from '../../functions/services.ts'
 import { type SweepEvent, sweepAll } from '../../functions/sweep.ts'
 import { userType } from '../../shared/scim/resource-type.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
+import { useAzurite } from '../support/azurite.ts'
+import { startEdge } from '../support/edge.ts'
 import { connectionString, simulateTableService } from '../support/simulator/table-service.ts'
 
+const azurite = useAzurite()
 const day = 24 * 60 * 60_000
 
 test('the log tells of losses beyond what a tenant allows, and of no other tenant', async () => {
@@ -42,3 +45,31 @@ test('the log tells of losses beyond what a tenant allows, and of no other tenan
 		},
 	])
 })
+
+test('a deletion that the guard holds back is answered 503 with what to do, until an administrator allows it', async () => {
+	const edge = await startEdge(azurite())
+	const settings = { guard: 'hold', guardPeople: 1 }
+	await edge.services.tenants.createTenant({ name: 'held', mode: 'store', settings })
+	const ids: string[] = []
+	for (const userName of ['ann', 'bob', 'eve']) {
+		ids.push((await edge.ask('POST', 'held', '/Users', { body: { userName } })).body.id)
+	}
+	edge.clock.pass(day)
+	const remove = (id = '') => edge.ask('DELETE', 'held', `/Users/${id}`)
+	expect(await remove(ids[0])).toMatchObject({ status: 204 })
+	const detail =
+		'The guard of this tenant holds deletions back: 1 people were deleted within an hour, and 1 are allowed. If more are to be deleted: rollcall guard allow held --for 2h. If not, correct the scope in the identity provider.'
+	const refused = await remove(ids[1])
+	expect(refused).toMatchObject({ status: 503, body: { status: '503', detail } })
+	expect(refused.headers.get('retry-after')).toBe('300')
+	expect(await edge.ask('GET', 'held', `/Users/${ids[1]}`)).toMatchObject({ status: 200 })
+	const active = { schemas: [patchOp], Operations: [{ op: 'replace', path: 'active', value: false }] }
+	const deactivated = await edge.ask('PATCH', 'held', `/Users/${ids[1]}`, { body: active })
+	expect(deactivated).toMatchObject({ status: 200, body: { active: false } })
+
+	await edge.services.tenants.allowDeletions('held', edge.clock.now() + 2 * 60 * 60_000)
+	edge.clock.pass(61_000)
+	for (const id of ids.slice(1)) expect(await remove(id)).toMatchObject({ status: 204 })
+})
+
+const patchOp = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'

@@ -124,7 +124,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	committed: schema.committedChangeRow.columns,
 	slice: schema.sliceRow.columns,
 	undeclared: schema.undeclaredRow.columns,
-	guard: schema.guardPointerRow.columns,
+	guard: { ...schema.guardPointerRow.columns, ...schema.lossRow.columns },
 	credential: {
 		...schema.clientRow.columns,
 		...schema.administrationRow.columns,

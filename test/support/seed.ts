@@ -1,5 +1,6 @@
 import type { AttributeValues, ResourceId } from '../../shared/scim/resource.ts'
 import { type ResourceType, userType } from '../../shared/scim/resource-type.ts'
+import { noLossKnown } from '../../shared/storage/losses.ts'
 import { create } from '../../shared/storage/resource/create.ts'
 import {
 	type CountDifference,
@@ -44,7 +45,7 @@ export async function seedUsers(
 	}
 	const pause = () => Promise.resolve()
 	const time = Date.now()
-	const withoutEpochs = { feed: 'operations', epochs: noEpochKnown(), elapsed: () => 0 } as const
+	const withoutEpochs = { feed: 'operations', epochs: noEpochKnown(), losses: noLossKnown(), elapsed: () => 0 } as const
 	const limits = { writtenFormat: 1, scanLimit: 0, keepFeedFor: 0, history: 'names' } as const
 	const directory = { table: seeded, ids, pause, now: () => time, random: () => 1, ...limits, ...withoutEpochs }
 	const userIds: ResourceId[] = []

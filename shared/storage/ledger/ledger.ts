@@ -1,6 +1,7 @@
 import { kindOfId } from '../../scim/id.ts'
 import { builtInTypes, type TypeName, typeNames } from '../../scim/resource-type.ts'
-import { type GuardLimits, type GuardReport, guardReport } from '../guard.ts'
+import { type GuardReport, guardReport } from '../guard.ts'
+import type { GuardLimits } from '../losses.ts'
 import { uniqueRows } from '../query/unique-rows.ts'
 import { type RefusalCount, refusalsAbout, refusalsSince, subjectOf } from '../refusals.ts'
 import type { Directory } from '../rows/directory.ts'

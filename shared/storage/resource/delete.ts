@@ -4,6 +4,7 @@ import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { JsonObject } from '../../scim/value.ts'
 import type { VersionCondition } from '../../scim/version.ts'
+import { type CountedLoss, countLoss } from '../guard-hold.ts'
 import { finishPendingChange, workLimit } from '../membership/apply.ts'
 import { nameLatestChange } from '../membership/latest-change.ts'
 import { linksOf, type PendingMembership } from '../membership/links.ts'
@@ -41,7 +42,16 @@ import { removeMembers } from './deleted-members.ts'
 
 type Deletion = 'deleted' | 'absent' | 'stale'
 
-type DeletionRequest = { readonly id: string; readonly condition: VersionCondition | undefined }
+type DeletionRequest = {
+	readonly id: string
+	readonly condition: VersionCondition | undefined
+	/**
+	 * The operations by which the guard counts the deletion.
+	 *
+	 * @throws ScimError 503 if the guard holds it back
+	 */
+	readonly count: () => Promise<readonly Operation[]>
+}
 
 /** Deletes a resource, whose memberships go with it. */
 export async function deleteResource(
@@ -51,9 +61,31 @@ export async function deleteResource(
 	condition?: VersionCondition,
 ): Promise<Deletion> {
 	if (kindOfId(id) !== type.name) return 'absent'
-	const deletion = await (type.name === 'User' ? deleteUser : deleteGroup)(directory, type, { id, condition })
-	if (deletion === 'deleted') await foldNowAndThen(directory, type)
-	return deletion
+	const loss = lossOf(directory, type, id)
+	try {
+		const request = { id, condition, count: loss.count }
+		const deletion = await (type.name === 'User' ? deleteUser : deleteGroup)(directory, type, request)
+		loss.end(deletion === 'deleted' ? 'deleted' : 'kept')
+		if (deletion === 'deleted') await foldNowAndThen(directory, type)
+		return deletion
+	} catch (error) {
+		loss.end('unknown')
+		throw error
+	}
+}
+
+/** What the guard counts of a deletion: nothing before there is a resource to delete, and the same at each attempt. */
+function lossOf(directory: Directory, { name }: ResourceType, id: string) {
+	let counting: Promise<CountedLoss | undefined> | undefined
+	let counted: CountedLoss | undefined
+	return {
+		async count(): Promise<readonly Operation[]> {
+			counting ??= countLoss(directory, name, id)
+			counted = await counting
+			return counted?.operations ?? []
+		},
+		end: (outcome: Parameters<CountedLoss['end']>[0]) => counted?.end(outcome),
+	}
 }
 
 /** What an entry of the feed and the counts say of a user. */
@@ -74,7 +106,7 @@ const leavesAtOnce = (directory: Directory): number => Math.floor(maxOperations(
 async function deleteUser(
 	directory: Directory,
 	type: ResourceType,
-	{ id, condition }: DeletionRequest,
+	{ id, condition, count }: DeletionRequest,
 ): Promise<Deletion> {
 	const { table, pause } = directory
 	const leaving = { directory, userId: id, deletedGroups: new Set<string>() }
@@ -89,6 +121,7 @@ async function deleteUser(
 		}
 		if (existence === undefined) return undefined
 		const own = [
+			...(await count()),
 			remove(row.RowKey, etagOf(row)),
 			remove(existence.RowKey, etagOf(existence)),
 			...indexKeysOf(type, resource, { folding: foldingIn(row), entries: userRow.entries.of(row) }).map((key) =>
@@ -240,7 +273,7 @@ export async function finishUserDeletion(directory: Directory, userId: string, u
 async function deleteGroup(
 	directory: Directory,
 	type: ResourceType,
-	{ id, condition }: DeletionRequest,
+	{ id, condition, count }: DeletionRequest,
 ): Promise<Deletion> {
 	const { table, pause } = directory
 	let kept: string | undefined
@@ -253,6 +286,7 @@ async function deleteGroup(
 		}
 		const resource = resourceOf(row)
 		if (condition !== undefined && !condition(resource.version)) return 'stale'
+		const counted = await count()
 		const operation = newOperation(directory, groupRow.attributesVersion.of(row))
 		kept = directory.history === 'full' ? operation : undefined
 		const outcome = await commit(directory, {
@@ -267,6 +301,7 @@ async function deleteGroup(
 				insert(deletedGroupRow.key(id), deletedGroupRow.properties({ operation: kept })),
 				// A reader who has read the group's row and comes to the members sees another latest change: it reads again.
 				nameLatestChange(id, { operation, isPending: false }),
+				...counted,
 			],
 		})
 		return outcome.kind === 'done' ? 'deleted' : undefined

@@ -1,5 +1,6 @@
 import type { ClientKind } from '../../scim/client-kind.ts'
 import type { IdGenerator } from '../../scim/id.ts'
+import type { Hold, LossMemory } from '../losses.ts'
 import type { Pause } from '../table/retry.ts'
 import type { Table } from '../table/tables.ts'
 
@@ -63,6 +64,9 @@ export type Directory = {
 	readonly history: History
 	/** The request that the directory was opened for. */
 	readonly actor?: Actor
+	/** Whether deletions are held back if there are very many. */
+	readonly hold?: Hold
+	readonly losses: LossMemory
 	readonly feed: FeedStage
 	readonly epochs: EpochMemory
 	/** Milliseconds of a clock that never goes back. */

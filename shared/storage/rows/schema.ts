@@ -216,6 +216,16 @@ export const guardPointerRow = rowKind({
 	columns: { position: text('pos', 'the key of the last entry that was passed over') },
 })
 
+export const lossRow = rowKind({
+	parts: ['operation'],
+	key: (operation) => `d|${operation}`,
+	meaning: 'A deletion that counts for the guard of a tenant with the setting `hold`. Removed after two hours.',
+	columns: { resourceType: text('rt', '`User` or `Group`') },
+})
+
+/** All rows of deletions that count, and not the position of the guard. */
+export const lossKeys = { from: 'd|0', to: 'd|~' } as const
+
 /** The subject of the refusals that are only counted. */
 export const otherRefusals = beforeIds
 

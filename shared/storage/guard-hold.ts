@@ -1,0 +1,127 @@
+import { unavailable } from '../scim/error.ts'
+import { timeOfId } from '../scim/id.ts'
+import { type TypeName, typeNames } from '../scim/resource-type.ts'
+import { allowedOf } from './guard.ts'
+import type { Hold, LossCount, OwnLoss } from './losses.ts'
+import { totalOf } from './rows/count-histogram.ts'
+import { countsOf } from './rows/counts.ts'
+import type { Directory } from './rows/directory.ts'
+import { lastPartOf, lossKeys, lossRow } from './rows/schema.ts'
+import { insert, type Operation } from './table/batch.ts'
+import { removeRows } from './transaction/remove-rows.ts'
+
+// The guard of a tenant with the setting `hold` refuses deletions once very many people or groups were deleted within an
+// hour. Each deletion that counts writes a row `d|` in its own transaction. A process counts these rows at most once in ten
+// seconds, and adds its own deletions since then. So several processes together may go beyond the limit by what the others
+// delete in ten seconds. A deactivation is never refused: a leaver loses access at once.
+
+/** A deletion that the guard counts. */
+export type CountedLoss = {
+	/** Belong into the transaction of the deletion. */
+	readonly operations: readonly Operation[]
+	/** Says how the deletion ended. A deletion whose end is not known is counted until the next count of the rows. */
+	end(outcome: 'deleted' | 'kept' | 'unknown'): void
+}
+
+const minute = 60_000
+const hour = 60 * minute
+const day = 24 * hour
+
+/** How long a process goes on from its last count, in milliseconds. */
+const countEvery = 10_000
+
+const retryAfterSeconds = 300
+
+/**
+ * Counts a deletion before it is made. What is younger than a day does not count, and nothing does while an administrator
+ * allows deletions.
+ *
+ * @throws ScimError 503 if the guard holds deletions back
+ */
+export async function countLoss(directory: Directory, type: TypeName, id: string): Promise<CountedLoss | undefined> {
+	const { hold, losses, now, elapsed, ids } = directory
+	if (hold === undefined || now() < hold.allowedUntil || now() - timeOfId(id) < day) return undefined
+	const { lost, allowed } = await recentCount(directory)
+	const own = [...losses.own.values()].filter((each) => each.type === type).length
+	if (lost[type] + own >= allowed[type]) throw held(hold, type, { lost: lost[type] + own, allowed: allowed[type] })
+	const operation = ids('Operation')
+	const loss: OwnLoss = { type }
+	losses.own.set(operation, loss)
+	return {
+		operations: [insert(lossRow.key(operation), lossRow.properties({ resourceType: type }))],
+		end(outcome) {
+			if (outcome === 'kept') losses.own.delete(operation)
+			else loss.endedAt = elapsed()
+		},
+	}
+}
+
+const words = { User: 'people', Group: 'groups' } as const satisfies Record<TypeName, string>
+
+const held = (
+	{ tenant }: Hold,
+	type: TypeName,
+	{ lost, allowed }: { readonly lost: number; readonly allowed: number },
+) =>
+	unavailable(
+		`The guard of this tenant holds deletions back: ${lost} ${words[type]} were deleted within an hour, and ${allowed} are allowed. If more are to be deleted: rollcall guard allow ${tenant} --for 2h. If not, correct the scope in the identity provider.`,
+		retryAfterSeconds,
+	)
+
+/** A count that is at most ten seconds old. Requests that need a new one share it. */
+function recentCount(directory: Directory): Promise<LossCount> {
+	const { losses, elapsed } = directory
+	if (losses.counted !== undefined && elapsed() - losses.counted.beganAt < countEvery) {
+		return Promise.resolve(losses.counted)
+	}
+	losses.counting ??= countRows(directory).finally(() => {
+		losses.counting = undefined
+	})
+	return losses.counting
+}
+
+async function countRows(directory: Directory): Promise<LossCount> {
+	const { table, now, elapsed, losses, hold } = directory
+	const beganAt = elapsed()
+	const lost: Record<TypeName, number> = { User: 0, Group: 0 }
+	const totals = Promise.all(typeNames.map(async (name) => totalOf(await countsOf(table, { name }))))
+	const known = new Set<string>()
+	for await (const rows of table.pages({ from: lossKeyAt(now() - hour), to: lossKeys.to })) {
+		for (const row of rows) {
+			known.add(lastPartOf(row.RowKey))
+			lost[lossRow.resourceType.of(row) === 'Group' ? 'Group' : 'User']++
+		}
+	}
+	const [people = 0, groups = 0] = await totals
+	for (const [operation, { endedAt }] of losses.own) {
+		if (known.has(operation) || (endedAt !== undefined && endedAt < beganAt)) losses.own.delete(operation)
+	}
+	const allowed = {
+		User: hold?.limits.people ?? allowedOf(people + lost.User),
+		Group: hold?.limits.groups ?? allowedOf(groups + lost.Group),
+	}
+	losses.counted = { beganAt, lost, allowed }
+	return losses.counted
+}
+
+/** The beginning of the keys of deletions that began at a time, in milliseconds since 1970. */
+const lossKeyAt = (time: number): string => lossRow.key(Math.max(time, 0).toString(16).padStart(12, '0'))
+
+/** How long rows of deletions stay, in milliseconds: an hour, and an hour by which clocks may differ. */
+const keepFor = 2 * hour
+
+/**
+ * Removes the rows of deletions that no process counts any more.
+ *
+ * @param until milliseconds since 1970 at which to stop
+ */
+export async function trimLosses(directory: Directory, until: number): Promise<void> {
+	const { table, now } = directory
+	for await (const rows of table.pages({ from: lossKeys.from, to: lossKeyAt(now() - keepFor) })) {
+		if (now() >= until) return
+		await removeRows(
+			directory,
+			rows.map(({ RowKey }) => RowKey),
+		)
+	}
+}
