@@ -13,8 +13,12 @@ export type TenantSafety = {
 
 /** What was lost in the last hour, and what is allowed. */
 export type GuardNumbers = {
-	readonly setting: 'alert' | 'off'
+	readonly setting: 'hold' | 'alert' | 'off'
 	readonly isBeyond: boolean
+	/** Whether deletions are held back now. */
+	readonly isHolding?: boolean
+	/** RFC 3339; while all deletions are allowed. */
+	readonly allowedUntil?: string
 	readonly deletedPeople: number
 	readonly deletedGroups: number
 	readonly deactivatedPeople: number
