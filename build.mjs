@@ -83,6 +83,17 @@ await Promise.all([
 		entryPoints: { main: 'agent/main.ts' },
 		banner: { js: `#!/usr/bin/env node\n${bundle.banner.js}` },
 	}),
+	// For releases: a single executable of Node runs CommonJS alone.
+	deliver('executable', {
+		...bundle,
+		entryPoints: { main: 'agent/main.ts' },
+		format: 'cjs',
+		outExtension: { '.js': '.cjs' },
+		define: { ...bundle.define, 'import.meta.url': 'ownUrl' },
+		banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
+		// The comments in the bundle name files. With this, they do so alike on every machine.
+		preserveSymlinks: true,
+	}),
 	deliver('cli', {
 		...bundle,
 		entryPoints: { main: 'cli/main.ts' },

@@ -8,6 +8,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { zipSync } from 'fflate'
 
+// The times in a zip file are local times.
+process.env.TZ = 'UTC'
+
 const dist = process.argv[2] ?? 'dist'
 const app = join(dist, 'app')
 const target = join(dist, 'rollcall.zip')

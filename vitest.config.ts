@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
+export const releaseTest = 'test/release/release.test.ts'
+
 export const settings: ViteUserConfig['test'] = {
 	include: ['test/**/*.test.ts'],
-	// npm run test:browser
-	exclude: ['test/browser/**'],
+	// npm run test:browser, and test:release
+	exclude: ['test/browser/**', releaseTest],
 	// A test may take long on a busy machine. What hangs is ended all the same.
 	testTimeout: 120_000,
 	hookTimeout: 120_000,

@@ -1,12 +1,14 @@
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { version as ownVersion } from '../shared/cli/version.ts'
 import { type Clock, pause } from '../shared/relay/clock.ts'
 import { cached } from '../shared/relay/token-cache.ts'
 import { auditLog } from './audit.ts'
 import { type OfflineReason, retryDelay } from './backoff.ts'
 import { HandshakeError } from './channel.ts'
 import { type Config, readText } from './config.ts'
-import { TokenRefusedError, tokenSource } from './credentials.ts'
+import { tokenSource } from './credentials.ts'
 import { type Dispatcher, dispatcher } from './dispatch.ts'
+import { AgentRemovedError, TokenRefusedError } from './enrolled.ts'
 import { forwardTo } from './forward.ts'
 import { inFlight } from './in-flight.ts'
 import { briefly, type Log } from './log.ts'
@@ -14,11 +16,14 @@ import { type Probe, probeOf } from './probe.ts'
 import { ProxyError, proxyAgent } from './proxy.ts'
 import { relayTimeFrom } from './relay-time.ts'
 import { openSession, type Session, type SessionEnd, type SessionOptions, TokenError } from './session.ts'
+import { type VersionNews, versionWatch } from './versions.ts'
 
 export type AgentEnvironment = {
 	readonly clock: Clock
 	readonly log: Log
 	readonly random: () => number
+	/** The version of the agent, by default that of this program. */
+	readonly version?: string
 }
 
 export type AgentStatus = {
@@ -32,11 +37,13 @@ export type AgentStatus = {
 	readonly underway: number
 	/** Why the agent is not listening. Absent while it listens. */
 	readonly trouble?: { readonly kind: OfflineReason; readonly detail: string }
-}
+} & VersionNews
 
 export type Agent = {
 	/** Resolves when the agent first listens. */
 	readonly online: Promise<void>
+	/** Resolves if an administrator has removed the agent. It listens no more by then. */
+	readonly removed: Promise<void>
 	/**
 	 * Stops listening, finishes the requests in progress and turns away new ones. For the end of the process.
 	 * Takes at most half a minute. A sender closes a connection on which it was turned away, and soon one that is idle.
@@ -60,16 +67,30 @@ const drainWithin = 20_000
 const leaveWithin = 8000
 
 /** Starts an agent that reconnects until `drain` or `retire`. Throws a UsageError if a file that it needs is wrong. */
-export function startAgent(config: Config, { clock, log, random }: AgentEnvironment): Agent {
+export function startAgent(config: Config, { clock, log, random, version = ownVersion }: AgentEnvironment): Agent {
 	const { caFile } = config.relay
-	const source = tokenSource(config, clock)
+	let trouble: OfflineReason = 'network'
+	const versions = versionWatch(version, log)
+	const source = tokenSource(config, clock, {
+		isRefused: () => trouble === 'auth_failed',
+		noteVersions: versions.note,
+	})
 	const forward = forwardTo(config, clock)
 	const probe = probeOf(forward, config, clock)
 	const ca = caFile === undefined ? undefined : readText(caFile, 'relay.caFile must be a PEM file.')
 	const proxy = proxyAgent(config.relay, clock)
 	const relayTime = relayTimeFrom({ namespace: config.relay.namespace, clock, ca, proxy })
-	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log)
-	const requests = dispatcher({ config, clock, log, forward, probe, relayTime, audit: audit?.record })
+	const audit = config.audit === undefined ? undefined : auditLog(config.audit, log, config.name)
+	const requests = dispatcher({
+		config,
+		clock,
+		log,
+		forward,
+		probe,
+		relayTime,
+		noteVersions: versions.note,
+		audit: audit?.record,
+	})
 	const openRendezvous = inFlight()
 	const channels = new Set<Session>()
 	const stopping = new AbortController()
@@ -77,7 +98,7 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 		config,
 		clock,
 		log,
-		token: cached(source, clock),
+		token: cached(() => source().catch(leaveIfRemoved), clock),
 		receive: (delivery) => (successor ?? requests).receive(delivery),
 		openRendezvous,
 		ca,
@@ -94,7 +115,6 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 
 	async function run(): Promise<void> {
 		let attempt = 0
-		let trouble: OfflineReason = 'network'
 		let shortAfterPing = 0
 		let isPongOnly = false
 		let old: Session | undefined
@@ -145,6 +165,20 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	}
 
 	const running = run()
+	let isRemoved = () => {}
+	const removed = new Promise<void>((resolve) => {
+		isRemoved = resolve
+	})
+
+	/** An agent that was removed stops at once: its token would let it listen for some time. */
+	function leaveIfRemoved(error: unknown): never {
+		if (error instanceof AgentRemovedError && !stopping.signal.aborted) {
+			log('removed', { detail: error.message })
+			// The token is asked for by what is about to stop.
+			setImmediate(() => void drain().then(isRemoved))
+		}
+		throw error
+	}
 
 	async function drain(): Promise<void> {
 		requests.refuse()
@@ -176,7 +210,8 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 	function status(): AgentStatus {
 		const { namespace, hybridConnection } = config.relay
 		const identity = { agent: config.agentId, namespace, hybridConnection, channels: channels.size }
-		return { state: state(), ...identity, underway: requests.underway(), ...(failure && { trouble: failure }) }
+		const told = { ...versions.news(), ...(failure && { trouble: failure }) }
+		return { state: state(), ...identity, underway: requests.underway(), ...told }
 	}
 
 	function state(): AgentStatus['state'] {
@@ -185,7 +220,7 @@ export function startAgent(config: Config, { clock, log, random }: AgentEnvironm
 		return channels.size > 0 ? 'online' : 'connecting'
 	}
 
-	return { online, status, probe, drain, retire, receive: requests.receive, inherit: requests.inherit }
+	return { online, removed, status, probe, drain, retire, receive: requests.receive, inherit: requests.inherit }
 }
 
 function offlineReasonOf(error: unknown): OfflineReason {
@@ -199,7 +234,8 @@ function offlineReasonOf(error: unknown): OfflineReason {
 }
 
 /** Only an administrator can repair a refusal, and likewise a missing or wrong file. A quick retry does not help. */
-const isRefusal = (cause: unknown): boolean => cause instanceof TokenRefusedError || cause instanceof UsageError
+const isRefusal = (cause: unknown): boolean =>
+	[TokenRefusedError, AgentRemovedError, UsageError].some((kind) => cause instanceof kind)
 
 /** The refusal of the proxy that kept the agent from Azure, or from the token service. */
 function proxyErrorOf(error: unknown): ProxyError | undefined {

@@ -37,8 +37,11 @@ const idLimit = 100
 /** After a reload, two agents of this process may write to one file. They take turns, so that only one of them rotates it. */
 const turns = new Map<string, Promise<void>>()
 
-/** Appends lines of JSON to a file and rotates it by size. A failure is logged once, until a line is written again. */
-export function auditLog(options: AuditOptions, log: Log): AuditLog {
+/**
+ * Appends lines of JSON to a file and rotates it by size. If the settings name servers, a line has the name. A failure is logged once, until
+ * a line is written again.
+ */
+export function auditLog(options: AuditOptions, log: Log, server?: string): AuditLog {
 	const pending: string[] = []
 	let lost = 0
 	let writing: Promise<void> | undefined
@@ -65,7 +68,7 @@ export function auditLog(options: AuditOptions, log: Log): AuditLog {
 	return {
 		record: (entry) => {
 			if (pending.length >= capacity) return lose(1, `${capacity} lines are waiting for the disk`)
-			pending.push(`${JSON.stringify(lineOf(entry))}\n`)
+			pending.push(`${JSON.stringify(lineOf(entry, server))}\n`)
 			if (writing !== undefined) return
 			writing = (turns.get(options.file) ?? Promise.resolve()).then(write)
 			turns.set(options.file, writing)
@@ -76,8 +79,9 @@ export function auditLog(options: AuditOptions, log: Log): AuditLog {
 	}
 }
 
-const lineOf = ({ at, method, target, status, error, isLate, requestId }: AuditEntry) => ({
+const lineOf = ({ at, method, target, status, error, isLate, requestId }: AuditEntry, server: string | undefined) => ({
 	time: new Date(at).toISOString(),
+	...(server !== undefined && { server }),
 	method,
 	path: templateOf(target),
 	status,

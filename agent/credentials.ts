@@ -6,6 +6,7 @@ import type { Clock } from '../shared/relay/clock.ts'
 import { type RelayToken, sasToken } from '../shared/relay/sas.ts'
 import type { TokenSource } from '../shared/relay/token-cache.ts'
 import { type Config, readText } from './config.ts'
+import { enrolledAgent, type ListenContext, TokenRefusedError } from './enrolled.ts'
 import { proxyAgent } from './proxy.ts'
 import { requestText, type TextResponse } from './request-text.ts'
 import { readSecret } from './secret-file.ts'
@@ -14,8 +15,11 @@ type Credentials = Config['credentials']
 type CredentialsOf<Type extends Credentials['type']> = Extract<Credentials, { type: Type }>
 
 /** Returns a function that fetches a token with the right to listen. */
-export function tokenSource({ credentials, relay }: Config, clock: Clock): TokenSource {
+export function tokenSource(config: Config, clock: Clock, context: ListenContext = {}): TokenSource {
+	const { credentials, relay } = config
 	switch (credentials.type) {
+		case 'enrolled':
+			return enrolledAgent({ ...config, credentials }, clock, context)
 		case 'sas':
 			return () => Promise.resolve(listenKey(credentials, relay, clock))
 		case 'arc':
@@ -29,11 +33,6 @@ function listenKey({ keyName, keyFile }: CredentialsOf<'sas'>, relay: Config['re
 	const [host] = relay.namespace.split(':')
 	const uri = `http://${host}/${relay.hybridConnection}`
 	return sasToken({ uri, keyName, key: readSecret(keyFile), expires: clock.now() + 3_600_000 })
-}
-
-/** The token service refuses this agent. */
-export class TokenRefusedError extends Error {
-	override readonly name = 'TokenRefusedError'
 }
 
 const tokenResponse = z.object({

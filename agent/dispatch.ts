@@ -16,6 +16,7 @@ import {
 } from '../shared/relay/contract.ts'
 import { fingerprintOf, pathOf } from '../shared/relay/fingerprint.ts'
 import { semaphore } from '../shared/relay/semaphore.ts'
+import { readVersions, type ToldVersions } from '../shared/relay/versions.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import { disallowed } from './allow.ts'
 import type { AuditLog } from './audit.ts'
@@ -74,6 +75,8 @@ type DispatcherOptions = {
 	readonly forward: Forward
 	readonly probe: Probe
 	readonly relayTime: RelayTime
+	/** Gets what each request of the cloud tells about versions. */
+	readonly noteVersions?: ((told: ToldVersions) => void) | undefined
 	/** Gets every request that was forwarded. */
 	readonly audit?: AuditLog['record'] | undefined
 }
@@ -87,7 +90,8 @@ const replyWeight = 768
 const compress = promisify(gzip)
 
 /** Receives requests from the relay, forwards each to the SCIM server once, and sends the answers. */
-export function dispatcher({ config, clock, log, forward, probe, relayTime, audit }: DispatcherOptions): Dispatcher {
+export function dispatcher(options: DispatcherOptions): Dispatcher {
+	const { config, clock, log, forward, probe, relayTime, audit, noteVersions } = options
 	const { basePath } = originOf(config)
 	const { hybridConnection: entity } = config.relay
 	const delivered = recentMap<true>(clock, { milliseconds: 300_000, capacity: 10_000 })
@@ -102,6 +106,8 @@ export function dispatcher({ config, clock, log, forward, probe, relayTime, audi
 	async function serve(delivery: Delivery): Promise<void> {
 		const arrived = clock.now()
 		const headers = lowerCase(delivery.request.requestHeaders)
+		const told = readVersions(headers[header.rollcall])
+		if (told !== undefined) noteVersions?.(told)
 		const request = { ...delivery.request, method: methodOf(delivery.request, headers) }
 		const reply = await replyTo({ ...delivery, request }, headers).catch((error: unknown) =>
 			refusal('agent_failed', briefly(error)),

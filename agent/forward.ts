@@ -45,7 +45,7 @@ const lingerTime = 600_000
 
 type OriginAddress = { readonly host: string; readonly port: number }
 
-export function originOf({ origin }: Config): OriginAddress & { readonly basePath: string } {
+export function originOf({ origin }: Pick<Config, 'origin'>): OriginAddress & { readonly basePath: string } {
 	const { hostname, port, pathname } = new URL(origin.url)
 	// A socket needs an IPv6 address without brackets.
 	return {
@@ -55,7 +55,7 @@ export function originOf({ origin }: Config): OriginAddress & { readonly basePat
 	}
 }
 
-export function forwardTo(config: Config, clock: Clock): Forward {
+export function forwardTo(config: Pick<Config, 'origin' | 'concurrency'>, clock: Clock): Forward {
 	const { host, port } = originOf(config)
 	const { secureContext, ...tls } = originTls(config)
 	const options = { host, port, ...tls }
@@ -161,7 +161,7 @@ export function forwardTo(config: Config, clock: Clock): Forward {
 /** The Authorization header for the SCIM server. The header of the cloud is dropped unless the type is `passThrough`. */
 function authorizationOf({
 	origin,
-}: Config): (headers: Readonly<Record<string, string>>) => Readonly<Record<string, string>> {
+}: Pick<Config, 'origin'>): (headers: Readonly<Record<string, string>>) => Readonly<Record<string, string>> {
 	const { authorization } = origin
 	switch (authorization.type) {
 		case 'bearer': {

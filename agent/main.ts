@@ -1,19 +1,24 @@
 import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { nearest } from '../shared/scim/nearest.ts'
-import { readConfig } from './config.ts'
+import { type Config, readConfig, readSettings } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
 import { diagnose, report } from './doctor/doctor.ts'
+import { pinSentence } from './doctor/pins.ts'
+import { enrolAgent } from './enrol.ts'
+import { readInput } from './input.ts'
 import { briefly, jsonLog } from './log.ts'
-import { pasteable } from './program.ts'
+import { ownFiles, pasteable } from './program.ts'
+import { reloadAgent } from './reload.ts'
 import { run } from './run.ts'
+import { versionLines } from './running-version.ts'
 import { filesOf } from './secret-file.ts'
 import { managerOf, refuseShared, thisMachine } from './service.ts'
 import type { Service } from './service-manager.ts'
@@ -24,17 +29,33 @@ import { serviceId } from './service-name.ts'
 const help = {
 	run: `rollcall-relay run --config FILE
 
-Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. On SIGHUP it reads FILE again.
+Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. It reads FILE again when FILE or a file
+that it names changes, and on SIGHUP.
+`,
+	reload: `rollcall-relay reload --config FILE
+
+Tells the running agent to read FILE and all files that it names again. Needs "admin" in FILE. Requests in progress finish.
+If something cannot be used, the agent keeps the earlier settings, and the exit code is 2.
 `,
 	doctor: `rollcall-relay doctor --config FILE
 
 Checks everything that the agent needs. Says what is wrong and how to repair it.
 
   --json                             print JSON
+  --server NAME                      check this server alone, if FILE has several
   --listen                           if no running agent answers, listen for a moment and serve the requests that arrive
   --cloud URL --token-file FILE      also send a request through https://HOST/scim/TENANT with a client's token
   --bundle FILE                      write findings, versions, the log and the settings without secrets to a file
   --save-certificate PEM             write the certificate of the SCIM server to a file, for pinning
+`,
+	enrol: `rollcall-relay enrol --config FILE
+
+Reads a code of "rollcall agent add" from standard input, makes a key for this machine, and writes FILE. The code works
+once. If the answer is lost, give the same code again. What FILE has besides stays.
+
+  --origin URL                       the SCIM server, for a new FILE (default https://localhost:11015/scim)
+  --proxy URL                        an HTTP proxy for all connections to Azure
+  --ca-file PEM                      the authorities to trust for Azure, if a firewall inspects TLS
 `,
 	service: `rollcall-relay service install --config FILE --user USER     on Linux
 rollcall-relay service install --config FILE --winsw FILE    on Windows
@@ -44,11 +65,18 @@ rollcall-relay service uninstall
 
 Runs the agent as a service of systemd or Windows, which starts with the machine. A repeated install updates the service
 and restarts it. The exit code of "status" is 0 while the service runs, otherwise 1. The word "service" may be left out.
+"status" also prints the versions of the agent and of Rollcall, and what to upgrade to. For that it needs admin.port.
 
   --name NAME                        the service rollcall-relay-NAME, beside others on this machine
   --user USER                        the user that the service runs as
   --winsw FILE                       WinSW-x64.exe 2.12.0, from https://github.com/winsw/winsw/releases
   --dry-run                          print what would be installed, change nothing
+`,
+	certificate: `rollcall-relay certificate --config FILE
+
+Prints the names, the end and the SHA-256 of the certificate that the SCIM server has now, and which pin it is.
+
+  --server NAME                      the server to ask, if FILE has several
 `,
 	version: `rollcall-relay version
 
@@ -58,9 +86,12 @@ Prints the version.
 
 const usage = `rollcall-relay connects a SCIM server in a private network to Rollcall. It opens only outbound connections.
 
+  rollcall-relay enrol --config FILE       exchange a code for the settings of this machine
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
   rollcall-relay service install           run the agent as a service; also: status, restart, uninstall
+  rollcall-relay reload --config FILE      tell the running agent to read its settings again
+  rollcall-relay certificate --config FILE print the certificate of the SCIM server
   rollcall-relay version                   print the version
 
 rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-reference.md.
@@ -69,12 +100,20 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 /** The options of each command, apart from --help. */
 const options = {
 	run: ['config'],
-	doctor: ['config', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	reload: ['config'],
+	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
+	enrol: ['config', 'origin', 'proxy', 'ca-file'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
+	certificate: ['config', 'server'],
 	version: [],
 } as const satisfies Record<keyof typeof help, readonly string[]>
 
-const programStart = { script: process.argv[1] ?? '', cwd: process.cwd() }
+const programStart = {
+	files: ownFiles,
+	script: process.argv[1] ?? '',
+	cwd: process.cwd(),
+	path: process.env.PATH,
+}
 const print = (text: string) => process.stdout.write(text)
 // The reader of stderr may restart, as journald does during an upgrade. The agent keeps running.
 process.stderr.on('error', () => undefined)
@@ -91,10 +130,16 @@ async function main(args: readonly string[]): Promise<number> {
 	switch (command) {
 		case 'run':
 			return run(configFile(values.config), { log, version })
+		case 'reload':
+			return reload(configFile(values.config))
 		case 'doctor':
 			return doctor(configFile(values.config), values)
+		case 'enrol':
+			return enrol(configFile(values.config), values)
 		case 'service':
 			return service(more[0], values)
+		case 'certificate':
+			return printCertificate(readConfig(configFile(values.config), values.server))
 		case 'version':
 			return succeed(`${version}\n`)
 	}
@@ -127,6 +172,10 @@ const optionTypes = {
 	'token-file': { type: 'string' },
 	bundle: { type: 'string' },
 	name: { type: 'string' },
+	server: { type: 'string' },
+	origin: { type: 'string' },
+	proxy: { type: 'string' },
+	'ca-file': { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
@@ -160,7 +209,15 @@ function configFile(file: string | undefined): string {
 	return file
 }
 
+async function reload(file: string): Promise<number> {
+	const refused = await reloadAgent(resolve(file))
+	for (const { server, detail, hint = '' } of refused)
+		process.stderr.write(`error: ${server === undefined ? '' : `${server}: `}${detail}\nhint: ${hint}\n`)
+	return refused.length === 0 ? succeed('reloaded\n') : 2
+}
+
 type DoctorArguments = {
+	readonly server?: string | undefined
 	readonly json?: boolean | undefined
 	readonly 'save-certificate'?: string | undefined
 	readonly listen?: boolean | undefined
@@ -170,13 +227,14 @@ type DoctorArguments = {
 }
 
 async function doctor(file: string, options: DoctorArguments): Promise<number> {
-	const { json = false, listen = false, 'save-certificate': pem, bundle } = options
-	if (pem !== undefined) return saveCertificate(file, pem)
+	const { server, json = false, listen = false, 'save-certificate': pem, bundle } = options
+	if (pem !== undefined) return saveCertificate(readConfig(file, server), pem)
 	const checks = await diagnose(file, {
 		clock: systemClock,
 		machine: thisMachine,
 		cloud: cloudOf(options),
 		isListening: listen,
+		server,
 	})
 	const findings = checks.map((finding) => ({
 		...finding,
@@ -199,12 +257,37 @@ function cloudOf({ cloud: url, 'token-file': tokenFile }: DoctorArguments): Clou
 	return { url, tokenFile }
 }
 
-async function saveCertificate(file: string, pem: string): Promise<number> {
-	const certificate = await showCertificate(readConfig(file))
+async function saveCertificate(config: Config, pem: string): Promise<number> {
+	const certificate = await showCertificate(config)
 	await explained(`cannot write ${pem}`, 'Name another file: --save-certificate PEM', () =>
 		writeFileSync(pem, certificate.pem),
 	)
 	return succeed(`${certificate.text}\nwritten to ${pem}\n`)
+}
+
+async function printCertificate(config: Config): Promise<number> {
+	const certificate = await showCertificate(config)
+	const pin = pinSentence(config, certificate)
+	return succeed(`${certificate.text}\n${pin === undefined ? '' : `${pin}\n`}`)
+}
+
+type EnrolArguments = {
+	readonly origin?: string | undefined
+	readonly proxy?: string | undefined
+	readonly 'ca-file'?: string | undefined
+}
+
+async function enrol(file: string, { origin, proxy, 'ca-file': caFile }: EnrolArguments): Promise<number> {
+	const code = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
+	const options = { text: code, file, origin, proxy, caFile, host: hostname(), clock: systemClock }
+	const { agent, relay, fingerprint, tenant, keyFile } = await enrolAgent(options)
+	return succeed(
+		`enrolled as agent ${agent} on ${relay.namespace}/${relay.hybridConnection}
+the key is in ${keyFile}, with the fingerprint ${fingerprint}
+compare it with: rollcall agent list ${tenant}
+the settings are in ${file}
+`,
+	)
 }
 
 type ServiceArguments = {
@@ -215,14 +298,16 @@ type ServiceArguments = {
 	readonly 'dry-run'?: boolean | undefined
 }
 
-function service(action: string | undefined, options: ServiceArguments): number {
-	const { definition, install, uninstall, restart, status, isRunning } = managerOf(thisMachine)
+async function service(action: string | undefined, options: ServiceArguments): Promise<number> {
+	const { definition, install, uninstall, restart, status, isRunning, installed } = managerOf(thisMachine)
 	const id = serviceId(options.name)
 	switch (action) {
 		case 'status': {
 			const text = status(thisMachine, id)
 			print(text)
-			return isRunning(text) ? 0 : 1
+			if (!isRunning(text)) return 1
+			const config = installed(thisMachine).find((each) => each.id === id)?.config
+			return succeed(config === undefined ? '' : await versionLines(config))
 		}
 		case 'uninstall':
 			uninstall(thisMachine, id)
@@ -244,11 +329,10 @@ function service(action: string | undefined, options: ServiceArguments): number 
 
 function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
 	const file = resolve(configFile(config))
-	const agent = { node: process.execPath, program: fileURLToPath(import.meta.url) }
-	const settings = readConfig(file)
+	const settings = readSettings(file)
 	refuseShared({ id, config: file }, settings, thisMachine)
-	const auditFolder = settings.audit && dirname(settings.audit.file)
-	return { ...agent, id, config: file, files: filesOf(settings), auditFolder, user, winsw }
+	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
+	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

@@ -11,7 +11,7 @@ import {
 } from 'node:tls'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import type { AgentErrorCode } from '../shared/relay/contract.ts'
-import { type Config, readText } from './config.ts'
+import { type Config, pinFiles, readText } from './config.ts'
 import { briefly } from './log.ts'
 import { readSecret } from './secret-file.ts'
 
@@ -31,14 +31,14 @@ class PinError extends Error {
  * Certificates go into one context. As options, each connection would parse them again, and an https.Agent would compare
  * them to find a kept connection.
  */
-export function originTls(config: Config): TlsOptions {
+export function originTls(config: Pick<Config, 'origin'>): TlsOptions {
 	const { tls } = config.origin
 	// SNI carries only names (RFC 6066 section 3). The certificate is checked for an address all the same.
 	const name = tls.serverName !== undefined && isIP(tls.serverName) === 0 && { servername: tls.serverName }
 	if (tls.mode === 'pin') {
-		const pin = certificateIn(tls.certificateFile)
-		const secureContext = contextOf(config, { ca: pin.toString(), allowPartialTrustChain: true })
-		return { secureContext, ...name, checkServerIdentity: isPinned(pin) }
+		const pins = pinFiles(tls).map(certificateIn)
+		const secureContext = contextOf(config, { ca: pins.map(String), allowPartialTrustChain: true })
+		return { secureContext, ...name, checkServerIdentity: isPinned(pins) }
 	}
 	return {
 		secureContext: contextOf(config, tls.mode === 'ca' ? trusting(tls.caFile) : defaultTrust()),
@@ -67,14 +67,16 @@ const isNamed =
 	(_host, certificate) =>
 		checkServerIdentity(name, certificate)
 
-/** Accepts only this certificate, with any issuer and any name. Expiry is still checked. */
+/** Accepts only these certificates, with any issuer and any name. Expiry is still checked. */
 const isPinned =
-	(pin: X509Certificate): IdentityCheck =>
+	(pins: readonly X509Certificate[]): IdentityCheck =>
 	(_host, { fingerprint256 }: PeerCertificate) =>
-		fingerprint256 === pin.fingerprint256 ? undefined : new PinError(`the certificate is ${fingerprint256}`)
+		pins.some((pin) => pin.fingerprint256 === fingerprint256)
+			? undefined
+			: new PinError(`the certificate is ${fingerprint256}`)
 
 /** A context with the agent's own certificate if the settings name one. Throws a UsageError if it cannot be used. */
-export function contextOf({ origin }: Config, options: SecureContextOptions): SecureContext {
+export function contextOf({ origin }: Pick<Config, 'origin'>, options: SecureContextOptions): SecureContext {
 	const { clientCertificate } = origin
 	const own = clientCertificate !== undefined && {
 		cert: readText(clientCertificate.certificateFile, hint),

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { type Config, readText } from './config.ts'
+import { readText } from './config.ts'
 
 /**
  * Reads a secret. Throws a UsageError if the file is missing, empty, not UTF-8 or readable by others.
@@ -42,16 +42,26 @@ function credentialCopy(file: string): string | undefined {
 	return copy !== undefined && existsSync(copy) ? copy : undefined
 }
 
+/** The file that is read for a secret: the copy of systemd if there is one. */
+export const sourceOf = (file: string): string => credentialCopy(file) ?? file
+
+/** Whether the file was changed after systemd made its copy, which only a restart of the service renews. */
+export function isOutdated(file: string): boolean {
+	const copy = credentialCopy(file)
+	return copy !== undefined && existsSync(file) && statSync(file).mtimeMs > statSync(copy).mtimeMs
+}
+
 /** The name of systemd's copy. It contains the path, so that changed settings never read the copy of another file. */
 export const credentialName = (file: string): string => encodeURIComponent(file)
 
 const secretSettings: ReadonlySet<string> = new Set(['keyFile', 'tokenFile', 'proxyPasswordFile'])
 
 /** The files that the settings name: `secret` with a key or token, `open` the others. */
-export function filesOf(config: Config): { readonly secret: readonly string[]; readonly open: readonly string[] } {
+export function filesOf(settings: object): { readonly secret: readonly string[]; readonly open: readonly string[] } {
 	const entries: (readonly [string, string])[] = []
-	JSON.stringify(config, (name, value: unknown) => {
+	JSON.stringify(settings, (name, value: unknown) => {
 		if (name.endsWith('File') && typeof value === 'string') entries.push([name, value])
+		if (name === 'pins' && Array.isArray(value)) for (const file of value) entries.push([name, file])
 		return value
 	})
 	const isSecret = ([name]: readonly [string, string]) => secretSettings.has(name)

@@ -1,7 +1,9 @@
+import type { ProgramFiles } from './program.ts'
+
 /** The parts of the machine that the service commands use. */
 export type Machine = {
 	readonly platform: string
-	/** Folder of the service definition: the units of systemd, or the agent's folder on Windows. */
+	/** Folder of the service definition: the units of systemd, or the folder of WinSW on Windows. */
 	readonly folder: string
 	/** Runs a program of the system and returns its output. Throws if it fails. */
 	run(program: string, args: readonly string[]): string
@@ -10,17 +12,14 @@ export type Machine = {
 /** A service that is installed on the machine, by its name for the operating system, and its settings file. */
 export type InstalledService = { readonly id: string; readonly config: string }
 
-export type Service = {
+export type Service = ProgramFiles & {
 	/** The name for the operating system: see `serviceId`. */
 	readonly id: string
-	/** Paths of Node and of the agent's file. */
-	readonly node: string
-	readonly program: string
 	readonly config: string
 	/** Files that the configuration names: `secret` with a key or token, `open` the others. */
 	readonly files: { readonly secret: readonly string[]; readonly open: readonly string[] }
-	/** The folder of the audit log, to which the service writes. */
-	readonly auditFolder?: string | undefined
+	/** The folders of the audit logs, to which the service writes. */
+	readonly auditFolders: readonly string[]
 	/** The Linux user that the service runs as. On Windows the service has its own account. */
 	readonly user: string | undefined
 	/** Path of the WinSW executable, on Windows. */

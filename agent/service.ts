@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import { type Config, readConfig } from './config.ts'
+import { type AgentSettings, type Config, isSameConnection, readSettings } from './config.ts'
+import { hasOwnNode, ownFiles, type ProgramFiles } from './program.ts'
 import type { InstalledService, Machine, ServiceManager } from './service-manager.ts'
 import { defaultService } from './service-name.ts'
 import { systemd } from './systemd.ts'
@@ -11,9 +11,17 @@ import { winsw } from './winsw.ts'
 
 export const thisMachine: Machine = {
 	platform: process.platform,
-	folder: process.platform === 'win32' ? dirname(fileURLToPath(import.meta.url)) : '/etc/systemd/system',
+	folder: process.platform === 'win32' ? wrapperFolder(ownFiles) : '/etc/systemd/system',
 	// If the program fails, its stderr is in the error.
 	run: (program, args) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
+}
+
+/**
+ * The folder of WinSW. WinSW is named `rollcall-relay.exe`, so it has its own folder if the agent may have that name, too.
+ */
+export function wrapperFolder(files: ProgramFiles): string {
+	const folder = dirname(files.program ?? files.node)
+	return hasOwnNode(files) ? join(folder, 'service') : folder
 }
 
 /** Throws a UsageError on a platform other than Linux and Windows. */
@@ -43,7 +51,7 @@ const isSameFile = (one: string, other: string, { platform }: Machine): boolean 
  * Refuses a service that would share with another service of this machine what two agents must not share. Throws a
  * UsageError. The settings of the other service may be unreadable, and then are not compared.
  */
-export function refuseShared(own: InstalledService, settings: Config, machine: Machine): void {
+export function refuseShared(own: InstalledService, settings: AgentSettings, machine: Machine): void {
 	for (const other of servicesOn(machine).filter(({ id }) => id !== own.id)) {
 		if (isSameFile(own.config, other.config, machine))
 			throw new UsageError(`the service ${other.id} already runs with ${own.config}`, {
@@ -56,9 +64,9 @@ export function refuseShared(own: InstalledService, settings: Config, machine: M
 	}
 }
 
-function settingsOf({ config }: InstalledService): Config | undefined {
+function settingsOf({ config }: InstalledService): AgentSettings | undefined {
 	try {
-		return readConfig(config)
+		return readSettings(config)
 	} catch (error) {
 		if (error instanceof UsageError) return undefined
 		throw error
@@ -67,14 +75,24 @@ function settingsOf({ config }: InstalledService): Config | undefined {
 
 type SharedSetting = { readonly name: string; readonly hint: string }
 
-function sharedSetting(own: Config, other: Config, machine: Machine): SharedSetting | undefined {
+function sharedSetting(own: AgentSettings, other: AgentSettings, machine: Machine): SharedSetting | undefined {
 	if (own.admin !== undefined && own.admin.port === other.admin?.port)
 		return { name: `admin.port, ${own.admin.port}`, hint: 'Choose another port in admin.port.' }
+	for (const one of own.servers)
+		for (const theirs of other.servers) {
+			const shared = sharedByServers(one, theirs, machine)
+			if (shared !== undefined) return shared
+		}
+	return undefined
+}
+
+function sharedByServers(own: Config, other: Config, machine: Machine): SharedSetting | undefined {
 	if (own.audit !== undefined && other.audit !== undefined && isSameFile(own.audit.file, other.audit.file, machine))
 		return { name: `audit.file, ${own.audit.file}`, hint: 'Name another file in audit.file.' }
-	const { namespace, hybridConnection } = own.relay
-	const isSameConnection = namespace === other.relay.namespace && hybridConnection === other.relay.hybridConnection
-	if (isSameConnection && own.agentId === other.agentId)
-		return { name: `agentId on ${hybridConnection}`, hint: `Set another one: "agentId": "${randomUUID()}".` }
+	if (isSameConnection(own, other) && own.agentId === other.agentId)
+		return {
+			name: `agentId on ${own.relay.hybridConnection}`,
+			hint: `Set another one: "agentId": "${randomUUID()}".`,
+		}
 	return undefined
 }

@@ -244,9 +244,12 @@ function keepAlive(socket: WebSocket, { clock, log, isPongOnly }: SessionOptions
 }
 
 /** At most 24 h: a Node timer of more than 24 days fires at once, and no channel lives longer than a day. */
-const untilRenewal = (life: number): number => Math.min(24 * 3_600_000, Math.max(30_000, life * 0.75))
+function untilRenewal({ expiresOnTimestamp, renewOnTimestamp }: RelayToken, now: number): number {
+	const due = renewOnTimestamp === undefined ? (expiresOnTimestamp - now) * 0.75 : renewOnTimestamp - now
+	return Math.min(24 * 3_600_000, Math.max(30_000, due))
+}
 
-/** Sends a new token after three quarters of the lifetime of the current one. */
+/** Sends a new token when the current one is due for renewal. */
 async function renew(
 	socket: WebSocket,
 	first: RelayToken,
@@ -256,7 +259,7 @@ async function renew(
 	let current = first
 	let failures = 0
 	while (!signal.aborted) {
-		await pause(clock, failures === 0 ? untilRenewal(current.expiresOnTimestamp - clock.now()) : 20_000, signal)
+		await pause(clock, failures === 0 ? untilRenewal(current, clock.now()) : 20_000, signal)
 		if (signal.aborted || socket.readyState !== WebSocket.OPEN) return
 		try {
 			current = await token(true)

@@ -1,7 +1,8 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, UsageError } from '../shared/cli/usage-error.ts'
 import { attempt, outputOf } from './attempt.ts'
+import { commandOf } from './program.ts'
 import { credentialName } from './secret-file.ts'
 import { definitionsIn } from './service-definitions.ts'
 import type { InstalledService, Machine, Service, ServiceManager } from './service-manager.ts'
@@ -12,9 +13,9 @@ const properties = 'LoadState,ActiveState,SubState,NRestarts,ActiveEnterTimestam
 
 /** A unit of systemd. */
 export const systemd: ServiceManager = {
-	definition: unit,
+	definition: (service, machine) => unit(withOwnSecrets(service, machine)),
 	install: (service, machine) => {
-		const text = unit(service)
+		const text = unit(withOwnSecrets(service, machine))
 		const { id } = service
 		const file = fileOf(machine, id)
 		requireRoot(machine)
@@ -93,6 +94,32 @@ function requireUser(user = '', { run }: Machine): void {
 	attempt(`the user ${user} does not exist`, `useradd --system --no-create-home ${user}`, () => run('id', ['-u', user]))
 }
 
+/**
+ * The user of the service reads its own secrets in place, so that a change reaches the running agent. systemd copies the
+ * others at the start of the service.
+ */
+function withOwnSecrets(service: Service, machine: Machine): Service {
+	const owner = userIdOf(service.user, machine)
+	const isOwn = (file: string) => owner !== undefined && statSync(file, { throwIfNoEntry: false })?.uid === owner
+	const { secret, open } = service.files
+	return {
+		...service,
+		files: { secret: secret.filter((file) => !isOwn(file)), open: [...open, ...secret.filter(isOwn)] },
+	}
+}
+
+const isUser = (user: string | undefined): user is string => user !== undefined && /^[a-z_][a-z0-9_-]*$/i.test(user)
+
+/** Undefined for root, which has no rights of its own in the unit, and for a user that does not exist. */
+function userIdOf(user: string | undefined, { run }: Machine): number | undefined {
+	try {
+		return isUser(user) ? Number(run('id', ['-u', user])) || undefined : undefined
+	} catch (error) {
+		if (error instanceof Error) return undefined
+		throw error
+	}
+}
+
 /** Escapes percent signs, which systemd reads as specifiers. */
 const unspecified = (text: string): string => text.replaceAll('%', '%%')
 
@@ -108,17 +135,17 @@ const writable = (folder: string): string => `"-${unspecified(folder).replaceAll
 
 const isAtHome = (file: string): boolean => /^\/(home|root|run\/user)\//.test(file)
 
-function unit({ id, node, program, config, files, auditFolder, user }: Service): string {
-	if (user === undefined || !/^[a-z_][a-z0-9_-]*$/i.test(user))
+function unit({ id, node, program, config, files, auditFolders: folders, user }: Service): string {
+	if (!isUser(user))
 		throw new UsageError('--user is missing', { hint: 'Name a user that can read the configuration: --user NAME' })
-	const folders = auditFolder === undefined ? [] : [auditFolder]
-	for (const file of [node, program, config, ...files.secret, ...folders]) {
+	const command = commandOf({ node, program })
+	for (const file of [...command, config, ...files.secret, ...folders]) {
 		if (/[\n\r]/.test(file))
 			throw new UsageError(`a unit cannot contain this path: ${JSON.stringify(file)}`, {
 				hint: 'Use a path without line breaks.',
 			})
 	}
-	const visibleFiles = [node, program, config, ...files.open, ...folders.map((folder) => `${folder}/`)]
+	const visibleFiles = [...command, config, ...files.open, ...folders.map((folder) => `${folder}/`)]
 	// Exit code 2 means wrong settings, which a restart does not repair. The agent takes up to half a minute to stop.
 	// MemoryDenyWriteExecute is left out because V8 compiles to memory. A forbidden system call returns EPERM instead of
 	// killing the process, because Node tries some calls that it does not need.
@@ -131,7 +158,7 @@ Wants=network-online.target
 Type=exec
 User=${user}
 ${files.secret.map((file) => `LoadCredential=${unspecified(credentialName(file))}:${unspecified(file)}\n`).join('')}\
-ExecStart=${[node, program, 'run', '--config', config].map(quoted).join(' ')}
+ExecStart=${[...command, 'run', '--config', config].map(quoted).join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=5s

@@ -1,8 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve, win32 } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { attempt } from './attempt.ts'
 import { isWithin } from './config.ts'
+import { commandOf, hasOwnNode } from './program.ts'
 import { definitionsIn, type ServiceDefinition } from './service-definitions.ts'
 import type { InstalledService, Machine, Service, ServiceManager } from './service-manager.ts'
 import { defaultService, logFolder, nameArgument, titleOf } from './service-name.ts'
@@ -32,10 +33,10 @@ export const winsw: ServiceManager = {
 		const isUpdate = existsSync(xml) && existsSync(exe) && state(machine, id) !== 'NonExistent'
 		if (isUpdate) remove(machine, id)
 		attempt('cannot copy WinSW', `Close programs that use ${id}.exe.`, () => {
+			mkdirSync(logs, { recursive: true })
 			if (service.winsw !== undefined && resolve(service.winsw) !== resolve(exe)) copyFileSync(service.winsw, exe)
 			writeFileSync(xml, text)
-			mkdirSync(logs, { recursive: true })
-			if (service.auditFolder !== undefined) mkdirSync(service.auditFolder, { recursive: true })
+			for (const folder of service.auditFolders) mkdirSync(folder, { recursive: true })
 		})
 		attempt('cannot install the service', `Close the Services window, and see ${id}.wrapper.log.`, () =>
 			machine.run(exe, ['install']),
@@ -128,8 +129,9 @@ function requireWinsw(file: string | undefined, exe: string): void {
 }
 
 /** The service may write to the folder of its audit log, and must not be able to replace its own program. */
-function refuseOwnFolder({ auditFolder, program }: Service, { folder }: Machine): void {
-	if (auditFolder === undefined || ![folder, dirname(program)].some((own) => isWithin(own, auditFolder))) return
+function refuseOwnFolder({ auditFolders, node, program }: Service, { folder }: Machine): void {
+	const isOwn = (auditFolder: string) => [folder, dirname(program ?? node)].some((own) => isWithin(own, auditFolder))
+	if (!auditFolders.some(isOwn)) return
 	throw new UsageError('audit.file must be in a folder of its own, not beside the agent', {
 		hint: 'Name a file in the folder logs of the agent, such as C:\\\\rollcall-relay\\\\logs\\\\audit.log.',
 	})
@@ -146,12 +148,14 @@ function requireAccount(machine: Machine, id: string): void {
 }
 
 /** Arguments of icacls. The agent may read its own folder and its files, and write only logs. */
-function permissions({ id, config, files, auditFolder }: Service, machine: Machine): readonly (readonly string[])[] {
+function permissions(service: Service, machine: Machine): readonly (readonly string[])[] {
+	const { id, config, files, auditFolders } = service
 	const may = (rights: string) => `${accountOf(id)}:${rights}`
 	return [
+		...(hasOwnNode(service) ? [[win32.dirname(service.node), '/grant', may('(OI)(CI)RX')]] : []),
 		[machine.folder, '/grant', may('(OI)(CI)RX')],
 		[pathsIn(machine, id).logs, '/grant', may('(OI)(CI)M')],
-		...(auditFolder === undefined ? [] : [[auditFolder, '/grant', may('(OI)(CI)M')]]),
+		...auditFolders.map((folder) => [folder, '/grant', may('(OI)(CI)M')]),
 		...[config, ...files.open].map((file) => [file, '/grant', may('R')]),
 		...files.secret.map((file) => {
 			const grants = [`${system}:F`, `${administrators}:F`, may('R')]
@@ -162,6 +166,8 @@ function permissions({ id, config, files, auditFolder }: Service, machine: Machi
 
 const commandLine = (args: readonly string[]): string =>
 	['icacls', ...args.map((arg) => (/[\s()*]/.test(arg) ? `"${arg}"` : arg))].join(' ')
+
+const windowsQuoted = (path: string): string => `"${path}"`
 
 const entity: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const xml = (text: string): string => text.replaceAll(/[&<>"]/g, (character) => entity[character] ?? '')
@@ -175,7 +181,9 @@ const fromXml = (text: string): string =>
 function settings({ id, node, program, config, user }: Service): string {
 	if (user !== undefined)
 		throw new UsageError('--user is only for Linux', { hint: `On Windows the service runs as ${accountOf(id)}.` })
-	for (const path of [node, program, config]) {
+	const [executable = '', ...command] = commandOf({ node, program })
+	const words = [...command.map(windowsQuoted), 'run', '--config', windowsQuoted(config)]
+	for (const path of [executable, ...command, config]) {
 		if (path.includes('%'))
 			throw new UsageError(`WinSW reads text between percent signs as a variable: ${path}`, {
 				hint: 'Use a path without percent signs.',
@@ -186,8 +194,8 @@ function settings({ id, node, program, config, user }: Service): string {
   <id>${id}</id>
   <name>Rollcall on-premises relay${titleOf(id)}</name>
   <description>Connects a SCIM server of this network to Rollcall in Azure.</description>
-  <executable>${xml(node)}</executable>
-  <arguments>${xml(`"${program}" run --config "${config}"`)}</arguments>
+  <executable>${xml(executable)}</executable>
+  <arguments>${xml(words.join(' '))}</arguments>
   <workingdirectory>%BASE%</workingdirectory>
   <serviceaccount>
     <domain>NT SERVICE</domain>

@@ -5,9 +5,14 @@ import { createServices } from '../functions/services.ts'
 import { startServer } from '../local/server.ts'
 
 // Runs the loopback host in its own process. It answers each message with the processor time that it has used, and with
-// its peak memory and its longest hold of the event loop since the message before.
-const [connectionString = '', tokens = ''] = process.argv.slice(2)
-const services = await createServices({ tables: { connectionString }, tokens: { file: tokens } })
+// its peak memory and its longest hold of the event loop since the message before. With a third argument, tenants have
+// the rate of the app.
+const [connectionString = '', tokens = '', limited] = process.argv.slice(2)
+const services = await createServices({
+	tables: { connectionString },
+	tokens: { file: tokens },
+	...(limited !== undefined && { rate: { perSecond: 100, burst: 400 } }),
+})
 const { url } = await startServer({ port: 0, respond: respondWith(services) })
 
 const delay = monitorEventLoopDelay({ resolution: 1 })

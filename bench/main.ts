@@ -1,5 +1,7 @@
 import { accessTokens } from './access-tokens.ts'
 import { cold } from './cold.ts'
+import { consolePages } from './console.ts'
+import { fairness } from './fairness.ts'
 import { fill } from './fill.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
@@ -11,6 +13,8 @@ import { wrongTokens } from './wrong-tokens.ts'
 const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
 	'access-tokens': accessTokens,
 	cold,
+	fairness,
+	console: consolePages,
 	fill,
 	growth,
 	relay,

@@ -46,7 +46,9 @@ export async function traffic(): Promise<void> {
 		if (direct === 'exists' || served === 'exists') throw new Error('the tenants exist')
 		const client = createClient(`${host.ready.url}/scim/bench`, token)
 		const rows: string[][] = []
-		await warmUp(services.open(direct), client)
+		const costs = await warmUp(services.open(direct), client, cpu)
+		const listed = costs.map((cost) => cost.toFixed(2)).join(', ')
+		console.log(`host CPU ms of create, match, patch and delete together, ${roundsOfPart} rounds each: ${listed}\n`)
 		for (const concurrency of [1, 16]) {
 			for (const operation of await operations({ services, direct, served, client, concurrency })) {
 				const raw = await measure(operation.count, concurrency, operation.storage, storageTime)
@@ -66,15 +68,32 @@ export async function traffic(): Promise<void> {
 	}
 }
 
-/** Runs all code once, so that compilation does not count as the cost of a request. */
-async function warmUp(store: ResourceStore, client: TrafficClient): Promise<void> {
-	for (let i = 0; i < 500; i++) {
+/** Rounds of each part of the warm-up. After three parts, Node.js compiles hardly any code anew. */
+const roundsOfPart = 500
+
+/**
+ * Runs all code often enough, so that compilation does not count as the cost of a request. Answers what a round costs on a
+ * host that has just started, and later: the processor time of each part, in milliseconds a round.
+ */
+async function warmUp(store: ResourceStore, client: TrafficClient, cpu: () => Promise<number>): Promise<number[]> {
+	const costs: number[] = []
+	for (let part = 0; part < 3; part++) {
+		const before = await cpu()
+		await warmUpPart(part, store, client)
+		costs.push(((await cpu()) - before) / roundsOfPart)
+	}
+	return costs
+}
+
+async function warmUpPart(part: number, store: ResourceStore, client: TrafficClient): Promise<void> {
+	for (let i = part * roundsOfPart; i < (part + 1) * roundsOfPart; i++) {
 		const userName = `warm-${i}@example.com`
 		const filter = parseFilter(`userName eq "${userName}"`)
 		await store.create(userType, { attributes: benchUser(`warm-${i}`) })
 		await store.query(userType, { filter, page: { startIndex: 1, count: 100 } })
 		const { id } = await client('POST', '/Users', benchUser(`warm-${i}`))
 		await client('GET', `/Users?filter=userName+eq+%22${userName}%22`)
+		await client('PATCH', `/Users/${id}`, patch('title', `Title ${i}`))
 		await client('DELETE', `/Users/${id}`)
 	}
 }
@@ -144,6 +163,11 @@ function createClient(baseUrl: string, token: string): TrafficClient {
 		})
 }
 
+const patch = (path: string, value: unknown) => ({
+	schemas: [urn.patchOp],
+	Operations: [{ op: 'Replace', path, value }],
+})
+
 type TrafficScenario = {
 	readonly services: Services
 	readonly direct: Tenant
@@ -169,10 +193,6 @@ async function operations({
 		(current: StoredResource): Revision => ({
 			attributes: { ...current.attributes, ...change },
 		})
-	const patch = (path: string, value: unknown) => ({
-		schemas: [urn.patchOp],
-		Operations: [{ op: 'Replace', path, value }],
-	})
 	const memberPatch = (op: string, id: string) => ({
 		schemas: [urn.patchOp],
 		Operations: [{ op, path: 'members', value: [{ $ref: null, value: id }] }],

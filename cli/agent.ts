@@ -68,26 +68,7 @@ function codeResult(
 export const listAgents: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
-		const tenant = await relayTenantNamed(target, name)
-		const [json, lastUses] = await Promise.all([target.agents.read(tenant), target.lastUses(tenant)])
-		const now = Date.now()
-		const listed = parseAgents(json).agents.map((agent) => {
-			const { id, label, created, host, version, publicKey, enrolled, removed, code } = agent
-			const lastToken = lastUses.get(id)
-			return {
-				id,
-				state: stateOfAgent(agent, now),
-				...(label !== undefined && { label }),
-				...(host !== undefined && { host }),
-				...(version !== undefined && { version }),
-				...(publicKey !== undefined && { fingerprint: keyFingerprint(publicKey) }),
-				created,
-				...(code !== undefined && { codeExpires: code.expires }),
-				...(enrolled !== undefined && { enrolled }),
-				...(removed !== undefined && { removed }),
-				...(lastToken !== undefined && { lastToken }),
-			}
-		})
+		const listed = await listedAgents(target, await relayTenantNamed(target, name))
 		const rows = listed.map(({ id, state, label = '', host = '', version = '', ...agent }) => [
 			...[id, state, label, host, version],
 			...[agent.fingerprint ?? '', agent.enrolled ?? '', agent.lastToken ?? ''],
@@ -97,6 +78,29 @@ export const listAgents: TargetCommand =
 			json: listed,
 		}
 	}
+
+/** The agents of a tenant that have enrolled, or may enrol. Times are RFC 3339. */
+export async function listedAgents(target: DeploymentTarget, tenant: Tenant) {
+	const [json, lastUses] = await Promise.all([target.agents.read(tenant), target.lastUses(tenant)])
+	const now = Date.now()
+	return parseAgents(json).agents.map((agent) => {
+		const { id, label, created, host, version, publicKey, enrolled, removed, code } = agent
+		const lastToken = lastUses.get(id)
+		return {
+			id,
+			state: stateOfAgent(agent, now),
+			...(label !== undefined && { label }),
+			...(host !== undefined && { host }),
+			...(version !== undefined && { version }),
+			...(publicKey !== undefined && { fingerprint: keyFingerprint(publicKey) }),
+			created,
+			...(code !== undefined && { codeExpires: code.expires }),
+			...(enrolled !== undefined && { enrolled }),
+			...(removed !== undefined && { removed }),
+			...(lastToken !== undefined && { lastToken }),
+		}
+	})
+}
 
 const columns = ['AGENT', 'STATE', 'LABEL', 'HOST', 'VERSION', 'FINGERPRINT', 'ENROLLED', 'LAST TOKEN']
 

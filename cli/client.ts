@@ -118,7 +118,7 @@ export type ListedClient =
 			LastUse & { readonly secrets: readonly ListedSecret[] })
 
 /** The clients, federations and readers of a tenant. */
-async function listedClients(target: DeploymentTarget, tenant: Tenant): Promise<readonly ListedClient[]> {
+export async function listedClients(target: DeploymentTarget, tenant: Tenant): Promise<readonly ListedClient[]> {
 	const [clients, lastUses] = await Promise.all([clientsOf(target, tenant), target.lastUses(tenant)])
 	const lastUseOf = ({ id }: { readonly id: string }): LastUse => {
 		const lastUsed = lastUses.get(id)

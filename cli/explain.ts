@@ -28,6 +28,12 @@ export function explain(error: unknown): Explanation {
 	return { lines: linesOf(cause?.stack ?? String(error), hint), code: 1 }
 }
 
+/** The sentence that names the role that is missing; undefined for an error that has another cause. */
+export const missingRole = (error: unknown): string | undefined => {
+	const causes = causesOf(error)
+	return known.find(({ applies, isRole }) => isRole && causes.some(applies))?.hint
+}
+
 const linesOf = (message: string, hint: string): readonly string[] => [`error: ${message}`, `hint: ${hint}`]
 
 const firstLine = (error: Error | undefined): string => error?.message.split('\n')[0] ?? ''
@@ -41,6 +47,8 @@ type KnownError = {
 	readonly applies: (error: Error) => boolean
 	readonly message: (reason: string) => string
 	readonly hint: string
+	/** Whether the operator lacks a role. */
+	readonly isRole?: true
 }
 
 const statusOf = (error: Error): unknown => ('statusCode' in error ? error.statusCode : undefined)
@@ -57,11 +65,13 @@ const known: readonly KnownError[] = [
 		applies: ({ message }) => /^the table service answered 403 /.test(message),
 		message: (reason) => reason,
 		hint: 'you need the role Storage Table Data Contributor on the storage account, and access from this network; a new role takes a few minutes to work',
+		isRole: true,
 	},
 	{
 		applies: (error) => error.name === 'RestError' && statusOf(error) === 403,
 		message: (reason) => `the vault refused the request: ${reason}`,
 		hint: 'you need the role Key Vault Secrets Officer on the vault, and access from this network; a new role takes a few minutes to work',
+		isRole: true,
 	},
 	{
 		applies: (error) => ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ETIMEDOUT'].includes(codeIn(error)),

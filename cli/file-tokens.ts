@@ -1,3 +1,5 @@
+import { access, constants } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { changeTokens, type ListedToken, listedTokenId, listTokens } from '../shared/auth/file-source.ts'
 import { isStoredDigest } from '../shared/auth/tokens.ts'
 import type { TokenStore, TokenVersion } from './token-store.ts'
@@ -25,6 +27,11 @@ export function fileTokens(path: string, now: () => number): TokenStore {
 				tokens.map((token) => (listedTokenId(token) === version ? { ...token, ...listed(change) } : token)),
 			),
 		remove: (tenant) => changeTokens(path, tenant, () => []),
+		async value(tenant, version) {
+			const token = (await listTokens(path, tenant)).find((each) => listedTokenId(each) === version)
+			return token === undefined || isStoredDigest(token.value) ? undefined : token.value
+		},
+		tryWriting: () => access(dirname(path), constants.W_OK),
 	}
 }
 

@@ -11,7 +11,8 @@ const settings = Object.fromEntries(
 	]),
 ) as Readonly<Record<SettingOption, Description>> // sound: one for each setting
 
-const descriptions: Readonly<Record<Option, Description>> = {
+/** The value of each option as the help shows it, and what the help says about the option. */
+export const descriptions: Readonly<Record<Option, Description>> = {
 	data: ['DIR', 'work on the data folder of npm start (default ./data)'],
 	azure: ['', 'work on a deployment in Azure, as the user signed in to az; the next options imply it'],
 	'resource-group': ['GROUP', 'work on the deployment of infra/deploy.sh in this resource group'],
@@ -56,6 +57,8 @@ const descriptions: Readonly<Record<Option, Description>> = {
 	resource: ['ID', 'only one user or group'],
 	force: ['', 'also what was changed again afterwards'],
 	expect: ['N', 'with --yes: how many people become active again'],
+	port: ['N', 'the port on 127.0.0.1 (default 7072, or a free one if that is in use; 0 for any free port)'],
+	'no-open': ['', 'do not open the browser'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	now: ['', 'also end the tokens that agents have; they get new ones by themselves'],
 	for: ['TIME', 'how long all deletions are allowed, such as 2h; 0s ends it'],

@@ -11,6 +11,7 @@ export type TimelineRow = {
 	readonly by: string
 	/** The change; undefined for refusals. */
 	readonly event?: HistoryEvent
+	readonly refusal?: RefusalCount
 }
 
 /** Changes and refusals by their time. Changes stay in the order of the feed. */
@@ -22,7 +23,10 @@ export function timelineOf({ events, refusals }: Pick<ResourceHistory, 'events' 
 	for (const refusal of refusals.toReversed()) {
 		const time = new Date(refusal.first).toISOString()
 		const index = rows.findIndex((row) => row.time > time)
-		rows.splice(index < 0 ? rows.length : index, 0, { time, what: refusalInWords(refusal), by: actorInWords(refusal) })
+		rows.splice(index < 0 ? rows.length : index, 0, {
+			...{ time, what: refusalInWords(refusal), by: actorInWords(refusal) },
+			refusal,
+		})
 	}
 	return rows
 }
@@ -85,10 +89,15 @@ function membersInWords(changed: readonly string[]): readonly string[] {
 	]
 }
 
-export function refusalInWords({ method, path, status, scimType, sentence, count, first, last }: RefusalCount): string {
-	const times = count === 1 ? '' : ` ${count} times until ${new Date(last > first ? last : first).toISOString()}`
-	return `refused${times}: ${method} ${path} ${[status, scimType].filter((word) => word !== undefined).join(' ')}: ${sentence}`
+export function refusalInWords(refusal: RefusalCount): string {
+	const { count, first, last } = refusal
+	const times = count === 1 ? '' : ` ${count} times until ${new Date(Math.max(first, last)).toISOString()}`
+	return `refused${times}: ${refusedInWords(refusal)}`
 }
+
+/** @example 'POST /Users 409 uniqueness: userName "joy" is already taken' */
+export const refusedInWords = ({ method, path, status, scimType, sentence }: RefusalCount): string =>
+	`${method} ${path} ${[status, scimType].filter((word) => word !== undefined).join(' ')}: ${sentence}`
 
 export const actorInWords = ({ client, credential, requestId }: Actor): string =>
 	[client, credential && `credential ${credential.label ?? credential.id}`, requestId && `request ${requestId}`]

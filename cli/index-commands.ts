@@ -230,7 +230,7 @@ export const listIndexes: TargetCommand =
 	}
 
 /** The indexes that were added to a tenant: as they are stored, in words, and as data. */
-async function listedIndexes(target: DeploymentTarget, tenant: Tenant) {
+export async function listedIndexes(target: DeploymentTarget, tenant: Tenant) {
 	const [indexes, { users: total }] = await Promise.all([indexesOf(target, tenant.name), countsOf(target, tenant)])
 	return Promise.all(
 		indexes.map(async (index) => {

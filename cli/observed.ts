@@ -45,7 +45,7 @@ export const listObserved: TargetCommand =
 export type UndeclaredPath = ObservedPath & { readonly didYouMean?: string }
 
 /** What clients send to a tenant and no schema declares. */
-const undeclaredPaths = async (target: DeploymentTarget, tenant: Tenant): Promise<readonly UndeclaredPath[]> =>
+export const undeclaredPaths = async (target: DeploymentTarget, tenant: Tenant): Promise<readonly UndeclaredPath[]> =>
 	(await undeclaredOnes(target, tenant)).map((seen) => ({ ...seen, ...hintOf(seen) }))
 
 const resourcesNamed = (type: TypeName): string => (type === 'User' ? 'users' : 'groups')
@@ -222,9 +222,9 @@ function extended(schemas: readonly OwnSchema[], more: OwnSchema): OwnSchema {
 	)
 }
 
-type Asked = { readonly path: string; readonly target: DeploymentTarget; readonly name: string }
+type AskedPath = { readonly path: string; readonly target: DeploymentTarget; readonly name: string }
 
-function requireFound(found: readonly FoundAttribute[], { path, target, name }: Asked): void {
+function requireFound(found: readonly FoundAttribute[], { path, target, name }: AskedPath): void {
 	if (found.some((each) => isAsked(path, `${each.id}:${each.name}`, each.id) || isAsked(path, each.name, each.id)))
 		return
 	throw new Failure(`the tenant ${name} has nothing undeclared at ${path}`, {

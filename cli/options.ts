@@ -51,6 +51,8 @@ export const declared = {
 	resource: { type: 'string' },
 	force: { type: 'boolean' },
 	expect: { type: 'string' },
+	port: { type: 'string' },
+	'no-open': { type: 'boolean' },
 	now: { type: 'boolean' },
 	for: { type: 'string' },
 } as const

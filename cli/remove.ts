@@ -29,7 +29,7 @@ export const removeTenant: TargetCommand =
 	}
 
 /** @example fileFor('acme') // 'acme-20260101T120000Z.ndjson' */
-const fileFor = (name: string): string => `${name}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}.ndjson`
+export const fileFor = (name: string): string => `${name}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}.ndjson`
 
 /** What the export will hold, in words; undefined for a relay, and if an earlier removal has deleted the table. */
 async function contentOf(target: DeploymentTarget, tenant: Tenant): Promise<string | undefined> {

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { SecretClientOptions } from '@azure/keyvault-secrets'
 import { startAzurite } from '../local/azurite.ts'
 import { defaultUrl, lastUrl } from '../local/last-url.ts'
-import { signingKeysFile } from '../shared/auth/file-source.ts'
+import { signingKeysFile, tokensIn } from '../shared/auth/file-source.ts'
 import { shellWord } from '../shared/cli/shell-word.ts'
 import { idGenerator } from '../shared/scim/id.ts'
 import { type AdministrationEntry, listAdministration, storeAdministration } from '../shared/storage/administration.ts'
@@ -17,7 +17,7 @@ import { type Lookup, openLookup } from '../shared/storage/lookup.ts'
 import { forgetObserved, type ObservedPath, observedIn } from '../shared/storage/observed.ts'
 import type { ResourceStore } from '../shared/storage/resource-store.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
-import { type Account, type ConnectOptions, connectTables } from '../shared/storage/table/tables.ts'
+import { type Account, type ConnectOptions, connectTables, type Tables } from '../shared/storage/table/tables.ts'
 import { openDirectories } from '../shared/storage/table-store.ts'
 import { advanceIndexes, sayEvery } from '../shared/tenants/advance-index.ts'
 import { feedOf, writtenFormat } from '../shared/tenants/format.ts'
@@ -65,8 +65,14 @@ export type DeploymentTarget = {
 	/** On a data folder: where the port of the Tenant URL is from. */
 	readonly portNote?: string
 	readonly relay: TargetRelay
+	/** On a data folder: the tokens of a tenant that are stored themselves, not as digests. Newest first. */
+	readonly shownTokens?: (tenant: string) => Promise<readonly string[]>
+	/** Whether the tables could be written when the target was opened. The role Storage Table Data Reader reads only. */
+	readonly canWrite: boolean
 	/** Whether no other process serves the tenants while the target is open. */
 	readonly isAlone: boolean
+	/** Finds out whether the operator may write to the storage account. Rejects if not. Nothing is changed. */
+	tryWriting(): Promise<void>
 	/** Takes the indexes of a tenant further for up to 20 seconds, and answers how many users it has looked at. */
 	advanceIndexes(tenant: string): Promise<number>
 	/** Values of a unique index that several users have. */
@@ -100,15 +106,23 @@ export type AdministrationStore = {
 	begin(tenant: TenantRow, command: string): Promise<AdministrationEntry>
 	/** Stores how the command ended. */
 	end(tenant: TenantRow, entry: AdministrationEntry): Promise<void>
-	list(tenant: TenantRow): Promise<readonly AdministrationEntry[]>
+	/** What was done since a time, in milliseconds since 1970; everything if it is left out. */
+	list(tenant: TenantRow, since?: number): Promise<readonly AdministrationEntry[]>
 }
+
+/** An operation that sorts before all others of its time. */
+const firstOperation = (time: number): string =>
+	idGenerator(
+		() => time,
+		(digits) => '0'.repeat(digits),
+	)('Operation')
 
 /** Addresses on the command line do not include that of the relay. */
 const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
 type TargetParts = Pick<
 	DeploymentTarget,
-	'tokens' | 'signingKeys' | 'close' | 'portNote' | 'relay' | 'renewListenKey' | 'isAlone'
+	'tokens' | 'signingKeys' | 'shownTokens' | 'close' | 'portNote' | 'relay' | 'renewListenKey' | 'isAlone'
 > & {
 	readonly account: Account
 	readonly administrator: () => Promise<Administrator>
@@ -116,6 +130,8 @@ type TargetParts = Pick<
 	readonly origin: string
 	/** The tenants that the process has open already. */
 	readonly tenants?: Tenants
+	/** Whether an operator who may not write gets the target all the same. */
+	readonly mayOnlyRead?: boolean
 }
 
 /**
@@ -124,12 +140,12 @@ type TargetParts = Pick<
  */
 export async function openTarget(
 	spec: TargetSpec,
-	{ isFirst, say, program }: OpenTargetOptions,
+	{ isFirst, say, program, mayOnlyRead = false }: OpenTargetOptions,
 ): Promise<DeploymentTarget> {
 	const parts = await partsOf(spec, { isFirst, say })
 	const commandLine = (command: string) =>
 		[program, command, ...targetArguments(spec).map((word) => shellWord(word))].join(' ')
-	return { ...(await targetOf(parts)), commandLine }
+	return { ...(await targetOf({ ...parts, mayOnlyRead })), commandLine }
 }
 
 /** The data folder that this process serves itself. */
@@ -141,16 +157,20 @@ export type ServedFolder = {
 	/** Those of the server, so that it knows at once what is changed here. */
 	readonly tenants: Tenants
 	readonly commandLine: DeploymentTarget['commandLine']
+	/** What sees the requests to the tables, for tests. */
+	readonly options?: ConnectOptions
 }
 
 /** The deployment target of a data folder that this process serves. The caller closes the folder. */
 export async function servedTarget(served: ServedFolder): Promise<DeploymentTarget> {
-	const { connectionString, tokensFile, origin, tenants, commandLine } = served
+	const { connectionString, tokensFile, origin, tenants, commandLine, options } = served
 	const target = await targetOf({
 		...folderParts({ connectionString, tokensFile, origin }),
 		isAlone: false,
 		close: async () => {},
 		tenants,
+		mayOnlyRead: true,
+		...(options !== undefined && { options }),
 	})
 	return { ...target, commandLine }
 }
@@ -160,6 +180,8 @@ type OpenTargetOptions = {
 	readonly say: (text: string) => void
 	/** The words that start this program. */
 	readonly program: string
+	/** Whether an administrator who may not write is welcome too. */
+	readonly mayOnlyRead?: boolean
 }
 
 async function partsOf(
@@ -233,6 +255,7 @@ const folderParts = ({
 	account: { connectionString },
 	administrator: async () => localAdministrator(),
 	tokens: fileTokens(tokensFile, Date.now),
+	shownTokens: (tenant: string) => tokensIn(tokensFile, tenant, Date.now()),
 	signingKeys: fileTokens(signingKeysFile(tokensFile), Date.now),
 	origin,
 	relay: { missing: 'npm start has no relay, so it answers requests to this tenant with 503.' },
@@ -260,20 +283,19 @@ async function targetOf({
 	portNote,
 	relay,
 	renewListenKey,
+	shownTokens,
 	isAlone,
 	tenants: openedTenants,
+	mayOnlyRead = false,
 }: TargetParts): Promise<Omit<DeploymentTarget, 'commandLine'>> {
 	const now = Date.now
 	const ids = idGenerator(now, (digits) => randomBytes(digits).toString('hex').slice(0, digits))
 	const tables = connectTables(account, options)
-	try {
-		// Without this table, a new account would look like a broken one.
-		await tables.createTable(tenantsTable)
-	} catch (error) {
+	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
+	const canWrite = await createdOrReadable(tables, mayOnlyRead ? tenants : undefined).catch(async (error: unknown) => {
 		await close()
 		throw error
-	}
-	const tenants = openedTenants ?? openTenants({ tables, ids, now, randomBytes })
+	})
 	const opening = { tables, ids, now, random: Math.random }
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
@@ -311,7 +333,8 @@ async function targetOf({
 				return entry
 			},
 			end: ({ name, table }, entry) => storeAdministration(tables.table(table, name), tables.pause, entry),
-			list: ({ name, table }) => listAdministration(tables.table(table, name)),
+			list: ({ name, table }, since) =>
+				listAdministration(tables.table(table, name), since === undefined ? '' : firstOperation(since)),
 		},
 		agents: {
 			read: async ({ name, table }) => readAgents(tables.table(table, name)),
@@ -331,8 +354,11 @@ async function targetOf({
 		open: (tenant, requestId) => reopened(() => openNow(tenant, requestId)),
 		urlOf: (name) => `${origin}/scim/${name}`,
 		...(portNote !== undefined && { portNote }),
+		...(shownTokens !== undefined && { shownTokens }),
 		relay,
 		isAlone,
+		tryWriting: () => tables.createTable(tenantsTable),
+		canWrite,
 		async advanceIndexes(name) {
 			const tenant = await tenants.getTenant(name)
 			if (tenant === undefined) return 0
@@ -342,3 +368,26 @@ async function targetOf({
 		close,
 	}
 }
+
+/**
+ * Creates the table of tenants: without it, a new account would look like a broken one. Answers false if the administrator
+ * may only read it, if `tenants` are given to try that.
+ */
+async function createdOrReadable(tables: Tables, tenants: Tenants | undefined): Promise<boolean> {
+	try {
+		await tables.createTable(tenantsTable)
+		return true
+	} catch (error) {
+		if (tenants === undefined || !isRefused(error) || !(await canRead(tenants))) throw error
+		return false
+	}
+}
+
+const canRead = (tenants: Tenants): Promise<boolean> =>
+	tenants.listTenants().then(
+		() => true,
+		() => false,
+	)
+
+const isRefused = (error: unknown): boolean =>
+	error instanceof Error && (/^the table service answered 403 /.test(error.message) || isRefused(error.cause))

@@ -32,24 +32,12 @@ export function newToken({ format }: Pick<Tenant, 'format'>, scope: Scope = 'sci
 }
 
 export const addTenant: TargetCommand = ({ args: [text = ''], values, environment }) => {
-	const name = nameOf(text)
+	const name = newTenantName(text)
 	const mode = modeOf(values)
 	const settings = chosenSettings({ values, environment })
 	refuseForeign(mode, settings)
 	return async (target) => {
-		// If the vault cannot be used, the command fails before it creates the tenant.
-		await target.tokens.list(name)
-		const tenant = await target.tenants.createTenant({ name, mode, settings: assigned(settings) })
-		if (tenant === 'exists') {
-			throw new Failure(`the tenant ${name} already exists`, {
-				hint: `to add another token: ${target.commandLine(`token add ${name}`)}`,
-			})
-		}
-		const { value: token, stored } = newToken(tenant)
-		const { version } = await target.tokens.add(name, stored).catch((cause: unknown) => {
-			const hint = `when that is fixed, add a token: ${target.commandLine(`token add ${name}`)}`
-			throw new Failure(`the tenant ${name} was added, but its token was not: ${reasonOf(cause)}`, { hint, cause })
-		})
+		const { tenant, token, version } = await addedTenant(target, { name, mode, settings: assigned(settings) })
 		const url = target.urlOf(name)
 		const { relay } = target
 		return {
@@ -70,6 +58,39 @@ export const addTenant: TargetCommand = ({ args: [text = ''], values, environmen
 			},
 		}
 	}
+}
+
+type AddedTenant = {
+	readonly tenant: Tenant
+	/** The Secret Token, which is known only here. */
+	readonly token: string
+	readonly version: string
+}
+
+/**
+ * Adds a tenant with a token.
+ *
+ * @throws Failure if there is such a tenant already, and if the token could not be added
+ */
+export async function addedTenant(
+	target: DeploymentTarget,
+	draft: Pick<Tenant, 'name' | 'mode' | 'settings'>,
+): Promise<AddedTenant> {
+	const { name } = draft
+	// If the vault cannot be used, the command fails before it creates the tenant.
+	await target.tokens.list(name)
+	const tenant = await target.tenants.createTenant(draft)
+	if (tenant === 'exists') {
+		throw new Failure(`the tenant ${name} already exists`, {
+			hint: `to add another token: ${target.commandLine(`token add ${name}`)}`,
+		})
+	}
+	const { value: token, stored } = newToken(tenant)
+	const { version } = await target.tokens.add(name, stored).catch((cause: unknown) => {
+		const hint = `when that is fixed, add a token: ${target.commandLine(`token add ${name}`)}`
+		throw new Failure(`the tenant ${name} was added, but its token was not: ${reasonOf(cause)}`, { hint, cause })
+	})
+	return { tenant, token, version }
 }
 
 const kept = {
@@ -213,7 +234,8 @@ export async function storeTenantNamed(target: DeploymentTarget, name: string): 
 const noTenant = (target: DeploymentTarget, name: string): Failure =>
 	new Failure(`there is no tenant ${name}`, { hint: target.commandLine('tenant list') })
 
-function nameOf(text: string): string {
+/** @throws UsageError if the text may not be the name of a tenant */
+export function newTenantName(text: string): string {
 	const name = parseTenantName(text)
 	if (name === undefined) {
 		throw new UsageError(`${text} is not a valid name of a tenant`, {

@@ -17,7 +17,7 @@ export type TokenDescription = { readonly label?: string; readonly scope?: Scope
 /** A change of a token: disable it, or set its expiry in milliseconds since 1970. */
 export type TokenChange = { readonly enabled: false } | { readonly expires: number }
 
-/** The store of the tokens. Values go in and never come out again. */
+/** The store of the tokens. Values go in and never come out again, but for a file of this machine. */
 export type TokenStore = {
 	/** All tokens of a tenant, newest first. */
 	list(tenant: string): Promise<readonly TokenVersion[]>
@@ -27,6 +27,10 @@ export type TokenStore = {
 	change(tenant: string, token: Pick<TokenVersion, 'version' | 'scope'>, change: TokenChange): Promise<void>
 	/** Removes all tokens of a tenant, permanently if the store allows it. */
 	remove(tenant: string): Promise<void>
+	/** The token itself. Undefined if there is none, or if its digest alone is stored. A vault does not have this. */
+	readonly value?: (tenant: string, version: string) => Promise<string | undefined>
+	/** Finds out whether the operator may write here. Rejects if not. Nothing is changed. */
+	tryWriting(): Promise<void>
 }
 
 export type TokenState = 'accepted' | 'not yet' | 'expired' | 'disabled' | 'outnumbered'

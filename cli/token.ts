@@ -48,7 +48,7 @@ export type DescribedToken = {
 }
 
 /** The tokens of a tenant, newest first. */
-async function tokensOf(target: DeploymentTarget, tenant: Tenant): Promise<readonly DescribedToken[]> {
+export async function tokensOf(target: DeploymentTarget, tenant: Tenant): Promise<readonly DescribedToken[]> {
 	const [tokens, lastUses] = await Promise.all([target.tokens.list(tenant.name), target.lastUses(tenant)])
 	const states = statesOf(tokens, Date.now())
 	return tokens.map((token, index) => ({

@@ -1,11 +1,12 @@
-import { actorInWords, eventInWords, refusalInWords } from '../cli/history-words.ts'
+import { actorInWords, eventInWords, refusedInWords } from '../cli/history-words.ts'
 import { kindOfId } from '../shared/scim/id.ts'
 import type { ActivityCursor, ActivityEvent } from '../shared/storage/ledger/activity.ts'
+import type { Lookup } from '../shared/storage/lookup.ts'
 import type { RefusalCount } from '../shared/storage/refusals.ts'
 import { ConsoleError } from './answer.ts'
 import type { LiveLine, LiveLines, NamedResource } from './answers/activity.ts'
 import { directoryOf } from './directory.ts'
-import { type ConsoleContext, tenantRoute } from './route.ts'
+import { tenantRoute } from './route.ts'
 
 /** What happens in a tenant: the latest lines, and then what is new. */
 export const activityRoutes = [
@@ -16,10 +17,7 @@ export const activityRoutes = [
 	}),
 ]
 
-async function activityOf(
-	lookup: ReturnType<ConsoleContext['target']['lookup']>,
-	after: string | null,
-): Promise<LiveLines> {
+async function activityOf(lookup: Lookup, after: string | null): Promise<LiveLines> {
 	const { changes, refusals, cursor, hasMore } = await lookup.activity(after === null ? undefined : cursorIn(after))
 	const lines = [...changes.map(changeLine), ...refusals.map(refusalLine)]
 	return { lines: lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)), cursor: textOf(cursor), hasMore }
@@ -39,11 +37,15 @@ function refusalLine(refusal: RefusalCount): LiveLine {
 	const about = resourceId === undefined ? undefined : namedResource(resourceId, name)
 	return {
 		...{ id: operation, version: count, at: new Date(last).toISOString(), isRefusal: true },
-		what: refusalInWords(refusal),
+		what: refusalLineInWords(refusal),
 		by: actorInWords(refusal),
 		...(about === undefined ? name !== undefined && { name } : { about }),
 	}
 }
+
+/** The time of the last one stands beside these words. */
+export const refusalLineInWords = (refusal: RefusalCount): string =>
+	`refused${refusal.count === 1 ? '' : ` ${refusal.count} times`}: ${refusedInWords(refusal)}`
 
 function namedResource(id: string, name: string = id): NamedResource | undefined {
 	const type = kindOfId(id)

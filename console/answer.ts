@@ -42,8 +42,11 @@ export function refusalOf(error: unknown): { readonly status: number; readonly p
 	const [message = '', hint = ''] = explain(error).lines.map((line) => line.replace(/^(error|hint): /, ''))
 	// The stack of a bug is for the terminal.
 	const [first = ''] = message.split('\n')
-	return { status: statusOf(error), problem: { error: first, hint } }
+	const isBug = hint.startsWith('this is a bug')
+	return { status: statusOf(error), problem: { error: first, hint: isBug ? bugHint : hint } }
 }
+
+const bugHint = 'this is a bug in rollcall: the terminal of the console has the rest, for a report'
 
 function statusOf(error: unknown): number {
 	if (error instanceof UsageError) return 400

@@ -1,5 +1,6 @@
 import { parseDuration } from '../cli/duration.ts'
-import { failuresIn } from '../cli/failure-groups.ts'
+import { type FailedSubject, failuresIn } from '../cli/failure-groups.ts'
+import { kindOfId } from '../shared/scim/id.ts'
 import type { RefusalCount } from '../shared/storage/refusals.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { ConsoleError } from './answer.ts'
@@ -28,8 +29,9 @@ async function failuresOf({ target, now }: ConsoleContext, tenant: Tenant, since
 	const pages = firstPages(target.ledger(tenant).refusalsSince(now() - duration), reading)
 	const { groups, others } = await failuresIn(pages, examplesAtMost)
 	return {
-		groups: groups.map(({ scimType, first, last, ...group }) => ({
+		groups: groups.map(({ scimType, first, last, examples, ...group }) => ({
 			...group,
+			examples: examples.map((example) => ({ ...example, ...typeOf(example) })),
 			...(scimType !== undefined && { scimType }),
 			first: new Date(first).toISOString(),
 			last: new Date(last).toISOString(),
@@ -37,6 +39,11 @@ async function failuresOf({ target, now }: ConsoleContext, tenant: Tenant, since
 		others,
 		isPartial: reading.isPartial,
 	}
+}
+
+function typeOf({ id = '' }: FailedSubject): { readonly type?: 'User' | 'Group' } {
+	const type = kindOfId(id)
+	return type === 'User' || type === 'Group' ? { type } : {}
 }
 
 /** The first pages. `reading` gets whether there are more. */

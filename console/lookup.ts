@@ -3,8 +3,11 @@ import { kindOfId, timeOfId } from '../shared/scim/id.ts'
 import type { AttributeValues } from '../shared/scim/resource.ts'
 import { isObject } from '../shared/scim/value.ts'
 import type { HistoryEvent, HistoryPage, LedgerSubject } from '../shared/storage/ledger/history.ts'
+import type { Lookup } from '../shared/storage/lookup.ts'
 import type { MemberPlace } from '../shared/storage/membership/member-page.ts'
 import type { FoundPage, FoundResource } from '../shared/storage/query/search.ts'
+import type { RefusalCount } from '../shared/storage/refusals.ts'
+import { refusalLineInWords } from './activity.ts'
 import { ConsoleError } from './answer.ts'
 import type {
 	GroupsAnswer,
@@ -19,8 +22,6 @@ import type {
 } from './answers/lookup.ts'
 import { directoryOf } from './directory.ts'
 import { tenantRoute } from './route.ts'
-
-type Directory = ReturnType<typeof directoryOf>
 
 /** People and groups: found by a search, each with its values, its memberships and its history. */
 export const lookupRoutes = [
@@ -62,13 +63,13 @@ export const lookupRoutes = [
 const hitsAtOnce = 10
 const maxText = 200
 
-async function searchIn(lookup: Directory, query: URLSearchParams): Promise<SearchAnswer> {
+async function searchIn(lookup: Lookup, query: URLSearchParams): Promise<SearchAnswer> {
 	const { byId, pages, former } = await lookup.search({ text: textIn(query), count: hitsAtOnce })
 	return { ...(byId !== undefined && { byId: hitOf(byId) }), pages: pages.map(hitsOf), former }
 }
 
 async function searchOn(
-	lookup: Directory,
+	lookup: Lookup,
 	{ type, by }: { readonly type: string; readonly by: string },
 	query: URLSearchParams,
 ): Promise<SearchHits> {
@@ -106,9 +107,12 @@ function subjectOf(id: string, wanted?: LedgerSubject['type']): LedgerSubject {
 	})
 }
 
-async function resourceOf(lookup: Directory, subject: LedgerSubject): Promise<ResourceAnswer> {
+async function resourceOf(lookup: Lookup, subject: LedgerSubject): Promise<ResourceAnswer> {
 	const resource = await lookup.get(subject)
-	if (resource === undefined) return { ...subject, name: subject.id }
+	if (resource === undefined) {
+		const { name = subject.id } = await lookup.history(subject, { before: '', count: eventsAtOnce })
+		return { ...subject, name }
+	}
 	const { attributes, created, lastModified, version } = resource
 	const name = attributes.userName ?? attributes.displayName ?? subject.id
 	return {
@@ -123,7 +127,7 @@ async function resourceOf(lookup: Directory, subject: LedgerSubject): Promise<Re
 
 /** The values of attributes and sub-attributes. A list is one value. */
 const valuesIn = (attributes: AttributeValues): readonly ShownValue[] =>
-	leavesOf(attributes, undefined).map(({ path, was }) => ({ path, value: inWords(was) }))
+	leavesOf(attributes, attributes).map(({ path, was }) => ({ path, value: inWords(was) }))
 
 function inWords(value: unknown): string {
 	if (Array.isArray(value)) return value.map(inWords).join(', ')
@@ -141,7 +145,7 @@ function inWords(value: unknown): string {
 
 const eventsAtOnce = 50
 
-async function historyOf(lookup: Directory, subject: LedgerSubject, before: string): Promise<TimelineAnswer> {
+async function historyOf(lookup: Lookup, subject: LedgerSubject, before: string): Promise<TimelineAnswer> {
 	if (!/^([0-9a-f]{12}\|[0-9a-f]{32})?$/.test(before)) {
 		throw new ConsoleError(`before=${before} is no place of a history`, { status: 400, hint: 'reload the page' })
 	}
@@ -165,11 +169,13 @@ function refusalsBetween({ refusals, older }: HistoryPage, before: string) {
 	return refusals.filter(({ first }) => first >= from && first < to)
 }
 
-function lineOf({ time, what, by, event }: TimelineRow, subject: LedgerSubject): TimelineLine {
-	if (event === undefined) return { at: time, what, by, values: [], isRefusal: true }
+function lineOf({ time, what, by, event, refusal }: TimelineRow, subject: LedgerSubject): TimelineLine {
+	if (refusal !== undefined) return refusalTimelineLine(refusal, by)
+	if (event === undefined) throw new TypeError('a line of a timeline is a change or refusals')
 	const { operation, epoch, other } = event
 	return {
 		...{
+			id: `${epoch}|${operation}`,
 			at: time,
 			what: event.before === undefined || event.kind === 'delete' ? what : changedNames(event),
 			by,
@@ -178,6 +184,15 @@ function lineOf({ time, what, by, event }: TimelineRow, subject: LedgerSubject):
 		values: event.kind === 'update' ? changesIn(event) : [],
 		...(other !== undefined && { other: { ...other, name: other.name ?? other.id } }),
 		...(canBeUndone(event, subject) && { undo: { operation, epoch } }),
+	}
+}
+
+function refusalTimelineLine(refusal: RefusalCount, by: string): TimelineLine {
+	const { operation, count, first, last } = refusal
+	return {
+		...{ id: operation, at: new Date(first).toISOString(), what: refusalLineInWords(refusal), by },
+		...{ values: [], isRefusal: true },
+		...(count > 1 && { until: new Date(last).toISOString() }),
 	}
 }
 
@@ -201,7 +216,7 @@ function canBeUndone({ kind, before, other }: HistoryEvent, { type }: LedgerSubj
 
 const groupsAtOnce = 50
 
-async function groupsOf(lookup: Directory, id: string, after: string): Promise<GroupsAnswer> {
+async function groupsOf(lookup: Lookup, id: string, after: string): Promise<GroupsAnswer> {
 	const { groups, ...rest } = await lookup.groups(id, { after, count: groupsAtOnce })
 	return { ...rest, groups: groups.map(({ value, display }) => ({ id: value, name: display })) }
 }
@@ -213,7 +228,7 @@ const placeIn = (query: URLSearchParams): MemberPlace => {
 	return before === null ? { after: query.get('after') ?? '' } : { before }
 }
 
-async function membersOf(lookup: Directory, id: string, place: MemberPlace): Promise<MembersAnswer> {
+async function membersOf(lookup: Lookup, id: string, place: MemberPlace): Promise<MembersAnswer> {
 	const page = await lookup.members(id, { place, count: membersAtOnce })
 	if (page === undefined) return { members: [], hasEarlier: false, hasLater: false }
 	const users = new Map(

@@ -18,6 +18,8 @@ export type ConsoleRoute = {
 	readonly path: string
 	/** The command of `rollcall` that does the same. A route that changes something has one, and is recorded under it. */
 	readonly command?: string
+	/** The name of the tenant that the body names, for a route that makes one. */
+	nameIn?(body: unknown): string
 	/** The shape of the body; undefined for a route without one. */
 	readonly body?: z.ZodType
 	/** The answer, which is sent as JSON. Undefined is sent as 204. */
@@ -54,12 +56,16 @@ export type RouteRequest<Path, Body> = {
 /** A route that is for no tenant. */
 export function route<Path extends string, Body = undefined>({
 	handle,
+	nameIn,
 	...draft
 }: RouteDraft<Path, Body> & {
+	nameIn?(body: Body): string
 	handle(request: RouteRequest<Path, Body>, context: ConsoleContext): Promise<unknown>
 }): ConsoleRoute {
 	return {
 		...draft,
+		// sound: the router has parsed the body
+		...(nameIn !== undefined && { nameIn: (body: unknown) => nameIn(body as Body) }),
 		// sound: the router fills in the names of the path, and has parsed the body
 		answer: ({ params, query, body }, context) =>
 			handle({ params: params as ParamsOf<Path>, query, body: body as Body }, context),

@@ -96,9 +96,9 @@ const close = (server: Server): Promise<void> =>
 		server.closeAllConnections()
 	})
 
-type Serving = ConsoleOptions & { readonly port: number }
+type ConsoleServing = ConsoleOptions & { readonly port: number }
 
-async function answer(incoming: IncomingMessage, outgoing: ServerResponse, serving: Serving): Promise<void> {
+async function answer(incoming: IncomingMessage, outgoing: ServerResponse, serving: ConsoleServing): Promise<void> {
 	try {
 		send(incoming, outgoing, await answerOf(incoming, serving))
 	} catch (error) {
@@ -109,13 +109,14 @@ async function answer(incoming: IncomingMessage, outgoing: ServerResponse, servi
 	}
 }
 
-async function answerOf(incoming: IncomingMessage, serving: Serving): Promise<ConsoleAnswer> {
+async function answerOf(incoming: IncomingMessage, serving: ConsoleServing): Promise<ConsoleAnswer> {
 	const refused = refuseAtGate(incoming, serving.port)
 	if (refused !== undefined) throw new ConsoleError(refused.error, { status: refused.status })
 	const { method = '', url = '' } = incoming
 	const { pathname, searchParams } = new URL(url, 'http://localhost')
 	if (!pathname.startsWith('/console/')) return pageFile({ method, path: pathname, page: serving.page })
 	if (pathname === '/console/session') return exchangeLink(incoming, serving)
+	if (pathname === '/console/link') return linkForOwner(incoming, serving)
 	await checkSession(incoming, serving)
 	const path = pathname.startsWith(apiPrefix) ? pathname.slice(apiPrefix.length) : ''
 	const match = matchRoute(serving.routes ?? consoleRoutes, { method, path })
@@ -135,11 +136,13 @@ function unmatched(allowed: readonly string[], path: string): ConsoleError {
 
 /** Answers a route. What changes something is recorded in the table of its tenant, as the command line does. */
 async function answerRoute(route: ConsoleRoute, request: ConsoleRequest, context: ConsoleContext): Promise<unknown> {
-	const name = request.params.tenant
-	const tenant = name === undefined ? undefined : await tenantNamed(context, name)
+	const { tenant: named } = request.params
+	const tenant = named === undefined ? undefined : await tenantNamed(context, named)
 	const work = () => route.answer({ ...request, tenant }, context)
 	const { command } = route
-	return command === undefined ? work() : recorded(context.target, { command, name: name ?? '', work })
+	return command === undefined
+		? work()
+		: recorded(context.target, { command, name: named ?? route.nameIn?.(request.body) ?? '', work })
 }
 
 /** @throws ConsoleError 404 if there is no such tenant, 409 if this version cannot read its data */
@@ -152,7 +155,7 @@ async function tenantNamed({ target }: ConsoleContext, name: string) {
 }
 
 /** Exchanges the key of a link for a session. */
-async function exchangeLink(incoming: IncomingMessage, { sessions }: Serving): Promise<ConsoleAnswer> {
+async function exchangeLink(incoming: IncomingMessage, { sessions }: ConsoleServing): Promise<ConsoleAnswer> {
 	if (incoming.method !== 'POST') throw new ConsoleError('/console/session takes POST only', { status: 405 })
 	const { authorization = '' } = incoming.headers
 	const key = /^Link (\S{1,100})$/.exec(authorization)?.[1]
@@ -164,7 +167,17 @@ async function exchangeLink(incoming: IncomingMessage, { sessions }: Serving): P
 	return jsonAnswer(200, { session })
 }
 
-async function checkSession({ headers }: IncomingMessage, { sessions }: Serving): Promise<void> {
+/** Makes a link for another program of the owner: `rollcall console` on a folder that `npm start` serves. */
+async function linkForOwner(incoming: IncomingMessage, { sessions }: ConsoleServing): Promise<ConsoleAnswer> {
+	if (incoming.method !== 'POST') throw new ConsoleError('/console/link takes POST only', { status: 405 })
+	const ownerKey = /^Owner (\S{1,100})$/.exec(incoming.headers.authorization ?? '')?.[1] ?? ''
+	const key = await sessions.newLinkFor(ownerKey)
+	if (key === 'busy') throw tooManyWrongKeys()
+	if (key === 'refused') throw new ConsoleError('the key is not that of the owner', { status: 401 })
+	return jsonAnswer(200, { key })
+}
+
+async function checkSession({ headers }: IncomingMessage, { sessions }: ConsoleServing): Promise<void> {
 	const session = /^Bearer (\S{1,100})$/.exec(headers.authorization ?? '')?.[1]
 	if (session === undefined) throw new ConsoleError('the request has no session', { status: 401, hint: newLinkHint })
 	const state = await sessions.check(session, headers['rollcall-timer'] === undefined ? 'person' : 'timer')

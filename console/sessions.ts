@@ -6,6 +6,10 @@ export type Sessions = {
 	newLink(): string
 	/** The key of a new session, if `key` is that of the newest link. The link works no longer. */
 	exchange(key: string): Promise<string | 'refused' | 'busy'>
+	/** A key that lets the owner of this process, and other programs of the owner, make links. It is made at the start. */
+	readonly ownerKey: string
+	/** The key of a new link, if `ownerKey` is the right one. */
+	newLinkFor(ownerKey: string): Promise<string | 'refused' | 'busy'>
 	/** Whether a session is open. A request by a person keeps it open for 8 hours; one by a timer of the page does not. */
 	check(session: string, by: 'person' | 'timer'): Promise<'open' | 'refused' | 'busy'>
 }
@@ -38,12 +42,16 @@ export function createSessions({ now, randomBytes, pause }: SessionsOptions): Se
 		wrongKeys--
 		return 'refused'
 	}
+	const ownerKey = newKey()
+	const newLink = (): string => {
+		const key = newKey()
+		link = digestOf(key)
+		return key
+	}
 	return {
-		newLink() {
-			const key = newKey()
-			link = digestOf(key)
-			return key
-		},
+		newLink,
+		ownerKey,
+		newLinkFor: (key) => slowly(() => (timingSafeEqual(digestOf(ownerKey), digestOf(key)) ? newLink() : undefined)),
 		exchange: (key) =>
 			slowly(() => {
 				if (link === undefined || !timingSafeEqual(link, digestOf(key))) return undefined

@@ -3,6 +3,7 @@ import { statusOf } from '../cli/status.ts'
 import type { DeploymentTarget } from '../cli/target.ts'
 import { statesOf } from '../cli/token-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
+import { refusalOf } from './answer.ts'
 import type { EndingSoon, ListedTenants, TenantSummary } from './answers/tenants.ts'
 import { type ConsoleContext, route, tenantRoute } from './route.ts'
 
@@ -16,18 +17,15 @@ export const tenantRoutes = [
 	}),
 ]
 
-async function tenantList({ target, place }: ConsoleContext): Promise<ListedTenants> {
+async function tenantList({ target }: ConsoleContext): Promise<ListedTenants> {
 	const tenants = await target.tenants.listTenants()
-	return {
-		tenants: tenants.map(({ name, mode, created }) => ({ name, mode, created, url: target.urlOf(name) })),
-		place,
-	}
+	return { tenants: tenants.map(({ name, mode, created }) => ({ name, mode, created, url: target.urlOf(name) })) }
 }
 
 async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promise<TenantSummary> {
-	const [{ counts, lastRequest, lastWrite, failuresToday }, ending] = await Promise.all([
+	const [{ counts, lastRequest, lastWrite, failuresToday }, credentials] = await Promise.all([
 		statusOf(target, tenant),
-		endingCredentialsOf(target, tenant, now()),
+		endingOrProblem(target, tenant, now()),
 	])
 	const { relay } = target
 	return {
@@ -35,8 +33,19 @@ async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promi
 		...(lastRequest !== undefined && { lastRequest }),
 		...(lastWrite !== undefined && { lastWrite }),
 		failuresToday,
-		ending,
+		...credentials,
 		...(tenant.mode === 'relay' && { relay: 'missing' in relay ? relay.missing : relay.namespace }),
+	}
+}
+
+/** An operator who may read the tables may lack the right to list the vault. The other numbers are worth showing. */
+async function endingOrProblem(
+	...tenant: Parameters<typeof endingCredentialsOf>
+): Promise<Pick<TenantSummary, 'ending' | 'credentialsProblem'>> {
+	try {
+		return { ending: await endingCredentialsOf(...tenant) }
+	} catch (error) {
+		return { ending: [], credentialsProblem: refusalOf(error).problem.error }
 	}
 }
 

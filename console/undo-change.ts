@@ -60,4 +60,4 @@ function previewOf(plan: UndoPlan): UndoPreview {
 }
 
 const leftInWords = (left: readonly LeftAsItIs[]): UndoPreview['left'] =>
-	left.map(({ name, reason }) => ({ name, reason: reasons[reason] }))
+	left.map(({ name, reason }) => ({ name, reason: reasons[reason].replace('run the command again', 'try again') }))

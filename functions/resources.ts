@@ -153,7 +153,8 @@ async function patchGroup(call: Call, type: ResourceType, operations: readonly P
 		const membership = change.base === 'current' ? change : diffMembers(current.members ?? [], change.add)
 		return revision(current, attributes, membership)
 	}
-	const stored = await update(call, type, { include: { members: change?.base !== 'current' }, revise })
+	const include = { members: change?.base !== 'current', areDisplaysNeeded: change === undefined }
+	const stored = await update(call, type, { include, revise })
 	return stored.version
 }
 

@@ -236,6 +236,11 @@ var appGrants = concat(
   map(relayTenants, each => {
     role: 'Azure Relay Sender'
     on: { type: 'hybridConnection', name: '${names.relay}/${each.tenant}' }
+  }),
+  // The narrowest built-in role that may read the keys of a rule. The rule has only the right to listen.
+  map(relayTenants, each => {
+    role: 'Azure Relay Owner'
+    on: { type: 'keyRule', name: '${names.relay}/${each.tenant}/rollcall-agents' }
   })
 )
 
@@ -330,6 +335,7 @@ module appSettings 'modules/app-settings.bicep' = {
     storageAccountName: names.storage
     keyVaultName: names.vault
     relayHostName: relay.?outputs.hostName ?? ''
+    relayId: relay.?outputs.id ?? ''
     publicOrigin: publicOrigin
     feedDays: feedDays
     scanLimit: scanLimit

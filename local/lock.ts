@@ -39,6 +39,17 @@ export async function takeLock(path: string, refusal: (owner: number) => Error):
 	}
 }
 
+/** The process that has locked a folder; undefined if no other process has. */
+export async function lockOwner(folder: string): Promise<number | undefined> {
+	try {
+		const owner = Number(await readFile(join(folder, 'lock'), 'utf8'))
+		return isAnother(owner) ? owner : undefined
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return undefined
+		throw error
+	}
+}
+
 /** Says whether another process runs under this pid. Our own pid does not count: in a container, a dead process had it too. */
 function isAnother(pid: number): boolean {
 	if (pid === process.pid || !(pid > 0)) return false

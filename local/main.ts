@@ -7,10 +7,11 @@ import { createServices, type Services } from '../functions/services.ts'
 import { burstOf } from '../functions/settings.ts'
 import { sweepAll, sweepEvery } from '../functions/sweep.ts'
 import { addToken, tokensIn } from '../shared/auth/file-source.ts'
+import { onEnter } from '../shared/cli/on-enter.ts'
 import { codeOf, explained, UsageError } from '../shared/cli/usage-error.ts'
 import { startAzurite } from './azurite.ts'
 import { readCertificate } from './certificate.ts'
-import { consolePort, serveConsole } from './console.ts'
+import { serveConsole } from './console.ts'
 import { howTo } from './how-to.ts'
 import { keepUrl } from './last-url.ts'
 import { help, type LocalOptions, parseOptions } from './options.ts'
@@ -55,7 +56,7 @@ async function serve(options: LocalOptions): Promise<void> {
 		const page = options.hasConsole
 			? await serveConsole({
 					...{ connectionString, tokensFile: file, tenants: services.tenants, origin: server.url, data },
-					port: options.port === 0 ? 0 : consolePort,
+					port: options.port === 0 ? 0 : undefined,
 				})
 			: undefined
 		stopOnSignal(() => stop({ server, services, page }))
@@ -78,8 +79,7 @@ type Running = {
 
 /** A link works once, so that Enter in the terminal prints another one. */
 function newLinkOnEnter(page: ConsolePage | undefined): void {
-	if (page === undefined || !process.stdin.isTTY) return
-	process.stdin.on('data', () => console.log(`Console       ${page.newLink()}`)).unref()
+	if (page !== undefined) onEnter(process.stdin, () => console.log(`Console       ${page.newLink()}`))
 }
 
 /** Sweeps at the start and at intervals, as the timer does in Azure. The start finishes what a killed process has left. */

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
-const folders = ['agent', 'bench', 'cli', 'console', 'demo', 'functions', 'local', 'shared']
+const folders = ['agent', 'bench', 'cli', 'console', 'demo', 'functions', 'local', 'release', 'shared']
 
 /** The types that the product declares, each with its file. */
 const declarations = folders.flatMap((folder) =>

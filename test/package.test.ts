@@ -8,8 +8,9 @@ import * as z from 'zod'
 
 let folder: string
 
-const run = (script: string): string => {
-	const { status, stdout, stderr } = spawnSync(process.execPath, [script, folder], { encoding: 'utf8' })
+const run = (script: string, more: Readonly<Record<string, string>> = {}): string => {
+	const env = { ...process.env, ...more }
+	const { status, stdout, stderr } = spawnSync(process.execPath, [script, folder], { encoding: 'utf8', env })
 	if (status !== 0) throw new Error(stderr)
 	return stdout
 }
@@ -35,11 +36,11 @@ test('the package has the bundled app, its host.json and package.json, and is sm
 	}
 })
 
-test('packed again it is the same, byte for byte', async () => {
+test('packed again, in another time zone, it is the same, byte for byte', async () => {
 	run('package.mjs')
 	const first = await readFile(join(folder, 'rollcall.zip'))
 	run('build.mjs')
-	run('package.mjs')
+	run('package.mjs', { TZ: 'America/New_York' })
 	expect(first.equals(await readFile(join(folder, 'rollcall.zip')))).toBe(true)
 })
 

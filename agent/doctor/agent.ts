@@ -8,13 +8,20 @@ import { requestText } from '../request-text.ts'
 import { type DoctorFinding, fail, pass, skip, warn } from './check.ts'
 
 const status = z.object({
-	state: z.enum(['connecting', 'online', 'degraded', 'draining', 'stopped']),
+	state: z.enum(['connecting', 'online', 'degraded', 'draining', 'stopped', 'failed']),
 	agent: z.string(),
 	hybridConnection: z.string(),
 	channels: z.int(),
+	/** The version to upgrade to. */
+	upgrade: z.string().optional(),
 	trouble: z
-		.object({ kind: z.enum(['network', 'proxy_auth', 'auth_failed', 'entity_missing', 'quota']), detail: z.string() })
+		.object({
+			kind: z.enum(['network', 'proxy_auth', 'auth_failed', 'entity_missing', 'quota', 'settings']),
+			detail: z.string(),
+		})
 		.optional(),
+	/** Why the agent does not use the newest settings. */
+	refused: z.string().optional(),
 })
 
 /** Longer than the agent's health check of the SCIM server. */
@@ -69,8 +76,9 @@ async function askAgent(config: Config): Promise<DoctorFinding> {
 	if (config.admin === undefined)
 		return skip('A3', 'cannot ask the running agent: the settings have no "admin": { "port": 9110 }')
 	const { port } = config.admin
+	const query = config.name === undefined ? '' : `?server=${config.name}`
 	try {
-		const { text } = await requestText(`http://127.0.0.1:${port}/status`, { timeout: statusTimeout })
+		const { text } = await requestText(`http://127.0.0.1:${port}/status${query}`, { timeout: statusTimeout })
 		return findingOf(status.parse(JSON.parse(text)), config)
 	} catch (error) {
 		if (error instanceof SyntaxError || error instanceof z.ZodError)
@@ -81,20 +89,33 @@ async function askAgent(config: Config): Promise<DoctorFinding> {
 }
 
 function findingOf(
-	{ state, agent, hybridConnection, channels, trouble }: z.infer<typeof status>,
+	{ state, agent, hybridConnection, channels, upgrade, trouble, refused }: z.infer<typeof status>,
 	config: Config,
 ): DoctorFinding {
 	const seen = `the agent ${agent} is ${state} on ${hybridConnection}, control channels: ${channels}`
 	if (agent !== config.agentId || hybridConnection !== config.relay.hybridConnection)
 		return warn('A3', `${seen}; the settings say ${config.agentId}`, 'The agent runs with other settings. Restart it.')
+	if (refused !== undefined)
+		return warn(
+			'A3',
+			`${seen}, with earlier settings: ${refused}`,
+			'Repair what it names. The agent then takes over the settings.',
+		)
 	switch (state) {
 		case 'online':
 		case 'degraded':
-			return pass('A3', seen)
+			return upgrade === undefined
+				? pass('A3', seen)
+				: warn(
+						'A3',
+						`${seen}; version ${upgrade} is available`,
+						'Copy it over the agent, then type: rollcall-relay restart',
+					)
 		case 'draining':
 		case 'stopped':
 			return warn('A3', seen, 'The agent is stopping. Start it again.')
 		case 'connecting':
+		case 'failed':
 			return fail(
 				'A3',
 				trouble === undefined ? seen : `${seen}; ${trouble.kind}: ${trouble.detail}`,
@@ -113,6 +134,8 @@ function remedyFor(trouble: unknown, { relay, credentials }: Config): string {
 			return 'Repair the access to the proxy (N2). The agent sends refused credentials again after an hour, after a restart, or after a change of relay.proxyPasswordFile.'
 		case 'entity_missing':
 			return `Create the hybrid connection ${relay.hybridConnection}, or correct relay.hybridConnection.`
+		case 'settings':
+			return 'Repair the settings, or the files that they name (C1 and C2).'
 		case 'quota':
 			return 'The hybrid connection already has 25 listeners. Stop those that are not needed.'
 		default:

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import wsPackage from 'ws/package.json' with { type: 'json' }
-import { type Config, readConfig } from '../config.ts'
+import { type AgentSettings, type Config, readSettings } from '../config.ts'
 import { briefly } from '../log.ts'
 import { serviceWith } from '../service.ts'
 import type { Machine } from '../service-manager.ts'
@@ -29,7 +29,7 @@ export function writeBundle(file: string, { config, findings, machine, version }
 			arch,
 		},
 		findings: findings.map((finding) => ({ ...finding, seen: withoutExcerpt(finding.seen) })),
-		config: orMissing(() => withoutSecrets(readConfig(config))),
+		config: orMissing(() => withoutPasswords(readSettings(config))),
 		log: orMissing(() => lastLines(machine, serviceWith(config, machine))),
 	}
 	writeFileSync(file, `${JSON.stringify(bundle, null, 2)}\n`, { mode: 0o600 })
@@ -56,6 +56,14 @@ function orMissing<T>(get: () => T): T | { readonly missing: string } {
 /** For settings that are not JSON, the error quotes a part of them, which may contain the proxy's password. */
 const withoutExcerpt = (text: string): string =>
 	text.replace(/(\.\.\.)?".*"(\.\.\.)? is not valid JSON/, '… is not valid JSON')
+
+/** The settings of the only server, or those of all servers. */
+function withoutPasswords({ servers }: AgentSettings): object {
+	const [first] = servers
+	return first?.name === undefined && first !== undefined
+		? withoutSecrets(first)
+		: { servers: servers.map(withoutSecrets) }
+}
 
 /** Settings contain only names of secret files, but the URL of a proxy may contain a password. */
 const withoutSecrets = ({ relay, ...others }: Config) => ({

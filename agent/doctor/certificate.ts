@@ -30,7 +30,7 @@ export type ServerCertificate = {
 const limit = 5000
 
 /** Fetches the certificate and sends nothing after the handshake. Rejects if the server sends no certificate. */
-export function showCertificate(config: Config): Promise<ServerCertificate> {
+export function showCertificate(config: Pick<Config, 'origin'>): Promise<ServerCertificate> {
 	const { host, port } = originOf(config)
 	const name = config.origin.tls.serverName ?? host
 	// The only connection that accepts any certificate and protocol, to show them to the administrator.

@@ -3,6 +3,8 @@ import { briefly } from '../log.ts'
 
 /** The result of one check, and what the administrator can do about it. */
 export type DoctorFinding = {
+	/** The name of the server, if the settings have names. */
+	readonly server?: string
 	readonly code: string
 	readonly verdict: 'PASS' | 'WARN' | 'FAIL' | 'SKIP'
 	/** What the check found, on one line. */

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { shellWord } from '../../shared/cli/shell-word.ts'
 import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
-import { type Config, readText } from '../config.ts'
+import { type Config, pinFiles, readText } from '../config.ts'
 import { readSecret, readToken } from '../secret-file.ts'
 import { day, daysUntil } from './certificate.ts'
 import { counted, type DoctorFinding, fail, hintOf, pass, plainly, warn } from './check.ts'
@@ -49,9 +49,17 @@ function filesNamedIn({ relay, credentials, origin }: Config): readonly NamedFil
 		add('trust', 'password', 'relay.proxyPasswordFile', relay.proxyPasswordFile)
 	if (relay.caFile !== undefined) add('trust', 'certificates', 'relay.caFile', relay.caFile)
 	if (credentials.type === 'sas') add('listen', 'token', 'credentials.keyFile', credentials.keyFile)
+	if (credentials.type === 'enrolled') add('listen', 'key', 'credentials.keyFile', credentials.keyFile)
 	if (credentials.type === 'certificate') addPair('listen', 'credentials', credentials)
 	if (tls.mode === 'ca') add('connect', 'certificates', 'origin.tls.caFile', tls.caFile)
-	if (tls.mode === 'pin') add('connect', 'certificates', 'origin.tls.certificateFile', tls.certificateFile)
+	if (tls.mode === 'pin')
+		for (const [index, file] of pinFiles(tls).entries())
+			add(
+				'connect',
+				'certificates',
+				tls.pins === undefined ? 'origin.tls.certificateFile' : `origin.tls.pins.${index}`,
+				file,
+			)
 	if (clientCertificate !== undefined) addPair('connect', 'origin.clientCertificate', clientCertificate)
 	if (authorization.type === 'bearer')
 		add('authorize', 'token', 'origin.authorization.tokenFile', authorization.tokenFile)
@@ -99,8 +107,10 @@ function checkFile(entry: NamedFile, loaded: LoadedConfig): DoctorFinding {
 function remedyFor(error: UsageError, path: string, { config, file }: LoadedConfig): string {
 	const { tls } = config.origin
 	// A pin needs a file that does not exist at first.
-	const isMissingPin = tls.mode === 'pin' && tls.certificateFile === path && codeOf(error.cause) === 'ENOENT'
-	return isMissingPin ? `${saving(file, path)}, then compare its SHA-256 with that of the server.` : hintOf(error)
+	const isMissingPin = tls.mode === 'pin' && pinFiles(tls).includes(path) && codeOf(error.cause) === 'ENOENT'
+	return isMissingPin
+		? `${saving(config, file, path)}, then compare its SHA-256 with that of the server.`
+		: hintOf(error)
 }
 
 const byOwnerAlone = process.platform === 'win32' ? '' : ', only by its owner'

@@ -81,10 +81,9 @@ function windowsService(state: string, id: string): DoctorFinding {
 export function openFiles(
 	limits: string | undefined,
 	{ concurrency }: Pick<Config, 'concurrency'>,
-	machine: Machine,
-	id = defaultService,
+	machine: Machine & { readonly id?: string },
 ): DoctorFinding {
-	const ofService = serviceLimit(machine, id)
+	const ofService = serviceLimit(machine)
 	const [, ofShell] = /^Max open files\s+(\d+|unlimited)/m.exec(limits ?? '') ?? []
 	const limit = ofService ?? ofShell
 	if (limit === undefined) return skip('H4', 'the limit of open files is unknown')
@@ -95,7 +94,7 @@ export function openFiles(
 }
 
 /** The limit in the unit of the service, or undefined without a service. The doctor's own limit is another one. */
-function serviceLimit({ platform, run }: Machine, id: string): string | undefined {
+function serviceLimit({ platform, run, id = defaultService }: Machine & { readonly id?: string }): string | undefined {
 	if (platform === 'win32') return undefined
 	try {
 		const properties = run('systemctl', ['show', id, '--property=LoadState,LimitNOFILE'])

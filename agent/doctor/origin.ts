@@ -11,6 +11,7 @@ import { daysUntil, type ServerCertificate, showCertificate } from './certificat
 import { counted, type DoctorFinding, fail, notReached, pass, plainly, skip, warn } from './check.ts'
 import type { FileChecks } from './files.ts'
 import { pageTitle } from './page.ts'
+import { pinFindings } from './pins.ts'
 import { type ConnectFailure, reach } from './reach.ts'
 import { atHost, expectedName, type LoadedConfig, remedyFor } from './remedy.ts'
 import { isScim, notScim } from './scim-answer.ts'
@@ -100,9 +101,11 @@ async function connectionFindings(
 	const certificate = await fetchedCertificate
 	const connection = tlsFinding(first, typeof certificate === 'string' ? undefined : certificate, loaded)
 	if (connection.verdict === 'FAIL') return [connection, ...notReached(answerChecks, 'O3')]
+	const pins = pinFindings(config, typeof certificate === 'string' ? undefined : certificate)
 	const answer = answerFinding('O4', '/ServiceProviderConfig', first, loaded)
 	return [
 		connection,
+		...pins,
 		await withPageTitle(answer, '/ServiceProviderConfig', loaded),
 		files.canAuthorize
 			? answerFinding('O5', '/Users?count=1', await get('/Users?count=1'), loaded)
@@ -217,7 +220,7 @@ const notScimRemedy = ({ origin: { url } }: Config): string =>
 function credentialRemedy({ origin: { authorization, url } }: Config): string {
 	switch (authorization.type) {
 		case 'bearer':
-			return `The SCIM server refuses the token. Write the correct one to ${authorization.tokenFile} and restart the agent. Or: If the path of origin.url names a tenant, check that it is the tenant of this token: "${url}".`
+			return `The SCIM server refuses the token. Write the correct one to ${authorization.tokenFile} and wait ten seconds, until the agent takes it over. Or: If the path of origin.url names a tenant, check that it is the tenant of this token: "${url}".`
 		case 'passThrough':
 			return 'This is expected if clients send the token: "authorization": { "type": "passThrough" } adds none.'
 		case 'clientCertificate':

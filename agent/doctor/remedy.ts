@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { dirname, join } from 'node:path'
 import { shellWord } from '../../shared/cli/shell-word.ts'
 import type { AgentErrorCode } from '../../shared/relay/contract.ts'
-import type { Config } from '../config.ts'
+import { type Config, pinFiles } from '../config.ts'
 import { originOf } from '../forward.ts'
 import { certificateIn, readsTrustStore } from '../origin-tls.ts'
 import { day, type ServerCertificate, serverNameIn } from './certificate.ts'
@@ -69,13 +69,13 @@ const lineOf = (tls: Tls): string => `"tls": ${JSON.stringify(tls, null, 1).repl
 /** The command and the line that pin the current certificate. */
 function pinning({ config, file }: LoadedConfig): string {
 	const { tls } = config.origin
-	const pem = tls.mode === 'pin' ? tls.certificateFile : join(dirname(file), 'origin.pem')
-	const name = tls.mode === 'pin' ? pem : 'origin.pem'
-	return `${saving(file, pem)}, compare its SHA-256 with that of the server, and set ${lineOf({ mode: 'pin', certificateFile: name })} in origin`
+	const [own] = tls.mode === 'pin' ? pinFiles(tls) : []
+	const pem = own ?? join(dirname(file), 'origin.pem')
+	return `${saving(config, file, pem)}, compare its SHA-256 with that of the server, and set ${lineOf({ mode: 'pin', certificateFile: own ?? 'origin.pem' })} in origin`
 }
 
-export const saving = (file: string, pem: string): string =>
-	`rollcall-relay doctor --config ${shellWord(file)} --save-certificate ${shellWord(pem)}`
+export const saving = ({ name }: Config, file: string, pem: string): string =>
+	`rollcall-relay doctor --config ${shellWord(file)}${name === undefined ? '' : ` --server ${name}`} --save-certificate ${shellWord(pem)}`
 
 /** The name that the certificate must contain. */
 export const expectedName = (config: Config): string => config.origin.tls.serverName ?? originOf(config).host
@@ -140,11 +140,12 @@ function unpinned(certificate: ServerCertificate | undefined, loaded: LoadedConf
 	const { tls } = loaded.config.origin
 	const renewed = `If the certificate was renewed, pin the new one: ${pinning(loaded)}.`
 	if (tls.mode !== 'pin' || certificate === undefined) return renewed
-	const file = tls.certificateFile
-	const pin = certificateIn(file)
-	if (!certificate.isSelfSigned && certificate.isIssuedBy(pin))
-		return `${file} is the certificate of the issuing authority. Set ${lineOf({ mode: 'ca', caFile: file, ...serverName(certificate, loaded.config) })} in origin.`
-	return `The pin in ${file} is ${pin.fingerprint256}, the server has ${certificate.fingerprint}. ${renewed}`
+	const pins = pinFiles(tls).map((file) => ({ file, pin: certificateIn(file) }))
+	const authority = pins.find(({ pin }) => !certificate.isSelfSigned && certificate.isIssuedBy(pin))
+	if (authority !== undefined)
+		return `${authority.file} is the certificate of the issuing authority. Set ${lineOf({ mode: 'ca', caFile: authority.file, ...serverName(certificate, loaded.config) })} in origin.`
+	const known = pins.map(({ file, pin }) => `The pin in ${file} is ${pin.fingerprint256}`).join('. ')
+	return `${known}, the server has ${certificate.fingerprint}. ${renewed}`
 }
 
 function oldProtocol({ detail, certificate }: OriginProblem): string {

@@ -20,6 +20,8 @@ export async function tokenFindings(config: Config, clock: Clock): Promise<reado
 function audience(token: string, { relay, credentials }: Config): DoctorFinding {
 	if (credentials.type === 'sas')
 		return skip('A2', `a token of the key ${credentials.keyName} names no identity; A3 shows whether Azure accepts it`)
+	if (credentials.type === 'enrolled')
+		return skip('A2', `a token that the app has signed names no identity; A3 shows whether Azure accepts it`)
 	const { aud, oid } = claimsOf(token) ?? {}
 	if (aud === undefined) return skip('A2', 'the token is unreadable')
 	const seen = `the token is for ${aud}, of the identity ${oid}`
@@ -41,6 +43,8 @@ function claimsOf(token: string): z.infer<typeof claims> | undefined {
 
 function tokenRemedy({ credentials }: Config): string {
 	switch (credentials.type) {
+		case 'enrolled':
+			return `This machine must reach ${new URL(credentials.url).host}:443. If the agent was removed, ask for a code (rollcall agent add) and give it to rollcall-relay enrol.`
 		case 'sas':
 			return `Write the key with the right Listen to ${credentials.keyFile}, readable only by the user of the agent.`
 		case 'arc':

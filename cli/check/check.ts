@@ -11,7 +11,7 @@ import { writingFindings } from './writing.ts'
 export async function check({ args: [text = ''], values, environment }: Invocation): Promise<CommandResult> {
 	const url = tenantUrlOf(text)
 	const token = await tokenOf(values['token-file'], environment.env.ROLLCALL_TOKEN)
-	const findings = await findingsOf(url, token, { isWriting: values.write === true })
+	const findings = await checkFindings(url, token, { isWriting: values.write === true })
 	return {
 		text: report(findings),
 		json: { url: text, findings },
@@ -19,7 +19,8 @@ export async function check({ args: [text = ''], values, environment }: Invocati
 	}
 }
 
-async function findingsOf(
+/** Checks a Tenant URL with a token. A check that writes makes a user and a group, and deletes both. */
+export async function checkFindings(
 	url: URL,
 	token: string,
 	{ isWriting }: { readonly isWriting: boolean },

@@ -10,7 +10,7 @@ export type FailedSentence = {
 	/** How many people and groups it concerns. */
 	readonly subjects: number
 	/** Some of them. */
-	readonly examples: readonly { readonly name?: string; readonly id?: string }[]
+	readonly examples: readonly { readonly name?: string; readonly id?: string; readonly type?: 'User' | 'Group' }[]
 	readonly first: string
 	readonly last: string
 	readonly remedy: string

@@ -50,12 +50,16 @@ export type ValueChange = { readonly path: string; readonly was: string; readonl
 
 /** A change of a person or group, or refusals that are alike. */
 export type TimelineLine = {
+	/** Names the line on its page. */
+	readonly id: string
 	/** RFC 3339; empty for a change that version 0.1.0 made. */
 	readonly at: string
 	readonly what: string
 	readonly by: string
 	readonly values: readonly ValueChange[]
 	readonly isRefusal: boolean
+	/** Of refusals: when the last one was, if there were several. */
+	readonly until?: string
 	/** The group or person that was joined or left. */
 	readonly other?: { readonly id: string; readonly type: 'User' | 'Group'; readonly name: string }
 	/** How undo names the change; missing if it cannot be taken back. */

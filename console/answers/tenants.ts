@@ -12,8 +12,6 @@ export type ListedTenant = {
 
 export type ListedTenants = {
 	readonly tenants: readonly ListedTenant[]
-	/** The place of the tenants, such as `the folder /home/joy/rollcall/data`. */
-	readonly place: string
 }
 
 /** How a tenant is doing. Times are RFC 3339. */
@@ -26,6 +24,8 @@ export type TenantSummary = {
 	readonly failuresToday: number
 	/** Credentials that end within 30 days and work now. */
 	readonly ending: readonly EndingSoon[]
+	/** Why credentials are missing in `ending`, if the operator may not list them. */
+	readonly credentialsProblem?: string
 	/** For a tenant of mode relay: the namespace, or what is missing. */
 	readonly relay?: string
 }

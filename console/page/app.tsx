@@ -2,8 +2,10 @@ import { useEffect, useState } from 'preact/hooks'
 import { useAddress } from './address.ts'
 import { onSessionEnd, openSession, type Problem } from './api.ts'
 import { pageAt, tenantPages } from './pages.tsx'
+import { useAbout, WithAbout } from './parts/about.tsx'
 import { LiveRegion } from './parts/live-region.tsx'
 import { TenantMenu } from './parts/menu.tsx'
+import { Shortcuts } from './parts/shortcuts.tsx'
 import { ProblemNotice } from './parts/states.tsx'
 import { sessionKey } from './session.ts'
 
@@ -12,7 +14,7 @@ type SessionState = 'opening' | 'open' | Problem
 const noSession: Problem = {
 	status: 401,
 	error: 'this tab has no session',
-	hint: 'press Enter in the terminal of the console: it prints a new link',
+	hint: 'press Enter in the terminal of the console, which prints a new link',
 }
 
 /** The page: first the exchange of the link for a session, then what the address names. */
@@ -27,7 +29,13 @@ export function App({ linkKey }: { readonly linkKey: string | undefined }) {
 		)
 	}, [linkKey])
 	if (state === 'opening') return <main class="alone" aria-busy="true" />
-	if (state === 'open') return <Shell />
+	if (state === 'open') {
+		return (
+			<WithAbout>
+				<Shell />
+			</WithAbout>
+		)
+	}
 	return (
 		<main class="alone">
 			<h1>Rollcall console</h1>
@@ -62,8 +70,21 @@ function Shell() {
 			<main id="content" tabIndex={-1}>
 				{page?.content ?? <ProblemNotice problem={{ status: 404, error: 'there is no such page' }} />}
 			</main>
+			<Footer />
 			<LiveRegion />
 		</>
+	)
+}
+
+function Footer() {
+	const { place, version } = useAbout()
+	return (
+		<footer>
+			<span>
+				Rollcall {version}, {place}
+			</span>
+			<Shortcuts />
+		</footer>
 	)
 }
 

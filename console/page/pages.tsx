@@ -1,5 +1,14 @@
 import type { ComponentChildren } from 'preact'
 import type { Address } from './address.ts'
+import { ActivityPage } from './pages/activity.tsx'
+import { ConnectPage } from './pages/connect.tsx'
+import { CredentialsPage } from './pages/credentials.tsx'
+import { FailuresPage } from './pages/failures.tsx'
+import { GroupPage } from './pages/group.tsx'
+import { PersonPage } from './pages/person.tsx'
+import { RelayPage } from './pages/relay.tsx'
+import { SafetyPage } from './pages/safety.tsx'
+import { SchemaPage } from './pages/schema.tsx'
 import { TenantsPage } from './pages/tenants.tsx'
 
 /** A page of one tenant, in the order of the menu. */
@@ -20,7 +29,54 @@ export type TenantPageAddress = {
 }
 
 /** Every page of a tenant. */
-export const tenantPages: readonly TenantPage[] = []
+export const tenantPages: readonly TenantPage[] = [
+	{
+		path: '',
+		title: 'Activity',
+		isInMenu: true,
+		show: ({ tenant, query }) => <ActivityPage key={tenant} tenant={tenant} text={query.get('text') ?? ''} />,
+	},
+	{
+		path: 'failures',
+		title: 'Failures',
+		isInMenu: true,
+		show: ({ tenant, query }) => <FailuresPage key={tenant} tenant={tenant} since={query.get('since') ?? '24h'} />,
+	},
+	{
+		path: 'people',
+		title: 'Person',
+		isInMenu: false,
+		show: ({ tenant, rest: [id = ''] }) => <PersonPage key={`${tenant} ${id}`} tenant={tenant} id={id} />,
+	},
+	{
+		path: 'groups',
+		title: 'Group',
+		isInMenu: false,
+		show: ({ tenant, rest: [id = ''], query }) => (
+			<GroupPage key={`${tenant} ${id}`} tenant={tenant} id={id} query={query} />
+		),
+	},
+	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
+	{
+		path: 'credentials',
+		title: 'Credentials',
+		isInMenu: true,
+		show: ({ tenant }) => <CredentialsPage key={tenant} tenant={tenant} />,
+	},
+	{
+		path: 'schema',
+		title: 'Schema',
+		isInMenu: true,
+		show: ({ tenant }) => <SchemaPage key={tenant} tenant={tenant} />,
+	},
+	{
+		path: 'safety',
+		title: 'Safety',
+		isInMenu: true,
+		show: ({ tenant }) => <SafetyPage key={tenant} tenant={tenant} />,
+	},
+	{ path: 'relay', title: 'Relay', isInMenu: true, show: ({ tenant }) => <RelayPage key={tenant} tenant={tenant} /> },
+]
 
 /** What an address shows, with its title; undefined if no page has the address. */
 export function pageAt({
@@ -30,6 +86,6 @@ export function pageAt({
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
-	const page = tenantPages.find((each) => each.path === path)
+	const page = tenantPages.find((each) => each.path === path) ?? (path === '' ? tenantPages[0] : undefined)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
+import { version } from '../../shared/cli/version.ts'
 import { type Clock, pause, systemClock, within } from '../../shared/relay/clock.ts'
 import {
 	agentErrors,
@@ -18,6 +19,7 @@ import { connectionLimit, type Exchange, type ExchangeResult, exchangeWith } fro
 import { fingerprintOf, pathOf } from '../../shared/relay/fingerprint.ts'
 import { semaphore } from '../../shared/relay/semaphore.ts'
 import { cached, type TokenSource } from '../../shared/relay/token-cache.ts'
+import { writeVersions } from '../../shared/relay/versions.ts'
 import { payloadTooLarge, ScimError, unavailable } from '../../shared/scim/error.ts'
 import { publicLocation, withPublicLocations } from './locations.ts'
 import { type RelayClock, relayClockOf } from './relay-clock.ts'
@@ -35,6 +37,8 @@ export type SenderOptions = {
 	readonly isAuthorizationPassed?: boolean
 	/** Sends PATCH as POST, for a service that blocks PATCH. */
 	readonly isPatchSentAsPost?: boolean
+	/** The version of Rollcall, by default that of this program. */
+	readonly version?: string
 	readonly clock?: Clock
 	readonly ca?: string
 }
@@ -354,6 +358,11 @@ async function send(call: RelayCall, attempt: AttemptOptions): Promise<AttemptRe
 			'accept-encoding': 'gzip',
 			servicebusauthorization: token.token,
 			[header.version]: String(contractVersion),
+			// All programs of a commit have one version.
+			[header.rollcall]: writeVersions({
+				version: options.version ?? version,
+				newestAgent: options.version ?? version,
+			}),
 			[header.requestId]: request.requestId,
 			[header.deadline]: String(Math.max(1, Math.round(remaining - 1000))),
 			...(expiry !== undefined && { [header.expires]: String(expiry.relayTime) }),

@@ -18,6 +18,9 @@ param keyVaultName string
 @description('Optional. Host name of the relay namespace; empty if no tenant is behind a relay.')
 param relayHostName string = ''
 
+@description('Optional. Resource id of the relay namespace; empty if no tenant is behind a relay.')
+param relayId string = ''
+
 @description('Optional. Origin of the URLs in answers; if it is empty, the app takes the host name that Azure gives it.')
 param publicOrigin string = ''
 
@@ -62,6 +65,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     ROLLCALL_PUBLIC_ORIGIN: publicOrigin
     ROLLCALL_RATE: string(tenantRate)
     ROLLCALL_RELAY_NAMESPACE: relayHostName
+    ROLLCALL_RELAY_RESOURCE: empty(relayId) ? '' : '${environment().resourceManager}${substring(relayId, 1)}'
     ROLLCALL_SCAN_LIMIT: string(scanLimit)
     ROLLCALL_TABLES_ENDPOINT: 'https://${storageAccountName}.table.${environment().suffixes.storage}'
   }

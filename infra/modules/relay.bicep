@@ -1,4 +1,4 @@
-metadata description = 'A relay namespace with a hybrid connection for each tenant whose SCIM server can be reached only from its own network. Agents listen by role; no key rule exists.'
+metadata description = 'A relay namespace with a hybrid connection for each tenant whose SCIM server can be reached only from its own network. Agents listen by role, or by tokens that the app signs with the one key rule of their hybrid connection.'
 
 @description('A tenant that is reached through the relay.')
 @export()
@@ -53,6 +53,18 @@ resource namespace 'Microsoft.Relay/namespaces@2024-01-01' = {
   ]
 }
 
+// One after the other: Azure refuses parallel changes of the rules of one namespace.
+@batchSize(1)
+resource listenRules 'Microsoft.Relay/namespaces/hybridConnections/authorizationRules@2024-01-01' = [
+  for (tenant, index) in tenants: {
+    parent: namespace::connections[index]
+    name: 'rollcall-agents'
+    properties: {
+      rights: ['Listen']
+    }
+  }
+]
+
 resource events 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: namespace
   name: 'events'
@@ -69,3 +81,6 @@ resource events 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 
 @description('Host name of the namespace.')
 output hostName string = parseUri(namespace.properties.serviceBusEndpoint).host
+
+@description('Resource id of the namespace.')
+output id string = namespace.id

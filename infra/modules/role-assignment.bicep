@@ -3,6 +3,7 @@ metadata description = 'Assigns one role on one resource to one identity. All ro
 @description('Name of a built-in role.')
 type roleName =
   | 'Azure Relay Listener'
+  | 'Azure Relay Owner'
   | 'Azure Relay Sender'
   | 'Key Vault Secrets Officer'
   | 'Key Vault Secrets User'
@@ -13,6 +14,7 @@ type roleName =
 
 var roleIds = {
   'Azure Relay Listener': '26e0b698-aa6d-4085-9386-aadae190014d'
+  'Azure Relay Owner': '2787bf04-f1f5-4bfe-8383-c8a24483ee38'
   'Azure Relay Sender': '26baccc8-eea7-41f1-98f4-1762cc7f685d'
   'Key Vault Secrets Officer': 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
   'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6'
@@ -25,9 +27,9 @@ var roleIds = {
 @description('Required. The role.')
 param role roleName
 
-@description('Required. The resource. A hybrid connection is named `namespace/connection`.')
+@description('Required. The resource. A hybrid connection is named `namespace/connection`, and its key rule `namespace/connection/rule`.')
 param on {
-  type: 'component' | 'hybridConnection' | 'storageAccount' | 'vault'
+  type: 'component' | 'hybridConnection' | 'keyRule' | 'storageAccount' | 'vault'
   name: string
 }
 
@@ -46,9 +48,9 @@ var assignment = {
   roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds[role])
 }
 
-// Azure looks up only the resource that is meant, but checks the names of all four.
+// Azure looks up only the resource that is meant, but checks the names of all five.
 // https://github.com/Azure/bicep/issues/12204
-var plainName = on.type == 'hybridConnection' ? 'none' : on.name
+var plainName = contains(['hybridConnection', 'keyRule'], on.type) ? 'none' : on.name
 
 resource component 'Microsoft.Insights/components@2020-02-02' existing = if (on.type == 'component') {
   name: plainName
@@ -56,6 +58,10 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = if (on.
 
 resource hybridConnection 'Microsoft.Relay/namespaces/hybridConnections@2024-01-01' existing = if (on.type == 'hybridConnection') {
   name: on.type == 'hybridConnection' ? on.name : 'none/none'
+}
+
+resource keyRule 'Microsoft.Relay/namespaces/hybridConnections/authorizationRules@2024-01-01' existing = if (on.type == 'keyRule') {
+  name: on.type == 'keyRule' ? on.name : 'none/none/none'
 }
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = if (on.type == 'storageAccount') {
@@ -75,6 +81,12 @@ resource onComponent 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
 resource onHybridConnection 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (on.type == 'hybridConnection') {
   scope: hybridConnection
   name: guid(hybridConnection.id, assignee, roleIds[role])
+  properties: assignment
+}
+
+resource onKeyRule 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (on.type == 'keyRule') {
+  scope: keyRule
+  name: guid(keyRule.id, assignee, roleIds[role])
   properties: assignment
 }
 

@@ -1,5 +1,6 @@
 import { invalidSyntax, lengthRequired, payloadTooLarge, unsupportedMediaType } from '../scim/error.ts'
 import { limits } from '../scim/service-provider-config.ts'
+import { nextTurn } from '../turn.ts'
 import { parseJson } from './json.ts'
 import type { ScimRequest } from './request.ts'
 
@@ -13,8 +14,12 @@ export async function readJson(request: ScimRequest): Promise<unknown> {
 	requireNoEncoding(request.headers.get('content-encoding'))
 	const bytes = await readBytes(request)
 	if (bytes.byteLength === 0) throw invalidSyntax('the request has no body')
+	if (bytes.byteLength > longBody) await nextTurn()
 	return parseJson(decode(bytes))
 }
+
+/** Bytes beyond which a body is parsed, and what it holds is checked, in a turn of its own. */
+const longBody = 2 ** 18
 
 /**
  * Reads the body of a request as bytes; empty if the request has no body.

@@ -29,11 +29,12 @@ function requireOneMeaning(text: string): void {
 	const open: (Set<string> | undefined)[] = []
 	let isName = false
 	for (let position = 0; position < text.length; position++) {
-		switch (text[position]) {
+		const character = text[position]
+		switch (character) {
 			case '{':
 			case '[':
-				open.push(text[position] === '{' ? new Set() : undefined)
-				isName = text[position] === '{'
+				isName = character === '{'
+				open.push(isName ? new Set() : undefined)
 				if (open.length > maxDepth) throw invalidSyntax(`the body is nested deeper than ${maxDepth} levels`)
 				break
 			case '}':
@@ -69,7 +70,7 @@ function isEscaped(text: string, position: number): boolean {
 }
 
 function requireNewName(names: Set<string> | undefined, quoted: string): void {
-	const name = String(JSON.parse(quoted))
+	const name = quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1)
 	if (name === '__proto__') throw invalidSyntax('the body has the name "__proto__"')
 	if (names?.has(name))
 		throw invalidSyntax(`the body has the name ${JSON.stringify(name.slice(0, 100))} twice in one object`)

@@ -14,6 +14,7 @@ import {
 	proofWindow,
 	secretDigest,
 } from './enrolment.ts'
+import { isNewer } from './versions.ts'
 
 // The enrolled agents of a tenant, as they are stored in one row, and every decision about them. No clock and no storage.
 
@@ -87,7 +88,7 @@ export const withNewCode = (list: AgentList, { id, secret }: NewAgent, now: numb
 
 /** Removes an agent. It gets no more listen tokens, and its code is void. */
 export const withoutAgent = (list: AgentList, id: string, now: number): AgentList =>
-	revised(list, id, ({ code: _, ...agent }) => ({ ...agent, removed: new Date(now).toISOString() }))
+	revised(list, id, (agent) => ({ ...agent, removed: new Date(now).toISOString() }))
 
 const codeOf = (secret: string, now: number) => ({
 	digest: secretDigest(secret),
@@ -158,12 +159,6 @@ export const withVersion = (list: AgentList, { id }: ListedAgent, version: strin
 /** The newest of the version of the app and those of the enrolled agents. */
 export const newestVersion = (list: AgentList, own: string): string =>
 	enrolledIn(list).reduce((newest, { version = '' }) => (isNewer(version, newest) ? version : newest), own)
-
-const isRelease = (version: string): boolean => /^\d+\.\d+\.\d+$/.test(version)
-
-/** Compares `1.10.0` with `1.9.2`. A version of another form is never newer. */
-const isNewer = (version: string, other: string): boolean =>
-	isRelease(version) && (!isRelease(other) || version.localeCompare(other, 'en', { numeric: true }) > 0)
 
 const isOutOfWindow = (issued: number, now: number): boolean => Math.abs(issued * 1000 - now) > proofWindow
 

@@ -19,6 +19,8 @@ export function judgeContract(version: string | undefined): 'current' | 'older' 
 /** Headers between the cloud and the agent. Client and SCIM server do not see them. */
 export const header = {
 	version: 'x-scim-relay-v',
+	/** What the cloud tells about versions, by `writeVersions`. An agent that is older than this header ignores it. */
+	rollcall: 'x-scim-relay-rollcall',
 	requestId: 'x-scim-relay-request-id',
 	/** Milliseconds for which the cloud still waits for the answer. */
 	deadline: 'x-scim-relay-deadline-ms',

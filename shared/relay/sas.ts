@@ -1,7 +1,12 @@
 import { createHmac } from 'node:crypto'
 
 /** A token for Azure Relay and its expiry in milliseconds since 1970, as an Azure TokenCredential returns it. */
-export type RelayToken = { readonly token: string; readonly expiresOnTimestamp: number }
+export type RelayToken = {
+	readonly token: string
+	readonly expiresOnTimestamp: number
+	/** When to ask for the next one, in milliseconds since 1970; after three quarters of its lifetime if left out. */
+	readonly renewOnTimestamp?: number
+}
 
 type SharedAccessRule = {
 	/** The resource that the token is for, such as `http://contoso.servicebus.windows.net/demo`. */

@@ -10,7 +10,7 @@ const sourceLimit = 20_000
 const expiryMargin = 60_000
 
 /**
- * Caches a token for three quarters of its lifetime. Concurrent callers share one request for the next token. If that
+ * Caches a token until it is due for renewal. Concurrent callers share one request for the next token. If that
  * request fails, the old token is used until it expires. `fresh` ignores the cache, for use after a refused token.
  */
 export function cached(source: TokenSource, clock: Clock): (fresh?: boolean) => Promise<RelayToken> {
@@ -18,7 +18,8 @@ export function cached(source: TokenSource, clock: Clock): (fresh?: boolean) => 
 	let pending: Promise<RelayToken> | undefined
 	const fetchToken = async () => {
 		const token = await within(clock, sourceLimit, source())
-		cachedToken = { token, until: clock.now() + (token.expiresOnTimestamp - clock.now()) * 0.75 }
+		const { expiresOnTimestamp, renewOnTimestamp } = token
+		cachedToken = { token, until: renewOnTimestamp ?? clock.now() + (expiresOnTimestamp - clock.now()) * 0.75 }
 		return token
 	}
 	return async (fresh = false) => {

@@ -29,12 +29,13 @@ export async function storeAdministration(table: Table, pause: Pause, entry: Adm
 	})
 }
 
-const from = administrationRow.key('')
+const begin = administrationRow.key('')
 
-/** All entries of a tenant, oldest first. */
-export async function listAdministration(table: Table): Promise<readonly AdministrationEntry[]> {
+/** The entries of a tenant from an operation on, oldest first; all of them if it is left out. */
+export async function listAdministration(table: Table, from = ''): Promise<readonly AdministrationEntry[]> {
 	const entries: AdministrationEntry[] = []
-	for await (const rows of table.pages({ from, to: `${from}~` })) entries.push(...rows.map(entryOf))
+	const range = { from: administrationRow.key(from), to: `${begin}~` }
+	for await (const rows of table.pages(range)) entries.push(...rows.map(entryOf))
 	return entries
 }
 
@@ -42,7 +43,7 @@ function entryOf(row: Row): AdministrationEntry {
 	const outcome = administrationRow.outcome.of(row)
 	if (outcome !== 'begun' && outcome !== 'done' && outcome !== 'failed') throw new Fault('an outcome is of no kind')
 	return {
-		id: row.RowKey.slice(from.length),
+		id: row.RowKey.slice(begin.length),
 		time: administrationRow.time.of(row),
 		command: administrationRow.command.of(row),
 		administrator: administrationRow.administrator.of(row),

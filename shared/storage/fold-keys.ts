@@ -122,7 +122,7 @@ async function foldOnce(
 	const { index } = rowsOf(type, resource, { folding: foldCase, before })
 	const keysBefore = indexKeysOf(type, resource, { folding: foldCaseOfFormat1, entries: noEntries })
 	const keys = [...index.keys()].filter((key) => !keysBefore.includes(key))
-	const { guards, taken } = await lookAtSpellings(table, { type, resource, keys })
+	const { guards, taken } = await lookAtSpellings(table, { type, resource, keys: () => keys })
 	if (taken !== undefined) return { owner: taken.owner }
 	const outcome = await table.transaction([
 		merge(row.RowKey, foldedProperties(type, resource, foldCase), etagOf(row)),

@@ -189,8 +189,15 @@ export function requireKnownSettings(tenant: SettingsHolder): void {
 }
 
 /** Why an app cannot serve a tenant with these settings, and what to do; undefined if it can. */
-export const settingsProblem = (tenant: SettingsHolder): string | undefined =>
-	unknownSetting(tenant) ?? (tenant.mode === 'store' ? wrongSetting(tenant) : undefined)
+export function settingsProblem(tenant: SettingsHolder): string | undefined {
+	if (sound.has(tenant)) return undefined
+	const problem = unknownSetting(tenant) ?? (tenant.mode === 'store' ? wrongSetting(tenant) : undefined)
+	if (problem === undefined) sound.add(tenant)
+	return problem
+}
+
+/** The tenants in memory whose settings are right. A request would otherwise check all settings again each time. */
+const sound = new WeakSet<SettingsHolder>()
 
 /** Names a stored setting that this version does not know, and what to do; undefined if it knows all of them. */
 export function unknownSetting(

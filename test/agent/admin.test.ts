@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Admin, startAdmin } from '../../agent/admin.ts'
 import type { Agent } from '../../agent/agent.ts'
 import { metricsOf } from '../../agent/metrics.ts'
-import { type Lab, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { type Lab, request, serversWith, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
 
 let lab: Lab
@@ -15,7 +15,13 @@ beforeEach(async () => {
 	lab = await startLab()
 	agent = undefined
 	const metrics = metricsOf(() => undefined)
-	admin = await startAdmin(0, { agent: () => agent, metrics, version: '1.2.3' })
+	const config = lab.config()
+	admin = await startAdmin(0, {
+		servers: () => serversWith(config, agent),
+		reload: async () => [],
+		metrics,
+		version: '1.2.3',
+	})
 })
 afterEach(async () => {
 	await admin.close()
@@ -167,11 +173,32 @@ test.each([
 	expect([reply.status, JSON.parse(reply.text)]).toEqual([status, { detail }])
 })
 
+test.each([
+	[{ method: 'POST' }, 403, { detail: 'a reload needs the header rollcall-relay-command: reload' }],
+	[{}, 405, undefined],
+	[{ method: 'OPTIONS' }, 405, { detail: 'only GET and HEAD are supported' }],
+	[
+		{ method: 'POST', host: 'rebound.example' },
+		403,
+		{ detail: 'only requests to 127.0.0.1 or localhost are answered' },
+	],
+])('a web page cannot reload the settings: %j is %i', async (options, status, answer) => {
+	agent = await lab.agent()
+	const reply = await send('/reload', options)
+	if (answer === undefined) return expect(reply.status).toBe(404)
+	return expect([reply.status, JSON.parse(reply.text)]).toEqual([status, answer])
+})
+
 test('every request is 503 before the first agent starts', async () => {
 	expect(await ready()).toEqual({ status: 503, body: { detail: 'the agent is starting' } })
 })
 
 test('a port in use is a UsageError', async () => {
-	const second = startAdmin(admin.port, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
+	const second = startAdmin(admin.port, {
+		servers: () => [],
+		reload: async () => [],
+		metrics: metricsOf(() => undefined),
+		version: '',
+	})
 	await expect(second).rejects.toThrow(`cannot listen on admin.port ${admin.port}: EADDRINUSE`)
 })

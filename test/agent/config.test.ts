@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readConfig } from '../../agent/config.ts'
+import { readConfig, readSettings } from '../../agent/config.ts'
 import { readSecret } from '../../agent/secret-file.ts'
 import { settings } from '../support/relay-stand-in/lab.ts'
 
@@ -57,6 +57,21 @@ test('file names are resolved against the folder of the settings, and defaults a
 	})
 })
 
+test('pins are one or two files, and the name of one file is enough', () => {
+	const pinned = (tls: object) => ({ ...good, origin: { ...good.origin, tls: { mode: 'pin', ...tls } } })
+	expect(read(pinned({ pins: ['old.pem', '/new.pem'] })).origin.tls).toEqual({
+		mode: 'pin',
+		pins: [join(folder, 'old.pem'), '/new.pem'],
+	})
+	for (const [tls, message] of [
+		[{}, /origin\.tls\.certificateFile is missing$/],
+		[{ certificateFile: 'a', pins: ['b'] }, /origin\.tls\.certificateFile: cannot stand beside pins$/],
+		[{ pins: [] }, /origin\.tls\.pins: /],
+		[{ pins: ['a', 'b', 'c'] }, /origin\.tls\.pins: must be at most two files$/],
+	] as const)
+		expect(() => read(pinned(tls))).toThrow(message)
+})
+
 test('an audit log keeps five files of 10 MB by default', () => {
 	const file = join(folder, 'audit', 'a.log')
 	expect(read({ ...good, audit: { file: 'audit/a.log' } }).audit).toEqual({ file, megabytes: 10, keep: 5 })
@@ -87,7 +102,7 @@ test.each([
 	],
 	[
 		{ ...good, credentials: { ...good.credentials, type: 'sass' } },
-		/: credentials\.type: "sass" must be one of sas, arc, certificate$/,
+		/: credentials\.type: "sass" must be one of sas, arc, enrolled, certificate$/,
 		'See the settings in docs/relay-reference.md.',
 	],
 	[[], /: the file: /, 'See the settings in docs/relay-reference.md.'],
@@ -145,6 +160,79 @@ test.each([
 ])('%j is refused with the name of the setting', (value, message, hint) => {
 	expect(() => read(value)).toThrow(
 		expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(message), hint }),
+	)
+})
+
+const { agentId: _, ...server } = good
+const hq = { name: 'hq', ...server }
+const branch = { ...hq, name: 'branch', relay: { ...good.relay, hybridConnection: 'branch' } }
+const write = (value: unknown) => {
+	writeFileSync(join(folder, 'relay.json'), JSON.stringify(value))
+	return join(folder, 'relay.json')
+}
+
+test('a file may have several servers, and one of them can be chosen', () => {
+	const file = write({ servers: [hq, branch], admin: { port: 9110 } })
+	const { servers, admin } = readSettings(file)
+	expect(admin).toEqual({ port: 9110 })
+	expect(servers.map(({ name, relay, admin }) => [name, relay.hybridConnection, admin])).toEqual([
+		['hq', 'demo', { port: 9110 }],
+		['branch', 'branch', { port: 9110 }],
+	])
+	expect(servers[1]?.origin.authorization).toEqual({ type: 'bearer', tokenFile: join(folder, 'origin.token') })
+	expect(servers[0]?.agentId).not.toBe(servers[1]?.agentId)
+	expect(readConfig(file, 'branch')).toEqual(servers[1])
+	expect(() => readConfig(file)).toThrow(
+		expect.objectContaining({
+			message: `${file} has several servers`,
+			hint: 'Choose one with --server NAME: hq, branch.',
+		}),
+	)
+	expect(() => readConfig(file, 'sales')).toThrow(`${file} has no server named sales`)
+	expect(() => readConfig(write(good), 'hq')).toThrow('has no server named hq')
+	expect(readConfig(write({ servers: [hq] })).name).toBe('hq')
+})
+
+test.each<[unknown, RegExp, string | RegExp]>([
+	[{ servers: [] }, /: servers: must list a server$/, reference],
+	[{ servers: [good] }, /: servers\.0\.name is missing$/, reference],
+	[{ servers: [{ ...hq, name: 'H Q' }] }, /: servers\.0\.name: must be up to 32 lowercase letters/, reference],
+	[{ servers: [hq, { ...branch, name: 'hq' }] }, /: servers\.1\.name is that of hq, too$/, /a name of its own/],
+	[
+		{ servers: [hq, { ...hq, name: 'b', relay: { ...good.relay, hybridConnection: 'DEMO' } }] },
+		/: servers\.1\.relay\.hybridConnection is that of hq, too$/,
+		/a hybrid connection of its own/,
+	],
+	[
+		{
+			servers: [
+				{ ...hq, audit: { file: 'a/b' } },
+				{ ...branch, audit: { file: 'a/b', keep: 9 } },
+			],
+		},
+		/: servers\.1\.audit\.file is that of hq, too$/,
+		/the same megabytes and keep/,
+	],
+	[{ servers: [{ ...hq, audit: { file: 'b' } }] }, /: audit\.file must be in a folder of its own/, /Create a folder/],
+	[{ servers: [hq], relay: good.relay }, /: relay is an unknown setting$/, /Beside "servers" there is only "admin"/],
+	[
+		{ servers: [{ ...hq, admin: { port: 1 } }] },
+		/: servers\.0\.admin is an unknown setting$/,
+		/Write it beside "servers"/,
+	],
+	[
+		{ servers: [{ ...hq, origin: { ...good.origin, ulr: '' } }] },
+		/servers\.0\.origin\.ulr is an unknown/,
+		'Did you mean url?',
+	],
+	[{ ...good, name: 'hq' }, /: name is an unknown setting$/, /for the entries of "servers" alone/],
+])('%j is refused', (value, message, hint) => {
+	expect(() => readSettings(write(value))).toThrow(
+		expect.objectContaining({
+			name: 'UsageError',
+			message: expect.stringMatching(message),
+			hint: typeof hint === 'string' ? hint : expect.stringMatching(hint),
+		}),
 	)
 })
 

@@ -25,6 +25,7 @@ import {
 	type Lab,
 	outcome,
 	request,
+	serversWith,
 	settings,
 	startLab,
 } from '../support/relay-stand-in/lab.ts'
@@ -76,7 +77,13 @@ function holdAnswers() {
 
 /** What /ready and the doctor report about the agent. */
 async function ready(agent: Agent) {
-	const sources = { agent: () => agent, metrics: metricsOf(() => undefined), version: '' }
+	const config = lab.config()
+	const sources = {
+		servers: () => serversWith(config, agent),
+		reload: async () => [],
+		metrics: metricsOf(() => undefined),
+		version: '',
+	}
 	const { port, close } = await startAdmin(0, sources)
 	const response = await fetch(`http://127.0.0.1:${port}/ready`)
 	const body = (await response.json()) as Record<string, unknown> // sound: the agent writes JSON

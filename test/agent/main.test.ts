@@ -1,12 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../agent/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
-import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { ca, certificate, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json, noise, resource } from '../support/relay-stand-in/origin.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
@@ -70,6 +70,8 @@ describe('rollcall-relay', () => {
 		[[], 2, /^$/, /^error: no command\nhint: node \S*main\.js --help\n$/],
 		[['dance'], 2, /^$/, /^error: unknown command dance\nhint: node \S*main\.js --help\n$/],
 		[['doktor'], 2, /^$/, /^error: unknown command doktor\nhint: Did you mean doctor\?\n$/],
+		[['reload', '--help'], 0, /^rollcall-relay reload --config FILE\n/, /^$/],
+		[['reload'], 2, /^$/, /^error: --config is missing\n/],
 		[['run'], 2, /^$/, /^error: --config is missing\nhint: Name the settings file: --config FILE\n$/],
 		[
 			['service'],
@@ -125,16 +127,19 @@ describe('rollcall-relay', () => {
 		for (const name of ['listen.key', 'origin.token']) {
 			const secret = file.replace('relay.json', name)
 			writeFileSync(join(credentials, encodeURIComponent(secret)), readFileSync(secret), { mode: 0o440 })
+			utimesSync(join(credentials, encodeURIComponent(secret)), 1, 1)
 			writeFileSync(secret, 'not this one')
 		}
 		vi.stubEnv('CREDENTIALS_DIRECTORY', credentials)
-		const { child, exited, logged } = start('run', '--config', file)
+		const { child, exited, logged, output } = start('run', '--config', file)
 		vi.unstubAllEnvs()
 		await logged('online')
 		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
 		expect(lab.origin.requests.at(-1)?.headers.authorization).toBe('Bearer origin-secret')
 		child.kill('SIGTERM')
 		expect(await exited).toBe(0)
+		// The originals are newer than the copies, which only a restart of the service renews.
+		expect(output.err).toMatch(/"event":"restart_needed","file":"\S+origin\.token"/)
 		lab.write('listen.key', 'listenkey\n')
 		lab.write('origin.token', 'origin-secret\n')
 	})
@@ -175,6 +180,27 @@ describe('rollcall-relay', () => {
 		expect(failure.output.err).toMatch(
 			/^error: cannot write \/absent\/shown\.pem: ENOENT.*\nhint: Name another file: --save-certificate PEM\n$/,
 		)
+	})
+
+	test('certificate prints what the SCIM server has, and whether it is pinned', async () => {
+		const good = settings(lab.standIn, lab.origin)
+		const write = (pem: string) => {
+			lab.write('pin.pem', pem)
+			const tls = { mode: 'pin', pins: ['ca.pem', 'pin.pem'] }
+			return lab.write('relay.json', JSON.stringify({ ...good, origin: { ...good.origin, tls } }))
+		}
+		const print = async (pem: string) => {
+			const { exited, output } = start('certificate', '--config', write(pem))
+			return [await exited, output.out]
+		}
+		expect(await print(certificate.cert)).toEqual([
+			0,
+			expect.stringMatching(/^certificate for DNS:localhost .*SHA-256 [\w:]{95}\nIt is pinned by \S+pin\.pem\.\n$/),
+		])
+		expect(await print(ca.cert)).toEqual([
+			0,
+			expect.stringMatching(/\nIt is not the pin in \S+ca\.pem, [\w:]{95}\.\nIt is not the pin in \S+pin\.pem, /),
+		])
 	})
 
 	test('run listens, refuses invalid settings, accepts valid ones, and ends on SIGTERM', async () => {
@@ -270,6 +296,87 @@ describe('rollcall-relay', () => {
 	test('on Windows other signals stop the agent, and no signal reloads', () => {
 		expect(signalsOn('win32')).toEqual({ stop: ['SIGTERM', 'SIGINT', 'SIGBREAK', 'SIGHUP'], reload: [] })
 		expect(signalsOn('linux')).toEqual({ stop: ['SIGTERM', 'SIGINT'], reload: ['SIGHUP'] })
+	})
+
+	test('reload takes over changed settings, names what is wrong, and lets requests finish', async () => {
+		const port = await freePort()
+		const good = { ...settings(lab.standIn, lab.origin), admin: { port } }
+		const file = lab.write('relay.json', JSON.stringify(good))
+		const reload = async () => {
+			const { exited, output } = start('reload', '--config', file)
+			return [await exited, output.out, output.err]
+		}
+		expect(await reload()).toEqual([
+			2,
+			'',
+			expect.stringMatching(
+				/^error: no agent answers on 127\.0\.0\.1:\d+: .*\nhint: Check that it runs: node \S+ status\./,
+			),
+		])
+		const { child, exited, logged, output } = start('run', '--config', file)
+		await logged('online')
+		const { answer } = lab.origin
+		const held = new Promise<() => void>((resolve) => {
+			lab.origin.answer = (_, response) => resolve(() => json(response, 201, {}))
+		})
+		const sent = outcome(lab.sender({ clock: systemClock })(request({ method: 'POST', body: Buffer.from('{}') })))
+		const answerNow = await held
+		lab.origin.answer = answer
+
+		lab.write('origin.token', 'new-secret\n')
+		expect(await reload()).toEqual([0, 'reloaded\n', ''])
+		await logged('online', 2)
+		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+		expect(lab.origin.requests.at(-1)?.headers.authorization).toBe('Bearer new-secret')
+		answerNow()
+		expect(await sent).toMatchObject({ status: 201 })
+
+		lab.write('origin.token', '')
+		expect(await reload()).toEqual([
+			2,
+			'',
+			expect.stringMatching(/^error: .*origin\.token is empty\nhint: Write only the secret into it\.\n$/),
+		])
+		lab.write('relay.json', '{')
+		expect(await reload()).toEqual([2, '', expect.stringMatching(/relay\.json.* is not JSON/)])
+		expect(await outcome(lab.sender()(request()))).toMatchObject({ status: 200 })
+		lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		expect(await reload()).toEqual([2, '', expect.stringMatching(/^error: a reload needs "admin"/)])
+		child.kill('SIGTERM')
+		expect(await exited).toBe(0)
+		expect(output.err).not.toMatch(/new-secret/)
+		lab.write('origin.token', 'origin-secret\n')
+	})
+
+	test('a running agent takes over a changed token by itself', async () => {
+		const file = lab.write('relay.json', JSON.stringify(settings(lab.standIn, lab.origin)))
+		const { child, exited, logged } = start('run', '--config', file)
+		await logged('online')
+		lab.write('origin.token', 'rotated\n')
+		await logged('config_reloaded')
+		await logged('online', 2)
+		await outcome(lab.sender()(request()))
+		expect(lab.origin.requests.at(-1)?.headers.authorization).toBe('Bearer rotated')
+		child.kill('SIGTERM')
+		expect(await exited).toBe(0)
+		lab.write('origin.token', 'origin-secret\n')
+	})
+
+	test('a reload that moves the admin port answers by the old one', async () => {
+		const [oldPort, newPort] = [await freePort(), await freePort()]
+		const write = (port: number) =>
+			lab.write('relay.json', JSON.stringify({ ...settings(lab.standIn, lab.origin), admin: { port } }))
+		const { child, exited, logged } = start('run', '--config', write(oldPort))
+		await logged('online')
+		write(newPort)
+		const headers = { 'rollcall-relay-command': 'reload' }
+		const response = await fetch(`http://127.0.0.1:${oldPort}/reload`, { method: 'POST', headers })
+		expect([response.status, await response.json()]).toEqual([200, { refused: [] }])
+		await logged('online', 2)
+		expect(await ready(newPort)).toBe(200)
+		await expect(ready(oldPort)).rejects.toThrow('fetch failed')
+		child.kill('SIGTERM')
+		expect(await exited).toBe(0)
 	})
 
 	test('the admin port opens, moves and closes with the settings', async () => {

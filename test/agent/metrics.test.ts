@@ -11,7 +11,7 @@ test('events are counted, and requests by their outcome', () => {
 	log('request', request)
 	log('request', { ...request, milliseconds: 60_000 })
 	log('request', { ...request, method: 'BREW "x"', status: 405, outcome: 'not-sent', error: 'method_refused' })
-	expect(text({ online: { help: 'Whether the agent listens.', value: 1 } })).toBe(`\
+	expect(text({ online: { help: 'Whether the agent listens.', samples: [{ value: 1 }] } })).toBe(`\
 # HELP rollcall_relay_online Whether the agent listens.
 # TYPE rollcall_relay_online gauge
 rollcall_relay_online 1

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { forwardTo } from '../../agent/forward.ts'
 import { originFault, readsTrustStore } from '../../agent/origin-tls.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
-import { certificate, type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
+import { selfSigned } from '../support/relay-stand-in/certificates.ts'
+import { ca, certificate, type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { startOrigin } from '../support/relay-stand-in/origin.ts'
 
 let lab: Lab
@@ -21,6 +22,49 @@ test('an authority of the machine is trusted, if Node can read it', async () => 
 	const { origin } = settings(lab.standIn, lab.origin)
 	const forward = forwardTo(lab.config({ origin: { ...origin, tls: { mode: 'system' } } }), systemClock)
 	expect(await forward(get)).toMatchObject(readsTrustStore ? { status: 200 } : { fault: 'origin_tls_untrusted' })
+})
+
+describe('two pins', () => {
+	/** They have the same name: only the keys tell them apart. */
+	const [old, next, other] = [selfSigned(), selfSigned(), selfSigned()]
+
+	test.each([
+		['the first', old, { status: 200 }],
+		['the second', next, { status: 200 }],
+		['another one', other, { fault: 'origin_tls_pin' }],
+	])('if the server has %s, the answer is %j', async (_, serverCertificate, expected) => {
+		const server = await startOrigin(serverCertificate)
+		lab.write('old.pem', old.cert)
+		lab.write('next.pem', next.cert)
+		const { origin } = settings(lab.standIn, server)
+		for (const pins of [
+			['old.pem', 'next.pem'],
+			['next.pem', 'old.pem'],
+		]) {
+			const forward = forwardTo(lab.config({ origin: { ...origin, tls: { mode: 'pin', pins } } }), systemClock)
+			expect(await forward(get)).toMatchObject(expected)
+		}
+		await server.stop()
+	})
+
+	test('a certificate that a pinned authority has issued is no pin', async () => {
+		lab.write('next.pem', next.cert)
+		const { origin } = settings(lab.standIn, lab.origin)
+		const tls = { mode: 'pin', pins: ['ca.pem', 'next.pem'] }
+		expect(await forwardTo(lab.config({ origin: { ...origin, tls } }), systemClock)(get)).toMatchObject({
+			fault: 'origin_tls_pin',
+		})
+	})
+
+	test('of which the old one has expired, the new one is accepted', async () => {
+		const server = await startOrigin(next)
+		lab.write('expired.pem', ca.issue(['DNS:localhost'], -1).cert)
+		lab.write('next.pem', next.cert)
+		const { origin } = settings(lab.standIn, server)
+		const tls = { mode: 'pin', pins: ['expired.pem', 'next.pem'] }
+		expect(await forwardTo(lab.config({ origin: { ...origin, tls } }), systemClock)(get)).toMatchObject({ status: 200 })
+		await server.stop()
+	})
 })
 
 const failing = (code: string, message = code) => Object.assign(new Error(message), { code })

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
 	chmodSync,
+	chownSync,
 	copyFileSync,
 	existsSync,
 	mkdirSync,
@@ -11,11 +12,11 @@ import {
 	writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readConfig } from '../../agent/config.ts'
+import { readConfig, readSettings } from '../../agent/config.ts'
 import { filesOf } from '../../agent/secret-file.ts'
-import { managerOf, refuseShared, serviceWith, thisMachine } from '../../agent/service.ts'
+import { managerOf, refuseShared, serviceWith, thisMachine, wrapperFolder } from '../../agent/service.ts'
 import type { Machine, Service } from '../../agent/service-manager.ts'
 import { serviceId } from '../../agent/service-name.ts'
 import { settings } from '../support/relay-stand-in/lab.ts'
@@ -79,6 +80,7 @@ describe('on Linux', () => {
 		program: '/opt/rollcall/main.js',
 		config: '/etc/rollcall/100%.json',
 		files: { secret: ['/etc/rollcall/my %.key'], open: ['/etc/rollcall/ca.pem'] },
+		auditFolders: [],
 		user: 'rollcall',
 		winsw: undefined,
 	}
@@ -184,6 +186,28 @@ describe('on Linux', () => {
 		expect(text).toContain('\nUser=rollcall\n')
 	})
 
+	test('a secret of the user of the service is read in place, and systemd copies the others', () => {
+		const [own, other] = [join(folder, 'own.token'), join(folder, 'other.token')]
+		writeFileSync(own, 'secret')
+		const { uid } = statSync(own)
+		// As root, the test gives the file to another user. Otherwise it takes itself for the user of the service.
+		if (uid === 0) chownSync(own, 990, 990)
+		stub('id', `case "$*" in -u) echo 0 ;; "-u rollcall") echo ${uid === 0 ? 990 : uid} ;; *) exit 1 ;; esac`)
+		const files = { secret: [own, other], open: [] }
+		const text = managerOf(linux()).definition({ ...service, files }, linux())
+		expect(text.match(/^LoadCredential=.*:(.*)$/gm)).toHaveLength(1)
+		expect(text).toContain(`:${other.replaceAll('%', '%%')}\n`)
+		const absent = managerOf(linux()).definition({ ...service, user: 'absent', files }, linux())
+		expect(absent.match(/^LoadCredential=/gm)).toHaveLength(2)
+	})
+
+	test('the unit starts a single executable without a file', () => {
+		const executable = { ...service, node: '/opt/rollcall/rollcall-relay', program: undefined }
+		expect(managerOf(linux()).definition(executable, linux())).toContain(
+			'\nExecStart="/opt/rollcall/rollcall-relay" "run" "--config" "/etc/rollcall/100%%.json"\n',
+		)
+	})
+
 	test.each([
 		['/usr/bin/node', '/etc/rollcall/ca.pem', 'yes'],
 		['/home/me/node', '/etc/rollcall/ca.pem', 'read-only'],
@@ -196,9 +220,9 @@ describe('on Linux', () => {
 	})
 
 	test('the unit may write to the folder of the audit log alone', () => {
-		const text = managerOf(linux()).definition({ ...service, auditFolder: '/var/log/my "50%" log' }, linux())
+		const text = managerOf(linux()).definition({ ...service, auditFolders: ['/var/log/my "50%" log'] }, linux())
 		expect(text).toContain('\nProtectSystem=strict\nReadWritePaths="-/var/log/my \\"50%%\\" log"\nProtectHome=yes\n')
-		expect(managerOf(linux()).definition({ ...service, auditFolder: '/root' }, linux())).toContain(
+		expect(managerOf(linux()).definition({ ...service, auditFolders: ['/root'] }, linux())).toContain(
 			'\nReadWritePaths="-/root"\nProtectHome=read-only\n',
 		)
 		expect(managerOf(linux()).definition(service, linux())).toContain('\nProtectSystem=strict\nProtectHome=yes\n')
@@ -211,7 +235,7 @@ describe('on Linux', () => {
 			node: process.execPath,
 			program: process.execPath,
 			config: process.execPath,
-			auditFolder: '/var/log/a b',
+			auditFolders: ['/var/log/a b'],
 		}
 		writeFileSync(file(), managerOf(linux()).definition({ ...unit, user: 'root' }, linux()))
 		const analyze = (...args: string[]) => {
@@ -310,6 +334,7 @@ describe('on Windows', () => {
 		program: 'C:\\rollcall-relay\\main.js',
 		config: 'C:\\a & b\\relay.json',
 		files: { secret: ['C:\\a & b\\origin.token'], open: ['C:\\a & b\\ca.pem'] },
+		auditFolders: [],
 		user: undefined,
 		winsw: undefined,
 	}
@@ -356,14 +381,36 @@ esac`,
 		expect(isRunning('Stopped\n')).toBe(false)
 	})
 
+	test('WinSW has its own folder beside a single executable, and starts the executable', () => {
+		expect(wrapperFolder(service)).toBe(dirname(service.program ?? ''))
+		const node = join(folder, 'rollcall-relay.exe')
+		const machine = { ...windows(), folder: wrapperFolder({ node, program: undefined }) }
+		expect(machine.folder).toBe(join(folder, 'service'))
+		writeFileSync(node, 'the agent')
+		const own = { ...downloaded, node, program: undefined }
+		expect(managerOf(machine).install(own, machine)).toBe('installed')
+		expect(readFileSync(node, 'utf8')).toBe('the agent')
+		expect(
+			calls()
+				.filter((call) => call.startsWith('icacls'))
+				.slice(0, 2),
+		).toEqual([
+			`icacls ${folder} /grant ${account}:(OI)(CI)RX`,
+			`icacls ${machine.folder} /grant ${account}:(OI)(CI)RX`,
+		])
+		const text = readFileSync(join(machine.folder, 'rollcall-relay.xml'), 'utf8')
+		expect(text).toContain(`<executable>${node}</executable>`)
+		expect(text).toContain('<arguments>run --config &quot;C:\\a &amp; b\\relay.json&quot;</arguments>')
+	})
+
 	test('install grants access to the folder of the audit log, unless the agent is in it', () => {
 		const auditFolder = join(folder, 'audit')
-		managerOf(windows()).install({ ...downloaded, auditFolder }, windows())
+		managerOf(windows()).install({ ...downloaded, auditFolders: [auditFolder] }, windows())
 		expect(calls()).toContain(`icacls ${auditFolder} /grant ${account}:(OI)(CI)M`)
 		expect(existsSync(auditFolder)).toBe(true)
 		const cases = [folder, join(folder, '..')].flatMap((auditFolder) => [
-			() => managerOf(windows()).install({ ...downloaded, auditFolder }, windows()),
-			() => managerOf(windows()).definition({ ...downloaded, auditFolder }, windows()),
+			() => managerOf(windows()).install({ ...downloaded, auditFolders: [auditFolder] }, windows()),
+			() => managerOf(windows()).definition({ ...downloaded, auditFolders: [auditFolder] }, windows()),
 		])
 		for (const attempt of cases)
 			expect(failing(attempt)).toMatchObject({
@@ -608,12 +655,13 @@ describe('a second service on one machine', () => {
 			program: '/m',
 			config,
 			files,
+			auditFolders: [],
 			user: 'rollcall',
 			winsw: undefined,
 		}
 		managerOf(machine).install(service, machine)
 		const file = write(secondFile, { ...good, ...second })
-		return () => refuseShared({ id: 'rollcall-relay-hr', config: file }, readConfig(file), machine)
+		return () => refuseShared({ id: 'rollcall-relay-hr', config: file }, readSettings(file), machine)
 	}
 	const other = { agentId: '22222222-2222-4222-8222-222222222222' }
 	const audit = { file: '/var/log/rollcall-relay/audit.log' }
@@ -649,7 +697,7 @@ describe('a second service on one machine', () => {
 		compare({}, {})
 		const file = join(folder, 'first.json')
 		expect(() =>
-			refuseShared({ id: 'rollcall-relay', config: file }, readConfig(file), machineOf('linux')),
+			refuseShared({ id: 'rollcall-relay', config: file }, readSettings(file), machineOf('linux')),
 		).not.toThrow()
 	})
 })

@@ -3,7 +3,13 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { chromiumPath } from './chromium.ts'
 
-type OpenOptions = { readonly colorScheme?: 'light' | 'dark' }
+type OpenOptions = {
+	readonly colorScheme?: 'light' | 'dark'
+	/** Whether the test moves the clock of the page: `page.clock.runFor`. */
+	readonly hasOwnClock?: boolean
+	/** Whether the page is not that of the console, and may ask other origins in vain. */
+	readonly mayLeave?: boolean
+}
 
 /**
  * Starts Chromium for a test file. The result opens a page in a new context, and the context is closed after the test.
@@ -28,7 +34,7 @@ export function useBrowser(): (url: string, options?: OpenOptions) => Promise<Pa
 		faults = []
 		expect(seen).toEqual([])
 	})
-	return async (url, { colorScheme = 'light' } = {}) => {
+	return async (url, { colorScheme = 'light', hasOwnClock = false, mayLeave = false } = {}) => {
 		if (browser === undefined) throw new Error('the browser runs only while tests run')
 		const context = await browser.newContext({
 			...{ colorScheme, viewport: { width: 1280, height: 800 }, timezoneId: 'Europe/Berlin', locale: 'en-GB' },
@@ -37,11 +43,17 @@ export function useBrowser(): (url: string, options?: OpenOptions) => Promise<Pa
 		// The policy of the page would refuse a script element. This is no script of the page.
 		await context.addInitScript({ content: axe.source })
 		const page = await context.newPage()
+		if (hasOwnClock) await page.clock.install()
 		const { origin } = new URL(url)
+		if (mayLeave) {
+			await page.goto(url)
+			return page
+		}
 		page.on('pageerror', (error) => faults.push(String(error)))
 		page.on('console', (message) => {
-			// A refusal by the console is written there too, and tests provoke them.
-			if (message.type() === 'error' && !/status of 4\d\d/.test(message.text())) faults.push(message.text())
+			// A refusal by the console is written there too, and so is its end. Tests provoke both.
+			if (message.type() === 'error' && !/status of [45]\d\d|ERR_CONNECTION_/.test(message.text()))
+				faults.push(message.text())
 		})
 		page.on('request', (request) => {
 			if (new URL(request.url()).origin !== origin) faults.push(`a request left for ${request.url()}`)

@@ -50,7 +50,7 @@ const read = (file: string): Recording => JSON.parse(readFileSync(join(folder, f
 
 /** Sends the requests of a recording to an empty tenant, with their paths as `belowTenantUrl` changes them. */
 export async function* replay(
-	tenant: Host,
+	tenant: Pick<Host, 'baseUrl' | 'token'>,
 	file: string,
 	belowTenantUrl: (path: string) => string = (path) => path,
 ): AsyncGenerator<ReplayedExchange> {

@@ -23,7 +23,10 @@ export type Received = {
  * Sends one request as Entra's client does: the path unchanged, with its quotes, and no User-Agent. `fetch` would escape
  * the path and add a User-Agent.
  */
-export function send({ baseUrl, token }: Host, { method, path, headers, body }: Sent): Promise<Received> {
+export function send(
+	{ baseUrl, token }: Pick<Host, 'baseUrl' | 'token'>,
+	{ method, path, headers, body }: Sent,
+): Promise<Received> {
 	const { host, pathname } = new URL(baseUrl)
 	const content = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
 	return new Promise((resolve, reject) => {

@@ -105,7 +105,7 @@ test('what happens is told from the latest lines on', async () => {
 test('failures are grouped by sentence, with people and a remedy', async () => {
 	const { joy, ask } = await story()
 	expect(await ask('/failures')).toMatchObject({
-		groups: [{ status: 400, count: 1, subjects: 1, examples: [{ id: joy }], page: 'docs/schema.md' }],
+		groups: [{ status: 400, count: 1, subjects: 1, examples: [{ id: joy, type: 'User' }], page: 'docs/schema.md' }],
 		others: 0,
 		isPartial: false,
 	})

@@ -45,6 +45,12 @@ describe('the table of limits has the figures of the code:', () => {
 			'shared/storage/membership/operations.ts',
 			'maxDisplayLength = 30_000',
 		],
+		[
+			'displays of more than 256 characters, of all members of a group',
+			'2 Mi characters',
+			'shared/storage/membership/members.ts',
+			`const maxLongDisplays = 2 ${mebibyte}`,
+		],
 		['operations of a PATCH', '1,000', 'shared/scim/patch/request.ts', 'maxOperations = 1000'],
 		['JSON of the resources on a page', '4 MiB', 'shared/storage/query/query.ts', `maxPageSize = 4 ${mebibyte}`],
 		[

@@ -318,6 +318,7 @@ output key string = account.listKeys().keys[0].value
 				'ROLLCALL_PUBLIC_ORIGIN',
 				'ROLLCALL_RATE',
 				'ROLLCALL_RELAY_NAMESPACE',
+				'ROLLCALL_RELAY_RESOURCE',
 				'ROLLCALL_SCAN_LIMIT',
 				'ROLLCALL_TABLES_ENDPOINT',
 			])
@@ -368,8 +369,11 @@ output key string = account.listKeys().keys[0].value
 		})
 
 		test('gives the app the address of the relay if there is one', () => {
-			expect(settingsOf(predict('small')).ROLLCALL_RELAY_NAMESPACE).toBe('')
+			expect(settingsOf(predict('small'))).toMatchObject({ ROLLCALL_RELAY_NAMESPACE: '', ROLLCALL_RELAY_RESOURCE: '' })
 			expect(settingsOf(predict('relay')).ROLLCALL_RELAY_NAMESPACE).toContain('hostName')
+			expect(settingsOf(predict('relay')).ROLLCALL_RELAY_RESOURCE).toMatch(
+				/'outputs', 'id'.*environment\(\)\.resourceManager/,
+			)
 		})
 	})
 
@@ -408,10 +412,11 @@ output key string = account.listKeys().keys[0].value
 			])
 		})
 
-		test('with a relay the app may send and agents may listen, each on one hybrid connection', () => {
+		test('with a relay the app may send and read one key, and agents may listen, each on one hybrid connection', () => {
 			const connection = `namespaces/rollcall-relay-${suffix}/hybridConnections/headquarters`
 			expect(grants(predict('relay')).filter(({ on }) => on.startsWith('namespaces/'))).toEqual([
 				{ role: 'Azure Relay Sender', on: connection, to: 'app' },
+				{ role: 'Azure Relay Owner', on: `${connection}/authorizationRules/rollcall-agents`, to: 'app' },
 				{ role: 'Azure Relay Listener', on: connection, to: `ServicePrincipal ${id(1)}` },
 				{ role: 'Azure Relay Listener', on: connection, to: `ServicePrincipal ${id(2)}` },
 			])
@@ -469,11 +474,19 @@ output key string = account.listKeys().keys[0].value
 		expect(grants(deployed)).toEqual(grants(predict('small')))
 	})
 
-	test('the relay example has one hybrid connection for each tenant, without a key rule, and counts its agents', () => {
+	test('the relay example has one hybrid connection for each tenant, with a key rule that may only listen, and counts its agents', () => {
 		const deployed = predict('relay')
 		expect(
 			deployed.predictedResources.map(({ type }) => type).filter((type) => type.startsWith('Microsoft.Relay/')),
-		).toEqual(['Microsoft.Relay/namespaces', 'Microsoft.Relay/namespaces/hybridConnections'])
+		).toEqual([
+			'Microsoft.Relay/namespaces',
+			'Microsoft.Relay/namespaces/hybridConnections',
+			'Microsoft.Relay/namespaces/hybridConnections/authorizationRules',
+		])
+		expect(the(deployed, 'Microsoft.Relay/namespaces/hybridConnections/authorizationRules')).toMatchObject({
+			name: `rollcall-relay-${suffix}/headquarters/rollcall-agents`,
+			properties: { rights: ['Listen'] },
+		})
 		expect(the(deployed, 'Microsoft.Relay/namespaces/hybridConnections')).toMatchObject({
 			name: `rollcall-relay-${suffix}/headquarters`,
 			properties: { requiresClientAuthorization: true },

@@ -42,6 +42,7 @@ export function scopeOf({ id }: Resource): string {
 const roles: Readonly<Record<string, string>> = {
 	'0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3': 'Storage Table Data Contributor',
 	'26baccc8-eea7-41f1-98f4-1762cc7f685d': 'Azure Relay Sender',
+	'2787bf04-f1f5-4bfe-8383-c8a24483ee38': 'Azure Relay Owner',
 	'26e0b698-aa6d-4085-9386-aadae190014d': 'Azure Relay Listener',
 	'3913510d-42f4-4e42-8a64-420c390055eb': 'Monitoring Metrics Publisher',
 	'4633458b-17de-408a-b874-0445c86b69e6': 'Key Vault Secrets User',

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { type DeploymentTarget, servedTarget } from '../../cli/target.ts'
+import type { TokenStore } from '../../cli/token-store.ts'
 import type { ConsoleRoute } from '../../console/route.ts'
 import { type RunningConsole, startConsole } from '../../console/server.ts'
 import { createSessions } from '../../console/sessions.ts'
@@ -14,6 +15,7 @@ import { createServices, type Services } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { type RunningServer, startServer } from '../../local/server.ts'
 import { addToken } from '../../shared/auth/file-source.ts'
+import type { Send } from '../../shared/storage/table/tables.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 
 type ConsoleOptions = {
@@ -23,6 +25,10 @@ type ConsoleOptions = {
 	readonly pause?: (milliseconds: number) => Promise<void>
 	/** Endpoints that are served besides those of the console. */
 	readonly routes?: readonly ConsoleRoute[]
+	/** Sees every request of the console to the tables, and may answer it. */
+	readonly intercept?: (send: Send) => Send
+	/** The tokens, in place of a file. */
+	readonly tokens?: () => TokenStore
 	/** The folder of the built page. */
 	readonly page?: () => URL
 }
@@ -61,7 +67,7 @@ export function useConsole(options: ConsoleOptions = {}): () => TestConsole {
 	}
 }
 
-async function start({ now = Date.now, pause = async () => {}, routes, page }: ConsoleOptions) {
+async function start({ now = Date.now, pause = async () => {}, routes, intercept, tokens, page }: ConsoleOptions) {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-console-'))
 	const tokensFile = join(folder, 'tokens.json')
 	const azurite = await startAzurite({ memory: true })
@@ -70,7 +76,11 @@ async function start({ now = Date.now, pause = async () => {}, routes, page }: C
 	const server = await startServer({ port: 0, respond: respondWith(services) })
 	const { tenants } = services
 	const commandLine = (command: string) => `rollcall ${command}`
-	const target = await servedTarget({ connectionString, tokensFile, origin: server.url, tenants, commandLine })
+	const opened = await servedTarget({
+		...{ connectionString, tokensFile, origin: server.url, tenants, commandLine },
+		...(intercept !== undefined && { options: { intercept, pause: async () => {} } }),
+	})
+	const target = tokens === undefined ? opened : { ...opened, tokens: tokens() }
 	const errors: unknown[] = []
 	const console = await startConsole({
 		...{ target, place: 'the folder data', now, port: 0, sessions: createSessions({ now, randomBytes, pause }) },
@@ -116,8 +126,9 @@ async function start({ now = Date.now, pause = async () => {}, routes, page }: C
 			}
 		},
 		async end() {
-			await console.close()
-			await server.close()
+			// A test may have closed it.
+			await console.close().catch(() => {})
+			await server.close().catch(() => {})
 			await Promise.all([services.lastUses.flush(), services.refusals.flush(), services.observations.flush()])
 			await azurite.close()
 			await rm(folder, { recursive: true })

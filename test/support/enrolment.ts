@@ -66,6 +66,8 @@ export type EnrolmentHost = {
 	readonly keys: RelayKeys
 	readonly meter: Meter
 	readonly events: readonly RequestEvent[]
+	/** While the app is away, a gateway answers in its place. */
+	readonly faults: { isAway: boolean }
 	/** Adds an agent, as `rollcall agent add` does. */
 	add(): Promise<EnrolmentCode>
 	/** Lets an agent enrol with another key. */
@@ -76,7 +78,6 @@ export type EnrolmentHost = {
 	/** The stored agents. */
 	stored(): Promise<string>
 	post(path: string, body: unknown, url?: string): Promise<EnrolmentReply>
-	close(): Promise<void>
 }
 
 export type TestAgent = {
@@ -112,6 +113,11 @@ type Options = {
 	/** Starts another process for the tenant of this one. */
 	readonly beside?: EnrolmentHost
 	readonly mode?: 'store' | 'relay'
+	readonly settings?: Tenant['settings']
+	/** The host name of Azure Relay. */
+	readonly namespace?: string
+	/** Milliseconds since 1970, instead of the clock that the test moves. */
+	readonly now?: () => number
 }
 
 /** Call the result inside a test. */
@@ -123,11 +129,12 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 	afterAll(async () => {
 		for (const server of running) await server.close()
 	})
-	return async ({ beside, mode = 'relay' } = {}) => {
+	return async ({ beside, mode = 'relay', settings = {}, namespace = 'contoso.servicebus.windows.net', now } = {}) => {
 		identity().tokens.set(management, 'token-for-management')
 		const { connectionString } = azurite()
 		const tables = connectTables({ connectionString })
-		const clock = beside?.clock ?? fakeClock()
+		const clock = beside?.clock ?? { ...fakeClock(), ...(now && { now }) }
+		const faults = { isAway: false }
 		const keys = beside?.keys ?? newRelayKeys()
 		const meter = createMeter()
 		const events: RequestEvent[] = []
@@ -137,7 +144,7 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 				tables: { connectionString },
 				tokens: { file: '/none' },
 				clientId: identity().newClientId(),
-				relay: { namespace: 'contoso.servicebus.windows.net', listen: { resource: relayResource } },
+				relay: { namespace, listen: { resource: relayResource } },
 			},
 			{
 				intercept: meter.intercept,
@@ -148,10 +155,16 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 				pause: async () => {},
 			},
 		)
-		const tenant = beside?.tenant ?? (await services.tenants.createTenant({ name, mode, settings: {} }))
+		const tenant = beside?.tenant ?? (await services.tenants.createTenant({ name, mode, settings }))
 		if (tenant === 'exists') throw new Error('the tenant is new')
 		const table = tables.table(tenant.table, name)
-		const server = await startServer({ port: 0, respond: respondWith(services), log: (event) => events.push(event) })
+		const respond = respondWith(services)
+		const server = await startServer({
+			port: 0,
+			respond: async (...asked) =>
+				faults.isAway ? { status: 403, body: '<html>Forbidden</html>' } : respond(...asked),
+			log: (event) => events.push(event),
+		})
 		running.push(server)
 		const url = `${server.url}/scim/${name}`
 		const change = (revise: (list: ReturnType<typeof parseAgents>) => ReturnType<typeof parseAgents> | 'full') =>
@@ -162,7 +175,7 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 			})
 		const secretOf = () => randomUUID().replaceAll('-', '').padEnd(43, 'x')
 		return {
-			...{ name, tenant, url, clock, keys, meter, events },
+			...{ name, tenant, url, clock, keys, meter, events, faults },
 			async add() {
 				const code = { url, agent: randomUUID(), secret: secretOf() }
 				await change((list) => withNewAgent(list, { id: code.agent, secret: code.secret }, clock.now()))
@@ -190,7 +203,6 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 				})
 				return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) }
 			},
-			close: () => server.close(),
 		}
 	}
 }

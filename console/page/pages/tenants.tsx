@@ -1,9 +1,11 @@
+import { useState } from 'preact/hooks'
 import type { EndingSoon, ListedTenant, ListedTenants, TenantSummary } from '../../answers/tenants.ts'
 import { hrefOf } from '../address.ts'
-import { Copy } from '../parts/copy.tsx'
+import { useAbout } from '../parts/about.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
+import { AddTenant } from './add-tenant.tsx'
 
 /** Every tenant, and how it is doing. */
 export function TenantsPage() {
@@ -12,45 +14,78 @@ export function TenantsPage() {
 		<>
 			<h1>Tenants</h1>
 			<Loaded answer={answer} show={(list) => <TenantTable {...list} />} />
+			<AddTenant />
 		</>
 	)
 }
 
-function TenantTable({ tenants, place }: ListedTenants) {
+/** Each tenant in view is asked for by itself, so that a thousand tenants cost no more than a page of them. */
+const pageSize = 25
+
+function TenantTable({ tenants }: ListedTenants) {
+	const { place } = useAbout()
+	const [part, setPart] = useState('')
+	const [page, setPage] = useState(0)
 	if (tenants.length === 0) return <EmptyNotice title={`There are no tenants in ${place}.`} />
+	const fitting = tenants.filter(({ name }) => name.includes(part.trim().toLowerCase()))
+	const first = page * pageSize
+	const filter = (event: Event & { readonly currentTarget: HTMLInputElement }): void => {
+		setPart(event.currentTarget.value)
+		setPage(0)
+	}
 	return (
 		<>
-			<p class="under-title">In {place}.</p>
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Name</th>
-						<th scope="col">Mode</th>
-						<th scope="col">Tenant URL</th>
-						<th scope="col" class="number">
-							People
-						</th>
-						<th scope="col" class="number">
-							Groups
-						</th>
-						<th scope="col">Last write</th>
-						<th scope="col" class="number">
-							Failures today
-						</th>
-						<th scope="col">Worth a look</th>
-					</tr>
-				</thead>
-				<tbody>
-					{tenants.map((tenant) => (
-						<TenantRow key={tenant.name} {...tenant} />
-					))}
-				</tbody>
-			</table>
+			{tenants.length > pageSize && (
+				<div class="field">
+					<label for="tenant-part">Search tenants</label>
+					<input id="tenant-part" class="short" type="search" value={part} onInput={filter} autocomplete="off" />
+				</div>
+			)}
+			<div class="wide">
+				<table>
+					<thead>
+						<tr>
+							<th scope="col">Name</th>
+							<th scope="col">Mode</th>
+							<th scope="col" class="number">
+								People
+							</th>
+							<th scope="col" class="number">
+								Groups
+							</th>
+							<th scope="col">Last write</th>
+							<th scope="col" class="number">
+								Failures today
+							</th>
+							<th scope="col">Worth a look</th>
+						</tr>
+					</thead>
+					<tbody>
+						{fitting.slice(first, first + pageSize).map((tenant) => (
+							<TenantRow key={tenant.name} {...tenant} />
+						))}
+					</tbody>
+				</table>
+			</div>
+			{fitting.length === 0 && <EmptyNotice title={`No name of a tenant has ${part}.`} />}
+			{fitting.length > pageSize && (
+				<p class="buttons">
+					<button type="button" disabled={page === 0} onClick={() => setPage(page - 1)}>
+						Previous
+					</button>
+					<button type="button" disabled={first + pageSize >= fitting.length} onClick={() => setPage(page + 1)}>
+						Next
+					</button>
+					<span class="quiet">
+						{first + 1} to {Math.min(first + pageSize, fitting.length)} of {fitting.length}
+					</span>
+				</p>
+			)}
 		</>
 	)
 }
 
-function TenantRow({ name, mode, url }: ListedTenant) {
+function TenantRow({ name, mode }: ListedTenant) {
 	const { value: summary, problem } = useAnswer<TenantSummary>(`/tenants/${name}/summary`, { every: 30 })
 	return (
 		<tr>
@@ -58,26 +93,47 @@ function TenantRow({ name, mode, url }: ListedTenant) {
 				<a href={hrefOf(['tenants', name])}>{name}</a>
 			</th>
 			<td>{mode}</td>
-			<td>
-				<Copy name={`Tenant URL of ${name}`} value={url} />
-			</td>
-			<td class="number">{summary === undefined ? '' : (summary.people ?? '–')}</td>
-			<td class="number">{summary === undefined ? '' : (summary.groups ?? '–')}</td>
+			<td class="number">{summary === undefined ? '' : count(summary.people)}</td>
+			<td class="number">{summary === undefined ? '' : count(summary.groups)}</td>
 			<td>{summary?.lastWrite !== undefined && <Time at={summary.lastWrite} />}</td>
-			<td class="number">{summary?.failuresToday}</td>
+			<td class="number">{summary !== undefined && <Failures tenant={name} count={summary.failuresToday} />}</td>
 			<td>
-				{problem === undefined ? summary && <Worth summary={summary} /> : <span class="bad">{problem.error}</span>}
+				{problem === undefined ? (
+					summary && <Worth tenant={name} summary={summary} />
+				) : (
+					<span class="bad">{problem.error}</span>
+				)}
 			</td>
 		</tr>
 	)
 }
 
-function Worth({ summary: { ending, relay } }: { readonly summary: TenantSummary }) {
+const numbers = new Intl.NumberFormat('en')
+
+/** @example count(200000) // '200,000'; a dash for a directory that is in a SCIM server */
+const count = (number: number | undefined): string => (number === undefined ? '–' : numbers.format(number))
+
+type FailuresProps = { readonly tenant: string; readonly count: number }
+
+const Failures = ({ tenant, count: failures }: FailuresProps) =>
+	failures === 0 ? (
+		<>0</>
+	) : (
+		<a class="bad" href={hrefOf(['tenants', tenant, 'failures'])}>
+			{numbers.format(failures)}
+		</a>
+	)
+
+type WorthProps = { readonly tenant: string; readonly summary: TenantSummary }
+
+function Worth({ tenant, summary: { people, groups, ending, relay, credentialsProblem } }: WorthProps) {
 	return (
 		<>
+			{people === 0 && groups === 0 && <a href={hrefOf(['tenants', tenant, 'connect'])}>Empty: connect it</a>}
 			{ending.map((credential) => (
 				<Ending key={credential.name} {...credential} />
 			))}
+			{credentialsProblem !== undefined && <div class="quiet">{credentialsProblem}</div>}
 			{relay !== undefined && <div>{relay}</div>}
 		</>
 	)

@@ -42,7 +42,7 @@ export function Loaded<T>({
 	)
 }
 
-function Loading() {
+export function Loading() {
 	return (
 		<div class="loading" aria-busy="true">
 			<span class="unseen">Loading</span>
@@ -51,7 +51,7 @@ function Loading() {
 }
 
 /** @example sentence('the session has ended') // 'The session has ended.' */
-function sentence(text: string): string {
+export function sentence(text: string): string {
 	const closed = /[.!?]$/.test(text) ? text : `${text}.`
 	return `${closed.charAt(0).toUpperCase()}${closed.slice(1)}`
 }

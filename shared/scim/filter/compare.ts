@@ -1,6 +1,6 @@
 import type { Attribute } from '../attribute.ts'
 import { readBoolean } from '../dialect.ts'
-import { foldCase, keepCase } from '../fold-case.ts'
+import { foldCase, foldCaseInSteps, keepCase } from '../fold-case.ts'
 import { isUnassigned } from '../value.ts'
 import type { CompareOperator, CompareValue } from './ast.ts'
 import { contains } from './contains.ts'
@@ -109,13 +109,30 @@ function compareOrdered<T extends string | number>(operator: CompareOperator, ac
 /** Texts that are folded again and again: of most of them, folding costs less than looking them up. */
 const longText = 256
 
-/** Makes a function that folds each long text once. Use it for one resource, whose texts it keeps. */
-export function foldingOnce(): (text: string) => string {
+/** Texts that are folded in steps: a text of this length takes 3 ms at most. */
+export const stepText = 2 ** 16
+
+/** Folded texts of one resource. */
+export type FoldedTexts = {
+	readonly of: (text: string) => string
+	/** Folds a very long text in steps, if it is not folded yet. */
+	readonly prepare: (text: string) => Generator<undefined, void>
+}
+
+/** Folds each long text once. Use it for one resource, whose texts it keeps. */
+export function foldingOnce(): FoldedTexts {
 	const known = new Map<string, string>()
-	return (text) => {
-		if (text.length < longText) return foldCase(text)
-		const folded = known.get(text) ?? foldCase(text)
-		known.set(text, folded)
-		return folded
+	return {
+		of(text) {
+			if (text.length < longText) return foldCase(text)
+			const folded = known.get(text) ?? foldCase(text)
+			known.set(text, folded)
+			return folded
+		},
+		*prepare(text) {
+			if (text.length < stepText || known.has(text)) return
+			known.set(text, yield* foldCaseInSteps(text))
+			yield
+		},
 	}
 }

@@ -1,12 +1,13 @@
 import { type Attribute, findAttribute } from '../attribute.ts'
 import { booleanFromString, type Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
+import { inTurns } from '../in-turns.ts'
 import { didYouMean, didYouMeanOneOf } from '../nearest-attribute.ts'
 import type { AttributeValues } from '../resource.ts'
 import { type AttributePath, type ResourceType, resolveAttribute } from '../resource-type.ts'
 import { isObject, isUnassigned } from '../value.ts'
 import type { AttributeExpression, Filter } from './ast.ts'
-import { compare, foldingOnce, isComparable } from './compare.ts'
+import { compare, type FoldedTexts, foldingOnce, isComparable } from './compare.ts'
 import { printAttributePath } from './print.ts'
 
 /**
@@ -20,18 +21,13 @@ import { printAttributePath } from './print.ts'
 export const matches = (filter: Filter, resource: AttributeValues, type: ResourceType): boolean =>
 	atOnce(evaluate(filter, lookupIn(resource, type)))
 
-/** The same for a long resource: other work has its turn between the expressions. */
+/** The same for a long resource: other work has its turn between the expressions, and while a long text is folded. */
 export async function matchesInTurns(
 	filter: Filter,
 	resource: AttributeValues,
 	{ type, yieldTurn }: { readonly type: ResourceType; readonly yieldTurn: () => Promise<void> | undefined },
 ): Promise<boolean> {
-	const steps = evaluate(filter, lookupIn(resource, type))
-	for (;;) {
-		const step = steps.next()
-		if (step.done) return step.value
-		await yieldTurn()
-	}
+	return inTurns(evaluate(filter, lookupIn(resource, type)), yieldTurn)
 }
 
 /** Says whether one element of a complex attribute matches the filter inside the brackets: `emails[type eq "work"]`. */
@@ -43,7 +39,7 @@ type PathValues = { readonly attribute: Attribute; readonly values: readonly unk
 
 type PathLookup = {
 	readonly find: (path: AttributePath) => PathValues | undefined
-	readonly folded: (text: string) => string
+	readonly folded: FoldedTexts
 }
 
 const lookupIn = (resource: AttributeValues, type: ResourceType): PathLookup => ({
@@ -51,7 +47,7 @@ const lookupIn = (resource: AttributeValues, type: ResourceType): PathLookup => 
 	folded: foldingOnce(),
 })
 
-/** An evaluation that stops before each expression. */
+/** An evaluation that stops before each expression, and while it folds a long text. */
 type Evaluation = Generator<undefined, boolean>
 
 function atOnce(steps: Evaluation): boolean {
@@ -75,7 +71,7 @@ function* evaluate(filter: Filter, lookup: PathLookup): Evaluation {
 			return lookup.find(filter.path)?.values.some(isPresent) ?? false
 		case 'attributeExpression':
 			yield
-			return compareAny(filter, lookup)
+			return yield* compareAny(filter, lookup)
 		case 'valuePath': {
 			const { attribute, values = [] } = lookup.find(filter.path) ?? {}
 			if (attribute === undefined) return false
@@ -119,14 +115,18 @@ const elementsOf = (value: unknown): readonly unknown[] =>
 const isPresent = (value: unknown): boolean =>
 	isObject(value) ? Object.values(value).some(isPresent) : !isUnassigned(value)
 
-function compareAny({ path, operator, value }: AttributeExpression, { find, folded }: PathLookup): boolean {
+function* compareAny({ path, operator, value }: AttributeExpression, { find, folded }: PathLookup): Evaluation {
 	const found = find(path)
 	if (found === undefined) return compare(undefined, { operator, value })
 	const attribute = comparedAttribute(found.attribute)
 	if (attribute === undefined) return false
 	const values =
 		attribute === found.attribute ? found.values : found.values.map((element) => property(element, attribute))
-	return values.some((actual) => compare(actual, { operator, value, attribute, folded }))
+	for (const actual of values) {
+		if (typeof actual === 'string' && !attribute.caseExact) yield* folded.prepare(actual)
+		if (compare(actual, { operator, value, attribute, folded: folded.of })) return true
+	}
+	return false
 }
 
 /** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { payloadTooLarge, type ScimError } from '../../scim/error.ts'
 import { timeOfId } from '../../scim/id.ts'
 import type { Member } from '../../scim/resource.ts'
 import { type LargeChange, latestChangeRow, memberRow } from '../rows/schema.ts'
@@ -25,7 +26,7 @@ export async function membersOf(
 	groupId: string,
 	limit = Number.POSITIVE_INFINITY,
 ): Promise<readonly Member[]> {
-	const pages = await mapMembers(table, groupId, { write: async (page) => page, limit })
+	const pages = await mapMembers(table, groupId, { write: async (page) => page, limit, longDisplays: 'leaveOut' })
 	return pages?.flat() ?? []
 }
 
@@ -37,8 +38,12 @@ export async function anyMemberOf(table: Table, groupId: string): Promise<readon
 	return members.length > 0 ? members.slice(0, 1) : (await membersOf(table, groupId, 0)).slice(0, 1)
 }
 
+/** What happens to long displays beyond 2 Mi characters of one group. Displays of at most 256 characters always stay. */
+export type LongDisplays = 'keep' | 'leaveOut' | 'refuse'
+
 type Mapping<T> = {
 	readonly write: (page: readonly Member[]) => Promise<T>
+	readonly longDisplays: LongDisplays
 	/** Stops after this many members; the list is then incomplete. */
 	readonly limit?: number
 	/** The latest change that the group's row names; '' for none. Left out if that does not matter. */
@@ -51,7 +56,7 @@ type Mapping<T> = {
  * written again.
  *
  * @returns undefined if the row that names the latest change names another one than `latestChange`
- * @throws ScimError 503 if changes come in between again and again
+ * @throws ScimError 503 if changes come in between again and again, 413 for long displays that are refused
  */
 export async function mapMembers<T>(
 	table: Table,
@@ -79,6 +84,7 @@ async function writeOnce<T>(
 		write,
 		limit = Number.POSITIVE_INFINITY,
 		latestChange: expected,
+		longDisplays,
 	}: Mapping<T> & { readonly pending: PendingChange | undefined },
 ): Promise<{ readonly written: readonly T[] } | { readonly pending: PendingChange | undefined } | undefined> {
 	const written: T[] = []
@@ -87,6 +93,7 @@ async function writeOnce<T>(
 	let pages = 0
 	let count = 0
 	let isBegun = false
+	const bounded = displayBound(longDisplays)
 	for await (const rows of table.pages(within(memberRow.key(groupId, '')))) {
 		pages++
 		const last = rows.at(-1)
@@ -102,17 +109,41 @@ async function writeOnce<T>(
 			if (latest?.isPending && pending) overlay = overlayOf(pending.change)
 		}
 		const members = overlay(await membersIn(table, rows), memberIdIn(last))
-		written.push(await write(members))
+		written.push(await write(bounded(members)))
 		count += members.length
 		if (count > limit) return { written }
 	}
 	const rest = overlay([], afterIds)
-	if (rest.length > 0) written.push(await write(rest))
+	if (rest.length > 0) written.push(await write(bounded(rest)))
 	// One page is of one moment. Several pages are if no large change came in between.
 	const isOfOneState =
 		pages === 1 || isDeepStrictEqual(latest, latestChangeIn(await table.get(latestChangeRow.key(groupId))))
 	return isOfOneState ? { written } : { pending }
 }
+
+/** Names of people and devices are shorter. So many characters of each member are no danger to the memory. */
+const longDisplay = 256
+const maxLongDisplays = 2 * 2 ** 20
+
+/** Makes the function that bounds one page of the members of a group after another. No member is left out. */
+export function displayBound(rule: LongDisplays): (members: readonly Member[]) => readonly Member[] {
+	if (rule === 'keep') return (members) => members
+	let left = maxLongDisplays
+	const boundedMember = (member: Member): Member => {
+		const length = member.display?.length ?? 0
+		if (length <= longDisplay) return member
+		left -= length
+		if (left >= 0) return member
+		if (rule === 'refuse') throw tooLongDisplays()
+		return { value: member.value }
+	}
+	return (members) => members.map(boundedMember)
+}
+
+const tooLongDisplays = (): ScimError =>
+	payloadTooLarge(
+		`the long displays of the members have more than ${maxLongDisplays} characters together: add and remove members by their ids`,
+	)
 
 const readPending = async (table: Table, large: LargeChange): Promise<PendingChange> => ({
 	operation: large.operation,

@@ -4,7 +4,7 @@ import type { ResourceType } from '../../scim/resource-type.ts'
 import { linkedTo } from '../membership/linked.ts'
 import { type GroupHeadings, groupHeadings } from '../membership/links.ts'
 import type { Directory } from '../rows/directory.ts'
-import { idOf, isCompressed, isWhole, sizedResourceOf } from '../rows/entity.ts'
+import { idOf, isCompressed, isWhole } from '../rows/entity.ts'
 import { lookupKeys } from '../rows/indexes.ts'
 import { groupRow, resourceKey, userRow } from '../rows/schema.ts'
 import { after, within } from '../table/key-range.ts'
@@ -15,6 +15,7 @@ import { mergedById } from './merged-by-id.ts'
 import type { SizedResource } from './order.ts'
 import { type LinkOwner, type Links, withLinks } from './page-links.ts'
 import type { CandidatePlan, Plan, SourceOf } from './plan.ts'
+import { resourceInTurn } from './resource-in-turn.ts'
 import { uniqueRows } from './unique-rows.ts'
 
 /** `pendingChange` is a column of a group's row, `size` the length of the JSON in the row. */
@@ -91,7 +92,7 @@ async function* idCandidates(
 			withLinks(directory, type, [{ id: id as ResourceId }], options), // sound: its kind was checked
 		])
 		if (row === undefined) return
-		const resource = resourceIn(row)
+		const resource = await resourceIn(row)
 		// During a large change, memberships that were read without knowing of the change may be old.
 		yield resource.pendingChange ? withLinks(directory, type, [resource], options) : [{ ...resource, ...linked }]
 	}
@@ -218,7 +219,9 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 
 async function resourcesIn({ directory, plan: { type } }: CandidateReader, rows: readonly Row[]) {
 	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
-	return whole.filter((row) => row !== undefined).map(resourceIn)
+	const resources: RowResource[] = []
+	for (const row of whole) if (row !== undefined) resources.push(await resourceIn(row))
+	return resources
 }
 
 const linked = <R extends LinkOwner>(
@@ -240,14 +243,14 @@ function provedLink(type: ResourceType, { id }: SourceOf<'links'>): Links {
 /** The resource that a row holds, or that an index row leads to. Undefined if it has been deleted in the meantime. */
 export async function readResource(table: Table, type: ResourceType, row: Row): Promise<SizedResource | undefined> {
 	const whole = await wholeRow(table, type, row)
-	return whole && sizedResourceOf(whole)
+	return whole && resourceInTurn(whole)
 }
 
 const wholeRow = async (table: Table, type: ResourceType, row: Row): Promise<Row | undefined> =>
 	isWhole(row) ? row : table.get(resourceKey(type, idOf(row)))
 
-function resourceIn(row: Row): RowResource {
-	const { resource, size } = sizedResourceOf(row)
+async function resourceIn(row: Row): Promise<RowResource> {
+	const { resource, size } = await resourceInTurn(row)
 	return { ...resource, size, ...pendingChangeIn(row) }
 }
 

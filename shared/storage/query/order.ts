@@ -1,4 +1,5 @@
-import { foldCase, keepCase } from '../../scim/fold-case.ts'
+import { stepText } from '../../scim/filter/compare.ts'
+import { foldCase, foldCaseInSteps, keepCase } from '../../scim/fold-case.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import { type ResourceType, resolveAttribute } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
@@ -29,20 +30,25 @@ const unassigned = '~'
  * Makes the function that returns the key of a resource in an order: its value as row keys encode it. Of several values
  * the primary one or else the first counts. Resources without a value come last (RFC 7644 section 3.4.2.3).
  */
-export function sortKey(type: ResourceType, { by }: Sort): (resource: StoredResource) => string {
+export function sortKey(type: ResourceType, { by }: Sort): (resource: StoredResource) => SortKeySteps {
 	const resolved = resolveAttribute(type, by)
-	if (resolved === undefined) return () => unassigned
-	const { extension, attribute, subAttribute = attribute.subAttributes.get('value') } = resolved
-	const { caseExact } = subAttribute ?? attribute
-	return (resource) => {
+	return function* (resource) {
+		if (resolved === undefined) return unassigned
+		const { extension, attribute, subAttribute = attribute.subAttributes.get('value') } = resolved
+		const { caseExact } = subAttribute ?? attribute
 		const view = viewOf(type, resource)
 		const container = extension === undefined ? view : view[extension.urn]
 		const element = preferred(isObject(container) ? container[attribute.name] : undefined)
 		const value = subAttribute !== undefined && isObject(element) ? element[subAttribute.name] : element
 		if (isUnassigned(value) || typeof value === 'object') return unassigned
-		return encode(caseExact ? keepCase(String(value)) : foldCase(String(value)))
+		const text = String(value)
+		if (caseExact) return encode(keepCase(text))
+		return encode(text.length < stepText ? foldCase(text) : yield* foldCaseInSteps(text))
 	}
 }
+
+/** The key of a long value is made in steps. */
+type SortKeySteps = Generator<undefined, string>
 
 const preferred = (value: unknown): unknown =>
 	Array.isArray(value) ? (value.find((element) => isObject(element) && element.primary === true) ?? value[0]) : value

@@ -10,7 +10,15 @@ import {
 	linksIn,
 	referencesTo,
 } from '../membership/links.ts'
-import { anyMemberOf, isChangePending, isMember, mapMembers, membersIn, membersOf } from '../membership/members.ts'
+import {
+	anyMemberOf,
+	displayBound,
+	isChangePending,
+	isMember,
+	mapMembers,
+	membersIn,
+	membersOf,
+} from '../membership/members.ts'
 import type { Include } from '../resource/read.ts'
 import type { Directory } from '../rows/directory.ts'
 import { groupRow, memberRow, membershipRow } from '../rows/schema.ts'
@@ -186,10 +194,12 @@ async function membersAmong(
 ): Promise<readonly Member[]> {
 	const rows = byOwner?.of(id) ?? []
 	const isWhole = byOwner?.isRead(id) && !byOwner.isDivided(id) && !isChangePending(rows)
-	if (deciding === undefined) return isWhole ? membersIn(table, rows) : membersOf(table, id)
+	if (deciding === undefined) {
+		return isWhole ? displayBound('leaveOut')(await membersIn(table, rows)) : membersOf(table, id)
+	}
 	if (isWhole) return deciding.among(await membersIn(table, rows))
 	if (need === 'any') return anyMemberOf(table, id)
-	const pages = await mapMembers(table, id, { write: (page) => deciding.among(page) })
+	const pages = await mapMembers(table, id, { write: (page) => deciding.among(page), longDisplays: 'keep' })
 	return deciding.among(pages?.flat() ?? [])
 }
 

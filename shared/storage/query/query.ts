@@ -1,6 +1,7 @@
 import { type ScimError, tooMany } from '../../scim/error.ts'
 import { comparisonsIn } from '../../scim/filter/ast.ts'
 import { matches, matchesInTurns } from '../../scim/filter/match.ts'
+import { inTurns } from '../../scim/in-turns.ts'
 import type { StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import { type Yield, yieldingTurns } from '../../turn.ts'
@@ -8,7 +9,7 @@ import { type LinkedResources, linkedTo } from '../membership/linked.ts'
 import { locate, totalOf } from '../rows/count-histogram.ts'
 import { countsOf } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
-import { idOf, sizedResourceOf } from '../rows/entity.ts'
+import { idOf } from '../rows/entity.ts'
 import { indexAdvice } from '../rows/indexable.ts'
 import type { Index } from '../rows/indexes.ts'
 import { resourceKey } from '../rows/schema.ts'
@@ -30,6 +31,7 @@ import {
 import type { Query, QueryResult } from './page.ts'
 import { withInclude } from './page-links.ts'
 import { type CandidatePlan, comparedPaths, type Plan, planQuery } from './plan.ts'
+import { resourceInTurn } from './resource-in-turn.ts'
 import { viewOf } from './view.ts'
 
 /**
@@ -128,7 +130,7 @@ async function listAll({ table }: Directory, { type, page, start }: Plan): Promi
 async function* noItems(): AsyncGenerator<PageItem> {}
 
 async function* itemsIn(rows: AsyncIterable<Row>): AsyncGenerator<PageItem> {
-	for await (const row of rows) yield { key: '', id: idOf(row), sized: sizedResourceOf(row) }
+	for await (const row of rows) yield { key: '', id: idOf(row), sized: await resourceInTurn(row) }
 }
 
 /** All users in the order of their userNames. */
@@ -274,14 +276,14 @@ function tooManyCandidates({ scanLimit }: Directory, { type, filter, source }: C
 }
 
 /** Characters beyond which a comparison with the filter lets other requests have their turn. */
-const longComparison = 2 ** 20
+const longComparison = 2 ** 17
 
 /** Makes the function that returns the entry of a candidate, or undefined if the candidate does not match. */
 function matcher(
 	{ type, filter, sort }: CandidatePlan,
 	yieldTurn: Yield,
 ): (candidate: Candidate) => Promise<ResultEntry | undefined> {
-	const keyOf = sort === undefined ? () => '' : sortKey(type, sort)
+	const stepsOf = sort && sortKey(type, sort)
 	const comparisons = comparisonsIn(filter)
 	return async (candidate) => {
 		if (!('attributes' in candidate)) return { key: '', id: candidate.id }
@@ -295,7 +297,8 @@ function matcher(
 			if (!isMatch) return undefined
 			await yieldTurn()
 		}
-		return { key: keyOf(resource), id: resource.id, sized: { resource, size } }
+		const key = stepsOf === undefined ? '' : await inTurns(stepsOf(resource), yieldTurn)
+		return { key, id: resource.id, sized: { resource, size } }
 	}
 }
 
@@ -340,7 +343,7 @@ async function* itemsOf(
 		const read = await inParallel(some, async ({ id, sized }) => {
 			if (sized !== undefined) return sized
 			const row = await table.get(resourceKey(type, id))
-			const read = row && sizedResourceOf(row)
+			const read = row && (await resourceInTurn(row))
 			return read !== undefined && isStillMatch(plan, read.resource) ? read : undefined
 		})
 		for (const [index, { key, id }] of some.entries()) yield { key, id, sized: read[index] }
@@ -355,7 +358,7 @@ async function* linkItems(linked: LinkedResources, shown: readonly ResultEntry[]
 			for (; next < shown.length && shown[next]?.id !== id; next++)
 				yield { key: '', id: shown[next]?.id ?? '', sized: undefined }
 			next++
-			yield { key: '', id, sized: sizedResourceOf(row) }
+			yield { key: '', id, sized: await resourceInTurn(row) }
 		}
 	}
 	for (; next < shown.length; next++) yield { key: '', id: shown[next]?.id ?? '', sized: undefined }

@@ -45,7 +45,7 @@ async function createOnce(
 	const guards = await guardSpellings(directory.table, {
 		type,
 		resource: draft,
-		keys: indexKeysOf(type, draft, { folding, entries: noEntries }),
+		keys: () => indexKeysOf(type, draft, { folding, entries: noEntries }),
 	})
 	const commitment = await commitWithMembers(
 		directory,

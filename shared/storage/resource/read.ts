@@ -3,7 +3,7 @@ import type { Member, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { VersionCondition } from '../../scim/version.ts'
 import { groupHeadings, groupsOf } from '../membership/links.ts'
-import { mapMembers } from '../membership/members.ts'
+import { type LongDisplays, mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
 import { foldingIn, resourceOf } from '../rows/entity.ts'
 import type { Folding } from '../rows/folding.ts'
@@ -14,7 +14,12 @@ import { attempts, tooContended } from '../table/retry.ts'
 import { etagOf, type Row, type Table } from '../table/tables.ts'
 
 /** What is read along with a resource. */
-export type Include = { readonly members?: boolean; readonly groups?: boolean }
+export type Include = {
+	readonly members?: boolean
+	readonly groups?: boolean
+	/** Whether no display of a member may be missing, because the caller compares displays. */
+	readonly areDisplaysNeeded?: boolean
+}
 
 export type GroupOptions<T> = {
 	readonly write: (page: readonly Member[]) => Promise<T>
@@ -76,7 +81,11 @@ export async function readForChange(
 
 async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
 	const areMembersSkipped = include.members !== true
-	const group = await readGroup(table, id, { write: async (page) => page, skipMembersIf: () => areMembersSkipped })
+	const group = await readGroup(table, id, {
+		write: async (page) => page,
+		skipMembersIf: () => areMembersSkipped,
+		longDisplays: include.areDisplaysNeeded ? 'refuse' : 'leaveOut',
+	})
 	if (group === undefined) return undefined
 	const { row, written } = group
 	return {
@@ -96,7 +105,7 @@ export async function getGroup<T>(
 	options: GroupOptions<T>,
 ): Promise<GroupInPieces<T> | undefined> {
 	if (kindOfId(id) !== 'Group') return undefined
-	const group = await readGroup(table, id, options)
+	const group = await readGroup(table, id, { ...options, longDisplays: 'leaveOut' })
 	return group && { resource: resourceOf(group.row), members: group.written }
 }
 
@@ -105,14 +114,18 @@ export async function getGroup<T>(
  * together, and so does the first row of the members. If the two differ, such a change came in between, and both are read
  * again. If the second read returns the same ETag, the row predates `latestChange`: the members are accepted.
  */
-async function readGroup<T>(table: Table, id: string, { write, skipMembersIf }: GroupOptions<T>) {
+async function readGroup<T>(
+	table: Table,
+	id: string,
+	{ skipMembersIf, ...mapping }: GroupOptions<T> & { readonly longDisplays: LongDisplays },
+) {
 	let before: Row | undefined
 	for (let attempt = 1; attempt <= attempts.conflict; attempt++) {
 		const row = await table.get(groupRow.key(id))
 		if (row === undefined) return undefined
 		if (skipMembersIf?.(resourceOf(row).version)) return { row, written: undefined }
 		const isSame = before !== undefined && etagOf(before) === etagOf(row)
-		const written = await mapMembers(table, id, isSame ? { write } : { write, latestChange: latestChangeOf(row) })
+		const written = await mapMembers(table, id, isSame ? mapping : { ...mapping, latestChange: latestChangeOf(row) })
 		if (written !== undefined) return { row, written }
 		before = row
 	}

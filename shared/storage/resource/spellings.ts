@@ -16,11 +16,14 @@ import { naming, ownerIn, takenValue } from './refusal.ts'
 // Two writers of one value at once therefore never both succeed, whatever formats they write: the later one finds the
 // spellings row changed, and begins again. Version 0.1.0 neither reads nor writes these rows.
 
-/** What stores values of unique indexes under new keys. `keys` are the keys of all rows of indexes that are inserted. */
+/**
+ * What stores values of unique indexes under new keys. `keys` answers the keys of all rows of indexes that are inserted. They
+ * are made only if a value has several spellings.
+ */
 export type UniqueInsert = {
 	readonly type: ResourceType
 	readonly resource: Pick<StoredResource, 'id' | 'attributes'>
-	readonly keys: readonly string[]
+	readonly keys: () => readonly string[]
 }
 
 /** A unique value that another resource has. */
@@ -46,8 +49,10 @@ export async function lookAtSpellings(table: Table, request: UniqueInsert): Prom
 		.filter(({ unique }) => unique)
 		.flatMap((index) => valuesOf(index, request.resource.attributes).map((value) => ({ index, value })))
 		.filter(({ index, value }) => indexedValues(index, value).length > 1)
-		.filter(({ index, value }) => lookupKeys(index, value).some((key) => request.keys.includes(key)))
-	const looks = await inParallel(guarded, (each) => lookAt(table, request, each))
+	if (guarded.length === 0) return { guards: [], taken: undefined }
+	const keys = request.keys()
+	const inserted = guarded.filter(({ index, value }) => lookupKeys(index, value).some((key) => keys.includes(key)))
+	const looks = await inParallel(inserted, (each) => lookAt(table, request, each))
 	return { guards: looks.map(({ guard }) => guard), taken: looks.find(({ taken }) => taken !== undefined)?.taken }
 }
 

@@ -104,9 +104,11 @@ async function store(
 	const names = changedNames(state.resource.attributes, attributes)
 	const isTogether = names.length > 0 && !isEmpty(members)
 	const folding = foldingAfter(directory, type, state, attributes)
-	const keysBefore = indexKeysOf(type, state.resource, { folding: state.folding, entries: noEntries })
-	const keysAfter = indexKeysOf(type, { id, attributes }, { folding, entries: noEntries })
-	const keys = keysAfter.filter((key) => !keysBefore.includes(key))
+	const keys = () => {
+		const keysBefore = indexKeysOf(type, state.resource, { folding: state.folding, entries: noEntries })
+		const keysAfter = indexKeysOf(type, { id, attributes }, { folding, entries: noEntries })
+		return keysAfter.filter((key) => !keysBefore.includes(key))
+	}
 	const guards = await guardSpellings(directory.table, { type, resource: { id, attributes }, keys })
 	const commitment = await commitWithMembers(
 		directory,

@@ -17,7 +17,22 @@ export function encode(text: string): string {
 	// A character takes one or more: of a long text, only the beginning is needed.
 	const encoded = text.slice(0, limit + 1).replace(/[^-.0-9@A-Z_a-z]/g, escaped)
 	if (encoded.length <= limit) return encoded
-	return `${copyOf(encoded.slice(0, kept))}=${createHash('sha256').update(text).digest('base64url')}`
+	return `${copyOf(encoded.slice(0, kept))}=${digestOf(text)}`
+}
+
+/** Characters that are written as bytes at a time. All bytes of a long text would take as much memory as the text. */
+const partLength = 2 ** 14
+
+function digestOf(text: string): string {
+	const hash = createHash('sha256')
+	for (let start = 0; start < text.length; ) {
+		const end = start + partLength
+		// Half of a surrogate pair has no bytes of its own.
+		const next = /[\ud800-\udbff]/.test(text.charAt(end - 1)) ? end + 1 : end
+		hash.update(text.slice(start, next))
+		start = next
+	}
+	return hash.digest('base64url')
 }
 
 /** A slice of a string keeps all of the string in memory. A copy does not. */

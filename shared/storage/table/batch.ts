@@ -47,9 +47,10 @@ export type Batch = { readonly contentType: string; readonly body: string }
 export function batchOf(partition: Partition, operations: readonly Operation[], unique: string): Batch {
 	const outer = `batch_${unique}`
 	const inner = `changeset_${unique}`
+	const jsonOf = jsonOfProperties()
 	let body = `--${outer}\r\nContent-Type: multipart/mixed; boundary=${inner}\r\n\r\n`
 	for (const operation of operations) {
-		body += `--${inner}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n${bodyPart(partition, operation)}\r\n`
+		body += `--${inner}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n${bodyPart(partition, operation, jsonOf)}\r\n`
 	}
 	const contentType = `multipart/mixed; boundary=${outer}`
 	return { contentType, body: `${body}--${inner}--\r\n--${outer}--\r\n` }
@@ -67,11 +68,23 @@ const verbs = {
 const protocol =
 	'HTTP/1.1\r\nContent-Type: application/json\r\nAccept: application/json;odata=nometadata\r\nPrefer: return-no-content\r\nDataServiceVersion: 3.0\r\n'
 
-function bodyPart(partition: Partition, operation: Operation): string {
+type PropertiesJson = (properties: Properties) => string
+
+/** The rows of indexes have the properties of the resource's own row: their JSON is made once in a transaction. */
+function jsonOfProperties(): PropertiesJson {
+	const known = new Map<Properties, string>()
+	return (properties) => {
+		const json = known.get(properties) ?? propertiesJson(properties)
+		known.set(properties, json)
+		return json
+	}
+}
+
+function bodyPart(partition: Partition, operation: Operation, jsonOf: PropertiesJson): string {
 	const { kind, key } = operation
 	const url = kind === 'insert' ? partition.url : `${partition.url}(${keyPredicate(partition.partitionKey, key)})`
 	const condition = 'etag' in operation ? `If-Match: ${operation.etag}\r\n` : ''
-	const json = 'properties' in operation ? entityJson(partition, key, operation.properties) : ''
+	const json = 'properties' in operation ? entityJson(partition, key, jsonOf(operation.properties)) : ''
 	return `${verbs[kind]} ${url} ${protocol}${condition}\r\n${json}`
 }
 
@@ -81,17 +94,24 @@ export const keyPredicate = (partitionKey: string, key: string): string =>
 
 const urlQuoted = (key: string): string => encodeURIComponent(key).replaceAll("'", "''")
 
-function entityJson(partition: Partition, key: string, properties: Properties): string {
-	let json = `{"PartitionKey":${JSON.stringify(partition.partitionKey)},"RowKey":${JSON.stringify(key)}`
+const entityJson = ({ partitionKey }: Partition, key: string, properties: string): string =>
+	`{${escaped(`"PartitionKey":${JSON.stringify(partitionKey)},"RowKey":${JSON.stringify(key)}`)}${properties}}`
+
+/** The properties as JSON, each behind a comma. */
+function propertiesJson(properties: Properties): string {
+	let json = ''
 	for (const [name, value] of Object.entries(properties)) {
 		json +=
 			value instanceof Buffer
 				? `,"${name}@odata.type":"Edm.Binary","${name}":"${value.toString('base64')}"`
 				: `,"${name}":${JSON.stringify(value)}`
 	}
-	// JSON may hold U+2028 and U+2029 unescaped, but Azurite 3.37 takes them for the end of the body.
-	return `${json.replace(/[\u2028\u2029]/g, (separator) => (separator === '\u2028' ? '\\u2028' : '\\u2029'))}}`
+	return escaped(json)
 }
+
+/** JSON may hold U+2028 and U+2029 unescaped, but Azurite 3.37 takes them for the end of the body. */
+const escaped = (json: string): string =>
+	json.replace(/[\u2028\u2029]/g, (separator) => (separator === '\u2028' ? '\\u2028' : '\\u2029'))
 
 /**
  * What the service says about a request that it refuses, without the text, which may quote keys. `index` is that of the

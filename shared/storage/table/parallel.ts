@@ -7,6 +7,8 @@ export async function inParallel<T, R>(
 	work: (item: T) => Promise<R>,
 	limit = width,
 ): Promise<readonly R[]> {
+	const [only] = items
+	if (items.length === 1 && only !== undefined) return [await work(only)]
 	const results: R[] = []
 	const queue = items.entries()
 	const worker = async (): Promise<void> => {

@@ -5,6 +5,7 @@ import { odata, TableServiceClient } from '@azure/data-tables'
 import type { TokenCredential } from '@azure/identity'
 import { Fault } from '../../fault.ts'
 import { payloadTooLarge, ScimError } from '../../scim/error.ts'
+import { nextTurn } from '../../turn.ts'
 import { batchError, batchOf, keyPredicate, type Operation, type ServiceError, serviceError } from './batch.ts'
 import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
 
@@ -257,6 +258,9 @@ function tableOf(client: Client, name: string, partitionKey: string): Table {
 /** The most rows that the service puts on a page. */
 const pageSize = 1000
 
+/** Characters of a page beyond which it is parsed in a turn of its own. */
+const longPage = 2 ** 18
+
 /** Bytes of a page that are read. The rows of a larger page are read in smaller pages. */
 const maxPageBytes = 4 * 2 ** 20
 
@@ -327,6 +331,7 @@ async function readPage(
 ): Promise<PageRead> {
 	const response = await answerOf(client, { method: 'GET', path, headers, maxBytes: maxPageBytes }, key)
 	if (response.status !== 200) throw faultOf(errorIn(response), key)
+	if (response.text.length > longPage) await nextTurn()
 	const bytes = Buffer.byteLength(response.text)
 	if (!isOneRow && bytes > maxPageBytes) return { tooManyRows: sizeFor(rowsBegunIn(response.text), bytes) }
 	const { value: rows } = jsonIn<{ value: Row[] }>(response, key)

@@ -2,10 +2,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Admin, startAdmin } from '../../../agent/admin.ts'
-import type { Agent } from '../../../agent/agent.ts'
+import { type Agent, startAgent } from '../../../agent/agent.ts'
 import { agentFinding } from '../../../agent/doctor/agent.ts'
 import { metricsOf } from '../../../agent/metrics.ts'
-import { clock, type Lab, settings, startLab } from '../../support/relay-stand-in/lab.ts'
+import { clock, type Lab, request, serversWith, settings, startLab } from '../../support/relay-stand-in/lab.ts'
 
 let lab: Lab
 let admin: Admin
@@ -14,7 +14,13 @@ const id = '11111111-1111-4111-8111-111111111111'
 
 beforeEach(async () => {
 	lab = await startLab()
-	admin = await startAdmin(0, { agent: () => agent, metrics: metricsOf(() => undefined), version: '' })
+	const config = lab.config()
+	admin = await startAdmin(0, {
+		servers: () => serversWith(config, agent),
+		reload: async () => [],
+		metrics: metricsOf(() => undefined),
+		version: '',
+	})
 })
 afterEach(async () => {
 	await admin.close()
@@ -39,6 +45,19 @@ test('an agent that runs with other settings is a warning', async () => {
 		seen: `the agent ${id} is online on demo, control channels: 1; the settings say ${other}`,
 		remedy: 'The agent runs with other settings. Restart it.',
 	})
+})
+
+test('a newer version is a warning', async () => {
+	agent = startAgent(lab.config(), { clock, log: lab.log.write, random: () => 0.5, version: '0.2.0' })
+	await agent.online
+	await lab.sender({ version: '0.3.0' })(request())
+	expect(await findingFor()).toEqual({
+		code: 'A3',
+		verdict: 'WARN',
+		seen: `the agent ${id} is online on demo, control channels: 1; version 0.3.0 is available`,
+		remedy: 'Copy it over the agent, then type: rollcall-relay restart',
+	})
+	await agent.drain()
 })
 
 test('a stopped agent is a warning', async () => {

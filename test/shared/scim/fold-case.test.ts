@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { foldCase, keepCase } from '../../../shared/scim/fold-case.ts'
+import { foldCase, foldCaseInSteps, keepCase } from '../../../shared/scim/fold-case.ts'
 
 test.each([
 	['Alice', 'aLICE'],
@@ -123,4 +123,24 @@ test.each([
 ])('%j is no beginning of %j, which normal form C makes one character', (part, whole) => {
 	expect(foldCase(whole).startsWith(foldCase(part))).toBe(false)
 	expect(foldCase(whole).includes(foldCase(part))).toBe(false)
+})
+
+describe('in steps', () => {
+	const inSteps = (text: string) => {
+		const steps = foldCaseInSteps(text)
+		let count = 0
+		for (let step = steps.next(); ; step = steps.next(), count++) if (step.done) return { folded: step.value, count }
+	}
+
+	test('a text is folded as at once', () => {
+		const text = fc.string({
+			unit: fc.constantFrom('a', 'É', 'e', '\u0301', '\u0316', 'Σ', 'ς', 'İ', '\u034f', '한', '😀'),
+		})
+		fc.assert(fc.property(fc.oneof(text, fc.string({ unit: 'binary' })), (a) => inSteps(a).folded === foldCase(a)))
+	})
+
+	test('four parts of the work are apart, and two if nothing joins', () => {
+		expect(inSteps('\u0301'.repeat(100)).count).toBe(3)
+		expect(inSteps('x'.repeat(100)).count).toBe(2)
+	})
 })

@@ -6,7 +6,7 @@ import { openLookup } from '../../../shared/storage/lookup.ts'
 import type { FoundPage } from '../../../shared/storage/query/search.ts'
 import { storeRefusals } from '../../../shared/storage/refusals.ts'
 import type { FeedStage } from '../../../shared/storage/rows/directory.ts'
-import { epochPointerRow } from '../../../shared/storage/rows/schema.ts'
+import { epochPointerRow, feedRow, refusalRow } from '../../../shared/storage/rows/schema.ts'
 import { connectTables, type Send } from '../../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../../shared/storage/table-store.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
@@ -34,7 +34,7 @@ const lookupOf = ({ tables, tenant, ids, feed }: TestDirectory, now = Date.now) 
 	openLookup({ tables, tenant, ids, feed, now, random: () => 1, types: builtInTypes })
 
 async function largeDirectory() {
-	const directory = await newDirectory(simulateTableService(), { intercept: withManyPeople })
+	const directory = await newDirectory(simulateTableService(), { intercept: withManyPeople, feed: 'epochs' })
 	await storeFewRows(directory.table)
 	return { lookup: lookupOf(directory, () => Date.parse('2026-06-01T08:00:00Z')), meter: directory.meter }
 }
@@ -302,7 +302,7 @@ test('a watcher is told of refusals, and again when there are more of them', asy
 })
 
 test('a long history comes page by page, the newest events first', async () => {
-	const directory = await newDirectory(simulateTableService())
+	const directory = await newDirectory(simulateTableService(), { feed: 'epochs' })
 	const { store, meter } = directory
 	const lookup = lookupOf(directory)
 	const joy = await store.create(userType, { attributes: { userName: 'joy', title: 'title -1' } })
@@ -324,4 +324,27 @@ test('a long history comes page by page, the newest events first', async () => {
 	const { result, requests } = await meter.measure(() => lookup.history(subject, { before: '', count: 50 }))
 	expect(result.events.at(-1)).toMatchObject({ before: { title: 'title 128' }, after: { title: 'title 129' } })
 	expect(requests).toBe(8)
+})
+
+test('a page reads a part of very many new changes and refusals, and says so', async () => {
+	const simulator = simulateTableService()
+	const directory = await newDirectory(simulator, { feed: 'operations' })
+	const { name: partitionKey, table } = directory.tenant
+	const joy = await directory.store.create(userType, { attributes: { userName: 'joy' } })
+	const time = new Date().toISOString()
+	const refusal = { method: 'POST', path: '/Users', status: 400, sentence: 'no', count: 1, first: time, last: time }
+	for (let index = 0; index < 12_000; index++) {
+		const operation = directory.ids('Operation')
+		const entry = { kind: 'update', resourceType: 'User', id: personId(index), changed: 'title', at: time }
+		simulator.load(table, { partitionKey, rowKey: feedRow.key(operation) }, feedRow.properties(entry))
+		const refused = { partitionKey, rowKey: refusalRow.key(`=${index}`, operation) }
+		simulator.load(table, refused, refusalRow.properties(refusal))
+	}
+	const { lookup, meter } = watcherOf(simulator, directory)
+	const history = await meter.measure(() => lookup.history({ id: joy.id, type: 'User' }, { before: '', count: 50 }))
+	expect(history).toMatchObject({ result: { isBehind: true }, requests: 16 })
+	const latest = await meter.measure(() => lookup.activity())
+	expect(latest.result.changes).toHaveLength(50)
+	expect(latest.result.refusals).toHaveLength(50)
+	expect(latest.requests).toBeLessThan(65)
 })

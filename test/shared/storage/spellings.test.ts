@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { ScimError } from '../../../shared/scim/error.ts'
 import { parseFilter } from '../../../shared/scim/filter/parse.ts'
-import type { AttributeValues, StoredResource } from '../../../shared/scim/resource.ts'
+import type { AttributeValues, ResourceId, StoredResource } from '../../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
+import { lookAtSpellings } from '../../../shared/storage/resource/spellings.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
-import type { Send } from '../../../shared/storage/table/tables.ts'
+import { connectTables, type Send } from '../../../shared/storage/table/tables.ts'
 import { violationsIn } from '../../support/audit.ts'
 import { newDirectory, type TestDirectory } from '../../support/directory.ts'
-import { simulateTableService } from '../../support/simulator/table-service.ts'
+import { connectionString, simulateTableService } from '../../support/simulator/table-service.ts'
 
 // Rows of format 1 have a sigma at the end of a word as ς or σ, as the client has written it. Rows of format 2 have σ.
 // Writers of both formats are at work while the format changes.
@@ -60,6 +61,22 @@ const person = (userName: string): AttributeValues => ({
 	title: userName,
 	name: { familyName: userName },
 	emails: [{ value: `${userName}@example.gr` }],
+})
+
+test.each([
+	['nikos', 0],
+	['ΝΙΚΟΣ', 1],
+])('the keys of the rows of %s are made %i times to look for other spellings', async (userName, times) => {
+	let made = 0
+	const keys = () => {
+		made++
+		return []
+	}
+	const send: Send = async () => ({ status: 500, headers: { get: () => undefined }, text: '' })
+	const table = connectTables({ connectionString }, { intercept: () => send }).table('t', 'p')
+	const resource = { id: 'u1' as ResourceId, attributes: { userName } } // sound: any text will do
+	expect(await lookAtSpellings(table, { type: userType, resource, keys })).toEqual({ guards: [], taken: undefined })
+	expect(made).toBe(times)
 })
 
 describe.each(formats)('in rows of format %i', (format) => {

@@ -137,6 +137,25 @@ describe('the settings of this version', () => {
 		expect(() => requireKnownSettings({ mode, settings: {} })).not.toThrow()
 	})
 
+	test('of one reading of a tenant are checked once if they are right, and each time if they are wrong', () => {
+		let readings = 0
+		const tenantWith = (guard: string) => ({
+			mode: 'store' as const,
+			get settings() {
+				readings++
+				return { guard }
+			},
+		})
+		const right = tenantWith('alert')
+		expect([settingsProblem(right), settingsProblem(right)]).toEqual([undefined, undefined])
+		const once = readings
+		settingsProblem(tenantWith('alert'))
+		expect(readings).toBe(2 * once)
+		const wrong = tenantWith('silent')
+		expect(settingsProblem(wrong)).toMatch(/^The setting guard of this tenant is not alert or off/)
+		expect(settingsProblem(wrong)).toBe(settingsProblem(wrong))
+	})
+
 	// UPDATE_DOCS=1 npx vitest run test/shared/tenants/settings.test.ts writes the table into the page.
 	test('are described in docs/cli.md as they are declared', () => {
 		const page = readFileSync('docs/cli.md', 'utf8')

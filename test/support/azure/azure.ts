@@ -16,8 +16,11 @@ const here = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 /** A deployment on this machine under its names in Azure, for programs that are started with `env`. */
 export type Azure = {
 	readonly vault: KeyVault
-	/** The number of further requests that the tables refuse because a role has not reached them. */
-	readonly tables: { refusals: number }
+	/**
+	 * The number of further requests that the tables refuse because a role has not reached them, and whether the role is
+	 * Storage Table Data Reader.
+	 */
+	readonly tables: { refusals: number; isReadOnly: boolean }
 	readonly env: Readonly<Record<string, string>>
 	/** The same environment without a signed-in user. */
 	readonly signedOut: Readonly<Record<string, string>>
@@ -28,7 +31,7 @@ const key = Buffer.alloc(64, 7).toString('base64')
 
 /** A table service over TLS that accepts only access tokens for storage. */
 async function startTables(folder: string) {
-	const role = { refusals: 0 }
+	const role = { refusals: 0, isReadOnly: false }
 	const certificate = selfSigned(['IP:127.0.0.1', 'DNS:*.table.core.windows.net'])
 	writeFileSync(join(folder, 'tables.pem'), certificate.cert)
 	writeFileSync(join(folder, 'tables.key'), certificate.key)
@@ -64,8 +67,9 @@ async function startTables(folder: string) {
 /** Azurite 3.37 does not find the table of a transaction if its URLs have the account in the host name. */
 function createFront(certificate: Certificate, role: Azure['tables'], endpoint: string): Server {
 	return createServer(certificate, async (incoming, outgoing) => {
-		if (role.refusals > 0) {
-			role.refusals--
+		const isWrite = incoming.method !== 'GET'
+		if (role.refusals > 0 || (role.isReadOnly && isWrite)) {
+			if (role.refusals > 0) role.refusals--
 			outgoing.writeHead(403, { 'content-type': 'application/json' }).end(JSON.stringify(mismatch))
 			return
 		}
@@ -127,6 +131,7 @@ export function useAzure(): () => Azure {
 		const vault = keyVault()
 		const { role } = tables
 		role.refusals = 0
+		role.isReadOnly = false
 		const authorities = join(folder, 'authorities.pem')
 		writeFileSync(authorities, `${tables.cert}\n${vault.certificate}`)
 		const signedOut = {

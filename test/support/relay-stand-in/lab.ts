@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Agent, startAgent } from '../../../agent/agent.ts'
 import { type Config, readConfig } from '../../../agent/config.ts'
+import type { ServerState } from '../../../agent/fleet.ts'
 import {
 	type RelayedAnswer,
 	type RelayedRequest,
@@ -17,8 +18,8 @@ import type { ScimError } from '../../../shared/scim/error.ts'
 import { authority } from './certificates.ts'
 import { type Journal, journal } from './journal.ts'
 import { type Origin, startOrigin } from './origin.ts'
-import { scaledClock } from './scaled-clock.ts'
-import { type StandIn, startStandIn } from './stand-in.ts'
+import { type ScaledClock, scaledClock } from './scaled-clock.ts'
+import { type StandIn, type StandInOptions, startStandIn } from './stand-in.ts'
 
 export const ca = authority()
 export const certificate = ca.issue(['DNS:localhost', 'IP:127.0.0.1'])
@@ -52,8 +53,12 @@ type LabOptions = {
 	readonly originOptions?: ServerOptions
 	/** The clock of the service. Agents in their own processes need the clock of the machine. */
 	readonly serviceClock?: Clock
+	/** One clock for the service, agents and senders. */
+	readonly commonClock?: ScaledClock
 	/** Speed of the clock of agents and senders, relative to the clock of the machine. */
 	readonly factor?: number
+	/** The key rules of the service, if they are not the usual ones. */
+	readonly rules?: StandInOptions['rules']
 	/** The service tolerates deviations of Microsoft's library from the documents. */
 	readonly isLenient?: boolean
 }
@@ -62,14 +67,16 @@ type LabOptions = {
 export async function startLab({
 	originOptions = {},
 	factor = 20,
-	serviceClock = scaledClock(factor),
+	commonClock,
+	serviceClock = commonClock ?? scaledClock(factor),
 	isLenient = false,
+	rules,
 }: LabOptions = {}): Promise<Lab> {
 	const folder = mkdtempSync(join(tmpdir(), 'rollcall-relay-'))
-	const standIn = await startStandIn({ certificate, clock: serviceClock, isLenient })
+	const standIn = await startStandIn({ certificate, clock: serviceClock, isLenient, ...(rules && { rules }) })
 	const origin = await startOrigin({ ...certificate, ...originOptions })
 	const log = journal()
-	const agentClock = scaledClock(factor)
+	const agentClock = commonClock ?? scaledClock(factor)
 	const agents: Agent[] = []
 	const write = (name: string, text: string) => {
 		const file = join(folder, name)
@@ -122,6 +129,10 @@ export async function startLab({
 		},
 	}
 }
+
+/** The only server of the settings, with this agent. None before an agent starts. */
+export const serversWith = (config: Config, agent: Agent | undefined): readonly ServerState[] =>
+	agent === undefined ? [] : [{ config, agent, refusal: undefined }]
 
 /** Settings as an administrator would write them. */
 export const settings = (standIn: { host: string }, origin: { port: number }) => ({

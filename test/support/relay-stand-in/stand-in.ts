@@ -12,7 +12,7 @@ import { admits, forwarded, mangled, parametersOf, withoutRelayParameters } from
 import { type Right, verify } from './tokens.ts'
 import { piecesOf, read, type Wire, wireOf } from './wire.ts'
 
-type StandInOptions = {
+export type StandInOptions = {
 	readonly certificate: Certificate
 	readonly clock: Clock
 	readonly entities?: readonly string[]

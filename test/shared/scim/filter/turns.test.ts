@@ -26,6 +26,20 @@ describe('other work has its turn', () => {
 		expect(count).toBe(turns)
 	})
 
+	test('while a long text is folded: once before the expression, three times while it is folded, and once behind', async () => {
+		const long = { ...user, nickName: '\u0301'.repeat(2 ** 16) }
+		const filter = parseFilter('nickName co "a" or nickName co "b"')
+		let count = 0
+		const yieldTurn = () => {
+			count++
+			return undefined
+		}
+		expect(await matchesInTurns(filter, long, { type: userType, yieldTurn })).toBe(false)
+		// The second expression finds the text folded.
+		expect(count).toBe(1 + 3 + 1 + 1)
+		expect(matches(filter, long, userType)).toBe(false)
+	})
+
 	test('before each operation of a PATCH', async () => {
 		const Operations = Array.from({ length: 5 }, (_, index) => ({ op: 'replace', path: 'title', value: `t${index}` }))
 		const options = { type: userType, quirks: new Set<never>() }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encode } from '../../../../shared/storage/rows/keys.ts'
@@ -45,6 +46,15 @@ describe('the encoding of a key part', () => {
 		expect(encode(`${long}a`)).toHaveLength(194)
 		expect(encode(`${long}a`)).not.toBe(encode(`${long}b`))
 		expect(encode(`${long}a`).slice(0, 151)).toBe(`${'x'.repeat(150)}=`)
+	})
+
+	test('of a text of any length ends with the digest of all of it, whichever characters lie between its parts', () => {
+		for (const before of [2 ** 14 - 1, 2 ** 14, 2 ** 15 - 2]) {
+			for (const between of ['😀', '\ud83d', '\ude00', 'é', '']) {
+				const long = `${'x'.repeat(before)}${between}${'y'.repeat(2 ** 14)}`
+				expect(encode(long).slice(151)).toBe(createHash('sha256').update(long).digest('base64url'))
+			}
+		}
 	})
 })
 

@@ -1,0 +1,203 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readConfig } from '../../agent/config.ts'
+import { tokenSource } from '../../agent/credentials.ts'
+import { enrolAgent } from '../../agent/enrol.ts'
+import { parseAgents } from '../../shared/relay/agent-list.ts'
+import { type EnrolmentCode, writeCode } from '../../shared/relay/enrolment.ts'
+import { type EnrolmentHost, useEnrolmentHost } from '../support/enrolment.ts'
+
+const newHost = useEnrolmentHost()
+const minute = 60_000
+
+let folder = ''
+let file = ''
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'rollcall-enrol-'))
+	file = join(folder, 'relay.json')
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** The clock of a machine, which may differ from that of the host. */
+const clockOf = (host: EnrolmentHost, ahead = 0) => ({
+	now: () => host.clock.now() + ahead,
+	after: (milliseconds: number, run: () => void) => host.clock.timer(milliseconds, run),
+})
+
+const enrolOn = (host: EnrolmentHost, code: EnrolmentCode, more: Partial<Parameters<typeof enrolAgent>[0]> = {}) =>
+	enrolAgent({ text: writeCode(code), file, host: 'dc01', clock: clockOf(host), ...more })
+
+const settings = () => JSON.parse(readFileSync(file, 'utf8'))
+const keyFiles = () => readdirSync(folder).filter((name) => name.endsWith('.key'))
+
+describe('enrol', () => {
+	test('writes new settings and a key that only its owner can read, and the agent gets tokens', async () => {
+		const host = await newHost()
+		const code = await host.add()
+		const result = await enrolOn(host, code, { text: `\n ${writeCode(code)}\r\n` })
+		const [keyFile = ''] = keyFiles()
+		expect(keyFile).toMatch(/^agent-[0-9a-f]{12}\.key$/)
+		expect(settings()).toEqual({
+			origin: {
+				url: 'https://localhost:11015/scim',
+				authorization: { type: 'bearer', tokenFile: 'origin.token' },
+			},
+			relay: { namespace: 'contoso.servicebus.windows.net', hybridConnection: host.name },
+			credentials: { type: 'enrolled', url: host.url, keyFile },
+			agentId: code.agent,
+		})
+		expect(statSync(join(folder, keyFile)).mode & 0o777).toBe(0o600)
+		expect(result).toMatchObject({ tenant: host.name, agent: code.agent, keyFile: join(folder, keyFile) })
+		const [agent] = parseAgents(await host.stored()).agents
+		expect(agent).toMatchObject({ host: 'dc01', version: 'not built' })
+		const token = await tokenSource(readConfig(file), clockOf(host))()
+		const now = host.clock.now()
+		expect(token).toEqual({
+			token: expect.stringContaining('skn=rollcall-agents'),
+			expiresOnTimestamp: now + 90 * minute,
+			renewOnTimestamp: now + 15 * minute,
+		})
+		const written = readFileSync(file, 'utf8')
+		for (const secret of [code.secret, token.token, 'primary-1']) expect(written).not.toContain(secret)
+	})
+
+	test('keeps what the settings have besides, and replaces the key of an earlier enrolment', async () => {
+		const host = await newHost()
+		const tls = { mode: 'pin', certificateFile: 'origin.pem' }
+		const own = {
+			relay: { namespace: 'old', hybridConnection: 'old' },
+			origin: { url: 'https://s/scim', tls, authorization: { type: 'passThrough' } },
+			admin: { port: 1 },
+		}
+		writeFileSync(file, `\ufeff${JSON.stringify({ ...own, credentials: { type: 'arc' } })}`)
+		const code = await host.add()
+		await enrolOn(host, code)
+		const first = settings()
+		expect(first).toMatchObject({ origin: own.origin, admin: own.admin, relay: { hybridConnection: host.name } })
+		await enrolOn(host, await host.addCode(code.agent))
+		expect(settings()).toEqual({
+			...first,
+			credentials: { ...first.credentials, keyFile: expect.not.stringMatching(first.credentials.keyFile) },
+		})
+		expect(keyFiles()).toEqual([settings().credentials.keyFile])
+		await expect(tokenSource(readConfig(file), clockOf(host))()).resolves.toBeDefined()
+	})
+
+	test('gets in with the same code again if the answer was lost, and not from another folder', async () => {
+		const host = await newHost()
+		const code = await host.add()
+		await enrolOn(host, code)
+		const before = settings()
+		rmSync(file)
+		await enrolOn(host, code)
+		expect(settings()).toEqual(before)
+		const elsewhere = mkdtempSync(join(tmpdir(), 'rollcall-enrol-'))
+		await expect(enrolOn(host, code, { file: join(elsewhere, 'relay.json') })).rejects.toThrow(
+			/^127\.0\.0\.1:\d+ answers: the code was used before, with another key\. /,
+		)
+		expect(readdirSync(elsewhere).filter((name) => name.endsWith('.json'))).toEqual([])
+		rmSync(elsewhere, { recursive: true })
+	})
+
+	test('works if the clock of the machine is an hour off, and so do tokens', async () => {
+		const host = await newHost()
+		for (const ahead of [-60 * minute, 60 * minute]) {
+			const code = await host.add()
+			const clock = clockOf(host, ahead)
+			await enrolOn(host, code, { clock })
+			const token = await tokenSource(readConfig(file), clock)()
+			expect(token.expiresOnTimestamp).toBe(clock.now() + 90 * minute)
+			rmSync(file)
+		}
+	})
+
+	test.each([
+		['nothing', '', 'standard input has no code'],
+		['another word', 'secret', 'standard input has no code'],
+		[
+			'a code without TLS',
+			writeCode({
+				url: 'http://example.com/scim/acme',
+				agent: '0b7e6a52-2d0f-4a57-9c66-6f1f4f1f8c11',
+				secret: 's'.repeat(43),
+			}),
+			'the code is for http://example.com, which is not https',
+		],
+	])('refuses %s, and writes nothing', async (_, text, message) => {
+		const host = await newHost()
+		await expect(enrolOn(host, await host.add(), { text })).rejects.toThrow(message)
+		expect(readdirSync(folder)).toEqual([])
+	})
+
+	test.each([
+		['no JSON', '{'],
+		['settings of several servers', '{"servers": []}'],
+	])('refuses a file with %s before the code is used', async (_, text) => {
+		const host = await newHost()
+		const code = await host.add()
+		writeFileSync(file, text)
+		await expect(enrolOn(host, code)).rejects.toThrow(file)
+		expect(readFileSync(file, 'utf8')).toBe(text)
+		expect(await host.stored()).toContain('"code"')
+	})
+
+	test.each([
+		['expired', 'the code has expired: ask for another one with rollcall agent add'],
+		['removed', 'an administrator has removed this agent'],
+		['unknown', 'the code is not one of this tenant'],
+	])('says what is wrong with a code that is %s, and leaves the settings', async (kind, sentence) => {
+		const host = await newHost()
+		const code = await host.add()
+		if (kind === 'expired') host.clock.pass(31 * minute)
+		if (kind === 'removed') await host.remove(code.agent)
+		const given = kind === 'unknown' ? { ...code, secret: 'g'.repeat(43) } : code
+		await expect(enrolOn(host, given)).rejects.toThrow(sentence)
+		expect(readdirSync(folder)).toEqual([])
+	})
+})
+
+describe('the token source of an enrolled agent', () => {
+	const enrolled = async () => {
+		const host = await newHost()
+		const code = await host.add()
+		await enrolOn(host, code)
+		const refused = { is: false }
+		const told: unknown[] = []
+		const source = tokenSource(readConfig(file), clockOf(host), {
+			isRefused: () => refused.is,
+			noteVersions: (versions) => told.push(versions),
+		})
+		return { host, id: code.agent, source, refused, told }
+	}
+
+	test('tells the versions of the app and of the newest agent', async () => {
+		const { source, told } = await enrolled()
+		await source()
+		expect(told).toEqual([{ version: 'not built', newestAgent: 'not built' }])
+	})
+
+	test('takes an answer of a gateway for an outage, and never for a removal', async () => {
+		const { host, source } = await enrolled()
+		host.faults.isAway = true
+		await expect(source()).rejects.toThrow(
+			expect.objectContaining({
+				name: 'Error',
+				message: expect.stringMatching(/answered 403, and not as Rollcall does$/),
+			}),
+		)
+	})
+
+	test('knows a removal from a refusal', async () => {
+		const { host, id, source } = await enrolled()
+		await host.remove(id)
+		await expect(source()).rejects.toThrow(expect.objectContaining({ name: 'AgentRemovedError' }))
+		const other = await newHost()
+		const config = readConfig(file)
+		const credentials = { ...config.credentials, url: other.url } as typeof config.credentials // sound: another address
+		await expect(tokenSource({ ...config, credentials }, clockOf(other))()).rejects.toThrow(
+			expect.objectContaining({ name: 'TokenRefusedError' }),
+		)
+	})
+})
