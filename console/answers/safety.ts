@@ -13,7 +13,7 @@ export type TenantSafety = {
 
 /** What was lost in the last hour, and what is allowed. */
 export type GuardNumbers = {
-	readonly setting: 'alert' | 'off'
+	readonly setting: 'hold' | 'alert' | 'off'
 	readonly isBeyond: boolean
 	readonly deletedPeople: number
 	readonly deletedGroups: number
