@@ -28,7 +28,12 @@ function Everything({ safety, actions }: { readonly safety: TenantSafety; readon
 			{guard === undefined ? (
 				<EmptyNotice title="The people of this tenant are in the SCIM server behind the relay, which the guard does not see." />
 			) : (
-				<Guard guard={guard} line={guardLine} />
+				<>
+					<Guard guard={guard} line={guardLine} />
+					<p class="buttons">
+						<ActionButton actions={actions} words="guard allow" label="Allow all deletions for a while" />
+					</p>
+				</>
 			)}
 			<h2>Undo</h2>
 			<UndoForm actions={actions} />
