@@ -6,8 +6,9 @@ import type { Hold, LossCount, OwnLoss } from './losses.ts'
 import { totalOf } from './rows/count-histogram.ts'
 import { countsOf } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
-import { lastPartOf, lossKeys, lossRow } from './rows/schema.ts'
+import { lastPartOf, lossKeys, lossRow, memberRow } from './rows/schema.ts'
 import { insert, type Operation } from './table/batch.ts'
+import { within } from './table/key-range.ts'
 import { removeRows } from './transaction/remove-rows.ts'
 
 // The guard of a tenant with the setting `hold` refuses deletions once very many people or groups were deleted within an
@@ -56,15 +57,44 @@ export async function countLoss(directory: Directory, type: TypeName, id: string
 	}
 }
 
+/** Groups with fewer members are not guarded if no setting says otherwise. */
+const leastMembers = 100
+
+/**
+ * Refuses a request that takes more than half of the members of a large group. It reads at most twice as many members as
+ * the request removes. A group that is younger than a day is not guarded.
+ *
+ * @param removed the ids of users, some of whom may be no members
+ * @throws ScimError 503 if the guard holds the change back
+ */
+export async function requireFewRemoved(
+	{ hold, now, table }: Directory,
+	groupId: string,
+	removed: readonly string[],
+): Promise<void> {
+	if (hold === undefined || now() < hold.allowedUntil || now() - timeOfId(groupId) < day) return
+	const ids = new Set(removed)
+	const least = hold.limits.members ?? leastMembers
+	if (2 * ids.size <= least) return
+	const all = within(memberRow.key(groupId, ''))
+	const rows = await table.first({ ...all, from: `${all.from}0`, select: ['RowKey'] }, 2 * ids.size)
+	// If there are twice as many members, or more, the request takes half of them at most.
+	if (rows.length < least || rows.length === 2 * ids.size) return
+	const taken = rows.filter(({ RowKey }) => ids.has(lastPartOf(RowKey))).length
+	if (2 * taken <= rows.length) return
+	throw unavailable(
+		`The guard of this tenant holds the change back: it takes ${taken} of the ${rows.length} members of the group, which is more than half. If that is wanted: ${commandOf(hold)}. If not, correct the group or the scope in the identity provider.`,
+		retryAfterSeconds,
+	)
+}
+
+const commandOf = ({ tenant }: Hold): string => `rollcall guard allow ${tenant} --for 2h`
+
 const words = { User: 'people', Group: 'groups' } as const satisfies Record<TypeName, string>
 
-const held = (
-	{ tenant }: Hold,
-	type: TypeName,
-	{ lost, allowed }: { readonly lost: number; readonly allowed: number },
-) =>
+const held = (hold: Hold, type: TypeName, { lost, allowed }: { readonly lost: number; readonly allowed: number }) =>
 	unavailable(
-		`The guard of this tenant holds deletions back: ${lost} ${words[type]} were deleted within an hour, and ${allowed} are allowed. If more are to be deleted: rollcall guard allow ${tenant} --for 2h. If not, correct the scope in the identity provider.`,
+		`The guard of this tenant holds deletions back: ${lost} ${words[type]} were deleted within an hour, and ${allowed} are allowed. If more are to be deleted: ${commandOf(hold)}. If not, correct the scope in the identity provider.`,
 		retryAfterSeconds,
 	)
 

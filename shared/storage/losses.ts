@@ -4,6 +4,8 @@ import type { TypeName } from '../scim/resource-type.ts'
 export type GuardLimits = {
 	readonly people?: number
 	readonly groups?: number
+	/** Of a group with at least so many members, one request may not take more than half. */
+	readonly members?: number
 	/** Whether deletions beyond these numbers are held back. */
 	readonly isHeld?: boolean
 }

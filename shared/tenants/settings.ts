@@ -99,6 +99,12 @@ export const declaredSettings = {
 		modes: ['store'],
 		help: 'how many groups may be deleted within an hour; 10 percent of all, but at least 50, if it is not set',
 	},
+	guardMembers: {
+		...wholeNumber(2, 10_000_000, 'members'),
+		option: 'guard-members',
+		modes: ['store'],
+		help: 'with hold, how many members a group has at least from which one request may not take more than half; 100 if it is not set',
+	},
 	accessTokenSeconds: {
 		...wholeNumber(3600, 21_600, 'seconds'),
 		option: 'access-token-seconds',
@@ -218,10 +224,11 @@ export function wrongSetting(
 
 /** How much a tenant may lose within an hour, as far as its settings say so. */
 export function guardLimitsOf(tenant: SettingsHolder): GuardLimits {
-	const { guardPeople: people, guardGroups: groups, guard } = settingsOf(tenant)
+	const { guardPeople: people, guardGroups: groups, guardMembers: members, guard } = settingsOf(tenant)
 	return {
 		...(people !== undefined && { people }),
 		...(groups !== undefined && { groups }),
+		...(members !== undefined && { members }),
 		...(guard === 'hold' && { isHeld: true }),
 	}
 }

@@ -1,3 +1,4 @@
+import { requireFewRemoved } from '../guard-hold.ts'
 import type { Directory } from '../rows/directory.ts'
 import { committedKey, type LargeChange, membersUnlockedRow, preparedKey } from '../rows/schema.ts'
 import { insert, merge, type Operation, remove } from '../table/batch.ts'
@@ -58,13 +59,14 @@ export const isLarge = (directory: Directory, members: MembershipChange): boolea
  * Commits a change together with the members that come or go: in one transaction if all of it fits, as a large change
  * otherwise. This is the one place that decides between the two.
  *
- * @throws ScimError 503 if the service stays away; 400 `invalidValue` if a member of a large change is not a user
+ * @throws ScimError 503 if the service stays away, or if the guard holds the change back; 400 `invalidValue` if a member of a large change is not a user
  */
 export async function commitWithMembers<C extends Change>(
 	directory: Directory,
 	{ id, group, members, isMembersAlone = false, replaced }: CommitRequest,
 	build: Builder<C>,
 ): Promise<Commitment<C>> {
+	if (group === 'existing') await requireFewRemoved(directory, id, members.remove)
 	const operation = newOperation(directory, replaced)
 	const change = build(operation, { operations: [...unlocked(id, group), ...membershipOperations(id, members)] })
 	if (change.operations.length <= maxOperations(directory)) return { change, outcome: await commit(directory, change) }

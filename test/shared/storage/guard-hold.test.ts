@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ResourceId } from '../../../shared/scim/resource.ts'
 import { groupType, userType } from '../../../shared/scim/resource-type.ts'
 import type { Hold } from '../../../shared/storage/losses.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
@@ -209,4 +210,79 @@ test('the sweep tells of a guard that holds, and removes the rows of deletions a
 	pass(hour)
 	await sweep({ hold, guard: hold.limits })
 	expect((await rows('d|')).map(({ RowKey }) => RowKey)).toEqual(['d|!'])
+})
+
+describe('one request that takes more than half of the members of a large group', () => {
+	/** A group of a day ago. */
+	async function withMembers(count: number, limits: Hold['limits'] = {}) {
+		const fixture = await newFixture(count)
+		const { open } = fixture
+		const users = fixture.users as ResourceId[] // sound: ids of users that were created
+		const members = users.map((value) => ({ value }))
+		const { id } = await open().create(groupType, { attributes: { displayName: 'Staff' }, members })
+		fixture.pass(day)
+		const store = open({ hold: holdOf(limits) })
+		const membersLeft = async () => (await store.get(groupType, id, { members: true }))?.members?.length
+		const remove = (ids: readonly ResourceId[], by = store) => by.changeMembers(id, { add: [], remove: ids })
+		return { ...fixture, users, members, id, store, membersLeft, remove }
+	}
+
+	test('is refused, and changes nothing', async () => {
+		const { users, remove, membersLeft } = await withMembers(120)
+		await expect(remove(users.slice(0, 61))).rejects.toMatchObject({
+			status: 503,
+			headers: { 'Retry-After': '300' },
+			message:
+				'The guard of this tenant holds the change back: it takes 61 of the 120 members of the group, which is more than half. If that is wanted: rollcall guard allow acme --for 2h. If not, correct the group or the scope in the identity provider.',
+		})
+		expect(await membersLeft()).toBe(120)
+		expect(await remove(users.slice(0, 60))).toHaveProperty('version')
+		expect(await membersLeft()).toBe(60)
+		// The group is small now.
+		expect(await remove(users.slice(60))).toHaveProperty('version')
+		expect(await membersLeft()).toBe(0)
+	})
+
+	test('is refused in an update of the whole group too, together with its other values', async () => {
+		const { users, id, store, membersLeft } = await withMembers(120)
+		const membership = { add: [], remove: users.slice(0, 100) }
+		const revise = () => ({ attributes: { displayName: 'Nobody' }, membership })
+		await expect(store.update(groupType, id, { revise })).rejects.toMatchObject({ status: 503 })
+		expect(await membersLeft()).toBe(120)
+		expect(await store.get(groupType, id)).toMatchObject({ attributes: { displayName: 'Staff' } })
+	})
+
+	test('is told from one that names users who are no members', async () => {
+		const { open, users, remove, membersLeft, createUser } = await withMembers(110)
+		const others: ResourceId[] = []
+		for (let each = 0; each < 80; each++) others.push((await createUser(open())).id)
+		expect(await remove([...users.slice(0, 30), ...others])).toHaveProperty('version')
+		expect(await membersLeft()).toBe(80)
+	})
+
+	test('is told by the number of members in the setting', async () => {
+		const { users, remove } = await withMembers(12, { members: 10 })
+		await expect(remove(users.slice(0, 7))).rejects.toMatchObject({ status: 503 })
+		expect(await remove(users.slice(0, 6))).toHaveProperty('version')
+	})
+
+	test('is made if an administrator allows it, or the group is younger than a day', async () => {
+		const { open, users, members, pass, remove } = await withMembers(120)
+		const allowed = open({ hold: holdOf({}, Date.UTC(2026, 0, 1) + 2 * day + hour) })
+		expect(await remove(users, allowed)).toHaveProperty('version')
+		const young = await open().create(groupType, { attributes: { displayName: 'Young' }, members })
+		pass(hour)
+		const store = open({ hold: holdOf() })
+		expect(await store.changeMembers(young.id, { add: [], remove: users })).toHaveProperty('version')
+	})
+
+	test('costs a read of at most twice as many members, and a smaller request nothing', async () => {
+		const { open, meter, users, remove } = await withMembers(400)
+		const costOf = async (store: ResourceStore, ids: readonly ResourceId[]) =>
+			(await meter.measure(() => remove(ids, store))).requests
+		const [usual, held] = [open(), open({ hold: holdOf() })]
+		for (const store of [usual, held]) await costOf(store, users.slice(399))
+		expect(await costOf(held, users.slice(0, 50))).toBe(await costOf(usual, users.slice(50, 100)))
+		expect(await costOf(held, users.slice(100, 170))).toBe((await costOf(usual, users.slice(170, 240))) + 1)
+	})
 })

@@ -152,7 +152,7 @@ describe('the settings of this version', () => {
 		settingsProblem(tenantWith('alert'))
 		expect(readings).toBe(2 * once)
 		const wrong = tenantWith('silent')
-		expect(settingsProblem(wrong)).toMatch(/^The setting guard of this tenant is not alert or off/)
+		expect(settingsProblem(wrong)).toMatch(/^The setting guard of this tenant is not hold, alert or off/)
 		expect(settingsProblem(wrong)).toBe(settingsProblem(wrong))
 	})
 
