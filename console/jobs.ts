@@ -50,6 +50,10 @@ const laterWait = 500
 
 export function openJobs({ now, newId }: JobsOptions): Jobs {
 	let jobs: readonly ActionJob[] = []
+	const kept = (): readonly ActionJob[] => {
+		jobs = jobs.filter(({ ended = now() }) => now() - ended < forgottenAfter)
+		return jobs
+	}
 	const stateOnce = (job: ActionJob): ActionState => {
 		if (job.outcome !== undefined) jobs = jobs.filter((each) => each !== job)
 		return stateOf(job)
@@ -63,15 +67,15 @@ export function openJobs({ now, newId }: JobsOptions): Jobs {
 	return {
 		start(run) {
 			const job = startJob(run, { now, newId })
-			jobs = [...jobs.filter(({ ended = now() }) => now() - ended < forgottenAfter), job]
+			jobs = [...kept(), job]
 			return stateSoon(job, firstWait)
 		},
 		async state(id) {
-			const job = jobs.find((each) => each.id === id)
+			const job = kept().find((each) => each.id === id)
 			return job && stateSoon(job, laterWait)
 		},
 		of: (tenant) =>
-			jobs
+			kept()
 				.filter((job) => job.tenant === tenant)
 				.map(({ id, words, outcome, done, progress }) => ({
 					id,
@@ -107,8 +111,7 @@ function startJob({ words, tenant, work }: ActionRun, { now, newId }: JobsOption
 	return job
 }
 
-const stateOf = ({ id, words, outcome, done, progress, notes }: ActionJob): ActionState => ({
-	id,
-	words,
-	...(outcome ?? { state: 'running', done, progress, notes }),
-})
+function stateOf({ id, words, outcome, done, progress, notes }: ActionJob): ActionState {
+	if (outcome === undefined) return { id, words, state: 'running', done, progress, notes }
+	return { id, words, ...outcome, ...(outcome.state === 'done' && { notes }) }
+}

@@ -53,7 +53,7 @@ export const placedActions: Readonly<Record<string, PlacedAction>> = {
 	'agent add': relay,
 	'agent remove': relay,
 	'agent rotate': relay,
-	'guard allow': { ...safety, needs: tables },
+	'guard allow': { ...safety, needs: tables, required: ['for'] },
 	undo: {
 		...safety,
 		needs: tables,

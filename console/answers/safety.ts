@@ -15,6 +15,10 @@ export type TenantSafety = {
 export type GuardNumbers = {
 	readonly setting: 'hold' | 'alert' | 'off'
 	readonly isBeyond: boolean
+	/** Whether deletions are held back now. */
+	readonly isHolding?: boolean
+	/** RFC 3339; while all deletions are allowed. */
+	readonly allowedUntil?: string
 	readonly deletedPeople: number
 	readonly deletedGroups: number
 	readonly deactivatedPeople: number

@@ -5,6 +5,7 @@ import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import { type TestConsole, useConsole, usePage } from '../support/console.ts'
 import { expectAccessible, useBrowser } from './browser.ts'
+import { takePicture } from './picture.ts'
 
 // The page is closed before its console: otherwise a request of the page would fail.
 const started = useConsole({ page: usePage() })
@@ -57,6 +58,7 @@ describe('credentials', () => {
 		expect(await rows.count()).toBe(2)
 		expect(await rows.nth(1).textContent()).toMatch(/in [56] days/)
 		expect(await page.content()).not.toContain(token)
+		await takePicture(page, 'credentials')
 	})
 
 	test('a token of this machine is shown when it is asked for, and disabled', async () => {
@@ -124,6 +126,7 @@ describe('schema', () => {
 		await submit(page, 'Adopt', /:shoeSize as integer\./)
 		await page.keyboard.press('Escape')
 		await page.getByRole('cell', { name: 'shoeSize integer' }).waitFor()
+		await takePicture(page, 'schema')
 		await page.getByRole('button', { name: 'Remove urn:example:params:scim:schemas:hr:2.0:User' }).click()
 		await submit(page, 'Remove', 'What is stored stays as it is')
 		await page.keyboard.press('Escape')
@@ -155,6 +158,8 @@ describe('schema', () => {
 		await submit(page, 'Add an index', /In 10 minutes, every instance keeps the index/)
 		await page.keyboard.press('Escape')
 		await page.getByRole('row', { name: /employeeNumber no announced/ }).waitFor()
+		await page.getByText(/^index add: announced/).waitFor()
+		await expectAccessible(page)
 		await page.getByRole('button', { name: /^Remove .*employeeNumber/ }).click()
 		await submit(page, 'Remove', 'Filters no longer use the index of')
 		await page.keyboard.press('Escape')
@@ -186,6 +191,7 @@ describe('safety', () => {
 		expect((await client.send('GET', `/Users/${id}`)).body).toMatchObject({ active: false })
 		await question.fill('1')
 		await expectAccessible(page)
+		await takePicture(page, 'safety')
 		await button(page, 'Undo').click()
 		await page.getByText('1 were set back').waitFor()
 		expect((await client.send('GET', `/Users/${id}`)).body).toMatchObject({ active: true })
@@ -271,6 +277,7 @@ describe('relay and checks', () => {
 		expect(await page.getByRole('row', { name: /^O3/ }).textContent()).toMatch(
 			/^O3FAILthe certificate has expiredRenew it\.$/,
 		)
+		await takePicture(page, 'relay')
 		await expectAccessible(page)
 		await page.goto(`${running.console.url}/#/tenants/remote/safety`)
 		await page.getByText('which the guard does not see').waitFor()

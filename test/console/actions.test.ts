@@ -175,6 +175,20 @@ describe('undo', () => {
 	})
 })
 
+describe('the guard', () => {
+	test('allows all deletions for a while that must be given', async () => {
+		const running = started()
+		await running.addTenant('acme')
+		const { state: refused } = await act(running, actionOn('acme', 'guard allow'), {})
+		expect(refused).toMatchObject({ state: 'refused', error: 'for is missing' })
+		const { state } = await act(running, actionOn('acme', 'guard allow'), { for: '2h' })
+		expect(state).toMatchObject({ state: 'done', text: expect.stringContaining('allows all deletions until ') })
+		expect((await running.ask('GET', '/tenants/acme/safety')).body).toMatchObject({
+			guard: { allowedUntil: expect.any(String) },
+		})
+	})
+})
+
 describe('what cannot be undone', () => {
 	test('a person is taken out of the ledger only if the userName is typed', async () => {
 		const running = started()

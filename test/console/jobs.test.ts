@@ -50,7 +50,8 @@ describe('jobs', () => {
 		expect(of('acme')).toEqual([glance])
 		expect(of('globex')).toEqual([])
 		resolve(done)
-		expect(await state('job-1')).toEqual({ id: 'job-1', words: 'import', ...done })
+		const end = { id: 'job-1', words: 'import', ...done, notes: ['In 10 minutes it goes on.'] }
+		expect(await state('job-1')).toEqual(end)
 		expect(of('acme')).toEqual([])
 	})
 
@@ -62,13 +63,15 @@ describe('jobs', () => {
 	})
 
 	test('an end that no page has asked for is forgotten after 15 minutes', async () => {
-		const { start, of, pass } = jobs()
+		const { start, state, of, pass } = jobs()
 		const { run, resolve } = slow()
 		await start(run)
 		resolve(done)
 		await new Promise(setImmediate)
-		pass(15 * 60_000)
-		await start({ words: 'token add', tenant: 'acme', work: async () => done })
+		pass(15 * 60_000 - 1)
+		expect(of('acme')).toMatchObject([{ id: 'job-1', isOver: true }])
+		pass(1)
 		expect(of('acme')).toEqual([])
+		expect(await state('job-1')).toBe(undefined)
 	})
 })

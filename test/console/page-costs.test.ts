@@ -26,7 +26,7 @@ test.each([
 	['/actions?tenant=acme', 0],
 	['/tenants/acme/schema', 3],
 	['/tenants/acme/settings', 0],
-	['/tenants/acme/safety', 4],
+	['/tenants/acme/safety', 7],
 	['/tenants/acme/relay', 0],
 	['/tenants/remote/relay', 2],
 	['/tenants/remote/safety', 1],

@@ -48,7 +48,7 @@ const copyables = {
 
 const secrets: readonly string[] = ['token', 'clientSecret', 'code']
 
-function Done({ text, json, isFailure }: Extract<ActionState, { state: 'done' }>) {
+function Done({ text, json, isFailure, notes }: Extract<ActionState, { state: 'done' }>) {
 	const values = copyablesIn(json)
 	const lines = text.split('\n').filter((line) => !values.some(({ value }) => line.includes(value)))
 	return (
@@ -63,6 +63,11 @@ function Done({ text, json, isFailure }: Extract<ActionState, { state: 'done' }>
 			{values.some(({ name }) => secrets.includes(name)) && (
 				<p class="title">Copy it now. If only its digest is stored, it is never shown again.</p>
 			)}
+			{notes.map((note) => (
+				<p class="hint" key={note}>
+					{note}
+				</p>
+			))}
 			<pre>{lines.join('\n').trim()}</pre>
 		</div>
 	)

@@ -28,7 +28,17 @@ function Everything({ safety, actions }: { readonly safety: TenantSafety; readon
 			{guard === undefined ? (
 				<EmptyNotice title="The people of this tenant are in the SCIM server behind the relay, which the guard does not see." />
 			) : (
-				<Guard guard={guard} line={guardLine} />
+				<>
+					<Guard guard={guard} line={guardLine} />
+					<p class="buttons">
+						<ActionButton
+							actions={actions}
+							words="guard allow"
+							label="Allow all deletions for a while"
+							initial={{ for: '2h' }}
+						/>
+					</p>
+				</>
 			)}
 			<h2>Undo</h2>
 			<UndoForm actions={actions} />
@@ -72,6 +82,12 @@ function Guard({ guard, line }: { readonly guard: GuardNumbers; readonly line: s
 		<>
 			<p class={guard.isBeyond ? 'bad' : 'under-title'}>
 				{guard.isBeyond ? line : `The guard is set to ${guard.setting}.`}
+				{guard.allowedUntil !== undefined && (
+					<>
+						{' '}
+						It allows all deletions, and ends that <Time at={guard.allowedUntil} />.
+					</>
+				)}
 			</p>
 			<div class="wide">
 				<table>
