@@ -81,8 +81,11 @@ const countIn = (statuses: StatusCounts, status: number): void => {
 	statuses.set(status, (statuses.get(status) ?? 0) + 1)
 }
 
-/** Each tenant has connections of its own, as clients have. */
-const [quiet, busy] = [new Agent({ keepAlive: true }), new Agent({ keepAlive: true, maxSockets: 1000 })]
+/**
+ * Each tenant has connections of its own, as clients have. The busy one has more than the requests that are under way or wait.
+ * With a thousand, the system would refuse connections, which in Azure end before the process.
+ */
+const [quiet, busy] = [new Agent({ keepAlive: true }), new Agent({ keepAlive: true, maxSockets: 256 })]
 
 type SendOptions = { readonly method: string; readonly body?: string; readonly signal?: AbortSignal }
 

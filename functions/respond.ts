@@ -15,6 +15,7 @@ import { requireKnownIndexes } from '../shared/tenants/index-definition.ts'
 import { typesOf } from '../shared/tenants/resource-types.ts'
 import { requireKnownSettings, settingsOf } from '../shared/tenants/settings.ts'
 import { parseTenantName } from '../shared/tenants/tenants.ts'
+import { withTurns } from '../shared/turn.ts'
 import type { Call, Handler, ScimReply } from './call.ts'
 import { type Handlers, handlers } from './handlers.ts'
 import { alive } from './health.ts'
@@ -69,7 +70,7 @@ export const respondWith =
 		const seen: RequestFacts = {}
 		const quirks: Quirks = new Set()
 		const outcome = await withUsage(used, () =>
-			answer(keepingBody(request, seen), { services, requestId, labels, seen, quirks, used }),
+			withTurns(() => answer(keepingBody(request, seen), { services, requestId, labels, seen, quirks, used })),
 		).catch((error: unknown) => refuse(error, { requestId, method: request.method }))
 		const { status } = outcome.response
 		const part = status < 400 ? undefined : refusedPart(seen, request.method)

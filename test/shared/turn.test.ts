@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { nextTurn, yieldingTurns } from '../../shared/turn.ts'
+import { nextTurn, withTurns, yieldingTurns } from '../../shared/turn.ts'
 
 const round = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -21,6 +21,22 @@ test('while 16 long works are under way, one of them goes on in each round of th
 	await works
 	expect(Math.max(...perRound)).toBe(1)
 	expect(order).toEqual([...names, ...names, ...names])
+})
+
+test('the request that has had the fewest turns is next, so that a short one waits for one turn', async () => {
+	const order: string[] = []
+	const long = (name: string) =>
+		withTurns(async () => {
+			for (let part = 0; part < 3; part++) {
+				await nextTurn()
+				order.push(name)
+			}
+		})
+	const works = [long('a'), long('b'), long('c')]
+	while (order.length < 2) await round()
+	const short = withTurns(() => nextTurn().then(() => order.push('short')))
+	await Promise.all([...works, short])
+	expect(order).toEqual(['a', 'b', 'c', 'short', 'a', 'b', 'c', 'a', 'b', 'c'])
 })
 
 test('a work alone goes on in the next round', async () => {
