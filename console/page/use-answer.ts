@@ -15,7 +15,7 @@ type AnswerOptions = {
 	readonly every?: number
 }
 
-type Seen<T> = { readonly path: string; readonly value?: T; readonly problem?: Problem }
+type SeenAnswer<T> = { readonly path: string; readonly value?: T; readonly problem?: Problem }
 
 /**
  * The answer of the console's API to GET, which is asked for again at intervals.
@@ -23,7 +23,7 @@ type Seen<T> = { readonly path: string; readonly value?: T; readonly problem?: P
  * @param path below `/console/api`; a part that changes it shows the new answer alone
  */
 export function useAnswer<T>(path: string, { every }: AnswerOptions = {}): Answered<T> {
-	const [seen, setSeen] = useState<Seen<T>>({ path })
+	const [seen, setSeen] = useState<SeenAnswer<T>>({ path })
 	const [turn, setTurn] = useState(0)
 	useEffect(() => {
 		const end = new AbortController()
