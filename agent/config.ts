@@ -58,6 +58,14 @@ const authorization = z.discriminatedUnion('type', [
 	z.strictObject({ type: z.literal('clientCertificate') }),
 ])
 
+/** The root of a SCIM server. */
+export const originUrl = z
+	.string()
+	.regex(
+		/^https:\/\/[^/?#@]+(\/[\w.~-]+)*\/scim(\/[\w.~-]+)*\/?$/,
+		'must be an https URL with /scim in its path, such as https://localhost:11015/scim',
+	)
+
 const server = z.strictObject({
 	relay: z
 		.strictObject({
@@ -77,12 +85,7 @@ const server = z.strictObject({
 		}),
 	credentials,
 	origin: z.strictObject({
-		url: z
-			.string()
-			.regex(
-				/^https:\/\/[^/?#@]+(\/[\w.~-]+)*\/scim(\/[\w.~-]+)*\/?$/,
-				'must be an https URL with /scim in its path, such as https://localhost:11015/scim',
-			),
+		url: originUrl,
 		tls: tls.default({ mode: 'system' }),
 		clientCertificate: z.strictObject({ certificateFile: text, keyFile: text }).optional(),
 		authorization,

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
@@ -13,6 +13,7 @@ import {
 	enrolmentPaths,
 	enrolProof,
 	readCode,
+	readOfflineCode,
 	secretDigest,
 	signProof,
 } from '../shared/relay/enrolment.ts'
@@ -35,6 +36,10 @@ type EnrolOptions = {
 	readonly file: string
 	/** The URL of the SCIM server, for new settings. */
 	readonly origin?: string | undefined
+	/** The name of the server to enrol, if the settings have several. */
+	readonly server?: string | undefined
+	/** Whether the code has a key of Azure Relay, for a machine that cannot reach the app. */
+	readonly isOffline?: boolean
 	readonly proxy?: string | undefined
 	readonly caFile?: string | undefined
 	/** The name of this machine. */
@@ -42,10 +47,11 @@ type EnrolOptions = {
 	readonly clock: Clock
 }
 
-export type EnrolmentResult = EnrolAnswer & {
-	readonly tenant: string
+export type EnrolmentResult = Pick<EnrolAnswer, 'agent' | 'relay'> & {
 	/** The file with the agent's key. */
 	readonly keyFile: string
+	/** Of a key that was enrolled. */
+	readonly enrolled?: { readonly tenant: string; readonly fingerprint: string }
 }
 
 /**
@@ -53,27 +59,56 @@ export type EnrolmentResult = EnrolAnswer & {
  * code can be given again on this machine. Throws a UsageError if there is no code or the settings cannot be read.
  */
 export async function enrolAgent({ text, file, host, clock, ...chosen }: EnrolOptions): Promise<EnrolmentResult> {
+	if (chosen.isOffline) return writeOffline(text, file, chosen)
 	const code = codeIn(text)
-	const settings = settingsIn(file)
+	const { settings, withServer } = settingsIn(file, chosen.server)
 	const relay = { ...settings.relay, ...proxyOf(chosen) }
 	const folder = dirname(resolve(file))
-	const keyFile = join(folder, `agent-${fingerprintOf(code)}.key`)
-	const isNew = !existsSync(keyFile)
-	const key = keyIn(keyFile)
+	const draft = join(folder, `enrol-${fingerprintOf(code)}.key`)
+	const isNew = !existsSync(draft)
+	const key = keyIn(draft)
 	const connection = { url: code.url, relay: connectionIn(relay, folder), clock }
 	const answer = await exchange(connection, { code, key, host }).catch((error: unknown) => {
 		// After a lost answer the key may be enrolled. After a refusal it is not.
-		if (isNew && isRefusal(error)) rmSync(keyFile)
+		if (isNew && isRefusal(error)) rmSync(draft)
 		throw error
 	})
-	const next = enrolledSettings({ ...settings, relay }, { answer, url: code.url, keyFile: basename(keyFile) }, chosen)
-	write(file, next)
-	removeOld(settings, { folder, keyFile })
-	return { ...answer, tenant: tenantIn(code.url), keyFile }
+	const keyFile = keyFileFor(answer.relay, folder)
+	const credentials = { type: 'enrolled', url: code.url, keyFile: basename(keyFile) }
+	write(file, withServer(newSettings({ ...settings, relay }, { ...answer, credentials }, chosen)))
+	replace(keyFile, draft)
+	const { agent, relay: place, fingerprint } = answer
+	return { agent, relay: place, keyFile, enrolled: { tenant: tenantIn(code.url), fingerprint } }
+}
+
+/** Writes what a code for a machine has that cannot reach the app. Nothing is sent. */
+function writeOffline(text: string, file: string, chosen: Omit<EnrolOptions, 'text' | 'file' | 'host' | 'clock'>) {
+	const code = readOfflineCode(text)
+	if (code === undefined)
+		throw new UsageError('standard input has no code for --offline', {
+			hint: 'Give it the word that rollcall agent add --offline has printed: it begins with rc1o.',
+		})
+	const { settings, withServer } = settingsIn(file, chosen.server)
+	const { agent, namespace, hybridConnection, keyName, key } = code
+	const folder = dirname(resolve(file))
+	const relay = { namespace, hybridConnection }
+	const keyFile = keyFileFor(relay, folder)
+	const draft = `${keyFile}.new`
+	rmSync(draft, { force: true })
+	writeFileSync(draft, `${key}\n`, { mode: 0o600, flag: 'wx' })
+	const credentials = { type: 'sas', keyName, keyFile: basename(keyFile) }
+	const kept = { ...settings, relay: { ...settings.relay, ...proxyOf(chosen) } }
+	write(file, withServer(newSettings(kept, { agent, relay, credentials }, chosen)))
+	replace(keyFile, draft)
+	return { agent, relay, keyFile }
 }
 
 function codeIn(text: string): EnrolmentCode {
 	const code = readCode(text)
+	if (code === undefined && readOfflineCode(text) !== undefined)
+		throw new UsageError('the code is for a machine that cannot reach Rollcall', {
+			hint: 'Repeat the command with --offline.',
+		})
 	if (code === undefined)
 		throw new UsageError('standard input has no code', {
 			hint: 'Give it the word that rollcall agent add has printed: it begins with rc1. and is used once.',
@@ -103,14 +138,40 @@ const settingsShape = z.looseObject({
 
 type RawSettings = z.infer<typeof settingsShape>
 
-/** The settings as they are written. Whether the rest of them is right is for the other commands. */
-function settingsIn(file: string): RawSettings {
-	if (!existsSync(file)) return {}
-	const parsed = settingsShape.safeParse(jsonIn(file))
-	if (parsed.success && !('servers' in parsed.data)) return parsed.data
-	throw new UsageError(`${file} is not the settings of one server`, {
-		hint: 'Name another file, and move what it gets to your settings: --config FILE.',
+const severalShape = z.looseObject({ servers: z.array(settingsShape.extend({ name: z.string().optional() })) })
+
+/** The settings of one server as they are written, and the whole file with others in their place. */
+type SettingsPlace = {
+	readonly settings: RawSettings
+	readonly withServer: (settings: unknown) => unknown
+}
+
+/** Whether the rest of the settings is right is for the other commands. */
+function settingsIn(file: string, server: string | undefined): SettingsPlace {
+	const written = existsSync(file) ? jsonIn(file) : {}
+	const several = severalShape.safeParse(written)
+	if (several.success) return serverIn(file, several.data, server)
+	const single = settingsShape.safeParse(written)
+	if (single.success && !('servers' in single.data) && server === undefined)
+		return { settings: single.data, withServer: (settings) => settings }
+	throw new UsageError(
+		server === undefined ? `${file} is not settings of the agent` : `${file} has no server named ${server}`,
+		{ hint: 'See the settings in docs/relay-reference.md.' },
+	)
+}
+
+function serverIn(file: string, whole: z.infer<typeof severalShape>, name: string | undefined): SettingsPlace {
+	const found = whole.servers.filter((each) => name === undefined || each.name === name)
+	const [settings] = found
+	if (settings === undefined || found.length > 1)
+		throw new UsageError(name === undefined ? `${file} has several servers` : `${file} has no server named ${name}`, {
+			hint: `Choose one with --server NAME: ${whole.servers.map((each) => each.name).join(', ')}.`,
+		})
+	const withServer = (next: unknown) => ({
+		...whole,
+		servers: whole.servers.map((each) => (each === settings ? next : each)),
 	})
+	return { settings, withServer }
 }
 
 function jsonIn(file: string): unknown {
@@ -160,7 +221,12 @@ async function exchange(connection: AppConnection, draft: EnrolmentDraft): Promi
 function bodyOf({ code, key, host }: EnrolmentDraft, now: number) {
 	const publicKey = publicKeyOf(key)
 	const common = { v: 1, agent: code.agent, version, issued: secondsOf(now) } as const
-	const request = { ...common, secret: code.secret, publicKey, host: host.slice(0, 255) || 'unknown' }
+	const request = {
+		...common,
+		secret: code.secret,
+		publicKey,
+		host: host.replaceAll(/[\p{Cc}\p{Cf}]/gu, '').slice(0, 255) || 'unknown',
+	}
 	return { ...request, proof: signProof(enrolProof(tenantIn(code.url), request), key) }
 }
 
@@ -168,12 +234,12 @@ const jwk = z.object({ kty: z.literal('EC'), crv: z.literal('P-256'), x: z.strin
 
 const publicKeyOf = (key: KeyObject): AgentPublicKey => jwk.parse(createPublicKey(key).export({ format: 'jwk' }))
 
-type NewCredentials = { readonly answer: EnrolAnswer; readonly url: string; readonly keyFile: string }
+type NewCredentials = Pick<EnrolAnswer, 'agent' | 'relay'> & { readonly credentials: unknown }
 
-/** The settings of one server with the credentials of an enrolment. What the administrator has set besides stays. */
-function enrolledSettings(
+/** The settings of one server with new credentials. What the administrator has set besides stays. */
+function newSettings(
 	settings: RawSettings,
-	{ answer, url, keyFile }: NewCredentials,
+	{ agent, relay, credentials }: NewCredentials,
 	{ origin }: Pick<EnrolOptions, 'origin'>,
 ): Readonly<Record<string, unknown>> {
 	return {
@@ -182,24 +248,30 @@ function enrolledSettings(
 			authorization: { type: 'bearer', tokenFile: 'origin.token' },
 		},
 		...settings,
-		relay: { ...settings.relay, ...answer.relay },
-		credentials: { type: 'enrolled', url, keyFile },
-		agentId: answer.agent,
+		relay: { ...settings.relay, ...relay },
+		credentials,
+		agentId: agent,
 	}
 }
 
-/** A reader sees either the old settings or the new ones. */
+/** The name stays the same for later codes, because the unit of a service names the file. */
+const keyFileFor = ({ hybridConnection }: EnrolAnswer['relay'], folder: string): string =>
+	join(folder, `agent-${hybridConnection.replaceAll('/', '-')}.key`)
+
+/** New settings can be read by everyone, because they have no secret. */
 function write(file: string, settings: unknown): void {
 	const draft = `${file}.new`
-	writeFileSync(draft, `${JSON.stringify(settings, null, 2)}\n`)
-	renameSync(draft, file)
+	writeFileSync(draft, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 })
+	if (!existsSync(file)) chmodSync(draft, 0o644)
+	replace(file, draft)
 }
 
-type KeyPlace = { readonly folder: string; readonly keyFile: string }
-
-/** Removes the key that the settings named before, if an enrolment has made it. */
-function removeOld({ credentials }: RawSettings, { folder, keyFile }: KeyPlace): void {
-	const old = resolve(folder, credentials?.keyFile ?? keyFile)
-	if (credentials?.type === 'enrolled' && old !== keyFile && /^agent-[0-9a-f]{12}\.key$/.test(basename(old)))
-		rmSync(old, { force: true })
+/** A reader sees either the old file or the new one. Owner and mode of the old one stay. */
+function replace(file: string, draft: string): void {
+	if (existsSync(file)) {
+		const { uid, gid, mode } = statSync(file)
+		if (process.platform !== 'win32') chownSync(draft, uid, gid)
+		chmodSync(draft, mode)
+	}
+	renameSync(draft, file)
 }

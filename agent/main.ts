@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { explained, UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
 import { systemClock } from '../shared/relay/clock.ts'
 import { nearest } from '../shared/scim/nearest.ts'
-import { type Config, readConfig, readSettings } from './config.ts'
+import { type Config, readConfig } from './config.ts'
 import { writeBundle } from './doctor/bundle.ts'
 import { showCertificate } from './doctor/certificate.ts'
 import type { CloudTenant } from './doctor/cloud.ts'
@@ -19,14 +19,34 @@ import { ownFiles, pasteable } from './program.ts'
 import { reloadAgent } from './reload.ts'
 import { run } from './run.ts'
 import { versionLines } from './running-version.ts'
-import { filesOf } from './secret-file.ts'
-import { managerOf, refuseShared, thisMachine } from './service.ts'
-import type { Service } from './service-manager.ts'
+import { managerOf, serviceFrom, thisMachine } from './service.ts'
 import { serviceId } from './service-name.ts'
+import { type Connect, connectByCode, connectByKey } from './setup/connection.ts'
+import { type Prompt, terminalPrompt } from './setup/prompt.ts'
+import { setUp } from './setup/setup.ts'
 
 // Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 wrong usage or settings.
 
 const help = {
+	setup: `rollcall-relay setup
+
+Sets an agent up on this machine: finds the SCIM server on port 11015, shows its certificate and asks whether to trust it,
+asks for its token, exchanges a code of "rollcall agent add" from standard input, writes the settings, runs the doctor,
+installs the service and says how it is. Options answer the questions, so that a script can run it.
+
+  --config FILE                      the settings to write (default /etc/rollcall-relay/relay.json, or beside the agent)
+  --origin URL                       the SCIM server, such as https://localhost:11015/scim
+  --trust-fingerprint SHA256         trust the certificate with this SHA-256, which you have compared
+  --origin-token-file FILE           a file with the token of the SCIM server
+  --yes                              write and install without asking; trusts no certificate
+  --name NAME, --user USER           the name of the service, and on Linux its user (default rollcall-relay)
+  --winsw FILE                       on Windows: WinSW-x64.exe 2.12.0
+  --no-service                       write the settings and run the doctor alone
+  --proxy URL, --ca-file PEM         for all connections to Azure
+  --offline                          the code is one of "rollcall agent add --offline"
+  --namespace HOST --hybrid-connection NAME --key-name NAME --key-file FILE
+                                     use a key with the right Listen instead of a code
+`,
 	run: `rollcall-relay run --config FILE
 
 Runs the agent until SIGTERM or Ctrl+C. It first finishes the requests in progress. It reads FILE again when FILE or a file
@@ -53,6 +73,9 @@ Checks everything that the agent needs. Says what is wrong and how to repair it.
 Reads a code of "rollcall agent add" from standard input, makes a key for this machine, and writes FILE. The code works
 once. If the answer is lost, give the same code again. What FILE has besides stays.
 
+  --server NAME                      the server that enrols, if FILE has several
+  --offline                          for a code of "rollcall agent add --offline": nothing is sent, and FILE gets a key of
+                                     Azure Relay, which works until an administrator removes it
   --origin URL                       the SCIM server, for a new FILE (default https://localhost:11015/scim)
   --proxy URL                        an HTTP proxy for all connections to Azure
   --ca-file PEM                      the authorities to trust for Azure, if a firewall inspects TLS
@@ -86,6 +109,7 @@ Prints the version.
 
 const usage = `rollcall-relay connects a SCIM server in a private network to Rollcall. It opens only outbound connections.
 
+  rollcall-relay setup                     set an agent up on this machine
   rollcall-relay enrol --config FILE       exchange a code for the settings of this machine
   rollcall-relay run --config FILE         run the agent until SIGTERM
   rollcall-relay doctor --config FILE      check everything that the agent needs
@@ -99,10 +123,28 @@ rollcall-relay COMMAND --help lists the options. The settings are in docs/relay-
 
 /** The options of each command, apart from --help. */
 const options = {
+	setup: [
+		'config',
+		'origin',
+		'trust-fingerprint',
+		'origin-token-file',
+		'yes',
+		'name',
+		'user',
+		'winsw',
+		'no-service',
+		'offline',
+		'proxy',
+		'ca-file',
+		'namespace',
+		'hybrid-connection',
+		'key-name',
+		'key-file',
+	],
 	run: ['config'],
 	reload: ['config'],
 	doctor: ['config', 'server', 'json', 'listen', 'cloud', 'token-file', 'bundle', 'save-certificate'],
-	enrol: ['config', 'origin', 'proxy', 'ca-file'],
+	enrol: ['config', 'server', 'offline', 'origin', 'proxy', 'ca-file'],
 	service: ['config', 'name', 'user', 'winsw', 'dry-run'],
 	certificate: ['config', 'server'],
 	version: [],
@@ -128,6 +170,8 @@ async function main(args: readonly string[]): Promise<number> {
 	if (values.help) return succeed(help[command])
 	refuseUnknown(command, Object.keys(values), command === 'service' ? more.slice(1) : more)
 	switch (command) {
+		case 'setup':
+			return setup(values)
 		case 'run':
 			return run(configFile(values.config), { log, version })
 		case 'reload':
@@ -173,12 +217,21 @@ const optionTypes = {
 	bundle: { type: 'string' },
 	name: { type: 'string' },
 	server: { type: 'string' },
+	offline: { type: 'boolean' },
 	origin: { type: 'string' },
 	proxy: { type: 'string' },
 	'ca-file': { type: 'string' },
 	user: { type: 'string' },
 	winsw: { type: 'string' },
 	'dry-run': { type: 'boolean' },
+	'trust-fingerprint': { type: 'string' },
+	'origin-token-file': { type: 'string' },
+	yes: { type: 'boolean' },
+	'no-service': { type: 'boolean' },
+	namespace: { type: 'string' },
+	'hybrid-connection': { type: 'string' },
+	'key-name': { type: 'string' },
+	'key-file': { type: 'string' },
 } as const
 
 function parse(args: readonly string[]) {
@@ -272,23 +325,97 @@ async function printCertificate(config: Config): Promise<number> {
 }
 
 type EnrolArguments = {
+	readonly server?: string | undefined
+	readonly offline?: boolean | undefined
 	readonly origin?: string | undefined
 	readonly proxy?: string | undefined
 	readonly 'ca-file'?: string | undefined
 }
 
-async function enrol(file: string, { origin, proxy, 'ca-file': caFile }: EnrolArguments): Promise<number> {
-	const code = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
-	const options = { text: code, file, origin, proxy, caFile, host: hostname(), clock: systemClock }
-	const { agent, relay, fingerprint, tenant, keyFile } = await enrolAgent(options)
-	return succeed(
-		`enrolled as agent ${agent} on ${relay.namespace}/${relay.hybridConnection}
-the key is in ${keyFile}, with the fingerprint ${fingerprint}
-compare it with: rollcall agent list ${tenant}
-the settings are in ${file}
-`,
+async function enrol(
+	file: string,
+	{ server, offline, origin, proxy, 'ca-file': caFile }: EnrolArguments,
+): Promise<number> {
+	const text = await readInput(process.stdin, () => process.stderr.write('Paste the code and press Enter:\n'))
+	const from = { text, file, isOffline: offline === true, host: hostname(), clock: systemClock }
+	const { agent, relay, keyFile, enrolled } = await enrolAgent({ ...from, server, origin, proxy, caFile })
+	const place = `agent ${agent} on ${relay.namespace}/${relay.hybridConnection}`
+	const lines =
+		enrolled === undefined
+			? [`set up as ${place}`, `a key of Azure Relay is in ${keyFile}: it works until the agent is removed`]
+			: [
+					`enrolled as ${place}`,
+					`the key is in ${keyFile}, with the fingerprint ${enrolled.fingerprint}`,
+					`compare it with: rollcall agent list ${enrolled.tenant}`,
+				]
+	return succeed(`${[...lines, `the settings are in ${file}`].join('\n')}\n`)
+}
+
+type SetupArguments = ConnectionArguments & {
+	readonly config?: string | undefined
+	readonly origin?: string | undefined
+	readonly 'trust-fingerprint'?: string | undefined
+	readonly 'origin-token-file'?: string | undefined
+	readonly yes?: boolean | undefined
+	readonly name?: string | undefined
+	readonly user?: string | undefined
+	readonly winsw?: string | undefined
+	readonly 'no-service'?: boolean | undefined
+}
+
+function setup(options: SetupArguments): Promise<number> {
+	const prompt = terminalPrompt({ input: process.stdin, output: process.stderr })
+	const { name, user, winsw } = options
+	return setUp(
+		{
+			file: options.config ?? join(settingsFolder(), 'relay.json'),
+			origin: options.origin,
+			fingerprint: options['trust-fingerprint'],
+			tokenFile: options['origin-token-file'],
+			service: options['no-service'] ? undefined : { id: serviceId(name), user, winsw },
+			isConfirmed: options.yes ?? false,
+		},
+		{ prompt, connect: connectionOf(options, prompt), machine: thisMachine, clock: systemClock },
 	)
 }
+
+/** On Windows, the account of the service can read the folder of the agent. */
+const settingsFolder = (): string =>
+	process.platform === 'win32' ? dirname(ownFiles.program ?? ownFiles.node) : '/etc/rollcall-relay'
+
+type ConnectionArguments = {
+	readonly offline?: boolean | undefined
+	readonly proxy?: string | undefined
+	readonly 'ca-file'?: string | undefined
+	readonly namespace?: string | undefined
+	readonly 'hybrid-connection'?: string | undefined
+	readonly 'key-name'?: string | undefined
+	readonly 'key-file'?: string | undefined
+}
+
+/** By a code, or by a key if the options name one. */
+function connectionOf(options: ConnectionArguments, prompt: Prompt): Connect {
+	const { namespace, 'hybrid-connection': hybridConnection, 'key-name': keyName, 'key-file': keyFile } = options
+	const network = { proxy: options.proxy, caFile: options['ca-file'] }
+	const named = [namespace, hybridConnection, keyName, keyFile]
+	if (named.every((each) => each === undefined))
+		return connectByCode({
+			readCode: () => codeFrom(prompt),
+			isOffline: options.offline ?? false,
+			clock: systemClock,
+			...network,
+		})
+	if (namespace === undefined || hybridConnection === undefined || keyName === undefined || keyFile === undefined)
+		throw new UsageError('--namespace, --hybrid-connection, --key-name and --key-file must be used together', {
+			hint: 'rollcall-relay setup --help',
+		})
+	return connectByKey({ namespace, hybridConnection, keyName, keyFile }, network)
+}
+
+const codeFrom = (prompt: Prompt): Promise<string> =>
+	prompt.canAsk
+		? prompt.askSecret('The code that "rollcall agent add" has printed (it is not shown): ')
+		: readInput(process.stdin, () => undefined)
 
 type ServiceArguments = {
 	readonly config?: string | undefined
@@ -316,7 +443,8 @@ async function service(action: string | undefined, options: ServiceArguments): P
 			restart(thisMachine, id)
 			return succeed('restarted\n')
 		case 'install': {
-			const newService = serviceOf(id, options)
+			const config = configFile(options.config)
+			const newService = serviceFrom(id, { config, user: options.user, winsw: options.winsw }, thisMachine)
 			if (options['dry-run']) return succeed(definition(newService, thisMachine))
 			return succeed(`${install(newService, thisMachine)} and started\n`)
 		}
@@ -325,14 +453,6 @@ async function service(action: string | undefined, options: ServiceArguments): P
 				hint: 'rollcall-relay service --help',
 			})
 	}
-}
-
-function serviceOf(id: string, { config, user, winsw }: ServiceArguments): Service {
-	const file = resolve(configFile(config))
-	const settings = readSettings(file)
-	refuseShared({ id, config: file }, settings, thisMachine)
-	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
-	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 main(process.argv.slice(2)).then(

@@ -46,7 +46,7 @@ type ProgramStart = {
 export function pasteable(text: string, start: ProgramStart): string {
 	const program = programOf(start)
 	return text.replaceAll(
-		/\brollcall-relay (?=doctor\b|enrol\b|run\b|service\b|restart\b|reload\b|certificate\b|status\b|--help\b)/g,
+		/\brollcall-relay (?=setup\b|doctor\b|enrol\b|run\b|service\b|restart\b|reload\b|certificate\b|status\b|--help\b)/g,
 		() => `${program} `,
 	)
 }

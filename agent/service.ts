@@ -4,7 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { type AgentSettings, type Config, isSameConnection, readSettings } from './config.ts'
 import { hasOwnNode, ownFiles, type ProgramFiles } from './program.ts'
-import type { InstalledService, Machine, ServiceManager } from './service-manager.ts'
+import { filesOf } from './secret-file.ts'
+import type { InstalledService, Machine, Service, ServiceManager } from './service-manager.ts'
 import { defaultService } from './service-name.ts'
 import { systemd } from './systemd.ts'
 import { winsw } from './winsw.ts'
@@ -31,6 +32,17 @@ export function managerOf({ platform }: Machine): ServiceManager {
 	throw new UsageError(`services are not supported on ${platform}`, {
 		hint: 'Start "rollcall-relay run" with the service manager of this system.',
 	})
+}
+
+type ServiceChoices = Pick<Service, 'config' | 'user' | 'winsw'>
+
+/** The service to install for a settings file. Throws a UsageError if the settings are wrong, or are not for this service. */
+export function serviceFrom(id: string, { config, user, winsw }: ServiceChoices, machine: Machine): Service {
+	const file = resolve(config)
+	const settings = readSettings(file)
+	refuseShared({ id, config: file }, settings, machine)
+	const auditFolders = [...new Set(settings.servers.flatMap(({ audit }) => (audit ? [dirname(audit.file)] : [])))]
+	return { ...ownFiles, id, config: file, files: filesOf(settings), auditFolders, user, winsw }
 }
 
 /** The service that runs with a settings file, or the default one. */

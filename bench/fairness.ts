@@ -73,7 +73,7 @@ async function compare(args: readonly string[]): Promise<void> {
 }
 
 /** What a tenant sees: the times in milliseconds, and how many answers have each status. */
-type Seen = { readonly p50: number; readonly p95: number; readonly statuses: StatusCounts }
+type ReadTimes = { readonly p50: number; readonly p95: number; readonly statuses: StatusCounts }
 
 type StatusCounts = Map<number, number>
 
@@ -101,7 +101,7 @@ const send = (url: string, agent: Agent, { body, ...options }: SendOptions): Pro
 const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' }
 
 /** Sends at a steady rate, whether answers come or not. */
-async function readQuietly(url: string): Promise<Seen> {
+async function readQuietly(url: string): Promise<ReadTimes> {
 	const times: number[] = []
 	const statuses: StatusCounts = new Map()
 	const read = async () => {
@@ -148,12 +148,17 @@ async function flood(url: string, signal: AbortSignal): Promise<StatusCounts> {
 const text = (statuses: StatusCounts): string =>
 	[...statuses].map(([status, count]) => `${count} times ${status}`).join(', ')
 
-function print(alone: Seen, beside: Seen, flooded: StatusCounts): void {
+function print(alone: ReadTimes, beside: ReadTimes, flooded: StatusCounts): void {
 	const added = beside.p95 - alone.p95
 	const isMissed = [...beside.statuses.keys()].some((status) => status !== 200) || added > addedTarget
 	if (isMissed) process.exitCode = 1
 	console.log(`one process: ${busyRate} requests a second of one tenant, ${quietRate} reads of another one\n`)
-	const row = (name: string, { p50, p95, statuses }: Seen) => [name, p50.toFixed(1), p95.toFixed(1), text(statuses)]
+	const row = (name: string, { p50, p95, statuses }: ReadTimes) => [
+		name,
+		p50.toFixed(1),
+		p95.toFixed(1),
+		text(statuses),
+	]
 	printTable(['the other one', 'p50 ms', 'p95 ms', 'answers'], [row('alone', alone), row('beside it', beside)])
 	console.log(
 		`\nthe busy one: ${text(flooded)}\np95: ${added.toFixed(0)} ms more (target ${addedTarget})${isMissed ? ' MISSED' : ''}`,

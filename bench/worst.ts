@@ -20,9 +20,10 @@ type WorstRequest = { readonly name: string; readonly method?: string; readonly 
 
 /**
  * Prints the processor time, the longest hold of the event loop and the peak memory of the worst requests, each alone, with
- * the storage in another process. The exit code is 1 if a request takes more memory than the target.
+ * the storage in another process. Then prints the peak memory of several at once, by which `perInstanceConcurrency` is chosen.
+ * The exit code is 1 if a request takes more memory than the target.
  *
- * @param only requests with this text in their names; all if it is empty
+ * @param only requests with this text in their names, or `together` for several at once; all if it is empty
  */
 export async function worst(only: string): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'rollcall-worst-'))
@@ -56,6 +57,12 @@ export async function worst(only: string): Promise<void> {
 			['request', 'status', 's', 'CPU ms', 'longest hold ms', `MB above idle (target ${memoryTarget})`],
 			results,
 		)
+		if (only !== '' && only !== 'together') return
+		const together: (readonly string[])[] = []
+		for (const count of [4, 16])
+			together.push(await measureTogether(count, requests(id, userId ?? ''), [connectionString, file]))
+		console.log()
+		printTable(['of the worst at once', 'MB above idle', 'MB of each'], together)
 	} finally {
 		simulator.stop()
 		await rm(folder, { recursive: true })
@@ -94,6 +101,27 @@ async function measureAlone(request: WorstRequest, args: readonly string[]): Pro
 			after.holdMilliseconds.toFixed(0),
 			`${above.toFixed(0)}${above > memoryTarget ? ' MISSED' : ''}`,
 		]
+	} finally {
+		host.stop()
+	}
+}
+
+/** Requests of all kinds under way at once. A host without a rate begins all of them. */
+async function measureTogether(
+	count: number,
+	all: readonly WorstRequest[],
+	args: readonly string[],
+): Promise<readonly string[]> {
+	const host = await startChild('./host.js', { args, read: z.object({ url: z.url() }).parse })
+	try {
+		const { url } = host.ready
+		for (let warm = 0; warm < 30; warm++)
+			await send(url, { name: 'warm', path: '/Users?count=1&filter=userName+eq+"x"' })
+		const before = await usage(host)
+		const sent = Array.from({ length: count }, (_, index) => all[index % all.length])
+		await Promise.all(sent.map((request) => request && send(url, request)))
+		const above = (await usage(host)).peakMegabytes - before.peakMegabytes
+		return [String(count), above.toFixed(0), (above / count).toFixed(0)]
 	} finally {
 		host.stop()
 	}

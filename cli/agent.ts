@@ -6,11 +6,20 @@ import {
 	stateOfAgent,
 	withNewAgent,
 	withNewCode,
+	withOfflineAgent,
 	withoutAgent,
 } from '../shared/relay/agent-list.ts'
-import { codeLife, keyFingerprint, listenTokenLife, maxAgents, writeCode } from '../shared/relay/enrolment.ts'
+import {
+	codeLife,
+	keyFingerprint,
+	listenTokenLife,
+	maxAgents,
+	writeCode,
+	writeOfflineCode,
+} from '../shared/relay/enrolment.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
+import type { RelayRules } from './azure.ts'
 import type { CommandResult, TargetCommand } from './command.ts'
 import { labelOf } from './credential-options.ts'
 import { Failure } from './failure.ts'
@@ -25,6 +34,7 @@ export const addAgent: TargetCommand = ({ args: [name = ''], values }) => {
 	return async (target) => {
 		const tenant = await relayTenantNamed(target, name)
 		const id = randomUUID()
+		if (values.offline) return addOffline(target, tenant, { id, ...label })
 		const secret = newSecret()
 		await changeAgents(target, tenant, (list) => {
 			const next = withNewAgent(list, { id, secret, ...label }, Date.now())
@@ -32,6 +42,54 @@ export const addAgent: TargetCommand = ({ args: [name = ''], values }) => {
 		})
 		return codeResult(target, name, { id, secret })
 	}
+}
+
+/** The agent has a key rule of its own, so that it can be removed alone. */
+async function addOffline(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	agent: { readonly id: string; readonly label?: string },
+): Promise<CommandResult> {
+	const { name } = tenant
+	const { relay } = target
+	const rules = relayRulesOf(target, `agent add ${name} --offline`)
+	const namespace = 'namespace' in relay ? relay.namespace : ''
+	const hybridConnection = connectionOf(tenant)
+	const rule = `offline-${agent.id.slice(0, 8)}`
+	await changeAgents(target, tenant, (list) => {
+		const next = withOfflineAgent(list, { ...agent, offlineRule: rule }, Date.now())
+		return next === 'full' ? refuseFull(target, name) : next
+	})
+	const key = await rules.add(hybridConnection, rule).catch(async (error: unknown) => {
+		await changeAgents(target, tenant, (list) => withoutAgent(list, agent.id, Date.now()))
+		throw error
+	})
+	const code = writeOfflineCode({ agent: agent.id, namespace, hybridConnection, keyName: rule, key })
+	return {
+		text: [
+			table([
+				['Agent', agent.id],
+				['Code', code],
+			]),
+			'The code has a key of Azure Relay, which works until you remove the agent. Carry it as you carry a password.\nOn the server, type rollcall-relay enrol --offline and give it the code on standard input.',
+		].join('\n\n'),
+		json: { name, agent: agent.id, code, isOffline: true },
+	}
+}
+
+/** The agents of a tenant that have a key of Azure Relay. */
+export async function offlineAgents(target: DeploymentTarget, tenant: Tenant): Promise<readonly ListedAgent[]> {
+	const { agents } = parseAgents(await target.agents.read(tenant))
+	return agents.filter((agent) => stateOfAgent(agent, Date.now()) === 'offline')
+}
+
+const connectionOf = (tenant: Tenant): string => settingsOf(tenant).hybridConnection ?? tenant.name
+
+function relayRulesOf({ relayRules }: DeploymentTarget, command: string): RelayRules {
+	if (relayRules !== undefined) return relayRules
+	throw new Failure('keys of Azure Relay can be changed only in a deployment that is found by its resource group', {
+		hint: `rollcall ${command} --resource-group GROUP`,
+	})
 }
 
 const newSecret = (): string => randomBytes(32).toString('base64url')
@@ -108,10 +166,19 @@ export const removeAgent: TargetCommand =
 	({ args: [name = '', id = ''] }) =>
 	async (target) => {
 		const tenant = await relayTenantNamed(target, name)
+		const { offlineRule: rule } = agentNamed(target, { name, id, list: parseAgents(await target.agents.read(tenant)) })
+		// The key goes first: an agent that is still listed can be removed again.
+		if (rule !== undefined) await relayRulesOf(target, `agent remove ${name} ${id}`).remove(connectionOf(tenant), rule)
 		await changeAgents(target, tenant, (list) => {
 			agentNamed(target, { name, id, list })
 			return withoutAgent(list, id, Date.now())
 		})
+		if (rule !== undefined) {
+			return {
+				text: `The agent ${id} was removed, and its key of Azure Relay deleted. Tokens that it has made end within an hour.`,
+				json: { name, agent: id, state: 'removed' },
+			}
+		}
 		const lastEnds = new Date(Date.now() + listenTokenLife).toISOString()
 		return {
 			text: `The agent ${id} was removed. It gets no more tokens. Its last one ends at ${lastEnds} at the latest.\nTo end the tokens of all agents now, so that only the others get new ones: ${target.commandLine(`agent rotate ${name} --now`)}`,
@@ -127,24 +194,26 @@ export const rotateAgents: TargetCommand = ({ args: [name = '', id], values: { n
 				const tenant = await relayTenantNamed(target, name)
 				const secret = newSecret()
 				await changeAgents(target, tenant, (list) => {
-					agentNamed(target, { name, id, list })
+					const { offlineRule } = agentNamed(target, { name, id, list })
+					if (offlineRule !== undefined) refuseOffline(target, name, id)
 					return withNewCode(list, { id, secret }, Date.now())
 				})
 				return codeResult(target, name, { id, secret })
 			}
+
+function refuseOffline(target: DeploymentTarget, name: string, id: string): never {
+	throw new Failure(`the agent ${id} is offline: its key is one of Azure Relay`, {
+		hint: `add another agent, then: ${target.commandLine(`agent remove ${name} ${id}`)}`,
+	})
+}
 
 /** Milliseconds for which a token may still be in use that was signed before a rotation, with those in a request. */
 const tokensEnd = listenTokenLife + 10 * 60_000
 
 async function rotateListenKey(target: DeploymentTarget, name: string, isNow: boolean): Promise<CommandResult> {
 	const tenant = await relayTenantNamed(target, name)
-	const renew = target.renewListenKey
-	if (renew === undefined) {
-		throw new Failure('only in a deployment that is found by its resource group can the key be renewed', {
-			hint: `rollcall agent rotate ${name} --resource-group GROUP`,
-		})
-	}
-	const { hybridConnection = name } = settingsOf(tenant)
+	const { renew } = relayRulesOf(target, `agent rotate ${name}`)
+	const hybridConnection = connectionOf(tenant)
 	const { signer, renewed } = parseAgents(await target.agents.read(tenant))
 	const safe = Date.parse(renewed ?? '') + tokensEnd
 	if (!isNow && Date.now() < safe) {

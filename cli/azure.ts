@@ -58,24 +58,55 @@ function outputsOf(group: string): Promise<string> {
 /** One of the two keys of the rule by which listen tokens are signed. */
 export type ListenKeyChoice = 'primary' | 'secondary'
 
-type RenewedKey = {
+/** The key rules of hybrid connections, as the user signed in to az may change them. */
+export type RelayRules = {
+	/** Renews a key of the rule by which the app signs. */
+	renew(hybridConnection: string, key: ListenKeyChoice): Promise<void>
+	/** Makes a rule with the right to listen, and answers its key. */
+	add(hybridConnection: string, rule: string): Promise<string>
+	remove(hybridConnection: string, rule: string): Promise<void>
+}
+
+type RelayAddress = {
 	readonly group: string
 	/** `<namespace>.servicebus.windows.net` */
 	readonly relayHost: string
-	readonly hybridConnection: string
-	readonly key: ListenKeyChoice
 }
 
-/** Renews a key of Azure Relay. The query leaves the keys out of what az prints. */
-export async function renewListenKey({ group, relayHost, hybridConnection, key }: RenewedKey): Promise<void> {
+/** Works on the rules by az. Queries leave the keys out of what az prints, except the one key of a new rule. */
+export function relayRules({ group, relayHost }: RelayAddress): RelayRules {
 	const [namespace = ''] = relayHost.split('.')
-	const where = ['--resource-group', group, '--namespace-name', namespace, '--hybrid-connection-name', hybridConnection]
-	const which = ['--name', listenKeyName, '--key', key === 'primary' ? 'PrimaryKey' : 'SecondaryKey']
-	const args = ['relay', 'hyco', 'authorization-rule', 'keys', 'renew', ...where, ...which]
-	await azText([...args, '--query', 'keyName', '--output', 'tsv'], {
-		message: `the key ${listenKeyName} of the hybrid connection ${hybridConnection} was not renewed`,
-		hint: 'deploy this version with infra/deploy.sh, which makes the key; renewing it takes the role Contributor there',
+	const inGroup = ['--resource-group', group]
+	const onRule = (hybridConnection: string, rule: string) => [
+		...inGroup,
+		...['--namespace-name', namespace, '--hybrid-connection-name', hybridConnection, '--name', rule],
+	]
+	const failed = (what: string) => ({
+		message: what,
+		hint: 'this takes the role Contributor on the namespace, and a deployment of this version by infra/deploy.sh',
 	})
+	const rules = ['relay', 'hyco', 'authorization-rule']
+	const text = (...query: readonly string[]) => ['--query', ...query, '--output', 'tsv']
+	return {
+		async renew(hybridConnection, key) {
+			const which = ['--key', key === 'primary' ? 'PrimaryKey' : 'SecondaryKey']
+			const args = [...rules, 'keys', 'renew', ...onRule(hybridConnection, listenKeyName), ...which]
+			const what = `the key ${listenKeyName} of the hybrid connection ${hybridConnection} was not renewed`
+			await azText([...args, ...text('keyName')], failed(what))
+		},
+		async add(hybridConnection, rule) {
+			const what = failed(`the hybrid connection ${hybridConnection} got no key for the agent`)
+			const where = onRule(hybridConnection, rule)
+			await azText([...rules, 'create', ...where, '--rights', 'Listen', ...text('name')], what)
+			return (await azText([...rules, 'keys', 'list', ...where, ...text('primaryKey')], what)).trim()
+		},
+		async remove(hybridConnection, rule) {
+			const parent = ['--parent', `namespaces/${namespace}/hybridConnections/${hybridConnection}`]
+			const type = ['--namespace', 'Microsoft.Relay', ...parent, '--resource-type', 'authorizationRules']
+			const args = ['resource', 'delete', ...inGroup, ...type, '--name', rule, '--api-version', '2024-01-01']
+			await azText(args, failed(`the key ${rule} of the hybrid connection ${hybridConnection} was not deleted`))
+		},
+	}
 }
 
 const azFailed = { message: 'az failed', hint: 'az login' }

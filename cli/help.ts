@@ -61,6 +61,10 @@ export const descriptions: Readonly<Record<Option, Description>> = {
 	'no-open': ['', 'do not open the browser'],
 	unique: ['', 'no two users may have the same value; users who share one already are listed'],
 	now: ['', 'also end the tokens that agents have; they get new ones by themselves'],
+	offline: [
+		'',
+		'for a server that reaches Azure Relay and not Rollcall: the code has a key of Azure Relay, which works until you remove the agent',
+	],
 	for: ['TIME', 'how long all deletions are allowed, such as 2h; 0s ends it'],
 	json: ['', 'print JSON'],
 	help: ['', 'print this help'],

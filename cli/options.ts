@@ -54,6 +54,7 @@ export const declared = {
 	port: { type: 'string' },
 	'no-open': { type: 'boolean' },
 	now: { type: 'boolean' },
+	offline: { type: 'boolean' },
 	for: { type: 'string' },
 } as const
 

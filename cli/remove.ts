@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { ScimError } from '../shared/scim/error.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
+import { offlineAgents } from './agent.ts'
 import type { CommandEnvironment, TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
 import type { DeploymentTarget } from './target.ts'
@@ -15,6 +16,7 @@ export const removeTenant: TargetCommand =
 	({ args: [name = ''], values: { yes = false, out: file = fileFor(name) }, environment }) =>
 	async (target) => {
 		const tenant = await tenantNamed(target, name)
+		await refuseWithKeys(target, tenant)
 		const content = await contentOf(target, tenant)
 		if (!yes) await confirm(name, content, environment)
 		const exported = content === undefined ? undefined : await exportAnew(target, tenant, { file, environment })
@@ -40,6 +42,19 @@ async function contentOf(target: DeploymentTarget, tenant: Tenant): Promise<stri
 		if (isWithoutTable(error)) return undefined
 		throw error
 	}
+}
+
+/** Keys of Azure Relay outlive the tenant. A new tenant of this name would be open to them. */
+async function refuseWithKeys(target: DeploymentTarget, tenant: Tenant): Promise<void> {
+	if (tenant.mode !== 'relay') return
+	const [agent] = await offlineAgents(target, tenant).catch((error: unknown) => {
+		if (isWithoutTable(error)) return []
+		throw error
+	})
+	if (agent === undefined) return
+	throw new Failure(`the agent ${agent.id} of the tenant ${tenant.name} has a key of Azure Relay`, {
+		hint: target.commandLine(`agent remove ${tenant.name} ${agent.id}`),
+	})
 }
 
 /** Whether an error says that the table of a tenant is gone: an earlier removal has deleted it. */

@@ -1,7 +1,7 @@
 import { settingsOf } from '../shared/tenants/settings.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { TargetCommand } from './command.ts'
-import { type GuardStatus, guardLine, guardStatusOf } from './guard.ts'
+import { guardLine, guardStatusOf } from './guard.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
 import { countsOf, tenantNamed } from './tenant.ts'
@@ -15,19 +15,18 @@ export type TenantStatus = {
 	readonly lastWrite: string | undefined
 	/** Requests that were refused since midnight in UTC. */
 	readonly failuresToday: number
-	readonly guard: GuardStatus | undefined
 }
 
+/** How a tenant is doing, by a number of requests that does not grow with the directory. */
 export async function statusOf(target: DeploymentTarget, tenant: Tenant): Promise<TenantStatus> {
 	const ledger = target.ledger(tenant)
-	const [counts, uses, lastWrite, failuresToday, guard] = await Promise.all([
+	const [counts, uses, lastWrite, failuresToday] = await Promise.all([
 		tenant.mode === 'store' ? countsOf(target, tenant) : undefined,
 		target.lastUses(tenant),
 		tenant.mode === 'store' ? ledger.lastWrite() : undefined,
 		failuresSince(ledger.refusalsSince(startOfDay())),
-		guardStatusOf(target, tenant),
 	])
-	return { counts, lastRequest: [...uses.values()].sort().at(-1), lastWrite, failuresToday, guard }
+	return { counts, lastRequest: [...uses.values()].sort().at(-1), lastWrite, failuresToday }
 }
 
 /** Tells how a tenant is doing. */
@@ -35,7 +34,10 @@ export const showStatus: TargetCommand =
 	({ args: [name = ''] }) =>
 	async (target) => {
 		const tenant = await tenantNamed(target, name)
-		const { counts, lastRequest, lastWrite, failuresToday, guard } = await statusOf(target, tenant)
+		const [{ counts, lastRequest, lastWrite, failuresToday }, guard] = await Promise.all([
+			statusOf(target, tenant),
+			guardStatusOf(target, tenant),
+		])
 		const { relay } = target
 		const relayLine = tenant.mode === 'store' ? 'none' : 'missing' in relay ? relay.missing : relay.namespace
 		return {

@@ -323,7 +323,7 @@ export const targetCommands: readonly Command[] = [
 	targetCommand({
 		words: 'agent add',
 		parameters: ['NAME'],
-		options: ['label'],
+		options: ['label', 'offline'],
 		summary: 'let an agent enrol for a tenant of mode relay: prints a code, this one time only',
 		work: addAgent,
 	}),

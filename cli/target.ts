@@ -27,7 +27,7 @@ import { settingsOf } from '../shared/tenants/settings.ts'
 import { openTenants, type Tenant, type Tenants, tenantsTable } from '../shared/tenants/tenants.ts'
 import { type Administrator, administratorOf, localAdministrator } from './administrator.ts'
 import type { TargetRelay } from './agent-settings.ts'
-import { type Deployment, findDeployment, type ListenKeyChoice, renewListenKey } from './azure.ts'
+import { type Deployment, findDeployment, type RelayRules, relayRules } from './azure.ts'
 import { Failure } from './failure.ts'
 import { fileTokens } from './file-tokens.ts'
 import { type OpenedNow, refuseNewer, reopened } from './known-format.ts'
@@ -46,8 +46,8 @@ export type DeploymentTarget = {
 	readonly clients: ClientStore
 	readonly administration: AdministrationStore
 	readonly agents: AgentStore
-	/** Renews a key of a hybrid connection; absent if the target names no resource group, or has no relay. */
-	readonly renewListenKey?: (hybridConnection: string, key: ListenKeyChoice) => Promise<void>
+	/** Absent if the target names no resource group, or has no relay. */
+	readonly relayRules?: RelayRules
 	/** When each credential of a tenant was last used, by its id: RFC 3339, up to an hour too early. */
 	lastUses(tenant: TenantRow): Promise<ReadonlyMap<string, string>>
 	/** What happened in the directory of a tenant, and what was refused. */
@@ -122,7 +122,7 @@ const unknownRelay = 'NAMESPACE.servicebus.windows.net'
 
 type TargetParts = Pick<
 	DeploymentTarget,
-	'tokens' | 'signingKeys' | 'shownTokens' | 'close' | 'portNote' | 'relay' | 'renewListenKey' | 'isAlone'
+	'tokens' | 'signingKeys' | 'shownTokens' | 'close' | 'portNote' | 'relay' | 'relayRules' | 'isAlone'
 > & {
 	readonly account: Account
 	readonly administrator: () => Promise<Administrator>
@@ -196,10 +196,7 @@ async function partsOf(
 	const parts = await openDeployment(deployment, waiting)
 	const { relayHost } = deployment
 	if (relayHost === undefined) return parts
-	return {
-		...parts,
-		renewListenKey: (hybridConnection, key) => renewListenKey({ group, relayHost, hybridConnection, key }),
-	}
+	return { ...parts, relayRules: relayRules({ group, relayHost }) }
 }
 
 /** Opens a deployment as the user who is signed in to `az`. */
@@ -282,7 +279,7 @@ async function targetOf({
 	close,
 	portNote,
 	relay,
-	renewListenKey,
+	relayRules: rules,
 	shownTokens,
 	isAlone,
 	tenants: openedTenants,
@@ -340,7 +337,7 @@ async function targetOf({
 			read: async ({ name, table }) => readAgents(tables.table(table, name)),
 			update: async ({ name, table }, revise) => updateAgents(tables.table(table, name), tables.pause, revise),
 		},
-		...(renewListenKey !== undefined && { renewListenKey }),
+		...(rules !== undefined && { relayRules: rules }),
 		lastUses: ({ name, table }) => readLastUses(tables.table(table, name)),
 		ledger: (tenant) => {
 			const { history } = settingsOf(tenant)

@@ -1,10 +1,11 @@
 import { clientsOf } from '../cli/client.ts'
+import { guardLine, guardStatusOf } from '../cli/guard.ts'
 import { statusOf } from '../cli/status.ts'
 import type { DeploymentTarget } from '../cli/target.ts'
 import { statesOf } from '../cli/token-store.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { refusalOf } from './answer.ts'
-import type { EndingSoon, ListedTenants, TenantSummary } from './answers/tenants.ts'
+import type { EndingSoon, ListedTenants, TenantLosses, TenantSummary } from './answers/tenants.ts'
 import { type ConsoleContext, route, tenantRoute } from './route.ts'
 
 /** The page of all tenants. The list takes one request to storage; each tenant in view is asked for by itself. */
@@ -15,11 +16,22 @@ export const tenantRoutes = [
 		path: '/tenants/{tenant}/summary',
 		handle: ({ tenant }, context) => summaryOf(context, tenant),
 	}),
+	tenantRoute({
+		method: 'GET',
+		path: '/tenants/{tenant}/losses',
+		handle: ({ tenant }, { target }) => lossesOf(target, tenant),
+	}),
 ]
 
 async function tenantList({ target }: ConsoleContext): Promise<ListedTenants> {
 	const tenants = await target.tenants.listTenants()
 	return { tenants: tenants.map(({ name, mode, created }) => ({ name, mode, created, url: target.urlOf(name) })) }
+}
+
+/** Counting takes a request for each thousand changes of the last hour, so that the rest of a row does not wait for it. */
+async function lossesOf(target: DeploymentTarget, tenant: Tenant): Promise<TenantLosses> {
+	const guard = await guardStatusOf(target, tenant)
+	return guard?.isBeyond && guard.setting !== 'off' ? { losses: guardLine(guard) } : {}
 }
 
 async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promise<TenantSummary> {

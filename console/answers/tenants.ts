@@ -30,6 +30,11 @@ export type TenantSummary = {
 	readonly relay?: string
 }
 
+export type TenantLosses = {
+	/** What the tenant has lost in the last hour, if that is more than the guard allows. */
+	readonly losses?: string
+}
+
 /** A credential that ends soon. */
 export type EndingSoon = {
 	readonly kind: 'token' | 'client secret'

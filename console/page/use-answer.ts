@@ -15,7 +15,7 @@ type AnswerOptions = {
 	readonly every?: number
 }
 
-type Seen<T> = { readonly path: string; readonly value?: T; readonly problem?: Problem }
+type SeenAnswer<T> = { readonly path: string; readonly value?: T; readonly problem?: Problem }
 
 /**
  * The answer of the console's API to GET, which is asked for again at intervals.
@@ -23,14 +23,16 @@ type Seen<T> = { readonly path: string; readonly value?: T; readonly problem?: P
  * @param path below `/console/api`; a part that changes it shows the new answer alone
  */
 export function useAnswer<T>(path: string, { every }: AnswerOptions = {}): Answered<T> {
-	const [seen, setSeen] = useState<Seen<T>>({ path })
+	const [seen, setSeen] = useState<SeenAnswer<T>>({ path })
 	const [turn, setTurn] = useState(0)
 	useEffect(() => {
 		const end = new AbortController()
 		let timer: ReturnType<typeof setTimeout> | undefined
 		const read = async (byTimer: boolean): Promise<void> => {
 			const outcome = await ask<T>(path, { byTimer, signal: end.signal })
-			setSeen((before) => ({ ...(before.path === path && before.value !== undefined && before), ...outcome, path }))
+			setSeen((before) =>
+				'value' in outcome ? { path, ...outcome } : { path, ...earlierValue(before, path), ...outcome },
+			)
 			plan()
 		}
 		const plan = (): void => {
@@ -53,3 +55,7 @@ export function useAnswer<T>(path: string, { every }: AnswerOptions = {}): Answe
 	const { value, problem } = seen
 	return { ...(value !== undefined && { value }), ...(problem !== undefined && { problem }), refresh }
 }
+
+/** The value that the same request had before. */
+const earlierValue = <T>({ path, value }: SeenAnswer<T>, wanted: string): { readonly value?: T } =>
+	path === wanted && value !== undefined ? { value } : {}

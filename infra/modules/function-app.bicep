@@ -29,6 +29,16 @@ param scale {
 @description('Required. Resource id of the subnet through which the app reaches storage and vault; null for none.')
 param subnetId string?
 
+// How many requests an instance has at a time, by its memory in megabytes. Beyond that, Azure starts another instance. Of
+// the worst requests, 16 at once take 20 MB each above the idle process (`npm run bench -- worst together`). About 270 MB are
+// left for the idle process and the Functions host. The host itself refuses no request: host.json switches its limits off.
+// So the only 429 is that of the app, which has a body and Retry-After.
+var requestsAtOnce = {
+  '512': 8
+  '2048': 64
+  '4096': 128
+}
+
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
 }
@@ -94,6 +104,11 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         alwaysReady: scale.alwaysReadyInstances == 0
           ? []
           : [{ name: 'http', instanceCount: scale.alwaysReadyInstances }]
+        triggers: {
+          http: {
+            perInstanceConcurrency: requestsAtOnce[string(scale.instanceMemoryMB)]
+          }
+        }
       }
     }
   }

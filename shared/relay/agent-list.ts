@@ -37,6 +37,8 @@ const listedAgent = z.object({
 	/** When the key was enrolled. */
 	enrolled: time.optional(),
 	removed: time.optional(),
+	/** The key rule in Azure Relay of an agent that cannot reach the app, and never enrols. */
+	offlineRule: z.string().optional(),
 })
 
 /** An agent of a tenant: one that was added, enrolled or removed. */
@@ -56,11 +58,12 @@ export type AgentList = z.infer<typeof agentList>
 export const parseAgents = (json: string | undefined): AgentList =>
 	json === undefined ? { signer: 'primary', agents: [] } : agentList.parse(JSON.parse(json))
 
-export type AgentState = 'pending' | 'expired' | 'enrolled' | 'removed'
+export type AgentState = 'pending' | 'expired' | 'enrolled' | 'offline' | 'removed'
 
 /** @param now milliseconds since 1970 */
-export function stateOfAgent({ publicKey, removed, code }: ListedAgent, now: number): AgentState {
+export function stateOfAgent({ publicKey, removed, code, offlineRule }: ListedAgent, now: number): AgentState {
 	if (removed !== undefined) return 'removed'
+	if (offlineRule !== undefined) return 'offline'
 	if (publicKey !== undefined) return 'enrolled'
 	return now < Date.parse(code?.expires ?? '') ? 'pending' : 'expired'
 }
@@ -71,12 +74,25 @@ const keepExpired = 24 * 3_600_000
 /** Agents that are kept after their removal. More would let the row grow. */
 const maxRemoved = 50
 
+const takesPlace: ReadonlySet<AgentState> = new Set(['enrolled', 'pending', 'offline'])
+
+/** Whether there are ten agents and codes already. */
+const isFull = ({ agents }: AgentList, now: number): boolean =>
+	agents.filter((agent) => takesPlace.has(stateOfAgent(agent, now))).length >= maxAgents
+
+type OfflineAgent = { readonly id: string; readonly label?: string; readonly offlineRule: string }
+
+/** Adds an agent that has a key of Azure Relay and never asks the app. `'full'` if the tenant has ten agents or codes. */
+export function withOfflineAgent(list: AgentList, agent: OfflineAgent, now: number): AgentList | 'full' {
+	if (isFull(list, now)) return 'full'
+	return { ...list, agents: [...withoutOld(list.agents, now), { ...agent, created: new Date(now).toISOString() }] }
+}
+
 type NewAgent = { readonly id: string; readonly label?: string; readonly secret: string }
 
 /** Adds an agent that may enrol with the secret for half an hour. `'full'` if the tenant has ten agents or codes already. */
 export function withNewAgent(list: AgentList, { id, label, secret }: NewAgent, now: number): AgentList | 'full' {
-	const states = list.agents.map((agent) => stateOfAgent(agent, now))
-	if (states.filter((state) => state === 'enrolled' || state === 'pending').length >= maxAgents) return 'full'
+	if (isFull(list, now)) return 'full'
 	const created = new Date(now).toISOString()
 	const agent = { id, ...(label !== undefined && { label }), created, code: codeOf(secret, now) }
 	return { ...list, agents: [...withoutOld(list.agents, now), agent] }
@@ -104,12 +120,12 @@ function withoutOld(agents: readonly ListedAgent[], now: number): readonly Liste
 	const removed = agents.filter((agent) => agent.removed !== undefined).slice(-maxRemoved)
 	return agents.filter((agent) => {
 		if (agent.removed !== undefined) return removed.includes(agent) && now - Date.parse(agent.removed) < keepRemoved
-		if (agent.publicKey !== undefined) return true
+		if (agent.publicKey !== undefined || agent.offlineRule !== undefined) return true
 		return now - Date.parse(agent.code?.expires ?? agent.created) < keepExpired
 	})
 }
 
-type Asked = { readonly tenant: string; readonly now: number }
+type ProofContext = { readonly tenant: string; readonly now: number }
 
 type Refused = { readonly refusal: EnrolmentErrorCode }
 
@@ -117,7 +133,7 @@ type Refused = { readonly refusal: EnrolmentErrorCode }
 export type Enrolled = { readonly agent: ListedAgent; readonly list?: AgentList }
 
 /** Decides on a request to enrol. Every refusal but `enrolment_refused` is for a caller that knows the code. */
-export function enrol(list: AgentList, request: EnrolRequest, { tenant, now }: Asked): Enrolled | Refused {
+export function enrol(list: AgentList, request: EnrolRequest, { tenant, now }: ProofContext): Enrolled | Refused {
 	const { publicKey, proof, host, version } = request
 	const isProved = isProof(enrolProof(tenant, request), { proof, publicKey })
 	const agent = list.agents.find(({ id }) => id === request.agent)
@@ -129,7 +145,7 @@ export function enrol(list: AgentList, request: EnrolRequest, { tenant, now }: A
 	if (agent.removed !== undefined) return { refusal: 'agent_removed' }
 	if (isUsed) return isSameKey(publicKey, agent.publicKey) ? { agent } : { refusal: 'code_used' }
 	if (!(now < Date.parse(agent.code?.expires ?? ''))) return { refusal: 'code_expired' }
-	if (agent.publicKey === undefined && enrolledIn(list).length >= maxAgents) return { refusal: 'too_many_agents' }
+	if (agent.publicKey === undefined && listenersIn(list) >= maxAgents) return { refusal: 'too_many_agents' }
 	const { code: _, ...kept } = agent
 	const enrolled = { ...kept, usedCode: digest, publicKey, host, version, enrolled: new Date(now).toISOString() }
 	return { agent: enrolled, list: revised(list, agent.id, () => enrolled) }
@@ -139,7 +155,7 @@ export function enrol(list: AgentList, request: EnrolRequest, { tenant, now }: A
 export function listener(
 	list: AgentList,
 	request: ListenRequest,
-	{ tenant, now }: Asked,
+	{ tenant, now }: ProofContext,
 ): { readonly agent: ListedAgent } | Refused {
 	const agent = list.agents.find(({ id }) => id === request.agent)
 	const { publicKey = keyOfNone } = agent ?? {}
@@ -148,6 +164,10 @@ export function listener(
 	if (agent.removed !== undefined) return { refusal: 'agent_removed' }
 	return isOutOfWindow(request.issued, now) ? { refusal: 'clock_wrong' } : { agent }
 }
+
+/** Agents that may listen now. */
+const listenersIn = ({ agents }: AgentList): number =>
+	agents.filter((agent) => ['enrolled', 'offline'].includes(stateOfAgent(agent, 0))).length
 
 const enrolledIn = ({ agents }: AgentList): readonly ListedAgent[] =>
 	agents.filter(({ publicKey, removed }) => publicKey !== undefined && removed === undefined)

@@ -54,15 +54,18 @@ const common = {
 	/** The id of the agent: a GUID in lower case. */
 	agent: z.guid().toLowerCase(),
 	/** The version of the program. */
-	version: z.string().max(40),
+	version: z.string().regex(/^[\w.+ -]{1,40}$/),
 	/** When the proof was made: seconds since 1970. */
 	issued: z.int(),
 	/** By the agent's key, over `enrolProof` or `listenProof`, with ECDSA and SHA-256. */
 	proof: signature,
 }
 
+/** A terminal shows the name of the machine, so it has no control characters. */
+const host = z.string().regex(/^[^\p{Cc}\p{Cf}]{1,255}$/u)
+
 /** The body of `POST <Tenant URL>/agent/enrol`. */
-export const enrolRequest = z.object({ ...common, secret: bytes32, publicKey, host: z.string().min(1).max(255) })
+export const enrolRequest = z.object({ ...common, secret: bytes32, publicKey, host })
 
 export type EnrolRequest = z.infer<typeof enrolRequest>
 
@@ -150,6 +153,35 @@ export function readCode(text: string): EnrolmentCode | undefined {
 		jsonOrNothing(Buffer.from(word.slice(codeMark.length), 'base64url').toString()),
 	)
 	return data && { url: data.u, agent: data.a, secret: data.s }
+}
+
+const offlineContent = z.object({ n: z.string(), h: z.string(), k: z.string(), s: z.string(), a: z.guid() })
+
+/** What an agent gets that cannot reach the app: where to listen, and a key of Azure Relay of its own. It is a credential. */
+export type OfflineCode = {
+	readonly agent: string
+	readonly namespace: string
+	readonly hybridConnection: string
+	/** The name of the key rule of this one agent. */
+	readonly keyName: string
+	readonly key: string
+}
+
+const offlineMark = 'rc1o.'
+
+/** The code as one word: `rc1o.` and base64url. */
+export function writeOfflineCode({ agent, namespace, hybridConnection, keyName, key }: OfflineCode): string {
+	const content = { n: namespace, h: hybridConnection, k: keyName, s: key, a: agent }
+	return `${offlineMark}${Buffer.from(JSON.stringify(content)).toString('base64url')}`
+}
+
+/** Reads such a code; undefined if it is none or is cut off. */
+export function readOfflineCode(text: string): OfflineCode | undefined {
+	const word = text.trim()
+	if (!word.startsWith(offlineMark)) return undefined
+	const content = jsonOrNothing(Buffer.from(word.slice(offlineMark.length), 'base64url').toString())
+	const { data } = offlineContent.safeParse(content)
+	return data && { agent: data.a, namespace: data.n, hybridConnection: data.h, keyName: data.k, key: data.s }
 }
 
 function jsonOrNothing(text: string): unknown {

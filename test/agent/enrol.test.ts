@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -6,8 +6,9 @@ import { readConfig } from '../../agent/config.ts'
 import { tokenSource } from '../../agent/credentials.ts'
 import { enrolAgent } from '../../agent/enrol.ts'
 import { parseAgents } from '../../shared/relay/agent-list.ts'
-import { type EnrolmentCode, writeCode } from '../../shared/relay/enrolment.ts'
+import { type EnrolmentCode, writeCode, writeOfflineCode } from '../../shared/relay/enrolment.ts'
 import { type EnrolmentHost, useEnrolmentHost } from '../support/enrolment.ts'
+import { verify } from '../support/relay-stand-in/tokens.ts'
 
 const newHost = useEnrolmentHost()
 const minute = 60_000
@@ -38,7 +39,7 @@ describe('enrol', () => {
 		const code = await host.add()
 		const result = await enrolOn(host, code, { text: `\n ${writeCode(code)}\r\n` })
 		const [keyFile = ''] = keyFiles()
-		expect(keyFile).toMatch(/^agent-[0-9a-f]{12}\.key$/)
+		expect(keyFile).toBe(`agent-${host.name}.key`)
 		expect(settings()).toEqual({
 			origin: {
 				url: 'https://localhost:11015/scim',
@@ -49,7 +50,7 @@ describe('enrol', () => {
 			agentId: code.agent,
 		})
 		expect(statSync(join(folder, keyFile)).mode & 0o777).toBe(0o600)
-		expect(result).toMatchObject({ tenant: host.name, agent: code.agent, keyFile: join(folder, keyFile) })
+		expect(result).toMatchObject({ enrolled: { tenant: host.name }, agent: code.agent, keyFile: join(folder, keyFile) })
 		const [agent] = parseAgents(await host.stored()).agents
 		expect(agent).toMatchObject({ host: 'dc01', version: 'not built' })
 		const token = await tokenSource(readConfig(file), clockOf(host))()
@@ -72,33 +73,38 @@ describe('enrol', () => {
 			admin: { port: 1 },
 		}
 		writeFileSync(file, `\ufeff${JSON.stringify({ ...own, credentials: { type: 'arc' } })}`)
+		chmodSync(file, 0o640)
 		const code = await host.add()
 		await enrolOn(host, code)
+		expect(statSync(file).mode & 0o777).toBe(0o640)
 		const first = settings()
 		expect(first).toMatchObject({ origin: own.origin, admin: own.admin, relay: { hybridConnection: host.name } })
+		const firstKey = readFileSync(join(folder, first.credentials.keyFile), 'utf8')
 		await enrolOn(host, await host.addCode(code.agent))
-		expect(settings()).toEqual({
-			...first,
-			credentials: { ...first.credentials, keyFile: expect.not.stringMatching(first.credentials.keyFile) },
-		})
-		expect(keyFiles()).toEqual([settings().credentials.keyFile])
+		// The unit of a service names the file.
+		expect(settings()).toEqual(first)
+		expect(keyFiles()).toEqual([first.credentials.keyFile])
+		expect(readFileSync(join(folder, first.credentials.keyFile), 'utf8')).not.toBe(firstKey)
 		await expect(tokenSource(readConfig(file), clockOf(host))()).resolves.toBeDefined()
 	})
 
 	test('gets in with the same code again if the answer was lost, and not from another folder', async () => {
 		const host = await newHost()
 		const code = await host.add()
-		await enrolOn(host, code)
-		const before = settings()
-		rmSync(file)
-		await enrolOn(host, code)
-		expect(settings()).toEqual(before)
+		host.faults.losesAnswer = true
+		await expect(enrolOn(host, code)).rejects.toThrow()
+		expect(parseAgents(await host.stored()).agents).toMatchObject([{ id: code.agent, host: 'dc01' }])
+		expect(readdirSync(folder)).toEqual([expect.stringMatching(/^enrol-[0-9a-f]{12}\.key$/)])
+		host.faults.losesAnswer = false
 		const elsewhere = mkdtempSync(join(tmpdir(), 'rollcall-enrol-'))
 		await expect(enrolOn(host, code, { file: join(elsewhere, 'relay.json') })).rejects.toThrow(
 			/^127\.0\.0\.1:\d+ answers: the code was used before, with another key\. /,
 		)
-		expect(readdirSync(elsewhere).filter((name) => name.endsWith('.json'))).toEqual([])
+		expect(readdirSync(elsewhere)).toEqual([])
 		rmSync(elsewhere, { recursive: true })
+		await enrolOn(host, code)
+		expect(keyFiles()).toEqual([`agent-${host.name}.key`])
+		await expect(tokenSource(readConfig(file), clockOf(host))()).resolves.toBeDefined()
 	})
 
 	test('works if the clock of the machine is an hour off, and so do tokens', async () => {
@@ -111,6 +117,40 @@ describe('enrol', () => {
 			expect(token.expiresOnTimestamp).toBe(clock.now() + 90 * minute)
 			rmSync(file)
 		}
+	})
+
+	test('writes a key of Azure Relay for a machine that cannot reach the app, and asks nothing', async () => {
+		const host = await newHost()
+		const offline = {
+			...{ agent: '0b7e6a52-2d0f-4a57-9c66-6f1f4f1f8c11', namespace: 'contoso.servicebus.windows.net' },
+			...{ hybridConnection: 'demo', keyName: 'offline-0b7e6a52', key: 'a-key' },
+		}
+		const options = { text: writeOfflineCode(offline), file, host: 'dc01', clock: clockOf(host) }
+		await expect(enrolAgent(options)).rejects.toThrow('the code is for a machine that cannot reach Rollcall')
+		expect(readdirSync(folder)).toEqual([])
+		const result = await enrolAgent({ ...options, isOffline: true })
+		expect(result).toEqual({
+			agent: offline.agent,
+			relay: { namespace: 'contoso.servicebus.windows.net', hybridConnection: 'demo' },
+			keyFile: join(folder, 'agent-demo.key'),
+		})
+		expect(statSync(result.keyFile).mode & 0o777).toBe(0o600)
+		expect(readFileSync(file, 'utf8')).not.toContain('a-key')
+		const { token } = await tokenSource(readConfig(file), clockOf(host))()
+		const check = {
+			token,
+			right: 'listen',
+			entity: 'demo',
+			host: 'contoso.servicebus.windows.net',
+			now: host.clock.now(),
+		} as const
+		expect(verify({ ...check, rules: { 'offline-0b7e6a52': { key: 'a-key', rights: ['listen'] } } })).toEqual({
+			expires: expect.any(Number),
+		})
+		expect(host.events).toEqual([])
+		await expect(enrolAgent({ ...options, text: writeCode(await host.add()), isOffline: true })).rejects.toThrow(
+			'standard input has no code for --offline',
+		)
 	})
 
 	test.each([
@@ -131,9 +171,39 @@ describe('enrol', () => {
 		expect(readdirSync(folder)).toEqual([])
 	})
 
+	test('changes the one server that is named, of several', async () => {
+		const host = await newHost()
+		const code = await host.add()
+		const origin = { url: 'https://s/scim', authorization: { type: 'passThrough' } }
+		const server = (name: string) => ({
+			name,
+			relay: { namespace: 'n', hybridConnection: name },
+			credentials: { type: 'arc' },
+			origin,
+		})
+		const whole = { servers: [server('one'), server('two')], admin: { port: 9110 } }
+		writeFileSync(file, JSON.stringify(whole))
+		await expect(enrolOn(host, code)).rejects.toThrow(`${file} has several servers`)
+		await expect(enrolOn(host, code, { server: 'three' })).rejects.toThrow(`${file} has no server named three`)
+		await enrolOn(host, code, { server: 'two' })
+		expect(settings()).toEqual({
+			...whole,
+			servers: [
+				server('one'),
+				{
+					...{ name: 'two', origin, agentId: code.agent },
+					relay: { namespace: 'contoso.servicebus.windows.net', hybridConnection: host.name },
+					credentials: { type: 'enrolled', url: host.url, keyFile: expect.any(String) },
+				},
+			],
+		})
+		expect(readConfig(file, 'two')).toMatchObject({ agentId: code.agent })
+	})
+
 	test.each([
 		['no JSON', '{'],
-		['settings of several servers', '{"servers": []}'],
+		['no server', '{"servers": []}'],
+		['no list of servers', '{"servers": {}}'],
 	])('refuses a file with %s before the code is used', async (_, text) => {
 		const host = await newHost()
 		const code = await host.add()

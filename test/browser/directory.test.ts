@@ -82,6 +82,13 @@ test('lines stay in view while storage is away', async () => {
 	await page.unroute(away)
 	await notice.waitFor({ state: 'hidden' })
 	expect(await row.isVisible()).toBe(true)
+	const failures = (url: URL) => url.pathname.endsWith('/failures')
+	await page.goto(`${started().console.url}/#/tenants/acme/failures`)
+	await page.getByText('Nothing was refused in this time.').waitFor()
+	await page.route(failures, (route) => route.fulfill({ status: 429, json: { error: 'storage is away' } }))
+	await notice.getByText('Storage is away.').waitFor()
+	await page.unroute(failures)
+	await notice.waitFor({ state: 'hidden' })
 })
 
 test('a search finds a person, whose page has attributes, groups and what happened', async () => {
@@ -117,7 +124,7 @@ test('a search finds a person, whose page has attributes, groups and what happen
 	const timeline = page.getByRole('region', { name: 'Timeline' })
 	await timeline.getByRole('row', { name: 'title: "boss" → "chief"' }).waitFor()
 	await timeline.getByRole('row', { name: /refused: PATCH/ }).waitFor()
-	expect(await page.locator('dl.values').textContent()).toContain('joy@work.example (work, primary)')
+	expect(await page.locator('dl.attributes').textContent()).toContain('joy@work.example (work, primary)')
 	await expectAccessible(page)
 	await takePicture(page, 'person')
 	await page.goBack()
@@ -172,6 +179,8 @@ test('members come page by page, both ways', async () => {
 		expect(await region.getByRole('row').count()).toBe(rows + 1)
 	}
 	await region.getByRole('link', { name: 'user-000' }).waitFor()
+	for (const key of ['j', 'j', 'k', 'j']) await page.keyboard.press(key)
+	expect(await page.evaluate('document.activeElement?.textContent')).toBe('user-001')
 	await step('Next', 'user-050', 50)
 	await step('Next', 'user-100', 20)
 	await step('Previous', 'user-050', 50)

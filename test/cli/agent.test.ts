@@ -6,7 +6,7 @@ import { respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { startServer } from '../../local/server.ts'
-import { keyFingerprint, readCode } from '../../shared/relay/enrolment.ts'
+import { keyFingerprint, readCode, readOfflineCode } from '../../shared/relay/enrolment.ts'
 import { useAzure } from '../support/azure/azure.ts'
 import { newAgent } from '../support/enrolment.ts'
 import { jsonOf, rollcall, useBuiltRollcall } from '../support/rollcall.ts'
@@ -145,14 +145,71 @@ describe('rollcall agent', () => {
 		expect(await run('agent rotate acme')).toEqual({
 			code: 1,
 			out: '',
-			err: 'error: only in a deployment that is found by its resource group can the key be renewed\nhint: rollcall agent rotate acme --resource-group GROUP\n',
+			err: 'error: keys of Azure Relay can be changed only in a deployment that is found by its resource group\nhint: rollcall agent rotate acme --resource-group GROUP\n',
 		})
+		expect((await run('agent add acme --offline')).err).toContain(
+			'hint: rollcall agent add acme --offline --resource-group GROUP',
+		)
+		expect(await json('agent list acme')).toEqual([])
 	})
 })
 
 describe('rollcall agent on a deployment in Azure', () => {
 	const azure = useAzure()
 	const built = useBuiltRollcall()
+
+	test('add --offline prints a code with a key of its own, which remove deletes', async () => {
+		const log = join(folder, 'az.log')
+		const outputs = {
+			...JSON.parse(azure().env.AZ_OUTPUTS ?? ''),
+			relayHostName: { value: 'contoso.servicebus.windows.net' },
+		}
+		const env = { ...azure().env, AZ_OUTPUTS: JSON.stringify(outputs), AZ_LOG: log }
+		const on = (line: string, more = {}) =>
+			built([...line.split(' '), '--resource-group', 'rollcall'], { env: { ...env, ...more } })
+		await on('tenant add remote --mode relay')
+		const { agent, code } = jsonOf(await on('agent add remote --offline --label cellar --json'))
+		const rule = `offline-${agent.slice(0, 8)}`
+		expect(readOfflineCode(code)).toEqual({
+			...{ agent, namespace: 'contoso.servicebus.windows.net', hybridConnection: 'remote' },
+			...{ keyName: rule, key: 'a-key-of-azure-relay' },
+		})
+		const where = `--resource-group rollcall --namespace-name contoso --hybrid-connection-name remote --name ${rule}`
+		const made = [
+			`relay hyco authorization-rule create ${where} --rights Listen --query name --output tsv\n`,
+			`relay hyco authorization-rule keys list ${where} --query primaryKey --output tsv\n`,
+		].join('')
+		expect(await readFile(log, 'utf8')).toBe(made)
+		expect(jsonOf(await on('agent list remote --json'))).toEqual([
+			{ id: agent, state: 'offline', label: 'cellar', created: expect.any(String) },
+		])
+		expect((await on(`agent rotate remote ${agent}`)).err).toMatch(
+			/^error: the agent \S+ is offline: its key is one of Azure Relay\n/,
+		)
+		expect(await on('tenant remove remote --yes')).toEqual({
+			code: 1,
+			out: '',
+			err: expect.stringMatching(
+				new RegExp(
+					`^error: the agent ${agent} of the tenant remote has a key of Azure Relay\nhint: node \\S+main\\.js agent remove remote ${agent} --resource-group rollcall\n$`,
+				),
+			),
+		})
+		const removed = await on(`agent remove remote ${agent}`)
+		expect(removed.out).toBe(
+			`The agent ${agent} was removed, and its key of Azure Relay deleted. Tokens that it has made end within an hour.\n`,
+		)
+		expect(await readFile(log, 'utf8')).toBe(
+			`${made}resource delete --resource-group rollcall --namespace Microsoft.Relay --parent namespaces/contoso/hybridConnections/remote --resource-type authorizationRules --name ${rule} --api-version 2024-01-01\n`,
+		)
+		const failed = await on('agent add remote --offline', { AZ_LOG: '' })
+		expect(failed.err).toMatch(/^error: the hybrid connection remote got no key for the agent: /)
+		expect(jsonOf(await on('agent list remote --json')).map(({ state }: { state: string }) => state)).toEqual([
+			'removed',
+			'removed',
+		])
+		expect(await on('tenant remove remote --yes')).toMatchObject({ code: 0, err: '' })
+	})
 
 	test('rotate renews the key that is not in use and signs with it, and --now renews both', async () => {
 		const log = join(folder, 'az.log')
@@ -186,7 +243,7 @@ describe('rollcall agent on a deployment in Azure', () => {
 		expect(failed).toMatchObject({
 			code: 1,
 			err: expect.stringMatching(
-				/^error: the key rollcall-agents of the hybrid connection floor-2 was not renewed: .*\nhint: deploy /,
+				/^error: the key rollcall-agents of the hybrid connection floor-2 was not renewed: .*\nhint: this takes the role Contributor /,
 			),
 		})
 	})

@@ -3,9 +3,11 @@ import type { DeploymentTarget } from '../../cli/target.ts'
 import { matchRoute } from '../../console/route.ts'
 import { consoleRoutes } from '../../console/routes.ts'
 import { builtInTypes, groupType } from '../../shared/scim/resource-type.ts'
+import { readLastUses } from '../../shared/storage/last-use.ts'
 import { openLedger } from '../../shared/storage/ledger/ledger.ts'
 import { openLookup } from '../../shared/storage/lookup.ts'
 import { connectTables, type Send } from '../../shared/storage/table/tables.ts'
+import { openDirectory } from '../../shared/storage/table-store.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { newDirectory } from '../support/directory.ts'
 import { everyone, personId, storeFewRows, withManyPeople } from '../support/large-directory.ts'
@@ -32,8 +34,22 @@ async function largeTenant() {
 	const tables = connectTables({ connectionString }, { intercept })
 	const options = { tables, tenant, ids, feed, now, random: () => 1, types: builtInTypes }
 	// sound: the routes of these pages use nothing else
-	const target = { lookup: () => openLookup(options), ledger: () => openLedger(options) } as unknown as DeploymentTarget
-	const stored = { ...tenant, mode: 'store' } as Tenant // sound: likewise
+	const target = {
+		lookup: () => openLookup(options),
+		ledger: () => openLedger(options),
+		open: () => openDirectory(options),
+		lastUses: () => readLastUses(tables.table(tenant.table, tenant.name)),
+		tokens: { list: async () => [] },
+	} as unknown as DeploymentTarget
+	// sound: likewise
+	const stored = {
+		...tenant,
+		mode: 'store',
+		settings: {},
+		schemas: [],
+		indexes: [],
+		hasClients: false,
+	} as unknown as Tenant
 	return (path: string) =>
 		meter.measure(() => {
 			const { pathname, searchParams: query } = new URL(path, 'http://localhost')
@@ -48,6 +64,8 @@ const person = `/tenants/acme/resources/${personId(7)}`
 const group = `/tenants/acme/resources/${everyone}`
 
 test.each([
+	{ page: 'how it is doing', path: '/tenants/acme/summary', requests: 11 },
+	{ page: 'what it has lost', path: '/tenants/acme/losses', requests: 6 },
 	{ page: 'what happens, at first', path: '/tenants/acme/activity', requests: 9 },
 	{ page: 'what happens, again', path: '/tenants/acme/activity?after=0~f|000000000001|~f|f', requests: 3 },
 	{ page: 'a search', path: '/tenants/acme/search?text=person-1', requests: 11 },

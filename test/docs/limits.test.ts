@@ -22,6 +22,9 @@ describe('the table of limits has the figures of the code:', () => {
 		['units', 'for each ten operations', 'functions/bulk.ts', 'const operationsPerUnit = 10'],
 		['requests that wait for the rate', '200 of a tenant', 'functions/turns.ts', 'const maxWaiting = 200'],
 		['time in the queue', '10 s', 'functions/turns.ts', 'const longestWait = 10_000'],
+		['requests in one instance', '8 with 512 MB', 'infra/modules/function-app.bicep', "'512': 8\n"],
+		['requests in one instance', '64 with 2,048 MB', 'infra/modules/function-app.bicep', "'2048': 64\n"],
+		['requests in one instance', '128 with 4,096 MB', 'infra/modules/function-app.bicep', "'4096': 128\n"],
 		['requests under way', '32 places', 'functions/turns.ts', 'const places = 32'],
 		['refused tokens', '100 a second, 400 at once', 'functions/turns.ts', 'const mayFail = allowance(rate, now)'],
 		['unknown tenants', '60 at once, 60 a minute', 'shared/limits/allowance.ts', '{ perSecond: 1, burst: 60 }'],
@@ -97,5 +100,14 @@ describe('the table of limits has the figures of the code:', () => {
 	])('%s, %s', (row, figure, file, line) => {
 		expect(rows.get(row)).toContain(figure)
 		expect(readFileSync(file, 'utf8')).toContain(line)
+	})
+})
+
+test('the Functions host refuses no request itself', () => {
+	expect(JSON.parse(readFileSync('host.json', 'utf8')).extensions.http).toEqual({
+		routePrefix: '',
+		maxConcurrentRequests: -1,
+		maxOutstandingRequests: -1,
+		dynamicThrottlesEnabled: false,
 	})
 })

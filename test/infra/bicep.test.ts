@@ -298,7 +298,12 @@ output key string = account.listKeys().keys[0].value
 						authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: publisherId },
 					},
 				},
-				scaleAndConcurrency: { instanceMemoryMB: 512, maximumInstanceCount: 40, alwaysReady: [] },
+				scaleAndConcurrency: {
+					instanceMemoryMB: 512,
+					maximumInstanceCount: 40,
+					alwaysReady: [],
+					triggers: { http: { perInstanceConcurrency: 8 } },
+				},
 			})
 		})
 
@@ -436,7 +441,10 @@ output key string = account.listKeys().keys[0].value
 		expect(the(deployed, 'Microsoft.Web/serverfarms').properties).toMatchObject({ zoneRedundant: true })
 		expect(the(deployed, 'Microsoft.KeyVault/vaults').properties).toMatchObject({ enablePurgeProtection: true })
 		expect(the(deployed, 'Microsoft.Web/sites').properties.functionAppConfig).toMatchObject({
-			scaleAndConcurrency: { alwaysReady: [{ name: 'http', instanceCount: 2 }] },
+			scaleAndConcurrency: {
+				alwaysReady: [{ name: 'http', instanceCount: 2 }],
+				triggers: { http: { perInstanceConcurrency: 64 } },
+			},
 		})
 		expect(all(deployed, 'Microsoft.Insights/diagnosticSettings').map((each) => scopeOf(each))).toEqual([
 			`storageAccounts/${storageName}/tableServices/default`,

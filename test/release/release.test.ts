@@ -24,7 +24,7 @@ import { nodePackages, nodeVersion } from '../../release/node-binaries.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { resource } from '../support/relay-stand-in/origin.ts'
-import { rawResource } from './windows-resources.ts'
+import { areSectionsSound, rawResource } from './windows-resources.ts'
 
 // What is tested here are the files that people download. Nothing in this test runs the executable for Windows or the
 // binary for arm64, because the machine cannot.
@@ -47,7 +47,15 @@ async function releaseElsewhere(): Promise<void> {
 		cpSync(name, join(sources, name))
 	symlinkSync(realpathSync('node_modules'), join(sources, 'node_modules'))
 	const git = execFileSync('git', ['rev-parse', '--absolute-git-dir'], { encoding: 'utf8' }).trim()
-	const env = { ...process.env, TZ: 'America/New_York', GIT_DIR: git, GIT_WORK_TREE: sources }
+	// A link is not ignored as the folder is.
+	writeFileSync(join(folder, 'ignored'), '/node_modules\n')
+	const config = {
+		GIT_CONFIG_COUNT: '1',
+		GIT_CONFIG_KEY_0: 'core.excludesFile',
+		GIT_CONFIG_VALUE_0: join(folder, 'ignored'),
+	}
+	const place = { GIT_DIR: git, GIT_WORK_TREE: sources, GIT_OPTIONAL_LOCKS: '0' }
+	const env = { ...process.env, TZ: 'America/New_York', ...config, ...place }
 	const words = `umask 077 && "${process.execPath}" release/main.ts --allow-changes --out ../again`
 	await promisify(execFile)('bash', ['-c', words], { cwd: sources, env })
 }
@@ -93,6 +101,7 @@ test('the executables hold the program where Node looks for it', () => {
 	const program = Buffer.from(zipped('-linux-x64.zip')['main.cjs'] ?? [])
 	const executable = read(nameOf('-win-x64.exe'))
 	expect(rawResource(executable, 'NODE_SEA_BLOB')?.includes(program)).toBe(true)
+	expect(areSectionsSound(executable)).toBe(true)
 	for (const file of [executable, read(nameOf('-linux-x64'))])
 		expect(file.includes('NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1')).toBe(true)
 	// The signature of the official binary would be invalid.

@@ -1,4 +1,4 @@
-// Reads the resources of executables of Windows: https://learn.microsoft.com/windows/win32/debug/pe-format#the-rsrc-section
+// Reads executables of Windows: https://learn.microsoft.com/windows/win32/debug/pe-format
 
 /** RT_RCDATA: data that the program reads itself. */
 const rawData = 10
@@ -24,6 +24,18 @@ export function rawResource(file: Buffer, name: string): Buffer | undefined {
 	return file.subarray(offset, offset + file.readUInt32LE(data + 4))
 }
 
+/**
+ * Whether the sections of an executable are in the file, one after the other, and so in memory. Windows refuses other
+ * executables.
+ */
+export function areSectionsSound(file: Buffer): boolean {
+	const { sections, imageSize } = sectionsOf(file)
+	return sections.every(({ offset, size, address }, index) => {
+		const next = sections[index + 1] ?? { offset: file.length, address: imageSize }
+		return size === 0 || (offset + size <= next.offset && address + size <= next.address)
+	})
+}
+
 /** Finds the place of an address in the file, by the table of sections. */
 function sectionsOf(file: Buffer) {
 	const header = file.readUInt32LE(0x3c)
@@ -41,7 +53,8 @@ function sectionsOf(file: Buffer) {
 		if (section === undefined) throw new Error(`no section has the address ${address}`)
 		return section.offset + address - section.address
 	}
-	return { addressOf, resources: file.readUInt32LE(optional + 128), sections }
+	const imageSize = file.readUInt32LE(optional + 56)
+	return { addressOf, resources: file.readUInt32LE(optional + 128), sections, imageSize }
 }
 
 function entriesOf(file: Buffer, { start, at }: { start: number; at: number }): readonly Directory[] {

@@ -66,8 +66,8 @@ export type EnrolmentHost = {
 	readonly keys: RelayKeys
 	readonly meter: Meter
 	readonly events: readonly RequestEvent[]
-	/** While the app is away, a gateway answers in its place. */
-	readonly faults: { isAway: boolean }
+	/** While the app is away, or its answers are lost, a gateway answers in its place. */
+	readonly faults: { isAway: boolean; losesAnswer: boolean }
 	/** Adds an agent, as `rollcall agent add` does. */
 	add(): Promise<EnrolmentCode>
 	/** Lets an agent enrol with another key. */
@@ -134,7 +134,7 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 		const { connectionString } = azurite()
 		const tables = connectTables({ connectionString })
 		const clock = beside?.clock ?? { ...fakeClock(), ...(now && { now }) }
-		const faults = { isAway: false }
+		const faults = { isAway: false, losesAnswer: false }
 		const keys = beside?.keys ?? newRelayKeys()
 		const meter = createMeter()
 		const events: RequestEvent[] = []
@@ -161,8 +161,11 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 		const respond = respondWith(services)
 		const server = await startServer({
 			port: 0,
-			respond: async (...asked) =>
-				faults.isAway ? { status: 403, body: '<html>Forbidden</html>' } : respond(...asked),
+			respond: async (...asked) => {
+				const away = { status: 403, body: '<html>Forbidden</html>' }
+				const answer = faults.isAway ? away : await respond(...asked)
+				return faults.losesAnswer ? away : answer
+			},
 			log: (event) => events.push(event),
 		})
 		running.push(server)

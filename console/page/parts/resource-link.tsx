@@ -7,9 +7,13 @@ type LinkedResource = {
 	readonly name: string
 }
 
-/** A link to the page of a person or group. */
+/** A link to the page of a person or group. The keys for next and previous reach it. */
 export function ResourceLink({ tenant, id, type, name }: LinkedResource) {
-	return <a href={resourceHref(tenant, { id, type })}>{name}</a>
+	return (
+		<a href={resourceHref(tenant, { id, type })} data-entry>
+			{name}
+		</a>
+	)
 }
 
 const resourceHref = (tenant: string, { id, type }: Pick<LinkedResource, 'id' | 'type'>): string =>

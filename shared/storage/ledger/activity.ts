@@ -61,7 +61,7 @@ const day = 24 * 60 * 60_000
 /** The latest changes, and the latest refusals of the last day. */
 export async function latestActivity(directory: Directory): Promise<Activity> {
 	const since = directory.now() - day
-	const [rows, refusals] = await Promise.all([latestRows(directory), recentRefusals(directory, since)])
+	const [rows, refusals] = await Promise.all([latestRows(directory, shownAtMost), recentRefusals(directory, since)])
 	return told(directory, { rows, refusals, cursor: { entry: '', told: '', refusedSince: since }, hasMore: false })
 }
 
@@ -102,6 +102,15 @@ async function told(directory: Directory, { rows, refusals, cursor, hasMore }: R
 	}
 }
 
+/** When the last change was made: RFC 3339; undefined if none is kept. */
+export async function lastWrite(directory: Directory): Promise<string | undefined> {
+	const rows = await latestRows(directory, shownAtMost)
+	return rows
+		.filter((row) => !isWithdrawn(row))
+		.flatMap((row) => ledgerEntryIn(row).at ?? [])
+		.at(-1)
+}
+
 /** What is read of an entry. It may also have what the change has replaced, and that may be long. */
 const select = ['RowKey'].concat(
 	[
@@ -112,13 +121,12 @@ const select = ['RowKey'].concat(
 )
 
 /** The last entries of the feed. Entries of epochs are later than all others. */
-async function latestRows(directory: Directory): Promise<readonly Row[]> {
+async function latestRows(directory: Directory, count: number): Promise<readonly Row[]> {
 	const { table, feed, now } = directory
 	const epoch = feed === 'operations' ? undefined : await readEpoch(directory)
-	const found =
-		epoch === undefined || epoch.number === 0 ? [] : await lastRows(table, ofEpochs(epoch, now()), shownAtMost)
-	if (found.length === shownAtMost) return found
-	const older = await lastRows(table, byClock(now()), shownAtMost - found.length)
+	const found = epoch === undefined || epoch.number === 0 ? [] : await lastRows(table, ofEpochs(epoch, now()), count)
+	if (found.length === count) return found
+	const older = await lastRows(table, byClock(now()), count - found.length)
 	return [...older, ...found]
 }
 

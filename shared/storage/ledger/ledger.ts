@@ -10,12 +10,10 @@ import { indexesOf } from '../rows/indexes.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Table } from '../table/tables.ts'
 import { type DirectoryOptions, directoryOf } from '../table-store.ts'
-import { ledgerEntryIn } from './entry.ts'
+import { lastWrite } from './activity.ts'
 import { type Erasure, eraseUser } from './erase.ts'
-import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
 import { historyOf, type LedgerSubject, type ResourceHistory, resourcesNamed } from './history.ts'
 import { namePart } from './history-rows.ts'
-import { readPosition } from './index-ledger.ts'
 import { finishDeletions, planUndo, type UndoPlan, type UndoRequest } from './undo-plan.ts'
 
 /** What happened in the directory of one tenant, and what was refused. Nothing here is for SCIM clients. */
@@ -66,15 +64,4 @@ async function subjectsNamed(table: Table, type: TypeName, name: string): Promis
 	const index = indexesOf(builtInTypes[type]).find(({ unique }) => unique)
 	const rows = index === undefined ? [] : await uniqueRows(table, index, name)
 	return rows.map((row) => ({ id: idOf(row), type }))
-}
-
-async function lastWrite(directory: Directory): Promise<string | undefined> {
-	const { position } = await readPosition(directory.table)
-	const known = position === '' ? undefined : await directory.table.get(position)
-	let last = known && ledgerEntryIn(known).at
-	for await (const rows of feedRowsAfter(directory, position, { isFinalOnly: false })) {
-		const times = rows.filter((row) => !isWithdrawn(row)).flatMap((row) => ledgerEntryIn(row).at ?? [])
-		last = times.at(-1) ?? last
-	}
-	return last
 }

@@ -3,7 +3,7 @@ import { foldCase, foldCaseInSteps, keepCase } from '../../scim/fold-case.ts'
 import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import { type ResourceType, resolveAttribute } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
-import { encode } from '../rows/keys.ts'
+import { encode, encodeFoldedAscii, isAscii } from '../rows/keys.ts'
 import type { Page, Sort } from './page.ts'
 import { viewOf } from './view.ts'
 
@@ -43,6 +43,7 @@ export function sortKey(type: ResourceType, { by }: Sort): (resource: StoredReso
 		if (isUnassigned(value) || typeof value === 'object') return unassigned
 		const text = String(value)
 		if (caseExact) return encode(keepCase(text))
+		if (isAscii(text)) return encodeFoldedAscii(text)
 		return encode(text.length < stepText ? foldCase(text) : yield* foldCaseInSteps(text))
 	}
 }

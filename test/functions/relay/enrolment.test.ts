@@ -341,6 +341,8 @@ describe('a stranger', () => {
 		['another version', { v: 2 }],
 		['an id that is none', { agent: 'x' }],
 		['a long host', { host: 'x'.repeat(256) }],
+		['a host that colours a terminal', { host: 'dc01\u001b[31m' }],
+		['a version that is a sentence', { version: '<b>1.0</b>' }],
 		['another curve', { publicKey: { kty: 'EC', crv: 'P-384', x: 'x', y: 'y' } }],
 		['a body of 16 KiB', { more: 'x'.repeat(16 * 1024) }],
 	])('with %s is told what is wrong', async (_, more) => {

@@ -1,6 +1,6 @@
 // Stands in for az: `node az.mjs ARGUMENT...`. It implements what the command line and AzureCliCredential use.
 // AZ_OUTPUTS has the outputs of the deployment in the group `rollcall`. AZ_TOKENS has access tokens by resource; without it
-// no user is signed in. AZ_LOG is a file for the renewals of keys of Azure Relay; without it there is no such key.
+// no user is signed in. AZ_LOG is a file for commands on keys of Azure Relay; without it they fail.
 
 import { appendFileSync } from 'node:fs'
 
@@ -25,9 +25,12 @@ if (args.join(' ').startsWith('account get-access-token --output json --resource
 	if (valueAfter('--resource-group') !== 'rollcall')
 		fail(`(ResourceGroupNotFound) Resource group '${valueAfter('--resource-group')}' could not be found.`)
 	process.stdout.write(process.env.AZ_OUTPUTS)
-} else if (args.join(' ').startsWith('relay hyco authorization-rule keys renew ') && process.env.AZ_LOG) {
+} else if (
+	/^(relay hyco authorization-rule (create|keys (list|renew))|resource delete) /.test(args.join(' ')) &&
+	process.env.AZ_LOG
+) {
 	appendFileSync(process.env.AZ_LOG, `${args.join(' ')}\n`)
-	process.stdout.write('rollcall-agents\n')
+	process.stdout.write(args.includes('primaryKey') ? 'a-key-of-azure-relay\n' : `${valueAfter('--name')}\n`)
 } else fail(`'${args.join(' ')}' is misspelled or not recognized by the system.`)
 
 function expectedShow() {

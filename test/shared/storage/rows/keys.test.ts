@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { encode } from '../../../../shared/storage/rows/keys.ts'
+import { foldCase } from '../../../../shared/scim/fold-case.ts'
+import { encode, encodeFoldedAscii, isAscii } from '../../../../shared/storage/rows/keys.ts'
 import { after, within } from '../../../../shared/storage/table/key-range.ts'
 
 /** Texts of any code units. Many have code units next to those of the letters and digits, which are kept as they are. */
@@ -56,6 +57,19 @@ describe('the encoding of a key part', () => {
 			}
 		}
 	})
+})
+
+test('the encoding of a folded text is the same if the text is ASCII and folded a part at a time', () => {
+	const ascii = fc.string({ unit: 'binary-ascii', maxLength: 500 })
+	fc.assert(
+		fc.property(ascii, fc.constantFrom(1, 200), (some, times) => {
+			const long = some.repeat(times)
+			return isAscii(long) && encodeFoldedAscii(long) === encode(foldCase(long))
+		}),
+	)
+	const every = Array.from({ length: 0x80 }, (_, code) => String.fromCharCode(code)).join('')
+	expect(encodeFoldedAscii(every.repeat(500))).toBe(encode(foldCase(every.repeat(500))))
+	for (const other of ['É', 'İ', 'ΝΙΚΟΣ', '\u212a', '한']) expect(isAscii(other)).toBe(false)
 })
 
 describe('a range of keys', () => {
