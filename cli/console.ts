@@ -33,7 +33,7 @@ export const openConsole: Command['run'] = async ({ values, environment }) => {
 		})
 	}
 	const link = await linkOf(served)
-	if (!values['no-open']) await openBrowser(link)
+	if (!values['no-open']) showInBrowser(link, environment)
 	return { text: `Console       ${link}`, json: { url: link } }
 }
 
@@ -46,6 +46,11 @@ async function servedConsole(folder: string): Promise<ConsoleFile | undefined> {
 	throw new Failure(`process ${owner} uses the folder ${resolve(folder)} and has no console`, {
 		hint: 'start npm start without --no-console, or stop it',
 	})
+}
+
+/** Opens the browser beside all else. The process waits for it, and a failure leaves the link in the terminal. */
+function showInBrowser(link: string, { err }: CommandEnvironment): void {
+	openBrowser(link).catch((error: unknown) => err(`the browser was not opened: ${error}\n`))
 }
 
 const linkAnswer = z.strictObject({ key: z.string().regex(/^[\w-]{43}$/) })
@@ -84,7 +89,7 @@ async function serveUntilSignal(spec: TargetSpec, { port, values, environment }:
 		await print(link)
 		await out('Enter prints a new link. Ctrl-C stops.\n')
 		const stop = onEnter(input, () => void print(console.newLink()))
-		if (!values['no-open']) void openBrowser(link)
+		if (!values['no-open']) showInBrowser(link, environment)
 		await ended
 		stop()
 		await console.close()

@@ -22,7 +22,7 @@ export async function openBrowser(link: string, platform = process.platform): Pr
 	// A machine without a browser: the user has the link in the terminal.
 	child.on('error', () => {})
 	child.unref()
-	await pause(readWithin, undefined, { ref: false })
+	await pause(readWithin)
 	await rm(folder, { recursive: true, force: true })
 }
 

@@ -1,4 +1,5 @@
 import { clientsOf } from '../cli/client.ts'
+import { guardLine } from '../cli/guard.ts'
 import { statusOf } from '../cli/status.ts'
 import type { DeploymentTarget } from '../cli/target.ts'
 import { statesOf } from '../cli/token-store.ts'
@@ -23,7 +24,7 @@ async function tenantList({ target }: ConsoleContext): Promise<ListedTenants> {
 }
 
 async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promise<TenantSummary> {
-	const [{ counts, lastRequest, lastWrite, failuresToday }, credentials] = await Promise.all([
+	const [{ counts, lastRequest, lastWrite, failuresToday, guard }, credentials] = await Promise.all([
 		statusOf(target, tenant),
 		endingOrProblem(target, tenant, now()),
 	])
@@ -34,6 +35,7 @@ async function summaryOf({ target, now }: ConsoleContext, tenant: Tenant): Promi
 		...(lastWrite !== undefined && { lastWrite }),
 		failuresToday,
 		...credentials,
+		...(guard?.isBeyond && guard.setting !== 'off' && { losses: guardLine(guard) }),
 		...(tenant.mode === 'relay' && { relay: 'missing' in relay ? relay.missing : relay.namespace }),
 	}
 }

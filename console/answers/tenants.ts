@@ -26,6 +26,8 @@ export type TenantSummary = {
 	readonly ending: readonly EndingSoon[]
 	/** Why credentials are missing in `ending`, if the operator may not list them. */
 	readonly credentialsProblem?: string
+	/** What the tenant has lost in the last hour, if that is more than the guard allows. */
+	readonly losses?: string
 	/** For a tenant of mode relay: the namespace, or what is missing. */
 	readonly relay?: string
 }

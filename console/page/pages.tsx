@@ -56,7 +56,12 @@ export const tenantPages: readonly TenantPage[] = [
 			<GroupPage key={`${tenant} ${id}`} tenant={tenant} id={id} query={query} />
 		),
 	},
-	{ path: 'connect', title: 'Connect', isInMenu: true, show: ({ tenant }) => <ConnectPage tenant={tenant} /> },
+	{
+		path: 'connect',
+		title: 'Connect',
+		isInMenu: true,
+		show: ({ tenant }) => <ConnectPage key={tenant} tenant={tenant} />,
+	},
 	{
 		path: 'credentials',
 		title: 'Credentials',
@@ -86,6 +91,6 @@ export function pageAt({
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
-	const page = tenantPages.find((each) => each.path === path) ?? (path === '' ? tenantPages[0] : undefined)
+	const page = tenantPages.find((each) => each.path === path)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }
 }

@@ -117,7 +117,7 @@ test('a search finds a person, whose page has attributes, groups and what happen
 	const timeline = page.getByRole('region', { name: 'Timeline' })
 	await timeline.getByRole('row', { name: 'title: "boss" → "chief"' }).waitFor()
 	await timeline.getByRole('row', { name: /refused: PATCH/ }).waitFor()
-	expect(await page.locator('dl.values').textContent()).toContain('joy@work.example (work, primary)')
+	expect(await page.locator('dl.attributes').textContent()).toContain('joy@work.example (work, primary)')
 	await expectAccessible(page)
 	await takePicture(page, 'person')
 	await page.goBack()

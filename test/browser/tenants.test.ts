@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { useConsole, usePage } from '../support/console.ts'
 import { expectAccessible, useBrowser } from './browser.ts'
+import { takePicture } from './picture.ts'
 
 const browse = useBrowser()
 const started = useConsole({ page: usePage() })
@@ -30,7 +31,7 @@ test('a change is seen without a reload', async () => {
 	const cells = page.getByRole('row', { name: 'acme' }).getByRole('cell')
 	await cells.nth(1).getByText('0').waitFor()
 	await acme.send('POST', '/Users', { userName: 'joy@example.com' })
-	await page.clock.runFor(31_000)
+	await page.clock.runFor(61_000)
 	await cells.nth(1).getByText('1').waitFor()
 })
 
@@ -77,4 +78,25 @@ test('a keyboard reaches everything, and the focus has an outline', async () => 
 		)
 	}
 	expect(reached).toEqual(['Skip to the content', 'Rollcall', 'acme', 'Empty: connect it', 'Add a tenant', 'Shortcuts'])
+})
+
+test('tenants of each kind are shown with what is worth a look', async () => {
+	const { console, addTenant, target, services } = started()
+	const acme = await addTenant('acme')
+	await addTenant('globex')
+	await addTenant('plant', { mode: 'relay' })
+	for (const name of ['ada', 'joy', 'kim']) await acme.send('POST', '/Users', { userName: `${name}@example.com` })
+	await acme.send('POST', '/Groups', { displayName: 'Sales' })
+	expect((await acme.send('POST', '/Users', { userName: 'JOY@example.com' })).status).toBe(409)
+	await services.refusals.flush()
+	const added = await target.tokens.add('acme', 'a-token-of-the-test', { label: 'Okta' })
+	await target.tokens.change('acme', added, { expires: Date.now() + 4 * 86_400_000 + 3_600_000 })
+	const page = await browse(console.newLink())
+	await page.getByText('The token Okta ends in 4 days').waitFor()
+	await page.getByText('npm start has no relay').waitFor()
+	expect(await page.getByRole('row', { name: 'acme' }).getByRole('link', { name: '1' }).getAttribute('href')).toBe(
+		'#/tenants/acme/failures',
+	)
+	await expectAccessible(page)
+	await takePicture(page, 'tenants')
 })

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { useAzure } from '../support/azure/azure.ts'
@@ -105,6 +105,24 @@ describe('rollcall console', () => {
 		host.child.kill('SIGTERM')
 		expect(await host.exited).toBe(0)
 		expect(await readdir(data)).not.toContain('console.json')
+	})
+
+	test('gives the browser the link in a file of the owner, and not in its command line', async () => {
+		const data = join(folder(), 'data')
+		await start('local/main.js', ['--data', data, '--port', '0'], ready)
+		const seen = join(folder(), 'seen')
+		const script = `#!/bin/sh\nfile="\${1#file://}"\nls -l "$file" > '${seen}'\ncat "$file" >> '${seen}'\necho "$1" >> '${seen}'\n`
+		await writeFile(join(folder(), 'xdg-open'), script, { mode: 0o755 })
+		const env = { PATH: `${folder()}:${process.env.PATH}`, TMPDIR: folder() }
+		const { code, out, err } = await rollcall(['console', '--data', data], { env })
+		expect({ code, err }).toEqual({ code: 0, err: '' })
+		const [link = ''] = linksIn(out)
+		const [mode, content, words] = (await readFile(seen, 'utf8')).trim().split('\n')
+		expect(mode).toMatch(/^-rw------- /)
+		expect(content).toBe(`<!doctype html><meta http-equiv="refresh" content="0; url=${link}">`)
+		expect(words).toMatch(/^file:\/\/\S+\/console\.html$/)
+		expect((await readdir(folder())).filter((name) => name.startsWith('rollcall-link-'))).toEqual([])
+		expect((await visit(link)).status).toBe(200)
 	})
 
 	test('says so if npm start serves the folder without a console', async () => {

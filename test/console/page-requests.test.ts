@@ -3,9 +3,11 @@ import type { DeploymentTarget } from '../../cli/target.ts'
 import { matchRoute } from '../../console/route.ts'
 import { consoleRoutes } from '../../console/routes.ts'
 import { builtInTypes, groupType } from '../../shared/scim/resource-type.ts'
+import { readLastUses } from '../../shared/storage/last-use.ts'
 import { openLedger } from '../../shared/storage/ledger/ledger.ts'
 import { openLookup } from '../../shared/storage/lookup.ts'
 import { connectTables, type Send } from '../../shared/storage/table/tables.ts'
+import { openDirectories } from '../../shared/storage/table-store.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { newDirectory } from '../support/directory.ts'
 import { everyone, personId, storeFewRows, withManyPeople } from '../support/large-directory.ts'
@@ -32,8 +34,15 @@ async function largeTenant() {
 	const tables = connectTables({ connectionString }, { intercept })
 	const options = { tables, tenant, ids, feed, now, random: () => 1, types: builtInTypes }
 	// sound: the routes of these pages use nothing else
-	const target = { lookup: () => openLookup(options), ledger: () => openLedger(options) } as unknown as DeploymentTarget
-	const stored = { ...tenant, mode: 'store' } as Tenant // sound: likewise
+	const target = {
+		lookup: () => openLookup(options),
+		ledger: () => openLedger(options),
+		open: () => openDirectories(options)(tenant, { feed, writtenFormat: 1, history: 'full' }),
+		lastUses: () => readLastUses(tables.table(tenant.table, tenant.name)),
+		tokens: { list: async () => [] },
+		relay: { missing: '' },
+	} as unknown as DeploymentTarget
+	const stored = { ...tenant, mode: 'store', schemas: [], indexes: [], settings: {} } as unknown as Tenant // sound: likewise
 	return (path: string) =>
 		meter.measure(() => {
 			const { pathname, searchParams: query } = new URL(path, 'http://localhost')
@@ -48,6 +57,7 @@ const person = `/tenants/acme/resources/${personId(7)}`
 const group = `/tenants/acme/resources/${everyone}`
 
 test.each([
+	{ page: 'the row of a tenant', path: '/tenants/acme/summary', requests: 14 },
 	{ page: 'what happens, at first', path: '/tenants/acme/activity', requests: 9 },
 	{ page: 'what happens, again', path: '/tenants/acme/activity?after=0~f|000000000001|~f|f', requests: 3 },
 	{ page: 'a search', path: '/tenants/acme/search?text=person-1', requests: 11 },

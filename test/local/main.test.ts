@@ -99,6 +99,7 @@ describe('npm start', () => {
 		expect(program.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/scim\/demo$/)
 		expect(program.token).toMatch(/^[A-Za-z0-9_-]{43}$/)
 		expect(program.seen.out).toContain('\nThe data is in memory only and is lost at the end.\n')
+		expect(program.seen.out).toMatch(/^Console {7}http:\/\/127\.0\.0\.1:\d+\/#[\w-]{43}$/m)
 		const { length } = program.seen.out
 		expect((await program.call('/Users', joy)).status).toBe(201)
 		expect(await totalIn(await program.call('/Users?filter=userName+eq+"JOY@example.com"'))).toBe(1)
@@ -248,7 +249,8 @@ describe('npm start', () => {
 		await writeFile(join(folder, 'cert.pem'), cert)
 		await writeFile(join(folder, 'key.pem'), key)
 		const files = ['--tls-cert', join(folder, 'cert.pem'), '--tls-key', join(folder, 'key.pem')]
-		const { url, token } = await serve('--ephemeral', ...files)
+		const { url, token, seen } = await serve('--ephemeral', ...files)
+		expect(seen.out).not.toContain('Console')
 		expect(url).toMatch(/^https:\/\/127\.0\.0\.1:/)
 		const status = await new Promise((resolveStatus, reject) => {
 			request(`${url}/Users`, { ca: cert, headers: { Authorization: `Bearer ${token}` } }, (response) => {

@@ -86,7 +86,7 @@ function TenantTable({ tenants }: ListedTenants) {
 }
 
 function TenantRow({ name, mode }: ListedTenant) {
-	const { value: summary, problem } = useAnswer<TenantSummary>(`/tenants/${name}/summary`, { every: 30 })
+	const { value: summary, problem } = useAnswer<TenantSummary>(`/tenants/${name}/summary`, { every: 60 })
 	return (
 		<tr>
 			<th scope="row">
@@ -126,10 +126,18 @@ const Failures = ({ tenant, count: failures }: FailuresProps) =>
 
 type WorthProps = { readonly tenant: string; readonly summary: TenantSummary }
 
-function Worth({ tenant, summary: { people, groups, ending, relay, credentialsProblem } }: WorthProps) {
+function Worth({ tenant, summary }: WorthProps) {
+	const { people, groups, losses, ending, relay, credentialsProblem } = summary
 	return (
 		<>
 			{people === 0 && groups === 0 && <a href={hrefOf(['tenants', tenant, 'connect'])}>Empty: connect it</a>}
+			{losses !== undefined && (
+				<div>
+					<a class="bad" href={hrefOf(['tenants', tenant, 'safety'])}>
+						{losses}
+					</a>
+				</div>
+			)}
 			{ending.map((credential) => (
 				<Ending key={credential.name} {...credential} />
 			))}
