@@ -99,14 +99,14 @@ const client: Hop = {
 	},
 }
 
-type AgentSettings = {
+type RelaySettings = {
 	readonly relayPort: number
 	readonly entity: string
 	readonly port: number
 	readonly base: string
 }
 
-const settings = ({ relayPort, entity, port, base }: AgentSettings) => ({
+const settings = ({ relayPort, entity, port, base }: RelaySettings) => ({
 	relay: { namespace: `localhost:${relayPort}`, hybridConnection: entity, caFile: 'ca.pem' },
 	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
 	origin: {

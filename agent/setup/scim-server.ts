@@ -24,7 +24,7 @@ export type FoundServer = {
 	readonly certificate: ServerCertificate
 }
 
-type SearchOptions = { readonly port?: number }
+type SearchPorts = { readonly port?: number }
 
 /**
  * Looks for a server with TLS on the usual port of this machine, or at the URL that the administrator names. Sends no
@@ -32,7 +32,7 @@ type SearchOptions = { readonly port?: number }
  */
 export async function findServer(
 	origin: string | undefined,
-	{ port = usualPort }: SearchOptions = {},
+	{ port = usualPort }: SearchPorts = {},
 ): Promise<FoundServer> {
 	const candidates = origin === undefined ? candidatesAt(port) : [rootIn(origin)]
 	const tried: string[] = []
