@@ -99,14 +99,14 @@ const client: Hop = {
 	},
 }
 
-type RelaySettings = {
+type BenchedAgent = {
 	readonly relayPort: number
 	readonly entity: string
 	readonly port: number
 	readonly base: string
 }
 
-const settings = ({ relayPort, entity, port, base }: RelaySettings) => ({
+const settings = ({ relayPort, entity, port, base }: BenchedAgent) => ({
 	relay: { namespace: `localhost:${relayPort}`, hybridConnection: entity, caFile: 'ca.pem' },
 	credentials: { type: 'sas', keyName: 'listen', keyFile: 'listen.key' },
 	origin: {
