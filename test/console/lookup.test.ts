@@ -89,7 +89,7 @@ test('what happens is told from the latest lines on', async () => {
 	const first = (await ask('/activity')) as Lines
 	expect(first.lines.map(({ what, about }) => [about?.name, what])).toEqual([
 		['joy@example.com', 'created'],
-		['Staff', 'created with 1 members'],
+		['Staff', 'created with 1 member'],
 		['joy@example.com', 'title changed'],
 		[joy, expect.stringContaining('refused: PATCH /Users/{id} 400')],
 	])
