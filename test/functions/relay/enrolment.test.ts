@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { parseAgents } from '../../../shared/relay/agent-list.ts'
 import { codeLife, keyFingerprint, listenTokenLife } from '../../../shared/relay/enrolment.ts'
 import { type EnrolmentHost, newAgent, relayResource, useEnrolmentHost } from '../../support/enrolment.ts'
@@ -333,6 +333,30 @@ describe('a stranger', () => {
 			Promise.all(Array.from({ length: 200 }, () => host.post('agent/token', stranger.listen(randomUUID()))))
 		const { result, requests } = await host.meter.measure(() => host.clock.advanceUntil(flood()))
 		expect(requests).toBeLessThanOrEqual(60 + result / 1000)
+	})
+
+	test('that floods the app keeps no agent from its tokens, and no code from its use', async () => {
+		const { host, agent, id } = await withAgent()
+		const next = newAgent(host.name, host.clock.now)
+		const code = await host.add()
+		const stranger = newAgent(host.name, host.clock.now)
+		const flood = Array.from({ length: 90 }, () => host.post('agent/token', stranger.listen(randomUUID())))
+		// Ten failures are answered at once. When the others wait, the app has read the agents as often as it may.
+		await vi.waitFor(() => expect(host.clock.pending()).toBeGreaterThanOrEqual(80), { timeout: 30_000 })
+		const asked = async (path: string, body: Record<string, unknown>) => {
+			const before = host.clock.pending()
+			let status: number | undefined
+			const reply = host.post(path, body).then((answer) => {
+				status = answer.status
+			})
+			await vi.waitUntil(() => status !== undefined || host.clock.pending() > before, { timeout: 30_000 })
+			if (status === undefined) await host.clock.advanceUntil(reply)
+			return status
+		}
+		expect(await asked('agent/token', agent.listen(id))).toBe(200)
+		expect(await asked('agent/enrol', next.enrol(code))).toBe(200)
+		expect(await asked('agent/token', next.listen(code.agent))).toBe(200)
+		await host.clock.advanceUntil(Promise.all(flood))
 	})
 
 	test.each([
