@@ -200,6 +200,12 @@ describe('what cannot be undone', () => {
 			state: 'refused',
 			error: 'nothing was erased: "joy" is not the userName of the person',
 		})
+		// The command leaves blanks out, and so does the question.
+		const { state: blank } = await act(running, path, { WHO: ' joy@example.com ', answer: '' })
+		expect(blank).toMatchObject({
+			state: 'refused',
+			error: 'nothing was erased: "" is not the userName of the person',
+		})
 		const { state } = await act(running, path, { WHO: 'joy@example.com', answer: 'joy@example.com' })
 		expect(state).toMatchObject({ state: 'done', text: expect.stringContaining('was taken out of the ledger') })
 	})
