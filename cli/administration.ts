@@ -2,7 +2,7 @@ import { UsageError } from '../shared/cli/usage-error.ts'
 import type { AdministrationEntry } from '../shared/storage/administration.ts'
 import { formatProblem } from '../shared/tenants/format.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
-import type { TargetCommand } from './command.ts'
+import type { CommandResult, TargetCommand } from './command.ts'
 import { isWithoutTable } from './remove.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
@@ -20,7 +20,7 @@ type RecordedWork<T> = {
 /**
  * Does the work of a command, and leaves a row in the tenant's table that says who did it, when, and with which outcome. The
  * row is there before the work begins, so that an interrupted command leaves one too. A command that makes the tenant leaves
- * its row afterwards. A tenant that is removed takes its rows along.
+ * its row afterwards. A tenant that is removed takes its rows along, and the removal leaves another row that stays.
  */
 export async function recorded<T>(
 	target: DeploymentTarget,
@@ -38,18 +38,17 @@ export async function recorded<T>(
 	}
 }
 
-/** A removal that was interrupted may have deleted the table. The next removal has no place for a row, and needs none. */
-async function begun(
-	target: DeploymentTarget,
-	tenant: Tenant,
-	command: string,
-): Promise<AdministrationEntry | undefined> {
-	try {
-		return await target.administration.begin(tenant, command)
-	} catch (error) {
-		if (command === 'tenant remove' && isWithoutTable(error)) return undefined
-		throw error
-	}
+const removal = 'tenant remove'
+
+/** A removal that was interrupted may have deleted the tenant's table. The next removal has its row in the other table alone. */
+async function begun(target: DeploymentTarget, tenant: Tenant, command: string): Promise<AdministrationEntry> {
+	const { administration } = target
+	if (command !== removal) return administration.begin(tenant, command)
+	const entry = await administration.beginRemoval(tenant.name, command)
+	await administration.end(tenant, entry).catch((error: unknown) => {
+		if (!isWithoutTable(error)) throw error
+	})
+	return entry
 }
 
 /** Never rejects: the result of a command that is done, such as a new token, must not be lost. */
@@ -63,6 +62,7 @@ type End = {
 }
 
 async function storeEnd(target: DeploymentTarget, { name, command, entry, outcome }: End): Promise<void> {
+	if (command === removal && entry !== undefined) await target.administration.endRemoval(name, { ...entry, outcome })
 	const tenant = await knownTenant(target, name)
 	if (tenant === undefined) return
 	await target.administration.end(tenant, {
@@ -85,17 +85,38 @@ export const showAdministration: TargetCommand = ({ args: [name = '', who], envi
 		})
 	}
 	return async (target) => {
-		const entries = (await target.administration.list(await tenantNamed(target, name))).toReversed()
-		const rows = entries.map(({ time, command, name: who, administrator, outcome }) => [
-			...[time, command, who, administrator],
-			outcome === 'begun' ? 'interrupted' : outcome,
-		])
-		return {
-			text:
-				rows.length === 0
-					? `No command has changed the tenant ${name} since this is recorded.`
-					: table([['TIME', 'COMMAND', 'BY', 'OBJECT ID', 'OUTCOME'], ...rows]),
-			json: entries.map(({ id: _, ...entry }) => entry),
+		const tenant = await target.tenants.getTenant(name)
+		const removals = await removalsOf(target, name)
+		if (tenant !== undefined || removals.length === 0) {
+			const own = await target.administration.list(await tenantNamed(target, name))
+			return shownEntries(
+				inOrder([...removals, ...own]),
+				`No command has changed the tenant ${name} since this is recorded.`,
+			)
 		}
+		const { text, json } = shownEntries(inOrder(removals), '')
+		return { text: `${text}\n\nThe tenant ${name} was removed, and the list of other commands with it.`, json }
+	}
+}
+
+/** The table is made by the first removal of a tenant. */
+const removalsOf = (target: DeploymentTarget, name: string): Promise<readonly AdministrationEntry[]> =>
+	target.administration.removals(name).catch((error: unknown) => {
+		if (isWithoutTable(error)) return []
+		throw error
+	})
+
+/** Newest first. A removal that failed has a row in both tables. */
+const inOrder = (entries: readonly AdministrationEntry[]): readonly AdministrationEntry[] =>
+	[...new Map(entries.map((entry) => [entry.id, entry])).values()].sort((a, b) => (a.id < b.id ? 1 : -1))
+
+function shownEntries(entries: readonly AdministrationEntry[], ifNone: string): CommandResult {
+	const rows = entries.map(({ time, command, name, administrator, outcome }) => [
+		...[time, command, name, administrator],
+		outcome === 'begun' ? 'interrupted' : outcome,
+	])
+	return {
+		text: rows.length === 0 ? ifNone : table([['TIME', 'COMMAND', 'BY', 'OBJECT ID', 'OUTCOME'], ...rows]),
+		json: entries.map(({ id: _, ...entry }) => entry),
 	}
 }

@@ -152,7 +152,7 @@ export async function listedAgents(target: DeploymentTarget, tenant: Tenant) {
 			...(version !== undefined && { version }),
 			...(publicKey !== undefined && { fingerprint: keyFingerprint(publicKey) }),
 			created,
-			...(code !== undefined && { codeExpires: code.expires }),
+			...(code !== undefined && removed === undefined && { codeExpires: code.expires }),
 			...(enrolled !== undefined && { enrolled }),
 			...(removed !== undefined && { removed }),
 			...(lastToken !== undefined && { lastToken }),

@@ -5,7 +5,7 @@ import { type RefusalCount, subjectOf } from '../shared/storage/refusals.ts'
 export type FailureGroup = {
 	readonly status: number
 	readonly scimType: string | undefined
-	/** Without the values that the requests had. */
+	/** Without the values that the requests had, and without the number of the operation. */
 	readonly sentence: string
 	/** Such as `POST /Users`. */
 	readonly requests: readonly string[]
@@ -61,7 +61,7 @@ type Gathering = Pick<FailureGroup, 'status' | 'scimType' | 'sentence'> & {
 
 function gather(gatherings: Map<string, Gathering>, refusal: RefusalCount, examplesAtMost: number): void {
 	const { status, scimType, method, path, name, resourceId, count, first, last } = refusal
-	const sentence = withoutValues(refusal.sentence)
+	const sentence = kindOfSentence(refusal.sentence)
 	const key = JSON.stringify([status, scimType, sentence])
 	const group = gatherings.get(key) ?? {
 		...{ status, scimType, sentence, count: 0, first, last },
@@ -80,6 +80,12 @@ function gather(gatherings: Map<string, Gathering>, refusal: RefusalCount, examp
 		...(resourceId !== undefined && { id: resourceId }),
 	})
 }
+
+/** The sentence without what the request had. The third operation of one PATCH may be refused for the reason of a POST. */
+const kindOfSentence = (sentence: string): string =>
+	withoutValues(sentence)
+		.replace(/^Operations\[\d+\]: /, '')
+		.replace(/^Operations\[\d+\]/, 'Operations[…]')
 
 const groupOf = ({ requests, subjects, examples, ...gathering }: Gathering): FailureGroup => ({
 	...gathering,

@@ -108,7 +108,16 @@ export type AdministrationStore = {
 	end(tenant: TenantRow, entry: AdministrationEntry): Promise<void>
 	/** What was done since a time, in milliseconds since 1970; everything if it is left out. */
 	list(tenant: TenantRow, since?: number): Promise<readonly AdministrationEntry[]>
+	/** Stores that the administrator begins to remove a tenant, in a table that stays when the tenant goes. */
+	beginRemoval(name: string, command: string): Promise<AdministrationEntry>
+	/** Stores how the removal ended. */
+	endRemoval(name: string, entry: AdministrationEntry): Promise<void>
+	/** The removals of all tenants that have had a name. Rejects as `isWithoutTable` says if there was none of any name. */
+	removals(name: string): Promise<readonly AdministrationEntry[]>
 }
+
+/** The table of removals, with a partition for each name. Rows of no tenant may be in the table of tenants. */
+const removalsTable = 'removals'
 
 /** An operation that sorts before all others of its time. */
 const firstOperation = (time: number): string =>
@@ -297,6 +306,12 @@ async function targetOf({
 	const indexes = indexWork(opening)
 	const worker = ids('Operation')
 	const directories = openDirectories(opening)
+	const newEntry = async (command: string): Promise<AdministrationEntry> => {
+		const { id: administrator, name } = await administratorNow()
+		const time = new Date(now()).toISOString()
+		return { id: ids('Operation'), time, command, administrator, name, outcome: 'begun' }
+	}
+	const removalsOf = (name: string) => tables.table(removalsTable, name)
 	const openNow = async (known: Tenant, requestId?: string): Promise<OpenedNow> => {
 		const tenant = (await tenants.getTenant(known.name)) ?? known
 		refuseNewer(tenant)
@@ -323,15 +338,21 @@ async function targetOf({
 		},
 		administration: {
 			async begin({ name, table }, command) {
-				const { id: administrator, name: who } = await administratorNow()
-				const time = new Date(now()).toISOString()
-				const entry = { id: ids('Operation'), time, command, administrator, name: who, outcome: 'begun' } as const
+				const entry = await newEntry(command)
 				await storeAdministration(tables.table(table, name), tables.pause, entry)
 				return entry
 			},
 			end: ({ name, table }, entry) => storeAdministration(tables.table(table, name), tables.pause, entry),
 			list: ({ name, table }, since) =>
 				listAdministration(tables.table(table, name), since === undefined ? '' : firstOperation(since)),
+			async beginRemoval(name, command) {
+				const entry = await newEntry(command)
+				await tables.createTable(removalsTable)
+				await storeAdministration(removalsOf(name), tables.pause, entry)
+				return entry
+			},
+			endRemoval: (name, entry) => storeAdministration(removalsOf(name), tables.pause, entry),
+			removals: (name) => listAdministration(removalsOf(name)),
 		},
 		agents: {
 			read: async ({ name, table }) => readAgents(tables.table(table, name)),

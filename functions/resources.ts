@@ -3,8 +3,9 @@ import { replacingAttributes, withActive } from '../shared/scim/active.ts'
 import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
 import { limitKept, withUnseen } from '../shared/scim/kept.ts'
 import { applyPatchInTurns } from '../shared/scim/patch/apply.ts'
-import { diffMembers, memberChange, toMembers } from '../shared/scim/patch/members.ts'
+import { diffMembers, memberChange, placeOfMember, toMembers } from '../shared/scim/patch/members.ts'
 import type { PatchOperation } from '../shared/scim/patch/operation.ts'
+import { refusedAt } from '../shared/scim/patch/place.ts'
 import { parsePatch } from '../shared/scim/patch/request.ts'
 import { type Projection, parseSelection, project, type Selection, selects } from '../shared/scim/projection.ts'
 import { locationOf, represent } from '../shared/scim/represent.ts'
@@ -14,6 +15,7 @@ import { following } from '../shared/scim/strict.ts'
 import { quirksWith } from '../shared/scim/undeclared.ts'
 import { parseResource, sameValue } from '../shared/scim/value.ts'
 import { accepts, etag, isNotModified, type VersionCondition } from '../shared/scim/version.ts'
+import { unknownMember } from '../shared/storage/membership/operations.ts'
 import type { Draft } from '../shared/storage/resource/create.ts'
 import type { Include } from '../shared/storage/resource/read.ts'
 import type { Revision, UpdateOptions } from '../shared/storage/resource/update.ts'
@@ -108,7 +110,9 @@ export const patchResource = (name: TypeName): Handler =>
 		const selection = selectionOf(call, type)
 		const operations = parsePatch(await call.body(), type, call.quirks)
 		if (type.name === 'User') return patchUser(call, { type, selection, operations })
-		const version = await patchGroup(call, type, operations)
+		const version = await patchGroup(call, type, operations).catch((error: unknown) => {
+			throw atItsOperation(error, operations, call)
+		})
 		// "The server MUST return a 200 OK if the 'attributes' parameter is specified in the request."
 		return selection.mode === 'only' ? getResource(name)(withoutConditions(call)) : noContent(version)
 	})
@@ -156,6 +160,13 @@ async function patchGroup(call: Call, type: ResourceType, operations: readonly P
 	const include = { members: change?.base !== 'current', areDisplaysNeeded: change === undefined }
 	const stored = await update(call, type, { include, revise })
 	return stored.version
+}
+
+/** Storage finds out that no user has the id of a member. The operation that adds the member is named. */
+function atItsOperation(error: unknown, operations: readonly PatchOperation[], { quirks }: Call): unknown {
+	if (!(error instanceof ScimError) || !error.message.startsWith('members[value eq ')) return error
+	const at = placeOfMember(operations, ({ value }) => unknownMember(value).message === error.message, quirks)
+	return at === undefined ? error : refusedAt(at, error)
 }
 
 type Patch = Pick<UserPatch, 'type' | 'operations'>

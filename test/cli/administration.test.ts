@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { recorded } from '../../cli/administration.ts'
 import { administratorOf } from '../../cli/administrator.ts'
 import { type DeploymentTarget, openTarget } from '../../cli/target.ts'
+import { startAzurite } from '../../local/azurite.ts'
+import { connectTables } from '../../shared/storage/table/tables.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 
 let folder = ''
@@ -120,6 +122,46 @@ describe('what administrators do', () => {
 		expect(out).not.toContain('Qlabel')
 		expect(out).not.toContain(version)
 		expect(await readFile(join(folder, 'tokens.json'), 'utf8')).toContain('Qlabel')
+	})
+
+	test('of a removal outlives the tenant, and its name', async () => {
+		await run('tenant add acme')
+		await run('tenant add globex')
+		const remove = () => run(`tenant remove acme --yes --out ${join(folder, `${Math.random()}`)}`)
+		expect((await rollcall(['tenant', 'remove', 'acme', '--data', folder], { input: 'no\n' })).code).toBe(1)
+		expect(await recordOf('acme')).toEqual(['tenant remove: failed', 'tenant add: done'])
+		expect((await remove()).code).toBe(0)
+		const [removed, ...others] = await json('history acme --admin')
+		expect(removed).toEqual({
+			time: expect.stringMatching(/^20\S+Z$/),
+			command: 'tenant remove',
+			administrator: '',
+			name: userInfo().username,
+			outcome: 'done',
+		})
+		expect(others.map(({ outcome }: { outcome: string }) => outcome)).toEqual(['failed'])
+		expect((await run('history acme --admin')).out).toMatch(
+			/ done\n.* failed\n\nThe tenant acme was removed, and the list of other commands with it\.\n$/,
+		)
+		await run('tenant add acme')
+		expect(await recordOf('acme')).toEqual(['tenant add: done', 'tenant remove: done', 'tenant remove: failed'])
+		expect(await recordOf('globex')).toEqual(['tenant add: done'])
+		expect((await run('history acne --admin')).err).toMatch(/^error: there is no tenant acne\n/)
+	})
+
+	test('of a removal is there if the table went before, or if the removal was interrupted', async () => {
+		await run('tenant add acme')
+		const { table } = await json('tenant show acme')
+		const { connectionString, close } = await startAzurite({ folder })
+		await connectTables({ connectionString }).deleteTable(table)
+		await close()
+		const isInterrupted = withTarget((target) => {
+			const administration = { ...target.administration, endRemoval: () => Promise.reject(new Error('killed')) }
+			const work = () => target.tenants.deleteTenant('acme')
+			return recorded({ ...target, administration }, { command: 'tenant remove', name: 'acme', work })
+		})
+		expect(await isInterrupted).toBe('deleted')
+		expect((await run('history acme --admin')).out).toMatch(/ tenant remove +\S+ +interrupted\n/)
 	})
 
 	test('is asked for with --admin', async () => {

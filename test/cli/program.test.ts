@@ -52,7 +52,7 @@ describe('in a clone', () => {
 		clone = mkdtempSync(resolve('node_modules/.cache/rollcall-clone-'))
 		const files = ['package.json', 'host.json', 'build.mjs', 'build-stamp.mjs', 'third-party.mjs', 'tsconfig.json']
 		for (const name of files) cpSync(name, join(clone, name))
-		for (const name of ['bench', 'cli', 'demo', 'functions', 'local', 'agent', 'shared']) {
+		for (const name of ['bench', 'cli', 'console', 'demo', 'functions', 'local', 'agent', 'shared']) {
 			symlinkSync(resolve(name), join(clone, name))
 		}
 	})

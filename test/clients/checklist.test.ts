@@ -362,7 +362,10 @@ describe('an add or replace whose filter matches nothing', () => {
 		const { tenant, user, path } = await withUser()
 		const operation = { op: 'replace', path: 'emails[type ne "home"].value', value: 'joy@contoso.com' }
 		expect(await patch(tenant, path, operation)).toEqual(
-			answer(400, errorOf(400, 'emails[type ne "home"].value: no value of emails matches the filter', 'noTarget')),
+			answer(
+				400,
+				errorOf(400, 'Operations[0]: emails[type ne "home"].value: no value of emails matches the filter', 'noTarget'),
+			),
 		)
 		expect((await get(tenant, path)).body).toEqual(user)
 	})
@@ -479,13 +482,13 @@ describe('members', () => {
 	})
 
 	it.each([
-		[[{ $ref: null }], 'members[0].value is required'],
-		[[null], 'members[0].value is required'],
-		[[{ value: '' }], 'members[0].value is required'],
-		[[{ value: 42 }], 'members[0].value must be a string, not the number 42'],
-		[null, 'members: the value of a remove must name members'],
-		['', 'members: the value of a remove must name members'],
-		[42, 'members must be an object, not the number 42'],
+		[[{ $ref: null }], 'Operations[0]: members[0].value is required'],
+		[[null], 'Operations[0]: members[0].value is required'],
+		[[{ value: '' }], 'Operations[0]: members[0].value is required'],
+		[[{ value: 42 }], 'Operations[0]: members[0].value must be a string, not the number 42'],
+		[null, 'Operations[0]: members: the value of a remove must name members'],
+		['', 'Operations[0]: members: the value of a remove must name members'],
+		[42, 'Operations[0]: members must be an object, not the number 42'],
 	])('all stay if the value of a remove names no member: %j', async (value, detail) => {
 		const { tenant, group, path } = await withGroup('joy', 'ann')
 		expect(await patch(tenant, path, { op: 'Remove', path: 'members', value })).toEqual(
@@ -632,7 +635,9 @@ describe('a PATCH', () => {
 				{ op: 'Replace', path: 'displayName', value: 'Lost' },
 				{ op: 'Replace', path: 'active', value: 'maybe' },
 			),
-		).toEqual(answer(400, errorOf(400, 'active must be a boolean, not the string "maybe"', 'invalidValue')))
+		).toEqual(
+			answer(400, errorOf(400, 'Operations[1]: active must be a boolean, not the string "maybe"', 'invalidValue')),
+		)
 		expect((await get(tenant, `/Users/${user.id}`)).body).toEqual(user)
 		expect(
 			await patch(
@@ -641,7 +646,7 @@ describe('a PATCH', () => {
 				{ op: 'Remove', path: 'members', value: [{ value: ids.joy }] },
 				{ op: 'Add', path: 'members', value: [{ value: ids.outsider }, { value: 'u1091' }] },
 			),
-		).toEqual(answer(400, errorOf(400, 'members[1].value: no user has the id "u1091"', 'invalidValue')))
+		).toEqual(answer(400, errorOf(400, 'Operations[1]: members[1].value: no user has the id "u1091"', 'invalidValue')))
 		expect((await get(tenant, path)).body).toEqual(group)
 	})
 })

@@ -162,7 +162,7 @@ describe('undo', () => {
 		const { state: planned } = await act(running, '/tenants/acme/undo-preview', fields)
 		expect(planned).toMatchObject({
 			state: 'done',
-			text: 'People to make active again: 1\n  joy@example.com\n1 people become active again.',
+			text: 'People to make active again: 1\n  joy@example.com\nPeople who become active again: 1',
 			json: { activated: 1 },
 		})
 		expect(await lastDeed(running, 'acme')).toBe(undefined)

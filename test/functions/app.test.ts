@@ -14,7 +14,8 @@ import { updateAgents } from '../../shared/storage/agents.ts'
 import { insertClient } from '../../shared/storage/clients.ts'
 import { connectTables } from '../../shared/storage/table/tables.ts'
 import { newAgent } from '../support/enrolment.ts'
-import { secretClient, secretOf } from '../support/oauth-host.ts'
+import { type Entra, openEntra, otherTenant, trust } from '../support/entra.ts'
+import { secretClient, secretOf, trustingClient } from '../support/oauth-host.ts'
 import { verify } from '../support/relay-stand-in/tokens.ts'
 
 const token = 'a-token-for-this-test-alone'
@@ -24,6 +25,7 @@ let folder: string
 let worker: ChildProcess
 let lines: AsyncIterator<string>
 let azurite: Awaited<ReturnType<typeof startAzurite>>
+let entra: Entra
 let registered: readonly { name: string; trigger: { route: string; methods: string[]; authLevel: string } }[]
 
 const nextLine = async () => JSON.parse((await lines.next()).value)
@@ -49,11 +51,19 @@ beforeAll(async () => {
 		const list = withNewAgent(parseAgents(stored), { id: agentId, secret: 's'.repeat(43) }, Date.now())
 		return { json: JSON.stringify(list), answer: {} }
 	})
-	const json = JSON.stringify(secretClient('entra', [secretOf('a-secret')]))
-	await insertClient(tables.table(tenant.table, 'demo'), tables.pause, { id: 'entra', json })
+	for (const client of [
+		secretClient('entra', [secretOf('a-secret')]),
+		trustingClient('federation', 'workload', trust),
+	]) {
+		const json = JSON.stringify(client)
+		await insertClient(tables.table(tenant.table, 'demo'), tables.pause, { id: client.id, json })
+	}
+	entra = await openEntra(Date.now)
 	await addToken(signingKeysFile(tokensFile), 'demo', { value: 'a-key', created: new Date().toISOString() })
-	worker = spawn(process.execPath, ['test/support/functions-worker.cjs', join(folder, 'app')], {
+	const preload = ['--import', './test/support/entra-keys.mjs']
+	worker = spawn(process.execPath, [...preload, 'test/support/functions-worker.cjs', join(folder, 'app')], {
 		env: {
+			ENTRA_KEYS: await (await entra.fetch('')).text(),
 			ROLLCALL_TABLES_CONNECTION_STRING: connectionString,
 			ROLLCALL_TOKENS_FILE: tokensFile,
 			WEBSITE_HOSTNAME: 'rollcall.azurewebsites.net',
@@ -92,6 +102,28 @@ async function send(functionName: string, http: object) {
 	const answer: Answer = await nextLine()
 	const body = answer.body === '' ? undefined : JSON.parse(answer.body)
 	return { ...answer, body, logs: answer.logs.map(({ message }) => message) }
+}
+
+const demoUrl = 'https://elsewhere.example/scim/demo'
+
+const askForToken = (form: string, headers: Readonly<Record<string, string>>) =>
+	send('token', {
+		method: 'POST',
+		url: `${demoUrl}/oauth2/token`,
+		headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+		body: { string: form },
+	})
+
+/** Gets a token and asks for a user with it, as Microsoft's tests do. */
+async function expectToken(form: string, headers: Readonly<Record<string, string>>): Promise<void> {
+	const { statusCode, body } = await askForToken(form, headers)
+	expect([statusCode, body]).toEqual([
+		'200',
+		{ access_token: expect.any(String), token_type: 'Bearer', expires_in: 7200, scope: 'scim' },
+	])
+	const authorization = `Bearer ${body.access_token}`
+	const asked = { method: 'GET', url: `${demoUrl}/Users?startIndex=1&count=1`, headers: { authorization } }
+	expect((await send('users', asked)).statusCode).toBe('200')
 }
 
 describe('the built app, under the Functions programming model', () => {
@@ -145,25 +177,26 @@ describe('the built app, under the Functions programming model', () => {
 		['body', '&client_id=entra&client_secret=a-secret', {}],
 		['header', '', { authorization: `Basic ${btoa('entra:a-secret')}` }],
 		['both', '&client_id=entra&client_secret=a-secret', { authorization: `Basic ${btoa('entra:a-secret')}` }],
-	])(
-		'gives an access token for a client and its secret in %s, and answers requests with it',
-		async (_, form, headers) => {
-			const url = 'https://elsewhere.example/scim/demo'
-			const { statusCode, body } = await send('token', {
-				method: 'POST',
-				url: `${url}/oauth2/token`,
-				headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-				body: { string: `grant_type=client_credentials${form}` },
-			})
-			expect([statusCode, body]).toEqual([
-				'200',
-				{ access_token: expect.any(String), token_type: 'Bearer', expires_in: 7200, scope: 'scim' },
-			])
-			const authorization = `Bearer ${body.access_token}`
-			const asked = { method: 'GET', url: `${url}/Users?startIndex=1&count=1`, headers: { authorization } }
-			expect((await send('users', asked)).statusCode).toBe('200')
-		},
+	])('gives an access token for a client and its secret in %s, and answers requests with it', (_, form, headers) =>
+		expectToken(`grant_type=client_credentials${form}`, headers),
 	)
+
+	// Microsoft's published test 22, with the parameters that it sends: none is a scope, and baseAddress is unknown.
+	it('gives an access token for an assertion of Entra, and answers requests with it', async () => {
+		const form = new URLSearchParams({
+			grant_type: 'client_credentials',
+			client_id: 'workload',
+			client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+			client_assertion: await entra.token(),
+			baseAddress: demoUrl,
+		})
+		await expectToken(form.toString(), {})
+		form.set('client_assertion', await entra.token({ claims: { tid: otherTenant } }))
+		expect(await askForToken(form.toString(), {})).toMatchObject({
+			statusCode: '401',
+			body: { error: 'invalid_client' },
+		})
+	})
 
 	it('answers the metadata of the token endpoint', async () => {
 		const path = '/.well-known/oauth-authorization-server/scim/demo'

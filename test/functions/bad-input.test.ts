@@ -342,25 +342,25 @@ describe('a user or group', () => {
 			'of a path that is cut off',
 			'/Users/<joy>',
 			[title, { op: 'remove', path: 'emails[type eq "work"' }],
-			[400, 'invalidPath', /^path, character 22: expected /],
+			[400, 'invalidPath', /^Operations\[1\]: path, character 22: expected /],
 		],
 		[
 			'of a read-only attribute',
 			'/Users/<joy>',
 			[title, { op: 'replace', path: 'id', value: 'x' }],
-			[400, 'mutability', 'id is read-only'],
+			[400, 'mutability', 'Operations[1]: id is read-only'],
 		],
 		[
 			'of a required attribute',
 			'/Users/<joy>',
 			[title, { op: 'remove', path: 'userName' }],
-			[400, 'mutability', 'userName is required'],
+			[400, 'mutability', 'Operations[1]: userName is required'],
 		],
 		[
 			'of NUL',
 			'/Users/<joy>',
 			[title, { op: 'replace', path: 'nickName', value: '\0' }],
-			invalid('nickName must not contain the character U+0000'),
+			invalid('Operations[1]: nickName must not contain the character U+0000'),
 		],
 		[
 			'to too many values',
@@ -369,13 +369,13 @@ describe('a user or group', () => {
 				{ op: 'add', path: 'phoneNumbers', value: repeat(1000, (index) => ({ value: `${index}` })) },
 				{ op: 'add', path: 'phoneNumbers[type eq "fax"].value', value: 'one more' },
 			],
-			invalid('phoneNumbers: 1001 values; the limit is 1000'),
+			invalid('Operations[1]: phoneNumbers: 1001 values; the limit is 1000'),
 		],
 		[
 			'with too many values',
 			'/Users/<joy>',
 			[title, { op: 'remove', path: 'phoneNumbers', value: repeat(1001, (index) => `${index}`) }],
-			invalid('phoneNumbers: 1001 values; the limit is 1000'),
+			invalid('Operations[1]: phoneNumbers: 1001 values; the limit is 1000'),
 		],
 		['too often', '/Users/<joy>', repeat(1001, () => title), [413, undefined, 'a PATCH may make at most 1000 changes']],
 		[
@@ -391,7 +391,7 @@ describe('a user or group', () => {
 				{ op: 'replace', path: 'displayName', value: 'Dev' },
 				{ op: 'add', path: 'members', value: [{ value: stranger }] },
 			],
-			invalid(`members[value eq "${stranger}"]: no user has this id`),
+			invalid(`Operations[1]: members[value eq "${stranger}"]: no user has this id`),
 		],
 		[
 			'of members that includes an unknown one',
@@ -400,13 +400,13 @@ describe('a user or group', () => {
 				{ op: 'remove', path: 'members' },
 				{ op: 'add', path: 'members', value: [{ value: 'a#b' }] },
 			],
-			invalid('members[0].value: no user has the id "a#b"'),
+			invalid('Operations[1]: members[0].value: no user has the id "a#b"'),
 		],
 		[
 			'of members by their addresses',
 			'/Groups/<ops>',
 			[{ op: 'remove', path: 'members[$ref ne "x"]' }],
-			[400, 'invalidFilter', 'filter: $ref is an address that we write; compare the id'],
+			[400, 'invalidFilter', 'Operations[0]: filter: $ref is an address that we write; compare the id'],
 		],
 		[
 			'of members that are malformed',
@@ -415,7 +415,7 @@ describe('a user or group', () => {
 				{ op: 'remove', path: 'members[value eq "<joy>"]' },
 				{ op: 'add', path: 'members', value: 1 },
 			],
-			invalid('members must be an object, not the number 1'),
+			invalid('Operations[1]: members must be an object, not the number 1'),
 		],
 	])('patched %s is refused as a whole', (_, path, operations, refusal) =>
 		expectRefusal('PATCH', path, { body: patch(...operations) }, refusal),
@@ -431,7 +431,7 @@ describe('a user or group', () => {
 		[
 			'a name twice in another letter case',
 			patch({ ...title, OP: 'remove' }),
-			[400, 'invalidSyntax', 'the PATCH has the name "OP" twice in one object'],
+			[400, 'invalidSyntax', 'Operations[0]: the PATCH has the name "OP" twice in one object'],
 		],
 		[
 			'its operations twice',

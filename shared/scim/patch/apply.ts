@@ -33,6 +33,7 @@ import {
 } from '../value.ts'
 import { memberEffect, toMembers, withMembers } from './members.ts'
 import type { PatchOperation } from './operation.ts'
+import { atOperation, refusedAt } from './place.ts'
 import { applyUndeclared } from './undeclared.ts'
 
 /**
@@ -83,15 +84,20 @@ function* apply(
 		compared += comparedBy(operation, current)
 		if (compared > maxCompared)
 			throw payloadTooLarge('the operations compare too much text: send them in several PATCHes')
-		current = operation.target.isUndeclared
-			? applyUndeclared(type, current, operation)
-			: applyOperation(current, operation, quirks)
+		current = atOperation(operation.at, () => applyOne(current, operation, { type, quirks }))
 	}
 	const patched = prune(type, current)
 	requireStillAssigned({ before: values, after: patched }, operations, type)
 	const limited = limitKept(type, { before: values, after: patched }, quirks)
 	return sameValue(limited, values) ? values : limited
 }
+
+const applyOne = (
+	values: AttributeValues,
+	operation: PatchOperation,
+	{ type, quirks }: PatchOptions,
+): AttributeValues =>
+	operation.target.isUndeclared ? applyUndeclared(type, values, operation) : applyOperation(values, operation, quirks)
 
 /** Characters that the operations of one PATCH compare. */
 const maxCompared = 2 ** 27
@@ -307,9 +313,11 @@ function requireStillAssigned(
 		if (!attribute.required || !isUnassigned(value)) continue
 		// A schema may declare an attribute required after the user was made. A leaver must be disabled all the same.
 		if (attribute.isOwn && !wasAssigned.has(attribute)) continue
-		const isRemoved = operations.some(({ op, target }) => op === 'remove' && target.attribute === attribute)
-		const refusal = isRemoved ? mutability : invalidValue
-		throw refusal(`${at} is required`)
+		const isAbout = ({ target }: PatchOperation) => target.attribute === attribute
+		const isRemoved = operations.some((operation) => operation.op === 'remove' && isAbout(operation))
+		const refusal = (isRemoved ? mutability : invalidValue)(`${at} is required`)
+		const last = operations.findLast(isAbout)
+		throw last === undefined ? refusal : refusedAt(last.at, refusal)
 	}
 }
 

@@ -5,6 +5,7 @@ import { kindOfId } from '../id.ts'
 import type { Member, ResourceId } from '../resource.ts'
 import { isMembers, isObject, parseValue } from '../value.ts'
 import type { PatchOperation } from './operation.ts'
+import { atOperation } from './place.ts'
 
 /** The change that a PATCH makes to a group. If `base` is `none`, the members in `add` replace all current members. */
 export type MemberChange = {
@@ -39,7 +40,7 @@ export function memberChange(operations: readonly PatchOperation[], quirks: Quir
 			rest.push(operation)
 			continue
 		}
-		const effect = memberEffect(operation, quirks)
+		const effect = atOperation(operation.at, () => memberEffect(operation, quirks))
 		if (effect === undefined) return undefined
 		if (effect.all) {
 			const staying = new Set(effect.add.map(({ value }) => value))
@@ -58,6 +59,16 @@ export function memberChange(operations: readonly PatchOperation[], quirks: Quir
 	}
 	return { rest, base, add: [...add.values()], remove: [...remove] }
 }
+
+/** The place of the last operation that adds a member for which `isMeant` holds; undefined if there is none. */
+export const placeOfMember = (
+	operations: readonly PatchOperation[],
+	isMeant: (member: Member) => boolean,
+	quirks: Quirks,
+): string | undefined =>
+	operations.findLast(
+		(operation) => isMembers(operation.target.attribute) && memberEffect(operation, quirks)?.add.some(isMeant) === true,
+	)?.at
 
 /**
  * The effect of one operation on `members`; undefined if the effect depends on the current members.

@@ -13,6 +13,11 @@ export type PatchTarget = ResolvedAttribute & {
  * One change to one attribute (RFC 7644 section 3.5.2). It always has a target: an operation without a path has already
  * become one operation for each attribute of its value.
  */
-export type PatchOperation =
+export type PatchOperation = PatchEffect & {
+	/** The place of the operation in the request, such as `Operations[3]`. */
+	readonly at: string
+}
+
+type PatchEffect =
 	| { readonly op: 'add' | 'replace'; readonly target: PatchTarget; readonly value: unknown }
 	| { readonly op: 'remove'; readonly target: PatchTarget; readonly value?: unknown }

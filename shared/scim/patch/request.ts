@@ -18,6 +18,7 @@ import { urn } from '../urn.ts'
 import { isMembers, isObject, isUnassigned, type JsonObject } from '../value.ts'
 import { firstProblem, mustBe } from '../wording.ts'
 import type { PatchOperation, PatchTarget } from './operation.ts'
+import { atOperation, refusedAt } from './place.ts'
 
 /** The most changes in one request. Each attribute in a value without a path counts as one change. */
 export const maxOperations = 1000
@@ -79,8 +80,15 @@ function messageInSchemaCase(body: unknown, quirks: Quirks): unknown {
 	const message = objectInSchemaCase(body, quirks)
 	const { operations } = message
 	if (!Array.isArray(operations)) return message
-	return { ...message, operations: operations.map((operation) => operationInSchemaCase(operation, quirks)) }
+	return {
+		...message,
+		operations: operations.map((operation, index) =>
+			atOperation(placeOf(index), () => operationInSchemaCase(operation, quirks)),
+		),
+	}
 }
+
+const placeOf = (index: number): string => `Operations[${index}]`
 
 function operationInSchemaCase(input: unknown, quirks: Quirks): unknown {
 	if (!isObject(input)) return input
@@ -108,10 +116,11 @@ function parseOperations(
 ): readonly PatchOperation[] {
 	const errors: unknown[] = []
 	const parsed = operations.flatMap((operation, index) => {
+		const at = placeOf(index)
 		try {
-			return parseOperation(operation, { type, at: `Operations[${index}]`, quirks })
+			return parseOperation(operation, { type, at, quirks })
 		} catch (error) {
-			errors.push(error)
+			errors.push(refusedAt(at, error))
 			return []
 		}
 	})
@@ -138,7 +147,7 @@ function parseOperation(operation: PatchMessageOperation, context: OperationCont
 	if (found === undefined) return []
 	const { target, value: input } = found
 	if (isReadOnly(target)) throw mutability(`${path} is read-only`)
-	return op === 'remove' ? [{ op, target, ...(hasValue && { value: input }) }] : [{ op, target, value: input }]
+	return op === 'remove' ? [{ op, target, at, ...(hasValue && { value: input }) }] : [{ op, target, at, value: input }]
 }
 
 /**
@@ -156,7 +165,7 @@ function operationsByPath(
 		const extension = findExtension(context.type, urnInOtherSpelling(name, context.quirks))
 		if (extension !== undefined) return extensionOperations({ op, value }, extension, context)
 		const found = findTarget({ text: name, value }, context)
-		return found === undefined || isReadOnly(found.target) ? [] : [{ op, ...found }]
+		return found === undefined || isReadOnly(found.target) ? [] : [{ op, at: context.at, ...found }]
 	})
 }
 
@@ -169,12 +178,13 @@ function extensionOperations(
 	if (op === 'remove' || (op === 'replace' && isUnassigned(value))) {
 		const removals: readonly PatchOperation[] = [...extension.attributes.values()].map((attribute) => ({
 			op: 'remove',
+			at: context.at,
 			target: { extension, attribute, text: `${extension.urn}:${attribute.name}` },
 		}))
 		if (context.quirks.undeclared?.rule !== 'keep') return removals
 		return [
 			...removals,
-			{ op: 'remove', target: { attribute: noAttribute(''), text: extension.urn, isUndeclared: true } },
+			{ op: 'remove', at: context.at, target: { attribute: noAttribute(''), text: extension.urn, isUndeclared: true } },
 		]
 	}
 	if (isUnassigned(value)) return []

@@ -308,7 +308,7 @@ describe('an add or replace whose filter matches nothing', () => {
 	])('has no target if it replaces whole values: %s', (path, value, name) => {
 		const before = { emails: [home], [enterprise]: { manager: { value: 'boss' } } }
 		expect(refusal(() => patchUser(before, [{ op: 'replace', path, value }]))).toBe(
-			`400 noTarget: ${path}: no value of ${name} matches the filter`,
+			`400 noTarget: Operations[0]: ${path}: no value of ${name} matches the filter`,
 		)
 	})
 
@@ -320,7 +320,7 @@ describe('an add or replace whose filter matches nothing', () => {
 		['emails[value eq "a"].value'],
 		['emails[type eq "a" and type eq "b"].value'],
 	])('has no target: %s', (path, values = {}) => {
-		const refused = `400 noTarget: ${path}: no value of emails matches the filter`
+		const refused = `400 noTarget: Operations[0]: ${path}: no value of emails matches the filter`
 		expect(refusal(() => patchUser(values, [{ op: 'add', path, value: 'x' }]))).toBe(refused)
 		expect(refusal(() => patchUser(values, [{ op: 'replace', path, value: 'x' }]))).toBe(refused)
 		expect(patchUser(values, [{ op: 'replace', path, value: null }])).toStrictEqual(values)
@@ -374,7 +374,7 @@ describe('a path that selects several elements', () => {
 	it('cannot make more than one primary', () => {
 		expect(
 			refusal(() => patchUser(two, [{ op: 'replace', path: 'emails[type eq "work"].primary', value: true }])),
-		).toBe('400 invalidValue: emails: more than one value has primary true')
+		).toBe('400 invalidValue: Operations[0]: emails: more than one value has primary true')
 	})
 })
 
@@ -435,7 +435,7 @@ describe('one primary', () => {
 			{ value: 'x', primary: true },
 			{ value: 'y', primary: 'True' },
 		]
-		const refused = '400 invalidValue: emails: more than one value has primary true'
+		const refused = '400 invalidValue: Operations[0]: emails: more than one value has primary true'
 		expect(refusal(() => patchUser({ emails }, [{ op: 'add', path: 'emails', value }]))).toBe(refused)
 		expect(refusal(() => patchUser({ emails }, [{ op: 'replace', path: 'emails', value }]))).toBe(refused)
 	})
@@ -728,7 +728,7 @@ describe('a manager', () => {
 	it('is a single value, so a filter for another manager has no target', () => {
 		const operations = [{ op: 'add', path: 'manager[value eq "x"].$ref', value: 'https://x' }]
 		expect(refusal(() => patchUser(of('old'), operations))).toBe(
-			'400 noTarget: manager[value eq "x"].$ref: the value of manager does not match the filter',
+			'400 noTarget: Operations[0]: manager[value eq "x"].$ref: the value of manager does not match the filter',
 		)
 	})
 })
@@ -873,19 +873,19 @@ describe('the members of a group, once they are read', () => {
 	it.each([
 		[
 			{ op: 'add', path: `members[value eq "${ann}"]`, value: { display: 'B' } },
-			`400 mutability: members[value eq "${ann}"]: display cannot be changed`,
+			`400 mutability: Operations[0]: members[value eq "${ann}"]: display cannot be changed`,
 		],
 		[
 			{ op: 'add', path: `members[value eq "${nested}"]`, value: { display: 'B' } },
-			`400 invalidValue: members[0].value: "${nested}" is a group, and nested groups are not supported`,
+			`400 invalidValue: Operations[0]: members[0].value: "${nested}" is a group, and nested groups are not supported`,
 		],
 		[
 			{ op: 'add', path: 'members[display eq "Z"]', value: { display: 'Z' } },
-			'400 invalidValue: members[display eq "Z"].value is required',
+			'400 invalidValue: Operations[0]: members[display eq "Z"].value is required',
 		],
 		[
 			{ op: 'replace', path: `members[value eq "${bob}"]`, value: { value: 'x' } },
-			'400 invalidValue: members[0].value: no user has the id "x"',
+			'400 invalidValue: Operations[0]: members[0].value: no user has the id "x"',
 		],
 	])('are protected from %j', (operation, refused) => {
 		expect(refusal(() => patch(group, [operation], groupType))).toBe(refused)
@@ -904,73 +904,77 @@ describe('many values', () => {
 		const added = { op: 'add', path: 'roles', value: many }
 		expect(patchUser({}, [added, added]).roles).toHaveLength(1000)
 		expect(refusal(() => patchUser({ roles: [{ value: 'other' }] }, [added]))).toBe(
-			'400 invalidValue: roles: 1001 values; the limit is 1000',
+			'400 invalidValue: Operations[0]: roles: 1001 values; the limit is 1000',
 		)
 	})
 })
 
 describe('a refusal', () => {
 	it.each([
-		['a required value removed', { op: 'remove', path: 'userName' }, '400 mutability: userName is required'],
+		[
+			'a required value removed',
+			{ op: 'remove', path: 'userName' },
+			'400 mutability: Operations[0]: userName is required',
+		],
 		[
 			'a required value replaced by ""',
 			{ op: 'replace', path: 'userName', value: '' },
-			'400 invalidValue: userName is required',
+			'400 invalidValue: Operations[0]: userName is required',
 		],
 		[
 			'a required value replaced by null',
 			{ op: 'replace', value: { userName: null } },
-			'400 invalidValue: userName is required',
+			'400 invalidValue: Operations[0]: userName is required',
 		],
 		[
 			'a number for a string',
 			{ op: 'replace', path: 'Title', value: 7 },
-			'400 invalidValue: Title must be a string, not the number 7',
+			'400 invalidValue: Operations[0]: Title must be a string, not the number 7',
 		],
 		[
 			'a list for a string',
 			{ op: 'add', path: 'title', value: ['a', 'b'] },
-			'400 invalidValue: title must be a string, not a list',
+			'400 invalidValue: Operations[0]: title must be a string, not a list',
 		],
 		[
 			'a word for a boolean',
 			{ op: 'replace', path: 'active', value: 'no' },
-			'400 invalidValue: active must be a boolean, not the string "no"',
+			'400 invalidValue: Operations[0]: active must be a boolean, not the string "no"',
 		],
 		[
 			'an object for a sub-attribute',
 			{ op: 'add', path: 'name.givenName', value: {} },
-			'400 invalidValue: name.givenName must be a string, not an object',
+			'400 invalidValue: Operations[0]: name.givenName must be a string, not an object',
 		],
 		[
 			'a number through a filter',
 			{ op: 'add', path: 'emails[type eq "work"].value', value: 7 },
-			'400 invalidValue: emails[type eq "work"].value must be a string, not the number 7',
+			'400 invalidValue: Operations[0]: emails[type eq "work"].value must be a string, not the number 7',
 		],
 		[
 			'a string for a complex value',
 			{ op: 'replace', path: 'name', value: 'x' },
-			'400 invalidValue: name must be an object, not the string "x"',
+			'400 invalidValue: Operations[0]: name must be an object, not the string "x"',
 		],
 		[
 			'a number among values',
 			{ op: 'add', path: 'emails', value: [{ value: 'a' }, 7] },
-			'400 invalidValue: emails[1] must be an object, not the number 7',
+			'400 invalidValue: Operations[0]: emails[1] must be an object, not the number 7',
 		],
 		[
 			'a NUL character',
 			{ op: 'add', path: 'title', value: '\0' },
-			'400 invalidValue: title must not contain the character U+0000',
+			'400 invalidValue: Operations[0]: title must not contain the character U+0000',
 		],
 		[
 			'values to remove that are malformed',
 			{ op: 'remove', path: 'emails', value: 7 },
-			'400 invalidValue: emails must be an object, not the number 7',
+			'400 invalidValue: Operations[0]: emails must be an object, not the number 7',
 		],
 		[
 			'a value without a path',
 			{ op: 'add', value: { name: { givenName: 7 } } },
-			'400 invalidValue: name.givenName must be a string, not the number 7',
+			'400 invalidValue: Operations[0]: name.givenName must be a string, not the number 7',
 		],
 	])('names %s', (_, operation, refused) => {
 		expect(refusal(() => patchUser({ title: 't' }, [operation]))).toBe(refused)
@@ -989,17 +993,19 @@ describe('a refusal', () => {
 			{ op: 'remove', path: 'title' },
 			{ op: 'replace', path: 'userName', value: '' },
 		]
-		expect(refusal(() => patch({ userName: 'b' }, operations))).toBe('400 invalidValue: userName is required')
+		expect(refusal(() => patch({ userName: 'b' }, operations))).toBe(
+			'400 invalidValue: Operations[1]: userName is required',
+		)
 	})
 
 	it('protects the name of a group', () => {
 		const remove = [{ op: 'remove', path: 'displayName' }]
 		const empty = [{ op: 'Replace', path: 'displayName', value: '' }]
 		expect(refusal(() => patch({ displayName: 'g' }, remove, groupType))).toBe(
-			'400 mutability: displayName is required',
+			'400 mutability: Operations[0]: displayName is required',
 		)
 		expect(refusal(() => patch({ displayName: 'g' }, empty, groupType))).toBe(
-			'400 invalidValue: displayName is required',
+			'400 invalidValue: Operations[0]: displayName is required',
 		)
 	})
 })
@@ -1191,7 +1197,9 @@ describe('JSON inside a string', () => {
 		['manager', '[{"value":"a"},{"value":"b"}]', 'manager must be an object, not a list'],
 		['roles', '[Admin]', 'roles must be an object, not the string "[Admin]"'],
 	])('that cannot be read is refused, and so is a bare string: %s: %j', (path, value, detail) => {
-		expect(refusal(() => patchUser({}, [{ op: 'add', path, value }]))).toBe(`400 invalidValue: ${detail}`)
+		expect(refusal(() => patchUser({}, [{ op: 'add', path, value }]))).toBe(
+			`400 invalidValue: Operations[0]: ${detail}`,
+		)
 	})
 })
 
@@ -1200,7 +1208,7 @@ describe('a remove whose value names nothing', () => {
 
 	it.each([[{}], [[{}]], [[null]], ['[]'], [[{ color: 'red' }]], [{ value: '' }]])('is refused: %j', (value) => {
 		expect(refusal(() => patchUser(before, [{ op: 'remove', path: 'emails', value }]))).toBe(
-			'400 invalidValue: emails: the value of a remove must name values of emails',
+			'400 invalidValue: Operations[0]: emails: the value of a remove must name values of emails',
 		)
 	})
 
@@ -1210,7 +1218,7 @@ describe('a remove whose value names nothing', () => {
 		[7, 'the number 7'],
 	])('that can be read by no rule is refused: %j', (value, shown) => {
 		expect(refusal(() => patchUser(before, [{ op: 'remove', path: 'emails', value }]))).toBe(
-			`400 invalidValue: emails must be an object, not ${shown}`,
+			`400 invalidValue: Operations[0]: emails must be an object, not ${shown}`,
 		)
 	})
 

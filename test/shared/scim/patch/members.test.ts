@@ -184,19 +184,19 @@ describe('the change of members', () => {
 	})
 
 	it.each([
-		[null, '400 invalidValue: members: the value of a remove must name members'],
-		['', '400 invalidValue: members: the value of a remove must name members'],
-		[[null], '400 invalidValue: members[0].value is required'],
-		[[''], '400 invalidValue: members[0].value is required'],
-		[[{ value: ann }, {}], '400 invalidValue: members[1].value is required'],
-		[[{ value: null }], '400 invalidValue: members[0].value is required'],
-		[[{ display: 'x' }], '400 invalidValue: members[0].value is required'],
-		[{}, '400 invalidValue: members.value is required'],
-		[7, '400 invalidValue: members must be an object, not the number 7'],
-		[[7], '400 invalidValue: members[0] must be an object, not the number 7'],
-		[[[ann]], '400 invalidValue: members[0] must be an object, not a list'],
-		[[{ value: 7 }], '400 invalidValue: members[0].value must be a string, not the number 7'],
-		[true, '400 invalidValue: members must be an object, not the boolean true'],
+		[null, '400 invalidValue: Operations[0]: members: the value of a remove must name members'],
+		['', '400 invalidValue: Operations[0]: members: the value of a remove must name members'],
+		[[null], '400 invalidValue: Operations[0]: members[0].value is required'],
+		[[''], '400 invalidValue: Operations[0]: members[0].value is required'],
+		[[{ value: ann }, {}], '400 invalidValue: Operations[0]: members[1].value is required'],
+		[[{ value: null }], '400 invalidValue: Operations[0]: members[0].value is required'],
+		[[{ display: 'x' }], '400 invalidValue: Operations[0]: members[0].value is required'],
+		[{}, '400 invalidValue: Operations[0]: members.value is required'],
+		[7, '400 invalidValue: Operations[0]: members must be an object, not the number 7'],
+		[[7], '400 invalidValue: Operations[0]: members[0] must be an object, not the number 7'],
+		[[[ann]], '400 invalidValue: Operations[0]: members[0] must be an object, not a list'],
+		[[{ value: 7 }], '400 invalidValue: Operations[0]: members[0].value must be a string, not the number 7'],
+		[true, '400 invalidValue: Operations[0]: members must be an object, not the boolean true'],
 	])('is refused for a remove of %j, which must not empty the group', (value, expected) => {
 		expect(refusal(() => change({ op: 'Remove', path: 'members', value }))).toBe(expected)
 	})
@@ -204,22 +204,25 @@ describe('the change of members', () => {
 	it.each([
 		[
 			[{ value: ann }, { value: bob }, { value: 'u1091' }],
-			'400 invalidValue: members[2].value: no user has the id "u1091"',
+			'400 invalidValue: Operations[0]: members[2].value: no user has the id "u1091"',
 		],
-		['string id 1', '400 invalidValue: members[0].value: no user has the id "string id 1"'],
-		[[ann.toUpperCase()], `400 invalidValue: members[0].value: no user has the id "${ann.toUpperCase()}"`],
-		[[operationId], `400 invalidValue: members[0].value: no user has the id "${operationId}"`],
+		['string id 1', '400 invalidValue: Operations[0]: members[0].value: no user has the id "string id 1"'],
+		[
+			[ann.toUpperCase()],
+			`400 invalidValue: Operations[0]: members[0].value: no user has the id "${ann.toUpperCase()}"`,
+		],
+		[[operationId], `400 invalidValue: Operations[0]: members[0].value: no user has the id "${operationId}"`],
 		[
 			[{ value: ann }, { value: nested }],
-			`400 invalidValue: members[1].value: "${nested}" is a group, and nested groups are not supported`,
+			`400 invalidValue: Operations[0]: members[1].value: "${nested}" is a group, and nested groups are not supported`,
 		],
 		[
 			[{ value: 'x', type: 'GROUP' }],
-			'400 invalidValue: members[0].value: "x" is a group, and nested groups are not supported',
+			'400 invalidValue: Operations[0]: members[0].value: "x" is a group, and nested groups are not supported',
 		],
-		[[null], '400 invalidValue: members[0].value is required'],
-		[[{ display: 'x' }], '400 invalidValue: members[0].value is required'],
-		[7, '400 invalidValue: members must be an object, not the number 7'],
+		[[null], '400 invalidValue: Operations[0]: members[0].value is required'],
+		[[{ display: 'x' }], '400 invalidValue: Operations[0]: members[0].value is required'],
+		[7, '400 invalidValue: Operations[0]: members must be an object, not the number 7'],
 	])('is refused for an add or replace of %j', (value, expected) => {
 		expect(refusal(() => change({ op: 'add', path: 'members', value }))).toBe(expected)
 		expect(refusal(() => change({ op: 'replace', path: 'members', value }))).toBe(expected)

@@ -209,7 +209,7 @@ describe('a path', () => {
 		expect(parsed({ op: 'replace', path: enterprise, value: null })).toStrictEqual(removed)
 		expect(parsed({ op: 'add', path: enterprise, value: null })).toStrictEqual([])
 		expect(refusal(message({ op: 'add', path: enterprise, value: 'x' }))).toBe(
-			`400 invalidValue: ${enterprise} must be an object, not the string "x"`,
+			`400 invalidValue: Operations[0]: ${enterprise} must be an object, not the string "x"`,
 		)
 	})
 
@@ -251,23 +251,29 @@ describe('a path', () => {
 	})
 
 	it.each([
-		['userName[value eq "x"]', '400 invalidPath: userName[value eq "x"]: userName has no sub-attributes'],
-		['active.value', '400 invalidPath: active.value: active has no sub-attributes'],
-		['emails[primary eq "x"]', '400 invalidFilter: filter: primary is a boolean and cannot be compared by eq with "x"'],
-		['id', '400 mutability: id is read-only'],
-		['Meta', '400 mutability: Meta is read-only'],
-		['meta.created', '400 mutability: meta.created is read-only'],
-		['schemas', '400 mutability: schemas is read-only'],
-		['groups', '400 mutability: groups is read-only'],
-		['groups[value eq "x"]', '400 mutability: groups[value eq "x"] is read-only'],
+		[
+			'userName[value eq "x"]',
+			'400 invalidPath: Operations[0]: userName[value eq "x"]: userName has no sub-attributes',
+		],
+		['active.value', '400 invalidPath: Operations[0]: active.value: active has no sub-attributes'],
+		[
+			'emails[primary eq "x"]',
+			'400 invalidFilter: Operations[0]: filter: primary is a boolean and cannot be compared by eq with "x"',
+		],
+		['id', '400 mutability: Operations[0]: id is read-only'],
+		['Meta', '400 mutability: Operations[0]: Meta is read-only'],
+		['meta.created', '400 mutability: Operations[0]: meta.created is read-only'],
+		['schemas', '400 mutability: Operations[0]: schemas is read-only'],
+		['groups', '400 mutability: Operations[0]: groups is read-only'],
+		['groups[value eq "x"]', '400 mutability: Operations[0]: groups[value eq "x"] is read-only'],
 	])('is refused: %s', (path, expected) => {
 		expect(refusal(message({ op: 'remove', path }))).toBe(expected)
 		expect(refusal(message({ op: 'add', path, value: 'x' }))).toBe(expected)
 	})
 
 	it.each([
-		['members[value eq "x"].display', '400 mutability: members[value eq "x"].display cannot be changed'],
-		['members.value', '400 mutability: members.value cannot be changed'],
+		['members[value eq "x"].display', '400 mutability: Operations[0]: members[value eq "x"].display cannot be changed'],
+		['members.value', '400 mutability: Operations[0]: members.value cannot be changed'],
 	])('of a group is refused: %s', (path, expected) => {
 		expect(refusal(message({ op: 'replace', path, value: 'x' }), groupType)).toBe(expected)
 	})
@@ -340,9 +346,13 @@ describe('a value without a path', () => {
 		[
 			{ 'members[value eq "x"].display': 'x' },
 			groupType,
-			/^400 mutability: members\[value eq "x"\].display cannot be changed$/,
+			/^400 mutability: Operations\[0\]: members\[value eq "x"\].display cannot be changed$/,
 		],
-		[{ [enterprise]: 'x' }, userType, /^400 invalidValue: urn:\S+:User must be an object, not the string "x"$/],
+		[
+			{ [enterprise]: 'x' },
+			userType,
+			/^400 invalidValue: Operations\[0\]: urn:\S+:User must be an object, not the string "x"$/,
+		],
 	])('%j, which is malformed, is refused', (value, type, expected) => {
 		expect(refusal(message({ op: 'replace', value }), type)).toMatch(expected)
 	})
