@@ -356,7 +356,34 @@ describe('a stranger', () => {
 		expect(await asked('agent/token', agent.listen(id))).toBe(200)
 		expect(await asked('agent/enrol', next.enrol(code))).toBe(200)
 		expect(await asked('agent/token', next.listen(code.agent))).toBe(200)
+		await host.remove(id)
+		host.clock.pass(2000)
+		expect(await asked('agent/token', agent.listen(id))).toBe(403)
 		await host.clock.advanceUntil(Promise.all(flood))
+	})
+
+	test('with a proof that an agent has sent elsewhere gets nothing', async () => {
+		const { host, agent, id, code } = await withAgent()
+		const other = await newHost()
+		const second = await host.add()
+		const listen = agent.listen(id)
+		const enrol = agent.enrol(second)
+		const attacks = [
+			['agent/token', { ...listen, proof: enrol.proof }, host.url],
+			['agent/token', { ...listen, agent: second.agent }, host.url],
+			['agent/token', { ...listen, issued: Number(listen.issued) + 1 }, host.url],
+			['agent/token', listen, other.url],
+			['agent/enrol', { ...enrol, proof: listen.proof }, host.url],
+			['agent/enrol', { ...enrol, agent: id }, host.url],
+			['agent/enrol', { ...enrol, secret: code.secret }, host.url],
+			['agent/enrol', { ...enrol, publicKey: newAgent(host.name, host.clock.now).publicKey }, host.url],
+			['agent/enrol', enrol, other.url],
+		] as const
+		for (const [path, body, url] of attacks) {
+			const { status, body: answer } = await host.post(path, body, url)
+			expect([status, answer.error]).toEqual([401, path === 'agent/token' ? 'agent_refused' : 'enrolment_refused'])
+		}
+		expect((await host.post('agent/enrol', enrol)).status).toBe(200)
 	})
 
 	test.each([
