@@ -50,7 +50,15 @@ describe('in a clone', () => {
 	let clone = ''
 	beforeAll(() => {
 		clone = mkdtempSync(resolve('node_modules/.cache/rollcall-clone-'))
-		const files = ['package.json', 'host.json', 'build.mjs', 'build-stamp.mjs', 'third-party.mjs', 'tsconfig.json']
+		const files = [
+			'package.json',
+			'host.json',
+			'build.mjs',
+			'build-page.mjs',
+			'build-stamp.mjs',
+			'third-party.mjs',
+			'tsconfig.json',
+		]
 		for (const name of files) cpSync(name, join(clone, name))
 		for (const name of ['bench', 'cli', 'console', 'demo', 'functions', 'local', 'agent', 'shared']) {
 			symlinkSync(resolve(name), join(clone, name))

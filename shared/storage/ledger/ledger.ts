@@ -21,8 +21,8 @@ export type Ledger = {
 	/** The resources that an id, a userName or a displayName may mean: those that are there, or else those that were. */
 	find(text: string): Promise<readonly LedgerSubject[]>
 	history(subject: LedgerSubject): Promise<ResourceHistory>
-	/** Refusals about a name that a request had. */
-	refusalsAbout(name: string): Promise<readonly RefusalCount[]>
+	/** Refusals about an id in the path, or about a name that a request had. */
+	refusalsAbout(nameOrId: string): Promise<readonly RefusalCount[]>
 	/** Refusals that are not older than `since`, in milliseconds since 1970. */
 	refusalsSince(since: number): AsyncGenerator<readonly RefusalCount[]>
 	/** When the last change was made: RFC 3339; undefined if none is kept. */
@@ -42,7 +42,7 @@ export function openLedger(options: DirectoryOptions): Ledger {
 	return {
 		find: (text) => find(directory, text),
 		history: (subject) => historyOf(directory, subject),
-		refusalsAbout: (name) => refusalsAbout(directory.table, subjectOf({ name })),
+		refusalsAbout: (nameOrId) => refusalsAbout(directory.table, subjectOf({ resourceId: nameOrId })),
 		refusalsSince: (since) => refusalsSince(directory.table, since),
 		lastWrite: () => lastWrite(directory),
 		losses: (limits) => guardReport(directory, limits),

@@ -66,9 +66,20 @@ describe('entra status', () => {
 		)
 		const { failed } = jsonOf(await run(`entra status ${name} --json`))
 		expect(failed).toEqual([
-			{ who: 'Ada', when: '2026-11-30T10:00:00Z', action: 'create', code: 'Conflict', reason: 'The name is taken.' },
+			{
+				...{
+					who: 'Ada',
+					when: '2026-11-30T10:00:00Z',
+					action: 'create',
+					code: 'Conflict',
+					reason: 'The name is taken.',
+				},
+				rollcall: { kind: 'none', sentence: expect.stringMatching(/^no record of a write at that time/) },
+			},
 		])
-		expect((await run(`entra status ${name}`)).out).toMatch(/WHAT ENTRA SAYS\nAda .* The name is taken\.\n$/)
+		expect((await run(`entra status ${name}`)).out).toMatch(
+			/WHAT ENTRA SAYS\nAda .* The name is taken\.\n {2}Rollcall: no record of a write at that time: .*\n$/,
+		)
 	})
 
 	test('says what the log needs, if Entra does not show it', async () => {
