@@ -254,9 +254,12 @@ function newSettings(
 	}
 }
 
-/** The name stays the same for later codes, because the unit of a service names the file. */
+/**
+ * The name stays the same for later codes, because the unit of a service names the file. It has no character that leads to
+ * another folder, also on Windows.
+ */
 const keyFileFor = ({ hybridConnection }: EnrolAnswer['relay'], folder: string): string =>
-	join(folder, `agent-${hybridConnection.replaceAll('/', '-')}.key`)
+	join(folder, `agent-${hybridConnection.replaceAll(/[^\w.-]/g, '-')}.key`)
 
 /** New settings can be read by everyone, because they have no secret. */
 function write(file: string, settings: unknown): void {

@@ -152,7 +152,7 @@ export async function listedAgents(target: DeploymentTarget, tenant: Tenant) {
 			...(version !== undefined && { version }),
 			...(publicKey !== undefined && { fingerprint: keyFingerprint(publicKey) }),
 			created,
-			...(code !== undefined && { codeExpires: code.expires }),
+			...(code !== undefined && removed === undefined && { codeExpires: code.expires }),
 			...(enrolled !== undefined && { enrolled }),
 			...(removed !== undefined && { removed }),
 			...(lastToken !== undefined && { lastToken }),
@@ -169,10 +169,8 @@ export const removeAgent: TargetCommand =
 		const { offlineRule: rule } = agentNamed(target, { name, id, list: parseAgents(await target.agents.read(tenant)) })
 		// The key goes first: an agent that is still listed can be removed again.
 		if (rule !== undefined) await relayRulesOf(target, `agent remove ${name} ${id}`).remove(connectionOf(tenant), rule)
-		await changeAgents(target, tenant, (list) => {
-			agentNamed(target, { name, id, list })
-			return withoutAgent(list, id, Date.now())
-		})
+		// After a lost answer the agent is removed already.
+		await changeAgents(target, tenant, (list) => withoutAgent(list, id, Date.now()))
 		if (rule !== undefined) {
 			return {
 				text: `The agent ${id} was removed, and its key of Azure Relay deleted. Tokens that it has made end within an hour.`,

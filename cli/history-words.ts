@@ -39,7 +39,7 @@ export function eventInWords({ kind, changed, before, after, other }: HistoryEve
 		case 'left':
 			return other?.type === 'User' ? `lost the member ${otherName}, who was deleted` : `left ${otherName}`
 		case 'create':
-			return changed.length === 0 ? 'created' : `created with ${changed.length} members`
+			return changed.length === 0 ? 'created' : `created with ${countOfMembers(changed.length)}`
 		case 'delete':
 			return changed.length === 0 ? 'deleted' : `deleted; left ${changed.length} groups`
 		case 'unlink':
@@ -80,12 +80,14 @@ export function leavesOf(before: JsonObject, after: JsonObject | undefined, pref
 /** A value as people read it. */
 export const shown = (value: unknown): string => (value === null ? 'nothing' : JSON.stringify(value))
 
+const countOfMembers = (count: number): string => (count === 1 ? '1 member' : `${count} members`)
+
 function membersInWords(changed: readonly string[]): readonly string[] {
 	const added = changed.filter((name) => name.startsWith('+')).length
 	const removed = changed.filter((name) => name.startsWith('-')).length
 	return [
-		...(added > 0 ? [`${added} ${added === 1 ? 'member' : 'members'} added`] : []),
-		...(removed > 0 ? [`${removed} ${removed === 1 ? 'member' : 'members'} removed`] : []),
+		...(added > 0 ? [`${countOfMembers(added)} added`] : []),
+		...(removed > 0 ? [`${countOfMembers(removed)} removed`] : []),
 	]
 }
 

@@ -104,9 +104,12 @@ function expectedIn({ yes = false, expect }: OptionValues): number | undefined {
 /** @throws Failure if another number of people would become active again than was expected */
 export function requireExpected({ activated }: UndoPlan, expected: number): void {
 	if (activated === expected) return
-	throw new Failure(`nothing was undone: ${activated} people would become active again, not ${expected}`, {
-		hint: 'look at the names with --dry-run, and give their number as --expect',
-	})
+	throw new Failure(
+		`nothing was undone: ${expected} people were expected to become active again, and it would be ${activated}`,
+		{
+			hint: 'look at the names with --dry-run, and give their number as --expect',
+		},
+	)
 }
 
 async function confirm(plan: UndoPlan, { err, input }: CommandEnvironment): Promise<void> {
@@ -129,7 +132,7 @@ function planInWords(plan: UndoPlan): string {
 	const lines = kindsOf(plan).flatMap(({ title, names }) => (names.length === 0 ? [] : [listed(title, names)]))
 	return [
 		...(lines.length === 0 ? ['Nothing is to be undone.'] : lines),
-		`${activated} people become active again.`,
+		`People who become active again: ${activated}`,
 		...leftInWords(left),
 	].join('\n')
 }

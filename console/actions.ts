@@ -100,7 +100,8 @@ async function runAction(action: Action, { target, tenant, fields, watch }: Acti
 		...argumentsOf(action, tenant, fields),
 		environment: environmentOf(watch, answersIn(action, fields)),
 	}
-	if (action.command.words === 'erase') await requireUserName(target, tenant, fields)
+	if (action.command.words === 'erase')
+		await requireUserName(target, tenant, { who: invocation.args[1], answer: fields.answer })
 	return outcomeOf(await work.on(invocation)(target))
 }
 
@@ -137,10 +138,10 @@ const environmentOf = ({ show, note }: ActionWatch, { document = '', answer }: F
 async function requireUserName(
 	target: DeploymentTarget,
 	tenant: Tenant,
-	{ WHO = '', answer = '' }: FieldValues,
+	{ who = '', answer = '' }: { readonly who: string | undefined; readonly answer: string | boolean | undefined },
 ): Promise<void> {
 	const ledger = target.ledger(tenant)
-	const users = (await ledger.find(String(WHO))).filter(({ type }) => type === 'User')
+	const users = (await ledger.find(who)).filter(({ type }) => type === 'User')
 	for (const user of users) {
 		const { name = user.id } = await ledger.history(user)
 		if (name === answer) return

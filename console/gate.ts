@@ -25,18 +25,23 @@ export function refuseAtGate(request: IncomingMessage, port: number): GateRefusa
 			error: `the console answers only to the Host 127.0.0.1:${port}, localhost:${port} or [::1]:${port}`,
 		}
 	}
-	if (!url.startsWith('/') || url.startsWith('//')) return { status: 400, error: 'the request target must be a path' }
+	if (!isPath(url)) return { status: 400, error: 'the request target must be a path' }
 	const { origin } = headers
 	const isRead = method === 'GET' || method === 'HEAD'
 	if (origin === undefined ? !isRead : origin !== `http://${host}`) {
 		return { status: 403, error: 'the console answers only to its own page (Origin)' }
 	}
 	const site = headers['sec-fetch-site']
-	if (url.startsWith('/console/') && site !== undefined && site !== 'same-origin') {
+	// Dots are gone from this path, as they are from the one that the routes get.
+	const { pathname } = new URL(url, 'http://localhost')
+	if (pathname.startsWith('/console/') && site !== undefined && site !== 'same-origin') {
 		return { status: 403, error: 'the console answers only to its own page (Sec-Fetch-Site)' }
 	}
 	return undefined
 }
+
+/** A URL reads a backslash as a slash, so that `/\\host` would name another host. */
+const isPath = (target: string): boolean => /^\/(?!\/)[^\\?]*(\?|$)/.test(target)
 
 const namesOf = (port: number): readonly string[] =>
 	loopbackNames.flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`]))

@@ -24,7 +24,7 @@ export type SessionsOptions = {
 /** A session ends after this time without a request by a person. */
 const sessionIdle = 8 * 3_600_000
 
-/** A wrong key is answered after this time, in milliseconds, and this many are answered at a time. More are not compared. */
+/** A wrong key is answered after this time, in milliseconds, and this many wait at a time. The right key never waits. */
 const wrongKeyPause = 1_000
 const wrongKeysAtATime = 16
 
@@ -34,9 +34,9 @@ export function createSessions({ now, randomBytes, pause }: SessionsOptions): Se
 	let wrongKeys = 0
 	const newKey = (): string => randomBytes(32).toString('base64url')
 	const slowly = async <T>(compare: () => T | undefined): Promise<T | 'refused' | 'busy'> => {
-		if (wrongKeys >= wrongKeysAtATime) return 'busy'
 		const answer = compare()
 		if (answer !== undefined) return answer
+		if (wrongKeys >= wrongKeysAtATime) return 'busy'
 		wrongKeys++
 		await pause(wrongKeyPause)
 		wrongKeys--

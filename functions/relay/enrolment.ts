@@ -3,6 +3,7 @@ import type { Memory } from '../../shared/auth/remember.ts'
 import { unknownNameAllowance } from '../../shared/limits/allowance.ts'
 import {
 	type AgentList,
+	type Enrolled,
 	enrol,
 	type ListedAgent,
 	listener,
@@ -58,16 +59,26 @@ type EnrolmentOptions = {
 	readonly now: () => number
 }
 
+const noAgents = parseAgents(undefined)
+
 export function openEnrolment(options: EnrolmentOptions): Enrolment {
 	const { readAgents, updateAgents, readNothing, placeOf, keys, limits, noteRefusal, noteUse, version, now } = options
 	const mayReadUnknown = unknownNameAllowance(now)
+	/** By the table of the tenant. */
+	const lastReads = new Map<string, Promise<AgentList>>()
 
-	/** The agents of a tenant as they are now; those of an unknown tenant, and during a flood, are none. */
+	/**
+	 * The agents of a tenant as they are now. During a flood, they are those of the last read, which is at most some seconds
+	 * old: a stranger must keep no agent from its tokens. An unknown tenant has none.
+	 */
 	const agentsOf = async ({ name, tenant }: NamedTenant): Promise<AgentList> => {
-		if (!limits.mayRead(name)) return parseAgents(undefined)
-		if (tenant !== undefined) return parseAgents(await readAgents(tenant))
-		if (mayReadUnknown()) await readNothing(name)
-		return parseAgents(undefined)
+		const mayRead = limits.mayRead(name)
+		if (tenant === undefined) {
+			if (mayRead && mayReadUnknown()) await readNothing(name)
+			return noAgents
+		}
+		if (mayRead) lastReads.set(tenant.table, readAgents(tenant).then(parseAgents))
+		return lastReads.get(tenant.table) ?? noAgents
 	}
 
 	const refuse = async (name: string, code: EnrolmentErrorCode, agent: string): Promise<EnrolmentError> => {
@@ -81,6 +92,11 @@ export function openEnrolment(options: EnrolmentOptions): Enrolment {
 			const answer = enrol(parseAgents(json), request, { tenant: tenant.name, now: now() })
 			return 'list' in answer ? { json: JSON.stringify(answer.list), answer } : { answer }
 		})
+
+	/** The agent asks for its first token at once, also during a flood. */
+	const keepEnrolled = (tenant: Tenant, { list }: Enrolled): void => {
+		if (list !== undefined) lastReads.set(tenant.table, Promise.resolve(list))
+	}
 
 	const noteVersion = async (tenant: Tenant, agent: ListedAgent, running: string): Promise<void> => {
 		if (agent.version === running) return
@@ -112,6 +128,7 @@ export function openEnrolment(options: EnrolmentOptions): Enrolment {
 			const relay = placeOf(tenant)
 			const enrolled = await enrolStored(tenant, request)
 			if ('refusal' in enrolled) throw await refuse(name, enrolled.refusal, request.agent)
+			keepEnrolled(tenant, enrolled)
 			return { v: 1, agent: enrolled.agent.id, relay, fingerprint: keyFingerprint(request.publicKey) }
 		},
 

@@ -80,18 +80,28 @@ const takesPlace: ReadonlySet<AgentState> = new Set(['enrolled', 'pending', 'off
 const isFull = ({ agents }: AgentList, now: number): boolean =>
 	agents.filter((agent) => takesPlace.has(stateOfAgent(agent, now))).length >= maxAgents
 
+const isListed = ({ agents }: AgentList, id: string): boolean => agents.some((agent) => agent.id === id)
+
 type OfflineAgent = { readonly id: string; readonly label?: string; readonly offlineRule: string }
 
-/** Adds an agent that has a key of Azure Relay and never asks the app. `'full'` if the tenant has ten agents or codes. */
+/**
+ * Adds an agent that has a key of Azure Relay and never asks the app. `'full'` if the tenant has ten agents or codes. The
+ * list is as it was if it has the agent already: the answer of storage was lost.
+ */
 export function withOfflineAgent(list: AgentList, agent: OfflineAgent, now: number): AgentList | 'full' {
+	if (isListed(list, agent.id)) return list
 	if (isFull(list, now)) return 'full'
 	return { ...list, agents: [...withoutOld(list.agents, now), { ...agent, created: new Date(now).toISOString() }] }
 }
 
 type NewAgent = { readonly id: string; readonly label?: string; readonly secret: string }
 
-/** Adds an agent that may enrol with the secret for half an hour. `'full'` if the tenant has ten agents or codes already. */
+/**
+ * Adds an agent that may enrol with the secret for half an hour. `'full'` if the tenant has ten agents or codes already. The
+ * list is as it was if it has the agent already.
+ */
 export function withNewAgent(list: AgentList, { id, label, secret }: NewAgent, now: number): AgentList | 'full' {
+	if (isListed(list, id)) return list
 	if (isFull(list, now)) return 'full'
 	const created = new Date(now).toISOString()
 	const agent = { id, ...(label !== undefined && { label }), created, code: codeOf(secret, now) }
@@ -104,7 +114,7 @@ export const withNewCode = (list: AgentList, { id, secret }: NewAgent, now: numb
 
 /** Removes an agent. It gets no more listen tokens, and its code is void. */
 export const withoutAgent = (list: AgentList, id: string, now: number): AgentList =>
-	revised(list, id, (agent) => ({ ...agent, removed: new Date(now).toISOString() }))
+	revised(list, id, (agent) => ({ removed: new Date(now).toISOString(), ...agent }))
 
 const codeOf = (secret: string, now: number) => ({
 	digest: secretDigest(secret),

@@ -153,6 +153,20 @@ describe('enrol', () => {
 		)
 	})
 
+	test.each(['../../x', '..\\..\\x', '/etc/x', 'C:x'])(
+		'writes the key of the hybrid connection %s beside the settings',
+		async (hybridConnection) => {
+			const host = await newHost()
+			const text = writeOfflineCode({
+				...{ agent: '0b7e6a52-2d0f-4a57-9c66-6f1f4f1f8c11', namespace: 'contoso.servicebus.windows.net' },
+				...{ hybridConnection, keyName: 'offline-0b7e6a52', key: 'a-key' },
+			})
+			const { keyFile } = await enrolAgent({ text, file, host: 'dc01', clock: clockOf(host), isOffline: true })
+			expect(keyFile.slice(folder.length + 1)).toMatch(/^agent-[\w.-]+\.key$/)
+			expect(keyFiles()).toEqual([keyFile.slice(folder.length + 1)])
+		},
+	)
+
 	test.each([
 		['nothing', '', 'standard input has no code'],
 		['another word', 'secret', 'standard input has no code'],

@@ -50,9 +50,17 @@ describe('in a clone', () => {
 	let clone = ''
 	beforeAll(() => {
 		clone = mkdtempSync(resolve('node_modules/.cache/rollcall-clone-'))
-		const files = ['package.json', 'host.json', 'build.mjs', 'build-stamp.mjs', 'third-party.mjs', 'tsconfig.json']
+		const files = [
+			'package.json',
+			'host.json',
+			'build.mjs',
+			'build-page.mjs',
+			'build-stamp.mjs',
+			'third-party.mjs',
+			'tsconfig.json',
+		]
 		for (const name of files) cpSync(name, join(clone, name))
-		for (const name of ['bench', 'cli', 'demo', 'functions', 'local', 'agent', 'shared']) {
+		for (const name of ['bench', 'cli', 'console', 'demo', 'functions', 'local', 'agent', 'shared']) {
 			symlinkSync(resolve(name), join(clone, name))
 		}
 	})

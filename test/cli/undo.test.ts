@@ -74,7 +74,7 @@ test.each([
 test('refuses a tenant without a directory, and a wrong number of people', async () => {
 	expect((await run(`undo behind --since ${since} ${kinds}`)).err).toMatch(/^error: the tenant behind has no directory/)
 	expect((await run(`undo acme --since ${since} ${kinds} --yes --expect 22`)).err).toBe(
-		'error: nothing was undone: 23 people would become active again, not 22\nhint: look at the names with --dry-run, and give their number as --expect\n',
+		'error: nothing was undone: 22 people were expected to become active again, and it would be 23\nhint: look at the names with --dry-run, and give their number as --expect\n',
 	)
 	expect(await run(`undo acme --since ${since} ${kinds}`, '22\n')).toMatchObject({
 		code: 1,
@@ -86,7 +86,7 @@ test('says what it would do, with 20 names of each kind, and writes nothing', as
 	const { code, out } = await run(`undo acme --since ${since} ${kinds} --dry-run`)
 	expect(code).toBe(0)
 	expect(out).toMatch(
-		/^People to bring back: 1\n {2}user0\nPeople to make active again: 22\n {2}(user\d+, ){20}and 2 more\n23 people become active again\.\n$/,
+		/^People to bring back: 1\n {2}user0\nPeople to make active again: 22\n {2}(user\d+, ){20}and 2 more\nPeople who become active again: 23\n$/,
 	)
 	expect(await json(`undo acme --since ${since} ${kinds} --dry-run`)).toMatchObject({ activated: 23, left: [] })
 })
@@ -104,6 +104,6 @@ test('brings people back, marks its changes in the history, and does nothing whe
 	)
 	later(5)
 	expect((await run(`undo acme --since ${since} ${kinds}`)).out).toBe(
-		'Nothing is to be undone.\n0 people become active again.\n',
+		'Nothing is to be undone.\nPeople who become active again: 0\n',
 	)
 })

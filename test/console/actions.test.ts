@@ -162,7 +162,7 @@ describe('undo', () => {
 		const { state: planned } = await act(running, '/tenants/acme/undo-preview', fields)
 		expect(planned).toMatchObject({
 			state: 'done',
-			text: 'People to make active again: 1\n  joy@example.com\n1 people become active again.',
+			text: 'People to make active again: 1\n  joy@example.com\nPeople who become active again: 1',
 			json: { activated: 1 },
 		})
 		expect(await lastDeed(running, 'acme')).toBe(undefined)
@@ -199,6 +199,12 @@ describe('what cannot be undone', () => {
 		expect(wrong).toMatchObject({
 			state: 'refused',
 			error: 'nothing was erased: "joy" is not the userName of the person',
+		})
+		// The command leaves blanks out, and so does the question.
+		const { state: blank } = await act(running, path, { WHO: ' joy@example.com ', answer: '' })
+		expect(blank).toMatchObject({
+			state: 'refused',
+			error: 'nothing was erased: "" is not the userName of the person',
 		})
 		const { state } = await act(running, path, { WHO: 'joy@example.com', answer: 'joy@example.com' })
 		expect(state).toMatchObject({ state: 'done', text: expect.stringContaining('was taken out of the ledger') })

@@ -89,7 +89,7 @@ test('what happens is told from the latest lines on', async () => {
 	const first = (await ask('/activity')) as Lines
 	expect(first.lines.map(({ what, about }) => [about?.name, what])).toEqual([
 		['joy@example.com', 'created'],
-		['Staff', 'created with 1 members'],
+		['Staff', 'created with 1 member'],
 		['joy@example.com', 'title changed'],
 		[joy, expect.stringContaining('refused: PATCH /Users/{id} 400')],
 	])
@@ -131,7 +131,7 @@ test('one change is taken back, and others stay', async () => {
 	const path = `/tenants/acme/resources/${joy}/undo`
 	expect(await started().ask('POST', path, { ...undo, expected: 2 })).toMatchObject({
 		status: 409,
-		body: { error: 'nothing was undone: 1 people would become active again, not 2' },
+		body: { error: 'nothing was undone: 2 people were expected to become active again, and it would be 1' },
 	})
 	expect(await started().ask('POST', path, { ...undo, expected: 1 })).toMatchObject({ status: 200, body: { left: [] } })
 	expect((await acme.send('GET', `/Users/${joy}`)).body).toMatchObject({

@@ -79,7 +79,8 @@ const unavailable = (detail: unknown) => ({
 })
 
 /** Every endpoint of SCIM with every method, and one that there is none of. */
-const endpoints = routes.filter(({ name }) => name !== 'token').map(({ path }) => `/${path}`)
+const ofCredentials: readonly string[] = ['agentEnrol', 'agentToken', 'token']
+const endpoints = routes.filter(({ name }) => !ofCredentials.includes(name)).map(({ path }) => `/${path}`)
 const requests = [...endpoints, '/Nothing'].flatMap((path) =>
 	['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((method) => [method, path] as const),
 )

@@ -72,4 +72,32 @@ test('a deletion that the guard holds back is answered 503 with what to do, unti
 	for (const id of ids.slice(1)) expect(await remove(id)).toMatchObject({ status: 204 })
 })
 
+test('a deletion that is held back keeps no deactivation of the same bulk request from being made', async () => {
+	const edge = await startEdge(azurite())
+	await edge.services.tenants.createTenant({
+		...{ name: 'bulky', mode: 'store' },
+		settings: { guard: 'hold', guardPeople: 1 },
+	})
+	const ids: string[] = []
+	for (const userName of ['ann', 'bob', 'eve']) {
+		ids.push((await edge.ask('POST', 'bulky', '/Users', { body: { userName } })).body.id)
+	}
+	edge.clock.pass(day)
+	const [ann, bob, eve] = ids.map((id) => `/Users/${id}`)
+	const active = { schemas: [patchOp], Operations: [{ op: 'replace', path: 'active', value: false }] }
+	const Operations = [
+		{ method: 'DELETE', path: ann },
+		{ method: 'DELETE', path: bob },
+		{ method: 'PATCH', path: bob, data: active },
+		{ method: 'DELETE', path: eve },
+		{ method: 'PATCH', path: eve, data: active },
+	]
+	const schemas = ['urn:ietf:params:scim:api:messages:2.0:BulkRequest']
+	const { body } = await edge.ask('POST', 'bulky', '/Bulk', { body: { schemas, Operations } })
+	expect(body.Operations.map(({ status }: { status: string }) => status)).toEqual(['204', '503', '200', '503', '200'])
+	for (const path of [bob, eve]) {
+		expect(await edge.ask('GET', 'bulky', path ?? '')).toMatchObject({ status: 200, body: { active: false } })
+	}
+})
+
 const patchOp = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'

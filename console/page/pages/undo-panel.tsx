@@ -65,7 +65,7 @@ function UndoForm({ path, preview, change, onUndone, onClose }: UndoFormParts) {
 					{activated > 0 && (
 						<p>
 							<label>
-								{activated} people become active again. Type the number to continue{' '}
+								People who become active again: {activated}. Type the number to continue{' '}
 								<input name="expected" type="number" min="0" required autocomplete="off" />
 							</label>
 						</p>

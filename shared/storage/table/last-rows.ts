@@ -90,7 +90,7 @@ async function firstOfLast(table: Table, search: EndSearch, count: number): Prom
 		if (bounds.many === undefined) start = earlier(search, start, tries)
 		else {
 			start = between(search, bounds, bounds.many)
-			if (start <= bounds.many) return walk(table, search, bounds.many, count)
+			if (start <= bounds.many) return walk(table, search, bounds.many - bounds.dense + 1n, count)
 			bounds = { ...bounds, guesses: bounds.guesses + 1 }
 		}
 	}

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { parseAgents } from '../../../shared/relay/agent-list.ts'
 import { codeLife, keyFingerprint, listenTokenLife } from '../../../shared/relay/enrolment.ts'
 import { type EnrolmentHost, newAgent, relayResource, useEnrolmentHost } from '../../support/enrolment.ts'
@@ -333,6 +333,57 @@ describe('a stranger', () => {
 			Promise.all(Array.from({ length: 200 }, () => host.post('agent/token', stranger.listen(randomUUID()))))
 		const { result, requests } = await host.meter.measure(() => host.clock.advanceUntil(flood()))
 		expect(requests).toBeLessThanOrEqual(60 + result / 1000)
+	})
+
+	test('that floods the app keeps no agent from its tokens, and no code from its use', async () => {
+		const { host, agent, id } = await withAgent()
+		const next = newAgent(host.name, host.clock.now)
+		const code = await host.add()
+		const stranger = newAgent(host.name, host.clock.now)
+		const flood = Array.from({ length: 90 }, () => host.post('agent/token', stranger.listen(randomUUID())))
+		// Ten failures are answered at once. When the others wait, the app has read the agents as often as it may.
+		await vi.waitFor(() => expect(host.clock.pending()).toBeGreaterThanOrEqual(80), { timeout: 30_000 })
+		const asked = async (path: string, body: Record<string, unknown>) => {
+			const before = host.clock.pending()
+			let status: number | undefined
+			const reply = host.post(path, body).then((answer) => {
+				status = answer.status
+			})
+			await vi.waitUntil(() => status !== undefined || host.clock.pending() > before, { timeout: 30_000 })
+			if (status === undefined) await host.clock.advanceUntil(reply)
+			return status
+		}
+		expect(await asked('agent/token', agent.listen(id))).toBe(200)
+		expect(await asked('agent/enrol', next.enrol(code))).toBe(200)
+		expect(await asked('agent/token', next.listen(code.agent))).toBe(200)
+		await host.remove(id)
+		host.clock.pass(2000)
+		expect(await asked('agent/token', agent.listen(id))).toBe(403)
+		await host.clock.advanceUntil(Promise.all(flood))
+	})
+
+	test('with a proof that an agent has sent elsewhere gets nothing', async () => {
+		const { host, agent, id, code } = await withAgent()
+		const other = await newHost()
+		const second = await host.add()
+		const listen = agent.listen(id)
+		const enrol = agent.enrol(second)
+		const attacks = [
+			['agent/token', { ...listen, proof: enrol.proof }, host.url],
+			['agent/token', { ...listen, agent: second.agent }, host.url],
+			['agent/token', { ...listen, issued: Number(listen.issued) + 1 }, host.url],
+			['agent/token', listen, other.url],
+			['agent/enrol', { ...enrol, proof: listen.proof }, host.url],
+			['agent/enrol', { ...enrol, agent: id }, host.url],
+			['agent/enrol', { ...enrol, secret: code.secret }, host.url],
+			['agent/enrol', { ...enrol, publicKey: newAgent(host.name, host.clock.now).publicKey }, host.url],
+			['agent/enrol', enrol, other.url],
+		] as const
+		for (const [path, body, url] of attacks) {
+			const { status, body: answer } = await host.post(path, body, url)
+			expect([status, answer.error]).toEqual([401, path === 'agent/token' ? 'agent_refused' : 'enrolment_refused'])
+		}
+		expect((await host.post('agent/enrol', enrol)).status).toBe(200)
 	})
 
 	test.each([

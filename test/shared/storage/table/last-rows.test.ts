@@ -39,6 +39,11 @@ test.each([
 		requests: 16,
 	},
 	{
+		name: 'a thousand keys in a millisecond and 25 in the next one',
+		times: [...Array.from({ length: 975 }, () => now - 1), ...Array.from({ length: 25 }, () => now)],
+		requests: 23,
+	},
+	{
 		name: 'keys a day ahead of the clock',
 		times: timesUntilNow(30_000, 10).map((time) => time + 86_400_000),
 		requests: 11,
