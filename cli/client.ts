@@ -214,21 +214,8 @@ export const rotateClient: TargetCommand = ({ args: [name = '', id = ''], values
 	}
 	return async (target) => {
 		const tenant = await tenantNamed(target, name)
-		const { value, secret } = newSecret(lasts)
 		const end = new Date(Date.now() + overlap).toISOString()
-		const lastUses = await target.lastUses(tenant)
-		const client = await changeClient(target, tenant, id, (client) => {
-			if (client.kind !== 'secret') {
-				throw new Failure(`the client ${id} has no secrets: it is a ${client.kind}`, {
-					hint: target.commandLine(`client list ${name}`),
-				})
-			}
-			const live = client.secrets.filter((each) => stateOf(each) === 'accepted')
-			if (live.length >= maxSecrets) throw tooManySecrets(target, { name, id, live, lastUses })
-			// An access token works only while the secret that it was got by is listed.
-			const kept = client.secrets.filter((each) => Date.parse(each.expires) > Date.now() - longestTokenLife)
-			return { ...client, secrets: [secret, ...kept.map((each) => ({ ...each, expires: earlier(each.expires, end) }))] }
-		})
+		const { client, secret, value } = await addedSecret(target, tenant, { id, lasts, end })
 		const ending =
 			client.kind === 'secret' ? client.secrets.slice(1).filter((each) => stateOf(each) === 'accepted') : []
 		const { text, json } = secretResult(target, { name, client, secret, value })
@@ -237,6 +224,56 @@ export const rotateClient: TargetCommand = ({ args: [name = '', id = ''], values
 			json: { ...Object(json), ending: ending.map((each) => ({ secret: each.id, expires: each.expires })) },
 		}
 	}
+}
+
+type SecretDraft = {
+	readonly id: string
+	/** How long the secret works, in milliseconds. */
+	readonly lasts: number
+	/** When the older secrets end at the latest: RFC 3339. They stay as they are if it is left out. */
+	readonly end?: string
+}
+
+/** Adds a secret to a client, in front of the older ones. Its value is known only here. */
+export async function addedSecret(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ id, lasts, end }: SecretDraft,
+): Promise<{ readonly client: OAuthClient; readonly secret: ClientSecret; readonly value: string }> {
+	const { name } = tenant
+	const { value, secret } = newSecret(lasts)
+	const lastUses = await target.lastUses(tenant)
+	const client = await changeClient(target, tenant, id, (client) => {
+		if (client.kind !== 'secret') {
+			throw new Failure(`the client ${id} has no secrets: it is a ${client.kind}`, {
+				hint: target.commandLine(`client list ${name}`),
+			})
+		}
+		const live = client.secrets.filter((each) => stateOf(each) === 'accepted')
+		if (live.length >= maxSecrets) throw tooManySecrets(target, { name, id, live, lastUses })
+		// An access token works only while the secret that it was got by is listed.
+		const kept = client.secrets.filter((each) => Date.parse(each.expires) > Date.now() - longestTokenLife)
+		return { ...client, secrets: [secret, ...kept.map((each) => endingAt(each, end))] }
+	})
+	return { client, secret, value }
+}
+
+const endingAt = (secret: ClientSecret, end: string | undefined): ClientSecret =>
+	end === undefined ? secret : { ...secret, expires: earlier(secret.expires, end) }
+
+/** Sets an end for the secrets of a client that are older than one of them. Answers those that still work until then. */
+export async function endOlderSecrets(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ id, secret, end }: { readonly id: string; readonly secret: string; readonly end: string },
+): Promise<readonly ClientSecret[]> {
+	const isOlder = (each: ClientSecret) => each.id !== secret
+	const client = await changeClient(target, tenant, id, (client) =>
+		client.kind === 'secret'
+			? { ...client, secrets: client.secrets.map((each) => (isOlder(each) ? endingAt(each, end) : each)) }
+			: client,
+	)
+	return client.kind === 'secret' ? client.secrets.filter((each) => isOlder(each) && stateOf(each) === 'accepted') : []
 }
 
 const earlier = (a: string, b: string): string => (a < b ? a : b)

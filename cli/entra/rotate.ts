@@ -1,13 +1,15 @@
-import type { TargetCommand } from '../command.ts'
-import { Failure } from '../failure.ts'
+import { addedSecret, endClient, endOlderSecrets, lastsOf, tokenEndpointOf } from '../client.ts'
+import type { CommandResult, TargetCommand } from '../command.ts'
+import type { DeploymentTarget } from '../target.ts'
 import { tenantNamed } from '../tenant.ts'
 import { addedToken, endAfter, overlapOf } from '../token.ts'
-import { withConnected } from './connected.ts'
+import { type ConnectedTenant, withConnected } from './connected.ts'
 import { saveCredentials, trySavedCredentials, tryToken } from './credentials.ts'
+import { GraphError } from './graph.ts'
 import { getJob } from './synchronization.ts'
 
 /**
- * Gives Entra a new token. Entra tries it before it is saved, and again afterwards; only then the old one gets an end. If
+ * Gives Entra a new token, or a new secret if it has an OAuth client. Entra tries it before it is saved, and again afterwards; only then the old one gets an end. If
  * a step fails, the old token works as before.
  */
 export const rotateEntraToken: TargetCommand = ({ args: [name = ''], values, environment }) => {
@@ -16,11 +18,7 @@ export const rotateEntraToken: TargetCommand = ({ args: [name = ''], values, env
 		withConnected(target, name, {
 			environment,
 			async work({ entra, graph }) {
-				if (entra.kind === 'oauth') {
-					throw new Failure('Entra has an OAuth client of this tenant, and no token', {
-						hint: `make a new client: ${target.commandLine(`client disable ${name} ${entra.credential}`)}, then connect again: ${target.commandLine(`connect entra ${name}`)}`,
-					})
-				}
+				if (entra.kind === 'oauth') return rotateSecret(target, { name, entra, graph }, end)
 				const url = target.urlOf(name)
 				const { templateId } = await getJob(graph, entra.application, entra.job)
 				const added = await addedToken(target, await tenantNamed(target, name), { label: 'Entra' })
@@ -54,4 +52,48 @@ export const rotateEntraToken: TargetCommand = ({ args: [name = ''], values, env
 				}
 			},
 		})
+}
+
+/**
+ * Gives Entra a new secret of its OAuth client. Entra cannot try a secret before it is saved, so that the older secrets get
+ * their end only when Entra has tried the saved one.
+ */
+async function rotateSecret(
+	target: DeploymentTarget,
+	{ name, entra, graph }: ConnectedTenant,
+	end: number,
+): Promise<CommandResult> {
+	const tenant = await tenantNamed(target, name)
+	const { templateId } = await getJob(graph, entra.application, entra.job)
+	const id = entra.credential
+	const { secret, value } = await addedSecret(target, tenant, { id, lasts: lastsOf() })
+	const url = target.urlOf(name)
+	const tokenEndpoint = tokenEndpointOf(target, name)
+	try {
+		await saveCredentials(graph, entra.application, {
+			...{ kind: 'oauth', url, tokenEndpoint, clientId: id, clientSecret: value },
+		})
+	} catch (error) {
+		// If no answer came, Entra may have saved the secret. Then both must work.
+		if (error instanceof GraphError && error.status < 500) {
+			await endClient(target, tenant, { id, secret: secret.id })
+		}
+		throw error
+	}
+	await trySavedCredentials(graph, {
+		application: entra.application,
+		templateId: templateId ?? 'scim',
+		kind: 'oauth',
+	})
+	const ending = await endOlderSecrets(target, tenant, { id, secret: secret.id, end: new Date(end).toISOString() })
+	return {
+		text: [
+			`Entra has the new secret ${secret.id} of the OAuth client ${id}. It tried the secret, and it works.`,
+			...ending.map((each) => `The secret ${each.id} expires at ${each.expires}.`),
+		].join('\n'),
+		json: {
+			...{ name, client: id, secret: secret.id, expires: secret.expires },
+			ending: ending.map((each) => ({ secret: each.id, expires: each.expires })),
+		},
+	}
 }

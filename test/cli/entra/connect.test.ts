@@ -122,9 +122,6 @@ describe('connect entra', () => {
 			credentialLocationInRequest: 'Header',
 		})
 		expect((await connect()).out).toMatch(/Credentials +Entra has an OAuth client of this tenant\n/)
-		expect((await run(`token rotate ${name} --entra`)).err).toMatch(
-			/Entra has an OAuth client of this tenant, and no token/,
-		)
 		expect((await run(`disconnect entra ${name}`)).out).toMatch(new RegExp(`The OAuth client ${client} was disabled`))
 		expect(jsonOf(await run(`client list ${name} --json`))).toMatchObject([{ id: client, isDisabled: true }])
 	})

@@ -185,6 +185,59 @@ describe('token rotate --entra', () => {
 	})
 })
 
+describe('token rotate --entra, if Entra has an OAuth client', () => {
+	async function withClient() {
+		const tenant = await newTenant()
+		tenant.graph.accepts = (address) => address === tenant.url
+		await tenant.connect('--oauth')
+		const listed = async () => jsonOf(await tenant.run(`client list ${tenant.name} --json`))[0]
+		const { id, secrets } = await listed()
+		return { ...tenant, id, old: secrets[0].id, oldExpires: secrets[0].expires, listed }
+	}
+
+	test('gives Entra a new secret, lets it try the secret, and then ends the old one', async () => {
+		const { graph, name, run, id, old, oldExpires, listed } = await withClient()
+		const before = onlyPrincipal(graph).secrets
+		graph.log.length = 0
+		const rotated = jsonOf(await run(`token rotate ${name} --entra --overlap 1h --json`))
+		const { oauth2ClientSecret, ...others } = onlyPrincipal(graph).secrets
+		expect({ ...others, oauth2ClientSecret: before.oauth2ClientSecret }).toEqual(before)
+		expect(oauth2ClientSecret).not.toBe(before.oauth2ClientSecret)
+		const { secrets } = await listed()
+		expect(rotated).toMatchObject({
+			client: id,
+			secret: secrets[0].id,
+			ending: [{ secret: old, expires: secrets[1].expires }],
+		})
+		expect(secrets[1].expires < oldExpires).toBe(true)
+		const steps = graph.log.filter((line) => !line.startsWith('GET ')).map((line) => line.split('/').at(-1))
+		expect(steps).toEqual(['connectivityParameters', 'validateCredentials'])
+		expect(JSON.stringify(rotated)).not.toContain(oauth2ClientSecret)
+		expect(graph.mistakes).toEqual([])
+	})
+
+	test.each([
+		['saving the secret is refused', '/connectivityParameters', 400, ['disabled', 'accepted']],
+		['saving the secret may have been done', '/connectivityParameters', 500, ['accepted', 'accepted']],
+		['trying the secret', '/validateCredentials', 400, ['accepted', 'accepted']],
+	])('leaves the old secret as it was if %s fails', async (_, path, status, states) => {
+		const { graph, name, run, old, oldExpires, listed } = await withClient()
+		graph.interfere = ({ url }) => (url.pathname.endsWith(path) ? graphError(status, 'Broken', 'Broken.') : undefined)
+		expect((await run(`token rotate ${name} --entra`)).code).toBe(1)
+		const { secrets, isDisabled } = await listed()
+		expect(isDisabled).toBe(undefined)
+		expect(secrets.map(({ state }: { state: string }) => state)).toEqual(states)
+		expect(secrets[1]).toMatchObject({ id: old, expires: oldExpires })
+	})
+
+	test('adds no secret if the job is gone', async () => {
+		const { graph, name, run, listed } = await withClient()
+		onlyPrincipal(graph).jobs.clear()
+		expect((await run(`token rotate ${name} --entra`)).code).toBe(1)
+		expect((await listed()).secrets).toHaveLength(1)
+	})
+})
+
 describe('disconnect entra', () => {
 	test('deletes the job, disables its token, and leaves all else', async () => {
 		const { graph, name, run, ...tenant } = await connected()
