@@ -13,7 +13,7 @@ import { connectByKey } from '../../agent/setup/connection.ts'
 import { type Prompt, terminalPrompt } from '../../agent/setup/prompt.ts'
 import { type SetupOptions, setUp } from '../../agent/setup/setup.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
-import { writeCode } from '../../shared/relay/enrolment.ts'
+import { writeCode, writeOfflineCode } from '../../shared/relay/enrolment.ts'
 import { useEnrolmentHost } from '../support/enrolment.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
@@ -260,25 +260,44 @@ describe('without a terminal', () => {
 	})
 })
 
-test('a code on standard input makes settings without a key of Azure Relay', async () => {
-	const host = await newHost({ namespace: lab.standIn.host, now: Date.now, settings: { hybridConnection: 'demo' } })
-	const code = await host.add()
+/** Runs `rollcall-relay setup` as a process, with a code on standard input. What it prints has no secret. */
+async function setUpByCode(code: string, secrets: readonly string[], options: readonly string[] = []) {
 	const args = [
 		...['setup', '--no-service', '--yes', '--config', file(), '--origin', `https://localhost:${server.port}/scim/v2`],
 		...['--trust-fingerprint', sha256, '--origin-token-file', lab.write('given.token', 'origin-secret\n')],
-		...['--ca-file', lab.write('ca.pem', lab.ca)],
+		...['--ca-file', lab.write('ca.pem', lab.ca), ...options],
 	]
 	const child = spawn(process.execPath, [join(built, 'relay/main.js'), ...args])
-	child.stdin.end(`${writeCode(code)}\n`)
+	child.stdin.end(`${code}\n`)
 	let text = ''
 	for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (text += part))
 	const exit = await new Promise((resolve) => child.once('close', resolve))
+	const settings = readFileSync(file(), 'utf8')
+	for (const secret of [...secrets, 'origin-secret']) expect(text + settings).not.toContain(secret)
+	return { exit, text, credentials: JSON.parse(settings).credentials }
+}
+
+test('a code on standard input makes settings without a key of Azure Relay', async () => {
+	const host = await newHost({ namespace: lab.standIn.host, now: Date.now, settings: { hybridConnection: 'demo' } })
+	const code = await host.add()
+	const { exit, text, credentials } = await setUpByCode(writeCode(code), [code.secret])
 	expect(text).toContain(`enrolled as agent ${code.agent} on ${lab.standIn.host}/demo\n`)
 	expect(text).toContain('No check failed.')
 	expect(exit).toBe(0)
-	const settings = JSON.parse(readFileSync(file(), 'utf8'))
-	expect(settings.credentials).toEqual({ type: 'enrolled', url: code.url, keyFile: expect.stringMatching(/^agent-/) })
-	for (const secret of [code.secret, 'origin-secret']) expect(text + JSON.stringify(settings)).not.toContain(secret)
+	expect(credentials).toEqual({ type: 'enrolled', url: code.url, keyFile: expect.stringMatching(/^agent-/) })
+})
+
+test('with --offline, a code on standard input makes settings with a key that may only listen', async () => {
+	const code = writeOfflineCode({
+		...{ agent: '0b7e6a52-5f0a-4b8e-9d0c-1d1f6f3f5a11', tenant: 'acme', namespace: lab.standIn.host },
+		...{ hybridConnection: 'demo', keyName: 'listen', key: 'listenkey' },
+	})
+	const { exit, text, credentials } = await setUpByCode(code, [code, 'listenkey'], ['--offline'])
+	expect(text).toContain(`on ${lab.standIn.host}/demo\n`)
+	expect(text).toContain('No check failed.')
+	expect(exit).toBe(0)
+	expect(credentials).toEqual({ type: 'sas', keyName: 'listen', keyFile: expect.any(String) })
+	expect(readFileSync(join(folder, 'etc', credentials.keyFile), 'utf8').trim()).toBe('listenkey')
 })
 
 test('a secret is not shown at the terminal', async () => {
