@@ -9,8 +9,8 @@ import { GraphError } from './graph.ts'
 import { getJob } from './synchronization.ts'
 
 /**
- * Gives Entra a new token, or a new secret if it has an OAuth client. Entra tries it before it is saved, and again afterwards; only then the old one gets an end. If
- * a step fails, the old token works as before.
+ * Gives Entra a new token, or a new secret if it has an OAuth client. Entra tries the token before it is saved, and again
+ * afterwards; only then the old one gets an end. If a step fails, the old one works as before.
  */
 export const rotateEntraToken: TargetCommand = ({ args: [name = ''], values, environment }) => {
 	const end = endAfter(overlapOf(values.overlap))
@@ -22,13 +22,17 @@ export const rotateEntraToken: TargetCommand = ({ args: [name = ''], values, env
 				const url = target.urlOf(name)
 				const { templateId } = await getJob(graph, entra.application, entra.job)
 				const added = await addedToken(target, await tenantNamed(target, name), { label: 'Entra' })
-				try {
-					await tryToken(graph, entra, { url, token: added.value })
-					await saveCredentials(graph, entra.application, { kind: 'token', url, token: added.value })
-				} catch (error) {
-					await target.tokens.change(name, added, { enabled: false })
+				const disable = () => target.tokens.change(name, added, { enabled: false })
+				await tryToken(graph, entra, { url, token: added.value }).catch(async (error: unknown) => {
+					await disable()
 					throw error
-				}
+				})
+				await saveCredentials(graph, entra.application, { kind: 'token', url, token: added.value }).catch(
+					async (error: unknown) => {
+						if (isRefusal(error)) await disable()
+						throw error
+					},
+				)
 				await target.tenants.updateEntra(name, { ...entra, credential: added.version, kind: 'token' })
 				await trySavedCredentials(graph, {
 					application: entra.application,
@@ -54,6 +58,9 @@ export const rotateEntraToken: TargetCommand = ({ args: [name = ''], values, env
 		})
 }
 
+/** Whether Entra has certainly saved nothing. Without an answer it may have saved the new one: then both must work. */
+const isRefusal = (error: unknown): boolean => error instanceof GraphError && error.status < 500
+
 /**
  * Gives Entra a new secret of its OAuth client. Entra cannot try a secret before it is saved, so that the older secrets get
  * their end only when Entra has tried the saved one.
@@ -74,10 +81,7 @@ async function rotateSecret(
 			...{ kind: 'oauth', url, tokenEndpoint, clientId: id, clientSecret: value },
 		})
 	} catch (error) {
-		// If no answer came, Entra may have saved the secret. Then both must work.
-		if (error instanceof GraphError && error.status < 500) {
-			await endClient(target, tenant, { id, secret: secret.id })
-		}
+		if (isRefusal(error)) await endClient(target, tenant, { id, secret: secret.id })
 		throw error
 	}
 	await trySavedCredentials(graph, {

@@ -169,16 +169,20 @@ describe('token rotate --entra', () => {
 		])
 	})
 
+	const isTrial = (path: string) => path.endsWith('/validateCredentials') && path.includes('/scim.')
+	const isSaving = (path: string) => path.endsWith('/secrets')
+
 	test.each([
-		['trying the token', (path: string) => path.endsWith('/validateCredentials') && path.includes('/scim.')],
-		['saving it', (path: string) => path.endsWith('/secrets')],
-	])('leaves the old token as it was if %s fails', async (_, fails) => {
+		['trying the token fails', isTrial, 500, 'disabled'],
+		['saving it is refused', isSaving, 400, 'disabled'],
+		['saving it may have been done', isSaving, 500, 'accepted'],
+	])('leaves the old token as it was if %s', async (_, fails, status, state) => {
 		const { graph, name, run, ...tenant } = await connected()
 		const before = onlyPrincipal(graph).secrets
-		graph.interfere = ({ url }) => (fails(url.pathname) ? graphError(500, 'InternalServerError', 'Broken.') : undefined)
+		graph.interfere = ({ url }) => (fails(url.pathname) ? graphError(status, 'Broken', 'Broken.') : undefined)
 		expect((await run(`token rotate ${name} --entra`)).code).toBe(1)
 		expect(onlyPrincipal(graph).secrets).toBe(before)
-		expect(await statesOf({ graph, name, run, ...tenant })).toEqual(['accepted', 'accepted', 'disabled'])
+		expect(await statesOf({ graph, name, run, ...tenant })).toEqual(['accepted', 'accepted', state])
 		graph.interfere = () => undefined
 		const listed = jsonOf(await run(`token list ${name} --json`))
 		expect(listed.filter(({ expires }: { expires?: string }) => expires !== undefined)).toEqual([])
