@@ -60,16 +60,16 @@ describe('a part that the schema does not have', () => {
 	const unknown = { op: 'replace', path: 'shoeSize', value: 42 }
 	const detail = 'title must be a string, not the number 7; nothing of this change was made'
 
-	it.each<[string, string, object]>([
-		['POST', '/Users', { userName: 'new', shoeSize: 42, title: 7 }],
-		['PUT', '/Users/<joy>', { userName: 'joy', title: 7, shoeSize: 42 }],
-		['PATCH', '/Users/<joy>', patch(unknown, rest, wrong)],
-		['PATCH', '/Users/<joy>', patch(rest, wrong, unknown)],
-	])('does not save a %s of %s from an error, which says that nothing was done', async (method, at, body) => {
+	it.each<[string, string, object, string]>([
+		['POST', '/Users', { userName: 'new', shoeSize: 42, title: 7 }, ''],
+		['PUT', '/Users/<joy>', { userName: 'joy', title: 7, shoeSize: 42 }, ''],
+		['PATCH', '/Users/<joy>', patch(unknown, rest, wrong), 'Operations[2]: '],
+		['PATCH', '/Users/<joy>', patch(rest, wrong, unknown), 'Operations[1]: '],
+	])('does not save a %s of %s from an error, which says that nothing was done', async (method, at, body, place) => {
 		const tenant = await host()
 		const user = await tenant.create('/Users', { userName: 'joy' })
 		const answer = await tenant.request(method, at.replace('<joy>', user.id), { body })
-		expect([answer.status, answer.body.scimType, answer.body.detail]).toEqual([400, 'invalidValue', detail])
+		expect([answer.status, answer.body.scimType, answer.body.detail]).toEqual([400, 'invalidValue', place + detail])
 		expect((await tenant.request('GET', '/Users')).body.Resources).toEqual([user])
 	})
 
@@ -86,6 +86,6 @@ describe('a part that the schema does not have', () => {
 			},
 		})
 		const details = body.Operations.map(({ response }: { response?: { detail: string } }) => response?.detail)
-		expect(details).toEqual([undefined, 'title must be a string, not the number 7'])
+		expect(details).toEqual([undefined, 'Operations[0]: title must be a string, not the number 7'])
 	})
 })

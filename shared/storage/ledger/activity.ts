@@ -3,7 +3,7 @@ import type { TypeName } from '../../scim/resource-type.ts'
 import { type RefusalCount, refusalsSince } from '../refusals.ts'
 import type { Actor, Directory, Epoch } from '../rows/directory.ts'
 import { resourceOf } from '../rows/entity.ts'
-import { feedRow, resourceRows } from '../rows/schema.ts'
+import { epochEntryRow, feedRow, resourceRows } from '../rows/schema.ts'
 import { within } from '../table/key-range.ts'
 import { type EndSearch, epochNumber, epochScale, idNumber, idScale, lastRows } from '../table/last-rows.ts'
 import { inParallel } from '../table/parallel.ts'
@@ -130,9 +130,12 @@ async function latestRows(directory: Directory, count: number): Promise<readonly
 	return [...older, ...found]
 }
 
+/** The beginning of the keys of all entries of epochs. */
+const epochEntries = epochEntryRow.key('', '').slice(0, -1)
+
 const ofEpochs = ({ number }: Epoch, now: number): EndSearch => ({
-	scale: epochScale('f|'),
-	before: within('f|').to,
+	scale: epochScale(epochEntries),
+	before: within(epochEntries).to,
 	end: epochNumber(number, now),
 	span: epochNumber(4, 0),
 	select,
@@ -174,7 +177,7 @@ function placeAfter(rows: readonly Row[], place: string): string {
 	if (last === undefined) return place
 	const { epoch, operation } = placeIn(last)
 	const isByClock = last.startsWith(feedRow.key(''))
-	const wanted = isByClock ? feedKeyAt(timeOfId(operation) - overlap) : `f|${epoch}|`
+	const wanted = isByClock ? feedKeyAt(timeOfId(operation) - overlap) : epochEntryRow.key(epoch, '')
 	const least = rows.at(-repeatedAtMost)?.RowKey.slice(0, -1) ?? ''
 	return [wanted, least, place].sort().at(-1) ?? place
 }
