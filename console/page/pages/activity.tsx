@@ -5,6 +5,7 @@ import { DirectoryProblem, NoDirectory } from '../parts/directory-state.tsx'
 import { ResourceLink } from '../parts/resource-link.tsx'
 import { SearchBox } from '../parts/search-box.tsx'
 import { EmptyNotice } from '../parts/states.tsx'
+import { Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 import { useLive } from '../use-live.ts'
@@ -79,33 +80,25 @@ type LiveTableLines = { readonly tenant: string; readonly lines: readonly LiveLi
 
 function LiveTable({ tenant, lines }: LiveTableLines) {
 	return (
-		<table class="lines">
-			<thead>
-				<tr>
-					<th scope="col" class="when">
-						When
-					</th>
-					<th scope="col" class="about">
-						About
-					</th>
-					<th scope="col">What</th>
-					<th scope="col" class="by">
-						By
-					</th>
+		<Table
+			columns={[
+				{ name: 'When', class: 'when' },
+				{ name: 'About', class: 'about' },
+				'What',
+				{ name: 'By', class: 'by' },
+			]}
+			class="lines"
+		>
+			{lines.map(({ id, at, about, name, what, by, isRefusal }) => (
+				<tr key={id} class={isRefusal ? 'refused' : undefined}>
+					<td>
+						<Time at={at} />
+					</td>
+					<td>{about === undefined ? name : <ResourceLink tenant={tenant} {...about} />}</td>
+					<td class="what">{what}</td>
+					<td class="by">{by}</td>
 				</tr>
-			</thead>
-			<tbody>
-				{lines.map(({ id, at, about, name, what, by, isRefusal }) => (
-					<tr key={id} class={isRefusal ? 'refused' : undefined}>
-						<td>
-							<Time at={at} />
-						</td>
-						<td>{about === undefined ? name : <ResourceLink tenant={tenant} {...about} />}</td>
-						<td class="what">{what}</td>
-						<td class="by">{by}</td>
-					</tr>
-				))}
-			</tbody>
-		</table>
+			))}
+		</Table>
 	)
 }

@@ -7,6 +7,7 @@ import { useAbout } from '../parts/about.tsx'
 import { CopyRow } from '../parts/copy-row.tsx'
 import { announce } from '../parts/live-region.tsx'
 import { Loaded, ProblemNotice } from '../parts/states.tsx'
+import { Table } from '../parts/table.tsx'
 import { useAnswer } from '../use-answer.ts'
 import { entraSteps, oktaSteps } from './provider-steps.ts'
 
@@ -136,28 +137,19 @@ type SampleTableProps = SampleAnswers & { readonly tenant: string }
 function SampleTable({ answers, tenant }: SampleTableProps) {
 	return (
 		<>
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Sample</th>
-						<th scope="col">Request</th>
-						<th scope="col">Answer</th>
+			<Table columns={['Sample', 'Request', 'Answer']}>
+				{answers.map(({ title, request, status, detail }) => (
+					<tr key={title}>
+						<th scope="row">{title}</th>
+						<td>
+							<code>{request}</code>
+						</td>
+						<td class={status < 400 ? '' : 'bad'}>
+							{status} {detail}
+						</td>
 					</tr>
-				</thead>
-				<tbody>
-					{answers.map(({ title, request, status, detail }) => (
-						<tr key={title}>
-							<th scope="row">{title}</th>
-							<td>
-								<code>{request}</code>
-							</td>
-							<td class={status < 400 ? '' : 'bad'}>
-								{status} {detail}
-							</td>
-						</tr>
-					))}
-				</tbody>
-			</table>
+				))}
+			</Table>
 			<p>
 				<a href={hrefOf(['tenants', tenant])}>See what happened in {tenant}</a>
 			</p>

@@ -5,6 +5,7 @@ import { usePageActions } from '../actions/use-page-actions.tsx'
 import { type ApiOutcome, ask } from '../api.ts'
 import { CopyRow } from '../parts/copy-row.tsx'
 import { EmptyNotice, Loaded, ProblemNotice } from '../parts/states.tsx'
+import { rowButtons, Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 
@@ -60,28 +61,11 @@ function Tokens({ credentials: { tokens, isOnThisMachine }, actions }: Shown) {
 	if ('error' in tokens) return <ProblemNotice problem={{ status: 403, ...tokens }} />
 	if (tokens.length === 0) return <EmptyNotice title={`The tenant ${actions.tenant} has no tokens.`} />
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Token</th>
-						<th scope="col">State</th>
-						<th scope="col">Scope</th>
-						<th scope="col">Created</th>
-						<th scope="col">Expires</th>
-						<th scope="col">Last used</th>
-						<th scope="col">
-							<span class="unseen">What to do</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{tokens.map((token) => (
-						<TokenRow key={token.version} token={token} isShowable={isOnThisMachine} actions={actions} />
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['Token', 'State', 'Scope', 'Created', 'Expires', 'Last used', rowButtons]}>
+			{tokens.map((token) => (
+				<TokenRow key={token.version} token={token} isShowable={isOnThisMachine} actions={actions} />
+			))}
+		</Table>
 	)
 }
 
@@ -149,28 +133,11 @@ function ShowToken({ tenant, version }: { readonly tenant: string; readonly vers
 function Clients({ credentials: { clients }, actions }: Shown) {
 	if (clients.length === 0) return <EmptyNotice title={`The tenant ${actions.tenant} has no clients.`} />
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Client</th>
-						<th scope="col">Kind</th>
-						<th scope="col">State</th>
-						<th scope="col">Scope</th>
-						<th scope="col">Secrets</th>
-						<th scope="col">Last used</th>
-						<th scope="col">
-							<span class="unseen">What to do</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{clients.map((client) => (
-						<ClientRow key={client.id} client={client} actions={actions} />
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['Client', 'Kind', 'State', 'Scope', 'Secrets', 'Last used', rowButtons]}>
+			{clients.map((client) => (
+				<ClientRow key={client.id} client={client} actions={actions} />
+			))}
+		</Table>
 	)
 }
 

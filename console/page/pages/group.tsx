@@ -5,6 +5,7 @@ import { ResourceHeading } from '../parts/resource-heading.tsx'
 import { ResourceLink } from '../parts/resource-link.tsx'
 import { ResourceValues } from '../parts/resource-values.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
+import { Table } from '../parts/table.tsx'
 import { useAnswer } from '../use-answer.ts'
 import { Timeline } from './timeline.tsx'
 
@@ -58,24 +59,16 @@ function MemberTable({ tenant, id, page: { members, hasEarlier, hasLater } }: Me
 	const [first, last] = [members[0]?.id ?? '', members.at(-1)?.id ?? '']
 	return (
 		<>
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Name</th>
-						<th scope="col">displayName</th>
+			<Table columns={['Name', 'displayName']}>
+				{members.map((member) => (
+					<tr key={member.id}>
+						<td>
+							<ResourceLink tenant={tenant} id={member.id} type="User" name={member.name} />
+						</td>
+						<td>{member.displayName}</td>
 					</tr>
-				</thead>
-				<tbody>
-					{members.map((member) => (
-						<tr key={member.id}>
-							<td>
-								<ResourceLink tenant={tenant} id={member.id} type="User" name={member.name} />
-							</td>
-							<td>{member.displayName}</td>
-						</tr>
-					))}
-				</tbody>
-			</table>
+				))}
+			</Table>
 			{(hasEarlier || hasLater) && (
 				<nav class="pages" aria-label="Pages of members">
 					<PageLink name="First" href={href({})} isThere={hasEarlier} />

@@ -6,6 +6,7 @@ import { type ApiOutcome, ask } from '../api.ts'
 import { CopyRow } from '../parts/copy-row.tsx'
 import { announce } from '../parts/live-region.tsx'
 import { EmptyNotice, Loaded, Loading, ProblemNotice } from '../parts/states.tsx'
+import { rowButtons, Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 
@@ -80,27 +81,11 @@ function RelayParts({ relay, actions }: RelayPartProps) {
 function Agents({ agents, actions }: { readonly agents: readonly ShownAgent[]; readonly actions: PageActions }) {
 	if (agents.length === 0) return <EmptyNotice title={`No agent of the tenant ${actions.tenant} has a code.`} />
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Agent</th>
-						<th scope="col">State</th>
-						<th scope="col">Machine</th>
-						<th scope="col">Enrolled</th>
-						<th scope="col">Last token</th>
-						<th scope="col">
-							<span class="unseen">What to do</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{agents.map((agent) => (
-						<AgentRow key={agent.id} agent={agent} actions={actions} />
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['Agent', 'State', 'Machine', 'Enrolled', 'Last token', rowButtons]}>
+			{agents.map((agent) => (
+				<AgentRow key={agent.id} agent={agent} actions={actions} />
+			))}
+		</Table>
 	)
 }
 
@@ -276,29 +261,18 @@ function Answer<T>({ outcome, show }: AnswerProps<T>) {
 
 function Findings({ findings }: { readonly findings: readonly ShownFinding[] }) {
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Check</th>
-						<th scope="col">Verdict</th>
-						<th scope="col">What was seen, and what helps</th>
-					</tr>
-				</thead>
-				<tbody>
-					{findings.map(({ name, verdict, seen, remedy }, index) => (
-						<tr key={`${index} ${name}`}>
-							<th scope="row">{name}</th>
-							<td class={verdict === 'FAIL' ? 'bad' : verdict === 'WARN' ? 'warn' : undefined}>{verdict}</td>
-							<td>
-								{seen}
-								{remedy !== undefined && <div class="hint">{remedy}</div>}
-							</td>
-						</tr>
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['Check', 'Verdict', 'What was seen, and what helps']}>
+			{findings.map(({ name, verdict, seen, remedy }, index) => (
+				<tr key={`${index} ${name}`}>
+					<th scope="row">{name}</th>
+					<td class={verdict === 'FAIL' ? 'bad' : verdict === 'WARN' ? 'warn' : undefined}>{verdict}</td>
+					<td>
+						{seen}
+						{remedy !== undefined && <div class="hint">{remedy}</div>}
+					</td>
+				</tr>
+			))}
+		</Table>
 	)
 }
 

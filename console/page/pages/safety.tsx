@@ -4,6 +4,7 @@ import { ActionButton, type PageActions } from '../actions/action-button.tsx'
 import { UndoForm } from '../actions/undo-form.tsx'
 import { usePageActions } from '../actions/use-page-actions.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
+import { numberColumn, Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 
@@ -89,30 +90,15 @@ function Guard({ guard, line }: { readonly guard: GuardNumbers; readonly line: s
 					</>
 				)}
 			</p>
-			<div class="wide">
-				<table>
-					<thead>
-						<tr>
-							<th scope="col">In the last hour</th>
-							<th scope="col" class="number">
-								Happened
-							</th>
-							<th scope="col" class="number">
-								Allowed
-							</th>
-						</tr>
-					</thead>
-					<tbody>
-						{rows.map(([what, count, allowed]) => (
-							<tr key={what}>
-								<th scope="row">{what}</th>
-								<td class={count > allowed ? 'number bad' : 'number'}>{count.toLocaleString('en')}</td>
-								<td class="number">{allowed.toLocaleString('en')}</td>
-							</tr>
-						))}
-					</tbody>
-				</table>
-			</div>
+			<Table columns={['In the last hour', numberColumn('Happened'), numberColumn('Allowed')]}>
+				{rows.map(([what, count, allowed]) => (
+					<tr key={what}>
+						<th scope="row">{what}</th>
+						<td class={count > allowed ? 'number bad' : 'number'}>{count.toLocaleString('en')}</td>
+						<td class="number">{allowed.toLocaleString('en')}</td>
+					</tr>
+				))}
+			</Table>
 		</>
 	)
 }
@@ -124,34 +110,22 @@ function Administration({ deeds }: { readonly deeds: readonly AdministratorsDeed
 	if (deeds.length === 0) return <EmptyNotice title="No command has changed this tenant in this time." />
 	return (
 		<>
-			<div class="wide">
-				<table>
-					<thead>
-						<tr>
-							<th scope="col">Time</th>
-							<th scope="col">Command</th>
-							<th scope="col">By</th>
-							<th scope="col">Outcome</th>
+			<Table columns={['Time', 'Command', 'By', 'Outcome']}>
+				{deeds
+					.slice(0, isWhole ? deeds.length : firstShown)
+					.map(({ id, time, command, name, administrator, outcome }) => (
+						<tr key={id}>
+							<td>
+								<Time at={time} />
+							</td>
+							<td>{command}</td>
+							<td title={administrator}>{name}</td>
+							<td class={outcome === 'done' ? undefined : 'warn'}>
+								{outcome === 'begun' ? 'interrupted, or still at work' : outcome}
+							</td>
 						</tr>
-					</thead>
-					<tbody>
-						{deeds
-							.slice(0, isWhole ? deeds.length : firstShown)
-							.map(({ id, time, command, name, administrator, outcome }) => (
-								<tr key={id}>
-									<td>
-										<Time at={time} />
-									</td>
-									<td>{command}</td>
-									<td title={administrator}>{name}</td>
-									<td class={outcome === 'done' ? undefined : 'warn'}>
-										{outcome === 'begun' ? 'interrupted, or still at work' : outcome}
-									</td>
-								</tr>
-							))}
-					</tbody>
-				</table>
-			</div>
+					))}
+			</Table>
 			{!isWhole && deeds.length > firstShown && (
 				<p class="buttons">
 					<button type="button" onClick={() => setWhole(true)}>

@@ -9,6 +9,7 @@ import type {
 import { ActionButton, type PageActions } from '../actions/action-button.tsx'
 import { usePageActions } from '../actions/use-page-actions.tsx'
 import { EmptyNotice, Loaded, ProblemNotice } from '../parts/states.tsx'
+import { numberColumn, rowButtons, Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 
@@ -70,40 +71,26 @@ const example = `{
 function Schemas({ schemas, actions }: { readonly schemas: readonly DeclaredSchema[]; readonly actions: PageActions }) {
 	if (schemas.length === 0) return <EmptyNotice title={`The tenant ${actions.tenant} has no schema of its own.`} />
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">URN</th>
-						<th scope="col">Resources</th>
-						<th scope="col">Attributes</th>
-						<th scope="col">
-							<span class="unseen">What to do</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{schemas.map(({ id, resourceType, attributes }) => (
-						<tr key={id}>
-							<th scope="row">
-								<code>{id}</code>
-							</th>
-							<td>{resourcesInWords(resourceType)}</td>
-							<td>
-								{attributes.map((attribute) => (
-									<div key={attribute.name}>
-										{attribute.name} <span class="hint">{typeInWords(attribute)}</span>
-									</div>
-								))}
-							</td>
-							<td class="row-buttons">
-								<ActionButton actions={actions} words="schema remove" label="Remove" of={id} known={{ URN: id }} />
-							</td>
-						</tr>
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['URN', 'Resources', 'Attributes', rowButtons]}>
+			{schemas.map(({ id, resourceType, attributes }) => (
+				<tr key={id}>
+					<th scope="row">
+						<code>{id}</code>
+					</th>
+					<td>{resourcesInWords(resourceType)}</td>
+					<td>
+						{attributes.map((attribute) => (
+							<div key={attribute.name}>
+								{attribute.name} <span class="hint">{typeInWords(attribute)}</span>
+							</div>
+						))}
+					</td>
+					<td class="row-buttons">
+						<ActionButton actions={actions} words="schema remove" label="Remove" of={id} known={{ URN: id }} />
+					</td>
+				</tr>
+			))}
+		</Table>
 	)
 }
 
@@ -119,107 +106,61 @@ function Observed({ observed, actions }: { readonly observed: readonly ShownPath
 		return <EmptyNotice title={`No client has sent ${actions.tenant} an attribute that no schema declares.`} />
 	}
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Path</th>
-						<th scope="col">Resources</th>
-						<th scope="col">JSON</th>
-						<th scope="col" class="number">
-							Requests
-						</th>
-						<th scope="col">Last</th>
-						<th scope="col">
-							<span class="unseen">What to do</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{observed.map(({ path, resourceType, types, count, last, didYouMean }) => (
-						<tr key={`${resourceType} ${path}`}>
-							<th scope="row">
-								<code>{path}</code>
-								{didYouMean !== undefined && <div class="warn">is it {didYouMean}?</div>}
-							</th>
-							<td>{resourcesInWords(resourceType)}</td>
-							<td>{types.join(', ')}</td>
-							<td class="number">{count.toLocaleString('en')}</td>
-							<td>
-								<Time at={last} />
-							</td>
-							<td class="row-buttons">
-								<ActionButton actions={actions} words="schema adopt" label="Adopt" of={path} known={{ PATH: path }} />
-								<ActionButton actions={actions} words="schema forget" label="Forget" of={path} known={{ PATH: path }} />
-							</td>
-						</tr>
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['Path', 'Resources', 'JSON', numberColumn('Requests'), 'Last', rowButtons]}>
+			{observed.map(({ path, resourceType, types, count, last, didYouMean }) => (
+				<tr key={`${resourceType} ${path}`}>
+					<th scope="row">
+						<code>{path}</code>
+						{didYouMean !== undefined && <div class="warn">is it {didYouMean}?</div>}
+					</th>
+					<td>{resourcesInWords(resourceType)}</td>
+					<td>{types.join(', ')}</td>
+					<td class="number">{count.toLocaleString('en')}</td>
+					<td>
+						<Time at={last} />
+					</td>
+					<td class="row-buttons">
+						<ActionButton actions={actions} words="schema adopt" label="Adopt" of={path} known={{ PATH: path }} />
+						<ActionButton actions={actions} words="schema forget" label="Forget" of={path} known={{ PATH: path }} />
+					</td>
+				</tr>
+			))}
+		</Table>
 	)
 }
 
 function Indexes({ indexes, actions }: { readonly indexes: readonly ShownIndex[]; readonly actions: PageActions }) {
 	if (indexes.length === 0) return <EmptyNotice title={`The tenant ${actions.tenant} has no indexes of its own.`} />
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Path</th>
-						<th scope="col">Unique</th>
-						<th scope="col">State</th>
-						<th scope="col">
-							<span class="unseen">What to do</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{indexes.map(({ path, isUnique, state, filled, shared }) => (
-						<tr key={path}>
-							<th scope="row">
-								<code>{path}</code>
-							</th>
-							<td>{isUnique ? 'yes' : 'no'}</td>
-							<td>
-								{state}
-								{filled !== undefined && <progress max={1} value={filled} aria-label={`The index of ${path}`} />}
-								{shared > 0 && <div class="warn">{shared} of its values belong to several users</div>}
-							</td>
-							<td class="row-buttons">
-								<ActionButton actions={actions} words="index remove" label="Remove" of={path} known={{ PATH: path }} />
-							</td>
-						</tr>
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['Path', 'Unique', 'State', rowButtons]}>
+			{indexes.map(({ path, isUnique, state, filled, shared }) => (
+				<tr key={path}>
+					<th scope="row">
+						<code>{path}</code>
+					</th>
+					<td>{isUnique ? 'yes' : 'no'}</td>
+					<td>
+						{state}
+						{filled !== undefined && <progress max={1} value={filled} aria-label={`The index of ${path}`} />}
+						{shared > 0 && <div class="warn">{shared} of its values belong to several users</div>}
+					</td>
+					<td class="row-buttons">
+						<ActionButton actions={actions} words="index remove" label="Remove" of={path} known={{ PATH: path }} />
+					</td>
+				</tr>
+			))}
+		</Table>
 	)
 }
 
 function Settings({ settings, actions }: ShownSettings & { readonly actions: PageActions }) {
 	if (settings.length === 0) return <ProblemNotice problem={{ status: 500, error: 'there are no settings' }} />
 	return (
-		<div class="wide">
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Setting</th>
-						<th scope="col">Value</th>
-						<th scope="col">What it does</th>
-						<th scope="col">
-							<span class="unseen">What to do</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{settings.map((setting) => (
-						<SettingRow key={setting.option} setting={setting} actions={actions} />
-					))}
-				</tbody>
-			</table>
-		</div>
+		<Table columns={['Setting', 'Value', 'What it does', rowButtons]}>
+			{settings.map((setting) => (
+				<SettingRow key={setting.option} setting={setting} actions={actions} />
+			))}
+		</Table>
 	)
 }
 

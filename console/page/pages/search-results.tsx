@@ -5,6 +5,7 @@ import { DirectoryLoaded } from '../parts/directory-state.tsx'
 import { announce } from '../parts/live-region.tsx'
 import { ResourceLink } from '../parts/resource-link.tsx'
 import { EmptyNotice, ProblemNotice } from '../parts/states.tsx'
+import { Table } from '../parts/table.tsx'
 import { useAnswer } from '../use-answer.ts'
 
 type Search = { readonly tenant: string; readonly text: string }
@@ -88,27 +89,18 @@ function HitTable({ tenant, title, hits, children }: Hits) {
 	return (
 		<section>
 			<h2>{title}</h2>
-			<table>
-				<thead>
-					<tr>
-						<th scope="col">Name</th>
-						<th scope="col">displayName</th>
-						<th scope="col">Found by</th>
+			<Table columns={['Name', 'displayName', 'Found by']}>
+				{hits.map(({ id, type, name, displayName, value, isInactive }) => (
+					<tr key={id}>
+						<td>
+							<ResourceLink tenant={tenant} id={id} type={type} name={name} />{' '}
+							{isInactive && <span class="badge">inactive</span>}
+						</td>
+						<td>{displayName}</td>
+						<td>{value}</td>
 					</tr>
-				</thead>
-				<tbody>
-					{hits.map(({ id, type, name, displayName, value, isInactive }) => (
-						<tr key={id}>
-							<td>
-								<ResourceLink tenant={tenant} id={id} type={type} name={name} />{' '}
-								{isInactive && <span class="badge">inactive</span>}
-							</td>
-							<td>{displayName}</td>
-							<td>{value}</td>
-						</tr>
-					))}
-				</tbody>
-			</table>
+				))}
+			</Table>
 			{children}
 		</section>
 	)

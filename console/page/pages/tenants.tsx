@@ -3,6 +3,7 @@ import type { EndingSoon, ListedTenant, ListedTenants, TenantLosses, TenantSumma
 import { hrefOf } from '../address.ts'
 import { useAbout } from '../parts/about.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
+import { numberColumn, Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 import { AddTenant } from './add-tenant.tsx'
@@ -41,32 +42,21 @@ function TenantTable({ tenants }: ListedTenants) {
 					<input id="tenant-part" class="short" type="search" value={part} onInput={filter} autocomplete="off" />
 				</div>
 			)}
-			<div class="wide">
-				<table>
-					<thead>
-						<tr>
-							<th scope="col">Name</th>
-							<th scope="col">Mode</th>
-							<th scope="col" class="number">
-								People
-							</th>
-							<th scope="col" class="number">
-								Groups
-							</th>
-							<th scope="col">Last write</th>
-							<th scope="col" class="number">
-								Failures today
-							</th>
-							<th scope="col">Worth a look</th>
-						</tr>
-					</thead>
-					<tbody>
-						{fitting.slice(first, first + pageSize).map((tenant) => (
-							<TenantRow key={tenant.name} {...tenant} />
-						))}
-					</tbody>
-				</table>
-			</div>
+			<Table
+				columns={[
+					'Name',
+					'Mode',
+					numberColumn('People'),
+					numberColumn('Groups'),
+					'Last write',
+					numberColumn('Failures today'),
+					'Worth a look',
+				]}
+			>
+				{fitting.slice(first, first + pageSize).map((tenant) => (
+					<TenantRow key={tenant.name} {...tenant} />
+				))}
+			</Table>
 			{fitting.length === 0 && <EmptyNotice title={`No name of a tenant has ${part}.`} />}
 			{fitting.length > pageSize && (
 				<p class="buttons">

@@ -3,6 +3,7 @@ import type { TimelineAnswer, TimelineLine } from '../../answers/lookup.ts'
 import { ask, type Problem } from '../api.ts'
 import { ResourceLink } from '../parts/resource-link.tsx'
 import { EmptyNotice, Loaded, ProblemNotice } from '../parts/states.tsx'
+import { Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
 import { UndoPanel } from './undo-panel.tsx'
@@ -54,27 +55,19 @@ function TimelinePages({ tenant, id, first, onUndone }: TimelineParts) {
 			{first.isBehind && (
 				<p class="warn">Very many changes are new: the newest ones may be missing until the sweep has come to them.</p>
 			)}
-			<table class="lines">
-				<thead>
-					<tr>
-						<th scope="col" class="when">
-							When
-						</th>
-						<th scope="col">What</th>
-						<th scope="col" class="by">
-							By
-						</th>
-						<th scope="col" class="action">
-							<span class="unseen">Take back</span>
-						</th>
-					</tr>
-				</thead>
-				<tbody>
-					{lines.map((line) => (
-						<TimelineRow key={line.id} {...{ tenant, id, line }} onUndone={onUndone} />
-					))}
-				</tbody>
-			</table>
+			<Table
+				columns={[
+					{ name: 'When', class: 'when' },
+					'What',
+					{ name: 'By', class: 'by' },
+					{ name: 'Take back', class: 'action', isUnseen: true },
+				]}
+				class="lines"
+			>
+				{lines.map((line) => (
+					<TimelineRow key={line.id} {...{ tenant, id, line }} onUndone={onUndone} />
+				))}
+			</Table>
 			{problem !== undefined && <ProblemNotice problem={problem} />}
 			{older !== undefined && (
 				<p>
