@@ -196,7 +196,9 @@ describe('safety', () => {
 		await page.getByText('1 were set back').waitFor()
 		expect((await client.send('GET', `/Users/${id}`)).body).toMatchObject({ active: true })
 		await page.getByRole('row', { name: /undo .* failed/ }).waitFor()
-		expect(await page.getByRole('row', { name: /undo .* done/ }).count()).toBe(1)
+		const done = page.getByRole('row', { name: /undo .* done/ })
+		await done.waitFor()
+		expect(await done.count()).toBe(1)
 	})
 
 	test('a tenant is exported, imported into another one, and removed by its name', async () => {
