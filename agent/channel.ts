@@ -2,6 +2,7 @@ import type { Agent } from 'node:https'
 import type { Socket } from 'node:net'
 import { type RawData, WebSocket } from 'ws'
 import * as z from 'zod'
+import { jsonIn } from '../shared/json-in.ts'
 import { type Clock, systemClock } from '../shared/relay/clock.ts'
 
 /** What a listener answers to one request. */
@@ -128,12 +129,7 @@ export function readMessages(socket: WebSocket, { received, broken }: MessageHan
 }
 
 function parse(text: string): Message | undefined {
-	try {
-		return message.safeParse(JSON.parse(text)).data
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
+	return message.safeParse(jsonIn(text)).data
 }
 
 /** Sends head and body without a gap: the service would take any message between them for the body. */

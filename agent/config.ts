@@ -195,7 +195,10 @@ export function readSettings(file: string): AgentSettings {
 	return { servers: configs, admin }
 }
 
-/** The settings of the server with this name, or of the only one. Throws a UsageError if that is none or several. */
+/**
+ * The settings of the server with this name; without a name, those of the only server. Throws a UsageError if no server has
+ * the name, or if the settings have several servers and no name is given.
+ */
 export function readConfig(file: string, serverName?: string): Config {
 	const { servers } = readSettings(file)
 	const found = servers.filter((each) => serverName === undefined || each.name === serverName)

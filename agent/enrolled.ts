@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { version } from '../shared/cli/version.ts'
+import { jsonIn } from '../shared/json-in.ts'
 import type { Clock } from '../shared/relay/clock.ts'
 import {
 	enrolmentPaths,
@@ -129,13 +130,4 @@ export function answerIn<T>(reply: TextResponse, shape: AnswerShape<T>, { url }:
 	const message = `${host} answers: ${refusal.error_description}`
 	if (refusal.error === 'agent_removed') throw new AgentRemovedError(message)
 	throw status < 500 ? new TokenRefusedError(message) : new Error(message)
-}
-
-function jsonIn(text: string): unknown {
-	try {
-		return JSON.parse(text)
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import { brotliDecompress, unzip } from 'node:zlib'
+import { jsonIn } from '../shared/json-in.ts'
 import { readBody } from '../shared/relay/body.ts'
 import { type AgentErrorCode, answerHeaders, bodyLimit, isValidHeaderValue } from '../shared/relay/contract.ts'
 import { ScimError } from '../shared/scim/error.ts'
@@ -77,7 +78,7 @@ async function unpacked(body: Buffer, encoding = 'identity'): Promise<Buffer> {
 function usable({ status, headers, type, body }: ReceivedAnswer): OriginAnswer | undefined {
 	const encoding = byteOrderMark(body)
 	const text = encoding === undefined ? body.toString() : new TextDecoder(encoding).decode(body)
-	const value = parsed(text)
+	const value = jsonIn(text)
 	if (value === undefined) return undefined
 	const plainBody = encoding === undefined ? body : Buffer.from(text)
 	const isJsonType = type === scimType || type === 'application/json'
@@ -99,15 +100,6 @@ const byteOrderMarks = [
 function byteOrderMark(body: Buffer): (typeof byteOrderMarks)[number][1] | undefined {
 	const start = body.toString('hex', 0, 3)
 	return byteOrderMarks.find(([mark]) => start.startsWith(mark))?.[1]
-}
-
-function parsed(text: string): unknown {
-	try {
-		return JSON.parse(text)
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
 }
 
 /** What RFC 9457 section 3.1 and the frameworks in use call the explanation of an error. */

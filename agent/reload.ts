@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { UsageError } from '../shared/cli/usage-error.ts'
+import { jsonIn } from '../shared/json-in.ts'
 import { commandHeader, reloadPath } from './admin.ts'
 import { readSettings } from './config.ts'
 import { briefly } from './log.ts'
@@ -30,7 +31,7 @@ export async function reloadAgent(file: string): Promise<readonly RefusedSetting
 			cause: error,
 		})
 	})
-	const parsed = answer.safeParse(parse(text))
+	const parsed = answer.safeParse(jsonIn(text))
 	if (parsed.success) return parsed.data.refused
 	throw new UsageError(`another program, or an older agent, answers on 127.0.0.1:${admin.port}`, {
 		hint: 'Restart the agent: rollcall-relay restart',
@@ -38,12 +39,3 @@ export async function reloadAgent(file: string): Promise<readonly RefusedSetting
 }
 
 const byItself = 'The agent also reads changed files by itself, within ten seconds.'
-
-function parse(text: string): unknown {
-	try {
-		return JSON.parse(text)
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
-}

@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 import * as z from 'zod'
+import { jsonIn } from '../shared/json-in.ts'
 
 /** Who runs a command: the object id in Entra, which is empty on a laptop, and a name. */
 export type Administrator = { readonly id: string; readonly name: string }
@@ -20,17 +21,8 @@ const claims = z.object({
 
 /** The identity for which Entra has issued an access token. The token comes from az, so that it needs no other proof. */
 export function administratorOf(accessToken: string): Administrator {
-	const { data } = claims.safeParse(jsonIn(accessToken.split('.')[1] ?? ''))
+	const { data } = claims.safeParse(jsonIn(Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString('utf8')))
 	if (data === undefined) return unknown
 	const { oid, upn, unique_name: uniqueName, name, appid } = data
 	return { id: oid, name: upn ?? uniqueName ?? name ?? appid ?? 'unknown' }
-}
-
-function jsonIn(part: string): unknown {
-	try {
-		return JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
 }

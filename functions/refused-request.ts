@@ -1,5 +1,6 @@
 import type { Credential } from '../shared/auth/credential.ts'
 import type { ScimRequest } from '../shared/http/request.ts'
+import { jsonIn } from '../shared/json-in.ts'
 import { isObject } from '../shared/scim/value.ts'
 import type { Refusal } from '../shared/storage/refusals.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
@@ -43,7 +44,7 @@ export function refusedPart(
 		method,
 		path: route === undefined ? '' : `/${route.path}`,
 		...(params.id !== undefined && { resourceId: params.id }),
-		...nameIn(jsonIn(body)),
+		...nameIn(jsonOfBody(body)),
 	}
 }
 
@@ -63,14 +64,9 @@ const isWriting = (method: string, { route }: PathMatch): boolean =>
 const maxBytes = 64 * 1024
 
 /** The JSON of a body; undefined if it is none, or long. */
-export function jsonIn(body: ArrayBuffer | Uint8Array | undefined): unknown {
+export function jsonOfBody(body: ArrayBuffer | Uint8Array | undefined): unknown {
 	if (body === undefined || body.byteLength > maxBytes) return undefined
-	try {
-		return JSON.parse(new TextDecoder().decode(body))
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
+	return jsonIn(new TextDecoder().decode(body))
 }
 
 const names = ['username', 'displayname', 'externalid'] as const

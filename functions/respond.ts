@@ -22,7 +22,7 @@ import { alive } from './health.ts'
 import type { HttpReply } from './http-reply.ts'
 import { matchPath, type PathMatch } from './match.ts'
 import { answerMetadataRequest, answerTokenRequest, tenantOfMetadata } from './oauth/answer.ts'
-import { jsonIn, keepingBody, messageIn, noteRefused, type RequestFacts, refusedPart } from './refused-request.ts'
+import { jsonOfBody, keepingBody, messageIn, noteRefused, type RequestFacts, refusedPart } from './refused-request.ts'
 import { answerEnrolment, type EnrolmentRoute, isEnrolmentRoute } from './relay/enrolment-answer.ts'
 import { relay } from './relay/relay.ts'
 import type { Method } from './routes.ts'
@@ -108,7 +108,8 @@ type LoggedResponse = {
 
 /** What a refusal says: our own, or that of the SCIM server behind a relay. */
 function toldIn({ response, cause, sentence }: LoggedResponse) {
-	if (sentence === undefined) return messageIn(response.body instanceof Uint8Array ? jsonIn(response.body) : undefined)
+	if (sentence === undefined)
+		return messageIn(response.body instanceof Uint8Array ? jsonOfBody(response.body) : undefined)
 	return { sentence, ...(cause?.scimType !== undefined && { scimType: cause.scimType }) }
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { jsonIn } from '../../shared/json-in.ts'
 import type { Clock } from '../../shared/relay/clock.ts'
 import type { Config } from '../config.ts'
 import { tokenSource } from '../credentials.ts'
@@ -33,12 +34,7 @@ function audience(token: string, { relay, credentials }: Config): DoctorFinding 
 const claims = z.object({ aud: z.string(), oid: z.string().default('unknown') })
 
 function claimsOf(token: string): z.infer<typeof claims> | undefined {
-	try {
-		return claims.safeParse(JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())).data
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
+	return claims.safeParse(jsonIn(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())).data
 }
 
 function tokenRemedy({ credentials }: Config): string {

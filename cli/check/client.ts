@@ -2,6 +2,7 @@ import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { codeOf } from '../../shared/cli/usage-error.ts'
+import { jsonIn } from '../../shared/json-in.ts'
 import { Shortfall } from './finding.ts'
 
 export type ProviderAnswer = {
@@ -97,16 +98,6 @@ async function exchange(
 		})
 	} catch (error) {
 		throw shortfallOf(error, new URL(url), name)
-	}
-}
-
-/** A SCIM client cannot use a body that is not JSON. */
-function jsonIn(text: string): unknown {
-	try {
-		return JSON.parse(text)
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
 	}
 }
 

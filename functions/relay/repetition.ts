@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { jsonIn } from '../../shared/json-in.ts'
 import type { Clock } from '../../shared/relay/clock.ts'
 import type { WriteKnowledge } from '../../shared/relay/contract.ts'
 
@@ -42,12 +43,7 @@ const knowledge: z.ZodType<WriteKnowledge> = z.object({
 
 /** What an agent answered to the question about a write, or undefined if it cannot be asked. */
 export function parseKnowledge(body: Buffer): WriteKnowledge | undefined {
-	try {
-		return knowledge.safeParse(JSON.parse(body.toString())).data
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
+	return knowledge.safeParse(jsonIn(body.toString())).data
 }
 
 type AgentKnowledge = { readonly id: string; readonly known: WriteKnowledge | undefined }

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { jsonIn } from '../json-in.ts'
 import { scopes } from './credential.ts'
 
 const time = z.iso.datetime()
@@ -65,10 +66,5 @@ export type OAuthClient = z.infer<typeof client>
 
 /** Reads a stored client; undefined if a newer version has stored it, or if it is damaged. Such a client gets nothing. */
 export function parseClient(json: string): OAuthClient | undefined {
-	try {
-		return client.safeParse(JSON.parse(json)).data
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
+	return client.safeParse(jsonIn(json)).data
 }

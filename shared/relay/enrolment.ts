@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import * as z from 'zod'
+import { jsonIn } from '../json-in.ts'
 
 // What the cloud and the agent agree on for enrolment: the code, both requests and their answers, the proof by the agent's
 // own key, times and limits. The reasons are in docs/decisions/0016-agents-without-a-relay-key.md.
@@ -149,9 +150,7 @@ export function writeCode({ url, agent, secret }: EnrolmentCode): string {
 export function readCode(text: string): EnrolmentCode | undefined {
 	const word = text.trim()
 	if (!word.startsWith(codeMark)) return undefined
-	const { data } = codeContent.safeParse(
-		jsonOrNothing(Buffer.from(word.slice(codeMark.length), 'base64url').toString()),
-	)
+	const { data } = codeContent.safeParse(jsonIn(Buffer.from(word.slice(codeMark.length), 'base64url').toString()))
 	return data && { url: data.u, agent: data.a, secret: data.s }
 }
 
@@ -179,18 +178,9 @@ export function writeOfflineCode({ agent, namespace, hybridConnection, keyName, 
 export function readOfflineCode(text: string): OfflineCode | undefined {
 	const word = text.trim()
 	if (!word.startsWith(offlineMark)) return undefined
-	const content = jsonOrNothing(Buffer.from(word.slice(offlineMark.length), 'base64url').toString())
+	const content = jsonIn(Buffer.from(word.slice(offlineMark.length), 'base64url').toString())
 	const { data } = offlineContent.safeParse(content)
 	return data && { agent: data.a, namespace: data.n, hybridConnection: data.h, keyName: data.k, key: data.s }
-}
-
-function jsonOrNothing(text: string): unknown {
-	try {
-		return JSON.parse(text)
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
 }
 
 /** The digest of a code's secret, in base64url. 256 random bits need no slow hash. */

@@ -1,3 +1,4 @@
+import { jsonIn } from '../json-in.ts'
 import type { Attribute } from './attribute.ts'
 import type { CompareValue, Filter } from './filter/ast.ts'
 import type { UndeclaredNames } from './undeclared-names.ts'
@@ -88,7 +89,7 @@ export function stringFromScalar({ isOwn }: Attribute, value: unknown, quirks: Q
  */
 export function complexFromJson(attribute: Attribute, value: unknown, quirks: Quirks): unknown {
 	if (attribute.type !== 'complex' || typeof value !== 'string' || !looksLikeJson(value)) return value
-	const parsed = parsedJson(value)
+	const parsed = jsonIn(value)
 	if (parsed === undefined) return value
 	quirks.add('complexFromJson')
 	return parsed
@@ -303,16 +304,6 @@ function literalsOf(filter: Filter): Readonly<Record<string, CompareValue>> | un
 const looksLikeJson = (text: string): boolean => /^\s*[[{]/.test(text)
 
 function parsedObject(json: string): Readonly<Record<string, unknown>> | undefined {
-	const value = parsedJson(json)
+	const value = jsonIn(json)
 	return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
-}
-
-/** The value that a JSON text holds; undefined for any other text. */
-function parsedJson(json: string): unknown {
-	try {
-		return JSON.parse(json)
-	} catch (error) {
-		if (error instanceof SyntaxError) return undefined
-		throw error
-	}
 }

@@ -64,7 +64,7 @@ const leastMembers = 100
  * Refuses a request that takes more than half of the members of a large group. It reads at most twice as many members as
  * the request removes. A group that is younger than a day is not guarded.
  *
- * @param removed the ids of users, some of whom may be no members
+ * @param removed ids of users; those of users who are not members do not count
  * @throws ScimError 503 if the guard holds the change back
  */
 export async function requireFewRemoved(

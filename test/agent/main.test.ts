@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../agent/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
+import { freePort } from '../support/free-port.ts'
 import { ca, certificate, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json, noise, resource } from '../support/relay-stand-in/origin.ts'
 
@@ -44,15 +44,6 @@ function start(...args: string[]) {
 			check()
 		})
 	return { child, exited, logged, output }
-}
-
-/** A free port. */
-async function freePort(): Promise<number> {
-	const server = createServer()
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-	const { port } = server.address() as AddressInfo // sound: it listens on TCP
-	await new Promise((resolve) => server.close(resolve))
-	return port
 }
 
 const ready = (port: number) => fetch(`http://127.0.0.1:${port}/ready`).then(({ status }) => status)

@@ -1,6 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -10,6 +9,7 @@ import { managerOf, refuseShared } from '../../agent/service.ts'
 import type { Machine } from '../../agent/service-manager.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
+import { freePort } from '../support/free-port.ts'
 import { certificate, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { type Origin, startOrigin } from '../support/relay-stand-in/origin.ts'
 
@@ -73,14 +73,6 @@ async function stop(id: string): Promise<void> {
 	const ended = new Promise((resolve) => child.once('exit', resolve))
 	child.kill('SIGTERM')
 	await ended
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer()
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-	const { port } = server.address() as AddressInfo // sound: it listens on TCP
-	await new Promise((resolve) => server.close(resolve))
-	return port
 }
 
 /** Writes settings, and installs the service as the command does. */

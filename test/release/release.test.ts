@@ -13,7 +13,6 @@ import {
 	symlinkSync,
 	writeFileSync,
 } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -22,6 +21,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { nodePackages, nodeVersion } from '../../release/node-binaries.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
+import { freePort } from '../support/free-port.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { resource } from '../support/relay-stand-in/origin.ts'
 import { areSectionsSound, rawResource } from './windows-resources.ts'
@@ -162,15 +162,6 @@ esac
 	write('dev/null', '')
 	mkdirSync(join(root, 'etc/systemd/system'), { recursive: true })
 	return root
-}
-
-/** A port that no program listens on. */
-async function freePort(): Promise<number> {
-	const server = createServer()
-	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-	const { port } = server.address() as AddressInfo // sound: it listens on TCP
-	await new Promise((resolve) => server.close(resolve))
-	return port
 }
 
 const librariesOf = (file: string): readonly string[] =>
