@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useLayoutEffect, useState } from 'preact/hooks'
 
 const storageName = 'rollcall-no-shortcuts'
 
@@ -8,7 +8,8 @@ const storageName = 'rollcall-no-shortcuts'
  */
 export function Shortcuts() {
 	const [isOn, setOn] = useState(sessionStorage.getItem(storageName) === null)
-	useEffect(() => {
+	// Before the next event: a key right after the press of the button already finds the switch as it is shown.
+	useLayoutEffect(() => {
 		if (!isOn) return
 		addEventListener('keydown', onKey)
 		return () => removeEventListener('keydown', onKey)
