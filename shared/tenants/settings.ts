@@ -103,7 +103,7 @@ export const declaredSettings = {
 		...wholeNumber(2, 10_000_000, 'members'),
 		option: 'guard-members',
 		modes: ['store'],
-		help: 'with hold, how many members a group has at least from which one request may not take more than half; 100 if it is not set',
+		help: 'how many members a group has at least from which one request may not take more than half; 100 if it is not set',
 	},
 	accessTokenSeconds: {
 		...wholeNumber(3600, 21_600, 'seconds'),
