@@ -34,7 +34,7 @@ const hour = 60 * 60_000
 const day = 24 * hour
 
 /** The least number that is allowed if no setting says otherwise, and the part of what there was an hour ago. */
-const leastAllowed = 50
+export const leastAllowed = 50
 const allowedPart = 0.1
 
 /**

@@ -146,6 +146,10 @@ export const feedRow = rowKind({
 		before: packedText('w', 'what the change has replaced or removed, as JSON'),
 		large: optionalText('lg', 'the large change that the members came or went by'),
 		isDeactivation: flag('off', 'the change has deactivated the user; only in rows `c` and `f`'),
+		erased: optionalText(
+			'er',
+			'ids of people who were erased, whose histories leave the entry out; only in rows `c` and `f`',
+		),
 		addedMembers: tally('ad', 'how many members a large change of an existing group adds; only in rows `c` and `f`'),
 		removedMembers: tally('rm', 'how many it removes, or how many users it names to remove'),
 	},
@@ -209,6 +213,14 @@ export const historyPointerRow = rowKind({
 		position: text('pos', 'the key of the last entry that is done; empty at the beginning'),
 		part: optionalText('part', 'the key of the last row `l|` that is done of the next entry'),
 	},
+})
+
+export const indexTurnRow = rowKind({
+	parts: ['turn'],
+	key: (turn) => `h|${beforeIds}${turn}`,
+	meaning:
+		'Exists while rows `h|` may be written of entries that were read in this turn. An erasure ends the turn. The turn 0 stays.',
+	columns: {},
 })
 
 export const guardPointerRow = rowKind({

@@ -161,7 +161,7 @@ test('the sweep removes histories and kept members with the entries of the feed'
 	else return
 	const left = await keysOf(directory, 'h|')
 	// The newest of the old entries stays, for the readers of the feed.
-	expect(left.filter((key) => key !== 'h|!').length).toBeLessThanOrEqual(3)
+	expect(left.filter((key) => !key.startsWith('h|!')).length).toBeLessThanOrEqual(3)
 	expect(await keysOf(directory, 'l|')).toEqual([])
 })
 
