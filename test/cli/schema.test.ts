@@ -154,6 +154,71 @@ describe('rollcall schema', () => {
 	})
 })
 
+describe('a schema with an attribute that is unique', () => {
+	const attributes = [{ name: 'badge', uniqueness: 'server' }, { name: 'nick' }]
+	const shown = async () => (await json('schema', 'show', 'acme', id)).attributes
+
+	test('gets a unique index with the declaration; without the index, it is not unique', async () => {
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+		const [ann, bob] = [
+			await stored({ userName: 'ann', [id]: { badge: '7' } }),
+			await stored({ userName: 'bob', [id]: { badge: '7' } }),
+		]
+		const file = await fileWith({ id, attributes })
+		expect(await run('schema', 'add', 'acme', file)).toEqual({
+			...{ code: 0, err: '' },
+			out: [
+				`Declared ${id}: 2 attributes of users.`,
+				'All apps follow within a minute.',
+				`The index of ${id}:badge is complete.`,
+				'It is not yet unique: 1 of its values belong to several users. No other user gets them.',
+				`  ${id}:badge "7": ${ann}, ${bob}\n`,
+			].join('\n'),
+		})
+		expect(await shown()).toEqual(attributes)
+		// The same document again, as a command does that follows an interrupted one.
+		const { indexes } = await json('schema', 'add', 'acme', file)
+		expect(indexes).toMatchObject([{ path: `${id}:badge`, unique: true, stage: 'complete' }])
+		expect(await json('index', 'list', 'acme')).toHaveLength(1)
+		await run('index', 'remove', 'acme', `${id}:badge`)
+		expect(await shown()).toEqual([{ name: 'badge' }, { name: 'nick' }])
+	})
+
+	test('is not declared if there can be no index', async () => {
+		const cases: readonly [unknown, string][] = [
+			[
+				{ name: 'a', multiValued: true },
+				`${id}:a may have several values; an index can be added to an attribute that has one`,
+			],
+			[
+				{ name: 'a', type: 'boolean' },
+				`${id}:a is of the type boolean; an index can be added to an attribute of the type string or integer`,
+			],
+		]
+		for (const [attribute, problem] of cases) {
+			const file = await fileWith({ id, attributes: [{ ...(attribute as object), uniqueness: 'server' }] })
+			expect((await run('schema', 'add', 'acme', file)).err).toBe(
+				`error: uniqueness cannot be server: ${problem}\nhint: see "Indexes" in docs/cli.md\n`,
+			)
+		}
+		const six = Array.from({ length: 6 }, (_, index) => ({ name: `a${index}`, uniqueness: 'server' }))
+		expect((await run('schema', 'add', 'acme', await fileWith({ id, attributes: six }))).err).toContain(
+			'error: the tenant acme has 5 indexes, which is the limit',
+		)
+		expect(await json('schema', 'list', 'acme')).toEqual([])
+		expect(await json('index', 'list', 'acme')).toEqual([])
+	})
+
+	test('is not declared beside an index that is not unique', async () => {
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+		await run('index', 'add', 'acme', `${id}:badge`)
+		expect((await run('schema', 'add', 'acme', await fileWith({ id, attributes }))).err).toBe(
+			`error: uniqueness cannot be server: ${id}:badge has an index of another kind\nhint: remove it first: rollcall index remove acme ${id}:badge --data ${data}\n`,
+		)
+		expect(await shown()).toEqual([{ name: 'badge' }])
+	})
+})
+
 test('an index has values that are stored under names in another letter case', async () => {
 	const joy = await stored({ userName: 'joy', [id.toUpperCase()]: { BADGE: 'B-7' } })
 	await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
