@@ -56,7 +56,11 @@ const ownIndexAt = ({ indexes = [] }: ResourceType, path: AttributePath): OwnInd
 	indexes.find((index) => isSamePath(index.path, path))
 
 export const isSamePath = (a: AttributePath, b: AttributePath): boolean =>
-	a.name === b.name && a.sub === b.sub && (a.uri === undefined ? b.uri === undefined : sameUrn(a.uri, b.uri ?? ''))
+	isSameName(a.name, b.name) && isSameName(a.sub, b.sub) && isSameName(a.uri, b.uri)
+
+/** A schema may be declared anew in another letter case. */
+const isSameName = (a: string | undefined, b: string | undefined): boolean =>
+	a === b || (a !== undefined && b !== undefined && sameUrn(a, b))
 
 /** What an administrator can do so that a comparison with an attribute needs no scan; undefined if nothing. */
 export function indexAdvice(type: ResourceType, path: AttributePath): string | undefined {
