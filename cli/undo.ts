@@ -28,7 +28,7 @@ export const undoChanges: TargetCommand = ({ args: [name = ''], values, environm
 		const plan = await ledger.planUndo(request)
 		if (values['dry-run']) return { text: planInWords(plan), json: planJson(name, plan) }
 		if (!hasSteps(plan)) {
-			await ledger.finishDeletions(plan)
+			await ledger.finishChanges(plan)
 			return { text: planInWords(plan), json: { name, ...noResult, left: plan.left } }
 		}
 		if (expected === undefined) await confirm(plan, environment)
@@ -47,7 +47,7 @@ export async function carryOut(
 	tenant: Tenant,
 	plan: UndoPlan,
 ): Promise<UndoResult & { readonly requestId: string }> {
-	await target.ledger(tenant).finishDeletions(plan)
+	await target.ledger(tenant).finishChanges(plan)
 	const requestId = `undo-${new Date().toISOString()}`
 	const result = await undo(target.open(tenant, requestId), plan)
 	return { requestId, ...result, left: [...plan.left, ...result.left] }
@@ -163,9 +163,10 @@ export const reasons: Readonly<Record<LeavingReason, string>> = {
 	again: 'Left, because they were changed again afterwards (--force sets them back all the same)',
 	gone: 'Left, because they were deleted by a change that is not undone',
 	taken: 'Left, because another resource has the unique value by now, such as the userName',
-	values: 'Left, because the ledger has not kept what was there before',
+	values: 'Left, because the ledger has not kept what was there before, or which members changed',
 	unsure: 'Groups with members left, because a large change may have added members who were there before',
-	unfinished: 'Left, because their deletion was not finished: run the command again in a minute',
+	unfinished:
+		'Left, because a deletion or a large change of members was not finished: run the command again in a minute',
 	recent: 'Left, because they were deleted less than a minute ago: run the command again in a minute',
 }
 
