@@ -7,6 +7,7 @@ import { schemasOf } from '../shared/tenants/resource-types.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { CommandEnvironment, TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
+import { fileReason } from './file-reason.ts'
 import { narrowings } from './narrowings.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
@@ -183,8 +184,7 @@ async function schemasIn(
 	{ readText }: Pick<CommandEnvironment, 'readText'>,
 ): Promise<readonly OwnSchema[]> {
 	const text = await readText(file).catch((cause: unknown) => {
-		const reason = cause instanceof Error ? cause.message : String(cause)
-		throw new Failure(`${file} cannot be read: ${reason}`, { hint: schemaHint, cause })
+		throw new Failure(`${file} cannot be read: ${fileReason(cause)}`, { hint: schemaHint, cause })
 	})
 	return explained(async () => {
 		const schemas = parseOwnSchemas(jsonIn(file, text))

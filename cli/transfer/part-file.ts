@@ -4,6 +4,7 @@ import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { Failure } from '../failure.ts'
+import { fileReason } from '../file-reason.ts'
 import { type ExportCounts, type ExportLine, recordsIn } from './records.ts'
 
 /** The progress of an export. */
@@ -110,12 +111,12 @@ const failureReporter =
 		} catch (cause) {
 			if (cause instanceof Failure) throw cause
 			const hint = 'check the folder and its free space, or give another file with --out'
-			const what = codeOf(cause) === 'ENOENT' ? file : path
-			throw new Failure(`${what} cannot be written: ${reasonOf(cause)}`, { hint, cause })
+			if (codeOf(cause) === 'ENOENT') {
+				throw new Failure(`${file} cannot be written: there is no such folder`, { hint, cause })
+			}
+			throw new Failure(`${path} cannot be written: ${fileReason(cause)}`, { hint, cause })
 		}
 	}
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 type ExportSource = { readonly path: string; readonly tenant: Tenant }
 

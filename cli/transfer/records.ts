@@ -5,6 +5,7 @@ import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { ResourceType } from '../../shared/scim/resource-type.ts'
 import { firstProblem, wording } from '../../shared/scim/wording.ts'
 import { Failure } from '../failure.ts'
+import { fileReason } from '../file-reason.ts'
 
 const idOf = (kind: ResourceType['name']) =>
 	z.custom<ResourceId>((value) => typeof value === 'string' && kindOfId(value) === kind, `is not the id of a ${kind}`)
@@ -128,7 +129,7 @@ async function openFile(file: string): Promise<FileHandle> {
 		return await open(file)
 	} catch (cause) {
 		const hint = 'give a file that rollcall export has written'
-		throw new Failure(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { hint, cause })
+		throw new Failure(`${file} cannot be read: ${fileReason(cause)}`, { hint, cause })
 	}
 }
 
