@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { fileReason } from '../../shared/cli/file-reason.ts'
 import { UsageError } from '../../shared/cli/usage-error.ts'
 import type { CommandResult, Invocation } from '../command.ts'
-import { fileReason } from '../file-reason.ts'
 import { table } from '../table.ts'
 import { createClient } from './client.ts'
 import { type CheckFinding, findingOf, Shortfall } from './finding.ts'

@@ -1,10 +1,10 @@
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { takeLock } from '../../local/lock.ts'
+import { fileReason } from '../../shared/cli/file-reason.ts'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { Failure } from '../failure.ts'
-import { fileReason } from '../file-reason.ts'
 import { type ExportCounts, type ExportLine, recordsIn } from './records.ts'
 
 /** The progress of an export. */

@@ -1,11 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import * as z from 'zod'
+import { fileReason } from '../../shared/cli/file-reason.ts'
 import { kindOfId } from '../../shared/scim/id.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { ResourceType } from '../../shared/scim/resource-type.ts'
 import { firstProblem, wording } from '../../shared/scim/wording.ts'
 import { Failure } from '../failure.ts'
-import { fileReason } from '../file-reason.ts'
 
 const idOf = (kind: ResourceType['name']) =>
 	z.custom<ResourceId>((value) => typeof value === 'string' && kindOfId(value) === kind, `is not the id of a ${kind}`)

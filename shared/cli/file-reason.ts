@@ -1,4 +1,4 @@
-import { codeOf } from '../shared/cli/usage-error.ts'
+import { codeOf } from './usage-error.ts'
 
 const reasons: Readonly<Record<string, string>> = {
 	ENOENT: 'there is no such file',
