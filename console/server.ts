@@ -19,8 +19,6 @@ export type ConsoleOptions = ConsoleContext & {
 	readonly log: (error: unknown) => void
 	/** The endpoints, for tests. */
 	readonly routes?: readonly ConsoleRoute[]
-	/** The folder of the built page, if it is not in its usual place. */
-	readonly page?: URL
 }
 
 export type RunningConsole = {

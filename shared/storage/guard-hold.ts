@@ -2,13 +2,13 @@ import { unavailable } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
 import { type TypeName, typeNames } from '../scim/resource-type.ts'
 import { allowedOf } from './guard.ts'
+import { firstMemberRows, guardedFrom } from './guard-members.ts'
 import type { Hold, LossCount, OwnLoss } from './losses.ts'
 import { totalOf } from './rows/count-histogram.ts'
 import { countsOf } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
-import { lastPartOf, lossKeys, lossRow, memberRow } from './rows/schema.ts'
+import { lastPartOf, lossKeys, lossRow } from './rows/schema.ts'
 import { insert, type Operation } from './table/batch.ts'
-import { within } from './table/key-range.ts'
 import { removeRows } from './transaction/remove-rows.ts'
 
 // The guard of a tenant with the setting `hold` refuses deletions once very many people or groups were deleted within an
@@ -57,9 +57,6 @@ export async function countLoss(directory: Directory, type: TypeName, id: string
 	}
 }
 
-/** Groups with fewer members are not guarded if no setting says otherwise. */
-const leastMembers = 100
-
 /**
  * Refuses a request that takes more than half of the members of a large group. It reads at most twice as many members as
  * the request removes. A group that is younger than a day is not guarded.
@@ -74,10 +71,9 @@ export async function requireFewRemoved(
 ): Promise<void> {
 	if (hold === undefined || now() < hold.allowedUntil || now() - timeOfId(groupId) < day) return
 	const ids = new Set(removed)
-	const least = hold.limits.members ?? leastMembers
+	const least = guardedFrom(hold.limits)
 	if (2 * ids.size <= least) return
-	const all = within(memberRow.key(groupId, ''))
-	const rows = await table.first({ ...all, from: `${all.from}0`, select: ['RowKey'] }, 2 * ids.size)
+	const rows = await firstMemberRows(table, groupId, 2 * ids.size)
 	// If there are twice as many members, or more, the request takes half of them at most.
 	if (rows.length < least || rows.length === 2 * ids.size) return
 	const taken = rows.filter(({ RowKey }) => ids.has(lastPartOf(RowKey))).length

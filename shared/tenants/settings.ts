@@ -103,7 +103,7 @@ export const declaredSettings = {
 		...wholeNumber(2, 10_000_000, 'members'),
 		option: 'guard-members',
 		modes: ['store'],
-		help: 'with hold: one request may not take more than half of the members of a group of this size or larger (default 100)',
+		help: 'the size of a group from which one request may not take more than half of the members (default 100)',
 	},
 	accessTokenSeconds: {
 		...wholeNumber(3600, 21_600, 'seconds'),

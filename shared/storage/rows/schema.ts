@@ -4,7 +4,7 @@ import type { Properties } from '../table/batch.ts'
 import { histogram } from './count-histogram.ts'
 import { jsonText, packedText } from './json-text.ts'
 import { type IndexEntries, maxOwnIndexes } from './own-indexes.ts'
-import { type Column, flag, integer, optionalText, rowKind, text } from './row-kind.ts'
+import { type Column, flag, integer, optionalText, rowKind, tally, text } from './row-kind.ts'
 
 // Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
 // partition, so that one transaction can change any of them together. `|` separates the parts of a key and sorts after
@@ -146,6 +146,8 @@ export const feedRow = rowKind({
 		before: packedText('w', 'what the change has replaced or removed, as JSON'),
 		large: optionalText('lg', 'the large change that the members came or went by'),
 		isDeactivation: flag('off', 'the change has deactivated the user; only in rows `c` and `f`'),
+		addedMembers: tally('ad', 'how many members a large change of an existing group adds; only in rows `c` and `f`'),
+		removedMembers: tally('rm', 'how many it removes, or how many users it names to remove'),
 	},
 })
 
