@@ -3,7 +3,7 @@ import { userType } from '../scim/resource-type.ts'
 import { feedKeyAt, feedRowsAfter, isWithdrawn } from './ledger/feed-rows.ts'
 import type { GuardLimits } from './losses.ts'
 import { totalOf } from './rows/count-histogram.ts'
-import { countsOf } from './rows/counts.ts'
+import { countsReadOnly } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
 import { feedRow, guardPointerRow, lastPartOf } from './rows/schema.ts'
 import { upsert } from './table/batch.ts'
@@ -67,7 +67,7 @@ export async function checkLosses(
 
 async function judged({ table }: Directory, losses: Losses, limits: GuardLimits): Promise<GuardReport> {
 	const { deletedPeople, deletedGroups, deactivatedPeople } = losses
-	const left = async (name: 'User' | 'Group') => totalOf(await countsOf(table, { name }))
+	const left = async (name: 'User' | 'Group') => totalOf(await countsReadOnly(table, { name }))
 	const allowedPeople = limits.people ?? allowedOf((await left('User')) + deletedPeople)
 	const allowedGroups = limits.groups ?? allowedOf((await left('Group')) + deletedGroups)
 	// Under `hold` the next deletion is refused, so that the numbers do not grow any more.
