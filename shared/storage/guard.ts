@@ -4,7 +4,7 @@ import { halvedGroups, type MemberTallies, tallied, tallyMembers } from './guard
 import { feedKeyAt, feedRowsAfter, isWithdrawn } from './ledger/feed-rows.ts'
 import type { GuardLimits } from './losses.ts'
 import { totalOf } from './rows/count-histogram.ts'
-import { countsOf } from './rows/counts.ts'
+import { countsReadOnly } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
 import { feedRow, guardPointerRow, lastPartOf } from './rows/schema.ts'
 import { upsert } from './table/batch.ts'
@@ -76,7 +76,7 @@ async function judged(
 ): Promise<GuardReport> {
 	const { table } = directory
 	const { deletedPeople, deletedGroups, deactivatedPeople } = losses
-	const left = async (name: 'User' | 'Group') => totalOf(await countsOf(table, { name }))
+	const left = async (name: 'User' | 'Group') => totalOf(await countsReadOnly(table, { name }))
 	const allowedPeople = limits.people ?? allowedOf((await left('User')) + deletedPeople)
 	const allowedGroups = limits.groups ?? allowedOf((await left('Group')) + deletedGroups)
 	// Under `hold` the next deletion is refused, so that the numbers do not grow any more.

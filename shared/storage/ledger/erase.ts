@@ -180,10 +180,11 @@ async function eraseMember(directory: Directory, lists: string, userId: string):
 	const nameless = (member: Member): Member => (member.value === userId ? { value: member.value } : member)
 	for await (const rows of keptPages(directory.table, lists)) {
 		for (const row of rows) {
-			const { added, removed } = keptMembersIn(row)
+			const members = keptMembersIn(row)
+			const { added, removed } = members
 			const isNamed = [...added, ...removed].some(({ value, display }) => value === userId && display !== undefined)
 			if (!isNamed) continue
-			const kept = { added: added.map(nameless), removed: removed.map(nameless) }
+			const kept = { ...members, added: added.map(nameless), removed: removed.map(nameless) }
 			await commitStep(directory, [keepMembers(lists, kept)])
 			isErased = true
 		}

@@ -11,6 +11,7 @@ import { within } from '../table/key-range.ts'
 import { epochNumber, epochScale, lastRows } from '../table/last-rows.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Row } from '../table/tables.ts'
+import { firstMembersOf, type MembersOfChange } from './changed-members.ts'
 import { deletedAttributes, type LedgerEntry, ledgerEntryIn } from './entry.ts'
 import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
 import { type HistoryRow, historyRowsOf, historyRowsOfKept, withoutErased } from './history-rows.ts'
@@ -28,6 +29,8 @@ export type HistoryEvent = Actor & {
 	/** Of a membership: the other resource, and its name if it is known. */
 	readonly other?: { readonly type: TypeName; readonly id: string; readonly name?: string }
 	readonly changed: readonly string[]
+	/** Of the latest changes of a group: whom it has added and removed. */
+	readonly members?: MembersOfChange
 	/** What was there before, of what changed; null for nothing. Undefined if it was not kept. */
 	readonly before?: JsonObject
 	/** The same afterwards, if it is known. */
@@ -53,8 +56,8 @@ export async function historyOf(directory: Directory, { id, type }: LedgerSubjec
 	const { table } = directory
 	// The end of the feed comes first: what a sweep writes meanwhile is in both, and nothing is in neither.
 	const [current, newer] = await Promise.all([table.get(resourceRows[type].key(id)), newerRows(directory, id)])
-	const indexed = await indexedRows(directory, id)
-	return told(directory, { id, type, current, rows: inOrder([...indexed, ...newer]), isUpToNow: true })
+	const rows = inOrder([...(await indexedRows(directory, id)), ...newer])
+	return told(directory, { id, type, current, rows, isUpToNow: true, namedChanges: 20 })
 }
 
 /** A part of a history. */
@@ -92,7 +95,7 @@ export async function historyPage(
 	const rows = all.slice(-count)
 	const [first] = rows
 	const isUpToNow = before === '' && newer.isWhole
-	const history = await told(directory, { id, type, current, rows, isUpToNow })
+	const history = await told(directory, { id, type, current, rows, isUpToNow, namedChanges: 5 })
 	const hasOlder = all.length > count && first !== undefined
 	return { ...history, isBehind: !newer.isWhole, ...(hasOlder && { older: first.RowKey.slice(prefix.length) }) }
 }
@@ -112,13 +115,17 @@ type HistoryRows = LedgerSubject & {
 	readonly rows: readonly Row[]
 	/** Whether the last row is the latest one, so that what was there afterwards is what is there now. */
 	readonly isUpToNow: boolean
+	/** So many of the latest changes of a group name the members that they have changed. */
+	readonly namedChanges: number
 }
 
 async function told(
 	directory: Directory,
-	{ id, type, current, rows, isUpToNow }: HistoryRows,
+	{ id, type, current, rows, isUpToNow, namedChanges }: HistoryRows,
 ): Promise<ResourceHistory> {
-	const events = rows.map((row) => eventIn(row, id))
+	const own = type === 'Group' ? rows.map(ledgerEntryIn) : []
+	const members = await firstMembersOf(directory, own, namedChanges)
+	const events = rows.map((row) => withMembers(eventIn(row, id), members))
 	const attributes = current && resourceOf(current).attributes
 	const last = attributes ?? lastAttributes(rows, id)
 	const name = nameIn(last) ?? deletedName(rows, id)
@@ -130,6 +137,11 @@ async function told(
 		events: withAfter(await withNames(directory, type, events), isUpToNow ? attributes : undefined),
 		refusals: await refusalsOf(directory, id, last),
 	}
+}
+
+function withMembers(event: HistoryEvent, members: ReadonlyMap<string, MembersOfChange>): HistoryEvent {
+	const ofChange = members.get(event.operation)
+	return ofChange === undefined || event.other !== undefined ? event : { ...event, members: ofChange }
 }
 
 export async function indexedRows({ table }: Directory, id: string): Promise<readonly Row[]> {

@@ -4,7 +4,7 @@ import type { Properties } from '../table/batch.ts'
 import { histogram } from './count-histogram.ts'
 import { jsonText, packedText } from './json-text.ts'
 import { type IndexEntries, maxOwnIndexes } from './own-indexes.ts'
-import { type Column, flag, integer, optionalText, rowKind, tally, text } from './row-kind.ts'
+import { type Column, flag, integer, numberedTexts, optionalText, rowKind, tally, text } from './row-kind.ts'
 
 // Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
 // partition, so that one transaction can change any of them together. `|` separates the parts of a key and sorts after
@@ -289,6 +289,10 @@ export const sliceRow = rowKind({
 	columns: {
 		change: jsonText('the members to add and the ids to remove, as JSON'),
 		isKept: flag('keep', 'the ledger keeps the members: a row `l|` follows when they are applied'),
+		stayed: numberedTexts(
+			'c',
+			'of the first part that is applied: the users to add who were members before, separated by blanks; `c1`, `c2`, … those of the next parts',
+		),
 	},
 })
 
