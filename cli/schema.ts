@@ -266,6 +266,7 @@ async function schemasIn(
 	})
 	return explained(async () => {
 		const schemas = parseOwnSchemas(jsonIn(file, text))
+		if (schemas.length === 0) throw new Failure(`${file} has no schema`, { hint: schemaHint })
 		const twice = schemas.find(({ id }, index) => schemas.findIndex((other) => sameUrn(other.id, id)) < index)
 		if (twice !== undefined) throw new Failure(`${file} declares ${twice.id} twice`, { hint: schemaHint })
 		return schemas

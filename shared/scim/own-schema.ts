@@ -32,7 +32,7 @@ const text = optional(z.string({ error: 'must be a string' }))
 const oneOf = <const T extends readonly string[]>(values: T) =>
 	z.enum(values, { error: `must be ${values.slice(0, -1).join(', ')} or ${values.at(-1)}` })
 
-const nameRules = 'must begin with a letter and have only letters, digits, "-" and "_", at most 100'
+const nameRules = 'must begin with a letter and have only letters, digits, "-" and "_", at most 100 characters'
 const attributeName = z
 	.string({ error: 'must be a string' })
 	.regex(/^(?:[a-z][\w-]{0,99}|\$ref)$/i, { error: nameRules })

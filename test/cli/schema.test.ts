@@ -111,6 +111,7 @@ describe('rollcall schema', () => {
 			],
 			' twice',
 		],
+		['no schema', '[]', ' has no schema\n'],
 	])('add refuses a file with %s and says where', async (_, content, problem) => {
 		const { code, err } = await run('schema', 'add', 'acme', await fileWith(content))
 		expect(code).toBe(1)
