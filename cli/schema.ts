@@ -1,3 +1,4 @@
+import { fileReason } from '../shared/cli/file-reason.ts'
 import { ScimError } from '../shared/scim/error.ts'
 import {
 	type OwnSchema,
@@ -265,8 +266,7 @@ async function schemasIn(
 	{ readText }: Pick<CommandEnvironment, 'readText'>,
 ): Promise<readonly OwnSchema[]> {
 	const text = await readText(file).catch((cause: unknown) => {
-		const reason = cause instanceof Error ? cause.message : String(cause)
-		throw new Failure(`${file} cannot be read: ${reason}`, { hint: schemaHint, cause })
+		throw new Failure(`${file} cannot be read: ${fileReason(cause)}`, { hint: schemaHint, cause })
 	})
 	return explained(async () => {
 		const schemas = parseOwnSchemas(jsonIn(file, text))

@@ -230,7 +230,8 @@ function required<T>(call: Call, type: ResourceType, outcome: T | 'absent' | 'st
 
 const absent = (call: Call, type: ResourceType) => notFound(`there is no ${type.name} with the id "${idOf(call)}"`)
 
-const stale = () => preconditionFailed('the current version of the resource does not match If-Match')
+const stale = () =>
+	preconditionFailed('the current version of the resource does not match If-Match: read the resource again')
 
 const noContent = (version: string): ScimReply => ({ status: 204, headers: { ETag: etag(version) } })
 

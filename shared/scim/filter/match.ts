@@ -150,12 +150,16 @@ export const checkFilter = (filter: Filter, types: readonly ResourceType[], quir
 			types
 				.map((type) => resolveAttribute(type, path))
 				.flatMap((resolved) => resolved?.subAttribute ?? resolved?.attribute ?? []),
-		guess: (path) => `${didYouMean(types, path)}${types.some((type) => type.keepsUndeclared) ? howToDeclare : ''}`,
+		guess(path) {
+			const question = didYouMean(types, path)
+			if (!types.some((type) => type.keepsUndeclared)) return question
+			return question === '' ? `: ${howToDeclare}` : `${question} Or, ${howToDeclare}`
+		},
 		quirks,
 	})
 
 /** A tenant may keep values of an attribute that no schema declares. An empty answer would say that no resource has them. */
-const howToDeclare = '. To filter by an attribute of your own, declare it with: rollcall schema adopt'
+const howToDeclare = 'to filter by an attribute of your own, declare it with: rollcall schema adopt'
 
 /**
  * Refuses the same mistakes inside the brackets of a value path.

@@ -157,7 +157,7 @@ async function* indexRows(
 	}
 }
 
-/** The copies of a unique index that follow an id. A value that several users have has a row that is no copy, too. */
+/** The copies in a unique index behind an id. A value that several users share also has a row that is no copy. */
 async function* ownRows(pages: AsyncGenerator<readonly Row[]>, start = ''): AsyncGenerator<readonly Row[]> {
 	for await (const rows of pages) yield rows.filter((row) => userRow.id.isIn(row) && idOf(row) > start)
 }

@@ -1,4 +1,5 @@
 import { printAttributePath } from '../../scim/filter/print.ts'
+import { didYouMean } from '../../scim/nearest-attribute.ts'
 import {
 	type AttributePath,
 	type OwnIndex,
@@ -22,7 +23,8 @@ const declaredPath = ({ extension, attribute, subAttribute }: ResolvedAttribute)
 /** What an index on this attribute of users is about, or the sentence that says why there can be none. */
 export function indexSubject(type: ResourceType, path: AttributePath, isUnique: boolean): IndexSubject | string {
 	const resolved = resolveAttribute(type, path)
-	if (resolved === undefined) return `${type.name} has no attribute ${printAttributePath(path)}`
+	if (resolved === undefined)
+		return `${type.name} has no attribute ${printAttributePath(path)}${didYouMean([type], path)}`
 	const { attribute, subAttribute = attribute } = resolved
 	const declared = declaredPath(resolved)
 	const text = printAttributePath(declared)

@@ -23,8 +23,8 @@ export const entryKey = (index: Pick<OwnIndex, 'name'>, value: string, id: strin
 	`${ownPrefix(index)}${value}|${id}`
 
 /**
- * The row of the one user who has a value in a unique index, which is the beginning of the keys of all rows of the value.
- * The table refuses a second one.
+ * The key of the claim: the row of the one user who has a value of a unique index. The table refuses a second claim. The
+ * keys of all rows of the value begin with this key.
  */
 export const claimKey = (index: Pick<OwnIndex, 'name'>, value: string): string => entryKey(index, value, '')
 
