@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { takeLock } from '../../local/lock.ts'
+import { fileReason } from '../../shared/cli/file-reason.ts'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
@@ -110,12 +111,12 @@ const failureReporter =
 		} catch (cause) {
 			if (cause instanceof Failure) throw cause
 			const hint = 'check the folder and its free space, or give another file with --out'
-			const what = codeOf(cause) === 'ENOENT' ? file : path
-			throw new Failure(`${what} cannot be written: ${reasonOf(cause)}`, { hint, cause })
+			if (codeOf(cause) === 'ENOENT') {
+				throw new Failure(`${file} cannot be written: there is no such folder`, { hint, cause })
+			}
+			throw new Failure(`${path} cannot be written: ${fileReason(cause)}`, { hint, cause })
 		}
 	}
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 type ExportSource = { readonly path: string; readonly tenant: Tenant }
 

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import * as z from 'zod'
+import { fileReason } from '../../shared/cli/file-reason.ts'
 import { kindOfId } from '../../shared/scim/id.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { ResourceType } from '../../shared/scim/resource-type.ts'
@@ -128,7 +129,7 @@ async function openFile(file: string): Promise<FileHandle> {
 		return await open(file)
 	} catch (cause) {
 		const hint = 'give a file that rollcall export has written'
-		throw new Failure(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { hint, cause })
+		throw new Failure(`${file} cannot be read: ${fileReason(cause)}`, { hint, cause })
 	}
 }
 

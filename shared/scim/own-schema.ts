@@ -5,6 +5,7 @@ import { invalidValue, type ScimError } from './error.ts'
 import { nearest } from './nearest.ts'
 import { commonAttributes } from './resource.ts'
 import {
+	type AttributePath,
 	builtInTypes,
 	type ResourceType,
 	type ResourceTypes,
@@ -139,6 +140,7 @@ function requireUsable({ id, attributes }: OwnSchema): void {
 		const at = `attributes[${index}]`
 		requireOnce(names, attribute.name, at)
 		requireUsableAttribute(attribute, at)
+		requireUsersToBeUnique(id, attribute, at)
 		requireFree(id, attribute.name, at)
 		const { subAttributes = [] } = attribute
 		requireSubAttributes(attribute, at)
@@ -193,11 +195,17 @@ function requireUsableAttribute(attribute: OwnAttribute | OwnSubAttribute, at: s
 	if (mutability === 'writeOnly' && returned !== 'never') {
 		throw invalidValue(`${at}.returned must be never, since the attribute is writeOnly`)
 	}
-	if (uniqueness !== 'none')
-		throw invalidValue(`${at}.uniqueness must be none: values of a tenant's schema are not unique`)
+	if (uniqueness === 'global') throw invalidValue(`${at}.uniqueness must be none or server (RFC 7643 section 2.2)`)
 	if (attribute.enforced && (canonicalValues.length === 0 || type === 'complex')) {
 		throw invalidValue(`${at}.canonicalValues must have the values to enforce`)
 	}
+}
+
+/** Indexes, which make values unique, are of users alone. */
+function requireUsersToBeUnique(id: string, { uniqueness, subAttributes = [] }: OwnAttribute, at: string): void {
+	const isServer = [uniqueness, ...subAttributes.map((sub) => sub.uniqueness)].includes('server')
+	if (isServer && typeNameOf({ id }) === 'Group')
+		throw invalidValue(`${at}.uniqueness must be none: only values of users can be unique`)
 }
 
 /** Refuses a name that the schema of the RFC has already. */
@@ -240,6 +248,26 @@ export function requireTogether(schemas: readonly OwnSchema[]): void {
 		}
 	}
 }
+
+/** The attributes of a schema that no two users may have one value of, by their paths. */
+export const uniquePathsIn = ({ id, attributes }: OwnSchema): readonly AttributePath[] =>
+	attributes.flatMap(({ name, uniqueness, subAttributes = [] }) => [
+		...(uniqueness === 'server' ? [{ uri: id, name }] : []),
+		...subAttributes.filter((sub) => sub.uniqueness === 'server').map((sub) => ({ uri: id, name, sub: sub.name })),
+	])
+
+/**
+ * A schema that says nothing of uniqueness. An index makes values unique, so that the index alone says whether they are.
+ * Version 0.2.0 cannot read a stored schema that says so itself.
+ */
+export const withoutUniqueness = (schema: OwnSchema): OwnSchema => ({
+	...schema,
+	attributes: schema.attributes.map(({ subAttributes, ...attribute }) => ({
+		...attribute,
+		uniqueness: undefined,
+		subAttributes: subAttributes?.map((sub) => ({ ...sub, uniqueness: undefined })),
+	})),
+})
 
 /** The type of resources that a schema describes: groups if the last part of its URN is Group, otherwise users. */
 export const typeNameOf = ({ id }: Pick<OwnSchema, 'id'>): TypeName => (/:group$/i.test(id) ? 'Group' : 'User')

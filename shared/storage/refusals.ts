@@ -32,7 +32,7 @@ export type RefusalCount = Refusal & {
 	readonly first: number
 	/** Milliseconds since 1970. */
 	readonly last: number
-	/** Set if these are refusals of all kinds, which have no rows of their own. */
+	/** Set for a row that counts refusals of all kinds, beyond the refusals that have rows of their own. */
 	readonly isOthers?: true
 }
 

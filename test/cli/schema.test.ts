@@ -7,8 +7,10 @@ import { respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { startServer } from '../../local/server.ts'
+import { parseFilter } from '../../shared/scim/filter/parse.ts'
 import { builtInTypes } from '../../shared/scim/resource-type.ts'
 import { positionOf } from '../../shared/storage/query/order.ts'
+import { typesOf } from '../../shared/tenants/resource-types.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 
@@ -128,22 +130,121 @@ describe('rollcall schema', () => {
 	})
 
 	test('check compares what is stored, also with a file before it is declared', async () => {
-		const joy = await stored({ userName: 'joy', [id]: { level: 'high', Badge: '7' } })
+		const joy = await stored({ userName: 'joy', [id]: { level: 'high', Badge: 'seven' } })
 		await stored({ userName: 'jim', [id]: { level: 'low' } })
-		const file = await fileWith({ id, attributes: [{ name: 'level', type: 'integer' }, { name: 'badge' }] })
+		const file = await fileWith({
+			id,
+			attributes: [
+				{ name: 'level', type: 'integer' },
+				{ name: 'badge', type: 'integer' },
+			],
+		})
 		expect(await run('schema', 'check', 'acme', file)).toEqual({
 			code: 1,
 			err: '',
 			out: [
 				'Resources compared with the schemas of the tenant acme: 2.',
 				`${id}:level: 2 Users, such as ${joy}: the value must be an integer, not the string "high"`,
-				`${id}:badge: 1 User, such as ${joy}: is stored as Badge: declare it in this spelling\n`,
+				`${id}:badge: 1 User, such as ${joy}: the value must be an integer, not the string "seven"\n`,
 			].join('\n'),
 		})
 		expect((await run('schema', 'check', 'acme')).out).toBe(
 			'Resources compared with the schemas of the tenant acme: 2.\nAll values fit.\n',
 		)
 	})
+})
+
+describe('a schema with an attribute that is unique', () => {
+	const attributes = [{ name: 'badge', uniqueness: 'server' }, { name: 'nick' }]
+	const shown = async () => (await json('schema', 'show', 'acme', id)).attributes
+
+	test('gets a unique index with the declaration; without the index, it is not unique', async () => {
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+		const [ann, bob] = [
+			await stored({ userName: 'ann', [id]: { badge: '7' } }),
+			await stored({ userName: 'bob', [id]: { badge: '7' } }),
+		]
+		const file = await fileWith({ id, attributes })
+		expect(await run('schema', 'add', 'acme', file)).toEqual({
+			...{ code: 0, err: '' },
+			out: [
+				`Declared ${id}: 2 attributes of users.`,
+				'All apps follow within a minute.',
+				`The index of ${id}:badge is complete.`,
+				'It is not yet unique: 1 of its values belong to several users. No other user gets them.',
+				`  ${id}:badge "7": ${ann}, ${bob}\n`,
+			].join('\n'),
+		})
+		expect(await shown()).toEqual(attributes)
+		// The same document again, as a command does that follows an interrupted one.
+		const { indexes } = await json('schema', 'add', 'acme', file)
+		expect(indexes).toMatchObject([{ path: `${id}:badge`, unique: true, stage: 'complete' }])
+		expect(await json('index', 'list', 'acme')).toHaveLength(1)
+		await run('index', 'remove', 'acme', `${id}:badge`)
+		expect(await shown()).toEqual([{ name: 'badge' }, { name: 'nick' }])
+	})
+
+	test('is not declared if there can be no index', async () => {
+		const cases: readonly [unknown, string][] = [
+			[
+				{ name: 'a', multiValued: true },
+				`${id}:a may have several values; an index can be added to an attribute that has one`,
+			],
+			[
+				{ name: 'a', type: 'boolean' },
+				`${id}:a is of the type boolean; an index can be added to an attribute of the type string or integer`,
+			],
+		]
+		for (const [attribute, problem] of cases) {
+			const file = await fileWith({ id, attributes: [{ ...(attribute as object), uniqueness: 'server' }] })
+			expect((await run('schema', 'add', 'acme', file)).err).toBe(
+				`error: uniqueness cannot be server: ${problem}\nhint: see "Indexes" in docs/cli.md\n`,
+			)
+		}
+		const six = Array.from({ length: 6 }, (_, index) => ({ name: `a${index}`, uniqueness: 'server' }))
+		expect((await run('schema', 'add', 'acme', await fileWith({ id, attributes: six }))).err).toContain(
+			'error: the tenant acme has 5 indexes, which is the limit',
+		)
+		expect(await json('schema', 'list', 'acme')).toEqual([])
+		expect(await json('index', 'list', 'acme')).toEqual([])
+	})
+
+	test('is not declared beside an index that is not unique', async () => {
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+		await run('index', 'add', 'acme', `${id}:badge`)
+		expect((await run('schema', 'add', 'acme', await fileWith({ id, attributes }))).err).toBe(
+			`error: uniqueness cannot be server: ${id}:badge has an index of another kind\nhint: remove it first: rollcall index remove acme ${id}:badge --data ${data}\n`,
+		)
+		expect(await shown()).toEqual([{ name: 'badge' }])
+	})
+})
+
+test('an index has values that are stored under names in another letter case', async () => {
+	const joy = await stored({ userName: 'joy', [id.toUpperCase()]: { BADGE: 'B-7' } })
+	await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+	expect((await run('index', 'add', 'acme', `${id}:badge`, '--unique')).out).toBe(
+		`The index of ${id}:badge is complete.\n`,
+	)
+	const target = await openTarget({ folder: data }, { isFirst: false, say: () => {}, program: 'rollcall' })
+	try {
+		const tenant = await target.tenants.getTenant('acme')
+		if (tenant === undefined) throw new Error('there is a tenant')
+		const { User } = typesOf(tenant)
+		const store = target.open(tenant)
+		const page = { startIndex: 1, count: 10 }
+		const find = () => store.query(User, { page, filter: parseFilter(`${id}:badge eq "b-7"`) })
+		expect((await find()).resources.map((each) => each.id)).toEqual([joy])
+		const jim = { userName: 'jim', [id]: { badge: 'b-7' } }
+		await expect(store.create(User, { attributes: jim })).rejects.toThrow('"b-7" is already taken')
+		// Another change of the user leaves the entry in place, and one of the value moves it.
+		await store.update(User, joy, { revise: (now) => ({ attributes: { ...now.attributes, title: 'x' } }) })
+		expect((await find()).totalResults).toBe(1)
+		await store.update(User, joy, { revise: (now) => ({ attributes: { ...now.attributes, [id]: { badge: 'B-8' } } }) })
+		expect((await find()).totalResults).toBe(0)
+		expect((await store.create(User, { attributes: jim })).attributes).toEqual(jim)
+	} finally {
+		await target.close()
+	}
 })
 
 /** Serves the data folder, sends the bodies as new users, and stores what was observed. */

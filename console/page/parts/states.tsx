@@ -1,13 +1,20 @@
 import type { ComponentChildren } from 'preact'
 import type { Problem } from '../api.ts'
 import type { Answered } from '../use-answer.ts'
+import { WithDocs } from './with-docs.tsx'
 
 /** What went wrong, and what helps. */
 export function ProblemNotice({ problem }: { readonly problem: Problem }) {
 	return (
 		<div class="notice problem" role="alert">
-			<p>{sentence(problem.error)}</p>
-			{problem.hint !== undefined && problem.hint !== '' && <p class="hint">{sentence(problem.hint)}</p>}
+			<p>
+				<WithDocs text={sentence(problem.error)} />
+			</p>
+			{problem.hint !== undefined && problem.hint !== '' && (
+				<p class="hint">
+					<WithDocs text={sentence(problem.hint)} />
+				</p>
+			)}
 		</div>
 	)
 }

@@ -1,5 +1,5 @@
 import { keepsValue } from '../active.ts'
-import type { Attribute } from '../attribute.ts'
+import { type Attribute, withParts } from '../attribute.ts'
 import {
 	complexFromJson,
 	elementFromFilter,
@@ -9,7 +9,7 @@ import {
 	singleFromList,
 } from '../dialect.ts'
 import { invalidValue, mutability, noTarget, payloadTooLarge, type ScimError } from '../error.ts'
-import { comparisonsIn } from '../filter/ast.ts'
+import { comparisonsIn, type Filter } from '../filter/ast.ts'
 import { matchesElement } from '../filter/match.ts'
 import { limitKept } from '../kept.ts'
 import type { AttributeValues } from '../resource.ts'
@@ -153,7 +153,7 @@ function nextElements(operation: PatchOperation, current: readonly unknown[], qu
 	const effect = isMembers(attribute) ? memberEffect(operation, quirks) : undefined
 	if (effect !== undefined) return withMembers(current, effect)
 	const isWhole = filter === undefined && subAttribute === undefined
-	const next = isWhole ? nextList(operation, current, quirks) : nextMatching(operation, current, quirks)
+	const next = isWhole ? nextList(operation, current, quirks) : nextSelected(operation, current, quirks)
 	requireFew(attribute, next)
 	return settlePrimary(attribute, current, next)
 }
@@ -176,6 +176,19 @@ function nextList(operation: PatchOperation, current: readonly unknown[], quirks
 			}
 			return current.filter((element) => !elements.some((named) => isNamedBy(named, element)))
 	}
+}
+
+/** A path such as `tags[value eq "x"]` selects values without parts: each is an element that has its `value` alone. */
+function nextSelected(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
+	const { target, value } = operation
+	if (target.attribute.type === 'complex') return nextMatching(operation, current, quirks)
+	const selecting = {
+		...operation,
+		target: { ...target, attribute: withParts(target.attribute) },
+		value: isUnassigned(value) ? value : { value },
+	}
+	const elements = current.map((each) => ({ value: each }))
+	return nextMatching(selecting, elements, quirks).map((element) => objectOf(element).value)
 }
 
 /** The path selects elements, such as `emails[type eq "work"]`. `emails.value` selects all elements. */
@@ -269,12 +282,20 @@ function describedElement(
 	quirks: Quirks,
 ): JsonObject {
 	const { attribute, filter, text } = operation.target
-	const described = (filter && elementFromFilter(filter, quirks)) ?? {}
+	const described = filter === undefined ? {} : unsaidLiterals(filter, changes, quirks)
 	const literals = merge(attribute, {}, parseSubAttributes(attribute, { value: described, at: text, quirks }))
 	const element = merge(attribute, literals, changes)
 	requireSubAttributes(attribute, element, text)
 	const [member] = isMembers(attribute) ? toMembers([element]) : []
 	return member ?? element
+}
+
+/** What a filter says of an element; nothing if the operation itself says all of it. */
+function unsaidLiterals(filter: Filter, changes: ReadonlyMap<string, unknown>, quirks: Quirks): JsonObject {
+	const said = Object.fromEntries(changes)
+	const literals = Object.keys(elementFromFilter(filter, new Set()) ?? {})
+	const isSaid = literals.every((name) => keyLike(said, name) !== undefined)
+	return isSaid ? {} : (elementFromFilter(filter, quirks) ?? {})
 }
 
 /** Says whether an element has all the sub-attributes of a value to remove. */

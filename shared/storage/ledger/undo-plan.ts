@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AttributeValues, Member, ResourceId } from '../../scim/resource.ts'
 import { builtInTypes, type TypeName } from '../../scim/resource-type.ts'
 import { isObject } from '../../scim/value.ts'
+import { finishPendingChange } from '../membership/apply.ts'
 import { membersAfter } from '../membership/members.ts'
 import { uniqueRows } from '../query/unique-rows.ts'
 import { finishGroupDeletion, finishUserDeletion } from '../resource/delete.ts'
@@ -95,25 +96,31 @@ type TraceRequest = {
 }
 
 async function stepsFor(directory: Directory, { trace, request, present }: TraceRequest): Promise<readonly UndoStep[]> {
-	const isTouched = trace.values.size > 0 || trace.isDeletionSelected || trace.isWithoutValues
+	const hasMembers = trace.isWithoutMembers || trace.large.size > 0
+	const isTouched = trace.values.size > 0 || trace.isDeletionSelected || trace.isWithoutValues || hasMembers
 	if (!isTouched) return []
 	const row = await directory.table.get(resourceRows[trace.type].key(trace.id))
 	const now = row && resourceOf(row).attributes
 	if (now !== undefined) present.add(trace.id)
 	const subject = subjectOf(trace, now ?? trace.deletion?.attributes)
 	const values = isWithoutSomething(trace, now, request) ? [{ ...subject, reason: 'values' } as const] : []
-	if (now !== undefined) return [...values, ...(await revisionOf(directory, { subject, trace, now, request }))]
+	if (row !== undefined && now !== undefined) {
+		const isPending = trace.type === 'Group' && trace.large.has(groupRow.pendingChange.of(row))
+		const pending = isPending ? [{ ...subject, reason: 'unfinished' } as const] : []
+		return [...values, ...pending, ...(await revisionOf(directory, { subject, trace, now, request }))]
+	}
 	if (trace.deletion !== undefined) return restorationOf(directory, { subject, trace, request })
 	const isGone = trace.values.size > 0 && !trace.isDeletionSelected
 	return isGone ? [...values, { ...subject, reason: 'gone' }] : values
 }
 
-/** Whether a selected change cannot be undone because its values are not kept. */
+/** Whether a selected change cannot be undone because its values, or its members, are not kept. */
 const isWithoutSomething = (trace: ResourceTrace, now: AttributeValues | undefined, { only }: UndoRequest): boolean =>
-	trace.isWithoutValues &&
-	(now === undefined
-		? trace.isDeletionSelected
-		: only.includes('attributes') || (trace.type === 'User' && only.includes('deactivations')))
+	(trace.isWithoutMembers && now !== undefined) ||
+	(trace.isWithoutValues &&
+		(now === undefined
+			? trace.isDeletionSelected
+			: only.includes('attributes') || (trace.type === 'User' && only.includes('deactivations'))))
 
 const subjectOf = (
 	{ id, type }: Pick<ResourceTrace, 'id' | 'type'>,
@@ -253,11 +260,12 @@ async function membershipsFor(
 	]
 }
 
-/** Finishes the deletions that a plan had to wait for, so that the next plan restores their resources. */
-export async function finishDeletions(directory: Directory, { left }: UndoPlan): Promise<void> {
+/** Finishes the deletions and large changes that a plan had to wait for, so that the next plan can undo them. */
+export async function finishChanges(directory: Directory, { left }: UndoPlan): Promise<void> {
 	for (const { id, type, reason } of left) {
 		if (reason !== 'unfinished') continue
 		const finish = type === 'User' ? finishUserDeletion : finishGroupDeletion
 		await finish(directory, id, Number.POSITIVE_INFINITY)
+		if (type === 'Group') await finishPendingChange(directory, id)
 	}
 }

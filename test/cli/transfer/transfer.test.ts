@@ -118,7 +118,7 @@ describe('rollcall export', () => {
 		expect(await run(`export acme --out ${file('no/such/folder')}`)).toMatchObject({
 			code: 1,
 			out: '',
-			err: expect.stringMatching(/^error: \S+ cannot be written: ENOENT.*\nhint: /),
+			err: expect.stringMatching(/^error: \S+ cannot be written: there is no such folder\nhint: /),
 		})
 	})
 
@@ -250,7 +250,7 @@ describe('rollcall import', () => {
 		[`${header}\n{"type":"Membership","group":"${id}","member":"${id}"}`, /:2 .*: group is not the id of a Group$/],
 		[`${header}\n\n{"type":"User","id":"${id}"}`, /:3 .*: attributes is missing: it must be an object$/],
 		[Buffer.from(`${header}\n{"type":"End","users":"\xfc"}`, 'latin1'), /:2 .*: it is not UTF-8$/],
-		[undefined, / cannot be read: ENOENT/],
+		[undefined, / cannot be read: there is no such file$/],
 	])('refuses %j', async (text, message) => {
 		if (text !== undefined) await writeFile(file('bad'), text)
 		const { code, out, err } = await run(`import acme ${file('bad')}`)
