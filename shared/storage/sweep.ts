@@ -4,6 +4,7 @@ import { typeNames } from '../scim/resource-type.ts'
 import { checkLosses, type GuardReport } from './guard.ts'
 import { trimLosses } from './guard-hold.ts'
 import { indexLedger } from './ledger/index-ledger.ts'
+import { removeOrphans } from './ledger/orphans.ts'
 import type { GuardLimits } from './losses.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
@@ -69,6 +70,7 @@ export async function sweep({
 	await trimLosses(directory, until)
 	await indexLedger(directory, until)
 	const feedEntriesRemoved = await trimFeed(directory, until)
+	if (directory.now() < until) await removeOrphans(directory, until)
 	return { finished, feedEntriesRemoved, failures, ...(losses && { guard: losses }) }
 }
 

@@ -303,6 +303,13 @@ export const keptMembersRow = rowKind({
 	columns: { change: packedText('w', 'the members to add and those that were removed, as JSON') },
 })
 
+export const orphanPointerRow = rowKind({
+	parts: [],
+	key: () => `l|${beforeIds}`,
+	meaning: 'How far the sweep has looked for rows `h|` and `l|` whose entry is gone.',
+	columns: { position: text('pos', 'the key of the last row that it has looked at; empty at the beginning') },
+})
+
 export const deletedGroupRow = rowKind({
 	parts: ['group'],
 	key: (groupId) => `j|dg|${groupId}`,
