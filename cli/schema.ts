@@ -4,6 +4,7 @@ import {
 	type OwnSchema,
 	parseOwnSchemas,
 	requireTogether,
+	requireUnmistakable,
 	typeNameOf,
 	typesWith,
 	uniquePathsIn,
@@ -230,10 +231,13 @@ export async function mismatchesOf(target: DeploymentTarget, tenant: Tenant, { t
 	return { resources, mismatches: [...byPath.values()] }
 }
 
-/** A declaration takes the place of an earlier one with the same URN. */
+/**
+ * A declaration takes the place of an earlier one with the same URN. It keeps the place: a name without a URN means the
+ * first schema that has it.
+ */
 export const withSchemas = (schemas: readonly OwnSchema[], declared: readonly OwnSchema[]): readonly OwnSchema[] => [
-	...schemas.filter(({ id }) => !declared.some((schema) => sameUrn(schema.id, id))),
-	...declared,
+	...schemas.map((known) => declared.find(({ id }) => sameUrn(known.id, id)) ?? known),
+	...declared.filter(({ id }) => !schemas.some((known) => sameUrn(known.id, id))),
 ]
 
 const resourcesOf = (schema: OwnSchema): string => (typeNameOf(schema) === 'User' ? 'users' : 'groups')
@@ -266,6 +270,8 @@ async function schemasIn(
 	})
 	return explained(async () => {
 		const schemas = parseOwnSchemas(jsonIn(file, text))
+		if (schemas.length === 0) throw new Failure(`${file} has no schema`, { hint: schemaHint })
+		for (const schema of schemas) requireUnmistakable(schema)
 		const twice = schemas.find(({ id }, index) => schemas.findIndex((other) => sameUrn(other.id, id)) < index)
 		if (twice !== undefined) throw new Failure(`${file} declares ${twice.id} twice`, { hint: schemaHint })
 		return schemas

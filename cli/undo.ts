@@ -96,11 +96,9 @@ const kindsIn = ({ only = [] }: OptionValues): readonly UndoKind[] =>
 /** The number that --expect gives with --yes; undefined if the command is to ask. */
 function expectedIn({ yes = false, expect }: OptionValues): number | undefined {
 	if (!yes && expect === undefined) return undefined
-	if (!yes || expect === undefined || !/^\d{1,9}$/.test(expect)) {
-		throw new UsageError('--yes and --expect N belong together', {
-			hint: 'N is the number of people who become active again; --dry-run says it',
-		})
-	}
+	const hint = 'N is the number of people who become active again; --dry-run says it'
+	if (!yes || expect === undefined) throw new UsageError('--yes and --expect N belong together', { hint })
+	if (!/^\d{1,9}$/.test(expect)) throw new UsageError(`--expect ${expect} is not a number of people`, { hint })
 	return Number(expect)
 }
 

@@ -12,6 +12,7 @@ import { type Action, actionNamed, formsOf } from './action-forms.ts'
 import { ConsoleError } from './answer.ts'
 import type { ActionForms, ActionGlances, ActionOutcome, FieldValues } from './answers/actions.ts'
 import { type ActionWatch, type Jobs, openJobs } from './jobs.ts'
+import { inPageWords } from './page-words.ts'
 import { type ConsoleContext, route, tenantRoute } from './route.ts'
 
 const fieldValues = z.strictObject({ fields: z.record(z.string(), z.union([z.string(), z.boolean()])) })
@@ -107,7 +108,7 @@ async function runAction(action: Action, { target, tenant, fields, watch }: Acti
 
 function outcomeOf(result: CommandResult | undefined): ActionOutcome {
 	const { text, json, isFailure = false } = result ?? { text: '', json: undefined }
-	return { state: 'done', text, json, isFailure, notes: [] }
+	return { state: 'done', text: inPageWords(text), json, isFailure, notes: [] }
 }
 
 type FormAnswers = { readonly document?: string; readonly answer?: string }

@@ -130,7 +130,7 @@ async function progressIn(
 	/** The last group, whose memberships may be incomplete. */
 	let last: { readonly group: ResourceId; readonly begin: number; count: number } | undefined
 	const hint = `delete ${origin.path} and export again`
-	for await (const line of recordsIn(handle, { name: origin.path, hint, isLoose: false })) {
+	for await (const line of recordsIn(handle, { name: origin.path, hintAt: () => hint, isLoose: false })) {
 		const { record } = line
 		if (progress.began === undefined || record.type === 'Export') progress.began = startOf(line, origin)
 		else if (record.type === 'User') {

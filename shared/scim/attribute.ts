@@ -138,6 +138,17 @@ const elementSchemas: Readonly<Record<AttributeType, z.ZodType>> = {
 	complex: z.record(z.string(), z.unknown()),
 }
 
+/** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */
+export const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
+	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
+
+/**
+ * Whether an attribute is never returned. RFC 7643 section 7 lets a service provider decide whether filters may use it. Here
+ * neither filters nor orders may: `sw` would tell a secret letter by letter.
+ */
+export const isSecret = (attribute: Attribute): boolean =>
+	attribute.returned === 'never' || comparedAttribute(attribute)?.returned === 'never'
+
 /** Whether an attribute is a list of strings, numbers or other values without parts. */
 export const isSimpleList = ({ type, multiValued }: Attribute): boolean => multiValued && type !== 'complex'
 

@@ -32,7 +32,7 @@ const text = optional(z.string({ error: 'must be a string' }))
 const oneOf = <const T extends readonly string[]>(values: T) =>
 	z.enum(values, { error: `must be ${values.slice(0, -1).join(', ')} or ${values.at(-1)}` })
 
-const nameRules = 'must begin with a letter and have only letters, digits, "-" and "_", at most 100'
+const nameRules = 'must begin with a letter and have only letters, digits, "-" and "_", at most 100 characters'
 const attributeName = z
 	.string({ error: 'must be a string' })
 	.regex(/^(?:[a-z][\w-]{0,99}|\$ref)$/i, { error: nameRules })
@@ -53,6 +53,8 @@ const characteristics = {
 	enforced: flag,
 }
 
+const tooDeep = { error: 'must not be there: a part has no parts of its own (RFC 7643 section 2.3.8)' }
+
 const document = z.object(
 	{
 		id: z.string({ error: 'must be the URN of the schema' }),
@@ -63,7 +65,7 @@ const document = z.object(
 				{
 					...characteristics,
 					subAttributes: optional(
-						z.array(z.strictObject({ ...characteristics, subAttributes: optional(z.array(z.never())) }), {
+						z.array(z.strictObject({ ...characteristics, subAttributes: optional(z.array(z.never(tooDeep))) }), {
 							error: 'must be a list',
 						}),
 					),
@@ -218,6 +220,36 @@ function requireFree(id: string, name: string, at: string): void {
 			throw invalidValue(`${at}.name ${name} is an attribute of ${id} already`)
 		}
 	}
+}
+
+/**
+ * Refuses a new schema whose URN or names clients would use for an attribute of an RFC. A tenant may have such a schema
+ * from an earlier version, which had no such rule: so stored schemas are not refused.
+ *
+ * @throws ScimError 400 `invalidValue`
+ */
+export function requireUnmistakable({ id, attributes }: OwnSchema): void {
+	// Names of SCIM 1 lose their URN, which then says nothing.
+	if (urnInOtherSpelling(`${id}:x`, new Set()) !== `${id}:x`)
+		throw invalidValue(`id ${id} is the URN of something else`)
+	for (const typeName of typeNames) {
+		const { schema, extensions } = builtInTypes[typeName]
+		for (const known of [schema, ...extensions]) {
+			const isTaken = [...known.attributes.values()].some(({ name }) => sameUrn(`${known.urn}:${name}`, id))
+			if (isTaken) throw invalidValue(`id ${id} is the path of an attribute of ${known.urn}`)
+			const own = attributes.find(({ name }) => sameUrn(`${id}:${name}`, known.urn))
+			if (own !== undefined)
+				throw invalidValue(`the attribute ${own.name} of ${id} has the path ${known.urn}, a schema`)
+		}
+		if (sameUrn(schema.urn, id)) for (const extension of extensions) requireOtherNames(attributes, extension)
+	}
+}
+
+/** Entra writes the names of the enterprise extension without a URN. They must go on meaning the extension. */
+function requireOtherNames(attributes: readonly OwnAttribute[], extension: Schema): void {
+	const same = attributes.find(({ name }) => findAttribute(extension.attributes, name) !== undefined)
+	if (same !== undefined)
+		throw invalidValue(`${same.name} without a URN is an attribute of ${extension.urn}: declare another name`)
 }
 
 /**

@@ -33,8 +33,10 @@ export const uniqueAttributesOf = (type: ResourceType): ReadonlySet<Attribute> =
 /** Nothing if the attribute is declared otherwise since the index was added. */
 function indexedBy(type: ResourceType, { path, type: indexed, caseExact }: OwnIndex): readonly Attribute[] {
 	const resolved = resolveAttribute(type, path)
-	const attribute = resolved?.subAttribute ?? resolved?.attribute
-	return attribute?.type === indexed && attribute.caseExact === caseExact ? [attribute] : []
+	if (resolved === undefined) return []
+	const { attribute, subAttribute = attribute } = resolved
+	const isSame = subAttribute.type === indexed && subAttribute.caseExact === caseExact
+	return isSame && !attribute.multiValued && !subAttribute.multiValued ? [subAttribute] : []
 }
 
 /**

@@ -9,6 +9,7 @@ import { startAzurite } from '../../local/azurite.ts'
 import { startServer } from '../../local/server.ts'
 import { parseFilter } from '../../shared/scim/filter/parse.ts'
 import { builtInTypes } from '../../shared/scim/resource-type.ts'
+import { urn } from '../../shared/scim/urn.ts'
 import { positionOf } from '../../shared/storage/query/order.ts'
 import { typesOf } from '../../shared/tenants/resource-types.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
@@ -87,6 +88,15 @@ describe('rollcall schema', () => {
 		)
 	})
 
+	test('add keeps the place of a schema, so that a name without a URN means the same attribute', async () => {
+		const other = 'urn:example:other:User'
+		const both = [id, other].map((each) => ({ id: each, attributes: [{ name: 'badge' }] }))
+		await run('schema', 'add', 'acme', await fileWith(both))
+		await run('schema', 'add', 'acme', await fileWith({ id: id.toUpperCase(), attributes: [{ name: 'badge' }] }))
+		const listed: readonly { readonly id: string }[] = await json('schema', 'list', 'acme')
+		expect(listed.map((each) => each.id)).toEqual([id.toUpperCase(), other])
+	})
+
 	test('add --enforce accepts the canonical values only', async () => {
 		const attributes = [{ name: 'size', canonicalValues: ['S'] }, { name: 'badge' }]
 		await run('schema', 'add', 'acme', await fileWith({ id, attributes }), '--enforce')
@@ -103,6 +113,41 @@ describe('rollcall schema', () => {
 			{ id, attributes: [{ name: 'badge', type: 'text' }] },
 			': attributes[0].type must be string, ',
 		],
+		['no schema', [], ' declares no schema'],
+		[
+			'parts of parts',
+			{
+				id,
+				attributes: [
+					{
+						name: 'a',
+						type: 'complex',
+						subAttributes: [{ name: 'b', type: 'complex', subAttributes: [{ name: 'c' }] }],
+					},
+				],
+			},
+			': attributes[0].subAttributes[0].subAttributes[0] must not be there: a part has no parts of its own (RFC 7643 section 2.3.8)',
+		],
+		[
+			'a core name that clients write for the enterprise extension',
+			{ id: urn.user, attributes: [{ name: 'Manager' }] },
+			`: Manager without a URN is an attribute of ${urn.enterpriseUser}: declare another name`,
+		],
+		[
+			'the path of an attribute as its URN',
+			{ id: `${urn.enterpriseUser}:Department`, attributes: [{ name: 'a' }] },
+			` is the path of an attribute of ${urn.enterpriseUser}`,
+		],
+		[
+			'an attribute whose path is a URN',
+			{ id: 'urn:ietf:params:scim:schemas:extension:enterprise:2.0', attributes: [{ name: 'user' }] },
+			` has the path ${urn.enterpriseUser}, a schema`,
+		],
+		[
+			'the URN of SCIM 1',
+			{ id: 'urn:scim:schemas:core:1.0', attributes: [{ name: 'a' }] },
+			': id urn:scim:schemas:core:1.0 is the URN of something else',
+		],
 		[
 			'one URN twice',
 			[
@@ -111,6 +156,7 @@ describe('rollcall schema', () => {
 			],
 			' twice',
 		],
+		['no schema', '[]', ' has no schema\n'],
 	])('add refuses a file with %s and says where', async (_, content, problem) => {
 		const { code, err } = await run('schema', 'add', 'acme', await fileWith(content))
 		expect(code).toBe(1)
@@ -302,6 +348,40 @@ describe('what clients send and no schema declares', () => {
 			/^PATH .*RESOURCES {2}JSON .*REQUESTS {2}FIRST .*LAST\n(.*\n)*displayNam +users +string +1 +20\S+Z {2}20\S+Z {2}is it displayName\?\n/,
 		)
 	})
+
+	test('is adopted with each part once, whatever the letter case of its name', async () => {
+		await stored({ userName: 'joy', [id]: { desk: { Room: 'a', floor: 1 } } })
+		await stored({ userName: 'jim', [id]: { desk: { room: 'b', FLOOR: 2 } } })
+		expect((await run('schema', 'adopt', 'acme', `${id}:desk`)).code).toBe(0)
+		expect((await json('schema', 'show', 'acme', id)).attributes).toEqual([
+			...[{ name: 'desk', type: 'complex' }].map((attribute) => ({
+				...attribute,
+				subAttributes: [
+					{ name: 'Room', type: 'string' },
+					{ name: 'floor', type: 'integer' },
+				],
+			})),
+		])
+	})
+
+	test('gets no index if it is a list inside a complex value', async () => {
+		const keys = { name: 'keys', multiValued: true }
+		const desk = { name: 'desk', type: 'complex', subAttributes: [keys] }
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [desk] }))
+		expect((await run('index', 'add', 'acme', `${id}:desk.keys`)).err).toContain(
+			`error: ${id}:desk.keys may have several values; an index can be added to an attribute that has one\n`,
+		)
+	})
+
+	test.each(['__proto__', 'password', 'urn:', 'constructor', 'name.nick', 'meta.x'])(
+		'is neither adopted nor in the way of schema forget at the odd path %s',
+		async (path) => {
+			await stored({ userName: 'joy', nick: 'x' })
+			expect((await run('schema', 'adopt', 'acme', path)).code).toBe(1)
+			expect((await run('schema', 'forget', 'acme', path)).out).toBe(`Removed ${path} from 0 of 1 resources.\n`)
+			expect(await json('schema', 'list', 'acme')).toEqual([])
+		},
+	)
 
 	test('is adopted with the types of what is stored', async () => {
 		const { token } = await json('token', 'add', 'acme')

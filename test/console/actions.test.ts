@@ -68,7 +68,7 @@ describe('an action', () => {
 		const { state } = await act(running, actionOn('acme', 'token rotate'), { overlap: 'soon' })
 		expect(state).toMatchObject({
 			state: 'refused',
-			error: '--overlap soon is not a valid time',
+			error: '"Overlap" soon is not a valid time',
 			hint: 'use a time such as 30m, 24h or 7d, up to 90d; or 0s',
 		})
 		const { state: unknown } = await act(running, actionOn('acme', 'token disable'), { VERSION: 'nothing' })

@@ -57,8 +57,12 @@ export function Loading() {
 	)
 }
 
+/** What a hint begins with if it is a command to copy, which stays as it is. */
+const commandStart = /^(rollcall|node|npm|npx|az) \S/
+
 /** @example sentence('the session has ended') // 'The session has ended.' */
 export function sentence(text: string): string {
+	if (commandStart.test(text)) return text
 	const closed = /[.!?]$/.test(text) ? text : `${text}.`
 	return `${closed.charAt(0).toUpperCase()}${closed.slice(1)}`
 }

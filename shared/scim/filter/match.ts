@@ -1,4 +1,4 @@
-import { type Attribute, findAttribute, isSimpleList, withParts } from '../attribute.ts'
+import { type Attribute, comparedAttribute, findAttribute, isSecret, isSimpleList, withParts } from '../attribute.ts'
 import { booleanFromString, type Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
 import { inTurns } from '../in-turns.ts'
@@ -99,7 +99,7 @@ function valuesOf(resource: AttributeValues, type: ResourceType, path: Attribute
 	const { extension, attribute, subAttribute } = resolved
 	const elements = elementsOf(property(extension === undefined ? resource : resource[extension.urn], attribute))
 	if (subAttribute === undefined) return { attribute, values: elements }
-	return { attribute: subAttribute, values: elements.map((element) => property(element, subAttribute)) }
+	return { attribute: subAttribute, values: elements.flatMap((element) => elementsOf(property(element, subAttribute))) }
 }
 
 function subValueOf(element: unknown, list: Attribute, path: AttributePath): PathValues | undefined {
@@ -126,17 +126,15 @@ function* compareAny({ path, operator, value }: AttributeExpression, { find, fol
 	const attribute = comparedAttribute(found.attribute)
 	if (attribute === undefined) return false
 	const values =
-		attribute === found.attribute ? found.values : found.values.map((element) => property(element, attribute))
+		attribute === found.attribute
+			? found.values
+			: found.values.flatMap((element) => elementsOf(property(element, attribute)))
 	for (const actual of values) {
 		if (typeof actual === 'string' && !attribute.caseExact) yield* folded.prepare(actual)
 		if (compare(actual, { operator, value, attribute, folded: folded.of })) return true
 	}
 	return false
 }
-
-/** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */
-const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
-	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
 
 /**
  * Refuses a filter that can only be a mistake: its attribute is in none of the resource types, or the type of the attribute
@@ -227,6 +225,7 @@ function requireAttributes(path: AttributePath, { owner, find, guess }: FilterSc
 	const name = printAttributePath(path)
 	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${name}${guess(path)}`)
 	if (attributes.some(isOwnAddress)) throw invalidFilter(`filter: ${name} is an address that we write; compare the id`)
+	if (attributes.some(isSecret)) throw invalidFilter(`filter: ${name} is never returned, so that no filter may use it`)
 	return attributes
 }
 

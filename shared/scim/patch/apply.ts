@@ -145,7 +145,8 @@ function nextSingle(operation: PatchOperation, current: unknown, quirks: Quirks)
 	const { attribute, text } = operation.target
 	if (clearsWhole(operation)) return undefined
 	if (attribute.type !== 'complex') return parseValue(attribute, { value: operation.value, at: text, quirks })
-	return merge(attribute, objectOf(current), changesOf(operation, quirks))
+	const object = objectOf(current)
+	return merge(attribute, object, withLists(operation, object, changesOf(operation, quirks)))
 }
 
 function nextElements(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
@@ -228,6 +229,25 @@ function changesOf(operation: PatchOperation, quirks: Quirks): ReadonlyMap<strin
 	return parseSubAttributes(attribute, { value: { [subAttribute.name]: operation.value }, at, quirks })
 }
 
+/** RFC 7644 section 3.5.2.1: an `add` to a list adds values, also to a list inside a complex value. */
+function withLists(
+	{ op, target: { attribute } }: PatchOperation,
+	current: JsonObject,
+	changes: ReadonlyMap<string, unknown>,
+): ReadonlyMap<string, unknown> {
+	if (op !== 'add') return changes
+	const lists = [...attribute.subAttributes.values()].filter(
+		({ name, multiValued }) => multiValued && changes.has(name),
+	)
+	const together = lists.map(
+		(list) => [list.name, withAdded(list, current[list.name], changes.get(list.name))] as const,
+	)
+	return lists.length === 0 ? changes : new Map([...changes, ...together])
+}
+
+const withAdded = (list: Attribute, current: unknown, added: unknown): unknown =>
+	Array.isArray(current) ? withElements(list, current, Array.isArray(added) ? added : []) : added
+
 /** RFC 7644 section 3.5.2.3: "Sub-attributes that are not specified SHALL be left unchanged." */
 function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
 	// A new id means another manager. The old manager's other sub-attributes do not apply to the new one.
@@ -243,7 +263,7 @@ function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<s
 
 function revise(operation: PatchOperation, element: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
 	const { attribute, text } = operation.target
-	const revised = merge(attribute, element, changes)
+	const revised = merge(attribute, element, withLists(operation, element, changes))
 	for (const subAttribute of attribute.subAttributes.values()) {
 		const { name } = subAttribute
 		if (subAttribute.mutability === 'immutable' && revised[name] !== element[name]) {

@@ -9,6 +9,7 @@ import type { Row } from '../table/tables.ts'
 import { entryKey } from '../transaction/epochs.ts'
 import { deletedAttributes, type LedgerEntry, ledgerEntryIn, mentionsIn, placeIn } from './entry.ts'
 import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
+import { feedStart } from './feed-start.ts'
 
 /** Which changes are to be undone. Times are milliseconds since 1970; both ends belong to the window. */
 export type UndoSelection = {
@@ -83,7 +84,8 @@ export async function readUndoWindow(directory: Directory, selection: UndoSelect
 	const window: UndoWindow = { resources: new Map(), memberships: new Map() }
 	const { change } = selection
 	const since = change === undefined ? selection.since : 0
-	for await (const rows of feedRowsAfter(directory, startOf(change), { isFinalOnly: false })) {
+	const start = change === undefined ? await feedStart(directory, since) : startOf(change)
+	for await (const rows of feedRowsAfter(directory, start, { isFinalOnly: false })) {
 		for (const row of rows) {
 			if (isWithdrawn(row) || timeIn(row) < since) continue
 			const entry = ledgerEntryIn(row)
@@ -103,8 +105,8 @@ export async function readUndoWindow(directory: Directory, selection: UndoSelect
 }
 
 /** The place of the feed right before a change. What came before it does not matter to an undo. */
-const startOf = (change: ChangePlace | undefined): string =>
-	change === undefined ? '' : entryKey(Number.parseInt(change.epoch, 16), change.operation).slice(0, -1)
+const startOf = (change: ChangePlace): string =>
+	entryKey(Number.parseInt(change.epoch, 16), change.operation).slice(0, -1)
 
 /** Memberships that end by the deletion of the user or of the group come back with that one. */
 const membershipKindOf = ({ kind }: LedgerEntry): UndoKind =>

@@ -28,7 +28,7 @@ export function indexSubject(type: ResourceType, path: AttributePath, isUnique: 
 	const { attribute, subAttribute = attribute } = resolved
 	const declared = declaredPath(resolved)
 	const text = printAttributePath(declared)
-	if (attribute.multiValued)
+	if (attribute.multiValued || subAttribute.multiValued)
 		return `${text} may have several values; an index can be added to an attribute that has one`
 	if (subAttribute.type === 'complex') {
 		const example = [...subAttribute.subAttributes.values()].find(({ type }) => type === 'string')

@@ -45,7 +45,7 @@ describe('a schema of a tenant', () => {
 		[
 			'a name with a colon',
 			{ id, attributes: [{ name: 'a:b' }] },
-			'attributes[0].name must begin with a letter and have only letters, digits, "-" and "_", at most 100',
+			'attributes[0].name must begin with a letter and have only letters, digits, "-" and "_", at most 100 characters',
 		],
 		[
 			'a misspelt characteristic',
