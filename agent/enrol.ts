@@ -92,7 +92,7 @@ async function enrolLocked({ text, file, host, clock, ...chosen }: EnrolOptions)
 	return { agent, relay: place, keyFile, enrolled: { tenant: tenantIn(code.url), fingerprint } }
 }
 
-/** Writes what a code for a machine has that cannot reach the app. Nothing is sent. */
+/** Writes what the code holds, for a machine that cannot reach the app. Nothing is sent. */
 function writeOffline(text: string, file: string, chosen: Omit<EnrolOptions, 'text' | 'file' | 'host' | 'clock'>) {
 	const code = readOfflineCode(text)
 	if (code === undefined)
@@ -157,7 +157,7 @@ type SettingsPlace = {
 	readonly withServer: (settings: unknown) => unknown
 }
 
-/** Whether the rest of the settings is right is for the other commands. */
+/** The other commands check the rest of the settings. */
 function settingsIn(file: string, server: string | undefined): SettingsPlace {
 	const written = existsSync(file) ? jsonIn(file) : {}
 	const several = severalShape.safeParse(written)
