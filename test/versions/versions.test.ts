@@ -9,6 +9,7 @@ import { addToken } from '../../shared/auth/file-source.ts'
 import { connectTables, type Row, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { formatOf } from '../../shared/tenants/format.ts'
 import { violationsIn } from '../support/audit.ts'
+import { copyBuilt } from '../support/built.ts'
 import { type PackedApp, type PackedAppOptions, startPackedApp, unpack } from '../support/packed-app.ts'
 import { randomFrom } from '../support/simulator/table-service.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
@@ -34,7 +35,7 @@ function run(script: string): void {
 
 beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-versions-'))
-	run('build.mjs')
+	await copyBuilt(join(folder, 'dist'))
 	run('package.mjs')
 	await unpack(join(folder, 'dist/rollcall.zip'), join(folder, 'this'))
 	for (const version of [oldest, before]) await unpack(`test/versions/${version}.zip`, join(folder, version))
