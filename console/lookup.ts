@@ -171,7 +171,7 @@ async function historyOf(lookup: Lookup, subject: LedgerSubject, before: string)
 	}
 }
 
-/** The refusals of the time of a page: each is on one page. */
+/** The refusals between the oldest and the newest event of a page. Each refusal is on one page only. */
 function refusalsBetween({ refusals, older }: HistoryPage, before: string) {
 	const timeIn = (place: string): number => timeOfId(place.split('|')[1] ?? '')
 	const from = older === undefined ? 0 : timeIn(older)

@@ -87,7 +87,7 @@ async function listenIfThereIs(server: Server, port: number, host: string): Prom
 	}
 }
 
-/** A page that is open keeps connections alive, and they must not keep the process. */
+/** An open page keeps its connections alive. The connections must not keep the process alive. */
 const close = (server: Server): Promise<void> =>
 	new Promise((resolve, reject) => {
 		server.close((error) => (error === undefined ? resolve() : reject(error)))

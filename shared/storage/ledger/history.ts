@@ -14,7 +14,7 @@ import type { Row } from '../table/tables.ts'
 import { firstMembersOf, type MembersOfChange } from './changed-members.ts'
 import { deletedAttributes, type LedgerEntry, ledgerEntryIn } from './entry.ts'
 import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
-import { type HistoryRow, historyRowsOf, historyRowsOfKept } from './history-rows.ts'
+import { type HistoryRow, historyRowsOf, historyRowsOfKept, withoutErased } from './history-rows.ts'
 import { readPosition } from './index-ledger.ts'
 
 /** What happened to a resource at one time. */
@@ -54,12 +54,9 @@ export type LedgerSubject = { readonly id: string; readonly type: TypeName }
 /** The history of a resource: the rows that the sweep has written, and the end of the feed that it has not reached. */
 export async function historyOf(directory: Directory, { id, type }: LedgerSubject): Promise<ResourceHistory> {
 	const { table } = directory
-	const [current, indexed, newer] = await Promise.all([
-		table.get(resourceRows[type].key(id)),
-		indexedRows(directory, id),
-		newerRows(directory, id),
-	])
-	const rows = inOrder([...indexed, ...newer])
+	// The end of the feed comes first: what a sweep writes meanwhile is in both, and nothing is in neither.
+	const [current, newer] = await Promise.all([table.get(resourceRows[type].key(id)), newerRows(directory, id)])
+	const rows = inOrder([...(await indexedRows(directory, id)), ...newer])
 	return told(directory, { id, type, current, rows, isUpToNow: true, namedChanges: 20 })
 }
 
@@ -88,11 +85,12 @@ export async function historyPage(
 	const prefix = historyRow.key(id, '', '').slice(0, -1)
 	const end = before === '' ? within(prefix).to : `${prefix}${before}`
 	const search = { scale: epochScale(prefix), before: end, end: likelyEnd(prefix, before, now()), span: wholeHistory }
-	const [current, indexed, newer] = await Promise.all([
+	// As in `historyOf`.
+	const [current, newer] = await Promise.all([
 		table.get(resourceRows[type].key(id)),
-		lastRows(table, search, count + 1),
 		newerUpTo(directory, id, readAtMost),
 	])
+	const indexed = await lastRows(table, search, count + 1)
 	const all = inOrder([...indexed, ...newer.rows.filter(({ RowKey }) => RowKey < end)])
 	const rows = all.slice(-count)
 	const [first] = rows
@@ -173,10 +171,11 @@ async function newerUpTo(directory: Directory, id: string, pagesAtMost: number):
 	for await (const rows of feedRowsAfter(directory, position, { isFinalOnly: false })) {
 		if (++pages > pagesAtMost) return { rows: found.filter(isAbout(id)).map(asRow), isWhole: false }
 		for (const entry of rows.filter((row) => !isWithdrawn(row)).map(ledgerEntryIn)) {
-			found.push(...historyRowsOf(entry, noName))
+			found.push(...withoutErased(entry, historyRowsOf(entry, noName)))
 			for await (const kept of listsOf(directory, entry)) {
 				if (++pages > pagesAtMost) return { rows: found.filter(isAbout(id)).map(asRow), isWhole: false }
-				found.push(...kept.flatMap((row) => historyRowsOfKept(entry, row, noName)).filter(isAbout(id)))
+				const members = kept.flatMap((row) => historyRowsOfKept(entry, row, noName)).filter(isAbout(id))
+				found.push(...withoutErased(entry, members))
 			}
 		}
 	}
@@ -302,7 +301,8 @@ async function refusalsOf({ table }: Directory, id: string, attributes: Attribut
 
 /** The resources that had a name until they were renamed or deleted. The latest one comes last. */
 export async function resourcesNamed(directory: Directory, part: string): Promise<readonly LedgerSubject[]> {
-	return subjectsIn(await Promise.all([indexedRows(directory, part), newerRows(directory, part)]))
+	const newer = await newerRows(directory, part)
+	return subjectsIn([await indexedRows(directory, part), newer])
 }
 
 /** The same with a bounded number of requests. The newest names are missing if the sweep has not come to very many changes. */

@@ -16,7 +16,7 @@ import { lastWrite } from './activity.ts'
 import { type Erasure, eraseUser } from './erase.ts'
 import { historyOf, type LedgerSubject, type ResourceHistory, resourcesNamed } from './history.ts'
 import { namePart } from './history-rows.ts'
-import { finishDeletions, planUndo, type UndoPlan, type UndoRequest } from './undo-plan.ts'
+import { finishChanges, planUndo, type UndoPlan, type UndoRequest } from './undo-plan.ts'
 
 /** What happened in the directory of one tenant, and what was refused. Nothing here is for SCIM clients. */
 export type Ledger = {
@@ -37,8 +37,8 @@ export type Ledger = {
 	erase(userId: string): Promise<Erasure>
 	/** What an undo is to do. Nothing is written. */
 	planUndo(request: UndoRequest): Promise<UndoPlan>
-	/** Finishes the deletions that a plan had to wait for. */
-	finishDeletions(plan: UndoPlan): Promise<void>
+	/** Finishes the deletions and large changes that a plan had to wait for. */
+	finishChanges(plan: UndoPlan): Promise<void>
 }
 
 export function openLedger(options: DirectoryOptions): Ledger {
@@ -53,7 +53,7 @@ export function openLedger(options: DirectoryOptions): Ledger {
 		losses: (limits) => guardReport(directory, limits),
 		erase: (userId) => eraseUser(directory, userId),
 		planUndo: (request) => planUndo(directory, request),
-		finishDeletions: (plan) => finishDeletions(directory, plan),
+		finishChanges: (plan) => finishChanges(directory, plan),
 	}
 }
 
