@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DeploymentTarget } from '../../cli/target.ts'
+import type { LiveLines } from '../../console/answers/activity.ts'
 import type { ChangedMembersAnswer, ShownMember, TimelineAnswer } from '../../console/answers/lookup.ts'
 import { matchRoute } from '../../console/route.ts'
 import { consoleRoutes } from '../../console/routes.ts'
@@ -8,6 +9,7 @@ import { builtInTypes, groupType, userType } from '../../shared/scim/resource-ty
 import { readLastUses } from '../../shared/storage/last-use.ts'
 import { openLedger } from '../../shared/storage/ledger/ledger.ts'
 import { openLookup } from '../../shared/storage/lookup.ts'
+import { type RefusalCount, storeRefusals } from '../../shared/storage/refusals.ts'
 import { connectTables, type Send } from '../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../shared/storage/table-store.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
@@ -138,4 +140,50 @@ test('the names of members take 35 more requests in the timeline of a group, and
 	}
 	expect(Math.max(...costs)).toBe(22)
 	expect(told.toSorted()).toEqual(change(4, 60).toSorted())
+})
+
+/** Looks at a thousand rows for a page, whether they meet a condition or not, as the service does. */
+const scanning =
+	(send: Send): Send =>
+	async (request) => {
+		const condition = / and la ge '([^']*)'/
+		const path = decodeURIComponent(request.path)
+		const [, since] = condition.exec(path) ?? []
+		if (since === undefined) return send(request)
+		const [resource = '', query = ''] = path.replace(condition, '').split('?')
+		const answer = await send({ ...request, path: `${resource}?${encodeURI(query)}` })
+		const { value } = JSON.parse(answer.text) as { value: { la: string }[] } // sound: the simulator's answer
+		return { ...answer, text: JSON.stringify({ value: value.filter(({ la }) => la >= since) }) }
+	}
+
+test.each([
+	{ kept: 9_900, requests: 10, isPartial: false },
+	{ kept: 11_100, requests: 11, isPartial: true },
+])('with $kept refusals that are kept, a look at what happens takes $requests requests for them', async (kept) => {
+	const simulator = simulateTableService()
+	const directory = await newDirectory(simulator, { feed: 'epochs' })
+	const old = now() - 3_600_000
+	const refusal = (index: number): RefusalCount => ({
+		...{ operation: `${index}`.padStart(32, '0'), count: 1, first: old, last: old, method: 'POST', path: '/Users' },
+		...{ name: `person-${`${index}`.padStart(6, '0')}`, status: 409, sentence: 'taken' },
+	})
+	for (let index = 0; index < kept.kept; index += 100) {
+		await storeRefusals(
+			directory.table,
+			[...Array(100).keys()].map((each) => refusal(index + each)),
+		)
+	}
+	// The newest refusal has one of the last keys that are looked at.
+	await storeRefusals(directory.table, [
+		{ ...refusal(9_850), operation: `${kept.kept}`.padStart(32, '0'), last: now() },
+	])
+	const read = pagesOf(directory, scanning(simulator.send))
+	const place = `/tenants/acme/activity?after=${now() - 60_000}~f~f`
+	const { requests, result } = await read(place)
+	const { lines, isPartial } = result as LiveLines // sound: the console's answer
+	expect({ ofRefusals: requests - 1, isPartial, names: lines.map(({ name }) => name) }).toEqual({
+		ofRefusals: kept.requests,
+		isPartial: kept.isPartial,
+		names: ['person-009850'],
+	})
 })
