@@ -58,13 +58,16 @@ const noResult: Omit<UndoResult, 'left'> = { revised: 0, restored: 0, membership
 /** @throws UsageError if the options do not say what is to be undone */
 function requestOf(values: OptionValues): UndoRequest {
 	const { since, until, credential, resource, force = false } = values
-	if (since === undefined) throw new UsageError('undo needs --since', { hint: 'such as --since 2h' })
+	if (since === undefined)
+		throw new UsageError('undo needs --since', { hint: 'add the time to take back, such as --since 2h' })
 	const from = parseMoment('--since', since)
 	const to = until === undefined ? Date.now() : parseMoment('--until', until)
 	if (from > to) throw new UsageError('--until is before --since', { hint: 'give the earlier time as --since' })
 	const only = kindsIn(values)
 	if (only.length === 0 && resource === undefined) {
-		throw new UsageError('undo needs --only or --resource', { hint: `--only ${undoKinds.join('|')}, or --resource ID` })
+		throw new UsageError('undo needs --only or --resource', {
+			hint: `add --only ${undoKinds.join('|')}, or --resource ID`,
+		})
 	}
 	if (resource !== undefined && !['User', 'Group'].includes(kindOfId(resource) ?? '')) {
 		throw new UsageError(`--resource ${resource} is not the id of a user or a group`, { hint: 'history shows the ids' })
@@ -85,7 +88,7 @@ const kindsIn = ({ only = [] }: OptionValues): readonly UndoKind[] =>
 		.map((word) => {
 			const kind = undoKinds.find((each) => each === word)
 			if (kind === undefined) {
-				throw new UsageError(`--only ${word} is nothing that undo knows`, { hint: `use ${undoKinds.join(', ')}` })
+				throw new UsageError(`--only ${word} is not a kind of change`, { hint: `use ${undoKinds.join(', ')}` })
 			}
 			return kind
 		})
@@ -93,11 +96,9 @@ const kindsIn = ({ only = [] }: OptionValues): readonly UndoKind[] =>
 /** The number that --expect gives with --yes; undefined if the command is to ask. */
 function expectedIn({ yes = false, expect }: OptionValues): number | undefined {
 	if (!yes && expect === undefined) return undefined
-	if (!yes || expect === undefined || !/^\d{1,9}$/.test(expect)) {
-		throw new UsageError('--yes and --expect N belong together', {
-			hint: 'N is the number of people who become active again; --dry-run says it',
-		})
-	}
+	const hint = 'N is the number of people who become active again; --dry-run says it'
+	if (!yes || expect === undefined) throw new UsageError('--yes and --expect N belong together', { hint })
+	if (!/^\d{1,9}$/.test(expect)) throw new UsageError(`--expect ${expect} is not a number of people`, { hint })
 	return Number(expect)
 }
 

@@ -4,6 +4,8 @@ import { type GuardReport, guardReport } from '../guard.ts'
 import type { GuardLimits } from '../losses.ts'
 import { uniqueRows } from '../query/unique-rows.ts'
 import { type RefusalCount, refusalsAbout, refusalsSince, subjectOf } from '../refusals.ts'
+import { totalOf } from '../rows/count-histogram.ts'
+import { countsReadOnly } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf } from '../rows/entity.ts'
 import { indexesOf } from '../rows/indexes.ts'
@@ -25,6 +27,8 @@ export type Ledger = {
 	refusalsAbout(nameOrId: string): Promise<readonly RefusalCount[]>
 	/** Refusals that are not older than `since`, in milliseconds since 1970. */
 	refusalsSince(since: number): AsyncGenerator<readonly RefusalCount[]>
+	/** How many users and groups there are. */
+	counts(): Promise<{ readonly users: number; readonly groups: number }>
 	/** When the last change was made: RFC 3339; undefined if none is kept. */
 	lastWrite(): Promise<string | undefined>
 	/** What the tenant has lost in the last hour, and what is allowed. */
@@ -44,12 +48,19 @@ export function openLedger(options: DirectoryOptions): Ledger {
 		history: (subject) => historyOf(directory, subject),
 		refusalsAbout: (nameOrId) => refusalsAbout(directory.table, subjectOf({ resourceId: nameOrId })),
 		refusalsSince: (since) => refusalsSince(directory.table, since),
+		counts: () => countsIn(directory.table),
 		lastWrite: () => lastWrite(directory),
 		losses: (limits) => guardReport(directory, limits),
 		erase: (userId) => eraseUser(directory, userId),
 		planUndo: (request) => planUndo(directory, request),
 		finishChanges: (plan) => finishChanges(directory, plan),
 	}
+}
+
+async function countsIn(table: Table) {
+	const count = async (name: TypeName) => totalOf(await countsReadOnly(table, { name }))
+	const [users, groups] = await Promise.all([count('User'), count('Group')])
+	return { users, groups }
 }
 
 async function find(directory: Directory, text: string): Promise<readonly LedgerSubject[]> {

@@ -100,6 +100,13 @@ export const integer = (stored: string, meaning: string): Column<number> =>
 		return typeof value === 'number' ? value : missing(row, stored)
 	})
 
+/** A number; a row without it has 0. */
+export const tally = (stored: string, meaning: string): Column<number> =>
+	column(stored, meaning, (row) => {
+		const value = row[stored]
+		return typeof value === 'number' ? value : 0
+	})
+
 const column = <T extends string | number | boolean | undefined>(
 	stored: string,
 	meaning: string,

@@ -72,6 +72,9 @@ async function viewOf(
 	expect(await find(userType, `groups.value eq "${groupId}"`)).toEqual(ids)
 	// This filter reads the memberships of all users. The list reads the members of all groups.
 	expect(await find(userType, `groups.value eq "${groupId}" or userName eq "unknown"`)).toEqual(ids)
+	const people = await store.query(userType, { page: everything, include: { groups: true } })
+	const hasGroup = ({ groups = [] }: StoredResource) => groups.some(({ value }) => value === groupId)
+	expect(idsOf(people.resources.filter(hasGroup))).toEqual(ids)
 	const listed = await store.query(groupType, { page: everything, include: { members: true } })
 	expect(listed.resources.find(({ id }) => id === groupId)?.members).toEqual(group?.members)
 	return group === undefined ? 'absent' : { displayName: group.attributes.displayName, version: group.version, members }
