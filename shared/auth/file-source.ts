@@ -60,12 +60,26 @@ export const listTokens = async (path: string, tenant: string): Promise<readonly
 export const addToken = (path: string, tenant: string, token: ListedToken): Promise<void> =>
 	changeTokens(path, tenant, (tokens) => [...tokens, token])
 
-/** Changes the tokens of a tenant. A tenant without tokens is removed from the file. */
-export async function changeTokens(
-	path: string,
-	tenant: string,
-	change: (tokens: readonly ListedToken[]) => readonly ListedToken[],
-): Promise<void> {
+/** The last change of each file that this process has begun. */
+const lastChanges = new Map<string, Promise<void>>()
+
+/**
+ * Changes the tokens of a tenant. A tenant without tokens is removed from the file. Changes of one process follow one
+ * another, so that none is lost.
+ */
+export function changeTokens(path: string, tenant: string, change: ChangeOfTokens): Promise<void> {
+	const changed = (lastChanges.get(path) ?? Promise.resolve()).then(() => rewrite(path, tenant, change))
+	// The next change does not depend on the outcome of this one.
+	lastChanges.set(
+		path,
+		changed.catch(() => {}),
+	)
+	return changed
+}
+
+type ChangeOfTokens = (tokens: readonly ListedToken[]) => readonly ListedToken[]
+
+async function rewrite(path: string, tenant: string, change: ChangeOfTokens): Promise<void> {
 	const all = await readOrEmpty(path)
 	const tokens = change(all.get(tenant) ?? [])
 	all.delete(tenant)

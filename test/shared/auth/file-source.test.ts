@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { addToken, fileSource, tokensIn } from '../../../shared/auth/file-source.ts'
+import { addToken, changeTokens, fileSource, tokensIn } from '../../../shared/auth/file-source.ts'
 import { storedDigestOf } from '../../../shared/auth/tokens.ts'
 
 const now = Date.UTC(2026, 0, 2)
@@ -29,6 +29,18 @@ const full = (value: string) => ({
 })
 
 describe('tokens in a file', () => {
+	test('are all there if many are added at once, whatever one of the changes meets', async () => {
+		const names = Array.from({ length: 20 }, (_, index) => `tenant-${index}`)
+		const failing = changeTokens(path, 'demo', () => {
+			throw new Error('not this one')
+		})
+		const adding = names.map((name) => addToken(path, name, { value: `of ${name}`, created }))
+		await expect(failing).rejects.toThrow('not this one')
+		await Promise.all(adding)
+		const stored = await Promise.all(names.map((name) => tokensIn(path, name, now)))
+		expect(stored).toEqual(names.map((name) => [`of ${name}`]))
+	})
+
 	test('are the enabled and unexpired tokens of one tenant, newest first, with their times', async () => {
 		await write({
 			demo: [
