@@ -92,7 +92,9 @@ async function undoRandomRequests(directory: SizedDirectory, { lap }: Laps): Pro
 	const { result } = await planAndUndo(directory, selection, { lap, name: 'random requests' })
 	console.error(result)
 	const again = await lap('plan again', () => plan(directory, selection))
-	return differences(before, await exported(prod)).length === 0 && again.left.length === 0 && isEmpty(again)
+	// Large changes of the undo itself may still be applied, if the machine is slow.
+	const hasLeft = again.left.some(({ reason }) => reason !== 'unfinished')
+	return differences(before, await exported(prod)).length === 0 && !hasLeft && isEmpty(again)
 }
 
 /** A group with very many members is deleted and comes back. */
