@@ -1,6 +1,6 @@
-// Builds the page of the console: index.html, page.js, page.css and the icon.
+// Builds the page of the console: index.html, page.js, page.css and the icon, with the documentation that it shows.
 
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { noticesOf } from './third-party.mjs'
@@ -30,5 +30,14 @@ export async function buildPage(outdir) {
 		logLevel: 'warning',
 	})
 	for (const file of ['index.html', 'icon.svg']) await copyFile(join('console/page', file), join(outdir, file))
+	await copyFile('README.md', join(outdir, 'README.md'))
+	for (const folder of ['docs', 'docs/decisions']) await copyPages(folder, outdir)
 	await writeFile(join(outdir, 'THIRD_PARTY_NOTICES.txt'), await noticesOf(metafile))
+}
+
+/** Copies the pages of a folder of the documentation. */
+async function copyPages(folder, outdir) {
+	await mkdir(join(outdir, folder), { recursive: true })
+	const names = (await readdir(folder)).filter((name) => name.endsWith('.md'))
+	for (const name of names) await copyFile(join(folder, name), join(outdir, folder, name))
 }

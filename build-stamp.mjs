@@ -5,13 +5,14 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 
-const folders = ['agent', 'bench', 'cli', 'console', 'demo', 'functions', 'local', 'shared', 'test/support']
+const folders = ['agent', 'bench', 'cli', 'console', 'demo', 'docs', 'functions', 'local', 'shared', 'test/support']
 const files = [
 	'build.mjs',
 	'build-page.mjs',
 	'build-stamp.mjs',
 	'third-party.mjs',
 	'host.json',
+	'README.md',
 	'package.json',
 	'package-lock.json',
 ]

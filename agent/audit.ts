@@ -38,8 +38,8 @@ const idLimit = 100
 const turns = new Map<string, Promise<void>>()
 
 /**
- * Appends lines of JSON to a file and rotates it by size. If the settings name servers, a line has the name. A failure is logged once, until
- * a line is written again.
+ * Appends lines of JSON to a file and rotates it by size. If the settings name servers, a line has the name. A failure is
+ * logged once, until a line is written again.
  */
 export function auditLog(options: AuditOptions, log: Log, server?: string): AuditLog {
 	const pending: string[] = []

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path'
 import * as z from 'zod'
+import { fileReason } from '../shared/cli/file-reason.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { nearest } from '../shared/scim/nearest.ts'
 import { wording } from '../shared/scim/wording.ts'
@@ -278,7 +279,7 @@ export function readText(file: string, hint: string): string {
 	try {
 		return readFileSync(file, 'utf8')
 	} catch (error) {
-		throw new UsageError(`cannot read ${file}: ${(error as Error).message}`, { hint, cause: error }) // sound: fs throws errors
+		throw new UsageError(`cannot read ${file}: ${fileReason(error)}`, { hint, cause: error })
 	}
 }
 

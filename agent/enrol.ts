@@ -27,6 +27,7 @@ import {
 	TokenRefusedError,
 	tenantIn,
 } from './enrolled.ts'
+import { lockEnrolment } from './enrolment-lock.ts'
 import { readSecret } from './secret-file.ts'
 
 type EnrolOptions = {
@@ -56,9 +57,19 @@ export type EnrolmentResult = Pick<EnrolAnswer, 'agent' | 'relay'> & {
 
 /**
  * Exchanges a code for the registration of a key of this machine, and writes the settings. After a lost answer, the same
- * code can be given again on this machine. Throws a UsageError if there is no code or the settings cannot be read.
+ * code can be given again on this machine. Throws a UsageError if there is no code, if the settings cannot be read, or if
+ * another process enrols in the same folder.
  */
-export async function enrolAgent({ text, file, host, clock, ...chosen }: EnrolOptions): Promise<EnrolmentResult> {
+export async function enrolAgent(options: EnrolOptions): Promise<EnrolmentResult> {
+	const release = lockEnrolment(dirname(resolve(options.file)))
+	try {
+		return await enrolLocked(options)
+	} finally {
+		release()
+	}
+}
+
+async function enrolLocked({ text, file, host, clock, ...chosen }: EnrolOptions): Promise<EnrolmentResult> {
 	if (chosen.isOffline) return writeOffline(text, file, chosen)
 	const code = codeIn(text)
 	const { settings, withServer } = settingsIn(file, chosen.server)
@@ -81,7 +92,7 @@ export async function enrolAgent({ text, file, host, clock, ...chosen }: EnrolOp
 	return { agent, relay: place, keyFile, enrolled: { tenant: tenantIn(code.url), fingerprint } }
 }
 
-/** Writes what a code for a machine has that cannot reach the app. Nothing is sent. */
+/** Writes what the code holds, for a machine that cannot reach the app. Nothing is sent. */
 function writeOffline(text: string, file: string, chosen: Omit<EnrolOptions, 'text' | 'file' | 'host' | 'clock'>) {
 	const code = readOfflineCode(text)
 	if (code === undefined)
@@ -146,7 +157,7 @@ type SettingsPlace = {
 	readonly withServer: (settings: unknown) => unknown
 }
 
-/** Whether the rest of the settings is right is for the other commands. */
+/** The other commands check the rest of the settings. */
 function settingsIn(file: string, server: string | undefined): SettingsPlace {
 	const written = existsSync(file) ? jsonIn(file) : {}
 	const several = severalShape.safeParse(written)

@@ -32,7 +32,7 @@ const help = {
 
 Sets an agent up on this machine: finds the SCIM server on port 11015, shows its certificate and asks whether to trust it,
 asks for its token, exchanges a code of "rollcall agent add" from standard input, writes the settings, runs the doctor,
-installs the service and says how it is. Options answer the questions, so that a script can run it.
+installs the service and prints its state. Options answer the questions, so that a script can run it.
 
   --config FILE                      the settings to write (default /etc/rollcall-relay/relay.json, or beside the agent)
   --origin URL                       the SCIM server, such as https://localhost:11015/scim

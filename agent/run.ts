@@ -41,7 +41,7 @@ export async function run(file: string, options: RunOptions): Promise<number> {
 		const port = settings.admin?.port
 		const next = port === undefined || port === admin?.port ? admin : await startAdmin(port, adminSources)
 		const refusals = fleet.apply(settings, { isForced })
-		// The request for this reload may have come by the old port, and gets its answer yet.
+		// The request for this reload may have come by the old port, and must still get its answer.
 		if (next !== admin || port === undefined) void admin?.close()
 		admin = port === undefined ? undefined : next
 		current = settings

@@ -22,7 +22,7 @@ export type SessionOptions = {
 	readonly log: Log
 	readonly token: (fresh?: boolean) => Promise<RelayToken>
 	readonly receive: Dispatcher['receive']
-	/** The rendezvous that are openWebSocket, of this session and those before it: they outlive its control channel. */
+	/** The open rendezvous of this session and of those before it: a rendezvous outlives its control channel. */
 	readonly openRendezvous: InFlight
 	readonly ca: string | undefined
 	readonly proxy: Agent | undefined

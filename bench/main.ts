@@ -6,6 +6,7 @@ import { fill } from './fill.ts'
 import { growth } from './growth.ts'
 import { relay } from './relay.ts'
 import { traffic } from './traffic.ts'
+import { undoAtSize } from './undo.ts'
 import { worst } from './worst.ts'
 import { wrongTokens } from './wrong-tokens.ts'
 
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, (only: string) => Promise<void>>> = {
 	growth,
 	relay,
 	traffic,
+	undo: undoAtSize,
 	worst,
 	'wrong-tokens': wrongTokens,
 }

@@ -99,6 +99,23 @@ export const showAdministration: TargetCommand = ({ args: [name = '', who], envi
 	}
 }
 
+/**
+ * What administrators have done to a tenant, and the removals of earlier tenants of its name; newest first.
+ *
+ * @param since milliseconds since 1970
+ */
+export async function administrationSince(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	since: number,
+): Promise<readonly AdministrationEntry[]> {
+	const [removals, own] = await Promise.all([
+		removalsOf(target, tenant.name),
+		target.administration.list(tenant, since),
+	])
+	return inOrder([...removals.filter(({ time }) => Date.parse(time) >= since), ...own])
+}
+
 /** The table is made by the first removal of a tenant. */
 const removalsOf = (target: DeploymentTarget, name: string): Promise<readonly AdministrationEntry[]> =>
 	target.administration.removals(name).catch((error: unknown) => {

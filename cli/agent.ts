@@ -1,13 +1,17 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { version as ownVersion } from '../shared/cli/version.ts'
 import {
 	type AgentList,
 	type ListedAgent,
 	parseAgents,
+	rotationLife,
 	stateOfAgent,
 	withNewAgent,
 	withNewCode,
 	withOfflineAgent,
 	withoutAgent,
+	withoutRotation,
+	withRotation,
 } from '../shared/relay/agent-list.ts'
 import {
 	codeLife,
@@ -17,6 +21,7 @@ import {
 	writeCode,
 	writeOfflineCode,
 } from '../shared/relay/enrolment.ts'
+import { shownVersion } from '../shared/relay/versions.ts'
 import { settingsOf } from '../shared/tenants/settings.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import type { RelayRules } from './azure.ts'
@@ -149,7 +154,7 @@ export async function listedAgents(target: DeploymentTarget, tenant: Tenant) {
 			state: stateOfAgent(agent, now),
 			...(label !== undefined && { label }),
 			...(host !== undefined && { host }),
-			...(version !== undefined && { version }),
+			...(version !== undefined && { version: shownVersion(version, ownVersion) }),
 			...(publicKey !== undefined && { fingerprint: keyFingerprint(publicKey) }),
 			created,
 			...(code !== undefined && removed === undefined && { codeExpires: code.expires }),
@@ -212,23 +217,53 @@ async function rotateListenKey(target: DeploymentTarget, name: string, isNow: bo
 	const tenant = await relayTenantNamed(target, name)
 	const { renew } = relayRulesOf(target, `agent rotate ${name}`)
 	const hybridConnection = connectionOf(tenant)
-	const { signer, renewed } = parseAgents(await target.agents.read(tenant))
+	return rotating(target, tenant, isNow, async (signer) => {
+		const next = signer === 'primary' ? 'secondary' : 'primary'
+		await renew(hybridConnection, next)
+		const time = new Date().toISOString()
+		await changeAgents(target, tenant, (list) => ({ ...list, signer: next, renewed: time }))
+		if (isNow) await renew(hybridConnection, signer)
+		const ended = isNow ? 'All tokens that agents had are void' : 'Tokens that agents have still work until they end'
+		return {
+			text: `From now on the ${next} key of Azure Relay signs. ${ended}, and agents get new ones by themselves.`,
+			json: { name, hybridConnection, signer: next, renewed: time, isImmediate: isNow },
+		}
+	})
+}
+
+/** Renews keys while no other process does: it would make the new key void. The work gets the key that signs now. */
+async function rotating<T>(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	isNow: boolean,
+	work: (signer: AgentList['signer']) => Promise<T>,
+): Promise<T> {
+	const id = randomUUID()
+	const { signer } = await changeAgents(target, tenant, (list) => {
+		if (!isNow) refuseEarly(list)
+		const started = withRotation(list, id, Date.now())
+		return 'list' in started ? started.list : refuseBusy(started.busySince)
+	})
+	try {
+		return await work(signer)
+	} finally {
+		// If storage is away, the note lapses after ten minutes, and the outcome of the work is still told.
+		await changeAgents(target, tenant, (list) => withoutRotation(list, id)).catch(() => undefined)
+	}
+}
+
+function refuseEarly({ renewed }: AgentList): void {
 	const safe = Date.parse(renewed ?? '') + tokensEnd
-	if (!isNow && Date.now() < safe) {
-		throw new Failure(`the key was renewed at ${renewed}, and tokens of the other key may be in use`, {
-			hint: `wait until ${new Date(safe).toISOString()}, or end those tokens now with --now`,
-		})
-	}
-	const next = signer === 'primary' ? 'secondary' : 'primary'
-	await renew(hybridConnection, next)
-	const time = new Date().toISOString()
-	await changeAgents(target, tenant, (list) => ({ ...list, signer: next, renewed: time }))
-	if (isNow) await renew(hybridConnection, signer)
-	const ended = isNow ? 'All tokens that agents had are void' : 'Tokens that agents have still work until they end'
-	return {
-		text: `From now on the ${next} key of Azure Relay signs. ${ended}, and agents get new ones by themselves.`,
-		json: { name, hybridConnection, signer: next, renewed: time, isImmediate: isNow },
-	}
+	if (!(Date.now() < safe)) return
+	throw new Failure(`the key was renewed at ${renewed}, and tokens of the other key may be in use`, {
+		hint: `wait until ${new Date(safe).toISOString()}, or end those tokens now with --now`,
+	})
+}
+
+function refuseBusy(since: string): never {
+	throw new Failure(`another rollcall agent rotate has been renewing the key since ${since}`, {
+		hint: `wait until it has ended; if it was interrupted, repeat the command after ${new Date(Date.parse(since) + rotationLife).toISOString()}`,
+	})
 }
 
 const changeAgents = (

@@ -19,6 +19,8 @@ export type FailureGroup = {
 	/** Milliseconds since 1970. */
 	readonly last: number
 	readonly remedy: string
+	/** The same for a reader of the console, if the command line has another way. */
+	readonly consoleRemedy?: string
 	/** The page that says more, such as `docs/schema.md`. */
 	readonly page: string
 }
@@ -95,7 +97,7 @@ const groupOf = ({ requests, subjects, examples, ...gathering }: Gathering): Fai
 	...remedyOf(gathering),
 })
 
-type Remedy = Pick<FailureGroup, 'remedy' | 'page'>
+type Remedy = Pick<FailureGroup, 'remedy' | 'consoleRemedy' | 'page'>
 
 /** What helps, by the first line that fits. */
 const remedies: readonly (Remedy & {
@@ -105,12 +107,16 @@ const remedies: readonly (Remedy & {
 		fits: ({ status, sentence }) => status === 503 && sentence.startsWith('The guard of this tenant '),
 		remedy:
 			'Find out whether so many are to be deleted. If so: rollcall guard allow NAME --for 2h. If not, correct the scope in the identity provider.',
+		consoleRemedy:
+			'Find out whether so many are to be deleted. If so, press "Allow all deletions for a while" on the page Safety. If not, correct the scope in the identity provider.',
 		page: 'docs/operations.md#very-many-are-deleted-or-deactivated',
 	},
 	{
 		fits: ({ scimType }) => scimType === 'uniqueness',
 		remedy:
 			'Two resources have one value. Find the other one with rollcall history, and rename or remove one of the two in the identity provider.',
+		consoleRemedy:
+			'Two resources have one value. Search for the value on the page Activity, and rename or remove one of the two in the identity provider.',
 		page: 'docs/operations.md#from-a-symptom-to-its-cause',
 	},
 	{
@@ -161,6 +167,6 @@ const remedies: readonly (Remedy & {
 const unknown: Remedy = { remedy: 'See the sentence.', page: 'docs/history.md#refusals' }
 
 function remedyOf(group: Pick<FailureGroup, 'status' | 'scimType' | 'sentence'>): Remedy {
-	const { remedy, page } = remedies.find(({ fits }) => fits(group)) ?? unknown
-	return { remedy, page }
+	const { fits: _, ...remedy } = remedies.find(({ fits }) => fits(group)) ?? { ...unknown, fits: undefined }
+	return remedy
 }

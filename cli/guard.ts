@@ -87,9 +87,12 @@ const inScimServer = 'The people of this tenant are in the SCIM server behind th
 /** What the guard says, in some words. */
 export function guardLine(status: GuardStatus | undefined): string {
 	if (status === undefined) return 'in the SCIM server'
-	const { setting, isBeyond, isHolding, deletedPeople, deletedGroups, deactivatedPeople } = status
+	const { setting, isBeyond, isHolding, deletedPeople, deletedGroups, deactivatedPeople, halvedGroups = [] } = status
 	if (setting === 'off') return 'off'
-	const losses = `${deletedPeople} people and ${deletedGroups} groups deleted, ${deactivatedPeople} people deactivated in the last hour`
+	const losses = `${deletedPeople} people and ${deletedGroups} groups deleted, ${deactivatedPeople} people deactivated in the last hour${halvedLine(halvedGroups)}`
 	if (isHolding) return `HOLDS DELETIONS BACK: ${losses}`
 	return isBeyond ? `MORE THAN ALLOWED: ${losses}` : losses
 }
+
+const halvedLine = (ids: readonly string[]): string =>
+	ids.length === 0 ? '' : `; one request took more than half of the members of ${ids.join(', ')}`

@@ -24,7 +24,7 @@ export const descriptions: Readonly<Record<Option, Description>> = {
 	scope: ['full|read', 'what the credential may do: everything, or only read (default full)'],
 	label: ['TEXT', 'what you call the credential, such as "HR application"'],
 	enforce: ['', 'accept only the canonicalValues of each attribute that has some'],
-	since: ['TIME', 'how far to look back, such as 24h or 7d'],
+	since: ['TIME', 'how far to look back, such as 24h or 7d; undo also takes a time such as 2026-01-31T08:00:00Z'],
 	overlap: [
 		'TIME',
 		'how long the older tokens are still accepted, such as 30m or 7d (default 24h); a running host may accept them for ten minutes, even if TIME is shorter',
@@ -51,7 +51,10 @@ export const descriptions: Readonly<Record<Option, Description>> = {
 	groups: ['on|off', 'whether Entra provisions groups (default on for a new job)'],
 	'fix-externalid': ['', 'in a job that exists, map externalId from objectId; Entra then writes every user anew'],
 	'dry-run': ['', 'only say what would be done'],
-	until: ['TIME', 'the end of the time: a number with s, m, h or d before now, or a time in RFC 3339; now if left out'],
+	until: [
+		'TIME',
+		'the end of the time: so long ago, such as 30m, or a time such as 2026-01-31T08:00:00Z (default now)',
+	],
 	credential: ['CREDENTIAL', 'only what a credential has changed, by its id or label'],
 	only: ['KIND', 'deletions, deactivations, memberships or attributes; may be given several times'],
 	resource: ['ID', 'only one user or group'],
@@ -80,7 +83,8 @@ Administers the tenants of Rollcall and their tokens.
 ${columns(lines)}
 
 ${program} COMMAND --help
-lists the options of a command. See docs/cli.md.`
+lists the options of a command. Without options, a command works on the data folder of npm start;
+with --resource-group GROUP, on a deployment in Azure. See docs/cli.md.`
 }
 
 /** The help for one command, with its options. */

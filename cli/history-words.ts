@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from '../shared/scim/value.ts'
+import type { FirstMembers, MembersOfChange } from '../shared/storage/ledger/changed-members.ts'
 import type { HistoryEvent, ResourceHistory } from '../shared/storage/ledger/history.ts'
 import type { RefusalCount } from '../shared/storage/refusals.ts'
 import type { Actor } from '../shared/storage/rows/directory.ts'
@@ -31,7 +32,9 @@ export function timelineOf({ events, refusals }: Pick<ResourceHistory, 'events' 
 	return rows
 }
 
-export function eventInWords({ kind, changed, before, after, other }: HistoryEvent): string {
+/** @param event with the names of members, if they are to be said */
+export function eventInWords(event: HistoryEvent): string {
+	const { kind, changed, before, after, other, members } = event
 	const otherName = other === undefined ? '' : (other.name ?? other.id)
 	switch (kind) {
 		case 'joined':
@@ -39,15 +42,19 @@ export function eventInWords({ kind, changed, before, after, other }: HistoryEve
 		case 'left':
 			return other?.type === 'User' ? `lost the member ${otherName}, who was deleted` : `left ${otherName}`
 		case 'create':
-			return changed.length === 0 ? 'created' : `created with ${countOfMembers(changed.length)}`
+			return createdInWords(changed, members)
 		case 'delete':
+			if (members !== undefined) return ['deleted', ...membersInWords(changed, members)].join('; ')
 			return changed.length === 0 ? 'deleted' : `deleted; left ${changed.length} groups`
 		case 'unlink':
 			return `left ${changed.length} groups`
 		case 'erased':
 			return 'taken out of the ledger'
 		default:
-			return [...valuesInWords(changed, before, after), ...membersInWords(changed)].join('; ')
+			return [
+				...valuesInWords(withoutMembers(changed, members), before, after),
+				...membersInWords(changed, members),
+			].join('; ')
 	}
 }
 
@@ -82,13 +89,30 @@ export const shown = (value: unknown): string => (value === null ? 'nothing' : J
 
 const countOfMembers = (count: number): string => (count === 1 ? '1 member' : `${count} members`)
 
-function membersInWords(changed: readonly string[]): readonly string[] {
-	const added = changed.filter((name) => name.startsWith('+')).length
-	const removed = changed.filter((name) => name.startsWith('-')).length
-	return [
-		...(added > 0 ? [`${countOfMembers(added)} added`] : []),
-		...(removed > 0 ? [`${countOfMembers(removed)} removed`] : []),
-	]
+function createdInWords(changed: readonly string[], members: MembersOfChange | undefined): string {
+	const added = members?.added ?? { first: [], total: changed.length }
+	return someInWords((count) => `created with ${count}`, added) ?? 'created'
+}
+
+/** The members are said by their names. */
+const withoutMembers = (changed: readonly string[], members: MembersOfChange | undefined): readonly string[] =>
+	members === undefined ? changed : changed.filter((name) => name !== 'members')
+
+function membersInWords(changed: readonly string[], members: MembersOfChange | undefined): readonly string[] {
+	const counted = (sign: string) => ({ first: [], total: changed.filter((name) => name.startsWith(sign)).length })
+	const { added, removed } = members ?? { added: counted('+'), removed: counted('-') }
+	const words = [someInWords((count) => `${count} added`, added), someInWords((count) => `${count} removed`, removed)]
+	return words.filter((each) => each !== undefined)
+}
+
+/** @example someInWords((count) => `${count} added`, { first: [{ id: '1', name: 'joy' }], total: 3 }) // '3 members added: joy and 2 more' */
+function someInWords(say: (count: string) => string, { first, total }: FirstMembers): string | undefined {
+	if (first.length === 0 && (total ?? 0) === 0) return undefined
+	const words = say(total === undefined ? 'members' : countOfMembers(total))
+	if (first.length === 0) return words
+	const names = first.map(({ id, name }) => name ?? id).join(', ')
+	const more = total === undefined ? ' and more' : total > first.length ? ` and ${total - first.length} more` : ''
+	return `${words}: ${names}${more}`
 }
 
 export function refusalInWords(refusal: RefusalCount): string {

@@ -27,14 +27,19 @@ export const addIndex: TargetCommand = ({ args: [name = '', text = ''], values: 
 		const subject = indexSubject(typesOf(tenant).User, path, unique)
 		if (typeof subject === 'string') throw new Failure(subject, { hint: hintOn(typesOf(tenant).User, path) })
 		const index = await define(target, tenant, { ...subject, isUnique: unique })
-		const minutes = minutesUntilDue(target, index)
-		if (minutes > 0) {
-			environment.err(
-				`In ${minutes} minutes, every instance keeps the index of ${pathText(index)}, and this command fills it. If you interrupt the command, the app goes on.\n`,
-			)
-		}
-		return complete(target, tenant, { index, environment })
+		return fillDefined(target, tenant, { index, environment })
 	}
+}
+
+/** Fills an index that is in the tenant's row, and returns when it is complete. */
+export async function fillDefined(target: DeploymentTarget, tenant: Tenant, run: IndexRun): Promise<CommandResult> {
+	const minutes = minutesUntilDue(target, run.index)
+	if (minutes > 0) {
+		run.environment.err(
+			`In ${minutes} minutes, every instance keeps the index of ${pathText(run.index)}, and this command fills it. If you interrupt the command, the app goes on.\n`,
+		)
+	}
+	return complete(target, tenant, run)
 }
 
 const hintOn = (type: ResourceType, path: AttributePath): string =>
@@ -66,28 +71,63 @@ export async function define(target: DeploymentTarget, tenant: Tenant, index: Ne
 			return undefined
 		}
 		if (existing !== undefined) throw alreadyThere(target, tenant, existing)
-		if (indexes.length >= maxOwnIndexes) {
-			const hint = target.commandLine(`index list ${tenant.name}`)
-			const removed = indexes.some(({ stage }) => isLeaving(stage))
-				? '; one that is being removed counts until it is gone'
-				: ''
-			throw new Failure(`the tenant ${tenant.name} has ${maxOwnIndexes} indexes, which is the limit${removed}`, {
-				hint,
-			})
-		}
-		const slots = indexes.map(({ slot }) => slot)
-		const now = Date.now()
-		defined = {
-			...index,
-			name: freeName(indexes, now),
-			slot: Array.from({ length: maxOwnIndexes }, (_, slot) => slot).find((slot) => !slots.includes(slot)) ?? 0,
-			...{ stage: 'announced', since: now, position: '', users: 0, worker: '', worked: 0 },
-		}
+		defined = announced(target, tenant, { indexes, index })
 		return [...indexes, defined]
 	})
 	if (defined === undefined)
 		throw new Failure(`there is no tenant ${tenant.name}`, { hint: target.commandLine('tenant list') })
 	return defined
+}
+
+type Announcement = { readonly indexes: readonly IndexDefinition[]; readonly index: NewIndex }
+
+/** The definition of a new index beside those that the tenant has. */
+function announced(target: DeploymentTarget, { name }: Tenant, { indexes, index }: Announcement): IndexDefinition {
+	if (indexes.length >= maxOwnIndexes) {
+		const hint = target.commandLine(`index list ${name}`)
+		const removed = indexes.some(({ stage }) => isLeaving(stage))
+			? '; one that is being removed counts until it is gone'
+			: ''
+		throw new Failure(`the tenant ${name} has ${maxOwnIndexes} indexes, which is the limit${removed}`, { hint })
+	}
+	const slots = indexes.map(({ slot }) => slot)
+	const now = Date.now()
+	return {
+		...index,
+		name: freeName(indexes, now),
+		slot: Array.from({ length: maxOwnIndexes }, (_, slot) => slot).find((slot) => !slots.includes(slot)) ?? 0,
+		...{ stage: 'announced', since: now, position: '', users: 0, worker: '', worked: 0 },
+	}
+}
+
+type UniqueRequest = {
+	readonly indexes: readonly IndexDefinition[]
+	/** Users as they will be declared. */
+	readonly type: ResourceType
+	readonly path: AttributePath
+}
+
+/**
+ * The unique index on an attribute that is to be unique: one that the tenant has already, or a new definition.
+ *
+ * @throws Failure if there can be none
+ */
+export function uniqueIndexFor(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ indexes, type, path }: UniqueRequest,
+): IndexDefinition {
+	const subject = indexSubject(type, path, true)
+	if (typeof subject === 'string') {
+		throw new Failure(`uniqueness cannot be server: ${subject}`, { hint: 'see "Indexes" in docs/cli.md' })
+	}
+	const existing = indexes.find((each) => isSamePath(pathIn(each.path), subject.path))
+	if (existing === undefined) return announced(target, tenant, { indexes, index: { ...subject, isUnique: true } })
+	if (isLeaving(existing.stage)) throw alreadyThere(target, tenant, existing)
+	if (existing.isUnique && existing.type === subject.type && existing.caseExact === subject.caseExact) return existing
+	throw new Failure(`uniqueness cannot be server: ${pathText(existing)} has an index of another kind`, {
+		hint: `remove it first: ${target.commandLine(`index remove ${tenant.name} ${pathText(existing)}`)}`,
+	})
 }
 
 /** Whether an earlier command has begun to add the same index. */

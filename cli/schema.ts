@@ -1,12 +1,30 @@
+import { fileReason } from '../shared/cli/file-reason.ts'
 import { ScimError } from '../shared/scim/error.ts'
-import { type OwnSchema, parseOwnSchemas, requireTogether, typeNameOf, typesWith } from '../shared/scim/own-schema.ts'
-import { type ResourceTypes, sameUrn, typeNames } from '../shared/scim/resource-type.ts'
+import {
+	type OwnSchema,
+	parseOwnSchemas,
+	requireTogether,
+	requireUnmistakable,
+	typeNameOf,
+	typesWith,
+	uniquePathsIn,
+} from '../shared/scim/own-schema.ts'
+import {
+	type ResourceType,
+	type ResourceTypes,
+	resolveAttribute,
+	sameUrn,
+	typeNames,
+} from '../shared/scim/resource-type.ts'
+import { uniqueAttributesOf } from '../shared/scim/schema.ts'
 import { mismatchesIn } from '../shared/scim/schema-check.ts'
 import { urn } from '../shared/scim/urn.ts'
-import { schemasOf } from '../shared/tenants/resource-types.ts'
+import type { IndexDefinition } from '../shared/tenants/index-definition.ts'
+import { schemasOf, typesOf } from '../shared/tenants/resource-types.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
-import type { CommandEnvironment, TargetCommand } from './command.ts'
+import type { CommandEnvironment, CommandResult, TargetCommand } from './command.ts'
 import { Failure } from './failure.ts'
+import { fillDefined, uniqueIndexFor } from './index-commands.ts'
 import { narrowings } from './narrowings.ts'
 import { table } from './table.ts'
 import type { DeploymentTarget } from './target.ts'
@@ -14,17 +32,25 @@ import { storeTenantNamed } from './tenant.ts'
 import { pagesOf } from './transfer/export.ts'
 import { withProgress } from './transfer/progress.ts'
 
-/** Declares schemas of a tenant, in place of earlier ones with the same URN. */
+/**
+ * Declares schemas of a tenant, in place of earlier ones with the same URN. Attributes that are to be unique get an index,
+ * which is written together with the schemas. The command returns when such indexes are complete.
+ */
 export const addSchema: TargetCommand =
 	({ args: [name = '', file = ''], values: { enforce = false }, environment }) =>
 	async (target) => {
-		await storeTenantNamed(target, name)
+		const found = await storeTenantNamed(target, name)
 		const declared = enforced(await schemasIn(file, environment), enforce)
 		let before: readonly OwnSchema[] = []
+		let unique: readonly IndexDefinition[] = []
 		const tenant = await explained(() =>
-			target.tenants.updateSchemas(name, (schemas) => {
-				before = schemas
-				return withSchemas(schemas, declared)
+			target.tenants.updateDeclarations(name, (now) => {
+				before = now.schemas
+				const schemas = withSchemas(now.schemas, declared)
+				requireTogether(schemas)
+				const added = withUniqueIndexes(target, found, { declared, schemas, indexes: now.indexes })
+				unique = added.unique
+				return { schemas, indexes: added.indexes }
 			}),
 		)
 		if (tenant === 'absent') throw gone(target, name)
@@ -34,16 +60,46 @@ export const addSchema: TargetCommand =
 				schema,
 			),
 		)
+		const filled: CommandResult[] = []
+		for (const index of unique) filled.push(await fillDefined(target, tenant, { index, environment }))
 		return {
 			text: [
 				...declared.map((schema) => `Declared ${schema.id}: ${inWords(schema)}.`),
 				'All apps follow within a minute.',
 				...narrowed,
 				...(narrowed.length === 0 ? [] : ['What is stored stays as it is.', checkHint(target, name)]),
+				...filled.map(({ text }) => text),
 			].join('\n'),
-			json: { name, declared: declared.map(({ id }) => id), narrowed },
+			json: {
+				...{ name, declared: declared.map(({ id }) => id), narrowed },
+				...(filled.length > 0 && { indexes: filled.map((each) => each.json) }),
+			},
 		}
 	}
+
+type UniqueDeclarations = {
+	readonly declared: readonly OwnSchema[]
+	/** All schemas of the tenant, with those that are declared now. */
+	readonly schemas: readonly OwnSchema[]
+	readonly indexes: readonly IndexDefinition[]
+}
+
+/** The indexes of a tenant with those that make attributes of the declared schemas unique. */
+function withUniqueIndexes(
+	target: DeploymentTarget,
+	tenant: Tenant,
+	{ declared, schemas, indexes }: UniqueDeclarations,
+): { readonly indexes: readonly IndexDefinition[]; readonly unique: readonly IndexDefinition[] } {
+	const type = typesWith(schemas).User
+	const unique: IndexDefinition[] = []
+	let all = indexes
+	for (const path of declared.flatMap(uniquePathsIn)) {
+		const index = uniqueIndexFor(target, tenant, { indexes: all, type, path })
+		unique.push(index)
+		if (!all.includes(index)) all = [...all, index]
+	}
+	return { indexes: all, unique }
+}
 
 const checkHint = (target: DeploymentTarget, name: string): string =>
 	`To compare it with the schemas: ${target.commandLine(`schema check ${name}`)}`
@@ -71,11 +127,35 @@ export const listSchemas: TargetCommand =
 export const showSchema: TargetCommand =
 	({ args: [name = '', id = ''] }) =>
 	async (target) => {
-		const schema = schemasOf(await storeTenantNamed(target, name)).find((each) => sameUrn(each.id, id))
+		const tenant = await storeTenantNamed(target, name)
+		const schema = schemasOf(tenant).find((each) => sameUrn(each.id, id))
 		if (schema === undefined) throw noSchema(target, name, id)
-		const document = { schemas: [urn.schema], ...schema }
+		const document = { schemas: [urn.schema], ...withUniqueness(schema, typesOf(tenant).User) }
 		return { text: JSON.stringify(document, null, 2), json: document }
 	}
+
+/** The schema with what the indexes of the tenant say of uniqueness. */
+function withUniqueness(schema: OwnSchema, type: ResourceType): OwnSchema {
+	const unique = uniqueAttributesOf(type)
+	const isUnique = (name: string, sub?: string): boolean => {
+		const resolved = resolveAttribute(type, { uri: schema.id, name, ...(sub !== undefined && { sub }) })
+		const attribute = resolved?.subAttribute ?? resolved?.attribute
+		return attribute !== undefined && unique.has(attribute)
+	}
+	const server = { uniqueness: 'server' } as const
+	return {
+		...schema,
+		attributes: schema.attributes.map((attribute) => ({
+			...attribute,
+			...(isUnique(attribute.name) && server),
+			...(attribute.subAttributes && {
+				subAttributes: attribute.subAttributes.map((sub) =>
+					isUnique(attribute.name, sub.name) ? { ...sub, ...server } : sub,
+				),
+			}),
+		})),
+	}
+}
 
 export const removeSchema: TargetCommand =
 	({ args: [name = '', id = ''] }) =>
@@ -151,10 +231,13 @@ export async function mismatchesOf(target: DeploymentTarget, tenant: Tenant, { t
 	return { resources, mismatches: [...byPath.values()] }
 }
 
-/** A declaration takes the place of an earlier one with the same URN. */
+/**
+ * A declaration takes the place of an earlier one with the same URN. It keeps the place: a name without a URN means the
+ * first schema that has it.
+ */
 export const withSchemas = (schemas: readonly OwnSchema[], declared: readonly OwnSchema[]): readonly OwnSchema[] => [
-	...schemas.filter(({ id }) => !declared.some((schema) => sameUrn(schema.id, id))),
-	...declared,
+	...schemas.map((known) => declared.find(({ id }) => sameUrn(known.id, id)) ?? known),
+	...declared.filter(({ id }) => !schemas.some((known) => sameUrn(known.id, id))),
 ]
 
 const resourcesOf = (schema: OwnSchema): string => (typeNameOf(schema) === 'User' ? 'users' : 'groups')
@@ -183,11 +266,12 @@ async function schemasIn(
 	{ readText }: Pick<CommandEnvironment, 'readText'>,
 ): Promise<readonly OwnSchema[]> {
 	const text = await readText(file).catch((cause: unknown) => {
-		const reason = cause instanceof Error ? cause.message : String(cause)
-		throw new Failure(`${file} cannot be read: ${reason}`, { hint: schemaHint, cause })
+		throw new Failure(`${file} cannot be read: ${fileReason(cause)}`, { hint: schemaHint, cause })
 	})
 	return explained(async () => {
 		const schemas = parseOwnSchemas(jsonIn(file, text))
+		if (schemas.length === 0) throw new Failure(`${file} has no schema`, { hint: schemaHint })
+		for (const schema of schemas) requireUnmistakable(schema)
 		const twice = schemas.find(({ id }, index) => schemas.findIndex((other) => sameUrn(other.id, id)) < index)
 		if (twice !== undefined) throw new Failure(`${file} declares ${twice.id} twice`, { hint: schemaHint })
 		return schemas

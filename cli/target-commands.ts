@@ -202,6 +202,28 @@ export const targetCommands: readonly Command[] = [
 		work: removeSchema,
 	}),
 	targetCommand({
+		words: 'schema observed',
+		parameters: ['NAME'],
+		options: [],
+		summary: 'list the attributes that clients send and no schema declares',
+		work: listObserved,
+		isReading: true,
+	}),
+	targetCommand({
+		words: 'schema adopt',
+		parameters: ['NAME', 'PATH...'],
+		options: [],
+		summary: 'declare attributes that clients send, by path or by URN, with the types of what is stored',
+		work: adoptSchema,
+	}),
+	targetCommand({
+		words: 'schema forget',
+		parameters: ['NAME', 'PATH'],
+		options: [],
+		summary: 'remove from all users and groups what is stored at a path that no schema declares',
+		work: forgetPath,
+	}),
+	targetCommand({
 		words: 'history',
 		parameters: ['NAME', '[WHO]'],
 		options: ['since', 'admin'],
@@ -230,7 +252,7 @@ export const targetCommands: readonly Command[] = [
 		words: 'guard status',
 		parameters: ['NAME'],
 		options: [],
-		summary: 'tell how many people and groups a tenant has lost in the last hour, and how many are allowed',
+		summary: 'tell how many people and groups a tenant has lost in the last hour, and how many it may lose',
 		work: showGuard,
 		isReading: true,
 	}),
@@ -254,21 +276,6 @@ export const targetCommands: readonly Command[] = [
 		options: ['since', 'until', 'credential', 'only', 'resource', 'dry-run', 'force', 'yes', 'expect'],
 		summary: 'take back deletions, deactivations, memberships or attributes that were changed in a time',
 		work: undoChanges,
-	}),
-	targetCommand({
-		words: 'schema observed',
-		parameters: ['NAME'],
-		options: [],
-		summary: 'list the attributes that clients send and no schema declares',
-		work: listObserved,
-		isReading: true,
-	}),
-	targetCommand({
-		words: 'schema adopt',
-		parameters: ['NAME', 'PATH...'],
-		options: [],
-		summary: 'declare such attributes, by path or by URN, with the types of what is stored',
-		work: adoptSchema,
 	}),
 	targetCommand({
 		words: 'client add',
@@ -349,13 +356,6 @@ export const targetCommands: readonly Command[] = [
 		summary:
 			'renew the key of Azure Relay that signs tokens of agents; with AGENT, print a code for another key of that agent',
 		work: rotateAgents,
-	}),
-	targetCommand({
-		words: 'schema forget',
-		parameters: ['NAME', 'PATH'],
-		options: [],
-		summary: 'remove from all users and groups what is stored at a path that no schema declares',
-		work: forgetPath,
 	}),
 	targetCommand({
 		words: 'export',

@@ -2,10 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { Scope } from '../shared/auth/credential.ts'
 import { storedDigestOf } from '../shared/auth/tokens.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
-import type { ResourceType } from '../shared/scim/resource-type.ts'
 import { sharedNamesAt } from '../shared/storage/fold-keys.ts'
 import { isDigestAllowed, type TenantFormat } from '../shared/tenants/format.ts'
-import { typesOf } from '../shared/tenants/resource-types.ts'
 import { type StoredSettings, settingsOf } from '../shared/tenants/settings.ts'
 import { parseTenantName, type Tenant } from '../shared/tenants/tenants.ts'
 import { agentSettings, relayText, type TargetRelay } from './agent-settings.ts'
@@ -181,18 +179,8 @@ export const showTenant: TargetCommand =
 		}
 	}
 
-/** Counts the users and groups of a tenant. */
-export async function countsOf(target: DeploymentTarget, tenant: Tenant) {
-	const store = target.open(tenant)
-	const types = typesOf(tenant)
-	const count = async (type: ResourceType) => {
-		// Only a page by cursor may lack a total.
-		const { totalResults = 0 } = await store.query(type, { page: { startIndex: 1, count: 0 } })
-		return totalResults
-	}
-	const [users, groups] = await Promise.all([count(types.User), count(types.Group)])
-	return { users, groups }
-}
+/** How many users and groups a tenant has. Nothing is written. */
+export const countsOf = (target: DeploymentTarget, tenant: Tenant) => target.ledger(tenant).counts()
 
 export const setTenant: TargetCommand = ({ args: [name = ''], values, environment }) => {
 	const changes = chosenSettings({ values, environment })

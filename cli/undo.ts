@@ -28,7 +28,7 @@ export const undoChanges: TargetCommand = ({ args: [name = ''], values, environm
 		const plan = await ledger.planUndo(request)
 		if (values['dry-run']) return { text: planInWords(plan), json: planJson(name, plan) }
 		if (!hasSteps(plan)) {
-			await ledger.finishDeletions(plan)
+			await ledger.finishChanges(plan)
 			return { text: planInWords(plan), json: { name, ...noResult, left: plan.left } }
 		}
 		if (expected === undefined) await confirm(plan, environment)
@@ -47,7 +47,7 @@ export async function carryOut(
 	tenant: Tenant,
 	plan: UndoPlan,
 ): Promise<UndoResult & { readonly requestId: string }> {
-	await target.ledger(tenant).finishDeletions(plan)
+	await target.ledger(tenant).finishChanges(plan)
 	const requestId = `undo-${new Date().toISOString()}`
 	const result = await undo(target.open(tenant, requestId), plan)
 	return { requestId, ...result, left: [...plan.left, ...result.left] }
@@ -58,13 +58,16 @@ const noResult: Omit<UndoResult, 'left'> = { revised: 0, restored: 0, membership
 /** @throws UsageError if the options do not say what is to be undone */
 function requestOf(values: OptionValues): UndoRequest {
 	const { since, until, credential, resource, force = false } = values
-	if (since === undefined) throw new UsageError('undo needs --since', { hint: 'such as --since 2h' })
+	if (since === undefined)
+		throw new UsageError('undo needs --since', { hint: 'add the time to take back, such as --since 2h' })
 	const from = parseMoment('--since', since)
 	const to = until === undefined ? Date.now() : parseMoment('--until', until)
 	if (from > to) throw new UsageError('--until is before --since', { hint: 'give the earlier time as --since' })
 	const only = kindsIn(values)
 	if (only.length === 0 && resource === undefined) {
-		throw new UsageError('undo needs --only or --resource', { hint: `--only ${undoKinds.join('|')}, or --resource ID` })
+		throw new UsageError('undo needs --only or --resource', {
+			hint: `add --only ${undoKinds.join('|')}, or --resource ID`,
+		})
 	}
 	if (resource !== undefined && !['User', 'Group'].includes(kindOfId(resource) ?? '')) {
 		throw new UsageError(`--resource ${resource} is not the id of a user or a group`, { hint: 'history shows the ids' })
@@ -85,7 +88,7 @@ const kindsIn = ({ only = [] }: OptionValues): readonly UndoKind[] =>
 		.map((word) => {
 			const kind = undoKinds.find((each) => each === word)
 			if (kind === undefined) {
-				throw new UsageError(`--only ${word} is nothing that undo knows`, { hint: `use ${undoKinds.join(', ')}` })
+				throw new UsageError(`--only ${word} is not a kind of change`, { hint: `use ${undoKinds.join(', ')}` })
 			}
 			return kind
 		})
@@ -93,11 +96,9 @@ const kindsIn = ({ only = [] }: OptionValues): readonly UndoKind[] =>
 /** The number that --expect gives with --yes; undefined if the command is to ask. */
 function expectedIn({ yes = false, expect }: OptionValues): number | undefined {
 	if (!yes && expect === undefined) return undefined
-	if (!yes || expect === undefined || !/^\d{1,9}$/.test(expect)) {
-		throw new UsageError('--yes and --expect N belong together', {
-			hint: 'N is the number of people who become active again; --dry-run says it',
-		})
-	}
+	const hint = 'N is the number of people who become active again; --dry-run says it'
+	if (!yes || expect === undefined) throw new UsageError('--yes and --expect N belong together', { hint })
+	if (!/^\d{1,9}$/.test(expect)) throw new UsageError(`--expect ${expect} is not a number of people`, { hint })
 	return Number(expect)
 }
 
@@ -163,9 +164,10 @@ export const reasons: Readonly<Record<LeavingReason, string>> = {
 	again: 'Left, because they were changed again afterwards (--force sets them back all the same)',
 	gone: 'Left, because they were deleted by a change that is not undone',
 	taken: 'Left, because another resource has the unique value by now, such as the userName',
-	values: 'Left, because the ledger has not kept what was there before',
+	values: 'Left, because the ledger has not kept what was there before, or which members changed',
 	unsure: 'Groups with members left, because a large change may have added members who were there before',
-	unfinished: 'Left, because their deletion was not finished: run the command again in a minute',
+	unfinished:
+		'Left, because a deletion or a large change of members was not finished: run the command again in a minute',
 	recent: 'Left, because they were deleted less than a minute ago: run the command again in a minute',
 }
 

@@ -42,7 +42,7 @@ function argumentOf(parameter: string, { document }: PlacedAction, fields: Field
 	return [name === 'FILE' ? resolve(text) : text]
 }
 
-/** An empty text leaves the option out, but for a setting, which it removes. */
+/** An empty text leaves the option out. For a setting, it removes the setting. */
 function optionOf(option: Option, { words }: Command, fields: FieldValues): readonly (readonly [Option, unknown])[] {
 	const value = fields[option]
 	const isFlag = declared[option].type === 'boolean'

@@ -6,6 +6,7 @@ import { targetOptions } from '../cli/target-options.ts'
 import type { Tenant } from '../shared/tenants/tenants.ts'
 import { ConsoleError } from './answer.ts'
 import type { ActionField, ActionForm } from './answers/actions.ts'
+import { inPageWords } from './page-words.ts'
 import { type PlacedAction, placedActions } from './placed-actions.ts'
 
 /** A command with its place in the page. */
@@ -34,7 +35,7 @@ function formOf({ command, place }: Action): ActionForm {
 	const { words, summary } = command
 	return {
 		words,
-		summary,
+		summary: inPageWords(summary),
 		fields: [
 			...parametersOf(command).map((parameter) => parameterField(parameter, place)),
 			...optionsOf({ command, place }).map((option) => optionField(option, place)),
@@ -72,5 +73,5 @@ function optionField(name: Option, { required = [] }: PlacedAction): ActionField
 	const [placeholder, help] = descriptions[name]
 	const choices = /^[a-z|]+$/i.test(placeholder) && placeholder.includes('|') ? placeholder.split('|') : []
 	const kind = declared[name].type === 'boolean' ? 'flag' : choices.length > 0 ? 'choice' : 'text'
-	return { name, kind, help, placeholder, choices, isRequired: required.includes(name) }
+	return { name, kind, help: inPageWords(help), placeholder, choices, isRequired: required.includes(name) }
 }

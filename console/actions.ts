@@ -12,6 +12,7 @@ import { type Action, actionNamed, formsOf } from './action-forms.ts'
 import { ConsoleError } from './answer.ts'
 import type { ActionForms, ActionGlances, ActionOutcome, FieldValues } from './answers/actions.ts'
 import { type ActionWatch, type Jobs, openJobs } from './jobs.ts'
+import { inPageWords } from './page-words.ts'
 import { type ConsoleContext, route, tenantRoute } from './route.ts'
 
 const fieldValues = z.strictObject({ fields: z.record(z.string(), z.union([z.string(), z.boolean()])) })
@@ -23,7 +24,7 @@ export const actionRoutes = [
 		path: '/tenants/{tenant}/forms/{page}',
 		handle: async ({ tenant, params }): Promise<ActionForms> => ({ forms: formsOf(params.page, tenant) }),
 	}),
-	// Of any name, so that a page that looks every few seconds costs no request to storage.
+	// The name of the tenant is not looked up, so that a page that asks every few seconds costs no request to storage.
 	route({
 		method: 'GET',
 		path: '/actions',
@@ -107,7 +108,7 @@ async function runAction(action: Action, { target, tenant, fields, watch }: Acti
 
 function outcomeOf(result: CommandResult | undefined): ActionOutcome {
 	const { text, json, isFailure = false } = result ?? { text: '', json: undefined }
-	return { state: 'done', text, json, isFailure, notes: [] }
+	return { state: 'done', text: inPageWords(text), json, isFailure, notes: [] }
 }
 
 type FormAnswers = { readonly document?: string; readonly answer?: string }
@@ -134,7 +135,7 @@ const environmentOf = ({ show, note }: ActionWatch, { document = '', answer }: F
 	program: 'rollcall',
 })
 
-/** The command line names one person by a word that is typed. In the page a click would be enough, so it asks. */
+/** On the command line an administrator types who is meant. In the page a click would be enough, so the page asks. */
 async function requireUserName(
 	target: DeploymentTarget,
 	tenant: Tenant,
@@ -146,7 +147,7 @@ async function requireUserName(
 		const { name = user.id } = await ledger.history(user)
 		if (name === answer) return
 	}
-	// What is no person, the command itself refuses.
+	// If the word names no person, the command refuses it.
 	if (users.length === 0) return
 	throw new Failure(`nothing was erased: ${JSON.stringify(answer)} is not the userName of the person`, {
 		hint: 'type the userName, or the id of a person who has none',

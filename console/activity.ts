@@ -18,9 +18,16 @@ export const activityRoutes = [
 ]
 
 async function activityOf(lookup: Lookup, after: string | null): Promise<LiveLines> {
-	const { changes, refusals, cursor, hasMore } = await lookup.activity(after === null ? undefined : cursorIn(after))
+	const { changes, refusals, cursor, hasMore, isPartial } = await lookup.activity(
+		after === null ? undefined : cursorIn(after),
+	)
 	const lines = [...changes.map(changeLine), ...refusals.map(refusalLine)]
-	return { lines: lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)), cursor: textOf(cursor), hasMore }
+	return {
+		lines: lines.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
+		cursor: textOf(cursor),
+		hasMore,
+		isPartial,
+	}
 }
 
 function changeLine({ key, at, type, id, name, isDeactivation, ...event }: ActivityEvent): LiveLine {

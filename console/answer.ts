@@ -2,6 +2,7 @@ import { explain } from '../cli/explain.ts'
 import { Failure } from '../cli/failure.ts'
 import { UsageError } from '../shared/cli/usage-error.ts'
 import { ScimError } from '../shared/scim/error.ts'
+import { inPageWords } from './page-words.ts'
 
 /** What is sent to the browser. */
 export type ConsoleAnswer = {
@@ -33,7 +34,7 @@ export class ConsoleError extends Error {
 	}
 }
 
-/** The status and the body that tell about an error. The words are those of the command line. */
+/** The status and the body that tell about an error. The words are those of the command line, with fields for options. */
 export function refusalOf(error: unknown): { readonly status: number; readonly problem: ConsoleProblem } {
 	if (error instanceof ConsoleError) {
 		const { status, message, hint } = error
@@ -43,7 +44,7 @@ export function refusalOf(error: unknown): { readonly status: number; readonly p
 	// The stack of a bug is for the terminal.
 	const [first = ''] = message.split('\n')
 	const isBug = hint.startsWith('this is a bug')
-	return { status: statusOf(error), problem: { error: first, hint: isBug ? bugHint : hint } }
+	return { status: statusOf(error), problem: { error: inPageWords(first), hint: isBug ? bugHint : inPageWords(hint) } }
 }
 
 const bugHint = 'this is a bug in rollcall: the terminal of the console has the rest, for a report'

@@ -22,7 +22,7 @@ export const credentialRoutes = [
 
 async function credentialsOf(target: DeploymentTarget, tenant: Tenant): Promise<ShownCredentials> {
 	const [tokens, clients] = await Promise.all([
-		// Who may read the tables alone sees the clients all the same.
+		// An operator who may read only the tables still sees the clients.
 		tokensOf(target, tenant).catch((error: unknown) => refusalOf(error).problem),
 		listedClients(target, tenant),
 	])

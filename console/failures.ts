@@ -29,8 +29,8 @@ async function failuresOf({ target, now }: ConsoleContext, tenant: Tenant, since
 	const pages = firstPages(target.ledger(tenant).refusalsSince(now() - duration), reading)
 	const { groups, others } = await failuresIn(pages, examplesAtMost)
 	return {
-		groups: groups.map(({ scimType, first, last, examples, ...group }) => ({
-			...group,
+		groups: groups.map(({ scimType, first, last, examples, remedy, consoleRemedy = remedy, ...group }) => ({
+			...{ ...group, remedy: consoleRemedy },
 			examples: examples.map((example) => ({ ...example, ...typeOf(example) })),
 			...(scimType !== undefined && { scimType }),
 			first: new Date(first).toISOString(),

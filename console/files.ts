@@ -26,7 +26,17 @@ export async function pageFile({ method, path, page }: FileRequest): Promise<Con
 	const [file, type] = files.get(path) ?? []
 	if (file === undefined || type === undefined) throw new ConsoleError(`the console has no ${path}`, { status: 404 })
 	if (method !== 'GET' && method !== 'HEAD') throw new ConsoleError(`${path} takes GET only`, { status: 405 })
+	return { status: 200, headers: { 'Content-Type': type }, body: await readFile(new URL(file, builtFolder(page))) }
+}
+
+/**
+ * The folder of the built page.
+ *
+ * @param page the folder, if it is not in its usual place
+ * @throws ConsoleError 503 if the page is not built
+ */
+export function builtFolder(page: URL | undefined): URL {
 	const folder = page ?? folders.find((each) => existsSync(fileURLToPath(new URL('index.html', each))))
 	if (folder === undefined) throw new ConsoleError('the page is not built', { status: 503, hint: 'npm run build' })
-	return { status: 200, headers: { 'Content-Type': type }, body: await readFile(new URL(file, folder)) }
+	return folder
 }

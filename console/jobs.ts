@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ShowProgress } from '../cli/command.ts'
 import { refusalOf } from './answer.ts'
 import type { ActionGlance, ActionOutcome, ActionState } from './answers/actions.ts'
+import { inPageWords } from './page-words.ts'
 
 /** How an action tells what it does. */
 export type ActionWatch = { readonly show: ShowProgress; readonly note: (text: string) => void }
@@ -94,7 +95,7 @@ function startJob({ words, tenant, work }: ActionRun, { now, newId }: JobsOption
 			job.done = done
 			job.progress = progress
 		},
-		note: (text) => notes.push(text),
+		note: (text) => notes.push(inPageWords(text)),
 	}
 	const finish = (outcome: ActionOutcome): void => {
 		job.outcome = outcome

@@ -1,7 +1,8 @@
-import { leavesOf, shown, type TimelineRow, timelineOf } from '../cli/history-words.ts'
+import { eventInWords, leavesOf, shown, type TimelineRow, timelineOf } from '../cli/history-words.ts'
 import { kindOfId, timeOfId } from '../shared/scim/id.ts'
 import type { AttributeValues } from '../shared/scim/resource.ts'
 import { isObject } from '../shared/scim/value.ts'
+import type { ChangedMembersPage, FirstMembers, MembersOfChange } from '../shared/storage/ledger/changed-members.ts'
 import type { HistoryEvent, HistoryPage, LedgerSubject } from '../shared/storage/ledger/history.ts'
 import type { Lookup } from '../shared/storage/lookup.ts'
 import type { MemberPlace } from '../shared/storage/membership/member-page.ts'
@@ -10,12 +11,15 @@ import type { RefusalCount } from '../shared/storage/refusals.ts'
 import { refusalLineInWords } from './activity.ts'
 import { ConsoleError } from './answer.ts'
 import type {
+	ChangedMembersAnswer,
 	GroupsAnswer,
 	MembersAnswer,
 	ResourceAnswer,
 	SearchAnswer,
 	SearchHit,
 	SearchHits,
+	ShownMember,
+	ShownMembers,
 	ShownValue,
 	TimelineAnswer,
 	TimelineLine,
@@ -45,6 +49,12 @@ export const lookupRoutes = [
 		path: '/tenants/{tenant}/resources/{id}/history',
 		handle: ({ tenant, params, query }, context) =>
 			historyOf(directoryOf(context, tenant), subjectOf(params.id), query.get('before') ?? ''),
+	}),
+	tenantRoute({
+		method: 'GET',
+		path: '/tenants/{tenant}/resources/{id}/changes/{epoch}/{operation}/members',
+		handle: ({ tenant, params, query }, context) =>
+			changedMembersOf(directoryOf(context, tenant), params, query.get('behind') ?? ''),
 	}),
 	tenantRoute({
 		method: 'GET',
@@ -161,7 +171,7 @@ async function historyOf(lookup: Lookup, subject: LedgerSubject, before: string)
 	}
 }
 
-/** The refusals of the time of a page: each is on one page. */
+/** The refusals between the oldest and the newest event of a page. Each refusal is on one page only. */
 function refusalsBetween({ refusals, older }: HistoryPage, before: string) {
 	const timeIn = (place: string): number => timeOfId(place.split('|')[1] ?? '')
 	const from = older === undefined ? 0 : timeIn(older)
@@ -169,10 +179,12 @@ function refusalsBetween({ refusals, older }: HistoryPage, before: string) {
 	return refusals.filter(({ first }) => first >= from && first < to)
 }
 
-function lineOf({ time, what, by, event, refusal }: TimelineRow, subject: LedgerSubject): TimelineLine {
+function lineOf({ time, by, event, refusal }: TimelineRow, subject: LedgerSubject): TimelineLine {
 	if (refusal !== undefined) return refusalTimelineLine(refusal, by)
 	if (event === undefined) throw new TypeError('a line of a timeline is a change or refusals')
-	const { operation, epoch, other } = event
+	const { operation, epoch, other, members, ...rest } = event
+	// The names of the members stand beside these words.
+	const what = eventInWords({ operation, epoch, ...(other !== undefined && { other }), ...rest })
 	return {
 		...{
 			id: `${epoch}|${operation}`,
@@ -183,8 +195,42 @@ function lineOf({ time, what, by, event, refusal }: TimelineRow, subject: Ledger
 		},
 		values: event.kind === 'update' ? changesIn(event) : [],
 		...(other !== undefined && { other: { ...other, name: other.name ?? other.id } }),
+		...(members !== undefined && { members: shownMembers(event, members) }),
 		...(canBeUndone(event, subject) && { undo: { operation, epoch } }),
 	}
+}
+
+function shownMembers({ epoch, operation }: HistoryEvent, { added, removed }: MembersOfChange): ShownMembers {
+	const isMore = ({ first, total = Number.POSITIVE_INFINITY }: FirstMembers): boolean => total > first.length
+	const some = [
+		...added.first.map((member) => ({ ...member, isAdded: true })),
+		...removed.first.map((member) => ({ ...member, isAdded: false })),
+	]
+	return { change: `${epoch}/${operation}`, some: some.map(shownMember), hasMore: isMore(added) || isMore(removed) }
+}
+
+const shownMember = ({ id, name = id, isAdded }: ChangedMembersPage['members'][number]): ShownMember => ({
+	...{ id, name, isAdded },
+})
+
+const changedAtOnce = 20
+
+/** @throws ConsoleError 404 if the ledger has no such change of the group, 400 if no answer has had the place */
+async function changedMembersOf(
+	lookup: Lookup,
+	{ id, epoch, operation }: { readonly id: string; readonly epoch: string; readonly operation: string },
+	behind: string,
+): Promise<ChangedMembersAnswer> {
+	const { id: groupId } = subjectOf(id, 'Group')
+	if (!/^([0-9a-f]{0,32}~\d{1,6})?$/.test(behind)) {
+		throw new ConsoleError(`behind=${behind} is no place of a list`, { status: 400, hint: 'reload the page' })
+	}
+	const isChange = /^[0-9a-f]{12}$/.test(epoch) && /^[0-9a-f]{32}$/.test(operation)
+	const request = { groupId, epoch, operation, behind, count: changedAtOnce }
+	const page = isChange ? await lookup.changedMembers(request) : undefined
+	if (page === undefined) throw new ConsoleError(`the ledger has no change ${epoch}/${operation}`, { status: 404 })
+	const { members, next } = page
+	return { members: members.map(shownMember), ...(next !== undefined && { next }) }
 }
 
 function refusalTimelineLine(refusal: RefusalCount, by: string): TimelineLine {

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { recorded } from '../cli/administration.ts'
 import { listedAgents } from '../cli/agent.ts'
 import { agentSettings } from '../cli/agent-settings.ts'
 import { checkFindings } from '../cli/check/check.ts'
@@ -30,8 +31,14 @@ export const relayRoutes = [
 		path: '/tenants/{tenant}/check',
 		body: z.strictObject({ token, write: z.boolean() }),
 		async handle({ tenant: { name }, body }, { target }): Promise<CheckFindings> {
-			const url = new URL(target.urlOf(name))
-			return { findings: await checkFindings(url, await tokenOf(target, name, body.token), { isWriting: body.write }) }
+			const value = await tokenOf(target, name, body.token)
+			const work = () => checkFindings(new URL(target.urlOf(name)), value, { isWriting: body.write })
+			const isFailure = (all: Awaited<ReturnType<typeof work>>) => all.some(({ verdict }) => verdict === 'FAIL')
+			// A check that writes makes a user and a group in the directory, and deletes both.
+			const findings = body.write
+				? await recorded(target, { command: 'check --write', name, work, isFailure })
+				: await work()
+			return { findings }
 		},
 	}),
 ]

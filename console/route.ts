@@ -9,6 +9,8 @@ export type ConsoleContext = {
 	readonly place: string
 	/** Milliseconds since 1970. */
 	readonly now: () => number
+	/** The folder of the built page, if it is not in its usual place. */
+	readonly page?: URL
 }
 
 /** An endpoint of the console's API. `route` and `tenantRoute` make it. */

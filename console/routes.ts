@@ -4,6 +4,7 @@ import { actionRoutes } from './actions.ts'
 import { activityRoutes } from './activity.ts'
 import { connectRoutes } from './connect.ts'
 import { credentialRoutes } from './credentials.ts'
+import { docRoutes } from './docs.ts'
 import { failureRoutes } from './failures.ts'
 import { lookupRoutes } from './lookup.ts'
 import { relayRoutes } from './relay.ts'
@@ -22,6 +23,7 @@ export const consoleRoutes: readonly ConsoleRoute[] = [
 	...actionRoutes,
 	...activityRoutes,
 	...credentialRoutes,
+	...docRoutes,
 	...failureRoutes,
 	...lookupRoutes,
 	...relayRoutes,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { administrationSince } from '../cli/administration.ts'
 import { guardLine, guardStatusOf } from '../cli/guard.ts'
 import { fileFor } from '../cli/remove.ts'
 import type { DeploymentTarget } from '../cli/target.ts'
@@ -21,12 +22,12 @@ const lookingBack = 90 * 24 * 3_600_000
 async function safetyOf(target: DeploymentTarget, tenant: Tenant, now: number): Promise<TenantSafety> {
 	const [guard, entries] = await Promise.all([
 		guardStatusOf(target, tenant),
-		target.administration.list(tenant, now - lookingBack),
+		administrationSince(target, tenant, now - lookingBack),
 	])
 	return {
 		...(guard !== undefined && { guard }),
 		guardLine: guardLine(guard),
-		administration: entries.toReversed(),
+		administration: entries,
 		exportFile: resolve(fileFor(tenant.name)),
 	}
 }

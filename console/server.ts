@@ -19,8 +19,6 @@ export type ConsoleOptions = ConsoleContext & {
 	readonly log: (error: unknown) => void
 	/** The endpoints, for tests. */
 	readonly routes?: readonly ConsoleRoute[]
-	/** The folder of the built page, if it is not in its usual place. */
-	readonly page?: URL
 }
 
 export type RunningConsole = {
@@ -89,7 +87,7 @@ async function listenIfThereIs(server: Server, port: number, host: string): Prom
 	}
 }
 
-/** A page that is open keeps connections alive, and they must not keep the process. */
+/** An open page keeps its connections alive. The connections must not keep the process alive. */
 const close = (server: Server): Promise<void> =>
 	new Promise((resolve, reject) => {
 		server.close((error) => (error === undefined ? resolve() : reject(error)))

@@ -1,7 +1,7 @@
 import { forbidden, notFound } from '../shared/scim/error.ts'
 import { listResponse } from '../shared/scim/list-response.ts'
 import { type ResourceTypes, type Schema, sameUrn, typeNames } from '../shared/scim/resource-type.ts'
-import { resourceTypeDocument, schemaDocument } from '../shared/scim/schema.ts'
+import { resourceTypeDocument, schemaDocument, uniqueAttributesOf } from '../shared/scim/schema.ts'
 import { limits, serviceProviderConfig } from '../shared/scim/service-provider-config.ts'
 import type { Handler, ScimReply } from './call.ts'
 
@@ -29,13 +29,13 @@ export const getServiceProviderConfig = discovery(async ({ baseUrl, tenant: { ha
 }))
 
 export const listSchemas = discovery(async ({ baseUrl, types }) =>
-	completeList(schemasIn(types).map((schema) => schemaDocument(schema, baseUrl))),
+	completeList(schemasIn(types).map((schema) => schemaDocument(schema, baseUrl, uniqueAttributesOf(types.User)))),
 )
 
 export const getSchema = discovery(async ({ baseUrl, params, types }) => {
 	const schema = schemasIn(types).find(({ urn }) => sameUrn(urn, params.id ?? ''))
 	if (schema === undefined) throw notFound(`there is no schema "${params.id}"`)
-	return { status: 200, body: schemaDocument(schema, baseUrl) }
+	return { status: 200, body: schemaDocument(schema, baseUrl, uniqueAttributesOf(types.User)) }
 })
 
 export const listResourceTypes = discovery(async ({ baseUrl, types }) =>

@@ -1,5 +1,6 @@
 import { parseQuery } from '../shared/http/query.ts'
 import { replacingAttributes, withActive } from '../shared/scim/active.ts'
+import { inDeclaredSpelling } from '../shared/scim/declared-spelling.ts'
 import { notFound, preconditionFailed, ScimError } from '../shared/scim/error.ts'
 import { limitKept, withUnseen } from '../shared/scim/kept.ts'
 import { applyPatchInTurns } from '../shared/scim/patch/apply.ts'
@@ -229,7 +230,8 @@ function required<T>(call: Call, type: ResourceType, outcome: T | 'absent' | 'st
 
 const absent = (call: Call, type: ResourceType) => notFound(`there is no ${type.name} with the id "${idOf(call)}"`)
 
-const stale = () => preconditionFailed('the current version of the resource does not match If-Match')
+const stale = () =>
+	preconditionFailed('the current version of the resource does not match If-Match: read the resource again')
 
 const noContent = (version: string): ScimReply => ({ status: 204, headers: { ETag: etag(version) } })
 
@@ -252,7 +254,8 @@ async function groupReply(call: Call, type: ResourceType, selection: Selection):
 		write: async (members) => memberBytes(members, { type, selection, baseUrl: call.baseUrl }),
 	})
 	if (group === undefined) throw absent(call, type)
-	const { resource: stored, members: pages } = group
+	const { resource, members: pages } = group
+	const stored = { ...resource, attributes: inDeclaredSpelling(type, resource.attributes) }
 	if (isStale(stored.version)) throw stale()
 	if (pages === undefined) return { status: 304, headers: { ETag: etag(stored.version) } }
 	const reply = resourceReply(200, { call, type, selection, stored })

@@ -213,7 +213,7 @@ function handlerOf({ route }: PathMatch, method: string, pathname: string): Hand
 	if (route === undefined) throw notFound(`there is no endpoint ${pathname.slice(0, 200)}`)
 	const here = handlers[route.name]
 	const handler = (here as Readonly<Record<string, Handler | undefined>>)[method === 'HEAD' ? 'GET' : method] // sound: a method without a handler is answered 405
-	if (handler === undefined) throw methodNotAllowed(`${method} is not supported here`, allowed(here))
+	if (handler === undefined) throw notAllowed(method, allowed(here))
 	return handler
 }
 
@@ -221,6 +221,9 @@ const allowed = (here: Handlers): readonly string[] => [
 	...(Object.keys(here) as Method[]), // sound: the keys of a record of methods
 	...(here.GET === undefined ? [] : ['HEAD']),
 ]
+
+const notAllowed = (method: string, methods: readonly string[]) =>
+	methodNotAllowed(`${method} is not supported here: use ${methods.join(', ')}`, methods)
 
 type CallContext = AnswerContext & {
 	readonly url: URL
@@ -232,7 +235,7 @@ type CallContext = AnswerContext & {
 
 function liveness(method: string): ScimReply {
 	if (method === 'GET' || method === 'HEAD') return alive
-	throw methodNotAllowed(`${method} is not supported here`, ['GET', 'HEAD'])
+	throw notAllowed(method, ['GET', 'HEAD'])
 }
 
 function callOf(request: ScimRequest, context: CallContext & { readonly baseUrl: string }): Call {

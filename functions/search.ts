@@ -1,5 +1,6 @@
 import { openCursor, sealCursor } from '../shared/http/cursor.ts'
 import { parseQuery, parseSearchRequest, type QueryParameters } from '../shared/http/query.ts'
+import { isSecret } from '../shared/scim/attribute.ts'
 import { invalidValue } from '../shared/scim/error.ts'
 import type { Filter } from '../shared/scim/filter/ast.ts'
 import { checkFilter } from '../shared/scim/filter/match.ts'
@@ -150,6 +151,9 @@ function sortOf(
 	const attributes = types.map((type) => resolveAttribute(type, by))
 	if (attributes.every((attribute) => attribute === undefined)) {
 		throw invalidValue(`sortBy: there is no attribute "${sortBy}"${didYouMean(types, by)}`)
+	}
+	if (attributes.some((found) => found !== undefined && isSecret(found.subAttribute ?? found.attribute))) {
+		throw invalidValue(`sortBy: ${sortBy} is never returned`)
 	}
 	return { sort: { by, descending: sortOrder === 'descending' } }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { unzipSync } from 'fflate'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
+import { copyBuilt } from './support/built.ts'
 
 let folder: string
 
@@ -17,7 +18,7 @@ const run = (script: string, more: Readonly<Record<string, string>> = {}): strin
 
 beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-package-'))
-	run('build.mjs')
+	await copyBuilt(folder)
 })
 afterAll(() => rm(folder, { recursive: true }))
 

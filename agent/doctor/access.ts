@@ -14,7 +14,7 @@ type SystemdUnit = {
 	readonly id: string
 	readonly user: string
 	readonly command: string
-	/** FileChecks that systemd reads as root and hands over. */
+	/** Files that systemd reads as root and hands over. */
 	readonly credentialFiles: ReadonlySet<string>
 	/** Folders that the unit hides from the service. */
 	readonly hidden: readonly string[]

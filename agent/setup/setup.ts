@@ -52,8 +52,8 @@ const attempts = 3
 const readyWithin = 30_000
 
 /**
- * Sets an agent up: from the search for the SCIM server to a service that is online. Nothing is written before all questions are answered. Returns the exit
- * code. Throws a UsageError that says what is missing.
+ * Sets an agent up: from the search for the SCIM server to a service that is online. Nothing is written before all
+ * questions are answered. Returns the exit code. Throws a UsageError that says what is missing.
  */
 export async function setUp(options: SetupOptions, context: SetupContext): Promise<number> {
 	const { prompt, clock, machine } = context

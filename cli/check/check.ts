@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { codeOf, UsageError } from '../../shared/cli/usage-error.ts'
+import { fileReason } from '../../shared/cli/file-reason.ts'
+import { UsageError } from '../../shared/cli/usage-error.ts'
 import type { CommandResult, Invocation } from '../command.ts'
 import { table } from '../table.ts'
 import { createClient } from './client.ts'
@@ -40,7 +41,7 @@ export async function checkFindings(
 function tenantUrlOf(text: string): URL {
 	const url = URL.canParse(text) ? new URL(text) : undefined
 	if (url === undefined || !/^https?:$/.test(url.protocol)) {
-		throw new UsageError(`${text} is not a URL`, { hint: 'it looks like https://HOST/scim/TENANT' })
+		throw new UsageError(`${text} is not a Tenant URL`, { hint: 'a Tenant URL looks like https://HOST/scim/TENANT' })
 	}
 	return url
 }
@@ -60,7 +61,7 @@ async function tokenOf(file: string | undefined, variable: string | undefined): 
 	const token = (file === undefined ? (variable ?? '') : await readToken(file)).trim()
 	const source = file ?? 'ROLLCALL_TOKEN'
 	if (token === '') {
-		throw new UsageError(file === undefined ? 'no token' : `${file} is empty`, {
+		throw new UsageError(file === undefined ? 'there is no token' : `${file} is empty`, {
 			hint: 'put the Secret Token in a file for --token-file, or in the variable ROLLCALL_TOKEN',
 		})
 	}
@@ -74,19 +75,11 @@ async function readToken(file: string): Promise<string> {
 	try {
 		return await readFile(file, 'utf8')
 	} catch (cause) {
-		const code = String(codeOf(cause))
-		throw new UsageError(`${file} cannot be read: ${unreadable[code] ?? code}`, {
+		throw new UsageError(`${file} cannot be read: ${fileReason(cause)}`, {
 			hint: 'give a file that holds the Secret Token',
 			cause,
 		})
 	}
-}
-
-const unreadable: Readonly<Record<string, string>> = {
-	ENOENT: 'there is no such file',
-	ENOTDIR: 'there is no such file',
-	EISDIR: 'it is a folder',
-	EACCES: 'this user has no right to read it',
 }
 
 function report(findings: readonly CheckFinding[]): string {

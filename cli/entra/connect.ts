@@ -150,13 +150,17 @@ async function applicationOf(connecting: Connecting, directory: string): Promise
 	return created
 }
 
+/** What Entra is to have: what the administrator asks for, or else what it has. */
+const kindOf = ({ oauth }: ConnectPlan, { entra }: Tenant): EntraConnection['kind'] =>
+	oauth ? 'oauth' : (entra?.kind ?? 'token')
+
 type JobPlace = Pick<EntraConnection, 'directory' | 'application' | 'job'> & { readonly templateId: string }
 
 /** Gives Entra credentials if it has none of ours that are accepted, and lets Entra try them before anything starts. */
 async function giveCredentials(connecting: Connecting, { templateId, ...place }: JobPlace): Promise<void> {
 	const { graph, target, tenant, plan, report } = connecting
 	const { application } = place
-	const kind = plan.oauth ? 'oauth' : (tenant.entra?.kind ?? 'token')
+	const kind = kindOf(plan, tenant)
 	const noun = kind === 'oauth' ? 'an OAuth client' : 'a token'
 	if (tenant.entra?.kind === kind && (await hasCredential(target, tenant, place))) {
 		report('Credentials', `Entra has ${noun} of this tenant`)
@@ -291,10 +295,12 @@ function inThePortal({ target, tenant, plan }: Connecting, { error, steps, url }
 		error instanceof GraphError
 			? `Entra refused this sign-in: ${`${error.status} ${error.code}`.trim()}. It needs the role Application Administrator or Cloud Application Administrator.`
 			: `${error.message}${error instanceof Failure ? `; ${error.hint}` : ''}`
+	const isOAuth = kindOf(plan, tenant) === 'oauth'
 	const portal = portalSteps({
 		name: plan.name,
 		url,
-		tokenCommand: target.commandLine(`token add ${tenant.name}`),
+		isOAuth,
+		credentialCommand: target.commandLine(`${isOAuth ? 'client' : 'token'} add ${tenant.name}`),
 		groups: plan.groups !== false,
 	})
 	const before = steps.length === 0 ? [] : [textOf(steps)]

@@ -1,5 +1,6 @@
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { takeLock } from '../../local/lock.ts'
+import { fileReason } from '../../shared/cli/file-reason.ts'
 import { codeOf } from '../../shared/cli/usage-error.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
@@ -110,12 +111,12 @@ const failureReporter =
 		} catch (cause) {
 			if (cause instanceof Failure) throw cause
 			const hint = 'check the folder and its free space, or give another file with --out'
-			const what = codeOf(cause) === 'ENOENT' ? file : path
-			throw new Failure(`${what} cannot be written: ${reasonOf(cause)}`, { hint, cause })
+			if (codeOf(cause) === 'ENOENT') {
+				throw new Failure(`${file} cannot be written: there is no such folder`, { hint, cause })
+			}
+			throw new Failure(`${path} cannot be written: ${fileReason(cause)}`, { hint, cause })
 		}
 	}
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 type ExportSource = { readonly path: string; readonly tenant: Tenant }
 
@@ -129,7 +130,7 @@ async function progressIn(
 	/** The last group, whose memberships may be incomplete. */
 	let last: { readonly group: ResourceId; readonly begin: number; count: number } | undefined
 	const hint = `delete ${origin.path} and export again`
-	for await (const line of recordsIn(handle, { name: origin.path, hint, isLoose: false })) {
+	for await (const line of recordsIn(handle, { name: origin.path, hintAt: () => hint, isLoose: false })) {
 		const { record } = line
 		if (progress.began === undefined || record.type === 'Export') progress.began = startOf(line, origin)
 		else if (record.type === 'User') {

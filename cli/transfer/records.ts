@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import * as z from 'zod'
+import { fileReason } from '../../shared/cli/file-reason.ts'
 import { kindOfId } from '../../shared/scim/id.ts'
 import type { ResourceId } from '../../shared/scim/resource.ts'
 import type { ResourceType } from '../../shared/scim/resource-type.ts'
@@ -64,8 +65,8 @@ export type ExportLine = {
 type RecordSource = {
 	/** The name of the file, for messages. */
 	readonly name: string
-	/** The hint for a line that is not one of an export. */
-	readonly hint: string
+	/** The hint for a line that is not one of an export. Lines count from 1. */
+	readonly hintAt: (line: number) => string
 	/** Whether a last line without a newline counts. It may be incomplete. */
 	readonly isLoose: boolean
 }
@@ -73,13 +74,18 @@ type RecordSource = {
 /** @throws Failure for the first line that is not one of an export */
 export async function* recordsIn(
 	handle: FileHandle,
-	{ name, hint, isLoose }: RecordSource,
+	{ name, hintAt, isLoose }: RecordSource,
 ): AsyncGenerator<ExportLine> {
 	let number = 0
 	for await (const { bytes, end, isEnded } of linesOf(handle)) {
 		number++
 		if (bytes.length > 0 && (isEnded || isLoose)) {
-			yield { number, record: recordOf(bytes, { at: `${name}:${number}`, hint }), size: bytes.length, end }
+			yield {
+				number,
+				record: recordOf(bytes, { at: `${name}:${number}`, hint: hintAt(number) }),
+				size: bytes.length,
+				end,
+			}
 		}
 	}
 }
@@ -90,10 +96,9 @@ export type ReadLine = ExportLine & { readonly done: number }
 /** @throws Failure for a file that cannot be read, and for the first line that is not one of an export */
 export async function* readRecords(file: string): AsyncGenerator<ReadLine> {
 	const handle = await openFile(file)
-	const hint = 'the lines before it are imported; correct the line and import the file again'
 	try {
 		const { size } = await handle.stat()
-		for await (const line of recordsIn(handle, { name: file, hint, isLoose: true })) {
+		for await (const line of recordsIn(handle, { name: file, hintAt: importHint, isLoose: true })) {
 			// A pipe has no size.
 			yield { ...line, done: size === 0 ? 0 : line.end / size }
 		}
@@ -101,6 +106,11 @@ export async function* readRecords(file: string): AsyncGenerator<ReadLine> {
 		await handle.close()
 	}
 }
+
+const exportHint = 'give a file that rollcall export has written'
+
+const importHint = (line: number): string =>
+	line === 1 ? exportHint : 'the lines before it are imported; correct the line and import the file again'
 
 type LineBytes = { readonly bytes: Buffer; readonly end: number; readonly isEnded: boolean }
 
@@ -127,8 +137,7 @@ async function openFile(file: string): Promise<FileHandle> {
 	try {
 		return await open(file)
 	} catch (cause) {
-		const hint = 'give a file that rollcall export has written'
-		throw new Failure(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { hint, cause })
+		throw new Failure(`${file} cannot be read: ${fileReason(cause)}`, { hint: exportHint, cause })
 	}
 }
 

@@ -31,4 +31,6 @@ export type LiveLines = {
 	readonly cursor: string
 	/** Whether more changes are there already. */
 	readonly hasMore: boolean
+	/** Whether refusals may be missing, because very many are kept. */
+	readonly isPartial: boolean
 }

@@ -62,8 +62,28 @@ export type TimelineLine = {
 	readonly until?: string
 	/** The group or person that was joined or left. */
 	readonly other?: { readonly id: string; readonly type: 'User' | 'Group'; readonly name: string }
+	/** Whom a change of a group has added and removed. */
+	readonly members?: ShownMembers
 	/** How undo names the change; missing if it cannot be taken back. */
 	readonly undo?: { readonly operation: string; readonly epoch: string }
+}
+
+/** Some of the people whom a change has added to a group, or removed from it. */
+export type ShownMembers = {
+	/** Names the change in the path of all its members: `<epoch>/<operation>`. */
+	readonly change: string
+	readonly some: readonly ShownMember[]
+	/** Whether there are more. */
+	readonly hasMore: boolean
+}
+
+/** A person whom a change has added or removed. The name is the id if it is not known. */
+export type ShownMember = { readonly id: string; readonly name: string; readonly isAdded: boolean }
+
+export type ChangedMembersAnswer = {
+	readonly members: readonly ShownMember[]
+	/** The place of the next page; undefined on the last one. */
+	readonly next?: string
 }
 
 export type TimelineAnswer = {

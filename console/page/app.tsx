@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { useAddress } from './address.ts'
 import { onSessionEnd, openSession, type Problem } from './api.ts'
+import { docHref } from './docs/doc-address.ts'
 import { pageAt, tenantPages } from './pages.tsx'
 import { useAbout, WithAbout } from './parts/about.tsx'
 import { LiveRegion } from './parts/live-region.tsx'
@@ -81,7 +82,7 @@ function Footer() {
 	return (
 		<footer>
 			<span>
-				Rollcall {version}, {place}
+				Rollcall {version}, {place} · <a href={docHref('docs/README.md')}>Documentation</a>
 			</span>
 			<Shortcuts />
 		</footer>

@@ -1,5 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import type { Address } from './address.ts'
+import { isShipped } from './docs/doc-address.ts'
+import { DocPage } from './docs/doc-page.tsx'
 import { ActivityPage } from './pages/activity.tsx'
 import { ConnectPage } from './pages/connect.tsx'
 import { CredentialsPage } from './pages/credentials.tsx'
@@ -90,6 +92,8 @@ export function pageAt({
 }: Address): { readonly title: string; readonly content: ComponentChildren } | undefined {
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
+	const doc = parts.join('/')
+	if (isShipped(doc)) return { title: doc, content: <DocPage key={doc} path={doc} at={query.get('at')} /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
 	const page = tenantPages.find((each) => each.path === path)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }

@@ -7,6 +7,8 @@ import { announce } from './parts/live-region.tsx'
 export type Live = {
 	/** The newest one first; undefined until the first answer. */
 	readonly lines?: readonly LiveLine[]
+	/** Whether refusals may be missing, because very many are kept. */
+	readonly isPartial?: boolean
 	/** Why the last request failed. */
 	readonly problem?: Problem
 }
@@ -32,7 +34,10 @@ export function useLive(tenant: string): Live {
 			for (const { id, version } of news) remember(versions, id, version)
 			if (cursor !== undefined && news.length > 0) announce(inWords(news))
 			cursor = next.cursor
-			setLive((before) => ({ lines: news.length > 0 ? withNews(before.lines ?? [], news) : (before.lines ?? []) }))
+			setLive(({ lines: before = [] }) => ({
+				lines: news.length > 0 ? withNews(before, news) : before,
+				isPartial: next.isPartial,
+			}))
 		}
 		const read = async (): Promise<void> => {
 			const query = cursor === undefined ? '' : `?after=${encodeURIComponent(cursor)}`

@@ -53,7 +53,7 @@ var tenantRules = [
   }
   {
     name: 'losses'
-    description: 'Within an hour more people or groups of a tenant were deleted, or people deactivated, than its guard allows. If that is not wanted, pause provisioning now. Look at it with rollcall guard status.'
+    description: 'Within an hour more people or groups of a tenant were deleted or deactivated than its guard allows, or one request took more than half of a group. If that is not wanted, pause provisioning now. Look at it with rollcall guard status.'
     query: 'traces | where message startswith \'{"event":"sweep"\' | extend event = parse_json(message) | where tobool(event.guard.isBeyond) | extend tenant = tostring(event.tenant) | summarize lastSeen = max(timestamp) by tenant'
     windowSize: 'PT30M'
     frequency: 'PT15M'

@@ -22,7 +22,7 @@ export function parseChangesQuery(search: URLSearchParams): ChangesQuery {
 function parseSnapshot(text: string): boolean {
 	const word = text.toLowerCase()
 	if (word !== '' && word !== 'true' && word !== 'false') {
-		throw invalidValue(`snapshot: must be "true" or "false", not "${text}"`)
+		throw invalidValue(`snapshot must be true or false, not "${text}"`)
 	}
 	return word === 'true'
 }

@@ -71,21 +71,27 @@ export function parseSearchRequest(body: unknown): QueryParameters {
 	return validate(parameters)
 }
 
-function validate(parameters: unknown): QueryParameters {
+function validate(parameters: Readonly<Record<string, unknown>>): QueryParameters {
 	const parsed = queryParameters.safeParse(parameters)
 	if (parsed.success) return parsed.data
 	const [issue] = parsed.error.issues
-	throw invalidValue(`${issue?.path.join('.')}: ${expectation(String(issue?.path[0]))}`, parsed.error)
+	const name = String(issue?.path[0])
+	const value = parameters[name]
+	const came = Array.isArray(value) ? '' : `, not ${shown(value)}`
+	throw invalidValue(`${name} must be ${expected(name)}${came}`, parsed.error)
 }
 
-function expectation(name: string): string {
+function expected(name: string): string {
 	switch (name) {
 		case 'startIndex':
 		case 'count':
-			return 'must be an integer'
+			return 'an integer'
 		case 'sortOrder':
-			return 'must be "ascending" or "descending"'
+			return 'ascending or descending'
+		case 'attributes':
+		case 'excludedAttributes':
+			return 'a string or a list of strings'
 		default:
-			return 'must be a string'
+			return 'a string'
 	}
 }

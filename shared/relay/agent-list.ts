@@ -14,7 +14,7 @@ import {
 	proofWindow,
 	secretDigest,
 } from './enrolment.ts'
-import { isNewer } from './versions.ts'
+import { isNewer, isRelease } from './versions.ts'
 
 // The enrolled agents of a tenant, as they are stored in one row, and every decision about them. No clock and no storage.
 
@@ -49,6 +49,8 @@ const agentList = z.object({
 	signer: z.enum(['primary', 'secondary']).default('primary'),
 	/** When a key of Azure Relay was last renewed by `rollcall agent rotate`. */
 	renewed: time.optional(),
+	/** The process that renews a key now, and since when. It stays if the process is interrupted. */
+	rotation: z.object({ id: z.string(), begun: time }).optional(),
 	agents: z.array(listedAgent),
 })
 
@@ -115,6 +117,28 @@ export const withNewCode = (list: AgentList, { id, secret }: NewAgent, now: numb
 /** Removes an agent. It gets no more listen tokens, and its code is void. */
 export const withoutAgent = (list: AgentList, id: string, now: number): AgentList =>
 	revised(list, id, (agent) => ({ removed: new Date(now).toISOString(), ...agent }))
+
+/** Milliseconds after which a process that renews a key counts as interrupted. Azure answers within seconds. */
+export const rotationLife = 10 * 60_000
+
+/**
+ * Notes that a process renews a key of Azure Relay. `busySince` if another process does. The process may ask again with the
+ * same id if no answer of storage came.
+ */
+export function withRotation(
+	list: AgentList,
+	id: string,
+	now: number,
+): { readonly list: AgentList } | { readonly busySince: string } {
+	const { rotation } = list
+	const isBusy = rotation !== undefined && now - Date.parse(rotation.begun) < rotationLife
+	if (isBusy && rotation.id !== id) return { busySince: rotation.begun }
+	return { list: { ...list, rotation: { id, begun: new Date(now).toISOString() } } }
+}
+
+/** Notes that the process has ended. Another process may have come in its place after ten minutes. */
+export const withoutRotation = ({ rotation, ...list }: AgentList, id: string): AgentList =>
+	rotation === undefined || rotation.id === id ? list : { ...list, rotation }
 
 const codeOf = (secret: string, now: number) => ({
 	digest: secretDigest(secret),
@@ -186,9 +210,14 @@ const enrolledIn = ({ agents }: AgentList): readonly ListedAgent[] =>
 export const withVersion = (list: AgentList, { id }: ListedAgent, version: string): AgentList =>
 	revised(list, id, (agent) => ({ ...agent, version }))
 
-/** The newest of the version of the app and those of the enrolled agents. */
+/**
+ * The newest version of an agent that there is, as far as the app knows: its own. An agent cannot name a newer one: it might
+ * make up a version to which the others would be told to upgrade. Only an app that was not built believes its agents.
+ */
 export const newestVersion = (list: AgentList, own: string): string =>
-	enrolledIn(list).reduce((newest, { version = '' }) => (isNewer(version, newest) ? version : newest), own)
+	isRelease(own)
+		? own
+		: enrolledIn(list).reduce((newest, { version = '' }) => (isNewer(version, newest) ? version : newest), own)
 
 const isOutOfWindow = (issued: number, now: number): boolean => Math.abs(issued * 1000 - now) > proofWindow
 

@@ -138,6 +138,43 @@ const elementSchemas: Readonly<Record<AttributeType, z.ZodType>> = {
 	complex: z.record(z.string(), z.unknown()),
 }
 
+/** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */
+export const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
+	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
+
+/**
+ * Whether an attribute is never returned. RFC 7643 section 7 lets a service provider decide whether filters may use it. Here
+ * neither filters nor orders may: `sw` would tell a secret letter by letter.
+ */
+export const isSecret = (attribute: Attribute): boolean =>
+	attribute.returned === 'never' || comparedAttribute(attribute)?.returned === 'never'
+
+/** Whether an attribute is a list of strings, numbers or other values without parts. */
+export const isSimpleList = ({ type, multiValued }: Attribute): boolean => multiValued && type !== 'complex'
+
+/**
+ * What the brackets of a value path select from, such as `tags[value eq "x"]`. RFC 7643 section 2.4 lets the elements of a
+ * list be primitive values, and calls the significant value of an element `value`. So a list of simple values is read as a
+ * list of objects that have `value` alone. The grammar of RFC 7644 section 3.4.2.2, to which the paths of section 3.5.2
+ * refer, has brackets behind any attribute. Any other attribute is answered as it is.
+ */
+export function withParts(attribute: Attribute): Attribute {
+	if (!isSimpleList(attribute)) return attribute
+	const known = simpleLists.get(attribute) ?? asComplex(attribute)
+	simpleLists.set(attribute, known)
+	return known
+}
+
+/** Made once for each attribute. */
+const simpleLists = new WeakMap<Attribute, Attribute>()
+
+const asComplex = (attribute: Attribute): Attribute => ({
+	...attribute,
+	type: 'complex',
+	subAttributes: new Map([['value', { ...attribute, name: 'value', multiValued: false, required: false }]]),
+	schema: elementSchemas.complex,
+})
+
 /** The attribute called `name` in any letter case, or undefined. */
 export const findAttribute = (attributes: Attributes, name: string): Attribute | undefined =>
 	attributes.get(name.toLowerCase())

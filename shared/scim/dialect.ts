@@ -134,7 +134,8 @@ export function roleFromJson(
 	element: Readonly<Record<string, unknown>>,
 	quirks: Quirks,
 ): Readonly<Record<string, unknown>> {
-	if (attribute.name !== 'roles' || typeof element.value !== 'string' || !element.value.startsWith('{')) return element
+	if (attribute.name !== 'roles' || !attribute.subAttributes.has('display')) return element
+	if (typeof element.value !== 'string' || !element.value.startsWith('{')) return element
 	const role = parsedObject(element.value)
 	// A string that only looks like a role in JSON stays a string.
 	if (typeof role?.value !== 'string') return element

@@ -27,13 +27,14 @@ const attributeOf = (name: string, type: InferredType, list: { readonly multiVal
 	({ name, type, ...list }) as InferredAttribute // sound: what is left out may be undefined
 
 function partsOf(objects: readonly JsonObject[]): InferredAttribute['subAttributes'] {
-	const names = [...new Set(objects.flatMap((object) => Object.keys(object)))]
-	const parts = names.map((name) =>
-		inferredAttribute(
-			name,
-			objects.flatMap((object) => (Object.hasOwn(object, name) ? [object[name]] : [])),
-		),
-	)
+	// Names are the same in any letter case (RFC 7643 section 2.1): the first spelling is declared.
+	const found = new Map<string, { readonly name: string; readonly values: unknown[] }>()
+	for (const [name, value] of objects.flatMap((object) => Object.entries(object))) {
+		const part = found.get(name.toLowerCase()) ?? { name, values: [] }
+		part.values.push(value)
+		found.set(name.toLowerCase(), part)
+	}
+	const parts = [...found.values()].map(({ name, values }) => inferredAttribute(name, values))
 	if (parts.some((part) => part === undefined || part.type === 'complex')) return undefined
 	return parts as unknown as InferredAttribute['subAttributes'] // sound: no part is undefined or complex
 }

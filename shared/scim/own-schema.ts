@@ -5,6 +5,7 @@ import { invalidValue, type ScimError } from './error.ts'
 import { nearest } from './nearest.ts'
 import { commonAttributes } from './resource.ts'
 import {
+	type AttributePath,
 	builtInTypes,
 	type ResourceType,
 	type ResourceTypes,
@@ -31,7 +32,7 @@ const text = optional(z.string({ error: 'must be a string' }))
 const oneOf = <const T extends readonly string[]>(values: T) =>
 	z.enum(values, { error: `must be ${values.slice(0, -1).join(', ')} or ${values.at(-1)}` })
 
-const nameRules = 'must begin with a letter and have only letters, digits, "-" and "_", at most 100'
+const nameRules = 'must begin with a letter and have only letters, digits, "-" and "_", at most 100 characters'
 const attributeName = z
 	.string({ error: 'must be a string' })
 	.regex(/^(?:[a-z][\w-]{0,99}|\$ref)$/i, { error: nameRules })
@@ -52,6 +53,8 @@ const characteristics = {
 	enforced: flag,
 }
 
+const tooDeep = { error: 'must not be there: a part has no parts of its own (RFC 7643 section 2.3.8)' }
+
 const document = z.object(
 	{
 		id: z.string({ error: 'must be the URN of the schema' }),
@@ -62,7 +65,7 @@ const document = z.object(
 				{
 					...characteristics,
 					subAttributes: optional(
-						z.array(z.strictObject({ ...characteristics, subAttributes: optional(z.array(z.never())) }), {
+						z.array(z.strictObject({ ...characteristics, subAttributes: optional(z.array(z.never(tooDeep))) }), {
 							error: 'must be a list',
 						}),
 					),
@@ -139,6 +142,7 @@ function requireUsable({ id, attributes }: OwnSchema): void {
 		const at = `attributes[${index}]`
 		requireOnce(names, attribute.name, at)
 		requireUsableAttribute(attribute, at)
+		requireUsersToBeUnique(id, attribute, at)
 		requireFree(id, attribute.name, at)
 		const { subAttributes = [] } = attribute
 		requireSubAttributes(attribute, at)
@@ -193,11 +197,17 @@ function requireUsableAttribute(attribute: OwnAttribute | OwnSubAttribute, at: s
 	if (mutability === 'writeOnly' && returned !== 'never') {
 		throw invalidValue(`${at}.returned must be never, since the attribute is writeOnly`)
 	}
-	if (uniqueness !== 'none')
-		throw invalidValue(`${at}.uniqueness must be none: values of a tenant's schema are not unique`)
+	if (uniqueness === 'global') throw invalidValue(`${at}.uniqueness must be none or server (RFC 7643 section 2.2)`)
 	if (attribute.enforced && (canonicalValues.length === 0 || type === 'complex')) {
 		throw invalidValue(`${at}.canonicalValues must have the values to enforce`)
 	}
+}
+
+/** Indexes, which make values unique, are of users alone. */
+function requireUsersToBeUnique(id: string, { uniqueness, subAttributes = [] }: OwnAttribute, at: string): void {
+	const isServer = [uniqueness, ...subAttributes.map((sub) => sub.uniqueness)].includes('server')
+	if (isServer && typeNameOf({ id }) === 'Group')
+		throw invalidValue(`${at}.uniqueness must be none: only values of users can be unique`)
 }
 
 /** Refuses a name that the schema of the RFC has already. */
@@ -210,6 +220,36 @@ function requireFree(id: string, name: string, at: string): void {
 			throw invalidValue(`${at}.name ${name} is an attribute of ${id} already`)
 		}
 	}
+}
+
+/**
+ * Refuses a new schema whose URN or names clients would use for an attribute of an RFC. A tenant may have such a schema
+ * from an earlier version, which had no such rule: so stored schemas are not refused.
+ *
+ * @throws ScimError 400 `invalidValue`
+ */
+export function requireUnmistakable({ id, attributes }: OwnSchema): void {
+	// Names of SCIM 1 lose their URN, which then says nothing.
+	if (urnInOtherSpelling(`${id}:x`, new Set()) !== `${id}:x`)
+		throw invalidValue(`id ${id} is the URN of something else`)
+	for (const typeName of typeNames) {
+		const { schema, extensions } = builtInTypes[typeName]
+		for (const known of [schema, ...extensions]) {
+			const isTaken = [...known.attributes.values()].some(({ name }) => sameUrn(`${known.urn}:${name}`, id))
+			if (isTaken) throw invalidValue(`id ${id} is the path of an attribute of ${known.urn}`)
+			const own = attributes.find(({ name }) => sameUrn(`${id}:${name}`, known.urn))
+			if (own !== undefined)
+				throw invalidValue(`the attribute ${own.name} of ${id} has the path ${known.urn}, a schema`)
+		}
+		if (sameUrn(schema.urn, id)) for (const extension of extensions) requireOtherNames(attributes, extension)
+	}
+}
+
+/** Entra writes the names of the enterprise extension without a URN. They must go on meaning the extension. */
+function requireOtherNames(attributes: readonly OwnAttribute[], extension: Schema): void {
+	const same = attributes.find(({ name }) => findAttribute(extension.attributes, name) !== undefined)
+	if (same !== undefined)
+		throw invalidValue(`${same.name} without a URN is an attribute of ${extension.urn}: declare another name`)
 }
 
 /**
@@ -240,6 +280,26 @@ export function requireTogether(schemas: readonly OwnSchema[]): void {
 		}
 	}
 }
+
+/** The attributes of a schema that no two users may have one value of, by their paths. */
+export const uniquePathsIn = ({ id, attributes }: OwnSchema): readonly AttributePath[] =>
+	attributes.flatMap(({ name, uniqueness, subAttributes = [] }) => [
+		...(uniqueness === 'server' ? [{ uri: id, name }] : []),
+		...subAttributes.filter((sub) => sub.uniqueness === 'server').map((sub) => ({ uri: id, name, sub: sub.name })),
+	])
+
+/**
+ * A schema that says nothing of uniqueness. An index makes values unique, so that the index alone says whether they are.
+ * Version 0.2.0 cannot read a stored schema that says so itself.
+ */
+export const withoutUniqueness = (schema: OwnSchema): OwnSchema => ({
+	...schema,
+	attributes: schema.attributes.map(({ subAttributes, ...attribute }) => ({
+		...attribute,
+		uniqueness: undefined,
+		subAttributes: subAttributes?.map((sub) => ({ ...sub, uniqueness: undefined })),
+	})),
+})
 
 /** The type of resources that a schema describes: groups if the last part of its URN is Group, otherwise users. */
 export const typeNameOf = ({ id }: Pick<OwnSchema, 'id'>): TypeName => (/:group$/i.test(id) ? 'Group' : 'User')

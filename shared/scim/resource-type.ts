@@ -1,4 +1,4 @@
-import { type Attribute, type Attributes, attributesOf, findAttribute } from './attribute.ts'
+import { type Attribute, type Attributes, attributesOf, findAttribute, isSimpleList } from './attribute.ts'
 import { enterpriseUser } from './enterprise-user.ts'
 import { group } from './group.ts'
 import { commonAttributes } from './resource.ts'
@@ -105,13 +105,16 @@ export type ResolvedAttribute = {
  * A name without a URN is looked up in the core schema, then among the common attributes, then in the extensions. Entra
  * writes `manager` for the attribute of the enterprise extension
  * (https://learn.microsoft.com/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups).
+ *
+ * The `value` of a list of simple values is the list itself: `tags.value` names the same as `tags` (RFC 7643 section 2.4).
  */
 export function resolveAttribute(type: ResourceType, path: AttributePath): ResolvedAttribute | undefined {
 	for (const { extension, attributes } of scopesOf(type, path.uri)) {
 		const attribute = findAttribute(attributes, path.name)
 		if (attribute === undefined) continue
-		const subAttribute = path.sub === undefined ? undefined : findAttribute(attribute.subAttributes, path.sub)
-		if (path.sub !== undefined && subAttribute === undefined) return undefined
+		const sub = isSimpleList(attribute) && path.sub?.toLowerCase() === 'value' ? undefined : path.sub
+		const subAttribute = sub === undefined ? undefined : findAttribute(attribute.subAttributes, sub)
+		if (sub !== undefined && subAttribute === undefined) return undefined
 		if (extension === undefined) return subAttribute === undefined ? { attribute } : { attribute, subAttribute }
 		return subAttribute === undefined ? { extension, attribute } : { extension, attribute, subAttribute }
 	}

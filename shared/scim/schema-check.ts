@@ -1,19 +1,20 @@
 import type { Attribute } from './attribute.ts'
+import { inDeclaredSpelling } from './declared-spelling.ts'
 import { ScimError } from './error.ts'
 import type { AttributeValues } from './resource.ts'
 import type { ResourceType } from './resource-type.ts'
-import { isObject, isUnassigned, parseValue, valuesByAttribute } from './value.ts'
+import { isUnassigned, parseValue, valuesByAttribute } from './value.ts'
 
 /** A stored value that a declaration of the tenant does not allow. `path` has the URN. */
 export type SchemaMismatch = { readonly path: string; readonly problem: string }
 
 /** The stored values of a resource that do not fit the tenant's own declarations, and the required ones that are missing. */
 export const mismatchesIn = (type: ResourceType, values: AttributeValues): readonly SchemaMismatch[] =>
-	[...valuesByAttribute(type, values)]
+	[...valuesByAttribute(type, inDeclaredSpelling(type, values))]
 		.filter(({ attribute }) => attribute.isOwn)
 		.flatMap(({ extension, attribute, at, value }) => {
 			const path = extension === undefined ? `${type.schema.urn}:${at}` : at
-			const problem = problemOf(attribute, value) ?? spellingOf(attribute, extension ? values[extension.urn] : values)
+			const problem = problemOf(attribute, value)
 			return problem === undefined ? [] : [{ path, problem }]
 		})
 
@@ -26,11 +27,4 @@ function problemOf(attribute: Attribute, value: unknown): string | undefined {
 		if (error instanceof ScimError) return error.message
 		throw error
 	}
-}
-
-/** A value stored before the declaration, under a name in another letter case. */
-function spellingOf({ name }: Attribute, container: unknown): string | undefined {
-	const names = isObject(container) ? Object.keys(container) : []
-	const other = names.find((each) => each !== name && each.toLowerCase() === name.toLowerCase())
-	return other === undefined ? undefined : `is stored as ${other}: declare it in this spelling`
 }

@@ -1,5 +1,5 @@
 import type { Attribute, Characteristics } from './attribute.ts'
-import type { ResourceType, Schema } from './resource-type.ts'
+import { type OwnIndex, type ResourceType, resolveAttribute, type Schema } from './resource-type.ts'
 import { urn } from './urn.ts'
 
 type DocumentMeta = { readonly resourceType: 'Schema' | 'ResourceType'; readonly location: string }
@@ -23,22 +23,48 @@ export type AttributeDocument = Required<Omit<Characteristics, 'canonicalValues'
 		readonly subAttributes?: readonly AttributeDocument[]
 	}
 
-/** Writes the document of a schema. `baseUrl` is the base URL of the tenant, without a trailing slash. */
-export const schemaDocument = (schema: Schema, baseUrl: string): SchemaDocument => ({
+/**
+ * The attributes of a resource type that no two resources may have one value of, because a complete index sees to it.
+ * While several users share a value, no other user gets the value.
+ */
+export const uniqueAttributesOf = (type: ResourceType): ReadonlySet<Attribute> =>
+	new Set((type.indexes ?? []).filter((own) => own.isComplete && own.isUnique).flatMap((own) => indexedBy(type, own)))
+
+/** Nothing if the attribute is declared otherwise since the index was added. */
+function indexedBy(type: ResourceType, { path, type: indexed, caseExact }: OwnIndex): readonly Attribute[] {
+	const resolved = resolveAttribute(type, path)
+	if (resolved === undefined) return []
+	const { attribute, subAttribute = attribute } = resolved
+	const isSame = subAttribute.type === indexed && subAttribute.caseExact === caseExact
+	return isSame && !attribute.multiValued && !subAttribute.multiValued ? [subAttribute] : []
+}
+
+/**
+ * Writes the document of a schema. `baseUrl` is the base URL of the tenant, without a trailing slash. Attributes in `unique`
+ * are said to be unique, whatever their declaration says.
+ */
+export const schemaDocument = (
+	schema: Schema,
+	baseUrl: string,
+	unique: ReadonlySet<Attribute> = new Set(),
+): SchemaDocument => ({
 	schemas: [urn.schema],
 	id: schema.urn,
 	name: schema.name,
 	description: schema.description,
-	attributes: [...schema.attributes.values()].map(attributeDocument),
+	attributes: [...schema.attributes.values()].map((attribute) => attributeDocument(attribute, unique)),
 	meta: { resourceType: 'Schema', location: `${baseUrl}/Schemas/${schema.urn}` },
 })
 
 /** Entra's client cannot read empty lists and nulls here. A characteristic that does not apply has no key. */
-function attributeDocument(attribute: Attribute): AttributeDocument {
+function attributeDocument(attribute: Attribute, unique: ReadonlySet<Attribute>): AttributeDocument {
 	const { schema, isOwn, isEnforced, subAttributes, canonicalValues, referenceTypes, ...characteristics } = attribute
 	return {
 		...characteristics,
-		...(attribute.type === 'complex' && { subAttributes: [...subAttributes.values()].map(attributeDocument) }),
+		...(unique.has(attribute) && { uniqueness: 'server' }),
+		...(attribute.type === 'complex' && {
+			subAttributes: [...subAttributes.values()].map((sub) => attributeDocument(sub, unique)),
+		}),
 		...(canonicalValues.length > 0 && { canonicalValues }),
 		...(referenceTypes.length > 0 && { referenceTypes }),
 	}

@@ -54,6 +54,10 @@ function problemOf(issue: z.core.$ZodRawIssue, describe: Describe): string {
 			return sizes.has(issue.origin) ? `is longer than ${issue.maximum}` : `is more than ${issue.maximum}`
 		case 'invalid_format':
 			return formats[issue.format] ?? 'has a wrong form'
+		case 'invalid_union':
+			return 'options' in issue && Array.isArray(issue.options)
+				? unlike(listOf(issue.options.map((value) => JSON.stringify(value))), issue.options, () => '')
+				: 'has a value that is not allowed'
 		case 'unrecognized_keys':
 			return `has an unknown member ${issue.keys[0]}`
 		default:

@@ -88,7 +88,7 @@ export async function changesAfter(directory: Directory, cursor: string, count: 
 /** The beginning of the entries that are kept. */
 const firstPlace = ({ first }: Epoch): FeedPlace => ({ epoch: first - 1, after: 'all' })
 
-/** Whether no entry behind the place has been removed. An epoch that is not yet is one of a table that is no more. */
+/** Whether no entry behind the place has been removed. A number above that of the open epoch is from a table that was removed. */
 function isKept({ epoch, after }: FeedPlace, { number, first }: Epoch): boolean {
 	const next = after === 'all' ? epoch + 1 : epoch
 	return after === 'nothing' || (next >= first && next <= number)
@@ -115,7 +115,7 @@ async function changesOfEpochs(
 	return { changes, nextCursor: cursorOf(end) }
 }
 
-/** Closes the open epoch if it has entries, and if this process may do so now. Answers the epoch that is open then. */
+/** Closes the open epoch if it has entries, and if this process may do so now. Returns the epoch that is open then. */
 async function closeIfDue(directory: Directory, open: Epoch): Promise<Epoch> {
 	if (!mayClose(directory) || !(await hasEntries(directory, open))) return open
 	// Whatever the answer is: if another process came first, or if the answer is lost, the row `e|!` tells.
@@ -195,7 +195,9 @@ async function changesByClock(directory: Directory, place: FeedPlace, count: num
 	return page.changes.length > 0 ? page : { ...page, nextCursor: cursorOf(movedOn(place, until)) }
 }
 
-/** A place at a time to which no entry leads moves on once a day. So it expires only for a reader that stays away. */
+/**
+ * The place of a reader without entries is a time. It moves on once a day, so that it expires only if the reader stays away.
+ */
 function movedOn(place: FeedPlace, until: number): FeedPlace {
 	if (typeof place.after === 'string' || !('time' in place.after)) return place
 	return until - place.after.time > 24 * 60 * 60_000 ? { epoch: 0, after: { time: until } } : place
@@ -229,7 +231,7 @@ async function rowsAfter(
 	const from = feedRow.key(after.operation)
 	if (from >= to) return []
 	const [known, ...rows] = await table.first({ from, to, select }, count + 1)
-	// Entries are removed in their order, but for the newest of the old ones: while one is there, so are all after it.
+	// Old entries are removed in their order, and the newest of them stays. So while an entry is there, all after it are too.
 	if (known?.RowKey !== from) throw expired()
 	return rows
 }

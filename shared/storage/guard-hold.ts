@@ -1,20 +1,23 @@
 import { unavailable } from '../scim/error.ts'
 import { timeOfId } from '../scim/id.ts'
-import { type TypeName, typeNames } from '../scim/resource-type.ts'
-import { allowedOf } from './guard.ts'
+import type { TypeName } from '../scim/resource-type.ts'
+import { allowedOf, leastAllowed } from './guard.ts'
+import { firstMemberRows, guardedFrom } from './guard-members.ts'
 import type { Hold, LossCount, OwnLoss } from './losses.ts'
 import { totalOf } from './rows/count-histogram.ts'
 import { countsOf } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
-import { lastPartOf, lossKeys, lossRow, memberRow } from './rows/schema.ts'
+import { lastPartOf, lossKeys, lossRow } from './rows/schema.ts'
 import { insert, type Operation } from './table/batch.ts'
-import { within } from './table/key-range.ts'
 import { removeRows } from './transaction/remove-rows.ts'
 
 // The guard of a tenant with the setting `hold` refuses deletions once very many people or groups were deleted within an
 // hour. Each deletion that counts writes a row `d|` in its own transaction. A process counts these rows at most once in ten
 // seconds, and adds its own deletions since then. So several processes together may go beyond the limit by what the others
 // delete in ten seconds. A deactivation is never refused: a leaver loses access at once.
+//
+// Only the table knows what other processes delete, so the count is a storage request. It runs beside the first reads of the
+// deletion. How many there are at all is read once 50 are lost, because so many may always be lost.
 
 /** A deletion that the guard counts. */
 export type CountedLoss = {
@@ -40,11 +43,15 @@ const retryAfterSeconds = 300
  * @throws ScimError 503 if the guard holds deletions back
  */
 export async function countLoss(directory: Directory, type: TypeName, id: string): Promise<CountedLoss | undefined> {
-	const { hold, losses, now, elapsed, ids } = directory
-	if (hold === undefined || now() < hold.allowedUntil || now() - timeOfId(id) < day) return undefined
-	const { lost, allowed } = await recentCount(directory)
-	const own = [...losses.own.values()].filter((each) => each.type === type).length
-	if (lost[type] + own >= allowed[type]) throw held(hold, type, { lost: lost[type] + own, allowed: allowed[type] })
+	const { hold, losses, elapsed, ids } = directory
+	if (hold === undefined || !isCounted(directory, id)) return undefined
+	const count = await recentCount(directory)
+	const limit = limitOf(hold, type)
+	const isNear = limit === undefined && lostBy(directory, count, type) >= leastAllowed
+	const allowed = isNear ? await allowedBy(directory, count, type) : (limit ?? leastAllowed)
+	// Nothing waits from here on, so that deletions at the same time are counted one after another.
+	const lost = lostBy(directory, count, type)
+	if (lost >= allowed) throw held(hold, type, { lost, allowed })
 	const operation = ids('Operation')
 	const loss: OwnLoss = { type }
 	losses.own.set(operation, loss)
@@ -57,8 +64,14 @@ export async function countLoss(directory: Directory, type: TypeName, id: string
 	}
 }
 
-/** Groups with fewer members are not guarded if no setting says otherwise. */
-const leastMembers = 100
+/** Begins the count that `countLoss` will need. The deletion meanwhile reads what it deletes. */
+export function countAhead(directory: Directory, id: string): void {
+	// `countLoss` meets the same failure, and answers it.
+	if (isCounted(directory, id)) recentCount(directory).catch(() => {})
+}
+
+const isCounted = ({ hold, now }: Directory, id: string): boolean =>
+	hold !== undefined && now() >= hold.allowedUntil && now() - timeOfId(id) >= day
 
 /**
  * Refuses a request that takes more than half of the members of a large group. It reads at most twice as many members as
@@ -74,10 +87,9 @@ export async function requireFewRemoved(
 ): Promise<void> {
 	if (hold === undefined || now() < hold.allowedUntil || now() - timeOfId(groupId) < day) return
 	const ids = new Set(removed)
-	const least = hold.limits.members ?? leastMembers
+	const least = guardedFrom(hold.limits)
 	if (2 * ids.size <= least) return
-	const all = within(memberRow.key(groupId, ''))
-	const rows = await table.first({ ...all, from: `${all.from}0`, select: ['RowKey'] }, 2 * ids.size)
+	const rows = await firstMemberRows(table, groupId, 2 * ids.size)
 	// If there are twice as many members, or more, the request takes half of them at most.
 	if (rows.length < least || rows.length === 2 * ids.size) return
 	const taken = rows.filter(({ RowKey }) => ids.has(lastPartOf(RowKey))).length
@@ -110,11 +122,9 @@ function recentCount(directory: Directory): Promise<LossCount> {
 	return losses.counting
 }
 
-async function countRows(directory: Directory): Promise<LossCount> {
-	const { table, now, elapsed, losses, hold } = directory
+async function countRows({ table, now, elapsed, losses }: Directory): Promise<LossCount> {
 	const beganAt = elapsed()
 	const lost: Record<TypeName, number> = { User: 0, Group: 0 }
-	const totals = Promise.all(typeNames.map(async (name) => totalOf(await countsOf(table, { name }))))
 	const known = new Set<string>()
 	for await (const rows of table.pages({ from: lossKeyAt(now() - hour), to: lossKeys.to })) {
 		for (const row of rows) {
@@ -122,16 +132,35 @@ async function countRows(directory: Directory): Promise<LossCount> {
 			lost[lossRow.resourceType.of(row) === 'Group' ? 'Group' : 'User']++
 		}
 	}
-	const [people = 0, groups = 0] = await totals
 	for (const [operation, { endedAt }] of losses.own) {
 		if (known.has(operation) || (endedAt !== undefined && endedAt < beganAt)) losses.own.delete(operation)
 	}
-	const allowed = {
-		User: hold?.limits.people ?? allowedOf(people + lost.User),
-		Group: hold?.limits.groups ?? allowedOf(groups + lost.Group),
-	}
-	losses.counted = { beganAt, lost, allowed }
+	losses.counted = { beganAt, lost, allowed: new Map() }
 	return losses.counted
+}
+
+/** What the rows say, and the deletions of this process that they may not hold yet. */
+const lostBy = ({ losses }: Directory, { lost }: LossCount, type: TypeName): number =>
+	lost[type] + [...losses.own.values()].filter((each) => each.type === type).length
+
+const limitOf = ({ limits: { people, groups } }: Hold, type: TypeName): number | undefined =>
+	type === 'User' ? people : groups
+
+/** How many people or groups may be lost by how many there are. Deletions that need it share one read. */
+function allowedBy(directory: Directory, count: LossCount, type: TypeName): Promise<number> {
+	const known = count.allowed.get(type) ?? readAllowed(directory, count, type)
+	count.allowed.set(type, known)
+	return known
+}
+
+async function readAllowed(directory: Directory, count: LossCount, type: TypeName): Promise<number> {
+	const lost = lostBy(directory, count, type)
+	try {
+		return allowedOf(totalOf(await countsOf(directory.table, { name: type })) + lost)
+	} catch (error) {
+		count.allowed.delete(type)
+		throw error
+	}
 }
 
 /** The beginning of the keys of deletions that began at a time, in milliseconds since 1970. */

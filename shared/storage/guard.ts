@@ -1,9 +1,10 @@
 import { timeOfId } from '../scim/id.ts'
 import { userType } from '../scim/resource-type.ts'
+import { halvedGroups, type MemberTallies, tallied, tallyMembers } from './guard-members.ts'
 import { feedKeyAt, feedRowsAfter, isWithdrawn } from './ledger/feed-rows.ts'
 import type { GuardLimits } from './losses.ts'
 import { totalOf } from './rows/count-histogram.ts'
-import { countsOf } from './rows/counts.ts'
+import { countsReadOnly } from './rows/counts.ts'
 import type { Directory } from './rows/directory.ts'
 import { feedRow, guardPointerRow, lastPartOf } from './rows/schema.ts'
 import { upsert } from './table/batch.ts'
@@ -22,6 +23,8 @@ export type Losses = {
 export type GuardReport = Losses & {
 	readonly allowedPeople: number
 	readonly allowedGroups: number
+	/** The ids of groups of which one request took more than half of the members: the first 20, if there are any. */
+	readonly halvedGroups?: readonly string[]
 	readonly isBeyond: boolean
 	/** Whether further deletions of people or groups are held back. */
 	readonly isHolding?: true
@@ -31,7 +34,7 @@ const hour = 60 * 60_000
 const day = 24 * hour
 
 /** The least number that is allowed if no setting says otherwise, and the part of what there was an hour ago. */
-const leastAllowed = 50
+export const leastAllowed = 50
 const allowedPart = 0.1
 
 /**
@@ -40,8 +43,8 @@ const allowedPart = 0.1
  * @throws ScimError 503 if the service stays away
  */
 export async function guardReport(directory: Directory, limits: GuardLimits): Promise<GuardReport> {
-	const { losses } = await lossesSince(directory, Number.POSITIVE_INFINITY)
-	return judged(directory, losses, limits)
+	const { losses, tallies } = await lossesSince(directory, Number.POSITIVE_INFINITY)
+	return judged(directory, { losses, halved: await halvedGroups(directory, tallies, limits) }, limits)
 }
 
 /**
@@ -56,33 +59,51 @@ export async function checkLosses(
 	limits: GuardLimits,
 	until: number,
 ): Promise<GuardReport | undefined> {
-	const { losses, passed } = await lossesSince(directory, until)
+	const { losses, tallies, passed } = await lossesSince(directory, until)
 	if (passed !== undefined) {
 		await commitStep(directory, [upsert(guardPointerRow.key(), guardPointerRow.properties({ position: passed }))])
 	}
-	if (Object.values(losses).every((count) => count === 0)) return undefined
-	const report = await judged(directory, losses, limits)
+	const halved = await halvedGroups(directory, tallies, limits)
+	if (Object.values(losses).every((count) => count === 0) && halved.length === 0) return undefined
+	const report = await judged(directory, { losses, halved }, limits)
 	return report.isBeyond ? report : undefined
 }
 
-async function judged({ table }: Directory, losses: Losses, limits: GuardLimits): Promise<GuardReport> {
+async function judged(
+	directory: Directory,
+	{ losses, halved }: { readonly losses: Losses; readonly halved: readonly string[] },
+	limits: GuardLimits,
+): Promise<GuardReport> {
+	const { table } = directory
 	const { deletedPeople, deletedGroups, deactivatedPeople } = losses
-	const left = async (name: 'User' | 'Group') => totalOf(await countsOf(table, { name }))
+	const left = async (name: 'User' | 'Group') => totalOf(await countsReadOnly(table, { name }))
 	const allowedPeople = limits.people ?? allowedOf((await left('User')) + deletedPeople)
 	const allowedGroups = limits.groups ?? allowedOf((await left('Group')) + deletedGroups)
 	// Under `hold` the next deletion is refused, so that the numbers do not grow any more.
 	const isFull = (lost: number, allowed: number) => limits.isHeld === true && lost > 0 && lost >= allowed
 	const isHolding = isFull(deletedPeople, allowedPeople) || isFull(deletedGroups, allowedGroups)
 	const isBeyond =
-		Math.max(deletedPeople, deactivatedPeople) > allowedPeople || deletedGroups > allowedGroups || isHolding
-	return { ...losses, allowedPeople, allowedGroups, isBeyond, ...(isHolding && { isHolding }) }
+		Math.max(deletedPeople, deactivatedPeople) > allowedPeople ||
+		deletedGroups > allowedGroups ||
+		halved.length > 0 ||
+		isHolding
+	return {
+		...{ ...losses, allowedPeople, allowedGroups, isBeyond },
+		...(halved.length > 0 && { halvedGroups: halved.slice(0, namedAtMost) }),
+		...(isHolding && { isHolding }),
+	}
 }
+
+/** A line of the log has no more ids. */
+const namedAtMost = 20
 
 /** How many people or groups may be lost if there were so many an hour ago, and no setting says otherwise. */
 export const allowedOf = (total: number): number => Math.max(leastAllowed, Math.floor(total * allowedPart))
 
 type CountedLosses = {
 	readonly losses: Losses
+	/** What the last hour did to the members of groups. */
+	readonly tallies: MemberTallies
 	/** The last entry before those of the last hour; undefined if it is known already. */
 	readonly passed: string | undefined
 }
@@ -90,6 +111,7 @@ type CountedLosses = {
 async function lossesSince(directory: Directory, until: number): Promise<CountedLosses> {
 	const since = directory.now() - hour
 	const ids = { deletedPeople: new Set<string>(), deletedGroups: new Set<string>(), deactivated: new Set<string>() }
+	const tallies: MemberTallies = new Map()
 	let passed: string | undefined
 	let isInHour = false
 	for await (const rows of feedRowsAfter(directory, await startOf(directory, since), { isFinalOnly: false, select })) {
@@ -97,7 +119,9 @@ async function lossesSince(directory: Directory, until: number): Promise<Counted
 			const time = timeOf(row)
 			isInHour ||= time >= since
 			if (!isInHour) passed = row.RowKey
-			if (time >= since && !isWithdrawn(row)) count(ids, row, time)
+			if (time < since || isWithdrawn(row)) continue
+			count(ids, row, time)
+			tallyMembers(tallies, row, time)
 		}
 		if (directory.now() >= until) break
 	}
@@ -107,7 +131,7 @@ async function lossesSince(directory: Directory, until: number): Promise<Counted
 		deletedGroups: deletedGroups.size,
 		deactivatedPeople: deactivated.size,
 	}
-	return { losses, passed }
+	return { losses, tallies, passed }
 }
 
 /** Before this entry of the feed, none is of the time since then. Entries of epochs do not tell their time by their keys. */
@@ -122,11 +146,7 @@ async function startOf({ table, feed }: Directory, since: number): Promise<strin
 }
 
 /** An entry also has what it has replaced, and that may be long. */
-const select = ['RowKey'].concat(
-	[feedRow.kind, feedRow.resourceType, feedRow.id, feedRow.changed, feedRow.at, feedRow.isDeactivation].map(
-		({ stored }) => stored,
-	),
-)
+const select = ['RowKey'].concat([...tallied, feedRow.at, feedRow.isDeactivation].map(({ stored }) => stored))
 
 function timeOf(row: Row): number {
 	const at = feedRow.at.of(row)

@@ -2,6 +2,7 @@ import { kindOfId } from '../scim/id.ts'
 import type { StoredResource } from '../scim/resource.ts'
 import type { ResourceTypes } from '../scim/resource-type.ts'
 import { type Activity, type ActivityCursor, activityAfter, latestActivity } from './ledger/activity.ts'
+import { type ChangedMembersPage, type ChangedMembersRequest, changedMembersPage } from './ledger/changed-members.ts'
 import {
 	type HistoryPage,
 	type HistoryPageRequest,
@@ -42,6 +43,8 @@ export type Lookup = {
 	/** The users of some ids, without those that are gone. */
 	users(ids: readonly string[]): Promise<readonly StoredResource[]>
 	history(subject: LedgerSubject, request: HistoryPageRequest): Promise<HistoryPage>
+	/** Whom a change of a group has added and removed; undefined if the ledger has no such change. */
+	changedMembers(request: ChangedMembersRequest): Promise<ChangedMembersPage | undefined>
 	/** What happened last; what happened since another reading, if its cursor is given. */
 	activity(cursor?: ActivityCursor): Promise<Activity>
 }
@@ -83,6 +86,7 @@ export function openLookup({ types, ...options }: DirectoryOptions & { readonly 
 			return [...rows.values()].map(resourceOf)
 		},
 		history: (subject, request) => historyPage(directory, subject, request),
+		changedMembers: (request) => changedMembersPage(directory, request),
 		activity: (cursor) => (cursor === undefined ? latestActivity(directory) : activityAfter(directory, cursor)),
 	}
 

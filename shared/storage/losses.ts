@@ -21,7 +21,7 @@ export type Hold = {
 
 /** What a process knows of the deletions of a tenant. Times are those of `elapsed`. */
 export type LossMemory = {
-	/** The last count of the rows, and the deletions that are allowed. */
+	/** The last count of the rows. */
 	counted?: LossCount | undefined
 	/** A count that is under way. */
 	counting?: Promise<LossCount> | undefined
@@ -32,11 +32,11 @@ export type LossMemory = {
 /** `endedAt`: a deletion that was done before a count began is in that count. */
 export type OwnLoss = { readonly type: TypeName; endedAt?: number }
 
-/** `lost`: the rows of the last hour; `allowed`: how many there may be. */
+/** `lost`: the rows of the last hour; `allowed`: how many there may be, for types of which that had to be read. */
 export type LossCount = {
 	readonly beganAt: number
 	readonly lost: Readonly<Record<TypeName, number>>
-	readonly allowed: Readonly<Record<TypeName, number>>
+	readonly allowed: Map<TypeName, Promise<number>>
 }
 
 /** What a process knows at first. */

@@ -32,7 +32,7 @@ export type RefusalCount = Refusal & {
 	readonly first: number
 	/** Milliseconds since 1970. */
 	readonly last: number
-	/** Set if these are refusals of all kinds, which have no rows of their own. */
+	/** Set for a row that counts refusals of all kinds, beyond the refusals that have rows of their own. */
 	readonly isOthers?: true
 }
 
@@ -120,8 +120,10 @@ function refusalIn(row: Row): RefusalCount {
 const optional = <K extends string, V>(name: K, value: V | undefined): { readonly [N in K]?: V } =>
 	value === undefined ? {} : ({ [name]: value } as { readonly [N in K]: V }) // sound: the one name
 
-/** The hour, in UTC, in which sweeps look for old refusals: it takes a request for each thousand of them. */
+/** The hour, in UTC, in which sweeps look for what is old: that takes a request for each thousand rows. */
 const trimHour = 3
+
+export const isTrimHour = (time: number): boolean => new Date(time).getUTCHours() === trimHour
 
 /**
  * Removes refusals that are older than the feed is kept. A row counts refusals of one day at most.
@@ -130,7 +132,7 @@ const trimHour = 3
  */
 export async function trimRefusals(directory: Directory, until: number): Promise<void> {
 	const { table, now, keepFeedFor } = directory
-	if (new Date(now()).getUTCHours() !== trimHour) return
+	if (!isTrimHour(now())) return
 	const all = { ...within(refusalRow.key('', '').slice(0, -1)), select: ['RowKey'] }
 	for await (const rows of table.pages(all)) {
 		if (now() >= until) return

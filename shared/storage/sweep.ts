@@ -4,6 +4,7 @@ import { typeNames } from '../scim/resource-type.ts'
 import { checkLosses, type GuardReport } from './guard.ts'
 import { trimLosses } from './guard-hold.ts'
 import { indexLedger } from './ledger/index-ledger.ts'
+import { removeOrphans } from './ledger/orphans.ts'
 import type { GuardLimits } from './losses.ts'
 import { apply } from './membership/apply.ts'
 import { abandon } from './membership/prepare.ts'
@@ -20,7 +21,7 @@ import { closeOpenEpoch, trimFeed } from './trim-feed.ts'
 export type SweepOptions = DirectoryOptions & {
 	/** Milliseconds since 1970 at which to stop; the next sweep goes on. */
 	readonly until?: number
-	/** Beyond which losses the report tells of them; they are not looked at if this is left out. */
+	/** The report names losses above these limits. Without limits, losses are not counted. */
 	readonly guard?: GuardLimits
 }
 
@@ -39,7 +40,8 @@ const abandonedAfter = 15 * 60_000
 /**
  * Tidies up one tenant's directory. It finishes what requests have committed and not finished, and removes what they have
  * prepared and not committed. It folds the counts, closes the epoch of the feed, counts what the tenant has lost, writes the
- * histories of resources, and removes old entries. Clients see only the last. It may run at any time, beside requests and beside another sweep.
+ * histories of resources, and removes old entries of the feed. Clients notice only that old entries go. It may run at any
+ * time, beside requests and beside another sweep.
  *
  * @throws ScimError 503 if the service stays away
  * @example await sweep({ tables, tenant, ids, now: Date.now, random: Math.random, until: Date.now() + 240_000 })
@@ -68,6 +70,7 @@ export async function sweep({
 	await trimLosses(directory, until)
 	await indexLedger(directory, until)
 	const feedEntriesRemoved = await trimFeed(directory, until)
+	if (directory.now() < until) await removeOrphans(directory, until)
 	return { finished, feedEntriesRemoved, failures, ...(losses && { guard: losses }) }
 }
 
@@ -80,7 +83,7 @@ export async function sweepRefusals({
 	return { finished: 0, feedEntriesRemoved: 0, failures: [] }
 }
 
-/** Answers whether it is finished. */
+/** Returns whether it is finished. */
 type Work = () => Promise<boolean>
 
 async function jobsIn(directory: Directory, until: number): Promise<readonly Work[]> {

@@ -58,7 +58,7 @@ export const directoryOf = ({
 	pause: tables.pause,
 })
 
-/** What may be another at each opening of a directory. */
+/** What may differ each time a directory is opened. */
 type Opening = Pick<DirectoryOptions, 'feed' | 'writtenFormat' | 'history' | 'actor' | 'hold'>
 
 type TableMemory = { readonly feed: Directory['feed']; readonly epochs: EpochMemory; readonly losses: LossMemory }

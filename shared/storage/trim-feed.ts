@@ -21,7 +21,7 @@ export async function trimFeed(directory: Directory, until: number): Promise<num
 	return directory.feed === 'operations' ? removed : removed + (await trimEpochs(directory, reached, until))
 }
 
-/** How far histories are written. It is read if entries are removed at all. */
+/** How far histories are written. It is read only if entries are removed. */
 type Reached = () => Promise<HistoryPosition>
 
 function once<T>(read: () => Promise<T>): () => Promise<T> {
@@ -40,8 +40,8 @@ export async function closeOpenEpoch(directory: Directory): Promise<void> {
 }
 
 /**
- * Removes entries `c|` one after another, but for the newest of the old ones. A reader has missed none as long as the
- * entry that it read last is there.
+ * Removes entries `c|` one after another, and keeps the newest of the old ones. A reader has missed none while the entry
+ * that it read last is there.
  */
 async function trimByClock(directory: Directory, reached: Reached, until: number): Promise<number> {
 	const { table, now, keepFeedFor } = directory

@@ -68,7 +68,7 @@ export const indexProblem = (indexes: IndexDefinitions): string | undefined =>
 		: undefined
 
 /** @throws ScimError 503 */
-export function requireKnownIndexes(indexes: IndexDefinitions): void {
+export function requireKnownIndexes(indexes: IndexDefinitions): asserts indexes is readonly IndexDefinition[] {
 	const problem = indexProblem(indexes)
 	if (problem !== undefined) throw unavailable(problem, retryAfterSeconds)
 }

@@ -1,6 +1,13 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { unavailable } from '../scim/error.ts'
-import { keepingUndeclared, type OwnSchema, parseOwnSchemas, requireTogether, typesWith } from '../scim/own-schema.ts'
+import {
+	keepingUndeclared,
+	type OwnSchema,
+	parseOwnSchemas,
+	requireTogether,
+	typesWith,
+	withoutUniqueness,
+} from '../scim/own-schema.ts'
 import type { ResourceTypes } from '../scim/resource-type.ts'
 import type { UndeclaredRule } from '../scim/undeclared-names.ts'
 import { withGroupsByDefault } from '../scim/user-groups.ts'
@@ -30,7 +37,8 @@ const maxJsonBytes = 2 ** 20
  */
 export function schemaProperties(schemas: readonly OwnSchema[]): Properties {
 	requireTogether(schemas)
-	const bytes = schemas.length === 0 ? Buffer.alloc(0) : deflateRawSync(JSON.stringify(schemas))
+	const stored = schemas.map(withoutUniqueness)
+	const bytes = stored.length === 0 ? Buffer.alloc(0) : deflateRawSync(JSON.stringify(stored))
 	const parts: Record<string, Buffer> = {}
 	for (let start = 0; start < bytes.length; start += partSize) {
 		parts[`schemas${start / partSize}`] = bytes.subarray(start, start + partSize)

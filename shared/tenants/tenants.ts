@@ -8,7 +8,13 @@ import { attempts, tableUnavailable, untilAnswered } from '../storage/table/retr
 import { etagOf, type Row, type Table, type Tables } from '../storage/table/tables.ts'
 import { type EntraConnection, entraConnectionOf } from './entra-connection.ts'
 import { formatOf, formatProperties, formats, type TenantFormat } from './format.ts'
-import { type IndexDefinition, type IndexDefinitions, indexesOf, indexProperties } from './index-definition.ts'
+import {
+	type IndexDefinition,
+	type IndexDefinitions,
+	indexesOf,
+	indexProperties,
+	requireKnownIndexes,
+} from './index-definition.ts'
 import { type StoredSchemas, schemaProperties, schemasOf, storedSchemas, storedSchemasIn } from './resource-types.ts'
 import { type StoredSettings, settingsOfNew } from './settings.ts'
 
@@ -81,6 +87,14 @@ export type Tenants = {
 		revise: (schemas: readonly OwnSchema[]) => readonly OwnSchema[],
 	): Promise<Tenant | 'absent'>
 
+	/**
+	 * Declares schemas and changes the indexes in one write, so that a tenant has both or none of it. `revise` is called again
+	 * if another process came first.
+	 *
+	 * @throws ScimError 400 `invalidValue` for schemas that exceed a limit together, 503 for indexes of a newer version
+	 */
+	updateDeclarations(name: string, revise: (now: TenantDeclarations) => TenantDeclarations): Promise<Tenant | 'absent'>
+
 	/** Notes removals of undeclared paths; `revise` is called again if another process came first. */
 	updateForgetting(
 		name: string,
@@ -116,6 +130,12 @@ export type Tenants = {
 	 * For a minute, other processes may still serve the tenant.
 	 */
 	deleteTenant(name: string): Promise<'deleted' | 'absent'>
+}
+
+/** What a tenant declares: its schemas, and the indexes on attributes of users. */
+export type TenantDeclarations = {
+	readonly schemas: readonly OwnSchema[]
+	readonly indexes: readonly IndexDefinition[]
 }
 
 export type TenantsOptions = {
@@ -310,6 +330,18 @@ export function openTenants({ tables, ids, now, randomBytes }: TenantsOptions): 
 				const tenant = tenantOf(row)
 				const schemas = revise(schemasOf(tenant))
 				return { properties: schemaProperties(schemas), answer: { ...tenant, schemas: storedSchemas(schemas) } }
+			}),
+
+		updateDeclarations: (name, revise) =>
+			update(name, (row) => {
+				const tenant = tenantOf(row)
+				const { indexes: known } = tenant
+				requireKnownIndexes(known)
+				const { schemas, indexes } = revise({ schemas: schemasOf(tenant), indexes: known })
+				return {
+					properties: { ...schemaProperties(schemas), ...indexProperties(indexes) },
+					answer: { ...tenant, schemas: storedSchemas(schemas), indexes },
+				}
 			}),
 
 		updateForgetting: (name, revise) =>

@@ -1,10 +1,11 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { writeCode } from '../../shared/relay/enrolment.ts'
+import { copyBuilt } from '../support/built.ts'
 import { useEnrolmentHost } from '../support/enrolment.ts'
 import { type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
 
@@ -14,7 +15,7 @@ let lab: Lab
 
 beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'rollcall-enrol-main-'))
-	execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')])
+	await copyBuilt(join(folder, 'dist'))
 	const rules = {
 		'rollcall-agents': { key: 'primary-1', rights: ['listen'] },
 		send: { key: 'sendkey', rights: ['send'] },

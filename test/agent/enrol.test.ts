@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -283,5 +284,36 @@ describe('the token source of an enrolled agent', () => {
 		await expect(tokenSource({ ...config, credentials }, clockOf(other))()).rejects.toThrow(
 			expect.objectContaining({ name: 'TokenRefusedError' }),
 		)
+	})
+})
+
+describe('two enrolments in one folder', () => {
+	test.each([
+		['one code', true],
+		['two codes', false],
+	])(
+		'at once, with %s: the second is refused in a sentence, and the agent of the first gets tokens',
+		async (_, isSame) => {
+			const host = await newHost()
+			const code = await host.add()
+			const other = isSame ? code : await host.add()
+			const first = enrolOn(host, code)
+			await expect(enrolOn(host, other)).rejects.toMatchObject({
+				message: `another rollcall-relay enrol is running in ${folder}`,
+				hint: `Wait until it has ended. If there is none, delete ${join(folder, 'enrol.lock')}.`,
+			})
+			await first
+			expect(settings().agentId).toBe(code.agent)
+			expect((await tokenSource(readConfig(file), clockOf(host))()).token).toContain('skn=rollcall-agents')
+			expect(readdirSync(folder).sort()).toEqual([`agent-${host.name}.key`, 'relay.json'])
+		},
+	)
+
+	test('the second enrols if the first was killed', async () => {
+		const host = await newHost()
+		const killed = spawnSync(process.execPath, ['--version'])
+		writeFileSync(join(folder, 'enrol.lock'), String(killed.pid))
+		await enrolOn(host, await host.add())
+		expect(readdirSync(folder).sort()).toEqual([`agent-${host.name}.key`, 'relay.json'])
 	})
 })

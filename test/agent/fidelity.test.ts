@@ -1,15 +1,20 @@
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { systemClock } from '../../shared/relay/clock.ts'
-import { listenAsDotnet } from '../support/relay-stand-in/dotnet.ts'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { pause, systemClock } from '../../shared/relay/clock.ts'
+import { sasToken } from '../../shared/relay/sas.ts'
+import { type DotnetAnswer, listenAsDotnet } from '../support/relay-stand-in/dotnet.ts'
 import { ca, certificate, type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
-import { startStandIn } from '../support/relay-stand-in/stand-in.ts'
+import { scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
+import { sendTo } from '../support/relay-stand-in/sender.ts'
+import { type StandIn, startStandIn } from '../support/relay-stand-in/stand-in.ts'
 
 // Tests that Microsoft's own library works with the stand-in as with Azure Relay. The library is not a dependency,
 // because it needs packages named https and crypto. It is installed in a separate folder with its own tests and Jest.
@@ -53,7 +58,7 @@ const listeners = {
 				'x-scim-relay-outcome': 'completed',
 				'x-scim-relay-base': '/scim',
 			}
-			if (method === 'DELETE') return { status: 204, headers, body: Buffer.alloc(0) }
+			if (method === 'DELETE') return { status: 204, headers }
 			const target = requestTarget.slice(requestTarget.indexOf('/scim'))
 			const filler = 'x'.repeat(Number(/fill=(\d+)/.exec(target)?.[1] ?? 0))
 			const hash = createHash('sha256').update(body).digest('hex')
@@ -104,20 +109,18 @@ const senders: Record<string, (keepsConnections: boolean) => Send> = {
 
 // Microsoft's listener for Node keeps a rendezvous for the next request, and the one for .NET closes it. What the service
 // does is not documented.
-describe.each([
-	['theirs', true],
-	['theirs', false],
-	['as .NET does', true],
-	['as .NET does', false],
-	['ours', true],
-	['ours', false],
-] as const)('listener %s, and the service keeps rendezvous: %s', (listener, keepRendezvous) => {
+const settings = (['theirs', 'as .NET does', 'ours'] as const).flatMap((listener) =>
+	(['kept', 'closed', 'released'] as const).map((rendezvous) => [listener, rendezvous] as const),
+)
+
+describe.each(settings)('listener %s, and a rendezvous is %s after its answer', (listener, rendezvous) => {
 	test.each(['theirs', 'ours'])('sender %s', async (sender) => {
 		lab = await startLab({ isLenient: listener === 'theirs' })
-		lab.standIn.faults.keepRendezvous = keepRendezvous
+		lab.standIn.faults.rendezvousAfterAnswer = rendezvous
 		running.push(lab)
 		await listeners[listener]()
-		const send = senders[sender]?.(keepRendezvous && listener !== 'as .NET does') as Send // sound: one of the two names above
+		const keepsConnections = rendezvous === 'released' || (rendezvous === 'kept' && listener !== 'as .NET does')
+		const send = senders[sender]?.(keepsConnections) as Send // sound: one of the two names above
 		for (const [method, path, length, fill] of [
 			['GET', '/Users', 0, 0],
 			['GET', '/Users?filter=userName%20eq%20%22a%26b%22', 0, 0],
@@ -147,6 +150,121 @@ describe.each([
 		}
 		expect(await send('DELETE', '/Users/1', 0)).toEqual({ status: 204 })
 		expect(lab.standIn.journal.violations()).toEqual([])
+	})
+})
+
+/** What the listener of .NET does by default, and the one for Node does not. Each was seen with the library itself. */
+describe('a listener as .NET does', () => {
+	const text = (answer: Partial<DotnetAnswer>) => ({ status: 200, headers: {}, ...answer })
+
+	async function start(answer: DotnetAnswer, options: Parameters<typeof startLab>[0] = {}) {
+		lab = await startLab(options)
+		running.push(lab)
+		lab.standIn.faults.rendezvousAfterAnswer = 'released'
+		const { standIn, ca } = lab
+		const clock = options.commonClock ?? systemClock
+		running.unshift(await listenAsDotnet({ port: standIn.port, ca, clock, handle: () => answer }))
+		return standIn
+	}
+
+	const ask = async (method = 'GET', body?: Buffer) => {
+		const { token } = sasToken({
+			uri: 'http://localhost/demo',
+			keyName: 'send',
+			key: 'sendkey',
+			expires: Date.now() + 4 * 3_600_000,
+		})
+		const headers = { ServiceBusAuthorization: token }
+		const {
+			status,
+			reason,
+			body: received,
+		} = await sendTo({
+			port: lab.standIn.port,
+			ca: lab.ca,
+			path: '/demo/scim/Users',
+			method,
+			headers,
+			...(body && { body }),
+		})
+		return [status, reason, received.length]
+	}
+	const ways = (standIn: StandIn) =>
+		standIn.journal.entries.filter(({ event }) => event === 'answer').map(({ by }) => by)
+
+	test.each([
+		['writes nothing', text({}), [200, 'OK', 0], ['control', 'rendezvous']],
+		['writes zero bytes', text({ body: Buffer.alloc(0) }), [200, 'OK', 0], ['control', 'rendezvous']],
+		['is slow', text({ body: Buffer.from('x'), isSlow: true }), [200, 'OK', 1], ['rendezvous', 'rendezvous']],
+		['names no usual status', text({ status: 450 }), [450, '', 0], ['control', 'rendezvous']],
+		['refuses', text({ status: 404 }), [404, 'Not Found', 0], ['control', 'rendezvous']],
+	])('%s', async (_, answer, expected, by) => {
+		const standIn = await start(answer)
+		expect(await ask()).toEqual(expected)
+		expect(await ask('PUT', Buffer.alloc(70_000))).toEqual(expected)
+		expect(ways(standIn)).toEqual(by)
+		expect(standIn.journal.violations()).toEqual([])
+	})
+
+	test('renews its token when the token expires, which a service with a grace period allows', async () => {
+		const commonClock = scaledClock(1)
+		const standIn = await start(text({}), { commonClock, grace: 60_000 })
+		commonClock.forward(3_600_000)
+		await standIn.journal.until('renewed')
+		commonClock.forward(120_000)
+		expect(await ask()).toEqual([200, 'OK', 0])
+		expect(standIn.journal.entries.filter(({ event }) => event === 'renewed')).toEqual([
+			{ event: 'renewed', accepted: true },
+		])
+		expect(standIn.journal.count('left')).toBe(0)
+	})
+
+	test('listens again at once if the service closes its channel when the token expires', async () => {
+		const commonClock = scaledClock(1)
+		const standIn = await start(text({}), { commonClock })
+		commonClock.forward(3_600_000)
+		await standIn.journal.until('listening', 2)
+		expect(standIn.journal.entries.find(({ event }) => event === 'left')).toMatchObject({ code: 1008 })
+		expect(await ask()).toEqual([200, 'OK', 0])
+	})
+
+	test('keeps its channel alive with pongs', async () => {
+		const commonClock = scaledClock(1)
+		const standIn = await start(text({}), { commonClock })
+		commonClock.forward(210_000)
+		await vi.waitFor(() => expect(standIn.journal.entries).toContainEqual(expect.objectContaining({ opcode: 10 })))
+		expect(standIn.journal.count('ping')).toBe(0)
+		expect(await ask()).toEqual([200, 'OK', 0])
+	})
+
+	test('listens again after a drop and after refusals, until a 404', async () => {
+		const commonClock = scaledClock(20)
+		const standIn = await start(text({}), { commonClock })
+		standIn.faults.nextListens = [503, 401]
+		standIn.drop(1011, 'InternalServerError: NameRenewalFailed.')
+		await standIn.journal.until('listening', 2)
+		expect(await ask()).toEqual([200, 'OK', 0])
+		standIn.faults.nextListens = [404]
+		standIn.reset()
+		await standIn.journal.until('refused', 3)
+		await pause(commonClock, 10_000)
+		expect(standIn.journal.count('listening')).toBe(2)
+		expect((await ask())[0]).toBe(404)
+	})
+
+	test('opens a WebSocket for that of a sender, which the stand-in refuses to both', async () => {
+		const standIn = await start(text({}))
+		const { token } = sasToken({
+			uri: 'http://localhost/demo',
+			keyName: 'send',
+			key: 'sendkey',
+			expires: Date.now() + 4 * 3_600_000,
+		})
+		const url = `wss://localhost:${standIn.port}/$hc/demo?sb-hc-action=connect`
+		const sender = new WebSocket(url, { ca: lab.ca, headers: { ServiceBusAuthorization: token } })
+		expect(String((await once(sender, 'error'))[0])).toContain('Unexpected server response: 501')
+		await standIn.journal.until('refused', 2)
+		expect(await ask()).toEqual([200, 'OK', 0])
 	})
 })
 

@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signalsOn } from '../../agent/run.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
+import { copyBuilt } from '../support/built.ts'
 import { freePort } from '../support/free-port.ts'
 import { ca, certificate, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json, noise, resource } from '../support/relay-stand-in/origin.ts'
@@ -16,7 +17,7 @@ let lab: Lab
 /** The agent is a single file, which is copied to a server without any other file. */
 beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'rollcall-main-'))
-	execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')])
+	await copyBuilt(join(folder, 'dist'))
 	mkdirSync(join(folder, 'server'))
 	copyFileSync(join(folder, 'dist/relay/main.js'), join(folder, 'server/main.js'))
 	lab = await startLab({ serviceClock: systemClock })

@@ -14,6 +14,7 @@ import { type Prompt, terminalPrompt } from '../../agent/setup/prompt.ts'
 import { type SetupOptions, setUp } from '../../agent/setup/setup.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { writeCode, writeOfflineCode } from '../../shared/relay/enrolment.ts'
+import { copyBuilt } from '../support/built.ts'
 import { useEnrolmentHost } from '../support/enrolment.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Lab, outcome, request, startLab } from '../support/relay-stand-in/lab.ts'
@@ -32,7 +33,7 @@ let calls: string[] = []
 
 beforeAll(async () => {
 	built = mkdtempSync(join(tmpdir(), 'rollcall-setup-built-'))
-	execFileSync(process.execPath, ['build.mjs', built])
+	await copyBuilt(built)
 	lab = await startLab({ serviceClock: systemClock, factor: 1 })
 })
 afterAll(async () => {

@@ -110,7 +110,8 @@ const disruptions: readonly (() => Promise<void>)[] = [
 	() => kill(...ids),
 	async () => {
 		lab.standIn.faults.duplicate = !lab.standIn.faults.duplicate
-		lab.standIn.faults.keepRendezvous = !lab.standIn.faults.keepRendezvous
+		const { rendezvousAfterAnswer } = lab.standIn.faults
+		lab.standIn.faults.rendezvousAfterAnswer = rendezvousAfterAnswer === 'kept' ? 'closed' : 'kept'
 	},
 	async () => {
 		lab.standIn.faults.rendezvous = 'refuse'

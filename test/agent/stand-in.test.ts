@@ -216,6 +216,7 @@ describe('a WebSocket of a sender', () => {
 		const { next } = await listener(standIn)
 		const connected = connect(standIn).catch((error: Error) => error.message)
 		const { accept } = (await next()) as Message // sound: what comes first is a text
+		expect(accept?.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_G1$/)
 		const address = `${accept?.address}&sb-hc-statusCode=501&sb-hc-statusDescription=HTTP%20only`
 		await expect(open(address)).rejects.toThrow('410')
 		expect(await connected).toBe('Unexpected server response: 501')
@@ -309,7 +310,10 @@ describe('a request', () => {
 		one.answer((await one.request()).id, 204)
 		expect([(await first).status, (await second).status]).toEqual([204, 204])
 		const third = await send(standIn, '/demo', { headers: { ...headers, 'Microsoft-Relay-AllowedListeners': 'three' } })
-		expect([third.status, third.reason]).toEqual([404, expect.stringContaining('None of the connected listeners meet')])
+		expect([third.status, third.reason]).toEqual([
+			404,
+			expect.stringContaining('None of the connected listeners meet the AllowedListeners/DisallowedListeners criteria'),
+		])
 	})
 
 	test('over 64 kB arrives as a pointer, is fetched once and answered on the rendezvous', async () => {
@@ -616,7 +620,7 @@ describe('an answer', () => {
 
 	test('by rendezvous can close the rendezvous and the connection of the sender', async () => {
 		const standIn = await start()
-		standIn.faults.keepRendezvous = false
+		standIn.faults.rendezvousAfterAnswer = 'closed'
 		const control = await listener(standIn)
 		const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 		const closedSockets: unknown[] = []
@@ -630,6 +634,25 @@ describe('an answer', () => {
 		await vi.waitFor(() => expect(closedSockets.length).toBe(1), { timeout: 60_000 })
 		const second = send(standIn, '/demo', { agent })
 		control.answer((await control.request()).id, 204)
+		expect((await second).status).toBe(204)
+		agent.destroy()
+	})
+
+	test('by rendezvous can close the rendezvous and leave the connection of the sender open', async () => {
+		const standIn = await start()
+		standIn.faults.rendezvousAfterAnswer = 'released'
+		const control = await listener(standIn)
+		const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+		const first = send(standIn, '/demo', { agent })
+		const { id, address, remoteEndpoint } = await control.request()
+		const rendezvous = await open(String(address))
+		rendezvous.answer(id, 200, Buffer.alloc(70_000))
+		expect((await first).body.length).toBe(70_000)
+		expect(await once(rendezvous.socket, 'close')).toEqual([1000, expect.anything()])
+		const second = send(standIn, '/demo', { agent, method: 'POST', body: 'x' })
+		const next = await control.request()
+		expect(next).toMatchObject({ method: 'POST', remoteEndpoint })
+		control.answer(next.id, 204)
 		expect((await second).status).toBe(204)
 		agent.destroy()
 	})

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { managerOf, refuseShared } from '../../agent/service.ts'
 import type { Machine } from '../../agent/service-manager.ts'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { sasToken } from '../../shared/relay/sas.ts'
+import { copyBuilt } from '../support/built.ts'
 import { freePort } from '../support/free-port.ts'
 import { certificate, type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { type Origin, startOrigin } from '../support/relay-stand-in/origin.ts'
@@ -19,7 +20,7 @@ let branchOrigin: Origin
 
 beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'rollcall-two-'))
-	execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')])
+	await copyBuilt(join(folder, 'dist'))
 	mkdirSync(join(folder, 'units'))
 	lab = await startLab({ serviceClock: systemClock, factor: 1 })
 	branchOrigin = await startOrigin(certificate)

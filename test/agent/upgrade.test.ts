@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../shared/relay/clock.ts'
+import { copyBuilt } from '../support/built.ts'
 import { askThroughRelay } from '../support/relay-stand-in/ask.ts'
 import { type Lab, outcome, request, settings, startLab } from '../support/relay-stand-in/lab.ts'
 import { json } from '../support/relay-stand-in/origin.ts'
@@ -23,7 +24,7 @@ const agents = new Map<string, ChildProcess>()
 
 beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), 'rollcall-upgrade-'))
-	execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')])
+	await copyBuilt(join(folder, 'dist'))
 	lab = await startLab({ serviceClock: systemClock })
 	for (const id of ids) copyProgram(id, (text) => text)
 })

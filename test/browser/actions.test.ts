@@ -101,7 +101,7 @@ describe('credentials', () => {
 		const page = await open(running, 'acme/credentials')
 		await button(page, 'Rotate the token').click()
 		await page.getByLabel('Overlap').fill('soon')
-		const said = await submit(page, 'Rotate the token', '--overlap soon is not a valid time.')
+		const said = await submit(page, 'Rotate the token', '"Overlap" soon is not a valid time.')
 		expect(said).toContain('Use a time such as 30m, 24h or 7d, up to 90d; or 0s.')
 		expect(await page.getByLabel('Overlap').inputValue()).toBe('soon')
 		await expectAccessible(page)

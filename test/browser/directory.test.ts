@@ -189,8 +189,22 @@ test('members come page by page, both ways', async () => {
 	await step('Last', 'user-119', 50)
 	await step('Previous', 'user-020', 50)
 	await step('First', 'user-000', 50)
+	const timeline = page.getByRole('region', { name: 'Timeline' })
+	expect(await timeline.getByRole('listitem').allInnerTexts()).toEqual([
+		...['+ user-000', '+ user-001', '+ user-002', 'and more: show them'],
+	])
 	await expectAccessible(page)
 	await takePicture(page, 'group')
+	await timeline.getByRole('button', { name: 'and more: show them' }).click()
+	await timeline.getByRole('link', { name: 'user-019' }).waitFor()
+	for (const more = timeline.getByRole('button', { name: 'Show more' }); (await more.count()) > 0; ) {
+		const shown = await timeline.getByRole('listitem').count()
+		await more.click()
+		await expect.poll(() => timeline.getByRole('listitem').count()).not.toBe(shown)
+	}
+	expect(await timeline.getByRole('listitem').count()).toBe(120)
+	await timeline.getByRole('link', { name: 'user-119' }).click()
+	await page.getByRole('heading', { level: 1, name: 'user-119' }).waitFor()
 })
 
 test('a failed cycle of Entra is found on the failures page, with what helps', async () => {

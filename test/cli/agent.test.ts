@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
@@ -209,6 +209,35 @@ describe('rollcall agent on a deployment in Azure', () => {
 			'removed',
 		])
 		expect(await on('tenant remove remote --yes')).toMatchObject({ code: 0, err: '' })
+	})
+
+	test.each(['', ' --now'])('of two rotate%s at once, one renews and the other says so', async (option) => {
+		const log = join(folder, 'az.log')
+		const hold = join(folder, 'az.hold')
+		const outputs = {
+			...JSON.parse(azure().env.AZ_OUTPUTS ?? ''),
+			relayHostName: { value: 'contoso.servicebus.windows.net' },
+		}
+		const env = { ...azure().env, AZ_OUTPUTS: JSON.stringify(outputs), AZ_LOG: log, AZ_HOLD: hold }
+		const name = `twice${option.length}`
+		const on = (line: string) => built([...line.split(' '), '--resource-group', 'rollcall'], { env })
+		const renewals = async () => (await readFile(log, 'utf8').catch(() => '')).split('\n').length - 1
+		await on(`tenant add ${name} --mode relay`)
+		await writeFile(hold, '')
+		const first = on(`agent rotate ${name}`)
+		await vi.waitFor(async () => expect(await renewals()).toBe(1), { timeout: 100_000 })
+		expect(await on(`agent rotate ${name}${option}`)).toEqual({
+			code: 1,
+			out: '',
+			err: expect.stringMatching(
+				/^error: another rollcall agent rotate has been renewing the key since 20\S+Z\nhint: wait until it has ended; if it was interrupted, repeat the command after 20\S+Z\n$/,
+			),
+		})
+		await rm(hold)
+		expect((await first).code).toBe(0)
+		expect(await renewals()).toBe(1)
+		expect((await on(`agent rotate ${name} --now`)).code).toBe(0)
+		expect(await renewals()).toBe(3)
 	})
 
 	test('rotate renews the key that is not in use and signs with it, and --now renews both', async () => {

@@ -105,7 +105,7 @@ describe('rollcall history', () => {
 
 	test('tells of a group, and only of the time that is asked for', async () => {
 		expect((await run('history acme staff')).out).toMatch(
-			/^Group Staff, .*\n20\S+Z {2}created with 1 member .*\n20\S+Z {2}lost the member \S+, who was deleted .*\n$/,
+			/^Group Staff, .*\n20\S+Z {2}created with 1 member: [0-9a-f]{32} .*\n20\S+Z {2}lost the member \S+, who was deleted .*\n$/,
 		)
 		expect((await run('history acme staff --since 0s')).out).toMatch(/\nNothing is known of this time\.\n$/)
 	})

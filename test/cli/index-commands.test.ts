@@ -127,10 +127,14 @@ describe('rollcall index', () => {
 		expect(await json('index list acme')).toEqual([])
 	})
 
-	test.each(['nothing', 'password'])('add refuses %s, which has no declaration', async (text) => {
+	test.each([
+		['nothing', ''],
+		['password', ''],
+		['employeNumber', '; did you mean employeeNumber?'],
+	])('add refuses %s, which has no declaration', async (text, question) => {
 		expect(await run(`index add acme ${text}`)).toEqual({
 			...{ code: 1, out: '' },
-			err: `error: User has no attribute ${text}\nhint: an attribute needs a declaration first: see docs/schema.md\n`,
+			err: `error: User has no attribute ${text}${question}\nhint: an attribute needs a declaration first: see docs/schema.md\n`,
 		})
 	})
 

@@ -52,6 +52,7 @@ describe('in a clone', () => {
 		clone = mkdtempSync(resolve('node_modules/.cache/rollcall-clone-'))
 		const files = [
 			'package.json',
+			'README.md',
 			'host.json',
 			'build.mjs',
 			'build-page.mjs',
@@ -60,7 +61,7 @@ describe('in a clone', () => {
 			'tsconfig.json',
 		]
 		for (const name of files) cpSync(name, join(clone, name))
-		for (const name of ['bench', 'cli', 'console', 'demo', 'functions', 'local', 'agent', 'shared']) {
+		for (const name of ['bench', 'cli', 'console', 'demo', 'docs', 'functions', 'local', 'agent', 'shared']) {
 			symlinkSync(resolve(name), join(clone, name))
 		}
 	})

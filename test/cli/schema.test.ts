@@ -7,8 +7,11 @@ import { respondWith } from '../../functions/respond.ts'
 import { createServices } from '../../functions/services.ts'
 import { startAzurite } from '../../local/azurite.ts'
 import { startServer } from '../../local/server.ts'
+import { parseFilter } from '../../shared/scim/filter/parse.ts'
 import { builtInTypes } from '../../shared/scim/resource-type.ts'
+import { urn } from '../../shared/scim/urn.ts'
 import { positionOf } from '../../shared/storage/query/order.ts'
+import { typesOf } from '../../shared/tenants/resource-types.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import { jsonOf, rollcall } from '../support/rollcall.ts'
 
@@ -85,6 +88,15 @@ describe('rollcall schema', () => {
 		)
 	})
 
+	test('add keeps the place of a schema, so that a name without a URN means the same attribute', async () => {
+		const other = 'urn:example:other:User'
+		const both = [id, other].map((each) => ({ id: each, attributes: [{ name: 'badge' }] }))
+		await run('schema', 'add', 'acme', await fileWith(both))
+		await run('schema', 'add', 'acme', await fileWith({ id: id.toUpperCase(), attributes: [{ name: 'badge' }] }))
+		const listed: readonly { readonly id: string }[] = await json('schema', 'list', 'acme')
+		expect(listed.map((each) => each.id)).toEqual([id.toUpperCase(), other])
+	})
+
 	test('add --enforce accepts the canonical values only', async () => {
 		const attributes = [{ name: 'size', canonicalValues: ['S'] }, { name: 'badge' }]
 		await run('schema', 'add', 'acme', await fileWith({ id, attributes }), '--enforce')
@@ -101,6 +113,41 @@ describe('rollcall schema', () => {
 			{ id, attributes: [{ name: 'badge', type: 'text' }] },
 			': attributes[0].type must be string, ',
 		],
+		['no schema', [], ' declares no schema'],
+		[
+			'parts of parts',
+			{
+				id,
+				attributes: [
+					{
+						name: 'a',
+						type: 'complex',
+						subAttributes: [{ name: 'b', type: 'complex', subAttributes: [{ name: 'c' }] }],
+					},
+				],
+			},
+			': attributes[0].subAttributes[0].subAttributes[0] must not be there: a part has no parts of its own (RFC 7643 section 2.3.8)',
+		],
+		[
+			'a core name that clients write for the enterprise extension',
+			{ id: urn.user, attributes: [{ name: 'Manager' }] },
+			`: Manager without a URN is an attribute of ${urn.enterpriseUser}: declare another name`,
+		],
+		[
+			'the path of an attribute as its URN',
+			{ id: `${urn.enterpriseUser}:Department`, attributes: [{ name: 'a' }] },
+			` is the path of an attribute of ${urn.enterpriseUser}`,
+		],
+		[
+			'an attribute whose path is a URN',
+			{ id: 'urn:ietf:params:scim:schemas:extension:enterprise:2.0', attributes: [{ name: 'user' }] },
+			` has the path ${urn.enterpriseUser}, a schema`,
+		],
+		[
+			'the URN of SCIM 1',
+			{ id: 'urn:scim:schemas:core:1.0', attributes: [{ name: 'a' }] },
+			': id urn:scim:schemas:core:1.0 is the URN of something else',
+		],
 		[
 			'one URN twice',
 			[
@@ -109,6 +156,7 @@ describe('rollcall schema', () => {
 			],
 			' twice',
 		],
+		['no schema', '[]', ' has no schema\n'],
 	])('add refuses a file with %s and says where', async (_, content, problem) => {
 		const { code, err } = await run('schema', 'add', 'acme', await fileWith(content))
 		expect(code).toBe(1)
@@ -128,22 +176,121 @@ describe('rollcall schema', () => {
 	})
 
 	test('check compares what is stored, also with a file before it is declared', async () => {
-		const joy = await stored({ userName: 'joy', [id]: { level: 'high', Badge: '7' } })
+		const joy = await stored({ userName: 'joy', [id]: { level: 'high', Badge: 'seven' } })
 		await stored({ userName: 'jim', [id]: { level: 'low' } })
-		const file = await fileWith({ id, attributes: [{ name: 'level', type: 'integer' }, { name: 'badge' }] })
+		const file = await fileWith({
+			id,
+			attributes: [
+				{ name: 'level', type: 'integer' },
+				{ name: 'badge', type: 'integer' },
+			],
+		})
 		expect(await run('schema', 'check', 'acme', file)).toEqual({
 			code: 1,
 			err: '',
 			out: [
 				'Resources compared with the schemas of the tenant acme: 2.',
 				`${id}:level: 2 Users, such as ${joy}: the value must be an integer, not the string "high"`,
-				`${id}:badge: 1 User, such as ${joy}: is stored as Badge: declare it in this spelling\n`,
+				`${id}:badge: 1 User, such as ${joy}: the value must be an integer, not the string "seven"\n`,
 			].join('\n'),
 		})
 		expect((await run('schema', 'check', 'acme')).out).toBe(
 			'Resources compared with the schemas of the tenant acme: 2.\nAll values fit.\n',
 		)
 	})
+})
+
+describe('a schema with an attribute that is unique', () => {
+	const attributes = [{ name: 'badge', uniqueness: 'server' }, { name: 'nick' }]
+	const shown = async () => (await json('schema', 'show', 'acme', id)).attributes
+
+	test('gets a unique index with the declaration; without the index, it is not unique', async () => {
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+		const [ann, bob] = [
+			await stored({ userName: 'ann', [id]: { badge: '7' } }),
+			await stored({ userName: 'bob', [id]: { badge: '7' } }),
+		]
+		const file = await fileWith({ id, attributes })
+		expect(await run('schema', 'add', 'acme', file)).toEqual({
+			...{ code: 0, err: '' },
+			out: [
+				`Declared ${id}: 2 attributes of users.`,
+				'All apps follow within a minute.',
+				`The index of ${id}:badge is complete.`,
+				'It is not yet unique: 1 of its values belong to several users. No other user gets them.',
+				`  ${id}:badge "7": ${ann}, ${bob}\n`,
+			].join('\n'),
+		})
+		expect(await shown()).toEqual(attributes)
+		// The same document again, as a command does that follows an interrupted one.
+		const { indexes } = await json('schema', 'add', 'acme', file)
+		expect(indexes).toMatchObject([{ path: `${id}:badge`, unique: true, stage: 'complete' }])
+		expect(await json('index', 'list', 'acme')).toHaveLength(1)
+		await run('index', 'remove', 'acme', `${id}:badge`)
+		expect(await shown()).toEqual([{ name: 'badge' }, { name: 'nick' }])
+	})
+
+	test('is not declared if there can be no index', async () => {
+		const cases: readonly [unknown, string][] = [
+			[
+				{ name: 'a', multiValued: true },
+				`${id}:a may have several values; an index can be added to an attribute that has one`,
+			],
+			[
+				{ name: 'a', type: 'boolean' },
+				`${id}:a is of the type boolean; an index can be added to an attribute of the type string or integer`,
+			],
+		]
+		for (const [attribute, problem] of cases) {
+			const file = await fileWith({ id, attributes: [{ ...(attribute as object), uniqueness: 'server' }] })
+			expect((await run('schema', 'add', 'acme', file)).err).toBe(
+				`error: uniqueness cannot be server: ${problem}\nhint: see "Indexes" in docs/cli.md\n`,
+			)
+		}
+		const six = Array.from({ length: 6 }, (_, index) => ({ name: `a${index}`, uniqueness: 'server' }))
+		expect((await run('schema', 'add', 'acme', await fileWith({ id, attributes: six }))).err).toContain(
+			'error: the tenant acme has 5 indexes, which is the limit',
+		)
+		expect(await json('schema', 'list', 'acme')).toEqual([])
+		expect(await json('index', 'list', 'acme')).toEqual([])
+	})
+
+	test('is not declared beside an index that is not unique', async () => {
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+		await run('index', 'add', 'acme', `${id}:badge`)
+		expect((await run('schema', 'add', 'acme', await fileWith({ id, attributes }))).err).toBe(
+			`error: uniqueness cannot be server: ${id}:badge has an index of another kind\nhint: remove it first: rollcall index remove acme ${id}:badge --data ${data}\n`,
+		)
+		expect(await shown()).toEqual([{ name: 'badge' }])
+	})
+})
+
+test('an index has values that are stored under names in another letter case', async () => {
+	const joy = await stored({ userName: 'joy', [id.toUpperCase()]: { BADGE: 'B-7' } })
+	await run('schema', 'add', 'acme', await fileWith({ id, attributes: [{ name: 'badge' }] }))
+	expect((await run('index', 'add', 'acme', `${id}:badge`, '--unique')).out).toBe(
+		`The index of ${id}:badge is complete.\n`,
+	)
+	const target = await openTarget({ folder: data }, { isFirst: false, say: () => {}, program: 'rollcall' })
+	try {
+		const tenant = await target.tenants.getTenant('acme')
+		if (tenant === undefined) throw new Error('there is a tenant')
+		const { User } = typesOf(tenant)
+		const store = target.open(tenant)
+		const page = { startIndex: 1, count: 10 }
+		const find = () => store.query(User, { page, filter: parseFilter(`${id}:badge eq "b-7"`) })
+		expect((await find()).resources.map((each) => each.id)).toEqual([joy])
+		const jim = { userName: 'jim', [id]: { badge: 'b-7' } }
+		await expect(store.create(User, { attributes: jim })).rejects.toThrow('"b-7" is already taken')
+		// Another change of the user leaves the entry in place, and one of the value moves it.
+		await store.update(User, joy, { revise: (now) => ({ attributes: { ...now.attributes, title: 'x' } }) })
+		expect((await find()).totalResults).toBe(1)
+		await store.update(User, joy, { revise: (now) => ({ attributes: { ...now.attributes, [id]: { badge: 'B-8' } } }) })
+		expect((await find()).totalResults).toBe(0)
+		expect((await store.create(User, { attributes: jim })).attributes).toEqual(jim)
+	} finally {
+		await target.close()
+	}
 })
 
 /** Serves the data folder, sends the bodies as new users, and stores what was observed. */
@@ -201,6 +348,40 @@ describe('what clients send and no schema declares', () => {
 			/^PATH .*RESOURCES {2}JSON .*REQUESTS {2}FIRST .*LAST\n(.*\n)*displayNam +users +string +1 +20\S+Z {2}20\S+Z {2}is it displayName\?\n/,
 		)
 	})
+
+	test('is adopted with each part once, whatever the letter case of its name', async () => {
+		await stored({ userName: 'joy', [id]: { desk: { Room: 'a', floor: 1 } } })
+		await stored({ userName: 'jim', [id]: { desk: { room: 'b', FLOOR: 2 } } })
+		expect((await run('schema', 'adopt', 'acme', `${id}:desk`)).code).toBe(0)
+		expect((await json('schema', 'show', 'acme', id)).attributes).toEqual([
+			...[{ name: 'desk', type: 'complex' }].map((attribute) => ({
+				...attribute,
+				subAttributes: [
+					{ name: 'Room', type: 'string' },
+					{ name: 'floor', type: 'integer' },
+				],
+			})),
+		])
+	})
+
+	test('gets no index if it is a list inside a complex value', async () => {
+		const keys = { name: 'keys', multiValued: true }
+		const desk = { name: 'desk', type: 'complex', subAttributes: [keys] }
+		await run('schema', 'add', 'acme', await fileWith({ id, attributes: [desk] }))
+		expect((await run('index', 'add', 'acme', `${id}:desk.keys`)).err).toContain(
+			`error: ${id}:desk.keys may have several values; an index can be added to an attribute that has one\n`,
+		)
+	})
+
+	test.each(['__proto__', 'password', 'urn:', 'constructor', 'name.nick', 'meta.x'])(
+		'is neither adopted nor in the way of schema forget at the odd path %s',
+		async (path) => {
+			await stored({ userName: 'joy', nick: 'x' })
+			expect((await run('schema', 'adopt', 'acme', path)).code).toBe(1)
+			expect((await run('schema', 'forget', 'acme', path)).out).toBe(`Removed ${path} from 0 of 1 resources.\n`)
+			expect(await json('schema', 'list', 'acme')).toEqual([])
+		},
+	)
 
 	test('is adopted with the types of what is stored', async () => {
 		const { token } = await json('token', 'add', 'acme')

@@ -63,9 +63,10 @@ test.each([
 	['undo acme --since 2h', 'undo needs --only or --resource'],
 	['undo acme --since soon --only deletions', '--since soon is not a time'],
 	['undo acme --since 2h --until 3h --only deletions', '--until is before --since'],
-	['undo acme --since 2h --only creations', '--only creations is nothing that undo knows'],
+	['undo acme --since 2h --only creations', '--only creations is not a kind of change'],
 	['undo acme --since 2h --resource joy', '--resource joy is not the id of a user or a group'],
 	['undo acme --since 2h --only deletions --yes', '--yes and --expect N belong together'],
+	['undo acme --since 2h --only deletions --yes --expect few', '--expect few is not a number of people'],
 	['undo acme --since 2h --only deletions --expect 4', '--yes and --expect N belong together'],
 ])('refuses %s', async (line, message) => {
 	expect(await run(line)).toEqual({ code: 2, out: '', err: expect.stringContaining(`error: ${message}\n`) })

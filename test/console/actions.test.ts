@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { ActionForms, ActionState, FieldValues } from '../../console/answers/actions.ts'
+import type { TenantSafety } from '../../console/answers/safety.ts'
 import { type TestConsole, useConsole } from '../support/console.ts'
 
 const started = useConsole()
@@ -67,7 +68,7 @@ describe('an action', () => {
 		const { state } = await act(running, actionOn('acme', 'token rotate'), { overlap: 'soon' })
 		expect(state).toMatchObject({
 			state: 'refused',
-			error: '--overlap soon is not a valid time',
+			error: '"Overlap" soon is not a valid time',
 			hint: 'use a time such as 30m, 24h or 7d, up to 90d; or 0s',
 		})
 		const { state: unknown } = await act(running, actionOn('acme', 'token disable'), { VERSION: 'nothing' })
@@ -310,5 +311,26 @@ describe('the pages of a tenant', () => {
 		const { findings } = body as { findings: { verdict: string }[] } // sound: the console's answer
 		expect(findings.filter(({ verdict }) => verdict === 'FAIL')).toEqual([])
 		expect(findings.length).toBeGreaterThan(5)
+		const deeds = async () => ((await running.ask('GET', '/tenants/acme/safety')).body as TenantSafety).administration // sound: the answer
+		expect(await deeds()).toEqual([])
+		expect(await running.ask('POST', '/tenants/acme/check', { token: '', write: true })).toMatchObject({ status: 200 })
+		expect(await deeds()).toMatchObject([{ command: 'check --write', outcome: 'done' }])
+		await running.ask('POST', '/tenants/acme/check', { token: 'wrong', write: true })
+		expect(await deeds()).toMatchObject([{ outcome: 'failed' }, { outcome: 'done' }])
+	})
+
+	test('the list of what administrators did has the removals of earlier tenants of the name', async () => {
+		const running = started()
+		await running.addTenant('acme')
+		const folder = await mkdtemp(join(tmpdir(), 'rollcall-console-removal-'))
+		const fields = { out: join(folder, 'acme.ndjson'), answer: 'acme' }
+		expect(await act(running, actionOn('acme', 'tenant remove'), fields)).toMatchObject({ state: { state: 'done' } })
+		await running.addTenant('acme')
+		await act(running, actionOn('acme', 'key rotate'), {})
+		const { administration } = (await running.ask('GET', '/tenants/acme/safety')).body as TenantSafety // sound: the answer
+		expect(administration.map(({ command, outcome }) => `${command} ${outcome}`)).toEqual([
+			...['key rotate done', 'tenant remove done'],
+		])
+		await rm(folder, { recursive: true })
 	})
 })

@@ -26,10 +26,10 @@ test.each([
 	['/actions?tenant=acme', 0],
 	['/tenants/acme/schema', 3],
 	['/tenants/acme/settings', 0],
-	['/tenants/acme/safety', 7],
+	['/tenants/acme/safety', 8],
 	['/tenants/acme/relay', 0],
 	['/tenants/remote/relay', 2],
-	['/tenants/remote/safety', 1],
+	['/tenants/remote/safety', 2],
 ])('GET %s costs %i requests to storage', async (path, cost) => {
 	const { ask } = started()
 	requests = 0

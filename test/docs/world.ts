@@ -7,6 +7,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { systemClock } from '../../shared/relay/clock.ts'
 import { deployedBefore, newSubscription, startStub } from '../infra/subscription.ts'
 import { type Azure, useAzure } from '../support/azure/azure.ts'
+import { copyBuilt } from '../support/built.ts'
 import { useGraph } from '../support/graph/graph.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 import { type Lab, settings, startLab } from '../support/relay-stand-in/lab.ts'
@@ -93,7 +94,7 @@ export function useWorld(): () => World {
 		// Beside the packages, so that Azurite, which is not bundled, is found from there.
 		mkdirSync('node_modules/.cache', { recursive: true })
 		folder = mkdtempSync(resolve('node_modules/.cache/rollcall-docs-'))
-		execFileSync(process.execPath, ['build.mjs', join(folder, 'dist')], { stdio: 'inherit' })
+		await copyBuilt(join(folder, 'dist'))
 		cpSync('infra', join(folder, 'infra'), { recursive: true })
 		lab = await startLab({ serviceClock: systemClock })
 		lab.origin.answer = (_, response) => resource(response, 200)

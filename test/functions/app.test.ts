@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +12,7 @@ import { parseAgents, withNewAgent } from '../../shared/relay/agent-list.ts'
 import { updateAgents } from '../../shared/storage/agents.ts'
 import { insertClient } from '../../shared/storage/clients.ts'
 import { connectTables } from '../../shared/storage/table/tables.ts'
+import { copyBuilt } from '../support/built.ts'
 import { newAgent } from '../support/enrolment.ts'
 import { type Entra, openEntra, otherTenant, trust } from '../support/entra.ts'
 import { secretClient, secretOf, trustingClient } from '../support/oauth-host.ts'
@@ -30,14 +30,9 @@ let registered: readonly { name: string; trigger: { route: string; methods: stri
 
 const nextLine = async () => JSON.parse((await lines.next()).value)
 
-async function run(command: string, args: readonly string[]): Promise<void> {
-	const [code] = await once(spawn(command, args, { stdio: 'inherit' }), 'exit')
-	if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}`)
-}
-
 beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-app-'))
-	await run(process.execPath, ['build.mjs', folder])
+	await copyBuilt(folder)
 	azurite = await startAzurite({ memory: true })
 	const tokensFile = join(folder, 'tokens.json')
 	await addToken(tokensFile, 'demo', { value: token, created: new Date().toISOString() })

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { storedDigestOf } from '../../shared/auth/tokens.ts'
 import { useAzure } from '../support/azure/azure.ts'
+import { copyBuilt } from '../support/built.ts'
 import type { SecretVersion } from '../support/key-vault.ts'
 import { useManagedIdentity } from '../support/managed-identity.ts'
 
@@ -17,8 +17,7 @@ const managedIdentity = useManagedIdentity()
 let folder = ''
 beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-app-'))
-	const [code] = await once(spawn(process.execPath, ['build.mjs', folder], { stdio: 'inherit' }), 'exit')
-	expect(code).toBe(0)
+	await copyBuilt(folder)
 })
 afterAll(() => rm(folder, { recursive: true }))
 

@@ -501,7 +501,8 @@ describe('a path', () => {
 	] as const)('does not allow %s: %s', async (method, path, allow) => {
 		const { status, headers, body } = await tenant.request(method, path.replace('<joy>', joy))
 		expect([status, headers.get('allow')]).toEqual([405, allow])
-		if (method !== 'HEAD') expect(body).toMatchObject({ status: '405', detail: `${method} is not supported here` })
+		if (method !== 'HEAD')
+			expect(body).toMatchObject({ status: '405', detail: `${method} is not supported here: use ${allow}` })
 		expect(await stored()).toEqual(before)
 	})
 })
@@ -512,11 +513,11 @@ describe('a query', () => {
 	const conditions = (count: number) => repeat(count, () => 'title pr').join(' or ')
 
 	it.each<[string, Refusal]>([
-		['startIndex=x', value('startIndex: must be an integer')],
-		['startIndex=1.5', value('startIndex: must be an integer')],
-		['count=1e3', value('count: must be an integer')],
-		['count=99999999999999999999', value('count: must be an integer')],
-		['count=0x10', value('count: must be an integer')],
+		['startIndex=x', value('startIndex must be an integer, not the string "x"')],
+		['startIndex=1.5', value('startIndex must be an integer, not the string "1.5"')],
+		['count=1e3', value('count must be an integer, not the string "1e3"')],
+		['count=99999999999999999999', value('count must be an integer, not a string')],
+		['count=0x10', value('count must be an integer, not the string "0x10"')],
 		['count=1&COUNT=2', [400, 'invalidSyntax', 'the query has count twice']],
 		[
 			'cursor=abc',
@@ -530,7 +531,10 @@ describe('a query', () => {
 		['sortBy=nope', value('sortBy: there is no attribute "nope"; did you mean name?')],
 		['sortBy=constructor', value('sortBy: there is no attribute "constructor"')],
 		['sortBy=%00', [400, 'invalidPath', 'path, character 1: expected an attribute name, found \0']],
-		['sortBy=userName&sortOrder=sideways', value('sortOrder: must be "ascending" or "descending"')],
+		[
+			'sortBy=userName&sortOrder=sideways',
+			value('sortOrder must be ascending or descending, not the string "sideways"'),
+		],
 		[
 			'attributes=title&excludedAttributes=name',
 			value('attributes and excludedAttributes are mutually exclusive: send one of them'),
@@ -556,16 +560,16 @@ describe('a query', () => {
 
 	it.each<[string, unknown, Refusal]>([
 		['a list', [], [400, 'invalidSyntax', 'the search request must be a JSON object, not a list']],
-		['a malformed count', { count: '1e3' }, value('count: must be an integer')],
+		['a malformed count', { count: '1e3' }, value('count must be an integer, not the string "1e3"')],
 		['a count twice', { count: 1, COUNT: 2 }, [400, 'invalidSyntax', 'the search request has count twice']],
-		['a huge count', { count: 1e300 }, value('count: must be an integer')],
-		['a malformed filter', { filter: ['title pr'] }, value('filter: must be a string')],
+		['a huge count', { count: 1e300 }, value('count must be an integer, not the number 1e+300')],
+		['a malformed filter', { filter: ['title pr'] }, value('filter must be a string')],
 		[
 			'a huge filter',
 			{ filter: `title eq "${'x'.repeat(3_000_000)}"` },
 			filter('the filter is longer than 8192 characters'),
 		],
-		['malformed names', { attributes: [1] }, value('attributes: must be a string')],
+		['malformed names', { attributes: [1] }, value('attributes must be a string or a list of strings')],
 		[
 			'a million names',
 			{ excludedAttributes: repeat(300_000, () => 'title') },

@@ -306,7 +306,9 @@ describe('an operation that fails', () => {
 			{ method: 'DELETE', path: `/Users/${id}`, version: meta.version },
 		])
 		expect(statuses(results)).toEqual(['200', '412', '412'])
-		expect(results[1].response.detail).toBe('the current version of the resource does not match If-Match')
+		expect(results[1].response.detail).toBe(
+			'the current version of the resource does not match If-Match: read the resource again',
+		)
 		const { body } = await tenant.request('POST', '/Bulk', {
 			body: { Operations: [{ method: 'DELETE', path: `/Users/${id}` }] },
 			headers: { 'If-Match': 'W/"another"' },

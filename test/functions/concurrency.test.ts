@@ -225,7 +225,7 @@ describe('parallel requests with one If-Match', () => {
 		expect(answers[(winner + 1) % 20]?.body).toEqual({
 			schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
 			status: '412',
-			detail: 'the current version of the resource does not match If-Match',
+			detail: 'the current version of the resource does not match If-Match: read the resource again',
 		})
 	})
 })

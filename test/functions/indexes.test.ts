@@ -41,3 +41,19 @@ test('a unique index of a tenant refuses what is taken, and answers its filter w
 	expect(await host.request('DELETE', `/Users/${ann.id}`)).toMatchObject({ status: 204 })
 	expect(await host.request('PATCH', `/Users/${bob.id}`, { body: patch })).toMatchObject({ status: 200 })
 })
+
+test('/Schemas says that an attribute is unique while a complete unique index makes it so', async () => {
+	const said = async (index: IndexDefinition) => {
+		const host = await newHost({ indexes: [index] })
+		const { body } = await host.request('GET', `/Schemas/${urn.enterpriseUser}`)
+		const listed = (await host.request('GET', '/Schemas')).body.Resources
+		expect(listed.find(({ id }: { readonly id: string }) => id === urn.enterpriseUser)).toEqual(body)
+		const uniqueOnes = body.attributes.filter(({ uniqueness }: { uniqueness: string }) => uniqueness === 'server')
+		return uniqueOnes.map(({ name }: { readonly name: string }) => name)
+	}
+	expect(await said(unique)).toEqual(['employeeNumber'])
+	expect(await said({ ...unique, isUnique: false })).toEqual([])
+	expect(await said({ ...unique, stage: 'filling' })).toEqual([])
+	expect(await said({ ...unique, stage: 'leaving' })).toEqual([])
+	expect(await said({ ...unique, caseExact: true })).toEqual([])
+})

@@ -25,7 +25,7 @@ const babs = {
 }
 
 const errorOf = (status: string, detail: string) => ({ schemas: [urn('api:messages:2.0:Error')], status, detail })
-const stale = errorOf('412', 'the current version of the resource does not match If-Match')
+const stale = errorOf('412', 'the current version of the resource does not match If-Match: read the resource again')
 
 /** Babs and a group that has her as a member. */
 async function populated() {

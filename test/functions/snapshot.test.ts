@@ -156,7 +156,7 @@ test('snapshot=false, and a snapshot without a value, is the feed', async () => 
 const foreign = 'the cursor does not belong to /Changes: begin again with an empty cursor'
 const user = '01a214972b2e700182471521e32e49d3'
 test.each([
-	['snapshot=yes', 'invalidValue', 'snapshot: must be "true" or "false", not "yes"'],
+	['snapshot=yes', 'invalidValue', 'snapshot must be true or false, not "yes"'],
 	['snapshot=true&Snapshot=true', 'invalidSyntax', 'the query has snapshot twice'],
 	['types=Device', 'invalidValue', 'types: there is no resource type "Device": use User, Group or User,Group'],
 	['types=User,', 'invalidValue', 'types: there is no resource type "": use User, Group or User,Group'],

@@ -13,7 +13,7 @@ const sweepEvent: SweepEvent = {
 	...{ event: 'sweep', tenant: 'acme', finished: 0, feedEntriesRemoved: 0 },
 	guard: {
 		...{ deletedPeople: 51, deletedGroups: 0, deactivatedPeople: 0 },
-		...{ allowedPeople: 50, allowedGroups: 50, isBeyond: true },
+		...{ allowedPeople: 50, allowedGroups: 50, isBeyond: true, halvedGroups: ['1'] },
 	},
 	...{ milliseconds: 0, errors: [] },
 }

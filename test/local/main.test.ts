@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { join } from 'node:path'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { lastUrl } from '../../local/last-url.ts'
+import { builtFolder } from '../support/built.ts'
 import { selfSigned } from '../support/relay-stand-in/certificates.ts'
 
 let built = ''
@@ -16,13 +17,8 @@ let folder = ''
 const running = new Map<ChildProcess, Promise<unknown>>()
 
 beforeAll(async () => {
-	// Beside the packages: Azurite is not bundled and must be found from there.
-	await mkdir('node_modules/.cache', { recursive: true })
-	built = await mkdtemp(resolve('node_modules/.cache/rollcall-local-'))
-	const [code] = await once(spawn(process.execPath, ['build.mjs', built], { stdio: 'inherit' }), 'exit')
-	expect(code).toBe(0)
+	built = await builtFolder()
 })
-afterAll(() => rm(built, { recursive: true }))
 
 beforeEach(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-local-'))

@@ -109,7 +109,7 @@ const declared: Readonly<Record<KeyKind, Readonly<Record<string, { readonly stor
 	latestChange: schema.latestChangeRow.columns,
 	membersUnlocked: schema.membersUnlockedRow.columns,
 	feed: schema.feedRow.columns,
-	keptMembers: schema.keptMembersRow.columns,
+	keptMembers: { ...schema.keptMembersRow.columns, ...schema.orphanPointerRow.columns },
 	refusal: schema.refusalRow.columns,
 	history: { ...schema.historyRow.columns, ...schema.historyPointerRow.columns },
 	epoch: schema.epochPointerRow.columns,

@@ -17,6 +17,7 @@ type ProcessOptions = {
 	readonly now?: () => number
 	readonly feed?: DirectoryOptions['feed']
 	readonly hold?: DirectoryOptions['hold']
+	readonly history?: DirectoryOptions['history']
 }
 
 /** A directory whose feed has epochs. The test moves the time. Each process has a clock of its own. */
@@ -28,13 +29,14 @@ export async function newEpochFixture() {
 	const tenant = { name: 'acme', table: 'changes' }
 	const meter = createMeter()
 	const optionsOf = (process: ProcessOptions = {}) => {
-		const { around = (each) => each, ahead = 0, now = () => time + ahead, feed = 'epochs', hold } = process
+		const { around = (each) => each, ahead = 0, now = () => time + ahead, feed = 'epochs', hold, history } = process
 		const tables = connectTables(
 			{ connectionString },
 			{ intercept: () => meter.intercept(around(send)), pause: async () => {} },
 		)
 		const ids = idGenerator(now, (count) => (digits++).toString(16).padStart(count, '0'))
-		return { tables, tenant, ids, now, elapsed: () => time, random: () => 1, feed, ...(hold && { hold }) } as const
+		const optional = { ...(hold && { hold }), ...(history && { history }) }
+		return { tables, tenant, ids, now, elapsed: () => time, random: () => 1, feed, ...optional } as const
 	}
 	const options = optionsOf()
 	await options.tables.createTable(tenant.table)

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { beforeAll, expect } from 'vitest'
 import { commands } from '../../cli/commands.ts'
 import { run } from '../../cli/run.ts'
+import { builtFolder } from './built.ts'
 
 export type Run = { readonly code: number | null; readonly out: string; readonly err: string }
 
@@ -44,17 +45,12 @@ export function jsonOf({ code, out, err }: Run) {
 	return JSON.parse(out)
 }
 
-/** Builds the command line for a test file. The result returns its path; call it inside a test. */
+/** The built command line. The result returns its path; call it inside a test. */
 export function useBuiltPath(): () => string {
 	let built = ''
 	beforeAll(async () => {
-		// Beside the packages: Azurite is not bundled and must be found from there.
-		await mkdir('node_modules/.cache', { recursive: true })
-		built = await mkdtemp(resolve('node_modules/.cache/rollcall-cli-'))
-		const [code] = await once(spawn(process.execPath, ['build.mjs', built], { stdio: 'inherit' }), 'exit')
-		expect(code).toBe(0)
+		built = await builtFolder()
 	})
-	afterAll(() => rm(built, { recursive: true }))
 	return () => join(built, 'cli/main.js')
 }
 

@@ -9,6 +9,7 @@ import { addToken } from '../../shared/auth/file-source.ts'
 import { connectTables, type Row, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { formatOf } from '../../shared/tenants/format.ts'
 import { violationsIn } from '../support/audit.ts'
+import { copyBuilt } from '../support/built.ts'
 import { type PackedApp, type PackedAppOptions, startPackedApp, unpack } from '../support/packed-app.ts'
 import { randomFrom } from '../support/simulator/table-service.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
@@ -34,7 +35,7 @@ function run(script: string): void {
 
 beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), 'rollcall-versions-'))
-	run('build.mjs')
+	await copyBuilt(join(folder, 'dist'))
 	run('package.mjs')
 	await unpack(join(folder, 'dist/rollcall.zip'), join(folder, 'this'))
 	for (const version of [oldest, before]) await unpack(`test/versions/${version}.zip`, join(folder, version))
@@ -655,6 +656,50 @@ test.each(['2 announced', '2 complete'] as const)(
 		expect(await rowsIn()).toEqual(rows)
 	},
 )
+
+test(`a sweep of this version removes what ${oldest} leaves of the ledger after a roll-back`, async () => {
+	const tenant = 'rolled-back'
+	const table = await newTenant(tenant, before)
+	const day = 24 * 60 * 60_000
+	const sweepBy = async (version: Version | typeof oldest, ahead: number) => {
+		const app = await start(version, { ahead })
+		await app.sweep()
+		await app.kill()
+	}
+	const keysIn = async (prefix: string) => {
+		const keys: string[] = []
+		for await (const rows of table.pages({ from: `${prefix}0`, to: `${prefix}~` })) {
+			keys.push(...rows.map(({ RowKey }) => RowKey))
+		}
+		return keys
+	}
+	const app = await start(before)
+	const create = async (path: string, body: object): Promise<string> =>
+		(await app.ask('POST', `${tenant}/${path}`, { body })).body.id
+	const users: string[] = []
+	for (let index = 0; index < 60; index++) users.push(await create('Users', { userName: `user-${index}` }))
+	const group = await create('Groups', { displayName: 'Staff', members: membersOf(users) })
+	expect(await app.ask('DELETE', `${tenant}/Groups/${group}`)).toMatchObject({ status: 204 })
+	expect(await app.ask('DELETE', `${tenant}/Users/${users[0]}`)).toMatchObject({ status: 204 })
+	await app.kill()
+	await sweepBy(before, 2 * 60_000)
+	expect((await keysIn('h|')).length).toBeGreaterThan(180)
+	const kept = await keysIn('l|')
+	expect(kept.length).toBeGreaterThan(1)
+
+	await sweepBy(oldest, 32 * day)
+	const [newest = '', ...others] = await keysIn('c|')
+	expect(others).toEqual([])
+	expect(await keysIn('l|')).toEqual(kept)
+
+	// The sweep looks for such rows between three and four in the night.
+	const night = (27 * 60 + 10) * 60_000 - (Date.now() % day)
+	await sweepBy('this', 33 * day + night)
+	expect(await keysIn('l|')).toEqual([])
+	const left = await keysIn('h|')
+	expect(left.length).toBeGreaterThan(0)
+	for (const key of left) expect(key.endsWith(newest.slice('c|'.length))).toBe(true)
+}, 300_000)
 
 // It is the last test, because the sweeps of all others would tell of its tenant.
 test('both versions refuse a format that is too new', async () => {

@@ -1,6 +1,7 @@
 import type { ActionState } from '../../answers/actions.ts'
 import { CopyRow } from '../parts/copy-row.tsx'
 import { ProblemNotice } from '../parts/states.tsx'
+import { WithDocs } from '../parts/with-docs.tsx'
 import type { ActionView } from './use-action.ts'
 
 /** How far an action is, or how it ended. */
@@ -29,7 +30,7 @@ export function Progress({ done, words, notes }: ProgressProps) {
 			<p>{words === '' ? 'Working …' : words}</p>
 			{notes.map((note) => (
 				<p class="hint" key={note}>
-					{note}
+					<WithDocs text={note} />
 				</p>
 			))}
 		</div>
@@ -65,10 +66,12 @@ function Done({ text, json, isFailure, notes }: Extract<ActionState, { state: 'd
 			)}
 			{notes.map((note) => (
 				<p class="hint" key={note}>
-					{note}
+					<WithDocs text={note} />
 				</p>
 			))}
-			<pre>{lines.join('\n').trim()}</pre>
+			<pre>
+				<WithDocs text={lines.join('\n').trim()} />
+			</pre>
 		</div>
 	)
 }

@@ -7,8 +7,8 @@ import { ActionDialog } from './action-dialog.tsx'
 import { RunningActions } from './running-actions.tsx'
 
 /**
- * The actions of a page of a tenant, and the dialog and the running actions to show in the page. Until the server has told the actions, there are no
- * buttons. The dialog belongs to the page: an action may remove the row whose button has opened it.
+ * The actions of a page of a tenant, and the dialog and the running actions to show in the page. There are no buttons until
+ * the server has told the actions. The dialog belongs to the page: an action may remove the row whose button has opened it.
  */
 export function usePageActions(
 	tenant: string,

@@ -58,11 +58,17 @@ function DirectoryParts({ tenant, text }: { readonly tenant: string; readonly te
 }
 
 function LiveList({ tenant }: { readonly tenant: string }) {
-	const { lines, problem } = useLive(tenant)
+	const { lines, isPartial = false, problem } = useLive(tenant)
 	return (
 		<section aria-labelledby="live">
 			<h2 id="live">What happens</h2>
 			{problem !== undefined && <DirectoryProblem problem={problem} />}
+			{isPartial && (
+				<p class="warn">
+					Very many refusals are kept, and some new ones may be missing here. The page{' '}
+					<a href={hrefOf(['tenants', tenant, 'failures'])}>Failures</a> groups them.
+				</p>
+			)}
 			{lines === undefined ? (
 				problem === undefined && <div class="loading" aria-busy="true" />
 			) : lines.length === 0 ? (

@@ -8,6 +8,7 @@ import { CopyRow } from '../parts/copy-row.tsx'
 import { announce } from '../parts/live-region.tsx'
 import { Loaded, ProblemNotice } from '../parts/states.tsx'
 import { Table } from '../parts/table.tsx'
+import { DocLink } from '../parts/with-docs.tsx'
 import { useAnswer } from '../use-answer.ts'
 import { entraSteps, oktaSteps } from './provider-steps.ts'
 
@@ -41,7 +42,7 @@ function Connect(connection: Connection) {
 					<h2>The agent</h2>
 					<p>
 						Save this as <code>relay.json</code> beside the agent, and correct <code>origin.url</code> and{' '}
-						<code>credentials</code>. The page docs/relay.md has the steps.
+						<code>credentials</code>. The page <DocLink page="docs/relay.md" /> has the steps.
 					</p>
 					<pre>{agentSettings}</pre>
 				</>
@@ -49,7 +50,7 @@ function Connect(connection: Connection) {
 			{!isPublic && (
 				<p class="quiet">
 					Entra and Okta run in the cloud and cannot reach this machine. Use these values with a client on this machine,
-					or deploy Rollcall first: docs/deploy.md.
+					or deploy Rollcall first: <DocLink page="docs/deploy.md" />.
 				</p>
 			)}
 			<ProviderSteps />
@@ -89,7 +90,11 @@ function ProviderSteps() {
 					<li key={step}>{step}</li>
 				))}
 			</ol>
-			<p class="quiet">The page {chosen?.page} has more: mappings, groups, and what messages mean.</p>
+			{chosen !== undefined && (
+				<p class="quiet">
+					The page <DocLink page={chosen.page} /> has more: mappings, groups, and what messages mean.
+				</p>
+			)}
 		</section>
 	)
 }

@@ -3,6 +3,7 @@ import { hrefOf } from '../address.ts'
 import { ResourceLink } from '../parts/resource-link.tsx'
 import { EmptyNotice, Loaded } from '../parts/states.tsx'
 import { Time } from '../parts/time.tsx'
+import { DocLink, WithDocs } from '../parts/with-docs.tsx'
 import { useAnswer } from '../use-answer.ts'
 
 const spans = [
@@ -66,7 +67,10 @@ function Failure({ tenant, group }: { readonly tenant: string; readonly group: F
 				<Time at={first} />, last <Time at={last} />.
 			</p>
 			<p class="remedy">
-				{remedy} <span class="quiet">More: {page}</span>
+				<WithDocs text={remedy} />{' '}
+				<span class="quiet">
+					More: <DocLink page={page} />
+				</span>
 			</p>
 			<ul class="examples" aria-label="People and groups">
 				{examples.map((example) => (

@@ -68,7 +68,7 @@ function Everything({ safety, actions }: { readonly safety: TenantSafety; readon
 	)
 }
 
-/** Remembers the name of no person: it is typed each time. */
+/** The name of a person is typed each time, and not remembered. */
 const ErasePerson = ({ actions }: { readonly actions: PageActions }) => (
 	<ActionButton actions={actions} words="erase" label="Take a person out of the ledger" />
 )

@@ -6,6 +6,7 @@ import { EmptyNotice, Loaded, ProblemNotice } from '../parts/states.tsx'
 import { Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
 import { useAnswer } from '../use-answer.ts'
+import { ChangedMembers } from './changed-members.tsx'
 import { UndoPanel } from './undo-panel.tsx'
 
 type TimelineSubject = {
@@ -84,7 +85,7 @@ type RowParts = Omit<TimelineParts, 'first'> & { readonly line: TimelineLine }
 
 function TimelineRow({ tenant, id, line, onUndone }: RowParts) {
 	const [isOpen, setOpen] = useState(false)
-	const { at, until, by, isRefusal, undo } = line
+	const { at, until, by, isRefusal, undo, members } = line
 	return (
 		<>
 			<tr class={isRefusal ? 'refused' : undefined}>
@@ -98,6 +99,7 @@ function TimelineRow({ tenant, id, line, onUndone }: RowParts) {
 				</td>
 				<td class="what">
 					<What tenant={tenant} line={line} />
+					{members !== undefined && <ChangedMembers tenant={tenant} id={id} members={members} />}
 				</td>
 				<td class="by">{by}</td>
 				<td>

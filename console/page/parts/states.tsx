@@ -1,13 +1,20 @@
 import type { ComponentChildren } from 'preact'
 import type { Problem } from '../api.ts'
 import type { Answered } from '../use-answer.ts'
+import { WithDocs } from './with-docs.tsx'
 
 /** What went wrong, and what helps. */
 export function ProblemNotice({ problem }: { readonly problem: Problem }) {
 	return (
 		<div class="notice problem" role="alert">
-			<p>{sentence(problem.error)}</p>
-			{problem.hint !== undefined && problem.hint !== '' && <p class="hint">{sentence(problem.hint)}</p>}
+			<p>
+				<WithDocs text={sentence(problem.error)} />
+			</p>
+			{problem.hint !== undefined && problem.hint !== '' && (
+				<p class="hint">
+					<WithDocs text={sentence(problem.hint)} />
+				</p>
+			)}
 		</div>
 	)
 }
@@ -50,8 +57,12 @@ export function Loading() {
 	)
 }
 
+/** What a hint begins with if it is a command to copy, which stays as it is. */
+const commandStart = /^(rollcall|node|npm|npx|az) \S/
+
 /** @example sentence('the session has ended') // 'The session has ended.' */
 export function sentence(text: string): string {
+	if (commandStart.test(text)) return text
 	const closed = /[.!?]$/.test(text) ? text : `${text}.`
 	return `${closed.charAt(0).toUpperCase()}${closed.slice(1)}`
 }

@@ -1,4 +1,4 @@
-import { type Attribute, findAttribute } from '../attribute.ts'
+import { type Attribute, comparedAttribute, findAttribute, isSecret, isSimpleList, withParts } from '../attribute.ts'
 import { booleanFromString, type Quirks } from '../dialect.ts'
 import { invalidFilter } from '../error.ts'
 import { inTurns } from '../in-turns.ts'
@@ -16,7 +16,7 @@ import { printAttributePath } from './print.ts'
  * An attribute that the resource type does not have counts as unassigned.
  *
  * One matching value of several is enough. A complex value is compared by its `value`: `manager eq "2819c223"`,
- * `members eq "2819c223"`.
+ * `members eq "2819c223"`. A simple value in a list is its own `value`: `tags[value eq "x"]`.
  */
 export const matches = (filter: Filter, resource: AttributeValues, type: ResourceType): boolean =>
 	atOnce(evaluate(filter, lookupIn(resource, type)))
@@ -30,7 +30,10 @@ export async function matchesInTurns(
 	return inTurns(evaluate(filter, lookupIn(resource, type)), yieldTurn)
 }
 
-/** Says whether one element of a complex attribute matches the filter inside the brackets: `emails[type eq "work"]`. */
+/**
+ * Says whether one element of a complex attribute matches the filter inside the brackets: `emails[type eq "work"]`. An
+ * element of a list of simple values comes as an object with its `value`.
+ */
 export const matchesElement = (filter: Filter, element: unknown, attribute: Attribute): boolean =>
 	atOnce(evaluateElement(filter, element, { attribute, folded: foldingOnce() }))
 
@@ -76,8 +79,10 @@ function* evaluate(filter: Filter, lookup: PathLookup): Evaluation {
 			const { attribute, values = [] } = lookup.find(filter.path) ?? {}
 			if (attribute === undefined) return false
 			const { folded } = lookup
-			for (const element of values)
+			for (const value of values) {
+				const element = isSimpleList(attribute) && value !== undefined ? { value } : value
 				if (isObject(element) && (yield* evaluateElement(filter.filter, element, { attribute, folded }))) return true
+			}
 			return false
 		}
 	}
@@ -94,16 +99,16 @@ function valuesOf(resource: AttributeValues, type: ResourceType, path: Attribute
 	const { extension, attribute, subAttribute } = resolved
 	const elements = elementsOf(property(extension === undefined ? resource : resource[extension.urn], attribute))
 	if (subAttribute === undefined) return { attribute, values: elements }
-	return { attribute: subAttribute, values: elements.map((element) => property(element, subAttribute)) }
+	return { attribute: subAttribute, values: elements.flatMap((element) => elementsOf(property(element, subAttribute))) }
 }
 
-function subValueOf(element: unknown, { subAttributes }: Attribute, path: AttributePath): PathValues | undefined {
-	const attribute = findSubAttribute(subAttributes, path)
+function subValueOf(element: unknown, list: Attribute, path: AttributePath): PathValues | undefined {
+	const attribute = findSubAttribute(list, path)
 	return attribute && { attribute, values: elementsOf(property(element, attribute)) }
 }
 
-const findSubAttribute = (subAttributes: Attribute['subAttributes'], { uri, name, sub }: AttributePath) =>
-	uri === undefined && sub === undefined ? findAttribute(subAttributes, name) : undefined
+const findSubAttribute = (attribute: Attribute, { uri, name, sub }: AttributePath) =>
+	uri === undefined && sub === undefined ? findAttribute(withParts(attribute).subAttributes, name) : undefined
 
 const property = (container: unknown, { name }: Attribute): unknown =>
 	isObject(container) ? container[name] : undefined
@@ -121,17 +126,15 @@ function* compareAny({ path, operator, value }: AttributeExpression, { find, fol
 	const attribute = comparedAttribute(found.attribute)
 	if (attribute === undefined) return false
 	const values =
-		attribute === found.attribute ? found.values : found.values.map((element) => property(element, attribute))
+		attribute === found.attribute
+			? found.values
+			: found.values.flatMap((element) => elementsOf(property(element, attribute)))
 	for (const actual of values) {
 		if (typeof actual === 'string' && !attribute.caseExact) yield* folded.prepare(actual)
 		if (compare(actual, { operator, value, attribute, folded: folded.of })) return true
 	}
 	return false
 }
-
-/** The attribute to compare. For a complex attribute it is `value`; undefined if the attribute has no `value`. */
-const comparedAttribute = (attribute: Attribute): Attribute | undefined =>
-	attribute.type === 'complex' ? attribute.subAttributes.get('value') : attribute
 
 /**
  * Refuses a filter that can only be a mistake: its attribute is in none of the resource types, or the type of the attribute
@@ -147,12 +150,16 @@ export const checkFilter = (filter: Filter, types: readonly ResourceType[], quir
 			types
 				.map((type) => resolveAttribute(type, path))
 				.flatMap((resolved) => resolved?.subAttribute ?? resolved?.attribute ?? []),
-		guess: (path) => `${didYouMean(types, path)}${types.some((type) => type.keepsUndeclared) ? howToDeclare : ''}`,
+		guess(path) {
+			const question = didYouMean(types, path)
+			if (!types.some((type) => type.keepsUndeclared)) return question
+			return question === '' ? `: ${howToDeclare}` : `${question} Or, ${howToDeclare}`
+		},
 		quirks,
 	})
 
 /** A tenant may keep values of an attribute that no schema declares. An empty answer would say that no resource has them. */
-const howToDeclare = '. To filter by an attribute of your own, declare it with: rollcall schema adopt'
+const howToDeclare = 'to filter by an attribute of your own, declare it with: rollcall schema adopt'
 
 /**
  * Refuses the same mistakes inside the brackets of a value path.
@@ -162,8 +169,11 @@ const howToDeclare = '. To filter by an attribute of your own, declare it with: 
 export const checkElementFilter = (filter: Filter, attribute: Attribute, quirks: Quirks): void =>
 	check(filter, {
 		owner: attribute.name,
-		find: (path) => findSubAttribute(attribute.subAttributes, path) ?? [],
-		guess: (path) => didYouMeanOneOf(path, attribute.subAttributes.values()),
+		find: (path) => findSubAttribute(attribute, path) ?? [],
+		guess: (path) =>
+			isSimpleList(attribute)
+				? '; its values are simple, so that brackets compare value alone'
+				: didYouMeanOneOf(path, attribute.subAttributes.values()),
 		quirks,
 	})
 
@@ -177,7 +187,7 @@ export function namesUnknown(filter: Filter, attribute: Attribute): boolean {
 		case 'presentExpression':
 		case 'attributeExpression':
 		case 'valuePath':
-			return findSubAttribute(attribute.subAttributes, filter.path) === undefined
+			return findSubAttribute(attribute, filter.path) === undefined
 	}
 }
 
@@ -215,6 +225,7 @@ function requireAttributes(path: AttributePath, { owner, find, guess }: FilterSc
 	const name = printAttributePath(path)
 	if (attributes.length === 0) throw invalidFilter(`filter: ${owner} has no attribute ${name}${guess(path)}`)
 	if (attributes.some(isOwnAddress)) throw invalidFilter(`filter: ${name} is an address that we write; compare the id`)
+	if (attributes.some(isSecret)) throw invalidFilter(`filter: ${name} is never returned, so that no filter may use it`)
 	return attributes
 }
 

@@ -1,5 +1,5 @@
 import { keepsValue } from '../active.ts'
-import type { Attribute } from '../attribute.ts'
+import { type Attribute, withParts } from '../attribute.ts'
 import {
 	complexFromJson,
 	elementFromFilter,
@@ -9,7 +9,7 @@ import {
 	singleFromList,
 } from '../dialect.ts'
 import { invalidValue, mutability, noTarget, payloadTooLarge, type ScimError } from '../error.ts'
-import { comparisonsIn } from '../filter/ast.ts'
+import { comparisonsIn, type Filter } from '../filter/ast.ts'
 import { matchesElement } from '../filter/match.ts'
 import { limitKept } from '../kept.ts'
 import type { AttributeValues } from '../resource.ts'
@@ -145,7 +145,8 @@ function nextSingle(operation: PatchOperation, current: unknown, quirks: Quirks)
 	const { attribute, text } = operation.target
 	if (clearsWhole(operation)) return undefined
 	if (attribute.type !== 'complex') return parseValue(attribute, { value: operation.value, at: text, quirks })
-	return merge(attribute, objectOf(current), changesOf(operation, quirks))
+	const object = objectOf(current)
+	return merge(attribute, object, withLists(operation, object, changesOf(operation, quirks)))
 }
 
 function nextElements(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
@@ -153,7 +154,7 @@ function nextElements(operation: PatchOperation, current: readonly unknown[], qu
 	const effect = isMembers(attribute) ? memberEffect(operation, quirks) : undefined
 	if (effect !== undefined) return withMembers(current, effect)
 	const isWhole = filter === undefined && subAttribute === undefined
-	const next = isWhole ? nextList(operation, current, quirks) : nextMatching(operation, current, quirks)
+	const next = isWhole ? nextList(operation, current, quirks) : nextSelected(operation, current, quirks)
 	requireFew(attribute, next)
 	return settlePrimary(attribute, current, next)
 }
@@ -176,6 +177,19 @@ function nextList(operation: PatchOperation, current: readonly unknown[], quirks
 			}
 			return current.filter((element) => !elements.some((named) => isNamedBy(named, element)))
 	}
+}
+
+/** A path such as `tags[value eq "x"]` selects values without parts: each is an element that has its `value` alone. */
+function nextSelected(operation: PatchOperation, current: readonly unknown[], quirks: Quirks): readonly unknown[] {
+	const { target, value } = operation
+	if (target.attribute.type === 'complex') return nextMatching(operation, current, quirks)
+	const selecting = {
+		...operation,
+		target: { ...target, attribute: withParts(target.attribute) },
+		value: isUnassigned(value) ? value : { value },
+	}
+	const elements = current.map((each) => ({ value: each }))
+	return nextMatching(selecting, elements, quirks).map((element) => objectOf(element).value)
 }
 
 /** The path selects elements, such as `emails[type eq "work"]`. `emails.value` selects all elements. */
@@ -215,6 +229,25 @@ function changesOf(operation: PatchOperation, quirks: Quirks): ReadonlyMap<strin
 	return parseSubAttributes(attribute, { value: { [subAttribute.name]: operation.value }, at, quirks })
 }
 
+/** RFC 7644 section 3.5.2.1: an `add` to a list adds values, also to a list inside a complex value. */
+function withLists(
+	{ op, target: { attribute } }: PatchOperation,
+	current: JsonObject,
+	changes: ReadonlyMap<string, unknown>,
+): ReadonlyMap<string, unknown> {
+	if (op !== 'add') return changes
+	const lists = [...attribute.subAttributes.values()].filter(
+		({ name, multiValued }) => multiValued && changes.has(name),
+	)
+	const together = lists.map(
+		(list) => [list.name, withAdded(list, current[list.name], changes.get(list.name))] as const,
+	)
+	return lists.length === 0 ? changes : new Map([...changes, ...together])
+}
+
+const withAdded = (list: Attribute, current: unknown, added: unknown): unknown =>
+	Array.isArray(current) ? withElements(list, current, Array.isArray(added) ? added : []) : added
+
 /** RFC 7644 section 3.5.2.3: "Sub-attributes that are not specified SHALL be left unchanged." */
 function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
 	// A new id means another manager. The old manager's other sub-attributes do not apply to the new one.
@@ -230,7 +263,7 @@ function merge(attribute: Attribute, current: JsonObject, changes: ReadonlyMap<s
 
 function revise(operation: PatchOperation, element: JsonObject, changes: ReadonlyMap<string, unknown>): JsonObject {
 	const { attribute, text } = operation.target
-	const revised = merge(attribute, element, changes)
+	const revised = merge(attribute, element, withLists(operation, element, changes))
 	for (const subAttribute of attribute.subAttributes.values()) {
 		const { name } = subAttribute
 		if (subAttribute.mutability === 'immutable' && revised[name] !== element[name]) {
@@ -269,12 +302,20 @@ function describedElement(
 	quirks: Quirks,
 ): JsonObject {
 	const { attribute, filter, text } = operation.target
-	const described = (filter && elementFromFilter(filter, quirks)) ?? {}
+	const described = filter === undefined ? {} : unsaidLiterals(filter, changes, quirks)
 	const literals = merge(attribute, {}, parseSubAttributes(attribute, { value: described, at: text, quirks }))
 	const element = merge(attribute, literals, changes)
 	requireSubAttributes(attribute, element, text)
 	const [member] = isMembers(attribute) ? toMembers([element]) : []
 	return member ?? element
+}
+
+/** What a filter says of an element; nothing if the operation itself says all of it. */
+function unsaidLiterals(filter: Filter, changes: ReadonlyMap<string, unknown>, quirks: Quirks): JsonObject {
+	const said = Object.fromEntries(changes)
+	const literals = Object.keys(elementFromFilter(filter, new Set()) ?? {})
+	const isSaid = literals.every((name) => keyLike(said, name) !== undefined)
+	return isSaid ? {} : (elementFromFilter(filter, quirks) ?? {})
 }
 
 /** Says whether an element has all the sub-attributes of a value to remove. */

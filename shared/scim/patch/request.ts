@@ -204,18 +204,28 @@ function findTarget(sent: SentOperation, { type, quirks }: OperationContext): Fo
 	const parsed = parseKnownPath(text, quirks)
 	if (parsed === undefined) return undeclaredTarget(sent, quirks)
 	const { path, filter } = parsed
-	const { sub, ...whole } = path
+	const { sub: _, ...whole } = path
 	const attribute = resolveAttribute(type, whole)?.attribute
 	if (attribute === undefined) return undeclaredTarget(sent, quirks)
-	if (attribute.type !== 'complex' && (filter !== undefined || sub !== undefined)) {
-		throw invalidPath(`${text}: ${attribute.name} has no sub-attributes`)
-	}
+	requireParts(attribute, parsed, text)
 	const resolved = resolveAttribute(type, path) ?? partTarget(sent, { type, quirks, path })
 	if (resolved === undefined) return undefined
 	if (filter === undefined) return { target: requireMutable({ ...resolved, text }), value }
 	if (namesUnknown(filter, attribute)) return leftOut(sent, quirks)
 	checkElementFilter(filter, attribute, quirks)
 	return { target: requireMutable({ ...resolved, filter, text }), value }
+}
+
+/** Refuses parts of a simple value. An element of a list of simple values has one part, its `value`. */
+function requireParts(attribute: Attribute, { path: { sub }, filter }: Path, text: string): void {
+	if (attribute.type === 'complex') return
+	if (!attribute.multiValued && (filter !== undefined || sub !== undefined)) {
+		throw invalidPath(`${text}: ${attribute.name} has no sub-attributes`)
+	}
+	const hasOther = sub !== undefined && sub.toLowerCase() !== 'value'
+	if (hasOther || (filter !== undefined && namesUnknown(filter, attribute))) {
+		throw invalidPath(`${text}: the values of ${attribute.name} are simple, and their only part is value`)
+	}
 }
 
 /** The target of a whole path that no schema declares. */

@@ -43,6 +43,8 @@ export type Activity = {
 	readonly cursor: ActivityCursor
 	/** Whether more changes are there already. */
 	readonly hasMore: boolean
+	/** Whether refusals may be missing, because more are kept than one reading looks at. */
+	readonly isPartial: boolean
 }
 
 export type ActivityCursor = {
@@ -61,8 +63,8 @@ const day = 24 * 60 * 60_000
 /** The latest changes, and the latest refusals of the last day. */
 export async function latestActivity(directory: Directory): Promise<Activity> {
 	const since = directory.now() - day
-	const [rows, refusals] = await Promise.all([latestRows(directory, shownAtMost), recentRefusals(directory, since)])
-	return told(directory, { rows, refusals, cursor: { entry: '', told: '', refusedSince: since }, hasMore: false })
+	const [rows, recent] = await Promise.all([latestRows(directory, shownAtMost), recentRefusals(directory, since)])
+	return told(directory, { rows, ...recent, cursor: { entry: '', told: '', refusedSince: since }, hasMore: false })
 }
 
 /**
@@ -70,16 +72,16 @@ export async function latestActivity(directory: Directory): Promise<Activity> {
  * latest changes that are new.
  */
 export async function activityAfter(directory: Directory, cursor: ActivityCursor): Promise<Activity> {
-	const [{ rows, hasMore }, refusals] = await Promise.all([
+	const [{ rows, hasMore }, recent] = await Promise.all([
 		rowsAfter(directory, cursor.entry),
 		recentRefusals(directory, cursor.refusedSince),
 	])
-	return told(directory, { rows, refusals, cursor, hasMore })
+	return told(directory, { rows, ...recent, cursor, hasMore })
 }
 
-type Reading = Pick<Activity, 'refusals' | 'cursor' | 'hasMore'> & { readonly rows: readonly Row[] }
+type Reading = Pick<Activity, 'refusals' | 'cursor' | 'hasMore' | 'isPartial'> & { readonly rows: readonly Row[] }
 
-async function told(directory: Directory, { rows, refusals, cursor, hasMore }: Reading): Promise<Activity> {
+async function told(directory: Directory, { rows, refusals, cursor, hasMore, isPartial }: Reading): Promise<Activity> {
 	const entries = rows.filter((row) => !isWithdrawn(row)).map((row) => ({ row, entry: ledgerEntryIn(row) }))
 	const isNew = ({ key }: LedgerEntry) => key > cursor.told
 	const names = await namesOf(
@@ -99,6 +101,7 @@ async function told(directory: Directory, { rows, refusals, cursor, hasMore }: R
 			refusedSince: refusedUntil(refusals, cursor.refusedSince),
 		},
 		hasMore,
+		isPartial,
 	}
 }
 
@@ -182,17 +185,23 @@ function placeAfter(rows: readonly Row[], place: string): string {
 	return [wanted, least, place].sort().at(-1) ?? place
 }
 
-/** The pages of refusals that one reading takes at most. */
-const refusalPages = 4
+/**
+ * The pages of refusals that one reading takes at most. Keys have no time, so that the service looks at all refusals that
+ * are kept, about a thousand for a page, and a page may be empty.
+ */
+const refusalPages = 10
 
-async function recentRefusals({ table }: Directory, since: number): Promise<readonly RefusalCount[]> {
+async function recentRefusals({ table }: Directory, since: number): Promise<Pick<Activity, 'refusals' | 'isPartial'>> {
 	const found: RefusalCount[] = []
 	let pages = 0
+	let isPartial = false
 	for await (const refusals of refusalsSince(table, since)) {
 		found.push(...refusals.filter(({ isOthers }) => isOthers === undefined))
-		if (++pages === refusalPages) break
+		// The page behind the last one tells that there are more.
+		isPartial = pages++ === refusalPages
+		if (isPartial) break
 	}
-	return found.sort((a, b) => a.last - b.last)
+	return { refusals: found.sort((a, b) => a.last - b.last), isPartial }
 }
 
 /** Processes store refusals a second after they came, by their own clocks. */

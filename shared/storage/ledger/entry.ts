@@ -26,6 +26,8 @@ export type LedgerEntry = Actor & {
 	readonly deletedName?: string
 	/** The operation of the rows `l|` that have the members. */
 	readonly lists?: string
+	/** The ids of people who were erased: their histories leave the entry out. */
+	readonly erased?: readonly string[]
 }
 
 /** The entry that a row `c|`, `f|` or `h|` holds. */
@@ -38,6 +40,7 @@ export function ledgerEntryIn(row: Row): LedgerEntry {
 	const deletedName = kind === 'delete' ? feedRow.name.of(row) : undefined
 	// Of a deletion with its whole group, the members are kept under the deletion.
 	const isDeletedGroup = kind === 'delete' && resourceType === 'Group' && before !== undefined
+	const erased = words(feedRow.erased.of(row))
 	const lists = feedRow.large.of(row) ?? (isDeletedGroup ? operation : undefined)
 	return {
 		...actorIn(row),
@@ -53,6 +56,7 @@ export function ledgerEntryIn(row: Row): LedgerEntry {
 		...(before !== undefined && { before: parseStored(before) }),
 		...(deletedName !== undefined && { deletedName }),
 		...(lists !== undefined && { lists }),
+		...(erased.length > 0 && { erased }),
 	}
 }
 

@@ -35,6 +35,13 @@ export function historyRowsOfKept(entry: LedgerEntry, kept: Row, nameOf: NameOf)
 	]
 }
 
+/** Leaves out what the histories of erased people had of an entry. */
+export const withoutErased = ({ erased }: LedgerEntry, rows: readonly HistoryRow[]): readonly HistoryRow[] =>
+	erased === undefined ? rows : rows.filter((row) => !erased.includes(personIn(row)))
+
+/** The resource whose history has the row, or which had the name. */
+const personIn = ({ key, values }: HistoryRow): string => (values.kind === 'name' ? values.id : key.split('|')[1]) ?? ''
+
 const keyFor = ({ epoch, operation }: LedgerEntry, id: string): string => historyRow.key(id, epoch, operation)
 
 const actorValues = ({ at, credential, requestId, client }: LedgerEntry) => ({

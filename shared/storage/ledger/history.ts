@@ -11,9 +11,10 @@ import { within } from '../table/key-range.ts'
 import { epochNumber, epochScale, lastRows } from '../table/last-rows.ts'
 import { inParallel } from '../table/parallel.ts'
 import type { Row } from '../table/tables.ts'
+import { firstMembersOf, type MembersOfChange } from './changed-members.ts'
 import { deletedAttributes, type LedgerEntry, ledgerEntryIn } from './entry.ts'
 import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
-import { type HistoryRow, historyRowsOf, historyRowsOfKept } from './history-rows.ts'
+import { type HistoryRow, historyRowsOf, historyRowsOfKept, withoutErased } from './history-rows.ts'
 import { readPosition } from './index-ledger.ts'
 
 /** What happened to a resource at one time. */
@@ -28,6 +29,8 @@ export type HistoryEvent = Actor & {
 	/** Of a membership: the other resource, and its name if it is known. */
 	readonly other?: { readonly type: TypeName; readonly id: string; readonly name?: string }
 	readonly changed: readonly string[]
+	/** Of the latest changes of a group: whom it has added and removed. */
+	readonly members?: MembersOfChange
 	/** What was there before, of what changed; null for nothing. Undefined if it was not kept. */
 	readonly before?: JsonObject
 	/** The same afterwards, if it is known. */
@@ -51,12 +54,10 @@ export type LedgerSubject = { readonly id: string; readonly type: TypeName }
 /** The history of a resource: the rows that the sweep has written, and the end of the feed that it has not reached. */
 export async function historyOf(directory: Directory, { id, type }: LedgerSubject): Promise<ResourceHistory> {
 	const { table } = directory
-	const [current, indexed, newer] = await Promise.all([
-		table.get(resourceRows[type].key(id)),
-		indexedRows(directory, id),
-		newerRows(directory, id),
-	])
-	return told(directory, { id, type, current, rows: inOrder([...indexed, ...newer]), isUpToNow: true })
+	// The end of the feed comes first: what a sweep writes meanwhile is in both, and nothing is in neither.
+	const [current, newer] = await Promise.all([table.get(resourceRows[type].key(id)), newerRows(directory, id)])
+	const rows = inOrder([...(await indexedRows(directory, id)), ...newer])
+	return told(directory, { id, type, current, rows, isUpToNow: true, namedChanges: 20 })
 }
 
 /** A part of a history. */
@@ -84,16 +85,17 @@ export async function historyPage(
 	const prefix = historyRow.key(id, '', '').slice(0, -1)
 	const end = before === '' ? within(prefix).to : `${prefix}${before}`
 	const search = { scale: epochScale(prefix), before: end, end: likelyEnd(prefix, before, now()), span: wholeHistory }
-	const [current, indexed, newer] = await Promise.all([
+	// As in `historyOf`.
+	const [current, newer] = await Promise.all([
 		table.get(resourceRows[type].key(id)),
-		lastRows(table, search, count + 1),
 		newerUpTo(directory, id, readAtMost),
 	])
+	const indexed = await lastRows(table, search, count + 1)
 	const all = inOrder([...indexed, ...newer.rows.filter(({ RowKey }) => RowKey < end)])
 	const rows = all.slice(-count)
 	const [first] = rows
 	const isUpToNow = before === '' && newer.isWhole
-	const history = await told(directory, { id, type, current, rows, isUpToNow })
+	const history = await told(directory, { id, type, current, rows, isUpToNow, namedChanges: 5 })
 	const hasOlder = all.length > count && first !== undefined
 	return { ...history, isBehind: !newer.isWhole, ...(hasOlder && { older: first.RowKey.slice(prefix.length) }) }
 }
@@ -113,13 +115,17 @@ type HistoryRows = LedgerSubject & {
 	readonly rows: readonly Row[]
 	/** Whether the last row is the latest one, so that what was there afterwards is what is there now. */
 	readonly isUpToNow: boolean
+	/** So many of the latest changes of a group name the members that they have changed. */
+	readonly namedChanges: number
 }
 
 async function told(
 	directory: Directory,
-	{ id, type, current, rows, isUpToNow }: HistoryRows,
+	{ id, type, current, rows, isUpToNow, namedChanges }: HistoryRows,
 ): Promise<ResourceHistory> {
-	const events = rows.map((row) => eventIn(row, id))
+	const own = type === 'Group' ? rows.map(ledgerEntryIn) : []
+	const members = await firstMembersOf(directory, own, namedChanges)
+	const events = rows.map((row) => withMembers(eventIn(row, id), members))
 	const attributes = current && resourceOf(current).attributes
 	const last = attributes ?? lastAttributes(rows, id)
 	const name = nameIn(last) ?? deletedName(rows, id)
@@ -131,6 +137,11 @@ async function told(
 		events: withAfter(await withNames(directory, type, events), isUpToNow ? attributes : undefined),
 		refusals: await refusalsOf(directory, id, last),
 	}
+}
+
+function withMembers(event: HistoryEvent, members: ReadonlyMap<string, MembersOfChange>): HistoryEvent {
+	const ofChange = members.get(event.operation)
+	return ofChange === undefined || event.other !== undefined ? event : { ...event, members: ofChange }
 }
 
 export async function indexedRows({ table }: Directory, id: string): Promise<readonly Row[]> {
@@ -160,10 +171,11 @@ async function newerUpTo(directory: Directory, id: string, pagesAtMost: number):
 	for await (const rows of feedRowsAfter(directory, position, { isFinalOnly: false })) {
 		if (++pages > pagesAtMost) return { rows: found.filter(isAbout(id)).map(asRow), isWhole: false }
 		for (const entry of rows.filter((row) => !isWithdrawn(row)).map(ledgerEntryIn)) {
-			found.push(...historyRowsOf(entry, noName))
+			found.push(...withoutErased(entry, historyRowsOf(entry, noName)))
 			for await (const kept of listsOf(directory, entry)) {
 				if (++pages > pagesAtMost) return { rows: found.filter(isAbout(id)).map(asRow), isWhole: false }
-				found.push(...kept.flatMap((row) => historyRowsOfKept(entry, row, noName)).filter(isAbout(id)))
+				const members = kept.flatMap((row) => historyRowsOfKept(entry, row, noName)).filter(isAbout(id))
+				found.push(...withoutErased(entry, members))
 			}
 		}
 	}
@@ -289,7 +301,8 @@ async function refusalsOf({ table }: Directory, id: string, attributes: Attribut
 
 /** The resources that had a name until they were renamed or deleted. The latest one comes last. */
 export async function resourcesNamed(directory: Directory, part: string): Promise<readonly LedgerSubject[]> {
-	return subjectsIn(await Promise.all([indexedRows(directory, part), newerRows(directory, part)]))
+	const newer = await newerRows(directory, part)
+	return subjectsIn([await indexedRows(directory, part), newer])
 }
 
 /** The same with a bounded number of requests. The newest names are missing if the sweep has not come to very many changes. */

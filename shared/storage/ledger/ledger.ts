@@ -4,6 +4,8 @@ import { type GuardReport, guardReport } from '../guard.ts'
 import type { GuardLimits } from '../losses.ts'
 import { uniqueRows } from '../query/unique-rows.ts'
 import { type RefusalCount, refusalsAbout, refusalsSince, subjectOf } from '../refusals.ts'
+import { totalOf } from '../rows/count-histogram.ts'
+import { countsReadOnly } from '../rows/counts.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf } from '../rows/entity.ts'
 import { indexesOf } from '../rows/indexes.ts'
@@ -14,7 +16,7 @@ import { lastWrite } from './activity.ts'
 import { type Erasure, eraseUser } from './erase.ts'
 import { historyOf, type LedgerSubject, type ResourceHistory, resourcesNamed } from './history.ts'
 import { namePart } from './history-rows.ts'
-import { finishDeletions, planUndo, type UndoPlan, type UndoRequest } from './undo-plan.ts'
+import { finishChanges, planUndo, type UndoPlan, type UndoRequest } from './undo-plan.ts'
 
 /** What happened in the directory of one tenant, and what was refused. Nothing here is for SCIM clients. */
 export type Ledger = {
@@ -25,6 +27,8 @@ export type Ledger = {
 	refusalsAbout(nameOrId: string): Promise<readonly RefusalCount[]>
 	/** Refusals that are not older than `since`, in milliseconds since 1970. */
 	refusalsSince(since: number): AsyncGenerator<readonly RefusalCount[]>
+	/** How many users and groups there are. */
+	counts(): Promise<{ readonly users: number; readonly groups: number }>
 	/** When the last change was made: RFC 3339; undefined if none is kept. */
 	lastWrite(): Promise<string | undefined>
 	/** What the tenant has lost in the last hour, and what is allowed. */
@@ -33,8 +37,8 @@ export type Ledger = {
 	erase(userId: string): Promise<Erasure>
 	/** What an undo is to do. Nothing is written. */
 	planUndo(request: UndoRequest): Promise<UndoPlan>
-	/** Finishes the deletions that a plan had to wait for. */
-	finishDeletions(plan: UndoPlan): Promise<void>
+	/** Finishes the deletions and large changes that a plan had to wait for. */
+	finishChanges(plan: UndoPlan): Promise<void>
 }
 
 export function openLedger(options: DirectoryOptions): Ledger {
@@ -44,12 +48,19 @@ export function openLedger(options: DirectoryOptions): Ledger {
 		history: (subject) => historyOf(directory, subject),
 		refusalsAbout: (nameOrId) => refusalsAbout(directory.table, subjectOf({ resourceId: nameOrId })),
 		refusalsSince: (since) => refusalsSince(directory.table, since),
+		counts: () => countsIn(directory.table),
 		lastWrite: () => lastWrite(directory),
 		losses: (limits) => guardReport(directory, limits),
 		erase: (userId) => eraseUser(directory, userId),
 		planUndo: (request) => planUndo(directory, request),
-		finishDeletions: (plan) => finishDeletions(directory, plan),
+		finishChanges: (plan) => finishChanges(directory, plan),
 	}
+}
+
+async function countsIn(table: Table) {
+	const count = async (name: TypeName) => totalOf(await countsReadOnly(table, { name }))
+	const [users, groups] = await Promise.all([count('User'), count('Group')])
+	return { users, groups }
 }
 
 async function find(directory: Directory, text: string): Promise<readonly LedgerSubject[]> {

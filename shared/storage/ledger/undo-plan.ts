@@ -1,15 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { AttributeValues, Member, ResourceId } from '../../scim/resource.ts'
-import { builtInTypes, type TypeName } from '../../scim/resource-type.ts'
+import { builtInTypes, type TypeName, typeNames } from '../../scim/resource-type.ts'
 import { isObject } from '../../scim/value.ts'
+import { finishPendingChange } from '../membership/apply.ts'
 import { membersAfter } from '../membership/members.ts'
 import { uniqueRows } from '../query/unique-rows.ts'
 import { finishGroupDeletion, finishUserDeletion } from '../resource/delete.ts'
 import type { Directory } from '../rows/directory.ts'
 import { idOf, resourceOf } from '../rows/entity.ts'
 import { indexesOf } from '../rows/indexes.ts'
-import { deletedGroupRow, deletedUserRow, groupRow, resourceRows } from '../rows/schema.ts'
-import { inParallel } from '../table/parallel.ts'
+import { deletedGroupRow, deletedUserRow, groupRow, lastPartOf, resourceRows } from '../rows/schema.ts'
+import { chunked, inParallel } from '../table/parallel.ts'
+import { rowsAt } from '../table/rows-at.ts'
+import type { Row } from '../table/tables.ts'
 import {
 	type ChangedValue,
 	type MembershipTrace,
@@ -61,9 +64,13 @@ export type UndoPlan = {
 /** Compares what the selected changes did with what is there now. Writes nothing. */
 export async function planUndo(directory: Directory, request: UndoRequest): Promise<UndoPlan> {
 	const window = await readUndoWindow(directory, request)
-	const traces = [...window.resources.values()].filter(({ isCreated }) => !isCreated)
 	const present = new Set<string>()
-	const steps = (await inParallel(traces, (trace) => stepsFor(directory, { trace, request, present }))).flat()
+	const steps: UndoStep[] = []
+	for (const traces of chunked([...window.resources.values()].filter(isTouched), tracesAtOnce)) {
+		const rows = await rowsOf(directory, traces)
+		for (const { RowKey } of rows.values()) present.add(lastPartOf(RowKey))
+		steps.push(...(await inParallel(traces, (trace) => stepsFor(directory, { trace, request, rows }))).flat())
+	}
 	const restorations = steps.flatMap((step) => ('attributes' in step ? [step] : []))
 	const revisions = steps.flatMap((step) => ('values' in step ? [step] : []))
 	const restored = new Map(restorations.map((each) => [each.id as string, each]))
@@ -90,30 +97,52 @@ type UndoStep = RevisionToUndo | ResourceToRestore | LeftAsItIs
 type TraceRequest = {
 	readonly trace: ResourceTrace
 	readonly request: UndoRequest
-	/** Gets the ids of the resources that are there. */
-	readonly present: Set<string>
+	/** The resources that are there, by their keys. */
+	readonly rows: ReadonlyMap<string, Row>
 }
 
-async function stepsFor(directory: Directory, { trace, request, present }: TraceRequest): Promise<readonly UndoStep[]> {
-	const isTouched = trace.values.size > 0 || trace.isDeletionSelected || trace.isWithoutValues
-	if (!isTouched) return []
-	const row = await directory.table.get(resourceRows[trace.type].key(trace.id))
+/** So many resources are in memory at once. */
+const tracesAtOnce = 1000
+
+/** Whether a selected change may have left something to undo. What the window has created stays. */
+const isTouched = (trace: ResourceTrace): boolean =>
+	!trace.isCreated &&
+	(trace.values.size > 0 ||
+		trace.isDeletionSelected ||
+		trace.isWithoutValues ||
+		trace.isWithoutMembers ||
+		trace.large.size > 0)
+
+/** The rows of resources that are there. */
+async function rowsOf({ table }: Directory, traces: readonly ResourceTrace[]): Promise<ReadonlyMap<string, Row>> {
+	const keysOf = (name: TypeName) =>
+		traces.filter(({ type }) => type === name).map(({ id }) => resourceRows[name].key(id))
+	const found = await inParallel(typeNames, (name) => rowsAt(table, keysOf(name)))
+	return new Map(found.flatMap((rows) => [...rows]))
+}
+
+async function stepsFor(directory: Directory, { trace, request, rows }: TraceRequest): Promise<readonly UndoStep[]> {
+	const row = rows.get(resourceRows[trace.type].key(trace.id))
 	const now = row && resourceOf(row).attributes
-	if (now !== undefined) present.add(trace.id)
 	const subject = subjectOf(trace, now ?? trace.deletion?.attributes)
 	const values = isWithoutSomething(trace, now, request) ? [{ ...subject, reason: 'values' } as const] : []
-	if (now !== undefined) return [...values, ...(await revisionOf(directory, { subject, trace, now, request }))]
+	if (row !== undefined && now !== undefined) {
+		const isPending = trace.type === 'Group' && trace.large.has(groupRow.pendingChange.of(row))
+		const pending = isPending ? [{ ...subject, reason: 'unfinished' } as const] : []
+		return [...values, ...pending, ...(await revisionOf(directory, { subject, trace, now, request }))]
+	}
 	if (trace.deletion !== undefined) return restorationOf(directory, { subject, trace, request })
 	const isGone = trace.values.size > 0 && !trace.isDeletionSelected
 	return isGone ? [...values, { ...subject, reason: 'gone' }] : values
 }
 
-/** Whether a selected change cannot be undone because its values are not kept. */
+/** Whether a selected change cannot be undone because its values, or its members, are not kept. */
 const isWithoutSomething = (trace: ResourceTrace, now: AttributeValues | undefined, { only }: UndoRequest): boolean =>
-	trace.isWithoutValues &&
-	(now === undefined
-		? trace.isDeletionSelected
-		: only.includes('attributes') || (trace.type === 'User' && only.includes('deactivations')))
+	(trace.isWithoutMembers && now !== undefined) ||
+	(trace.isWithoutValues &&
+		(now === undefined
+			? trace.isDeletionSelected
+			: only.includes('attributes') || (trace.type === 'User' && only.includes('deactivations'))))
 
 const subjectOf = (
 	{ id, type }: Pick<ResourceTrace, 'id' | 'type'>,
@@ -135,7 +164,7 @@ async function revisionOf(
 	const again: readonly UndoStep[] = values.length < wanted.length ? [{ ...subject, reason: 'again' }] : []
 	if (values.length === 0) return again
 	const restored = withValues(now, values)
-	if (await isTaken(directory, subject, restored)) return [...again, { ...subject, reason: 'taken' }]
+	if (await isTaken(directory, subject, restored, now)) return [...again, { ...subject, reason: 'taken' }]
 	const isReactivation = subject.type === 'User' && now.active === false && restored.active !== false
 	const plain = values.map(({ path, was, is }) => ({ path, was, is }))
 	return [...again, { ...subject, values: plain, isReactivation }]
@@ -177,9 +206,15 @@ function withValue(now: AttributeValues, [name = '', ...rest]: readonly string[]
 	return others
 }
 
-/** Whether another resource has a unique value of the attributes. */
-async function isTaken({ table }: Directory, { id, type }: UndoSubject, attributes: AttributeValues): Promise<boolean> {
-	const unique = indexesOf(builtInTypes[type]).filter((index) => index.unique)
+/** Whether another resource has a unique value of the attributes that the resource does not have now. */
+async function isTaken(
+	{ table }: Directory,
+	{ id, type }: UndoSubject,
+	attributes: AttributeValues,
+	now: AttributeValues = {},
+): Promise<boolean> {
+	const isChanged = (name: string) => attributes[name] !== now[name]
+	const unique = indexesOf(builtInTypes[type]).filter((index) => index.unique && isChanged(index.attribute.name))
 	const owners = await inParallel(unique, async (index) => {
 		const value = attributes[index.attribute.name]
 		return typeof value === 'string' ? uniqueRows(table, index, value) : []
@@ -253,11 +288,12 @@ async function membershipsFor(
 	]
 }
 
-/** Finishes the deletions that a plan had to wait for, so that the next plan restores their resources. */
-export async function finishDeletions(directory: Directory, { left }: UndoPlan): Promise<void> {
+/** Finishes the deletions and large changes that a plan had to wait for, so that the next plan can undo them. */
+export async function finishChanges(directory: Directory, { left }: UndoPlan): Promise<void> {
 	for (const { id, type, reason } of left) {
 		if (reason !== 'unfinished') continue
 		const finish = type === 'User' ? finishUserDeletion : finishGroupDeletion
 		await finish(directory, id, Number.POSITIVE_INFINITY)
+		if (type === 'Group') await finishPendingChange(directory, id)
 	}
 }

@@ -9,6 +9,7 @@ import type { Row } from '../table/tables.ts'
 import { entryKey } from '../transaction/epochs.ts'
 import { deletedAttributes, type LedgerEntry, ledgerEntryIn, mentionsIn, placeIn } from './entry.ts'
 import { feedRowsAfter, isWithdrawn } from './feed-rows.ts'
+import { feedStart } from './feed-start.ts'
 
 /** Which changes are to be undone. Times are milliseconds since 1970; both ends belong to the window. */
 export type UndoSelection = {
@@ -53,6 +54,10 @@ export type ResourceTrace = {
 	isDeletionSelected: boolean
 	/** Whether a selected change has no values. */
 	isWithoutValues: boolean
+	/** Whether a selected large change of the members has kept none of them. */
+	isWithoutMembers: boolean
+	/** The operations of the selected large changes of the members. */
+	readonly large: Set<string>
 }
 
 /** What has happened to a membership since the beginning of the window. */
@@ -79,7 +84,8 @@ export async function readUndoWindow(directory: Directory, selection: UndoSelect
 	const window: UndoWindow = { resources: new Map(), memberships: new Map() }
 	const { change } = selection
 	const since = change === undefined ? selection.since : 0
-	for await (const rows of feedRowsAfter(directory, startOf(change), { isFinalOnly: false })) {
+	const start = change === undefined ? await feedStart(directory, since) : startOf(change)
+	for await (const rows of feedRowsAfter(directory, start, { isFinalOnly: false })) {
 		for (const row of rows) {
 			if (isWithdrawn(row) || timeIn(row) < since) continue
 			const entry = ledgerEntryIn(row)
@@ -88,6 +94,7 @@ export async function readUndoWindow(directory: Directory, selection: UndoSelect
 			const isOwnSelected = isSelected && isKindSelected && isWanted(selection, entry.id)
 			traceResource(window, entry, { isSelected: isOwnSelected, at: timeIn(row) })
 			const isMembersSelected = isSelected && selection.only.includes(membershipKindOf(entry))
+			if (isMembersSelected) traceLargeChange(window, entry)
 			for (const each of await joinsAndLeavesOf(directory, entry)) {
 				const isPairWanted = isWanted(selection, each.group) || isWanted(selection, each.member.value)
 				traceMembership(window, entry, { ...each, isSelected: isMembersSelected && isPairWanted })
@@ -98,8 +105,8 @@ export async function readUndoWindow(directory: Directory, selection: UndoSelect
 }
 
 /** The place of the feed right before a change. What came before it does not matter to an undo. */
-const startOf = (change: ChangePlace | undefined): string =>
-	change === undefined ? '' : entryKey(Number.parseInt(change.epoch, 16), change.operation).slice(0, -1)
+const startOf = (change: ChangePlace): string =>
+	entryKey(Number.parseInt(change.epoch, 16), change.operation).slice(0, -1)
 
 /** Memberships that end by the deletion of the user or of the group come back with that one. */
 const membershipKindOf = ({ kind }: LedgerEntry): UndoKind =>
@@ -144,7 +151,16 @@ function traceResource(window: UndoWindow, entry: LedgerEntry, change: TracedCha
 const newTrace = (id: string, type: TypeName): ResourceTrace => ({
 	...{ id, type, values: new Map() },
 	...{ isCreated: false, isDeleted: false, isDeletionSelected: false, isWithoutValues: false },
+	...{ isWithoutMembers: false, large: new Set() },
 })
+
+/** Remembers a large change whose members may not be known, or not yet. */
+function traceLargeChange({ resources }: UndoWindow, { id, kind, changed, lists }: LedgerEntry): void {
+	const trace = resources.get(id)
+	if (trace === undefined || kind !== 'update' || !changed.includes('members')) return
+	if (lists === undefined) trace.isWithoutMembers = true
+	else trace.large.add(lists)
+}
 
 function traceDeletion(trace: ResourceTrace, entry: LedgerEntry, { isSelected, at }: TracedChange): void {
 	const attributes = deletedAttributes(entry)
@@ -193,9 +209,9 @@ async function joinsAndLeavesOf({ table }: Directory, entry: LedgerEntry): Promi
 		return { group, member: { value: user as Member['value'] }, isJoining: kind === 'joined', isUnsure: false } // sound: a user's id
 	})
 	if (entry.lists === undefined) return found
-	const isUnsure = entry.kind !== 'create'
 	for await (const rows of keptPages(table, entry.lists)) {
-		for (const { added, removed } of rows.map(keptMembersIn)) {
+		for (const { added, removed, isExact = false } of rows.map(keptMembersIn)) {
+			const isUnsure = entry.kind !== 'create' && !isExact
 			for (const member of added) found.push({ group: entry.id, member, isJoining: true, isUnsure })
 			for (const member of removed) found.push({ group: entry.id, member, isJoining: false, isUnsure: false })
 		}

@@ -163,7 +163,13 @@ async function changeMany(
 			{ id: groupId, group: 'existing', members: requested },
 			(operation, { large, operations }: MembersPart) => ({
 				operation,
-				entry: { kind: 'update', type: { name: 'Group' }, id: groupId, changed: ['members'], ...largeOf(large) },
+				entry: {
+					kind: 'update',
+					type: { name: 'Group' },
+					id: groupId,
+					changed: ['members'],
+					...largeOf(large, requested),
+				},
 				operations: [
 					moveVersion(directory, { groupId, operation }, condition && header, large?.operation),
 					...operations,

@@ -17,7 +17,7 @@ export async function groupPage(
 	const all = groupIdsIn(links)
 	const later = all.filter((id) => id > after)
 	const ids = later.slice(0, count)
-	const groups = referencesTo(await groupsAmong(table, { userId, links, ids, read: groupHeadings(table) }))
+	const groups = referencesTo(await groupsAmong(table, { userId, links, ids, read: groupHeadings(table).of }))
 	const last = ids.at(-1)
 	return { groups, total: all.length, ...(later.length > count && last !== undefined && { next: last }) }
 }

@@ -8,8 +8,13 @@ import type { Row, Table } from '../table/tables.ts'
 // The ledger keeps the members that a large change, or the deletion of a group, has added or removed. They are too many for
 // the entry of the feed: they are in rows of their own, under the operation of the change.
 
-/** A part of the members. Users to add may have been members before; all that were removed were members. */
-export type KeptMembers = { readonly added: readonly Member[]; readonly removed: readonly Member[] }
+/** A part of the members. All that were removed were members. */
+export type KeptMembers = {
+	readonly added: readonly Member[]
+	readonly removed: readonly Member[]
+	/** None of the users to add was a member before. Otherwise that is not known: version 0.2.0 did not look. */
+	readonly isExact?: true
+}
 
 /** Writes down what a part of a change has done. No two parts of a change begin with the same member. */
 export function keepMembers(operation: string, kept: KeptMembers): Operation {

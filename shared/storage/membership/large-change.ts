@@ -6,6 +6,7 @@ import {
 	type Change,
 	type CommitOutcome,
 	commit,
+	type FeedEntry,
 	failedOperation,
 	maxOperations,
 	newOperation,
@@ -13,7 +14,7 @@ import {
 import { applyIfPossible } from './apply.ts'
 import { isEffective } from './effective-change.ts'
 import { nameLatestChange } from './latest-change.ts'
-import { type MembershipChange, membershipOperations, operationCount } from './operations.ts'
+import { type MembershipChange, membershipOperations, noChange, operationCount } from './operations.ts'
 import { abandonIfPossible, prepare } from './prepare.ts'
 
 // A change of members is committed in one transaction if it fits. A larger one is prepared first, then committed in one
@@ -27,9 +28,12 @@ export type MembersPart = {
 	readonly large?: LargeChange
 }
 
-/** What the entry of the feed says of a large change. */
-export const largeOf = (large: LargeChange | undefined): { readonly large?: string } =>
-	large === undefined ? {} : { large: large.operation }
+/** What the entry of the feed says of a large change: the guard needs to know how many members it takes. */
+export const largeOf = (
+	large: LargeChange | undefined,
+	{ add, remove: removed }: MembershipChange = noChange,
+): Pick<FeedEntry, 'large' | 'addedMembers' | 'removedMembers'> =>
+	large === undefined ? {} : { large: large.operation, addedMembers: add.length, removedMembers: removed.length }
 
 /** Makes the change to commit: what else the request changes, with the part of the members. */
 type Builder<C extends Change> = (operation: string, members: MembersPart) => C

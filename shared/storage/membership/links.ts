@@ -3,6 +3,7 @@ import { resourceOf } from '../rows/entity.ts'
 import { groupRow, lastPartOf, membershipRow, pendingMembershipRow, pendingOperation } from '../rows/schema.ts'
 import { within } from '../table/key-range.ts'
 import { inParallel } from '../table/parallel.ts'
+import { rowPagesTogether } from '../table/rows-at.ts'
 import type { Row, Table } from '../table/tables.ts'
 import { isMember } from './members.ts'
 
@@ -14,21 +15,38 @@ export type GroupReferences = NonNullable<StoredResource['groups']>
 /** What a user's `groups` tell of a group, and the large change that is pending; '' for none. */
 export type GroupHeading = { readonly id: ResourceId; readonly display: string; readonly pendingChange: string }
 
-/** The heading of a group, each read once; undefined for a group that is gone. */
-export type GroupHeadings = (groupId: string) => Promise<GroupHeading | undefined>
+/** The headings of groups, each read once. */
+export type GroupHeadings = {
+	/** Undefined for a group that is gone. */
+	readonly of: (groupId: string) => Promise<GroupHeading | undefined>
+	/** Reads those of many groups, with one request if at most a thousand groups lie between the first and the last one. */
+	readonly readTogether: (groupIds: readonly string[]) => Promise<void>
+}
 
 /** Keeps headings in memory and not rows, since a row may have a mebibyte. */
 export function groupHeadings(table: Table): GroupHeadings {
 	const headings = new Map<string, Promise<GroupHeading | undefined>>()
-	return (groupId) => {
-		const heading = headings.get(groupId) ?? table.get(groupRow.key(groupId)).then(headingIn)
-		headings.set(groupId, heading)
-		return heading
+	return {
+		of(groupId) {
+			const heading = headings.get(groupId) ?? table.get(groupRow.key(groupId)).then((row) => row && headingIn(row))
+			headings.set(groupId, heading)
+			return heading
+		},
+		async readTogether(groupIds) {
+			const unread = groupIds.filter((id) => !headings.has(id))
+			const found = new Map<string, GroupHeading>()
+			for await (const rows of rowPagesTogether(
+				table,
+				unread.map((id) => groupRow.key(id)),
+			)) {
+				for (const heading of rows.map(headingIn)) found.set(heading.id, heading)
+			}
+			for (const id of unread) headings.set(id, Promise.resolve(found.get(id)))
+		},
 	}
 }
 
-function headingIn(row: Row | undefined): GroupHeading | undefined {
-	if (row === undefined) return undefined
+function headingIn(row: Row): GroupHeading {
 	const { id, attributes } = resourceOf(row)
 	return { id, display: String(attributes.displayName), pendingChange: groupRow.pendingChange.of(row) }
 }
@@ -97,7 +115,7 @@ export async function groupsAmong<G extends Pick<GroupHeading, 'pendingChange'>>
 
 /** A user's groups by their names. */
 export async function groupsOf(table: Table, userId: string, read: GroupHeadings): Promise<GroupReferences> {
-	return referencesTo(await groupsAmong(table, { userId, links: await linksOf(table, userId), read }))
+	return referencesTo(await groupsAmong(table, { userId, links: await linksOf(table, userId), read: read.of }))
 }
 
 /** Groups as a user's `groups` names them. */

@@ -51,7 +51,7 @@ async function prepareSteps(
 async function prepareStep(directory: Directory, large: LargeChange, step: readonly Operation[]): Promise<boolean> {
 	const operations = [merge(preparedKey(large), {}), ...step]
 	const outcome = await commitStep(directory, operations)
-	// No other process writes under this operation: what exists is from an earlier attempt of this one.
+	// No other process writes under this operation: a row that exists is from an earlier attempt of this process.
 	if (outcome.kind === 'done' || outcome.kind === 'exists') return true
 	const unknown = touchedUser(failedOperation(outcome, operations))
 	if (unknown !== undefined) throw unknownMember(unknown)
@@ -78,7 +78,7 @@ export async function abandon(directory: Directory, large: LargeChange): Promise
 	return true
 }
 
-/** The same after another failure, which is the one to tell. The sweep finds what cannot be removed now. */
+/** The same after another failure, which is the one to report. The sweep removes what cannot be removed now. */
 export async function abandonIfPossible(directory: Directory, large: LargeChange): Promise<void> {
 	try {
 		await abandon(directory, large)

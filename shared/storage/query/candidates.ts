@@ -92,7 +92,7 @@ async function* idCandidates(
 			withLinks(directory, type, [{ id: id as ResourceId }], options), // sound: its kind was checked
 		])
 		if (row === undefined) return
-		const resource = await resourceIn(row)
+		const resource = await resourceIn(type, row)
 		// During a large change, memberships that were read without knowing of the change may be old.
 		yield resource.pendingChange ? withLinks(directory, type, [resource], options) : [{ ...resource, ...linked }]
 	}
@@ -157,7 +157,7 @@ async function* indexRows(
 	}
 }
 
-/** The copies of a unique index that follow an id. A value that several users have has a row that is no copy, too. */
+/** The copies in a unique index behind an id. A value that several users share also has a row that is no copy. */
 async function* ownRows(pages: AsyncGenerator<readonly Row[]>, start = ''): AsyncGenerator<readonly Row[]> {
 	for await (const rows of pages) yield rows.filter((row) => userRow.id.isIn(row) && idOf(row) > start)
 }
@@ -220,7 +220,7 @@ async function* readRows(reader: CandidateReader, rows: readonly Row[]): AsyncGe
 async function resourcesIn({ directory, plan: { type } }: CandidateReader, rows: readonly Row[]) {
 	const whole = await inParallel(rows, (row) => wholeRow(directory.table, type, row))
 	const resources: RowResource[] = []
-	for (const row of whole) if (row !== undefined) resources.push(await resourceIn(row))
+	for (const row of whole) if (row !== undefined) resources.push(await resourceIn(type, row))
 	return resources
 }
 
@@ -243,14 +243,14 @@ function provedLink(type: ResourceType, { id }: SourceOf<'links'>): Links {
 /** The resource that a row holds, or that an index row leads to. Undefined if it has been deleted in the meantime. */
 export async function readResource(table: Table, type: ResourceType, row: Row): Promise<SizedResource | undefined> {
 	const whole = await wholeRow(table, type, row)
-	return whole && resourceInTurn(whole)
+	return whole && resourceInTurn(type, whole)
 }
 
 const wholeRow = async (table: Table, type: ResourceType, row: Row): Promise<Row | undefined> =>
 	isWhole(row) ? row : table.get(resourceKey(type, idOf(row)))
 
-async function resourceIn(row: Row): Promise<RowResource> {
-	const { resource, size } = await resourceInTurn(row)
+async function resourceIn(type: ResourceType, row: Row): Promise<RowResource> {
+	const { resource, size } = await resourceInTurn(type, row)
 	return { ...resource, size, ...pendingChangeIn(row) }
 }
 

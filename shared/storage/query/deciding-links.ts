@@ -6,8 +6,8 @@ import { type ResourceType, resolveAttribute } from '../../scim/resource-type.ts
 import type { Yield } from '../../turn.ts'
 import { linkAttribute } from './plan.ts'
 
-// A group may have a million members. A filter looks at them with expressions that hold if one member is enough. So a few
-// members decide whether the group matches: one that each expression holds for, and any one if there is none.
+// A group may have a million members. An expression of a filter holds if it holds for one member. So a few members decide
+// whether the group matches: for each expression one member for which it holds, or any member if there is none such.
 
 /** Picks the memberships that decide, and counts the text that it compares. */
 export type DecidingLinks = {

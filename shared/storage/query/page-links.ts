@@ -5,6 +5,7 @@ import {
 	type GroupHeadings,
 	type GroupReferences,
 	groupHeadings,
+	groupIdsIn,
 	groupsAmong,
 	groupsOf,
 	linksIn,
@@ -59,7 +60,7 @@ export async function withInclude<R extends LinkOwner>(
 	const isAsked = type.name === 'Group' ? include.members : include.groups
 	if (!isAsked) return resources
 	const groups = groupHeadings(table)
-	if (isRange) return withAll(table, type, resources, { groups, isRange, limit: maxLinks })
+	if (isRange) return withAll(table, type, resources, { groups, isRange, limit: maxLinks, areGroupsTogether: true })
 	const page: (R & Links)[] = []
 	let count = 0
 	for (const some of chunked(resources, ownersAtOnce)) {
@@ -157,6 +158,8 @@ type RangeOptions = {
 	readonly isRange: boolean
 	/** How many rows of a range are read. Resources behind them are left out, but for the first one. */
 	readonly limit?: number
+	/** Whether the groups of all users are read together before they are told of each user. */
+	readonly areGroupsTogether?: boolean
 	/** Keeps of the memberships of each resource what decides a filter; all of them if left out. */
 	readonly deciding?: DecidingLinks
 	readonly need?: LinkNeed
@@ -166,12 +169,15 @@ async function withAll<R extends LinkOwner>(
 	table: Table,
 	type: ResourceType,
 	resources: readonly R[],
-	{ isRange, limit = Number.POSITIVE_INFINITY, ...reading }: RangeOptions,
+	{ isRange, limit = Number.POSITIVE_INFINITY, areGroupsTogether = false, ...reading }: RangeOptions,
 ): Promise<readonly (R & Links)[]> {
 	const byOwner = isRange ? await rowsByOwner(table, type, { resources, limit }) : undefined
 	const [first, ...others] = resources
 	const read = others.filter(({ id }) => byOwner === undefined || byOwner.isRead(id))
 	const owners = first === undefined ? [] : [first, ...read]
+	if (areGroupsTogether && byOwner !== undefined && type.name === 'User') {
+		await reading.groups.readTogether(groupIdsOf(owners, byOwner))
+	}
 	return inParallel(
 		owners,
 		async (resource) => ({
@@ -185,7 +191,14 @@ async function withAll<R extends LinkOwner>(
 	)
 }
 
-type OwnerReading = Omit<RangeOptions, 'isRange' | 'limit'> & { readonly byOwner: RowsByOwner | undefined }
+/** The groups that users are in, or may be, by the rows that were read. */
+const groupIdsOf = (owners: readonly LinkOwner[], byOwner: RowsByOwner): readonly string[] => [
+	...new Set(owners.flatMap(({ id }) => (byOwner.isRead(id) ? groupIdsIn(linksIn(byOwner.of(id))) : []))),
+]
+
+type OwnerReading = Omit<RangeOptions, 'isRange' | 'limit' | 'areGroupsTogether'> & {
+	readonly byOwner: RowsByOwner | undefined
+}
 
 async function membersAmong(
 	table: Table,
@@ -209,7 +222,7 @@ async function groupsFrom(
 	{ groups, byOwner, deciding }: OwnerReading,
 ): Promise<GroupReferences> {
 	const found = byOwner?.isRead(id)
-		? referencesTo(await groupsAmong(table, { userId: id, links: linksIn(byOwner.of(id)), read: groups }))
+		? referencesTo(await groupsAmong(table, { userId: id, links: linksIn(byOwner.of(id)), read: groups.of }))
 		: await groupsOf(table, id, groups)
 	return deciding === undefined ? found : deciding.among(found)
 }

@@ -117,7 +117,8 @@ async function listAll({ table }: Directory, { type, page, start }: Plan): Promi
 	// One row more than a page by cursor shows whether another page follows.
 	const count = page.count + ('after' in page ? 1 : 0)
 	const range = { ...within(resourceKey(type, '')), from: first }
-	const items = begin === undefined || page.count === 0 ? noItems() : itemsIn(rowsIn(table, range, { skip, count }))
+	const items =
+		begin === undefined || page.count === 0 ? noItems() : itemsIn(type, rowsIn(table, range, { skip, count }))
 	const [counts, filled] = await Promise.all([counting, fill(items, page.count)])
 	return {
 		items: filled.items,
@@ -129,8 +130,8 @@ async function listAll({ table }: Directory, { type, page, start }: Plan): Promi
 
 async function* noItems(): AsyncGenerator<PageItem> {}
 
-async function* itemsIn(rows: AsyncIterable<Row>): AsyncGenerator<PageItem> {
-	for await (const row of rows) yield { key: '', id: idOf(row), sized: await resourceInTurn(row) }
+async function* itemsIn(type: ResourceType, rows: AsyncIterable<Row>): AsyncGenerator<PageItem> {
+	for await (const row of rows) yield { key: '', id: idOf(row), sized: await resourceInTurn(type, row) }
 }
 
 /** All users in the order of their userNames. */
@@ -336,21 +337,25 @@ async function* itemsOf(
 	const { type, source } = plan
 	const { table } = directory
 	if (source.kind === 'links' && source.reads === 'page') {
-		yield* linkItems(linkedTo(table, type, source.id), shown)
+		yield* linkItems(type, linkedTo(table, type, source.id), shown)
 		return
 	}
 	for (const some of readTogether(shown)) {
 		const read = await inParallel(some, async ({ id, sized }) => {
 			if (sized !== undefined) return sized
 			const row = await table.get(resourceKey(type, id))
-			const read = row && (await resourceInTurn(row))
+			const read = row && (await resourceInTurn(type, row))
 			return read !== undefined && isStillMatch(plan, read.resource) ? read : undefined
 		})
 		for (const [index, { key, id }] of some.entries()) yield { key, id, sized: read[index] }
 	}
 }
 
-async function* linkItems(linked: LinkedResources, shown: readonly ResultEntry[]): AsyncGenerator<PageItem> {
+async function* linkItems(
+	type: ResourceType,
+	linked: LinkedResources,
+	shown: readonly ResultEntry[],
+): AsyncGenerator<PageItem> {
 	let next = 0
 	for await (const rows of linked.rows(shown.map(({ id }) => id))) {
 		for (const row of rows) {
@@ -358,7 +363,7 @@ async function* linkItems(linked: LinkedResources, shown: readonly ResultEntry[]
 			for (; next < shown.length && shown[next]?.id !== id; next++)
 				yield { key: '', id: shown[next]?.id ?? '', sized: undefined }
 			next++
-			yield { key: '', id, sized: await resourceInTurn(row) }
+			yield { key: '', id, sized: await resourceInTurn(type, row) }
 		}
 	}
 	for (; next < shown.length; next++) yield { key: '', id: shown[next]?.id ?? '', sized: undefined }

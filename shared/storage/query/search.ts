@@ -1,7 +1,7 @@
 import { foldCase } from '../../scim/fold-case.ts'
 import type { ResourceId } from '../../scim/resource.ts'
 import type { ResourceType, TypeName } from '../../scim/resource-type.ts'
-import { resourceOf } from '../rows/entity.ts'
+import { declaredResourceOf } from '../rows/entity.ts'
 import { type Index, indexedValues, usableIndexesOf, valuesOf } from '../rows/indexes.ts'
 import { ownValue } from '../rows/own-indexes.ts'
 import { resourceKey, userRow } from '../rows/schema.ts'
@@ -70,7 +70,7 @@ export async function searchOn(
 /** A user or a group by its id. */
 export async function foundById(table: Table, type: ResourceType, id: string): Promise<FoundResource | undefined> {
 	const row = await table.get(resourceKey(type, id))
-	return row && asFound(type, resourceOf(row), id)
+	return row && asFound(type, declaredResourceOf(type, row), id)
 }
 
 type IndexSearch = SearchRequest & { readonly type: ResourceType; readonly index: Index; readonly behind: string }
@@ -117,7 +117,11 @@ function matched(index: Index, attributes: Parameters<typeof valuesOf>[1], text:
 	return values.find((value) => foldCase(value).startsWith(foldCase(text))) ?? values[0] ?? ''
 }
 
-function asFound(type: ResourceType, { id, attributes }: ReturnType<typeof resourceOf>, value: string): FoundResource {
+function asFound(
+	type: ResourceType,
+	{ id, attributes }: ReturnType<typeof declaredResourceOf>,
+	value: string,
+): FoundResource {
 	const { userName, displayName, active } = attributes
 	const name = type.name === 'User' ? userName : displayName
 	return {

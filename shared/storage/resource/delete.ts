@@ -4,7 +4,7 @@ import type { ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
 import type { JsonObject } from '../../scim/value.ts'
 import type { VersionCondition } from '../../scim/version.ts'
-import { type CountedLoss, countLoss } from '../guard-hold.ts'
+import { type CountedLoss, countAhead, countLoss } from '../guard-hold.ts'
 import { finishPendingChange, workLimit } from '../membership/apply.ts'
 import { nameLatestChange } from '../membership/latest-change.ts'
 import { linksOf, type PendingMembership } from '../membership/links.ts'
@@ -62,6 +62,7 @@ export async function deleteResource(
 ): Promise<Deletion> {
 	if (kindOfId(id) !== type.name) return 'absent'
 	const loss = lossOf(directory, type, id)
+	countAhead(directory, id)
 	try {
 		const request = { id, condition, count: loss.count }
 		const deletion = await (type.name === 'User' ? deleteUser : deleteGroup)(directory, type, request)

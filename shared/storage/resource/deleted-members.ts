@@ -17,8 +17,8 @@ export type DeletedGroup = {
 }
 
 /**
- * Members that are removed together: 49 of them in the transaction that keeps all of them, the others in 19 transactions.
- * These are as many as without the ledger.
+ * Members that are removed together. The first transaction keeps all of them for the ledger, and removes 49. The others take
+ * 19 transactions. Without the ledger there would be 20, too.
  */
 const membersAtOnce = 999
 const withRow = 49

@@ -5,7 +5,7 @@ import type { VersionCondition } from '../../scim/version.ts'
 import { groupHeadings, groupsOf } from '../membership/links.ts'
 import { type LongDisplays, mapMembers } from '../membership/members.ts'
 import type { Directory } from '../rows/directory.ts'
-import { foldingIn, resourceOf } from '../rows/entity.ts'
+import { declaredResourceOf, foldingIn, resourceOf } from '../rows/entity.ts'
 import type { Folding } from '../rows/folding.ts'
 import { hasPendingChange } from '../rows/group-header.ts'
 import { type IndexEntries, noEntries } from '../rows/own-indexes.ts'
@@ -64,14 +64,14 @@ export async function readForChange(
 	id: string,
 	include: Include = {},
 ): Promise<ResourceState | undefined> {
-	if (type.name === 'Group') return readGroupForChange(table, id, include)
+	if (type.name === 'Group') return readGroupForChange(table, type, { id, include })
 	const [row, groups] = await Promise.all([
 		table.get(userRow.key(id)),
 		include.groups ? groupsOf(table, id, groupHeadings(table)) : undefined,
 	])
 	if (row === undefined) return undefined
 	return {
-		resource: { ...resourceOf(row), ...(groups && { groups }) },
+		resource: { ...declaredResourceOf(type, row), ...(groups && { groups }) },
 		etag: etagOf(row),
 		folding: foldingIn(row),
 		entries: userRow.entries.of(row),
@@ -79,7 +79,11 @@ export async function readForChange(
 	}
 }
 
-async function readGroupForChange(table: Table, id: string, include: Include): Promise<ResourceState | undefined> {
+async function readGroupForChange(
+	table: Table,
+	type: ResourceType,
+	{ id, include }: { readonly id: string; readonly include: Include },
+): Promise<ResourceState | undefined> {
 	const areMembersSkipped = include.members !== true
 	const group = await readGroup(table, id, {
 		write: async (page) => page,
@@ -89,7 +93,7 @@ async function readGroupForChange(table: Table, id: string, include: Include): P
 	if (group === undefined) return undefined
 	const { row, written } = group
 	return {
-		resource: { ...resourceOf(row), ...(written && { members: written.flat() }) },
+		resource: { ...declaredResourceOf(type, row), ...(written && { members: written.flat() }) },
 		etag: etagOf(row),
 		folding: foldingIn(row),
 		entries: noEntries,

@@ -124,7 +124,15 @@ async function store(
 			const changed = [...names, ...(part.large === undefined ? changedMembers(members) : ['members'])]
 			const before = directory.history === 'full' ? beforeValues(state.resource.attributes, attributes) : {}
 			const isDeactivation = isDeactivated(type, state.resource.attributes, attributes)
-			const entry = { kind: 'update', type, id, changed, before, isDeactivation, ...largeOf(part.large) } as const
+			const entry = {
+				kind: 'update',
+				type,
+				id,
+				changed,
+				before,
+				isDeactivation,
+				...largeOf(part.large, members),
+			} as const
 			const replacement = replacementOf(type, state, resource, { ...part, isTogether, folding })
 			return { operation, entry, operations: [...replacement, ...guards], resource }
 		},

@@ -32,11 +32,22 @@ const foldAtMost = 98
 
 /** How many resources of a type there are, and where. Folds if many differences have gathered. */
 export async function countsOf(table: Table, type: CountedType): Promise<CountHistogram> {
-	let counts = await readCounts(table, type)
-	// A fold between the reads of two pages moves differences from the second page to the first: they would be missed.
-	while (counts.pages > 1 && (await etagOfCount(table, type)) !== counts.etag) counts = await readCounts(table, type)
+	const counts = await readWholeCounts(table, type)
 	if (counts.differences.length > foldAbove) await foldIfPossible(table, type)
 	return withDifferences(counts.folded, counts.differences)
+}
+
+/** The same for a reader who writes nothing. */
+export async function countsReadOnly(table: Table, type: CountedType): Promise<CountHistogram> {
+	const { folded, differences } = await readWholeCounts(table, type)
+	return withDifferences(folded, differences)
+}
+
+/** A fold between the reads of two pages moves differences from the second page to the first: they would be missed. */
+async function readWholeCounts(table: Table, type: CountedType): Promise<StoredCounts> {
+	let counts = await readCounts(table, type)
+	while (counts.pages > 1 && (await etagOfCount(table, type)) !== counts.etag) counts = await readCounts(table, type)
+	return counts
 }
 
 type StoredCounts = {

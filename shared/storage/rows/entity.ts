@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { inDeclaredSpelling } from '../../scim/declared-spelling.ts'
 import { invalidValue, payloadTooLarge } from '../../scim/error.ts'
 import type { AttributeValues, ResourceId, StoredResource } from '../../scim/resource.ts'
 import type { ResourceType } from '../../scim/resource-type.ts'
@@ -138,11 +139,22 @@ export function copyOf(row: Row): Properties {
 /** Whether a row, a resource's own or a copy, holds the resource and does not only name it. */
 export const isWhole = hasJson
 
-/** The resource that a row holds. */
+/** The resource that a row holds, with its names as they are stored. */
 export const resourceOf = (row: Row): StoredResource => sizedResourceOf(row).resource
 
-/** The resource that a row holds, and the length of its JSON. */
-export function sizedResourceOf(row: Row): { readonly resource: StoredResource; readonly size: number } {
+/** The resource that a row holds, with its names as the tenant's schemas declare them. */
+export const declaredResourceOf = (type: ResourceType, row: Row): StoredResource =>
+	declaredSizedResourceOf(type, row).resource
+
+type StoredSizedResource = { readonly resource: StoredResource; readonly size: number }
+
+/** The same, and the length of its JSON. */
+export function declaredSizedResourceOf(type: ResourceType, row: Row): StoredSizedResource {
+	const { resource, size } = sizedResourceOf(row)
+	return { resource: { ...resource, attributes: inDeclaredSpelling(type, resource.attributes) }, size }
+}
+
+function sizedResourceOf(row: Row): StoredSizedResource {
 	const json = userRow.attributes.of(row)
 	const resource = {
 		id: idOf(row),

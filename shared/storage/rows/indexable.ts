@@ -1,4 +1,5 @@
 import { printAttributePath } from '../../scim/filter/print.ts'
+import { didYouMean } from '../../scim/nearest-attribute.ts'
 import {
 	type AttributePath,
 	type OwnIndex,
@@ -22,11 +23,12 @@ const declaredPath = ({ extension, attribute, subAttribute }: ResolvedAttribute)
 /** What an index on this attribute of users is about, or the sentence that says why there can be none. */
 export function indexSubject(type: ResourceType, path: AttributePath, isUnique: boolean): IndexSubject | string {
 	const resolved = resolveAttribute(type, path)
-	if (resolved === undefined) return `${type.name} has no attribute ${printAttributePath(path)}`
+	if (resolved === undefined)
+		return `${type.name} has no attribute ${printAttributePath(path)}${didYouMean([type], path)}`
 	const { attribute, subAttribute = attribute } = resolved
 	const declared = declaredPath(resolved)
 	const text = printAttributePath(declared)
-	if (attribute.multiValued)
+	if (attribute.multiValued || subAttribute.multiValued)
 		return `${text} may have several values; an index can be added to an attribute that has one`
 	if (subAttribute.type === 'complex') {
 		const example = [...subAttribute.subAttributes.values()].find(({ type }) => type === 'string')
@@ -56,7 +58,11 @@ const ownIndexAt = ({ indexes = [] }: ResourceType, path: AttributePath): OwnInd
 	indexes.find((index) => isSamePath(index.path, path))
 
 export const isSamePath = (a: AttributePath, b: AttributePath): boolean =>
-	a.name === b.name && a.sub === b.sub && (a.uri === undefined ? b.uri === undefined : sameUrn(a.uri, b.uri ?? ''))
+	isSameName(a.name, b.name) && isSameName(a.sub, b.sub) && isSameName(a.uri, b.uri)
+
+/** A schema may be declared anew in another letter case. */
+const isSameName = (a: string | undefined, b: string | undefined): boolean =>
+	a === b || (a !== undefined && b !== undefined && sameUrn(a, b))
 
 /** What an administrator can do so that a comparison with an attribute needs no scan; undefined if nothing. */
 export function indexAdvice(type: ResourceType, path: AttributePath): string | undefined {

@@ -93,7 +93,9 @@ function usableOwnIndex(type: ResourceType, own: OwnIndex): Index | undefined {
 	if (resolved === undefined) return undefined
 	const { attribute, subAttribute = attribute } = resolved
 	const isSame = subAttribute.type === own.type && subAttribute.caseExact === own.caseExact
-	return isSame ? { ...resolved, prefix: ownPrefix(own), unique: false, own } : undefined
+	// The index has no rows of lists.
+	const isSingle = !attribute.multiValued && !subAttribute.multiValued
+	return isSame && isSingle ? { ...resolved, prefix: ownPrefix(own), unique: false, own } : undefined
 }
 
 /** The attribute whose strings are indexed: `value` of a complex one. */

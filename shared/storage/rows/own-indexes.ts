@@ -1,6 +1,6 @@
 import { foldCase, keepCase } from '../../scim/fold-case.ts'
 import type { AttributeValues, StoredResource } from '../../scim/resource.ts'
-import type { OwnIndex, ResourceType } from '../../scim/resource-type.ts'
+import { type OwnIndex, type ResourceType, sameUrn } from '../../scim/resource-type.ts'
 import { isObject, isUnassigned } from '../../scim/value.ts'
 import { encode } from './keys.ts'
 
@@ -23,8 +23,8 @@ export const entryKey = (index: Pick<OwnIndex, 'name'>, value: string, id: strin
 	`${ownPrefix(index)}${value}|${id}`
 
 /**
- * The row of the one user who has a value in a unique index, which is the beginning of the keys of all rows of the value.
- * The table refuses a second one.
+ * The key of the claim: the row of the one user who has a value of a unique index. The table refuses a second claim. The
+ * keys of all rows of the value begin with this key.
  */
 export const claimKey = (index: Pick<OwnIndex, 'name'>, value: string): string => entryKey(index, value, '')
 
@@ -40,11 +40,18 @@ export function ownIndexedValue({ type, caseExact }: OwnIndex, value: unknown): 
 	return encode(caseExact ? keepCase(String(value)) : foldCase(String(value)))
 }
 
-/** The value of a resource, as the client sent it. */
+/** The value of a resource, as the client sent it: the resource may have it under a name in another letter case. */
 export function ownValue({ path: { uri, name, sub } }: OwnIndex, attributes: AttributeValues): unknown {
-	const container = uri === undefined ? attributes : attributes[uri]
-	const value = isObject(container) ? container[name] : undefined
-	return sub === undefined ? value : isObject(value) ? value[sub] : undefined
+	const containers = uri === undefined ? [attributes] : partsLike(attributes, uri)
+	const [value] = containers.flatMap((container) => partsLike(container, name))
+	return sub === undefined ? value : partsLike(value, sub)[0]
+}
+
+/** The part of an object with this name, and behind it those with the same name in another letter case. */
+function partsLike(object: unknown, name: string): readonly unknown[] {
+	if (!isObject(object)) return []
+	const others = Object.keys(object).filter((key) => key !== name && key.length === name.length && sameUrn(key, name))
+	return [name, ...others].filter((key) => Object.hasOwn(object, key)).map((key) => object[key])
 }
 
 /** The entries of a user before a change. */

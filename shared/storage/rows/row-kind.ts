@@ -74,11 +74,37 @@ export const optionalText = (stored: string, meaning: string): Column<string | u
 export const flag = (stored: string, meaning: string): Column<boolean> =>
 	column(stored, meaning, (row) => row[stored] === true)
 
+/** Strings by numbers from 0, each in a property of its own, so that several processes can add theirs to one row. */
+export const numberedTexts = (prefix: string, meaning: string): Column<ReadonlyMap<number, string>> => {
+	const form = new RegExp(`^${prefix}(\\d+)$`)
+	const of = (row: Row) =>
+		new Map(
+			Object.entries(row).flatMap(([name, value]) => {
+				const number = form.exec(name)?.[1]
+				return number === undefined || typeof value !== 'string' ? [] : [[Number(number), value] as const]
+			}),
+		)
+	return {
+		stored: `${prefix}0`,
+		meaning,
+		isIn: (row) => of(row).size > 0,
+		of,
+		properties: (texts) => Object.fromEntries([...texts].map(([number, value]) => [`${prefix}${number}`, value])),
+	}
+}
+
 /** A number that every row of the kind has. */
 export const integer = (stored: string, meaning: string): Column<number> =>
 	column(stored, meaning, (row) => {
 		const value = row[stored]
 		return typeof value === 'number' ? value : missing(row, stored)
+	})
+
+/** A number; a row without it has 0. */
+export const tally = (stored: string, meaning: string): Column<number> =>
+	column(stored, meaning, (row) => {
+		const value = row[stored]
+		return typeof value === 'number' ? value : 0
 	})
 
 const column = <T extends string | number | boolean | undefined>(

@@ -4,7 +4,7 @@ import type { Properties } from '../table/batch.ts'
 import { histogram } from './count-histogram.ts'
 import { jsonText, packedText } from './json-text.ts'
 import { type IndexEntries, maxOwnIndexes } from './own-indexes.ts'
-import { type Column, flag, integer, optionalText, rowKind, text } from './row-kind.ts'
+import { type Column, flag, integer, numberedTexts, optionalText, rowKind, tally, text } from './row-kind.ts'
 
 // Every kind of row of a tenant's table: the one place that knows keys and stored names. All rows of a tenant lie in one
 // partition, so that one transaction can change any of them together. `|` separates the parts of a key and sorts after
@@ -146,6 +146,12 @@ export const feedRow = rowKind({
 		before: packedText('w', 'what the change has replaced or removed, as JSON'),
 		large: optionalText('lg', 'the large change that the members came or went by'),
 		isDeactivation: flag('off', 'the change has deactivated the user; only in rows `c` and `f`'),
+		erased: optionalText(
+			'er',
+			'ids of people who were erased, whose histories leave the entry out; only in rows `c` and `f`',
+		),
+		addedMembers: tally('ad', 'how many members a large change of an existing group adds; only in rows `c` and `f`'),
+		removedMembers: tally('rm', 'how many it removes, or how many users it names to remove'),
 	},
 })
 
@@ -207,6 +213,14 @@ export const historyPointerRow = rowKind({
 		position: text('pos', 'the key of the last entry that is done; empty at the beginning'),
 		part: optionalText('part', 'the key of the last row `l|` that is done of the next entry'),
 	},
+})
+
+export const indexTurnRow = rowKind({
+	parts: ['turn'],
+	key: (turn) => `h|${beforeIds}${turn}`,
+	meaning:
+		'Exists while rows `h|` may be written of entries that were read in this turn. An erasure ends the turn. The turn 0 stays.',
+	columns: {},
 })
 
 export const guardPointerRow = rowKind({
@@ -275,6 +289,10 @@ export const sliceRow = rowKind({
 	columns: {
 		change: jsonText('the members to add and the ids to remove, as JSON'),
 		isKept: flag('keep', 'the ledger keeps the members: a row `l|` follows when they are applied'),
+		stayed: numberedTexts(
+			'c',
+			'of the first part that is applied: the users to add who were members before, separated by blanks; `c1`, `c2`, … those of the next parts',
+		),
 	},
 })
 
@@ -283,6 +301,13 @@ export const keptMembersRow = rowKind({
 	key: (operation, part) => `l|${operation}|${part}`,
 	meaning: 'Members that a large change, or the deletion of a group, has added or removed. Kept as long as the feed.',
 	columns: { change: packedText('w', 'the members to add and those that were removed, as JSON') },
+})
+
+export const orphanPointerRow = rowKind({
+	parts: [],
+	key: () => `l|${beforeIds}`,
+	meaning: 'How far the sweep has looked for rows `h|` and `l|` whose entry is gone.',
+	columns: { position: text('pos', 'the key of the last row that it has looked at; empty at the beginning') },
 })
 
 export const deletedGroupRow = rowKind({

@@ -69,8 +69,8 @@ export async function lastRows(table: Table, search: EndSearch, count: number): 
 }
 
 /**
- * What is known of where the last keys begin. The part of the range behind `few` has too few keys. The part behind `many`
- * may have enough of them: `dense` is how far a thousand keys before it reach.
+ * What is known of the place at which the last keys begin. Behind `few` there are too few keys. Behind `many` there may be
+ * enough. The thousand keys that end at `many` span `dense` numbers.
  */
 type Bounds = { readonly few?: bigint; readonly many?: bigint; readonly dense: bigint; readonly guesses: number }
 
@@ -97,8 +97,8 @@ async function firstOfLast(table: Table, search: EndSearch, count: number): Prom
 }
 
 /**
- * A number behind `many` and before `few`. The first guess is that keys are as dense up to the end. Then two guesses take
- * turns, because each of them takes long for some keys: further behind `many` each time, and the middle.
+ * A number behind `many` and before `few`. The first guess assumes that keys are equally dense up to the end. Then two
+ * guesses alternate, because each alone is slow for some keys: a step from `many` that grows each time, and the middle.
  */
 function between({ end }: EndSearch, { few, dense, guesses }: Bounds, many: bigint): bigint {
 	const upper = few ?? (end > many ? end : many + 64n * dense)

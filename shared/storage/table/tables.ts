@@ -321,7 +321,7 @@ async function* pagesOf(
 
 type PageRead =
 	| { readonly rows: readonly Row[]; readonly nextSize: number; readonly next: string }
-	/** The page is too large: this many rows are safely less. */
+	/** The page is too large. A page of this many rows surely fits. */
 	| { readonly tooManyRows: number }
 
 /** Reads a page. Its text is in memory no longer than it takes to parse it. */
@@ -339,7 +339,7 @@ async function readPage(
 	return { rows, nextSize: sizeFor(rows.length, bytes), next: continuationOf(response) }
 }
 
-/** How many rows of the same size as these are safely less than a page may have. */
+/** How many rows of the same size as these surely fit a page. */
 const sizeFor = (rows: number, bytes: number): number => Math.max(Math.floor((0.75 * rows * maxPageBytes) / bytes), 1)
 
 /** How many rows an incomplete page begins. */

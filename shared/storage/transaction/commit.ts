@@ -24,6 +24,9 @@ export type FeedEntry = {
 	readonly firstMembers?: readonly string[]
 	/** The large change whose members come or go. */
 	readonly large?: string
+	/** How many members the large change adds to a group that was there before, and how many it removes. */
+	readonly addedMembers?: number
+	readonly removedMembers?: number
 	/** Whether an active user is inactive afterwards. */
 	readonly isDeactivation?: boolean
 }
@@ -203,6 +206,8 @@ const feedProperties = (directory: Directory, entry: FeedEntry, at: string): Pro
 		...entry.identity,
 		at,
 		...(entry.isDeactivation && { isDeactivation: true }),
+		...(entry.addedMembers && { addedMembers: entry.addedMembers }),
+		...(entry.removedMembers && { removedMembers: entry.removedMembers }),
 		...(directory.history !== 'off' && namesOf(directory, entry)),
 		...(directory.history === 'full' && valuesOf(entry)),
 	})

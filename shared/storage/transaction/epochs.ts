@@ -38,8 +38,8 @@ export const currentEpoch = async (directory: Directory): Promise<Epoch> =>
 	directory.epochs.open ?? (await epochAfter(directory, -1))
 
 /**
- * The open epoch if it is another than a closed one. Writers that meet the same closing share one read. A read that began
- * before the closing is repeated.
+ * The open epoch, which is newer than the epoch `closed`. Writers that meet the same closing share one read. A read that
+ * began before the closing is repeated.
  */
 export async function epochAfter(directory: Directory, closed: number): Promise<Epoch> {
 	const { epochs } = directory
@@ -54,7 +54,7 @@ export async function epochAfter(directory: Directory, closed: number): Promise<
 	throw tableUnavailable(new RangeError('an epoch is closed and no other is open'))
 }
 
-/** Reads the open epoch. If there is none, it begins the first one. If it is too early or late for the epoch, it closes it. */
+/** Reads the open epoch. If there is none, begins the first one. Closes epoch 0 if the feed is one of epochs by now. */
 async function readOrBegin(directory: Directory): Promise<Epoch> {
 	const firstNumber = directory.feed === 'epochs' ? 1 : 0
 	for (let attempt = 1; attempt <= attempts.outage; attempt++) {
@@ -112,7 +112,7 @@ export function mayClose({ elapsed, epochs }: Directory): boolean {
 	return elapsed() - epochs.triedAt >= Math.max(1000, 4 * epochs.latency)
 }
 
-/** Whether an epoch has an entry, also if it is one of a change that was withdrawn. An epoch without entries stays open. */
+/** Whether an epoch has an entry; that of a withdrawn change counts. An epoch without entries stays open. */
 export async function hasEntries({ table }: Directory, { number }: Epoch): Promise<boolean> {
 	const range = { from: entryKey(number, ''), to: entryKey(number, '~'), select: ['RowKey'] }
 	return (await table.first(range, 1)).length > 0

@@ -28,7 +28,7 @@ describe('a file', () => {
 			'that is missing',
 			() => ({ credentials: { type: 'sas', keyName: 'listen', keyFile: 'absent.key' } }),
 			'FAIL',
-			/^credentials\.keyFile: cannot read \S+absent\.key: ENOENT/,
+			/^credentials\.keyFile: cannot read \S+absent\.key: there is no such file/,
 			/must be able to read it/,
 		],
 		[

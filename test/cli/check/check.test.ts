@@ -380,9 +380,9 @@ describe('rollcall check on an address', () => {
 	})
 
 	test.each([
-		[['check', 'acme'], {}, 'acme is not a URL'],
-		[['check', 'ftp://host/scim/acme'], {}, 'ftp://host/scim/acme is not a URL'],
-		[['check', 'https://host/scim/acme'], {}, 'no token'],
+		[['check', 'acme'], {}, 'acme is not a Tenant URL'],
+		[['check', 'ftp://host/scim/acme'], {}, 'ftp://host/scim/acme is not a Tenant URL'],
+		[['check', 'https://host/scim/acme'], {}, 'there is no token'],
 		[['check', 'https://host/scim/acme'], { ROLLCALL_TOKEN: 'Bearer x' }, 'ROLLCALL_TOKEN does not hold a valid token'],
 		[['check', 'https://host/scim/acme', '--token-file', '/tmp'], {}, '/tmp cannot be read: it is a folder'],
 		[['check', 'https://host/scim/acme', '--token-file', '/dev/null'], {}, '/dev/null is empty'],

@@ -196,6 +196,17 @@ describe('connect entra', () => {
 			},
 		)
 
+		test('a user without a role who asks for an OAuth client, with the steps for one', async () => {
+			const { graph, name, connect } = await withTenant()
+			graph.directory.roles = []
+			const { out } = await connect('--oauth')
+			expect(out).toContain(
+				'6. OAuth client credentials: the token endpoint, client id and client secret that this command prints: ',
+			)
+			expect(out).toContain(`client add ${name} --resource-group rollcall\n`)
+			expect(out).not.toMatch(/Secret Token|token add/)
+		})
+
 		test('an operator whose provisioning calls are answered 401, after it waited for a new application', async () => {
 			const { graph, connect } = await withTenant()
 			graph.interfere = ({ url }) =>

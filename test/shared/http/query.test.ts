@@ -22,10 +22,10 @@ describe('parseQuery', () => {
 	})
 
 	it.each([
-		['count=ten', 'invalidValue', 'count: must be an integer'],
-		['startIndex=1.5', 'invalidValue', 'startIndex: must be an integer'],
-		['startIndex=1e99', 'invalidValue', 'startIndex: must be an integer'],
-		['sortOrder=up', 'invalidValue', 'sortOrder: must be "ascending" or "descending"'],
+		['count=ten', 'invalidValue', 'count must be an integer, not the string "ten"'],
+		['startIndex=1.5', 'invalidValue', 'startIndex must be an integer, not the string "1.5"'],
+		['startIndex=1e99', 'invalidValue', 'startIndex must be an integer, not the string "1e99"'],
+		['sortOrder=up', 'invalidValue', 'sortOrder must be ascending or descending, not the string "up"'],
 		['filter=a&FILTER=b', 'invalidSyntax', 'the query has filter twice'],
 	])('refuses "%s"', (query, scimType, message) => {
 		expect(() => parseQuery(new URLSearchParams(query))).toThrow(
@@ -50,9 +50,9 @@ describe('parseSearchRequest', () => {
 	it.each([
 		[[], 'invalidSyntax', 'the search request must be a JSON object'],
 		['x', 'invalidSyntax', 'the search request must be a JSON object'],
-		[{ filter: 7 }, 'invalidValue', 'filter: must be a string'],
-		[{ count: '7.5' }, 'invalidValue', 'count: must be an integer'],
-		[{ attributes: [7] }, 'invalidValue', 'attributes: must be a string'],
+		[{ filter: 7 }, 'invalidValue', 'filter must be a string, not the number 7'],
+		[{ count: '7.5' }, 'invalidValue', 'count must be an integer, not the string "7.5"'],
+		[{ attributes: [7] }, 'invalidValue', 'attributes must be a string or a list of strings'],
 	])('refuses %j', (body, scimType, message) => {
 		expect(() => parseSearchRequest(body)).toThrow(
 			expect.objectContaining({ status: 400, scimType, message: expect.stringContaining(message) }),

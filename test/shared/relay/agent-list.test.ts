@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import {
 	type AgentList,
+	newestVersion,
 	parseAgents,
+	rotationLife,
 	withNewAgent,
 	withOfflineAgent,
 	withoutAgent,
+	withoutRotation,
+	withRotation,
 } from '../../../shared/relay/agent-list.ts'
 import { maxAgents } from '../../../shared/relay/enrolment.ts'
 import { updateAgents } from '../../../shared/storage/agents.ts'
@@ -37,6 +41,29 @@ test('an agent that is removed twice was removed at the first time', () => {
 	if (list === 'full') throw new Error('the list was empty')
 	const removed = withoutAgent(list, idOf(1), now)
 	expect(withoutAgent(removed, idOf(1), now + 1000)).toEqual(removed)
+})
+
+test('an agent cannot name a version that is newer than a released app', () => {
+	const publicKey = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) } as const
+	const agent = { id: idOf(1), created: new Date(now).toISOString(), publicKey, version: '999.0.0' }
+	const list = parseAgents(JSON.stringify({ agents: [agent] }))
+	expect(newestVersion(list, '0.3.0')).toBe('0.3.0')
+})
+
+test('one process at a time renews a key, and the next when the first has ended or was interrupted', () => {
+	const rotation = { id: 'first', begun: new Date(now).toISOString() }
+	const started = withRotation(parseAgents(undefined), 'first', now)
+	if (!('list' in started)) throw new Error('no other process renews a key')
+	const { list } = started
+	expect(list).toEqual({ signer: 'primary', agents: [], rotation })
+	expect(withRotation(parseAgents(JSON.stringify(list)), 'second', now + rotationLife - 1)).toEqual({
+		busySince: rotation.begun,
+	})
+	expect(withRotation(list, 'first', now)).toEqual({ list })
+	expect(withoutRotation(list, 'first')).toEqual({ signer: 'primary', agents: [] })
+	const late = withRotation(list, 'second', now + rotationLife)
+	expect(late).toMatchObject({ list: { rotation: { id: 'second' } } })
+	if ('list' in late) expect(withoutRotation(late.list, 'first')).toEqual(late.list)
 })
 
 describe.each(Object.entries(additions))('an agent that gets %s', (name, add) => {

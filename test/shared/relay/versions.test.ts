@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isNewer, readVersions, writeVersions } from '../../../shared/relay/versions.ts'
+import { isNewer, readVersions, shownVersion, writeVersions } from '../../../shared/relay/versions.ts'
 
 test('what is written can be read', () => {
 	const told = { version: '0.2.0', newestAgent: '0.10.3' }
@@ -27,4 +27,17 @@ test.each([
 	['not built', '1.0.0', false],
 ])('%s is newer than %s: %s', (version, other, expected) => {
 	expect(isNewer(version, other)).toBe(expected)
+})
+
+test.each([
+	['0.2.0', '0.3.0', '0.2.0'],
+	['0.3.0', '0.3.0', '0.3.0'],
+	['999.0.0', '0.3.0', '999.0.0, newer than Rollcall 0.3.0'],
+	['0.2.0', 'not built', '0.2.0'],
+	['not built', '0.3.0', 'not built'],
+	['0.3', '0.3.0', 'unknown'],
+	['0.3.0 (latest)', '0.3.0', 'unknown'],
+	[`${'9'.repeat(10)}.0.0`, '0.3.0', 'unknown'],
+])('an agent that says %j to Rollcall %s is shown as %j', (claimed, own, shown) => {
+	expect(shownVersion(claimed, own)).toBe(shown)
 })

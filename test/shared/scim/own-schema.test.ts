@@ -45,7 +45,7 @@ describe('a schema of a tenant', () => {
 		[
 			'a name with a colon',
 			{ id, attributes: [{ name: 'a:b' }] },
-			'attributes[0].name must begin with a letter and have only letters, digits, "-" and "_", at most 100',
+			'attributes[0].name must begin with a letter and have only letters, digits, "-" and "_", at most 100 characters',
 		],
 		[
 			'a misspelt characteristic',
@@ -118,9 +118,14 @@ describe('a schema of a tenant', () => {
 			'attributes[0].returned must be never, since the attribute is writeOnly',
 		],
 		[
-			'a unique attribute',
-			{ id, attributes: [{ name: 'a', uniqueness: 'server' }] },
-			"attributes[0].uniqueness must be none: values of a tenant's schema are not unique",
+			'an attribute that is unique everywhere',
+			{ id, attributes: [{ name: 'a', uniqueness: 'global' }] },
+			'attributes[0].uniqueness must be none or server (RFC 7643 section 2.2)',
+		],
+		[
+			'a unique attribute of groups',
+			{ id: 'urn:example:hr:Group', attributes: [{ name: 'a', uniqueness: 'server' }] },
+			'attributes[0].uniqueness must be none: only values of users can be unique',
 		],
 		[
 			'nothing to enforce',

@@ -9,6 +9,9 @@ const schema = z.strictObject({
 	list: z.array(z.object({ id: z.guid() })).optional(),
 	url: z.url().optional(),
 	own: z.string({ error: 'has its own words' }).optional(),
+	way: z
+		.discriminatedUnion('type', [z.object({ type: z.literal('a') }), z.object({ type: z.literal('b') })])
+		.optional(),
 })
 
 const problem = (value: unknown, error = wording) => {
@@ -32,6 +35,7 @@ test.each([
 	[{ name: 'xx', url: 'x' }, 'url is not a URL'],
 	[{ name: 'xx', nmae: 1 }, 'the file has an unknown member nmae'],
 	[{ name: 'xx', own: 1 }, 'own has its own words'],
+	[{ name: 'xx', way: { type: 'c' } }, 'way.type must be "a" or "b"'],
 ])('%j: %s', (value, expected) => expect(problem(value)).toBe(expected))
 
 test('all problems are one line', () => {

@@ -180,19 +180,53 @@ describe('the guard of a tenant with the setting hold', () => {
 		expect(deleted).toBeLessThanOrEqual(100 + 4 * 10)
 	})
 
-	test('costs three requests at most once in ten seconds, and no more at any other time', async () => {
+	test('costs one request at most once in ten seconds, beside the first reads of the deletion', async () => {
 		const { open, users, meter, pass } = await newFixture(8)
-		const costOf = async (store: ResourceStore, id = '') =>
-			(await meter.measure(() => store.delete(userType, id))).requests
+		const costOf = async (store: ResourceStore, id = '') => {
+			const { requests, waves } = await meter.measure(() => store.delete(userType, id))
+			return { requests, waves }
+		}
 		const [usual, held] = [open(), open({ hold: holdOf() })]
 		await usual.delete(userType, users[0] ?? '')
 		const cost = await costOf(usual, users[1])
+		const counting = { ...cost, requests: cost.requests + 1 }
 		// The first change of a process also reads which epoch is open.
-		expect(await costOf(held, users[2])).toBe(cost + 1 + 3)
-		expect(await costOf(held, users[3])).toBe(cost)
+		expect(await costOf(held, users[2])).toEqual({ requests: counting.requests + 1, waves: cost.waves + 1 })
+		expect(await costOf(held, users[3])).toEqual(cost)
 		pass(11 * second)
-		expect(await costOf(held, users[4])).toBe(cost + 3)
-		expect(await costOf(held, users[5])).toBe(cost)
+		expect(await costOf(held, users[4])).toEqual(counting)
+		expect(await costOf(held, users[5])).toEqual(cost)
+	})
+
+	test('reads how many people there are once 50 are lost, unless the number is set', async () => {
+		const { open, users, meter, pass, sweep } = await newFixture(700)
+		// It folds the count of people into one row.
+		await sweep()
+		const store = open({ hold: holdOf() })
+		expect(await deletedBefore(store, users.slice(0, 48))).toBe(48)
+		const costOf = async (id = '', by = store) => (await meter.measure(() => by.delete(userType, id))).requests
+		const cost = await costOf(users[48])
+		pass(11 * second)
+		expect(await costOf(users[49])).toBe(cost + 1)
+		expect(await costOf(users[50])).toBe(cost + 1)
+		expect(await costOf(users[51])).toBe(cost)
+		pass(11 * second)
+		expect(await costOf(users[52])).toBe(cost + 2)
+		const set = open({ hold: holdOf({ people: 60 }) })
+		expect(await costOf(users[53], set)).toBe(cost + 2)
+		pass(11 * second)
+		expect(await costOf(users[54], set)).toBe(cost + 1)
+		// A tenth of 700, by a process that deletes them all at once.
+		const left = await Promise.allSettled(users.slice(55, 100).map((id) => store.delete(userType, id)))
+		expect(left.filter(({ status }) => status === 'fulfilled')).toHaveLength(15)
+	})
+
+	test('lets a process go beyond 50 at once if a tenth is more', async () => {
+		const { open, users } = await newFixture(700)
+		const store = open({ hold: holdOf() })
+		expect(await deletedBefore(store, users.slice(0, 45))).toBe(45)
+		const results = await Promise.allSettled(users.slice(45, 100).map((id) => store.delete(userType, id)))
+		expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(25)
 	})
 })
 

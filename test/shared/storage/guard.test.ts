@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { ResourceId } from '../../../shared/scim/resource.ts'
 import { groupType, type ResourceType, userType } from '../../../shared/scim/resource-type.ts'
 import type { ResourceStore } from '../../../shared/storage/resource-store.ts'
+import type { History } from '../../../shared/storage/rows/directory.ts'
 import { newEpochFixture } from '../../support/epochs.ts'
 
 const minute = 60_000
@@ -74,6 +76,99 @@ describe.each(['operations', 'closing', 'epochs'] as const)('the guard of a feed
 		await setActive(store, made[0] ?? '', false)
 		await deleteAll(store, userType, made)
 		expect(await guard({ people: 0 })).toBe(undefined)
+	})
+})
+
+describe('one request that takes more than half of the members of a large group', () => {
+	/** A group of a day ago. Nothing is held back. */
+	async function withMembers(count: number, history: History = 'full') {
+		const fixture = await newFixture('epochs', count)
+		const { pass, sweep } = fixture
+		const store = fixture.open({ history })
+		const users = fixture.users as ResourceId[] // sound: ids of users that were created
+		const { id } = await store.create(groupType, {
+			attributes: { displayName: 'Staff' },
+			members: users.map((value) => ({ value })),
+		})
+		pass(day)
+		expect((await sweep({ guard: {} })).guard).toBe(undefined)
+		const remove = (ids: readonly ResourceId[]) => store.changeMembers(id, { add: [], remove: ids })
+		const add = (ids: readonly ResourceId[]) =>
+			store.changeMembers(id, { add: ids.map((value) => ({ value })), remove: [] })
+		return { ...fixture, store, users, id, remove, add }
+	}
+
+	const halved = (id: string) => ({
+		...{ deletedPeople: 0, deletedGroups: 0, deactivatedPeople: 0, allowedPeople: 50, allowedGroups: 50 },
+		...{ isBeyond: true, halvedGroups: [id] },
+	})
+
+	test.each(['full', 'names', 'off'] as const)('raises the alert, with the history %s', async (history) => {
+		const { users, id, remove, guard, ledger, pass } = await withMembers(120, history)
+		await remove(users.slice(0, 60))
+		expect(await guard()).toBe(undefined)
+		await remove(users.slice(60, 90))
+		expect(await guard()).toBe(undefined)
+		const other = await withMembers(120, history)
+		await other.remove(users.slice(0, 61))
+		expect(await other.guard()).toEqual(halved(other.id))
+		expect(await other.ledger().losses({})).toEqual(halved(other.id))
+		expect(await ledger().losses({})).toMatchObject({ isBeyond: false })
+		expect(id).toBe(other.id)
+		pass(hour)
+		other.pass(hour + minute)
+		expect(await other.guard()).toBe(undefined)
+	})
+
+	test('raises it by an update of the whole group too, and by the number in the setting', async () => {
+		const { store, users, id, guard } = await withMembers(12)
+		const membership = { add: [], remove: users.slice(0, 7) }
+		await store.update(groupType, id, { revise: () => ({ attributes: { displayName: 'Few' }, membership }) })
+		expect(await guard({ members: 13 })).toBe(undefined)
+		expect(await guard({ members: 12 })).toMatchObject({ halvedGroups: [id] })
+	})
+
+	test('is judged by the members of that moment, whatever came afterwards', async () => {
+		const { users, id, remove, add, guard, store } = await withMembers(120)
+		await remove(users.slice(0, 61))
+		await add(users.slice(0, 61))
+		await store.delete(userType, users[100] ?? '')
+		expect(await guard()).toMatchObject({ halvedGroups: [id] })
+		const other = await withMembers(120)
+		await other.remove(other.users.slice(0, 59))
+		for (const each of other.users.slice(59, 64)) await other.remove([each])
+		for (const each of other.users.slice(64, 69)) await other.store.delete(userType, each)
+		expect((await other.guard())?.halvedGroups).toBe(undefined)
+	})
+
+	test('is told from one that names users who are no members', async () => {
+		const { store, users, remove, guard, createUser } = await withMembers(110)
+		const others: ResourceId[] = []
+		for (let each = 0; each < 80; each++) others.push((await createUser(store)).id)
+		await remove([...users.slice(0, 30), ...others])
+		expect(await guard()).toBe(undefined)
+	})
+
+	test('raises nothing if the group is younger than a day, or is deleted', async () => {
+		const { store, users, id, remove, guard, pass } = await withMembers(120)
+		const members = users.map((value) => ({ value }))
+		const young = await store.create(groupType, { attributes: { displayName: 'Young' }, members })
+		pass(minute)
+		await store.changeMembers(young.id, { add: [], remove: users })
+		expect(await guard()).toBe(undefined)
+		await remove(users.slice(0, 100))
+		await store.delete(groupType, id)
+		expect(await guard()).toBe(undefined)
+	})
+
+	test('costs the sweep a read of as many members as the request took, and a smaller one nothing', async () => {
+		const { meter, ledger, remove, users } = await withMembers(400)
+		const cost = async () => (await meter.measure(() => ledger().losses({}))).requests
+		const usual = await cost()
+		await remove(users.slice(0, 50))
+		expect(await cost()).toBe(usual)
+		await remove(users.slice(50, 120))
+		expect(await cost()).toBe(usual + 1)
 	})
 })
 

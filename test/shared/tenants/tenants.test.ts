@@ -107,6 +107,14 @@ describe('tenants', () => {
 			await tenants.updateSchemas('acme', () => schemaOf('short'))
 			const shorter = await tenants.getTenant('acme')
 			expect(shorter && schemasOf(shorter)).toEqual(schemaOf('short'))
+			// 0.2.0 cannot read a schema that is stored as unique.
+			const unique = parseOwnSchemas({
+				id: 'urn:example:hr:User',
+				attributes: [{ name: 'badge', uniqueness: 'server' }],
+			})
+			await tenants.updateDeclarations('acme', (now) => ({ ...now, schemas: unique }))
+			const stored = await tenants.getTenant('acme')
+			expect(stored && schemasOf(stored).flatMap(({ attributes }) => attributes)).toEqual([{ name: 'badge' }])
 			await tenants.updateSchemas('acme', () => [])
 			expect(await tenants.getTenant('acme')).toMatchObject({ schemas: [] })
 			const damaged = { ...written, schemas: ['AAAA'] }

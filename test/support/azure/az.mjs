@@ -1,8 +1,10 @@
 // Stands in for az: `node az.mjs ARGUMENT...`. It implements what the command line and AzureCliCredential use.
 // AZ_OUTPUTS has the outputs of the deployment in the group `rollcall`. AZ_TOKENS has access tokens by resource; without it
 // no user is signed in. AZ_LOG is a file for commands on keys of Azure Relay; without it they fail.
+// They wait for as long as the file AZ_HOLD exists.
 
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 
 const args = process.argv.slice(2)
 const valueAfter = (option) => args[args.indexOf(option) + 1]
@@ -30,6 +32,7 @@ if (args.join(' ').startsWith('account get-access-token --output json --resource
 	process.env.AZ_LOG
 ) {
 	appendFileSync(process.env.AZ_LOG, `${args.join(' ')}\n`)
+	while (existsSync(process.env.AZ_HOLD ?? '')) await setTimeout(20)
 	process.stdout.write(args.includes('primaryKey') ? 'a-key-of-azure-relay\n' : `${valueAfter('--name')}\n`)
 } else fail(`'${args.join(' ')}' is misspelled or not recognized by the system.`)
 

@@ -26,10 +26,12 @@ export type Faults = {
 	/** Rewrites the query as the tests of the service show. */
 	mangle: boolean
 	/**
-	 * Keeps a rendezvous after an answer for the next requests of the sender. Otherwise rendezvous and sender's connection
-	 * close after the answer, as with Microsoft's listener for .NET.
+	 * What happens to the rendezvous and to the sender's connection after an answer. `kept`: both stay, and the next request
+	 * of the connection goes by the rendezvous. `closed`: both close. `released`: the service closes the rendezvous, and routes
+	 * the next request of the connection anew. Microsoft's listener for .NET closes each rendezvous itself, so a sender that
+	 * keeps its connection gets every answer only with `released`. Microsoft's listener for Node works with all three.
 	 */
-	keepRendezvous: boolean
+	rendezvousAfterAnswer: 'kept' | 'closed' | 'released'
 	/** Cuts the answer off after so many bytes. */
 	cutAnswerAt: number | undefined
 }
@@ -46,6 +48,6 @@ export const noFaults = (): Faults => ({
 	drip: undefined,
 	omitBody: false,
 	mangle: false,
-	keepRendezvous: true,
+	rendezvousAfterAnswer: 'kept',
 	cutAnswerAt: undefined,
 })

@@ -61,6 +61,8 @@ type LabOptions = {
 	readonly rules?: StandInOptions['rules']
 	/** The service tolerates deviations of Microsoft's library from the documents. */
 	readonly isLenient?: boolean
+	/** Milliseconds for which the service still accepts an expired token. */
+	readonly grace?: number
 }
 
 /** Starts a stand-in and a SCIM server, and prepares settings for agents and senders. */
@@ -70,10 +72,11 @@ export async function startLab({
 	commonClock,
 	serviceClock = commonClock ?? scaledClock(factor),
 	isLenient = false,
+	grace = 0,
 	rules,
 }: LabOptions = {}): Promise<Lab> {
 	const folder = mkdtempSync(join(tmpdir(), 'rollcall-relay-'))
-	const standIn = await startStandIn({ certificate, clock: serviceClock, isLenient, ...(rules && { rules }) })
+	const standIn = await startStandIn({ certificate, clock: serviceClock, isLenient, grace, ...(rules && { rules }) })
 	const origin = await startOrigin({ ...certificate, ...originOptions })
 	const log = journal()
 	const agentClock = commonClock ?? scaledClock(factor)

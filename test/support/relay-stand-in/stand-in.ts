@@ -17,7 +17,10 @@ export type StandInOptions = {
 	readonly clock: Clock
 	readonly entities?: readonly string[]
 	readonly rules?: Readonly<Record<string, { readonly key: string; readonly rights: readonly Right[] }>>
-	/** Milliseconds for which an expired token is still accepted. */
+	/**
+	 * Milliseconds for which an expired token is still accepted. Microsoft's libraries renew a token when it expires, and not
+	 * before. So their control channel is closed once per hour if this is 0, and stays open if it is a minute.
+	 */
 	readonly grace?: number
 	/** Tolerates deviations of Microsoft's library from the documents. */
 	readonly isLenient?: boolean
@@ -82,6 +85,8 @@ const rendezvousLife = 30_000
 const acceptLimit = 30_000
 const day = 24 * 3_600_000
 const maximumListeners = 25
+/** Microsoft's tests of the library for .NET expect this sentence. */
+const noneAdmitted = 'None of the connected listeners meet the AllowedListeners/DisallowedListeners criteria.'
 const lab = {
 	lab: { key: 'labkey', rights: ['listen', 'send'] },
 	send: { key: 'sendkey', rights: ['send'] },
@@ -128,6 +133,8 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	const violation = (what: string) => wireJournal.write('violation', { what })
 	const trace = () =>
 		`TrackingId:00000000-0000-0000-0000-${String(++serial).padStart(12, '0')}_G1, SystemTracker:${host}, Timestamp:${new Date(clock.now()).toISOString()}`
+	/** An id as the service gives it to requests and WebSockets of senders, of which Microsoft's libraries read the GUID. */
+	const nextId = () => `00000000-0000-4000-8000-${String(++serial).padStart(12, '0')}_G1`
 	const entityOf = (path: string): string | undefined =>
 		entities.find((entity) => path === `/${entity}` || path.startsWith(`/${entity}/`))
 	/** The clock of the service, as a header. */
@@ -183,7 +190,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		if ('status' in verdict) return refuseUpgrade(socket, verdict.status, verdict.reason)
 		const listener = [...listeners].find((candidate) => candidate.entity === entity)
 		if (listener === undefined) return refuseUpgrade(socket, 404, 'Endpoint does not exist.')
-		const id = `accept-${++serial}`
+		const id = nextId()
 		const address = `wss://${host}/$hc/${entity}?sb-hc-action=accept&sb-hc-id=${id}`
 		const cancel = clock.after(acceptLimit, () => refuse(504, 'The listener did not accept in time.'))
 		const refuse = (status: number, reason: string) => {
@@ -324,7 +331,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		wireJournal.write('answer', { id, status: head.statusCode, length: body.length, by: wire.name })
 		void reply(exchange, head, body)
 		if (rendezvous === undefined || wire.name === 'control') return
-		if (faults.keepRendezvous) keep(exchange, rendezvous)
+		if (faults.rendezvousAfterAnswer === 'kept') keep(exchange, rendezvous)
 		else leave(exchange, rendezvous)
 	}
 
@@ -369,7 +376,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 
 	function leave({ response, sender }: Exchange, { wire }: Rendezvous) {
 		afterAnswer(response, () => {
-			sender.destroySoon()
+			if (faults.rendezvousAfterAnswer === 'closed') sender.destroySoon()
 			wire.channel.close(1000)
 		})
 	}
@@ -476,7 +483,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 		const admitted = connected.filter(({ id }) => admits(request.headers, id))
 		const chosen = admitted[turn++ % admitted.length]
 		if (chosen !== undefined) return chosen
-		if (connected.length > 0) refuse(response, 404, 'None of the connected listeners meet the criteria.')
+		if (connected.length > 0) refuse(response, 404, noneAdmitted)
 		else refuse(response, faults.noListenerStatus, 'There are no listeners connected for the endpoint.')
 		return undefined
 	}
@@ -492,7 +499,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
 	}
 
 	function route({ request, response, body, headers, listener, target, rendezvous }: Routed) {
-		const id = `00000000-0000-4000-8000-${String(++serial).padStart(12, '0')}_G1`
+		const id = nextId()
 		const message = {
 			id,
 			requestTarget: faults.mangle ? mangled(target) : target,

@@ -161,7 +161,7 @@ test('the sweep removes histories and kept members with the entries of the feed'
 	else return
 	const left = await keysOf(directory, 'h|')
 	// The newest of the old entries stays, for the readers of the feed.
-	expect(left.filter((key) => key !== 'h|!').length).toBeLessThanOrEqual(3)
+	expect(left.filter((key) => !key.startsWith('h|!')).length).toBeLessThanOrEqual(3)
 	expect(await keysOf(directory, 'l|')).toEqual([])
 })
 
@@ -239,7 +239,7 @@ describe('the erasure of a person', () => {
 /** `PEOPLE=200000` is a million changes, and needs 6 GB and some minutes. */
 const people = Number(process.env.PEOPLE ?? 1_000)
 
-test('any person of thousands has a history in at most 20 requests', async () => {
+test('any person of thousands has a history in at most 20 requests', { timeout: 120_000 + 10 * people }, async () => {
 	const directory = await newDirectory(simulateTableService())
 	const { store, meter } = directory
 	const users = await usersIn(directory, people)
@@ -258,14 +258,18 @@ test('any person of thousands has a history in at most 20 requests', async () =>
 	}
 	await sweepAll(directory)
 	const ledger = ledgerOf(directory)
-	for (const user of [users[0], users[7], users[500], users.at(-1)]) {
+	const asked = users.filter((_, index) => index % Math.ceil(people / 500) === 0)
+	const costs = new Set<number>()
+	for (const user of asked) {
 		const { result, requests } = await meter.measure(async () => {
-			const [subject] = await ledger.find(String(user?.attributes.userName))
+			const [subject] = await ledger.find(String(user.attributes.userName))
 			return subject && ledger.history(subject)
 		})
 		expect(result?.events.length).toBeGreaterThan(3)
-		expect(requests).toBeLessThanOrEqual(20)
+		costs.add(requests)
 	}
+	// docs/history.md says so.
+	expect([...costs]).toEqual([9])
 })
 
 test('the sweep copies entries of a megabyte, many in a row', async () => {

@@ -6,8 +6,12 @@ import { openLedger } from '../../../../shared/storage/ledger/ledger.ts'
 import { undo } from '../../../../shared/storage/ledger/undo.ts'
 import type { UndoPlan, UndoRequest } from '../../../../shared/storage/ledger/undo-plan.ts'
 import { undoKinds } from '../../../../shared/storage/ledger/undo-window.ts'
+import { keptMembersIn } from '../../../../shared/storage/membership/kept-members.ts'
 import type { ResourceStore } from '../../../../shared/storage/resource-store.ts'
 import type { Actor, History } from '../../../../shared/storage/rows/directory.ts'
+import { keptMembersRow } from '../../../../shared/storage/rows/schema.ts'
+import { upsert } from '../../../../shared/storage/table/batch.ts'
+import { within } from '../../../../shared/storage/table/key-range.ts'
 import type { Send } from '../../../../shared/storage/table/tables.ts'
 import { openDirectory } from '../../../../shared/storage/table-store.ts'
 import { newDirectory, type TestDirectory } from '../../../support/directory.ts'
@@ -193,6 +197,30 @@ describe('undo', () => {
 		expect({ steps: steps(plan), reasons: reasonsOf(plan).sort() }).toEqual({ steps: 0, reasons: ['taken', 'values'] })
 	})
 
+	test('reports a large change whose members are not kept', async () => {
+		const world = await newWorld()
+		const users = await people(world, 50)
+		const staff = await world.store.create(groupType, { attributes: { displayName: 'Staff' } })
+		const since = pass(world)
+		await world.as('prod', 'names').changeMembers(staff.id, { add: asMembers(users), remove: [] })
+		const plan = await world.plan({ since })
+		expect(plan).toMatchObject({ left: [{ id: staff.id, name: 'Staff', reason: 'values' }] })
+		expect(steps(plan)).toBe(0)
+		expect(reasonsOf(await world.plan({ since, only: ['attributes', 'deletions', 'deactivations'] }))).toEqual([])
+	})
+
+	test('reports a large change that is not applied, and finishes it', async () => {
+		const { world, since, staff, before } = await overlappingWorld({ left: 9 })
+		const plan = await world.plan({ since })
+		expect(reasonsOf(plan)).toEqual(['unfinished'])
+		await world.ledger.finishChanges(plan)
+		await undo(world.store, plan)
+		const rest = await world.plan({ since })
+		expect(rest.left).toEqual([])
+		await undo(world.store, rest)
+		expect(await membersOf(world, staff)).toEqual(before)
+	})
+
 	test('brings back people with their ids and groups, but not within a minute', async () => {
 		const world = await newWorld()
 		const users = await people(world, 40)
@@ -214,15 +242,37 @@ describe('undo', () => {
 		expect(group?.members?.at(-1)?.display).toBe(`shown ${users[39]?.id}`)
 	})
 
-	test('leaves members whom a large change may have found there', async () => {
-		const world = await newWorld()
-		const users = await people(world, 50)
-		const staff = await world.store.create(groupType, {
-			attributes: { displayName: 'Staff' },
-			members: asMembers(users.slice(0, 1)),
-		})
-		const since = pass(world)
-		await world.store.changeMembers(staff.id, { add: asMembers(users), remove: [] })
+	test('takes back what a large change has added, and leaves the members whom it found there', async () => {
+		const { world, since, staff, before } = await overlappingWorld()
+		const plan = await world.plan({ since })
+		expect(plan).toMatchObject({ left: [], memberships: [{ add: [] }] })
+		expect(plan.memberships[0]?.remove.length).toBe(1_500 - 50)
+		await undo(world.store, plan)
+		expect(await membersOf(world, staff)).toEqual(before)
+	})
+
+	test.each([3, 12, 70])(
+		'knows whom a large change has found there if its process dies %i transactions after the commit',
+		async (left) => {
+			const { world, since, staff, before } = await overlappingWorld({ left })
+			expect(await world.directory.table.first(within('j|gm|'), 1)).toHaveLength(1)
+			await world.directory.sweep(20 * minute)
+			expect(await world.directory.table.first(within('j|gm|'), 1)).toEqual([])
+			const plan = await world.plan({ since })
+			expect(plan).toMatchObject({ left: [], memberships: [{ add: [] }] })
+			await undo(world.store, plan)
+			expect(await membersOf(world, staff)).toEqual(before)
+		},
+	)
+
+	test('leaves the members of a large change by version 0.2.0, which does not say whom it found there', async () => {
+		const { world, since, users } = await overlappingWorld()
+		for (const row of await world.directory.table.first(within('l|'), 1000)) {
+			const { added, removed } = keptMembersIn(row)
+			const stayed = users.slice(0, 1).map((value) => ({ value }))
+			const change = JSON.stringify({ added: [...stayed, ...added], removed })
+			await world.directory.table.transaction([upsert(row.RowKey, keptMembersRow.properties({ change }))])
+		}
 		const plan = await world.plan({ since })
 		expect({ steps: steps(plan), reasons: reasonsOf(plan) }).toEqual({ steps: 0, reasons: ['unsure'] })
 	})
@@ -244,6 +294,37 @@ describe('undo', () => {
 		expect(steps(plan)).toBe(2)
 	})
 })
+
+/**
+ * A group to which a large change has added 1,500 users. 50 of them were members before.
+ *
+ * @param left how many transactions the process still makes after the commit
+ */
+async function overlappingWorld({ left = Number.POSITIVE_INFINITY } = {}) {
+	const world = await newWorld()
+	const users = idsOf(await people(world, 1_500))
+	const members = users.filter((_, index) => index % 30 === 7).map((value) => ({ value }))
+	const { id } = await world.store.create(groupType, { attributes: { displayName: 'Staff' }, members })
+	const before = await membersOf(world, id)
+	const since = pass(world)
+	let made = Number.NEGATIVE_INFINITY
+	const dying = world.directory.open(
+		(send) => (request) => {
+			if (made >= left) return Promise.reject(new Error('the process is dead'))
+			if (request.body?.includes('j|gm|') === true || request.body?.includes('j%7Cgm%7C') === true)
+				made = Math.max(made, -1)
+			if (request.path === '$batch') made++
+			return send(request)
+		},
+		() => world.clock.now,
+	)
+	await dying.changeMembers(id, { add: users.map((value) => ({ value })), remove: [] }).catch(() => {})
+	return { world, since, staff: id, before, users }
+}
+
+async function membersOf({ store }: World, id: string): Promise<readonly string[]> {
+	return ((await store.get(groupType, id, { members: true }))?.members ?? []).map(({ value }) => value)
+}
 
 const seeds = process.env.SEED === undefined ? [1, 2, 3, 4, 5, 6] : [Number(process.env.SEED)]
 

@@ -72,6 +72,9 @@ async function viewOf(
 	expect(await find(userType, `groups.value eq "${groupId}"`)).toEqual(ids)
 	// This filter reads the memberships of all users. The list reads the members of all groups.
 	expect(await find(userType, `groups.value eq "${groupId}" or userName eq "unknown"`)).toEqual(ids)
+	const people = await store.query(userType, { page: everything, include: { groups: true } })
+	const hasGroup = ({ groups = [] }: StoredResource) => groups.some(({ value }) => value === groupId)
+	expect(idsOf(people.resources.filter(hasGroup))).toEqual(ids)
 	const listed = await store.query(groupType, { page: everything, include: { members: true } })
 	expect(listed.resources.find(({ id }) => id === groupId)?.members).toEqual(group?.members)
 	return group === undefined ? 'absent' : { displayName: group.attributes.displayName, version: group.version, members }
@@ -464,6 +467,22 @@ describe('the number of requests to storage', () => {
 			const { requests, waves } = await meter.measure(request)
 			expect({ requests, waves }).toEqual(expected)
 		}
+	})
+
+	// The first parts of the first slice fail, the members of each slice are read, and the parts are sent again.
+	test.each([
+		['no user', 0, { requests: 136, waves: 25 }],
+		['one user', 1, { requests: 138, waves: 27 }],
+		['each second user', 1_000, { requests: 146, waves: 28 }],
+	])('to add 2,000 users is a little more if %s is a member already', async (_, inside, expected) => {
+		const { directory, users } = await newFixture(2_000, {})
+		const { store, meter } = directory
+		const members = inside === 1 ? users.slice(-1) : users.filter((_user, index) => inside > 0 && index % 2 === 1)
+		const attributes = { displayName: 'group' }
+		const { id } = await store.create(groupType, { attributes, members: members.map(asMember) })
+		const { requests, waves } = await meter.measure(() => store.changeMembers(id, change(users, [])))
+		expect({ requests, waves }).toEqual(expected)
+		expect((await store.get(groupType, id, { members: true }))?.members).toEqual(users.map(asMember))
 	})
 
 	test.each([

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { rowsAt } from '../../../../shared/storage/table/rows-at.ts'
+import { rowPagesTogether, rowsAt } from '../../../../shared/storage/table/rows-at.ts'
 import { newDirectory } from '../../../support/directory.ts'
 import { simulateTableService } from '../../../support/simulator/table-service.ts'
 
@@ -49,5 +49,46 @@ describe('the rows at many keys', () => {
 		expect({ requests, waves }).toEqual(expected)
 		const present = new Set(stored)
 		expect([...result.keys()].sort()).toEqual(requested.filter((position) => present.has(position)).map(keyOf))
+	})
+})
+
+describe('rows that are read together', () => {
+	const readTogether = async (table: Parameters<typeof rowPagesTogether>[0], positions: readonly number[]) => {
+		const found: string[] = []
+		for await (const rows of rowPagesTogether(table, positions.map(keyOf)))
+			for (const { RowKey } of rows) found.push(RowKey)
+		return found
+	}
+
+	test.each([
+		['no key', range(0, 10), [], { requests: 0, waves: 0 }],
+		['one key', range(0, 3_000), [2_999], { requests: 1, waves: 1 }],
+		['two keys among a thousand rows', range(0, 1_000), [0, 999], { requests: 1, waves: 1 }],
+		['many keys among a thousand rows', range(0, 1_000), range(0, 1_000, 3), { requests: 1, waves: 1 }],
+		['keys without rows', range(0, 1_000, 2), range(1, 998, 2), { requests: 1, waves: 1 }],
+		['two keys far from each other', range(0, 3_000), [0, 2_999], { requests: 2, waves: 2 }],
+		['twenty keys among 50,000 rows', range(0, 50_000), range(0, 50_000, 2_500), { requests: 20, waves: 2 }],
+	])('take few requests for %s', async (_, stored, requested, expected) => {
+		const { table, meter } = await directoryWith(stored)
+		const { result, requests, waves } = await meter.measure(() => readTogether(table, requested))
+		expect({ requests, waves }).toEqual(expected)
+		const present = new Set(stored)
+		expect(result).toEqual(requested.filter((position) => present.has(position)).map(keyOf))
+	})
+
+	test('never take more than one request for each key, however the rows are spread', async () => {
+		const positions = fc.uniqueArray(fc.nat(9_000), { maxLength: 60 })
+		const steps = fc.constantFrom(1, 2, 7, 40)
+		await fc.assert(
+			fc.asyncProperty(positions, steps, async (requested, step) => {
+				const stored = range(0, 9_001, step)
+				const { table, meter } = await directoryWith(stored)
+				const { result, requests } = await meter.measure(() => readTogether(table, requested))
+				expect(requests).toBeLessThanOrEqual(requested.length)
+				const present = requested.filter((position) => position % step === 0)
+				expect(result.sort()).toEqual(present.map(keyOf).sort())
+			}),
+			{ numRuns: 30 },
+		)
 	})
 })
