@@ -129,10 +129,16 @@ export function foldingOnce(): FoldedTexts {
 			known.set(text, folded)
 			return folded
 		},
-		*prepare(text) {
-			if (text.length < stepText || known.has(text)) return
-			known.set(text, yield* foldCaseInSteps(text))
-			yield
-		},
+		prepare: (text) => prepare(known, text),
 	}
+}
+
+/**
+ * V8 makes a hidden class for each closure that is a generator, and the class keeps what the closure sees until the next
+ * full collection of garbage. So this function is no closure: the texts of one resource would outlive it.
+ */
+function* prepare(known: Map<string, string>, text: string): Generator<undefined, void> {
+	if (text.length < stepText || known.has(text)) return
+	known.set(text, yield* foldCaseInSteps(text))
+	yield
 }

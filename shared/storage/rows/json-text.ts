@@ -3,6 +3,7 @@ import { Fault } from '../../fault.ts'
 import { payloadTooLarge } from '../../scim/error.ts'
 import type { Properties } from '../table/batch.ts'
 import type { Row } from '../table/tables.ts'
+import { textOf } from '../table/text-of.ts'
 import { type Column, missing } from './row-kind.ts'
 
 /**
@@ -85,7 +86,7 @@ function unpacked(row: Row, prefix: string): string {
 		length += packed.write(textIn(row, `${prefix}${index}`), length, 'base64')
 	}
 	const options = { maxOutputLength: maxUnpackedBytes, chunkSize: maxJsonBytes }
-	return inflateRawSync(packed.subarray(0, length), options).toString('utf8')
+	return textOf([inflateRawSync(packed.subarray(0, length), options)])
 }
 
 /**

@@ -8,6 +8,7 @@ import { payloadTooLarge, ScimError } from '../../scim/error.ts'
 import { nextTurn } from '../../turn.ts'
 import { batchError, batchOf, keyPredicate, type Operation, type ServiceError, serviceError } from './batch.ts'
 import { attempts, backoff, type Pause, tableUnavailable } from './retry.ts'
+import { textOf } from './text-of.ts'
 
 /** A storage account: by its connection string with a key, or by the address of its table endpoint and an identity. */
 export type Account =
@@ -199,7 +200,7 @@ async function readUpTo(stream: NodeJS.ReadableStream, maxBytes: number): Promis
 		length += chunk.length
 		if (length > maxBytes) break
 	}
-	return Buffer.concat(chunks).toString()
+	return textOf(chunks)
 }
 
 const protocol = { 'x-ms-version': '2019-02-02', DataServiceVersion: '3.0' }
