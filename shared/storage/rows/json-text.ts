@@ -86,7 +86,7 @@ function unpacked(row: Row, prefix: string): string {
 		length += packed.write(textIn(row, `${prefix}${index}`), length, 'base64')
 	}
 	const options = { maxOutputLength: maxUnpackedBytes, chunkSize: maxJsonBytes }
-	return textOf([inflateRawSync(packed.subarray(0, length), options)])
+	return textOf(inflateRawSync(packed.subarray(0, length), options))
 }
 
 /**

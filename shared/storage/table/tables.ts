@@ -200,7 +200,7 @@ async function readUpTo(stream: NodeJS.ReadableStream, maxBytes: number): Promis
 		length += chunk.length
 		if (length > maxBytes) break
 	}
-	return textOf(chunks)
+	return textOf(Buffer.concat(chunks))
 }
 
 const protocol = { 'x-ms-version': '2019-02-02', DataServiceVersion: '3.0' }
