@@ -96,6 +96,8 @@ export type ServicesOptions = ConnectOptions & {
 	readonly timer?: Timer
 	/** Runs what no request waits for; by the timer of the machine if left out. */
 	readonly later?: Timer
+	/** Numbers from 0 up to 1, that decide which creation also folds counts; `Math.random` if left out. */
+	readonly random?: () => number
 	/** Gets the keys of Entra, and those of Azure Relay. */
 	readonly fetch?: typeof fetch
 }
@@ -117,7 +119,7 @@ export async function createServices(settings: Settings, options: ServicesOption
 		tables,
 		ids,
 		now,
-		random: Math.random,
+		random: options.random ?? Math.random,
 		...(scanLimit !== undefined && { scanLimit }),
 		...(keepFeedFor !== undefined && { keepFeedFor }),
 	}

@@ -12,7 +12,7 @@ import { addToken } from '../../shared/auth/file-source.ts'
 import { Fault } from '../../shared/fault.ts'
 import { connectTables, type Tables } from '../../shared/storage/table/tables.ts'
 import { createMeter } from '../support/meter.ts'
-import { never } from '../support/never.ts'
+import { never, noFold } from '../support/never.ts'
 import { type Lab, startLab } from '../support/relay-stand-in/lab.ts'
 import { changeTenantRow, removeFormat, tenantRow } from '../support/tenant-row.ts'
 
@@ -31,7 +31,7 @@ const newServices = () => {
 	const { connectionString } = azurite
 	const relay = { namespace: lab.standIn.host, sas: { keyName: 'send', key: 'sendkey' }, ca: lab.ca }
 	const settings = { tables: { connectionString }, tokens: { file: join(folder, 'tokens.json') }, relay }
-	return createServices(settings, { intercept: meter.intercept, later: never })
+	return createServices(settings, { intercept: meter.intercept, later: never, random: noFold })
 }
 
 beforeAll(async () => {

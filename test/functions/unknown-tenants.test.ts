@@ -8,7 +8,7 @@ import { useAzurite } from '../support/azurite.ts'
 import { type Fate, withFaults } from '../support/faults.ts'
 import { useKeyVault } from '../support/key-vault.ts'
 import { createMeter } from '../support/meter.ts'
-import { never } from '../support/never.ts'
+import { never, noFold } from '../support/never.ts'
 
 const azurite = useAzurite()
 const keyVault = useKeyVault()
@@ -28,6 +28,7 @@ async function startProcess({ fateOf = (): Fate => 'answered' } = {}) {
 			// A flood takes seconds on a busy machine.
 			timer: never,
 			later: never,
+			random: noFold,
 		},
 	)
 	const source = keyVaultSource({

@@ -6,7 +6,7 @@ import type { Rate } from '../../shared/limits/bucket.ts'
 import type { Send } from '../../shared/storage/table/tables.ts'
 import { type FakeClock, fakeClock } from './fake-clock.ts'
 import { createMeter, type Meter } from './meter.ts'
-import { never } from './never.ts'
+import { never, noFold } from './never.ts'
 
 export type EdgeAnswer = {
 	readonly status: number
@@ -51,7 +51,14 @@ export async function startEdge({
 		new Promise<void>((resolve) => clock.timer(Math.min(50 * 2 ** (attempt - 1), 1600), resolve))
 	const created = await createServices(
 		{ tables: { connectionString }, tokens: { file: '/none' }, ...(rate && { rate }) },
-		{ intercept: (send) => meter.intercept(intercept(send)), pause, now: clock.now, timer: clock.timer, later: never },
+		{
+			intercept: (send) => meter.intercept(intercept(send)),
+			pause,
+			now: clock.now,
+			timer: clock.timer,
+			later: never,
+			random: noFold,
+		},
 	)
 	const source = async () => [{ value: 'right', id: 'right', scope: 'scim' as const, created: 0 }]
 	const isTenant = async (name: string) => (await created.tenants.getTenant(name)) !== undefined

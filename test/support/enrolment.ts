@@ -18,7 +18,7 @@ import { useAzurite } from './azurite.ts'
 import { type FakeClock, fakeClock } from './fake-clock.ts'
 import { useManagedIdentity } from './managed-identity.ts'
 import { createMeter, type Meter } from './meter.ts'
-import { never } from './never.ts'
+import { never, noFold } from './never.ts'
 
 /** The keys of Azure Relay, as Azure Resource Manager gives them to the app. */
 export type RelayKeys = {
@@ -151,6 +151,7 @@ export function useEnrolmentHost(): (options?: Options) => Promise<EnrolmentHost
 				now: clock.now,
 				timer: clock.timer,
 				later: never,
+				random: noFold,
 				fetch: managementOf(keys),
 				pause: async () => {},
 			},

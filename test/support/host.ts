@@ -18,7 +18,7 @@ import type { IndexDefinition } from '../../shared/tenants/index-definition.ts'
 import type { Tenant } from '../../shared/tenants/tenants.ts'
 import type { KeyVault } from './key-vault.ts'
 import { createMeter, type Meter } from './meter.ts'
-import { never } from './never.ts'
+import { never, noFold } from './never.ts'
 
 export type ScimAnswer = {
 	readonly status: number
@@ -113,6 +113,7 @@ export function useHost({
 			...(pause && { pause }),
 			...(now && { now }),
 			later: never,
+			random: noFold,
 		})
 		services = vault === undefined ? created : { ...created, authenticate: verifierOf(vault(), created) }
 		const server = await startServer({ port: 0, respond: respondWith(services), log: record })

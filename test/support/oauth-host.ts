@@ -13,7 +13,7 @@ import { insertClient } from '../../shared/storage/clients.ts'
 import { connectTables, type Table, type Tables } from '../../shared/storage/table/tables.ts'
 import { useAzurite } from './azurite.ts'
 import { createMeter, type Meter } from './meter.ts'
-import { never } from './never.ts'
+import { never, noFold } from './never.ts'
 
 /** A process with one new tenant, on a loopback port, with a clock that the test moves. */
 export type OAuthHost = {
@@ -112,6 +112,7 @@ export function useOAuthHost(): (options?: Options) => Promise<OAuthHost> {
 				intercept: meter.intercept,
 				now: () => clock.time,
 				later: never,
+				random: noFold,
 				...(get !== undefined && { fetch: get }),
 			},
 		)
