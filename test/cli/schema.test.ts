@@ -113,7 +113,7 @@ describe('rollcall schema', () => {
 			{ id, attributes: [{ name: 'badge', type: 'text' }] },
 			': attributes[0].type must be string, ',
 		],
-		['no schema', [], ' declares no schema'],
+		['no schema', [], ' has no schema'],
 		[
 			'parts of parts',
 			{
