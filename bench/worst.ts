@@ -54,7 +54,7 @@ export async function worst(only: string): Promise<void> {
 		for (const request of requests(id, userId ?? '').filter(({ name }) => name.includes(only)))
 			results.push(await measureAlone(request, [connectionString, file]))
 		console.log(
-			`${largeUsers.letter + largeUsers.noise} users of 1 MiB, a group of ${members.toLocaleString('en')}; each request alone in a new process\n`,
+			`${largeUsers.letter + largeUsers.noise} users of 1 MiB, a group of ${members.toLocaleString('en')}; each request alone in a new process\nwith ${instanceOptions.join(' ')}\n`,
 		)
 		printTable(
 			['request', 'status', 's', 'CPU ms', 'longest hold ms', `MB above idle (target ${memoryTarget})`],

@@ -29,6 +29,15 @@ type ScimErrorOptions = {
 	readonly cause?: unknown
 }
 
+/** A sentence has at most so many characters, whatever the client sent. */
+const longestDetail = 1000
+
+/** Leaves out the middle of a long sentence: the beginning names the attribute, and the end says what to do. */
+const shortened = (detail: string): string =>
+	detail.length <= longestDetail
+		? detail
+		: `${detail.slice(0, 700).toWellFormed()} … ${detail.slice(-290).toWellFormed()}`
+
 /** A refusal whose text the client may read. Any other thrown error is our fault, and its answer is a constant 500. */
 export class ScimError extends Error {
 	override readonly name = 'ScimError'
@@ -37,7 +46,7 @@ export class ScimError extends Error {
 	readonly headers: Readonly<Record<string, string>>
 
 	constructor(status: number, detail: string, { scimType, headers = {}, cause }: ScimErrorOptions = {}) {
-		super(detail, cause === undefined ? undefined : { cause })
+		super(shortened(detail), cause === undefined ? undefined : { cause })
 		this.status = status
 		this.scimType = scimType
 		this.headers = headers

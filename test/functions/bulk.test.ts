@@ -128,6 +128,32 @@ describe('a bulk request', () => {
 		expect(results).toHaveLength(1000)
 	})
 
+	it('is answered in a bounded number of bytes: no resource, and no more than the beginning of a value', async () => {
+		const tenant = await host()
+		const long = 'x'.repeat(3500)
+		const created = await bulk(tenant, [creation('b', { userName: 'joy', title: long })])
+		expect(created).toEqual([{ method: 'POST', bulkId: 'b', location: created[0].location, version, status: '201' }])
+		const at = { method: 'PATCH', path: `/Users/${idIn(created[0])}` }
+		const wrong = [
+			{ ...at, data: { Operations: [{ op: 'replace', path: 'active', value: long }] } },
+			{ ...at, data: { Operations: [{ op: 'replace', path: `title[${long}`, value: 'x' }] } },
+			{ ...at, data: { Operations: [{ op: long, path: 'title', value: 'x' }] } },
+			{ ...at, data: { Operations: [{ op: 'add', path: 'active', value: { [long]: long } }] } },
+			{ ...at, path: `/${long.slice(0, 1000)}`, data: {} },
+			{ method: 'POST', path: '/Users', bulkId: 'c', data: { userName: { [long]: long } } },
+			{ method: 'POST', path: '/Groups', bulkId: 'd', data: { displayName: 'x', members: [{ value: long }] } },
+			{
+				method: 'POST',
+				path: '/Groups',
+				bulkId: 'e',
+				data: { displayName: 'x', members: [{ value: `bulkId:${long}` }] },
+			},
+		]
+		const results = await bulk(tenant, wrong)
+		expect(statuses(results).filter((status) => Number(status) < 400)).toEqual([])
+		for (const result of results) expect(JSON.stringify(result).length).toBeLessThan(1300)
+	})
+
 	it('has access to one tenant only', async () => {
 		const [mine, theirs] = [await host(), await host()]
 		const { id } = await theirs.create('/Users', { userName: 'joy' })
