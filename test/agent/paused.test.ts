@@ -12,6 +12,8 @@ import { clock, type Lab, outcome, request, settings, startLab } from '../suppor
 import { json } from '../support/relay-stand-in/origin.ts'
 import { countAllTime, scaledClock } from '../support/relay-stand-in/scaled-clock.ts'
 
+countAllTime()
+
 const first = '11111111-1111-4111-8111-111111111111'
 const second = '22222222-2222-4222-8222-222222222222'
 const hour = 3_600_000
@@ -85,7 +87,6 @@ async function startProcess(agentId: string): Promise<ChildProcess> {
 
 describe('an agent that was paused does not carry out a write that was given up', () => {
 	test('if its process was stopped', async () => {
-		stops.push(countAllTime())
 		const child = await startProcess(first)
 		await startProcess(second)
 		await expectNoStaleWrite(() => {

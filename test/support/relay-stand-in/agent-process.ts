@@ -1,13 +1,12 @@
 import { startAgent } from '../../../agent/agent.ts'
 import { readConfig } from '../../../agent/config.ts'
-import { countAllTime, neverLeap, scaledClock } from './scaled-clock.ts'
+import { countAllTime, scaledClock } from './scaled-clock.ts'
 
 // An agent in its own process, which a test can kill: node agent-process.mjs CONFIG FACTOR NOW [all-time]. NOW starts its
 // clock.
 
 const [file = '', factor = '1', now = '', speed] = process.argv.slice(2)
 if (speed === 'all-time') countAllTime()
-else neverLeap()
 const clock = scaledClock(Number(factor), Number(now))
 const agent = startAgent(readConfig(file), { clock, log: () => undefined, random: Math.random })
 
