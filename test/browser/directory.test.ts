@@ -117,6 +117,7 @@ test('a search finds a person, whose page has attributes, groups and what happen
 	await takePicture(page, 'search')
 	await page.getByRole('searchbox').fill('joy@work')
 	await page.keyboard.press('Enter')
+	await page.getByRole('heading', { name: 'People by userName' }).waitFor({ state: 'hidden' })
 	await page.getByRole('heading', { name: 'People by emails' }).waitFor()
 	await page.getByRole('link', { name: 'joy@example.com' }).click()
 	await page.getByRole('heading', { level: 1, name: 'joy@example.com' }).waitFor()

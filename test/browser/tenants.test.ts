@@ -67,7 +67,7 @@ test('a keyboard reaches everything, and the focus has an outline', async () => 
 	const page = await browse(console.newLink())
 	await page.getByRole('link', { name: 'Empty: connect it' }).waitFor()
 	const reached: (string | undefined)[] = []
-	for (let stops = 0; stops < 6; stops++) {
+	for (let stops = 0; stops < 7; stops++) {
 		await page.keyboard.press('Tab')
 		reached.push(
 			await page.evaluate(() => {
@@ -77,7 +77,16 @@ test('a keyboard reaches everything, and the focus has an outline', async () => 
 			}),
 		)
 	}
-	expect(reached).toEqual(['Skip to the content', 'Rollcall', 'acme', 'Empty: connect it', 'Add a tenant', 'Shortcuts'])
+	const stops = [
+		'Skip to the content',
+		'Rollcall',
+		'acme',
+		'Empty: connect it',
+		'Add a tenant',
+		'Documentation',
+		'Shortcuts',
+	]
+	expect(reached).toEqual(stops)
 })
 
 test('tenants of each kind are shown with what is worth a look', async () => {
