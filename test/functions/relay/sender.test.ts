@@ -231,6 +231,7 @@ async function impostor(
 		expires: Date.now() + 3_600_000,
 	})
 	const url = `wss://${lab.standIn.host}/$hc/demo?sb-hc-action=listen`
+	const before = lab.standIn.journal.count('listening')
 	const socket = new WebSocket(url, { ca: lab.ca, headers: { ServiceBusAuthorization: token } })
 	socket.on('message', (text) => {
 		const { id } = JSON.parse(String(text)).request
@@ -238,7 +239,7 @@ async function impostor(
 		socket.send(JSON.stringify({ response }))
 		if (body !== undefined) socket.send(Buffer.from(body))
 	})
-	await lab.standIn.journal.until('listening')
+	await lab.standIn.journal.until('listening', before + 1)
 	return socket
 }
 
