@@ -30,7 +30,9 @@ const running: { stop(): unknown }[] = []
 beforeAll(async () => {
 	if (Object.keys(packages).every((name) => existsSync(join(folder, 'node_modules', name, 'package.json')))) return
 	mkdirSync(folder, { recursive: true })
-	const options = ['--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--no-save']
+	// A registry that is slow for a while does not stop the tests.
+	const patient = ['--prefer-offline', '--fetch-timeout=30000', '--fetch-retries=6']
+	const options = ['--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--no-save', ...patient]
 	const wanted = Object.entries(packages).map(([name, version]) => `${name}@${version}`)
 	await run('npm', ['install', ...options, ...wanted]).catch((error: unknown) => {
 		throw new Error(`${wanted.join(' and ')} could not be installed from the registry`, { cause: error })
