@@ -17,6 +17,9 @@ type AnswerOptions = {
 
 type SeenAnswer<T> = { readonly path: string; readonly value?: T; readonly problem?: Problem }
 
+/** Seconds after which a failed request is repeated, if the part asks again at all. */
+const soon = 5
+
 /**
  * The answer of the console's API to GET, which is asked for again at intervals.
  *
@@ -33,11 +36,11 @@ export function useAnswer<T>(path: string, { every }: AnswerOptions = {}): Answe
 			setSeen((before) =>
 				'value' in outcome ? { path, ...outcome } : { path, ...earlierValue(before, path), ...outcome },
 			)
-			plan()
+			if (every !== undefined) plan('value' in outcome ? every : Math.min(every, soon))
 		}
-		const plan = (): void => {
-			if (every === undefined || end.signal.aborted) return
-			timer = setTimeout(() => (document.hidden ? plan() : start(true)), every * 1000)
+		const plan = (seconds: number): void => {
+			if (end.signal.aborted) return
+			timer = setTimeout(() => (document.hidden ? plan(seconds) : start(true)), seconds * 1000)
 		}
 		const start = (byTimer: boolean): void => {
 			read(byTimer).catch((error: unknown) => {
