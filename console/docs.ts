@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { codeOf } from '../shared/cli/usage-error.ts'
 import { ConsoleError } from './answer.ts'
-import type { DocText } from './answers/docs.ts'
+import { type DocText, isDocPath } from './answers/docs.ts'
 import { builtFolder } from './files.ts'
 import { type ConsoleContext, route } from './route.ts'
 
@@ -10,12 +10,9 @@ export const docRoutes = [
 	route({ method: 'GET', path: '/docs/{page}', handle: ({ params: { page } }, context) => docText(page, context) }),
 ]
 
-/** The only paths that are read: README.md, and pages of docs/ and docs/decisions/. */
-const paths = /^(README|docs\/(decisions\/)?[\w-]+)\.md$/
-
 /** @throws ConsoleError 404 if there is no such page */
 async function docText(path: string, { page }: ConsoleContext): Promise<DocText> {
-	if (!paths.test(path)) throw noPage(path)
+	if (!isDocPath(path)) throw noPage(path)
 	try {
 		return { text: await readFile(new URL(path, builtFolder(page)), 'utf8') }
 	} catch (error) {

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
+import { isDocPath } from '../answers/docs.ts'
 import type { Address } from './address.ts'
-import { isShipped } from './docs/doc-address.ts'
 import { DocPage } from './docs/doc-page.tsx'
 import { ActivityPage } from './pages/activity.tsx'
 import { ConnectPage } from './pages/connect.tsx'
@@ -93,7 +93,7 @@ export function pageAt({
 	const [first, tenant, path = '', ...rest] = parts
 	if (first === undefined) return { title: 'Tenants', content: <TenantsPage /> }
 	const doc = parts.join('/')
-	if (isShipped(doc)) return { title: doc, content: <DocPage key={doc} path={doc} at={query.get('at')} /> }
+	if (isDocPath(doc)) return { title: doc, content: <DocPage key={doc} path={doc} at={query.get('at')} /> }
 	if (first !== 'tenants' || tenant === undefined) return undefined
 	const page = tenantPages.find((each) => each.path === path)
 	return page && { title: `${page.title} · ${tenant}`, content: page.show({ tenant, rest, query }) }

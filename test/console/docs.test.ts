@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { failuresIn } from '../../cli/failure-groups.ts'
-import { docHref, isShipped, linkTarget } from '../../console/page/docs/doc-address.ts'
+import { isDocPath } from '../../console/answers/docs.ts'
+import { docHref, linkTarget } from '../../console/page/docs/doc-address.ts'
 import { blocksIn, type DocBlock, type DocSpan } from '../../console/page/docs/markdown.ts'
 import { docs } from '../docs/pages.ts'
 import { useConsole, usePage } from '../support/console.ts'
@@ -13,7 +14,7 @@ const ask = (page: string) => started().ask('GET', `/docs/${encodeURIComponent(p
 
 describe('the documentation', () => {
 	test.each(pages)('%s is served as it is', async (page) => {
-		expect(isShipped(page)).toBe(true)
+		expect(isDocPath(page)).toBe(true)
 		expect(await ask(page)).toEqual({ status: 200, body: { text: readFileSync(page, 'utf8') } })
 	})
 
@@ -139,7 +140,7 @@ test('each remedy names a page and a heading that are there', async () => {
 	for (const { page } of groups) {
 		const [path = '', anchor] = page.split('#')
 		expect(docHref(page)).toContain(path)
-		expect(isShipped(path)).toBe(true)
+		expect(isDocPath(path)).toBe(true)
 		if (anchor !== undefined) expect(anchorsOf(path)).toContain(anchor)
 	}
 })

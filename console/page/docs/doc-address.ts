@@ -1,3 +1,4 @@
+import { isDocPath } from '../../answers/docs.ts'
 import { hrefOf } from '../address.ts'
 
 /** The address in the console of a page of the documentation, such as `docs/cli.md#scopes`. */
@@ -21,12 +22,9 @@ export function linkTarget(
 	if (/^https:\/\//.test(href)) return { href, isOutside: true }
 	const [path = '', anchor] = href.split('#')
 	const target = path === '' ? page : joined(page, path)
-	if (!isShipped(target)) return undefined
+	if (!isDocPath(target)) return undefined
 	return { href: docHref(anchor === undefined ? target : `${target}#${anchor}`), isOutside: false }
 }
-
-/** Whether the console has the page. */
-export const isShipped = (path: string): boolean => /^(README|docs\/(decisions\/)?[\w-]+)\.md$/.test(path)
 
 /** @example joined('docs/decisions/README.md', '../cli.md') // 'docs/cli.md' */
 function joined(page: string, path: string): string {
